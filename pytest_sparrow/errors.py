@@ -1,0 +1,139 @@
+"""Every exception of pytest-sparrow.
+
+The tree::
+
+    SparrowError
+    ├── UsageError              what the user asked for makes no sense (exit code 4)
+    │   └── UnsafeName          a run id or a path that would leave the store
+    ├── StoreError              the store could not do it
+    │   ├── DamagedTranscript   what is on disk is not what was written (exit code 2)
+    │   └── UnknownRun          an event or a finalize for a run that was never started
+    ├── NotRecordable           a value that JSON cannot hold faithfully
+    └── ReplayDivergence        the agent asked for something that the golden does not hold
+    RecordedToolError           a recorded exception whose own type is out of reach
+
+``ReplayDivergence`` and ``RecordedToolError`` are met by the agent under test; the others by the user.
+All of them hold data (not only a text) and pickle, since pytest-xdist sends them between processes.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DamagedTranscript",
+    "NotRecordable",
+    "RecordedToolError",
+    "ReplayDivergence",
+    "SparrowError",
+    "StoreError",
+    "UnknownRun",
+    "UnsafeName",
+    "UsageError",
+]
+
+
+class SparrowError(Exception):
+    """Base of what pytest-sparrow raises."""
+
+
+class UsageError(SparrowError):
+    """A setting, an argument or a command that makes no sense; the text names its origin and the way out."""
+
+
+class UnsafeName(UsageError):
+    """A run id that is a path, or a file of the store that leads out of it."""
+
+
+class StoreError(SparrowError):
+    """The store could not do what it was asked."""
+
+
+class DamagedTranscript(StoreError):
+    """A file of a transcript is not what was written.
+
+    Attributes:
+        path: the damaged file.
+        line: the line within it, counted from 1, or None where no single line is at fault.
+        reason: what is wrong, in one sentence without path and line.
+        hint: the way out, or "".
+    """
+
+    def __init__(self, path: str, line: int | None, reason: str, hint: str = "") -> None:
+        super().__init__(path, line, reason, hint)
+        self.path = path
+        self.line = line
+        self.reason = reason
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{where}: {self.reason}" + (f"\n  {self.hint}" if self.hint else "")
+
+
+class UnknownRun(StoreError):
+    """An event, or a finalize, for a run that was never started.
+
+    Attributes:
+        run_id: the run's id.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+        self.run_id = run_id
+
+    def __str__(self) -> str:
+        return f"run {self.run_id!r} was never started: call start_run({self.run_id!r}, inputs) first"
+
+
+class NotRecordable(SparrowError):
+    """A value that JSON cannot hold faithfully, so that a replay could not give it back.
+
+    Attributes:
+        path: where the value stands, like ``refund(amount)`` or ``args['when'][2]``.
+        reason: why it cannot be held.
+        hint: the way out, or "".
+    """
+
+    def __init__(self, path: str, reason: str, hint: str = "") -> None:
+        super().__init__(path, reason, hint)
+        self.path = path
+        self.reason = reason
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}" + (f"\n  {self.hint}" if self.hint else "")
+
+
+class ReplayDivergence(SparrowError):
+    """In a replay the agent asked for something that the golden does not hold.
+
+    The same text is in the run's ledger: swallowing the exception does not hide it.
+
+    Attributes:
+        summary: what was asked, in one line.
+        details: the closest recorded candidate and how it differs, a line each.
+    """
+
+    def __init__(self, summary: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(summary, details)
+        self.summary = summary
+        self.details = details
+
+    def __str__(self) -> str:
+        return "\n".join([self.summary, *(f"  {line}" for line in self.details)])
+
+
+class RecordedToolError(Exception):
+    """A recorded exception whose own type is neither a builtin nor found beside the tool.
+
+    Attributes:
+        type_name: the recorded type's qualified name.
+        message: the recorded ``str(exception)``.
+    """
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(type_name, message)
+        self.type_name = type_name
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.type_name}: {self.message}"

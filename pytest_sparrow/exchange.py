@@ -1,0 +1,102 @@
+"""One crossing of a boundary: what the agent asked and what the world answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+__all__ = ["Exchange", "Json"]
+
+Json: TypeAlias = Any
+"""A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
+alias costs every caller a cast and catches nothing at a boundary where the values come from outside.)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One line of ``exchanges.jsonl``.
+
+    Shapes of ``asked`` and ``answered``, by ``kind``:
+
+    ``http``
+        asked ``{"method", "url", "headers": {name: value}, "body"?: Body}``;
+        answered ``{"status": int, "headers": {name: value}, "body"?: Body}``, or
+        ``{"error": {"type", "message"}}`` where the transport raised instead of answering.
+    ``tool``
+        asked ``{"name", "args": {parameter: value}, "id": call id}``;
+        answered ``{"returned": value}``, ``{"yielded": [value, …], "returned"?: value}`` or
+        ``{"raised": {"type", "module", "message", "args"?}}`` (after the values yielded before, if any).
+    ``call``
+        asked ``{"name", "args": [value, …], "kwargs": {name: value}}``; answered as for ``tool``.
+
+    A ``Body`` is an object of one key: ``{"json": value}``, ``{"sse": [event text, …]}`` (each with its blank
+    line left out), ``{"text": str}``, ``{"base64": str}`` or ``{"multipart": [{"headers", "body": Body}, …]}``.
+
+    Attributes:
+        kind: "http", "tool" or "call".
+        asked: what the agent asked; compared, never fed.
+        answered: what the world answered; fed, never compared. None when it never did (killed, cancelled).
+        lane: the strand of the run that asked; "" is the main one.
+        began: seconds from the start of the run to the asking.
+        ended: seconds from the start of the run to the end of the answer, or None.
+        complete: False for an answer that the client broke off, or that never came.
+        proposed: for a tool, whether a model's answer had proposed the call.
+        extra: keys that this version doesn't know, kept.
+    """
+
+    kind: str
+    asked: dict[str, Json]
+    answered: dict[str, Json] | None
+    lane: str = ""
+    began: float = 0.0
+    ended: float | None = None
+    complete: bool = True
+    proposed: bool = False
+    extra: dict[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The exchange as one JSON object, in the order of ``docs/format.md``."""
+        line: dict[str, Json] = {"kind": self.kind}
+        if self.lane:
+            line["lane"] = self.lane
+        line["began"] = self.began
+        line["ended"] = self.ended
+        if not self.complete:
+            line["complete"] = False
+        if self.proposed:
+            line["proposed"] = True
+        line["asked"] = self.asked
+        line["answered"] = self.answered
+        line.update(self.extra)
+        return line
+
+    @classmethod
+    def from_json(cls, line: dict[str, Json]) -> Exchange:
+        """Read one JSON object back; keys of a newer version are kept in ``extra``.
+
+        Raises:
+            ValueError: the object is not an exchange; the text says which key is wrong.
+        """
+        known = dict(line)
+        values: dict[str, Any] = {}
+        for key, kinds, required in _FIELDS:
+            if key in known:
+                value = known.pop(key)
+                if not isinstance(value, kinds):
+                    raise ValueError(f"{key!r} has the wrong type ({type(value).__name__})")
+                values[key] = value
+            elif required:
+                raise ValueError(f"{key!r} is missing")
+        return cls(**values, extra=known)
+
+
+_FIELDS: tuple[tuple[str, tuple[type, ...], bool], ...] = (
+    ("kind", (str,), True),
+    ("asked", (dict,), True),
+    ("answered", (dict, type(None)), True),
+    ("lane", (str,), False),
+    ("began", (int, float), False),
+    ("ended", (int, float, type(None)), False),
+    ("complete", (bool,), False),
+    ("proposed", (bool,), False),
+)

@@ -1,0 +1,68 @@
+"""The one port between a boundary and a run: ask, get fed or go to the world, settle."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pytest_sparrow.exchange import Json
+
+__all__ = ["Crossing", "OpenRun"]
+
+
+class Crossing(Protocol):
+    """One crossing under way.
+
+    Attributes:
+        fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world.
+    """
+
+    fed: dict[str, Json] | None
+
+    def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
+        """The agent has its answer; called exactly once, from any thread (a second call is ignored).
+
+        Live: ``answered`` is what the world said, None if nothing came (cancelled, killed).
+        Fed: ``answered`` is ``crossing.fed``. A stream settles when it is exhausted or closed,
+        ``complete=False`` where the client broke it off while the world still had something to say.
+
+        Raises:
+            NotRecordable: ``answered`` holds something that JSON cannot.
+        """
+        ...
+
+
+class OpenRun(Protocol):
+    """What a boundary sees of an open run."""
+
+    run_id: str
+
+    def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:
+        """Begin a crossing; see `Exchange` for the shape of ``asked`` by ``kind``.
+
+        Headers, query and body are passed as they are: the run redacts. A tool's ``asked`` has no ``id``:
+        the run finds the proposal that the call belongs to.
+
+        Raises:
+            ReplayDivergence: a replay, and the golden holds no answer. It is in the ledger already.
+            NotRecordable: ``asked`` holds something that JSON cannot.
+        """
+        ...
+
+    def passes_host(self, host: str, port: int | None) -> str:
+        """What to do with traffic to a host: "cross", "ignore" (never recorded; 204 in replay) or "allow"
+        (let through to the real world in every mode, never recorded)."""
+        ...
+
+    @property
+    def feeding(self) -> bool:
+        """Whether this run replays: the world is shut."""
+        ...
+
+    @property
+    def in_process(self) -> bool:
+        """Whether in-process transports cross too (setting ``in_process``)."""
+        ...
+
+    def refuse(self, what: str, hint: str = "") -> Exception:
+        """Write a refused contact with the world into the ledger, and return the ReplayDivergence to raise."""
+        ...

@@ -1,0 +1,65 @@
+"""Which run is open here: by context first, then the only one there is."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.recording.crossing import OpenRun
+
+__all__ = ["close_window", "current_run", "open_runs", "open_window"]
+
+# A process-wide registry is unavoidable: a thread without context can be known only by what is open in its
+# process. It holds runs between open_window and close_window only.
+_open: dict[int, OpenRun] = {}
+_lock = threading.Lock()
+_current: contextvars.ContextVar[OpenRun | None] = contextvars.ContextVar("pytest_sparrow_run", default=None)
+
+
+def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:
+    """Open a run for this context, and for threads without one while it is the only run."""
+    with _lock:
+        _open[id(run)] = run
+    return _current.set(run)
+
+
+def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None:
+    """Close a run; calls that come later belong to no run."""
+    with _lock:
+        _open.pop(id(run), None)
+    try:
+        _current.reset(token)
+    except ValueError:
+        # Opened in another context (an async fixture): that context's value is checked against _open.
+        _current.set(None)
+
+
+def open_runs() -> list[OpenRun]:
+    """The runs open now, oldest first."""
+    with _lock:
+        return list(_open.values())
+
+
+def current_run() -> OpenRun | None:
+    """The run that a crossing made here belongs to, or None outside every window.
+
+    Raises:
+        UsageError: this thread carries no context and more than one run is open.
+    """
+    run = _current.get()
+    if run is not None and id(run) in _open:
+        return run
+    if not _open:
+        return None
+    runs = open_runs()
+    if len(runs) == 1:
+        return runs[0]
+    if not runs:
+        return None
+    names = " and ".join(repr(run.run_id) for run in runs)
+    raise UsageError(
+        f"a call from a thread without context, while the runs {names} are open: whose is it?\n"
+        "  Start the thread with a copy of the context: contextvars.copy_context().run(target), "
+        "or asyncio.to_thread(...)."
+    )

@@ -1,0 +1,122 @@
+"""What the user said, and what follows from it. Pure, and standard library only: the plugin loads it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+__all__ = ["Behaviour", "Level", "Mode", "Requests", "Settings", "Unwrapped", "behaviour"]
+
+
+class Mode(enum.Enum):
+    """What the user said."""
+
+    REPLAY = "replay"
+    RECORD = "record"
+    NEW = "new"
+    OFF = "off"
+
+    @property
+    def writes(self) -> bool:
+        """Whether this mode may write goldens (and so is refused under CI unless on the command line)."""
+        return self in (Mode.RECORD, Mode.NEW)
+
+
+class Behaviour(enum.Enum):
+    """What follows for one test."""
+
+    FEED = "feed"
+    """The world is shut; answers come from the golden."""
+    RECORD = "record"
+    """The world is open; a golden is written if the test passes."""
+    PASS = "pass"
+    """The world is open; nothing is read or written."""
+    MISSING = "missing"
+    """There is nothing to feed: the test fails before its body runs."""
+
+
+def behaviour(mode: Mode, *, golden: bool) -> Behaviour:
+    """What a mode means for a test that has a golden, or has none."""
+    match mode:
+        case Mode.OFF:
+            return Behaviour.PASS
+        case Mode.RECORD:
+            return Behaviour.RECORD
+        case Mode.NEW:
+            return Behaviour.FEED if golden else Behaviour.RECORD
+        case Mode.REPLAY:
+            return Behaviour.FEED if golden else Behaviour.MISSING
+
+
+class Level(enum.Enum):
+    """How much of a run is compared."""
+
+    EXACT = "exact"
+    TRAJECTORY = "trajectory"
+    OUTCOME = "outcome"
+
+
+class Requests(enum.Enum):
+    """What request drift is: a failure, a remark, or nothing."""
+
+    COMPARE = "compare"
+    REPORT = "report"
+    IGNORE = "ignore"
+
+
+class Unwrapped(enum.Enum):
+    """What a proposed tool that nobody wrapped is: a remark or a failure."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+TELEMETRY_HOSTS = (
+    "api.smith.langchain.com",
+    "*.sentry.io",
+    "*.ingest.sentry.io",
+    "*.posthog.com",
+    "logfire-api.pydantic.dev",
+    "logfire-us.pydantic.dev",
+    "logfire-eu.pydantic.dev",
+    "cloud.langfuse.com",
+    "us.cloud.langfuse.com",
+    "telemetry.crewai.com",
+    "*.datadoghq.com",
+    "*.honeycomb.io",
+    "api.traceloop.com",
+)
+"""Hosts that agents report to: no part of what an agent does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one test, after command line, marker, ``sparrow_settings``, environment and ini.
+
+    Attributes:
+        mode: what was said.
+        agent: the agent's name in RunStarted and inputs.json.
+        level: how much is compared.
+        requests: what request drift is.
+        unwrapped: what an unwrapped tool is.
+        ignore: paths, as a report prints them, that the comparison leaves out.
+        allow_hosts: host, host:port or unix socket path that stay reachable in replay (``*`` matches within a name).
+        ignore_hosts: hosts that are never recorded and answered 204 in replay.
+        in_process: capture in-process transports (ASGI, WSGI, MockTransport) too.
+        tools: dotted names to wrap.
+        dummy_keys: environment variables filled with a dummy while a test replays.
+        directory: name of the goldens' folder beside the test file.
+    """
+
+    mode: Mode = Mode.REPLAY
+    agent: str = "pytest"
+    level: Level = Level.EXACT
+    requests: Requests = Requests.COMPARE
+    unwrapped: Unwrapped = Unwrapped.WARN
+    ignore: tuple[str, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+    ignore_hosts: tuple[str, ...] = TELEMETRY_HOSTS
+    in_process: bool = False
+    tools: tuple[str, ...] = ()
+    dummy_keys: tuple[str, ...] = ()
+    directory: str = "__sparrow__"
