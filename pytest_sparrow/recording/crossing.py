@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
+from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.exchange import Json
 
 __all__ = ["Crossing", "OpenRun"]
@@ -14,9 +16,12 @@ class Crossing(Protocol):
 
     Attributes:
         fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world.
+        flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing
+            with what has come so far. Called at the end of the run where the agent left it open.
     """
 
     fed: dict[str, Json] | None
+    flush: Callable[[], None] | None
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; called exactly once, from any thread (a second call is ignored).
@@ -61,6 +66,11 @@ class OpenRun(Protocol):
     @property
     def in_process(self) -> bool:
         """Whether in-process transports cross too (setting ``in_process``)."""
+        ...
+
+    def unrecordable(self, error: NotRecordable) -> None:
+        """Write into the ledger that a value cannot be held, before raising ``error`` into the agent: swallowed or
+        not, no golden comes of this run."""
         ...
 
     def refuse(self, what: str, hint: str = "") -> Exception:

@@ -1,0 +1,34 @@
+"""The recorded answers under their keys, each given once. Constant cost however many there are."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Container, Hashable
+
+__all__ = ["Queues"]
+
+
+class Queues:
+    """First-in first-out queues of exchange numbers under a key, for one lane and for all lanes.
+
+    A number stands in several queues (by key, by shape, by conversation). Whoever takes it marks it in the set
+    that all of them share, and a queue drops taken numbers when they come to its head.
+    """
+
+    def __init__(self, taken: Container[int]) -> None:
+        self._taken = taken
+        self._queues: dict[tuple[Hashable, str | None], deque[int]] = {}
+
+    def add(self, key: Hashable, lane: str, number: int) -> None:
+        """Append an exchange, under its lane and under all lanes."""
+        for place in (lane, None):
+            self._queues.setdefault((key, place), deque()).append(number)
+
+    def first(self, key: Hashable, lane: str | None = None) -> int | None:
+        """The oldest number not taken under a key, in one lane or (None) in any."""
+        queue = self._queues.get((key, lane))
+        while queue:
+            if queue[0] not in self._taken:
+                return queue[0]
+            queue.popleft()
+        return None

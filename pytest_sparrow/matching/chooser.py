@@ -1,0 +1,174 @@
+"""Which recorded exchange answers what the agent asks now.
+
+The order of trust: the same request, then (HTTP only) the exchange that the conversation leads to. What is
+asked exactly always gets its own answer: where an earlier, different request was given that answer for want of
+a better one, the answer is given again and the earlier request turns out to have been one too many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.matching.answers import Queues
+from pytest_sparrow.matching.conversation import Conversations, prefixes
+from pytest_sparrow.matching.keys import request_key, request_shape
+
+__all__ = ["Choice", "Chooser", "ConversationOf"]
+
+ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
+"""Reads the conversation out of an ``http`` asked half; None where it is no model's request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The exchange that answers.
+
+    Attributes:
+        number: its place in the golden, counted from 0.
+        exact: whether the request is the recorded one; False is request drift.
+        displaced: an earlier request (the caller's own number) that had been given this answer as the nearest
+            one, and is now one too many; None almost always.
+    """
+
+    number: int
+    exact: bool
+    displaced: int | None = None
+
+
+class Chooser:
+    """The exchanges of a golden, each given at most once. Not thread safe: the run's lock guards it."""
+
+    def __init__(self, exchanges: Sequence[Exchange], conversation_of: ConversationOf) -> None:
+        self._exchanges = exchanges
+        self._conversation_of = conversation_of
+        self._played: set[int] = set()
+        self._lent: dict[int, int] = {}  # golden number → the request that has it without being the same
+        self._exact = Queues(self._played)
+        self._near = Queues(_Either(self._played, self._lent))
+        self._by_call = Queues(self._played)
+        self._golden_of: dict[int, int] = {}  # request of this run → the golden exchange that answered it
+        self._seen = Conversations()
+        self._lanes: dict[str, str] = {}
+        self._index()
+
+    def _index(self) -> None:
+        recorded = Conversations()
+        for number, exchange in enumerate(self._exchanges):
+            self._exact.add(self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed), exchange.lane, number)
+            if exchange.kind == "tool" and exchange.proposed:
+                self._by_call.add((exchange.asked["name"], exchange.asked.get("id")), exchange.lane, number)
+            if exchange.kind == "http":
+                shape = request_shape(exchange.asked)
+                conversation = self._conversation_of(exchange.asked)
+                if conversation is None:
+                    self._near.add(shape, exchange.lane, number)
+                    continue
+                chain = prefixes(conversation)
+                before = recorded.predecessor(chain)
+                self._near.add((shape, before), exchange.lane, number)
+                self._near.add((shape, before, chain[-1] if chain else b""), exchange.lane, number)
+                recorded.add(chain, number)
+
+    @staticmethod
+    def _exact_key(kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
+        # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
+        return request_key(kind, asked), kind == "tool" and proposed
+
+    def http(self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str) -> Choice | None:
+        """Choose for an HTTP request, the run's ``request``-th; None is a miss and takes nothing."""
+        chain = None if conversation is None else prefixes(conversation)
+        choice = self._choose_http(request, asked, chain, lane)
+        if choice is not None:
+            self._golden_of[request] = choice.number
+        if chain:
+            self._seen.add(chain, request)
+        return choice
+
+    def _choose_http(
+        self, request: int, asked: dict[str, Json], chain: list[bytes] | None, lane: str
+    ) -> Choice | None:
+        choice = self._take_exact(self._exact_key("http", asked, proposed=False), lane)
+        if choice is not None:
+            return choice
+        shape = request_shape(asked)
+        if chain is None:
+            number = self._near.first(shape, self._lanes.get(lane, lane))
+        else:
+            number = self._next_in_conversation(shape, chain, lane)
+        if number is None:
+            return None
+        self._lent[number] = request
+        self._bind(lane, number)
+        return Choice(number=number, exact=False)
+
+    def _next_in_conversation(self, shape: tuple[str, str, str], chain: list[bytes], lane: str) -> int | None:
+        before = self._seen.predecessor(chain)
+        golden: int | None = None
+        if before is not None:
+            golden = self._golden_of.get(before)
+            if golden is None:
+                return None  # it continues a request that had no answer: nothing recorded can follow
+        same_words = self._near.first((shape, golden, chain[-1] if chain else b""))
+        if same_words is not None:
+            return same_words
+        return self._first((shape, golden), lane, queues=self._near)
+
+    def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
+        """Choose for a tool call: by the id of the proposal it answers, then by exact arguments."""
+        if call_id is not None:
+            number = self._by_call.first((asked["name"], call_id))
+            if number is not None:
+                self._played.add(number)
+                self._bind(lane, number)
+                return Choice(number=number, exact=True)
+        return self._take_exact(self._exact_key("tool", asked, proposed=call_id is not None), lane)
+
+    def call(self, asked: dict[str, Json], lane: str) -> Choice | None:
+        """Choose for a ``sparrow.call``: by name and exact arguments."""
+        return self._take_exact(self._exact_key("call", asked, proposed=False), lane)
+
+    def _take_exact(self, key: tuple[str, bool], lane: str) -> Choice | None:
+        number = self._first(key, lane, queues=self._exact)
+        if number is None:
+            return None
+        self._played.add(number)
+        self._bind(lane, number)
+        return Choice(number=number, exact=True, displaced=self._lent.pop(number, None))
+
+    def _first(self, key: object, lane: str, *, queues: Queues) -> int | None:
+        """Of equal exchanges, the one of the golden's lane that this lane has followed so far."""
+        assert isinstance(key, tuple)
+        number = queues.first(key, self._lanes.get(lane, lane))
+        return number if number is not None else queues.first(key)
+
+    def _bind(self, lane: str, number: int) -> None:
+        self._lanes.setdefault(lane, self._exchanges[number].lane)
+
+    def unplayed(self) -> list[int]:
+        """The exchanges that nobody asked for, in order."""
+        return [number for number in range(len(self._exchanges)) if number not in self._played and number not in self._lent]
+
+    def nearest(self, kind: str, asked: dict[str, Json]) -> int | None:
+        """The unplayed exchange most like what was asked, for a message; None where nothing is alike."""
+        for number in self.unplayed():
+            exchange = self._exchanges[number]
+            if exchange.kind != kind:
+                continue
+            if kind == "http" and request_shape(exchange.asked)[1:] == request_shape(asked)[1:]:
+                return number
+            if kind != "http" and exchange.asked.get("name") == asked.get("name"):
+                return number
+        return None
+
+
+class _Either:
+    """Membership in either of two live collections."""
+
+    def __init__(self, one: set[int], other: dict[int, int]) -> None:
+        self._one = one
+        self._other = other
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._one or item in self._other

@@ -1,0 +1,69 @@
+"""When two requests are the same request. Pure.
+
+Headers never count: they hold keys, versions and dates, and no provider's answer depends on the rest.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, urlsplit
+
+from pytest_sparrow.events.jsontext import canonical, digest
+from pytest_sparrow.exchange import Json
+from pytest_sparrow.redact import strip_numbers
+
+__all__ = ["host_of", "is_loopback", "request_key", "request_shape"]
+
+LOOPBACK = "loopback"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    return host in ("localhost", "::1", "[::1]") or host.startswith("127.") or host.endswith(".localhost")
+
+
+def host_of(url: str) -> str:
+    """Host and port as they count: the port is left out on loopback, where test servers draw a new one."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if is_loopback(host):
+        return LOOPBACK
+    port = parts.port
+    return host if port is None else f"{host}:{port}"
+
+
+def request_shape(asked: dict[str, Json]) -> tuple[str, str, str]:
+    """Method, host and path of an ``http`` asked half: what must agree even where the request drifted."""
+    url = asked["url"]
+    return asked["method"].upper(), host_of(url), urlsplit(url).path
+
+
+def request_key(kind: str, asked: dict[str, Json]) -> str:
+    """A digest that is equal for two asked halves exactly when they ask the same.
+
+    HTTP: method, scheme, host, path, sorted query, decoded body. Tools and calls: name and arguments.
+    Placeholders of secrets count by their kind only, since their numbers depend on what came before.
+    """
+    if kind == "http":
+        return _http_key(asked)
+    significant = {key: value for key, value in asked.items() if key != "id"}
+    return digest([kind, _unnumbered(significant)])
+
+
+def _http_key(asked: dict[str, Json]) -> str:
+    url = urlsplit(asked["url"])
+    query = sorted(parse_qsl(url.query, keep_blank_values=True))
+    return digest(
+        [
+            "http",
+            asked["method"].upper(),
+            url.scheme,
+            host_of(asked["url"]),
+            url.path,
+            _unnumbered([list(pair) for pair in query]),
+            _unnumbered(asked.get("body")),
+        ]
+    )
+
+
+def _unnumbered(value: Json) -> str:
+    return strip_numbers(canonical(value)).decode()

@@ -1,0 +1,89 @@
+"""Lanes: the sequential strands of a run, told apart by contextvars.
+
+A context that was copied into another task or thread begins a lane of its own there. A thread that carries no
+context at all (an executor's) gets a ``thread-…`` lane: which of the pool's threads takes which call is chance,
+so the order between calls in such lanes means nothing, and the comparison knows them by that name.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import sys
+import threading
+import weakref
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["MAIN", "THREAD_PREFIX", "Lane", "Lanes"]
+
+MAIN = ""
+"""The label of the main lane; it is left out on disk."""
+
+THREAD_PREFIX = "thread-"
+"""Labels of lanes in threads that carry no context begin so."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One strand.
+
+    Attributes:
+        label: its name on disk.
+        model: the model it asked last, "" before the first.
+    """
+
+    label: str
+    model: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    lanes: Lanes
+    lane: Lane
+    owner: weakref.ref[Any]
+
+
+_here: contextvars.ContextVar[_Here | None] = contextvars.ContextVar("pytest_sparrow_lane", default=None)
+
+
+class Lanes:
+    """The lanes of one run. The main one belongs to the context that made this object."""
+
+    def __init__(self) -> None:
+        self._task_numbers = itertools.count(1)
+        self._thread_numbers = itertools.count(1)
+        self.main = Lane(MAIN)
+        _here.set(_Here(self, self.main, weakref.ref(_strand())))
+
+    def here(self) -> Lane:
+        """The lane of the calling strand; made on its first call."""
+        strand = _strand()
+        known = _here.get()
+        if known is not None and known.lanes is self:
+            if known.owner() is strand:
+                return known.lane
+            lane = Lane(f"task-{next(self._task_numbers)}", known.lane.model)
+        else:
+            lane = Lane(f"{THREAD_PREFIX}{next(self._thread_numbers)}")
+        _here.set(_Here(self, lane, weakref.ref(strand)))
+        return lane
+
+
+def _strand() -> object:
+    """The task that is running here, or else the thread. Imports neither asyncio nor trio for its sake."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            task = asyncio.current_task()
+        except RuntimeError:
+            task = None
+        if task is not None:
+            return task
+    trio = sys.modules.get("trio")
+    if trio is not None:
+        try:
+            return trio.lowlevel.current_task()
+        except RuntimeError:
+            pass
+    return threading.current_thread()

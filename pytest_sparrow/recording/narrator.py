@@ -1,0 +1,126 @@
+"""From crossings to events: the one mapping of ``docs/format.md``, the same in record and in replay."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from pytest_sparrow import events as ev
+from pytest_sparrow.events import Event
+from pytest_sparrow.exchange import Json
+from pytest_sparrow.recording.blocks import blocks_of_answer
+from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest, Proposal, Reasoning, Text, ToolResult
+from pytest_sparrow.recording.lanes import Lane
+from pytest_sparrow.recording.proposals import Proposals
+
+__all__ = ["Narrator"]
+
+RiskOf = Callable[[str], str]
+
+
+class Narrator:
+    """Tells a run's crossings as events. Not thread safe: the run's lock guards it.
+
+    Attributes:
+        task: the first user text, once known.
+        model: the first model asked, once known.
+        proposals: what the model proposed.
+    """
+
+    def __init__(self, run_id: str, agent: str, emit: Callable[[Event], None], risk_of: RiskOf) -> None:
+        self.task = ""
+        self.model = ""
+        self.proposals = Proposals()
+        self._run = run_id
+        self._agent = agent
+        self._emit = emit
+        self._risk_of = risk_of
+        self._begun = False
+        self._own_ids = itertools.count(1)
+        self._input = 0
+        self._output = 0
+
+    def _tell(self, lane: Lane, event: Event) -> None:
+        self._emit(event.model_copy(update={"lane": lane.label}) if lane.label else event)
+
+    def begin(self, task: str = "") -> None:
+        """The first crossing: the run has begun. Later calls do nothing."""
+        if not self._begun:
+            self._begun = True
+            self.task = task
+            self._emit(ev.RunStarted(run=self._run, task=task, agent=self._agent))
+
+    def asked_model(self, lane: Lane, request: ModelRequest) -> None:
+        """A request to a model goes out: the route, and outputs of tools that nobody wrapped."""
+        self.begin(request.task)
+        if request.model != lane.model:
+            lane.model = request.model
+            self.model = self.model or request.model
+            self._tell(lane, ev.RouteSelected(run=self._run, chain=[request.model], context_window=0))
+        newest: dict[str, ToolResult] = {result.id: result for result in request.results}
+        for result in newest.values():
+            if self.proposals.answered_on_wire(result.id):
+                self._output_event(lane, result.id, list(result.blocks), is_error=result.is_error)
+
+    def model_answered(self, lane: Lane, answer: ModelAnswer) -> None:
+        """A model's answer has come, whole or broken off."""
+        texts: list[str] = []
+        calls = 0
+        for part in answer.parts:
+            match part:
+                case Text(text):
+                    texts.append(text)
+                    self._tell(lane, ev.ThinkingDelta(run=self._run, text=text))
+                case Reasoning(text):
+                    self._tell(lane, ev.ReasoningDelta(run=self._run, text=text))
+                case Proposal(call_id, name, args):
+                    calls += 1
+                    self._propose(lane, call_id, name, args)
+        if texts and not calls:
+            self._tell(lane, ev.Message(run=self._run, role="assistant", text="".join(texts)))
+        if answer.usage is not None:
+            self._input += answer.usage.input
+            self._output += answer.usage.output
+            self._tell(lane, ev.TokenUsage(run=self._run, input=answer.usage.input, output=answer.usage.output))
+        if answer.failure is not None:
+            self._tell(lane, ev.Error(run=self._run, message=answer.failure.message))
+
+    def _propose(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
+        self.proposals.add(call_id, name, args)
+        risk = self._risk_of(name)
+        self._tell(lane, ev.ToolUseProposed(run=self._run, id=call_id, name=name, args=args, risk=risk))
+
+    def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:
+        """A wrapped tool is called; gives the call's id, and whether a model had proposed it."""
+        self.begin()
+        call_id = self.proposals.start(name, args)
+        proposed = call_id is not None
+        if call_id is None:
+            call_id = f"unproposed_{next(self._own_ids)}"
+            self._propose(lane, call_id, name, args)
+            self.proposals.start(name, args)
+        self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
+        return call_id, proposed
+
+    def tool_answered(self, lane: Lane, call_id: str, answered: dict[str, Json] | None) -> None:
+        """A wrapped tool gave its output, or (None) never will."""
+        if answered is None:
+            return
+        self.proposals.finished(call_id)
+        blocks, is_error = blocks_of_answer(answered)
+        self._output_event(lane, call_id, blocks, is_error=is_error)
+
+    def _output_event(self, lane: Lane, call_id: str, blocks: list[Json], *, is_error: bool) -> None:
+        self._tell(lane, ev.ToolOutput(run=self._run, id=call_id, blocks=blocks, is_error=is_error))
+
+    def end(self, *, failed: bool) -> None:
+        """The run is over; nothing is told of a run in which nothing happened."""
+        if not self._begun:
+            return
+        outcome = ev.RunOutcome(
+            status="failed" if failed else "completed",
+            diffs=[],
+            cost_usd=0.0,
+            tokens=ev.TokenCount(input=self._input, output=self._output),
+        )
+        self._emit(ev.RunFinished(run=self._run, outcome=outcome))

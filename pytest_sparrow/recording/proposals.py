@@ -1,0 +1,84 @@
+"""The tool calls that a model has proposed, and what has become of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from pytest_sparrow.events.jsontext import equal
+from pytest_sparrow.exchange import Json
+
+__all__ = ["Proposals"]
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str
+    name: str
+    args: Json
+    started: bool = False
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class Proposals:
+    """Proposed calls by id and by name. Not thread safe: the run's lock guards it.
+
+    Attributes:
+        unwrapped: how often a tool of this name ran without a wrapper: its output came in the next request.
+    """
+
+    unwrapped: Counter[str] = field(default_factory=Counter)
+    _calls: dict[str, _Call] = field(default_factory=dict)
+    _waiting: dict[str, dict[str, _Call]] = field(default_factory=dict)
+    _foreign: set[str] = field(default_factory=set)
+
+    def add(self, call_id: str, name: str, args: Json) -> None:
+        """A model proposed a call. An id that comes again (some hosts count from 0 each turn) is a new call."""
+        call = _Call(call_id, name, args)
+        self._calls[call_id] = call
+        self._waiting.setdefault(name, {})[call_id] = call
+
+    def start(self, name: str, args: Json) -> str | None:
+        """The id of the pending proposal that a call of this name with these arguments answers, or None.
+
+        Exact arguments win; else the proposal that shares most of them, the oldest of equals: an agent that
+        changes an argument on the way still answers that proposal.
+        """
+        waiting = self._waiting.get(name)
+        if not waiting:
+            return None
+        call = max(waiting.values(), key=lambda call: _likeness(call.args, args))
+        del waiting[call.id]
+        call.started = True
+        return call.id
+
+    def finished(self, call_id: str) -> None:
+        """A wrapped call gave its output."""
+        if call_id in self._calls:
+            self._calls[call_id].answered = True
+
+    def answered_on_wire(self, call_id: str) -> bool:
+        """A request carries this call's output; True where it is news: nothing else has told it."""
+        call = self._calls.get(call_id)
+        if call is None:
+            # Proposed before this run began (a conversation that was restored): told once.
+            if call_id in self._foreign:
+                return False
+            self._foreign.add(call_id)
+            return True
+        if call.answered:
+            return False
+        call.answered = True
+        if not call.started:
+            self._waiting.get(call.name, {}).pop(call_id, None)
+            self.unwrapped[call.name] += 1
+        return True
+
+
+def _likeness(proposed: Json, args: Json) -> float:
+    if equal(proposed, args):
+        return float("inf")
+    if not isinstance(proposed, dict) or not isinstance(args, dict):
+        return 0.0
+    return float(sum(1 for key, value in args.items() if key in proposed and equal(proposed[key], value)))

@@ -1,0 +1,289 @@
+"""One open run: every crossing of every boundary comes here, to be recorded or fed, and told as events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+from pytest_sparrow.events import Event
+from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.recording.hosts import Passage, passage
+from pytest_sparrow.recording.lanes import Lane, Lanes
+from pytest_sparrow.recording.narrator import Narrator
+from pytest_sparrow.recording.wire import ModelCall, Wire
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.replaying.feeder import Feeder
+from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+from pytest_sparrow.settings import Settings
+
+__all__ = ["Run", "Sink", "ToolFacts"]
+
+
+class Sink(Protocol):
+    """Where a recorded run goes as it happens."""
+
+    def event(self, event: Event) -> None:
+        """Keep an event."""
+        ...
+
+    def exchange(self, exchange: Exchange) -> None:
+        """Keep an exchange."""
+        ...
+
+
+class ToolFacts(Protocol):
+    """What the run asks about the tools that were wrapped."""
+
+    def risk(self, name: str) -> str:
+        """A tool's risk; "Mutating" where nobody said."""
+        ...
+
+    def wrapped(self, name: str) -> bool:
+        """Whether a tool of this name is wrapped."""
+        ...
+
+
+class OpenCrossing:
+    """One crossing under way; see `pytest_sparrow.recording.crossing.Crossing`."""
+
+    __slots__ = ("_run", "asked", "began", "call_id", "fed", "flush", "kind", "lane", "model", "proposed", "settled")
+
+    def __init__(self, run: Run, kind: str, asked: dict[str, Json], lane: Lane, began: float) -> None:
+        self._run = run
+        self.kind = kind
+        self.asked = asked
+        self.lane = lane
+        self.began = began
+        self.fed: dict[str, Json] | None = None
+        self.model: ModelCall | None = None
+        self.call_id = ""
+        self.proposed = False
+        self.settled = False
+        self.flush: Callable[[], None] | None = None
+
+    def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
+        """The agent has its answer; a second call does nothing."""
+        self._run.settle(self, answered, complete=complete)
+
+
+class Run:
+    """A run between the opening and the closing of its window.
+
+    Thread safe. What is slow (reading the wire, redaction) happens outside the lock.
+
+    Attributes:
+        run_id: its id, and the name of its folder.
+        settings: what the user said.
+        ledger: what went wrong at the boundaries.
+        events: what has happened so far, as the agent saw it (the disk gets the redacted form).
+        feeding: whether the world is shut.
+        crossings: how many crossings there were.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        settings: Settings,
+        *,
+        wire: Wire,
+        redactor: Redactor,
+        tools: ToolFacts,
+        golden: Sequence[Exchange] | None = None,
+        sink: Sink | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.settings = settings
+        self.ledger = Ledger()
+        self.events: list[Event] = []
+        self.feeding = golden is not None
+        self.crossings = 0
+        self._wire = wire
+        self._redactor = redactor
+        self._tools = tools
+        self._sink = sink
+        self._feeder = None if golden is None else Feeder(golden, wire.conversation, self.ledger)
+        self._golden_size = len(golden or ())
+        self._narrator = Narrator(run_id, settings.agent, self._emit, tools.risk)
+        self._lanes = Lanes()
+        self._lock = threading.RLock()
+        self._zero = time.monotonic()
+        self._last = 0.0
+        self._open: dict[int, OpenCrossing] = {}
+        self._closed = False
+
+    # What boundaries use.
+
+    @property
+    def in_process(self) -> bool:
+        """Whether in-process transports cross too."""
+        return self.settings.in_process
+
+    def passes_host(self, host: str, port: int | None) -> Passage:
+        """What to do with traffic to a host."""
+        return passage(host, port, allow=self.settings.allow_hosts, ignore=self.settings.ignore_hosts)
+
+    def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
+        """Write a refused contact with the world into the ledger; returns what to raise."""
+        self.ledger.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
+        return ReplayDivergence(what, (hint,) if hint else ())
+
+    def unrecordable(self, error: NotRecordable) -> None:
+        """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
+        self.ledger.add(Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint))
+
+    def ask(self, kind: str, asked: dict[str, Json]) -> OpenCrossing:
+        """Begin a crossing; see `pytest_sparrow.recording.crossing.OpenRun.ask`."""
+        model = self._wire.read(asked) if kind == "http" else None
+        clean = self._redactor.asked(kind, asked)
+        with self._lock:
+            crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
+            crossing.model = model
+            number = self.crossings
+            self.crossings += 1
+            self._tell_asked(crossing, asked)
+            if self._feeder is not None:
+                crossing.fed = self._feed(self._feeder, crossing, number)
+            self._open[id(crossing)] = crossing
+            return crossing
+
+    def settle(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
+        """End a crossing; what comes after the run's end is dropped, since the run has been judged."""
+        if crossing.settled or self._closed:
+            return
+        words = None
+        if crossing.model is not None and answered is not None:
+            words = crossing.model.answer(crossing.asked, answered)
+        keep = self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
+        with self._lock:
+            if crossing.settled or self._closed:
+                return
+            crossing.settled = True
+            self._open.pop(id(crossing), None)
+            if words is not None:
+                self._narrator.model_answered(crossing.lane, words)
+            elif crossing.kind == "tool":
+                self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
+            self._keep(crossing, keep, complete=complete)
+
+    # What the fixture uses.
+
+    def record(self, event: Event) -> None:
+        """Add an event of the user's own."""
+        with self._lock:
+            lane = self._lanes.here().label
+            self._emit(event.model_copy(update={"lane": lane}) if lane else event)
+
+    def close(self, *, failed: bool) -> None:
+        """End the run: unfinished crossings are settled, and what nobody asked for goes into the ledger."""
+        with self._lock:
+            for crossing in list(self._open.values()):
+                self._end_early(crossing)
+            self._narrator.end(failed=failed)
+            self._closed = True
+            if self._feeder is not None:
+                self._feeder.settle()
+            self._tell_unwrapped()
+
+    @property
+    def task(self) -> str:
+        """The first user text, "" before it is known."""
+        return self._narrator.task
+
+    @property
+    def model(self) -> str:
+        """The first model asked, "" before it is known."""
+        return self._narrator.model
+
+    @property
+    def served_nothing(self) -> bool:
+        """Whether the golden holds answers, and not one was asked for."""
+        return self._feeder is not None and self._golden_size > 0 and self._feeder.served == 0
+
+    # Within.
+
+    def _now(self) -> float:
+        """Seconds since the run began, in microseconds and never twice the same: the order of crossings."""
+        self._last = max(round(time.monotonic() - self._zero, 6), round(self._last + 1e-6, 6))
+        return self._last
+
+    def _emit(self, event: Event) -> None:
+        self.events.append(event)
+        if self._sink is not None:
+            with self._noting_unrecordable():
+                self._sink.event(event)
+
+    @contextmanager
+    def _noting_unrecordable(self) -> Iterator[None]:
+        try:
+            yield
+        except NotRecordable as error:
+            self.unrecordable(error)
+            raise
+
+    def _tell_asked(self, crossing: OpenCrossing, asked: dict[str, Json]) -> None:
+        if crossing.kind == "tool":
+            call_id, proposed = self._narrator.tool_called(crossing.lane, asked["name"], asked["args"])
+            crossing.call_id, crossing.proposed = call_id, proposed
+            crossing.asked = {**crossing.asked, "id": call_id}
+        elif crossing.model is not None:
+            self._narrator.asked_model(crossing.lane, crossing.model.request)
+        else:
+            self._narrator.begin()
+
+    def _keep(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
+        if self._sink is None:
+            return
+        exchange = Exchange(
+            kind=crossing.kind,
+            asked=crossing.asked,
+            answered=answered,
+            lane=crossing.lane.label,
+            began=crossing.began,
+            ended=self._now(),
+            complete=complete and answered is not None,
+            proposed=crossing.proposed,
+        )
+        with self._noting_unrecordable():
+            self._sink.exchange(exchange)
+
+    def _feed(self, feeder: Feeder, crossing: OpenCrossing, number: int) -> dict[str, Json]:
+        lane = crossing.lane.label
+        match crossing.kind:
+            case "http":
+                model = crossing.model
+                conversation = None if model is None else model.request.conversation
+                exchange = feeder.http(number, crossing.asked, conversation, lane)
+            case "tool":
+                exchange = feeder.tool(crossing.asked, crossing.call_id if crossing.proposed else None, lane)
+            case _:
+                exchange = feeder.call(crossing.asked, lane)
+        if exchange.answered is not None:
+            return exchange.answered
+        if crossing.kind == "http":
+            return {"error": {"type": "ReadTimeout", "message": "the recorded run got no answer to this either"}}
+        raise self.refuse(
+            f"{exchange.asked['name']}: the recorded run got no answer to this call",
+            "record the test again",
+        )
+
+    def _end_early(self, crossing: OpenCrossing) -> None:
+        if crossing.flush is not None:
+            crossing.flush()
+        if not crossing.settled:
+            self.ledger.add(Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end"))
+            crossing.settle(None, complete=False)
+
+    def _tell_unwrapped(self) -> None:
+        for name, count in self._narrator.proposals.unwrapped.items():
+            if not self._tools.wrapped(name):
+                times = "once" if count == 1 else f"{count} times"
+                self.ledger.add(
+                    Finding(
+                        kind=Kind.UNWRAPPED,
+                        summary=f"{name}: proposed {times}, not wrapped: it ran, and its arguments were not checked",
+                    )
+                )

@@ -1,0 +1,43 @@
+"""What the codecs make of an exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_sparrow.exchange import Json
+from pytest_sparrow.recording.codec import Codec, ModelAnswer, ModelRequest
+
+__all__ = ["ModelCall", "Wire"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """An ``http`` exchange that is a call to a model, in the format of one codec."""
+
+    codec: Codec
+    request: ModelRequest
+
+    def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
+        """Read the answer to this call."""
+        return self.codec.answer(asked, answered)
+
+
+class Wire:
+    """The codecs, asked in order."""
+
+    def __init__(self, codecs: Sequence[Codec]) -> None:
+        self._codecs = tuple(codecs)
+
+    def read(self, asked: dict[str, Json]) -> ModelCall | None:
+        """The model call that an ``http`` asked half is, or None: other traffic yields no model events."""
+        for codec in self._codecs:
+            request = codec.request(asked)
+            if request is not None:
+                return ModelCall(codec, request)
+        return None
+
+    def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
+        """The conversation that an ``http`` asked half carries, or None."""
+        call = self.read(asked)
+        return None if call is None else call.request.conversation

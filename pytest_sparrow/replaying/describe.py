@@ -1,0 +1,33 @@
+"""A request in a few words, for messages. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pytest_sparrow.events.jsontext import encode
+from pytest_sparrow.exchange import Json
+
+__all__ = ["describe"]
+
+_MOST = 120
+
+
+def describe(kind: str, asked: dict[str, Json]) -> str:
+    """``POST api.openai.com/v1/chat/completions``, ``refund(amount=39.99)`` or ``call geo("Berlin")``."""
+    if kind == "http":
+        url = urlsplit(asked["url"])
+        return f"{asked['method'].upper()} {url.netloc}{url.path}"
+    if kind == "tool":
+        return f"{asked['name']}({_named(asked['args'])})"
+    positional = [_short(value) for value in asked["args"]]
+    keywords = [_named(asked["kwargs"])] if asked["kwargs"] else []
+    return f"call {asked['name']}({', '.join(positional + keywords)})"
+
+
+def _named(args: dict[str, Json]) -> str:
+    return ", ".join(f"{name}={_short(value)}" for name, value in args.items())
+
+
+def _short(value: Json) -> str:
+    text = encode(value).decode()
+    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"

@@ -1,0 +1,138 @@
+"""Feeds a golden's answers back, and writes into the ledger whatever does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf
+from pytest_sparrow.replaying.describe import describe
+from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+
+__all__ = ["MOST_MISSES", "Feeder"]
+
+MOST_MISSES = 20
+"""After so many misses every further call fails at once: an agent that retries must not run for minutes."""
+
+
+class Feeder:
+    """The golden's side of a replay. Not thread safe: the run's lock guards it.
+
+    Attributes:
+        served: how many answers were given.
+    """
+
+    def __init__(self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, ledger: Ledger) -> None:
+        self.served = 0
+        self._exchanges = exchanges
+        self._chooser = Chooser(exchanges, conversation_of)
+        self._ledger = ledger
+        self._misses = 0
+        self._requests: dict[int, dict[str, Json]] = {}
+        self._drifts: dict[int, Finding] = {}
+
+    def http(self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str) -> Exchange:
+        """The exchange that answers an HTTP request, the run's ``request``-th.
+
+        Raises:
+            ReplayDivergence: there is none.
+        """
+        self._stop_after_many("http", asked)
+        choice = self._chooser.http(request, asked, conversation, lane)
+        if choice is None:
+            raise self._miss("http", asked)
+        if not choice.exact:
+            self._drifts[request] = self._drift(choice, asked)
+            self._ledger.add(self._drifts[request])
+        if choice.displaced is not None:
+            self._one_too_many(choice.displaced)
+        return self._serve(choice)
+
+    def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange:
+        """The exchange that answers a tool call.
+
+        Raises:
+            ReplayDivergence: there is none.
+        """
+        self._stop_after_many("tool", asked)
+        choice = self._chooser.tool(asked, call_id, lane)
+        if choice is None:
+            raise self._miss("tool", asked, call_id or "")
+        return self._serve(choice)
+
+    def call(self, asked: dict[str, Json], lane: str) -> Exchange:
+        """The exchange that answers a ``sparrow.call``.
+
+        Raises:
+            ReplayDivergence: there is none.
+        """
+        self._stop_after_many("call", asked)
+        choice = self._chooser.call(asked, lane)
+        if choice is None:
+            raise self._miss("call", asked)
+        return self._serve(choice)
+
+    def _serve(self, choice: Choice) -> Exchange:
+        self.served += 1
+        return self._exchanges[choice.number]
+
+    def _drift(self, choice: Choice, asked: dict[str, Json]) -> Finding:
+        return Finding(
+            kind=Kind.DRIFT,
+            summary=f"{describe('http', asked)} asked for something else",
+            boundary="http",
+            asked=asked,
+            golden=self._exchanges[choice.number].asked,
+            number=choice.number,
+        )
+
+    def _one_too_many(self, request: int) -> None:
+        """An earlier request was answered with this exchange for want of a better one; it had no answer of its own."""
+        drift = self._drifts.pop(request, None)
+        if drift is None or drift.asked is None:
+            return
+        self._ledger.findings.remove(drift)
+        self._ledger.add(self._missed("http", drift.asked))
+
+    def _miss(self, kind: str, asked: dict[str, Json], call_id: str = "") -> ReplayDivergence:
+        self._misses += 1
+        finding = self._missed(kind, asked, call_id)
+        self._ledger.add(finding)
+        return ReplayDivergence(finding.summary, (finding.hint,) if finding.hint else ())
+
+    def _missed(self, kind: str, asked: dict[str, Json], call_id: str = "") -> Finding:
+        number = self._chooser.nearest(kind, asked)
+        golden = None if number is None else self._exchanges[number].asked
+        hint = "" if golden is None else f"the closest recorded one not played yet: {describe(kind, golden)}"
+        return Finding(
+            kind=Kind.MISS,
+            summary=f"{describe(kind, asked)}: the golden holds no answer to this",
+            hint=hint,
+            boundary=kind,
+            asked=asked,
+            golden=golden,
+            number=number,
+            call_id=call_id,
+        )
+
+    def _stop_after_many(self, kind: str, asked: dict[str, Json]) -> None:
+        if self._misses >= MOST_MISSES:
+            raise ReplayDivergence(
+                f"{describe(kind, asked)}: refused, after {MOST_MISSES} calls that the golden holds no answer to"
+            )
+
+    def settle(self) -> None:
+        """The run is over: what nobody asked for is a finding too."""
+        for number in self._chooser.unplayed():
+            exchange = self._exchanges[number]
+            self._ledger.add(
+                Finding(
+                    kind=Kind.UNPLAYED,
+                    summary=f"{describe(exchange.kind, exchange.asked)} was recorded, and not asked for",
+                    boundary=exchange.kind,
+                    golden=exchange.asked,
+                    number=number,
+                    call_id=exchange.asked.get("id", "") if exchange.kind == "tool" else "",
+                )
+            )

@@ -1,0 +1,69 @@
+"""The ledger: what went wrong at the boundaries of a run, kept whatever the agent did with its exception."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from pytest_sparrow.exchange import Json
+
+__all__ = ["Finding", "Kind", "Ledger"]
+
+
+class Kind(enum.Enum):
+    """What kind of thing was found, in the order in which a report tells them."""
+
+    MISS = "miss"
+    """The golden holds no answer to this."""
+    REFUSED = "refused"
+    """A contact with the world that a replay refuses."""
+    UNRECORDABLE = "unrecordable"
+    """A value that JSON cannot hold faithfully."""
+    DRIFT = "drift"
+    """An answer was given, but the request is not the recorded one."""
+    UNPLAYED = "unplayed"
+    """A recorded answer that nobody asked for."""
+    UNWRAPPED = "unwrapped"
+    """A proposed tool ran without a wrapper."""
+    LATE = "late"
+    """A crossing that was still open when the test ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing found.
+
+    Attributes:
+        kind: what kind of thing.
+        summary: it in one line.
+        hint: the way out, or "".
+        boundary: "http", "tool", "call" or "".
+        asked: what the agent asked, for a miss or a drift.
+        golden: the recorded asked half that it was held against (the closest one, for a miss).
+        number: the recorded exchange's place in the golden, from 0, or None.
+        call_id: the tool call's id, or "".
+    """
+
+    kind: Kind
+    summary: str
+    hint: str = ""
+    boundary: str = ""
+    asked: dict[str, Json] | None = None
+    golden: dict[str, Json] | None = None
+    number: int | None = None
+    call_id: str = ""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The findings of a run, in the order in which they came. Appending is atomic; the run's lock guards the rest."""
+
+    findings: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        """Write a finding down."""
+        self.findings.append(finding)
+
+    def of(self, kind: Kind) -> list[Finding]:
+        """The findings of one kind."""
+        return [finding for finding in self.findings if finding.kind is kind]
