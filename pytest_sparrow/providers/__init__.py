@@ -1,1 +1,20 @@
+"""Wire formats of model providers, one file each: what a request holds and what an answer says."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.openai_chat import OpenAIChat
+
+if TYPE_CHECKING:
+    from pytest_sparrow.recording.codec import Codec
+
+__all__ = ["OpenAIChat", "builtin_codecs"]
+
+
+def builtin_codecs() -> tuple[Codec, ...]:
+    """The codecs that come with pytest-sparrow; the first one that knows a request reads it.
+
+    OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
+    """
+    return (OpenAIChat(),)

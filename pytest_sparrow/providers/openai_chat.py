@@ -1,0 +1,129 @@
+"""OpenAI chat completions, and the many hosts that speak them (Azure, Groq, DeepSeek, Mistral, vLLM…).
+
+Format: https://platform.openai.com/docs/api-reference/chat (create, the object, the chunk object); the fields
+of other hosts are those seen in recorded traffic and in their own references.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.openai_chat_message import (
+    CallIds,
+    message_parts,
+    spoken_text,
+    tool_results,
+    usage_of,
+)
+from pytest_sparrow.providers.openai_chat_stream import join_stream
+from pytest_sparrow.providers.wire import (
+    as_dict,
+    as_list,
+    as_text,
+    error_message,
+    header,
+    http_failure,
+    json_answer,
+    json_request,
+    path_of,
+    stream_events,
+)
+from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest, Part
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["OpenAIChat"]
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+
+# Other formats that also POST "model" and "messages": Anthropic's messages, Ollama's own chat, and the
+# tokenizers beside them.
+_FOREIGN_PATHS = ("/messages", "/api/chat", "/count_tokens", "/tokenize", "/messages/batches")
+_FOREIGN_BLOCKS = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking"})
+
+
+class OpenAIChat:
+    """Chat completions, recognised by shape, so that a proxy on any path is understood; see `Codec`."""
+
+    name: str = "openai-chat"
+
+    def request(self, asked: dict[str, Json]) -> ModelRequest | None:
+        """Read a chat request; None where the shape is another one."""
+        body = json_request(asked)
+        if body is None or not _is_chat(asked, body):
+            return None
+        messages = as_list(body["messages"])
+        return ModelRequest(
+            model=as_text(body.get("model")) or _deployment(asked),
+            conversation=[message for message in messages if _role(message) not in ("system", "developer")],
+            task=_task(messages),
+            results=tool_results(messages),
+        )
+
+    def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
+        """Read a whole or a streamed answer; of a broken one, what came."""
+        ids = CallIds(as_list((json_request(asked) or {}).get("messages")))
+        events = stream_events(answered)
+        if events is None:
+            body = json_answer(answered)
+            messages = [_message(choice) for choice in as_list(as_dict(body).get("choices"))]
+            usage, failure = usage_of(as_dict(body)), _failure_in(body)
+        else:
+            joined = join_stream(events)
+            messages, usage, failure = joined.messages, joined.usage, joined.failure
+        parts: list[Part] = []
+        for message in messages:
+            parts.extend(message_parts(message, ids))
+        return ModelAnswer(parts=parts, usage=usage, failure=http_failure(answered, failure))
+
+
+def _is_chat(asked: dict[str, Json], body: dict[str, Json]) -> bool:
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return False
+    path = path_of(asked)
+    if path.endswith("/chat/completions"):
+        return True
+    if path.endswith(_FOREIGN_PATHS) or not isinstance(body.get("model"), str):
+        return False
+    known = all(_role(message) in _ROLES for message in messages)
+    return bool(messages) and known and not _is_anthropic(asked, body, messages)
+
+
+def _is_anthropic(asked: dict[str, Json], body: dict[str, Json], messages: list[Json]) -> bool:
+    """Whether this is Anthropic's format behind a path of somebody's own."""
+    if header(asked, "anthropic-version") or "anthropic_version" in body or "system" in body:
+        return True
+    if any("input_schema" in as_dict(tool) for tool in as_list(body.get("tools"))):
+        return True
+    blocks = (block for message in messages for block in as_list(message.get("content")))
+    return any(as_text(as_dict(block).get("type")) in _FOREIGN_BLOCKS for block in blocks)
+
+
+def _role(message: Json) -> str:
+    return as_text(as_dict(message).get("role"))
+
+
+def _deployment(asked: dict[str, Json]) -> str:
+    """Azure names the model in the path: ``/openai/deployments/<name>/chat/completions``."""
+    _, found, rest = path_of(asked).partition("/deployments/")
+    return rest.split("/")[0] if found else ""
+
+
+def _task(messages: list[Json]) -> str:
+    texts = (spoken_text(message.get("content")) for message in messages if _role(message) == "user")
+    return as_text(next((text for text in texts if text), ""))
+
+
+def _message(choice: Json) -> dict[str, Json]:
+    return as_dict(as_dict(choice).get("message"))
+
+
+def _failure_in(body: Json) -> Failure | None:
+    """An error inside an answer of status 200, as OpenRouter sends it for the answer or for one choice."""
+    answer = as_dict(body)
+    for holder in (answer, *map(as_dict, as_list(answer.get("choices")))):
+        if holder.get("error"):
+            return Failure(error_message(holder["error"]) or "an error without a message")
+    return None

@@ -1,0 +1,229 @@
+"""A streamed chat completion, joined: chunks in, the messages of the same answer unstreamed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.openai_chat_message import reasoning_text, spoken_text, usage_of
+from pytest_sparrow.providers.wire import (
+    as_dict,
+    as_list,
+    as_text,
+    error_message,
+    lenient_json,
+    parse_json_text,
+    raw_text,
+)
+from pytest_sparrow.recording.codec import Failure, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.sse import ServerSentEvent
+
+__all__ = ["JoinedStream", "join_stream"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinedStream:
+    """What a stream said.
+
+    Attributes:
+        messages: one message a choice, by the choice's index.
+        usage: the last usage that came, or None.
+        failure: the error that came inside the stream, or None.
+    """
+
+    messages: list[dict[str, Json]]
+    usage: Usage | None
+    failure: Failure | None
+
+
+def join_stream(events: Iterable[ServerSentEvent]) -> JoinedStream:
+    """Join chunks up to ``[DONE]``, to an error, or to wherever the stream broke."""
+    choices: dict[int, _Choice] = {}
+    usage: Usage | None = None
+    failure: Failure | None = None
+    unread: Failure | None = None
+    for number, event in enumerate(events, start=1):
+        if event.data.startswith("[DONE]"):
+            break
+        # Only a last event may be torn; an unreadable one with others behind it is an error (SDKs raise).
+        failure = failure or unread
+        chunk = lenient_json(event.data)
+        failure = failure or _error_in(event, chunk)
+        if chunk is None:
+            unread = Failure(f"event {number} of the stream is not JSON")
+            continue
+        usage = usage_of(as_dict(chunk)) or usage
+        for position, choice in enumerate(as_list(as_dict(chunk).get("choices"))):
+            index = as_dict(choice).get("index")
+            key = index if type(index) is int else position
+            choices.setdefault(key, _Choice()).add(as_dict(choice))
+    messages = [choices[index].message() for index in sorted(choices)]
+    return JoinedStream(messages=messages, usage=usage, failure=failure)
+
+
+def _error_in(event: ServerSentEvent, chunk: Json) -> Failure | None:
+    holders = (as_dict(chunk), *map(as_dict, as_list(as_dict(chunk).get("choices"))))
+    for holder in holders:
+        if holder.get("error"):
+            return Failure(error_message(holder["error"]) or "an error without a message")
+    if event.event == "error":
+        return Failure(error_message(chunk) or as_text(event.data) or "an error without a message")
+    return None
+
+
+class _Choice:
+    """One choice under way. Fragments are kept in lists and joined once: ``+=`` would be quadratic."""
+
+    def __init__(self) -> None:
+        self._content: list[tuple[str, list[str]]] = []
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+        self._transcript: list[str] = []
+        self._calls = _Calls()
+        self._legacy: _CallPieces | None = None
+        self._begun = False
+
+    def add(self, choice: dict[str, Json]) -> None:
+        delta = choice.get("delta")
+        if not isinstance(delta, dict) or (not delta and not self._begun):
+            # A host that had the answer whole sends "message"; one that sends it after deltas repeats them.
+            delta = {} if self._begun else as_dict(choice.get("message"))
+        self._add_texts(delta)
+        for call in as_list(delta.get("tool_calls")):
+            self._begun = True
+            self._calls.add(as_dict(call))
+        legacy = delta.get("function_call")
+        if isinstance(legacy, dict):
+            self._begun = True
+            self._legacy = self._legacy or _CallPieces("")
+            self._legacy.add({"function": legacy})
+
+    def _add_texts(self, delta: dict[str, Json]) -> None:
+        self._add_content(delta.get("content"))
+        pairs = (
+            (self._reasoning, reasoning_text(delta)),
+            (self._refusal, delta.get("refusal")),
+            (self._transcript, as_dict(delta.get("audio")).get("transcript")),
+        )
+        for pieces, piece in pairs:
+            if isinstance(piece, str) and piece:
+                self._begun = True
+                pieces.append(piece)
+
+    def _add_content(self, content: Json) -> None:
+        parts = as_list(content) or [content]
+        for part in parts:
+            fields = as_dict(part)
+            kind, text = "text", raw_text(part) or raw_text(fields.get("text"))
+            if fields.get("type") == "thinking":
+                kind, text = "thinking", spoken_text(fields.get("thinking"), joint="")
+            if not text:
+                continue
+            self._begun = True
+            if not self._content or self._content[-1][0] != kind:
+                self._content.append((kind, []))
+            self._content[-1][1].append(text)
+
+    def message(self) -> dict[str, Json]:
+        """The message in the shape of an answer that wasn't streamed."""
+        message: dict[str, Json] = {
+            "content": [{"type": kind, kind: "".join(pieces)} for kind, pieces in self._content],
+            "reasoning": "".join(self._reasoning),
+            "refusal": "".join(self._refusal),
+            "audio": {"transcript": "".join(self._transcript)},
+            "tool_calls": self._calls.whole(),
+        }
+        if self._legacy is not None:
+            message["function_call"] = self._legacy.whole()["function"]
+        return message
+
+
+@dataclass(slots=True)
+class _CallPieces:
+    """One call under way."""
+
+    id: str
+    kind: str = "function"
+    name: str = ""
+    pieces: list[str] = field(default_factory=list)
+    arguments: Json = None
+    complete: bool = False
+
+    def add(self, call: dict[str, Json]) -> None:
+        custom = call.get("custom")
+        if isinstance(custom, dict):
+            self.kind = "custom"
+        named = as_dict(custom if isinstance(custom, dict) else call.get("function"))
+        name = as_text(named.get("name"))
+        if name != self.name:  # some hosts repeat the whole name in every chunk
+            self.name += name
+        piece = named.get("input" if self.kind == "custom" else "arguments")
+        if isinstance(piece, str):
+            self.pieces.append(piece)
+        elif piece is not None:
+            self.arguments = piece
+        self.complete = bool(name) and _is_object(piece)
+
+    def whole(self) -> dict[str, Json]:
+        text = "".join(self.pieces)
+        if self.kind == "custom":
+            return {"id": self.id, "custom": {"name": self.name, "input": text}}
+        arguments = text if text or self.arguments is None else self.arguments
+        return {"id": self.id, "function": {"name": self.name, "arguments": arguments}}
+
+
+class _Calls:
+    """The calls of one choice, told apart by index, and where a host gets that wrong, by id and name."""
+
+    def __init__(self) -> None:
+        self._all: list[_CallPieces] = []
+        self._by_index: dict[int, _CallPieces] = {}
+        self._by_id: dict[str, _CallPieces] = {}
+
+    def add(self, call: dict[str, Json]) -> None:
+        index, call_id = call.get("index"), as_text(call.get("id"))
+        key = index if type(index) is int else None
+        current = self._current(key, call_id)
+        if current is None or _is_another(current, call, call_id):
+            current = _CallPieces(call_id)
+            self._all.append(current)
+        current.id = current.id or call_id
+        if key is not None:
+            self._by_index[key] = current
+        if call_id:
+            self._by_id[call_id] = current
+        current.add(call)
+
+    def _current(self, key: int | None, call_id: str) -> _CallPieces | None:
+        if key is not None:
+            return self._by_index.get(key)
+        if call_id:
+            return self._by_id.get(call_id)
+        return self._all[-1] if self._all else None
+
+    def whole(self) -> list[dict[str, Json]]:
+        return [call.whole() for call in self._all]
+
+
+def _is_another(current: _CallPieces, call: dict[str, Json], call_id: str) -> bool:
+    """Whether a chunk begins a new call though its index belongs to an older one.
+
+    Some hosts send every parallel call whole, all with index 0 or none: a new id beside a name, or no id and
+    a name beside arguments that are whole already.
+    """
+    holder = as_dict(call.get("custom")) or as_dict(call.get("function"))
+    if not holder.get("name"):
+        return False
+    if call_id:
+        return bool(current.id) and call_id != current.id
+    return current.complete and _is_object(holder.get("arguments"))
+
+
+def _is_object(piece: Json) -> bool:
+    """Whether a fragment of arguments is a whole JSON object by itself."""
+    return isinstance(piece, dict) or (isinstance(piece, str) and isinstance(parse_json_text(piece), dict))
