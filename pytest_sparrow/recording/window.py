@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.recording.crossing import OpenRun
 
-__all__ = ["close_window", "current_run", "open_runs", "open_window"]
+if TYPE_CHECKING:
+    from pytest_sparrow.recording.crossing import OpenRun
+
+__all__ = ["answering", "close_window", "current_run", "open_runs", "open_window"]
 
 # A process-wide registry is unavoidable: a thread without context can be known only by what is open in its
 # process. It holds runs between open_window and close_window only.
 _open: dict[int, OpenRun] = {}
 _lock = threading.Lock()
 _current: contextvars.ContextVar[OpenRun | None] = contextvars.ContextVar("pytest_sparrow_run", default=None)
+_answering: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_answering", default=False)
+
+
+class answering:  # noqa: N801 - used like a function: ``with answering():``
+    """The world is answering a crossing: what its code does meanwhile belongs to no run.
+
+    A tool that asks a server, or calls another tool, does so only while it is live: a replay feeds the tool's
+    answer and never sees these crossings, so a recording must not hold them either.
+    """
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _answering.set(True)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            _answering.reset(self._token)
+        except ValueError:
+            # A coroutine that is closed in another context than it ran in; that context never was answering.
+            _answering.set(False)
 
 
 def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:
@@ -42,11 +66,13 @@ def open_runs() -> list[OpenRun]:
 
 
 def current_run() -> OpenRun | None:
-    """The run that a crossing made here belongs to, or None outside every window.
+    """The run that a crossing made here belongs to, or None: outside every window, or `answering`.
 
     Raises:
         UsageError: this thread carries no context and more than one run is open.
     """
+    if _answering.get():
+        return None
     run = _current.get()
     if run is not None and id(run) in _open:
         return run
