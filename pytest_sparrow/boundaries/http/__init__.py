@@ -1,1 +1,8 @@
+"""The HTTP boundary: one core, a thin skin a library, no library imported."""
 
+from __future__ import annotations
+
+from pytest_sparrow.boundaries.http.hook import install, uninstall
+from pytest_sparrow.boundaries.http.outside import OutsidePolicy, set_outside_policy
+
+__all__ = ["OutsidePolicy", "install", "set_outside_policy", "uninstall"]

@@ -1,0 +1,122 @@
+"""Bodies: bytes to what a person can read and compare, and back to what a client reads the same."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.http import multipart, sse
+from pytest_sparrow.events import jsontext
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["body_of", "chunks_of", "media_type"]
+
+# Room for what lies around a body in its line of exchanges.jsonl, multipart included.
+_DEEPEST = jsontext.MAX_DEPTH - 10
+
+
+def media_type(content_type: str) -> tuple[str, dict[str, str]]:
+    """A content-type header as the type in lower case and its parameters (RFC 9110, 8.3.1)."""
+    kind, *parameters = content_type.split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return kind.strip().lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]:
+    """A body in the richest shape of `Exchange` that loses nothing a client would see.
+
+    JSON that some parser would silently change (duplicate keys, NaN), or that isn't what its type claims,
+    is kept as text, byte for byte; what is no UTF-8 text as base64.
+
+    Args:
+        raw: the content, uncompressed.
+        content_type: the header, or "".
+        answered: False for a request, which is compared but never fed: only there multipart is taken apart.
+    """
+    kind, parameters = media_type(content_type)
+    body: dict[str, Json] | None = None
+    if kind == "text/event-stream":
+        body = sse.events_of(raw)
+    elif kind == "multipart/form-data" and not answered:
+        body = _multipart(raw, parameters.get("boundary", ""))
+    elif _may_be_json(kind, raw):
+        body = _json(raw)
+    return body or _text(raw) or {"base64": base64.b64encode(raw).decode("ascii")}
+
+
+def chunks_of(body: dict[str, Json]) -> list[bytes]:
+    """The chunks that serve a recorded body: one an event for a stream, else one in all.
+
+    Raises:
+        ValueError: this is no body that we wrote; the text says why.
+    """
+    if "sse" in body:
+        return sse.serve(body)
+    if "json" in body:
+        return [jsontext.encode(body["json"])]
+    if isinstance(body.get("text"), str):
+        return [body["text"].encode()]
+    if isinstance(body.get("base64"), str):
+        try:
+            return [base64.b64decode(body["base64"], validate=True)]
+        except binascii.Error as error:
+            raise ValueError(f"its base64 body can't be read ({error})") from error
+    raise ValueError(f"its body has none of the keys json, sse, text and base64, but {sorted(body)}")
+
+
+def _may_be_json(kind: str, raw: bytes) -> bool:
+    if kind in ("application/json", "text/json", "application/x-json") or kind.endswith("+json"):
+        return True
+    return not kind and raw.lstrip()[:1] in (b"{", b"[")
+
+
+def _json(raw: bytes) -> dict[str, Json] | None:
+    try:
+        value = jsontext.decode(raw)
+    except jsontext.BrokenJson:
+        return None
+    return None if _is_deep(value, raw) else {"json": value}
+
+
+def _is_deep(value: Json, raw: bytes) -> bool:
+    """Whether a value is nested too deeply for a line; nearly always settled by counting brackets."""
+    if raw.count(b"[") + raw.count(b"{") <= _DEEPEST:
+        return False
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [child for item in level if isinstance(item, dict | list) for child in _children(item)]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def _children(item: dict[str, Json] | list[Json]) -> list[Json]:
+    return list(item.values()) if isinstance(item, dict) else item
+
+
+def _text(raw: bytes) -> dict[str, Json] | None:
+    # UTF-8 only: then the bytes are exact without asking the content-type header again when feeding.
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else {"text": text}
+
+
+def _multipart(raw: bytes, boundary: str) -> dict[str, Json] | None:
+    parts = multipart.parts_of(raw, boundary) if boundary else None
+    if parts is None:
+        return None
+    # A part without a type is plain text (RFC 7578, 4.4), even if it looks like JSON.
+    return {
+        "multipart": [
+            {
+                "headers": headers,
+                "body": body_of(content, headers.get("content-type", "text/plain"), answered=False),
+            }
+            for headers, content in parts
+        ]
+    }

@@ -1,0 +1,122 @@
+"""Where a request goes: through, into a crossing, or back with a refusal. Neutral of libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.http.core import Headers, asked_of, reply_of
+from pytest_sparrow.boundaries.http.outside import refusal_outside
+from pytest_sparrow.boundaries.http.reply import EMPTY, Reply, refusal
+from pytest_sparrow.errors import ReplayDivergence, UsageError
+from pytest_sparrow.recording.window import current_run, open_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.recording.crossing import Crossing, OpenRun
+
+__all__ = ["Contact", "begin", "crossing_to_the_world", "door"]
+
+# A transport that sends through a client of its own must cross once: what it sends meanwhile passes.
+_in_the_world: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "pytest_sparrow_in_the_world", default=False
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A request before its body is read.
+
+    Attributes:
+        method: in upper case.
+        url: whole, as sent.
+        host: without brackets.
+        port: the scheme's own where the URL names none.
+        in_process: the transport leads to code of this process.
+        websocket: the request asks to become a WebSocket.
+    """
+
+    method: str
+    url: str
+    host: str
+    port: int | None
+    in_process: bool = False
+    websocket: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url.partition('?')[0]}"
+
+
+def door(contact: Contact) -> OpenRun | Reply | None:
+    """Where a request goes: to a run, which must be asked; back with a reply; or, for None, through."""
+    if _in_the_world.get():
+        return None
+    try:
+        run = current_run()
+    except UsageError as error:
+        return None if contact.in_process else _ownerless(contact, error)
+    if run is None:
+        if contact.in_process:
+            return None
+        refused = refusal_outside(contact.host, contact.port, str(contact))
+        return None if refused is None else refusal(refused)
+    if contact.in_process and not run.in_process:
+        return None
+    return _by_host(run, contact)
+
+
+def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Crossing | Reply:
+    """Ask a run: a reply to serve (fed, or refused), or a crossing to take to the world and settle.
+
+    Raises:
+        NotRecordable: the request holds something that JSON cannot.
+    """
+    try:
+        crossing = run.ask("http", asked_of(contact.method, contact.url, headers, raw))
+    except (ReplayDivergence, UsageError) as error:
+        return refusal(error)
+    if crossing.fed is None:
+        return crossing
+    try:
+        return reply_of(crossing.fed, method=contact.method, crossing=crossing)
+    except ValueError as error:
+        what = f"the golden's answer to {contact} can't be served: {error}"
+        return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
+
+
+@contextlib.contextmanager
+def crossing_to_the_world() -> Iterator[None]:
+    """While a crossing's own request is on its way, what its transport sends is part of it."""
+    token = _in_the_world.set(True)
+    try:
+        yield
+    finally:
+        _in_the_world.reset(token)
+
+
+def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:
+    verdict = run.passes_host(contact.host, contact.port)
+    if verdict == "allow":
+        return None
+    if verdict == "ignore":
+        return EMPTY if run.feeding else None
+    if not contact.websocket:
+        return run
+    if not run.feeding:
+        return None
+    return refusal(
+        run.refuse(
+            f"a WebSocket to {contact.host}:{contact.port} ({contact}) can't be replayed",
+            f"allow_hosts = {contact.host}:{contact.port} keeps it reachable; WebSockets aren't recorded",
+        )
+    )
+
+
+def _ownerless(contact: Contact, error: UsageError) -> Reply:
+    """Two runs are open and nothing says whose request it is: refused, and in the ledger of each."""
+    for run in open_runs():
+        run.refuse(f"{contact}: {error}")
+    return refusal(error)

@@ -1,0 +1,106 @@
+"""Putting the skins on: what is loaded at once, what is loaded later when it is; and taking them off."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.abc
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.http.httpx_skin import Patch, patches_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+__all__ = ["install", "uninstall"]
+
+_LIBRARIES = ("httpx2", "httpx")
+
+# Process-wide, because what is patched is. All of it under the lock, and empty when nothing is installed.
+_lock = threading.RLock()
+_installed = 0
+_patches: list[Patch] = []
+
+
+def install() -> None:
+    """Let the requests of httpx2 and httpx cross into whatever run is open.
+
+    Neither library is imported: one that is loaded later is patched then. Counted: each call needs an
+    `uninstall`; calls may nest.
+    """
+    global _installed  # noqa: PLW0603 - see above
+    with _lock:
+        _installed += 1
+        if _installed > 1:
+            return
+        sys.meta_path.insert(0, _FINDER)
+        for name in _LIBRARIES:
+            _patch(sys.modules.get(name))
+
+
+def uninstall() -> None:
+    """Undo one `install`; the last one puts the libraries' own functions back. More calls do nothing."""
+    global _installed  # noqa: PLW0603 - see above
+    with _lock:
+        if _installed == 0:
+            return
+        _installed -= 1
+        if _installed:
+            return
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(_FINDER)
+        for patch in reversed(_patches):
+            # Whoever wrapped our wrapper since keeps it (it passes everything through now): putting the
+            # original back would take their wrapper off, too.
+            if vars(patch.owner).get(patch.name) is patch.replacement:
+                setattr(patch.owner, patch.name, patch.original)
+        _patches.clear()
+
+
+def _patch(library: ModuleType | None) -> None:
+    """Put the skin on a loaded library, once: ``httpx2.alias_httpx()`` makes both names one module."""
+    with _lock:
+        if library is None or not _installed or not hasattr(library, "Client"):
+            return
+        known = {(patch.owner, patch.name) for patch in _patches}
+        for patch in patches_for(library):
+            if (patch.owner, patch.name) not in known:
+                setattr(patch.owner, patch.name, patch.replacement)
+                _patches.append(patch)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds nothing itself: lets the others find, and patches when the module has run."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in _LIBRARIES:
+            return None
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec = None if finder is self or find is None else find(fullname, path, target)
+            if spec is not None:
+                _patch_after_loading(spec.loader)
+                return spec  # type: ignore[no-any-return]
+        return None
+
+
+def _patch_after_loading(loader: Any) -> None:
+    """Make one loader patch what it has loaded. The loader itself stays: others ask it for sources."""
+    run = getattr(loader, "exec_module", None)
+    if run is None:
+        return
+
+    def exec_module(module: ModuleType) -> None:
+        del loader.exec_module
+        run(module)
+        _patch(module)
+
+    loader.exec_module = exec_module
+
+
+_FINDER = _Finder()

@@ -1,0 +1,123 @@
+"""The tee: chunks reach the client as they arrive, and a take watches them go by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+    from pytest_sparrow.boundaries.http.reply import Failure
+    from pytest_sparrow.boundaries.http.take import Take
+
+__all__ = ["Served", "Tee", "checkpoint"]
+
+
+async def checkpoint() -> None:
+    """Let other tasks run, as any real answer would: a loop that polls must not starve the rest."""
+    from anyio.lowlevel import checkpoint as pause  # httpx and httpx2 both stand on anyio
+
+    await pause()
+
+
+class Served:
+    """A recorded body, as the source of a tee.
+
+    Args:
+        chunks: what to serve, a piece at a time.
+        error: what to raise after them.
+    """
+
+    def __init__(self, chunks: tuple[bytes, ...], error: Exception | None) -> None:
+        self._chunks = chunks
+        self._error = error
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        if self._error is not None:
+            raise self._error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            await checkpoint()
+            yield chunk
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class Tee:
+    """A response's stream, watched; mixed into each library's own stream classes.
+
+    Args:
+        source: the stream to read from.
+        take: who watches, or None.
+        failure_of: names the error that the source raised; None for a cancellation.
+    """
+
+    def __init__(
+        self, source: Any, take: Take | None, failure_of: Callable[[BaseException], Failure | None]
+    ) -> None:
+        self._source = source
+        self._take = take
+        self._failure_of = failure_of
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._source:
+                if self._take is not None:
+                    self._take.add(chunk)
+                yield chunk
+        except GeneratorExit:
+            # The client turned away; close() tells whether it had all it wanted.
+            raise
+        except BaseException as error:
+            self._broke(error)
+            raise
+        if self._take is not None:
+            self._take.exhausted()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        source = aiter(self._source)
+        try:
+            async for chunk in source:
+                if self._take is not None:
+                    self._take.add(chunk)
+                yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._broke(error)
+            raise
+        finally:
+            # An abandoned generator would be closed by the event loop some time later, or never.
+            close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
+        if self._take is not None:
+            self._take.exhausted()
+
+    def close(self) -> None:
+        """The client is done: close the source, and settle."""
+        try:
+            self._source.close()
+        finally:
+            if self._take is not None:
+                self._take.closed()
+
+    async def aclose(self) -> None:
+        """The client is done: close the source, and settle."""
+        try:
+            await self._source.aclose()
+        finally:
+            if self._take is not None:
+                self._take.closed()
+
+    def _broke(self, error: BaseException) -> None:
+        if self._take is not None:
+            self._take.broke(self._failure_of(error))
