@@ -1,0 +1,298 @@
+"""VCR cassettes, served in order by a loopback server to a real SDK.
+
+``serve(cassette)`` gives a base URL and the bodies that came in; ``drive_openai(base_url, interaction)``
+sends an interaction's request through the real openai SDK and returns what the SDK made of the answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import socket
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from pytest_sparrow.providers.sse import split_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = [
+    "CASSETTES_VARIABLE",
+    "Cassette",
+    "Interaction",
+    "Served",
+    "as_exchange",
+    "cassette_files",
+    "chat_cassette",
+    "drive_openai",
+    "load_cassette",
+    "serve",
+]
+
+CASSETTES_VARIABLE = "SPARROW_TEST_CASSETTES"
+"""Environment variable: the folder that holds the cassettes. They are no part of this repository."""
+
+_CHAT = "/chat/completions"
+
+# What a server says about a connection or a length belongs to the recorded connection, not to ours.
+_OWN_HEADERS = frozenset(
+    {
+        "alt-svc",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "date",
+        "server",
+        "set-cookie",
+        "transfer-encoding",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """One recorded request and its answer.
+
+    Attributes:
+        method: the HTTP method.
+        url: the recorded URL.
+        request: the request's body, parsed.
+        status: the answer's status.
+        headers: the answer's headers, lower-case.
+        events: the events of a streamed answer, each without its blank line; None for a whole answer.
+        body: the bytes of a whole answer.
+    """
+
+    method: str = "POST"
+    url: str = "https://api.example.com/v1/chat/completions"
+    request: Json
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    events: Sequence[str] | None = None
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cassette:
+    """A named list of interactions, in recorded order."""
+
+    name: str
+    interactions: Sequence[Interaction]
+
+
+def cassette_files() -> list[Path]:
+    """The cassettes of the folder that the environment names; none where it names none."""
+    folder = os.environ.get(CASSETTES_VARIABLE)
+    return sorted(Path(folder).glob("*.yaml")) if folder else []
+
+
+def load_cassette(path: Path, *, ending: str = "") -> Cassette:
+    """Read a VCR v1 file whose bodies are JSON or SSE text; only interactions whose URL's path ends so."""
+    # The C loader is ten times faster; a PyYAML without it still works.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    content = yaml.load(path.read_bytes(), loader)
+    wanted = [one for one in content["interactions"] if urlsplit(one["request"]["uri"]).path.endswith(ending)]
+    return Cassette(name=path.stem, interactions=[_interaction(raw) for raw in wanted])
+
+
+def chat_cassette(path: Path) -> Cassette | None:
+    """The chat completions of a cassette, or None where it holds none."""
+    cassette = load_cassette(path, ending=_CHAT)
+    return cassette if cassette.interactions else None
+
+
+def _interaction(raw: Any) -> Interaction:
+    request, response = raw["request"], raw["response"]
+    headers = {name.lower(): values[0] for name, values in (response.get("headers") or {}).items() if values}
+    text = _text(response)
+    streamed = "text/event-stream" in headers.get("content-type", "") or text.startswith(("data:", "event:"))
+    return Interaction(
+        method=request["method"],
+        url=request["uri"],
+        request=json.loads(_text(request) or "null"),
+        status=response["status"]["code"],
+        headers=headers,
+        events=tuple(split_events(text)) if streamed else None,
+        body=b"" if streamed else text.encode(),
+    )
+
+
+def _text(half: Any) -> str:
+    if "parsed_body" in half:
+        return json.dumps(half["parsed_body"], ensure_ascii=False)
+    body = half.get("body")
+    content = body.get("string") if isinstance(body, dict) else body
+    return content.decode() if isinstance(content, bytes) else content or ""
+
+
+def as_exchange(interaction: Interaction) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The *asked* and *answered* halves that the HTTP boundary makes of an interaction."""
+    asked = {
+        "method": interaction.method,
+        "url": interaction.url,
+        "headers": {},
+        "body": {"json": interaction.request},
+    }
+    if interaction.events is not None:
+        body: Json = {"sse": list(interaction.events)}
+    else:
+        body = {"json": json.loads(interaction.body)}
+    return asked, {"status": interaction.status, "headers": dict(interaction.headers), "body": body}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A server under way.
+
+    Attributes:
+        base_url: what an SDK takes as its base URL.
+        requests: the bodies that came in, parsed, in order; grows as they come.
+    """
+
+    base_url: str
+    requests: list[Json]
+
+
+@contextmanager
+def serve(cassette: Cassette) -> Iterator[Served]:
+    """Serve a cassette on 127.0.0.1, one interaction a request, in order; a further request gets 410.
+
+    Streams are sent chunked, one write an event. On leaving, the port is closed and every thread is gone.
+    """
+    server = _Server(cassette.interactions)
+    # A thread of a test server must not end the test process, nor outlive it.
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    prefix = urlsplit(cassette.interactions[0].url).path.removesuffix(_CHAT)
+    try:
+        yield Served(
+            base_url=f"http://127.0.0.1:{server.server_address[1]}{prefix}", requests=server.requests
+        )
+    finally:
+        server.shutdown()
+        server.hang_up()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    # Joined in server_close, after hang_up: no socket is left for the garbage collector to complain about.
+    daemon_threads = False
+    # The standard 5 would refuse connections when many clients start at once.
+    request_queue_size = 128
+
+    def __init__(self, interactions: Sequence[Interaction]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: list[Json] = []
+        self._left = iter(interactions)
+        self._connections: set[socket.socket] = set()
+        self._lock = threading.Lock()
+
+    def next(self, body: Json) -> Interaction | None:
+        """The interaction that answers this request."""
+        with self._lock:
+            self.requests.append(body)
+            return next(self._left, None)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        with self._lock:
+            self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End the connections that clients keep alive, whose threads wait for a next request."""
+        with self._lock:
+            for connection in self._connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:  # the client was first
+                    continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: a client that breaks off a stream is part of what is tested."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    # Small writes would wait 40 ms each for the client's delayed acknowledgement.
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length") or 0)
+        interaction = self.server.next(json.loads(self.rfile.read(length) or b"null"))
+        if interaction is None:
+            error = {"error": {"message": "the cassette has no further interaction", "type": "cassette_over"}}
+            interaction = Interaction(request=None, status=410, body=json.dumps(error).encode())
+        self.send_response(interaction.status)
+        for name, value in interaction.headers.items():
+            if name not in _OWN_HEADERS:
+                self.send_header(name, value)
+        if "content-type" not in interaction.headers:
+            self.send_header(
+                "content-type", "text/event-stream" if interaction.events else "application/json"
+            )
+        if interaction.events is None:
+            self._send_whole(interaction.body)
+        else:
+            self._send_events(interaction.events)
+
+    def _send_whole(self, body: bytes) -> None:
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _send_events(self, events: Sequence[str]) -> None:
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for event in events:
+            data = f"{event}\n\n".encode()
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing on the test's stderr."""
+
+
+def drive_openai(base_url: str, interaction: Interaction) -> list[Json]:
+    """Send one request through the real openai SDK; what it returns, dumped: one object, or one a chunk.
+
+    An error answer gives ``[{"sdk_error": class name, "status": int, "body": the SDK's reading of it}]``.
+    """
+    from openai import APIStatusError, OpenAI
+
+    with OpenAI(base_url=base_url, api_key="test", max_retries=0) as client:
+        create: Any = client.chat.completions.create  # the body decides which overload it is
+        known, extra = _split_parameters(create, interaction.request)
+        try:
+            result = create(**known, extra_body=extra or None)
+            chunks = list(result) if interaction.request.get("stream") else [result]
+        except APIStatusError as error:
+            return [{"sdk_error": type(error).__name__, "status": error.status_code, "body": error.body}]
+    return [chunk.to_dict(mode="json", warnings=False) for chunk in chunks]
+
+
+def _split_parameters(create: Any, body: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """What the SDK's method knows by name, and what other hosts have added to the format."""
+    names = inspect.signature(create).parameters
+    return (
+        {key: value for key, value in body.items() if key in names},
+        {key: value for key, value in body.items() if key not in names},
+    )

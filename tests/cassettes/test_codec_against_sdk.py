@@ -1,0 +1,138 @@
+"""The codec reads what the real openai SDK reads, on recorded traffic and on shapes that we wrote."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_sparrow.providers import OpenAIChat
+from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Text
+
+from . import wire_samples
+from .serving import (
+    CASSETTES_VARIABLE,
+    Cassette,
+    as_exchange,
+    cassette_files,
+    chat_cassette,
+    drive_openai,
+    serve,
+)
+
+CODEC = OpenAIChat()
+
+
+def recorded():
+    """One case a cassette that holds chat completions; one that is skipped where there are no cassettes."""
+    files = cassette_files()
+    if not files:
+        reason = f"set {CASSETTES_VARIABLE} to the folder of recorded cassettes"
+        return [pytest.param(None, id="no-cassettes", marks=pytest.mark.skip(reason=reason))]
+    cassettes = filter(None, map(chat_cassette, files))
+    return [pytest.param(cassette, id=cassette.name) for cassette in cassettes]
+
+
+def sdk_facts(results):
+    """Texts, calls and usage of what the SDK returned: deltas joined by choice and by call index."""
+    texts, calls, usage = {}, {}, None
+    for result in results:
+        usage = result.get("usage") or usage
+        for choice in result["choices"]:
+            said = choice.get("message") or choice.get("delta") or {}
+            where = choice["index"]
+            for key in ("content", "refusal"):
+                texts[where, key] = texts.get((where, key), "") + (said.get(key) or "")
+            for position, call in enumerate(said.get("tool_calls") or ()):
+                at = (where, call.get("index") if "delta" in choice else position)
+                name, arguments = calls.get(at, ("", ""))
+                function = call.get("function") or call.get("custom") or {}
+                piece = function.get("arguments") or function.get("input") or ""
+                calls[at] = (name + (function.get("name") or ""), arguments + piece)
+    return {
+        "texts": [text for _, text in sorted(texts.items()) if text],
+        "calls": [call for _, call in sorted(calls.items())],
+        "usage": usage and (usage["prompt_tokens"], usage["completion_tokens"]),
+    }
+
+
+def codec_facts(answer: ModelAnswer):
+    """The same facts, as the codec gives them."""
+    return {
+        "texts": [part.text for part in answer.parts if isinstance(part, Text)],
+        "calls": [(part.name, part.args) for part in answer.parts if isinstance(part, Proposal)],
+        "usage": answer.usage and (answer.usage.input, answer.usage.output),
+    }
+
+
+def with_parsed_arguments(facts):
+    """The SDK leaves arguments as text; the codec parses what is JSON."""
+    return {**facts, "calls": [(name, _parsed(text)) for name, text in facts["calls"]]}
+
+
+def _parsed(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def check(cassette: Cassette) -> None:
+    with serve(cassette) as server:
+        for number, interaction in enumerate(cassette.interactions):
+            results = drive_openai(server.base_url, interaction)
+            assert server.requests[number] == interaction.request, "the SDK sent the recorded request"
+            answer = CODEC.answer(*as_exchange(interaction))
+            if "sdk_error" in results[0]:
+                assert answer.failure is not None
+                assert answer.failure.message.startswith(f"HTTP {interaction.status}: ")
+            else:
+                assert codec_facts(answer) == with_parsed_arguments(sdk_facts(results))
+
+
+@pytest.mark.parametrize("cassette", recorded())
+def test_recorded_answers_are_read_as_the_sdk_reads_them(cassette):
+    """Texts, calls, arguments and usage of recorded traffic equal what the SDK returns."""
+    check(cassette)
+
+
+@pytest.mark.parametrize("cassette", wire_samples.ALL, ids=lambda cassette: cassette.name)
+def test_written_answers_are_read_as_the_sdk_reads_them(cassette):
+    """The same holds for the shapes of the format that the cassettes don't hold."""
+    check(cassette)
+
+
+@pytest.mark.parametrize("cassette", recorded())
+def test_every_recorded_request_is_a_chat_and_continues_the_one_before(cassette):
+    """A request is recognised, with its model, task, and a result for each tool message."""
+    for interaction in cassette.interactions:
+        asked, _ = as_exchange(interaction)
+        request = CODEC.request(asked)
+        assert request is not None
+        messages = interaction.request["messages"]
+        tool_ids = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
+        assert request.model == interaction.request["model"]
+        assert request.task
+        assert [result.id for result in request.results] == tool_ids
+        assert all(len(result.blocks) for result in request.results)
+        assert request.conversation == [one for one in messages if one["role"] != "system"]
+
+
+@pytest.mark.parametrize("cassette", recorded())
+def test_recorded_proposals_and_outputs_meet_by_id(cassette):
+    """Each tool output in a request belongs to a call that an earlier recorded answer proposed."""
+    proposed: set[str] = set()
+    for interaction in cassette.interactions:
+        asked, answered = as_exchange(interaction)
+        assert {result.id for result in CODEC.request(asked).results} <= proposed
+        proposed |= {part.id for part in CODEC.answer(asked, answered).parts if isinstance(part, Proposal)}
+
+
+def test_a_request_beyond_the_cassette_is_an_error():
+    """The server never makes an answer up."""
+    cassette = wire_samples.ALL[0]
+    with serve(cassette) as server:
+        for interaction in cassette.interactions:
+            drive_openai(server.base_url, interaction)
+        further = drive_openai(server.base_url, cassette.interactions[0])
+    assert further[0]["status"] == 410
