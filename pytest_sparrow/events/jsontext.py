@@ -14,7 +14,17 @@ from pytest_sparrow.errors import NotRecordable
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["MAX_DEPTH", "MAX_READ_DEPTH", "BrokenJson", "canonical", "decode", "digest", "encode", "equal"]
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_READ_DEPTH",
+    "BrokenJson",
+    "canonical",
+    "decode",
+    "digest",
+    "encode",
+    "equal",
+    "pretty",
+]
 
 MAX_DEPTH = 100
 """Arrays and objects inside one another that may be written."""
@@ -65,6 +75,15 @@ def encode(value: Json, *, where: str = "$") -> bytes:
     except (PydanticSerializationError, ValueError) as error:
         _plain(value, where, set())
         raise NotRecordable(where, f"cannot be written as JSON ({error})") from error
+
+
+def pretty(value: Json, *, where: str = "$") -> bytes:
+    """The same as `encode` for people to read: indented by two spaces, with a newline at the end.
+
+    Raises:
+        NotRecordable: see `encode`.
+    """
+    return to_json(decode(encode(value, where=where)), indent=2) + b"\n"
 
 
 def decode(data: bytes | str) -> Json:

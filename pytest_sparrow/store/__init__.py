@@ -1,1 +1,32 @@
+"""Runs on disk: nothing half-written, nothing lost silently, damage never taken for absence.
 
+Names are resolved lazily: the plugin asks `pytest_sparrow.store.names` before anything heavy may be imported.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_sparrow.store.names import safe_name
+    from pytest_sparrow.store.protocols import Recorder, Replayer
+    from pytest_sparrow.store.reader import iter_events, load_transcript
+    from pytest_sparrow.store.recorder import FsRecorder
+
+__all__ = ["FsRecorder", "Recorder", "Replayer", "iter_events", "load_transcript", "safe_name"]
+
+_HOMES = {
+    "FsRecorder": "recorder",
+    "Recorder": "protocols",
+    "Replayer": "protocols",
+    "iter_events": "reader",
+    "load_transcript": "reader",
+    "safe_name": "names",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

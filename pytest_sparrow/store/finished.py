@@ -1,0 +1,93 @@
+"""Which folder holds a finished run, whatever moment a writer was killed at, or is writing now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
+from pytest_sparrow.store.layout import FILES, META, folder_of, new_folder, old_folder
+from pytest_sparrow.store.names import check_run_id
+from pytest_sparrow.store.reader import load_transcript
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = ["finished_runs", "load_finished", "whole_sibling"]
+
+_TRIES = 20
+
+
+def load_finished(store: Path, run_id: str) -> Transcript | None:
+    """A finished run, or None where there is none. Writes nothing.
+
+    A writer may swap the folder while it is read: then it is another folder afterwards, and it is read again.
+
+    Raises:
+        UnsafeName: the run id is a path, or a link leads out of the store.
+        DamagedTranscript: the run is there, and damaged or never finished.
+    """
+    folder = folder_of(store, run_id)
+    for attempt in range(1, _TRIES + 1):
+        before = _identity(folder)
+        if before is None:
+            sibling = whole_sibling(store, run_id)
+            if sibling is not None or _identity(folder) is None:
+                return None if sibling is None else sibling[1]
+            continue
+        try:
+            return _whole(folder, store)
+        except (DamagedTranscript, UsageError, OSError):
+            if _identity(folder) == before or attempt == _TRIES:
+                raise
+    raise StoreError(f"{folder} was replaced {_TRIES} times while it was read")
+
+
+def whole_sibling(store: Path, run_id: str) -> tuple[Path, Transcript] | None:
+    """What an interrupted swap left of a run whose own folder is missing: the new one, else the old."""
+    for folder in (new_folder(store, run_id), old_folder(store, run_id)):
+        if folder.is_dir():
+            try:
+                return folder, _whole(folder, store)
+            except (StoreError, UsageError, OSError):
+                continue
+    return None
+
+
+def finished_runs(store: Path) -> list[str]:
+    """The ids of all finished runs, sorted; damaged ones too, since damaged is not missing."""
+    if not store.is_dir():
+        return []
+    found = set()
+    for folder in store.iterdir():
+        name = folder.name
+        if not name.startswith("."):
+            if folder.is_dir() and any((folder / file).exists() for file in FILES):
+                found.add(name)
+        elif name.endswith((".new", ".old")):
+            run_id = name[1:-4]
+            if run_id and not run_id.startswith(".") and whole_sibling(store, check_run_id(run_id)):
+                found.add(run_id)
+    return sorted(found)
+
+
+def _whole(folder: Path, store: Path) -> Transcript:
+    transcript = load_transcript(folder, root=store)
+    if not transcript.complete:
+        raise DamagedTranscript(
+            str(folder / META),
+            None,
+            "the run was never finished",
+            "record the test again, or remove the folder",
+        )
+    return transcript
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Which folder this is now; None where there is none."""
+    try:
+        found = folder.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino

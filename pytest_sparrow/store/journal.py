@@ -1,0 +1,163 @@
+"""A run under way, on disk as it happens: a killed process leaves what it had, and it is never a golden."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import StoreError, UnknownRun
+from pytest_sparrow.events.jsontext import pretty
+from pytest_sparrow.store import locks
+from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, pending_root
+from pytest_sparrow.store.reader import load_transcript
+from pytest_sparrow.store.swap import remove_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_sparrow.transcript import RunMeta, Transcript
+
+__all__ = ["Journal", "remove_stale"]
+
+_ABANDONED = "abandoned"
+_NAME = re.compile(r"(?P<run>.+)\.(?P<owner>[0-9]+|abandoned)\.[0-9a-f]{8}\Z", re.DOTALL)
+
+
+class Journal:
+    """The folder of one run under way: ``.pending/<run>.<pid>.<random>/``.
+
+    Each line goes to the disk with one write and no fsync (a power cut may lose the run, a killed process
+    does not). The lock on ``events.jsonl`` says that the writer lives.
+
+    Attributes:
+        folder: where it lies.
+        meta: what is known of the run, ``complete=False``.
+        lock: held while a line is written, and by whoever ends the run.
+    """
+
+    def __init__(self, store: Path, meta: RunMeta, inputs: bytes, *, exchanges: bool) -> None:
+        self.meta = meta
+        self.lock = threading.RLock()
+        self.folder = _make_folder(store, meta.run_id)
+        self._files: dict[str, _Appending] = {}
+        self._open(EVENTS)
+        if exchanges:
+            self._open(EXCHANGES)
+        self.write_inputs(inputs)
+        (self.folder / META).write_bytes(pretty(meta.to_json()))
+
+    def write_inputs(self, data: bytes) -> None:
+        """Replace ``inputs.json``."""
+        with self.lock:
+            (self.folder / INPUTS).write_bytes(data)
+
+    def append_event(self, line: bytes) -> None:
+        """Append a line to ``events.jsonl``."""
+        self._append(EVENTS, line)
+
+    def append_exchange(self, line: bytes) -> None:
+        """Append a line to ``exchanges.jsonl``, which is created by its first line."""
+        self._append(EXCHANGES, line)
+
+    def read(self) -> Transcript:
+        """What was recorded so far, ``complete=False``, with the counts as they are now."""
+        with self.lock:
+            transcript = load_transcript(self.folder)
+        counts = {name: file.lines for name, file in self._files.items()}
+        return transcript.with_meta(
+            replace(self.meta, event_count=counts[EVENTS], exchange_count=counts.get(EXCHANGES))
+        )
+
+    def abandon(self) -> Path:
+        """Close the journal and keep it, with its counts, as an incomplete run; returns its folder."""
+        (self.folder / META).write_bytes(pretty(self.read().meta.to_json()))
+        self.close()
+        kept = self.folder.with_name(f"{self.meta.run_id}.{_ABANDONED}.{secrets.token_hex(4)}")
+        self.folder.rename(kept)
+        self.folder = kept
+        return kept
+
+    def close(self) -> None:
+        """Close the files; nothing can be appended any more."""
+        with self.lock:
+            for file in self._files.values():
+                file.close()
+            self._files.clear()
+
+    def remove(self) -> None:
+        """Close the journal and remove it from the disk."""
+        self.close()
+        remove_folder(self.folder)
+
+    def _open(self, name: str) -> None:
+        self._files[name] = _Appending(self.folder / name)
+
+    def _append(self, name: str, line: bytes) -> None:
+        with self.lock:
+            if EVENTS not in self._files:
+                raise UnknownRun(self.meta.run_id)
+            if name not in self._files:
+                self._open(name)
+            self._files[name].append(line + b"\n")
+
+
+class _Appending:
+    """A file that only grows, by whole lines."""
+
+    __slots__ = ("_fd", "_path", "_size", "lines")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | _BINARY, 0o666
+        )
+        self._size = 0
+        self.lines = 0
+        locks.take(self._fd, wait=False)
+
+    def append(self, line: bytes) -> None:
+        done = 0
+        try:
+            while done < len(line):
+                done += os.write(self._fd, line[done:] if done else line)
+        except OSError as error:
+            # Half a line would damage every line that follows.
+            os.ftruncate(self._fd, self._size)
+            raise StoreError(f"{self._path}: could not be written: {error.strerror}") from error
+        self._size += done
+        self.lines += 1
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+def remove_stale(store: Path, run_id: str) -> None:
+    """Remove the journals of a run that were abandoned, or whose writer is dead; then empty folders."""
+    root = pending_root(store)
+    if not root.is_dir():
+        return
+    for folder in root.iterdir():
+        name = _NAME.match(folder.name)
+        if name is None or name["run"] != run_id:
+            continue
+        if name["owner"] == _ABANDONED or not locks.is_held(folder / EVENTS):
+            remove_folder(folder)
+
+
+def _make_folder(store: Path, run_id: str) -> Path:
+    root = pending_root(store)
+    while True:
+        root.mkdir(parents=True, exist_ok=True)
+        folder = root / f"{run_id}.{os.getpid()}.{secrets.token_hex(4)}"
+        try:
+            folder.mkdir()
+        except (FileNotFoundError, FileExistsError):  # the root was tidied away in between; or chance
+            continue
+        return folder

@@ -1,0 +1,81 @@
+"""Where everything of a store lies, and the two files that keep git from harming it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import UnsafeName
+from pytest_sparrow.store.names import check_run_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "EVENTS",
+    "EXCHANGES",
+    "FILES",
+    "GOLDENS_FOLDER",
+    "INPUTS",
+    "META",
+    "folder_of",
+    "new_folder",
+    "old_folder",
+    "pending_root",
+    "write_git_files",
+]
+
+INPUTS = "inputs.json"
+EVENTS = "events.jsonl"
+EXCHANGES = "exchanges.jsonl"
+META = "meta.json"
+FILES = (INPUTS, EVENTS, EXCHANGES, META)
+"""A transcript's files, in the order of writing: with ``meta.json`` there, all are."""
+
+GOLDENS_FOLDER = "__sparrow__"
+
+_GIT_FILES = {
+    # git's newline conversion would change every digest.
+    ".gitattributes": b"* -text\n",
+    # Runs under way, killed or abandoned, and swaps under way.
+    ".gitignore": b".pending/\n.*.new/\n.*.old/\n",
+}
+
+
+def folder_of(store: Path, run_id: str) -> Path:
+    """The folder of a finished run.
+
+    Raises:
+        UnsafeName: the run id is no folder name, or the folder is a link that leads out of the store.
+    """
+    folder = store / check_run_id(run_id)
+    if folder.is_symlink() and not folder.resolve().is_relative_to(store.resolve()):
+        raise UnsafeName(f"{folder} is a link that leads out of the store, to {folder.resolve()}")
+    return folder
+
+
+def new_folder(store: Path, run_id: str) -> Path:
+    """The sibling that a finished run is written to before it is swapped in."""
+    return store / f".{run_id}.new"
+
+
+def old_folder(store: Path, run_id: str) -> Path:
+    """The sibling that the former run goes to where two folders can't be exchanged at once."""
+    return store / f".{run_id}.old"
+
+
+def pending_root(store: Path) -> Path:
+    """Where runs under way are journalled."""
+    return store / ".pending"
+
+
+def write_git_files(store: Path) -> None:
+    """Write ``.gitattributes`` and ``.gitignore`` where they are missing; what is there stays.
+
+    They go to the nearest folder named ``__sparrow__`` above or at the store, else to the store itself.
+    """
+    here = store.absolute()
+    home = next((folder for folder in (here, *here.parents) if folder.name == GOLDENS_FOLDER), here)
+    for name, content in _GIT_FILES.items():
+        with contextlib.suppress(FileExistsError), (home / name).open("xb") as file:
+            file.write(content)

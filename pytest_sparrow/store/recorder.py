@@ -1,0 +1,279 @@
+"""The store on disk: a folder of transcripts."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import StoreError, UnknownRun, UsageError
+from pytest_sparrow.events import dump_event
+from pytest_sparrow.store import layout, swap
+from pytest_sparrow.store.files import dump_exchange, dump_inputs, files_of
+from pytest_sparrow.store.finished import finished_runs, load_finished, whole_sibling
+from pytest_sparrow.store.journal import Journal, remove_stale
+from pytest_sparrow.store.locks import lock_file
+from pytest_sparrow.transcript import RunMeta
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.store.files import LineRedactor
+    from pytest_sparrow.transcript import RunInputs, Transcript
+
+__all__ = ["FsRecorder"]
+
+
+class FsRecorder:
+    """Records runs into a folder, and gives them back; both `Recorder` and `Replayer`. Thread safe.
+
+    A run under way is journalled in ``.pending``; a finished one is swapped in whole. Several processes may
+    use the same folder.
+
+    Args:
+        transcripts_dir: the folder of transcripts; made by the first run.
+        redactor: what takes secrets out of every line before it reaches the disk; by default a
+            `pytest_sparrow.redact.Redactor` for each run.
+        replace: whether a run may take the place of a finished one of the same id.
+    """
+
+    def __init__(
+        self,
+        transcripts_dir: str | os.PathLike[str],
+        *,
+        redactor: LineRedactor | None = None,
+        replace: bool = False,
+    ) -> None:
+        self.transcripts_dir = Path(transcripts_dir)
+        self._redactor = redactor
+        self._replace = replace
+        self._open: dict[str, tuple[Journal, LineRedactor]] = {}
+        self._lock = threading.Lock()
+
+    def start_run(
+        self, run_id: str, inputs: RunInputs, *, nodeid: str | None = None, exchanges: bool = False
+    ) -> None:
+        """Begin a run.
+
+        Args:
+            run_id: the name of its folder.
+            inputs: what the run is given; see `set_inputs`.
+            nodeid: the test that records it.
+            exchanges: whether the run holds exchanges, be it none; else the first one decides.
+
+        Raises:
+            UnsafeName: the run id is no folder name.
+            StoreError: a run of this id is under way here, or was finished before and may not be replaced.
+            NotRecordable: the inputs hold something that JSON can't.
+        """
+        folder = layout.folder_of(self.transcripts_dir, run_id)
+        redactor = self._redactor_of_a_run()
+        data = dump_inputs(inputs, redactor)
+        with self._lock:
+            if run_id in self._open:
+                raise StoreError(f"the run {run_id!r} is under way: finalize, abandon or discard it first")
+            self._check_free(folder)
+            self.transcripts_dir.mkdir(parents=True, exist_ok=True)
+            layout.write_git_files(self.transcripts_dir)
+            meta = RunMeta(run_id=run_id, nodeid=nodeid, complete=False)
+            self._open[run_id] = (
+                Journal(self.transcripts_dir, meta, data, exchanges=exchanges),
+                redactor,
+            )
+
+    def set_inputs(self, run_id: str, inputs: RunInputs) -> None:
+        """Replace the inputs of a run under way: task and model are known only after its first crossing.
+
+        Raises:
+            UnknownRun: the run was never started.
+            NotRecordable: the inputs hold something that JSON can't.
+        """
+        journal, redactor = self._journal(run_id)
+        journal.write_inputs(dump_inputs(inputs, redactor))
+
+    def record(self, event: Event, run_id: str | None = None) -> None:
+        """Keep an event of a run; ``run_id`` for an event that names none, or for another run than it names.
+
+        Raises:
+            UnknownRun: the run was never started, or is over.
+            NotRecordable: the event holds something that JSON can't; nothing of it is written.
+            StoreError: the disk refused.
+        """
+        journal, redactor = self._journal(event.run or "" if run_id is None else run_id)
+        journal.append_event(redactor.line(dump_event(event)))
+
+    def record_exchange(self, run_id: str, exchange: Exchange) -> None:
+        """Keep an exchange of a run.
+
+        Raises:
+            UnknownRun, NotRecordable, StoreError: see `record`.
+        """
+        journal, redactor = self._journal(run_id)
+        journal.append_exchange(redactor.line(dump_exchange(exchange)))
+
+    def pending(self, run_id: str) -> Transcript:
+        """What a run under way has recorded so far, as it is on disk (``complete`` is False).
+
+        Raises:
+            UnknownRun: the run was never started, or is over.
+        """
+        return self._journal(run_id)[0].read()
+
+    def finalize(self, run_id: str) -> Transcript:
+        """Finish a run: write it whole, swap it in, and only then forget it.
+
+        Earlier journals of this run that were abandoned or left by a killed process are removed.
+
+        Raises:
+            UnknownRun: the run was never started, or is over.
+            StoreError: it could not be written, or would replace a run; the journal stays, and finalize can
+                be called again.
+        """
+        journal, redactor = self._journal(run_id)
+        with journal.lock:
+            if self._open.get(run_id, (None,))[0] is not journal:
+                raise UnknownRun(run_id)
+            recorded = journal.read()
+            finished = recorded.with_meta(replace(recorded.meta, complete=True))
+            written = self._write(finished, redactor)
+            self._close(run_id)
+            journal.remove()
+        self._tidy(run_id)
+        return written
+
+    def abandon(self, run_id: str) -> Path:
+        """End a run that is not to be a golden, and keep what it had; returns the folder.
+
+        Only the last abandoned journal of a run is kept.
+
+        Raises:
+            UnknownRun: the run was never started, or is over.
+        """
+        journal, _ = self._journal(run_id)
+        remove_stale(self.transcripts_dir, run_id)
+        with journal.lock:
+            kept = journal.abandon()
+            self._close(run_id)
+        return kept
+
+    def discard(self, run_id: str) -> None:
+        """End a run and remove what it had.
+
+        Raises:
+            UnknownRun: the run was never started, or is over.
+        """
+        journal, _ = self._journal(run_id)
+        with journal.lock:
+            self._close(run_id)
+            journal.remove()
+        self._tidy(run_id)
+
+    def save(self, transcript: Transcript) -> Transcript:
+        """Write a whole transcript; to the byte as it was read, where nothing was changed.
+
+        Lines that were read from a disk are not redacted again. Returns the transcript as written.
+
+        Raises:
+            UsageError: it was never finished.
+            UnsafeName: its run id is no folder name.
+            StoreError: it could not be written, or would replace a run.
+            NotRecordable: it holds something that JSON can't.
+        """
+        if not transcript.complete:
+            raise UsageError(
+                f"the run {transcript.run_id!r} was never finished: it can't be saved as a whole one"
+            )
+        layout.folder_of(self.transcripts_dir, transcript.run_id)
+        written = self._write(transcript, self._redactor_of_a_run())
+        self._tidy(transcript.run_id)
+        return written
+
+    def load(self, run_id: str) -> Transcript | None:
+        """A finished run, or None where there is none.
+
+        After an interrupted swap this is the whole run that lies beside the place; nothing is written.
+
+        Raises:
+            UnsafeName: the run id is no folder name, or a link leads out of the store.
+            DamagedTranscript: the run is there, but not as it was written; names file and line.
+        """
+        return load_finished(self.transcripts_dir, run_id)
+
+    def list_transcripts(self) -> list[str]:
+        """The ids of all finished runs, sorted; damaged ones too."""
+        return finished_runs(self.transcripts_dir)
+
+    def delete(self, run_id: str) -> None:
+        """Remove a finished run; nothing happens where there is none.
+
+        Raises:
+            UnsafeName: the run id is no folder name, or a link leads out of the store.
+            StoreError: the disk refused.
+        """
+        folder = layout.folder_of(self.transcripts_dir, run_id)
+        if not self.transcripts_dir.is_dir():
+            return
+        with self._writing(run_id):
+            # The leftovers first, or an interrupted delete would bring them back.
+            swap.recover(self.transcripts_dir, run_id, whole=None)
+            swap.remove_folder(folder)
+        self._tidy(run_id)
+
+    def _write(self, transcript: Transcript, redactor: LineRedactor) -> Transcript:
+        files, written = files_of(transcript, redactor)
+        run_id = transcript.run_id
+        folder = layout.folder_of(self.transcripts_dir, run_id)
+        with self._writing(run_id):
+            layout.write_git_files(self.transcripts_dir)
+            sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id)
+            swap.recover(self.transcripts_dir, run_id, whole=sibling and sibling[0])
+            self._check_free(folder)
+            swap.replace_folder(self.transcripts_dir, run_id, files)
+        return written
+
+    @contextlib.contextmanager
+    def _writing(self, run_id: str) -> Iterator[None]:
+        """Hold the run's lock; what the system refuses becomes a StoreError."""
+        try:
+            self.transcripts_dir.mkdir(parents=True, exist_ok=True)
+            with lock_file(layout.pending_root(self.transcripts_dir) / f"{run_id}.lock"):
+                yield
+        except OSError as error:
+            where = error.filename or self.transcripts_dir
+            raise StoreError(f"{where}: could not be written: {error.strerror}") from error
+
+    def _check_free(self, folder: Path) -> None:
+        if not self._replace and folder.exists():
+            raise StoreError(
+                f"there is a run at {folder} already: delete it first, or open the store with replace=True"
+            )
+
+    def _journal(self, run_id: str) -> tuple[Journal, LineRedactor]:
+        found = self._open.get(run_id)
+        if found is None:
+            raise UnknownRun(run_id)
+        return found
+
+    def _close(self, run_id: str) -> None:
+        with self._lock:
+            del self._open[run_id]
+
+    def _tidy(self, run_id: str) -> None:
+        """Remove what nobody needs any more; a failure here is no failure of the run."""
+        with contextlib.suppress(OSError):
+            remove_stale(self.transcripts_dir, run_id)
+        with contextlib.suppress(OSError):
+            layout.pending_root(self.transcripts_dir).rmdir()
+
+    def _redactor_of_a_run(self) -> LineRedactor:
+        if self._redactor is not None:
+            return self._redactor
+        from pytest_sparrow.redact import Redactor
+
+        redactor: LineRedactor = Redactor()
+        return redactor

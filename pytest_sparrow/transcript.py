@@ -1,0 +1,276 @@
+"""One run in memory: what it was given, what happened, what the world answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Exchange, Json
+
+__all__ = ["FORMAT", "RunInputs", "RunMeta", "Source", "Transcript"]
+
+FORMAT = 1
+"""The newest format of our own additions that this version writes and reads."""
+
+_CREATED_AT = "%Y-%m-%d %H:%M:%S"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _now_text() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInputs:
+    """What a run was given: ``inputs.json``.
+
+    Attributes:
+        task: what the agent was asked to do.
+        config_snapshot: any JSON.
+        model_id: the model at the start, "" where unknown.
+        repo_head: the commit of the code under test, or None.
+        timestamp: when the run began, RFC 3339 (text, since the cockpit writes nanoseconds).
+        agent: the agent's name.
+        extra: keys that this version doesn't know, kept.
+    """
+
+    task: str
+    config_snapshot: Json = field(default_factory=dict)
+    model_id: str = ""
+    repo_head: str | None = None
+    timestamp: str = field(default_factory=_now_text)
+    agent: str = "pytest"
+    extra: dict[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The object in ``inputs.json``, in the cockpit's order."""
+        known = {name: getattr(self, name) for name in _INPUT_KINDS}
+        return known | self.extra
+
+    @classmethod
+    def from_json(cls, value: Json) -> RunInputs:
+        """Read the object back.
+
+        Raises:
+            ValueError: it is not the inputs of a run; the text says which key is wrong.
+        """
+        values, extra = _known(value, _INPUT_KINDS, required=_INPUT_KINDS)
+        return cls(**values, extra=extra)
+
+
+_INPUT_KINDS: dict[str, tuple[type, ...]] = {
+    "task": (str,),
+    "config_snapshot": (object,),
+    "model_id": (str,),
+    "repo_head": (str, type(None)),
+    "timestamp": (str,),
+    "agent": (str,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMeta:
+    """What is known of a recorded run: ``meta.json``.
+
+    Attributes:
+        run_id: the run's id.
+        created_at: when it was recorded, UTC, to the second.
+        event_count: lines of ``events.jsonl``, None while the run is under way.
+        exchange_count: lines of ``exchanges.jsonl``, None where there is no such file.
+        format: version of our additions, None in the cockpit's own transcripts.
+        complete: False for a run that was never finished.
+        nodeid: the test that recorded it, or None.
+        sha256: hex digest of each other file by its name, None where nobody wrote one.
+        extra: keys that this version doesn't know, kept.
+    """
+
+    run_id: str
+    created_at: datetime = field(default_factory=_now)
+    event_count: int | None = None
+    exchange_count: int | None = None
+    format: int | None = FORMAT
+    complete: bool = True
+    nodeid: str | None = None
+    sha256: dict[str, str] | None = None
+    extra: dict[str, Json] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The object in ``meta.json``; what is None is left out."""
+        known = {name: getattr(self, name) for name in _META_KINDS}
+        known["created_at"] = self.created_at.astimezone(UTC).strftime(_CREATED_AT)
+        return {name: value for name, value in known.items() if value is not None} | self.extra
+
+    @classmethod
+    def from_json(cls, value: Json) -> RunMeta:
+        """Read the object back.
+
+        Raises:
+            ValueError: it is not the meta of a run; the text says which key is wrong.
+        """
+        values, extra = _known(value, _META_KINDS, required=("run_id", "created_at"))
+        for name in ("event_count", "exchange_count", "format"):
+            if isinstance(values.get(name), bool):
+                raise ValueError(f"{name!r} has the wrong type (bool)")
+        if not all(isinstance(digest, str) for digest in values.get("sha256", {}).values()):
+            raise ValueError("'sha256' holds something that is no text")
+        values["created_at"] = _read_time(values["created_at"])
+        values.setdefault("format", None)
+        return cls(**values, extra=extra)
+
+
+_META_KINDS: dict[str, tuple[type, ...]] = {
+    "run_id": (str,),
+    "event_count": (int,),
+    "exchange_count": (int,),
+    "created_at": (str,),
+    "format": (int,),
+    "complete": (bool,),
+    "nodeid": (str,),
+    "sha256": (dict,),
+}
+
+
+def _read_time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"'created_at' is no time: {text!r}") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _known(
+    value: Json, kinds: Mapping[str, tuple[type, ...]], *, required: Iterable[str]
+) -> tuple[dict[str, Any], dict[str, Json]]:
+    """Split an object into the keys that are known, checked, and the others."""
+    if not isinstance(value, dict):
+        raise ValueError(f"is no object ({type(value).__name__})")
+    for name in required:
+        if name not in value:
+            raise ValueError(f"{name!r} is missing")
+    values = {name: value[name] for name in kinds if name in value}
+    for name, found in values.items():
+        if not isinstance(found, kinds[name]):
+            raise ValueError(f"{name!r} has the wrong type ({type(found).__name__})")
+    return values, {name: found for name, found in value.items() if name not in kinds}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a transcript was read from, so that whatever did not change is written back to the byte.
+
+    Each value stands beside its bytes; the bytes count only for that very object.
+
+    Attributes:
+        inputs: the inputs, and the bytes of ``inputs.json``.
+        events: the events, and the line of each without its newline.
+        exchanges: the exchanges, and the line of each.
+        meta: the meta, and the bytes of ``meta.json``.
+    """
+
+    inputs: tuple[RunInputs, bytes]
+    events: tuple[Sequence[Event], Sequence[bytes]]
+    exchanges: tuple[Sequence[Exchange], Sequence[bytes]]
+    meta: tuple[RunMeta, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """One run: read from a store, or made from events.
+
+    A transcript, its events and what they hold are values: to change something, change a copy of the event
+    (``event.model_copy(update=…)``) and call `with_events`. An event that is still the very object that was
+    read keeps its line's own bytes.
+
+    Attributes:
+        inputs: what the run was given.
+        events: what happened, in order.
+        exchanges: what was asked and answered; empty where `holds_exchanges` is False.
+        holds_exchanges: whether exchanges were recorded at all (the cockpit records none).
+        meta: what is known of the recording.
+        source: what it was read from; for the store.
+    """
+
+    inputs: RunInputs
+    events: Sequence[Event]
+    meta: RunMeta
+    exchanges: Sequence[Exchange] = ()
+    holds_exchanges: bool = False
+    source: Source | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def new(
+        cls,
+        run_id: str,
+        inputs: RunInputs,
+        events: Iterable[Event],
+        *,
+        exchanges: Iterable[Exchange] | None = None,
+        nodeid: str | None = None,
+    ) -> Transcript:
+        """A finished run made in memory; ``exchanges=None`` means that none were recorded at all."""
+        kept = tuple(events)
+        crossed = tuple(exchanges or ())
+        return cls(
+            inputs=inputs,
+            events=kept,
+            exchanges=crossed,
+            holds_exchanges=exchanges is not None,
+            meta=RunMeta(
+                run_id=run_id,
+                event_count=len(kept),
+                exchange_count=None if exchanges is None else len(crossed),
+                nodeid=nodeid,
+            ),
+        )
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the name of its folder."""
+        return self.meta.run_id
+
+    @property
+    def created_at(self) -> datetime:
+        """When the run was recorded, UTC."""
+        return self.meta.created_at
+
+    @property
+    def complete(self) -> bool:
+        """False for a run that was never finished (killed, abandoned)."""
+        return self.meta.complete
+
+    def with_events(self, events: Iterable[Event]) -> Transcript:
+        """A copy with other events; those that are the very same objects keep their lines."""
+        kept = tuple(events)
+        if _same(kept, self.events):
+            return self
+        return replace(self, events=kept, meta=replace(self.meta, event_count=len(kept), sha256=None))
+
+    def with_exchanges(self, exchanges: Iterable[Exchange]) -> Transcript:
+        """A copy with other exchanges; those that are the very same objects keep their lines."""
+        kept = tuple(exchanges)
+        if self.holds_exchanges and _same(kept, self.exchanges):
+            return self
+        meta = replace(self.meta, exchange_count=len(kept), sha256=None)
+        return replace(self, exchanges=kept, holds_exchanges=True, meta=meta)
+
+    def with_inputs(self, inputs: RunInputs) -> Transcript:
+        """A copy with other inputs."""
+        if inputs is self.inputs:
+            return self
+        return replace(self, inputs=inputs, meta=replace(self.meta, sha256=None))
+
+    def with_meta(self, meta: RunMeta) -> Transcript:
+        """A copy with another meta (another run id, another node id)."""
+        return replace(self, meta=meta)
+
+
+def _same(some: Sequence[object], others: Sequence[object]) -> bool:
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
