@@ -1,0 +1,181 @@
+"""Aligned units → changes: ids are mapped along the way, and only what differs is walked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from pytest_sparrow.compare.align import Keys, align
+from pytest_sparrow.compare.group import Group, Print
+from pytest_sparrow.compare.ids import Bijection, IdText
+from pytest_sparrow.compare.jsondiff import Sameness, value_changes
+from pytest_sparrow.compare.result import MISSING, Change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_sparrow.compare.entries import Entry
+    from pytest_sparrow.compare.lanes import GroupPair
+    from pytest_sparrow.compare.paths import Path
+
+__all__ = ["changes_of", "in_run_order", "with_moves"]
+
+Aligned: TypeAlias = tuple[Group | None, Group | None, bool]
+"""A unit of the golden, the one that answers to it, and whether it has moved."""
+
+_ARGUMENTS = frozenset({"ToolUseProposed", "ToolUseStarted"})
+
+
+def in_run_order(lanes: Iterable[list[GroupPair]]) -> list[GroupPair]:
+    """All pairs in the golden's order; a unit that only the new run has stands behind the one before it."""
+    placed: list[tuple[int, int, GroupPair]] = []
+    for pairs in lanes:
+        after = 0
+        for golden, new in pairs:
+            if golden is not None:
+                after = golden.head.at.event
+            placed.append(
+                (after, 0 if golden is not None else new.head.at.event if new else 0, (golden, new))
+            )
+    placed.sort(key=lambda each: each[:2])
+    return [pair for _, _, pair in placed]
+
+
+def with_moves(pairs: list[GroupPair]) -> Iterator[Aligned]:
+    """Pairs as (golden, new, moved): a unit missing in one place and found whole in another has moved."""
+    lost: dict[int, list[Group]] = {}
+    for golden, new in reversed(pairs):
+        if golden is not None and new is None:
+            lost.setdefault(golden.exact, []).append(golden)
+    moved_to: dict[int, Group] = {}
+    arrived: set[int] = set()
+    for golden, new in pairs:
+        if new is not None and golden is None and lost.get(new.exact):
+            moved_to[id(lost[new.exact].pop())] = new
+            arrived.add(id(new))
+    for golden, new in pairs:
+        if golden is not None and id(golden) in moved_to:
+            yield golden, moved_to[id(golden)], True
+        elif new is None or id(new) not in arrived:
+            yield golden, new, False
+
+
+def changes_of(pairs: Iterable[Aligned], ids: IdText, digits: int | None) -> list[Change]:
+    """The changes of all pairs, in their order.
+
+    Marked as following are: the rest of a call that was added or removed; what was added or removed side by
+    side with a call (what was said around it); the output of a call whose arguments changed.
+    """
+    diff = _Differ(ids, digits)
+    found: list[Change] = []
+    for run in _runs(pairs):
+        with_call = len(run) > 1 and any(_is_call(golden or new) for golden, new, _ in run)
+        for golden, new, moved in run:
+            told = list(diff.units(golden, new, moved=moved))
+            aside = with_call and not _is_call(golden or new)
+            found += [replace(change, follows=True) for change in told] if aside else told
+    return found
+
+
+def _runs(pairs: Iterable[Aligned]) -> Iterator[list[Aligned]]:
+    """Unbroken runs of units that only one side has, and every other pair alone."""
+    run: list[Aligned] = []
+    for pair in pairs:
+        side = _side(pair)
+        if run and (side == 0 or side != _side(run[-1])):
+            yield run
+            run = []
+        run.append(pair)
+    if run:
+        yield run
+
+
+def _side(pair: Aligned) -> int:
+    """-1: only in the golden; 1: only in the new run; 0: in both."""
+    return 0 if pair[0] and pair[1] else -1 if pair[0] else 1
+
+
+def _is_call(group: Group | None) -> bool:
+    return group is not None and group.head.type == "ToolUseProposed"
+
+
+class _Differ:
+    def __init__(self, ids: IdText, digits: int | None) -> None:
+        self._ids = Bijection(ids)
+        self._same = Sameness(
+            text=self._ids.same_text, renamed=self._ids.renamed, mask=ids.mask, digits=digits
+        )
+
+    def units(self, golden: Group | None, new: Group | None, *, moved: bool) -> Iterator[Change]:
+        if golden is None or new is None:
+            yield from self._one_sided(golden, new)
+            return
+        if golden.head.id is not None and new.head.id is not None:
+            self._ids.declare(golden.head.id, new.head.id)
+        if golden.head.run != new.head.run:
+            self._ids.same_id(golden.head.run, new.head.run)
+        if moved:
+            yield _whole(golden.head, new.head)
+        if golden.exact == new.exact and self._ids_agree(golden, new):
+            return
+        yield from self._entries(golden, new)
+
+    def _ids_agree(self, golden: Group, new: Group) -> bool:
+        return all(map(self._agree, golden.prints, new.prints))
+
+    def _one_sided(self, golden: Group | None, new: Group | None) -> Iterator[Change]:
+        group = golden or new
+        assert group is not None
+        for number, entry in enumerate(group.entries):
+            change = _whole(entry if golden else None, entry if new else None)
+            yield change if number == 0 else replace(change, follows=True)
+
+    def _entries(self, golden: Group, new: Group) -> Iterator[Change]:
+        """The head answers to the head; the call's other events are aligned among themselves."""
+        other_call = False
+        for one, other in self._aligned_entries(golden, new):
+            told = [_whole(one, other)] if one is None or other is None else self._pair(one, other)
+            for change in told:
+                other_call = other_call or change.subject in _ARGUMENTS
+                is_answer = other_call and change.subject == "ToolOutput"
+                yield replace(change, follows=True) if is_answer else change
+
+    def _aligned_entries(self, golden: Group, new: Group) -> Iterator[tuple[Entry | None, Entry | None]]:
+        """The pairs that differ."""
+        yield golden.head, new.head
+        ours, theirs = golden.prints[1:], new.prints[1:]
+        levels: list[tuple[Keys, Keys]] = [
+            ([each.exact for each in ours], [each.exact for each in theirs]),
+            ([each.kind for each in ours], [each.kind for each in theirs]),
+        ]
+        for i, j in align(levels):
+            one = None if i is None else golden.entries[i + 1]
+            other = None if j is None else new.entries[j + 1]
+            if i is None or j is None or not self._agree(ours[i], theirs[j]):
+                yield one, other
+
+    def _agree(self, golden: Print, new: Print) -> bool:
+        return golden.exact == new.exact and self._ids.same_ids(golden.ids, new.ids)
+
+    def _pair(self, golden: Entry, new: Entry) -> list[Change]:
+        return value_changes(golden.body, new.body, _root(golden), self._same, golden.at, new.at)
+
+
+def _root(entry: Entry) -> Path:
+    kind = entry.type or "Event"
+    return (kind, "[" + entry.label) if entry.label else (kind,)
+
+
+def _whole(golden: Entry | None, new: Entry | None) -> Change:
+    """A whole event that was added, removed or (both given) moved."""
+    entry = golden or new
+    assert entry is not None
+    return Change(
+        kind="moved" if golden and new else "removed" if golden else "added",
+        steps=_root(entry),
+        golden=golden.body if golden else MISSING,
+        new=new.body if new else MISSING,
+        whole=True,
+        golden_at=golden.at if golden else None,
+        new_at=new.at if new else None,
+    )

@@ -1,0 +1,173 @@
+"""The units that are aligned: a tool call with all its events, or any other event alone.
+
+Events of a call are moved behind its proposal, into its lane: tools that run in parallel finish in any order,
+and that order means nothing. Then deltas that follow one another in a lane are merged: how a provider cuts
+its text into chunks means nothing either.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.compare.entries import CALL_TYPES, Entry
+from pytest_sparrow.compare.freeze import Freezer
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator
+
+    from pytest_sparrow.compare.ids import IdText
+
+__all__ = ["Group", "Print", "Printer", "group_calls", "merge_deltas", "printed"]
+
+_DELTAS = frozenset({"ThinkingDelta", "ReasoningDelta"})
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """An entry's fingerprints.
+
+    Attributes:
+        exact: equal exactly for entries that are equal but for ids.
+        kind: equal for entries of one type and label.
+        ids: the ids in its fields, in a fixed order.
+    """
+
+    exact: int
+    kind: int
+    ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Group:
+    """One unit.
+
+    Attributes:
+        entries: the event, or the call's proposal and its other events as they came.
+        prints: the fingerprints of each, once made.
+        exact: fingerprint of the whole unit, 0 until made.
+        finished: whether the call's output is here.
+        features: what makes it like another one, once asked for.
+    """
+
+    entries: list[Entry]
+    prints: list[Print] = field(default_factory=list)
+    exact: int = 0
+    finished: bool = False
+    features: frozenset[Hashable] = frozenset()
+
+    @property
+    def head(self) -> Entry:
+        """The event that the unit stands for."""
+        return self.entries[0]
+
+
+def group_calls(found: Iterable[Entry]) -> dict[str, list[Group]]:
+    """Units by lane, lanes in order of first appearance."""
+    lanes: dict[str, list[Group]] = {}
+    calls = _Calls()
+    for entry in found:
+        if entry.type in CALL_TYPES and entry.id is not None and entry.type != "ToolUseProposed":
+            group = calls.of(entry, entry.id)
+            if group is not None:
+                group.entries.append(entry)
+                group.finished = group.finished or entry.type == "ToolOutput"
+                continue
+        group = Group([entry])
+        if entry.type == "ToolUseProposed" and entry.id is not None:
+            calls.proposed(entry, entry.id, group)
+        lanes.setdefault(entry.lane, []).append(group)
+    return lanes
+
+
+class _Calls:
+    """Which call an event belongs to. Some providers use an id again in every answer, or in every lane."""
+
+    def __init__(self) -> None:
+        self._here: dict[tuple[str, str], Group] = {}
+        self._open: dict[str, deque[Group]] = defaultdict(deque)
+
+    def proposed(self, entry: Entry, own_id: str, group: Group) -> None:
+        self._here[entry.lane, own_id] = group
+        self._open[own_id].append(group)
+
+    def of(self, entry: Entry, own_id: str) -> Group | None:
+        known = self._here.get((entry.lane, own_id))
+        waiting = self._open.get(own_id)
+        if waiting is None:
+            return None
+        while len(waiting) > 1 and (waiting[0].finished or waiting[0] is known):
+            waiting.popleft()
+        if known is None or (known.finished and not waiting[0].finished):
+            known = self._here[entry.lane, own_id] = waiting[0]
+        return known
+
+
+def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
+    """Deltas of one type that follow one another become one, at the place of the first."""
+    run: list[Entry] = []
+    for group in groups:
+        head = group.head
+        if run and (head.type != run[0].type or head.label != run[0].label or not _mergeable(head)):
+            yield _merged(run)
+            run = []
+        if _mergeable(head):
+            run.append(head)
+        else:
+            yield group
+    if run:
+        yield _merged(run)
+
+
+def _mergeable(entry: Entry) -> bool:
+    return entry.type in _DELTAS and isinstance(entry.body.get("text"), str)
+
+
+def _merged(run: list[Entry]) -> Group:
+    if len(run) == 1:
+        return Group(run)
+    body: dict[str, object] = {}
+    for entry in run:
+        body.update(entry.body)
+    body["text"] = "".join(entry.body["text"] for entry in run)
+    return Group([run[0].with_body(body)])
+
+
+class Printer:
+    """Makes fingerprints that can be compared with each other: a small integer for each distinct content."""
+
+    def __init__(self, ids: IdText, digits: int | None) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._ids = ids
+        self._found: list[str] = []
+        self._freezer = Freezer(self._mask, digits)
+
+    def _mask(self, text: str) -> str:
+        within = self._ids.within(text)
+        if not within:
+            return text
+        self._found.extend(within)
+        return self._ids.mask(text)
+
+    def number(self, key: Hashable) -> int:
+        """The number of a key; the same for equal keys, from 1."""
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+    def entry(self, entry: Entry) -> Print:
+        """The fingerprints of one entry."""
+        self._found = []
+        body = self._freezer.key(entry.body)
+        kind = self.number(("kind", entry.type, entry.label))
+        exact = self.number((entry.type, entry.label, entry.id is None, body))
+        return Print(exact, kind, tuple(self._found))
+
+
+def printed(groups: Iterable[Group], printer: Printer) -> list[Group]:
+    """The units with their fingerprints."""
+    done = []
+    for group in groups:
+        group.prints = [printer.entry(entry) for entry in group.entries]
+        group.exact = printer.number(("group", *[each.exact for each in group.prints]))
+        done.append(group)
+    return done
