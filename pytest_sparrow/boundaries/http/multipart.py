@@ -20,8 +20,10 @@ def parts_of(raw: bytes, boundary: str) -> list[tuple[dict[str, str], bytes]] | 
     """
     fence = b"--" + boundary.encode("utf-8", "replace")
     pieces = (_CRLF + raw).split(_CRLF + fence)
+    if len(pieces) < 3:
+        return None
     preamble, *parts, end = pieces
-    if preamble or not parts or end.rstrip() != b"--":
+    if preamble or end.rstrip() != b"--":
         return None
     found = [_part(piece) for piece in parts]
     whole = [part for part in found if part is not None]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.network.addresses import is_loopback, is_numeric, is_own_name
 from pytest_sparrow.boundaries.network.listeners import listens_at_path, listens_on_port
-from pytest_sparrow.errors import UsageError
+from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.recording.window import current_run
 
 if TYPE_CHECKING:
@@ -91,7 +91,14 @@ class _Guard:
             run = self._run_here()
             address = None if run is None else place(*args, **kwargs)
             if run is not None and address is not None:
-                self._judge(run, sock, address)
+                try:
+                    self._judge(run, sock, address)
+                except ReplayDivergence:
+                    # Callers close a socket upon an OSError only; left open, this one would be a
+                    # ResourceWarning on top. A datagram socket has a life after one refusal.
+                    if sock.type != socket.SOCK_DGRAM:
+                        sock.close()
+                    raise
             return original(sock, *args, **kwargs)
 
         return guarded

@@ -1,0 +1,77 @@
+"""Errors of the transport are answers, too; and waits that servers ask for aren't waited for again."""
+
+import socket
+import threading
+
+import pytest
+
+from boundaries.fakes import FakeRun, window
+from boundaries.http.loopback import loopback
+from pytest_sparrow.boundaries.http.core import reply_of
+
+
+def _free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_a_connection_that_fails_fails_again_in_the_same_class(caller):
+    """A refused connection is recorded as an error and raised again as that library's own ConnectError."""
+    url = f"http://127.0.0.1:{_free_port()}/"
+    with window(FakeRun()) as recorded, pytest.raises(caller.library.ConnectError) as was:
+        caller.request("GET", url)
+    with window(recorded.replay()) as replayed, pytest.raises(caller.library.ConnectError) as now:
+        caller.request("GET", url)
+    (crossing,) = recorded.crossings
+    assert crossing.answered == {"error": {"type": "ConnectError", "message": str(was.value)}}
+    assert (str(now.value), str(now.value.request.url)) == (str(was.value), url)
+    assert (crossing.settled, replayed.crossings[0].settled) == (1, 1)
+
+
+def test_a_timeout_times_out_again_without_waiting(caller):
+    """A read timeout is fed as a read timeout, without asking the server."""
+    go_on = threading.Event()
+    with loopback(slow=lambda call: go_on.wait(10)) as server:
+        with window(FakeRun()) as recorded, pytest.raises(caller.library.ReadTimeout):
+            caller.request("GET", f"{server.url}/slow", client={"timeout": 0.05})
+        with window(recorded.replay()), pytest.raises(caller.library.ReadTimeout):
+            caller.request("GET", f"{server.url}/slow")
+        go_on.set()
+        assert len(server.calls) == 1
+
+
+@pytest.mark.parametrize("name", ["NoSuchError", "HTTPStatusError", "Client", "__doc__", "InvalidURL", ""])
+def test_an_error_of_an_unknown_name_is_a_connect_error(caller, name):
+    """Only the library's own request errors are looked up by a name that a golden holds."""
+    with window(FakeRun()) as recorded, pytest.raises(caller.library.ConnectError):
+        caller.request("GET", f"http://127.0.0.1:{_free_port()}/")
+    golden = recorded.replay()
+    golden._golden[0].answered["error"]["type"] = name
+    with window(golden), pytest.raises(caller.library.ConnectError):
+        caller.request("GET", golden._golden[0].asked["url"])
+
+
+def test_a_wait_before_a_retry_is_not_waited_for_again(caller):
+    """A fed 429 asks for one millisecond where the recorded one asked for 20 seconds."""
+    with loopback(x=lambda call: call.answer(b"{}", status=429, retry_after="20")) as server:
+        with window(FakeRun()) as recorded:
+            assert caller.request("GET", f"{server.url}/x").headers["retry-after"] == "20"
+        with window(recorded.replay()):
+            fed = caller.request("GET", f"{server.url}/x")
+    assert (fed.status_code, fed.headers["retry-after-ms"], fed.headers["retry-after"]) == (429, "1", "0")
+    assert recorded.crossings[0].answered["headers"].count(["retry-after", "20"]) == 1
+
+
+def _served(status, **headers):
+    return dict(reply_of({"status": status, "headers": headers}, method="GET", crossing=None).headers)
+
+
+def test_which_answers_have_their_wait_shortened():
+    """Statuses that SDKs retry have; others, and waits too long for any SDK, are served as they were."""
+    assert _served(503)["retry-after-ms"] == "1"
+    assert _served(429, **{"retry-after-ms": "1500"})["retry-after-ms"] == "1"
+    assert _served(429, **{"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})["retry-after"] == "0"
+    assert _served(429, **{"retry-after": "86400"}) == {"retry-after": "86400", "content-length": "0"}
+    assert "retry-after-ms" not in _served(200)
+    assert _served(301, **{"retry-after": "5"})["retry-after"] == "5"

@@ -1,0 +1,185 @@
+"""Putting the skins on and taking them off."""
+
+import subprocess
+import sys
+import textwrap
+
+import httpx
+import httpx2
+import pytest
+
+from boundaries.fakes import FakeRun, window
+from boundaries.http.loopback import loopback
+from pytest_sparrow.boundaries import http
+
+PATCHED = [
+    (owner, "_transport_for_url")
+    for library in (httpx2, httpx)
+    for owner in (library.Client, library.AsyncClient)
+]
+
+
+def _now():
+    return [vars(owner)[name] for owner, name in PATCHED]
+
+
+def test_the_private_name_is_still_there():
+    """What the skin hooks into exists; if this fails, the fallback works but misses custom transports."""
+    assert all(name in vars(owner) for owner, name in PATCHED)
+
+
+def test_uninstall_restores_the_very_functions():
+    """Installing may nest; the last uninstall puts the same objects back, and one more does nothing."""
+    before, finders = _now(), list(sys.meta_path)
+    http.install()
+    http.install()
+    assert not any(a is b for a, b in zip(_now(), before, strict=True))
+    http.uninstall()
+    assert not any(a is b for a, b in zip(_now(), before, strict=True))
+    http.uninstall()
+    assert all(a is b for a, b in zip(_now(), before, strict=True))
+    http.uninstall()
+    assert all(a is b for a, b in zip(_now(), before, strict=True))
+    assert sys.meta_path == finders
+
+
+def test_a_wrapper_that_came_later_is_left_alone(monkeypatch):
+    """Whoever wrapped us keeps the wrapper after uninstall, and a second install doesn't cross twice."""
+    original = vars(httpx2.Client)["_transport_for_url"]
+    http.install()
+    ours = vars(httpx2.Client)["_transport_for_url"]
+
+    def theirs(client, url):
+        return ours(client, url)
+
+    monkeypatch.setattr(httpx2.Client, "_transport_for_url", theirs)
+    http.uninstall()
+    assert vars(httpx2.Client)["_transport_for_url"] is theirs
+    with (
+        loopback(x=lambda call: call.answer(b"x")) as server,
+        window(FakeRun()) as run,
+        httpx2.Client(trust_env=False) as client,
+    ):
+        client.get(f"{server.url}/x")
+    assert len(run.crossings) == 1
+    monkeypatch.undo()
+    httpx2.Client._transport_for_url = original
+
+
+def test_without_the_private_name_the_public_transports_are_patched(caller, monkeypatch):
+    """The fallback records and feeds plain clients, and is taken off again."""
+    library = caller.library
+    client = library.AsyncClient if caller.is_async else library.Client
+    transport = library.AsyncHTTPTransport if caller.is_async else library.HTTPTransport
+    public = "handle_async_request" if caller.is_async else "handle_request"
+    before = vars(transport)[public]
+    private = vars(client)["_transport_for_url"]
+    monkeypatch.delattr(client, "_transport_for_url")
+    monkeypatch.setattr(client, "_chosen", private, raising=False)
+    # The client itself still needs to find its transport: by a name that we don't know.
+    monkeypatch.setattr(client, "__getattr__", lambda self, name: _renamed(self, name), raising=False)
+    with loopback(x=lambda call: call.answer(b"public")) as server:
+        with window(FakeRun()) as recorded:
+            assert vars(transport)[public] is not before
+            caller.request("GET", f"{server.url}/x")
+        with window(recorded.replay()):
+            assert caller.request("GET", f"{server.url}/x").content == b"public"
+        assert len(server.calls) == 1
+    assert len(recorded.crossings) == 1
+    assert vars(transport)[public] is before
+
+
+def _renamed(client, name):
+    if name == "_transport_for_url":
+        return client._chosen
+    raise AttributeError(name)
+
+
+def _python(script):
+    """Run a script in a fresh interpreter; it must print "fine"."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.stdout.strip(), ran.stderr) == ("fine", "")
+
+
+PRELUDE = """
+    import sys
+    from pytest_sparrow.boundaries import http
+    from pytest_sparrow.errors import ReplayDivergence
+    from pytest_sparrow.recording.window import open_window
+
+    class Run:
+        run_id, in_process, feeding, asked = "r", False, True, 0
+        def ask(self, kind, asked):
+            self.asked += 1
+            raise ReplayDivergence("a miss")
+        def passes_host(self, host, port):
+            return "cross"
+
+    run = Run()
+    open_window(run)
+    http.install()
+    assert not {"httpx", "httpx2", "asyncio", "anyio"} & set(sys.modules), "imported for nothing"
+"""
+
+
+@pytest.mark.parametrize("library", ["httpx2", "httpx"])
+def test_a_library_that_is_loaded_later_is_patched_then(library):
+    """Installing imports neither library; a later import is patched, keeps its loader, and is restored."""
+    _python(
+        PRELUDE
+        + f"""
+    import {library} as lib
+    import inspect
+    assert lib.Client().get("http://127.0.0.1:9/").status_code == 418
+    assert run.asked == 1
+    assert "exec_module" not in vars(lib.__spec__.loader)
+    assert inspect.getsource(lib)
+    wrapped = lib.Client._transport_for_url
+    http.uninstall()
+    assert lib.Client._transport_for_url is wrapped.__wrapped__
+    print("fine")
+    """
+    )
+
+
+def test_aliased_libraries_are_patched_once():
+    """After httpx2.alias_httpx() both names are one module: one request, one crossing."""
+    _python(
+        PRELUDE
+        + """
+    import httpx2
+    httpx2.alias_httpx()
+    import httpx
+    assert httpx is httpx2
+    http.uninstall()
+    original = httpx2.Client._transport_for_url
+    assert not hasattr(original, "__wrapped__")
+    http.install()
+    assert httpx.Client._transport_for_url.__wrapped__ is original
+    assert httpx.get("http://127.0.0.1:9/").status_code == 418
+    assert run.asked == 1
+    http.uninstall()
+    assert httpx2.Client._transport_for_url is original
+    print("fine")
+    """
+    )
+
+
+def test_a_library_that_cannot_be_imported_fails_as_ever():
+    """The import hook adds nothing to an import that fails."""
+    _python(
+        PRELUDE
+        + """
+    sys.path[:] = []
+    try:
+        import httpx2
+    except ModuleNotFoundError as error:
+        assert error.name == "httpx2"
+        print("fine")
+    """
+    )

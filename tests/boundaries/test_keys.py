@@ -1,0 +1,56 @@
+"""Dummy keys: filled while open, and nothing left behind."""
+
+import anthropic
+import openai
+import pytest
+from google import genai
+
+from pytest_sparrow.boundaries.keys import DUMMY, dummy_keys
+
+
+def test_absent_and_empty_keys_are_filled_and_put_back():
+    """A key that is set stays; others hold the dummy while open, and exactly what was there afterwards."""
+    environ = {"OPENAI_API_KEY": "mine", "GROQ_API_KEY": "", "HOME": "/"}
+    before = dict(environ)
+    with dummy_keys(environ, extra=["MY_KEY"]):
+        assert environ["OPENAI_API_KEY"] == "mine"
+        assert environ["GROQ_API_KEY"] == environ["MY_KEY"] == environ["ANTHROPIC_API_KEY"] == DUMMY
+    assert environ == before
+
+
+def test_an_alternative_that_is_set_is_enough():
+    """Where one of two names is set, the other isn't filled: some SDKs complain about both."""
+    with dummy_keys({"GEMINI_API_KEY": "mine", "ANTHROPIC_AUTH_TOKEN": "mine"}) as _:
+        pass
+    environ = {"GEMINI_API_KEY": "mine", "ANTHROPIC_AUTH_TOKEN": "mine"}
+    with dummy_keys(environ):
+        assert not {"GOOGLE_API_KEY", "ANTHROPIC_API_KEY"} & set(environ)
+
+
+def test_what_was_changed_meanwhile_is_left_alone():
+    """A key that the test set or removed is the test's own."""
+    environ = {}
+    with dummy_keys(environ):
+        environ["OPENAI_API_KEY"] = "set by the test"
+        del environ["GROQ_API_KEY"]
+    assert environ == {"OPENAI_API_KEY": "set by the test"}
+
+
+def test_an_error_restores_too():
+    """Restoring doesn't depend on how the block ended."""
+    environ = {}
+    with pytest.raises(ZeroDivisionError), dummy_keys(environ):
+        1 / 0  # noqa: B018
+    assert environ == {}
+
+
+def test_real_constructors_are_content(monkeypatch):
+    """The SDKs that refuse to start without a key start."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(openai.OpenAIError):
+        openai.OpenAI()
+    with dummy_keys():
+        assert openai.OpenAI().api_key == DUMMY
+        assert anthropic.Anthropic().api_key == DUMMY
+        genai.Client().close()

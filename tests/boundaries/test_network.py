@@ -1,0 +1,260 @@
+"""The network guard: nothing leaves while a run feeds, but what a setting allows or this process serves."""
+
+import asyncio
+import contextlib
+import contextvars
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+from boundaries.fakes import FakeRun
+from boundaries.http.loopback import loopback
+from pytest_sparrow.boundaries import network
+from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.recording.window import close_window, open_window
+
+FAR = ("10.255.255.1", 80)
+
+
+@contextlib.contextmanager
+def _shut(run=None, **settings):
+    run = run or FakeRun([], **settings)
+    with network.shut(run):
+        token = open_window(run)
+        try:
+            yield run
+        finally:
+            close_window(run, token)
+
+
+@contextlib.contextmanager
+def _elsewhere():
+    """A port that another process listens on."""
+    script = """if True:
+        import socket, sys
+        server = socket.create_server(("127.0.0.1", 0))
+        print(server.getsockname()[1], flush=True)
+        sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        yield int(other.stdout.readline())
+        other.stdin.close()
+
+
+@pytest.mark.parametrize("name", ["connect", "connect_ex"])
+def test_a_connection_is_refused_by_host_port_and_setting(name):
+    """The refusal is raised, is in the ledger, nothing was sent, and the socket is closed."""
+    with _shut() as run, socket.socket() as sock:
+        sock.setblocking(False)  # a connect that went out would say "in progress"
+        with pytest.raises(ReplayDivergence, match=r"10\.255\.255\.1:80"):
+            getattr(sock, name)(FAR)
+        assert sock.fileno() == -1
+    assert run.refused == [
+        "connecting to 10.255.255.1:80 was refused: the world is shut while replaying"
+        " | sparrow_allow_hosts = 10.255.255.1:80 keeps it reachable"
+    ]
+
+
+def test_create_connection_is_refused():
+    """What goes through connect in the end is refused there."""
+    with _shut() as run, pytest.raises(ReplayDivergence):
+        socket.create_connection(FAR, timeout=1)
+    assert len(run.refused) == 1
+
+
+def test_names_are_not_looked_up():
+    """A look-up is a contact with the world, too."""
+    with _shut() as run:
+        with pytest.raises(ReplayDivergence, match=r"looking up db\.example\.com"):
+            socket.create_connection(("db.example.com", 5432), timeout=1)
+        with pytest.raises(ReplayDivergence, match=r"example\.org"):
+            socket.getaddrinfo(b"example.org", None)
+        assert socket.getaddrinfo("localhost", 80)
+        assert socket.getaddrinfo(None, 80)
+        assert socket.getaddrinfo("10.1.2.3", 80)
+        assert socket.getaddrinfo("::1", 80)
+    assert "sparrow_allow_hosts = db.example.com:5432" in run.refused[0]
+    assert len(run.refused) == 2
+
+
+def test_datagrams_are_refused():
+    """UDP by sendto, sendmsg and connect; without an address they go where connect was judged."""
+    with _shut() as run, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for send in (
+            lambda: sock.sendto(b"x", FAR),
+            lambda: sock.sendto(b"x", 0, FAR),
+            lambda: sock.sendmsg([b"x"], [], 0, FAR),
+            lambda: sock.connect(FAR),
+        ):
+            with pytest.raises(ReplayDivergence, match=r"10\.255\.255\.1:80"):
+                send()
+    assert len(run.refused) == 4
+
+
+def test_ipv6_is_refused():
+    """An IPv6 address is named in brackets."""
+    with _shut() as run, socket.socket(socket.AF_INET6) as sock, pytest.raises(ReplayDivergence):
+        sock.connect(("2001:db8::1", 443))
+    assert "[2001:db8::1]:443" in run.refused[0]
+
+
+def test_loopback_of_another_process_is_refused():
+    """A server that a fixture started in another process needs allow_hosts."""
+    with _elsewhere() as port:
+        with _shut() as run, pytest.raises(ReplayDivergence):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+        assert len(run.refused) == 1
+        with _shut(hosts={f"127.0.0.1:{port}": "allow"}) as run:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        assert run.refused == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_servers_of_this_process_are_spared(host):
+    """An app under test may run on a loopback server in this process."""
+    with loopback(x=lambda call: call.answer(b"own")) as server, _shut() as run:
+        assert urllib.request.urlopen(f"http://{host}:{server.port}/x").read() == b"own"
+    assert run.refused == []
+
+
+def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
+    """Where the kernel's tables can't be read, Python's own sockets are enough."""
+    from pytest_sparrow.boundaries.network import listeners
+
+    monkeypatch.setattr(listeners, "_PROC", tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        port = own.getsockname()[1]
+        assert listeners.listens_on_port(port)
+        assert not listeners.listens_on_port(port, udp=True)
+    assert not listeners.listens_on_port(port)
+
+
+def test_own_udp_ports_are_spared():
+    """A UDP port that this process has bound on loopback is its own."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+        _shut() as run,
+    ):
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(5)
+        client.sendto(b"x", server.getsockname())
+        assert server.recv(1) == b"x"
+    assert run.refused == []
+
+
+def test_asyncio_runs_and_is_refused():
+    """Event loops start (their socketpair is spared), serve, and are refused by name or by address."""
+
+    async def main():
+        async def serve(reader, writer):
+            writer.write(b"hi")
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            assert await reader.read() == b"hi"
+            writer.close()
+            await writer.wait_closed()
+        with pytest.raises(ReplayDivergence):
+            await asyncio.open_connection(*FAR)
+        with pytest.raises(ReplayDivergence):
+            await asyncio.open_connection("db.example.com", 5432)
+
+    with _shut() as run:
+        asyncio.run(main())
+    assert len(run.refused) == 2
+
+
+def test_unix_sockets(tmp_path):
+    """A unix socket is refused by its path, allowed by its path, and spared where this process listens."""
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as client, _shut() as run, pytest.raises(ReplayDivergence):
+        client.connect(path)
+    assert f"sparrow_allow_hosts = {path}" in run.refused[0]
+    with (
+        socket.socket(socket.AF_UNIX) as client,
+        _shut(hosts={path: "allow"}),
+        pytest.raises(FileNotFoundError),
+    ):
+        client.connect(path)
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client, _shut() as run:
+        server.bind(path)
+        server.listen()
+        client.connect(path)
+    assert run.refused == []
+
+
+def test_an_allowed_name_works_though_connect_sees_an_address(monkeypatch):
+    """What an allowed name was resolved to is allowed under that name."""
+    with _elsewhere() as port:
+
+        def resolve(host, port, *args, **kwargs):
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        with _shut(hosts={"db.test": "allow"}) as run:
+            socket.create_connection(("db.test", port), timeout=5).close()
+        assert run.refused == []
+        with _shut() as run, pytest.raises(ReplayDivergence):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+        assert socket.getaddrinfo is resolve
+
+
+def test_ignored_hosts_fail_as_if_nobody_listened():
+    """Telemetry gets an ordinary network error and no entry in the ledger."""
+    with _shut(hosts={"t.example.com": "ignore", "10.255.255.1": "ignore"}) as run:
+        with pytest.raises(socket.gaierror):
+            socket.create_connection(("t.example.com", 443))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(FAR)
+    assert run.refused == []
+
+
+def test_a_thread_without_context_is_refused_in_the_open_run():
+    """No thread escapes; with several runs open one of them gets the blame."""
+    with _shut() as first, _shut() as second:
+        caught = []
+
+        def reach():
+            try:
+                socket.create_connection(FAR, timeout=1)
+            except ReplayDivergence as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=contextvars.Context().run, args=(reach,))
+        thread.start()
+        thread.join()
+    assert len(caught) == 1
+    assert len(first.refused) + len(second.refused) == 1
+
+
+def test_a_recording_run_is_not_shut():
+    """Only connections of a feeding run are refused."""
+    with network.shut(FakeRun([])), _elsewhere() as port:
+        recording = FakeRun()
+        token = open_window(recording)
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        finally:
+            close_window(recording, token)
+
+
+def test_everything_is_restored():
+    """After the last run the very functions are back, and what wasn't there is gone."""
+    names = ("connect", "connect_ex", "sendto", "sendmsg")
+    before = ({name: vars(socket.socket).get(name) for name in names}, socket.getaddrinfo)
+    with _shut(), _shut():
+        assert vars(socket.socket)["connect"] is not before[0]["connect"]
+        assert socket.getaddrinfo is not before[1]
+    assert {name: vars(socket.socket).get(name) for name in names} == before[0]
+    assert socket.getaddrinfo is before[1]
+    with _elsewhere() as port:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
