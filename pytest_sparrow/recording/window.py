@@ -11,7 +11,7 @@ from pytest_sparrow.errors import UsageError
 if TYPE_CHECKING:
     from pytest_sparrow.recording.crossing import OpenRun
 
-__all__ = ["answering", "close_window", "current_run", "open_runs", "open_window"]
+__all__ = ["answering", "close_window", "current_run", "is_answering", "open_runs", "open_window"]
 
 # A process-wide registry is unavoidable: a thread without context can be known only by what is open in its
 # process. It holds runs between open_window and close_window only.
@@ -39,6 +39,11 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
         except ValueError:
             # A coroutine that is closed in another context than it ran in; that context never was answering.
             _answering.set(False)
+
+
+def is_answering() -> bool:
+    """Whether the code that runs here is the world, `answering`."""
+    return _answering.get()
 
 
 def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:

@@ -1,0 +1,66 @@
+"""``sparrow.call``: any other answer that a replay must get from the recording."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.tools.crossed import Call, Target
+from pytest_sparrow.boundaries.tools.jsonable import jsonable
+from pytest_sparrow.boundaries.tools.skins import dress
+from pytest_sparrow.errors import NotRecordable, UsageError
+from pytest_sparrow.recording.window import is_answering
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.crossing import OpenRun
+
+__all__ = ["call"]
+
+
+def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Call a function through a run: recorded, or fed without running it.
+
+    The answer is restored through the function's return annotation, as a tool's is.
+
+    Args:
+        run: the open run.
+        name: what the call is known by in the golden.
+        fn: what to call; a coroutine function gives a coroutine, a generator function a generator.
+        args: passed on; recorded as they are, in order.
+        kwargs: passed on, and recorded.
+
+    Raises:
+        ReplayDivergence: the golden holds no answer to this.
+        NotRecordable: JSON cannot hold an argument or the result.
+        UsageError: ``fn`` cannot be called, or the name is no text.
+    """
+    if callable(name) or not name:
+        raise UsageError(f'sparrow.call takes a name first, not {name!r}: sparrow.call("geo", locate, …)')
+    if not callable(fn):
+        raise UsageError(f"sparrow.call({name!r}, …): {fn!r} cannot be called")
+    target = Target(fn, name, way_out=f"annotate the return type of the function called as {name!r}")
+
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        if is_answering():
+            return None
+        try:
+            asked = _asked(name, args, kwargs)
+        except NotRecordable as error:
+            run.unrecordable(error)
+            raise
+        return Call(run, run.ask("call", asked), target)
+
+    return dress(fn, begin)(*args, **kwargs)
+
+
+_HINT = "pass what JSON can hold, and bind the rest beforehand: functools.partial(fn, client)"
+
+
+def _asked(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
+    return {
+        "name": name,
+        "args": [jsonable(arg, where=f"{name}(args[{index}])", hint=_HINT) for index, arg in enumerate(args)],
+        "kwargs": {key: jsonable(value, where=f"{name}({key})", hint=_HINT) for key, value in kwargs.items()},
+    }

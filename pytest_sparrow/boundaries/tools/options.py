@@ -1,0 +1,100 @@
+"""What the user says when wrapping a tool, checked at once."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["DEFAULT_RISK", "RISKS", "ToolOptions", "check_ignore", "close_matches", "make_options"]
+
+RISKS = ("ReadOnly", "Mutating", "Exec", "Destructive", "Network")
+"""The cockpit's risks of a proposed call, in the order of DESIGN's event table."""
+
+DEFAULT_RISK = "Mutating"
+"""The risk of a tool of which nobody said one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOptions:
+    """How one tool was wrapped.
+
+    Attributes:
+        name: the tool's name in the transcript; the one that the model proposes.
+        risk: one of `RISKS`, or None where nobody said.
+        returns: the type to restore a fed answer to (for a generator: of what it yields); None means the
+            return annotation.
+        raises: exception types that may be raised again though they are not in the tool's module.
+        ignore: parameters that are no part of the recorded arguments.
+    """
+
+    name: str
+    risk: str | None = None
+    returns: Any = None
+    raises: tuple[type[Exception], ...] = ()
+    ignore: tuple[str, ...] = ()
+
+
+def make_options(
+    name: str,
+    *,
+    risk: str | None = None,
+    returns: Any = None,
+    raises: type[Exception] | Iterable[type[Exception]] = (),
+    ignore: str | Iterable[str] = (),
+) -> ToolOptions:
+    """Options from what the user wrote; a single type or name counts as a tuple of one.
+
+    Raises:
+        UsageError: a risk that does not exist, or something in ``raises`` that is no exception type.
+    """
+    if not name:
+        raise UsageError("a tool's name cannot be empty")
+    if risk is not None and risk not in RISKS:
+        raise UsageError(
+            f"tool {name!r}: risk={risk!r} does not exist{close_matches(str(risk), RISKS)}\n"
+            f"  Risks: {', '.join(RISKS)}."
+        )
+    types = (raises,) if isinstance(raises, type) else tuple(raises)
+    for kind in types:
+        if not _is_exception_type(kind):
+            raise UsageError(f"tool {name!r}: raises= takes subclasses of Exception, not {kind!r}")
+    left_out = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    return ToolOptions(name=name, risk=risk, returns=returns, raises=types, ignore=left_out)
+
+
+def _is_exception_type(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Exception)
+
+
+def check_ignore(fn: Callable[..., Any], options: ToolOptions) -> None:
+    """Refuse to ignore a parameter that isn't there: a typing error would record what was to be left out.
+
+    Raises:
+        UsageError: the function has no such parameter.
+    """
+    try:
+        parameters = inspect.signature(fn).parameters
+    except (TypeError, ValueError):
+        return
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for name in options.ignore:
+        if name not in parameters:
+            hint = close_matches(name, parameters)
+            raise UsageError(
+                f"tool {options.name!r}: ignore={name!r} names no parameter of it{hint}\n"
+                f"  Parameters: {', '.join(parameters) or 'none'}."
+            )
+
+
+def close_matches(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'a' or 'b'?``, or "" where nothing is alike."""
+    found = difflib.get_close_matches(word, list(known), n=3)
+    return f"; did you mean {' or '.join(map(repr, found))}?" if found else ""

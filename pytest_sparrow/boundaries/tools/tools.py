@@ -1,0 +1,257 @@
+"""The tools of one run: wrapped, known by name, and given back when the run ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
+from types import FunctionType
+from typing import Any, TypeVar, overload
+
+from pytest_sparrow.boundaries.tools.dotted import find
+from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
+from pytest_sparrow.boundaries.tools.patch import Patches
+from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, rewrap, unwrapped, wrap
+from pytest_sparrow.errors import UsageError
+
+__all__ = ["Tools"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_C = TypeVar("_C")
+
+
+class Tools:
+    """What ``sparrow.tool`` and ``sparrow.tools`` do. One for each run; thread safe."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[ToolOptions, Any]] = {}
+        self._patches = Patches()
+        self._lock = threading.RLock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the wrapped tools, in the order of wrapping."""
+        return tuple(self._known)
+
+    def options(self, name: str) -> ToolOptions | None:
+        """The options of a tool by its name; None where no tool of this name is wrapped."""
+        known = self._known.get(name)
+        return None if known is None else known[0]
+
+    def risk(self, name: str) -> str:
+        """A tool's risk; "Mutating" where nobody said."""
+        options = self.options(name)
+        return DEFAULT_RISK if options is None or options.risk is None else options.risk
+
+    def wrapped(self, name: str) -> bool:
+        """Whether a tool of this name is wrapped."""
+        return name in self._known
+
+    @overload
+    def tool(
+        self,
+        fn: str,
+        /,
+        *,
+        name: str | None = ...,
+        risk: str | None = ...,
+        returns: Any = ...,
+        raises: type[Exception] | Iterable[type[Exception]] = ...,
+        ignore: str | Iterable[str] = ...,
+    ) -> Callable[..., Any]: ...
+
+    @overload
+    def tool(
+        self,
+        fn: _F,
+        /,
+        *,
+        name: str | None = ...,
+        risk: str | None = ...,
+        returns: Any = ...,
+        raises: type[Exception] | Iterable[type[Exception]] = ...,
+        ignore: str | Iterable[str] = ...,
+    ) -> _F: ...
+
+    @overload
+    def tool(
+        self,
+        fn: None = ...,
+        /,
+        *,
+        name: str | None = ...,
+        risk: str | None = ...,
+        returns: Any = ...,
+        raises: type[Exception] | Iterable[type[Exception]] = ...,
+        ignore: str | Iterable[str] = ...,
+    ) -> Callable[[_F], _F]: ...
+
+    def tool(
+        self,
+        fn: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        risk: str | None = None,
+        returns: Any = None,
+        raises: type[Exception] | Iterable[type[Exception]] = (),
+        ignore: str | Iterable[str] = (),
+    ) -> Any:
+        """Wrap one tool.
+
+        A plain function, and whatever a dotted name leads to, is also replaced in place until `close`: in its
+        home module or class, and in every loaded module whose global of the same name it is.
+
+        Args:
+            fn: a function, method, partial, callable or dotted name; left out for use as a decorator.
+            name: see `ToolOptions`; default: the function's own.
+            risk: see `ToolOptions`.
+            returns: see `ToolOptions`.
+            raises: see `ToolOptions`.
+            ignore: see `ToolOptions`.
+
+        Returns:
+            The wrapper (the very same for a function that is wrapped already and nothing new is said), or a
+            decorator.
+
+        Raises:
+            UsageError: a dotted name that leads nowhere, an unknown risk, a name that another tool has.
+        """
+        every = {"name": name, "risk": risk, "returns": returns, "raises": raises, "ignore": ignore}
+        said = {key: value for key, value in every.items() if value is not None and value != ()}
+        if fn is None:
+            return functools.partial(self._given, **said)
+        return self._given(fn, **said)
+
+    def tools(self, collection: _C) -> _C:
+        """Wrap a collection of tools: a mapping of names to functions, or functions.
+
+        Returns:
+            The collection itself, its items replaced until `close`, where it can be changed; else a wrapped
+            copy (a dict for a mapping, a tuple or frozenset for those, a list for anything else).
+
+        Raises:
+            UsageError: an item that cannot be called, a key that is no text, a name that two tools have.
+        """
+        with self._lock:
+            return self._collection(collection)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Put every original back. The wrappers stay usable, and are transparent outside a run."""
+        with self._lock:
+            self._patches.undo()
+
+    def _given(self, fn: Any, /, **said: Any) -> Any:
+        with self._lock:
+            if isinstance(fn, str):
+                return self._dotted(fn, said)
+            wrapper = self._wrapped(fn, name_of(fn), said)
+            if options_of(fn) is None:
+                self._replace(fn, wrapper)
+            return wrapper
+
+    def _dotted(self, dotted: str, said: dict[str, Any]) -> Any:
+        place = find(dotted)
+        fn, owner = place.found, place.owner
+        in_class = isinstance(owner, type)
+        wrapper = self._wrapped(
+            fn, place.name, said, method=True if in_class and isinstance(fn, FunctionType) else None
+        )
+        if options_of(fn) is not None:
+            return wrapper
+        bound = isinstance(fn, FunctionType | staticmethod | classmethod)
+        # Anything else in a class is not bound to its instances; our function would be.
+        self._patches.attribute(
+            owner, place.name, wrapper if bound or not in_class else staticmethod(wrapper)
+        )
+        if not in_class:
+            self._replace(fn, wrapper)
+        return wrapper
+
+    def _wrapped(self, fn: Any, name: str, said: dict[str, Any], *, method: bool | None = None) -> Any:
+        before = options_of(fn)
+        if before is not None:
+            return self._again(fn, before, said)
+        options = make_options(**{"name": name, **said})
+        wrapper = wrap(fn, options, method=method)
+        self._register(options, fn)
+        return wrapper
+
+    def _again(self, wrapper: Any, before: ToolOptions, said: dict[str, Any]) -> Any:
+        """A wrapper stays what it is, unless something new is said: then another one replaces it."""
+        merged = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
+        options = make_options(**{**merged, **said})
+        fn = unwrapped(wrapper)
+        if options == before:
+            self._register(options, fn)
+            return wrapper
+        known = self._known.get(before.name)
+        if known is not None and _same_tool(known[1], fn):
+            del self._known[before.name]
+        new = rewrap(wrapper, options)
+        self._register(options, fn)
+        self._replace(wrapper, new)
+        return new
+
+    def _replace(self, old: Any, new: Any) -> None:
+        """Put a wrapper where a plain function (or an older wrapper) is a global or stands in its class."""
+        old, new = getattr(old, "__func__", old), getattr(new, "__func__", new)
+        if isinstance(old, FunctionType):
+            self._patches.everywhere(old, new)
+
+    def _register(self, options: ToolOptions, fn: Any) -> None:
+        known = self._known.get(options.name)
+        if known is not None and not _same_tool(known[1], fn):
+            raise UsageError(
+                f"two tools are called {options.name!r}: {_place(known[1])} and {_place(fn)}\n"
+                '  Give one of them another name: sparrow.tool(fn, name="…").'
+            )
+        self._known[options.name] = (options, fn)
+
+    def _collection(self, collection: Any) -> Any:
+        if isinstance(collection, str) or not isinstance(collection, Iterable):
+            raise UsageError(
+                f"sparrow.tools takes a mapping of names to functions, or functions, not {collection!r}"
+            )
+        if isinstance(collection, Mapping):
+            new = {name: self._member(fn, name) for name, fn in collection.items()}
+            return self._put(collection, new) if isinstance(collection, MutableMapping) else new
+        if isinstance(collection, MutableSet):
+            return self._put(collection, {fn: self._member(fn) for fn in collection})
+        if isinstance(collection, MutableSequence):
+            return self._put(collection, {index: self._member(fn) for index, fn in enumerate(collection)})
+        wrapped = [self._member(fn) for fn in collection]
+        if isinstance(collection, tuple):
+            return tuple(wrapped)
+        return frozenset(wrapped) if isinstance(collection, frozenset) else wrapped
+
+    def _member(self, fn: Any, key: Any = None) -> Any:
+        if key is not None and not isinstance(key, str):
+            raise UsageError(f"sparrow.tools: the key {key!r} is no tool's name")
+        if isinstance(fn, str) or not (callable(fn) or isinstance(fn, staticmethod | classmethod)):
+            where = "" if key is None else f" under {key!r}"
+            raise UsageError(f"sparrow.tools: {fn!r}{where} cannot be called")
+        return self._wrapped(fn, name_of(fn) if key is None else key, {})
+
+    def _put(self, container: Any, new: dict[Any, Any]) -> Any:
+        self._patches.items(container, new)
+        return container
+
+
+def _same_tool(one: Any, other: Any) -> bool:
+    """The same function; a bound method of the same instance; or a closure that was made again."""
+    if one is other:
+        return True
+    if inspect.ismethod(one) and inspect.ismethod(other):
+        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+    if isinstance(one, FunctionType) and isinstance(other, FunctionType):
+        return one.__code__ is other.__code__
+    return False
+
+
+def _place(fn: Any) -> str:
+    code = getattr(getattr(fn, "__func__", fn), "__code__", None)
+    name = getattr(fn, "__qualname__", None) or repr(fn)
+    return name if code is None else f"{name} ({code.co_filename}:{code.co_firstlineno})"

@@ -1,0 +1,107 @@
+"""A run that records into a list or feeds from one: the port of `recording.crossing`, and nothing else of a run."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+from pytest_sparrow.events.jsontext import canonical, decode, encode
+from pytest_sparrow.recording.window import close_window, open_window
+
+
+@dataclass
+class Kept:
+    """One crossing as it ended."""
+
+    kind: str
+    asked: dict[str, Any]
+    answered: dict[str, Any] | None = None
+    complete: bool = True
+    settled: bool = False
+
+
+@dataclass
+class FakeCrossing:
+    run: FakeRun
+    kept: Kept
+    fed: dict[str, Any] | None = None
+    flush: Callable[[], None] | None = None
+
+    def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
+        if self.kept.settled:
+            return
+        # Through text, as on the way to the disk: what JSON cannot hold fails here.
+        self.kept.answered = None if answered is None else decode(encode(answered))
+        self.kept.complete = complete
+        self.kept.settled = True
+
+
+@dataclass
+class FakeRun:
+    """Records where ``golden`` is None; else feeds: by kind and exact question, first in, first out."""
+
+    golden: list[Kept] | None = None
+    run_id: str = "fake"
+    kept: list[Kept] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    unheld: list[NotRecordable] = field(default_factory=list)
+    crossings: list[FakeCrossing] = field(default_factory=list)
+    in_process: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left: dict[bytes, list[Kept]] = {}
+        for kept in reversed(self.golden or []):
+            self._left.setdefault(_key(kept.kind, kept.asked), []).append(kept)
+
+    @property
+    def feeding(self) -> bool:
+        return self.golden is not None
+
+    def ask(self, kind: str, asked: dict[str, Any]) -> FakeCrossing:
+        kept = Kept(kind, decode(encode(asked)))
+        with self._lock:
+            crossing = FakeCrossing(self, kept)
+            if self.golden is not None:
+                waiting = self._left.get(_key(kind, asked))
+                if not waiting:
+                    raise self.refuse(f"no answer to {kept.asked}")
+                crossing.fed = waiting.pop().answered
+            self.kept.append(kept)
+            self.crossings.append(crossing)
+            return crossing
+
+    def passes_host(self, host: str, port: int | None) -> str:
+        return "cross"
+
+    def unrecordable(self, error: NotRecordable) -> None:
+        self.unheld.append(error)
+
+    def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
+        self.refused.append(what)
+        return ReplayDivergence(what, (hint,) if hint else ())
+
+    @property
+    def only(self) -> Kept:
+        """The one crossing there was."""
+        (kept,) = self.kept
+        return kept
+
+
+@contextlib.contextmanager
+def opened(golden: FakeRun | None = None) -> Iterator[FakeRun]:
+    """An open run that records, or feeds what another has recorded."""
+    run = FakeRun(None if golden is None else golden.kept)
+    token = open_window(run)
+    try:
+        yield run
+    finally:
+        close_window(run, token)
+
+
+def _key(kind: str, asked: dict[str, Any]) -> bytes:
+    return canonical([kind, asked])
