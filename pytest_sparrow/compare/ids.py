@@ -27,12 +27,16 @@ class IdText:
     """Knows the ids of both runs, and finds them as whole words of a text in one pass over it."""
 
     def __init__(self, found: Iterable[Entry]) -> None:
-        ids: set[str] = set()
-        for entry in found:
-            ids.add(entry.run)
-            if entry.id is not None:
-                ids.add(entry.id)
-        self._ids = frozenset(each for each in ids if len(each) >= _LEAST and _TELLING.search(each))
+        self._ids = _distinctive(
+            each for entry in found for each in (entry.run, entry.id) if each is not None
+        )
+
+    @classmethod
+    def of(cls, ids: Iterable[str]) -> IdText:
+        """For ids that were found elsewhere."""
+        text = cls(())
+        text._ids = _distinctive(ids)
+        return text
 
     def within(self, text: str) -> list[str]:
         """The ids in a text, in order."""
@@ -52,6 +56,10 @@ class IdText:
         if text in self._ids:
             return _MARK
         return _TOKEN.sub(lambda word: _MARK if word.group() in self._ids else word.group(), text)
+
+
+def _distinctive(ids: Iterable[str]) -> frozenset[str]:
+    return frozenset(each for each in set(ids) if len(each) >= _LEAST and _TELLING.search(each))
 
 
 class Bijection:

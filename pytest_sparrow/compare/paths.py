@@ -41,15 +41,16 @@ def safe(text: str, quote: str = "") -> str:
 
     Args:
         text: any text.
-        quote: a quotation mark that is escaped too, or "".
+        quote: the quotation mark that the text will stand in: it and the backslash are escaped too, so that
+            the text can be read back; or "".
     """
-    if text.isprintable() and "\\" not in text and (not quote or quote not in text):
+    if text.isprintable() and (not quote or ("\\" not in text and quote not in text)):
         return text
     return "".join(_escape(char, quote) for char in text)
 
 
 def _escape(char: str, quote: str) -> str:
-    if char == "\\" or (quote and char == quote):
+    if quote and char in ("\\", quote):
         return "\\" + char
     if char.isprintable():
         return char

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.compare.canonical import LEFT_OUT, Canonical
+from pytest_sparrow.compare.ids import Bijection, IdText
 from pytest_sparrow.compare.jsondiff import Sameness, json_changes
 from pytest_sparrow.compare.rules import Rules
+from pytest_sparrow.matching.keys import host_of
+from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
     from pytest_sparrow.compare.result import Change
@@ -16,14 +20,19 @@ __all__ = ["request_changes"]
 
 _ROOT = "request"
 
+_CALL_ID_KEYS = frozenset({"tool_call_id", "tool_use_id", "call_id"})
+"""Keys under which providers' requests refer to a tool call by its id."""
+
 
 def request_changes(
     golden: dict[str, Json], new: dict[str, Json], rules: Rules | None = None
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 
-    A JSON body stands at the root, next to ``request.url`` and ``request.method`` where those differ; any
-    other body, a tool's and a call's arguments keep their keys. Headers and call ids are not compared.
+    A JSON body stands at the root, beside ``request.method``, ``request.url`` and ``request.query``; any
+    other body is ``request.body``; tools and calls keep their keys. As in matching, headers and the port of a
+    loopback host never count, nor do the numbers of secrets' placeholders. Ids of tool calls count only where
+    no one-to-one renaming explains them.
 
     Args:
         golden: the recorded asked half.
@@ -31,18 +40,55 @@ def request_changes(
         rules: of which the paths, ``significant_digits`` and ``ignore_order`` act here.
     """
     rules = rules or Rules()
-    canonical = Canonical(rules)
-    sides = []
+    ids = IdText.of(_call_ids([golden, new]))
+    same = _sameness(ids, rules.significant_digits)
+    canonical = Canonical(rules, ids.mask)
+    sides: list[Json] = []
     for asked in (golden, new):
-        flat = canonical.value(_flat(asked), (_ROOT,))
-        sides.append({} if flat is LEFT_OUT else flat)
-    return json_changes(*sides, root=_ROOT, same=Sameness(digits=rules.significant_digits))
+        side = canonical.value(_flat(asked), (_ROOT,))
+        sides.append({} if side is LEFT_OUT else side)
+    return json_changes(*sides, root=_ROOT, same=same)
 
 
-def _flat(asked: dict[str, Json]) -> Json:
-    rest = {key: value for key, value in asked.items() if key not in ("headers", "id", "body")}
+def _sameness(ids: IdText, digits: int | None) -> Sameness:
+    renamed = Bijection(ids)
+
+    def same_text(golden: str, new: str) -> bool:
+        return golden == new or renamed.same_text(_unnumbered(golden), _unnumbered(new))
+
+    return Sameness(text=same_text, mask=lambda text: ids.mask(_unnumbered(text)), digits=digits)
+
+
+def _unnumbered(text: str) -> str:
+    if "<secret:" not in text:
+        return text
+    return strip_numbers(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+
+def _flat(asked: dict[str, Json]) -> dict[str, Json]:
+    flat = {key: value for key, value in asked.items() if key not in ("headers", "id", "body", "url")}
+    if isinstance(asked.get("method"), str):
+        flat["method"] = asked["method"].upper()
+    if isinstance(asked.get("url"), str):
+        url = urlsplit(asked["url"])
+        flat["url"] = f"{url.scheme}://{host_of(asked['url'])}{url.path}"
+        for name, value in sorted(parse_qsl(url.query, keep_blank_values=True)):
+            flat.setdefault("query", {}).setdefault(name, []).append(value)
     body = asked.get("body")
-    if not isinstance(body, dict) or not isinstance(body.get("json"), dict):
-        return rest if body is None else {**rest, "body": body}
-    # The body's own keys win: a provider's "url" or "method" is rarer than a reader of the report.
-    return {**rest, **body["json"]}
+    if isinstance(body, dict) and isinstance(body.get("json"), dict):
+        # The body's own keys win: one called "url" or "method" is rarer than a reader of the report.
+        return {**flat, **body["json"]}
+    return flat if body is None else {**flat, "body": body}
+
+
+def _call_ids(value: Json) -> set[str]:
+    found: set[str] = set()
+    waiting: list[Json] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            found.update(v for k, v in item.items() if k in _CALL_ID_KEYS and isinstance(v, str))
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return found

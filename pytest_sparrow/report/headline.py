@@ -1,0 +1,65 @@
+"""What happened, in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.compare.result import MISSING
+from pytest_sparrow.report.lines import one_line, shown
+
+if TYPE_CHECKING:
+    from pytest_sparrow.compare.result import Change, Comparison
+
+__all__ = ["headline", "headline_of"]
+
+_NAME_WIDTH = 60
+_STATUS = (".outcome", ".status")
+
+
+def headline(comparison: Comparison) -> str:
+    """What happened, by the first change that follows from no other."""
+    if comparison.equal:
+        return "the runs are equal"
+    return headline_of(next(iter(comparison.roots), comparison.changes[0]))
+
+
+def headline_of(change: Change) -> str:
+    """What happened, by one change."""
+    name = one_line(change.label, _NAME_WIDTH) or "a tool"
+    if change.subject == "request":
+        return "the agent sent another request"
+    if change.whole:
+        return _of_event(change, name)
+    keys = [step for step in change.steps if step[0] == "."]
+    match change.subject:
+        case "ToolUseStarted" if ".args" in keys:
+            return f"{name} was called with other arguments"
+        case "ToolUseProposed" if ".args" in keys:
+            return f"the model proposed {name} with other arguments"
+        case "ToolOutput":
+            return f"{name} gave another output"
+        case "Message" | "ThinkingDelta":
+            return "the assistant said something else"
+        case "RunStarted" if keys == [".task"]:
+            return "the run was given another task"
+        case "ApprovalResolved":
+            return f"the approval of {name} was decided otherwise"
+        case "RunFinished" if tuple(keys) == _STATUS:
+            return f"the run ended as {shown(change.new, 40)}, not as {shown(change.golden, 40)}"
+    return f"{one_line(change.subject, _NAME_WIDTH)} differs"
+
+
+def _of_event(change: Change, name: str) -> str:
+    subject = one_line(change.subject, _NAME_WIDTH)
+    if change.subject == "ToolUseProposed":
+        return {
+            "added": f"{name} was called, where the golden has no such call",
+            "removed": f"{name} was not called",
+            "moved": f"{name} was called in another order",
+        }[change.kind]
+    if change.subject == "ToolUseStarted" and change.kind != "moved":
+        return f"{name} was {'run' if change.golden is MISSING else 'proposed and not run'}"
+    if change.subject == "ToolOutput" and change.kind == "removed":
+        return f"{name} gave no output"
+    told = {"added": "is new", "removed": "is missing", "moved": "comes in another order"}[change.kind]
+    return f"{subject} {told}"
