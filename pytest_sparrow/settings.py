@@ -71,6 +71,9 @@ class Unwrapped(enum.Enum):
     FAIL = "fail"
 
 
+DUMMY_KEY = "sparrow-dummy-key"
+"""What an absent API key is filled with while a test replays."""
+
 TELEMETRY_HOSTS = (
     "api.smith.langchain.com",
     "*.sentry.io",

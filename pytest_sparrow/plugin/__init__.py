@@ -1,1 +1,135 @@
+"""The pytest plugin: hooks and fixtures, which only delegate.
 
+Loading this module imports the standard library's light modules and pytest, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sparrow.plugin import collecting, options, outcome, outside, session, summary
+from pytest_sparrow.plugin.overrides import MARKER
+from pytest_sparrow.plugin.state import SESSION
+
+if TYPE_CHECKING:
+    from pytest_sparrow.sparrow import Sparrow
+    from pytest_sparrow.store import FsRecorder
+
+__all__ = ["sparrow", "sparrow_recorder", "sparrow_replayer", "sparrow_settings"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare options and ini keys."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Read the settings, so that a wrong one is an error before anything runs."""
+    config.addinivalue_line("markers", f"{MARKER}(**settings): settings of pytest-sparrow for one test")
+    session.start(config)
+    # The logreport hook is given no config: it needs an object that holds it.
+    config.pluginmanager.register(_Reports(config), "sparrow-reports")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give back what was set for the session."""
+    session.stop(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say which mode is in force."""
+    return summary.header(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check every marker, so that a wrong one is an error before anything runs."""
+    collecting.check_markers(config, items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Shut what belongs to no run, before the first fixture of a test that replays."""
+    outside.begin(item)
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Open it again, after the last fixture."""
+    try:
+        return (yield)
+    finally:
+        outside.end(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
+    """Know which fixture is being set up, to name it."""
+    state = request.config.stash[SESSION]
+    before, state.fixture = state.fixture, fixturedef.argname
+    try:
+        return (yield)
+    finally:
+        state.fixture = before
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Judge the run when the body is done."""
+    return (yield from outcome.call_phase(item))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Learn how the call phase ended, as reported in the end."""
+    report = yield
+    outcome.reported(item, call, report)
+    return report
+
+
+class _Reports:
+    """Reports as they are logged: here (sub-reports among them), or sent by an xdist worker."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        summary.collect(self._config, report)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was replayed, recorded and remarked."""
+    summary.write(terminalreporter, config)
+
+
+@pytest.fixture
+def sparrow_settings() -> dict[str, Any]:
+    """Settings for the tests of a folder: override this fixture in its conftest.py and return a dict."""
+    return {}
+
+
+@pytest.fixture
+def sparrow(request: pytest.FixtureRequest, sparrow_settings: dict[str, Any]) -> Iterator[Sparrow]:
+    """This test's run: recorded in record mode, fed from the golden and compared with it in replay."""
+    from pytest_sparrow.plugin import fixture
+
+    yield from fixture.run(request, sparrow_settings)
+
+
+@pytest.fixture
+def sparrow_recorder(tmp_path_factory: pytest.TempPathFactory) -> FsRecorder:
+    """A store of transcripts in a folder of its own, for tests that drive runs themselves."""
+    from pytest_sparrow.store import FsRecorder
+
+    return FsRecorder(tmp_path_factory.mktemp("transcripts"))
+
+
+@pytest.fixture
+def sparrow_replayer(sparrow_recorder: FsRecorder) -> FsRecorder:
+    """The same store as ``sparrow_recorder``, to read from."""
+    return sparrow_recorder

@@ -14,7 +14,7 @@ def block_of_text(text: str) -> Json:
     A bare number or word stays text: "42" and "true" are what a person would write, and turning them into JSON
     would lose how they were spelled.
     """
-    if text[:1].lstrip() in ("{", "[") or text.lstrip()[:1] in ("{", "["):
+    if text.lstrip()[:1] in ("{", "["):
         try:
             return {"Json": decode(text)}
         except BrokenJson:

@@ -15,7 +15,9 @@ import weakref
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["MAIN", "THREAD_PREFIX", "Lane", "Lanes"]
+from pytest_sparrow.events import Event, UnknownEvent
+
+__all__ = ["MAIN", "THREAD_PREFIX", "Lane", "Lanes", "in_lane"]
 
 MAIN = ""
 """The label of the main lane; it is left out on disk."""
@@ -45,6 +47,13 @@ class _Here:
 
 
 _here: contextvars.ContextVar[_Here | None] = contextvars.ContextVar("pytest_sparrow_lane", default=None)
+
+
+def in_lane(event: Event, label: str) -> Event:
+    """The event with the lane it happened in; the main lane goes without saying."""
+    if not label or isinstance(event, UnknownEvent):
+        return event
+    return event.model_copy(update={"lane": label})
 
 
 class Lanes:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 from pytest_sparrow import events as ev
 from pytest_sparrow.events import Event
 from pytest_sparrow.exchange import Json
 from pytest_sparrow.recording.blocks import blocks_of_answer
 from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest, Proposal, Reasoning, Text, ToolResult
-from pytest_sparrow.recording.lanes import Lane
+from pytest_sparrow.recording.lanes import Lane, in_lane
 from pytest_sparrow.recording.proposals import Proposals
 
 __all__ = ["Narrator"]
@@ -41,7 +42,7 @@ class Narrator:
         self._output = 0
 
     def _tell(self, lane: Lane, event: Event) -> None:
-        self._emit(event.model_copy(update={"lane": lane.label}) if lane.label else event)
+        self._emit(in_lane(event, lane.label))
 
     def begin(self, task: str = "") -> None:
         """The first crossing: the run has begun. Later calls do nothing."""
@@ -87,7 +88,8 @@ class Narrator:
 
     def _propose(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
         self.proposals.add(call_id, name, args)
-        risk = self._risk_of(name)
+        # The tools check risks when they are wrapped; the model checks them again.
+        risk: Any = self._risk_of(name)
         self._tell(lane, ev.ToolUseProposed(run=self._run, id=call_id, name=name, args=args, risk=risk))
 
     def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:
@@ -117,10 +119,10 @@ class Narrator:
         """The run is over; nothing is told of a run in which nothing happened."""
         if not self._begun:
             return
-        outcome = ev.RunOutcome(
+        outcome = ev.Outcome(
             status="failed" if failed else "completed",
             diffs=[],
             cost_usd=0.0,
-            tokens=ev.TokenCount(input=self._input, output=self._output),
+            tokens=ev.Tokens(input=self._input, output=self._output),
         )
         self._emit(ev.RunFinished(run=self._run, outcome=outcome))

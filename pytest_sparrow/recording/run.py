@@ -12,7 +12,7 @@ from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.events import Event
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.recording.hosts import Passage, passage
-from pytest_sparrow.recording.lanes import Lane, Lanes
+from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
 from pytest_sparrow.recording.wire import ModelCall, Wire
 from pytest_sparrow.redact import Redactor
@@ -152,14 +152,14 @@ class Run:
 
     def settle(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
         """End a crossing; what comes after the run's end is dropped, since the run has been judged."""
-        if crossing.settled or self._closed:
+        if self._over(crossing):
             return
         words = None
         if crossing.model is not None and answered is not None:
             words = crossing.model.answer(crossing.asked, answered)
         keep = self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
         with self._lock:
-            if crossing.settled or self._closed:
+            if self._over(crossing):  # another thread was faster
                 return
             crossing.settled = True
             self._open.pop(id(crossing), None)
@@ -174,8 +174,7 @@ class Run:
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""
         with self._lock:
-            lane = self._lanes.here().label
-            self._emit(event.model_copy(update={"lane": lane}) if lane else event)
+            self._emit(in_lane(event, self._lanes.here().label))
 
     def close(self, *, failed: bool) -> None:
         """End the run: unfinished crossings are settled, and what nobody asked for goes into the ledger."""
@@ -187,6 +186,11 @@ class Run:
             if self._feeder is not None:
                 self._feeder.settle()
             self._tell_unwrapped()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is over."""
+        return self._closed
 
     @property
     def task(self) -> str:
@@ -233,6 +237,9 @@ class Run:
             self._narrator.asked_model(crossing.lane, crossing.model.request)
         else:
             self._narrator.begin()
+
+    def _over(self, crossing: OpenCrossing) -> bool:
+        return crossing.settled or self._closed
 
     def _keep(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
         if self._sink is None:

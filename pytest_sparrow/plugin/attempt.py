@@ -1,0 +1,172 @@
+"""One attempt of one test: opened by the fixture, judged after the body, kept or dropped at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.errors import DamagedTranscript
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.plugin.inputs import inputs_of
+from pytest_sparrow.plugin.place import Place
+from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.recording.run import Run
+from pytest_sparrow.recording.sink import RecorderSink
+from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.blocked import damaged_text, missing_text
+from pytest_sparrow.same import same_recording
+from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour
+from pytest_sparrow.sparrow import Sparrow
+from pytest_sparrow.store import FsRecorder
+from pytest_sparrow.transcript import Transcript
+from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay
+from pytest_sparrow.window import Window
+
+__all__ = ["Attempt", "Kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a recording.
+
+    Attributes:
+        what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
+        nodeid: the test.
+        folder: where the golden lies; for "dropped", where the unfinished recording was put aside.
+    """
+
+    what: str
+    nodeid: str
+    folder: str
+
+
+class Attempt:
+    """One run of one attempt, and the further runs that the test opened.
+
+    Attributes:
+        place: where its golden lies.
+        settings: what the user said.
+        behaviour: what follows.
+        blocked: why the body must not run, or None.
+        sparrow: what the test gets.
+    """
+
+    def __init__(self, place: Place, settings: Settings, *, task: str = "") -> None:
+        self.place = place
+        self.settings = settings
+        self.blocked: str | None = None
+        self._task = task
+        self._redactor = Redactor()
+        self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)
+        self._further: list[Attempt] = []
+        self._golden = self._read_golden()
+        self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
+        if self.behaviour is Behaviour.MISSING and self.blocked is None:
+            self.blocked = missing_text(place.nodeid, str(place.folder))
+        tools = Tools()
+        self._run = Run(
+            place.run_id,
+            settings,
+            wire=Wire(builtin_codecs()),
+            redactor=self._redactor,
+            tools=tools,
+            golden=self._answers(),
+            sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
+        )
+        self._window = Window(self._run, tools)
+        feeds = self._golden if self.behaviour is Behaviour.FEED else None
+        self.sparrow = Sparrow(self._window, settings.mode, feeds, self._open_further)
+
+    def _read_golden(self) -> Transcript | None:
+        if self.settings.mode is Mode.OFF:
+            return None
+        try:
+            return self._store.load(self.place.run_id)
+        except DamagedTranscript as error:
+            # In every mode: damaged is never missing, and what is damaged is not recorded over.
+            self.blocked = damaged_text(str(error), str(self.place.folder))
+            return None
+
+    def _answers(self) -> list[Exchange] | None:
+        match self.behaviour:
+            case Behaviour.FEED:
+                assert self._golden is not None
+                return list(self._golden.exchanges)
+            case Behaviour.MISSING:
+                return []  # fixtures that run before the failure is told must not reach the world either
+            case _:
+                return [] if self.blocked is not None else None
+
+    def open(self) -> None:
+        """Open the run; from here to `finish` what the agent does belongs to it."""
+        if self.behaviour is Behaviour.RECORD and self.blocked is None:
+            inputs = inputs_of(self.settings, task=self._task, model="")
+            self._store.start_run(self.place.run_id, inputs, nodeid=self.place.nodeid, exchanges=True)
+        self._window.open()
+
+    @contextmanager
+    def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
+        attempt = Attempt(self.place.further(name), self.settings, task=task)
+        if attempt.blocked is not None:
+            pytest.fail(attempt.blocked, pytrace=False)
+        self._further.append(attempt)
+        attempt.open()
+        failed = True
+        try:
+            yield attempt.sparrow
+            failed = False
+        finally:
+            attempt._window.close(failed=failed)
+
+    def finish(self, *, failed: bool) -> list[Judged]:
+        """End the run and judge it, and the further ones; the second call judges nothing.
+
+        Args:
+            failed: whether the test has failed by itself.
+        """
+        if self._run.closed:
+            return []
+        self._window.close(failed=failed)
+        return [attempt._judge(failed=failed) for attempt in (self, *self._further)]
+
+    def _judge(self, *, failed: bool) -> Judged:
+        verdict = Verdict()
+        if self.blocked is None and self.behaviour is Behaviour.FEED:
+            assert self._golden is not None
+            verdict = judge_replay(self._golden, self._run, self._redactor, failed=failed)
+        elif self.blocked is None and self.behaviour is Behaviour.RECORD:
+            verdict = judge_recording(self._run)
+        return Judged(
+            verdict=verdict,
+            nodeid=self.place.nodeid,
+            folder=str(self.place.folder),
+            recording=self.behaviour is Behaviour.RECORD,
+        )
+
+    def keep(self, *, passed: bool) -> list[Kept]:
+        """Write the goldens if the test passed, else put what was recorded aside. In other modes nothing happens."""
+        return [kept for attempt in (self, *self._further) for kept in attempt._keep(passed=passed)]
+
+    def _keep(self, *, passed: bool) -> list[Kept]:
+        if self.behaviour is not Behaviour.RECORD or self.blocked is not None:
+            return []
+        self._window.close(failed=not passed)
+        store, run_id = self._store, self.place.run_id
+        if not passed:
+            aside = store.abandon(run_id)
+            return [Kept("dropped", self.place.nodeid, str(aside))]
+        inputs = inputs_of(self.settings, task=self._run.task or self._task, model=self._run.model)
+        store.set_inputs(run_id, inputs)
+        if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
+            store.discard(run_id)
+            return [self._kept("unchanged")]
+        store.finalize(run_id)
+        return [self._kept("recorded" if self._golden is None else "updated")]
+
+    def _kept(self, what: str) -> Kept:
+        return Kept(what, self.place.nodeid, str(self.place.folder))

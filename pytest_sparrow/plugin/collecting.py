@@ -1,0 +1,22 @@
+"""Markers are checked when tests are collected: a wrong one is a usage error, not a failing test."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_sparrow.plugin.overrides import MARKER, marker_settings, override
+from pytest_sparrow.plugin.state import SESSION
+
+__all__ = ["check_markers"]
+
+
+def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Read every test's markers once.
+
+    Raises:
+        pytest.UsageError: a marker is wrong; the text names the test and the valid keys or values.
+    """
+    settings = config.stash[SESSION].settings
+    for item in items:
+        if item.get_closest_marker(MARKER) is not None:
+            override(settings, marker_settings(item), f"{item.nodeid}: @pytest.mark.{MARKER}")

@@ -1,0 +1,54 @@
+"""What the fixture ``sparrow`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from pytest_sparrow.errors import SparrowError
+from pytest_sparrow.plugin.attempt import Attempt
+from pytest_sparrow.plugin.overrides import MARKER, marker_settings, override
+from pytest_sparrow.plugin.place import place_of
+from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
+from pytest_sparrow.settings import Settings
+from pytest_sparrow.sparrow import Sparrow
+
+__all__ = ["run"]
+
+
+def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Sparrow]:
+    """Open this test's run, and at teardown keep or drop what was recorded."""
+    item = request.node
+    session = request.config.stash[SESSION]
+    settings = _settings_of(item, session, said)
+    attempt = Attempt(place_of(item, settings.directory), settings)
+    state = AttemptState(attempt)
+    item.stash[ATTEMPT] = state
+    session.attempts[item.nodeid] = state
+    try:
+        _or_fail(attempt.open)
+        yield attempt.sparrow
+    finally:
+        attempt.finish(failed=True)  # closed already, unless the call phase was never reached
+        session.attempts.pop(item.nodeid, None)
+        state.kept = attempt.keep(passed=state.passed and not state.failed)
+
+
+def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, Any]) -> Settings:
+    if "mode" in said:
+        raise pytest.UsageError("sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode")
+    settings = override(session.settings, said, "sparrow_settings")
+    marked = marker_settings(item)
+    if session.origin == "command line":
+        marked.pop("mode", None)
+    return override(settings, marked, f"{item.nodeid}: @pytest.mark.{MARKER}")
+
+
+def _or_fail(step: Any) -> None:
+    """A user's mistake is told without our frames."""
+    try:
+        step()
+    except SparrowError as error:
+        pytest.fail(str(error), pytrace=False)

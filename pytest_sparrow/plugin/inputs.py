@@ -1,0 +1,22 @@
+"""inputs.json of a recording."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pytest_sparrow.settings import Settings
+from pytest_sparrow.transcript import RunInputs
+
+__all__ = ["inputs_of"]
+
+
+def inputs_of(settings: Settings, *, task: str, model: str) -> RunInputs:
+    """The inputs of a run that is recorded now."""
+    return RunInputs(
+        task=task,
+        config_snapshot={},
+        model_id=model,
+        repo_head=None,
+        timestamp=datetime.now(UTC).isoformat(),
+        agent=settings.agent,
+    )

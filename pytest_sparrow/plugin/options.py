@@ -1,0 +1,137 @@
+"""Command-line options and ini keys: what they are called, and reading them with their origin named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import pytest
+
+from pytest_sparrow.settings import TELEMETRY_HOSTS, Level, Mode, Requests, Settings, Unwrapped
+
+__all__ = ["add_options", "choice", "read_mode", "read_settings", "refuse_writing_in_ci"]
+
+T = TypeVar("T", Mode, Level, Requests, Unwrapped)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and ini key."""
+    group = parser.getgroup("sparrow", "replay testing of AI agents")
+    group.addoption(
+        "--sparrow-record",
+        action="store_true",
+        default=False,
+        help="run against the real world and write the golden of every test that uses sparrow and passes",
+    )
+    group.addoption(
+        "--sparrow-replay",
+        action="store_true",
+        default=False,
+        help="feed the goldens back, offline, and fail where behaviour changed (the default)",
+    )
+    group.addoption(
+        "--sparrow-mode",
+        metavar="MODE",
+        default=None,
+        help="one of: " + ", ".join(mode.value for mode in Mode),
+    )
+    add = parser.addini
+    add("sparrow_mode", "mode where the command line, the marker and SPARROW_MODE say nothing", default="")
+    add("sparrow_dir", "name of the goldens' folder beside each test file", default="__sparrow__")
+    add("sparrow_agent", "the agent's name in transcripts", default="pytest")
+    add("sparrow_level", "how much is compared: exact, trajectory or outcome", default="exact")
+    add("sparrow_requests", "what request drift is: compare, report or ignore", default="compare")
+    add("sparrow_unwrapped", "what a tool that nobody wrapped is: warn or fail", default="warn")
+    add("sparrow_in_process", "capture in-process HTTP transports too", type="bool", default=False)
+    add("sparrow_tools", "dotted names of tools to wrap", type="linelist", default=[])
+    add("sparrow_ignore", "paths, as a report prints them, to leave out of the comparison", type="linelist", default=[])
+    add("sparrow_allow_hosts", "hosts that stay reachable in replay", type="linelist", default=[])
+    add(
+        "sparrow_ignore_hosts",
+        "hosts that are never recorded, besides the known telemetry hosts",
+        type="linelist",
+        default=[],
+    )
+    add("sparrow_dummy_keys", "environment variables to fill with a dummy from the start", type="linelist", default=[])
+
+
+def choice(kind: type[T], value: object, origin: str) -> T:
+    """The member of an enum that a user's word names.
+
+    Raises:
+        pytest.UsageError: there is none; the text names the origin and the valid words.
+    """
+    try:
+        return kind(value)
+    except ValueError:
+        valid = ", ".join(member.value for member in kind)
+        raise pytest.UsageError(f"{origin}: {value!r} is not one of: {valid}") from None
+
+
+def read_mode(config: pytest.Config) -> tuple[Mode, str]:
+    """The session's mode and where it came from; the marker of a single test may still override it.
+
+    Raises:
+        pytest.UsageError: a wrong value, two options that exclude each other, or a mode that writes under CI.
+    """
+    said = [
+        (mode, option)
+        for mode, option, given in (
+            (Mode.RECORD, "--sparrow-record", config.getoption("--sparrow-record")),
+            (Mode.REPLAY, "--sparrow-replay", config.getoption("--sparrow-replay")),
+        )
+        if given
+    ]
+    word = config.getoption("--sparrow-mode")
+    if word is not None:
+        said.append((choice(Mode, word, "--sparrow-mode"), f"--sparrow-mode={word}"))
+    if len(said) > 1:
+        raise pytest.UsageError(" and ".join(option for _, option in said) + " exclude each other")
+    if said:
+        return said[0][0], "command line"
+    for word, origin in ((os.environ.get("SPARROW_MODE", ""), "SPARROW_MODE"), (config.getini("sparrow_mode"), "ini sparrow_mode")):
+        if word:
+            mode = choice(Mode, word, origin)
+            refuse_writing_in_ci(mode, origin)
+            return mode, origin
+    return Mode.REPLAY, "default"
+
+
+def refuse_writing_in_ci(mode: Mode, origin: str) -> None:
+    """Refuse a mode that writes where CI runs and nobody typed it: a forgotten setting must not bless a change.
+
+    Raises:
+        pytest.UsageError: it is so.
+    """
+    if mode.writes and os.environ.get("CI", "").lower() not in ("", "0", "false", "no"):
+        raise pytest.UsageError(
+            f"{origin}: mode {mode.value!r} writes goldens, and CI is set: "
+            f"say it on the command line (--sparrow-mode={mode.value}) if you mean it"
+        )
+
+
+def read_settings(config: pytest.Config, mode: Mode) -> Settings:
+    """The session's settings, before marker and ``sparrow_settings``.
+
+    Raises:
+        pytest.UsageError: a wrong value; the text names the ini key and the valid words.
+    """
+    ini = config.getini
+    directory = str(ini("sparrow_dir"))
+    if not directory or directory in (".", "..") or any(sign in directory for sign in "/\\\0"):
+        raise pytest.UsageError(f"ini sparrow_dir: {directory!r} is not the name of a folder")
+    return Settings(
+        mode=mode,
+        agent=str(ini("sparrow_agent")),
+        level=choice(Level, ini("sparrow_level"), "ini sparrow_level"),
+        requests=choice(Requests, ini("sparrow_requests"), "ini sparrow_requests"),
+        unwrapped=choice(Unwrapped, ini("sparrow_unwrapped"), "ini sparrow_unwrapped"),
+        in_process=bool(ini("sparrow_in_process")),
+        tools=tuple(ini("sparrow_tools")),
+        ignore=tuple(ini("sparrow_ignore")),
+        allow_hosts=tuple(ini("sparrow_allow_hosts")),
+        ignore_hosts=(*TELEMETRY_HOSTS, *ini("sparrow_ignore_hosts")),
+        dummy_keys=tuple(ini("sparrow_dummy_keys")),
+        directory=directory,
+    )

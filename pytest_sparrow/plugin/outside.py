@@ -1,0 +1,70 @@
+"""Crossings of a replayed test outside its run: session fixtures that are set up for it, and its teardown.
+
+They belong to no run. In record they pass; in replay they are refused, with the fixture's name.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_sparrow.plugin.overrides import marker_settings
+from pytest_sparrow.plugin.place import place_of
+from pytest_sparrow.plugin.state import OUTSIDE, SESSION
+from pytest_sparrow.settings import Mode, Settings
+
+__all__ = ["begin", "end"]
+
+
+def begin(item: pytest.Item) -> None:
+    """Before the fixtures of a test that will replay: shut what belongs to no run."""
+    if "sparrow" not in getattr(item, "fixturenames", ()) or not _will_replay(item):
+        return
+    from pytest_sparrow.boundaries import http
+
+    item.stash[OUTSIDE] = http.set_outside_policy(_Policy(item))
+    http.install()
+
+
+def end(item: pytest.Item) -> None:
+    """After its fixtures are torn down: open it again."""
+    if OUTSIDE not in item.stash:
+        return
+    from pytest_sparrow.boundaries import http
+
+    http.uninstall()
+    http.set_outside_policy(item.stash[OUTSIDE])
+    del item.stash[OUTSIDE]
+
+
+def _will_replay(item: pytest.Item) -> bool:
+    session = item.config.stash[SESSION]
+    mode = session.settings.mode
+    if session.origin != "command line":
+        mode = Mode(marker_settings(item).get("mode", mode))
+    if mode is Mode.NEW:
+        return place_of(item, session.settings.directory).folder.exists()
+    return mode is Mode.REPLAY
+
+
+class _Policy:
+    """Refuses a request, naming the fixture or the teardown that it comes from."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._settings: Settings = item.config.stash[SESSION].settings
+
+    def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
+        from pytest_sparrow.errors import ReplayDivergence
+        from pytest_sparrow.recording.hosts import passage
+
+        if passage(host, port, allow=self._settings.allow_hosts, ignore=self._settings.ignore_hosts) != "cross":
+            return None
+        fixture = self._item.config.stash[SESSION].fixture
+        where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
+        return ReplayDivergence(
+            f"{what}: {where} of {self._item.nodeid} reaches out, outside the test's run, and this is a replay",
+            (
+                "make the call within the test or in a fixture that requests sparrow, "
+                f"or keep the host reachable: ini sparrow_allow_hosts = {host}",
+            ),
+        )

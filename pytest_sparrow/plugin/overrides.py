@@ -1,0 +1,82 @@
+"""Settings given in Python: by the marker for one test, by ``sparrow_settings`` for a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from pytest_sparrow.plugin.options import choice, refuse_writing_in_ci
+from pytest_sparrow.settings import Level, Mode, Requests, Settings, Unwrapped
+
+__all__ = ["MARKER", "marker_settings", "override"]
+
+MARKER = "sparrow"
+
+
+def marker_settings(item: pytest.Item) -> dict[str, Any]:
+    """What the test's ``sparrow`` markers say; the closest one wins, key by key.
+
+    Raises:
+        pytest.UsageError: a marker has positional arguments.
+    """
+    said: dict[str, Any] = {}
+    for marker in reversed(list(item.iter_markers(MARKER))):
+        if marker.args:
+            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.sparrow takes keywords only, like level='trajectory'")
+        said.update(marker.kwargs)
+    return said
+
+
+def override(settings: Settings, said: Mapping[str, Any], origin: str) -> Settings:
+    """Settings with what a user said in Python laid over them.
+
+    Raises:
+        pytest.UsageError: an unknown key or a wrong value; the text names the origin and the valid ones.
+    """
+    values: dict[str, Any] = {}
+    for key, value in said.items():
+        reader = _READERS.get(key)
+        if reader is None:
+            raise pytest.UsageError(f"{origin}: unknown setting {key!r}; there are: {', '.join(sorted(_READERS))}")
+        values[key] = reader(value, f"{origin}: {key}")
+    if "mode" in values:
+        refuse_writing_in_ci(values["mode"], origin)
+    return dataclasses.replace(settings, **values)
+
+
+def _words(value: object, origin: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise pytest.UsageError(f"{origin} takes a string or a list of strings, not {value!r}")
+
+
+def _text(value: object, origin: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise pytest.UsageError(f"{origin} takes a string, not {value!r}")
+
+
+def _flag(value: object, origin: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise pytest.UsageError(f"{origin} takes True or False, not {value!r}")
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "mode": lambda value, origin: value if isinstance(value, Mode) else choice(Mode, value, origin),
+    "level": lambda value, origin: value if isinstance(value, Level) else choice(Level, value, origin),
+    "requests": lambda value, origin: value if isinstance(value, Requests) else choice(Requests, value, origin),
+    "unwrapped": lambda value, origin: value if isinstance(value, Unwrapped) else choice(Unwrapped, value, origin),
+    "agent": _text,
+    "in_process": _flag,
+    "tools": _words,
+    "ignore": _words,
+    "allow_hosts": _words,
+    "ignore_hosts": _words,
+    "dummy_keys": _words,
+}

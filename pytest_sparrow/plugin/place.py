@@ -1,0 +1,54 @@
+"""Where a test's golden lies. Imports nothing heavy: it is asked for tests that never open a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+__all__ = ["Place", "place_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A test's folder of goldens.
+
+    Attributes:
+        directory: the module's folder, ``<tests>/__sparrow__/<module>``.
+        run_id: the folder within it, and the id of the run.
+        nodeid: the test's node id.
+    """
+
+    directory: Path
+    run_id: str
+    nodeid: str
+
+    @property
+    def folder(self) -> Path:
+        """The golden's own folder."""
+        return self.directory / self.run_id
+
+    def further(self, name: str) -> Place:
+        """The place of a further run of the same test: ``<test>+<name>``."""
+        from pytest_sparrow.store.names import safe_name
+
+        return Place(
+            directory=self.directory,
+            run_id=f"{self.run_id}+{safe_name(name)}",
+            nodeid=f"{self.nodeid}+{name}",
+        )
+
+
+def place_of(item: pytest.Item, directory: str) -> Place:
+    """The place of a test: the exact name is what stands after the file in its node id."""
+    from pytest_sparrow.store.names import safe_name
+
+    path = item.path
+    _, separator, after = item.nodeid.partition("::")
+    exact = after if separator else item.name
+    return Place(
+        directory=path.parent / directory / safe_name(path.stem),
+        run_id=safe_name(exact),
+        nodeid=item.nodeid,
+    )

@@ -1,0 +1,66 @@
+"""What the plugin keeps, in typed stash keys: nothing lives in module globals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sparrow.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.http import OutsidePolicy
+    from pytest_sparrow.plugin.attempt import Attempt, Kept
+
+__all__ = ["ATTEMPT", "OUTSIDE", "SESSION", "AttemptState", "SessionState"]
+
+
+@dataclass(slots=True)
+class SessionState:
+    """The session's settings, and what to tell at its end.
+
+    Attributes:
+        settings: before marker and ``sparrow_settings``.
+        origin: where the mode came from.
+        counts: how many tests ended how.
+        remarks: lines for the summary, each with its node id.
+        attempts: the attempts under way, by node id.
+        fixture: the fixture that is being set up, "" between them.
+        filled_keys: environment variables that hold a dummy of ours.
+    """
+
+    settings: Settings
+    origin: str
+    counts: Counter[str] = field(default_factory=Counter)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
+    attempts: dict[str, AttemptState] = field(default_factory=dict)
+    fixture: str = ""
+    filled_keys: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class AttemptState:
+    """One attempt, and what its reports said.
+
+    Attributes:
+        attempt: the attempt.
+        divergence: the text of its divergence, "" if there is none.
+        passed: a passing report of the call phase has come.
+        failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
+        remarks: what is worth a line in the summary.
+        kept: what became of the recordings.
+    """
+
+    attempt: Attempt
+    divergence: str = ""
+    passed: bool = False
+    failed: bool = False
+    remarks: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+
+
+SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
+OUTSIDE: pytest.StashKey[OutsidePolicy | None] = pytest.StashKey()
+ATTEMPT: pytest.StashKey[AttemptState] = pytest.StashKey()

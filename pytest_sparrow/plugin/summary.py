@@ -1,0 +1,68 @@
+"""What the terminal says of the session: a line on top, a few at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_sparrow.plugin.state import SESSION, SessionState
+
+__all__ = ["collect", "header", "write"]
+
+_MOST_REMARKS = 20
+
+
+def header(config: pytest.Config) -> str:
+    """Which mode is in force, and who said so."""
+    state = config.stash[SESSION]
+    mode, origin = state.settings.mode, state.origin
+    return f"sparrow: {mode.value}" + ("" if origin in ("default", "command line") else f" (from {origin})")
+
+
+def collect(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Take in one report: its own facts, and whether it forbids keeping a recording."""
+    state = config.stash[SESSION]
+    running = state.attempts.get(report.nodeid)
+    if running is not None and report.when == "call" and report.outcome != "passed":
+        running.failed = True  # a sub-report: the test's own comes through makereport
+    facts: dict[str, Any] = getattr(report, "sparrow", {})
+    if facts.get("outcome"):
+        state.counts[facts["outcome"]] += 1
+    for remark in facts.get("remarks", ()):
+        state.remarks.append((report.nodeid, remark))
+    for what, nodeid, folder in facts.get("kept", ()):
+        state.counts[what] += 1
+        if what == "dropped":
+            state.remarks.append((nodeid, f"not recorded, since the test did not pass; put aside in {folder}"))
+
+
+def write(terminal: Any, config: pytest.Config) -> None:
+    """The summary; nothing where no test used sparrow."""
+    state = config.stash[SESSION]
+    line = _counts(state)
+    if not line:
+        return
+    if state.remarks:
+        terminal.write_sep("=", "pytest-sparrow")
+        for nodeid, remark in state.remarks[:_MOST_REMARKS]:
+            terminal.write_line(f"{nodeid}: {remark}")
+        if len(state.remarks) > _MOST_REMARKS:
+            terminal.write_line(f"… and {len(state.remarks) - _MOST_REMARKS} more remarks")
+    terminal.write_line(f"sparrow: {line}")
+
+
+_WORDS = (
+    ("feed", "replayed equal"),
+    ("diverged", "diverged"),
+    ("blocked", "without a usable golden"),
+    ("recorded", "recorded"),
+    ("updated", "recorded again, changed"),
+    ("unchanged", "recorded again, unchanged"),
+    ("dropped", "not recorded"),
+    ("pass", "ran with sparrow off"),
+)
+
+
+def _counts(state: SessionState) -> str:
+    return ", ".join(f"{state.counts[key]} {words}" for key, words in _WORDS if state.counts[key])

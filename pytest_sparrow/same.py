@@ -1,0 +1,72 @@
+"""Whether a run that was recorded again is the one that lies there already. Pure.
+
+Ids, creation times and the like are new in every recording; a golden that is otherwise equal stays untouched, so
+that recording again an unchanged run changes no line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from pytest_sparrow.compare import compare
+from pytest_sparrow.compare.entries import entries
+from pytest_sparrow.compare.ids import IdText
+from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
+from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.transcript import Transcript
+
+__all__ = ["same_recording"]
+
+_VOLATILE = frozenset(
+    {"id", "created", "created_at", "completed_at", "system_fingerprint", "request_id", "responseId", "createTime"}
+)
+"""Keys of providers' answers whose values are new in every answer."""
+
+
+def same_recording(before: Transcript, after: Transcript) -> bool:
+    """Whether events, asked and answered are equal once what is volatile is masked."""
+    if len(before.exchanges) != len(after.exchanges):
+        return False
+    if not compare(before.events, after.events).equal:
+        return False
+    return _prints(before) == _prints(after)
+
+
+def _prints(transcript: Transcript) -> Counter[str]:
+    # A multiset: parallel exchanges end in any order.
+    ids = IdText(entries(enumerate(transcript.events, 1)))
+    return Counter(_print(exchange, ids) for exchange in transcript.exchanges)
+
+
+def _print(exchange: Exchange, ids: IdText) -> str:
+    volatile = _VOLATILE if exchange.kind == "http" else frozenset[str]()
+    asked = request_key(exchange.kind, _masked(exchange.asked, ids, frozenset()))
+    return digest([asked, exchange.complete, _masked(exchange.answered, ids, volatile)])
+
+
+def _masked(value: Json, ids: IdText, volatile: frozenset[str]) -> Json:
+    """The value with ids masked and, within answers of the wire, what is volatile left out."""
+    if isinstance(value, str):
+        return ids.mask(_masked_event(value, ids, volatile) if volatile and "data:" in value else value)
+    if isinstance(value, list):
+        return [_masked(item, ids, volatile) for item in value]
+    if isinstance(value, dict):
+        return {key: _masked(item, ids, volatile) for key, item in value.items() if key not in volatile}
+    return value
+
+
+def _masked_event(text: str, ids: IdText, volatile: frozenset[str]) -> str:
+    """A server-sent event with the JSON in its data masked like any other."""
+    return "\n".join(_masked_line(line, ids, volatile) for line in text.split("\n"))
+
+
+def _masked_line(line: str, ids: IdText, volatile: frozenset[str]) -> str:
+    name, colon, data = line.partition(":")
+    if name != "data" or not colon:
+        return line
+    try:
+        value = decode(data.strip())
+    except BrokenJson:
+        return line
+    return f"data:{digest(_masked(value, ids, volatile))}"

@@ -1,0 +1,158 @@
+"""The object behind the fixture: what a test can say to, and ask of, its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pytest_sparrow.boundaries.call import call
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
+from pytest_sparrow.expect import Expected, check_calls
+from pytest_sparrow.settings import Mode
+from pytest_sparrow.toolcall import ToolCall
+from pytest_sparrow.transcript import Transcript
+from pytest_sparrow.window import Window
+
+__all__ = ["Sparrow"]
+
+Further = Callable[[str, str], AbstractContextManager["Sparrow"]]
+
+
+class Sparrow:
+    """This test's run.
+
+    Made by the fixture ``sparrow``; a test never makes one itself.
+    """
+
+    def __init__(self, window: Window, mode: Mode, golden: Transcript | None, further: Further) -> None:
+        self._window = window
+        self._run = window.run
+        self._mode = mode
+        self._golden = golden
+        self._further = further
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the name of the golden's folder."""
+        return self._run.run_id
+
+    @property
+    def mode(self) -> str:
+        """The mode that is in force for this test: "replay", "record", "new" or "off"."""
+        return self._mode.value
+
+    @property
+    def golden(self) -> Transcript | None:
+        """The golden that feeds this replay; None where none is read."""
+        return self._golden
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What has happened so far, oldest first, as the agent saw it."""
+        return tuple(self._run.events)
+
+    @property
+    def text(self) -> str:
+        """The assistant's last answer; "" before the first."""
+        for event in reversed(self._run.events):
+            if isinstance(event, (Message, ThinkingDelta)):
+                return event.text
+        return ""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of wrapped tools, as made, oldest first."""
+        return [
+            ToolCall(event.name, event.args)
+            for event in self._run.events
+            if isinstance(event, ToolUseStarted) and event.name is not None
+        ]
+
+    @property
+    def proposals(self) -> list[ToolCall]:
+        """The calls as the model asked for them, oldest first."""
+        return [ToolCall(event.name, event.args) for event in self._run.events if isinstance(event, ToolUseProposed)]
+
+    def record(self, event: Event) -> None:
+        """Add an event of your own to the run; it is compared like any other.
+
+        Raises:
+            UsageError: the event belongs to another run.
+            NotRecordable: it holds something that JSON cannot.
+        """
+        run = getattr(event, "run", None)
+        if run is not None and run != self.run_id:
+            raise UsageError(f"the event belongs to run {run!r}, this is {self.run_id!r}: make it with run=sparrow.run_id")
+        self._run.record(event)
+
+    def tool(
+        self,
+        fn: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        risk: str | None = None,
+        returns: Any = None,
+        raises: Sequence[type[Exception]] = (),
+        ignore: Sequence[str] = (),
+    ) -> Any:
+        """Wrap a hand-written tool, so that a replay answers it instead of running it.
+
+        Args:
+            fn: a function, method, partial or callable, or its dotted name; left out for use as a decorator.
+            name: the name the model knows it by; default: the function's.
+            risk: ReadOnly, Mutating (the default), Exec, Destructive or Network.
+            returns: the type to restore answers to, where the return annotation doesn't say it.
+            raises: exception types that may be raised again in replay, besides builtins and the tool's module's.
+            ignore: parameters to leave out of the recorded arguments.
+
+        Returns:
+            The wrapper. A function that is a module's global is replaced there, too, until the run ends.
+
+        Raises:
+            UsageError: a dotted name that leads nowhere, an unknown risk, or a name that is taken.
+        """
+        return self._window.tools.tool(fn, name=name, risk=risk, returns=returns, raises=tuple(raises), ignore=tuple(ignore))
+
+    def tools(self, collection: Any) -> Any:
+        """Wrap a mapping of names to functions, or a list of functions: in place until the run ends, where it can be.
+
+        Returns:
+            The collection, or a wrapped copy where it cannot be changed.
+        """
+        return self._window.tools.tools(collection)
+
+    def call(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call anything else whose answer must come from the recording: ``sparrow.call("geo", locate, "Berlin")``.
+
+        Writes an exchange and no event. Gives a coroutine where ``fn`` is async.
+
+        Raises:
+            ReplayDivergence: the golden holds no answer to this call.
+            NotRecordable: an argument or the result cannot be held in JSON.
+        """
+        return call(self._run, name, fn, *args, **kwargs)
+
+    def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
+        """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""
+        return self._further(name, task)
+
+    def expect(self, *, calls: Sequence[Expected], mode: str = "strict") -> None:
+        """Assert which tools were called so far, in any mode of pytest-sparrow.
+
+        Args:
+            calls: ``(name, args)`` pairs, or names alone; values are matched with ``==``, so dirty-equals works.
+            mode: "strict" (these, in this order), "unordered" (these), "subset" (no others than these) or
+                "superset" (at least these).
+
+        Raises:
+            AssertionError: it was otherwise; the text shows both sides.
+            UsageError: an unknown mode.
+        """
+        __tracebackhide__ = True
+        check_calls(self.tool_calls, calls, mode)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)

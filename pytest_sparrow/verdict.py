@@ -1,0 +1,161 @@
+"""The verdict on a run: what the ledger holds and what the comparison found, weighed by the settings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pytest_sparrow.compare import Change, Comparison, Rules, compare, request_changes
+from pytest_sparrow.events import Event, dump_event, parse_event
+from pytest_sparrow.matching.keys import comparable
+from pytest_sparrow.recording.run import Run
+from pytest_sparrow.redact import Redactor, strip_numbers
+from pytest_sparrow.replaying.ledger import Finding, Kind
+from pytest_sparrow.settings import Requests, Settings, Unwrapped
+from pytest_sparrow.transcript import Transcript
+
+__all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay"]
+
+_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.UNPLAYED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A request that was answered, and is not the recorded one.
+
+    Attributes:
+        finding: as the ledger has it.
+        changes: where it differs, ids and rules applied.
+        repeats: every change of it was found in an earlier request already.
+    """
+
+    finding: Finding
+    changes: tuple[Change, ...]
+    repeats: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What came of a run.
+
+    Attributes:
+        findings: what the ledger holds and is a failure.
+        drifts: drifted requests that are a failure.
+        comparison: how the events compare; None where there was nothing to compare with.
+        served_nothing: the golden holds answers, and none was asked for.
+        recorded_nothing: a recording in which nothing crossed a boundary.
+        remarks: what is worth a line, and no failure.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    comparison: Comparison | None = None
+    served_nothing: bool = False
+    recorded_nothing: bool = False
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the test must fail."""
+        unequal = self.comparison is not None and not self.comparison.equal
+        return bool(self.findings or self.drifts or unequal or self.served_nothing or self.recorded_nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A verdict, and what it is about.
+
+    Attributes:
+        verdict: the verdict.
+        nodeid: the test.
+        folder: where its golden lies.
+        recording: whether this was a recording; else a replay.
+    """
+
+    verdict: Verdict
+    nodeid: str
+    folder: str
+    recording: bool = False
+
+
+def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bool) -> Verdict:
+    """Judge a replay.
+
+    Args:
+        golden: what was fed, and is compared with.
+        run: the run, closed.
+        redactor: hides in the new run what was hidden in the golden.
+        failed: whether the test failed by itself; its status is then no divergence of its own.
+    """
+    settings = run.settings
+    rules = Rules(level=settings.level, exclude_paths=(*settings.ignore, *_judged_elsewhere(failed=failed)))
+    comparison = compare(_unnumbered(golden.events), _unnumbered(run.events, redactor), rules)
+    drifts = _drifts(run.ledger.of(Kind.DRIFT), rules)
+    failing, remarks = _weigh_drifts(drifts, settings)
+    return Verdict(
+        findings=_failures(run),
+        drifts=tuple(failing),
+        comparison=comparison,
+        served_nothing=run.served_nothing,
+        remarks=(*remarks, *_remarks(run)),
+    )
+
+
+def judge_recording(run: Run) -> Verdict:
+    """Judge a recording: it must have something in it, and hold all of it."""
+    return Verdict(
+        findings=_failures(run),
+        recorded_nothing=run.crossings == 0 and not run.events,
+        remarks=_remarks(run),
+    )
+
+
+def _judged_elsewhere(*, failed: bool) -> list[str]:
+    # The task is the first user text of a request, and requests are judged by the setting `requests`.
+    paths = ["RunStarted.task"]
+    return [*paths, "RunFinished.outcome['status']"] if failed else paths
+
+
+def _failures(run: Run) -> tuple[Finding, ...]:
+    kinds = _FATAL if run.settings.unwrapped is Unwrapped.WARN else (*_FATAL, Kind.UNWRAPPED)
+    return tuple(finding for finding in run.ledger.findings if finding.kind in kinds)
+
+
+def _remarks(run: Run) -> tuple[str, ...]:
+    kinds = (Kind.LATE,) if run.settings.unwrapped is Unwrapped.FAIL else (Kind.LATE, Kind.UNWRAPPED)
+    return tuple(finding.summary for finding in run.ledger.findings if finding.kind in kinds)
+
+
+def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
+    """Drift that is more than renamed ids and what the rules leave out; equal drift is told once."""
+    drifts: list[Drift] = []
+    known: set[tuple[str, str]] = set()
+    for finding in found:
+        assert finding.golden is not None and finding.asked is not None
+        changes = tuple(request_changes(comparable(finding.golden), comparable(finding.asked), rules))
+        if changes:
+            seen = {(change.path, repr((change.golden, change.new))) for change in changes}
+            drifts.append(Drift(finding=finding, changes=changes, repeats=seen <= known))
+            known |= seen
+    return drifts
+
+
+def _weigh_drifts(drifts: Sequence[Drift], settings: Settings) -> tuple[list[Drift], list[str]]:
+    match settings.requests:
+        case Requests.COMPARE:
+            return list(drifts), []
+        case Requests.IGNORE:
+            return [], []
+        case Requests.REPORT:
+            paths = dict.fromkeys(change.path for drift in drifts for change in drift.changes)
+            return [], [f"{len(drifts)} requests differ from the recorded ones at {', '.join(paths)}"] if drifts else []
+
+
+def _unnumbered(events: Iterable[Event], redactor: Redactor | None = None) -> list[Event]:
+    """Events as the disk has them, with secrets' placeholders by kind only: their numbers depend on the order."""
+    plain: list[Event] = []
+    for event in events:
+        line = dump_event(event)
+        kept = strip_numbers(line if redactor is None else redactor.line(line))
+        plain.append(event if kept == line else parse_event(kept))
+    return plain

@@ -1,0 +1,53 @@
+"""A run with its boundaries: opened together, closed together, restored exactly."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from pytest_sparrow.boundaries import http, network
+from pytest_sparrow.boundaries.keys import dummy_keys
+from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.recording.run import Run
+from pytest_sparrow.recording.window import close_window, open_window
+
+__all__ = ["Window"]
+
+
+class Window:
+    """The time in which a run is open.
+
+    Args:
+        run: the run.
+        tools: its tools; those that the settings name are wrapped when the window opens.
+    """
+
+    def __init__(self, run: Run, tools: Tools) -> None:
+        self.run = run
+        self.tools = tools
+        self._stack = ExitStack()
+
+    def open(self) -> None:
+        """Install what captures, shut the world if the run feeds, and open the run.
+
+        Raises:
+            UsageError: a tool's dotted name cannot be resolved.
+        """
+        with ExitStack() as stack:
+            stack.callback(self.tools.close)
+            if self.run.feeding:
+                stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
+                stack.enter_context(network.shut(self.run))
+            http.install()
+            stack.callback(http.uninstall)
+            token = open_window(self.run)
+            stack.callback(close_window, self.run, token)
+            for name in self.run.settings.tools:
+                self.tools.tool(name)
+            self._stack = stack.pop_all()
+
+    def close(self, *, failed: bool) -> None:
+        """End the run, then restore the world. A second call does nothing."""
+        stack, self._stack = self._stack.pop_all(), ExitStack()
+        with stack:
+            if not self.run.closed:
+                self.run.close(failed=failed)

@@ -1,0 +1,161 @@
+"""Which recorded exchange answers."""
+
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.matching.chooser import Chooser
+
+SYSTEM = {"role": "system", "content": "be kind"}
+
+
+def user(text):
+    return {"role": "user", "content": text}
+
+
+def chat(*messages, system=SYSTEM):
+    return {
+        "method": "POST",
+        "url": "https://api.example.com/chat/completions",
+        "headers": {},
+        "body": {"json": {"model": "m", "messages": [system, *messages]}},
+    }
+
+
+def get(query):
+    return {"method": "GET", "url": f"https://example.com/search?q={query}", "headers": {}}
+
+
+def conversation(asked):
+    body = asked.get("body")
+    return None if body is None else body["json"]["messages"][1:]
+
+
+def http(asked, lane=""):
+    return Exchange(kind="http", asked=asked, answered={"status": 200, "headers": {}}, lane=lane)
+
+
+def tool(name, args, call_id="", lane=""):
+    return Exchange(
+        kind="tool",
+        asked={"name": name, "args": args, "id": call_id or "unproposed_1"},
+        answered={"returned": None},
+        proposed=bool(call_id),
+        lane=lane,
+    )
+
+
+class Replay:
+    """A chooser, and the numbers of the requests made to it."""
+
+    def __init__(self, *exchanges):
+        self.chooser = Chooser(exchanges, conversation)
+        self.count = 0
+
+    def http(self, asked, lane=""):
+        self.count += 1
+        return self.chooser.http(self.count - 1, asked, conversation(asked), lane)
+
+
+def test_an_exact_request_takes_its_own_answer_in_any_order():
+    """Order doesn't matter where the requests are the recorded ones."""
+    replay = Replay(*(http(get(q)) for q in "abc"))
+    assert [replay.http(get(q)).number for q in "cab"] == [2, 0, 1]
+    assert replay.chooser.unplayed() == []
+
+
+def test_equal_requests_are_answered_first_in_first_out():
+    """Polling gets the answers in their order, and no more of them than there are."""
+    replay = Replay(http(get("a")), http(get("a")))
+    assert [replay.http(get("a")).number for _ in range(2)] == [0, 1]
+    assert replay.http(get("a")) is None
+
+
+def test_a_miss_consumes_nothing():
+    """A request of another shape takes no answer from those that follow."""
+    replay = Replay(http(get("a")))
+    assert replay.http({**get("a"), "method": "DELETE"}) is None
+    assert replay.chooser.unplayed() == [0]
+    assert replay.http(get("a")).exact
+
+
+def test_an_edited_prompt_follows_its_conversation():
+    """With another system prompt every request is answered by the one it corresponds to, as drift."""
+    one, two = chat(user("hi")), chat(user("hi"), user("more"))
+    replay = Replay(http(one), http(two))
+    other = {"role": "system", "content": "be rude"}
+    first = replay.http(chat(user("hi"), system=other))
+    second = replay.http(chat(user("hi"), user("more"), system=other))
+    assert [(first.number, first.exact), (second.number, second.exact)] == [(0, False), (1, False)]
+
+
+def test_edited_prompts_of_parallel_conversations_find_their_own():
+    """Two conversations under an edited system prompt, asked in the other order, are not swapped."""
+    replay = Replay(http(chat(user("berlin"))), http(chat(user("paris"))))
+    other = {"role": "system", "content": "be rude"}
+    assert replay.http(chat(user("paris"), system=other)).number == 1
+    assert replay.http(chat(user("berlin"), system=other)).number == 0
+
+
+def test_a_new_conversation_does_not_take_the_next_turn_of_another():
+    """A call that was added starts a conversation; the recorded next turn continues one: that is a miss."""
+    replay = Replay(http(chat(user("hi"))), http(chat(user("hi"), user("more"))))
+    assert replay.http(chat(user("hi"))).number == 0
+    assert replay.http(chat(user("classify this"))) is None
+    assert replay.http(chat(user("hi"), user("more"))).exact
+
+
+def test_what_continues_a_miss_is_a_miss():
+    """Nothing that was recorded can follow a request that had no answer."""
+    replay = Replay(http(get("a")), http(chat(user("hi"), user("more"))))
+    assert replay.http(chat(user("x"), system=SYSTEM)) is not None  # the only conversation there is
+    replay = Replay(http(get("a")))
+    assert replay.http(chat(user("x"))) is None
+    assert replay.http(chat(user("x"), user("y"))) is None
+
+
+def test_an_answer_lent_to_another_request_goes_back_to_its_owner():
+    """One request too many in front must not steal every later answer."""
+    replay = Replay(*(http(get(q)) for q in "abc"))
+    extra = replay.http(get("x"))
+    assert (extra.number, extra.exact) == (0, False)
+    back = replay.http(get("a"))
+    assert (back.number, back.exact, back.displaced) == (0, True, 0)
+    assert [replay.http(get(q)).exact for q in "bc"] == [True, True]
+
+
+def test_a_lane_prefers_the_answers_of_the_lane_it_followed():
+    """Among equal requests each strand gets the answers of its own recorded strand."""
+    replay = Replay(
+        http(get("a1"), "task-1"), http(get("poll"), "task-1"), http(get("a2"), "task-2"), http(get("poll"), "task-2")
+    )
+    assert replay.http(get("a2"), "task-1").number == 2  # lanes are numbered otherwise this time
+    assert replay.http(get("a1"), "task-2").number == 0
+    assert replay.http(get("poll"), "task-1").number == 3
+    assert replay.http(get("poll"), "task-2").number == 1
+
+
+def test_a_proposed_call_is_answered_by_its_id_whatever_its_arguments():
+    """The proposal's id decides; other arguments are found by the comparison."""
+    chooser = Chooser([tool("refund", {"amount": 39.99}, "call_1")], conversation)
+    choice = chooser.tool({"name": "refund", "args": {"amount": 139.99}}, "call_1", "")
+    assert choice.number == 0
+
+
+def test_an_unproposed_call_never_takes_the_answer_of_a_proposal():
+    """A call out of nowhere with the same arguments leaves the proposal's answer where it is."""
+    chooser = Chooser([tool("refund", {"amount": 1}, "call_1")], conversation)
+    assert chooser.tool({"name": "refund", "args": {"amount": 1}}, None, "") is None
+    assert chooser.tool({"name": "refund", "args": {"amount": 1}}, "call_1", "").number == 0
+
+
+def test_unproposed_calls_match_by_exact_arguments():
+    """Without a proposal the arguments are all there is to go by."""
+    chooser = Chooser([tool("add", {"n": n}) for n in range(3)], conversation)
+    assert [chooser.tool({"name": "add", "args": {"n": n}}, None, "").number for n in (2, 0, 1)] == [2, 0, 1]
+    assert chooser.tool({"name": "add", "args": {"n": 9}}, None, "") is None
+
+
+def test_picking_is_not_quadratic():
+    """20,000 answers under one key are handed out one by one without walking over those already taken."""
+    size = 20_000
+    chooser = Chooser([tool("add", {"n": 0}, lane=f"thread-{n % 64}") for n in range(size)], conversation)
+    taken = {chooser.tool({"name": "add", "args": {"n": 0}}, None, f"thread-{n % 7}").number for n in range(size)}
+    assert len(taken) == size
