@@ -1,1 +1,84 @@
+"""The console script ``pytest-sparrow``: argv → verbs. One file a verb; this one only dispatches.
 
+Exit codes of every verb: 0 all well · 1 differences · 2 damaged or unsafe store · 4 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from pytest_sparrow.cli import diff, show
+from pytest_sparrow.cli.output import complain, quiet_pipe, safe_streams
+from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["main"]
+
+DAMAGED = 2
+USAGE = 4
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and give its exit code; ``argv`` (without the program's name) is by default the process's."""
+    safe_streams()
+    try:
+        parser = _parser()
+        options = parser.parse_args(argv)
+        verb: Callable[[argparse.Namespace], int] | None = options.verb
+        if verb is None:
+            parser.error("say what to do: a verb is missing")
+        return quiet_pipe(lambda: verb(options))
+    except _Exit as left:
+        return left.code
+    except (DamagedTranscript, UnsafeName, StoreError) as error:
+        complain(error)
+        return DAMAGED
+    except UsageError as error:
+        complain(error)
+        return USAGE
+
+
+class _Exit(Exception):  # noqa: N818 - it ends the program, whether well or not
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse ends the process itself, and with 2 for a wrong use, where 2 means damage here."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        if message:
+            complain(message.rstrip())
+        raise _Exit(USAGE if status else 0)
+
+    def error(self, message: str) -> NoReturn:
+        complain(f"{message}\n{self.format_usage().rstrip()}")
+        raise _Exit(USAGE)
+
+
+def _version(_options: argparse.Namespace) -> int:
+    # Looked up only when it is asked for: importlib.metadata is slow.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(f"pytest-sparrow {version('pytest-sparrow')}")
+    except PackageNotFoundError:
+        print("pytest-sparrow (not installed: no version)")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pytest-sparrow", description="Look at recorded runs of agents.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--version", action="store_const", dest="verb", const=_version, help="print the version"
+    )
+    verbs = parser.add_subparsers(metavar="VERB", parser_class=_Parser)
+    show.add_to(verbs)
+    diff.add_to(verbs)
+    return parser

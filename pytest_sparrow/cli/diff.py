@@ -1,0 +1,66 @@
+"""``pytest-sparrow diff A B``: what differs between two runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_sparrow.cli.output import say
+from pytest_sparrow.cli.runs import load
+from pytest_sparrow.compare import Rules, compare
+from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
+from pytest_sparrow.report.lines import counted, one_line
+from pytest_sparrow.settings import Level
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_sparrow.compare import Comparison
+
+__all__ = ["add_to"]
+
+DIFFERENCES = 1
+
+
+def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb to the program's parser."""
+    parser = verbs.add_parser(
+        "diff", help="compare two runs", description="Compare two runs.", allow_abbrev=False
+    )
+    parser.add_argument("golden", metavar="A", help="folder of the run to compare with")
+    parser.add_argument("new", metavar="B", help="folder of the run to judge")
+    levels = [level.value for level in Level]
+    parser.add_argument(
+        "--level", choices=levels, default=Level.EXACT.value, help="how much is compared (default: exact)"
+    )
+    parser.add_argument(
+        "--ignore",
+        metavar="PATH",
+        action="append",
+        default=[],
+        help="a path, as printed, to leave out (repeatable)",
+    )
+    parser.add_argument("--all", action="store_true", help="show every difference, also what merely follows")
+    parser.set_defaults(verb=_diff)
+
+
+def _diff(options: argparse.Namespace) -> int:
+    rules = Rules(level=Level(options.level), exclude_paths=tuple(options.ignore))
+    golden, new = load(options.golden), load(options.new)
+    comparison = compare(golden, new, rules)
+    if comparison.equal:
+        counts = f"{counted(comparison.golden_count, 'event')} in A, {comparison.new_count:,} in B"
+        say([f"equal at level {comparison.level.value}: {counts}"])
+        return 0
+    header = [f"  golden  {one_line(options.golden)}", f"  new     {one_line(options.new)}"]
+    total = counted(len(comparison.changes), "difference")
+    hint = "" if options.all else " in all: --all shows each, --ignore PATH leaves a path out"
+    say(
+        render_comparison(
+            comparison,
+            header=header,
+            commands=[f"  {total}{hint}"],
+            everything=options.all,
+            limit=None if options.all else MOST_LINES,
+        )
+    )
+    return DIFFERENCES

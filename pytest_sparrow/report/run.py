@@ -1,0 +1,121 @@
+"""A run as text to read: what it was given, then turn by turn what was said, called and returned. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.compare.entries import entries
+from pytest_sparrow.compare.group import group_calls, merge_deltas
+from pytest_sparrow.report.lines import WIDTH, counted, one_line, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.compare.entries import Entry
+    from pytest_sparrow.compare.group import Group
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = ["render_run"]
+
+_WHOLE = 10**9
+
+
+def render_run(run: Transcript, *, full: bool = False) -> Iterator[str]:
+    """The lines of a run; each is printable, values are cut at 100 characters unless ``full``."""
+    width = _WHOLE if full else WIDTH
+    lanes = group_calls(entries(enumerate(run.events, start=1)))
+    groups = [group for lane in lanes.values() for group in merge_deltas(lane)]
+    groups.sort(key=lambda group: group.head.at.event)
+    turns = max((group.head.at.turn for group in groups), default=0)
+    yield from _given(run, turns, width)
+    at: tuple[int, str] = (0, "")
+    for group in groups:
+        here = (group.head.at.turn, group.head.lane)
+        if here != at:
+            at = here
+            yield ""
+            yield _title(*here)
+        yield from _unit(group, width)
+
+
+def _given(run: Transcript, turns: int, width: int) -> Iterator[str]:
+    inputs = run.inputs
+    yield f"run {one_line(run.run_id)}" + ("" if run.complete else "  (incomplete: it was never finished)")
+    yield f"  task      {one_line(inputs.task, width)}"
+    yield f"  agent     {one_line(inputs.agent, width)}"
+    yield f"  model     {one_line(inputs.model_id, width)}"
+    yield f"  began     {one_line(inputs.timestamp, width)}"
+    if inputs.repo_head is not None:
+        yield f"  commit    {one_line(inputs.repo_head, width)}"
+    if inputs.config_snapshot:
+        yield f"  config    {shown(inputs.config_snapshot, width)}"
+    if run.meta.nodeid is not None:
+        yield f"  test      {one_line(run.meta.nodeid, width)}"
+    holds = f", {counted(len(run.exchanges), 'exchange')}" if run.holds_exchanges else ""
+    yield f"  holds     {counted(len(run.events), 'event')}, {counted(turns, 'turn')}{holds}"
+
+
+def _title(turn: int, lane: str) -> str:
+    title = f"turn {turn}" if turn else "before the first turn"
+    return f"{title}, lane {one_line(lane)}" if lane else title
+
+
+def _unit(group: Group, width: int) -> Iterator[str]:
+    head = group.head
+    yield _line(_VERBS.get(head.type, head.type), _told(head, width))
+    for entry in group.entries[1:]:
+        yield _line("  " + _VERBS.get(entry.type, entry.type), _told(entry, width, of=head))
+
+
+def _line(verb: str, told: str) -> str:
+    return f"  {one_line(verb):<12}  {told}".rstrip()
+
+
+_VERBS = {
+    "ThinkingDelta": "says",
+    "ReasoningDelta": "reasons",
+    "ToolUseProposed": "calls",
+    "ToolUseStarted": "runs",
+    "ToolOutput": "gives",
+    "ApprovalRequested": "asks",
+    "ApprovalResolved": "decides",
+    "TokenUsage": "tokens",
+}
+
+
+def _told(entry: Entry, width: int, of: Entry | None = None) -> str:
+    """An event's content on one line."""
+    body = entry.body
+    match entry.type:
+        case "ThinkingDelta" | "ReasoningDelta" if isinstance(body.get("text"), str):
+            return one_line(body["text"], width)
+        case "Message" if isinstance(body.get("text"), str):
+            return f"{one_line(entry.label, width)}: {one_line(body['text'], width)}"
+        case "ToolUseProposed":
+            return (
+                f"{_call(entry.label, body.get('args'), width)}  {one_line(str(body.get('risk', '')), width)}"
+            )
+        case "ToolUseStarted" if of is not None:
+            same = "args" not in body or body["args"] == of.body.get("args")
+            return "" if same else f"with other arguments: {_call(entry.label, body['args'], width)}"
+        case "ToolOutput" if isinstance(body.get("blocks"), list):
+            return _output(body["blocks"], width, failed=body.get("is_error") is True)
+        case "ApprovalResolved":
+            return one_line(str(body.get("decision", "")), width)
+        case "TokenUsage":
+            return f"{shown(body.get('input'), width)} in, {shown(body.get('output'), width)} out"
+    return shown(body, width)
+
+
+def _call(name: str, args: Json, width: int) -> str:
+    if not isinstance(args, dict):
+        return f"{one_line(name, width)}({shown(args, width)})"
+    spelled = ", ".join(f"{one_line(key)}={shown(value, width)}" for key, value in args.items())
+    return f"{one_line(name, width)}({one_line(spelled, width)})"
+
+
+def _output(blocks: list[Json], width: int, *, failed: bool) -> str:
+    parts = [shown(value, width) for block in blocks if isinstance(block, dict) for value in block.values()]
+    told = one_line("  ".join(parts), width)
+    return f"error: {told}" if failed else told
