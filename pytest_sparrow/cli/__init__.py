@@ -22,7 +22,7 @@ USAGE = 4
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and give its exit code; ``argv`` (without the program's name) is by default the process's."""
+    """Run one verb and give its exit code; without ``argv`` the process's own arguments are taken."""
     safe_streams()
     try:
         parser = _parser()

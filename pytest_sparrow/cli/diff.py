@@ -11,10 +11,7 @@ from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.report.lines import counted, one_line
 from pytest_sparrow.settings import Level
 
-if TYPE_CHECKING:
-    import argparse
-
-    from pytest_sparrow.compare import Comparison
+    from pytest_sparrow.compare import Rules, compare
 
 __all__ = ["add_to"]
 
