@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.cli.runs import load
@@ -11,7 +11,8 @@ from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.report.lines import counted, one_line
 from pytest_sparrow.settings import Level
 
-    from pytest_sparrow.compare import Rules, compare
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["add_to"]
 
