@@ -96,7 +96,8 @@ class Attempt:
         match self.behaviour:
             case Behaviour.FEED:
                 assert self._golden is not None
-                return list(self._golden.exchanges)
+                # By the asking: they are written as they end, and parallel ones end in any order.
+                return sorted(self._golden.exchanges, key=lambda exchange: exchange.began)
             case Behaviour.MISSING:
                 return []  # fixtures that run before the failure is told must not reach the world either
             case _:
