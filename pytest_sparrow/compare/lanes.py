@@ -41,8 +41,9 @@ def pair_lanes(golden: Lanes, new: Lanes) -> list[list[GroupPair]]:
     for one, other in _paired(golden_threads, new_threads, [_lane_exact]):
         if one is not None and other is not None:
             lane_pairs.append((one, other))
+            continue
         loose_golden += _units(one or [])
-        loose_new += _units(other or []) if one is None else []
+        loose_new += _units(other or [])
     lane_pairs += _paired(loose_golden, loose_new, [_lane_exact, _lane_heads, _lane_kinds])
     lane_pairs += _paired(golden_routes, new_routes, [_lane_exact])
     return [align_groups(one or [], other or []) for one, other in lane_pairs]
