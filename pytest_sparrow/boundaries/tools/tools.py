@@ -202,6 +202,7 @@ class Tools:
             self._patches.everywhere(old, new)
 
     def _register(self, options: ToolOptions, fn: Any) -> None:
+        fn = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
         known = self._known.get(options.name)
         if known is not None and not _same_tool(known[1], fn):
             raise UsageError(

@@ -1,16 +1,18 @@
-"""A run that records into a list or feeds from one: the port of `recording.crossing`, and nothing else of a run."""
+"""A run that records into a list or feeds from one: the port of `recording.crossing`, no more."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.events.jsontext import canonical, decode, encode
 from pytest_sparrow.recording.window import close_window, open_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 @dataclass

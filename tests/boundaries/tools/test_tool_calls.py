@@ -8,11 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.recording.window import current_run
-
-from boundaries.tools.fake_run import opened
 
 
 class World:
@@ -112,7 +111,7 @@ def _counts(limit):
 
 
 def test_the_agent_may_change_what_it_passed_and_got(world):
-    """Arguments are kept as they were at the call, answers as they were when given, in record and in replay."""
+    """Arguments are kept as they were at the call, answers as they were when given; in a replay too."""
 
     @tool
     def search(query: dict) -> dict:
@@ -207,7 +206,7 @@ def test_a_hidden_coroutine_is_awaited_in_replay_too(world):
 
 
 def test_a_cancelled_call_has_no_answer():
-    """A cancellation is no answer of the tool's: the crossing ends without one, and the agent is cancelled."""
+    """A cancellation is no answer of the tool: the crossing ends without one, the agent is cancelled."""
 
     @tool
     async def slow():
@@ -241,7 +240,7 @@ def test_an_interrupt_is_no_answer(stop):
 
 
 def test_an_answer_that_json_cannot_hold_is_refused_by_name():
-    """Recording fails where a replay would give something else, naming the value, its type and the way out."""
+    """Recording fails where a replay would give something else, naming value, type and the way out."""
 
     @tool
     def refund():
@@ -261,22 +260,14 @@ def test_an_answer_that_is_used_up_by_reading_is_refused(tmp_path):
     """An iterator, a file or a context manager is no answer, and the error says what to return instead."""
     path = tmp_path / "file.txt"
     path.write_text("x", encoding="utf-8")
-    for give, word in ((lambda: iter([1]), "generator function"), (path.open, "its content"), (opened, "manager")):
-        with opened(), pytest.raises(NotRecordable, match=word):
-            value = None
-            try:
-                value = tool(functools.partial(_keep, give, path), name="odd", ignore=())()
-            finally:
-                if _kept and hasattr(_kept[-1], "close"):
-                    _kept[-1].close()
-
-
-_kept: list = []
-
-
-def _keep(give, path):
-    _kept.append(give())
-    return _kept[-1]
+    with path.open() as file:
+        for answer, word in (
+            (iter([1]), "generator function"),
+            (file, "its content"),
+            (opened(), "context manager"),
+        ):
+            with opened(), pytest.raises(NotRecordable, match=word):
+                tool(lambda answer=answer: answer, name="odd", ignore=("answer",))()
 
 
 def test_an_argument_that_json_cannot_hold_is_refused_by_name():
@@ -317,7 +308,10 @@ def test_an_answer_that_no_longer_fits_its_type_is_a_divergence(world):
 
     with opened() as recorded:
         tool(price)(1)
-    with replay(world, recorded) as run, pytest.raises(ReplayDivergence, match="does not fit its type any more"):
+    with (
+        replay(world, recorded) as run,
+        pytest.raises(ReplayDivergence, match="does not fit its type any more"),
+    ):
         tool(price, returns=dict[str, Decimal])(1)
     assert len(run.refused) == 1
 
@@ -366,7 +360,7 @@ def test_wrapping_twice_changes_nothing():
 
 
 def test_methods_partials_and_callables(world):
-    """The instance is no argument; a partial's bound arguments, and a callable object's own, are as called."""
+    """The instance is no argument; partials and callable objects are written as they are called."""
 
     class Client:
         def __init__(self, name):

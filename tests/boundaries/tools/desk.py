@@ -1,0 +1,7 @@
+"""A module that imported a tool by name, as agents do."""
+
+from boundaries.tools.shop import refund
+
+
+def serve(order: int) -> str:
+    return refund(order)

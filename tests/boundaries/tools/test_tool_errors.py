@@ -1,0 +1,193 @@
+"""Exceptions of a tool: written down, and raised again."""
+
+import decimal
+import json
+
+import pytest
+
+from boundaries.tools.fake_run import opened
+from pytest_sparrow.boundaries.tools import ToolOptions, wrap
+from pytest_sparrow.boundaries.tools.errors import error_from_json, error_to_json
+from pytest_sparrow.errors import RecordedToolError, ReplayDivergence
+
+
+class RefusedError(Exception):
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class WordedError(Exception):
+    def __init__(self, *, amount: float) -> None:
+        super().__init__()
+        self.amount = amount
+
+    def __str__(self) -> str:
+        return f"cannot refund {self.amount}"
+
+
+class Holder:
+    class InnerError(ValueError):
+        pass
+
+
+class UnholdableError(Exception):
+    def __init__(self, thing: object) -> None:
+        super().__init__(thing)
+        self.thing = thing
+
+
+class TextingError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def raised_again(error, **options):
+    """What a replay raises for an error, and that the body doesn't run."""
+    ran = []
+
+    def tool():
+        ran.append(1)
+        raise error
+
+    wrapped = wrap(tool, ToolOptions(name="tool", **options))
+    with opened() as recorded, pytest.raises(type(error)):
+        wrapped()
+    assert recorded.only.complete
+    with opened(recorded), pytest.raises(Exception) as caught:  # noqa: PT011 - which one is the question
+        wrapped()
+    assert ran == [1]
+    return caught.value
+
+
+def _json_error():
+    try:
+        json.loads("{")
+    except ValueError as error:
+        return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad amount"),
+        KeyError("order"),
+        TypeError(),
+        OSError(2, "No such file", "orders.db"),
+        TimeoutError("late"),
+        ConnectionRefusedError(111, "refused"),
+        ZeroDivisionError("division by zero"),
+        StopIteration("odd"),
+        RefusedError(402, "no money"),
+        WordedError(amount=39.99),
+        Holder.InnerError("nested"),
+        decimal.InvalidOperation("odd"),
+        _json_error(),
+        Exception("two", ["args", 1]),
+    ],
+    ids=lambda error: type(error).__qualname__,
+)
+def test_an_exception_in_reach_is_raised_again(error):
+    """Builtins, and what the tool's module or its imports hold: the same type, text and attributes."""
+    again = raised_again(error)
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert vars(again) == vars(error)
+
+
+def test_os_errors_keep_what_they_hold_beside_args():
+    """An OSError's number and file name come back, though its ``args`` leave the name out."""
+    again = raised_again(FileNotFoundError(2, "No such file", "orders.db"))
+    assert (again.errno, again.filename) == (2, "orders.db")
+
+
+def test_an_exception_out_of_reach_becomes_recorded_tool_error():
+    """A local type is found by nobody: RecordedToolError holds its name and text."""
+
+    class LocalError(Exception):
+        pass
+
+    again = raised_again(LocalError("gone"))
+    assert type(again) is RecordedToolError
+    assert again.type_name.endswith("<locals>.LocalError")
+    assert again.message == "gone"
+
+
+def test_raises_puts_a_type_in_reach():
+    """``raises=`` names types that stand elsewhere."""
+
+    class LocalError(Exception):
+        pass
+
+    assert type(raised_again(LocalError("gone"), raises=(LocalError,))) is LocalError
+
+
+def test_a_type_of_the_same_name_elsewhere_is_not_it():
+    """The module must agree: a tool's own TimeoutError is not the builtin."""
+    recorded = {"type": "TimeoutError", "module": "somewhere.else", "message": "late", "args": ["late"]}
+    assert type(error_from_json(recorded)) is RecordedToolError
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("subprocess", "CalledProcessError"),
+        ("builtins", "SystemExit"),
+        ("builtins", "eval"),
+        ("builtins", "int"),
+        ("os", "system"),
+        (__name__, "raised_again"),
+        (__name__, "Holder.InnerError.__class__"),
+    ],
+)
+def test_a_golden_cannot_name_what_is_called(module, name):
+    """Nothing is imported, and only an Exception type in reach is ever built, whatever a golden says."""
+    recorded = {"type": name, "module": module, "message": "m", "args": ["echo"]}
+    assert type(error_from_json(recorded, fn=raised_again)) is RecordedToolError
+
+
+def test_an_exception_that_json_cannot_hold_keeps_type_and_text():
+    """Arguments and attributes that JSON cannot hold are left out; the type and the text stay."""
+    again = raised_again(UnholdableError(frozenset({1})))
+    assert type(again) is UnholdableError
+    assert str(again) == "frozenset({1})"
+    assert not hasattr(again, "thing")
+
+
+def test_a_text_that_cannot_be_told_is_no_reason_to_fail():
+    """An exception whose ``__str__`` raises, or holds a lone surrogate, is recorded all the same."""
+    assert error_to_json(TextingError("x"))["message"] == ""
+    assert error_to_json(ValueError("\ud800"))["message"] == "\\ud800"
+    assert type(raised_again(TextingError("x"))) is TextingError
+
+
+def test_our_own_errors_are_no_answer():
+    """A divergence inside a tool is never recorded as what the tool said."""
+
+    def tool():
+        raise ReplayDivergence("inner")
+
+    with opened() as recorded, pytest.raises(ReplayDivergence):
+        wrap(tool, ToolOptions(name="tool"))()
+    assert recorded.only.answered is None
+
+
+def test_wrong_arguments_are_the_functions_own_error():
+    """A call that doesn't fit the signature raises the function's own TypeError, in a replay too."""
+
+    def refund(order: int) -> int:
+        return order
+
+    wrapped = wrap(refund, ToolOptions(name="refund"))
+
+    def agent():
+        with pytest.raises(TypeError) as caught:
+            wrapped(1, reason="x")
+        return str(caught.value)
+
+    with opened() as recorded:
+        live = agent()
+    assert recorded.only.asked["args"] == {"args": [1], "reason": "x"}
+    with opened(recorded):
+        assert agent() == live

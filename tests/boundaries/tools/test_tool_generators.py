@@ -1,0 +1,312 @@
+"""Tools that are generators: fed as generators, item by item."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Generator, Iterator
+from decimal import Decimal
+
+import pytest
+
+from boundaries.tools.fake_run import opened
+from pytest_sparrow.boundaries.tools import ToolOptions, wrap
+from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+
+
+def tool(fn, **options):
+    return wrap(fn, ToolOptions(name=fn.__name__, **options))
+
+
+def make(log):
+    """The same tool four ways: generator, async generator, and each hidden behind a plain function."""
+
+    def prices(limit: int) -> Iterator[Decimal]:
+        for number in range(limit):
+            log.append(number)
+            yield Decimal(number)
+
+    async def prices_async(limit: int) -> AsyncIterator[Decimal]:
+        for number in range(limit):
+            log.append(number)
+            await asyncio.sleep(0)
+            yield Decimal(number)
+
+    def hidden(limit: int) -> Iterator[Decimal]:
+        return prices(limit)
+
+    def hidden_async(limit: int) -> AsyncIterator[Decimal]:
+        return prices_async(limit)
+
+    return [tool(fn) for fn in (prices, prices_async, hidden, hidden_async)]
+
+
+def read(stream, most=None):
+    """Up to ``most`` items, then close."""
+    if hasattr(stream, "__anext__"):
+        return asyncio.run(_read(stream, most))
+    items = []
+    if most != 0:
+        for item in stream:
+            items.append(item)
+            if len(items) == most:
+                break
+    stream.close()
+    return items
+
+
+async def _read(stream, most):
+    items = []
+    if most != 0:
+        async for item in stream:
+            items.append(item)
+            if len(items) == most:
+                break
+    await stream.aclose()
+    return items
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_items_are_recorded_then_fed(which):
+    """Every item comes back with its type, from a generator of the same kind; the body never runs again."""
+    log = []
+    wrapped = make(log)[which]
+    with opened() as recorded:
+        live = read(wrapped(3))
+    assert recorded.only.answered["yielded"] == ["0", "1", "2"]
+    assert recorded.only.complete
+    log.clear()
+    with opened(recorded) as run:
+        stream = wrapped(3)
+        assert inspect.isasyncgen(stream) if which % 2 else inspect.isgenerator(stream)
+        assert repr(read(stream)) == repr(live)
+    assert log == []
+    assert run.only.complete
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_a_half_read_generator_settles_at_close(which):
+    """What was read is recorded, marked incomplete; a replay gives as much, and refuses more."""
+    log = []
+    wrapped = make(log)[which]
+    with opened() as recorded:
+        assert read(wrapped(5), most=2) == [0, 1]
+    assert log == [0, 1]
+    assert recorded.only.answered["yielded"] == ["0", "1"]
+    assert recorded.only.answered["broken_off"] is True
+    assert not recorded.only.complete
+    with opened(recorded) as run:
+        assert read(wrapped(5), most=2) == [0, 1]
+    assert not run.only.complete
+    assert run.refused == []
+    with opened(recorded) as run, pytest.raises(ReplayDivergence, match="beyond the 2 items"):
+        read(wrapped(5), most=3)
+    assert len(run.refused) == 1
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_less_read_than_recorded_is_seen(which):
+    """A replay whose agent stops reading earlier settles as incomplete."""
+    wrapped = make([])[which]
+    with opened() as recorded:
+        read(wrapped(5))
+    with opened(recorded) as run:
+        read(wrapped(5), most=2)
+    assert run.only.settled
+    assert not run.only.complete
+
+
+@pytest.mark.parametrize("which", range(2))
+def test_a_generator_left_open_can_be_flushed(which):
+    """The run's end settles, through ``flush``, a generator that nobody closed, with what has come so far."""
+    wrapped = make([])[which]
+
+    async def first(stream):
+        return await anext(stream)
+
+    with opened() as recorded:
+        stream = wrapped(3)
+        loop = asyncio.new_event_loop()
+        try:
+            assert (loop.run_until_complete(first(stream)) if which else next(stream)) == 0
+            recorded.crossings[0].flush()
+            assert recorded.only.answered == {"yielded": ["0"], "broken_off": True}
+            if which:
+                loop.run_until_complete(stream.aclose())
+            else:
+                stream.close()
+        finally:
+            loop.close()
+    assert recorded.only.answered == {"yielded": ["0"], "broken_off": True}
+
+
+def test_items_are_kept_as_they_were_when_given():
+    """The agent may change an item that it got: the recorded one stays as it was."""
+
+    @tool
+    def rows():
+        yield {"hits": [1]}
+        yield {"hits": [2]}
+
+    with opened() as recorded:
+        for row in rows():
+            row["hits"].clear()
+    assert recorded.only.answered["yielded"] == [{"hits": [1]}, {"hits": [2]}]
+    with opened(recorded):
+        for row in rows():
+            row["hits"].clear()
+    assert recorded.only.answered["yielded"] == [{"hits": [1]}, {"hits": [2]}]
+
+
+def test_send_throw_and_return_pass_through():
+    """A live generator gets what is sent and thrown in, and its return value comes out, in a replay too."""
+    log = []
+
+    @tool
+    def talk() -> Generator[int, str, Decimal]:
+        try:
+            log.append((yield 1))
+        except KeyError:
+            log.append("thrown")
+        log.append((yield 2))
+        return Decimal("1.0")
+
+    def agent(*, throw):
+        stream = talk()
+        assert next(stream) == 1
+        assert (stream.throw(KeyError("x")) if throw else stream.send("a")) == 2
+        with pytest.raises(StopIteration) as end:
+            stream.send("b")
+        return repr(end.value.value)
+
+    for throw in (False, True):
+        log.clear()
+        with opened() as recorded:
+            assert agent(throw=throw) == "Decimal('1.0')"
+        assert log == ["thrown" if throw else "a", "b"]
+        if not throw:
+            with opened(recorded):
+                assert agent(throw=False) == "Decimal('1.0')"
+            assert log == ["a", "b"]
+
+
+def test_async_send_and_throw_pass_through():
+    """The same for an async generator: it gets what is sent and thrown in."""
+    log = []
+
+    @tool
+    async def talk():
+        try:
+            log.append((yield 1))
+        except KeyError:
+            log.append("thrown")
+        yield 2
+
+    async def agent(step):
+        stream = talk()
+        assert await anext(stream) == 1
+        assert await step(stream) == 2
+        assert [item async for item in stream] == []
+
+    with opened() as recorded:
+        asyncio.run(agent(lambda stream: stream.asend("a")))
+        asyncio.run(agent(lambda stream: stream.athrow(KeyError("x"))))
+    assert log == ["a", "thrown"]
+    assert [kept.answered for kept in recorded.kept] == [{"yielded": [1, 2]}] * 2
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_an_error_after_some_items_comes_after_them(after):
+    """What was yielded before an exception is given before it, in a replay too."""
+    ran = []
+
+    @tool
+    def rows():
+        ran.append(1)
+        yield from range(after)
+        raise ValueError("torn")
+
+    def agent():
+        one_by_one = []
+        with pytest.raises(ValueError, match="torn"):
+            one_by_one.extend(_noting(rows(), one_by_one))
+        return one_by_one
+
+    with opened() as recorded:
+        assert agent() == list(range(after))
+    assert recorded.kept[0].complete
+    with opened(recorded):
+        assert agent() == list(range(after))
+    assert len(ran) == 1
+
+
+def _noting(stream, seen):
+    for item in stream:
+        seen.append(item)
+    return []
+
+
+def test_an_item_that_json_cannot_hold_closes_the_generator():
+    """The error names the item, the real generator is closed, and no answer is kept."""
+    closed = []
+
+    @tool
+    def rows():
+        try:
+            yield {"n": 1}
+            yield {"n": {1, 2}}
+        finally:
+            closed.append(True)
+
+    with opened() as recorded, pytest.raises(NotRecordable) as caught:
+        list(rows())
+    assert caught.value.path == "rows() yields …['n']"
+    assert closed == [True]
+    assert recorded.only.settled
+    assert recorded.only.answered is None
+
+
+def test_a_tool_that_changed_its_kind_is_a_divergence():
+    """A golden of a plain function feeds no generator, nor the other way round: record again."""
+
+    def rows():
+        return [1]
+
+    with opened() as recorded:
+        tool(rows)()
+
+    def rows():
+        yield 1
+
+    with opened(recorded), pytest.raises(ReplayDivergence, match="is a generator now"):
+        next(tool(rows)())
+
+    with opened() as recorded:
+        list(tool(rows)())
+
+    async def rows():
+        return [1]
+
+    with opened(recorded), pytest.raises(ReplayDivergence, match="recorded as a generator"):
+        asyncio.run(tool(rows)())
+
+
+def test_a_live_async_generator_is_closed_with_its_wrapper():
+    """Breaking off an async generator runs the tool's own clean-up at once, not when it is collected."""
+    closed = []
+
+    @tool
+    async def rows():
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            closed.append(True)
+
+    async def agent():
+        stream = rows()
+        await anext(stream)
+        await stream.aclose()
+        return list(closed)
+
+    with opened():
+        assert asyncio.run(agent()) == [True]
