@@ -135,6 +135,20 @@ def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
     assert not listeners.listens_on_port(port)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are Linux's")
+def test_servers_that_python_does_not_know_are_found_in_proc(monkeypatch):
+    """A listening socket of C code is found in the kernel's tables; a connected one isn't listening."""
+    from pytest_sparrow.boundaries.network import listeners
+
+    monkeypatch.setattr(listeners.gc, "get_objects", list)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        assert listeners.listens_on_port(own.getsockname()[1])
+        with socket.create_connection(own.getsockname()) as client:
+            assert not listeners.listens_on_port(client.getsockname()[1])
+    with _elsewhere() as port:
+        assert not listeners.listens_on_port(port)
+
+
 def test_own_udp_ports_are_spared():
     """A UDP port that this process has bound on loopback is its own."""
     with (
@@ -203,8 +217,9 @@ def test_an_allowed_name_works_though_connect_sees_an_address(monkeypatch):
         with _shut(hosts={"db.test": "allow"}) as run:
             socket.create_connection(("db.test", port), timeout=5).close()
         assert run.refused == []
-        with _shut() as run, pytest.raises(ReplayDivergence):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
+        # What one run looked up is forgotten with it.
+        with _shut(hosts={"db.test": "allow"}), socket.socket() as sock, pytest.raises(ReplayDivergence):
+            sock.connect(("127.0.0.1", port))
         assert socket.getaddrinfo is resolve
 
 

@@ -37,6 +37,18 @@ class Caller:
 
         return asyncio.run(main())
 
+    def unread(self, method: str, url: str) -> None:
+        """A streamed response, closed without reading any of it."""
+        if not self.is_async:
+            with self.library.Client(trust_env=False) as client, client.stream(method, url):
+                return
+
+        async def main() -> None:
+            async with self.library.AsyncClient(trust_env=False) as client, client.stream(method, url):
+                return
+
+        asyncio.run(main())
+
     def chunks(
         self, method: str, url: str, *, first: int | None = None, seen: Any = None, **kwargs: Any
     ) -> list[bytes]:

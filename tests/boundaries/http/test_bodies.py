@@ -112,11 +112,23 @@ def test_multipart_is_taken_apart_without_its_boundary():
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"--B--", _form(PART, end=b""), _form(PART)[5:], _form(b"no blank line"), b"junk" + _form(PART)],
+    [
+        b"",
+        b"--B--",
+        _form(PART, end=b""),
+        _form(PART)[5:],
+        _form(b"no blank line"),
+        b"junk\r\n" + _form(PART),
+    ],
 )
 def test_broken_multipart_is_kept_as_it_is(raw):
     """A body that isn't whole multipart is text, as it came."""
     assert body_of(raw, "multipart/form-data; boundary=B", answered=False) == {"text": raw.decode()}
+
+
+def test_text_with_a_nul_is_bytes():
+    """A NUL means binary, whatever else the bytes could be read as."""
+    assert body_of(b"a\0b", "text/plain", answered=True) == {"base64": base64.b64encode(b"a\0b").decode()}
 
 
 def test_media_types():

@@ -61,6 +61,9 @@ def test_a_wrapper_that_came_later_is_left_alone(monkeypatch):
         httpx2.Client(trust_env=False) as client,
     ):
         client.get(f"{server.url}/x")
+        mock = httpx2.MockTransport(lambda request: httpx2.Response(200))
+        with httpx2.Client(transport=mock) as inside:
+            inside.get("http://app/")
     assert len(run.crossings) == 1
     monkeypatch.undo()
     httpx2.Client._transport_for_url = original

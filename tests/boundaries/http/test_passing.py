@@ -1,5 +1,7 @@
 """What doesn't cross: other hosts, code of this process, requests outside every window."""
 
+import gzip
+
 import pytest
 
 from boundaries.fakes import FakeRun, window
@@ -56,6 +58,20 @@ def test_code_of_this_process_crosses_where_a_setting_says_so(caller, make):
     )
     assert len(replayed.crossings) == 1
     assert replayed.crossings[0].settled == 1
+
+
+def test_a_response_that_was_loaded_at_once_is_recorded_uncompressed(caller):
+    """A transport may hand over a response that was read and uncompressed already."""
+    library = caller.library
+    headers = {"content-encoding": "gzip", "content-type": "text/plain"}
+    transport = library.MockTransport(
+        lambda request: library.Response(200, headers=headers, content=gzip.compress(b"zipped"))
+    )
+    with window(FakeRun(in_process=True)) as recorded:
+        caller.request("GET", "http://app/", client={"transport": transport})
+    assert recorded.crossings[0].answered["body"] == {"text": "zipped"}
+    with window(recorded.replay(in_process=True)):
+        assert caller.request("GET", "http://app/", client={"transport": transport}).text == "zipped"
 
 
 @pytest.mark.parametrize("feeding", [False, True])

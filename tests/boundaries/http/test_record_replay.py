@@ -44,6 +44,18 @@ def test_json_is_recorded_as_json_and_fed_back_equal(caller):
     assert replayed.crossings[0].complete is True
 
 
+def test_compressed_text_is_fed_as_plain_text(caller):
+    """Text that was compressed is kept as text, and no longer said to be compressed."""
+    with loopback(
+        z=lambda call: call.answer(
+            gzip.compress(b"plain"), content_encoding="gzip", content_type="text/plain"
+        )
+    ) as server:
+        live, fed, recorded, _ = _both(caller, server, "GET", f"{server.url}/z")
+    assert recorded.crossings[0].answered["body"] == {"text": "plain"}
+    assert live.text == fed.text == "plain"
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_compressed_answers_are_kept_as_what_they_say(caller, coding):
     """A compressed answer is recorded uncompressed, and fed without the coding."""

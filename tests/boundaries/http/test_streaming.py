@@ -105,6 +105,39 @@ def test_closing_at_done_is_complete(caller):
     assert replayed.crossings[0].complete is True
 
 
+def test_an_answer_closed_unread_is_complete_only_if_it_was_empty(caller):
+    """Nothing to read means nothing broken off: no content, HEAD, length 0; and otherwise incomplete."""
+    with (
+        loopback(
+            nothing=lambda call: call.answer(status=204),
+            empty=lambda call: call.answer(),
+            page=lambda call: call.answer(b"12345"),
+        ) as server,
+        window(FakeRun()) as run,
+    ):
+        for method, path in (("GET", "nothing"), ("GET", "empty"), ("HEAD", "page"), ("GET", "page")):
+            caller.unread(method, f"{server.url}/{path}")
+    assert [crossing.complete for crossing in run.crossings] == [True, True, True, False]
+
+
+def test_a_stream_that_dies_after_done_still_died(caller):
+    """An error is an error, also to a client that reads on after [DONE]."""
+
+    def route(call):
+        call.start(**SSE)
+        call.chunk(EVENTS[-1])
+        call.die()
+
+    with (
+        loopback(s=route) as server,
+        window(FakeRun()) as run,
+        pytest.raises(caller.library.TransportError),
+    ):
+        caller.chunks("GET", f"{server.url}/s")
+    assert run.crossings[0].complete is False
+    assert "error" in run.crossings[0].answered
+
+
 def test_a_compressed_stream_that_is_closed_early_keeps_what_it_said(caller):
     """A cut gzip stream is recorded as the events that it held so far."""
     squeezer, go_on = gzip.zlib.compressobj(wbits=31), threading.Event()
