@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.jsonable import jsonable
+from pytest_sparrow.boundaries.tools.jsonable import Walker
 from pytest_sparrow.errors import NotRecordable
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Binding:
         self._options = options
         self._method = method
         self._parameters: list[inspect.Parameter] = []
+        self._walkers: dict[str, Walker] = {}
         try:
             self._signature: inspect.Signature | None = inspect.signature(fn)
         except (TypeError, ValueError):
@@ -63,11 +64,14 @@ class Binding:
         return found
 
     def _value(self, name: str, value: Any) -> Json:
-        return jsonable(
-            value,
-            where=f"{self._options.name}({name})",
-            hint=f"leave it out of the recorded arguments: ignore=({name!r},)",
-        )
+        walker = self._walkers.get(name)
+        if walker is None:
+            where, hint = (
+                f"{self._options.name}({name})",
+                f"leave it out of what is recorded: ignore=({name!r},)",
+            )
+            walker = self._walkers[name] = Walker(where, hint, convert=True)
+        return walker.walk(value)
 
     def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The arguments given, and the defaults of the others, by name."""

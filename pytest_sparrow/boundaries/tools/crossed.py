@@ -164,11 +164,12 @@ class Call:
 
     def _encoded(self, value: Any, annotation: Any, where: str) -> Json:
         try:
-            return to_json(value, annotation, where=where, hint=_way_out(value, self._target.way_out))
+            return to_json(value, annotation, where=where)
         except NotRecordable as error:
-            self._run.unrecordable(error)
+            told = NotRecordable(error.path, error.reason, _way_out(value, self._target.way_out))
+            self._run.unrecordable(told)
             self._crossing.settle(None, complete=False)
-            raise
+            raise told from error.__cause__
 
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:

@@ -13,7 +13,7 @@ from pytest_sparrow.events.jsontext import MAX_DEPTH, canonical
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["brief", "jsonable", "plain", "spell_path", "type_name"]
+__all__ = ["Walker", "brief", "jsonable", "plain", "spell_path", "type_name"]
 
 _Path = tuple[Any, ...]
 """Where a value stands: () or (path above, key or index). Spelled out only in an error."""
@@ -34,7 +34,7 @@ def plain(value: Any, *, where: str, hint: str = "") -> Json:
     Raises:
         NotRecordable: it holds anything else; names the path.
     """
-    return _Walker(where, hint, convert=False).walk(value, (), 0)
+    return Walker(where, hint, convert=False).walk(value)
 
 
 def jsonable(value: Any, *, where: str, hint: str = "") -> Json:
@@ -47,10 +47,18 @@ def jsonable(value: Any, *, where: str, hint: str = "") -> Json:
     Raises:
         NotRecordable: it holds something with no such form (a function, a client, NaN); names the path.
     """
-    return _Walker(where, hint, convert=True).walk(value, (), 0)
+    return Walker(where, hint, convert=True).walk(value)
 
 
-class _Walker:
+class Walker:
+    """Makes the copies of `plain` and `jsonable`; one may be kept and used again, from any thread.
+
+    Args:
+        where: what the path in an error starts with.
+        hint: the way out to name in an error.
+        convert: whether values of other types are converted (`jsonable`) or refused (`plain`).
+    """
+
     __slots__ = ("_convert", "_hint", "_where")
 
     def __init__(self, where: str, hint: str, *, convert: bool) -> None:
@@ -58,7 +66,12 @@ class _Walker:
         self._hint = hint
         self._convert = convert
 
-    def walk(self, value: Any, path: _Path, depth: int) -> Json:
+    def walk(self, value: Any, path: _Path = (), depth: int = 0) -> Json:
+        """The copy.
+
+        Raises:
+            NotRecordable: JSON cannot hold it.
+        """
         kind = type(value)
         if kind is str:
             return value if value.isascii() else self._text(value, path)

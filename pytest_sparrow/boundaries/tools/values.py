@@ -39,7 +39,7 @@ def to_json(value: Any, annotation: Any = ABSENT, *, where: str = "…", hint: s
     Raises:
         NotRecordable: it would come back as something else; names the path and the two types.
     """
-    adapter = None if is_plain(annotation) else _adapter(annotation)
+    adapter = _adapter(annotation)
     if adapter is None:
         return plain(value, where=where, hint=hint)
     # Our own form first: it is the one of the arguments, and puts sets in order, so that recording again
@@ -66,7 +66,7 @@ def from_json(json: Json, annotation: Any = ABSENT) -> Any:
     Raises:
         DoesNotFit: the JSON is not of this type (the annotation was changed since it was recorded).
     """
-    adapter = None if is_plain(annotation) else _adapter(annotation)
+    adapter = _adapter(annotation)
     if adapter is None:
         return plain(json, where="…")
     from pydantic import ValidationError
@@ -112,7 +112,7 @@ def _spelled(annotation: Any) -> str:
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
-    """The reader and writer that pydantic makes of a type; None for a type that it doesn't know."""
+    """The reader and writer that pydantic makes of a type; None for plain and for unknown types."""
     try:
         return _known_adapter(annotation)
     except TypeError:  # unhashable, as Annotated[int, {}] is
@@ -126,6 +126,8 @@ def _known_adapter(annotation: Any) -> TypeAdapter[Any] | None:
 
 
 def _new_adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    if is_plain(annotation):
+        return None
     from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
     try:
