@@ -27,15 +27,21 @@ def check_calls(made: Sequence[ToolCall], expected: Sequence[Expected], mode: st
     if mode not in MODES:
         raise UsageError(f"expect(mode={mode!r}): there are {', '.join(MODES)}")
     if mode == "strict":
-        fits = len(made) == len(expected) and all(_is(call, wish) for call, wish in zip(made, expected, strict=True))
+        fits = len(made) == len(expected) and all(
+            _is(call, wish) for call, wish in zip(made, expected, strict=True)
+        )
         if not fits:
             raise AssertionError(_text(made, expected, "exactly these calls, in this order"))
         return
     missing, surplus = _pair(made, expected)
     if mode != "subset" and missing:
-        raise AssertionError(_text(made, expected, f"these calls ({len(missing)} missing: {_calls(missing)})"))
+        raise AssertionError(
+            _text(made, expected, f"these calls ({len(missing)} missing: {_calls(missing)})")
+        )
     if mode != "superset" and surplus:
-        raise AssertionError(_text(made, expected, f"no other calls ({len(surplus)} more: {_calls(surplus)})"))
+        raise AssertionError(
+            _text(made, expected, f"no other calls ({len(surplus)} more: {_calls(surplus)})")
+        )
 
 
 def _is(call: ToolCall, wish: Expected) -> bool:

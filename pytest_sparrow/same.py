@@ -19,7 +19,16 @@ from pytest_sparrow.transcript import Transcript
 __all__ = ["same_recording"]
 
 _VOLATILE = frozenset(
-    {"id", "created", "created_at", "completed_at", "system_fingerprint", "request_id", "responseId", "createTime"}
+    {
+        "id",
+        "created",
+        "created_at",
+        "completed_at",
+        "system_fingerprint",
+        "request_id",
+        "responseId",
+        "createTime",
+    }
 )
 """Keys of providers' answers whose values are new in every answer."""
 

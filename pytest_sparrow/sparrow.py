@@ -73,7 +73,11 @@ class Sparrow:
     @property
     def proposals(self) -> list[ToolCall]:
         """The calls as the model asked for them, oldest first."""
-        return [ToolCall(event.name, event.args) for event in self._run.events if isinstance(event, ToolUseProposed)]
+        return [
+            ToolCall(event.name, event.args)
+            for event in self._run.events
+            if isinstance(event, ToolUseProposed)
+        ]
 
     def record(self, event: Event) -> None:
         """Add an event of your own to the run; it is compared like any other.
@@ -84,7 +88,9 @@ class Sparrow:
         """
         run = getattr(event, "run", None)
         if run is not None and run != self.run_id:
-            raise UsageError(f"the event belongs to run {run!r}, this is {self.run_id!r}: make it with run=sparrow.run_id")
+            raise UsageError(
+                f"the event belongs to run {run!r}, this is {self.run_id!r}: make it with run=sparrow.run_id"
+            )
         self._run.record(event)
 
     def tool(
@@ -114,7 +120,9 @@ class Sparrow:
         Raises:
             UsageError: a dotted name that leads nowhere, an unknown risk, or a name that is taken.
         """
-        return self._window.tools.tool(fn, name=name, risk=risk, returns=returns, raises=tuple(raises), ignore=tuple(ignore))
+        return self._window.tools.tool(
+            fn, name=name, risk=risk, returns=returns, raises=tuple(raises), ignore=tuple(ignore)
+        )
 
     def tools(self, collection: Any) -> Any:
         """Wrap a mapping of names to functions, or a list of functions: in place until the run ends, where it can be.

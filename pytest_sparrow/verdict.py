@@ -148,7 +148,9 @@ def _weigh_drifts(drifts: Sequence[Drift], settings: Settings) -> tuple[list[Dri
             return [], []
         case Requests.REPORT:
             paths = dict.fromkeys(change.path for drift in drifts for change in drift.changes)
-            return [], [f"{len(drifts)} requests differ from the recorded ones at {', '.join(paths)}"] if drifts else []
+            return [], [
+                f"{len(drifts)} requests differ from the recorded ones at {', '.join(paths)}"
+            ] if drifts else []
 
 
 def _unnumbered(events: Iterable[Event], redactor: Redactor | None = None) -> list[Event]:

@@ -56,7 +56,11 @@ class Chooser:
     def _index(self) -> None:
         recorded = Conversations()
         for number, exchange in enumerate(self._exchanges):
-            self._exact.add(self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed), exchange.lane, number)
+            self._exact.add(
+                self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed),
+                exchange.lane,
+                number,
+            )
             if exchange.kind == "tool" and exchange.proposed:
                 self._by_call.add((exchange.asked["name"], exchange.asked.get("id")), exchange.lane, number)
             if exchange.kind == "http":
@@ -76,7 +80,9 @@ class Chooser:
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return request_key(kind, asked), kind == "tool" and proposed
 
-    def http(self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str) -> Choice | None:
+    def http(
+        self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
+    ) -> Choice | None:
         """Choose for an HTTP request, the run's ``request``-th; None is a miss and takes nothing."""
         chain = None if conversation is None else prefixes(conversation)
         choice = self._choose_http(request, asked, chain, lane)
@@ -148,7 +154,11 @@ class Chooser:
 
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order."""
-        return [number for number in range(len(self._exchanges)) if number not in self._played and number not in self._lent]
+        return [
+            number
+            for number in range(len(self._exchanges))
+            if number not in self._played and number not in self._lent
+        ]
 
     def nearest(self, kind: str, asked: dict[str, Json]) -> int | None:
         """The unplayed exchange most like what was asked, for a message; None where nothing is alike."""

@@ -38,7 +38,9 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
 
 def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, Any]) -> Settings:
     if "mode" in said:
-        raise pytest.UsageError("sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode")
+        raise pytest.UsageError(
+            "sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode"
+        )
     settings = override(session.settings, said, "sparrow_settings")
     marked = marker_settings(item)
     if session.origin == "command line":

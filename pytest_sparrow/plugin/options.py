@@ -45,7 +45,12 @@ def add_options(parser: pytest.Parser) -> None:
     add("sparrow_unwrapped", "what a tool that nobody wrapped is: warn or fail", default="warn")
     add("sparrow_in_process", "capture in-process HTTP transports too", type="bool", default=False)
     add("sparrow_tools", "dotted names of tools to wrap", type="linelist", default=[])
-    add("sparrow_ignore", "paths, as a report prints them, to leave out of the comparison", type="linelist", default=[])
+    add(
+        "sparrow_ignore",
+        "paths, as a report prints them, to leave out of the comparison",
+        type="linelist",
+        default=[],
+    )
     add("sparrow_allow_hosts", "hosts that stay reachable in replay", type="linelist", default=[])
     add(
         "sparrow_ignore_hosts",
@@ -53,7 +58,12 @@ def add_options(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
     )
-    add("sparrow_dummy_keys", "environment variables to fill with a dummy from the start", type="linelist", default=[])
+    add(
+        "sparrow_dummy_keys",
+        "environment variables to fill with a dummy from the start",
+        type="linelist",
+        default=[],
+    )
 
 
 def choice(kind: type[T], value: object, origin: str) -> T:
@@ -90,7 +100,10 @@ def read_mode(config: pytest.Config) -> tuple[Mode, str]:
         raise pytest.UsageError(" and ".join(option for _, option in said) + " exclude each other")
     if said:
         return said[0][0], "command line"
-    for word, origin in ((os.environ.get("SPARROW_MODE", ""), "SPARROW_MODE"), (config.getini("sparrow_mode"), "ini sparrow_mode")):
+    for word, origin in (
+        (os.environ.get("SPARROW_MODE", ""), "SPARROW_MODE"),
+        (config.getini("sparrow_mode"), "ini sparrow_mode"),
+    ):
         if word:
             mode = choice(Mode, word, origin)
             refuse_writing_in_ci(mode, origin)

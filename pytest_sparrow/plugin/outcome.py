@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +12,15 @@ from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
 __all__ = ["call_phase", "reported"]
 
 _HEADING = "pytest-sparrow"
+_MISS_ON_THE_WIRE = "sparrow_replay_divergence"
+"""The type of the error that a client is served for a miss; SDKs show it in their exception's text."""
 
 
 def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     """Run the body, then judge the run.
 
-    A test that fails by itself keeps its own failure; the divergence is added to it as a note.
+    A test that fails by itself keeps its own failure, and the divergence is added to it as a note. One that fails
+    only because a replay had no answer for it fails with the divergence alone.
     """
     state = item.stash.get(ATTEMPT, None)
     if state is None:
@@ -31,25 +34,47 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         raise
     except BaseException as error:
         _judge(state, failed=True)
-        if state.divergence:
+        if state.divergence and not _is_ours(error):
             error.add_note(f"{_HEADING}: this test also diverged from its golden (see the section below)")
-        raise
-    _judge(state, failed=False)
+            raise
+        if not state.divergence:
+            raise
+    else:
+        _judge(state, failed=False)
     if state.divergence:
         pytest.fail(state.divergence, pytrace=False)
     return result
 
 
+def _is_ours(error: BaseException) -> bool:
+    """Whether this is a miss coming back, raised at a tool or wrapped by an SDK that was served it."""
+    from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+
+    return any(
+        isinstance(one, ReplayDivergence | NotRecordable) or _MISS_ON_THE_WIRE in str(one)
+        for one in _chain(error)
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
 def _judge(state: AttemptState, *, failed: bool) -> None:
-    verdicts = state.attempt.finish(failed=failed)
-    if any(judged.verdict.diverged for judged in verdicts):
+    judged = state.attempt.finish(failed=failed)
+    diverged = [one for one in judged if one.verdict.diverged]
+    if diverged:
         from pytest_sparrow.report.verdict import render
 
-        state.divergence = "\n\n".join(render(judged) for judged in verdicts if judged.verdict.diverged)
-    state.remarks = [remark for judged in verdicts for remark in judged.verdict.remarks]
+        state.divergence = "\n\n".join(render(one) for one in diverged)
+    state.remarks = [remark for one in judged for remark in one.verdict.remarks]
 
 
-def reported(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note how a phase was reported, and hand the report what the summary needs (it crosses xdist with it)."""
     state = item.stash.get(ATTEMPT, None)
     if state is None:

@@ -57,7 +57,10 @@ class _Policy:
         from pytest_sparrow.errors import ReplayDivergence
         from pytest_sparrow.recording.hosts import passage
 
-        if passage(host, port, allow=self._settings.allow_hosts, ignore=self._settings.ignore_hosts) != "cross":
+        if (
+            passage(host, port, allow=self._settings.allow_hosts, ignore=self._settings.ignore_hosts)
+            != "cross"
+        ):
             return None
         fixture = self._item.config.stash[SESSION].fixture
         where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"

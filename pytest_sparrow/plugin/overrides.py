@@ -25,7 +25,9 @@ def marker_settings(item: pytest.Item) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for marker in reversed(list(item.iter_markers(MARKER))):
         if marker.args:
-            raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.sparrow takes keywords only, like level='trajectory'")
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.sparrow takes keywords only, like level='trajectory'"
+            )
         said.update(marker.kwargs)
     return said
 
@@ -40,7 +42,9 @@ def override(settings: Settings, said: Mapping[str, Any], origin: str) -> Settin
     for key, value in said.items():
         reader = _READERS.get(key)
         if reader is None:
-            raise pytest.UsageError(f"{origin}: unknown setting {key!r}; there are: {', '.join(sorted(_READERS))}")
+            raise pytest.UsageError(
+                f"{origin}: unknown setting {key!r}; there are: {', '.join(sorted(_READERS))}"
+            )
         values[key] = reader(value, f"{origin}: {key}")
     if "mode" in values:
         refuse_writing_in_ci(values["mode"], origin)
@@ -70,8 +74,12 @@ def _flag(value: object, origin: str) -> bool:
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "mode": lambda value, origin: value if isinstance(value, Mode) else choice(Mode, value, origin),
     "level": lambda value, origin: value if isinstance(value, Level) else choice(Level, value, origin),
-    "requests": lambda value, origin: value if isinstance(value, Requests) else choice(Requests, value, origin),
-    "unwrapped": lambda value, origin: value if isinstance(value, Unwrapped) else choice(Unwrapped, value, origin),
+    "requests": lambda value, origin: (
+        value if isinstance(value, Requests) else choice(Requests, value, origin)
+    ),
+    "unwrapped": lambda value, origin: (
+        value if isinstance(value, Unwrapped) else choice(Unwrapped, value, origin)
+    ),
     "agent": _text,
     "in_process": _flag,
     "tools": _words,

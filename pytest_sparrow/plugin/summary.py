@@ -34,7 +34,9 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     for what, nodeid, folder in facts.get("kept", ()):
         state.counts[what] += 1
         if what == "dropped":
-            state.remarks.append((nodeid, f"not recorded, since the test did not pass; put aside in {folder}"))
+            state.remarks.append(
+                (nodeid, f"not recorded, since the test did not pass; put aside in {folder}")
+            )
 
 
 def write(terminal: Any, config: pytest.Config) -> None:

@@ -8,7 +8,18 @@ from typing import Protocol
 
 from pytest_sparrow.exchange import Json
 
-__all__ = ["Codec", "Failure", "ModelAnswer", "ModelRequest", "Part", "Proposal", "Reasoning", "Text", "ToolResult", "Usage"]
+__all__ = [
+    "Codec",
+    "Failure",
+    "ModelAnswer",
+    "ModelRequest",
+    "Part",
+    "Proposal",
+    "Reasoning",
+    "Text",
+    "ToolResult",
+    "Usage",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

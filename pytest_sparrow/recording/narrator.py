@@ -82,7 +82,9 @@ class Narrator:
         if answer.usage is not None:
             self._input += answer.usage.input
             self._output += answer.usage.output
-            self._tell(lane, ev.TokenUsage(run=self._run, input=answer.usage.input, output=answer.usage.output))
+            self._tell(
+                lane, ev.TokenUsage(run=self._run, input=answer.usage.input, output=answer.usage.output)
+            )
         if answer.failure is not None:
             self._tell(lane, ev.Error(run=self._run, message=answer.failure.message))
 

@@ -50,7 +50,19 @@ class ToolFacts(Protocol):
 class OpenCrossing:
     """One crossing under way; see `pytest_sparrow.recording.crossing.Crossing`."""
 
-    __slots__ = ("_run", "asked", "began", "call_id", "fed", "flush", "kind", "lane", "model", "proposed", "settled")
+    __slots__ = (
+        "_run",
+        "asked",
+        "began",
+        "call_id",
+        "fed",
+        "flush",
+        "kind",
+        "lane",
+        "model",
+        "proposed",
+        "settled",
+    )
 
     def __init__(self, run: Run, kind: str, asked: dict[str, Json], lane: Lane, began: float) -> None:
         self._run = run
@@ -97,8 +109,8 @@ class Run:
     ) -> None:
         self.run_id = run_id
         self.settings = settings
-        self.ledger = Ledger()
         self.events: list[Event] = []
+        self.ledger = Ledger(lambda: len(self.events))
         self.feeding = golden is not None
         self.crossings = 0
         self._wire = wire
@@ -133,7 +145,9 @@ class Run:
 
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
-        self.ledger.add(Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint))
+        self.ledger.add(
+            Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint)
+        )
 
     def ask(self, kind: str, asked: dict[str, Json]) -> OpenCrossing:
         """Begin a crossing; see `pytest_sparrow.recording.crossing.OpenRun.ask`."""
@@ -157,7 +171,9 @@ class Run:
         words = None
         if crossing.model is not None and answered is not None:
             words = crossing.model.answer(crossing.asked, answered)
-        keep = self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
+        keep = (
+            self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
+        )
         with self._lock:
             if self._over(crossing):  # another thread was faster
                 return
@@ -271,7 +287,9 @@ class Run:
         if exchange.answered is not None:
             return exchange.answered
         if crossing.kind == "http":
-            return {"error": {"type": "ReadTimeout", "message": "the recorded run got no answer to this either"}}
+            return {
+                "error": {"type": "ReadTimeout", "message": "the recorded run got no answer to this either"}
+            }
         raise self.refuse(
             f"{exchange.asked['name']}: the recorded run got no answer to this call",
             "record the test again",
@@ -281,7 +299,9 @@ class Run:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.ledger.add(Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end"))
+            self.ledger.add(
+                Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end")
+            )
             crossing.settle(None, complete=False)
 
     def _tell_unwrapped(self) -> None:

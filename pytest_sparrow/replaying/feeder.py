@@ -23,7 +23,9 @@ class Feeder:
         served: how many answers were given.
     """
 
-    def __init__(self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, ledger: Ledger) -> None:
+    def __init__(
+        self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, ledger: Ledger
+    ) -> None:
         self.served = 0
         self._exchanges = exchanges
         self._chooser = Chooser(exchanges, conversation_of)
@@ -32,7 +34,9 @@ class Feeder:
         self._requests: dict[int, dict[str, Json]] = {}
         self._drifts: dict[int, Finding] = {}
 
-    def http(self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str) -> Exchange:
+    def http(
+        self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
+    ) -> Exchange:
         """The exchange that answers an HTTP request, the run's ``request``-th.
 
         Raises:
@@ -43,8 +47,7 @@ class Feeder:
         if choice is None:
             raise self._miss("http", asked)
         if not choice.exact:
-            self._drifts[request] = self._drift(choice, asked)
-            self._ledger.add(self._drifts[request])
+            self._drifts[request] = self._ledger.add(self._drift(choice, asked))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
         return self._serve(choice)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from pytest_sparrow.exchange import Json
 
@@ -42,6 +43,7 @@ class Finding:
         golden: the recorded asked half that it was held against (the closest one, for a miss).
         number: the recorded exchange's place in the golden, from 0, or None.
         call_id: the tool call's id, or "".
+        at: how many events the run had told when it was found.
     """
 
     kind: Kind
@@ -52,17 +54,28 @@ class Finding:
     golden: dict[str, Json] | None = None
     number: int | None = None
     call_id: str = ""
+    at: int = 0
 
 
-@dataclass(slots=True)
 class Ledger:
-    """The findings of a run, in the order in which they came. Appending is atomic; the run's lock guards the rest."""
+    """The findings of a run, in the order in which they came. Appending is atomic; the run's lock guards the rest.
 
-    findings: list[Finding] = field(default_factory=list)
+    Args:
+        now: how many events the run has told so far.
 
-    def add(self, finding: Finding) -> None:
-        """Write a finding down."""
-        self.findings.append(finding)
+    Attributes:
+        findings: the findings.
+    """
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self.findings: list[Finding] = []
+        self._now = now
+
+    def add(self, finding: Finding) -> Finding:
+        """Write a finding down, with where in the run it was found."""
+        placed = replace(finding, at=self._now())
+        self.findings.append(placed)
+        return placed
 
     def of(self, kind: Kind) -> list[Finding]:
         """The findings of one kind."""

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare import Comparison, request_changes
+from pytest_sparrow.compare import Change, Comparison, request_changes
 from pytest_sparrow.matching.keys import comparable
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.blocked import record_command
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
-from pytest_sparrow.report.headline import headline
+from pytest_sparrow.report.headline import headline_of
 from pytest_sparrow.report.lines import bounded, counted, one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from pytest_sparrow.verdict import Drift, Judged, Verdict
+from pytest_sparrow.verdict import Drift, Judged, Verdict
 
 __all__ = ["render"]
 
 _MOST_CHANGES = 3
 """Changes that one cause shows; more are counted."""
+
+_MOST_ALIKE = 2
+"""Findings of one kind that are told one by one; more are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,7 @@ class _Cause:
 
 def render(judged: Judged) -> str:
     """The text of a failure, at most `MOST_LINES` lines."""
-    causes = list(_causes(judged.verdict))
-    follows = _follows(judged.verdict)
+    causes, follows = _told(judged.verdict)
     first, *others = causes
     lines = [
         first.title,
@@ -47,16 +45,39 @@ def render(judged: Judged) -> str:
     ]
     for cause in others:
         lines += [f"also: {cause.title}", *cause.lines]
-    if follows:
-        lines.append(follow_line(follows))
     commands = list(_commands(judged, causes))
+    if follows:
+        commands.insert(0, follow_line(follows))
     return "\n".join(bounded([*lines, *commands], MOST_LINES, keep_last=len(commands)))
 
 
-def _causes(verdict: Verdict) -> Iterator[_Cause]:
-    """The causes, the telling ones first: what was refused, what the agent did otherwise, what it asked otherwise."""
-    for kind in (Kind.UNRECORDABLE, Kind.REFUSED):
-        yield from _plain(verdict, kind)
+def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
+    """The causes, the telling ones first, and what merely follows from them, counted by kind.
+
+    What the agent did after a call that had no recorded answer it did with an error in its hands: that follows.
+    """
+    causes = [*_plain(verdict, Kind.UNRECORDABLE), *_plain(verdict, Kind.REFUSED), *_nothing(verdict)]
+    follows: Counter[str] = Counter()
+    misses = [finding for finding in verdict.findings if finding.kind is Kind.MISS]
+    roots, later = _split(verdict.comparison, misses)
+    if verdict.comparison is not None and not verdict.served_nothing:
+        follows.update(change.subject for change in (*later, *verdict.comparison.followers))
+        causes += _of_roots(roots, verdict.comparison)
+    causes += [_of_drift(drift) for drift in verdict.drifts if not drift.repeats]
+    follows["request drift"] += sum(drift.repeats for drift in verdict.drifts)
+    causes += [_of_miss(finding, verdict.comparison) for finding in misses[:_MOST_ALIKE]]
+    follows["no recorded answer"] += len(misses[_MOST_ALIKE:])
+    unplayed = list(_plain(verdict, Kind.UNPLAYED))
+    if causes:
+        follows["not asked for"] += len(unplayed)
+    else:
+        causes += unplayed[:_MOST_ALIKE]
+        follows["not asked for"] += len(unplayed[_MOST_ALIKE:])
+    causes += _plain(verdict, Kind.UNWRAPPED)
+    return causes, +follows
+
+
+def _nothing(verdict: Verdict) -> Iterator[_Cause]:
     if verdict.recorded_nothing:
         yield _Cause(
             "nothing crossed a boundary: there is nothing to record",
@@ -70,47 +91,32 @@ def _causes(verdict: Verdict) -> Iterator[_Cause]:
             "nothing was replayed: the golden holds answers, and the agent asked for none of them",
             ("  did the agent run, and through a library that sparrow sees?",),
         )
-        return
-    if verdict.comparison is not None and verdict.comparison.roots:
-        yield _of_comparison(verdict.comparison)
-    for drift in verdict.drifts:
-        if not drift.repeats:
-            yield _of_drift(drift)
-    told = (
-        {change.label for change in verdict.comparison.changes} if verdict.comparison is not None else set()
-    )
-    for finding in verdict.findings:
-        if finding.kind is Kind.MISS and not _is_told(finding, told):
-            yield _of_miss(finding)
-    if not _has_roots(verdict):
-        yield from _plain(verdict, Kind.UNPLAYED)
-    yield from _plain(verdict, Kind.UNWRAPPED)
 
 
-def _follows(verdict: Verdict) -> Counter[str]:
-    """What merely follows from the causes, or says the same again, counted by kind."""
-    follows: Counter[str] = Counter()
-    if verdict.comparison is not None:
-        follows.update(change.subject for change in verdict.comparison.followers)
-    follows["request drift"] += sum(drift.repeats for drift in verdict.drifts)
-    if _has_roots(verdict):
-        told = (
-            {change.label for change in verdict.comparison.changes}
-            if verdict.comparison is not None
-            else set()
-        )
-        follows["no answer"] += sum(f.kind is Kind.MISS and _is_told(f, told) for f in verdict.findings)
-        follows["not asked for"] += sum(f.kind is Kind.UNPLAYED for f in verdict.findings)
-    return +follows
+def _split(comparison: Comparison | None, misses: Sequence[Finding]) -> tuple[list[Change], list[Change]]:
+    """The changes of their own up to the first miss, and those after it (or of the missed call itself)."""
+    if comparison is None:
+        return [], []
+    if not misses:
+        return list(comparison.roots), []
+    missed = _calls(misses)
+    before: list[Change] = []
+    later: list[Change] = []
+    for change in comparison.roots:
+        happened = change.new_at is not None and change.new_at.event <= misses[0].at
+        own = change.new_at is not None and (change.label, change.new_at.event) in missed
+        (before if happened and not own else later).append(change)
+    return before, later
 
 
-def _has_roots(verdict: Verdict) -> bool:
-    return bool(verdict.served_nothing or verdict.drifts or (verdict.comparison and verdict.comparison.roots))
-
-
-def _is_told(finding: Finding, told: set[str]) -> bool:
-    """Whether the comparison tells of this call already: an added call has no recorded answer, of course."""
-    return finding.boundary == "tool" and finding.asked is not None and finding.asked["name"] in told
+def _calls(misses: Iterable[Finding]) -> set[tuple[str, int]]:
+    """Where the events of missed calls stand: a tool's last two (its proposal and its start) at the time."""
+    return {
+        (miss.asked["name"], at)
+        for miss in misses
+        if miss.boundary == "tool" and miss.asked is not None
+        for at in (miss.at, miss.at - 1)
+    }
 
 
 def _plain(verdict: Verdict, kind: Kind) -> Iterator[_Cause]:
@@ -120,14 +126,15 @@ def _plain(verdict: Verdict, kind: Kind) -> Iterator[_Cause]:
             yield _Cause(one_line(finding.summary), hints)
 
 
-def _of_comparison(comparison: Comparison) -> _Cause:
-    roots = comparison.roots
+def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Cause]:
+    if not roots:
+        return
     lines = [f"  where   {where(roots[0], comparison)}"]
     for number, change in enumerate(roots[:_MOST_CHANGES]):
         lines += change_lines(change, comparison if number else None)
     if len(roots) > _MOST_CHANGES:
         lines.append(f"  {counted(len(roots) - _MOST_CHANGES, 'more difference')} of their own")
-    return _Cause(headline(comparison), tuple(lines), roots[0].path)
+    yield _Cause(headline_of(roots[0]), tuple(lines), roots[0].path)
 
 
 def _of_drift(drift: Drift) -> _Cause:
@@ -139,13 +146,14 @@ def _of_drift(drift: Drift) -> _Cause:
     return _Cause(one_line(drift.finding.summary) + place, tuple(lines), drift.changes[0].path)
 
 
-def _of_miss(finding: Finding) -> _Cause:
-    lines = [f"  {one_line(line)}" for line in finding.hint.splitlines()]
-    path = ""
+def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
+    total = "" if comparison is None else f" of {comparison.new_count}"
+    lines = [f"  where   event {finding.at}{total} of the new run"]
+    lines += [f"  {one_line(line)}" for line in finding.hint.splitlines()]
     if finding.golden is not None and finding.asked is not None:
         changes = request_changes(comparable(finding.golden), comparable(finding.asked))
         lines += [line for change in changes[:_MOST_CHANGES] for line in change_lines(change)]
-    return _Cause(one_line(finding.summary), tuple(lines), path)
+    return _Cause(one_line(finding.summary), tuple(lines))
 
 
 def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:

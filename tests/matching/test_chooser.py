@@ -124,7 +124,10 @@ def test_an_answer_lent_to_another_request_goes_back_to_its_owner():
 def test_a_lane_prefers_the_answers_of_the_lane_it_followed():
     """Among equal requests each strand gets the answers of its own recorded strand."""
     replay = Replay(
-        http(get("a1"), "task-1"), http(get("poll"), "task-1"), http(get("a2"), "task-2"), http(get("poll"), "task-2")
+        http(get("a1"), "task-1"),
+        http(get("poll"), "task-1"),
+        http(get("a2"), "task-2"),
+        http(get("poll"), "task-2"),
     )
     assert replay.http(get("a2"), "task-1").number == 2  # lanes are numbered otherwise this time
     assert replay.http(get("a1"), "task-2").number == 0
@@ -157,5 +160,7 @@ def test_picking_is_not_quadratic():
     """20,000 answers under one key are handed out one by one without walking over those already taken."""
     size = 20_000
     chooser = Chooser([tool("add", {"n": 0}, lane=f"thread-{n % 64}") for n in range(size)], conversation)
-    taken = {chooser.tool({"name": "add", "args": {"n": 0}}, None, f"thread-{n % 7}").number for n in range(size)}
+    taken = {
+        chooser.tool({"name": "add", "args": {"n": 0}}, None, f"thread-{n % 7}").number for n in range(size)
+    }
     assert len(taken) == size

@@ -51,7 +51,12 @@ def test_the_port_does_not_count_on_loopback():
     """A test server draws a new port each time: on loopback the port, and which name it has, mean nothing."""
     keys = {
         request_key("http", asked(url=url))
-        for url in ("http://127.0.0.1:4000/x", "http://localhost:5000/x", "http://[::1]:1/x", "http://127.0.0.1/x")
+        for url in (
+            "http://127.0.0.1:4000/x",
+            "http://localhost:5000/x",
+            "http://[::1]:1/x",
+            "http://127.0.0.1/x",
+        )
     }
     assert len(keys) == 1
     assert request_shape(asked(url="http://127.0.0.1:9/x")) == ("POST", "loopback", "/x")
