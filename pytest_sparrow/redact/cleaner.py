@@ -1,0 +1,174 @@
+"""The walk over parsed values and their texts: what is a secret there becomes its placeholder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible
+from pytest_sparrow.redact.placeholders import PLACEHOLDER
+from pytest_sparrow.redact.shapes import replace_shapes
+from pytest_sparrow.redact.suspicion import MARKS, suspicious
+from pytest_sparrow.redact.texts import replace_query, replace_quoted, replace_userinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.redact.known import Known
+    from pytest_sparrow.redact.placeholders import Numbering
+
+__all__ = ["Cleaner"]
+
+_T = TypeVar("_T")
+
+# Deeper than any JSON that jsontext reads or writes: only a value that refers to itself comes here.
+_MAX_DEPTH = 200
+_SHORTEST = 8
+_JAR_ENTRY = Rule("cookie", Sure.KEY)
+
+
+class Cleaner:
+    """Replaces secrets in values, fields and texts, with the numbers and known secrets of one transcript."""
+
+    def __init__(self, known: Known, numbering: Numbering) -> None:
+        self._known = known
+        self._numbering = numbering
+
+    def settled(self, clean: Callable[[], _T]) -> _T:
+        """Clean again where a secret was learned on the way: it may also stand further up."""
+        before = self._known.learned
+        result = clean()
+        return result if self._known.learned == before else clean()
+
+    def value(self, value: Json) -> Json:
+        """A JSON value without secrets; the same object where there were none.
+
+        Raises:
+            NotRecordable: it refers back to itself.
+        """
+        return self._walk(value, None, 0)
+
+    def field(self, text: str, rule: Rule) -> str:
+        """The value of a field with this rule: replaced whole where it is plausibly a secret."""
+        clean = self.text(text)
+        # Of a connection string only the password is replaced where it can be told apart.
+        forms = (clean,) if rule.sure is Sure.CONNECTION else (clean, text)
+        if bare_value(clean) and any(plausible(form, rule) for form in forms):
+            return self._whole(text, rule)
+        return clean
+
+    def found(self, secret: str, rule: Rule) -> str | None:
+        """The placeholder for the whole value of a field, or None where it is no secret."""
+        return self._whole(secret, rule) if plausible(secret, rule) else None
+
+    def _whole(self, secret: str, rule: Rule) -> str:
+        """One placeholder for all of it: that of its own kind where that is known, else of the field's."""
+        clean = replace_shapes(
+            self._known.replace(secret, self._numbering.placeholder), self._numbering.placeholder
+        )
+        if PLACEHOLDER.fullmatch(clean):
+            return clean
+        self._known.learn(secret, rule.kind)
+        return self._numbering.placeholder(rule.kind, secret)
+
+    def text(self, text: str) -> str:
+        """A text without secrets: JSON and server-sent events are read as such, the rest is searched."""
+        if not self._suspicious(text):
+            return text
+        clean = self._by_form(text)
+        return text if clean == text else clean
+
+    def plain(self, text: str) -> str:
+        """A text without secrets, by search alone."""
+        before = None
+        while text != before:  # A placeholder may uncover what stood too close to a secret.
+            before = text
+            # Known secrets first: their kind is the same in recording and replay, whatever they look like.
+            text = self._known.replace(text, self._numbering.placeholder)
+            text = replace_shapes(text, self._numbering.placeholder)
+            text = replace_userinfo(text, self.found)
+            text = replace_query(text, self.found)
+            text = replace_quoted(text, self.found)
+        return text
+
+    def _suspicious(self, text: str) -> bool:
+        if len(text) < _SHORTEST:
+            return False
+        if MARKS.search(text) is None:  # Most names and words: half the cost.
+            return self._known.occurs(text)
+        return suspicious(text.encode("utf-8", "surrogatepass"), self._known.needles)
+
+    def _walk(self, value: Json, rule: Rule | None, depth: int) -> Json:
+        if isinstance(value, str):
+            return self.text(value) if rule is None else self.field(value, rule)
+        if depth > _MAX_DEPTH:
+            raise NotRecordable("$", "is nested too deep, or refers back to itself")
+        if isinstance(value, list):
+            items = [self._walk(item, rule, depth + 1) for item in value]
+            return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+        if isinstance(value, dict):
+            return self._walk_object(value, rule, depth + 1)
+        return value
+
+    def _walk_object(self, value: dict[Any, Json], outer: Rule | None, depth: int) -> dict[Any, Json]:
+        clean: dict[Any, Json] = {}
+        changed = False
+        named = _named_value(value)
+        for key, item in value.items():
+            new_key = self.text(key) if isinstance(key, str) else key
+            while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
+                new_key += "'"
+            clean[new_key] = self._walk(item, _rule_of(key, named, outer), depth)
+            changed = changed or clean[new_key] is not item or new_key is not key
+        return clean if changed else value
+
+    def _by_form(self, text: str) -> str:
+        head = text.lstrip()[:6]
+        if head.startswith(("{", "[")):
+            clean = self._json_text(text)
+            if clean is not None:
+                return clean
+        if head.startswith(("data:", "event:", "id:", ":")) and "data:" in text:
+            return self._event_text(text)
+        return self.plain(text)
+
+    def _json_text(self, text: str) -> str | None:
+        """JSON within a string: redacted as JSON, and spelled anew only if it changed; None if it is none."""
+        try:
+            value = jsontext.decode(text)
+            clean = self._walk(value, None, 0)
+            return text if clean is value else jsontext.encode(clean).decode()
+        except (ValueError, NotRecordable):
+            return None
+
+    def _event_text(self, text: str) -> str:
+        """One server-sent event: what stands behind ``data:`` is a text of its own, line by line."""
+        lines = text.split("\n")
+        for number, line in enumerate(lines):
+            field, colon, payload = line.partition(":")
+            if field == "data" and colon:
+                space = " " if payload.startswith(" ") else ""
+                lines[number] = f"data:{space}{self.text(payload.removeprefix(' '))}"
+            else:
+                lines[number] = self.plain(line)
+        return "\n".join(lines)
+
+
+def _named_value(value: dict[Any, Json]) -> Rule | None:
+    """The rule for "value" in ``{"name": "api_key", "value": …}``, and in a browser's cookie."""
+    name = value.get("name", value.get("key"))
+    if "value" not in value or not isinstance(name, str):
+        return None
+    return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else field_rule(name)
+
+
+def _rule_of(key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
+    """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""
+    if not isinstance(key, str):
+        return None
+    if key == "value":
+        return named or outer
+    rule = field_rule(key)
+    return _JAR_ENTRY if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

@@ -1,0 +1,284 @@
+"""Field names that say "this is a secret", and the values that are none all the same.
+
+A name is read without case and separators: ``apiKey``, ``api_key`` and ``X-API-Key`` end alike. What a value
+must look like depends on how sure the name makes us: any text is a password where the field says so, while a
+field called ``token`` holds a piece of a word in a list of log probabilities.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import re
+from dataclasses import dataclass
+
+from pytest_sparrow.redact.placeholders import without_placeholders
+
+__all__ = [
+    "FRAGMENTS",
+    "Rule",
+    "Sure",
+    "bare_value",
+    "field_rule",
+    "is_specific",
+    "is_word",
+    "plausible",
+    "query_rule",
+]
+
+
+class Sure(enum.Enum):
+    """How much the name alone says."""
+
+    PASSWORD = enum.auto()
+    """Any text but a type's name or a template."""
+    KEY = enum.auto()
+    """A text of 8 characters or more without spaces that is no plain word, path or template."""
+    TOKEN = enum.auto()
+    """An opaque run of 16 characters or more, letters and digits."""
+    BARE = enum.auto()
+    """Opaque as above, in mixed case: a digest, a uuid or a file's key in a store is none."""
+    COOKIE = enum.auto()
+    """``name=value``."""
+    CONNECTION = enum.auto()
+    """A connection string that holds a password or a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a field's name says of its value.
+
+    Attributes:
+        kind: the kind in the placeholder.
+        sure: what the value must look like.
+    """
+
+    kind: str
+    sure: Sure
+
+
+_PASSWORDS = "password passwd passphrase passcode userpass passwordconfirmation passwordconfirm passwordhash"
+_KEYS = {
+    "api-key": "apikey",
+    "access-key": "accesskey",
+    "secret-key": "secretkey secretaccesskey",
+    "private-key": "privatekey sshkey",
+    "key": (
+        "encryptionkey signingkey authkey masterkey subscriptionkey accountkey sharedkey sharedaccesskey "
+        "servicekey appkey applicationkey functionskey sessionkey adminkey serverkey deploykey hmackey "
+        "openaikey anthropickey geminikey mistralkey groqkey openrouterkey"
+    ),
+    "access-token": "accesstoken oauthtoken bearertoken",
+    "refresh-token": "refreshtoken",
+    "id-token": "idtoken",
+    "auth-token": "authtoken authorizationtoken authenticationtoken logintoken personalaccesstoken",
+    "api-token": "apitoken servicetoken deploytoken bottoken",
+    "session-token": "sessiontoken securitytoken phpsessid jsessionid",
+    "csrf-token": "csrftoken xsrftoken",
+    "token": "jwt bearer githubpat gitlabpat",
+    "secret": "secret",
+    "password": "pwd",
+    "authorization": "authorization",
+    "credential": "credential",
+}
+_SUFFIXES: dict[str, Rule] = {
+    **{name: Rule("password", Sure.PASSWORD) for name in _PASSWORDS.split()},
+    **{name: Rule(kind, Sure.KEY) for kind, names in _KEYS.items() for name in names.split()},
+    "cookie": Rule("cookie", Sure.COOKIE),
+    "token": Rule("token", Sure.TOKEN),
+    **{
+        name: Rule("connection-string", Sure.CONNECTION)
+        for name in ("connectionstring", "dsn", "databaseurl")
+    },
+}
+_WHOLE: dict[str, Rule] = {
+    "key": Rule("key", Sure.BARE),
+    "auth": Rule("authorization", Sure.TOKEN),
+    "pass": Rule("password", Sure.TOKEN),
+}
+# Cursors and markers of lists, streams and jobs: opaque by design, and no one's secret.
+_CURSORS = re.compile(
+    r"(?:page|next|previous|prev|continuation|sync|progress|cursor|resume|resumption|start|starting|skip"
+    r"|scroll|delta|marker|change|cancel|stop|eos|bos|pad|unk|mask|sep|cls)tokens?"
+)
+_QUERY: dict[str, Rule] = {
+    "key": Rule("key", Sure.KEY),
+    "auth": Rule("authorization", Sure.KEY),
+    "token": Rule("token", Sure.KEY),
+    "pass": Rule("password", Sure.KEY),
+    "sig": Rule("signature", Sure.KEY),
+    "signature": Rule("signature", Sure.KEY),
+    "xamzsignature": Rule("signature", Sure.KEY),
+    "xgoogsignature": Rule("signature", Sure.KEY),
+    "hmac": Rule("signature", Sure.KEY),
+    "code": Rule("code", Sure.TOKEN),
+    "codeverifier": Rule("code", Sure.KEY),
+}
+
+_KEY_SCOPES = {"xamzcredential", "xgoogcredential"}
+
+FRAGMENTS = (
+    "key",
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "phrase",
+    "passcode",
+    "pass",
+    "confirmation",
+    "confirm",
+    "hash",
+    "pwd",
+    "auth",
+    "authorization",
+    "cookie",
+    "credential",
+    "jwt",
+    "bearer",
+    "pat",
+    "sessid",
+    "jsessionid",
+    "string",
+    "dsn",
+    "database-url",
+    "databaseurl",
+    "sig",
+    "signature",
+    "hmac",
+    "verifier",
+)
+"""Every name of the tables ends with one of these (a test holds it): what a quick look can search for."""
+
+_DIGITS = "0123456789"
+_SEPARATORS = str.maketrans("", "", "-_. ")
+
+
+def _bare_name(name: str) -> str:
+    return name.translate(_SEPARATORS).lower()
+
+
+@functools.lru_cache(maxsize=4096)
+def field_rule(name: str) -> Rule | None:
+    """The rule of a JSON field or a form field, or None for a harmless name."""
+    if len(name) > 80:
+        return None
+    bare = _bare_name(name)
+    if _CURSORS.search(bare):
+        return None
+    for candidate in (bare.rstrip(_DIGITS), bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")):
+        if candidate in _WHOLE:
+            return _WHOLE[candidate]
+        # The longest suffix wins: "secretaccesskey" before "accesskey".
+        for start in range(len(candidate)):
+            rule = _SUFFIXES.get(candidate[start:])
+            if rule is not None:
+                return rule
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
+def query_rule(name: str) -> Rule | None:
+    """The rule of a field of a URL's query: as for a field, and the signatures of presigned URLs."""
+    if len(name) > 80:
+        return None
+    bare = _bare_name(name)
+    # X-Amz-Credential is a key's id, a date and a region.
+    return None if bare in _KEY_SCOPES else _QUERY.get(bare) or field_rule(name)
+
+
+_NO_PASSWORD = {
+    "string",
+    "str",
+    "text",
+    "password",
+    "secret",
+    "hidden",
+    "null",
+    "none",
+    "nil",
+    "undefined",
+    "true",
+    "false",
+    "required",
+    "optional",
+    "any",
+}
+_TEMPLATE = re.compile(r"\$\{.*\}|\$[A-Z_]+|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?")
+_WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z][a-z]+))*[.:!?]?")
+_PATH = re.compile(r"(?:~|\.{0,2}|[A-Za-z]:)[/\\]")
+_OPAQUE = re.compile(r"[A-Za-z0-9_.~+/=-]{16,}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d")
+_HEX = re.compile(r"[0-9a-fA-F-]+")
+_SCHEME = re.compile(
+    r"\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
+)
+_IN_CONNECTION = re.compile(
+    r"(?:key|password|pwd|secret|signature|token)\s*=\s*[^;\s]|://[^/\s]*:[^/\s]+@", re.IGNORECASE
+)
+
+
+def bare_value(value: str) -> str:
+    """What is left of a field's value without its placeholders and the scheme in front ("Bearer")."""
+    return _SCHEME.sub("", without_placeholders(value), count=1).strip()
+
+
+def plausible(value: str, rule: Rule) -> bool:
+    """Whether the value of a field with this rule is a secret; what is a placeholder already is none."""
+    rest = bare_value(value)
+    if not rest or _TEMPLATE.fullmatch(rest):
+        return False
+    match rule.sure:
+        case Sure.PASSWORD:
+            return rest.lower() not in _NO_PASSWORD
+        case Sure.KEY:
+            return _is_key(rest, schemed=rest != value.strip())
+        case Sure.TOKEN:
+            return _is_opaque(rest)
+        case Sure.BARE:
+            return (
+                _is_opaque(rest) and len(rest) >= 20 and _is_mixed(rest) and not set(rest) & set("/.")
+            ) and _HEX.fullmatch(rest) is None
+        case Sure.COOKIE:
+            return "=" in rest
+        case Sure.CONNECTION:
+            return _IN_CONNECTION.search(rest) is not None
+
+
+def is_word(value: str) -> bool:
+    """Whether a text is a plain word or a few: nothing that a generator of secrets would print."""
+    return len(value) < 40 and _WORD.fullmatch(value) is not None
+
+
+def is_specific(value: str) -> bool:
+    """Whether a secret is unlike any word, so that it may be replaced wherever it occurs."""
+    return (
+        len(value) >= 8
+        and not any(c.isspace() for c in value)
+        and any(c.isalpha() for c in value)
+        and any(not c.isalpha() for c in value)
+    )
+
+
+def _is_key(text: str, *, schemed: bool) -> bool:
+    if len(text) < (4 if schemed else 8) or is_word(text) or text.isdigit():
+        return False
+    if _PATH.match(text) and not _is_mixed(text):
+        return False
+    # A header's value may hold spaces behind its scheme, a key never does.
+    return schemed or not any(c.isspace() for c in text)
+
+
+def _is_mixed(text: str) -> bool:
+    return (
+        any(c.isdigit() for c in text) and any(c.isupper() for c in text) and any(c.islower() for c in text)
+    )
+
+
+def _is_opaque(text: str) -> bool:
+    return (
+        _OPAQUE.fullmatch(text) is not None
+        and _TIME.match(text) is None
+        and any(c.isdigit() for c in text)
+        and any(c.isalpha() for c in text)
+    )

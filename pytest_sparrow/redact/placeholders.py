@@ -1,0 +1,50 @@
+"""What stands in a transcript where a secret was: its kind and a number, never a hash of it."""
+
+from __future__ import annotations
+
+import re
+import threading
+
+__all__ = ["PLACEHOLDER", "Numbering", "strip_numbers", "without_placeholders"]
+
+PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
+"""``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
+
+# A text may have been through strip_numbers before it comes here.
+_ANY = re.compile(r"<secret:[a-z0-9-]+(?::[0-9]+)?>")
+_NUMBERED = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
+
+
+def strip_numbers(data: bytes) -> bytes:
+    """``<secret:kind:3>`` as ``<secret:kind>``, so that a comparison doesn't hang on the order of secrets."""
+    if b"<secret:" not in data:
+        return data
+    return _NUMBERED.sub(rb"<secret:\1>", data)
+
+
+def without_placeholders(text: str) -> str:
+    """The text with its placeholders, numbered or not, left out."""
+    return _ANY.sub("", text) if "<secret:" in text else text
+
+
+class Numbering:
+    """The placeholders of one transcript: the same secret always gets the same one. Thread safe.
+
+    A secret keeps the kind that it was first found as, wherever it turns up later.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._given: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+
+    def placeholder(self, kind: str, secret: str) -> str:
+        """The placeholder of a secret, a new one where it is met for the first time."""
+        known = self._given.get(secret)
+        if known is not None:
+            return known
+        with self._lock:
+            if secret not in self._given:
+                self._counts[kind] = number = self._counts.get(kind, 0) + 1
+                self._given[secret] = f"<secret:{kind}:{number}>"
+            return self._given[secret]

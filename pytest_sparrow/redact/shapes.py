@@ -1,0 +1,245 @@
+"""Secrets that are known by their shape: a vendor's prefix, or a format such as JWT or PEM.
+
+Each shape is the vendor's prefix plus the characters and the least length that its keys have, so that a word,
+an id or a hash is never taken for one. Sources: the vendors' own documentation of their key formats, GitHub's
+list of supported secret scanning patterns, RFC 6750 (Bearer), 7617 (Basic), 7468 (PEM) and 7519 (JWT).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["SHAPES", "Shape", "replace_shapes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """One kind of secret.
+
+    Attributes:
+        kind: the kind in the placeholder.
+        prefixes: literals, one of which stands in every text that holds such a secret.
+        run: the least number of key characters that follow the prefix.
+        pattern: finds the secret; its group 1, where it has one, is the secret itself.
+        holds: a last check of the secret's text.
+    """
+
+    kind: str
+    prefixes: tuple[str, ...]
+    run: int
+    pattern: re.Pattern[str]
+    holds: Callable[[str], bool] | None = None
+
+
+def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
+    """The text with every secret of a known shape replaced by ``placeholder(kind, secret)``."""
+    for shape in SHAPES:
+        if any(prefix in text for prefix in shape.prefixes):
+            text = shape.pattern.sub(_replacer(shape, placeholder), text)
+    return text
+
+
+def _replacer(shape: Shape, placeholder: Callable[[str, str], str]) -> Callable[[re.Match[str]], str]:
+    def replace(match: re.Match[str]) -> str:
+        group = 1 if shape.pattern.groups else 0
+        secret = match[group]
+        if shape.holds is not None and not shape.holds(secret):
+            return match[0]
+        whole, start = match[0], match.start(group) - match.start()
+        return whole[:start] + placeholder(shape.kind, secret) + whole[start + len(secret) :]
+
+    return replace
+
+
+def _key(kind: str, prefix: str | tuple[str, ...], body: str, *, run: int = 16, starts: str = "") -> Shape:
+    """A key that begins with a literal prefix; ``starts`` is a pattern for several that begin alike."""
+    prefixes = (prefix,) if isinstance(prefix, str) else prefix
+    whole = starts or re.escape(prefixes[0])
+    first, rest = whole[0], whole[1:]
+    # The first character is matched before the look behind: a pattern that begins with a literal is searched
+    # at memory speed. A key begins where no word goes on; an escape of a JSON text (\n, \u0026) or of a
+    # URL (%3D) in front of it is no word.
+    edge = (
+        rf"(?:(?<![A-Za-z0-9_-]{first})|(?<=\\[bfnrt]{first})"
+        rf"|(?<=\\u[0-9a-fA-F]{{4}}{first})|(?<=%[0-9a-fA-F]{{2}}{first}))"
+    )
+    return Shape(kind=kind, prefixes=prefixes, run=run, pattern=re.compile(first + edge + rest + body))
+
+
+def _is_opaque(secret: str) -> bool:
+    """Whether a bearer token is one, and no word of a sentence about bearer tokens."""
+    return any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret)
+
+
+def _is_basic(secret: str) -> bool:
+    """Whether ``Basic …`` carries ``user:password`` and isn't prose ("Basic understanding")."""
+    try:
+        text = base64.b64decode(secret + "=" * (-len(secret) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return False
+    return ":" in text and text.isprintable()
+
+
+_W = "[A-Za-z0-9_-]"
+_A = "[A-Za-z0-9]"
+_X = "[0-9a-f]"
+_END = "(?![A-Za-z0-9])"
+
+_PEM = Shape(
+    kind="private-key",
+    prefixes=("-----BEGIN ",),
+    run=0,
+    # Whole, or cut off after at least 32 characters of key. No part may run over the next dashes, so that
+    # many beginnings without an end cost no more than one pass.
+    pattern=re.compile(
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:(?:[^-]|-(?!----))*-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"|(?:\s|\\+[nr]|[A-Za-z0-9+/=]){32,})"
+    ),
+)
+_BEARER = Shape(
+    kind="bearer-token",
+    prefixes=("Bearer ", "BEARER "),
+    run=0,
+    pattern=re.compile(r"B(?:earer|EARER) +([A-Za-z0-9._~+/-]{12,}={0,2})"),
+    holds=_is_opaque,
+)
+_BASIC = Shape(
+    kind="basic-credentials",
+    prefixes=("Basic ", "BASIC "),
+    run=0,
+    pattern=re.compile(r"B(?:asic|ASIC) +([A-Za-z0-9+/]{6,}={0,2})"),
+    holds=_is_basic,
+)
+_JWT = _key("jwt", "eyJ", rf"{_W}{{8,}}\.eyJ{_W}{{8,}}\.{_W}*")
+_AZURE_AI = Shape(
+    kind="azure-key",
+    prefixes=("JQQJ99",),
+    run=16,
+    pattern=re.compile(rf"(?:(?<!{_A})|(?<=\\[bfnrt])){_A}{{52}}JQQJ99{_A}{{26}}{_END}"),
+)
+
+# The order matters where one prefix begins like another: the narrower shape stands first.
+SHAPES: tuple[Shape, ...] = (
+    _PEM,
+    _key("anthropic-key", "sk-ant-", rf"{_W}{{20,}}"),
+    _key("openrouter-key", "sk-or-", rf"(?:v[0-9]-)?{_A}{{32,}}"),
+    _key("langfuse-key", "sk-lf-", rf"{_X}{{8}}-{_X}{{4}}-{_X}{{4}}-{_X}{{4}}-{_X}{{12}}"),
+    _key(
+        "openai-key",
+        ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-"),
+        rf"{_W}{{20,}}",
+        starts="sk-(?:proj|svcacct|admin|None)-",
+    ),
+    # The first form (20 + "T3BlbkFJ" + 20) and its many look-alikes (DeepSeek, Moonshot, LiteLLM …): an
+    # unbroken run, or one with a digit and a capital; "sk-learn-compat-layer" has neither.
+    _key(
+        "openai-key",
+        "sk-",
+        rf"(?:(?:{_A}{{1,12}}[-_]){{0,4}}{_A}{{16,}}{_W}*"
+        rf"|(?={_W}{{0,60}}[0-9])(?={_W}{{0,60}}[A-Z]){_W}{{20,}})",
+    ),
+    _key("openai-session", "sess-", rf"{_A}{{36,}}"),
+    _key("openai-ephemeral-key", "ek_", rf"{_X}{{32,}}"),
+    _key("google-key", "AIza", rf"{_W}{{35}}(?!{_W})"),
+    _key("google-key", "AQ.A", rf"{_W}{{30,}}"),
+    _key("google-token", "ya29.", rf"{_W}{{20,}}(?:\.{_W}+)*"),
+    _key("google-client-secret", "GOCSPX-", rf"{_W}{{20,}}"),
+    _key("aws-access-key-id", ("AKIA", "ASIA"), rf"[A-Z2-7]{{16}}{_END}", starts="A(?:KIA|SIA)"),
+    _key("aws-bedrock-key", "ABSK", r"[A-Za-z0-9+/]{100,}={0,2}"),
+    _key("aws-bedrock-key", "bedrock-api-key-", r"[A-Za-z0-9+/]{20,}={0,2}"),
+    _AZURE_AI,
+    # Tokens of GitHub Apps carry a JWT behind the prefix since 2026, hence the dots.
+    _key(
+        "github-token",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+        rf"{_A}[A-Za-z0-9_-]{{34,}}(?:\.{_W}+)*",
+        starts="gh[pousr]_",
+    ),
+    _key("github-token", "github_pat_", rf"{_A}{{20,}}_{_A}{{40,}}"),
+    _key(
+        "gitlab-token",
+        ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "gloas-", "glsoat-"),
+        rf"{_W}{{20,}}(?:\.{_A}{{2,}}){{0,2}}",
+        starts="gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-",
+    ),
+    _key(
+        "slack-token",
+        (*(f"xox{c}-" for c in "abcdeoprs"), "xoxe.xox"),
+        rf"{_A}+-{_W}{{8,}}",
+        starts="xox(?:e\\.xox)?[abcdeoprs]-",
+        run=8,
+    ),
+    _key("slack-token", "xapp-", rf"[0-9]-{_A}+-[0-9]+-{_A}{{20,}}"),
+    Shape(
+        kind="slack-webhook",
+        prefixes=("hooks.slack.com/",),
+        run=16,
+        pattern=re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/-]{20,})"),
+    ),
+    Shape(
+        kind="discord-webhook",
+        prefixes=("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"),
+        run=16,
+        pattern=re.compile(rf"discord(?:app)?\.com/api/webhooks/[0-9]+/({_W}{{20,}})"),
+    ),
+    *(
+        _key(
+            "stripe-key",
+            tuple(f"{letter}k_{mode}_" for mode in ("live", "test", "prod")),
+            rf"{_A}{{10,}}",
+            run=10,
+            starts=f"{letter}k_(?:live|test|prod)_",
+        )
+        for letter in "sr"
+    ),
+    _key("webhook-secret", "whsec_", r"[A-Za-z0-9+/]{24,}={0,2}"),
+    _key("huggingface-token", "hf_", rf"{_A}{{30,}}"),
+    _key("huggingface-token", "api_org_", rf"{_A}{{30,}}"),
+    _key("groq-key", "gsk_", rf"{_A}{{40,}}"),
+    _key("xai-key", "xai-", rf"{_W}{{40,}}"),
+    _key("replicate-token", "r8_", rf"{_W}{{35,}}"),
+    _key("perplexity-key", "pplx-", rf"{_A}{{40,}}"),
+    _key("langsmith-key", ("lsv2_pt_", "lsv2_sk_"), rf"{_X}{{32}}(?:_{_X}{{10}})?", starts="lsv2_(?:pt|sk)_"),
+    _key("logfire-token", "pylf_v", rf"[0-9]_[a-z]{{2}}_{_A}{{30,}}", run=12),
+    _key("cerebras-key", "csk-", rf"{_A}{{40,}}"),
+    _key("fireworks-key", "fw_", rf"{_A}{{22,}}"),
+    _key("together-key", "tgp_v1_", rf"{_W}{{40,}}"),
+    _key("nvidia-key", "nvapi-", rf"{_W}{{60,}}"),
+    _key("voyage-key", "pa-", rf"(?={_W}{{0,42}}[0-9])(?={_W}{{0,42}}[A-Z]){_W}{{43}}(?!{_W})"),
+    _key("jina-key", "jina_", rf"{_A}{{32}}{_W}{{20,}}"),
+    _key("tavily-key", "tvly-", rf"(?:dev-|prod-)?{_W}{{20,}}"),
+    _key("firecrawl-key", "fc-", rf"{_X}{{32}}{_END}"),
+    _key("e2b-key", "e2b_", rf"{_X}{{40}}{_END}"),
+    _key("pinecone-key", "pcsk_", rf"{_W}{{40,}}"),
+    _key("npm-token", "npm_", rf"{_A}{{36,}}"),
+    _key("pypi-token", "pypi-", rf"AgE{_W}{{50,}}"),
+    _key("sendgrid-key", "SG.", rf"{_W}{{16,}}\.{_W}{{32,}}"),
+    _key("resend-key", "re_", rf"{_A}{{8}}_{_A}{{24}}{_END}"),
+    _key("posthog-key", "phx_", rf"{_A}{{40,}}"),
+    _key("linear-key", "lin_api_", rf"{_A}{{40}}"),
+    _key("notion-token", "ntn_", rf"{_A}{{40,}}"),
+    _key("notion-token", "secret_", rf"{_A}{{43}}{_END}"),
+    _key("sentry-token", ("sntrys_", "sntryu_"), r"[A-Za-z0-9+/=_-]{60,}", starts="sntry[su]_"),
+    _key("digitalocean-token", ("dop_v1_", "doo_v1_", "dor_v1_"), rf"{_X}{{64}}", starts="do[por]_v1_"),
+    _key("vault-token", ("hvs.", "hvb."), rf"{_W}{{24,}}", starts="hv[sb]\\."),
+    _key("doppler-token", "dp.", rf"(?:ct|pt|sa|scim|audit|st(?:\.{_W}{{2,35}})?)\.{_A}{{40,44}}"),
+    _key("supabase-key", "sbp_", rf"{_X}{{40}}"),
+    _key("supabase-key", "sb_secret_", rf"{_W}{{20,}}"),
+    _key(
+        "shopify-token",
+        ("shpat_", "shpca_", "shppa_", "shpss_"),
+        rf"{_X}{{32}}",
+        starts="shp(?:at|ca|pa|ss)_",
+    ),
+    _JWT,
+    _BEARER,
+    _BASIC,
+)

@@ -1,0 +1,178 @@
+"""Made-up secrets of every known shape; the random parts are spelled from a fixed seed."""
+
+from __future__ import annotations
+
+import base64
+import random
+import string
+
+__all__ = ["LOOK_ALIKES", "SECRETS"]
+
+_random = random.Random(20261122)
+_ALNUM = string.ascii_letters + string.digits
+_URLSAFE = _ALNUM + "-_"
+_HEX = "0123456789abcdef"
+
+
+def _of(alphabet: str, length: int) -> str:
+    # A digit, a small letter and a capital at the front: a random key without them hardly exists.
+    head = "7" + ("aQ" if alphabet != _HEX else "af")
+    return head + "".join(_random.choice(alphabet) for _ in range(length - 3))
+
+
+def _a(length: int) -> str:
+    return _of(_ALNUM, length)
+
+
+def _w(length: int) -> str:
+    return _of(_URLSAFE, length - 1) + "x"
+
+
+def _x(length: int) -> str:
+    return _of(_HEX, length)
+
+
+def _b32(length: int) -> str:
+    return "".join(_random.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(length))
+
+
+_JWT = f"eyJ{_w(20)}.eyJ{_w(60)}.{_w(43)}"
+_PEM_LINES = "\n".join(_a(64) for _ in range(6))
+
+SECRETS: list[tuple[str, str]] = [
+    ("openai-key", f"sk-{_a(20)}T3BlbkFJ{_a(20)}"),
+    ("openai-key", f"sk-proj-{_w(74)}T3BlbkFJ{_w(74)}"),
+    ("openai-key", f"sk-svcacct-{_w(58)}T3BlbkFJ{_w(58)}"),
+    ("openai-key", f"sk-admin-{_w(58)}T3BlbkFJ{_w(58)}"),
+    ("openai-key", f"sk-{_x(32)}"),
+    ("openai-key", f"sk-test-{_a(24)}"),
+    ("openai-session", f"sess-{_a(40)}"),
+    ("openai-ephemeral-key", f"ek_{_x(32)}"),
+    ("anthropic-key", f"sk-ant-api03-{_w(93)}AA"),
+    ("anthropic-key", f"sk-ant-admin01-{_w(93)}AA"),
+    ("anthropic-key", f"sk-ant-oat01-{_w(80)}AA"),
+    ("openrouter-key", f"sk-or-v1-{_x(64)}"),
+    ("langfuse-key", "sk-lf-1f2e3d4c-aaaa-4bbb-8ccc-1234567890ab"),
+    ("google-key", f"AIza{_w(35)}"),
+    ("google-key", f"AQ.Ab8{_w(48)}"),
+    ("google-token", f"ya29.{_w(120)}"),
+    ("google-client-secret", f"GOCSPX-{_w(28)}"),
+    ("aws-access-key-id", f"AKIA{_b32(16)}"),
+    ("aws-access-key-id", f"ASIA{_b32(16)}"),
+    ("aws-bedrock-key", f"ABSK{_a(128)}="),
+    ("azure-key", f"{_a(52)}JQQJ99{_a(26)}"),
+    *(("github-token", f"gh{kind}_{_a(36)}") for kind in "pousr"),
+    ("github-token", f"ghs_{_a(12)}_eyJ{_w(30)}{_a(4)}.eyJ{_w(60)}.{_w(43)}"),
+    ("github-token", f"github_pat_{_a(22)}_{_a(59)}"),
+    ("gitlab-token", f"glpat-{_w(20)}"),
+    ("gitlab-token", f"glrt-{_w(20)}"),
+    ("gitlab-token", f"glpat-{_w(40)}.01.{_a(9)}"),
+    ("slack-token", f"xoxb-1234567890123-1234567890123-{_a(24)}"),
+    ("slack-token", f"xoxp-1234567890-1234567890-1234567890-{_x(32)}"),
+    ("slack-token", f"xoxe.xoxp-1-{_a(120)}"),
+    ("slack-token", f"xapp-1-A0{_a(9)}-1234567890123-{_x(64)}"),
+    ("stripe-key", f"sk_live_{_a(24)}"),
+    ("stripe-key", f"rk_live_{_a(99)}"),
+    ("stripe-key", f"sk_test_{_a(24)}"),
+    ("webhook-secret", f"whsec_{_a(32)}"),
+    ("huggingface-token", f"hf_{_a(34)}"),
+    ("huggingface-token", f"api_org_{_a(34)}"),
+    ("groq-key", f"gsk_{_a(52)}"),
+    ("xai-key", f"xai-{_a(80)}"),
+    ("replicate-token", f"r8_{_a(37)}"),
+    ("perplexity-key", f"pplx-{_a(48)}"),
+    ("langsmith-key", f"lsv2_pt_{_x(32)}_{_x(10)}"),
+    ("langsmith-key", f"lsv2_sk_{_x(32)}_{_x(10)}"),
+    ("logfire-token", f"pylf_v1_us_{_a(43)}"),
+    ("cerebras-key", f"csk-{_a(48)}"),
+    ("fireworks-key", f"fw_{_a(24)}"),
+    ("together-key", f"tgp_v1_{_w(43)}"),
+    ("nvidia-key", f"nvapi-{_w(64)}"),
+    ("voyage-key", f"pa-{_w(43)}"),
+    ("jina-key", f"jina_{_x(32)}{_a(28)}"),
+    ("tavily-key", f"tvly-dev-{_a(32)}"),
+    ("firecrawl-key", f"fc-{_x(32)}"),
+    ("e2b-key", f"e2b_{_x(40)}"),
+    ("pinecone-key", f"pcsk_{_a(60)}"),
+    ("npm-token", f"npm_{_a(36)}"),
+    ("pypi-token", f"pypi-AgEIcHlwaS5vcmc{_w(120)}"),
+    ("sendgrid-key", f"SG.{_w(22)}.{_w(43)}"),
+    ("resend-key", f"re_{_a(8)}_{_a(24)}"),
+    ("posthog-key", f"phx_{_a(43)}"),
+    ("linear-key", f"lin_api_{_a(40)}"),
+    ("notion-token", f"ntn_{_a(46)}"),
+    ("notion-token", f"secret_{_a(43)}"),
+    ("sentry-token", f"sntrys_{_a(80)}"),
+    ("digitalocean-token", f"dop_v1_{_x(64)}"),
+    ("vault-token", f"hvs.{_w(90)}"),
+    ("doppler-token", f"dp.pt.{_a(43)}"),
+    ("supabase-key", f"sbp_{_x(40)}"),
+    ("supabase-key", f"sb_secret_{_w(31)}"),
+    ("shopify-token", f"shpat_{_x(32)}"),
+    ("jwt", _JWT),
+    ("private-key", f"-----BEGIN RSA PRIVATE KEY-----\n{_PEM_LINES}\n-----END RSA PRIVATE KEY-----"),
+    ("private-key", f"-----BEGIN PRIVATE KEY-----\n{_PEM_LINES}\n-----END PRIVATE KEY-----"),
+]
+"""(kind, secret); each is found wherever it stands."""
+
+LOOK_ALIKES: list[str] = [
+    "0f2f9f3c-1b1d-4b6c-9d53-6a7a8e9b0c33",
+    "2026-11-22T11:45:03.120394Z",
+    "2026-11-22 11:45:03",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "4111-555-0199",
+    "+49 30 901820",
+    "(555) 010-1234",
+    "Order 100-2003-4455 shipped",
+    "1Z999AA10123456784",
+    "sk-",
+    "task-",
+    "sk-learn",
+    "sk-learn-compat-layer-for-estimators",
+    "a risk-adjusted-and-well-documented-estimate-2024",
+    "task-1234567890abcdefABCDEF1234567890",
+    "call_Sd4a8nDW2pPzmJVzmZl0tXqB",
+    "toolu_01A09q90qw90lq917835lq9",
+    "chatcmpl-CBgs6dPt7ZbZQ2tT0OdYcL5xYqZBw",
+    "rs_68a7c1f2d2a081919a7f3e5b7a4e2f9e0d5c8b7a6f4e3d2c",
+    "msg_01XFDUDYJgAACzvnptvVoYEL",
+    "fc_68a7c1f2d2a081919a7f3e5b7a4e2f9e0d5c8b7a6f4e3d2c",
+    "resp_68a7c1f2d2a081919a7f3e5b7a4e2f9e",
+    "req_011CSHoEeqs5C35K2UUqR7Fy",
+    "fp_44709d6fcb",
+    "file-abc123def456ghi789jkl012",
+    "pyd_ai_0f2f9f3c1b1d4b6c9d536a7a8e9b0c33",
+    "gpt-4.1-mini-2025-04-14",
+    "claude-sonnet-4-5-20250929",
+    "gemini-2.5-flash-preview-05-20",
+    "meta-llama/Llama-3.3-70B-Instruct",
+    "$139.99",
+    "1,234.56 EUR",
+    "AKIA",
+    "AKIAISNOTAKEY",
+    "hf_hub_download",
+    "npm_config_registry",
+    "ghp_short",
+    "SG.short.one",
+    "eyJub3QiOiJqd3QifQ==",
+    "Basic understanding of authentication",
+    "Bearer authentication is required here",
+    "Use Bearer tokens-in-the-header please",
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+    "data:image/png;base64," + base64.b64encode(random.Random(1).randbytes(3000)).decode(),
+    base64.urlsafe_b64encode(random.Random(2).randbytes(3000)).decode(),
+    "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGk4 user@host",
+    "https://example.com/items?page=2&sort=key&q=token",
+    "https://user@example.com/path",
+    "mail someone@example.com or see https://example.com",
+    "git@github.com:owner/name.git",
+    "arn:aws:iam::123456789012:role/S3Access",
+    "s3://bucket/uploads/2026/11/22/report-final.pdf",
+    "def test_key(): assert key == 'value'",
+    "192.168.10.20:8080",
+    "550e8400e29b41d4a716446655440000",
+]

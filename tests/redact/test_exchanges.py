@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import copy
+
+from pytest_sparrow.redact import Redactor
+
+KEY = "sk-proj-" + "a1B2" * 12
+
+
+def test_headers_are_kept_by_allow_list() -> None:
+    """Nothing that isn't listed is kept: no key, cookie, request id, date or rate limit."""
+    asked = [
+        ("Content-Type", "application/json"),
+        ("ACCEPT", "application/json"),
+        ("Accept", "text/event-stream"),
+        ("Authorization", f"Bearer {KEY}"),
+        ("X-Api-Key", KEY),
+        ("Cookie", "a=b"),
+        ("User-Agent", "OpenAI/Python 3"),
+        ("X-Stainless-OS", "Linux"),
+        ("OpenAI-Organization", "org-1"),
+        ("Anthropic-Version", "2023-06-01"),
+    ]
+    assert Redactor({}).headers(asked, answered=False) == {
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "anthropic-version": "2023-06-01",
+    }
+    answered = [
+        ("content-type", "text/event-stream"),
+        ("Retry-After-Ms", "100"),
+        ("x-should-retry", "false"),
+        ("Location", f"https://u:pw123456@x.example/?api_key={KEY}&page=2"),
+        ("set-cookie", "sid=1"),
+        ("date", "Sun, 22 Nov 2026 11:45:03 GMT"),
+        ("x-request-id", "req_1"),
+        ("x-ratelimit-remaining-tokens", "1"),
+    ]
+    assert Redactor({}).headers(answered, answered=True) == {
+        "content-type": "text/event-stream",
+        "retry-after-ms": "100",
+        "x-should-retry": "false",
+        "location": "https://u:<secret:password:1>@x.example/?api_key=<secret:openai-key:1>&page=2",
+    }
+
+
+def test_extra_headers_are_kept_and_redacted() -> None:
+    """A user may keep further headers; their values are redacted all the same."""
+    kept = Redactor({}, extra_headers=["X-Tenant"]).headers([("x-tenant", f"t1 {KEY}")], answered=False)
+    assert kept == {"x-tenant": "t1 <secret:openai-key:1>"}
+
+
+def test_url_loses_userinfo_and_secret_fields_only() -> None:
+    """Userinfo goes, secret query fields become placeholders, every other byte stays."""
+    redactor = Redactor({})
+    assert redactor.url("https://user:pa55w0rd@h.example:8443/a%20b?x=%2F&y=#f") == (
+        "https://h.example:8443/a%20b?x=%2F&y=#f"
+    )
+    assert redactor.url(
+        "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60"
+        "&X-Amz-Credential=AKIAQRSTUVWXYZ234567%2F20261122%2Fus-east-1%2Fs3%2Faws4_request"
+        "&X-Amz-Signature=31d4d96e407aad4231d4d96e407aad42&page=2"
+    ) == (
+        "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60"
+        "&X-Amz-Credential=<secret:aws-access-key-id:1>%2F20261122%2Fus-east-1%2Fs3%2Faws4_request"
+        "&X-Amz-Signature=<secret:signature:1>&page=2"
+    )
+    assert redactor.url("https://x.example/?key=f3a99c0177&sig=a%2Fb1234%3D") == (
+        "https://x.example/?key=<secret:key:1>&sig=<secret:signature:2>"
+    )
+    for clean in ("https://x.example/a?sort=key&key=color&max_tokens=12", "http://[::1]:80/?q=a@b", "/x?y"):
+        assert redactor.url(clean) == clean
+
+
+def test_http_asked_with_pairs_or_dict() -> None:
+    """The asked half: url, headers and body; what was passed in is not modified, twice equals once."""
+    asked = {
+        "method": "POST",
+        "url": f"https://x.example/v1?api_key={KEY}",
+        "headers": [["Content-Type", "application/json"], ["Authorization", f"Bearer {KEY}"]],
+        "body": {"json": {"model": "gpt-5", "user": KEY, "max_tokens": 12}},
+    }
+    before = copy.deepcopy(asked)
+    redactor = Redactor({})
+    clean = redactor.asked("http", asked)
+    assert asked == before
+    assert clean == {
+        "method": "POST",
+        "url": "https://x.example/v1?api_key=<secret:openai-key:1>",
+        "headers": {"content-type": "application/json"},
+        "body": {"json": {"model": "gpt-5", "user": "<secret:openai-key:1>", "max_tokens": 12}},
+    }
+    assert redactor.asked("http", clean) == clean
+
+
+def test_a_clean_body_stays_the_same_object() -> None:
+    """Redaction copies nothing that holds no secret."""
+    body = {"json": {"messages": [{"role": "user", "content": "Refund order 1234 if you may"}]}}
+    asked = {"method": "POST", "url": "https://x.example/", "headers": {}, "body": body}
+    assert Redactor({}).asked("http", asked)["body"] is body
+
+
+def test_http_answered_sse_and_error() -> None:
+    """Event texts are read as events, other lines and clean events stay byte for byte."""
+    clean_event = 'event: delta\ndata: {"choices": [{"delta": {"content": "Hi"}}]}'
+    answered = {
+        "status": 200,
+        "headers": [["Content-Type", "text/event-stream"], ["Set-Cookie", "sid=31d4d96e407aad42"]],
+        "body": {
+            "sse": [
+                clean_event,
+                f'data: {{"choices": [{{"delta": {{"content": "key {KEY}"}}}}]}}\nid: 7',
+                'data: {"password": "hunter2hunter2"}',
+                "data: [DONE]",
+            ]
+        },
+    }
+    clean = Redactor({}).answered("http", answered)
+    assert clean["headers"] == {"content-type": "text/event-stream"}
+    assert clean["body"]["sse"] == [
+        clean_event,
+        'data: {"choices":[{"delta":{"content":"key <secret:openai-key:1>"}}]}\nid: 7',
+        'data: {"password":"<secret:password:1>"}',
+        "data: [DONE]",
+    ]
+    error = {"error": {"type": "ConnectError", "message": f"no route for {KEY}"}}
+    assert KEY not in str(Redactor({}).answered("http", error))
+
+
+def test_forms_and_multipart() -> None:
+    """A form's secret fields go, by name; other fields and other text bodies stay."""
+    asked = {
+        "method": "POST",
+        "url": "https://x.example/token",
+        "headers": [["content-type", "application/x-www-form-urlencoded"]],
+        "body": {"text": "grant_type=client_credentials&client_secret=f3a9%2F9c0177&scope=a+b"},
+    }
+    clean = Redactor({}).asked("http", asked)
+    assert clean["body"] == {
+        "text": "grant_type=client_credentials&client_secret=<secret:secret:1>&scope=a+b"
+    }
+    asked = {**asked, "headers": [["content-type", "text/plain"]], "body": {"text": "secret=f3a9x9c0177"}}
+    assert Redactor({}).asked("http", asked)["body"] is asked["body"]
+
+    parts = [
+        {"headers": {"content-disposition": 'form-data; name="api_key"'}, "body": {"text": "f3a99c0177"}},
+        {
+            "headers": [["Content-Disposition", 'form-data; name="file"; filename="a.txt"'], ["X-Id", "1"]],
+            "body": {"text": f"hello {KEY}"},
+        },
+    ]
+    clean = Redactor({}).asked("http", {"method": "POST", "url": "x", "body": {"multipart": parts}})
+    assert clean["body"]["multipart"] == [
+        {"headers": parts[0]["headers"], "body": {"text": "<secret:api-key:1>"}},
+        {
+            "headers": {"content-disposition": 'form-data; name="file"; filename="a.txt"'},
+            "body": {"text": "hello <secret:openai-key:1>"},
+        },
+    ]
+
+
+def test_tool_and_call_halves() -> None:
+    """Tools' and calls' arguments, results and exceptions are redacted as values."""
+    redactor = Redactor({})
+    asked = {"name": "login", "args": {"user": "ann", "password": "hunter2hunter2"}, "id": "call_1"}
+    assert redactor.asked("tool", asked)["args"] == {"user": "ann", "password": "<secret:password:1>"}
+    assert redactor.answered("tool", {"returned": f"ok {KEY}"}) == {"returned": "ok <secret:openai-key:1>"}
+    raised = {"raised": {"type": "E", "module": "m", "message": "bad hunter2hunter2"}}
+    assert redactor.answered("call", raised)["raised"]["message"] == "bad <secret:password:1>"
+    clean = {"name": "f", "args": [1], "kwargs": {}}
+    assert redactor.asked("call", clean) is clean

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact import Redactor
+from tests.redact.made_up import SECRETS
+
+DATA = Path(__file__).parents[1] / "data" / "transcripts"
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_leaf = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+_pieces = st.sampled_from(
+    [secret for _, secret in SECRETS]
+    + ['"password": "', '"', "\\", '\\"', "{", "}", "[", "]", ":", " ", "\n", "data: ", "event: x\ndata: "]
+    + [
+        "?api_key=",
+        "&sig=",
+        "://u:p@",
+        "@",
+        "=",
+        "Bearer ",
+        "<secret:openai-key:1>",
+        "abc123",
+        "env-secret-91",
+    ]
+)
+_names = st.sampled_from(
+    ["password", "api_key", "token", "cookie", "text", "name", "value", "cookies", "keys"]
+)
+
+
+def _trees(texts: st.SearchStrategy[str], names: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    return st.recursive(
+        _leaf | texts,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+        max_leaves=12,
+    )
+
+
+_hostile_text = st.lists(_pieces | _text, max_size=5).map("".join)
+_hostile = _trees(_hostile_text | _hostile_text.map(json.dumps), _names | _hostile_text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_trees(_text, _text))
+def test_clean_json_comes_back_byte_for_byte(value: Any) -> None:
+    """Random JSON holds no secret: the same bytes come back."""
+    data = json.dumps(value, ensure_ascii=False).encode()
+    assert Redactor({}).line(data) == data
+
+
+@settings(max_examples=100, deadline=None)
+@given(_hostile)
+def test_a_line_stays_json_and_settles_at_once(value: Any) -> None:
+    """What `line` returns is JSON; redacting it again, by this redactor or another, changes nothing."""
+    environ = {"MY_SECRET": "env-secret-91"}
+    redactor = Redactor(environ)
+    once = redactor.line(jsontext.encode(value))
+    assert jsontext.encode(jsontext.decode(once)) == once
+    assert redactor.line(once) == once
+    assert Redactor(environ).line(once) == once
+
+
+@settings(max_examples=100, deadline=None)
+@given(_hostile)
+def test_the_quick_look_hides_nothing(value: Any) -> None:
+    """`line`, with its quick look at the bytes, gives what the full walk gives."""
+    environ = {"MY_SECRET": "env-secret-91"}
+    walked = Redactor(environ)._cleaner
+    expected = walked.settled(lambda: walked.value(value))
+    assert Redactor(environ).line(jsontext.encode(value)) == jsontext.encode(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(SECRETS), _hostile_text, _hostile_text)
+def test_no_secret_survives_its_neighbours(secret: tuple[str, str], before: str, after: str) -> None:
+    """Whatever stands around it, behind a space and in front of one, a secret doesn't survive."""
+    text = f"{before} {secret[1]} {after}"
+    clean = json.loads(Redactor({}).line(jsontext.encode([text])))[0]
+    assert f" {secret[1]} " not in clean
+
+
+def test_recorded_transcripts_are_untouched() -> None:
+    """Real runs that hold no secret pass as the very same bytes."""
+    redactor = Redactor({})
+    lines = [line for path in DATA.glob("*/events.jsonl") for line in path.read_bytes().split(b"\n") if line]
+    assert len(lines) > 2000
+    assert all(redactor.line(line) is line for line in lines)
+
+
+def test_the_end_of_a_line_is_kept() -> None:
+    """A line keeps its newline, or its lack of one; key order and numbers stay."""
+    redactor = Redactor({})
+    assert redactor.line(b'{"z":1.0,"password":"hunter2","a":18446744073709551615}\n') == (
+        b'{"z":1.0,"password":"<secret:password:1>","a":18446744073709551615}\n'
+    )
+
+
+def test_a_line_that_is_no_json_is_refused() -> None:
+    """Where a secret may stand in a line that can't be read, nothing is passed on."""
+    with pytest.raises(jsontext.BrokenJson):
+        Redactor({}).line(b'{"password":"hunter2"')
+
+
+def test_duplicate_names_in_json_text() -> None:
+    """JSON text that the strict reader refuses is still searched."""
+    clean = Redactor({}).value([json.dumps({"a": "x"})[:-1] + ',"password":"hunter2","password":"hunter3"}'])
+    assert clean == ['{"a": "x","password":"<secret:password:1>","password":"<secret:password:2>"}']
+
+
+def test_a_value_that_refers_to_itself_is_refused() -> None:
+    """A circular value ends in an error of ours, not in a crash."""
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(NotRecordable):
+        Redactor({}).value(loop)
+
+
+def test_two_secret_names_stay_two() -> None:
+    """Names of one object that are secrets stay apart, and none is lost."""
+    first, second = (secret for _, secret in SECRETS[:2])
+    clean = Redactor({}).value({first: 1, second: 2, "<secret:openai-key:1>": 3})
+    assert list(clean.values()) == [1, 2, 3]

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact.names import _QUERY, _SUFFIXES, _WHOLE, FRAGMENTS
+from pytest_sparrow.redact.suspicion import suspicious
+
+SECRET_FIELDS = [
+    ("password", "hunter2", "password"),
+    ("password", "correct horse battery staple", "password"),
+    ("userPassword", "q", "password"),
+    ("new_password2", "abc", "password"),
+    ("api_key", "f3a99c0177aa4b", "api-key"),
+    ("apiKey", "f3a99c0177aa4b", "api-key"),
+    ("X-API-Key", "f3a99c0177aa4b", "api-key"),
+    ("OPENAI_API_KEY", "f3a99c0177aa4b", "api-key"),
+    ("access_token", "f3a99c01-77aa-4b", "access-token"),
+    ("accessToken", "f3a99c01-77aa-4b", "access-token"),
+    ("refresh_token", "f3a99c0177aa4b", "refresh-token"),
+    ("client_secret", "SuperSecretThing", "secret"),
+    ("aws_secret_access_key", "/JalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "secret-key"),
+    ("AccountKey", "Zm9vYmFyYmF6cXV4MTIz==", "key"),
+    ("Authorization", "Bearer f3a9", "authorization"),
+    ("authorization", "token f3a99c0177", "authorization"),
+    ("Cookie", "session=abc; theme=dark", "cookie"),
+    ("Set-Cookie", "sid=31d4d96e407aad42; Path=/; HttpOnly", "cookie"),
+    ("csrf_token", "f3a99c0177aa4b", "csrf-token"),
+    ("token", "f3a99c0177aa4b1199", "token"),
+    ("github_pat", "f3a99c0177aa4b1199", "token"),
+    ("key", "f3A99c0177aa4b1199ZZ", "key"),
+    ("DATABASE_URL", "Server=db User=sa Password=x1", "connection-string"),
+]
+
+HARMLESS_FIELDS = [
+    ("max_tokens", "4096"),
+    ("input_tokens", "12"),
+    ("token_type", "bearer"),
+    ("next_page_token", "CAoQAA1199f3a99c0177"),
+    ("nextToken", "eyJhbGciOi1199f3a99c0177"),
+    ("progressToken", "f3a99c01-77aa-4b11-9999-aaaaaaaaaaaa"),
+    ("token", " Hello"),
+    ("token", "2026-11-22T11:45:03Z"),
+    ("key", "PROJ-1234"),
+    ("key", "uploads/2026/11/22/aB3/report-final-v2.pdf"),
+    ("key", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("key", "0f2f9f3c-1b1d-4b6c-9d53-6a7a8e9b0c33"),
+    ("prompt_cache_key", "user-1234-session-99aB77ccD"),
+    ("idempotency_key", "f3A99c0177aa4b1199ZZ"),
+    ("public_key", "f3A99c0177aa4b1199ZZ"),
+    ("primary_key", "f3A99c0177aa4b1199ZZ"),
+    ("password", ""),
+    ("password", "string"),
+    ("password", "${DB_PASSWORD}"),
+    ("password", "********"),
+    ("password", "<your password>"),
+    ("api_key", "your-api-key-here"),
+    ("api_key", "required"),
+    ("private_key", "/etc/ssl/private/server.pem"),
+    ("authorization", "none"),
+    ("cookie", "chocolate chip"),
+    ("signature", "EqQBCkgIARABGAIiQL8f3a99c0177aa4b1199ZZ"),
+    ("encrypted_content", "gAAAAABf3a99c0177aa4b1199ZZ"),
+    ("pass", "yes"),
+    ("secretary", "Miss Moneypenny 007-007"),
+    ("monkey", "f3A99c0177aa4b1199ZZ"),
+    ("author", "f3A99c0177aa4b1199ZZ"),
+]
+
+
+@pytest.mark.parametrize(("name", "secret", "kind"), SECRET_FIELDS)
+def test_a_secret_field_is_replaced_whole(name: str, secret: str, kind: str) -> None:
+    """A field whose name says secret loses its value: plain, in a list, in JSON text, in text, in events."""
+    placeholder = f"<secret:{kind}:1>"
+    nested = json.dumps({"a": 1, name: secret})
+    for value, expected in (
+        ({"a": 1, name: secret}, {"a": 1, name: placeholder}),
+        ({name + "s": [secret]}, {name + "s": [placeholder]}),
+        ({"name": name, "value": secret}, {"name": name, "value": placeholder}),
+        ({"arguments": nested}, {"arguments": f'{{"a":1,"{name}":"{placeholder}"}}'}),
+        (
+            {"sse": [f"event: m\ndata: {nested}"]},
+            {"sse": [f'event: m\ndata: {{"a":1,"{name}":"{placeholder}"}}']},
+        ),
+    ):
+        assert Redactor({}).value(value) == expected
+        assert jsontext.decode(Redactor({}).line(jsontext.encode(value))) == expected
+    if not any(c in secret for c in '\\"'):
+        for text in (f"Use this:\n```json\n{nested}\n```", json.dumps(nested)[1:-3], nested[:-1]):
+            clean = Redactor({}).line(jsontext.encode([text])).decode()
+            assert secret not in clean
+            assert placeholder in clean
+
+
+@pytest.mark.parametrize(("name", "text"), HARMLESS_FIELDS)
+def test_a_harmless_field_is_untouched(name: str, text: str) -> None:
+    """Counts, cursors, ids, words, templates and paths stay, though the name resembles a secret's."""
+    for value in ({name: text}, {"arguments": json.dumps({name: text})}, {"name": name, "value": text}):
+        assert Redactor({}).value(value) is value
+
+
+def test_a_schema_is_untouched() -> None:
+    """A JSON Schema speaks of passwords and holds none."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "password": {"type": "string", "description": "The user's password, at least 8 characters"},
+            "api_key": {"type": "string", "format": "password"},
+        },
+        "required": ["password", "api_key"],
+    }
+    assert Redactor({}).value(schema) is schema
+
+
+def test_objects_and_lists_under_a_secret_name() -> None:
+    """{"client_secret": {"value": …}}, cookie jars and a browser's cookies are secrets too."""
+    clean = Redactor({}).value(
+        {
+            "client_secret": {"value": "f3a99c0177aa4b", "expires_at": 12},
+            "cookies": {"sid": "31d4d96e407aad42", "theme": "dark"},
+            "jar": [{"name": "sid", "value": "99d4d96e407aad42", "httpOnly": True}],
+        }
+    )
+    assert clean == {
+        "client_secret": {"value": "<secret:secret:1>", "expires_at": 12},
+        "cookies": {"sid": "<secret:cookie:1>", "theme": "dark"},
+        "jar": [{"name": "sid", "value": "<secret:cookie:2>", "httpOnly": True}],
+    }
+
+
+def test_the_quick_look_knows_every_name() -> None:
+    """Whatever name the tables hold, in any spelling, makes the quick look suspicious."""
+    for name in [*_SUFFIXES, *_WHOLE]:
+        assert name.endswith(FRAGMENTS)
+        for spelling in (name, name.upper(), name.title(), f"x_{name}", f"{name}2", f"{name}s"):
+            for line in (
+                f'{{"{spelling}":"x"}}',
+                f'{{"{spelling}":["x"]}}',
+                f'{{"a":"{{\\"{spelling}\\": \\"x\\"}}"}}',
+                f'{{"a":"{{\\\\\\"{spelling}\\\\\\":\\\\\\"x\\\\\\"}}"}}',
+            ):
+                assert suspicious(line.encode()), line
+    for name in _QUERY:
+        for spelling in (name, name.upper(), name.title()):
+            assert suspicious(f'["https://x.example/?a=1&{spelling}=abc"]'.encode())
+
+
+def test_usage_is_no_reason_to_look_closer() -> None:
+    """Token counts and schemas, which every answer and request holds, are cleared by the quick look."""
+    assert not suspicious(b'{"prompt_tokens":12,"completion_tokens":5,"properties":{"token":{"type":"x"}}}')
+    assert not suspicious(b'{"text":"risk-free, e.g. at 12:30. The key: value - see gpt-4.1-mini_x"}')

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from pytest_sparrow.redact import PLACEHOLDER, Redactor, strip_numbers
+
+FIRST, SECOND = "sk-proj-" + "a1B2" * 12, "sk-proj-" + "c3D4" * 12
+
+
+def test_numbers_by_first_appearance() -> None:
+    """Kind and number: the same secret the same placeholder, counted by kind, in order of appearance."""
+    redactor = Redactor({})
+    assert redactor.value([FIRST, SECOND, FIRST, {"password": "hunter2"}]) == [
+        "<secret:openai-key:1>",
+        "<secret:openai-key:2>",
+        "<secret:openai-key:1>",
+        {"password": "<secret:password:1>"},
+    ]
+    assert redactor.url(f"https://x.example/?k={SECOND}") == "https://x.example/?k=<secret:openai-key:2>"
+    assert redactor.fresh().value([SECOND]) == ["<secret:openai-key:1>"]
+
+
+def test_no_trace_of_the_secret() -> None:
+    """A placeholder says nothing about the secret but its kind: two runs with two keys look the same."""
+    assert Redactor({}).value([FIRST]) == Redactor({}).value([SECOND])
+
+
+def test_the_same_secret_in_another_field() -> None:
+    """A secret known by its field is replaced wherever it turns up later, or earlier in the same value."""
+    redactor = Redactor({})
+    login = redactor.value({"log": "got f3a99c01-77aa-4b", "access_token": "f3a99c01-77aa-4b"})
+    assert login == {"log": "got <secret:access-token:1>", "access_token": "<secret:access-token:1>"}
+    assert redactor.line(b'["use f3a99c01-77aa-4b"]') == b'["use <secret:access-token:1>"]'
+
+
+def test_a_word_is_not_learned() -> None:
+    """A password that is a word is replaced in its field, and no word is cut out of other texts."""
+    redactor = Redactor({})
+    assert redactor.value({"password": "sunshine"}) == {"password": "<secret:password:1>"}
+    text = ["sunshine tomorrow"]
+    assert redactor.value(text) is text
+
+
+def test_what_is_learned_is_bounded() -> None:
+    """A run with a new token in every answer doesn't make every line slower."""
+    redactor = Redactor({})
+    for number in range(200):
+        redactor.value({"csrf_token": f"f3a99c01-77aa-{number}"})
+    assert len(redactor._known.needles) <= 64
+    assert redactor.value({"csrf_token": "f3a99c01-77aa-199"}) == {"csrf_token": "<secret:csrf-token:200>"}
+
+
+def test_placeholders_are_left_alone() -> None:
+    """What a golden fed to the agent comes back as it is, also as the value of a secret field."""
+    value = {
+        "password": "<secret:password:1>",
+        "authorization": "Bearer <secret:bearer-token:4>",
+        "api_key": "<secret:api-key>",
+        "arguments": '{"token": "<secret:token:2>"}',
+        "text": "https://u:<secret:password:1>@h.example/?api_key=<secret:api-key:3>",
+    }
+    assert Redactor({}).value(value) is value
+
+
+def test_placeholder_pattern() -> None:
+    """PLACEHOLDER gives kind and number."""
+    match = PLACEHOLDER.search("x <secret:aws-access-key-id:12> y")
+    assert match is not None
+    assert match.groups() == ("aws-access-key-id", "12")
+
+
+def test_strip_numbers() -> None:
+    """Without numbers two numberings compare equal; anything else stays, as the same bytes."""
+    assert strip_numbers(b"a<secret:openai-key:1>b<secret:x:23>") == b"a<secret:openai-key>b<secret:x>"
+    clean = b'{"a":"<secret:>"}'
+    assert strip_numbers(clean) == clean
+    assert strip_numbers(b"abc") == b"abc"
+
+
+def test_threads_get_the_same_numbers() -> None:
+    """However many threads redact at once, a secret has one placeholder, and no two share one."""
+    redactor = Redactor({})
+    secrets = [f"sk-proj-{number:04d}" + "a1B2" * 12 for number in range(50)]
+
+    def work(shift: int) -> list[str]:
+        return [redactor.value([secret])[0] for secret in secrets[shift:] + secrets[:shift]]
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [set(result) for result in pool.map(work, range(0, 48, 3))]
+    assert all(result == results[0] for result in results)
+    assert results[0] == {f"<secret:openai-key:{number}>" for number in range(1, 51)}

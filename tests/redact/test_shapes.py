@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact import Redactor
+from tests.redact.made_up import LOOK_ALIKES, SECRETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLACES: dict[str, Callable[[str], object]] = {
+    "asked json": lambda s: {"messages": [{"role": "user", "content": f"my key: {s}, use it"}]},
+    "key of an object": lambda s: {s: 1},
+    "quoted": lambda s: [f"export X='{s}'"],
+    "after a newline": lambda s: [f"line\n{s}\nline"],
+    "tool args": lambda s: {"type": "ToolUseStarted", "run": "r", "args": {"n": 1, "text": s}},
+    "nested JSON text": lambda s: {"arguments": json.dumps({"text": f"a\n{s}"})},
+    "twice nested": lambda s: {"arguments": json.dumps({"inner": json.dumps({"text": f"a\n{s}"})})},
+    "cut off JSON text": lambda s: {"partial_json": json.dumps({"text": f"a\n{s}"})[:-2]},
+    "event text": lambda s: {"sse": ['event: x\ndata: {"delta":' + json.dumps(f"a\n{s}") + "}"]},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_shape_is_found_in_every_place(place: str) -> None:
+    """A secret of a known shape never leaves `line`, wherever it stands in the JSON."""
+    for kind, secret in SECRETS:
+        value = PLACES[place](secret)
+        text = Redactor({}).line(jsontext.encode(value)).decode()
+        assert f"<secret:{kind}:1>" in text, (kind, secret)
+        assert not any(piece in text for piece in _pieces(secret)), (kind, secret, text)
+
+
+def test_value_and_line_agree() -> None:
+    """`value` on the parsed line gives what `line` gives on its bytes."""
+    for _, secret in SECRETS:
+        for place in PLACES.values():
+            data = jsontext.encode(place(secret))
+            assert jsontext.encode(Redactor({}).value(jsontext.decode(data))) == Redactor({}).line(data)
+
+
+def test_every_shape_is_found_in_a_url() -> None:
+    """A key in a path or a query doesn't survive `url`, the rest of the URL does."""
+    for kind, secret in SECRETS:
+        if kind in {"private-key", "aws-bedrock-key", "webhook-secret", "sentry-token"}:  # "/" is theirs.
+            continue
+        url = f"https://api.example.com/v1/{secret}/x?a=1&b={secret}&c=%20"
+        placeholder = f"<secret:{kind}:1>"
+        assert (
+            Redactor({}).url(url) == f"https://api.example.com/v1/{placeholder}/x?a=1&b={placeholder}&c=%20"
+        )
+
+
+def test_every_shape_is_found_in_a_kept_header() -> None:
+    """A header that is kept is no way out for a key."""
+    for kind, secret in SECRETS:
+        kept = Redactor({}).headers([("Link", f"<https://x.example/?q={secret}>")], answered=True)
+        assert f"<secret:{kind}:1>" in kept["link"]
+        assert not any(piece in kept["link"] for piece in _pieces(secret))
+
+
+@pytest.mark.parametrize("harmless", LOOK_ALIKES, ids=lambda text: text[:24])
+def test_look_alikes_are_untouched(harmless: str) -> None:
+    """What only resembles a secret stays, as the very same object."""
+    redactor = Redactor({})
+    for value in (
+        [harmless],
+        {"text": f"see {harmless} there"},
+        {"arguments": json.dumps({"id": harmless})},
+        {"sse": [f"data: {json.dumps({'id': harmless})}"]},
+    ):
+        assert redactor.value(value) is value
+        assert redactor._cleaner.value(value) is value
+        data = jsontext.encode(value)
+        assert redactor.line(data) is data
+
+
+def test_bearer_and_basic_credentials() -> None:
+    """Behind Bearer stands an opaque token, behind Basic user and password: only the credential goes."""
+    clean = Redactor({}).value(
+        ["curl -H 'Authorization: Bearer f3a99c01-77aa-4b'", "Basic dXNlcjpodW50ZXIy and Basic knowledge1"]
+    )
+    assert clean == [
+        "curl -H 'Authorization: Bearer <secret:bearer-token:1>'",
+        "Basic <secret:basic-credentials:1> and Basic knowledge1",
+    ]
+
+
+def test_a_private_key_that_is_cut_off() -> None:
+    """A PEM private key without its end goes as far as it reaches; many beginnings cost one pass."""
+    clean = Redactor({}).value(["-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0B\n" * 4])
+    assert clean == ["<secret:private-key:1>"]
+    beginnings = ["-----BEGIN PRIVATE KEY-----\nMII" * 20_000]
+    assert Redactor({}).value(beginnings) is beginnings
+
+
+def test_numbers_are_never_touched() -> None:
+    """A number is no secret, whatever its field is called and whatever it is equal to."""
+    value = {"password": 12345678, "api_key": 1.5, "token": 20261122114503, "secret": None, "auth": True}
+    assert Redactor({"MY_SECRET": "20261122114503x"}).value(value) is value
+
+
+def _pieces(secret: str) -> list[str]:
+    """Parts of a secret: its middle, and the lines of a key file."""
+    lines = [line for line in secret.split("\n") if "-----" not in line]
+    return [line[len(line) // 3 : -2] for line in lines]
