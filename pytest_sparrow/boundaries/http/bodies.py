@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import multipart, sse
 from pytest_sparrow.events import jsontext
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_sparrow.exchange import Json
 
 __all__ = ["body_of", "chunks_of", "media_type"]
@@ -18,7 +21,8 @@ __all__ = ["body_of", "chunks_of", "media_type"]
 _DEEPEST = jsontext.MAX_DEPTH - 10
 
 
-def media_type(content_type: str) -> tuple[str, dict[str, str]]:
+@functools.lru_cache(maxsize=256)
+def media_type(content_type: str) -> tuple[str, Mapping[str, str]]:
     """A content-type header as the type in lower case and its parameters (RFC 9110, 8.3.1)."""
     kind, *parameters = content_type.split(";")
     pairs = (parameter.partition("=") for parameter in parameters)

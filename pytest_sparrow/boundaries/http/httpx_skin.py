@@ -8,11 +8,10 @@ transports.
 
 from __future__ import annotations
 
-import enum
 import functools
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pytest_sparrow.boundaries.http import gate
 from pytest_sparrow.boundaries.http.reply import Failure, Reply
@@ -57,16 +56,9 @@ def patches_for(library: Any) -> list[Patch]:
     return found
 
 
-class _Step(enum.Enum):
-    """What a crossing needs done by the sync or the async world around it."""
-
-    READ = enum.auto()
-    """Read the request's body."""
-    PAUSE = enum.auto()
-    """Let other tasks run."""
-    SEND = enum.auto()
-    """Send the request by the real transport."""
-
+_Step: TypeAlias = Literal["read", "pause", "send"]
+"""What a crossing needs done by the sync or the async world around it: read the request's body; let other
+tasks run; send the request by the real transport. (No enum: hashing its members is slow.)"""
 
 _Flow: TypeAlias = Generator[_Step, Any, Any]
 
@@ -104,9 +96,9 @@ class _Skin:
         """One request, from a thread."""
         flow = self._flow(request, transport, asynchronous=False)
         steps: dict[_Step, Callable[[], Any]] = {
-            _Step.READ: request.read,
-            _Step.PAUSE: _nothing,
-            _Step.SEND: functools.partial(send, request),
+            "read": request.read,
+            "pause": _nothing,
+            "send": functools.partial(send, request),
         }
         result, error = None, None
         while True:
@@ -123,9 +115,9 @@ class _Skin:
         """One request, from a task."""
         flow = self._flow(request, transport, asynchronous=True)
         steps: dict[_Step, Callable[[], Awaitable[Any]]] = {
-            _Step.READ: request.aread,
-            _Step.PAUSE: checkpoint,
-            _Step.SEND: functools.partial(send, request),
+            "read": request.aread,
+            "pause": checkpoint,
+            "send": functools.partial(send, request),
         }
         result, error = None, None
         while True:
@@ -142,14 +134,14 @@ class _Skin:
         contact = _contact(request, transport)
         met = gate.door(contact)
         if met is None:
-            return (yield _Step.SEND)
+            return (yield "send")
         if isinstance(met, Reply):
-            yield _Step.PAUSE
+            yield "pause"
             return self._serve(met, request)
-        yield _Step.READ
+        yield "read"
         begun = gate.begin(met, contact, request.headers.multi_items(), request.content)
         if isinstance(begun, Reply):
-            yield _Step.PAUSE
+            yield "pause"
             return self._serve(begun, request)
         return (yield from self._live(begun, request, alone=asynchronous and not speaks_http2(transport)))
 
@@ -162,7 +154,7 @@ class _Skin:
             request.headers["connection"] = "close"
         try:
             with gate.crossing_to_the_world():
-                response = yield _Step.SEND
+                response = yield "send"
         except BaseException as error:
             failure = self._failure_of(error)
             if failure is None:

@@ -15,7 +15,8 @@ __all__ = ["Served", "Tee", "checkpoint"]
 
 async def checkpoint() -> None:
     """Let other tasks run, as any real answer would: a loop that polls must not starve the rest."""
-    from anyio.lowlevel import checkpoint as pause  # httpx and httpx2 both stand on anyio
+    # httpx and httpx2 both stand on anyio, so it is there, and it knows which event loop this is.
+    from anyio.lowlevel import checkpoint as pause
 
     await pause()
 

@@ -12,6 +12,7 @@ The rule, first match wins:
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -49,14 +50,21 @@ def _last(transport: Any) -> Iterator[Any]:
 
 
 def _verdict(transport: Any) -> str:
-    kinds = type(transport).__mro__
-    if any(kind in kinds for kind in _classes(_IN_PROCESS)):
-        return "in process"
-    if any(kind in kinds for kind in _classes(_NETWORK)):
-        return "world"
+    kind: type = type(transport)
+    by_class = _verdict_of_class(kind)
+    if by_class:
+        return by_class
     if callable(getattr(transport, "app", None)) or type(transport).__module__.startswith(_TEST_CLIENTS):
         return "in process"
     return ""
+
+
+@functools.lru_cache(maxsize=256)
+def _verdict_of_class(kind: type) -> str:
+    """What a class says for good: the library that it comes from is loaded by now."""
+    if any(known in kind.__mro__ for known in _classes(_IN_PROCESS)):
+        return "in process"
+    return "world" if any(known in kind.__mro__ for known in _classes(_NETWORK)) else ""
 
 
 def _classes(names: tuple[str, ...]) -> Iterator[type]:
