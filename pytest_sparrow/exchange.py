@@ -21,7 +21,8 @@ class Exchange:
     ``http``
         asked ``{"method", "url", "headers": {name: value}, "body"?: Body}``;
         answered ``{"status": int, "headers": {name: value}, "body"?: Body}``, or
-        ``{"error": {"type", "message"}}`` where the transport raised instead of answering.
+        ``{"error": {"type", "message"}}`` where the transport raised instead of answering; both at once
+        where it raised in the middle of the body.
     ``tool``
         asked ``{"name", "args": {parameter: value}, "id": call id}``;
         answered ``{"returned": value}``, ``{"yielded": [value, …], "returned"?: value}`` or
@@ -30,7 +31,7 @@ class Exchange:
         asked ``{"name", "args": [value, …], "kwargs": {name: value}}``; answered as for ``tool``.
 
     A ``Body`` is an object of one key: ``{"json": value}``, ``{"sse": [event text, …]}`` (each with its blank
-    line left out), ``{"text": str}``, ``{"base64": str}`` or ``{"multipart": [{"headers", "body": Body}, …]}``.
+    line left out; a second key ``"torn"`` holds what no blank line followed), ``{"text": str}``, ``{"base64": str}`` or ``{"multipart": [{"headers", "body": Body}, …]}``.
 
     Attributes:
         kind: "http", "tool" or "call".
