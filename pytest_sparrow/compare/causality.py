@@ -3,7 +3,7 @@
 A change follows when there is an earlier change that does not, and
 
 - it carries the very values of an earlier change: the same golden and the same new value (values as common as
-  true, null or 3 only where both belong to the same tool or role);
+  true, null or 3 only where both belong to the same tool or role, or have the same path);
 - it is a text that becomes the new one when an earlier change's golden value is replaced by its new value;
 - it counts or ends: usage, cost, and everything in RunFinished.
 
@@ -72,7 +72,8 @@ class _Seen:
 
     def _values_key(self, change: Change) -> Hashable:
         common = _is_common(change.golden) and _is_common(change.new)
-        return (change.label if common else None, self._side(change.golden), self._side(change.new))
+        scope = (change.label or change.steps) if common else None
+        return (scope, self._side(change.golden), self._side(change.new))
 
     def _side(self, value: object) -> Hashable:
         return ("missing",) if value is MISSING else ("value", self._key(value))

@@ -1,0 +1,113 @@
+"""Pairing two sequences: in order, as long as can be, and never quadratic."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.compare.align import align
+
+SHORT = st.lists(st.integers(0, 3), max_size=14)
+
+
+def pairs_of(golden, new):
+    return align([(golden, new)])
+
+
+def longest(a, b):
+    """The length of the longest common subsequence, by the textbook."""
+    best = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i in reversed(range(len(a))):
+        for j in reversed(range(len(b))):
+            best[i][j] = best[i + 1][j + 1] + 1 if a[i] == b[j] else max(best[i + 1][j], best[i][j + 1])
+    return best[0][0]
+
+
+def matched(pairs):
+    return [(i, j) for i, j in pairs if i is not None and j is not None]
+
+
+@settings(max_examples=100)
+@given(SHORT, SHORT)
+def test_pairing_is_in_order_complete_and_longest(golden, new):
+    """Every element is told once; pairs are equal, in order on both sides, and as many as can be."""
+    pairs = pairs_of(golden, new)
+    assert [i for i, _ in pairs if i is not None] == list(range(len(golden)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(new)))
+    assert all(golden[i] == new[j] for i, j in matched(pairs))
+    assert len(matched(pairs)) == longest(golden, new)
+
+
+class Counted:
+    """A key that counts how often keys are compared."""
+
+    count = 0
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        Counted.count += 1
+        return self.value == other.value
+
+    def __hash__(self):
+        return hash(self.value)
+
+
+def comparisons(golden, new):
+    Counted.count = 0
+    pairs = pairs_of([Counted(value) for value in golden], [Counted(value) for value in new])
+    return Counted.count, pairs
+
+
+def test_effort_is_bounded_by_a_constant_an_element():
+    """However hostile the sequences, the comparisons of keys are at most a constant for each element."""
+    rng = random.Random(7)
+    size = 4_000
+    numbers = list(range(size))
+    shuffled = rng.sample(numbers, size)
+    hostile = {
+        "shuffled": (numbers, shuffled),
+        "reversed": (numbers, numbers[::-1]),
+        "three values": ([rng.randrange(3) for _ in numbers], [rng.randrange(3) for _ in numbers]),
+        "one value": ([0] * size, [0] * (size // 2)),
+        "disjoint": (numbers, [-n - 1 for n in numbers]),
+        "many values": ([rng.randrange(size) for _ in numbers], [rng.randrange(size) for _ in numbers]),
+    }
+    for name, (golden, new) in hostile.items():
+        count, pairs = comparisons(golden, new)
+        assert count <= 200 * (len(golden) + len(new)), (name, count)
+        assert matched(pairs) == sorted(matched(pairs)), name
+
+
+def test_few_changes_in_a_repetitive_stream_stay_few():
+    """A hundred insertions into 20,000 elements of three values are a hundred insertions."""
+    rng = random.Random(3)
+    golden = [n % 3 for n in range(20_000)]
+    new = list(golden)
+    for _ in range(100):
+        new.insert(rng.randrange(len(new)), 7)
+    assert len(matched(pairs_of(golden, new))) == len(golden)
+
+
+def test_many_changes_in_a_repetitive_stream_do_not_cascade():
+    """Where there are too many edits for an exact search, windows still find most of what is equal."""
+    rng = random.Random(5)
+    golden = [n % 3 for n in range(20_000)]
+    new = [(value + 1) % 3 if rng.random() < 0.05 else value for value in golden]
+    assert len(matched(pairs_of(golden, new))) > 0.9 * len(golden)
+
+
+def test_what_is_equal_at_a_looser_level_fills_the_gaps():
+    """Exact keys pair first; elements between them pair where a looser key agrees."""
+    exact = (["a", "b1", "c"], ["a", "b2", "c", "d"])
+    loose = (["a", "b", "c"], ["a", "b", "c", "d"])
+    assert align([exact, loose]) == [(0, 0), (1, 1), (2, 2), (None, 3)]
+
+
+def test_the_most_alike_candidate_is_taken():
+    """Of two elements of one kind the one that is more alike is paired, not the first."""
+    pairs = align([([1], [2, 3]), (["kind"], ["kind", "kind"])], lambda i, j: float(j))
+    assert pairs == [(None, 0), (0, 1)]

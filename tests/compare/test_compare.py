@@ -1,0 +1,310 @@
+"""Whole comparisons: what counts as equal, and what as one change."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.compare import MISSING, Place, Rules, compare
+from pytest_sparrow.events import dump_event, parse_event
+
+from .making import (
+    all_transcripts,
+    call,
+    event,
+    finished,
+    gives,
+    load,
+    proposes,
+    renamed,
+    roots,
+    runs,
+    says,
+    skill,
+    told,
+    usage,
+)
+
+REFUND = [
+    event("RunStarted", task="refund 1234", agent="support"),
+    says("let me see"),
+    proposes("call_a1", "refund", {"amount": 39.99, "id": "1234"}),
+    usage(),
+    runs("call_a1", "refund", {"amount": 39.99, "id": "1234"}),
+    gives("call_a1", {"ticket": "T-1"}),
+    says("Refunded 39.99."),
+    event("Message", role="assistant", text="Refunded 39.99."),
+    usage(20, 7),
+    finished(given=30, got=12),
+]
+
+
+def afresh(events):
+    """The same events as other objects."""
+    return [parse_event(dump_event(each)) for each in events]
+
+
+@pytest.mark.parametrize("run", all_transcripts())
+def test_a_run_equals_itself(run):
+    """Every committed transcript is equal to itself, read again, at every level."""
+    events = load(run)
+    for level in ("exact", "trajectory", "outcome"):
+        comparison = compare(events, afresh(events), Rules(level=level))
+        assert comparison.equal
+        assert comparison
+
+
+@pytest.mark.parametrize("run", all_transcripts())
+def test_one_inserted_event_is_one_change_wherever_it_stands(run):
+    """An event of its own put in anywhere is exactly one insertion, and taken out exactly one removal."""
+    events = load(run)
+    for at in range(0, len(events), max(len(events) // 25, 1)):
+        # Between two deltas it would rightly cut a text in two.
+        if at and events[at - 1].type == events[at].type:
+            continue
+        longer = [*events[:at], skill("a new one"), *events[at:]]
+        added = compare(events, longer)
+        assert [(change.kind, change.path, change.new_at.event) for change in added.changes] == [
+            ("added", "SkillLearned", at + 1)
+        ]
+        assert (added.inserted, added.removed) == (1, 0)
+        taken = compare(longer, events)
+        assert (taken.inserted, taken.removed, len(taken.changes)) == (0, 1, 1)
+
+
+def test_one_event_in_front_of_three_thousand_is_one_insertion():
+    """The issue's own measure."""
+    events = [says(f"text {n}") if n % 2 else skill(f"skill {n}") for n in range(3_000)]
+    comparison = compare(events, [skill("first"), *events])
+    assert told(comparison) == [("added", "SkillLearned", False)]
+
+
+def test_three_thousand_events_that_all_differ_are_paired_one_by_one():
+    """Nothing in common: each event is a change of its own kind, none is removed and added."""
+    golden = [says(f"text {n}") if n % 2 else skill(f"skill {n}") for n in range(3_000)]
+    new = [says(f"other {n}") if n % 2 else skill(f"other {n}") for n in range(3_000)]
+    comparison = compare(golden, new)
+    assert {change.kind for change in comparison.changes} == {"changed"}
+    assert len(comparison.changes) == 3_000
+
+
+def test_a_hundred_changes_in_twenty_thousand_events_are_a_hundred():
+    """A big run with few changes is told exactly."""
+    golden = list(
+        itertools.chain.from_iterable(
+            call(f"call_{n:05}", args={"n": n}, out=f"out {n}") for n in range(7_000)
+        )
+    )
+    new = list(golden)
+    for n in range(0, 7_000, 70):
+        new[3 * n + 2] = gives(f"call_{n:05}", f"changed {n}")
+    comparison = compare(golden, new)
+    assert roots(comparison) == [("changed", "ToolOutput[refund].blocks[]['Text']")] * 100
+
+
+PARTS = st.sampled_from(["say", "call", "pair", "usage", "skill", "approve"])
+
+
+@st.composite
+def some_run(draw, least=0):
+    """A run of answers, calls (some in parallel) and the rest, with ids of its own."""
+    events = [event("RunStarted", task="t", agent="a")]
+    for n, part in enumerate(draw(st.lists(PARTS, min_size=least, max_size=8))):
+        own, other = f"call_{n}_a", f"call_{n}_b"
+        args = {"n": draw(st.integers(0, 2))}
+        match part:
+            case "say":
+                known = [each.id for each in events if each.type == "ToolUseProposed"]
+                events += [says(f"I think {n}, see {known[-1:]}"), usage()]
+            case "call":
+                events += call(own, "look", args, f"found by {own}")
+            case "pair":
+                events += [
+                    proposes(own, "look", args),
+                    proposes(other, "look", {"n": n}),
+                    runs(other, "look", {"n": n}),
+                ]
+                events += [runs(own, "look", args), gives(other, "x"), gives(own, f"y {own}")]
+            case "approve":
+                events += [
+                    proposes(own, "pay", args),
+                    event("ApprovalRequested", id=own, summary=f"pay {own}?"),
+                ]
+                events += [event("ApprovalResolved", id=own, decision="Allow"), gives(own, "paid")]
+            case "usage":
+                events.append(usage(n, n))
+            case "skill":
+                events.append(skill(f"s{n}"))
+    return [*events, finished()]
+
+
+@settings(max_examples=100)
+@given(some_run())
+def test_other_ids_change_nothing(events):
+    """Ids are new in every run: renamed one to one, also inside texts, a run is the same run."""
+    other = renamed(events, **{"call_": "toolu_x", "run-0001": "run-0002"})
+    comparison = compare(events, other)
+    assert comparison.equal, told(comparison)
+
+
+@settings(max_examples=60)
+@given(some_run(least=1), some_run(least=1))
+def test_what_differs_one_way_differs_the_other_way(one, other):
+    """Equal is symmetric; wherever something differs, something is told that follows from nothing."""
+    there, back = compare(one, other), compare(other, one)
+    assert there.equal is back.equal
+    assert there.equal or (there.roots and back.roots)
+    assert bool(there) is there.equal
+
+
+@settings(max_examples=60)
+@given(some_run(least=1), st.data())
+def test_a_missing_event_is_missing_whole(events, data):
+    """Taking out one event with its call's others leaves one change that follows from nothing."""
+    at = data.draw(st.integers(0, len(events) - 1))
+    gone = events[at]
+    # Two texts that nothing parts any more are one text.
+    assume(gone.type != "TokenUsage" or {events[at - 1].type, events[at + 1].type} != {"ThinkingDelta"})
+    own_id = getattr(gone, "id", None)
+    kept = [
+        each
+        for n, each in enumerate(events)
+        if n != at and (own_id is None or getattr(each, "id", None) != own_id)
+    ]
+    comparison = compare(events, kept)
+    assert len(comparison.roots) == 1, told(comparison)
+    assert comparison.roots[0].kind == "removed"
+    assert comparison.inserted == 0
+
+
+def test_parallel_calls_may_finish_in_any_order():
+    """Order of completion is chance: only the order of proposal counts."""
+    proposed = [proposes("c1", args={"n": 1}), proposes("c2", args={"n": 2})]
+    events = [runs("c1", args={"n": 1}), runs("c2", args={"n": 2}), gives("c1", "one"), gives("c2", "two")]
+    for order in itertools.permutations(events):
+        # A call starts before it gives its output.
+        if order.index(events[0]) < order.index(events[2]) and order.index(events[1]) < order.index(
+            events[3]
+        ):
+            assert compare([*proposed, *events], [*proposed, *order]).equal
+
+
+def test_outputs_of_parallel_calls_that_are_swapped_are_two_changes():
+    """What one call returned is never taken for the other's."""
+    proposed = [proposes("c1", args={"n": 1}), proposes("c2", args={"n": 2})]
+    comparison = compare(
+        [*proposed, gives("c1", "one"), gives("c2", "two")],
+        [*proposed, gives("c1", "two"), gives("c2", "one")],
+    )
+    path = "ToolOutput[refund].blocks[]['Text']"
+    assert [(c.path, c.golden, c.new) for c in comparison.changes] == [
+        (path, "one", "two"),
+        (path, "two", "one"),
+    ]
+
+
+def test_calls_proposed_in_another_order_have_moved():
+    """The same calls in another order: one of them moved, nothing is removed or added."""
+    one, other = call("c1", "look"), call("c2", "pay")
+    comparison = compare([*one, *other], [*other, *one])
+    assert [change.kind for change in comparison.changes] == ["moved"]
+    assert (comparison.inserted, comparison.removed) == (0, 0)
+
+
+def test_chunks_of_a_text_do_not_count():
+    """How a text was cut into deltas means nothing."""
+    assert compare(
+        [says("Hello "), says("world"), usage()], [says("Hel"), says("lo wor"), says("ld"), usage()]
+    ).equal
+
+
+def test_another_argument_is_told_once_with_both_values():
+    """The refund: one change with its path, its values and its places; the rest follows from it."""
+    new = [
+        *REFUND[:4],
+        runs("call_a1", "refund", {"amount": 139.99, "id": "1234"}),
+        gives("call_a1", "no recorded answer", is_error=True),
+        says("Refunded 139.99."),
+        event("Message", role="assistant", text="Refunded 139.99."),
+        usage(21, 7),
+        finished("failed", given=31, got=12),
+    ]
+    comparison = compare(REFUND, new)
+    (root,) = comparison.roots
+    assert root.path == "ToolUseStarted[refund].args['amount']"
+    assert (root.golden, root.new) == (39.99, 139.99)
+    assert root.golden_at == root.new_at == Place(5, 1)
+    assert (comparison.golden_count, comparison.golden_turns) == (10, 2)
+    assert {change.subject for change in comparison.followers} == {
+        "ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished",
+    }  # fmt: skip
+
+
+def test_a_call_left_out_takes_its_events_along():
+    """A skipped call is one change; what was said around it and its own events follow."""
+    comparison = compare(REFUND, [REFUND[0], *REFUND[6:]])
+    assert roots(comparison) == [("removed", "ToolUseProposed[refund]")]
+    assert comparison.roots[0].new is MISSING
+
+
+def test_a_call_that_answers_to_another_id_in_a_text_is_a_change():
+    """A text that names one call and now names another has changed, though ids are masked."""
+    golden = [*call("call_a1", "look"), *call("call_a2", "pay"), says("as call_a1 said")]
+    same = [*call("call_b1", "look"), *call("call_b2", "pay"), says("as call_b1 said")]
+    other = [*same[:-1], says("as call_b2 said")]
+    assert compare(golden, same).equal
+    assert [(c.path, c.new) for c in compare(golden, other).changes] == [
+        ("ThinkingDelta.text", "as call_b2 said")
+    ]
+
+
+def test_values_differ_by_json_identity():
+    """True is not 1, 1 is 1.0."""
+    assert compare(call("c1", args={"n": 1}), call("c1", args={"n": 1.0})).equal
+    assert not compare(call("c1", args={"n": 1}), call("c1", args={"n": True})).equal
+
+
+def test_unknown_events_are_compared_too():
+    """An event of a type from the future counts like any other; its run and lane are masked."""
+    golden = parse_event({"type": "Teleported", "run": "r", "to": {"x": 1}})
+    other = parse_event({"type": "Teleported", "run": "q", "to": {"x": 2}})
+    assert compare([golden], [parse_event({"type": "Teleported", "run": "q", "to": {"x": 1}})]).equal
+    assert told(compare([golden], [other])) == [("changed", "Teleported.to['x']", False)]
+
+
+def test_a_comparison_survives_pickling():
+    """Results travel between the processes of pytest-xdist; MISSING stays MISSING."""
+    comparison = compare(REFUND, REFUND[:5])
+    again = pickle.loads(pickle.dumps(comparison))
+    assert again == comparison
+    assert again.changes[0].new is MISSING
+
+
+def test_an_independent_change_is_never_called_a_follower():
+    """Two arguments of two calls that change by values of their own are two changes."""
+    golden = [*call("c1", "look", {"n": 1}), *call("c2", "pay", {"sum": 10.5, "now": True})]
+    new = [*call("c1", "look", {"n": 2}), *call("c2", "pay", {"sum": 11.5, "now": False})]
+    assert roots(compare(golden, new)) == [
+        ("changed", "ToolUseProposed[look].args['n']"),
+        ("changed", "ToolUseProposed[pay].args['sum']"),
+        ("changed", "ToolUseProposed[pay].args['now']"),
+    ]
+
+
+def test_an_image_that_differs_is_one_change():
+    """A list of plain values that differs in many places is told as one change."""
+
+    def image(seed):
+        return event(
+            "ToolOutput",
+            id="c1",
+            blocks=[{"Image": {"mime": "image/png", "data": [(n * seed) % 251 for n in range(500)]}}],
+        )
+
+    assert told(compare([image(3)], [image(7)])) == [
+        ("changed", "ToolOutput.blocks[]['Image']['data']", False)
+    ]

@@ -1,0 +1,148 @@
+"""JSON against JSON: paths without indices, both values, no cascades."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.compare import MISSING, Rules, json_changes, request_changes
+from pytest_sparrow.events.jsontext import equal
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.text("ab{[", max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "name", "x"]), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=100)
+@given(JSON, JSON)
+def test_there_are_changes_exactly_where_json_differs(golden, new):
+    """No difference is missed, none is invented, and no value is told as its own other."""
+    changes = json_changes(golden, new, root="request")
+    assert (not changes) is equal(golden, new)
+    for change in changes:
+        assert change.golden is MISSING or change.new is MISSING or not equal(change.golden, change.new)
+
+
+def told(changes):
+    return [(change.kind, change.path, change.golden, change.new) for change in changes]
+
+
+def test_an_element_put_in_front_does_not_cascade():
+    """One element more is one change, wherever it stands."""
+    golden = [{"n": n} for n in range(50)]
+    assert told(json_changes(golden, [{"n": -1}, *golden], root="request.x")) == [
+        ("added", "request.x[]", MISSING, {"n": -1})
+    ]
+
+
+def test_json_within_a_text_is_compared_as_json():
+    """Arguments travel as JSON text: the argument that changed is told, not the text."""
+    golden, new = {"arguments": '{"a": 1, "b": 2}'}, {"arguments": '{"a": 1, "b": 3}'}
+    assert told(json_changes(golden, new, root="request")) == [("changed", "request.arguments.b", 2, 3)]
+
+
+def test_json_text_that_is_only_written_otherwise_is_still_another_text():
+    """What is sent is text: a space more is a change, and both texts are told."""
+    assert told(json_changes('{"a": 1}', '{"a":1}', root="request")) == [
+        ("changed", "request", '{"a": 1}', '{"a":1}')
+    ]
+
+
+def http(messages, *, port=8000, query="", **body):
+    return {
+        "method": "POST",
+        "url": f"http://127.0.0.1:{port}/v1/chat/completions{query}",
+        "headers": {"x-request": str(port)},
+        "body": {"json": {"model": "m", "messages": messages, **body}},
+    }
+
+
+MESSAGES = [
+    {"role": "system", "content": "You are a careful agent."},
+    {"role": "user", "content": "Refund 1234"},
+    {
+        "role": "assistant",
+        "tool_calls": [
+            {
+                "id": "call_a1",
+                "type": "function",
+                "function": {"name": "refund", "arguments": '{"amount": 39.99}'},
+            },
+            {"id": "call_a2", "type": "function", "function": {"name": "notify", "arguments": "{}"}},
+        ],
+    },
+    {"role": "tool", "tool_call_id": "call_a1", "content": '{"ok": true}'},
+    {"role": "tool", "tool_call_id": "call_a2", "content": "sent"},
+]
+
+
+def changed(old, new):
+    return json.loads(json.dumps(MESSAGES).replace(old, new))
+
+
+def test_a_message_is_called_by_its_role_and_a_call_by_its_function():
+    """Paths into a chat request read like the request."""
+    drift = request_changes(http(MESSAGES), http(changed("careful", "careless")))
+    assert told(drift) == [
+        (
+            "changed",
+            "request.messages[system].content",
+            "You are a careful agent.",
+            "You are a careless agent.",
+        )
+    ]
+    (drift,) = request_changes(http(MESSAGES), http(changed("39.99", "139.99")))
+    assert drift.path == "request.messages[assistant].tool_calls[refund].function.arguments.amount"
+
+
+def test_what_matching_ignores_is_no_drift():
+    """Headers, and the port of a loopback server, are never compared."""
+    assert not request_changes(http(MESSAGES), http(copy.deepcopy(MESSAGES), port=9000))
+
+
+def test_call_ids_that_were_renamed_one_to_one_are_no_drift():
+    """Some SDKs invent call ids and send them; only a reference that goes elsewhere is a change."""
+    other = json.loads(json.dumps(MESSAGES).replace("call_a1", "call_x9").replace("call_a2", "call_x8"))
+    assert not request_changes(http(MESSAGES), http(other))
+    other[3]["tool_call_id"], other[4]["tool_call_id"] = "call_x8", "call_x9"
+    assert request_changes(http(MESSAGES), http(other))
+
+
+def test_rules_by_path_act_on_requests():
+    """The path of a drift, given as a rule, settles it."""
+    golden, new = http(MESSAGES, temperature=0), http(changed("careful", "careless"), temperature=1)
+    paths = [change.path for change in request_changes(golden, new)]
+    assert paths == ["request.messages[system].content", "request.temperature"]
+    assert not request_changes(golden, new, Rules(exclude_paths=tuple(paths)))
+
+
+def test_the_query_is_told_by_field():
+    """A field of the query that changed has a path of its own; the order of fields means nothing."""
+    assert not request_changes(http([], query="?a=1&b=2"), http([], query="?b=2&a=1"))
+    assert told(request_changes(http([], query="?a=1&b=2"), http([], query="?b=3&a=1"))) == [
+        ("changed", "request.query.b[]", "2", "3")
+    ]
+
+
+def test_secrets_count_by_kind_not_by_number():
+    """A placeholder's number hangs on what came before it."""
+    golden = http([{"role": "user", "content": "key <secret:openai-key:1>"}])
+    assert not request_changes(golden, http([{"role": "user", "content": "key <secret:openai-key:2>"}]))
+    assert request_changes(golden, http([{"role": "user", "content": "key <secret:aws-key:1>"}]))
+
+
+def test_tools_and_calls_are_compared_by_their_arguments():
+    """The asked half of a tool: arguments count, its call id doesn't."""
+    golden, new = (
+        {"name": "refund", "args": {"amount": 1}, "id": "c1"},
+        {"name": "refund", "args": {"amount": 2}, "id": "c2"},
+    )
+    assert told(request_changes(golden, new)) == [("changed", "request.args.amount", 1, 2)]

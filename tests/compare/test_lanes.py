@@ -1,0 +1,116 @@
+"""Lanes: paired by what happened in them, never by their number."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.compare import compare
+
+from .making import call, event, proposes, runs, says, told, usage
+
+
+def route(**more):
+    return event("RouteSelected", chain=["m"], context_window=0, **more)
+
+
+def strand(number, lane):
+    """What one task does: two calls of its own and an answer."""
+    own = f"call_{number}x"
+    return [
+        *call(f"{own}1", "look", {"n": number}, f"saw {number}", lane=lane),
+        *call(f"{own}2", "pay", {"n": number}, "ok", lane=lane),
+        says(f"done {number}", lane=lane),
+    ]
+
+
+def mixed(strands, rng):
+    """The strands woven together at random, each in its own order."""
+    left = [list(each) for each in strands if each]
+    woven = []
+    while left:
+        each = rng.choice(left)
+        woven.append(each.pop(0))
+        left = [each for each in left if each]
+    return woven
+
+
+@settings(max_examples=50)
+@given(st.randoms(use_true_random=False), st.integers(2, 6))
+def test_tasks_may_run_in_any_order(rng, count):
+    """Whatever number a task's lane got and however tasks were interleaved, the run is the same."""
+    names = rng.sample(range(1, count + 1), count)
+    golden = mixed([strand(n, f"task-{n}") for n in range(count)], rng)
+    new = mixed([strand(n, f"task-{names[n]}") for n in range(count)], rng)
+    comparison = compare(golden, new)
+    assert comparison.equal, told(comparison)
+
+
+def test_a_change_in_one_task_stays_in_it():
+    """One task of many does something else: that is told, the others pair as before."""
+    golden = mixed([strand(n, f"task-{n}") for n in range(6)], random.Random(1))
+    changed = [*strand(3, "task-9")[:-1], says("done otherwise", lane="task-9")]
+    new = mixed([changed, *(strand(n, f"task-{8 - n}") for n in range(6) if n != 3)], random.Random(2))
+    comparison = compare(golden, new)
+    assert [(c.path, c.golden, c.new) for c in comparison.changes] == [
+        ("ThinkingDelta.text", "done 3", "done otherwise")
+    ]
+
+
+def test_order_within_a_task_counts():
+    """A lane is sequential: two calls of one task in another order are a change."""
+    one, other = call("c1", "look", lane="task-1"), call("c2", "pay", lane="task-1")
+    assert told(compare([*one, *other], [*other, *one])) == [("moved", "ToolUseProposed[look]", False)]
+
+
+@settings(max_examples=50)
+@given(st.randoms(use_true_random=False), st.integers(2, 8), st.integers(1, 4), st.integers(1, 4))
+def test_threads_of_an_executor_may_share_calls_in_any_way(rng, calls, golden_threads, new_threads):
+    """Which thread of a pool takes which call, and how many threads it used, is chance."""
+
+    def pooled(threads):
+        lanes = {}
+        for n in rng.sample(range(calls), calls):
+            lane = f"thread-{rng.randrange(threads) + 1}"
+            turn = [says(f"answer {n}", lane=lane), usage(n, n, lane=lane)]
+            lanes.setdefault(lane, [route(lane=lane)]).extend(
+                [*call(f"call_{n}y", "look", {"n": n}, lane=lane), *turn]
+            )
+        return mixed(lanes.values(), rng)
+
+    comparison = compare(pooled(golden_threads), pooled(new_threads))
+    assert comparison.equal, told(comparison)
+
+
+def test_a_changed_call_in_a_pool_is_one_change():
+    """Among the calls of a pool, shared otherwise, the one that changed pairs with its former self."""
+    golden = [
+        each
+        for n in range(6)
+        for each in call(f"c{n}", "look", {"n": n, "of": "x"}, lane=f"thread-{n % 2 + 1}")
+    ]
+    new = [
+        each
+        for n in reversed(range(6))
+        for each in call(f"c{n}", "look", {"n": 77 if n == 4 else n, "of": "x"}, lane=f"thread-{n % 3 + 1}")
+    ]
+    (root,) = compare(golden, new).roots
+    assert (root.path, root.golden, root.new) == ("ToolUseProposed[look].args['n']", 4, 77)
+
+
+def test_a_tool_that_ran_in_another_thread_belongs_to_its_proposal():
+    """Proposed in the main lane, run in a pool: which thread it was, or whether it was one, doesn't count."""
+    golden = [proposes("c1"), runs("c1", lane="thread-1"), says("x")]
+    assert compare(golden, [proposes("c1"), says("x"), runs("c1", lane="thread-7")]).equal
+    assert compare(golden, [proposes("c1"), runs("c1"), says("x")]).equal
+
+
+def test_a_lane_that_is_missing_is_told_event_by_event():
+    """A task that no longer runs is missing whole, and nothing else changed."""
+    golden = [*strand(1, "task-1"), *strand(2, "task-2")]
+    comparison = compare(golden, strand(2, "task-1"))
+    assert comparison.removed == len(strand(1, ""))
+    assert comparison.inserted == 0
+    assert all(change.whole for change in comparison.changes)
