@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.plugin.overrides import MARKER, marker_settings, override
+from pytest_sparrow.plugin.overrides import MARKER, marked
 from pytest_sparrow.plugin.state import SESSION
 
 __all__ = ["check_markers"]
@@ -16,7 +16,7 @@ def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
     Raises:
         pytest.UsageError: a marker is wrong; the text names the test and the valid keys or values.
     """
-    settings = config.stash[SESSION].settings
+    session = config.stash[SESSION]
     for item in items:
         if item.get_closest_marker(MARKER) is not None:
-            override(settings, marker_settings(item), f"{item.nodeid}: @pytest.mark.{MARKER}")
+            marked(item, session, session.settings)

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_sparrow.errors import SparrowError
 from pytest_sparrow.plugin.attempt import Attempt
-from pytest_sparrow.plugin.overrides import MARKER, marker_settings, override
+from pytest_sparrow.plugin.overrides import marked, override
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
 from pytest_sparrow.settings import Settings
@@ -42,10 +42,7 @@ def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, An
             "sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode"
         )
     settings = override(session.settings, said, "sparrow_settings")
-    marked = marker_settings(item)
-    if session.origin == "command line":
-        marked.pop("mode", None)
-    return override(settings, marked, f"{item.nodeid}: @pytest.mark.{MARKER}")
+    return marked(item, session, settings)
 
 
 def _or_fail(step: Any) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -140,7 +139,7 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         level=choice(Level, ini("sparrow_level"), "ini sparrow_level"),
         requests=choice(Requests, ini("sparrow_requests"), "ini sparrow_requests"),
         unwrapped=choice(Unwrapped, ini("sparrow_unwrapped"), "ini sparrow_unwrapped"),
-        in_process=bool(ini("sparrow_in_process")),
+        in_process=_flag(config, "sparrow_in_process"),
         tools=tuple(ini("sparrow_tools")),
         ignore=tuple(ini("sparrow_ignore")),
         allow_hosts=tuple(ini("sparrow_allow_hosts")),
@@ -148,3 +147,11 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         dummy_keys=tuple(ini("sparrow_dummy_keys")),
         directory=directory,
     )
+
+
+def _flag(config: pytest.Config, name: str) -> bool:
+    """A yes or no of the ini file; pytest's own error doesn't say which key is wrong."""
+    try:
+        return bool(config.getini(name))
+    except (ValueError, pytest.UsageError) as error:  # which one depends on pytest's version
+        raise pytest.UsageError(f"ini {name}: {error}; it takes true or false") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.plugin.overrides import marker_settings
+from pytest_sparrow.plugin.overrides import marked
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import OUTSIDE, SESSION
 from pytest_sparrow.settings import Mode, Settings
@@ -17,11 +17,15 @@ __all__ = ["begin", "end"]
 
 def begin(item: pytest.Item) -> None:
     """Before the fixtures of a test that will replay: shut what belongs to no run."""
-    if "sparrow" not in getattr(item, "fixturenames", ()) or not _will_replay(item):
+    if "sparrow" not in getattr(item, "fixturenames", ()):
+        return
+    session = item.config.stash[SESSION]
+    settings = marked(item, session, session.settings)
+    if not _will_replay(item, settings):
         return
     from pytest_sparrow.boundaries import http
 
-    item.stash[OUTSIDE] = http.set_outside_policy(_Policy(item))
+    item.stash[OUTSIDE] = http.set_outside_policy(_Policy(item, settings))
     http.install()
 
 
@@ -36,22 +40,18 @@ def end(item: pytest.Item) -> None:
     del item.stash[OUTSIDE]
 
 
-def _will_replay(item: pytest.Item) -> bool:
-    session = item.config.stash[SESSION]
-    mode = session.settings.mode
-    if session.origin != "command line":
-        mode = Mode(marker_settings(item).get("mode", mode))
-    if mode is Mode.NEW:
-        return place_of(item, session.settings.directory).folder.exists()
-    return mode is Mode.REPLAY
+def _will_replay(item: pytest.Item, settings: Settings) -> bool:
+    if settings.mode is Mode.NEW:
+        return place_of(item, settings.directory).folder.exists()
+    return settings.mode is Mode.REPLAY
 
 
 class _Policy:
     """Refuses a request, naming the fixture or the teardown that it comes from."""
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(self, item: pytest.Item, settings: Settings) -> None:
         self._item = item
-        self._settings: Settings = item.config.stash[SESSION].settings
+        self._settings = settings
 
     def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
         from pytest_sparrow.errors import ReplayDivergence

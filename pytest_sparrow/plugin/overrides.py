@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from pytest_sparrow.plugin.options import choice, refuse_writing_in_ci
+from pytest_sparrow.plugin.state import SessionState
 from pytest_sparrow.settings import Level, Mode, Requests, Settings, Unwrapped
 
-__all__ = ["MARKER", "marker_settings", "override"]
+__all__ = ["MARKER", "marked", "marker_settings", "override"]
 
 MARKER = "sparrow"
 
@@ -32,8 +33,27 @@ def marker_settings(item: pytest.Item) -> dict[str, Any]:
     return said
 
 
-def override(settings: Settings, said: Mapping[str, Any], origin: str) -> Settings:
+def marked(item: pytest.Item, session: SessionState, under: Settings) -> Settings:
+    """The settings with the test's markers laid over them, as far as the command line has not decided.
+
+    Raises:
+        pytest.UsageError: see `marker_settings` and `override`.
+    """
+    origin = f"{item.nodeid}: @pytest.mark.{MARKER}"
+    decided = session.origin == "command line"
+    return override(under, marker_settings(item), origin, mode_decided=decided)
+
+
+def override(
+    settings: Settings, said: Mapping[str, Any], origin: str, *, mode_decided: bool = False
+) -> Settings:
     """Settings with what a user said in Python laid over them.
+
+    Args:
+        settings: what is laid under.
+        said: setting by setting.
+        origin: where it was said, for messages.
+        mode_decided: the command line has said the mode: one that is said here is checked, and not taken.
 
     Raises:
         pytest.UsageError: an unknown key or a wrong value; the text names the origin and the valid ones.
@@ -46,7 +66,9 @@ def override(settings: Settings, said: Mapping[str, Any], origin: str) -> Settin
                 f"{origin}: unknown setting {key!r}; there are: {', '.join(sorted(_READERS))}"
             )
         values[key] = reader(value, f"{origin}: {key}")
-    if "mode" in values:
+    if mode_decided:
+        values.pop("mode", None)
+    elif "mode" in values:
         refuse_writing_in_ci(values["mode"], origin)
     return dataclasses.replace(settings, **values)
 

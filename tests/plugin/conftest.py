@@ -1,0 +1,11 @@
+import os
+
+import pytest
+
+from plugin.inner import Inner
+
+
+@pytest.fixture
+def inner(pytester, monkeypatch):
+    """A folder of tests of its own, and pytest runs in it."""
+    return Inner(pytester, monkeypatch, dict(os.environ))

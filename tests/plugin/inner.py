@@ -1,0 +1,98 @@
+"""A pytest run within a test: real processes, real files, as a user has them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+__all__ = ["TOOL_TEST", "Inner"]
+
+# What loads by itself in a plain `pytest` is left out, but for the tests about it: it doubles the time of a run.
+_BARE = ("-p", "pytest_sparrow.plugin", "-p", "no:cacheprovider", "-W", "error")
+
+_OUTER = re.compile(r"(CI|SPARROW_.*|PYTEST_XDIST_.*|PYTEST_ADDOPTS|.*_API_KEY)\Z")
+
+TOOL_TEST = """
+    import os
+
+    def add(a: int, b: int) -> int:
+        if os.environ.get("SHUT"):
+            raise RuntimeError("the tool ran")
+        return a + b
+
+    def test_add(sparrow):
+        sparrow.tool(add)
+        assert add(1, 2) == 3
+"""
+"""One test with one wrapped tool, which raises where it must not run."""
+
+
+class Inner:
+    """A folder of tests, and pytest runs in it.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(
+        self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+    ) -> None:
+        self.path = pytester.path
+        self._pytester = pytester
+        self._monkeypatch = monkeypatch
+        for name in filter(_OUTER.match, list(environ)):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the folder, dedented."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    def env(self, **values: str) -> None:
+        """Set environment variables of the runs that follow."""
+        for name, value in values.items():
+            self._monkeypatch.setenv(name, value)
+
+    def unset(self, *names: str) -> None:
+        """Take environment variables away again."""
+        for name in names:
+            self._monkeypatch.delenv(name)
+
+    def run(self, *args: str, autoload: bool = False) -> pytest.RunResult:
+        """Run pytest with exactly these arguments, in a process of its own."""
+        if autoload:
+            self._monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
+            return self._pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
+        self.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        return self._pytester.runpytest_subprocess(*_BARE, *args)
+
+    def record(self, *args: str, autoload: bool = False) -> pytest.RunResult:
+        """Run in record mode."""
+        return self.run("--sparrow-record", *args, autoload=autoload)
+
+    def replay(self, *args: str, autoload: bool = False) -> pytest.RunResult:
+        """Run in replay mode, with ``SHUT`` set: tools that look at it raise when they run."""
+        self.env(SHUT="1")
+        try:
+            return self.run("--sparrow-replay", *args, autoload=autoload)
+        finally:
+            self.unset("SHUT")
+
+    def goldens(self, folder: str = "__sparrow__") -> list[str]:
+        """The finished goldens below the folder, as ``module/test`` (with what stands before the folder)."""
+        found = self.path.rglob(f"{folder}/*/*/meta.json")
+        return sorted(path.parent.relative_to(self.path).as_posix() for path in found)
+
+    def files(self) -> dict[str, tuple[bytes, int]]:
+        """Every file below a goldens folder, with its bytes and its time of change."""
+        return {
+            path.relative_to(self.path).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in sorted(self.path.rglob("*"))
+            if path.is_file() and "__sparrow__" in path.parts
+        }
