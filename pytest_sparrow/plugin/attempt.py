@@ -103,6 +103,13 @@ class Attempt:
             case _:
                 return [] if self.blocked is not None else None
 
+    @property
+    def findings(self) -> list[str]:
+        """What the ledgers hold, a summary each."""
+        return [
+            finding.summary for attempt in (self, *self._further) for finding in attempt._run.ledger.findings
+        ]
+
     def open(self) -> None:
         """Open the run; from here to `finish` what the agent does belongs to it."""
         if self.behaviour is Behaviour.RECORD and self.blocked is None:

@@ -12,8 +12,6 @@ from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
 __all__ = ["call_phase", "reported"]
 
 _HEADING = "pytest-sparrow"
-_MISS_ON_THE_WIRE = "sparrow_replay_divergence"
-"""The type of the error that a client is served for a miss; SDKs show it in their exception's text."""
 
 
 def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
@@ -34,7 +32,7 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         raise
     except BaseException as error:
         _judge(state, failed=True)
-        if state.divergence and not _is_ours(error):
+        if state.divergence and not _is_ours(error, state):
             error.add_note(f"{_HEADING}: this test also diverged from its golden (see the section below)")
             raise
         if not state.divergence:
@@ -46,12 +44,13 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     return result
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether this is a miss coming back, raised at a tool or wrapped by an SDK that was served it."""
+def _is_ours(error: BaseException, state: AttemptState) -> bool:
+    """Whether this is a miss coming back: raised at a tool, or by an SDK that was served its text."""
     from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 
+    texts = state.attempt.findings
     return any(
-        isinstance(one, ReplayDivergence | NotRecordable) or _MISS_ON_THE_WIRE in str(one)
+        isinstance(one, ReplayDivergence | NotRecordable) or any(text in str(one) for text in texts)
         for one in _chain(error)
     )
 

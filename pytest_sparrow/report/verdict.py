@@ -67,12 +67,10 @@ def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
     follows["request drift"] += sum(drift.repeats for drift in verdict.drifts)
     causes += [_of_miss(finding, verdict.comparison) for finding in misses[:_MOST_ALIKE]]
     follows["no recorded answer"] += len(misses[_MOST_ALIKE:])
-    unplayed = list(_plain(verdict, Kind.UNPLAYED))
-    if causes:
-        follows["not asked for"] += len(unplayed)
-    else:
-        causes += unplayed[:_MOST_ALIKE]
-        follows["not asked for"] += len(unplayed[_MOST_ALIKE:])
+    unplayed = [finding for finding in verdict.findings if finding.kind is Kind.UNPLAYED]
+    told = _worth_telling(unplayed, alone=not causes, after_miss=bool(misses) or verdict.served_nothing)
+    causes += [_plain_cause(finding) for finding in told]
+    follows["not asked for"] += len(unplayed) - len(told)
     causes += _plain(verdict, Kind.UNWRAPPED)
     return causes, +follows
 
@@ -119,11 +117,21 @@ def _calls(misses: Iterable[Finding]) -> set[tuple[str, int]]:
     }
 
 
+def _worth_telling(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
+    """What was not asked for: all there is to tell, else only the first request, whose events may say less."""
+    if alone:
+        return unplayed[:_MOST_ALIKE]
+    if after_miss:
+        return []
+    return [finding for finding in unplayed if finding.boundary == "http"][:1]
+
+
 def _plain(verdict: Verdict, kind: Kind) -> Iterator[_Cause]:
-    for finding in verdict.findings:
-        if finding.kind is kind:
-            hints = tuple(f"  {one_line(line)}" for line in finding.hint.splitlines())
-            yield _Cause(one_line(finding.summary), hints)
+    return (_plain_cause(finding) for finding in verdict.findings if finding.kind is kind)
+
+
+def _plain_cause(finding: Finding) -> _Cause:
+    return _Cause(one_line(finding.summary), tuple(f"  {one_line(line)}" for line in finding.hint.splitlines()))
 
 
 def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Cause]:
