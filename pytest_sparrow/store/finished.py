@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.store.layout import FILES, META, folder_of, new_folder, old_folder
-from pytest_sparrow.store.names import check_run_id
 from pytest_sparrow.store.reader import load_transcript
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_sparrow.transcript import Transcript
@@ -30,17 +33,17 @@ def load_finished(store: Path, run_id: str) -> Transcript | None:
     """
     folder = folder_of(store, run_id)
     for attempt in range(1, _TRIES + 1):
-        before = _identity(folder)
-        if before is None:
-            sibling = whole_sibling(store, run_id)
-            if sibling is not None or _identity(folder) is None:
-                return None if sibling is None else sibling[1]
-            continue
-        try:
-            return _whole(folder, store)
-        except (DamagedTranscript, UsageError, OSError):
-            if _identity(folder) == before or attempt == _TRIES:
-                raise
+        with _held(folder) as before:
+            if before is None:
+                sibling = whole_sibling(store, run_id)
+                if sibling is not None or _identity(folder) is None:
+                    return None if sibling is None else sibling[1]
+                continue
+            try:
+                return _whole(folder, store)
+            except (DamagedTranscript, UsageError, OSError):
+                if _identity(folder) == before or attempt == _TRIES:
+                    raise
     raise StoreError(f"{folder} was replaced {_TRIES} times while it was read")
 
 
@@ -59,17 +62,17 @@ def finished_runs(store: Path) -> list[str]:
     """The ids of all finished runs, sorted; damaged ones too, since damaged is not missing."""
     if not store.is_dir():
         return []
-    found = set()
-    for folder in store.iterdir():
-        name = folder.name
-        if not name.startswith("."):
-            if folder.is_dir() and any((folder / file).exists() for file in FILES):
-                found.add(name)
-        elif name.endswith((".new", ".old")):
-            run_id = name[1:-4]
-            if run_id and not run_id.startswith(".") and whole_sibling(store, check_run_id(run_id)):
-                found.add(run_id)
-    return sorted(found)
+    names = [folder.name for folder in store.iterdir()]
+    siblings = (name[1:-4] for name in names if name.startswith(".") and name.endswith((".new", ".old")))
+    candidates = {*(name for name in names if not name.startswith(".")), *filter(None, siblings)}
+    return sorted(run_id for run_id in candidates if _is_run(store, run_id))
+
+
+def _is_run(store: Path, run_id: str) -> bool:
+    folder = store / run_id
+    if folder.is_dir():
+        return any((folder / file).exists() for file in FILES)
+    return whole_sibling(store, run_id) is not None
 
 
 def _whole(folder: Path, store: Path) -> Transcript:
@@ -84,10 +87,33 @@ def _whole(folder: Path, store: Path) -> Transcript:
     return transcript
 
 
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[tuple[int, int] | None]:
+    """Which folder this is now, None where there is none.
+
+    It is kept open meanwhile: else the system may give the number of a folder that was swapped out and
+    removed to the next one, and the two could not be told apart. (Windows opens no folders, and does not
+    give numbers again so soon.)
+    """
+    if sys.platform == "win32":
+        yield _identity(folder)
+        return
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        found = os.fstat(fd)
+        yield found.st_dev, found.st_ino
+    finally:
+        os.close(fd)
+
+
 def _identity(folder: Path) -> tuple[int, int] | None:
     """Which folder this is now; None where there is none."""
     try:
-        found = folder.lstat()
+        found = folder.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino

@@ -67,17 +67,18 @@ def lock_file(path: Path) -> Iterator[None]:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except FileNotFoundError:  # the folder was tidied away in between
             continue
-        take(fd, wait=True)
-        if _is_same_file(fd, path):
-            break
-        os.close(fd)
-    try:
-        yield
-    finally:
-        # Removed while it is held: a waiter then finds another file, or none, under this name.
-        with contextlib.suppress(OSError):
-            path.unlink()
-        os.close(fd)
+        try:
+            take(fd, wait=True)
+            if _is_same_file(fd, path):
+                try:
+                    yield
+                finally:
+                    # Removed while it is held: a waiter then finds another file, or none, under this name.
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+                return
+        finally:
+            os.close(fd)
 
 
 def _is_same_file(fd: int, path: Path) -> bool:

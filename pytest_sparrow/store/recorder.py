@@ -74,17 +74,14 @@ class FsRecorder:
         folder = layout.folder_of(self.transcripts_dir, run_id)
         redactor = self._redactor_of_a_run()
         data = dump_inputs(inputs, redactor)
-        with self._lock:
+        meta = RunMeta(run_id=run_id, nodeid=nodeid, complete=False)
+        # Under the run's lock: until its own lock is taken, a new journal looks like a dead one.
+        with self._lock, self._writing(run_id):
             if run_id in self._open:
                 raise StoreError(f"the run {run_id!r} is under way: finalize, abandon or discard it first")
             self._check_free(folder)
-            self.transcripts_dir.mkdir(parents=True, exist_ok=True)
-            layout.write_git_files(self.transcripts_dir)
-            meta = RunMeta(run_id=run_id, nodeid=nodeid, complete=False)
-            self._open[run_id] = (
-                Journal(self.transcripts_dir, meta, data, exchanges=exchanges),
-                redactor,
-            )
+            journal = Journal(self.transcripts_dir, meta, data, exchanges=exchanges)
+            self._open[run_id] = journal, redactor
 
     def set_inputs(self, run_id: str, inputs: RunInputs) -> None:
         """Replace the inputs of a run under way: task and model are known only after its first crossing.
@@ -155,7 +152,7 @@ class FsRecorder:
             UnknownRun: the run was never started, or is over.
         """
         journal, _ = self._journal(run_id)
-        remove_stale(self.transcripts_dir, run_id)
+        self._tidy(run_id)
         with journal.lock:
             kept = journal.abandon()
             self._close(run_id)
@@ -229,7 +226,6 @@ class FsRecorder:
         run_id = transcript.run_id
         folder = layout.folder_of(self.transcripts_dir, run_id)
         with self._writing(run_id):
-            layout.write_git_files(self.transcripts_dir)
             sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id)
             swap.recover(self.transcripts_dir, run_id, whole=sibling and sibling[0])
             self._check_free(folder)
@@ -241,6 +237,7 @@ class FsRecorder:
         """Hold the run's lock; what the system refuses becomes a StoreError."""
         try:
             self.transcripts_dir.mkdir(parents=True, exist_ok=True)
+            layout.write_git_files(self.transcripts_dir)
             with lock_file(layout.pending_root(self.transcripts_dir) / f"{run_id}.lock"):
                 yield
         except OSError as error:
@@ -265,7 +262,7 @@ class FsRecorder:
 
     def _tidy(self, run_id: str) -> None:
         """Remove what nobody needs any more; a failure here is no failure of the run."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(StoreError), self._writing(run_id):
             remove_stale(self.transcripts_dir, run_id)
         with contextlib.suppress(OSError):
             layout.pending_root(self.transcripts_dir).rmdir()

@@ -1,0 +1,207 @@
+"""Writing is all or nothing: at every moment a writer may die, one whole run is found."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_sparrow.errors import DamagedTranscript
+from pytest_sparrow.store import layout, load_transcript, swap
+from pytest_sparrow.store.locks import is_held
+
+from .shelves import files_in, run_of, shelf
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a chosen step: nothing that handles errors runs."""
+
+
+def _kill_at(monkeypatch, step):
+    """Let the process "die" before the step-th thing it does to the disk; returns the steps taken."""
+    taken = []
+
+    def watched(owner, name):
+        real = getattr(owner, name)
+
+        def call(*args, **kwargs):
+            if len(taken) == step:
+                raise Killed
+            taken.append(name)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, name in (
+        (os, "fsync"),
+        (Path, "rename"),
+        (Path, "mkdir"),
+        (Path, "unlink"),
+        (swap, "_exchange"),
+        (os, "rmdir"),
+    ):
+        watched(owner, name)
+    return taken
+
+
+@pytest.mark.parametrize("former", [True, False], ids=["re-recorded", "first"])
+@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
+def test_a_writer_may_die_at_any_step(tmp_path, atomic, former):
+    """Before each step the run loads whole, old or new, without a write; the next writer tidies up."""
+    old, new = run_of("r", "old"), run_of("r", "new", exchanges=1)
+    allowed = [["old"], ["new"]] if former else [None, ["new"]]
+    reached, step, dead = set(), 0, True
+    while dead:
+        folder = tmp_path / str(step)
+        if former:
+            shelf(folder).save(old)
+        else:
+            shelf(folder).save(run_of("other"))
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            if not atomic:
+                monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+            _kill_at(monkeypatch, step)
+            try:
+                shelf(folder, replace=True).save(new)
+            except Killed:
+                pass
+            else:
+                dead = False
+        before = files_in(folder)
+        found = shelf(folder).load("r")
+        texts = None if found is None else [event.text for event in found.events[1:]]
+        assert texts in allowed
+        assert ("r" in shelf(folder).list_transcripts()) is (found is not None)
+        assert files_in(folder) == before
+        reached.add(str(texts))
+        shelf(folder, replace=True).save(run_of("r", "next"))
+        assert shelf(folder).load("r").events[1].text == "next"
+        assert not [path for path in folder.iterdir() if path.name.endswith((".new", ".old"))]
+        step += 1
+    assert len(reached) == 2
+    assert step > 6
+
+
+def test_the_new_run_is_taken_before_the_old_one(tmp_path):
+    """Between two renames both are whole: what was to be written counts."""
+    store = shelf(tmp_path)
+    for text, place in (("old", layout.old_folder), ("new", layout.new_folder)):
+        shelf(tmp_path / text).save(run_of("r", text))
+        (tmp_path / text / "r").rename(place(tmp_path, "r"))
+        assert store.load("r").events[1].text == text
+    (layout.new_folder(tmp_path, "r") / "events.jsonl").unlink()
+    assert store.load("r").events[1].text == "old"
+    (layout.old_folder(tmp_path, "r") / "meta.json").unlink()
+    assert store.load("r") is None
+    assert "r" not in store.list_transcripts()
+
+
+def test_a_sibling_never_hides_a_damaged_run(tmp_path):
+    """Where the run's own folder is there, it is the run, damaged or not."""
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "old"))
+    (tmp_path / "r").rename(layout.new_folder(tmp_path, "r"))
+    store.list_transcripts()
+    (tmp_path / "r").mkdir()
+    with pytest.raises(DamagedTranscript):
+        store.load("r")
+
+
+def test_a_run_is_not_replaced_by_a_writer_that_may_not_though_its_swap_was_interrupted(tmp_path):
+    """What an interrupted swap left is a finished run like any other."""
+    store = shelf(tmp_path)
+    store.save(run_of("r", "whole"))
+    (tmp_path / "r").rename(layout.new_folder(tmp_path, "r"))
+    with pytest.raises(Exception, match="replace=True"):
+        store.save(run_of("r", "second"))
+    assert store.load("r").events[1].text == "whole"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
+def test_linux_exchanges_two_folders_at_once(tmp_path):
+    """The atomic way is really taken where it is there."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    assert swap._exchange(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a" / "b").exists()
+    assert (tmp_path / "b" / "a").exists()
+    with pytest.raises(FileNotFoundError):
+        swap._exchange(tmp_path / "a", tmp_path / "missing")
+
+
+def test_a_failed_second_rename_puts_the_old_run_back(tmp_path, monkeypatch):
+    """Where the new folder can't be moved in, the old one returns."""
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "old"))
+    before = files_in(tmp_path / "r")
+    monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    real = Path.rename
+
+    def rename(self, target):
+        if self.name == ".r.new":
+            raise OSError(5, "Input/output error")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(Exception, match="Input/output error"):
+        store.save(run_of("r", "new"))
+    assert files_in(tmp_path / "r") == before
+
+
+_LOOP = """
+import sys
+from pathlib import Path
+from pytest_sparrow.events import Message
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.store import FsRecorder, swap
+from pytest_sparrow.transcript import RunInputs
+class Plain:
+    def line(self, data): return data
+folder, atomic = Path(sys.argv[1]), sys.argv[2] == "1"
+if not atomic:
+    swap._exchange = lambda one, other: False
+store = FsRecorder(folder, redactor=Plain(), replace=True)
+turn = 0
+while True:
+    turn += 1
+    store.start_run("r", RunInputs(task=str(turn)), exchanges=True)
+    for number in range(turn % 7):
+        store.record(Message(run="r", role="assistant", text=str(turn)))
+        store.record_exchange("r", Exchange(kind="call", asked={"turn": turn}, answered={"returned": 1}))
+    store.finalize("r")
+    if turn == 1:
+        print("ready", flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
+def test_sigkill_at_random_moments_leaves_a_whole_run(tmp_path, atomic):
+    """A process that records again and again is killed 13 times (26 in both ways): the run is whole."""
+    rng = random.Random()  # not seeded: each run of the suite looks at other moments
+    for _ in range(13):
+        child = subprocess.Popen(
+            [sys.executable, "-c", _LOOP, str(tmp_path), str(int(atomic))], stdout=subprocess.PIPE
+        )
+        assert child.stdout.readline() == b"ready\n"
+        time.sleep(rng.random() * 0.03)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        found = shelf(tmp_path).load("r")
+        turn = found.inputs.task
+        assert len(found.events) == len(found.exchanges) == int(turn) % 7
+        assert {event.text for event in found.events} <= {turn}
+        for journal in (tmp_path / ".pending").glob("r.*.*"):
+            assert not is_held(journal / "events.jsonl")
+            if (journal / "meta.json").exists() and (journal / "meta.json").stat().st_size:
+                assert not load_transcript(journal).complete
+    shelf(tmp_path, replace=True).save(run_of("r", "last"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitattributes", ".gitignore", "r"]
