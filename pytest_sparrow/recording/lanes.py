@@ -26,17 +26,19 @@ THREAD_PREFIX = "thread-"
 """Labels of lanes in threads that carry no context begin so."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """One strand.
 
     Attributes:
         label: its name on disk.
         model: the model it asked last, "" before the first.
+        open: its crossings that are not settled yet.
     """
 
     label: str
-    model: str = field(default="")
+    model: str = ""
+    open: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

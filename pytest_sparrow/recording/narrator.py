@@ -10,7 +10,15 @@ from pytest_sparrow import events as ev
 from pytest_sparrow.events import Event
 from pytest_sparrow.exchange import Json
 from pytest_sparrow.recording.blocks import blocks_of_answer
-from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest, Proposal, Reasoning, Text, ToolResult
+from pytest_sparrow.recording.codec import (
+    ModelAnswer,
+    ModelRequest,
+    Part,
+    Proposal,
+    Reasoning,
+    Text,
+    ToolResult,
+)
 from pytest_sparrow.recording.lanes import Lane, in_lane
 from pytest_sparrow.recording.proposals import Proposals
 
@@ -63,21 +71,35 @@ class Narrator:
             if self.proposals.answered_on_wire(result.id):
                 self._output_event(lane, result.id, list(result.blocks), is_error=result.is_error)
 
-    def model_answered(self, lane: Lane, answer: ModelAnswer) -> None:
-        """A model's answer has come, whole or broken off."""
-        texts: list[str] = []
-        calls = 0
-        for part in answer.parts:
-            match part:
-                case Text(text):
-                    texts.append(text)
-                    self._tell(lane, ev.ThinkingDelta(run=self._run, text=text))
-                case Reasoning(text):
-                    self._tell(lane, ev.ReasoningDelta(run=self._run, text=text))
-                case Proposal(call_id, name, args):
-                    calls += 1
-                    self._propose(lane, call_id, name, args)
-        if texts and not calls:
+    def model_is_answering(self, lane: Lane, answer: ModelAnswer, told: int) -> int:
+        """The agent acts on a stream that is still open: what it must have read is told now.
+
+        That is everything up to the last whole proposal; a text that nothing follows may still grow.
+
+        Args:
+            lane: the lane of the stream.
+            answer: the answer, as far as it was read.
+            told: how many of its parts were told before.
+
+        Returns:
+            How many of its parts have been told now.
+        """
+        whole = [
+            number
+            for number, part in enumerate(answer.parts, start=1)
+            if isinstance(part, Proposal) and not isinstance(part.args, str)
+        ]
+        ready = max([told, *whole])
+        for part in answer.parts[told:ready]:
+            self._part(lane, part)
+        return ready
+
+    def model_answered(self, lane: Lane, answer: ModelAnswer, told: int = 0) -> None:
+        """A model's answer has come, whole or broken off; the first ``told`` parts were told before."""
+        for part in answer.parts[told:]:
+            self._part(lane, part)
+        texts = [part.text for part in answer.parts if isinstance(part, Text)]
+        if texts and not any(isinstance(part, Proposal) for part in answer.parts):
             self._tell(lane, ev.Message(run=self._run, role="assistant", text="".join(texts)))
         if answer.usage is not None:
             self._input += answer.usage.input
@@ -87,6 +109,15 @@ class Narrator:
             )
         if answer.failure is not None:
             self._tell(lane, ev.Error(run=self._run, message=answer.failure.message))
+
+    def _part(self, lane: Lane, part: Part) -> None:
+        match part:
+            case Text(text):
+                self._tell(lane, ev.ThinkingDelta(run=self._run, text=text))
+            case Reasoning(text):
+                self._tell(lane, ev.ReasoningDelta(run=self._run, text=text))
+            case Proposal(call_id, name, args):
+                self._propose(lane, call_id, name, args)
 
     def _propose(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
         self.proposals.add(call_id, name, args)

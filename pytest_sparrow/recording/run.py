@@ -60,8 +60,10 @@ class OpenCrossing:
         "kind",
         "lane",
         "model",
+        "peek",
         "proposed",
         "settled",
+        "told",
     )
 
     def __init__(self, run: Run, kind: str, asked: dict[str, Json], lane: Lane, began: float) -> None:
@@ -76,6 +78,8 @@ class OpenCrossing:
         self.proposed = False
         self.settled = False
         self.flush: Callable[[], None] | None = None
+        self.peek: Callable[[], dict[str, Json]] | None = None
+        self.told = 0
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; a second call does nothing."""
@@ -155,6 +159,8 @@ class Run:
         clean = self._redactor.asked(kind, asked)
         with self._lock:
             crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
+            for open_one in crossing.lane.open:
+                self._catch_up(open_one)
             crossing.model = model
             number = self.crossings
             self.crossings += 1
@@ -162,6 +168,7 @@ class Run:
             if self._feeder is not None:
                 crossing.fed = self._feed(self._feeder, crossing, number)
             self._open[id(crossing)] = crossing
+            crossing.lane.open.append(crossing)
             return crossing
 
     def settle(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
@@ -179,8 +186,9 @@ class Run:
                 return
             crossing.settled = True
             self._open.pop(id(crossing), None)
+            crossing.lane.open.remove(crossing)
             if words is not None:
-                self._narrator.model_answered(crossing.lane, words)
+                self._narrator.model_answered(crossing.lane, words, crossing.told)
             elif crossing.kind == "tool":
                 self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
             self._keep(crossing, keep, complete=complete)
@@ -294,6 +302,12 @@ class Run:
             f"{exchange.asked['name']}: the recorded run got no answer to this call",
             "record the test again",
         )
+
+    def _catch_up(self, crossing: OpenCrossing) -> None:
+        """The strand goes on while its stream is open: tell what it acts on."""
+        if crossing.model is not None and crossing.peek is not None:
+            words = crossing.model.answer(crossing.asked, crossing.peek())
+            crossing.told = self._narrator.model_is_answering(crossing.lane, words, crossing.told)
 
     def _end_early(self, crossing: OpenCrossing) -> None:
         if crossing.flush is not None:

@@ -26,6 +26,8 @@ class FakeCrossing:
     answered: dict[str, Any] | None = None
     complete: bool | None = None
     settled: int = 0
+    flush: Any = None
+    peek: Any = None
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         self.settled += 1

@@ -9,6 +9,7 @@ from pytest_sparrow.boundaries.http.sse import is_done
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.reply import Failure
+    from pytest_sparrow.exchange import Json
     from pytest_sparrow.recording.crossing import Crossing
 
 __all__ = ["FedTake", "LiveTake", "Take"]
@@ -55,6 +56,11 @@ class LiveTake:
         self._decoded = decoded
         self._chunks: list[bytes] = []
         self._settled = False
+        crossing.flush = self.closed
+        crossing.peek = self._so_far
+
+    def _so_far(self) -> dict[str, Json]:
+        return answered_of(self._status, self._headers, b"".join(self._chunks), decoded=self._decoded)
 
     def add(self, chunk: bytes) -> None:
         """See `Take`."""
@@ -99,9 +105,20 @@ class FedTake:
 
     def __init__(self, crossing: Crossing, *, pieces: int) -> None:
         self._crossing = crossing
+        self._pieces = pieces
         self._left = pieces
         self._last = b""
         self._settled = False
+        crossing.flush = self.closed
+        crossing.peek = self._so_far
+
+    def _so_far(self) -> dict[str, Json]:
+        fed = self._crossing.fed
+        assert fed is not None
+        body = fed.get("body")
+        if not isinstance(body, dict) or "sse" not in body:
+            return fed
+        return {**fed, "body": {"sse": body["sse"][: self._pieces - self._left]}}
 
     def add(self, chunk: bytes) -> None:
         """See `Take`."""

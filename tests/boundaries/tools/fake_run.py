@@ -32,6 +32,7 @@ class FakeCrossing:
     kept: Kept
     fed: dict[str, Any] | None = None
     flush: Callable[[], None] | None = None
+    peek: Callable[[], dict] | None = None
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         if self.kept.settled:

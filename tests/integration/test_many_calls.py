@@ -1,0 +1,93 @@
+"""Many calls at once: in threads, in an executor, gathered. Every one gets its own answer, recorded and replayed."""
+
+from __future__ import annotations
+
+from .inner import pytest_in
+
+INNER = '''
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+LIVE = "LIVE" in os.environ
+
+
+def double(thread: int, call: int) -> int:
+    assert LIVE, "a wrapped tool ran in replay"
+    return thread * 1000 + call * 2
+
+
+async def slow(task: int) -> dict[str, int]:
+    assert LIVE, "a wrapped tool ran in replay"
+    await asyncio.sleep(0.001 * (task % 7))
+    return {"task": task}
+
+
+def test_threads(sparrow):
+    tool = sparrow.tool(double)
+    wrong, together = [], threading.Barrier(64)
+
+    def work(thread):
+        together.wait()
+        wrong.extend(call for call in range(50) if tool(thread, call) != thread * 1000 + call * 2)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(sparrow.tool_calls) == 3200
+
+
+def test_executor(sparrow):
+    tool = sparrow.tool(double)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: tool(n % 7, n), range(1000)))
+    assert answers == [n % 7 * 1000 + n * 2 for n in range(1000)]
+
+
+def test_gathered(sparrow):
+    tool = sparrow.tool(slow)
+
+    async def agent(number):
+        return [await tool(number), await tool(number + 10_000)]
+
+    async def main():
+        return await asyncio.gather(*map(agent, range(500)))
+
+    assert asyncio.run(main()) == [[{"task": n}, {"task": n + 10_000}] for n in range(500)]
+
+
+def test_the_same_question_again_and_again(sparrow):
+    tool = sparrow.tool(slow)
+
+    async def main():
+        return await asyncio.gather(*(tool(1) for _ in range(500)))
+
+    assert asyncio.run(main()) == [{"task": 1}] * 500
+'''
+
+
+def test_every_call_gets_its_own_answer(tmp_path):
+    """64 threads with 50 calls each, an executor, 500 gathered tasks: recorded once, green ever after."""
+    (tmp_path / "test_inner.py").write_text(INNER)
+    code, output = pytest_in(tmp_path, "--sparrow-record", LIVE="1")
+    assert (code, "4 recorded" in output) == (0, True), output
+    for _ in range(3):
+        code, output = pytest_in(tmp_path, "--sparrow-replay")
+        assert (code, "4 replayed equal" in output) == (0, True), output
+
+
+def test_one_call_of_thousands_that_changed_is_told(tmp_path):
+    """Among 3,200 calls in 64 threads a single other argument is one change, not thousands."""
+    (tmp_path / "test_inner.py").write_text(INNER)
+    code, output = pytest_in(tmp_path, "--sparrow-record", "-k", "threads", LIVE="1")
+    assert code == 0, output
+    changed = INNER.replace("tool(thread, call) !=", "tool(thread, call + 9000 * (thread + call == 100)) !=")
+    (tmp_path / "test_inner.py").write_text(changed)
+    code, output = pytest_in(tmp_path, "--sparrow-replay", "-k", "threads")
+    assert code == 1, output
+    assert "the golden holds no answer to this" in output
+    assert "call=90" in output
