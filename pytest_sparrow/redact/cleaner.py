@@ -115,14 +115,21 @@ class Cleaner:
     def _walk_object(self, value: dict[Any, Json], outer: Rule | None, depth: int) -> dict[Any, Json]:
         clean: dict[Any, Json] = {}
         changed = False
-        named = _named_value(value)
+        named = self._named_value(value)
         for key, item in value.items():
             new_key = self.text(key) if isinstance(key, str) else key
             while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
                 new_key += "'"
-            clean[new_key] = self._walk(item, _rule_of(key, named, outer), depth)
+            clean[new_key] = self._walk(item, _rule_of(new_key, named, outer), depth)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
+
+    def _named_value(self, value: dict[Any, Json]) -> Rule | None:
+        """The rule for "value" in ``{"name": "api_key", "value": …}``, and in a browser's cookie."""
+        name = value.get("name", value.get("key"))
+        if "value" not in value or not isinstance(name, str):
+            return None
+        return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else field_rule(self.text(name))
 
     def _by_form(self, text: str) -> str:
         head = text.lstrip()[:6]
@@ -151,17 +158,8 @@ class Cleaner:
             if field == "data" and colon:
                 space = " " if payload.startswith(" ") else ""
                 lines[number] = f"data:{space}{self.text(payload.removeprefix(' '))}"
-            else:
-                lines[number] = self.plain(line)
-        return "\n".join(lines)
-
-
-def _named_value(value: dict[Any, Json]) -> Rule | None:
-    """The rule for "value" in ``{"name": "api_key", "value": …}``, and in a browser's cookie."""
-    name = value.get("name", value.get("key"))
-    if "value" not in value or not isinstance(name, str):
-        return None
-    return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else field_rule(name)
+        # As a whole too: a key file has many lines.
+        return self.plain("\n".join(lines))
 
 
 def _rule_of(key: object, named: Rule | None, outer: Rule | None) -> Rule | None:

@@ -208,8 +208,7 @@ _TEMPLATE = re.compile(r"\$\{.*\}|\$[A-Z_]+|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+
 _WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z][a-z]+))*[.:!?]?")
 _PATH = re.compile(r"(?:~|\.{0,2}|[A-Za-z]:)[/\\]")
 _OPAQUE = re.compile(r"[A-Za-z0-9_.~+/=-]{16,}")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:?\d\d")
-_HEX = re.compile(r"[0-9a-fA-F-]+")
+_TIME = re.compile(r"\d{4}-?\d\d-?\d\d[T_-]\d\d")
 _SCHEME = re.compile(
     r"\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
 )
@@ -236,9 +235,7 @@ def plausible(value: str, rule: Rule) -> bool:
         case Sure.TOKEN:
             return _is_opaque(rest)
         case Sure.BARE:
-            return (
-                _is_opaque(rest) and len(rest) >= 20 and _is_mixed(rest) and not set(rest) & set("/.")
-            ) and _HEX.fullmatch(rest) is None
+            return len(rest) >= 20 and _is_opaque(rest) and _is_mixed(rest) and not set(rest) & set("/.")
         case Sure.COOKIE:
             return "=" in rest
         case Sure.CONNECTION:

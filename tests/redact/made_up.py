@@ -158,6 +158,7 @@ LOOK_ALIKES: list[str] = [
     "SG.short.one",
     "eyJub3QiOiJqd3QifQ==",
     "Basic understanding of authentication",
+    "Basic aGVsbG8gd29ybGQ=",
     "Bearer authentication is required here",
     "Use Bearer tokens-in-the-header please",
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",

@@ -72,6 +72,14 @@ def test_url_loses_userinfo_and_secret_fields_only() -> None:
         assert redactor.url(clean) == clean
 
 
+def test_userinfo_in_a_text_loses_the_password_only() -> None:
+    """In a text the user, the host and the rest of a URL stay, also where the password is a word."""
+    clean = Redactor({}).value(["connect to postgres://app:sunshine@db:5432/x, or redis://:moon@r/0"])
+    assert clean == [
+        "connect to postgres://app:<secret:password:1>@db:5432/x, or redis://:<secret:password:2>@r/0"
+    ]
+
+
 def test_http_asked_with_pairs_or_dict() -> None:
     """The asked half: url, headers and body; what was passed in is not modified, twice equals once."""
     asked = {
@@ -133,11 +141,11 @@ def test_forms_and_multipart() -> None:
         "method": "POST",
         "url": "https://x.example/token",
         "headers": [["content-type", "application/x-www-form-urlencoded"]],
-        "body": {"text": "grant_type=client_credentials&client_secret=f3a9%2F9c0177&scope=a+b"},
+        "body": {"text": "client_secret=f3a9%2F9c0177&grant_type=client_credentials&scope=a+b"},
     }
     clean = Redactor({}).asked("http", asked)
     assert clean["body"] == {
-        "text": "grant_type=client_credentials&client_secret=<secret:secret:1>&scope=a+b"
+        "text": "client_secret=<secret:secret:1>&grant_type=client_credentials&scope=a+b"
     }
     asked = {**asked, "headers": [["content-type", "text/plain"]], "body": {"text": "secret=f3a9x9c0177"}}
     assert Redactor({}).asked("http", asked)["body"] is asked["body"]

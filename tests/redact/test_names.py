@@ -44,6 +44,7 @@ HARMLESS_FIELDS = [
     ("progressToken", "f3a99c01-77aa-4b11-9999-aaaaaaaaaaaa"),
     ("token", " Hello"),
     ("token", "2026-11-22T11:45:03Z"),
+    ("token", "20261122T114503Z"),
     ("key", "PROJ-1234"),
     ("key", "uploads/2026/11/22/aB3/report-final-v2.pdf"),
     ("key", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),

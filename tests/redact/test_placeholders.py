@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
 
 from pytest_sparrow.redact import PLACEHOLDER, Redactor, strip_numbers
+from pytest_sparrow.redact.placeholders import Numbering
 
 FIRST, SECOND = "sk-proj-" + "a1B2" * 12, "sk-proj-" + "c3D4" * 12
 
@@ -79,13 +83,36 @@ def test_strip_numbers() -> None:
 
 def test_threads_get_the_same_numbers() -> None:
     """However many threads redact at once, a secret has one placeholder, and no two share one."""
+    interval = sys.getswitchinterval()
     redactor = Redactor({})
     secrets = [f"sk-proj-{number:04d}" + "a1B2" * 12 for number in range(50)]
 
-    def work(shift: int) -> list[str]:
-        return [redactor.value([secret])[0] for secret in secrets[shift:] + secrets[:shift]]
+    def work(_: int) -> list[str]:
+        return [redactor.value([secret])[0] for secret in secrets]
 
-    with ThreadPoolExecutor(8) as pool:
-        results = [set(result) for result in pool.map(work, range(0, 48, 3))]
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            results = [set(result) for result in pool.map(work, [0] * 16)]
+    finally:
+        sys.setswitchinterval(interval)
     assert all(result == results[0] for result in results)
     assert results[0] == {f"<secret:openai-key:{number}>" for number in range(1, 51)}
+
+
+def test_two_threads_that_meet_a_secret_at_once() -> None:
+    """Both have looked and found no placeholder yet: they get the same one, and no number is skipped."""
+    both_looked = Barrier(2)
+
+    class Given(dict[str, str]):
+        def get(self, key: str, default: Any = None) -> Any:
+            found = super().get(key, default)
+            both_looked.wait(timeout=10)
+            return found
+
+    numbering = Numbering()
+    numbering._given = Given()
+    with ThreadPoolExecutor(2) as pool:
+        results = [pool.submit(numbering.placeholder, "token", "abc") for _ in range(2)]
+    assert [result.result() for result in results] == ["<secret:token:1>"] * 2
+    assert numbering._counts == {"token": 1}
