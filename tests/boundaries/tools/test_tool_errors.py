@@ -37,6 +37,15 @@ class UnholdableError(Exception):
         self.thing = thing
 
 
+class LossyError(Exception):
+    def __init__(self, things: object) -> None:
+        super().__init__(things)
+        self.things = things
+
+    def __str__(self) -> str:
+        return f"{len(self.things)} things"
+
+
 class TextingError(Exception):
     def __str__(self) -> str:
         raise RuntimeError
@@ -143,7 +152,7 @@ def test_a_type_of_the_same_name_elsewhere_is_not_it():
 )
 def test_a_golden_cannot_name_what_is_called(module, name):
     """Nothing is imported, and only an Exception type in reach is ever built, whatever a golden says."""
-    recorded = {"type": name, "module": module, "message": "m", "args": ["echo"]}
+    recorded = {"type": name, "module": module, "message": "echo", "args": ["echo"]}
     assert type(error_from_json(recorded, fn=raised_again)) is RecordedToolError
 
 
@@ -160,6 +169,13 @@ def test_a_text_that_cannot_be_told_is_no_reason_to_fail():
     assert error_to_json(TextingError("x"))["message"] == ""
     assert error_to_json(ValueError("\ud800"))["message"] == "\\ud800"
     assert type(raised_again(TextingError("x"))) is TextingError
+
+
+def test_an_exception_that_would_read_otherwise_is_not_raised():
+    """Where a type in reach cannot be made to say what it said, RecordedToolError says it."""
+    again = raised_again(LossyError(frozenset({1})))
+    assert type(again) is RecordedToolError
+    assert (again.type_name, again.message) == ("LossyError", "1 things")
 
 
 def test_our_own_errors_are_no_answer():

@@ -314,3 +314,14 @@ def test_a_collection_of_something_else_is_refused(tools, wrong):
         tools.tools(wrong)
     assert wrong == wrong.__class__(wrong)
     assert all(fn in (one, "two") for fn in (wrong if isinstance(wrong, list) else []))
+
+
+def test_a_function_reached_through_its_class(tools):
+    """A method's instance is no argument, a static function's first parameter is one; the class is wrapped."""
+    before = state()
+    tools.tool(shop.Client.refund)
+    tools.tool(shop.Client.add)
+    assert crossed(lambda: shop.Client().refund(1)) == [("refund", {"order": 1})]
+    assert crossed(lambda: shop.Client().add(2)) == [("add", {"order": 2})]
+    tools.close()
+    assert same(before, state())
