@@ -60,6 +60,11 @@ class Verdict:
         unequal = self.comparison is not None and not self.comparison.equal
         return bool(self.findings or self.drifts or unequal or self.served_nothing or self.recorded_nothing)
 
+    @property
+    def missed(self) -> bool:
+        """Whether the agent asked for something that the replay could not give."""
+        return any(finding.kind in (Kind.MISS, Kind.REFUSED) for finding in self.findings)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -101,11 +106,11 @@ def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bo
     )
 
 
-def judge_recording(run: Run) -> Verdict:
-    """Judge a recording: it must have something in it, and hold all of it."""
+def judge_recording(run: Run, *, failed: bool) -> Verdict:
+    """Judge a recording: it must have something in it (unless the test failed before), and hold all of it."""
     return Verdict(
         findings=_failures(run),
-        recorded_nothing=run.crossings == 0 and not run.events,
+        recorded_nothing=not failed and run.crossings == 0 and not run.events,
         remarks=_remarks(run),
     )
 

@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
     """Shut what belongs to no run, before the first fixture of a test that replays."""
+    outcome.forget(item)
     outside.begin(item)
     return (yield)
 

@@ -64,6 +64,7 @@ class Attempt:
         self._redactor = Redactor()
         self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)
         self._further: list[Attempt] = []
+        self._started = False
         self._golden = self._read_golden()
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
@@ -104,6 +105,11 @@ class Attempt:
                 return [] if self.blocked is not None else None
 
     @property
+    def closed(self) -> bool:
+        """Whether the run is over."""
+        return self._run.closed
+
+    @property
     def findings(self) -> list[str]:
         """What the ledgers hold, a summary each."""
         return [
@@ -115,6 +121,7 @@ class Attempt:
         if self.behaviour is Behaviour.RECORD and self.blocked is None:
             inputs = inputs_of(self.settings, task=self._task, model="")
             self._store.start_run(self.place.run_id, inputs, nodeid=self.place.nodeid, exchanges=True)
+            self._started = True
         self._window.open()
 
     @contextmanager
@@ -148,7 +155,7 @@ class Attempt:
             assert self._golden is not None
             verdict = judge_replay(self._golden, self._run, self._redactor, failed=failed)
         elif self.blocked is None and self.behaviour is Behaviour.RECORD:
-            verdict = judge_recording(self._run)
+            verdict = judge_recording(self._run, failed=failed)
         return Judged(
             verdict=verdict,
             nodeid=self.place.nodeid,
@@ -161,7 +168,7 @@ class Attempt:
         return [kept for attempt in (self, *self._further) for kept in attempt._keep(passed=passed)]
 
     def _keep(self, *, passed: bool) -> list[Kept]:
-        if self.behaviour is not Behaviour.RECORD or self.blocked is not None:
+        if not self._started:
             return []
         self._window.close(failed=not passed)
         store, run_id = self._store, self.place.run_id

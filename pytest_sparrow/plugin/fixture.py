@@ -33,7 +33,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     finally:
         attempt.finish(failed=True)  # closed already, unless the call phase was never reached
         session.attempts.pop(item.nodeid, None)
-        state.kept = attempt.keep(passed=state.passed and not state.failed)
+        _or_fail(lambda: _keep(state))
 
 
 def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, Any]) -> Settings:
@@ -43,6 +43,10 @@ def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, An
         )
     settings = override(session.settings, said, "sparrow_settings")
     return marked(item, session, settings)
+
+
+def _keep(state: AttemptState) -> None:
+    state.kept = state.attempt.keep(passed=state.passed and not state.failed)
 
 
 def _or_fail(step: Any) -> None:

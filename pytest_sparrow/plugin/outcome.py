@@ -9,27 +9,39 @@ import pytest
 
 from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
 
-__all__ = ["call_phase", "reported"]
+__all__ = ["call_phase", "forget", "reported"]
 
 _HEADING = "pytest-sparrow"
+
+
+def forget(item: pytest.Item) -> None:
+    """Before an attempt: what an earlier one (a rerun's) left is not its own."""
+    if ATTEMPT in item.stash:
+        del item.stash[ATTEMPT]
 
 
 def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     """Run the body, then judge the run.
 
     A test that fails by itself keeps its own failure, and the divergence is added to it as a note. One that fails
-    only because a replay had no answer for it fails with the divergence alone.
+    only because a replay had no answer for it fails with the divergence alone, and so does one that skips itself
+    after that: `except Exception: pytest.skip()` must not hide a miss.
     """
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return (yield)
     if state.attempt.blocked is not None:
+        state.attempt.finish(failed=True)
         pytest.fail(state.attempt.blocked, pytrace=False)
     try:
         result = yield
-    except (pytest.skip.Exception, pytest.xfail.Exception, KeyboardInterrupt, SystemExit):
+    except (pytest.xfail.Exception, KeyboardInterrupt):
         state.attempt.finish(failed=True)
         raise
+    except pytest.skip.Exception:
+        _judge(state, failed=True)
+        if not state.missed:
+            raise
     except BaseException as error:
         _judge(state, failed=True)
         if state.divergence and not _is_ours(error, state):
@@ -70,6 +82,7 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
         from pytest_sparrow.report.verdict import render
 
         state.divergence = "\n\n".join(render(one) for one in diverged)
+    state.missed = any(one.verdict.missed for one in judged)
     state.remarks = [remark for one in judged for remark in one.verdict.remarks]
 
 
@@ -78,24 +91,50 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
-    if report.when == "call":
-        if report.passed and not hasattr(report, "wasxfail"):
-            state.passed = True
-        else:
-            state.failed = True
-        if report.failed and state.divergence and state.divergence not in report.longreprtext:
-            report.sections.append((_HEADING, state.divergence))
-        facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
+    facts: dict[str, Any] = {}
+    if report.when == "setup":
+        if report.failed:
+            facts = _setup_failed(state, report)
     elif report.when == "teardown":
         facts = {"kept": [[kept.what, kept.nodeid, kept.folder] for kept in state.kept]}
-    else:
-        return
+    elif state.attempt.closed:
+        facts = _called(state, report)
+    else:  # the body is still running: a block of `subtests`, whose test is reported later
+        state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
     report.sparrow = facts  # type: ignore[attr-defined]
+
+
+def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
+    """A fixture that ran the agent failed: for want of an answer, perhaps. What is unplayed says nothing here."""
+    _judge(state, failed=True)
+    if state.attempt.blocked is None and not state.missed:
+        return {}
+    _tell(report, state.attempt.blocked or state.divergence)
+    return {"outcome": _word(state, report)}
+
+
+def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
+    if report.skipped and state.missed and not hasattr(report, "wasxfail"):
+        # A unittest skips itself behind pytest's back, where call_phase can't see it.
+        report.outcome, report.longrepr = "failed", state.divergence
+    if report.passed and not hasattr(report, "wasxfail"):
+        state.passed = True
+    else:
+        state.failed = True
+    if report.failed:
+        _tell(report, state.divergence)
+    return {"outcome": _word(state, report), "remarks": list(state.remarks)}
+
+
+def _tell(report: pytest.TestReport, text: str) -> None:
+    """Add a section, where the failure itself doesn't say it already."""
+    if text and text not in report.longreprtext:
+        report.sections.append((_HEADING, text))
 
 
 def _word(state: AttemptState, report: pytest.TestReport) -> str:
     if state.attempt.blocked is not None:
         return "blocked"
-    if state.divergence:
+    if state.divergence and (not report.skipped or hasattr(report, "wasxfail")):
         return "diverged"
-    return state.attempt.behaviour.value if report.passed else ""
+    return state.attempt.behaviour.value if report.passed and not state.failed else ""

@@ -29,6 +29,7 @@ class SessionState:
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up, "" between them.
         filled_keys: environment variables that hold a dummy of ours.
+        rerun: tests whose attempt failed and is made again: what became of its recording is no news.
     """
 
     settings: Settings
@@ -38,6 +39,7 @@ class SessionState:
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
+    rerun: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -47,6 +49,7 @@ class AttemptState:
     Attributes:
         attempt: the attempt.
         divergence: the text of its divergence, "" if there is none.
+        missed: the agent asked for something that the replay could not give.
         passed: a passing report of the call phase has come.
         failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
         remarks: what is worth a line in the summary.
@@ -55,6 +58,7 @@ class AttemptState:
 
     attempt: Attempt
     divergence: str = ""
+    missed: bool = False
     passed: bool = False
     failed: bool = False
     remarks: list[str] = field(default_factory=list)

@@ -24,8 +24,10 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     """Take in one report: its own facts, and whether it forbids keeping a recording."""
     state = config.stash[SESSION]
     running = state.attempts.get(report.nodeid)
-    if running is not None and report.when == "call" and report.outcome != "passed":
-        running.failed = True  # a sub-report: the test's own comes through makereport
+    if running is not None and report.when == "call" and report.failed:
+        running.failed = True  # a sub-report of unittest's: the test's own comes through makereport
+    if _is_rerun(state, report):
+        return
     facts: dict[str, Any] = getattr(report, "sparrow", {})
     if facts.get("outcome"):
         state.counts[facts["outcome"]] += 1
@@ -37,6 +39,17 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             state.remarks.append(
                 (nodeid, f"not recorded, since the test did not pass; put aside in {folder}")
             )
+
+
+def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
+    """Whether this is of an attempt that pytest-rerunfailures makes again: its failing phase, and its teardown."""
+    if str(report.outcome) == "rerun":
+        state.rerun.add(report.nodeid)
+        return True
+    if report.when == "teardown" and report.nodeid in state.rerun:
+        state.rerun.discard(report.nodeid)
+        return True
+    return False
 
 
 def write(terminal: Any, config: pytest.Config) -> None:

@@ -72,6 +72,11 @@ class Inner:
         self.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         return self._pytester.runpytest_subprocess(*_BARE, *args)
 
+    def refused(self, *args: str) -> pytest.RunResult:
+        """Run pytest within this process, with arguments that make no sense: no test gets to run."""
+        self.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        return self._pytester.runpytest_inprocess(*_BARE, *args)
+
     def record(self, *args: str, autoload: bool = False) -> pytest.RunResult:
         """Run in record mode."""
         return self.run("--sparrow-record", *args, autoload=autoload)

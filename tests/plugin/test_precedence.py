@@ -82,7 +82,7 @@ def test_wrong_values_are_usage_errors(inner, options, environ, ini, says):
     inner.write("pytest.ini", f"[pytest]\n{ini}\n")
     if environ:
         inner.env(SPARROW_MODE=environ)
-    result = inner.run(*options)
+    result = inner.refused(*options)
     assert result.ret == 4
     result.stderr.fnmatch_lines([says])
     assert "Traceback" not in result.stderr.str()
@@ -131,7 +131,7 @@ def test_wrong_markers_are_usage_errors(inner, marker, says):
             pass
         """,
     )
-    result = inner.run("-s")
+    result = inner.refused("-s")
     assert result.ret == 4
     result.stderr.fnmatch_lines([says])
     assert "body of first" not in result.stdout.str()
@@ -147,7 +147,7 @@ def test_ci_refuses_what_nobody_typed(inner, origin, word):
     inner.write("pytest.ini", f"[pytest]\nsparrow_mode = {word if 'ini' in origin else ''}\n")
     if origin == "SPARROW_MODE":
         inner.env(SPARROW_MODE=word)
-    result = inner.run()
+    result = inner.refused()
     assert result.ret == 4
     result.stderr.fnmatch_lines(
         [f"*{origin}: mode '{word}' writes goldens, and CI is set: *--sparrow-mode={word}*"]
