@@ -317,7 +317,7 @@ def test_a_collection_of_something_else_is_refused(tools, wrong):
 
 
 def test_a_function_reached_through_its_class(tools):
-    """A method's instance is no argument, a static function's first parameter is one; the class is wrapped."""
+    """A method's instance is no argument, a static function's first parameter is one."""
     before = state()
     tools.tool(shop.Client.refund)
     tools.tool(shop.Client.add)
