@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pytest_sparrow.compare import Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
-from pytest_sparrow.matching.keys import comparable
 from pytest_sparrow.recording.run import Run
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.replaying.ledger import Finding, Kind
@@ -137,7 +136,7 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     known: set[tuple[str, str]] = set()
     for finding in found:
         assert finding.golden is not None and finding.asked is not None
-        changes = tuple(request_changes(comparable(finding.golden), comparable(finding.asked), rules))
+        changes = tuple(request_changes(finding.golden, finding.asked, rules))
         if changes:
             seen = {(change.path, repr((change.golden, change.new))) for change in changes}
             drifts.append(Drift(finding=finding, changes=changes, repeats=seen <= known))

@@ -5,13 +5,13 @@ Headers never count: they hold keys, versions and dates, and no provider's answe
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from pytest_sparrow.events.jsontext import canonical, decode, digest
+from pytest_sparrow.events.jsontext import canonical, digest
 from pytest_sparrow.exchange import Json
 from pytest_sparrow.redact import strip_numbers
 
-__all__ = ["comparable", "host_of", "is_loopback", "request_key", "request_shape"]
+__all__ = ["host_of", "is_loopback", "request_key", "request_shape"]
 
 LOOPBACK = "loopback"
 
@@ -47,17 +47,6 @@ def request_key(kind: str, asked: dict[str, Json]) -> str:
         return _http_key(asked)
     significant = {key: value for key, value in asked.items() if key != "id"}
     return digest([kind, _unnumbered(significant)])
-
-
-def comparable(asked: dict[str, Json]) -> dict[str, Json]:
-    """An asked half without what never counts: headers, the id, a loopback port, the numbers of placeholders."""
-    kept = {key: value for key, value in asked.items() if key not in ("headers", "id")}
-    if "url" in kept:
-        url = urlsplit(kept["url"])
-        kept["url"] = urlunsplit((url.scheme, host_of(kept["url"]), url.path, url.query, ""))
-    spelled = canonical(kept)
-    plain = strip_numbers(spelled)
-    return kept if plain == spelled else decode(plain)
 
 
 def _http_key(asked: dict[str, Json]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.errors import DamagedTranscript
+from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.plugin.place import Place
@@ -18,7 +18,7 @@ from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.sink import RecorderSink
 from pytest_sparrow.recording.wire import Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.report.blocked import damaged_text, missing_text
+from pytest_sparrow.report.blocked import damaged_text, missing_text, unreadable_text
 from pytest_sparrow.same import same_recording
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour
 from pytest_sparrow.sparrow import Sparrow
@@ -91,7 +91,9 @@ class Attempt:
         except DamagedTranscript as error:
             # In every mode: damaged is never missing, and what is damaged is not recorded over.
             self.blocked = damaged_text(str(error), str(self.place.folder))
-            return None
+        except (SparrowError, OSError) as error:
+            self.blocked = unreadable_text(str(error), str(self.place.folder))
+        return None
 
     def _answers(self) -> list[Exchange] | None:
         match self.behaviour:

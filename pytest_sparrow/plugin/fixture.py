@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,12 +17,14 @@ from pytest_sparrow.sparrow import Sparrow
 
 __all__ = ["run"]
 
+T = TypeVar("T")
+
 
 def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Sparrow]:
     """Open this test's run, and at teardown keep or drop what was recorded."""
     item = request.node
     session = request.config.stash[SESSION]
-    settings = _settings_of(item, session, said)
+    settings = _or_fail(lambda: _settings_of(item, session, said))
     attempt = Attempt(place_of(item, settings.directory), settings)
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state
@@ -49,9 +51,9 @@ def _keep(state: AttemptState) -> None:
     state.kept = state.attempt.keep(passed=state.passed and not state.failed)
 
 
-def _or_fail(step: Any) -> None:
-    """A user's mistake is told without our frames."""
+def _or_fail(step: Callable[[], T]) -> T:
+    """A user's mistake, or a disk that refuses, is told without our frames."""
     try:
-        step()
-    except SparrowError as error:
+        return step()
+    except (SparrowError, OSError, pytest.UsageError) as error:
         pytest.fail(str(error), pytrace=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-__all__ = ["damaged_text", "missing_text", "record_command"]
+__all__ = ["damaged_text", "missing_text", "record_command", "unreadable_text"]
 
 
 def record_command(nodeid: str) -> str:
@@ -25,3 +25,8 @@ def damaged_text(error: str, folder: str) -> str:
         f"the golden of this test is damaged\n  {error}\n"
         f"  restore it from version control, or delete {folder} and record again"
     )
+
+
+def unreadable_text(error: str, folder: str) -> str:
+    """The golden may be there or not: the disk refuses, or a link leads out of its folder."""
+    return f"the golden of this test can't be read\n  golden  {folder}\n  {error}"

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_sparrow.compare import Change, Comparison, request_changes
-from pytest_sparrow.matching.keys import comparable
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.blocked import record_command
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
@@ -159,7 +158,7 @@ def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
     lines = [f"  where   event {finding.at}{total} of the new run"]
     lines += [f"  {one_line(line)}" for line in finding.hint.splitlines()]
     if finding.golden is not None and finding.asked is not None:
-        changes = request_changes(comparable(finding.golden), comparable(finding.asked))
+        changes = request_changes(finding.golden, finding.asked)
         lines += [line for change in changes[:_MOST_CHANGES] for line in change_lines(change)]
     return _Cause(one_line(finding.summary), tuple(lines))
 

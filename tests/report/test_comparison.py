@@ -30,9 +30,6 @@ def says(text):
 
 REFUND = [event("RunStarted", task="t", agent="a"), *call("c1", "refund", {"amount": 39.99}), says("done")]
 
-OTHER_AMOUNT = call("c1", "refund", {"amount": 1})
-NOTIFY = call("c2", "notify", {})
-
 
 def with_amount(amount, out):
     return [*REFUND[:2], *call("c1", "refund", {"amount": amount}, out)[1:], says("done")]
