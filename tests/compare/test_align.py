@@ -92,6 +92,13 @@ def test_few_changes_in_a_repetitive_stream_stay_few():
     assert len(matched(pairs_of(golden, new))) == len(golden)
 
 
+def test_elements_of_one_side_only_cost_no_edits():
+    """Five hundred elements replaced by new ones in a repetitive stream: all the others pair."""
+    golden = [n % 3 for n in range(20_000)]
+    new = [-n if n % 40 == 0 else value for n, value in enumerate(golden, start=1)]
+    assert len(matched(pairs_of(golden, new))) == 20_000 - 500
+
+
 def test_many_changes_in_a_repetitive_stream_do_not_cascade():
     """Where there are too many edits for an exact search, windows still find most of what is equal."""
     rng = random.Random(5)

@@ -60,6 +60,12 @@ def test_the_output_of_a_call_with_other_arguments_follows():
     assert [(c.subject, c.golden) for c in comparison.followers] == [("ToolOutput", "aa")]
 
 
+def test_a_text_beside_a_call_that_did_not_change_is_a_change_of_its_own():
+    """Only what was added or removed together with a call follows it."""
+    comparison = compare([*call("c1"), says("yes")], [*call("c1"), says("no")])
+    assert [(c.golden, c.new) for c in comparison.roots] == [("yes", "no")]
+
+
 def test_what_was_said_around_an_added_call_follows_it_but_not_far_from_it():
     """A turn that was added is one change, told by its call; a text added elsewhere is another."""
     golden = [event("RunStarted", task="t", agent="a"), *call("c1", "look"), says("fine"), finished()]

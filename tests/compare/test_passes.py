@@ -87,6 +87,18 @@ def test_an_id_that_is_used_again_belongs_to_the_call_that_is_still_open():
     assert [[entry.at.event for entry in group.entries] for group in groups] == [[1, 2, 3], [4, 5, 6]]
 
 
+def test_an_id_that_is_used_again_is_open_for_other_threads_too():
+    """The same where the tool runs in a pool's thread: its second call_0 belongs to the second proposal."""
+    turn = [
+        proposes("call_0"),
+        runs("call_0", lane="thread-1"),
+        gives("call_0", "x", lane="thread-1"),
+        usage(),
+    ]
+    groups = group_calls(entries_of([*turn, *turn]))[""]
+    assert [len(group.entries) for group in groups] == [3, 1, 3, 1]
+
+
 def test_lanes_that_use_the_same_ids_keep_their_own_calls():
     """Two lanes in which the provider says call_0 at the same time don't mix."""
     events = [
