@@ -227,7 +227,7 @@ class FsRecorder:
         folder = layout.folder_of(self.transcripts_dir, run_id)
         with self._writing(run_id):
             sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id)
-            pass
+            swap.recover(self.transcripts_dir, run_id, whole=sibling and sibling[0])
             self._check_free(folder)
             swap.replace_folder(self.transcripts_dir, run_id, files)
         return written
