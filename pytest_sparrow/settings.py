@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["Behaviour", "Level", "Mode", "Requests", "Settings", "Unwrapped", "behaviour"]
+__all__ = ["Behaviour", "Level", "Mode", "Requests", "Settings", "Unwrapped", "behaviour", "dummy_key"]
 
 
 class Mode(enum.Enum):
@@ -71,8 +71,13 @@ class Unwrapped(enum.Enum):
     FAIL = "fail"
 
 
-DUMMY_KEY = "sparrow-dummy-key"
-"""What an absent API key is filled with while a test replays."""
+def dummy_key(name: str) -> str:
+    """What an absent API key is filled with while a test replays: no provider would take it for a key.
+
+    Each variable has one of its own, so that a redacted request tells which key it held, as the recorded one does.
+    """
+    return f"sparrow-dummy-{name.lower().replace('_', '-')}"
+
 
 TELEMETRY_HOSTS = (
     "api.smith.langchain.com",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -101,8 +101,8 @@ class Sparrow:
         name: str | None = None,
         risk: str | None = None,
         returns: Any = None,
-        raises: Sequence[type[Exception]] = (),
-        ignore: Sequence[str] = (),
+        raises: type[Exception] | Iterable[type[Exception]] = (),
+        ignore: str | Iterable[str] = (),
     ) -> Any:
         """Wrap a hand-written tool, so that a replay answers it instead of running it.
 
@@ -121,7 +121,7 @@ class Sparrow:
             UsageError: a dotted name that leads nowhere, an unknown risk, or a name that is taken.
         """
         return self._window.tools.tool(
-            fn, name=name, risk=risk, returns=returns, raises=tuple(raises), ignore=tuple(ignore)
+            fn, name=name, risk=risk, returns=returns, raises=raises, ignore=ignore
         )
 
     def tools(self, collection: Any) -> Any:

@@ -48,6 +48,8 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
         try:
             asked = _asked(name, args, kwargs)
         except NotRecordable as error:
+            if not run.keeps:
+                return None
             run.unrecordable(error)
             raise
         return Call(run, run.ask("call", asked), target)

@@ -6,13 +6,12 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.settings import dummy_key
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, MutableMapping
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
-__all__ = ["DUMMY", "dummy_keys"]
-
-DUMMY = "sparrow-dummy-key"
-"""What is filled in: no provider would take it for a key."""
+__all__ = ["dummies", "dummy_keys"]
 
 _KEYS: tuple[tuple[str, ...], ...] = (
     ("OPENAI_API_KEY",),
@@ -40,27 +39,39 @@ _KEYS: tuple[tuple[str, ...], ...] = (
 only where none of them is set."""
 
 
-@contextlib.contextmanager
-def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[str] = ()) -> Iterator[None]:
-    """Fill absent API keys with an obvious dummy while open, and put everything back.
+def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """The API keys that are absent, each with an obvious dummy.
 
     An empty variable counts as absent: that is how CI passes a secret that a fork may not see, and an SDK
-    that gets an empty key fails as it does without one. A variable that was changed meanwhile is left alone.
+    that gets an empty key fails as it does without one.
+
+    Args:
+        environ: the environment.
+        extra: further names to fill.
+    """
+    rows = [*_KEYS, *((name,) for name in extra)]
+    return {row[0]: dummy_key(row[0]) for row in rows if not any(environ.get(name) for name in row)}
+
+
+@contextlib.contextmanager
+def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[str] = ()) -> Iterator[None]:
+    """Fill absent API keys (see `dummies`) while open, and put everything back.
+
+    A variable that was changed meanwhile is left alone.
 
     Args:
         environ: what to fill; ``os.environ`` if None.
         extra: further names to fill.
     """
     environment = os.environ if environ is None else environ
-    rows = [*_KEYS, *((name,) for name in extra)]
-    names = [row[0] for row in rows if not any(environment.get(name) for name in row)]
-    before = {name: environment.get(name) for name in names}
-    environment.update(dict.fromkeys(names, DUMMY))
+    filled = dummies(environment, extra)
+    before = {name: environment.get(name) for name in filled}
+    environment.update(filled)
     try:
         yield
     finally:
         for name, value in before.items():
-            if environment.get(name) != DUMMY:
+            if environment.get(name) != filled[name]:
                 continue
             if value is None:
                 del environment[name]

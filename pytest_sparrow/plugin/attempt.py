@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.exchange import Exchange
@@ -61,7 +63,8 @@ class Attempt:
         self.settings = settings
         self.blocked: str | None = None
         self._task = task
-        self._redactor = Redactor()
+        # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
+        self._redactor = Redactor({**os.environ, **dummies(os.environ, settings.dummy_keys)})
         self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)
         self._further: list[Attempt] = []
         self._started = False

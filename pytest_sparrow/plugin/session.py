@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sparrow.plugin.options import read_mode, read_settings
 from pytest_sparrow.plugin.state import SESSION, SessionState
-from pytest_sparrow.settings import DUMMY_KEY, Mode
+from pytest_sparrow.settings import Mode, dummy_key
 
 __all__ = ["start", "stop"]
 
@@ -27,7 +27,7 @@ def start(config: pytest.Config) -> None:
         # Only what the user lists: a dummy that is set so early also makes `skipif(no key)` tests run.
         for name in settings.dummy_keys:
             if name not in os.environ:
-                os.environ[name] = DUMMY_KEY
+                os.environ[name] = dummy_key(name)
                 state.filled_keys.append(name)
 
 
@@ -35,5 +35,5 @@ def stop(config: pytest.Config) -> None:
     """Take the dummies out again, where they still stand."""
     state = config.stash.get(SESSION, None)
     for name in state.filled_keys if state is not None else ():
-        if os.environ.get(name) == DUMMY_KEY:
+        if os.environ.get(name) == dummy_key(name):
             del os.environ[name]

@@ -67,6 +67,11 @@ class OpenRun(Protocol):
         ...
 
     @property
+    def keeps(self) -> bool:
+        """Whether what crosses is written or compared; where it is not, a value that JSON can't hold does no harm."""
+        ...
+
+    @property
     def in_process(self) -> bool:
         """Whether in-process transports cross too (setting ``in_process``)."""
         ...

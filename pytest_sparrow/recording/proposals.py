@@ -81,4 +81,6 @@ def _likeness(proposed: Json, args: Json) -> float:
         return float("inf")
     if not isinstance(proposed, dict) or not isinstance(args, dict):
         return 0.0
-    return float(sum(1 for key, value in args.items() if key in proposed and equal(proposed[key], value)))
+    alike = sum(key in args and equal(value, args[key]) for key, value in proposed.items())
+    # All that the model proposed: the rest are the function's own defaults, which a call always has.
+    return float("inf") if alike == len(proposed) else float(alike)

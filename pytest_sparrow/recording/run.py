@@ -134,6 +134,11 @@ class Run:
     # What boundaries use.
 
     @property
+    def keeps(self) -> bool:
+        """Whether what crosses is written or compared."""
+        return self.feeding or self._sink is not None
+
+    @property
     def in_process(self) -> bool:
         """Whether in-process transports cross too."""
         return self.settings.in_process

@@ -83,7 +83,7 @@ def _nothing(verdict: Verdict) -> Iterator[_Cause]:
                 "  the agent ran past all of them, or not at all",
             ),
         )
-    if verdict.served_nothing:
+    if verdict.served_nothing and not verdict.missed:
         yield _Cause(
             "nothing was replayed: the golden holds answers, and the agent asked for none of them",
             ("  did the agent run, and through a library that sparrow sees?",),
@@ -130,7 +130,9 @@ def _plain(verdict: Verdict, kind: Kind) -> Iterator[_Cause]:
 
 
 def _plain_cause(finding: Finding) -> _Cause:
-    return _Cause(one_line(finding.summary), tuple(f"  {one_line(line)}" for line in finding.hint.splitlines()))
+    return _Cause(
+        one_line(finding.summary), tuple(f"  {one_line(line)}" for line in finding.hint.splitlines())
+    )
 
 
 def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Cause]:
@@ -169,7 +171,7 @@ def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
         return
     yield f"  accept  {one_line(record_command(judged.nodeid))}"
     path = next((cause.path for cause in causes if cause.path), "")
-    if path:
+    if path and not judged.verdict.findings:  # no rule answers a call, or makes one that was not made
         yield f"  ignore  @pytest.mark.sparrow(ignore=[{one_line(_quoted(path))}])"
 
 

@@ -5,7 +5,8 @@ import openai
 import pytest
 from google import genai
 
-from pytest_sparrow.boundaries.keys import DUMMY, dummy_keys
+from pytest_sparrow.boundaries.keys import dummy_keys
+from pytest_sparrow.settings import dummy_key
 
 
 def test_absent_and_empty_keys_are_filled_and_put_back():
@@ -14,7 +15,9 @@ def test_absent_and_empty_keys_are_filled_and_put_back():
     before = dict(environ)
     with dummy_keys(environ, extra=["MY_KEY"]):
         assert environ["OPENAI_API_KEY"] == "mine"
-        assert environ["GROQ_API_KEY"] == environ["MY_KEY"] == environ["ANTHROPIC_API_KEY"] == DUMMY
+        names = ["GROQ_API_KEY", "MY_KEY", "ANTHROPIC_API_KEY"]
+        assert [environ[name] for name in names] == [dummy_key(name) for name in names]
+        assert len(set(environ.values())) == len(environ), "which key it is must be told by the value"
     assert environ == before
 
 
@@ -51,6 +54,6 @@ def test_real_constructors_are_content(monkeypatch):
     with pytest.raises(openai.OpenAIError):
         openai.OpenAI()
     with dummy_keys():
-        assert openai.OpenAI().api_key == DUMMY
-        assert anthropic.Anthropic().api_key == DUMMY
+        assert openai.OpenAI().api_key == dummy_key("OPENAI_API_KEY")
+        assert anthropic.Anthropic().api_key == dummy_key("ANTHROPIC_API_KEY")
         genai.Client().close()

@@ -166,6 +166,8 @@ class Call:
         try:
             return to_json(value, annotation, where=where)
         except NotRecordable as error:
+            if not self._run.keeps:
+                return f"<{type(value).__qualname__}>"
             told = NotRecordable(error.path, error.reason, _way_out(value, self._target.way_out))
             self._run.unrecordable(told)
             self._crossing.settle(None, complete=False)

@@ -51,6 +51,8 @@ class _Tool:
         try:
             named = self._binding.json(args, kwargs)
         except NotRecordable as error:
+            if not run.keeps:
+                return None
             run.unrecordable(error)
             raise
         return Call(run, run.ask("tool", {"name": self.options.name, "args": named}), self._target)

@@ -54,6 +54,7 @@ class FakeRun:
     unheld: list[NotRecordable] = field(default_factory=list)
     crossings: list[FakeCrossing] = field(default_factory=list)
     in_process: bool = False
+    keeps: bool = True
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
