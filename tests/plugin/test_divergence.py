@@ -1,0 +1,230 @@
+"""How a divergence is told: once, in the call phase, without our frames, whatever the agent did with it."""
+
+import re
+
+import pytest
+
+AGENT = """
+    import os
+    import pytest
+
+    STEP = int(os.environ.get("STEP", "1"))
+
+    def act(number: int) -> int:
+        return number
+
+    def more(number: int) -> int:
+        return number
+
+    def test_argument(sparrow):
+        sparrow.tool(act)
+        act(STEP)
+
+    def test_swallows_exception(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP > 1:
+            try:
+                act(2)
+            except Exception:
+                pass
+
+    def test_swallows_base_exception(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP > 1:
+            try:
+                act(2)
+            except BaseException:
+                pass
+
+    def test_raises_around(sparrow):
+        sparrow.tool(act)
+        with pytest.raises(Exception):
+            act(STEP)
+            raise RuntimeError
+
+    def test_skips_after(sparrow):
+        sparrow.tool(act)
+        try:
+            act(STEP)
+        except Exception:
+            pytest.skip("provider down")
+
+    def test_unplayed(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP == 1:
+            act(2)
+
+    def test_served_nothing(sparrow):
+        sparrow.tool(act)
+        if STEP == 1:
+            act(1)
+
+    def test_misses(sparrow):
+        sparrow.tool(act)
+        act(0)
+        for number in range(30 if STEP > 1 else 0):
+            try:
+                act(number + 1)
+            except Exception as error:
+                print(f"<{error}>")
+"""
+
+NAMES = re.findall(r"def (test_\w+)", AGENT)
+
+
+@pytest.fixture
+def diverged(inner):
+    """Recorded, and replayed with another step."""
+    inner.write("test_it.py", AGENT)
+    inner.record().assert_outcomes(passed=len(NAMES))
+    inner.replay().assert_outcomes(passed=len(NAMES))
+    inner.env(STEP="2")
+    return inner
+
+
+def told(result):
+    """The text of each failure, by the test's name."""
+    body = result.stdout.str().partition("= FAILURES =")[2].partition("\nsparrow: ")[0]
+    parts = re.split(r"^_+ (test_\w+) _+$", body, flags=re.MULTILINE)[1:]
+    return {name: text.strip("\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def test_every_divergence_fails_once(diverged):
+    """FAILED, once, exit code 1; no frame of ours; test, golden and the command that accepts it are in the text."""
+    result = diverged.replay("-rfE")
+    assert result.ret == 1
+    result.assert_outcomes(failed=len(NAMES))
+    result.stdout.fnmatch_lines([f"sparrow: {len(NAMES)} diverged"])
+    texts = told(result)
+    assert list(texts) == NAMES
+    for name, text in texts.items():
+        text = text.partition("\n----")[0]  # what the test printed follows
+        assert len(text.splitlines()) <= 25
+        assert f"  test    test_it.py::{name}\n" in text
+        assert f"/__sparrow__/test_it/{name}\n" in text
+        assert f"\n  accept  pytest --sparrow-record test_it.py::{name}" in text
+        assert not re.search(r"\.py:\d+", text), text
+        assert text.count("  test  ") == 1
+        assert ("nothing was replayed" in text) is (name == "test_served_nothing")
+        assert f"FAILED test_it.py::{name} - " in result.stdout.str()
+    for name in ("test_argument", "test_raises_around", "test_skips_after"):
+        assert texts[name].splitlines()[0] == "act(number=2): the golden holds no answer to this"
+        assert "  request.args.number\n    golden  1\n    new     2\n" in texts[name]
+    assert texts["test_unplayed"].splitlines()[0] == "act was not called"
+    assert "ignore=" not in "".join(texts.values())  # ignoring a path settles none of these
+    misses = re.findall(r"<(.*)>", texts["test_misses"])
+    assert [("refused, after 20 calls" in miss) for miss in misses] == [False] * 20 + [True] * 10
+
+
+def test_the_text_is_the_same_under_xdist(diverged):
+    """A worker tells what the terminal of a single process tells."""
+    alone = diverged.replay("-k", "argument or unplayed")
+    spread = diverged.replay("-p", "xdist", "-n", "2", "-k", "argument or unplayed")
+    spread.assert_outcomes(failed=2)
+    spread.stdout.fnmatch_lines(["sparrow: 2 diverged"])
+    lines = [{name: text.splitlines() for name, text in told(result).items()} for result in (alone, spread)]
+    for name, text in lines[0].items():
+        assert [line for line in lines[1][name] if not line.startswith("[gw")] == text
+
+
+def test_a_failure_of_its_own_stays(inner):
+    """A test that fails by itself keeps its failure; the divergence is a note and a section, and a count without tb."""
+    inner.write(
+        "test_it.py",
+        AGENT.partition("    def test_")[0]
+        + """
+    def test_own(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP == 1:
+            act(2)
+        assert STEP == 1, "its own words"
+    """,
+    )
+    inner.record()
+    inner.env(STEP="2")
+    result = inner.replay()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E*AssertionError: its own words",
+            "E*pytest-sparrow: this test also diverged from its golden*",
+            "*- pytest-sparrow -*",
+            "act was not called",
+            "sparrow: 1 diverged",
+            "FAILED test_it.py::test_own - AssertionError: its own words",
+        ]
+    )
+    bare = inner.replay("--tb=no")
+    bare.assert_outcomes(failed=1)
+    bare.stdout.fnmatch_lines(["sparrow: 1 diverged", "FAILED test_it.py::test_own - *"])
+
+
+def test_a_failure_that_is_the_miss_is_told_once(inner):
+    """A test that fails only since a replay had no answer fails with the divergence, not with our traceback."""
+    inner.write(
+        "test_it.py",
+        AGENT.partition("    def test_")[0]
+        + """
+    def test_miss(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP > 1:
+            act(2)
+    """,
+    )
+    inner.record()
+    inner.env(STEP="2")
+    result = inner.replay()
+    text = told(result)["test_miss"]
+    assert text.splitlines()[0] == "act(number=2): the golden holds no answer to this"
+    assert not re.search(r"\.py:\d+", text)
+
+
+def test_a_unittest_that_skips_after_a_miss_fails(inner):
+    """A unittest skips itself behind pytest's back: it must not hide a miss either."""
+    inner.write(
+        "test_it.py",
+        AGENT.partition("    def test_")[0]
+        + """
+    import unittest
+
+    @pytest.mark.usefixtures("sparrow")
+    class TestCase(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def take(self, sparrow):
+            self.act = sparrow.tool(act)
+
+        def test_it(self):
+            try:
+                self.act(STEP)
+            except Exception:
+                self.skipTest("provider down")
+    """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    inner.env(STEP="2")
+    result = inner.replay()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["  test    test_it.py::TestCase::test_it", "sparrow: 1 diverged"])
+
+
+def test_a_plain_skip_stays_a_skip(inner):
+    """A test that skips itself before it asks for anything is skipped, in replay as anywhere."""
+    inner.write(
+        "test_it.py",
+        AGENT.partition("    def test_")[0]
+        + """
+    def test_skips(sparrow):
+        sparrow.tool(act)
+        if STEP > 1:
+            pytest.skip("not on this system")
+        act(1)
+    """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    inner.env(STEP="2")
+    inner.replay().assert_outcomes(skipped=1)
