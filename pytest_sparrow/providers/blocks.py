@@ -9,9 +9,9 @@ from typing import overload
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.exchange import Json
-from pytest_sparrow.providers.wire import as_text, parse_json_text
+from pytest_sparrow.recording.blocks import as_text
 
-__all__ = ["LazyBlocks", "image_block", "text_block"]
+__all__ = ["LazyBlocks", "image_block"]
 
 
 class LazyBlocks(Sequence[Json]):
@@ -48,19 +48,6 @@ class LazyBlocks(Sequence[Json]):
 
     def __repr__(self) -> str:
         return f"LazyBlocks({self._all()!r})"
-
-
-def text_block(text: str) -> Json:
-    """A Json block for the text of an object or an array, else a Text block.
-
-    A bare scalar stays text: "42", "1.0" or "true" is as likely something that was said, and as JSON the
-    spelling would be lost ("1.0" and "1" are one number).
-    """
-    if text.lstrip()[:1] in ("{", "["):
-        value = parse_json_text(text)
-        if not isinstance(value, str):
-            return {"Json": value}
-    return {"Text": as_text(text)}
 
 
 def image_block(url: str) -> Json | None:

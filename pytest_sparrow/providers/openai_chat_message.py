@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block, text_block
-from pytest_sparrow.providers.wire import as_dict, as_list, as_text, parse_json_text, raw_text
+from pytest_sparrow.providers.blocks import LazyBlocks, image_block
+from pytest_sparrow.providers.wire import as_dict, as_list, raw_text
+from pytest_sparrow.recording.blocks import as_text, parse_json_text, text_block
 from pytest_sparrow.recording.codec import Part, Proposal, Reasoning, Text, ToolResult, Usage
 
 if TYPE_CHECKING:

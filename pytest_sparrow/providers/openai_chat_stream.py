@@ -9,12 +9,11 @@ from pytest_sparrow.providers.openai_chat_message import reasoning_text, spoken_
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    as_text,
     error_message,
     lenient_json,
-    parse_json_text,
     raw_text,
 )
+from pytest_sparrow.recording.blocks import as_text, parse_json_text
 from pytest_sparrow.recording.codec import Failure, Usage
 
 if TYPE_CHECKING:

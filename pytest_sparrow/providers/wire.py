@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.sse import ServerSentEvent, parse_event_text, split_events
+from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import Failure
 
 if TYPE_CHECKING:
@@ -18,21 +18,16 @@ if TYPE_CHECKING:
 __all__ = [
     "as_dict",
     "as_list",
-    "as_text",
     "error_message",
     "header",
     "http_failure",
     "json_answer",
     "json_request",
     "lenient_json",
-    "parse_json_text",
     "path_of",
     "raw_text",
     "stream_events",
 ]
-
-_MAX_DEPTH = 90
-"""Deeper JSON text stays text: the event around it adds levels, and 100 is the most that a line may have."""
 
 _MAX_MESSAGE = 1_000
 """Characters of an error page that go into an event; the exchange keeps all of it."""
@@ -51,20 +46,6 @@ def as_list(value: Json) -> list[Json]:
 def raw_text(value: Json) -> str:
     """The value if it is a string, else ""; for fragments that are joined before `as_text` looks at them."""
     return value if isinstance(value, str) else ""
-
-
-def as_text(value: Json) -> str:
-    """The value if it is a string, else "". Halves of a surrogate pair are joined, a lone one becomes U+FFFD.
-
-    A provider may cut an escaped pair between two chunks, and no event could hold the halves.
-    """
-    if not isinstance(value, str):
-        return ""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return value
 
 
 def header(half: dict[str, Json], name: str) -> str:
@@ -127,28 +108,6 @@ def lenient_json(text: Json) -> Json:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def parse_json_text(text: str) -> Json:
-    """JSON text as its value; anything else, and what an event could not hold, as the text itself."""
-    if text.count("{") + text.count("[") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
-        return as_text(text)
-    try:
-        return jsontext.decode(text)
-    except ValueError:
-        return as_text(text)
-
-
-def _depth(text: str) -> int:
-    """The most brackets open at once; those inside strings count too, which only errs towards text."""
-    depth = deepest = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
 
 
 def http_failure(answered: dict[str, Json], inside: Failure | None) -> Failure | None:

@@ -16,7 +16,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.store.layout import META, new_folder, old_folder
+from pytest_sparrow.store.layout import new_folder, old_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,12 +69,10 @@ def recover(store: Path, run_id: str, *, whole: Path | None) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder, or a link to one; ``meta.json`` first, so that nobody takes the rest for whole."""
+    """Remove a folder, or a link to one; nothing happens where there is none."""
     if folder.is_symlink():
         folder.unlink()
         return
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        (folder / META).unlink()
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
 

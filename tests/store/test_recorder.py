@@ -316,6 +316,19 @@ def test_every_line_and_the_inputs_are_redacted_before_the_disk(tmp_path):
     assert files_in(tmp_path / "r") == files_in(tmp_path / "plain" / "r")
 
 
+def test_secrets_are_taken_out_by_default(tmp_path):
+    """A store that was told nothing about redaction redacts."""
+    store = FsRecorder(tmp_path)
+    key = "sk-proj-" + "A1b2C3d4E5" * 6
+    store.start_run("r", inputs(f"use {key}"))
+    store.record(message("r", f"I used {key}"))
+    store.record_exchange(
+        "r", type(exchange())(kind="call", asked={"key": key}, answered={"returned": [key]})
+    )
+    assert key not in str(store.finalize("r"))
+    assert all(key.encode() not in data for data in files_in(tmp_path).values())
+
+
 def test_a_failed_finalize_loses_nothing_and_can_be_repeated(tmp_path, monkeypatch):
     """A run is forgotten only when its files are safe; the old golden stays until then."""
     shelf(tmp_path).save(run_of("r", "old"))

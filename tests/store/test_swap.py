@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.errors import DamagedTranscript
-from pytest_sparrow.store import layout, load_transcript, swap
+from pytest_sparrow.store import layout, load_transcript, reader, swap
 from pytest_sparrow.store.locks import is_held
 
 from .shelves import files_in, run_of, shelf
@@ -153,6 +153,29 @@ def test_a_failed_second_rename_puts_the_old_run_back(tmp_path, monkeypatch):
     with pytest.raises(Exception, match="Input/output error"):
         store.save(run_of("r", "new"))
     assert files_in(tmp_path / "r") == before
+
+
+@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
+def test_a_reader_never_mixes_two_runs(tmp_path, monkeypatch, atomic):
+    """A run that is replaced while it is read, even twice, is read again from the start."""
+    if not atomic:
+        monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "first"))
+    real, swaps = reader._read_file, [1, 3, 2]
+
+    def read(path, root):
+        data = real(path, root)
+        if swaps:
+            for number in range(swaps.pop()):
+                store.save(run_of("r", *("again" for _ in range(number + 2))))
+        return data
+
+    monkeypatch.setattr(reader, "_read_file", read)
+    found = store.load("r")
+    assert not swaps
+    assert len(found.events) == found.meta.event_count
+    assert {event.text for event in found.events[1:]} == {"again"}
 
 
 _LOOP = """
