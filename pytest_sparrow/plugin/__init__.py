@@ -69,12 +69,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
     """Know which fixture is being set up, to name it."""
-    state = request.config.stash[SESSION]
-    before, state.fixture = state.fixture, fixturedef.argname
-    try:
-        return (yield)
-    finally:
-        state.fixture = before
+    return (yield from outside.setting_up(request.config.stash[SESSION], fixturedef))
+
+
+def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:
+    """No fixture is being torn down any more."""
+    request.config.stash[SESSION].fixture = ""
 
 
 @pytest.hookimpl(wrapper=True)

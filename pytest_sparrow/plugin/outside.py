@@ -5,14 +5,17 @@ They belong to no run. In record they pass; in replay they are refused, with the
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import Any
+
 import pytest
 
 from pytest_sparrow.plugin.overrides import marked
 from pytest_sparrow.plugin.place import place_of
-from pytest_sparrow.plugin.state import OUTSIDE, SESSION
+from pytest_sparrow.plugin.state import OUTSIDE, SESSION, SessionState
 from pytest_sparrow.settings import Mode, Settings
 
-__all__ = ["begin", "end"]
+__all__ = ["begin", "end", "setting_up"]
 
 
 def begin(item: pytest.Item) -> None:
@@ -38,6 +41,18 @@ def end(item: pytest.Item) -> None:
     http.uninstall()
     http.set_outside_policy(item.stash[OUTSIDE])
     del item.stash[OUTSIDE]
+
+
+def setting_up(session: SessionState, fixturedef: Any) -> Generator[None, Any, Any]:
+    """Know the name of the fixture that is set up now; and later of the one that is torn down."""
+    before, session.fixture = session.fixture, fixturedef.argname
+    try:
+        result = yield
+    finally:
+        session.fixture = before
+    # Finalizers run last in, first out: this one comes before the fixture's own.
+    fixturedef.addfinalizer(lambda: setattr(session, "fixture", fixturedef.argname))
+    return result
 
 
 def _will_replay(item: pytest.Item, settings: Settings) -> bool:

@@ -27,7 +27,7 @@ class SessionState:
         counts: how many tests ended how.
         remarks: lines for the summary, each with its node id.
         attempts: the attempts under way, by node id.
-        fixture: the fixture that is being set up, "" between them.
+        fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that hold a dummy of ours.
         rerun: tests whose attempt failed and is made again: what became of its recording is no news.
     """

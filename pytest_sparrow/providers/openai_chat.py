@@ -19,7 +19,6 @@ from pytest_sparrow.providers.openai_chat_stream import join_stream
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    as_text,
     error_message,
     header,
     http_failure,
@@ -28,6 +27,7 @@ from pytest_sparrow.providers.wire import (
     path_of,
     stream_events,
 )
+from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest, Part
 
 if TYPE_CHECKING:
