@@ -5,7 +5,6 @@ Loading this module imports the standard library's light modules and pytest, not
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ from pytest_sparrow.plugin.overrides import MARKER
 from pytest_sparrow.plugin.state import SESSION
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
     from pytest_sparrow.sparrow import Sparrow
     from pytest_sparrow.store import FsRecorder
 

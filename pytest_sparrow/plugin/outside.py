@@ -5,15 +5,17 @@ They belong to no run. In record they pass; in replay they are refused, with the
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.plugin.overrides import marked
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import OUTSIDE, SESSION, SessionState
 from pytest_sparrow.settings import Mode, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import pytest
 
 __all__ = ["begin", "end", "setting_up"]
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sparrow.settings import Settings
-
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http import OutsidePolicy
     from pytest_sparrow.plugin.attempt import Attempt, Kept
+    from pytest_sparrow.settings import Settings
 
 __all__ = ["ATTEMPT", "OUTSIDE", "SESSION", "AttemptState", "SessionState"]
 

@@ -1,0 +1,214 @@
+"""What belongs to the run, what is refused outside it, and what a user may open."""
+
+import pytest
+
+from boundaries.http.loopback import loopback
+
+CONFTEST = """
+    import os
+    import httpx
+    import pytest
+
+    URL = os.environ["WORLD"]
+
+    def get(path):
+        return httpx.get(URL + path)
+"""
+
+
+@pytest.fixture
+def world(inner):
+    """A loopback server in this process; tells every path that was asked for."""
+    with loopback(
+        run=lambda call: call.answer(b"run"), outside=lambda call: call.answer(b"outside")
+    ) as server:
+        inner.write("conftest.py", CONFTEST)
+        inner.env(WORLD=server.url)
+        yield server
+
+
+def paths(server):
+    asked = [call.path for call in server.calls]
+    server.calls.clear()
+    return asked
+
+
+OUTSIDE = """
+    import pytest
+    from conftest import get
+
+    @pytest.fixture(scope="session")
+    def warm_up():
+        return get("/outside").text
+
+    @pytest.fixture
+    def cool_down(sparrow):
+        yield
+        print("cooled:", get("/outside").status_code)
+
+    def test_it(sparrow):
+        assert get("/run").text == "run"
+
+    def test_setup(warm_up, sparrow):
+        assert get("/run").text == "run"
+        assert warm_up == "outside"
+
+    def test_teardown(sparrow, cool_down):
+        assert get("/run").text == "run"
+"""
+
+
+def test_outside_the_run(inner, world):
+    """Session fixtures and teardown are no part of the run: let through in record, refused by name in replay."""
+    inner.write("test_it.py", OUTSIDE)
+    result = inner.record("-s")
+    result.assert_outcomes(passed=3)
+    result.stdout.fnmatch_lines(["*cooled: 200*"])
+    assert sorted(paths(world)) == ["/outside", "/outside", "/run", "/run", "/run"]
+    for exchanges in inner.path.rglob("exchanges.jsonl"):
+        assert b"/outside" not in exchanges.read_bytes()
+    result = inner.replay("-s", "-vv")
+    assert paths(world) == []
+    result.stdout.fnmatch_lines(["*cooled: 418*"])
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*the fixture 'warm_up' of test_it.py::test_setup reaches out*"])
+
+
+def test_a_teardown_that_reaches_out_is_named(inner, world):
+    """In a teardown, too, the refusal names the fixture, and the way to allow it."""
+    inner.write(
+        "test_it.py",
+        """
+        import pytest
+        from conftest import get
+
+        @pytest.fixture
+        def inmost():
+            yield
+
+        @pytest.fixture
+        def cool_down(sparrow, inmost):
+            yield
+            get("/outside").raise_for_status() if "SHUT" not in __import__("os").environ else print(get("/outside").text)
+
+        def test_it(sparrow, cool_down):
+            get("/run")
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    paths(world)
+    result = inner.replay("-s")
+    result.stdout.fnmatch_lines(
+        ["*the fixture 'cool_down' of test_it.py::test_it reaches out*sparrow_allow_hosts = 127.0.0.1*"]
+    )
+    assert paths(world) == []
+
+
+def test_a_test_without_sparrow_is_left_alone(inner, world):
+    """In a replay session a test that doesn't use the fixture reaches whatever it likes."""
+    inner.write(
+        "test_it.py",
+        """
+        import pytest
+        from conftest import get
+
+        @pytest.fixture(scope="session")
+        def warm_up():
+            return get("/outside").text
+
+        def test_one(sparrow):
+            get("/run")
+
+        def test_plain(warm_up):
+            assert get("/run").text == "run"
+            assert warm_up == "outside"
+        """,
+    )
+    inner.record()
+    paths(world)
+    inner.replay().assert_outcomes(passed=2)
+    assert paths(world) == ["/outside", "/run"]
+
+
+@pytest.mark.parametrize("by", ["ini", "marker", "folder"])
+def test_allowed_hosts_stay_reachable(inner, world, by):
+    """A host that is allowed by ini, marker or sparrow_settings is reached in replay and never recorded."""
+    port = f"127.0.0.1:{world.port}"
+    inner.write("pytest.ini", f"[pytest]\nsparrow_allow_hosts = {port if by == 'ini' else ''}\n")
+    if by == "folder":
+        inner.write(
+            "conftest.py",
+            CONFTEST
+            + f'\n    @pytest.fixture\n    def sparrow_settings(): return {{"allow_hosts": "{port}"}}\n',
+        )
+    inner.write(
+        "test_it.py",
+        f"""
+        import pytest
+        from conftest import get
+
+        @pytest.fixture(scope="session")
+        def warm_up():
+            return get("/outside").status_code
+
+        {f'@pytest.mark.sparrow(allow_hosts=["{port}"])' if by == "marker" else ""}
+        def test_it(warm_up, sparrow):
+            assert sparrow.call("f", int) == 0
+            assert get("/run").text == "run"
+            {"" if by == "folder" else "assert warm_up == 200"}
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    assert b"http" not in next(inner.path.rglob("exchanges.jsonl")).read_bytes()
+    paths(world)
+    inner.replay().assert_outcomes(passed=1)
+    assert paths(world)[-1] == "/run"
+
+
+def test_the_world_is_shut_in_replay(inner, world):
+    """A connection that no boundary sees is refused in replay, naming host and port; in record it is let through."""
+    inner.write(
+        "test_it.py",
+        f"""
+        import urllib.request
+
+        def test_it(sparrow):
+            sparrow.call("f", int)
+            try:
+                urllib.request.urlopen("{world.url}/run").read()
+            except Exception:
+                pass
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    assert paths(world) == ["/run"]
+    result = inner.replay()
+    result.assert_outcomes(failed=1)
+    assert paths(world) == []
+    result.stdout.fnmatch_lines(
+        [
+            f"connecting to 127.0.0.1:{world.port} was refused*",
+            f"*sparrow_allow_hosts = 127.0.0.1:{world.port}*",
+        ]
+    )
+
+
+def test_keys_are_filled_only_in_a_replayed_test(inner):
+    """An absent key is a dummy while a test with sparrow replays, and absent in any other test."""
+    inner.write("pytest.ini", "[pytest]\nsparrow_dummy_keys = MY_KEY\n")
+    inner.write(
+        "test_it.py",
+        """
+        import os
+
+        def test_with(sparrow):
+            sparrow.call("f", int)
+            assert (sparrow.golden is not None) is ("OPENAI_API_KEY" in os.environ)
+
+        def test_without():
+            assert "OPENAI_API_KEY" not in os.environ
+            assert ("MY_KEY" in os.environ) is ("SHUT" in os.environ)
+        """,
+    )
+    inner.record().assert_outcomes(passed=2)
+    inner.replay().assert_outcomes(passed=2)
