@@ -76,7 +76,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604, RUF022 - read off the table above
+__all__ = [  # noqa: PLE0604 - read off the table above
     "__version__",
     *sorted(_HOME_OF),
 ]

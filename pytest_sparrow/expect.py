@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.toolcall import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.toolcall import ToolCall
 
 __all__ = ["MODES", "Expected", "check_calls"]
 

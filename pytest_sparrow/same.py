@@ -7,14 +7,17 @@ that recording again an unchanged run changes no line.
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.compare import compare
 from pytest_sparrow.compare.entries import entries
 from pytest_sparrow.compare.ids import IdText
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
-from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.matching.keys import request_key
-from pytest_sparrow.transcript import Transcript
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.transcript import Transcript
 
 __all__ = ["same_recording"]
 

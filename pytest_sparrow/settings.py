@@ -29,7 +29,7 @@ class Behaviour(enum.Enum):
     """The world is shut; answers come from the golden."""
     RECORD = "record"
     """The world is open; a golden is written if the test passes."""
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     """The world is open; nothing is read or written."""
     MISSING = "missing"
     """There is nothing to feed: the test fails before its body runs."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.call import call
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
 from pytest_sparrow.expect import Expected, check_calls
-from pytest_sparrow.settings import Mode
 from pytest_sparrow.toolcall import ToolCall
-from pytest_sparrow.transcript import Transcript
-from pytest_sparrow.window import Window
+
+if TYPE_CHECKING:
+    from pytest_sparrow.settings import Mode
+    from pytest_sparrow.transcript import Transcript
+    from pytest_sparrow.window import Window
 
 __all__ = ["Sparrow"]
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.exchange import Json
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["ToolCall"]
 

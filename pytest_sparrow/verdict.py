@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.compare import Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
-from pytest_sparrow.recording.run import Run
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
-from pytest_sparrow.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_sparrow.recording.run import Run
+    from pytest_sparrow.transcript import Transcript
 
 __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay"]
 
@@ -135,7 +139,8 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
     for finding in found:
-        assert finding.golden is not None and finding.asked is not None
+        assert finding.golden is not None
+        assert finding.asked is not None
         changes = tuple(request_changes(finding.golden, finding.asked, rules))
         if changes:
             seen = {(change.path, repr((change.golden, change.new))) for change in changes}

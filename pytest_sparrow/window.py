@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import http, network
 from pytest_sparrow.boundaries.keys import dummy_keys
-from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.window import close_window, open_window
+
+if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.tools import Tools
+    from pytest_sparrow.recording.run import Run
 
 __all__ = ["Window"]
 

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE
 
 
-class _Exit(Exception):  # noqa: N818 - it ends the program, whether well or not
+class _Exit(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code

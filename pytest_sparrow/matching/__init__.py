@@ -1,1 +1,1 @@
-
+"""Which recorded exchange answers what the agent asks. Pure."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import canonical
-from pytest_sparrow.exchange import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["Conversations", "prefixes"]
 

@@ -5,11 +5,14 @@ Headers never count: they hold keys, versions and dates, and no provider's answe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.events.jsontext import canonical, digest
-from pytest_sparrow.exchange import Json
 from pytest_sparrow.redact import strip_numbers
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["host_of", "is_loopback", "request_key", "request_shape"]
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
-from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.plugin.inputs import inputs_of
-from pytest_sparrow.plugin.place import Place
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.sink import RecorderSink
@@ -25,9 +23,15 @@ from pytest_sparrow.same import same_recording
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour
 from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.transcript import Transcript
 from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay
 from pytest_sparrow.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.plugin.place import Place
+    from pytest_sparrow.transcript import Transcript
 
 __all__ = ["Attempt", "Kept"]
 
@@ -55,6 +59,8 @@ class Attempt:
         settings: what the user said.
         behaviour: what follows.
         blocked: why the body must not run, or None.
+        run: the run.
+        window: the time in which it is open.
         sparrow: what the test gets.
     """
 
@@ -73,7 +79,7 @@ class Attempt:
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
             self.blocked = missing_text(place.nodeid, str(place.folder))
         tools = Tools()
-        self._run = Run(
+        self.run = Run(
             place.run_id,
             settings,
             wire=Wire(builtin_codecs()),
@@ -82,9 +88,9 @@ class Attempt:
             golden=self._answers(),
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
-        self._window = Window(self._run, tools)
+        self.window = Window(self.run, tools)
         feeds = self._golden if self.behaviour is Behaviour.FEED else None
-        self.sparrow = Sparrow(self._window, settings.mode, feeds, self._open_further)
+        self.sparrow = Sparrow(self.window, settings.mode, feeds, self._open_further)
 
     def _read_golden(self) -> Transcript | None:
         if self.settings.mode is Mode.OFF:
@@ -112,13 +118,13 @@ class Attempt:
     @property
     def closed(self) -> bool:
         """Whether the run is over."""
-        return self._run.closed
+        return self.run.closed
 
     @property
     def findings(self) -> list[str]:
         """What the ledgers hold, a summary each."""
         return [
-            finding.summary for attempt in (self, *self._further) for finding in attempt._run.ledger.findings
+            finding.summary for attempt in (self, *self._further) for finding in attempt.run.ledger.findings
         ]
 
     def open(self) -> None:
@@ -127,7 +133,7 @@ class Attempt:
             inputs = inputs_of(self.settings, task=self._task, model="")
             self._store.start_run(self.place.run_id, inputs, nodeid=self.place.nodeid, exchanges=True)
             self._started = True
-        self._window.open()
+        self.window.open()
 
     @contextmanager
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
@@ -141,7 +147,7 @@ class Attempt:
             yield attempt.sparrow
             failed = False
         finally:
-            attempt._window.close(failed=failed)
+            attempt.window.close(failed=failed)
 
     def finish(self, *, failed: bool) -> list[Judged]:
         """End the run and judge it, and the further ones; the second call judges nothing.
@@ -149,18 +155,19 @@ class Attempt:
         Args:
             failed: whether the test has failed by itself.
         """
-        if self._run.closed:
+        if self.run.closed:
             return []
-        self._window.close(failed=failed)
-        return [attempt._judge(failed=failed) for attempt in (self, *self._further)]
+        self.window.close(failed=failed)
+        return [attempt.judge(failed=failed) for attempt in (self, *self._further)]
 
-    def _judge(self, *, failed: bool) -> Judged:
+    def judge(self, *, failed: bool) -> Judged:
+        """Judge this run alone, once it is over."""
         verdict = Verdict()
         if self.blocked is None and self.behaviour is Behaviour.FEED:
             assert self._golden is not None
-            verdict = judge_replay(self._golden, self._run, self._redactor, failed=failed)
+            verdict = judge_replay(self._golden, self.run, self._redactor, failed=failed)
         elif self.blocked is None and self.behaviour is Behaviour.RECORD:
-            verdict = judge_recording(self._run, failed=failed)
+            verdict = judge_recording(self.run, failed=failed)
         return Judged(
             verdict=verdict,
             nodeid=self.place.nodeid,
@@ -170,17 +177,18 @@ class Attempt:
 
     def keep(self, *, passed: bool) -> list[Kept]:
         """Write the goldens if the test passed, else put what was recorded aside. In other modes nothing happens."""
-        return [kept for attempt in (self, *self._further) for kept in attempt._keep(passed=passed)]
+        return [kept for attempt in (self, *self._further) for kept in attempt.keep_own(passed=passed)]
 
-    def _keep(self, *, passed: bool) -> list[Kept]:
+    def keep_own(self, *, passed: bool) -> list[Kept]:
+        """Write or put aside this run's recording alone."""
         if not self._started:
             return []
-        self._window.close(failed=not passed)
+        self.window.close(failed=not passed)
         store, run_id = self._store, self.place.run_id
         if not passed:
             aside = store.abandon(run_id)
             return [Kept("dropped", self.place.nodeid, str(aside))]
-        inputs = inputs_of(self.settings, task=self._run.task or self._task, model=self._run.model)
+        inputs = inputs_of(self.settings, task=self.run.task or self._task, model=self.run.model)
         store.set_inputs(run_id, inputs)
         if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
             store.discard(run_id)

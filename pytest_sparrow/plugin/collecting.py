@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.plugin.overrides import MARKER, marked
 from pytest_sparrow.plugin.state import SESSION
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["check_markers"]
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -12,8 +11,12 @@ from pytest_sparrow.plugin.attempt import Attempt
 from pytest_sparrow.plugin.overrides import marked, override
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
-from pytest_sparrow.settings import Settings
-from pytest_sparrow.sparrow import Sparrow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pytest_sparrow.settings import Settings
+    from pytest_sparrow.sparrow import Sparrow
 
 __all__ = ["run"]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from pytest_sparrow.settings import Settings
 from pytest_sparrow.transcript import RunInputs
+
+if TYPE_CHECKING:
+    from pytest_sparrow.settings import Settings
 
 __all__ = ["inputs_of"]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 __all__ = ["call_phase", "forget", "reported"]
 
@@ -38,22 +40,26 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     except (pytest.xfail.Exception, KeyboardInterrupt):
         state.attempt.finish(failed=True)
         raise
-    except pytest.skip.Exception:
-        _judge(state, failed=True)
-        if not state.missed:
-            raise
     except BaseException as error:
         _judge(state, failed=True)
-        if state.divergence and not _is_ours(error, state):
-            error.add_note(f"{_HEADING}: this test also diverged from its golden (see the section below)")
-            raise
-        if not state.divergence:
+        if _stands(error, state):
             raise
     else:
         _judge(state, failed=False)
     if state.divergence:
         pytest.fail(state.divergence, pytrace=False)
     return result
+
+
+def _stands(error: BaseException, state: AttemptState) -> bool:
+    """Whether what the body raised is the test's outcome; a divergence beside it is then added as a note."""
+    if isinstance(error, pytest.skip.Exception):
+        return not state.missed
+    if state.divergence and _is_ours(error, state):
+        return False
+    if state.divergence:
+        error.add_note(f"{_HEADING}: this test also diverged from its golden (see the section below)")
+    return True
 
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:

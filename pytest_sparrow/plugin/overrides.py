@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sparrow.plugin.options import choice, refuse_writing_in_ci
-from pytest_sparrow.plugin.state import SessionState
 from pytest_sparrow.settings import Level, Mode, Requests, Settings, Unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_sparrow.plugin.state import SessionState
 
 __all__ = ["MARKER", "marked", "marker_settings", "override"]
 

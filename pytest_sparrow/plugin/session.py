@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-
-import pytest
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.plugin.options import read_mode, read_settings
 from pytest_sparrow.plugin.state import SESSION, SessionState
 from pytest_sparrow.settings import Mode, dummy_key
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["start", "stop"]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.plugin.state import SESSION, SessionState
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["collect", "header", "write"]
 

@@ -1,1 +1,1 @@
-
+"""A live run: crossings in, events and exchanges out."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.exchange import Json
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["as_text", "blocks_of_answer", "parse_json_text", "text_block"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_sparrow.exchange import Json
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.exchange import Json
 
 __all__ = [
     "Codec",

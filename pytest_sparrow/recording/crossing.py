@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.exchange import Json
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.errors import NotRecordable
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["Crossing", "OpenRun"]
 
@@ -57,8 +59,11 @@ class OpenRun(Protocol):
         ...
 
     def passes_host(self, host: str, port: int | None) -> str:
-        """What to do with traffic to a host: "cross", "ignore" (never recorded; 204 in replay) or "allow"
-        (let through to the real world in every mode, never recorded)."""
+        """What to do with traffic to a host: "cross", "ignore" or "allow".
+
+        Ignored traffic is never recorded, and answered 204 in replay; what is allowed goes to the real world in
+        every mode, and is never recorded.
+        """
         ...
 
     @property
@@ -77,8 +82,10 @@ class OpenRun(Protocol):
         ...
 
     def unrecordable(self, error: NotRecordable) -> None:
-        """Write into the ledger that a value cannot be held, before raising ``error`` into the agent: swallowed or
-        not, no golden comes of this run."""
+        """Write into the ledger that a value cannot be held, before raising ``error`` into the agent.
+
+        Swallowed or not, no golden comes of this run.
+        """
         ...
 
     def refuse(self, what: str, hint: str = "") -> Exception:

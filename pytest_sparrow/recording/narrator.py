@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import events as ev
-from pytest_sparrow.events import Event
-from pytest_sparrow.exchange import Json
 from pytest_sparrow.recording.blocks import blocks_of_answer
 from pytest_sparrow.recording.codec import (
     ModelAnswer,
@@ -21,6 +19,10 @@ from pytest_sparrow.recording.codec import (
 )
 from pytest_sparrow.recording.lanes import Lane, in_lane
 from pytest_sparrow.recording.proposals import Proposals
+
+if TYPE_CHECKING:
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["Narrator"]
 

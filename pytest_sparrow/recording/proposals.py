@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import equal
-from pytest_sparrow.exchange import Json
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["Proposals"]
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
-from pytest_sparrow.events import Event
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.recording.hosts import Passage, passage
 from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
-from pytest_sparrow.recording.wire import ModelCall, Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.replaying.feeder import Feeder
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
-from pytest_sparrow.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.recording.wire import ModelCall, Wire
+    from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.settings import Settings
 
 __all__ = ["Run", "Sink", "ToolFacts"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.events import Event
-from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.store import FsRecorder
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.store import FsRecorder
 
 __all__ = ["RecorderSink"]
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from pytest_sparrow.exchange import Json
-from pytest_sparrow.recording.codec import Codec, ModelAnswer, ModelRequest
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.codec import Codec, ModelAnswer, ModelRequest
 
 __all__ = ["ModelCall", "Wire"]
 

@@ -1,1 +1,1 @@
-
+"""A golden fed back, and the ledger of what didn't fit."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_sparrow.events.jsontext import encode
-from pytest_sparrow.exchange import Json
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["describe"]
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.exchange import Exchange, Json
 
 __all__ = ["MOST_MISSES", "Feeder"]
 

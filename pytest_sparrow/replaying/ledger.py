@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from pytest_sparrow.exchange import Json
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.exchange import Json
 
 __all__ = ["Finding", "Kind", "Ledger"]
 

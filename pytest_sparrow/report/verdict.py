@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.compare import Change, Comparison, request_changes
 from pytest_sparrow.replaying.ledger import Finding, Kind
@@ -12,7 +12,11 @@ from pytest_sparrow.report.blocked import record_command
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
 from pytest_sparrow.report.headline import headline_of
 from pytest_sparrow.report.lines import bounded, counted, one_line
-from pytest_sparrow.verdict import Drift, Judged, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_sparrow.verdict import Drift, Judged, Verdict
 
 __all__ = ["render"]
 

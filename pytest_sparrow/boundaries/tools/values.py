@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DoesNotFit", "from_json", "to_json"]
 
 
-class DoesNotFit(Exception):  # noqa: N818 - no error in itself: the caller says what follows
+class DoesNotFit(Exception):
     """A JSON value that an annotation does not take; the text says why."""
 
 
