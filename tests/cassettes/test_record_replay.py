@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from integration.inner import pytest_in
+
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
 from pytest_sparrow.recording.blocks import text_block
 from pytest_sparrow.store import load_transcript
