@@ -39,7 +39,7 @@ def _show(options: argparse.Namespace) -> int:
     run = load(options.run)
     if options.json:
         # Everything that is not ASCII is escaped, so that nothing in a run reaches the terminal raw.
-        print(json.dumps(_as_json(run), indent=2).replace("\x7f", "\\u007f"))
+        print(json.dumps(_as_json(run), indent=2))
     else:
         say(render_run(run, full=options.full))
     return 0
