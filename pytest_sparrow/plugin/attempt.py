@@ -77,7 +77,7 @@ class Attempt:
         self._golden = self._read_golden()
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
-            self.blocked = missing_text(place.nodeid, str(place.folder))
+            self.blocked = missing_text(place.test, str(place.folder))
         tools = Tools()
         self.run = Run(
             place.run_id,
@@ -170,7 +170,7 @@ class Attempt:
             verdict = judge_recording(self.run, failed=failed)
         return Judged(
             verdict=verdict,
-            nodeid=self.place.nodeid,
+            nodeid=self.place.test,
             folder=str(self.place.folder),
             recording=self.behaviour is Behaviour.RECORD,
         )

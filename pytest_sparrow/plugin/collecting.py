@@ -16,9 +16,13 @@ __all__ = ["check_markers"]
 def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Read every test's markers once.
 
+    Not in a worker of pytest-xdist, where a usage error is a crash without words: there each such test fails.
+
     Raises:
         pytest.UsageError: a marker is wrong; the text names the test and the valid keys or values.
     """
+    if hasattr(config, "workerinput"):
+        return
     session = config.stash[SESSION]
     for item in items:
         if item.get_closest_marker(MARKER) is not None:

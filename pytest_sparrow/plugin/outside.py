@@ -25,7 +25,10 @@ def begin(item: pytest.Item) -> None:
     if "sparrow" not in getattr(item, "fixturenames", ()):
         return
     session = item.config.stash[SESSION]
-    settings = marked(item, session, session.settings)
+    try:
+        settings = marked(item, session, session.settings)
+    except pytest.UsageError:
+        return  # the fixture will tell it
     if not _will_replay(item, settings):
         return
     from pytest_sparrow.boundaries import http

@@ -20,12 +20,14 @@ class Place:
     Attributes:
         directory: the module's folder, ``<tests>/__sparrow__/<module>``.
         run_id: the folder within it, and the id of the run.
-        nodeid: the test's node id.
+        nodeid: the test's node id; for a further run with ``+<name>`` behind it.
+        test: the test's node id, as pytest takes it.
     """
 
     directory: Path
     run_id: str
     nodeid: str
+    test: str
 
     @property
     def folder(self) -> Path:
@@ -40,6 +42,7 @@ class Place:
             directory=self.directory,
             run_id=f"{self.run_id}+{safe_name(name)}",
             nodeid=f"{self.nodeid}+{name}",
+            test=self.test,
         )
 
 
@@ -54,4 +57,5 @@ def place_of(item: pytest.Item, directory: str) -> Place:
         directory=path.parent / directory / safe_name(path.stem),
         run_id=safe_name(exact),
         nodeid=item.nodeid,
+        test=item.nodeid,
     )
