@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_sparrow.plugin.overrides import marked
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import OUTSIDE, SESSION, SessionState
@@ -14,8 +16,6 @@ from pytest_sparrow.settings import Mode, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    import pytest
 
 __all__ = ["begin", "end", "setting_up"]
 

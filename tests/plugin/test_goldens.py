@@ -8,7 +8,8 @@ HOSTILE = """
     import os
     import pytest
 
-    IDS = ["a/b", "CON", "con", "Con.x", "ünïcode-日本", "x" * 300, "x" * 299 + "y", "../../up", "a\\\\b", "nul", "tail.", " ", "a\\nb"]
+    IDS = ["a/b", "CON", "con", "Con.x", "ünïcode-日本", "x" * 300, "x" * 299 + "y", "../../up"]
+    IDS += ["a\\\\b", "nul", "tail.", " ", "a\\nb"]
 
     def agent(sparrow, said):
         assert sparrow.call("agent", str, said) == said
@@ -60,7 +61,7 @@ def test_one_safe_folder_a_test(inner):
         exact = meta["nodeid"].partition("::")[2]
         assert meta["run_id"] == name
         assert name == exact or name.endswith("--" + hashlib.sha256(exact.encode()).hexdigest()[:8])
-    assert set(path.relative_to(inner.path).parts[0] for path in inner.path.rglob("meta.json")) == {
+    assert {path.relative_to(inner.path).parts[0] for path in inner.path.rglob("meta.json")} == {
         "__sparrow__"
     }
     inner.replay().assert_outcomes(passed=TESTS)

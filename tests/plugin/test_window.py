@@ -1,7 +1,6 @@
 """What belongs to the run, what is refused outside it, and what a user may open."""
 
 import pytest
-
 from boundaries.http.loopback import loopback
 
 CONFTEST = """
@@ -89,7 +88,7 @@ def test_a_teardown_that_reaches_out_is_named(inner, world):
         @pytest.fixture
         def cool_down(sparrow, inmost):
             yield
-            get("/outside").raise_for_status() if "SHUT" not in __import__("os").environ else print(get("/outside").text)
+            print(get("/outside").text)
 
         def test_it(sparrow, cool_down):
             get("/run")

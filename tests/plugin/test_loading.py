@@ -1,0 +1,114 @@
+"""Loading the plugin costs nothing; the public names are where they are said to be."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import pytest_sparrow
+
+HEAVY = ("pydantic", "deepdiff", "asyncio", "httpx", "httpx2", "openai", "anthropic", "ssl", "http.client")
+
+
+def python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_loading_the_plugin_imports_nothing_heavy():
+    """The plugin's module brings in no library and none of the standard library's heavy modules."""
+    loaded = python("import pytest_sparrow.plugin, sys; print(*sys.modules)")
+    assert "pytest_sparrow.plugin" in loaded
+    assert set(loaded).isdisjoint(HEAVY)
+
+
+def test_loading_the_package_imports_nothing():
+    """The package's own names are resolved when they are asked for, each without the rooms it does not need."""
+    assert python("import pytest_sparrow, sys; print(*(m for m in sys.modules if 'sparrow' in m))") == [
+        "pytest_sparrow"
+    ]
+    loaded = python("from pytest_sparrow import ReplayDivergence; import sys; print(*sys.modules)")
+    assert set(loaded).isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("option", ["--sparrow-replay", "--sparrow-record"])
+def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
+    """A session that never uses the fixture pays for nothing: no library, none of our rooms but the plugin's own."""
+    inner.write(
+        "test_it.py",
+        f"""
+        import sys
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def session_wide():
+            yield 1
+
+        @pytest.mark.sparrow(level="trajectory")
+        def test_plain(session_wide):
+            assert not set({HEAVY!r}) & set(sys.modules)
+            rooms = {{name for name in sys.modules if name.startswith("pytest_sparrow")}}
+            allowed = {{"pytest_sparrow", "pytest_sparrow.settings", "pytest_sparrow.errors"}}
+            assert {{name for name in rooms - allowed if not name.startswith("pytest_sparrow.plugin")}} == set()
+        """,
+    )
+    result = inner.run(option)
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*sparrow: *replayed*")
+
+
+@pytest.mark.parametrize("name", pytest_sparrow.__all__)
+def test_each_public_name(name):
+    """Every public name can be imported, and is the very object of the module that is its home."""
+    value = getattr(pytest_sparrow, name)
+    home = pytest_sparrow._HOME_OF.get(name)
+    if home is None:
+        assert name == "__version__"
+        return
+    module = importlib.import_module(home)
+    assert value is getattr(module, name)
+    assert name in module.__all__
+
+
+def test_compare_is_the_function():
+    """The public `compare` is the function, whatever was imported first: the room has the same name."""
+    for first in ("pytest_sparrow", "pytest_sparrow.compare", "pytest_sparrow.compare.align"):
+        assert python(
+            f"import {first}; from pytest_sparrow import Comparison, compare;"
+            "import pytest_sparrow; print(compare.__name__, pytest_sparrow.compare is compare)"
+        ) == ["compare", "True"]
+
+
+def test_dir_and_all():
+    """`dir` and `__all__` agree, without doubles; what the design names is there; anything else is refused by name."""
+    assert dir(pytest_sparrow) == sorted(pytest_sparrow.__all__)
+    assert len(set(pytest_sparrow.__all__)) == len(pytest_sparrow.__all__)
+    promised = {
+        "Sparrow",
+        "FsRecorder",
+        "Recorder",
+        "Replayer",
+        "Transcript",
+        "RunInputs",
+        "RunMeta",
+        "Event",
+        "parse_event",
+        "compare",
+        "Comparison",
+        "Rules",
+    }
+    assert promised <= set(pytest_sparrow.__all__)
+    from pytest_sparrow import errors, events
+
+    assert set(errors.__all__) <= set(pytest_sparrow.__all__)
+    models = {name for name in events.__all__ if hasattr(getattr(events, name), "model_fields")}
+    models = {name for name in models if "run" in getattr(events, name).model_fields} | {
+        "UpdateAvailable",
+        "UnknownEvent",
+    }
+    assert len(models) >= 27
+    assert models <= set(pytest_sparrow.__all__)
+    with pytest.raises(AttributeError, match="module 'pytest_sparrow' has no attribute 'Nothing'"):
+        pytest_sparrow.Nothing  # noqa: B018
