@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries import http, network
+from pytest_sparrow.boundaries import http, network, threads
 from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.recording.window import close_window, open_window
 
@@ -42,6 +42,8 @@ class Window:
                 stack.enter_context(network.shut(self.run))
             http.install()
             stack.callback(http.uninstall)
+            threads.install()
+            stack.callback(threads.uninstall)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for name in self.run.settings.tools:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import NotRecordable
     from pytest_sparrow.exchange import Json
@@ -79,6 +80,14 @@ class OpenRun(Protocol):
     @property
     def in_process(self) -> bool:
         """Whether in-process transports cross too (setting ``in_process``)."""
+        ...
+
+    def fork(self) -> Any:
+        """A lane for work that is handed from here to another thread."""
+        ...
+
+    def within(self, lane: Any) -> AbstractContextManager[None]:
+        """In the thread that takes the work: what crosses belongs to that lane (`fork`'s)."""
         ...
 
     def unrecordable(self, error: NotRecordable) -> None:

@@ -1,8 +1,10 @@
 """Lanes: the sequential strands of a run, told apart by contextvars.
 
-A context that was copied into another task or thread begins a lane of its own there. A thread that carries no
-context at all (an executor's) gets a ``thread-…`` lane: which of the pool's threads takes which call is chance,
-so the order between calls in such lanes means nothing, and the comparison knows them by that name.
+What is handed to another thread (a thread's target, an executor's work) begins a lane there, numbered by the
+handing; so does a context that was copied into another task or thread, numbered by its first crossing. A thread
+that carries no context at all (one that was there before and takes work from a queue of its own) gets a
+``thread-…`` lane: which of them takes which call is chance, so the order between calls in such lanes means
+nothing, and the comparison knows them by that name.
 """
 
 from __future__ import annotations
@@ -12,10 +14,14 @@ import itertools
 import sys
 import threading
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.events import Event, UnknownEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["MAIN", "THREAD_PREFIX", "Lane", "Lanes", "in_lane"]
 
@@ -32,13 +38,24 @@ class Lane:
 
     Attributes:
         label: its name on disk.
+        parent: the lane it stems from, or None.
         model: the model it asked last, "" before the first.
         open: its crossings that are not settled yet.
+        children: how many pieces of work it has handed to other threads.
     """
 
     label: str
+    parent: Lane | None = None
     model: str = ""
     open: list[Any] = field(default_factory=list)
+    children: int = 0
+
+    def line(self) -> Iterator[Lane]:
+        """This lane, its parent, and so on up."""
+        lane: Lane | None = self
+        while lane is not None:
+            yield lane
+            lane = lane.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +91,31 @@ class Lanes:
         if known is not None and known.lanes is self:
             if known.owner() is strand:
                 return known.lane
-            lane = Lane(f"task-{next(self._task_numbers)}", known.lane.model)
+            lane = Lane(f"task-{next(self._task_numbers)}", known.lane, known.lane.model)
         else:
             lane = Lane(f"{THREAD_PREFIX}{next(self._thread_numbers)}")
         _here.set(_Here(self, lane, weakref.ref(strand)))
         return lane
+
+    def fork(self) -> Lane:
+        """A lane for work that the calling strand hands to another thread."""
+        parent = self.here()
+        parent.children += 1
+        number = f".{parent.children}" if parent.label else str(parent.children)
+        return Lane(f"{parent.label or _WORK}{number}", parent, parent.model)
+
+    @contextmanager
+    def within(self, lane: Lane) -> Iterator[None]:
+        """In the thread that takes the work: what crosses here belongs to that lane."""
+        token = _here.set(_Here(self, lane, weakref.ref(_strand())))
+        try:
+            yield
+        finally:
+            _here.reset(token)
+
+
+_WORK = "work-"
+"""Labels of lanes that the main one hands out begin so; theirs go on with a dot: ``work-2.1``."""
 
 
 def _strand() -> object:

@@ -122,7 +122,7 @@ class Narrator:
                 self._propose(lane, call_id, name, args)
 
     def _propose(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
-        self.proposals.add(call_id, name, args)
+        self.proposals.add(call_id, name, args, lane)
         # The tools check risks when they are wrapped; the model checks them again.
         risk: Any = self._risk_of(name)
         self._tell(lane, ev.ToolUseProposed(run=self._run, id=call_id, name=name, args=args, risk=risk))
@@ -130,12 +130,12 @@ class Narrator:
     def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:
         """A wrapped tool is called; gives the call's id, and whether a model had proposed it."""
         self.begin()
-        call_id = self.proposals.start(name, args)
+        call_id = self.proposals.start(name, args, lane)
         proposed = call_id is not None
         if call_id is None:
             call_id = f"unproposed_{next(self._own_ids)}"
             self._propose(lane, call_id, name, args)
-            self.proposals.start(name, args)
+            self.proposals.start(name, args, lane)
         self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
         return call_id, proposed
 

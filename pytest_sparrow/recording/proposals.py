@@ -10,6 +10,7 @@ from pytest_sparrow.events.jsontext import equal
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.lanes import Lane
 
 __all__ = ["Proposals"]
 
@@ -19,6 +20,7 @@ class _Call:
     id: str
     name: str
     args: Json
+    lane: Lane
     started: bool = False
     answered: bool = False
 
@@ -33,28 +35,41 @@ class Proposals:
 
     unwrapped: Counter[str] = field(default_factory=Counter)
     _calls: dict[str, _Call] = field(default_factory=dict)
-    _waiting: dict[str, dict[str, _Call]] = field(default_factory=dict)
+    _waiting: dict[str, dict[Lane, dict[str, _Call]]] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
 
-    def add(self, call_id: str, name: str, args: Json) -> None:
+    def add(self, call_id: str, name: str, args: Json, lane: Lane) -> None:
         """A model proposed a call. An id that comes again (some hosts count from 0 each turn) is a new call."""
-        call = _Call(call_id, name, args)
+        call = _Call(call_id, name, args, lane)
         self._calls[call_id] = call
-        self._waiting.setdefault(name, {})[call_id] = call
+        self._waiting.setdefault(name, {}).setdefault(lane, {})[call_id] = call
 
-    def start(self, name: str, args: Json) -> str | None:
+    def start(self, name: str, args: Json, lane: Lane) -> str | None:
         """The id of the pending proposal that a call of this name with these arguments answers, or None.
 
-        Exact arguments win; else the proposal that shares most of them, the oldest of equals: an agent that
-        changes an argument on the way still answers that proposal.
+        A proposal made in the caller's own lane, or in one that it stems from, comes before any other: agents that
+        run side by side ask for the same things. Then exact arguments win; else the proposal that shares most of
+        them, the oldest of equals: an agent that changes an argument on the way still answers that proposal.
         """
-        waiting = self._waiting.get(name)
-        if not waiting:
+        lanes = self._waiting.get(name, {})
+        own = next((lanes[each] for each in lane.line() if each in lanes), None)
+        near = (
+            own.values() if own is not None else [call for calls in lanes.values() for call in calls.values()]
+        )
+        if not near:
             return None
-        call = max(waiting.values(), key=lambda call: _likeness(call.args, args))
-        del waiting[call.id]
+        call = max(near, key=lambda call: _likeness(call.args, args))
+        self._no_longer_waits(call)
         call.started = True
         return call.id
+
+    def _no_longer_waits(self, call: _Call) -> None:
+        lanes = self._waiting.get(call.name, {})
+        calls = lanes.get(call.lane, {})
+        if calls.get(call.id) is call:
+            del calls[call.id]
+            if not calls:
+                del lanes[call.lane]
 
     def finished(self, call_id: str) -> None:
         """A wrapped call gave its output."""
@@ -74,7 +89,7 @@ class Proposals:
             return False
         call.answered = True
         if not call.started:
-            self._waiting.get(call.name, {}).pop(call_id, None)
+            self._no_longer_waits(call)
             self.unwrapped[call.name] += 1
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
@@ -154,6 +154,15 @@ class Run:
         """Write a refused contact with the world into the ledger; returns what to raise."""
         self.ledger.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
         return ReplayDivergence(what, (hint,) if hint else ())
+
+    def fork(self) -> Lane:
+        """A lane for work that is handed from here to another thread."""
+        with self._lock:
+            return self._lanes.fork()
+
+    def within(self, lane: Lane) -> AbstractContextManager[None]:
+        """In the thread that takes the work: what crosses belongs to that lane."""
+        return self._lanes.within(lane)
 
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""

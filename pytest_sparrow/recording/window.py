@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_sparrow.recording.crossing import OpenRun
 
-__all__ = ["answering", "close_window", "current_run", "is_answering", "open_runs", "open_window"]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+__all__ = ["answering", "carried", "close_window", "current_run", "is_answering", "open_runs", "open_window"]
 
 # A process-wide registry is unavoidable: a thread without context can be known only by what is open in its
 # process. It holds runs between open_window and close_window only.
@@ -62,6 +68,40 @@ def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None
     except ValueError:
         # Opened in another context (an async fixture): that context's value is checked against _open.
         _current.set(None)
+
+
+def carried(work: Callable[P, R]) -> Callable[P, R]:
+    """The work as another thread must do it: for the run it is handed over in, in a lane of its own.
+
+    Neither threads nor executors hand on the context; without this a pool's calls could be told apart by their
+    arguments only. Outside every window it is the work itself.
+    """
+    if _answering.get():
+        return _done_answering(work)
+    run = _current.get()
+    if run is None or id(run) not in _open:
+        return work
+    lane = run.fork()
+
+    @functools.wraps(work)
+    def in_run(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _current.set(run)
+        try:
+            with run.within(lane):
+                return work(*args, **kwargs)
+        finally:
+            _current.reset(token)
+
+    return in_run
+
+
+def _done_answering(work: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(work)
+    def in_the_world(*args: P.args, **kwargs: P.kwargs) -> R:
+        with answering():
+            return work(*args, **kwargs)
+
+    return in_the_world
 
 
 def open_runs() -> list[OpenRun]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .inner import pytest_in
 
-INNER = '''
+INNER = """
 import asyncio
 import os
 import threading
@@ -67,7 +67,7 @@ def test_the_same_question_again_and_again(sparrow):
         return await asyncio.gather(*(tool(1) for _ in range(500)))
 
     assert asyncio.run(main()) == [{"task": 1}] * 500
-'''
+"""
 
 
 def test_every_call_gets_its_own_answer(tmp_path):

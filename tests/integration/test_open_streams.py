@@ -11,7 +11,7 @@ from .inner import pytest_in
 
 PROVIDER = Path(__file__).parents[2] / "examples" / "support_agent" / "provider.py"
 
-INNER = '''
+INNER = """
 import json
 import os
 
@@ -85,7 +85,7 @@ def test_agent(sparrow, style, request):
     assert "T1" in agent(style, base_url)
     calls = [call.name for call in sparrow.tool_calls]
     assert calls == [call.name for call in sparrow.proposals] == ["lookup_customer", "refund_policy", "refund"]
-'''
+"""
 
 
 @pytest.fixture
@@ -108,4 +108,6 @@ def test_their_arguments_are_compared(recorded):
     """So another argument is a change of that call, and not a call that the golden doesn't know."""
     code, output = pytest_in(recorded, "--sparrow-replay", MORE="100")
     assert code == 1, output
-    assert output.count("ToolUseStarted[refund].args['amount']\n    golden  39.99\n    new     139.99") == 2, output
+    assert (
+        output.count("ToolUseStarted[refund].args['amount']\n    golden  39.99\n    new     139.99") == 2
+    ), output
