@@ -6,16 +6,12 @@ Names are imported when they are first asked for (PEP 562), so that loading the 
 from __future__ import annotations
 
 import importlib
-import sys
-import types
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pytest_sparrow.compare import Comparison as Comparison
-    from pytest_sparrow.compare import Rules as Rules
-    from pytest_sparrow.compare import compare as compare
+    from pytest_sparrow.comparing import Comparison as Comparison
+    from pytest_sparrow.comparing import Rules as Rules
+    from pytest_sparrow.comparing import compare as compare
     from pytest_sparrow.errors import *  # noqa: F403
     from pytest_sparrow.events import *  # noqa: F403
     from pytest_sparrow.exchange import Exchange as Exchange
@@ -34,7 +30,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "pytest_sparrow.store": ("FsRecorder", "Recorder", "Replayer"),
     "pytest_sparrow.transcript": ("RunInputs", "RunMeta", "Transcript"),
     "pytest_sparrow.exchange": ("Exchange",),
-    "pytest_sparrow.compare": ("Comparison", "Rules", "compare"),
+    "pytest_sparrow.comparing": ("Comparison", "Rules", "compare"),
     "pytest_sparrow.errors": (
         "DamagedTranscript",
         "NotRecordable",
@@ -97,21 +93,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Package(types.ModuleType):
-    """The public ``compare`` is a function, and the room of that name a module.
-
-    Python binds a submodule in its package when it is imported; a property of the package's class wins over that.
-    """
-
-    @property
-    def compare(self) -> Callable[..., Comparison]:
-        return cast("Callable[..., Comparison]", __getattr__("compare"))
-
-    @compare.setter
-    def compare(self, module: object) -> None:
-        """Leave the room where it is: in ``sys.modules``."""
-
-
-sys.modules[__name__].__class__ = _Package

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare import Rules, compare
-from pytest_sparrow.compare.entries import entries
-from pytest_sparrow.compare.ids import IdText
+from pytest_sparrow.comparing import Rules, compare
+from pytest_sparrow.comparing.entries import entries
+from pytest_sparrow.comparing.ids import IdText
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.matching.keys import request_key
 

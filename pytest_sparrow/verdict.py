@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare import Change, Comparison, Rules, compare, request_changes
+from pytest_sparrow.comparing import Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.replaying.ledger import Finding, Kind

@@ -65,7 +65,7 @@ OWNERS = {
     "_pytest": set(),
     "argparse": {"cli"},
     "pydantic": {"events", "boundaries"},
-    "deepdiff": {"compare"},
+    "deepdiff": set(),
     "httpx": {"boundaries"},
     "httpx2": {"boundaries"},
     "openai": set(),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.paths import safe
+from pytest_sparrow.comparing.paths import safe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,7 +14,7 @@ from pytest_sparrow.report.lines import bounded, counted, one_line, shown, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_sparrow.compare.result import Change, Comparison, Place
+    from pytest_sparrow.comparing.result import Change, Comparison, Place
 
 __all__ = ["MOST_LINES", "change_lines", "follow_line", "render_comparison", "where"]
 

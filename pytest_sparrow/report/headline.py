@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.result import MISSING
+from pytest_sparrow.comparing.result import MISSING
 from pytest_sparrow.report.lines import one_line, shown
 
 if TYPE_CHECKING:
-    from pytest_sparrow.compare.result import Change, Comparison
+    from pytest_sparrow.comparing.result import Change, Comparison
 
 __all__ = ["headline", "headline_of"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.paths import safe
-from pytest_sparrow.compare.result import MISSING
+from pytest_sparrow.comparing.paths import safe
+from pytest_sparrow.comparing.result import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sparrow.compare.result import Missing
+    from pytest_sparrow.comparing.result import Missing
     from pytest_sparrow.exchange import Json
 
 __all__ = ["bounded", "counted", "excerpt", "one_line", "shown", "shown_pair"]

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare import Change, Comparison, request_changes
+from pytest_sparrow.comparing import Change, Comparison, request_changes
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.blocked import record_command
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where

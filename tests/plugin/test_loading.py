@@ -73,8 +73,8 @@ def test_each_public_name(name):
 
 
 def test_compare_is_the_function():
-    """The public `compare` is the function, whatever was imported first: the room has the same name."""
-    for first in ("pytest_sparrow", "pytest_sparrow.compare", "pytest_sparrow.compare.align"):
+    """The public `compare` is the function, whatever was imported first: no room has its name."""
+    for first in ("pytest_sparrow", "pytest_sparrow.comparing", "pytest_sparrow.comparing.align"):
         assert python(
             f"import {first}; from pytest_sparrow import Comparison, compare;"
             "import pytest_sparrow; print(compare.__name__, pytest_sparrow.compare is compare)"

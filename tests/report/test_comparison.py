@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.compare import compare
+from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.report.headline import headline

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_sparrow.compare.align import Keys, align
-from pytest_sparrow.compare.group import Group, Print
-from pytest_sparrow.compare.ids import Bijection, IdText
-from pytest_sparrow.compare.jsondiff import Sameness, value_changes
-from pytest_sparrow.compare.result import MISSING, Change
+from pytest_sparrow.comparing.align import Keys, align
+from pytest_sparrow.comparing.group import Group, Print
+from pytest_sparrow.comparing.ids import Bijection, IdText
+from pytest_sparrow.comparing.jsondiff import Sameness, value_changes
+from pytest_sparrow.comparing.result import MISSING, Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_sparrow.compare.entries import Entry
-    from pytest_sparrow.compare.lanes import GroupPair
-    from pytest_sparrow.compare.paths import Path
+    from pytest_sparrow.comparing.entries import Entry
+    from pytest_sparrow.comparing.lanes import GroupPair
+    from pytest_sparrow.comparing.paths import Path
 
 __all__ = ["changes_of", "in_run_order", "with_moves"]
 

@@ -11,13 +11,13 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.entries import CALL_TYPES, Entry
-from pytest_sparrow.compare.freeze import Freezer
+from pytest_sparrow.comparing.entries import CALL_TYPES, Entry
+from pytest_sparrow.comparing.freeze import Freezer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-    from pytest_sparrow.compare.ids import IdText
+    from pytest_sparrow.comparing.ids import IdText
 
 __all__ = ["Group", "Print", "Printer", "group_calls", "merge_deltas", "printed"]
 

@@ -8,7 +8,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.compare import MISSING, Rules, json_changes, request_changes
+from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.compare import request_changes
+from pytest_sparrow.comparing import request_changes
 
 
 def asked(*results):

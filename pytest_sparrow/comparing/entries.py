@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.result import Place
+from pytest_sparrow.comparing.result import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.compare.align import align
+from pytest_sparrow.comparing.align import align
 
 SHORT = st.lists(st.integers(0, 3), max_size=14)
 

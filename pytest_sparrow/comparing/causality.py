@@ -17,8 +17,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.freeze import Freezer
-from pytest_sparrow.compare.result import MISSING, Change
+from pytest_sparrow.comparing.freeze import Freezer
+from pytest_sparrow.comparing.result import MISSING, Change
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.compare.entries import entries
-from pytest_sparrow.compare.freeze import Freezer
-from pytest_sparrow.compare.group import group_calls, merge_deltas
-from pytest_sparrow.compare.ids import Bijection, IdText
-from pytest_sparrow.compare.levels import at_level
+from pytest_sparrow.comparing.entries import entries
+from pytest_sparrow.comparing.freeze import Freezer
+from pytest_sparrow.comparing.group import group_calls, merge_deltas
+from pytest_sparrow.comparing.ids import Bijection, IdText
+from pytest_sparrow.comparing.levels import at_level
 from pytest_sparrow.events.jsontext import equal
 from pytest_sparrow.settings import Level
 

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_sparrow.compare.paths import Path, render
+from pytest_sparrow.comparing.paths import Path, render
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json

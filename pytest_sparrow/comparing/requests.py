@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from pytest_sparrow.compare.canonical import LEFT_OUT, Canonical
-from pytest_sparrow.compare.ids import Bijection, IdText
-from pytest_sparrow.compare.jsondiff import Sameness, json_changes
-from pytest_sparrow.compare.rules import Rules
+from pytest_sparrow.comparing.canonical import LEFT_OUT, Canonical
+from pytest_sparrow.comparing.ids import Bijection, IdText
+from pytest_sparrow.comparing.jsondiff import Sameness, json_changes
+from pytest_sparrow.comparing.rules import Rules
 from pytest_sparrow.matching.keys import host_of
 from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
-    from pytest_sparrow.compare.result import Change
+    from pytest_sparrow.comparing.result import Change
     from pytest_sparrow.exchange import Json
 
 __all__ = ["request_changes"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.compare import Change, compare, follow
+from pytest_sparrow.comparing import Change, compare, follow
 
 from .making import call, event, finished, gives, proposes, runs, says, usage
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_sparrow.compare.align import Keys, align
-from pytest_sparrow.compare.group import Group
+from pytest_sparrow.comparing.align import Keys, align
+from pytest_sparrow.comparing.group import Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_sparrow.compare.paths import parse
+from pytest_sparrow.comparing.paths import parse
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings import Level
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_sparrow.compare.canonical import Canonical
-from pytest_sparrow.compare.causality import follow
-from pytest_sparrow.compare.differ import changes_of, in_run_order, with_moves
-from pytest_sparrow.compare.entries import Entry, entries
-from pytest_sparrow.compare.group import Printer, group_calls, merge_deltas, printed
-from pytest_sparrow.compare.ids import IdText
-from pytest_sparrow.compare.lanes import Lanes, pair_lanes
-from pytest_sparrow.compare.levels import at_level
-from pytest_sparrow.compare.result import Comparison
-from pytest_sparrow.compare.rules import Rules
+from pytest_sparrow.comparing.canonical import Canonical
+from pytest_sparrow.comparing.causality import follow
+from pytest_sparrow.comparing.differ import changes_of, in_run_order, with_moves
+from pytest_sparrow.comparing.entries import Entry, entries
+from pytest_sparrow.comparing.group import Printer, group_calls, merge_deltas, printed
+from pytest_sparrow.comparing.ids import IdText
+from pytest_sparrow.comparing.lanes import Lanes, pair_lanes
+from pytest_sparrow.comparing.levels import at_level
+from pytest_sparrow.comparing.result import Comparison
+from pytest_sparrow.comparing.rules import Rules
 
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event

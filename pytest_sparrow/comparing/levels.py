@@ -21,7 +21,7 @@ from pytest_sparrow.settings import Level
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_sparrow.compare.entries import Entry
+    from pytest_sparrow.comparing.entries import Entry
 
 __all__ = ["at_level"]
 

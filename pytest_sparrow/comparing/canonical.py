@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.freeze import Freezer
-from pytest_sparrow.compare.paths import Path, Pattern, element_label, matches, parse, render
+from pytest_sparrow.comparing.freeze import Freezer
+from pytest_sparrow.comparing.paths import Path, Pattern, element_label, matches, parse, render
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_sparrow.compare.entries import Entry
-    from pytest_sparrow.compare.rules import Rules
+    from pytest_sparrow.comparing.entries import Entry
+    from pytest_sparrow.comparing.rules import Rules
     from pytest_sparrow.exchange import Json
 
 __all__ = ["LEFT_OUT", "Canonical"]

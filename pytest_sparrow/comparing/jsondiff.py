@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.compare.align import align
-from pytest_sparrow.compare.freeze import Freezer, rounded
-from pytest_sparrow.compare.paths import Path, element_label, parse
-from pytest_sparrow.compare.result import MISSING, Change, Place
+from pytest_sparrow.comparing.align import align
+from pytest_sparrow.comparing.freeze import Freezer, rounded
+from pytest_sparrow.comparing.paths import Path, element_label, parse
+from pytest_sparrow.comparing.result import MISSING, Change, Place
 from pytest_sparrow.events.jsontext import BrokenJson, decode
 
 if TYPE_CHECKING:

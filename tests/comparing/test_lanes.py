@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.compare import compare
+from pytest_sparrow.comparing import compare
 
 from .making import call, event, proposes, runs, says, told, usage
 

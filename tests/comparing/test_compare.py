@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.compare import MISSING, Place, Rules, compare
+from pytest_sparrow.comparing import MISSING, Place, Rules, compare
 from pytest_sparrow.events import dump_event, parse_event
 
 from .making import (

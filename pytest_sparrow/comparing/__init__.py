@@ -1,0 +1,26 @@
+"""Two runs, or two requests: what differs, where, and what merely follows. Pure."""
+
+from __future__ import annotations
+
+from pytest_sparrow.comparing.causality import follow
+from pytest_sparrow.comparing.comparing import HasEvents, compare
+from pytest_sparrow.comparing.jsondiff import Sameness, json_changes
+from pytest_sparrow.comparing.requests import request_changes
+from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Place
+from pytest_sparrow.comparing.rules import EventRule, Rules
+
+__all__ = [
+    "MISSING",
+    "Change",
+    "Comparison",
+    "EventRule",
+    "HasEvents",
+    "Missing",
+    "Place",
+    "Rules",
+    "Sameness",
+    "compare",
+    "follow",
+    "json_changes",
+    "request_changes",
+]
