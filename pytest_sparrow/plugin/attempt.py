@@ -77,7 +77,7 @@ class Attempt:
         self._golden = self._read_golden()
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
-            self.blocked = missing_text(place.test, str(place.folder))
+            self.blocked = missing_text(place.test, place.shown)
         tools = Tools()
         self.run = Run(
             place.run_id,
@@ -99,9 +99,9 @@ class Attempt:
             return self._store.load(self.place.run_id)
         except DamagedTranscript as error:
             # In every mode: damaged is never missing, and what is damaged is not recorded over.
-            self.blocked = damaged_text(str(error), str(self.place.folder))
+            self.blocked = damaged_text(str(error), self.place.shown)
         except (SparrowError, OSError) as error:
-            self.blocked = unreadable_text(str(error), str(self.place.folder))
+            self.blocked = unreadable_text(str(error), self.place.shown)
         return None
 
     def _answers(self) -> list[Exchange] | None:
@@ -171,7 +171,7 @@ class Attempt:
         return Judged(
             verdict=verdict,
             nodeid=self.place.test,
-            folder=str(self.place.folder),
+            folder=self.place.shown,
             recording=self.behaviour is Behaviour.RECORD,
         )
 
@@ -197,4 +197,4 @@ class Attempt:
         return [self._kept("recorded" if self._golden is None else "updated")]
 
     def _kept(self, what: str) -> Kept:
-        return Kept(what, self.place.nodeid, str(self.place.folder))
+        return Kept(what, self.place.nodeid, self.place.shown)

@@ -34,6 +34,14 @@ class Place:
         """The golden's own folder."""
         return self.directory / self.run_id
 
+    @property
+    def shown(self) -> str:
+        """The folder as a message names it: from where pytest was started, if it lies below."""
+        try:
+            return str(self.folder.relative_to(Path.cwd()))
+        except (ValueError, OSError):
+            return str(self.folder)
+
     def further(self, name: str) -> Place:
         """The place of a further run of the same test: ``<test>+<name>``."""
         from pytest_sparrow.store.names import safe_name
