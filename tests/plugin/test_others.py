@@ -73,6 +73,31 @@ def test_rerunfailures(inner):
     result.stdout.fnmatch_lines(["sparrow: 3 replayed equal"])
 
 
+def test_a_rerun_that_never_reaches_the_fixture(inner):
+    """What an earlier attempt left is not told again by one that fails before sparrow is set up."""
+    inner.write(
+        "test_it.py",
+        """
+        import pytest
+
+        TRIES = []
+
+        @pytest.fixture
+        def early():
+            TRIES.append(1)
+            assert len(TRIES) == 1, "early"
+
+        def test_it(early, sparrow):
+            sparrow.call("f", int)
+            assert False
+        """,
+    )
+    result = inner.record("-p", "no:asyncio", "--reruns", "2", autoload=True)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["E*AssertionError: early"])
+    result.stdout.no_fnmatch_line("*not recorded*")
+
+
 def test_asyncio(inner):
     """An async test with an async agent is recorded and replayed, its gathered calls each with their own answer."""
     inner.write(

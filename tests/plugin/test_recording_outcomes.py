@@ -161,6 +161,25 @@ def test_what_was_not_recorded_is_put_aside(inner):
     assert not list(inner.path.rglob(".pending"))
 
 
+def test_a_sub_report_that_is_only_logged(inner):
+    """A plugin that logs a failing report of its own within a test keeps that test from being recorded."""
+    inner.write(
+        "test_it.py",
+        """
+        import pytest
+
+        def test_it(sparrow, request):
+            sparrow.call("f", int)
+            node = request.node
+            report = pytest.TestReport(node.nodeid, node.location, {}, "failed", "a block failed", "call")
+            node.ihook.pytest_runtest_logreport(report=report)
+        """,
+    )
+    result = inner.record()
+    result.stdout.fnmatch_lines(["sparrow: 1 not recorded"])
+    assert inner.goldens() == []
+
+
 def test_nothing_to_record_fails(inner):
     """A test in which nothing crosses a boundary has nothing to record: FAILED, and no golden."""
     inner.write("test_it.py", "def test_it(sparrow): pass\ndef test_own(sparrow): assert 1 == 2\n")
