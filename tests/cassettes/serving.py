@@ -120,12 +120,19 @@ def _interaction(raw: Any) -> Interaction:
     return Interaction(
         method=request["method"],
         url=request["uri"],
-        request=json.loads(_text(request) or "null"),
+        request=_json_or_text(_text(request) or "null"),
         status=response["status"]["code"],
         headers=headers,
         events=tuple(split_events(text)) if streamed else None,
         body=b"" if streamed else text.encode(),
     )
+
+
+def _json_or_text(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # an uploaded file
 
 
 def _text(half: Any) -> str:

@@ -1,0 +1,97 @@
+"""Traffic that no codec reads yet is recorded and fed all the same: every cassette, by plain clients."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from integration.inner import pytest_in
+
+from .serving import CASSETTES_VARIABLE, cassette_files
+
+TESTS = Path(__file__).parents[1]
+
+INNER = """
+import asyncio
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import httpx2
+import pytest
+
+from cassettes.serving import cassette_files, load_cassette, serve
+
+CASSETTES = {path.stem: path for path in cassette_files()}
+
+
+def told(response):
+    return [response.status_code, response.headers.get("content-type"), response.text.replace("\\r\\n", "\\n")]
+
+
+def sync(library, base, interactions):
+    with library.Client() as client:
+        return [told(client.request(each.method, base + path(each), json=each.request)) for each in interactions]
+
+
+async def gathered(library, base, interactions):
+    async with library.AsyncClient() as client:
+        return [told(await client.request(each.method, base + path(each), json=each.request)) for each in interactions]
+
+
+def path(interaction):
+    url = urlsplit(interaction.url)
+    return url.path + ("?" + url.query if url.query else "")
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("name", CASSETTES)
+def test_cassette(sparrow, name, kind, library):
+    cassette = load_cassette(CASSETTES[name])
+    posts = [each for each in cassette.interactions if each.method == "POST"]
+    cassette = type(cassette)(name=name, interactions=posts)
+
+    def run(base):
+        return sync(library, base, posts) if kind == "sync" else asyncio.run(gathered(library, base, posts))
+
+    if sparrow.golden is None:
+        with serve(cassette) as served:
+            results = run("http://" + urlsplit(served.base_url).netloc)
+    else:
+        results = run("http://127.0.0.1:9")
+    number = list(CASSETTES).index(name)
+    Path(os.environ["OUT"], f"{number}-{kind}-{library.__name__}.json").write_text(json.dumps(results))
+"""
+
+
+@pytest.mark.skipif(
+    not cassette_files(), reason=f"set {CASSETTES_VARIABLE} to the folder of recorded cassettes"
+)
+def test_every_cassette_comes_back_as_it_was(tmp_path):
+    """Status, content type and text of every answer are equal with the server off: JSON, streams and errors."""
+    (tmp_path / "test_inner.py").write_text(INNER)
+    (tmp_path / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n")
+    found = {}
+    for mode in ("record", "replay"):
+        out = tmp_path / mode
+        out.mkdir()
+        code, output = pytest_in(tmp_path, f"--sparrow-{mode}", OUT=str(out))
+        assert code == 0, output
+        found[mode] = {path.name: json.loads(path.read_text()) for path in out.iterdir()}
+    assert len(found["record"]) == 4 * len(cassette_files())
+    for name, recorded in found["record"].items():
+        for one, other in zip(recorded, found["replay"][name], strict=True):
+            assert one[:2] == other[:2], name
+            assert _read(one[2]) == _read(other[2]), name
+
+
+def _read(text: str) -> object:
+    """JSON may be spelled otherwise; a stream is its very text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
