@@ -104,7 +104,7 @@ def test_every_divergence_fails_once(diverged):
         text = text.partition("\n----")[0]  # what the test printed follows
         assert len(text.splitlines()) <= 25
         assert f"  test    test_it.py::{name}\n" in text
-        assert f"/__sparrow__/test_it/{name}\n" in text
+        assert f"  golden  __sparrow__/test_it/{name}\n" in text
         assert f"\n  accept  pytest --sparrow-record test_it.py::{name}" in text
         assert not re.search(r"\.py:\d+", text), text
         assert text.count("  test  ") == 1
