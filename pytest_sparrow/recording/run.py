@@ -5,88 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.recording.hosts import Passage, passage
 from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
+from pytest_sparrow.recording.open_crossing import OpenCrossing
 from pytest_sparrow.replaying.feeder import Feeder
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.events import Event
-    from pytest_sparrow.recording.wire import ModelCall, Wire
+    from pytest_sparrow.recording.ports import Sink, ToolFacts
+    from pytest_sparrow.recording.wire import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.settings import Settings
 
-__all__ = ["Run", "Sink", "ToolFacts"]
-
-
-class Sink(Protocol):
-    """Where a recorded run goes as it happens."""
-
-    def event(self, event: Event) -> None:
-        """Keep an event."""
-        ...
-
-    def exchange(self, exchange: Exchange) -> None:
-        """Keep an exchange."""
-        ...
-
-
-class ToolFacts(Protocol):
-    """What the run asks about the tools that were wrapped."""
-
-    def risk(self, name: str) -> str:
-        """A tool's risk; "Mutating" where nobody said."""
-        ...
-
-    def wrapped(self, name: str) -> bool:
-        """Whether a tool of this name is wrapped."""
-        ...
-
-
-class OpenCrossing:
-    """One crossing under way; see `pytest_sparrow.recording.crossing.Crossing`."""
-
-    __slots__ = (
-        "_run",
-        "asked",
-        "began",
-        "call_id",
-        "fed",
-        "flush",
-        "kind",
-        "lane",
-        "model",
-        "peek",
-        "proposed",
-        "settled",
-        "told",
-    )
-
-    def __init__(self, run: Run, kind: str, asked: dict[str, Json], lane: Lane, began: float) -> None:
-        self._run = run
-        self.kind = kind
-        self.asked = asked
-        self.lane = lane
-        self.began = began
-        self.fed: dict[str, Json] | None = None
-        self.model: ModelCall | None = None
-        self.call_id = ""
-        self.proposed = False
-        self.settled = False
-        self.flush: Callable[[], None] | None = None
-        self.peek: Callable[[], dict[str, Json]] | None = None
-        self.told = 0
-
-    def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
-        """The agent has its answer; a second call does nothing."""
-        self._run.settle(self, answered, complete=complete)
+__all__ = ["Run"]
 
 
 class Run:
