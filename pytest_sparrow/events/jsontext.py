@@ -24,6 +24,7 @@ __all__ = [
     "encode",
     "equal",
     "pretty",
+    "spell",
 ]
 
 MAX_DEPTH = 100
@@ -84,6 +85,17 @@ def pretty(value: Json, *, where: str = "$") -> bytes:
         NotRecordable: see `encode`.
     """
     return to_json(decode(encode(value, where=where)), indent=2) + b"\n"
+
+
+def spell(value: Json) -> bytes:
+    """The spelling of `encode` with nothing checked: for what `decode` gave, or what is only searched.
+
+    A third of the time. What is no JSON value may be spelled like one (a tuple, NaN).
+
+    Raises:
+        ValueError: it has no spelling at all (a lone surrogate, an unknown type, a circular reference).
+    """
+    return to_json(value)
 
 
 def decode(data: bytes | str) -> Json:

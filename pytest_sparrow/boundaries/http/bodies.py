@@ -60,7 +60,8 @@ def chunks_of(body: dict[str, Json]) -> list[bytes]:
     if "sse" in body:
         return sse.serve(body)
     if "json" in body:
-        return [jsontext.encode(body["json"])]
+        # It was read from a golden, or from the wire.
+        return [jsontext.spell(body["json"])]
     if isinstance(body.get("text"), str):
         return [body["text"].encode()]
     if isinstance(body.get("base64"), str):
