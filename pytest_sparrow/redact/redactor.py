@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.cleaner import Cleaner
 from pytest_sparrow.redact.environment import environment_secrets
@@ -63,9 +62,9 @@ class Redactor:
         if isinstance(value, dict | list):
             # Writing it out and one look at the bytes is cheaper than a look at every text.
             try:
-                if not suspicious(jsontext.encode(value), self._known.needles):
+                if not suspicious(jsontext.spell(value), self._known.needles):
                     return value
-            except NotRecordable:
+            except ValueError:
                 pass  # Whoever writes it will say so; until then it is redacted all the same.
         return self._cleaner.settled(lambda: self._cleaner.value(value))
 
@@ -81,7 +80,7 @@ class Redactor:
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
         found = self._cleaner.found
-        return self._cleaner.settled(lambda: self._cleaner.plain(without_userinfo(url, found)))
+        return self._cleaner.settled(lambda: self._cleaner.text(without_userinfo(url, found)))
 
     def line(self, data: bytes) -> bytes:
         """One line of JSON without secrets; the same bytes where there were none.
