@@ -26,7 +26,9 @@ class Exchange:
     ``tool``
         asked ``{"name", "args": {parameter: value}, "id": call id}``;
         answered ``{"returned": value}``, ``{"yielded": [value, …], "returned"?: value}`` or
-        ``{"raised": {"type", "module", "message", "args"?}}`` (after the values yielded before, if any).
+        ``{"raised": {"type", "module", "message", "args"?, "attributes"?}}`` (after the values yielded before, if
+        any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
+        gave something to await.
     ``call``
         asked ``{"name", "args": [value, …], "kwargs": {name: value}}``; answered as for ``tool``.
 

@@ -26,7 +26,7 @@ Message = dict[str, Any]
 @contextmanager
 def serve() -> Iterator[str]:
     """Run the server; gives the base URL for ``OPENAI_BASE_URL``."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Provider)
+    server = _Server(("127.0.0.1", 0), _Provider)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
@@ -35,6 +35,13 @@ def serve() -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is none of our business."""
 
 
 # What the model says.

@@ -62,7 +62,8 @@ class Chooser:
                 number,
             )
             if exchange.kind == "tool" and exchange.proposed:
-                self._by_call.add((exchange.asked["name"], exchange.asked.get("id")), exchange.lane, number)
+                for key in _call_keys(exchange.asked, exchange.asked.get("id")):
+                    self._by_call.add(key, exchange.lane, number)
             if exchange.kind == "http":
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
@@ -122,9 +123,12 @@ class Chooser:
         return self._first((shape, golden), lane, queues=self._near)
 
     def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
-        """Choose for a tool call: by the id of the proposal it answers, then by exact arguments."""
-        if call_id is not None:
-            number = self._by_call.first((asked["name"], call_id))
+        """Choose for a tool call: by the id of the proposal it answers, then by exact arguments.
+
+        Some hosts count ids from 0 in every conversation: of calls of one id, arguments and lane tell which.
+        """
+        for key in () if call_id is None else _call_keys(asked, call_id):
+            number = self._first(key, lane, queues=self._by_call)
             if number is not None:
                 self._played.add(number)
                 self._bind(lane, number)
@@ -150,7 +154,8 @@ class Chooser:
         return number if number is not None else queues.first(key)
 
     def _bind(self, lane: str, number: int) -> None:
-        self._lanes.setdefault(lane, self._exchanges[number].lane)
+        # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
+        self._lanes[lane] = self._exchanges[number].lane
 
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order."""
@@ -171,6 +176,12 @@ class Chooser:
             if kind != "http" and exchange.asked.get("name") == asked.get("name"):
                 return number
         return None
+
+
+def _call_keys(asked: dict[str, Json], call_id: Json) -> tuple[tuple[Json, ...], ...]:
+    """A proposed call's keys: by its id and arguments, then by its id alone."""
+    name = asked["name"]
+    return (name, call_id, request_key("tool", asked)), (name, call_id)
 
 
 class _Either:

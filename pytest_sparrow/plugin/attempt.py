@@ -131,7 +131,9 @@ class Attempt:
         """Open the run; from here to `finish` what the agent does belongs to it."""
         if self.behaviour is Behaviour.RECORD and self.blocked is None:
             inputs = inputs_of(self.settings, task=self._task, model="")
-            self._store.start_run(self.place.run_id, inputs, nodeid=self.place.nodeid, exchanges=True)
+            # A parametrised test's id may hold what must not reach the disk.
+            nodeid = self._redactor.value(self.place.nodeid)
+            self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
             self._started = True
         self.window.open()
 

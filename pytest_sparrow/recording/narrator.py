@@ -61,16 +61,23 @@ class Narrator:
             self.task = task
             self._emit(ev.RunStarted(run=self._run, task=task, agent=self._agent))
 
+    def own_event(self, event: Event) -> None:
+        """An event of the user's own: it happens within the run, unless it is what begins the run."""
+        if isinstance(event, ev.RunStarted):
+            self._begun = True
+        self.begin()
+
     def asked_model(self, lane: Lane, request: ModelRequest) -> None:
         """A request to a model goes out: the route, and outputs of tools that nobody wrapped."""
         self.begin(request.task)
+        self.task = self.task or request.task
         if request.model != lane.model:
             lane.model = request.model
             self.model = self.model or request.model
             self._tell(lane, ev.RouteSelected(run=self._run, chain=[request.model], context_window=0))
         newest: dict[str, ToolResult] = {result.id: result for result in request.results}
         for result in newest.values():
-            if self.proposals.answered_on_wire(result.id):
+            if self.proposals.answered_on_wire(result.id, lane):
                 self._output_event(lane, result.id, list(result.blocks), is_error=result.is_error)
 
     def model_is_answering(self, lane: Lane, answer: ModelAnswer, told: int) -> int:
@@ -143,7 +150,7 @@ class Narrator:
         """A wrapped tool gave its output, or (None) never will."""
         if answered is None:
             return
-        self.proposals.finished(call_id)
+        self.proposals.finished(call_id, lane)
         blocks, is_error = blocks_of_answer(answered)
         self._output_event(lane, call_id, blocks, is_error=is_error)
 

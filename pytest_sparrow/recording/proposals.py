@@ -34,14 +34,17 @@ class Proposals:
     """
 
     unwrapped: Counter[str] = field(default_factory=Counter)
-    _calls: dict[str, _Call] = field(default_factory=dict)
+    _calls: dict[str, dict[Lane, _Call]] = field(default_factory=dict)
     _waiting: dict[str, dict[Lane, dict[str, _Call]]] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
 
     def add(self, call_id: str, name: str, args: Json, lane: Lane) -> None:
-        """A model proposed a call. An id that comes again (some hosts count from 0 each turn) is a new call."""
+        """A model proposed a call.
+
+        An id that comes again is a new call: some hosts count from 0 each turn, in every conversation.
+        """
         call = _Call(call_id, name, args, lane)
-        self._calls[call_id] = call
+        self._calls.setdefault(call_id, {})[lane] = call
         self._waiting.setdefault(name, {}).setdefault(lane, {})[call_id] = call
 
     def start(self, name: str, args: Json, lane: Lane) -> str | None:
@@ -71,14 +74,15 @@ class Proposals:
             if not calls:
                 del lanes[call.lane]
 
-    def finished(self, call_id: str) -> None:
+    def finished(self, call_id: str, lane: Lane) -> None:
         """A wrapped call gave its output."""
-        if call_id in self._calls:
-            self._calls[call_id].answered = True
+        call = self._known(call_id, lane)
+        if call is not None:
+            call.answered = True
 
-    def answered_on_wire(self, call_id: str) -> bool:
+    def answered_on_wire(self, call_id: str, lane: Lane) -> bool:
         """A request carries this call's output; True where it is news: nothing else has told it."""
-        call = self._calls.get(call_id)
+        call = self._known(call_id, lane)
         if call is None:
             # Proposed before this run began (a conversation that was restored): told once.
             if call_id in self._foreign:
@@ -92,6 +96,13 @@ class Proposals:
             self._no_longer_waits(call)
             self.unwrapped[call.name] += 1
         return True
+
+    def _known(self, call_id: str, lane: Lane) -> _Call | None:
+        """The call of this id that was proposed in this lane, or in one that it stems from; else the newest."""
+        calls = self._calls.get(call_id)
+        if not calls:
+            return None
+        return next((calls[each] for each in lane.line() if each in calls), None) or [*calls.values()][-1]
 
 
 def _likeness(proposed: Json, args: Json) -> float:

@@ -154,6 +154,7 @@ class Run:
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""
         with self._lock:
+            self._narrator.own_event(event)
             self._emit(in_lane(event, self._lanes.here().label))
 
     def close(self, *, failed: bool) -> None:
