@@ -44,7 +44,9 @@ class Proposals:
         An id that comes again is a new call: some hosts count from 0 each turn, in every conversation.
         """
         call = _Call(call_id, name, args, lane)
-        self._calls.setdefault(call_id, {})[lane] = call
+        calls = self._calls.setdefault(call_id, {})
+        calls.pop(lane, None)  # to stand last
+        calls[lane] = call
         self._waiting.setdefault(name, {}).setdefault(lane, {})[call_id] = call
 
     def start(self, name: str, args: Json, lane: Lane) -> str | None:
@@ -102,7 +104,8 @@ class Proposals:
         calls = self._calls.get(call_id)
         if not calls:
             return None
-        return next((calls[each] for each in lane.line() if each in calls), None) or [*calls.values()][-1]
+        own = (calls[each] for each in lane.line() if each in calls)
+        return next(own, None) or next(reversed(calls.values()))
 
 
 def _likeness(proposed: Json, args: Json) -> float:

@@ -63,8 +63,8 @@ def test_a_thread_without_a_line_may_answer_any(proposals):
 def test_an_output_on_the_wire_is_news_once(proposals):
     """A tool that nobody wrapped shows only in the next request, and is counted."""
     proposals.add("call_1", "look", {}, MAIN)
-    assert proposals.answered_on_wire("call_1")
-    assert not proposals.answered_on_wire("call_1")
+    assert proposals.answered_on_wire("call_1", MAIN)
+    assert not proposals.answered_on_wire("call_1", MAIN)
     assert proposals.unwrapped == {"look": 1}
     assert proposals.start("look", {}, MAIN) is None
 
@@ -73,8 +73,8 @@ def test_the_output_of_a_wrapped_call_is_no_news(proposals):
     """The wrapper told it already."""
     proposals.add("call_1", "look", {}, MAIN)
     proposals.start("look", {}, MAIN)
-    proposals.finished("call_1")
-    assert not proposals.answered_on_wire("call_1")
+    proposals.finished("call_1", MAIN)
+    assert not proposals.answered_on_wire("call_1", MAIN)
     assert proposals.unwrapped == {}
 
 
@@ -82,13 +82,25 @@ def test_an_id_that_comes_again_is_a_new_call(proposals):
     """Some hosts count their calls from 0 in every answer."""
     for _ in range(2):
         proposals.add("call_0", "look", {}, MAIN)
-        assert proposals.answered_on_wire("call_0")
+        assert proposals.answered_on_wire("call_0", MAIN)
     assert proposals.unwrapped == {"look": 2}
+
+
+def test_one_id_in_two_lanes_is_two_calls(proposals):
+    """Such hosts give agents side by side the same ids: what became of one's call says nothing of the other's."""
+    one, two = Lane("work-1", MAIN), Lane("work-2", MAIN)
+    proposals.add("call_0", "look", {"who": 1}, one)
+    assert proposals.start("look", {"who": 1}, one) == "call_0"
+    proposals.finished("call_0", one)
+    proposals.add("call_0", "look", {"who": 2}, two)
+    assert not proposals.answered_on_wire("call_0", one)
+    assert proposals.start("look", {"who": 2}, two) == "call_0"
+    assert proposals.unwrapped == {}
 
 
 def test_outputs_of_before_the_run_are_told_once(proposals):
     """A conversation that was restored brings the outputs of calls that this run never saw."""
-    assert [proposals.answered_on_wire("old") for _ in range(3)] == [True, False, False]
+    assert [proposals.answered_on_wire("old", MAIN) for _ in range(3)] == [True, False, False]
 
 
 def test_many_agents_with_one_name_cost_no_search(proposals):
