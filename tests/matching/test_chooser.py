@@ -164,3 +164,25 @@ def test_picking_is_not_quadratic():
         chooser.tool({"name": "add", "args": {"n": 0}}, None, f"thread-{n % 7}").number for n in range(size)
     }
     assert len(taken) == size
+
+
+def test_one_call_id_in_two_conversations_gives_each_its_own_answer():
+    """Some hosts count call ids from 0 in every conversation: arguments and lane tell whose call it is."""
+    golden = [
+        tool("look", {"who": who}, "call_0", lane) for who, lane in (("A", "task-1"), ("B", "task-2"))
+    ] + [tool("look", {}, "call_1", lane) for lane in ("task-1", "task-2")]
+    replay = Replay(*golden).chooser
+    assert replay.tool(golden[1].asked, "call_0", "task-1").number == 1
+    assert replay.tool(golden[0].asked, "call_0", "task-2").number == 0
+    assert replay.tool(golden[2].asked, "call_1", "task-1").number == 3
+    assert replay.tool({"name": "look", "args": {"who": "C"}}, "call_1", "task-2").number == 2
+
+
+def test_the_newest_own_answer_tells_which_lane_is_which():
+    """Agents side by side begin with the same request, in any order: what they ask later tells them apart."""
+    lanes = ("task-1", "task-2")
+    golden = [http(get(query), lane) for lane in lanes for query in ("config", lane, "status", "status")]
+    replay = Replay(*golden)
+    assert replay.http(get("config"), "task-1").number == 0  # it is the recorded task-2, only earlier
+    asked = ("task-2", "status", "status")
+    assert [replay.http(get(query), "task-1").number for query in asked] == [5, 6, 7]
