@@ -31,7 +31,8 @@ class Known:
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._lock = threading.Lock()
+        # An RLock: a collected stream settles its crossing wherever this thread happens to be.
+        self._lock = threading.RLock()
         self._kinds = dict(secrets)
         self.learned = 0
         self._prepare()

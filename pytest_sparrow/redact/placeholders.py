@@ -34,7 +34,8 @@ class Numbering:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # An RLock: a collected stream settles its crossing wherever this thread happens to be.
+        self._lock = threading.RLock()
         self._given: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 

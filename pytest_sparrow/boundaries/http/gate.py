@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,19 +9,12 @@ from pytest_sparrow.boundaries.http.core import Headers, asked_of, reply_of
 from pytest_sparrow.boundaries.http.outside import refusal_outside
 from pytest_sparrow.boundaries.http.reply import EMPTY, Reply, refusal
 from pytest_sparrow.errors import ReplayDivergence, UsageError
-from pytest_sparrow.recording.window import current_run, open_runs
+from pytest_sparrow.recording.window import current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_sparrow.recording.crossing import Crossing, OpenRun
 
-__all__ = ["Contact", "begin", "crossing_to_the_world", "door"]
-
-# A transport that sends through a client of its own must cross once: what it sends meanwhile passes.
-_in_the_world: contextvars.ContextVar[bool] = contextvars.ContextVar(
-    "pytest_sparrow_in_the_world", default=False
-)
+__all__ = ["Contact", "begin", "door"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +43,8 @@ class Contact:
 
 def door(contact: Contact) -> OpenRun | Reply | None:
     """Where a request goes: to a run, which must be asked; back with a reply; or, for None, through."""
-    if _in_the_world.get():
+    if is_answering():
+        # A transport that sends through a client of its own crosses once; and a tool is recorded as a whole.
         return None
     try:
         run = current_run()
@@ -85,16 +77,6 @@ def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Cross
     except ValueError as error:
         what = f"the golden's answer to {contact} can't be served: {error}"
         return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
-
-
-@contextlib.contextmanager
-def crossing_to_the_world() -> Iterator[None]:
-    """While a crossing's own request is on its way, what its transport sends is part of it."""
-    token = _in_the_world.set(True)
-    try:
-        yield
-    finally:
-        _in_the_world.reset(token)
 
 
 def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:

@@ -18,6 +18,7 @@ from pytest_sparrow.boundaries.http.reply import Failure, Reply
 from pytest_sparrow.boundaries.http.streams import Served, Tee, checkpoint
 from pytest_sparrow.boundaries.http.take import FedTake, LiveTake
 from pytest_sparrow.boundaries.http.transports import is_in_process, speaks_http2
+from pytest_sparrow.recording.window import answering
 
 __all__ = ["Patch", "patches_for"]
 
@@ -153,7 +154,7 @@ class _Skin:
             # loop, and die with "Event loop is closed".
             request.headers["connection"] = "close"
         try:
-            with gate.crossing_to_the_world():
+            with answering():
                 response = yield "send"
         except BaseException as error:
             failure = self._failure_of(error)

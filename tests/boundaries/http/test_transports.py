@@ -1,5 +1,7 @@
 """Telling the world from code of this process; wrappers cross exactly once."""
 
+import asyncio
+
 import httpx
 import httpx2
 import pytest
@@ -8,6 +10,7 @@ from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import Caller
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.transports import is_in_process, speaks_http2
+from pytest_sparrow.recording.window import is_answering
 
 
 class _Retries(httpx2.BaseTransport):
@@ -102,6 +105,26 @@ def test_a_transport_with_a_client_of_its_own_crosses_once():
     assert len(run.crossings) == 1
     assert run.crossings[0].answered["body"] == {"text": "inner"}
     assert run.crossings[0].settled == 1
+
+
+def test_what_a_transport_does_is_the_world_s(caller):
+    """Looking up a name in an executor, say, or calling a tool: a replay never gets there, so it is no part of a run."""
+    seen = []
+
+    class Transport(caller.library.BaseTransport, caller.library.AsyncBaseTransport):
+        def handle_request(self, request):
+            seen.append(is_answering())
+            return caller.library.Response(200)
+
+        async def handle_async_request(self, request):
+            seen.append(is_answering())
+            seen.append(await asyncio.to_thread(is_answering))
+            return caller.library.Response(200)
+
+    with window(FakeRun()):
+        caller.request("GET", "http://far/", client={"transport": Transport()})
+        assert not is_answering()
+    assert seen == [True, True][: 1 + caller.is_async]
 
 
 def test_a_mounted_transport_crosses(caller):
