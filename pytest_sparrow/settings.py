@@ -5,7 +5,17 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["Behaviour", "Level", "Mode", "Requests", "Settings", "Unwrapped", "behaviour", "dummy_key"]
+__all__ = [
+    "Behaviour",
+    "Level",
+    "Mode",
+    "Requests",
+    "Settings",
+    "Unwrapped",
+    "behaviour",
+    "dummy_key",
+    "judged_by",
+]
 
 
 class Mode(enum.Enum):
@@ -128,3 +138,13 @@ class Settings:
     tools: tuple[str, ...] = ()
     dummy_keys: tuple[str, ...] = ()
     directory: str = "__sparrow__"
+
+
+def judged_by(settings: Settings) -> str:
+    """What a run is judged by where that is not the default, like ``requests=report, level=trajectory``; else ""."""
+    said = []
+    if settings.requests is not Requests.COMPARE:
+        said.append(f"requests={settings.requests.value}")
+    if settings.level is not Level.EXACT:
+        said.append(f"level={settings.level.value}")
+    return ", ".join(said)

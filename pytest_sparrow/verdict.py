@@ -78,12 +78,14 @@ class Judged:
         nodeid: the test.
         folder: where its golden lies.
         recording: whether this was a recording; else a replay.
+        judged_by: the settings it was judged by, where they are not the defaults.
     """
 
     verdict: Verdict
     nodeid: str
     folder: str
     recording: bool = False
+    judged_by: str = ""
 
 
 def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bool) -> Verdict:

@@ -20,7 +20,7 @@ from pytest_sparrow.recording.wire import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.blocked import damaged_text, missing_text, unreadable_text
 from pytest_sparrow.same import same_recording
-from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour
+from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
 from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay
@@ -175,6 +175,7 @@ class Attempt:
             nodeid=self.place.test,
             folder=self.place.shown,
             recording=self.behaviour is Behaviour.RECORD,
+            judged_by=judged_by(self.settings) if self.behaviour is Behaviour.FEED else "",
         )
 
     def keep(self, *, passed: bool) -> list[Kept]:

@@ -46,7 +46,7 @@ def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, An
         raise pytest.UsageError(
             "sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode"
         )
-    settings = override(session.settings, said, "sparrow_settings")
+    settings = override(session.settings, said, "sparrow_settings", decided=session.decided)
     return marked(item, session, settings)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_sparrow.settings import TELEMETRY_HOSTS, Level, Mode, Requests, Settings, Unwrapped
 
-__all__ = ["add_options", "choice", "read_mode", "read_settings", "refuse_writing_in_ci"]
+__all__ = ["add_options", "choice", "read_decided", "read_mode", "read_settings", "refuse_writing_in_ci"]
 
 T = TypeVar("T", Mode, Level, Requests, Unwrapped)
 
@@ -34,6 +34,20 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="MODE",
         default=None,
         help="one of: " + ", ".join(mode.value for mode in Mode),
+    )
+    group.addoption(
+        "--sparrow-level",
+        metavar="LEVEL",
+        default=None,
+        help="how much is compared, whatever markers and files say; one of: "
+        + ", ".join(level.value for level in Level),
+    )
+    group.addoption(
+        "--sparrow-requests",
+        metavar="HOW",
+        default=None,
+        help="what request drift is, whatever markers and files say ('report' is the scripted replay: prompts may be "
+        "edited); one of: " + ", ".join(requests.value for requests in Requests),
     )
     add = parser.addini
     add("sparrow_mode", "mode where the command line, the marker and SPARROW_MODE say nothing", default="")
@@ -123,6 +137,12 @@ def refuse_writing_in_ci(mode: Mode, origin: str) -> None:
         )
 
 
+def read_decided(config: pytest.Config, mode_origin: str) -> frozenset[str]:
+    """The settings that the command line has said, and that nothing may lay itself over."""
+    said = {name for name in ("level", "requests") if config.getoption(f"--sparrow-{name}") is not None}
+    return frozenset(said | ({"mode"} if mode_origin == "command line" else set()))
+
+
 def read_settings(config: pytest.Config, mode: Mode) -> Settings:
     """The session's settings, before marker and ``sparrow_settings``.
 
@@ -136,8 +156,8 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
     return Settings(
         mode=mode,
         agent=str(ini("sparrow_agent")),
-        level=choice(Level, ini("sparrow_level"), "ini sparrow_level"),
-        requests=choice(Requests, ini("sparrow_requests"), "ini sparrow_requests"),
+        level=_said(config, Level, "level"),
+        requests=_said(config, Requests, "requests"),
         unwrapped=choice(Unwrapped, ini("sparrow_unwrapped"), "ini sparrow_unwrapped"),
         in_process=_flag(config, "sparrow_in_process"),
         tools=tuple(ini("sparrow_tools")),
@@ -147,6 +167,13 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         dummy_keys=tuple(ini("sparrow_dummy_keys")),
         directory=directory,
     )
+
+
+def _said(config: pytest.Config, kind: type[T], name: str) -> T:
+    """What the ini file says, and above it the command line; a wrong word is an error in either."""
+    found = choice(kind, config.getini(f"sparrow_{name}"), f"ini sparrow_{name}")
+    word = config.getoption(f"--sparrow-{name}")
+    return found if word is None else choice(kind, word, f"--sparrow-{name}")
 
 
 def _flag(config: pytest.Config, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
+from pytest_sparrow.settings import Behaviour, judged_by
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -129,7 +130,10 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
         state.failed = True
     if report.failed:
         _tell(report, state.divergence)
-    return {"outcome": _word(state, report), "remarks": list(state.remarks)}
+    facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
+    if facts["outcome"] in ("feed", "diverged") and state.attempt.behaviour is Behaviour.FEED:
+        facts["judged_by"] = judged_by(state.attempt.settings)
+    return facts
 
 
 def _tell(report: pytest.TestReport, text: str) -> None:

@@ -11,7 +11,7 @@ from pytest_sparrow.plugin.options import choice, refuse_writing_in_ci
 from pytest_sparrow.settings import Level, Mode, Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from pytest_sparrow.plugin.state import SessionState
 
@@ -43,12 +43,11 @@ def marked(item: pytest.Item, session: SessionState, under: Settings) -> Setting
         pytest.UsageError: see `marker_settings` and `override`.
     """
     origin = f"{item.nodeid}: @pytest.mark.{MARKER}"
-    decided = session.origin == "command line"
-    return override(under, marker_settings(item), origin, mode_decided=decided)
+    return override(under, marker_settings(item), origin, decided=session.decided)
 
 
 def override(
-    settings: Settings, said: Mapping[str, Any], origin: str, *, mode_decided: bool = False
+    settings: Settings, said: Mapping[str, Any], origin: str, *, decided: Collection[str] = ()
 ) -> Settings:
     """Settings with what a user said in Python laid over them.
 
@@ -56,7 +55,7 @@ def override(
         settings: what is laid under.
         said: setting by setting.
         origin: where it was said, for messages.
-        mode_decided: the command line has said the mode: one that is said here is checked, and not taken.
+        decided: settings that the command line has said: what is said of them here is checked, and not taken.
 
     Raises:
         pytest.UsageError: an unknown key or a wrong value; the text names the origin and the valid ones.
@@ -69,9 +68,9 @@ def override(
                 f"{origin}: unknown setting {key!r}; there are: {', '.join(sorted(_READERS))}"
             )
         values[key] = reader(value, f"{origin}: {key}")
-    if mode_decided:
-        values.pop("mode", None)
-    elif "mode" in values:
+    for key in decided:
+        values.pop(key, None)
+    if "mode" in values:
         refuse_writing_in_ci(values["mode"], origin)
     return dataclasses.replace(settings, **values)
 

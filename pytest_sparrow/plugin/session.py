@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.plugin.options import read_mode, read_settings
+from pytest_sparrow.plugin.options import read_decided, read_mode, read_settings
 from pytest_sparrow.plugin.state import SESSION, SessionState
 from pytest_sparrow.settings import Mode, dummy_key
 
@@ -23,7 +23,7 @@ def start(config: pytest.Config) -> None:
     """
     mode, origin = read_mode(config)
     settings = read_settings(config, mode)
-    state = SessionState(settings, origin)
+    state = SessionState(settings, origin, read_decided(config, origin))
     config.stash[SESSION] = state
     if mode is Mode.REPLAY:
         # Only what the user lists: a dummy that is set so early also makes `skipif(no key)` tests run.

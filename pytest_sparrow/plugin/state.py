@@ -23,7 +23,9 @@ class SessionState:
     Attributes:
         settings: before marker and ``sparrow_settings``.
         origin: where the mode came from.
+        decided: names of the settings that the command line has said.
         counts: how many tests ended how.
+        ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: lines for the summary, each with its node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
@@ -33,7 +35,9 @@ class SessionState:
 
     settings: Settings
     origin: str
+    decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, str]] = field(default_factory=list)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""

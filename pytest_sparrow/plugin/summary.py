@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.plugin.state import SESSION, SessionState
+from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
     import pytest
@@ -18,7 +19,8 @@ def header(config: pytest.Config) -> str:
     """Which mode is in force, and who said so."""
     state = config.stash[SESSION]
     mode, origin = state.settings.mode, state.origin
-    return f"sparrow: {mode.value}" + ("" if origin in ("default", "command line") else f" (from {origin})")
+    said = f"sparrow: {mode.value}" + ("" if origin in ("default", "command line") else f" (from {origin})")
+    return ", ".join(filter(None, (said, judged_by(state.settings))))
 
 
 def collect(config: pytest.Config, report: pytest.TestReport) -> None:
@@ -32,6 +34,8 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     facts: dict[str, Any] = getattr(report, "sparrow", {})
     if facts.get("outcome"):
         state.counts[facts["outcome"]] += 1
+    if facts.get("judged_by"):
+        state.ways[facts["judged_by"]] += 1
     for remark in facts.get("remarks", ()):
         state.remarks.append((report.nodeid, remark))
     for what, nodeid, folder in facts.get("kept", ()):
@@ -81,4 +85,6 @@ _WORDS = (
 
 
 def _counts(state: SessionState) -> str:
-    return ", ".join(f"{state.counts[key]} {words}" for key, words in _WORDS if state.counts[key])
+    line = ", ".join(f"{state.counts[key]} {words}" for key, words in _WORDS if state.counts[key])
+    ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
+    return f"{line} ({ways})" if line and ways else line

@@ -44,6 +44,7 @@ def render(judged: Judged) -> str:
         first.title,
         f"  test    {one_line(judged.nodeid)}",
         f"  golden  {one_line(judged.folder)}",
+        *([f"  judged  by {one_line(judged.judged_by)}"] if judged.judged_by else []),
         *first.lines,
     ]
     for cause in others:

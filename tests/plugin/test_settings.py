@@ -43,7 +43,7 @@ def test_requests(recorded):
     result.stdout.fnmatch_lines(
         [
             "test_it.py::test_it: 2 requests differ from the recorded ones at request.*",
-            "sparrow: 1 replayed equal",
+            "sparrow: 1 replayed equal (1 with requests=report)",
         ]
     )
     marked(recorded, requests="ignore")
