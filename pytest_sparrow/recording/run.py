@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.recording.ports import Sink, ToolFacts
-    from pytest_sparrow.recording.wire import Wire
+    from pytest_sparrow.recording.wire import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.settings import Settings
 
@@ -113,6 +113,7 @@ class Run:
         """Begin a crossing; see `pytest_sparrow.recording.crossing.OpenRun.ask`."""
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
+        conversation = None if self._feeder is None else self._conversation(model, asked, clean)
         with self._lock:
             crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:
@@ -122,7 +123,7 @@ class Run:
             self.crossings += 1
             self._tell_asked(crossing, asked)
             if self._feeder is not None:
-                crossing.fed = self._feed(self._feeder, crossing, number)
+                crossing.fed = self._feed(self._feeder, crossing, number, conversation)
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
             return crossing
@@ -238,19 +239,28 @@ class Run:
         with self._noting_unrecordable():
             self._sink.exchange(exchange)
 
-    def _feed(self, feeder: Feeder, crossing: OpenCrossing, number: int) -> dict[str, Json]:
+    def _conversation(
+        self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
+    ) -> Sequence[Json] | None:
+        """The conversation as a golden has it: without what was hidden, where anything was."""
+        if model is None or clean.get("body") is asked.get("body"):
+            return None if model is None else model.request.conversation
+        return self._wire.conversation(clean)
+
+    def _feed(
+        self, feeder: Feeder, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
+    ) -> dict[str, Json]:
         lane = crossing.lane.label
         match crossing.kind:
             case "http":
-                model = crossing.model
-                conversation = None if model is None else model.request.conversation
                 exchange = feeder.http(number, crossing.asked, conversation, lane)
             case "tool":
                 exchange = feeder.tool(crossing.asked, crossing.call_id if crossing.proposed else None, lane)
             case _:
                 exchange = feeder.call(crossing.asked, lane)
         if exchange.answered is not None:
-            return exchange.answered
+            fed: dict[str, Json] = self._redactor.put_back(exchange.answered)
+            return fed
         if crossing.kind == "http":
             return {
                 "error": {"type": "ReadTimeout", "message": "the recorded run got no answer to this either"}

@@ -1,8 +1,9 @@
-"""What must not reach the disk: secrets become placeholders, on parsed JSON, before anything is written."""
+"""What must not reach the disk: secrets and directories become placeholders before anything is written."""
 
 from __future__ import annotations
 
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
+from pytest_sparrow.redact.places import Places
 from pytest_sparrow.redact.redactor import Redactor
 
-__all__ = ["PLACEHOLDER", "Redactor", "strip_numbers"]
+__all__ = ["PLACEHOLDER", "Places", "Redactor", "strip_numbers"]

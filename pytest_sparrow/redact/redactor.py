@@ -1,4 +1,4 @@
-"""The redactor of one transcript: secrets in, placeholders out; everything else untouched."""
+"""The redactor of one transcript: secrets and places in, placeholders out; everything else untouched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from pytest_sparrow.redact.environment import environment_secrets
 from pytest_sparrow.redact.headers import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS
 from pytest_sparrow.redact.known import Known
 from pytest_sparrow.redact.names import field_rule
+from pytest_sparrow.redact.pieces import hide_across
 from pytest_sparrow.redact.placeholders import Numbering
+from pytest_sparrow.redact.places import Places
 from pytest_sparrow.redact.suspicion import suspicious
 from pytest_sparrow.redact.texts import replace_query, without_userinfo
 
@@ -36,22 +38,28 @@ class Redactor:
         environ: where known secrets come from, by the names of the variables; ``os.environ`` if None, as it
             is now. Dummy keys must be in it already, or they are not known.
         extra_headers: further names of headers to keep, of requests and answers.
+        places: directories to hide as well; none if None.
     """
 
     def __init__(
-        self, environ: Mapping[str, str] | None = None, *, extra_headers: Iterable[str] = ()
+        self,
+        environ: Mapping[str, str] | None = None,
+        *,
+        extra_headers: Iterable[str] = (),
+        places: Places | None = None,
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self._extra = frozenset(name.lower() for name in extra_headers)
         self._known = Known(environment_secrets(self._environ))
         self._cleaner = Cleaner(self._known, Numbering())
+        self._places = Places() if places is None else places
 
     def fresh(self) -> Redactor:
         """A redactor with the same settings and secrets that numbers from 1: for the next transcript."""
-        return Redactor(self._environ, extra_headers=self._extra)
+        return Redactor(self._environ, extra_headers=self._extra, places=self._places)
 
     def value(self, value: Json) -> Json:
-        """A parsed JSON value without secrets; the very same object where there were none.
+        """A parsed JSON value without secrets and places; the very same object where there were none.
 
         Args:
             value: any JSON; never modified.
@@ -62,11 +70,20 @@ class Redactor:
         if isinstance(value, dict | list):
             # Writing it out and one look at the bytes is cheaper than a look at every text.
             try:
-                if not suspicious(jsontext.spell(value), self._known.needles):
+                data = jsontext.spell(value)
+                if self._places.suspected(data):
+                    value = self._places.hide(value)
+                if not suspicious(data, self._known.needles):
                     return value
             except ValueError:
                 pass  # Whoever writes it will say so; until then it is redacted all the same.
+        elif isinstance(value, str):
+            value = self._places.text(value)
         return self._cleaner.settled(lambda: self._cleaner.value(value))
+
+    def put_back(self, value: Json) -> Json:
+        """A recorded value with this run's directories where it has placeholders for them."""
+        return self._places.put_back(value)
 
     def headers(self, headers: Iterable[tuple[str, str]], *, answered: bool) -> dict[str, str]:
         """The headers that a transcript keeps, names in lower case, repeated ones joined by ``", "``.
@@ -79,7 +96,7 @@ class Redactor:
 
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
-        found = self._cleaner.found
+        found, url = self._cleaner.found, self._places.text(url)
         return self._cleaner.settled(lambda: self._cleaner.text(without_userinfo(url, found)))
 
     def line(self, data: bytes) -> bytes:
@@ -88,13 +105,18 @@ class Redactor:
         Raises:
             BrokenJson: the line may hold a secret, and can't be read as JSON.
         """
+        ending = b"\n" if data.endswith(b"\n") else b""
+        if self._places.suspected(data):
+            value = jsontext.decode(data)
+            hidden = self._places.hide(value)
+            data = data if hidden is value else jsontext.encode(hidden) + ending
         if not suspicious(data, self._known.needles):
             return data
         value = jsontext.decode(data)
         clean = self._cleaner.settled(lambda: self._cleaner.value(value))
         if clean is value:
             return data
-        return jsontext.encode(clean) + (b"\n" if data.endswith(b"\n") else b"")
+        return jsontext.encode(clean) + ending
 
     def asked(self, kind: str, asked: dict[str, Json]) -> dict[str, Json]:
         """The *asked* half of an exchange without secrets; see `Exchange` for its shape.
@@ -126,7 +148,9 @@ class Redactor:
     def _body(self, body: Json, headers: Mapping[str, str]) -> Json:
         if not isinstance(body, dict):
             return self.value(body)
-        text, parts = body.get("text"), body.get("multipart")
+        text, parts, events = body.get("text"), body.get("multipart"), body.get("sse")
+        if isinstance(events, list) and self._places.found:  # else the model was told of none
+            body = {**body, "sse": hide_across(events, self._places)}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", ""):
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):
@@ -134,7 +158,7 @@ class Redactor:
         return self.value(body)
 
     def _form(self, text: str) -> str:
-        found = self._cleaner.found
+        found, text = self._cleaner.found, self._places.text(text)
         return self._cleaner.settled(lambda: replace_query(self._cleaner.plain(text), found, form=True))
 
     def _part(self, part: Json) -> Json:
