@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,3 +36,9 @@ class Queues:
                 return queue[0]
             queue.popleft()
         return None
+
+    def some(self, key: Hashable, most: int) -> list[int]:
+        """The first numbers not taken under a key, in any lane, among its ``most`` oldest."""
+        if self.first(key) is None:
+            return []
+        return [number for number in islice(self._queues[key, None], most) if number not in self._taken]

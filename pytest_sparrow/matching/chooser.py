@@ -14,11 +14,20 @@ from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.matching.answers import Queues
 from pytest_sparrow.matching.conversation import Conversations, prefixes
 from pytest_sparrow.matching.keys import request_key, request_shape
+from pytest_sparrow.matching.likeness import Likeness
 
 __all__ = ["Choice", "Chooser", "ConversationOf"]
 
 ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
 """Reads the conversation out of an ``http`` asked half; None where it is no model's request."""
+
+_Shape = tuple[str, str, str]
+
+_NUMBERED_BY_CHANCE = ("task-", "thread-")
+"""Labels of lanes (docs/format.md, section 8) that are numbered by who crosses first."""
+
+_MOST_ROOTS = 64
+"""Conversations that begin side by side, among which words decide: more would cost too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,7 @@ class Chooser:
         self._golden_of: dict[int, int] = {}  # request of this run → the golden exchange that answered it
         self._seen = Conversations()
         self._lanes: dict[str, str] = {}
+        self._likeness = Likeness()
         self._index()
 
     def _index(self) -> None:
@@ -71,10 +81,11 @@ class Chooser:
                     self._near.add(shape, exchange.lane, number)
                     continue
                 chain = prefixes(conversation)
-                before = recorded.predecessor(chain)
-                self._near.add((shape, before), exchange.lane, number)
-                self._near.add((shape, before, chain[-1] if chain else b""), exchange.lane, number)
-                recorded.add(chain, number)
+                found, length = recorded.predecessors(chain, exchange.lane)
+                before = found[0] if found else None
+                for key in _near_keys(shape, before, conversation, chain, length):
+                    self._near.add(key, exchange.lane, number)
+                recorded.add(chain, number, exchange.lane)
 
     @staticmethod
     def _exact_key(kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
@@ -86,41 +97,69 @@ class Chooser:
     ) -> Choice | None:
         """Choose for an HTTP request, the run's ``request``-th; None is a miss and takes nothing."""
         chain = None if conversation is None else prefixes(conversation)
-        choice = self._choose_http(request, asked, chain, lane)
+        choice = self._choose_http(request, asked, conversation, chain, lane)
         if choice is not None:
             self._golden_of[request] = choice.number
         if chain:
-            self._seen.add(chain, request)
+            self._seen.add(chain, request, lane)
         return choice
 
     def _choose_http(
-        self, request: int, asked: dict[str, Json], chain: list[bytes] | None, lane: str
+        self,
+        request: int,
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,
+        chain: list[bytes] | None,
+        lane: str,
     ) -> Choice | None:
         choice = self._take_exact(self._exact_key("http", asked, proposed=False), lane)
         if choice is not None:
             return choice
         shape = request_shape(asked)
-        if chain is None:
+        if chain is None or conversation is None:
             number = self._near.first(shape, self._lanes.get(lane, lane))
         else:
-            number = self._next_in_conversation(shape, chain, lane)
+            number = self._next_in_conversation(asked, conversation, chain, lane)
         if number is None:
             return None
         self._lent[number] = request
         self._bind(lane, number)
         return Choice(number=number, exact=False)
 
-    def _next_in_conversation(self, shape: tuple[str, str, str], chain: list[bytes], lane: str) -> int | None:
-        before = self._seen.predecessor(chain)
-        golden: int | None = None
-        if before is not None:
-            golden = self._golden_of.get(before)
-            if golden is None:
-                return None  # it continues a request that had no answer: nothing recorded can follow
-        same_words = self._near.first((shape, golden, chain[-1] if chain else b""))
-        if same_words is not None:
-            return same_words
-        return self._first((shape, golden), lane, queues=self._near)
+    def _next_in_conversation(
+        self, asked: dict[str, Json], conversation: Sequence[Json], chain: list[bytes], lane: str
+    ) -> int | None:
+        shape = request_shape(asked)
+        found, length = self._seen.predecessors(chain, lane)
+        befores = [self._golden_of.get(request) for request in found]
+        if befores and befores[0] is None:
+            return None  # it continues a request that had no answer: nothing recorded can follow
+        keys = [
+            _near_keys(shape, before, conversation, chain, length)
+            for before in (befores or [None])
+            if before is not None or not befores
+        ]
+        # The same words, then the same words since the request before, then anything: the surest first.
+        for key in (key for alike in zip(*keys, strict=True) for key in alike):
+            number = self._nearest_root(key, asked, lane) if not befores else None
+            number = self._first(key, lane, queues=self._near) if number is None else number
+            if number is not None:
+                return number
+        return None
+
+    def _nearest_root(self, key: object, asked: dict[str, Json], lane: str) -> int | None:
+        """Whose conversation begins, in a lane whose number is chance, and of which nothing is known yet.
+
+        None: the lane's name or what it has followed so far says more.
+        """
+        if lane in self._lanes or not lane.startswith(_NUMBERED_BY_CHANCE):
+            return None
+        found = self._near.some(key, _MOST_ROOTS)
+        if len(found) < 2:
+            return None
+        own = self._near.first(key, lane)
+        found.sort(key=lambda number: number != own)  # the first of equals
+        return self._likeness.likest(asked, ((number, self._exchanges[number].asked) for number in found))
 
     def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
         """Choose for a tool call: by the id of the proposal it answers, then by exact arguments.
@@ -176,6 +215,19 @@ class Chooser:
             if kind != "http" and exchange.asked.get("name") == asked.get("name"):
                 return number
         return None
+
+
+def _near_keys(
+    shape: _Shape, before: int | None, conversation: Sequence[Json], chain: list[bytes], length: int
+) -> tuple[tuple[object, ...], ...]:
+    """Where a model's request stands that follows the golden's exchange ``before`` (None: it begins a conversation).
+
+    By all its words; by those after the first ``length`` messages, which came with that exchange: an edited prompt
+    leaves the answer and the outputs in them as they are; by its place alone.
+    """
+    whole = chain[-1] if chain else b""
+    since = prefixes(conversation[length:])[-1] if 0 < length < len(chain) else whole
+    return (shape, before, "whole", whole), (shape, before, "since", since), (shape, before)
 
 
 def _call_keys(asked: dict[str, Json], call_id: Json) -> tuple[tuple[Json, ...], ...]:

@@ -27,20 +27,28 @@ def prefixes(conversation: Sequence[Json]) -> list[bytes]:
 
 
 class Conversations:
-    """The conversations seen so far, each known by the exchange that last carried it."""
+    """The conversations seen so far, each known by the exchange that last carried it, in each lane and in any."""
 
     def __init__(self) -> None:
-        self._last: dict[bytes, int] = {}
+        self._last: dict[tuple[bytes, str | None], int] = {}
 
-    def predecessor(self, chain: list[bytes]) -> int | None:
-        """The exchange that the newest proper prefix of this conversation belongs to, or None: it is new."""
-        for prefix in reversed(chain[:-1]):
-            found = self._last.get(prefix)
-            if found is not None:
-                return found
-        return None
+    def predecessors(self, chain: list[bytes], lane: str) -> tuple[list[int], int]:
+        """What the longest known proper prefix of this conversation belongs to.
 
-    def add(self, chain: list[bytes], exchange: int) -> None:
+        Agents side by side may begin with the same words: then the lane tells whose conversation goes on.
+
+        Returns:
+            The exchange that last carried it in this lane, then the one in any, and how many messages it has;
+            none and 0 where the conversation is new.
+        """
+        for length in range(len(chain) - 1, 0, -1):
+            anywhere = self._last.get((chain[length - 1], None))
+            if anywhere is not None:
+                own = self._last.get((chain[length - 1], lane), anywhere)
+                return ([own] if own == anywhere else [own, anywhere]), length
+        return [], 0
+
+    def add(self, chain: list[bytes], exchange: int, lane: str) -> None:
         """Remember which exchange carried this conversation."""
-        if chain:
-            self._last[chain[-1]] = exchange
+        for place in (lane, None) if chain else ():
+            self._last[chain[-1], place] = exchange

@@ -186,3 +186,56 @@ def test_the_newest_own_answer_tells_which_lane_is_which():
     assert replay.http(get("config"), "task-1").number == 0  # it is the recorded task-2, only earlier
     asked = ("task-2", "status", "status")
     assert [replay.http(get(query), "task-1").number for query in asked] == [5, 6, 7]
+
+
+def test_equal_conversations_side_by_side_go_on_in_their_own_lanes():
+    """Under an edited system prompt, agents with one task each get the turn that follows their own first one."""
+    other = {"role": "system", "content": "be rude"}
+    lanes = ("work-1", "work-2")
+
+    def answer(lane):
+        return {"role": "assistant", "content": f"I am {lane}"}
+
+    golden = [http(chat(user("hi")), lane) for lane in lanes]
+    golden += [http(chat(user("hi"), answer(lane), user("go on")), lane) for lane in lanes]
+    replay = Replay(*golden)
+    for lane in reversed(lanes):
+        first = replay.http(chat(user("hi"), system=other), lane)
+        assert (first.number, first.exact) == (lanes.index(lane), False)
+    for lane in lanes:
+        second = replay.http(chat(user("hi"), answer(lane), user("go on"), system=other), lane)
+        assert second.number == 2 + lanes.index(lane)
+
+
+def test_what_was_said_since_tells_equal_conversations_apart_where_lanes_do_not():
+    """Turns that are each handed to another thread: the answer they hold says which conversation goes on."""
+
+    def answer(name):
+        return {"role": "assistant", "content": f"I am {name}"}
+
+    golden = [http(chat(user("hi")), "work-1"), http(chat(user("hi"), answer("a"), user("go on")), "work-2")]
+    golden += [http(chat(user("hi"), answer("b"), user("go on")), "work-3")]
+    replay = Replay(*golden)
+    assert replay.http(chat(user("hello")), "work-1").number == 0
+    assert replay.http(chat(user("hello"), answer("b"), user("go on")), "work-2").number == 2
+    assert replay.http(chat(user("hello"), answer("a"), user("go on")), "work-3").number == 1
+
+
+def test_edited_conversations_in_lanes_of_chance_find_the_likest():
+    """Tasks are numbered by who comes first: whose conversation an edited one is, its words tell."""
+    cities = ("berlin", "paris", "rome")
+    golden = [http(chat(user(f"what is {city} like")), f"task-{n}") for n, city in enumerate(cities, 1)]
+    replay = Replay(*golden)
+    numbers = [
+        replay.http(chat(user(f"tell me of {c}")), f"task-{n}").number for n, c in ((1, "rome"), (2, "paris"))
+    ]
+    assert numbers == [2, 1]
+
+
+def test_edited_conversations_in_lanes_of_one_order_keep_it():
+    """Work is numbered by its handing, whatever it says; so are turns of one lane by their order."""
+    golden = [http(chat(user(text)), lane) for lane in ("work-1", "work-2") for text in ("a b", "c d")]
+    replay = Replay(*golden)
+    assert replay.http(chat(user("c d e")), "work-2").number == 2
+    assert replay.http(chat(user("x")), "work-1").number == 0
+    assert replay.http(chat(user("a b x")), "work-1").number == 1
