@@ -124,6 +124,8 @@ class Settings:
         tools: dotted names to wrap.
         dummy_keys: environment variables filled with a dummy while a test replays.
         directory: name of the goldens' folder beside the test file.
+        env: environment variables to record and to feed; ``*`` matches within a name.
+        directories: hide the run's directories (temporary, project's, home) behind placeholders when recording.
     """
 
     mode: Mode = Mode.REPLAY
@@ -138,6 +140,8 @@ class Settings:
     tools: tuple[str, ...] = ()
     dummy_keys: tuple[str, ...] = ()
     directory: str = "__sparrow__"
+    env: tuple[str, ...] = ()
+    directories: bool = True
 
 
 def judged_by(settings: Settings) -> str:

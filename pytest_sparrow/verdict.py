@@ -79,6 +79,7 @@ class Judged:
         folder: where its golden lies.
         recording: whether this was a recording; else a replay.
         judged_by: the settings it was judged by, where they are not the defaults.
+        since: what has changed since the golden was recorded besides the agent, in words.
     """
 
     verdict: Verdict
@@ -86,6 +87,7 @@ class Judged:
     folder: str
     recording: bool = False
     judged_by: str = ""
+    since: str = ""
 
 
 def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bool) -> Verdict:

@@ -10,6 +10,7 @@ from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.recording.window import close_window, open_window
 
 if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.environment import FedEnvironment
     from pytest_sparrow.boundaries.tools import Tools
     from pytest_sparrow.recording.run import Run
 
@@ -22,11 +23,13 @@ class Window:
     Args:
         run: the run.
         tools: its tools; those that the settings name are wrapped when the window opens.
+        environment: the recorded environment, where the run feeds one.
     """
 
-    def __init__(self, run: Run, tools: Tools) -> None:
+    def __init__(self, run: Run, tools: Tools, environment: FedEnvironment | None = None) -> None:
         self.run = run
         self.tools = tools
+        self._environment = environment
         self._stack = ExitStack()
 
     def open(self) -> None:
@@ -37,6 +40,9 @@ class Window:
         """
         with ExitStack() as stack:
             stack.callback(self.tools.close)
+            if self._environment is not None:
+                self._environment.set()
+                stack.callback(self._environment.restore)
             if self.run.feeding:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(network.shut(self.run))

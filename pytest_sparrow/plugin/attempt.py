@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to_record
 from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
+from pytest_sparrow.provenance import changed_since, snapshot
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.sink import RecorderSink
 from pytest_sparrow.recording.wire import Wire
-from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact import Places, Redactor
+from pytest_sparrow.repo_head import repo_head
 from pytest_sparrow.report.blocked import damaged_text, missing_text, unreadable_text
 from pytest_sparrow.same import same_recording
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
@@ -29,7 +32,8 @@ from pytest_sparrow.window import Window
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.plugin.directories import Directories
     from pytest_sparrow.plugin.place import Place
     from pytest_sparrow.transcript import Transcript
 
@@ -64,13 +68,16 @@ class Attempt:
         sparrow: what the test gets.
     """
 
-    def __init__(self, place: Place, settings: Settings, *, task: str = "") -> None:
+    def __init__(self, place: Place, settings: Settings, directories: Directories, *, task: str = "") -> None:
         self.place = place
         self.settings = settings
         self.blocked: str | None = None
         self._task = task
         # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
-        self._redactor = Redactor({**os.environ, **dummies(os.environ, settings.dummy_keys)})
+        self._directories = directories
+        self._places = Places(late=directories.late)
+        environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
+        self._redactor = Redactor(environ, places=self._places)
         self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)
         self._further: list[Attempt] = []
         self._started = False
@@ -78,6 +85,10 @@ class Attempt:
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
             self.blocked = missing_text(place.test, place.shown)
+        self._config: dict[str, Json] = {}
+        self._hides = self._recorded("directories") is True if self._feeds else settings.directories
+        self.find_directories()
+        self._environment = FedEnvironment(self._redactor.put_back(self._recorded("env")))
         tools = Tools()
         self.run = Run(
             place.run_id,
@@ -88,9 +99,32 @@ class Attempt:
             golden=self._answers(),
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
-        self.window = Window(self.run, tools)
+        self.window = Window(self.run, tools, self._environment)
         feeds = self._golden if self.behaviour is Behaviour.FEED else None
         self.sparrow = Sparrow(self.window, settings.mode, feeds, self._open_further)
+
+    @property
+    def _feeds(self) -> bool:
+        return self.behaviour is Behaviour.FEED
+
+    def _recorded(self, key: str) -> Json:
+        """What the golden that feeds has noted in its ``config_snapshot``; None where it has not, or nothing feeds."""
+        golden = self._golden if self._feeds else None
+        noted = None if golden is None else golden.inputs.config_snapshot
+        return noted.get(key) if isinstance(noted, dict) else None
+
+    def find_directories(self) -> None:
+        """Hide the directories that are there by now: fixtures make theirs one by one.
+
+        A replay follows its golden: what that holds in plain, an older one, is compared in plain.
+        """
+        if self._hides:
+            for name, path in self._directories.known().items():
+                self._places.add(name, path)
+
+    def after_teardown(self) -> None:
+        """The test's fixtures are torn down: what they undid to the recorded environment goes back too."""
+        self._environment.restore()
 
     def _read_golden(self) -> Transcript | None:
         if self.settings.mode is Mode.OFF:
@@ -130,7 +164,11 @@ class Attempt:
     def open(self) -> None:
         """Open the run; from here to `finish` what the agent does belongs to it."""
         if self.behaviour is Behaviour.RECORD and self.blocked is None:
-            inputs = inputs_of(self.settings, task=self._task, model="")
+            if self.settings.env:
+                self._config["env"] = environment_to_record(self.settings.env, self._redactor)
+            if self._hides:
+                self._config["directories"] = True
+            inputs = inputs_of(self.settings, task=self._task, model="", config=self._config)
             # A parametrised test's id may hold what must not reach the disk.
             nodeid = self._redactor.value(self.place.nodeid)
             self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
@@ -139,7 +177,7 @@ class Attempt:
 
     @contextmanager
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
-        attempt = Attempt(self.place.further(name), self.settings, task=task)
+        attempt = Attempt(self.place.further(name), self.settings, self._directories, task=task)
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked, pytrace=False)
         self._further.append(attempt)
@@ -175,6 +213,9 @@ class Attempt:
             nodeid=self.place.test,
             folder=self.place.shown,
             recording=self.behaviour is Behaviour.RECORD,
+            since=changed_since(self._golden.inputs.config_snapshot)
+            if verdict.diverged and self._feeds and self._golden is not None
+            else "",
             judged_by=judged_by(self.settings) if self.behaviour is Behaviour.FEED else "",
         )
 
@@ -191,7 +232,13 @@ class Attempt:
         if not passed:
             aside = store.abandon(run_id)
             return [Kept("dropped", self.place.nodeid, str(aside))]
-        inputs = inputs_of(self.settings, task=self.run.task or self._task, model=self.run.model)
+        inputs = inputs_of(
+            self.settings,
+            task=self.run.task or self._task,
+            model=self.run.model,
+            config={**snapshot(), **self._config},
+            head=repo_head(self.place.directory),
+        )
         store.set_inputs(run_id, inputs)
         if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
             store.discard(run_id)

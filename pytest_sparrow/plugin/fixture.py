@@ -8,6 +8,7 @@ import pytest
 
 from pytest_sparrow.errors import SparrowError
 from pytest_sparrow.plugin.attempt import Attempt
+from pytest_sparrow.plugin.directories import Directories
 from pytest_sparrow.plugin.overrides import marked, override
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
@@ -28,7 +29,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     item = request.node
     session = request.config.stash[SESSION]
     settings = _or_fail(lambda: _settings_of(item, session, said))
-    attempt = Attempt(place_of(item, settings.directory), settings)
+    attempt = Attempt(place_of(item, settings.directory), settings, Directories(request))
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state
     session.attempts[item.nodeid] = state

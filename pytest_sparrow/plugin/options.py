@@ -71,6 +71,13 @@ def add_options(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
     )
+    add("sparrow_env", "environment variables to record, and to feed in replay", type="linelist", default=[])
+    add(
+        "sparrow_directories",
+        "hide temporary, project and home directories behind placeholders when recording",
+        type="bool",
+        default=True,
+    )
     add(
         "sparrow_dummy_keys",
         "environment variables to fill with a dummy from the start",
@@ -166,6 +173,8 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         ignore_hosts=(*TELEMETRY_HOSTS, *ini("sparrow_ignore_hosts")),
         dummy_keys=tuple(ini("sparrow_dummy_keys")),
         directory=directory,
+        env=tuple(ini("sparrow_env")),
+        directories=_flag(config, "sparrow_directories"),
     )
 
 

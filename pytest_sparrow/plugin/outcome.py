@@ -36,6 +36,7 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     if state.attempt.blocked is not None:
         state.attempt.finish(failed=True)
         pytest.fail(state.attempt.blocked, pytrace=False)
+    state.attempt.find_directories()
     try:
         result = yield
     except (pytest.xfail.Exception, KeyboardInterrupt):

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sparrow.plugin.overrides import marked
 from pytest_sparrow.plugin.place import place_of
-from pytest_sparrow.plugin.state import OUTSIDE, SESSION, SessionState
+from pytest_sparrow.plugin.state import ATTEMPT, OUTSIDE, SESSION, SessionState
 from pytest_sparrow.settings import Mode, Settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def begin(item: pytest.Item) -> None:
 
 
 def end(item: pytest.Item) -> None:
-    """After its fixtures are torn down: open it again."""
+    """After its fixtures are torn down: open it again, and leave nothing that a replay set."""
+    state = item.stash.get(ATTEMPT, None)
+    if state is not None:
+        state.attempt.after_teardown()
     if OUTSIDE not in item.stash:
         return
     from pytest_sparrow.boundaries import http

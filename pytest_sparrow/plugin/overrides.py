@@ -111,4 +111,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "allow_hosts": _words,
     "ignore_hosts": _words,
     "dummy_keys": _words,
+    "env": _words,
+    "directories": _flag,
 }

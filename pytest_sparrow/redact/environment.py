@@ -11,7 +11,7 @@ from pytest_sparrow.redact.names import is_word
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MIN_LENGTH", "environment_secrets", "userinfo_password"]
+__all__ = ["MIN_LENGTH", "environment_secrets", "is_secret_name", "userinfo_password"]
 
 MIN_LENGTH = 8
 """Characters below which a value is too common to be searched for."""
@@ -53,7 +53,7 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
         password = userinfo_password(value)
         if password is not None and len(password) >= MIN_LENGTH and not _is_common(password):
             secrets.setdefault(unquote(password), "password")
-        if _is_secret_name(name) and not _is_common(value):
+        if is_secret_name(name) and not _is_common(value):
             secrets.setdefault(value, _kind(name))
     return secrets
 
@@ -64,7 +64,8 @@ def userinfo_password(url: str) -> str | None:
     return match[1] if match else None
 
 
-def _is_secret_name(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
+    """Whether a variable of this name holds a secret, as a rule."""
     if _SECRET_NAME.search(name) is None:
         return False
     return _HARMLESS_NAME.search(name) is None or _KEPT_NAME.search(name) is not None

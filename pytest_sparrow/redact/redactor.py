@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.cleaner import Cleaner
-from pytest_sparrow.redact.environment import environment_secrets
+from pytest_sparrow.redact.environment import environment_secrets, is_secret_name
 from pytest_sparrow.redact.headers import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS
 from pytest_sparrow.redact.known import Known
 from pytest_sparrow.redact.names import field_rule
@@ -80,6 +80,10 @@ class Redactor:
         elif isinstance(value, str):
             value = self._places.text(value)
         return self._cleaner.settled(lambda: self._cleaner.value(value))
+
+    def secret_variable(self, name: str, value: str) -> bool:
+        """Whether an environment variable looks like a secret: by its name, or by its value."""
+        return is_secret_name(name) or "<secret:" in str(self.fresh().value({name: value}))
 
     def put_back(self, value: Json) -> Json:
         """A recorded value with this run's directories where it has placeholders for them."""

@@ -26,6 +26,9 @@ _MOST_CHANGES = 3
 _MOST_ALIKE = 2
 """Findings of one kind that are told one by one; more are counted."""
 
+_SINCE = 200
+"""Characters of what has changed since."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
@@ -50,6 +53,8 @@ def render(judged: Judged) -> str:
     for cause in others:
         lines += [f"also: {cause.title}", *cause.lines]
     commands = list(_commands(judged, causes))
+    if judged.since:
+        commands.insert(0, f"  since   {one_line(judged.since, _SINCE)}")
     if follows:
         commands.insert(0, follow_line(follows))
     return "\n".join(bounded([*lines, *commands], MOST_LINES, keep_last=len(commands)))
