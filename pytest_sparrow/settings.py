@@ -9,12 +9,14 @@ __all__ = [
     "Behaviour",
     "Level",
     "Mode",
+    "Policy",
     "Requests",
     "Settings",
     "Unwrapped",
     "behaviour",
     "dummy_key",
     "judged_by",
+    "policy_of",
 ]
 
 
@@ -81,6 +83,17 @@ class Unwrapped(enum.Enum):
     FAIL = "fail"
 
 
+class Policy(enum.Enum):
+    """What becomes of a wrapped tool's call in a replay."""
+
+    FEED = "feed"
+    """It gets the recorded answer; the tool does not run."""
+    RUN = "run"
+    """The tool runs, and what it gives is compared like any event."""
+    VERIFY = "verify"
+    """The tool runs, what it gives is compared, and the agent gets the recorded answer: one difference stays one."""
+
+
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
@@ -124,6 +137,7 @@ class Settings:
         tools: dotted names to wrap.
         dummy_keys: environment variables filled with a dummy while a test replays.
         directory: name of the goldens' folder beside the test file.
+        policy: what becomes of tools in a replay: pairs of a tool's name, a risk or ``*``, and the policy.
         env: environment variables to record and to feed; ``*`` matches within a name.
         directories: hide the run's directories (temporary, project's, home) behind placeholders when recording.
     """
@@ -140,8 +154,15 @@ class Settings:
     tools: tuple[str, ...] = ()
     dummy_keys: tuple[str, ...] = ()
     directory: str = "__sparrow__"
+    policy: tuple[tuple[str, Policy], ...] = ()
     env: tuple[str, ...] = ()
     directories: bool = True
+
+
+def policy_of(said: tuple[tuple[str, Policy], ...], name: str, risk: str) -> Policy:
+    """What was said of a tool: by its name, else of its risk, else of all (``*``); else it is fed."""
+    table = dict(said)
+    return next((table[key] for key in (name, risk, "*") if key in table), Policy.FEED)
 
 
 def judged_by(settings: Settings) -> str:

@@ -105,6 +105,7 @@ class Sparrow:
         returns: Any = None,
         raises: type[Exception] | Iterable[type[Exception]] = (),
         ignore: str | Iterable[str] = (),
+        policy: str | None = None,
     ) -> Any:
         """Wrap a hand-written tool, so that a replay answers it instead of running it.
 
@@ -115,15 +116,17 @@ class Sparrow:
             returns: the type to restore answers to, where the return annotation doesn't say it.
             raises: exception types that may be raised again in replay, besides builtins and the tool's module's.
             ignore: parameters to leave out of the recorded arguments.
+            policy: what becomes of a call in a replay: "feed" it the recorded answer (the default), "run" the tool
+                and compare what it gives, or "verify": run and compare, and give the agent the recorded answer.
 
         Returns:
             The wrapper. A function that is a module's global is replaced there, too, until the run ends.
 
         Raises:
-            UsageError: a dotted name that leads nowhere, an unknown risk, or a name that is taken.
+            UsageError: a dotted name that leads nowhere, an unknown risk or policy, or a name that is taken.
         """
         return self._window.tools.tool(
-            fn, name=name, risk=risk, returns=returns, raises=raises, ignore=ignore
+            fn, name=name, risk=risk, returns=returns, raises=raises, ignore=ignore, policy=policy
         )
 
     def tools(self, collection: Any) -> Any:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pytest_sparrow.settings import TELEMETRY_HOSTS, Level, Mode, Requests, Settings, Unwrapped
+from pytest_sparrow.settings import TELEMETRY_HOSTS, Level, Mode, Policy, Requests, Settings, Unwrapped
 
-__all__ = ["add_options", "choice", "read_decided", "read_mode", "read_settings", "refuse_writing_in_ci"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-T = TypeVar("T", Mode, Level, Requests, Unwrapped)
+__all__ = [
+    "add_options",
+    "choice",
+    "read_decided",
+    "read_mode",
+    "read_policy",
+    "read_settings",
+    "refuse_writing_in_ci",
+]
+
+T = TypeVar("T", Mode, Level, Policy, Requests, Unwrapped)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -56,6 +67,12 @@ def add_options(parser: pytest.Parser) -> None:
     add("sparrow_level", "how much is compared: exact, trajectory or outcome", default="exact")
     add("sparrow_requests", "what request drift is: compare, report or ignore", default="compare")
     add("sparrow_unwrapped", "what a tool that nobody wrapped is: warn or fail", default="warn")
+    add(
+        "sparrow_policy",
+        "what becomes of wrapped tools in replay, a line each: a tool's name, a risk or * = feed, run or verify",
+        type="linelist",
+        default=[],
+    )
     add("sparrow_in_process", "capture in-process HTTP transports too", type="bool", default=False)
     add("sparrow_tools", "dotted names of tools to wrap", type="linelist", default=[])
     add(
@@ -167,6 +184,7 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         requests=_said(config, Requests, "requests"),
         unwrapped=choice(Unwrapped, ini("sparrow_unwrapped"), "ini sparrow_unwrapped"),
         in_process=_flag(config, "sparrow_in_process"),
+        policy=read_policy(ini("sparrow_policy"), "ini sparrow_policy"),
         tools=tuple(ini("sparrow_tools")),
         ignore=tuple(ini("sparrow_ignore")),
         allow_hosts=tuple(ini("sparrow_allow_hosts")),
@@ -176,6 +194,23 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         env=tuple(ini("sparrow_env")),
         directories=_flag(config, "sparrow_directories"),
     )
+
+
+def read_policy(lines: Iterable[str], origin: str) -> tuple[tuple[str, Policy], ...]:
+    """Lines like ``refund = feed``, ``ReadOnly = run`` or ``* = verify``.
+
+    Raises:
+        pytest.UsageError: a line of another shape, or another word; the text names the origin and the valid words.
+    """
+    said = []
+    for line in lines:
+        who, sign, word = (part.strip() for part in line.rpartition("="))
+        if not who or not sign:
+            raise pytest.UsageError(
+                f"{origin}: {line!r} is not like 'refund = feed', 'ReadOnly = run', '* = verify'"
+            )
+        said.append((who, choice(Policy, word, f"{origin}: {who}")))
+    return tuple(said)
 
 
 def _said(config: pytest.Config, kind: type[T], name: str) -> T:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.options import choice, refuse_writing_in_ci
-from pytest_sparrow.settings import Level, Mode, Requests, Settings, Unwrapped
+from pytest_sparrow.plugin.options import choice, read_policy, refuse_writing_in_ci
+from pytest_sparrow.settings import Level, Mode, Policy, Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -95,6 +95,17 @@ def _flag(value: object, origin: str) -> bool:
     raise pytest.UsageError(f"{origin} takes True or False, not {value!r}")
 
 
+def _policy(value: object, origin: str) -> tuple[tuple[str, Policy], ...]:
+    if not isinstance(value, dict):
+        return read_policy(_words(value, origin), origin)
+    said = []
+    for who, word in value.items():
+        if not isinstance(who, str):
+            raise pytest.UsageError(f"{origin}: the key {who!r} is no tool's name, risk or '*'")
+        said.append((who, word if isinstance(word, Policy) else choice(Policy, word, f"{origin}: {who}")))
+    return tuple(said)
+
+
 _READERS: dict[str, Callable[[Any, str], Any]] = {
     "mode": lambda value, origin: value if isinstance(value, Mode) else choice(Mode, value, origin),
     "level": lambda value, origin: value if isinstance(value, Level) else choice(Level, value, origin),
@@ -105,6 +116,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
         value if isinstance(value, Unwrapped) else choice(Unwrapped, value, origin)
     ),
     "agent": _text,
+    "policy": _policy,
     "in_process": _flag,
     "tools": _words,
     "ignore": _words,

@@ -26,6 +26,7 @@ class OpenCrossing:
         model: the model call that it is, or None.
         call_id: a tool's call id.
         proposed: whether a model had proposed the tool's call.
+        checked: the agent gets ``fed``, and the tool runs all the same: what it gives is told and compared.
         told: how many parts of a model's answer have been told as events already.
         settled: whether it is over.
     """
@@ -35,6 +36,7 @@ class OpenCrossing:
         "asked",
         "began",
         "call_id",
+        "checked",
         "fed",
         "flush",
         "kind",
@@ -55,6 +57,7 @@ class OpenCrossing:
         self.fed: dict[str, Json] | None = None
         self.model: ModelCall | None = None
         self.call_id = ""
+        self.checked = False
         self.proposed = False
         self.settled = False
         self.flush: Callable[[], None] | None = None

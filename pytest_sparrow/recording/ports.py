@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.settings import Policy
 
 __all__ = ["Sink", "ToolFacts"]
 
@@ -28,6 +29,10 @@ class ToolFacts(Protocol):
 
     def risk(self, name: str) -> str:
         """A tool's risk; "Mutating" where nobody said."""
+        ...
+
+    def policy(self, name: str) -> Policy | None:
+        """What becomes of a tool's calls in a replay; None where nobody said it of this tool."""
         ...
 
     def wrapped(self, name: str) -> bool:

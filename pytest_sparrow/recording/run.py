@@ -15,6 +15,7 @@ from pytest_sparrow.recording.narrator import Narrator
 from pytest_sparrow.recording.open_crossing import OpenCrossing
 from pytest_sparrow.replaying.feeder import Feeder
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+from pytest_sparrow.settings import Policy, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -249,13 +250,19 @@ class Run:
 
     def _feed(
         self, feeder: Feeder, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
-    ) -> dict[str, Json]:
+    ) -> dict[str, Json] | None:
         lane = crossing.lane.label
         match crossing.kind:
             case "http":
                 exchange = feeder.http(number, crossing.asked, conversation, lane)
             case "tool":
-                exchange = feeder.tool(crossing.asked, crossing.call_id if crossing.proposed else None, lane)
+                pending = crossing.call_id if crossing.proposed else None
+                policy = self._policy(crossing.asked["name"])
+                if policy is Policy.RUN:
+                    feeder.ran(crossing.asked, pending, lane)
+                    return None
+                crossing.checked = policy is Policy.VERIFY
+                exchange = feeder.tool(crossing.asked, pending, lane)
             case _:
                 exchange = feeder.call(crossing.asked, lane)
         if exchange.answered is not None:
@@ -269,6 +276,13 @@ class Run:
             f"{exchange.asked['name']}: the recorded run got no answer to this call",
             "record the test again",
         )
+
+    def _policy(self, name: str) -> Policy:
+        if self._golden_size == 0:
+            return (
+                Policy.FEED
+            )  # a fixture runs before a missing golden is told: it must not reach the world either
+        return self._tools.policy(name) or policy_of(self.settings.policy, name, self._tools.risk(name))
 
     def _catch_up(self, crossing: OpenCrossing) -> None:
         """The strand goes on while its stream is open: tell what it acts on."""

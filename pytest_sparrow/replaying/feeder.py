@@ -68,6 +68,11 @@ class Feeder:
             raise self._miss("tool", asked, call_id or "")
         return self._serve(choice)
 
+    def ran(self, asked: dict[str, Json], call_id: str | None, lane: str) -> None:
+        """A tool runs for real: the recorded exchange of this call, if there is one, counts as played."""
+        if self._chooser.tool(asked, call_id, lane) is not None:
+            self.served += 1
+
     def call(self, asked: dict[str, Json], lane: str) -> Exchange:
         """The exchange that answers a ``sparrow.call``.
 

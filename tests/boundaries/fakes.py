@@ -26,6 +26,7 @@ class FakeCrossing:
     answered: dict[str, Any] | None = None
     complete: bool | None = None
     settled: int = 0
+    checked: bool = False
     flush: Any = None
     peek: Any = None
 

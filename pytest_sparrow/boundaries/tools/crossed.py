@@ -93,6 +93,26 @@ class Call:
         self._answering: answering | None = None
         self.fed = crossing.fed
 
+    @property
+    def checked(self) -> bool:
+        """Whether the function must run although there is an answer to feed: first `live`, then that answer."""
+        return self.fed is not None and self._crossing.checked
+
+    def live(self) -> Call:
+        """The same crossing as one whose function runs; what it gives settles it."""
+        call = Call(self._run, self._crossing, self._target)
+        call.fed = None
+        return call
+
+    @property
+    def most_items(self) -> int:
+        """How many items a checked generator may yield: one more than recorded, or as many where it was broken off.
+
+        It may never end otherwise.
+        """
+        fed = self.fed or {}
+        return len(fed.get("yielded", ())) + (0 if fed.get("broken_off") else 1)
+
     # Live.
 
     def __enter__(self) -> None:

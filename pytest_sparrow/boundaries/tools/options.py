@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.settings import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ class ToolOptions:
             return annotation.
         raises: exception types that may be raised again though they are not in the tool's module.
         ignore: parameters that are no part of the recorded arguments.
+        policy: what becomes of a call in a replay, or None: as the settings say.
     """
 
     name: str
@@ -39,6 +41,7 @@ class ToolOptions:
     returns: Any = None
     raises: tuple[type[Exception], ...] = ()
     ignore: tuple[str, ...] = ()
+    policy: Policy | None = None
 
 
 def make_options(
@@ -48,11 +51,12 @@ def make_options(
     returns: Any = None,
     raises: type[Exception] | Iterable[type[Exception]] = (),
     ignore: str | Iterable[str] = (),
+    policy: str | Policy | None = None,
 ) -> ToolOptions:
     """Options from what the user wrote; a single type or name counts as a tuple of one.
 
     Raises:
-        UsageError: a risk that does not exist, or something in ``raises`` that is no exception type.
+        UsageError: a risk or policy that does not exist, or something in ``raises`` that is no exception type.
     """
     if not name:
         raise UsageError("a tool's name cannot be empty")
@@ -66,7 +70,25 @@ def make_options(
         if not _is_exception_type(kind):
             raise UsageError(f"tool {name!r}: raises= takes subclasses of Exception, not {kind!r}")
     left_out = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    return ToolOptions(name=name, risk=risk, returns=returns, raises=types, ignore=left_out)
+    return ToolOptions(
+        name=name,
+        risk=risk,
+        returns=returns,
+        raises=types,
+        ignore=left_out,
+        policy=_known_policy(name, policy),
+    )
+
+
+def _known_policy(name: str, policy: str | Policy | None) -> Policy | None:
+    try:
+        return None if policy is None else Policy(policy)
+    except ValueError:
+        words = [one.value for one in Policy]
+        raise UsageError(
+            f"tool {name!r}: policy={policy!r} does not exist{close_matches(str(policy), words)}\n"
+            f"  Policies: {', '.join(words)}."
+        ) from None
 
 
 def _is_exception_type(kind: object) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import itertools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def _function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         call = begin(args, kwargs)
         if call is None:
             return fn(*args, **kwargs)
+        if call.checked:
+            return _checked(_function(fn, _live_of(call)), call, args, kwargs)
         if call.fed is not None:
             return _fed(call)
         with call:
@@ -56,6 +60,8 @@ def _coroutine_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
         call = begin(args, kwargs)
         if call is None:
             return await fn(*args, **kwargs)
+        if call.checked:
+            return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
         if call.fed is not None:
             return call.answer()
         return await _awaited(fn(*args, **kwargs), call)
@@ -69,6 +75,8 @@ def _generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
         call = begin(args, kwargs)
         if call is None:
             return (yield from fn(*args, **kwargs))
+        if call.checked:
+            _drained(_generator_function(fn, _live_of(call))(*args, **kwargs), call)
         if call.fed is not None:
             return (yield from call.items())
         with call:
@@ -82,6 +90,8 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
     async def async_generator_function(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         __tracebackhide__ = True
         call = begin(args, kwargs)
+        if call is not None and call.checked:
+            await _drained_async(_async_generator_function(fn, _live_of(call))(*args, **kwargs), call)
         watch = _UNWATCHED if call is None or call.fed is not None else call
         with watch:
             stream = fn(*args, **kwargs) if call is None or call.fed is None else _fed_async(call)
@@ -155,6 +165,51 @@ def _fed(call: Call) -> Any:
     if "yielded" in call.fed:
         return _fed_async(call) if awaited else call.items()
     return _fed_later(call) if awaited else call.answer()
+
+
+# A checked call: the function runs, and what it gives or raises is told; then the agent gets what was recorded.
+
+
+def _live_of(call: Call) -> Begin:
+    return lambda *_: call.live()
+
+
+def _checked(live: Callable[..., Any], call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    given: Any = None
+    with contextlib.suppress(Exception):
+        given = live(*args, **kwargs)
+    if inspect.isawaitable(given):
+        return _checked_later(given, call)
+    if inspect.isgenerator(given):
+        _drained(given, call)
+    if inspect.isasyncgen(given):
+        return _checked_items(given, call)
+    return _fed(call)
+
+
+async def _checked_later(given: Awaitable[Any], call: Call) -> Any:
+    with contextlib.suppress(Exception):
+        await given
+    return call.answer()
+
+
+async def _checked_items(stream: AsyncGenerator[Any, Any], call: Call) -> AsyncGenerator[Any, Any]:
+    await _drained_async(stream, call)
+    async for item in _fed_async(call):
+        yield item
+
+
+def _drained(stream: Generator[Any, Any, Any], call: Call) -> None:
+    with contextlib.closing(stream), contextlib.suppress(Exception):
+        for _ in itertools.islice(stream, call.most_items):
+            pass
+
+
+async def _drained_async(stream: AsyncGenerator[Any, Any], call: Call) -> None:
+    async with contextlib.aclosing(stream):
+        with contextlib.suppress(Exception):
+            for _ in range(call.most_items):
+                await anext(stream)
 
 
 async def _fed_later(call: Call) -> Any:

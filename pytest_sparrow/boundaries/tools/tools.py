@@ -8,13 +8,16 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
 from types import FunctionType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_sparrow.boundaries.tools.dotted import find
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
 from pytest_sparrow.boundaries.tools.patch import Patches
 from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, rewrap, unwrapped, wrap
 from pytest_sparrow.errors import UsageError
+
+if TYPE_CHECKING:
+    from pytest_sparrow.settings import Policy
 
 __all__ = ["Tools"]
 
@@ -45,6 +48,11 @@ class Tools:
         options = self.options(name)
         return DEFAULT_RISK if options is None or options.risk is None else options.risk
 
+    def policy(self, name: str) -> Policy | None:
+        """What was said of a tool when it was wrapped; None where nothing was."""
+        options = self.options(name)
+        return None if options is None else options.policy
+
     def wrapped(self, name: str) -> bool:
         """Whether a tool of this name is wrapped."""
         return name in self._known
@@ -60,6 +68,7 @@ class Tools:
         returns: Any = ...,
         raises: type[Exception] | Iterable[type[Exception]] = ...,
         ignore: str | Iterable[str] = ...,
+        policy: str | Policy | None = ...,
     ) -> Callable[..., Any]: ...
 
     @overload
@@ -73,6 +82,7 @@ class Tools:
         returns: Any = ...,
         raises: type[Exception] | Iterable[type[Exception]] = ...,
         ignore: str | Iterable[str] = ...,
+        policy: str | Policy | None = ...,
     ) -> _F: ...
 
     @overload
@@ -86,6 +96,7 @@ class Tools:
         returns: Any = ...,
         raises: type[Exception] | Iterable[type[Exception]] = ...,
         ignore: str | Iterable[str] = ...,
+        policy: str | Policy | None = ...,
     ) -> Callable[[_F], _F]: ...
 
     def tool(
@@ -98,6 +109,7 @@ class Tools:
         returns: Any = None,
         raises: type[Exception] | Iterable[type[Exception]] = (),
         ignore: str | Iterable[str] = (),
+        policy: str | Policy | None = None,
     ) -> Any:
         """Wrap one tool.
 
@@ -111,15 +123,23 @@ class Tools:
             returns: see `ToolOptions`.
             raises: see `ToolOptions`.
             ignore: see `ToolOptions`.
+            policy: see `ToolOptions`; "feed", "run" or "verify".
 
         Returns:
             The wrapper (the very same for a function that is wrapped already and nothing new is said), or a
             decorator.
 
         Raises:
-            UsageError: a dotted name that leads nowhere, an unknown risk, a name that another tool has.
+            UsageError: a dotted name that leads nowhere, an unknown risk or policy, a name that another tool has.
         """
-        every = {"name": name, "risk": risk, "returns": returns, "raises": raises, "ignore": ignore}
+        every = {
+            "name": name,
+            "risk": risk,
+            "returns": returns,
+            "raises": raises,
+            "ignore": ignore,
+            "policy": policy,
+        }
         said = {key: value for key, value in every.items() if value is not None and value != ()}
         if fn is None:
             return functools.partial(self._given, **said)
