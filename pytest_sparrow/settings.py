@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "Behaviour",
+    "ClockMode",
     "Level",
     "Mode",
     "Policy",
@@ -58,6 +59,17 @@ def behaviour(mode: Mode, *, golden: bool) -> Behaviour:
             return Behaviour.FEED if golden else Behaviour.RECORD
         case Mode.REPLAY:
             return Behaviour.FEED if golden else Behaviour.MISSING
+
+
+class ClockMode(enum.Enum):
+    """What the wall clock does while a run is open."""
+
+    FLOW = "flow"
+    """Recording: left alone. Replay: starts at the recorded moment, runs on, and moves on with the fed answers."""
+    STEP = "step"
+    """Stands still, and goes on one tick with each crossing: the same in record and replay."""
+    REAL = "real"
+    """Left alone."""
 
 
 class Level(enum.Enum):
@@ -138,6 +150,8 @@ class Settings:
         dummy_keys: environment variables filled with a dummy while a test replays.
         directory: name of the goldens' folder beside the test file.
         policy: what becomes of tools in a replay: pairs of a tool's name, a risk or ``*``, and the policy.
+        clock: what the wall clock does.
+        seed: whether randomness is seeded; a number is the seed of a test that is recorded.
         env: environment variables to record and to feed; ``*`` matches within a name.
         directories: hide the run's directories (temporary, project's, home) behind placeholders when recording.
     """
@@ -155,6 +169,8 @@ class Settings:
     dummy_keys: tuple[str, ...] = ()
     directory: str = "__sparrow__"
     policy: tuple[tuple[str, Policy], ...] = ()
+    clock: ClockMode = ClockMode.FLOW
+    seed: bool | int = True
     env: tuple[str, ...] = ()
     directories: bool = True
 

@@ -10,6 +10,7 @@ from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.recording.window import close_window, open_window
 
 if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.clock import Clock
     from pytest_sparrow.boundaries.environment import FedEnvironment
     from pytest_sparrow.boundaries.tools import Tools
     from pytest_sparrow.recording.run import Run
@@ -24,25 +25,35 @@ class Window:
         run: the run.
         tools: its tools; those that the settings name are wrapped when the window opens.
         environment: the recorded environment, where the run feeds one.
+        clock: moves the wall clock, where the run needs it moved.
     """
 
-    def __init__(self, run: Run, tools: Tools, environment: FedEnvironment | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        tools: Tools,
+        environment: FedEnvironment | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.run = run
         self.tools = tools
         self._environment = environment
+        self._clock = clock
         self._stack = ExitStack()
 
     def open(self) -> None:
         """Install what captures, shut the world if the run feeds, and open the run.
 
         Raises:
-            UsageError: a tool's dotted name cannot be resolved.
+            UsageError: a tool's dotted name cannot be resolved; or the clock must be moved and cannot be.
         """
         with ExitStack() as stack:
             stack.callback(self.tools.close)
             if self._environment is not None:
                 self._environment.set()
                 stack.callback(self._environment.restore)
+            if self._clock is not None:
+                stack.enter_context(self._clock)
             if self.run.feeding:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(network.shut(self.run))

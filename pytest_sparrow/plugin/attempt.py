@@ -14,6 +14,7 @@ from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
+from pytest_sparrow.plugin.world import World
 from pytest_sparrow.provenance import changed_since, snapshot
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.recording.run import Run
@@ -90,16 +91,18 @@ class Attempt:
         self.find_directories()
         self._environment = FedEnvironment(self._redactor.put_back(self._recorded("env")))
         tools = Tools()
+        answers = self._answers()
         self.run = Run(
             place.run_id,
             settings,
             wire=Wire(builtin_codecs()),
             redactor=self._redactor,
             tools=tools,
-            golden=self._answers(),
+            golden=answers,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
-        self.window = Window(self.run, tools, self._environment)
+        self.world = World(self.run, settings, self.behaviour, self._golden, answers)
+        self.window = Window(self.run, tools, self._environment, self.world.clock)
         feeds = self._golden if self.behaviour is Behaviour.FEED else None
         self.sparrow = Sparrow(self.window, settings.mode, feeds, self._open_further)
 
@@ -125,6 +128,7 @@ class Attempt:
     def after_teardown(self) -> None:
         """The test's fixtures are torn down: what they undid to the recorded environment goes back too."""
         self._environment.restore()
+        self.world.after_teardown()
 
     def _read_golden(self) -> Transcript | None:
         if self.settings.mode is Mode.OFF:
@@ -168,7 +172,13 @@ class Attempt:
                 self._config["env"] = environment_to_record(self.settings.env, self._redactor)
             if self._hides:
                 self._config["directories"] = True
-            inputs = inputs_of(self.settings, task=self._task, model="", config=self._config)
+            inputs = inputs_of(
+                self.settings,
+                self.run.started,
+                task=self._task,
+                model="",
+                config={**self.world.notes, **self._config},
+            )
             # A parametrised test's id may hold what must not reach the disk.
             nodeid = self._redactor.value(self.place.nodeid)
             self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
@@ -234,9 +244,10 @@ class Attempt:
             return [Kept("dropped", self.place.nodeid, str(aside))]
         inputs = inputs_of(
             self.settings,
+            self.run.started,
             task=self.run.task or self._task,
             model=self.run.model,
-            config={**snapshot(), **self._config},
+            config={**snapshot(), **self.world.notes, **self._config},
             head=repo_head(self.place.directory),
         )
         store.set_inputs(run_id, inputs)

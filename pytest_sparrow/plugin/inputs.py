@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.transcript import RunInputs
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.settings import Settings
 
@@ -16,6 +17,7 @@ __all__ = ["inputs_of"]
 
 def inputs_of(
     settings: Settings,
+    started: datetime,
     *,
     task: str,
     model: str,
@@ -26,6 +28,7 @@ def inputs_of(
 
     Args:
         settings: what the user said.
+        started: the run's zero, in UTC.
         task: what the agent was asked.
         model: the model asked first.
         config: the ``config_snapshot``.
@@ -36,6 +39,6 @@ def inputs_of(
         config_snapshot=config or {},
         model_id=model,
         repo_head=head,
-        timestamp=datetime.now(UTC).isoformat(),
+        timestamp=started.isoformat(),
         agent=settings.agent,
     )

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import enum
 import os
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pytest_sparrow.settings import TELEMETRY_HOSTS, Level, Mode, Policy, Requests, Settings, Unwrapped
+from pytest_sparrow.settings import (
+    TELEMETRY_HOSTS,
+    ClockMode,
+    Level,
+    Mode,
+    Policy,
+    Requests,
+    Settings,
+    Unwrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,11 +28,12 @@ __all__ = [
     "read_decided",
     "read_mode",
     "read_policy",
+    "read_seed",
     "read_settings",
     "refuse_writing_in_ci",
 ]
 
-T = TypeVar("T", Mode, Level, Policy, Requests, Unwrapped)
+T = TypeVar("T", bound=enum.Enum)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -89,6 +100,8 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
     )
     add("sparrow_env", "environment variables to record, and to feed in replay", type="linelist", default=[])
+    add("sparrow_clock", "what the wall clock does: flow, step or real", default="flow")
+    add("sparrow_seed", "seed randomness: true, false, or the seed of new goldens", default="true")
     add(
         "sparrow_directories",
         "hide temporary, project and home directories behind placeholders when recording",
@@ -191,6 +204,8 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         ignore_hosts=(*TELEMETRY_HOSTS, *ini("sparrow_ignore_hosts")),
         dummy_keys=tuple(ini("sparrow_dummy_keys")),
         directory=directory,
+        clock=choice(ClockMode, ini("sparrow_clock"), "ini sparrow_clock"),
+        seed=read_seed(ini("sparrow_seed"), "ini sparrow_seed"),
         env=tuple(ini("sparrow_env")),
         directories=_flag(config, "sparrow_directories"),
     )
@@ -218,6 +233,22 @@ def _said(config: pytest.Config, kind: type[T], name: str) -> T:
     found = choice(kind, config.getini(f"sparrow_{name}"), f"ini sparrow_{name}")
     word = config.getoption(f"--sparrow-{name}")
     return found if word is None else choice(kind, word, f"--sparrow-{name}")
+
+
+def read_seed(value: object, origin: str) -> bool | int:
+    """Yes, no, or a number, as a word of the ini file or as a Python value.
+
+    Raises:
+        pytest.UsageError: it is none of them; the text names the origin.
+    """
+    if isinstance(value, str):
+        word = value.strip().lower()
+        value = {"true": True, "false": False}.get(
+            word, int(word) if word.isascii() and word.isdigit() else value
+        )
+    if isinstance(value, int) and value >= 0:
+        return value
+    raise pytest.UsageError(f"{origin} takes true, false or a number from 0, not {value!r}")
 
 
 def _flag(config: pytest.Config, name: str) -> bool:

@@ -38,7 +38,8 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         pytest.fail(state.attempt.blocked, pytrace=False)
     state.attempt.find_directories()
     try:
-        result = yield
+        with state.attempt.world.around_body(item):
+            result = yield
     except (pytest.xfail.Exception, KeyboardInterrupt):
         state.attempt.finish(failed=True)
         raise
@@ -99,6 +100,8 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
+    if state.attempt.world.moves_clock:
+        _in_real_time(report)
     facts: dict[str, Any] = {}
     if report.when == "setup":
         if report.failed:
@@ -110,6 +113,14 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     else:  # the body is still running: a block of `subtests`, whose test is reported later
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
     report.sparrow = facts  # type: ignore[attr-defined]
+
+
+def _in_real_time(report: pytest.TestReport) -> None:
+    """Correct the end that was read while the clock was moved; the duration is of another clock."""
+    if report.when == "setup":
+        report.stop = report.start + report.duration
+    elif report.when == "call":
+        report.start = report.stop - report.duration
 
 
 def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:

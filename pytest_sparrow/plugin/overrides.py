@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.options import choice, read_policy, refuse_writing_in_ci
-from pytest_sparrow.settings import Level, Mode, Policy, Requests, Settings, Unwrapped
+from pytest_sparrow.plugin.options import choice, read_policy, read_seed, refuse_writing_in_ci
+from pytest_sparrow.settings import ClockMode, Level, Mode, Policy, Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -123,6 +123,10 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "allow_hosts": _words,
     "ignore_hosts": _words,
     "dummy_keys": _words,
+    "clock": lambda value, origin: (
+        value if isinstance(value, ClockMode) else choice(ClockMode, value, origin)
+    ),
+    "seed": read_seed,
     "env": _words,
     "directories": _flag,
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.recording.lanes import Lane
     from pytest_sparrow.recording.run import Run
     from pytest_sparrow.recording.wire import ModelCall
@@ -26,6 +26,8 @@ class OpenCrossing:
         model: the model call that it is, or None.
         call_id: a tool's call id.
         proposed: whether a model had proposed the tool's call.
+        recorded: in a replay, the exchange that answers; None for a miss.
+        error: the exception to raise in place of the fed one, which is known by its name only.
         checked: the agent gets ``fed``, and the tool runs all the same: what it gives is told and compared.
         told: how many parts of a model's answer have been told as events already.
         settled: whether it is over.
@@ -37,6 +39,7 @@ class OpenCrossing:
         "began",
         "call_id",
         "checked",
+        "error",
         "fed",
         "flush",
         "kind",
@@ -44,6 +47,7 @@ class OpenCrossing:
         "model",
         "peek",
         "proposed",
+        "recorded",
         "settled",
         "told",
     )
@@ -58,7 +62,9 @@ class OpenCrossing:
         self.model: ModelCall | None = None
         self.call_id = ""
         self.checked = False
+        self.error: Exception | None = None
         self.proposed = False
+        self.recorded: Exchange | None = None
         self.settled = False
         self.flush: Callable[[], None] | None = None
         self.peek: Callable[[], dict[str, Json]] | None = None

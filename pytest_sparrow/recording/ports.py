@@ -1,4 +1,4 @@
-"""What a run needs of others: a place for what it records, and facts about the tools that were wrapped."""
+"""What a run needs of others: a place for what it records, facts about the wrapped tools, and its watchers."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event
-    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.recording.open_crossing import OpenCrossing
     from pytest_sparrow.settings import Policy
 
-__all__ = ["Sink", "ToolFacts"]
+__all__ = ["Sink", "ToolFacts", "Watcher"]
 
 
 class Sink(Protocol):
@@ -37,4 +38,16 @@ class ToolFacts(Protocol):
 
     def wrapped(self, name: str) -> bool:
         """Whether a tool of this name is wrapped."""
+        ...
+
+
+class Watcher(Protocol):
+    """What follows a run's crossings (the clock, randomness), record and replay alike. Called under the run's lock."""
+
+    def asked(self, crossing: OpenCrossing) -> None:
+        """A crossing has begun, and in a replay its answer is chosen; the agent doesn't have it yet."""
+        ...
+
+    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:
+        """The agent has its answer: a stream when it was exhausted or closed. None: there was none."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.events import Event
-    from pytest_sparrow.recording.ports import Sink, ToolFacts
+    from pytest_sparrow.recording.ports import Sink, ToolFacts, Watcher
     from pytest_sparrow.recording.wire import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.replaying.branch import Branch
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Run"]
@@ -41,6 +43,9 @@ class Run:
         events: what has happened so far, as the agent saw it (the disk gets the redacted form).
         feeding: whether the world is shut.
         crossings: how many crossings there were.
+        branch: where the run leaves its golden, or None: nowhere.
+        started: the run's zero: what exchanges count their seconds from.
+        watchers: who follows the crossings.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Run:
         self.ledger = Ledger(lambda: len(self.events))
         self.feeding = golden is not None
         self.crossings = 0
+        self.branch: Branch | None = None
+        self.watchers: list[Watcher] = []
         self._wire = wire
         self._redactor = redactor
         self._tools = tools
@@ -69,6 +76,7 @@ class Run:
         self._narrator = Narrator(run_id, settings.agent, self._emit, tools.risk)
         self._lanes = Lanes()
         self._lock = threading.RLock()
+        self.started = datetime.now(UTC)
         self._zero = time.monotonic()
         self._last = 0.0
         self._open: dict[int, OpenCrossing] = {}
@@ -127,6 +135,8 @@ class Run:
                 crossing.fed = self._feed(self._feeder, crossing, number, conversation)
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
+            for watcher in self.watchers:
+                watcher.asked(crossing)
             return crossing
 
     def settle(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
@@ -149,6 +159,8 @@ class Run:
                 self._narrator.model_answered(crossing.lane, words, crossing.told)
             elif crossing.kind == "tool":
                 self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
+            for watcher in self.watchers:
+                watcher.answered(crossing, answered)
             self._keep(crossing, keep, complete=complete)
 
     # What the fixture uses.
@@ -167,7 +179,8 @@ class Run:
             self._narrator.end(failed=failed)
             self._closed = True
             if self._feeder is not None:
-                self._feeder.settle()
+                self._feeder.settle(self.branch)
+                self._tell_unreached()
             self._tell_unwrapped()
 
     @property
@@ -252,6 +265,13 @@ class Run:
         self, feeder: Feeder, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
     ) -> dict[str, Json] | None:
         lane = crossing.lane.label
+        branch = self.branch
+        if branch is not None and branch.opened:
+            return None
+        if branch is not None and branch.meets(crossing.kind, crossing.asked):
+            pending = crossing.call_id if crossing.proposed else None
+            branch.exchange = feeder.skip(crossing.kind, number, crossing.asked, conversation, pending, lane)
+            return self._leave(branch, crossing)
         match crossing.kind:
             case "http":
                 exchange = feeder.http(number, crossing.asked, conversation, lane)
@@ -265,6 +285,7 @@ class Run:
                 exchange = feeder.tool(crossing.asked, pending, lane)
             case _:
                 exchange = feeder.call(crossing.asked, lane)
+        crossing.recorded = exchange
         if exchange.answered is not None:
             fed: dict[str, Json] = self._redactor.put_back(exchange.answered)
             return fed
@@ -276,6 +297,27 @@ class Run:
             f"{exchange.asked['name']}: the recorded run got no answer to this call",
             "record the test again",
         )
+
+    def _leave(self, branch: Branch, crossing: OpenCrossing) -> dict[str, Json]:
+        """The fork is reached: what was told and found so far is judged, what comes now is not."""
+        branch.told = len(self.events)
+        branch.known = tuple(self.ledger.findings)
+        crossing.error = branch.error
+        crossing.recorded = branch.exchange
+        self.feeding = not branch.live
+        return branch.answered
+
+    def _tell_unreached(self) -> None:
+        branch = self.branch
+        if branch is not None and branch.told is None:
+            what = "no HTTP request" if branch.kind == "http" else f"no call of {branch.name}"
+            asked = f"{branch.met} of them" if branch.met else what
+            self.ledger.add(
+                Finding(
+                    kind=Kind.UNREACHED,
+                    summary=f"sparrow.{branch.said} was never reached: the run made {asked}",
+                )
+            )
 
     def _policy(self, name: str) -> Policy:
         if self._golden_size == 0:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.abc
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http.httpx_skin import Patch, patches_for
+from pytest_sparrow.boundaries.loading import AfterLoading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 __all__ = ["install", "uninstall"]
@@ -72,35 +70,4 @@ def _patch(library: ModuleType | None) -> None:
                 _patches.append(patch)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds nothing itself: lets the others find, and patches when the module has run."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname not in _LIBRARIES:
-            return None
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            spec = None if finder is self or find is None else find(fullname, path, target)
-            if spec is not None:
-                _patch_after_loading(spec.loader)
-                return spec  # type: ignore[no-any-return]
-        return None
-
-
-def _patch_after_loading(loader: Any) -> None:
-    """Make one loader patch what it has loaded. The loader itself stays: others ask it for sources."""
-    run = getattr(loader, "exec_module", None)
-    if run is None:
-        return
-
-    def exec_module(module: ModuleType) -> None:
-        del loader.exec_module
-        run(module)
-        _patch(module)
-
-    loader.exec_module = exec_module
-
-
-_FINDER = _Finder()
+_FINDER = AfterLoading(_LIBRARIES, _patch)

@@ -18,6 +18,7 @@ from pytest_sparrow.boundaries.http.reply import Failure, Reply
 from pytest_sparrow.boundaries.http.streams import Served, Tee, checkpoint
 from pytest_sparrow.boundaries.http.take import FedTake, LiveTake
 from pytest_sparrow.boundaries.http.transports import is_in_process, speaks_http2
+from pytest_sparrow.boundaries.randomness import aside, stepped
 from pytest_sparrow.recording.window import answering
 
 __all__ = ["Patch", "patches_for"]
@@ -57,9 +58,10 @@ def patches_for(library: Any) -> list[Patch]:
     return found
 
 
-_Step: TypeAlias = Literal["read", "pause", "send"]
+_Step: TypeAlias = Literal["read", "pause", "pass", "send"]
 """What a crossing needs done by the sync or the async world around it: read the request's body; let other
-tasks run; send the request by the real transport. (No enum: hashing its members is slow.)"""
+tasks run; pass the request on, since it doesn't cross; send it into the world. (No enum: hashing its members
+is slow.)"""
 
 _Flow: TypeAlias = Generator[_Step, Any, Any]
 
@@ -99,7 +101,8 @@ class _Skin:
         steps: dict[_Step, Callable[[], Any]] = {
             "read": request.read,
             "pause": _nothing,
-            "send": functools.partial(send, request),
+            "pass": functools.partial(send, request),
+            "send": functools.partial(_sent, send, request),
         }
         result, error = None, None
         while True:
@@ -118,7 +121,8 @@ class _Skin:
         steps: dict[_Step, Callable[[], Awaitable[Any]]] = {
             "read": request.aread,
             "pause": checkpoint,
-            "send": functools.partial(send, request),
+            "pass": functools.partial(send, request),
+            "send": functools.partial(_sent_async, send, request),
         }
         result, error = None, None
         while True:
@@ -135,7 +139,7 @@ class _Skin:
         contact = _contact(request, transport)
         met = gate.door(contact)
         if met is None:
-            return (yield "send")
+            return (yield "pass")
         if isinstance(met, Reply):
             yield "pause"
             return self._serve(met, request)
@@ -253,6 +257,15 @@ def _set_or_remove(headers: Any, name: str, value: str | None) -> None:
         del headers[name]
     else:
         headers[name] = value
+
+
+def _sent(send: Callable[[Any], Any], request: Any) -> Any:
+    with aside():
+        return send(request)
+
+
+def _sent_async(send: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitable[Any]:
+    return stepped(send(request))
 
 
 def _nothing() -> None:

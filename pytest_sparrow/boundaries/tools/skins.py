@@ -7,6 +7,8 @@ import inspect
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.randomness import aside, stepped
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
@@ -47,7 +49,7 @@ def _function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
             return _checked(_function(fn, _live_of(call)), call, args, kwargs)
         if call.fed is not None:
             return _fed(call)
-        with call:
+        with call, aside():
             given = fn(*args, **kwargs)
         return _live(given, call)
 
@@ -103,7 +105,7 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
             while True:
                 try:
                     with watch:
-                        item = await step(value)
+                        item = await (step(value) if watch is _UNWATCHED else stepped(step(value)))
                 except StopAsyncIteration:
                     watch.ended(None)
                     return
@@ -218,7 +220,7 @@ async def _fed_later(call: Call) -> Any:
 
 async def _awaited(given: Awaitable[Any], call: Call) -> Any:
     with call:
-        value = await given
+        value = await stepped(given)
     call.returned(value)
     return value
 
@@ -240,7 +242,7 @@ def _tee(stream: Generator[Any, Any, Any], call: Call) -> Generator[Any, Any, An
     try:
         while True:
             try:
-                with call:
+                with call, aside():
                     item = step(value)
             except StopIteration as end:
                 call.ended(end.value)

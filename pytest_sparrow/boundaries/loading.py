@@ -1,0 +1,55 @@
+"""Doing something to a library when it is loaded, without loading it."""
+
+from __future__ import annotations
+
+import importlib.abc
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+__all__ = ["AfterLoading"]
+
+
+class AfterLoading(importlib.abc.MetaPathFinder):
+    """Finds nothing itself: lets the others find, and acts when the module has run. Stands in ``sys.meta_path``.
+
+    Args:
+        names: the modules' names.
+        then: called with each of them, once it is loaded.
+    """
+
+    def __init__(self, names: Collection[str], then: Callable[[ModuleType], None]) -> None:
+        self._names = names
+        self._then = then
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder`."""
+        if fullname not in self._names:
+            return None
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec = None if finder is self or find is None else find(fullname, path, target)
+            if spec is not None:
+                _after_loading(spec.loader, self._then)
+                return spec  # type: ignore[no-any-return]
+        return None
+
+
+def _after_loading(loader: Any, then: Callable[[ModuleType], None]) -> None:
+    """Make one loader act on what it has loaded. The loader itself stays: others ask it for sources."""
+    run = getattr(loader, "exec_module", None)
+    if run is None:
+        return
+
+    def exec_module(module: ModuleType) -> None:
+        del loader.exec_module
+        run(module)
+        then(module)
+
+    loader.exec_module = exec_module
