@@ -73,7 +73,9 @@ class Places:
     def _prepare(self) -> None:
         # The longest first: the project may lie in the home directory.
         ordered = sorted(self._spellings, key=lambda spelling: (-len(spelling), spelling))
-        self.pattern = re.compile(f"{_BEFORE}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}")
+        # Nor does it begin behind another placeholder: to hide twice must be to hide once.
+        apart = "".join(f"(?<!{re.escape(f'<dir:{name}>')})" for name in self._paths)
+        self.pattern = re.compile(f"{_BEFORE}{apart}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}")
         needles: list[bytes] = []
         for needle in sorted({_needle(spelling) for spelling in ordered}, key=len):
             if not any(shorter in needle for shorter in needles):

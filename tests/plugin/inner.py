@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +97,15 @@ class Inner:
         """The finished goldens below the folder, as ``module/test`` (with what stands before the folder)."""
         found = self.path.rglob(f"{folder}/*/*/meta.json")
         return sorted(path.parent.relative_to(self.path).as_posix() for path in found)
+
+    def golden(self, name: str) -> Path:
+        """The folder of a golden beside the folder's own tests, by ``module/test``."""
+        return self.path / "__sparrow__" / name
+
+    def inputs(self, name: str) -> dict[str, Any]:
+        """What ``inputs.json`` of a golden holds."""
+        inputs: dict[str, Any] = json.loads((self.golden(name) / "inputs.json").read_text(encoding="utf-8"))
+        return inputs
 
     def files(self) -> dict[str, tuple[bytes, int]]:
         """Every file below a goldens folder, with its bytes and its time of change."""

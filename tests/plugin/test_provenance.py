@@ -1,0 +1,97 @@
+"""What a golden notes of how it was recorded, and what a failure says of what changed since."""
+
+import json
+
+from plugin.inner import TOOL_TEST
+
+CHANGED = TOOL_TEST.replace("add(1, 2)", "add(1, int(os.environ.get('B', '2')))")
+
+
+def alter(inner, **values):
+    """Write other values into a golden's config_snapshot, as another machine would have."""
+    path = inner.golden("test_it/test_add") / "inputs.json"
+    inputs = json.loads(path.read_text())
+    inputs["config_snapshot"] |= values
+    path.write_text(json.dumps(inputs))
+    meta = path.with_name("meta.json")
+    known = json.loads(meta.read_text())
+    del known["sha256"]
+    meta.write_text(json.dumps(known))
+
+
+def test_a_failure_says_what_changed_since(inner):
+    """One line, in front of the commands; a replay that is green doesn't say it."""
+    inner.write("test_it.py", CHANGED)
+    inner.record().assert_outcomes(passed=1)
+    alter(inner, python="3.9.1", packages={"pytest-sparrow": "0.0.1"})
+    result = inner.replay()
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*  since   *")
+    inner.env(B="5")
+    result = inner.replay()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*  since   pytest-sparrow went from 0.0.1 to *, python went from 3.9.1 to *", "*  accept  *"]
+    )
+    assert sum("  since   " in line for line in result.outlines) == 1
+
+
+def test_where_nothing_changed_nothing_is_said(inner):
+    """No line without a change."""
+    inner.write("test_it.py", CHANGED)
+    inner.record().assert_outcomes(passed=1)
+    inner.env(B="5")
+    result = inner.replay()
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*  since   *")
+
+
+def test_a_failure_stays_within_its_lines(inner):
+    """25 lines at most, the new one among them, however much is different."""
+    inner.write(
+        "test_it.py",
+        """
+        import os
+
+        def act(**values) -> int:
+            return 1
+
+        def test_add(sparrow):
+            sparrow.tool(act)
+            for number in range(30):
+                act(**{f"key{n}": number * int(os.environ.get("B", "1")) for n in range(9)})
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    alter(inner, python="3.9.1")
+    inner.env(B="5")
+    result = inner.replay()
+    result.assert_outcomes(failed=1)
+    lines = result.outlines
+    told = next(number for number, line in enumerate(lines) if "  test    " in line) - 1
+    end = next(number for number, line in enumerate(lines) if "  accept  " in line)
+    assert end - told < 25
+    assert any("  since   " in line for line in lines[told:end])
+
+
+def test_recording_again_elsewhere_is_unchanged(inner):
+    """Another version of everything is no other recording: the golden stays to the byte."""
+    inner.write("test_it.py", CHANGED)
+    inner.record().assert_outcomes(passed=1)
+    alter(inner, python="3.9.1", packages={"openai": "1.0"}, hash_seed="7")
+    before = inner.files()
+    inner.record().assert_outcomes(passed=1)
+    assert inner.files() == before
+
+
+def test_the_commit_is_noted(inner):
+    """repo_head is what is checked out where the golden lies; null outside a repository."""
+    inner.write("test_it.py", CHANGED)
+    inner.write(".git/HEAD", "ref: refs/heads/main\n")
+    inner.write(".git/packed-refs", f"{'c0ffee00' * 5} refs/heads/main\n")
+    inner.record().assert_outcomes(passed=1)
+    inputs = inner.inputs("test_it/test_add")
+    assert inputs["repo_head"] == "c0ffee00" * 5
+    assert {"python", "implementation", "platform", "locale", "hash_seed", "packages"} <= set(
+        inputs["config_snapshot"]
+    )

@@ -1,0 +1,68 @@
+"""What a run was recorded with, and what is said of a change."""
+
+import getpass
+import importlib.metadata
+import json
+import platform
+import socket
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from pytest_sparrow.provenance import PACKAGES, changed_since, snapshot
+
+
+def test_a_snapshot_says_what_matters_and_nothing_of_the_machine():
+    """Python, platform, locale, hash seed, and versions; no path, user or host name."""
+    taken = snapshot()
+    assert list(taken) == ["python", "implementation", "platform", "locale", "hash_seed", "packages"]
+    assert taken["python"] == platform.python_version()
+    text = json.dumps(taken)
+    assert str(Path.home()) not in text
+    assert str(Path.cwd()) not in text
+    assert socket.gethostname() not in text
+    assert getpass.getuser() == "root" or getpass.getuser() not in text
+
+
+def test_only_what_is_loaded_is_noted():
+    """An SDK that is installed and not loaded had no part in the run; ours always has."""
+    packages = snapshot()["packages"]
+    assert packages["httpx2"] == httpx2.__version__
+    assert packages["pytest-sparrow"] == importlib.metadata.version("pytest-sparrow")
+    loaded = {name for module, name in PACKAGES.items() if module in sys.modules}
+    assert set(packages) <= {*loaded, "pytest-sparrow"}
+
+
+def test_a_snapshot_has_not_changed_since_itself():
+    """Nothing is said where nothing changed."""
+    assert changed_since(snapshot()) == ""
+
+
+def test_changes_are_told_in_words():
+    """Each change with both values: packages first, by name, then the interpreter's."""
+    now = {**snapshot(), "python": "3.12.1", "packages": {"openai": "3.60.0", "groq": "1.0"}}
+    then = {
+        **now,
+        "python": "3.11.7",
+        "hash_seed": "0",
+        "packages": {"openai": "3.54.0", "groq": "1.0", "mcp": "2.0"},
+    }
+    assert changed_since(then, now) == (
+        "mcp 2.0 is gone, openai went from 3.54.0 to 3.60.0, python went from 3.11.7 to 3.12.1, "
+        f"hash seed went from 0 to {now['hash_seed']}"
+    )
+
+
+def test_what_is_not_loaded_yet_is_looked_up():
+    """A test that failed before it loaded its SDK: the version that is installed counts."""
+    assert changed_since({"packages": {"pytest": "0.1"}}) == (
+        f"pytest went from 0.1 to {importlib.metadata.version('pytest')}"
+    )
+
+
+@pytest.mark.parametrize("recorded", [{}, None, [], "x", {"packages": []}, {"provider": "lamp"}])
+def test_other_snapshots_say_nothing(recorded):
+    """An older golden has none, and the cockpit's are its own."""
+    assert changed_since(recorded) == ""
