@@ -53,6 +53,7 @@ class Places:
         self._late = late
         self._paths: dict[str, str] = {}
         self._spellings: dict[str, str] = {}
+        self._marks: tuple[str, ...] = ()
         self._needles: tuple[bytes, ...] = ()
         self.pattern: re.Pattern[str] | None = None
         for name, path in (directories or {}).items():
@@ -76,11 +77,11 @@ class Places:
         # Nor does it begin behind another placeholder: to hide twice must be to hide once.
         apart = "".join(f"(?<!{re.escape(f'<dir:{name}>')})" for name in self._paths)
         self.pattern = re.compile(f"{_BEFORE}{apart}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}")
-        needles: list[bytes] = []
-        for needle in sorted({_needle(spelling) for spelling in ordered}, key=len):
-            if not any(shorter in needle for shorter in needles):
-                needles.append(needle)
-        self._needles = tuple(needles)
+        self._marks = _shortest(map(_mark, ordered))
+        self._needles = tuple(
+            json.dumps(mark, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+            for mark in self._marks
+        )
 
     def suspected(self, data: bytes) -> bool:
         """Whether JSON in UTF-8 may hold one of the paths: a search for a few literals."""
@@ -94,7 +95,8 @@ class Places:
     def text(self, text: str) -> str:
         """A text with placeholders for the paths; the same object where there were none."""
         pattern = self.pattern
-        if pattern is None or pattern.search(text) is None:
+        # The pattern looks at every character, and a literal is found at memory speed.
+        if pattern is None or not any(mark in text for mark in self._marks) or not pattern.search(text):
             return text
         return pattern.sub(lambda match: self.placeholder(match[0]), text)
 
@@ -150,19 +152,26 @@ def _spellings(path: str) -> set[str]:
     in_urls = {
         quote(spelling, safe=safe) for spelling in (path, path.replace("\\", "/")) for safe in ("", "/", "/:")
     }
-    return {*spellings, path.replace("/", "\\/"), *in_urls}
-
-
-def _needle(spelling: str) -> bytes:
-    """What to look for in the bytes of JSON: the longest name that every spelling has in common, if it tells enough."""
-    names = re.findall(r"[A-Za-z0-9_.~-]+", spelling)
-    longest: str = max(names, key=len, default="")
-    if len(longest) >= _TELLING:
-        return longest.encode()
-    return json.dumps(spelling, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+    return {*spellings, *in_urls}
 
 
 _TELLING = 12
+"""Characters from which a name alone is rare enough to be looked for."""
+
+
+def _mark(spelling: str) -> str:
+    """What to look for first: the longest name, which every spelling has in common, if it tells enough."""
+    longest: str = max(re.findall(r"[A-Za-z0-9_.~-]+", spelling), key=len, default="")
+    return longest if len(longest) >= _TELLING else spelling
+
+
+def _shortest(marks: Iterable[str]) -> tuple[str, ...]:
+    """The marks without those that hold another one."""
+    kept: list[str] = []
+    for mark in sorted(set(marks), key=len):
+        if not any(shorter in mark for shorter in kept):
+            kept.append(mark)
+    return tuple(kept)
 
 
 def _mapped(value: Any, texts: _Texts) -> Any:

@@ -33,7 +33,6 @@ WINDOWS = {"root": "C:\\Users\\Zoë\\proj", "home": "C:\\Users\\Zoë"}
         ("cd '/home/me'; ls", "cd '<dir:home>'; ls"),
         ("line\n/home/me/a\n", "line\n<dir:home>/a\n"),
         ('{"a":"x\\n/home/me/a"}', '{"a":"x\\n<dir:home>/a"}'),
-        ('{"a":"\\/home\\/me\\/a"}', '{"a":"<dir:home>\\/a"}'),
         ('data: {"d":"/home/me/a"}', 'data: {"d":"<dir:home>/a"}'),
     ],
 )
@@ -42,7 +41,7 @@ def test_a_path_is_found_and_put_back(text: str, hidden: str) -> None:
     places = Places(PATHS)
     assert places.text(text) == hidden
     assert places.found
-    assert places.put_back(hidden) == text.replace("\\/home\\/me", "/home/me")
+    assert places.put_back(hidden) == text
 
 
 @pytest.mark.parametrize(
