@@ -149,6 +149,7 @@ class Settings:
         tools: dotted names to wrap.
         dummy_keys: environment variables filled with a dummy while a test replays.
         directory: name of the goldens' folder beside the test file.
+        golden: name of another test of the file, whose golden feeds this one; "" for its own.
         policy: what becomes of tools in a replay: pairs of a tool's name, a risk or ``*``, and the policy.
         clock: what the wall clock does.
         seed: whether randomness is seeded; a number is the seed of a test that is recorded.
@@ -168,6 +169,7 @@ class Settings:
     tools: tuple[str, ...] = ()
     dummy_keys: tuple[str, ...] = ()
     directory: str = "__sparrow__"
+    golden: str = ""
     policy: tuple[tuple[str, Policy], ...] = ()
     clock: ClockMode = ClockMode.FLOW
     seed: bool | int = True

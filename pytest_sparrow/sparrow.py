@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.call import call
+from pytest_sparrow.boundaries.fork import branch_of
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
 from pytest_sparrow.expect import Expected, check_calls
@@ -147,6 +148,41 @@ class Sparrow:
             NotRecordable: an argument or the result cannot be held in JSON.
         """
         return call(self._run, name, fn, *args, **kwargs)
+
+    def fork(
+        self,
+        at: str | int | tuple[str, int],
+        replace: Mapping[str, Any] | None = None,
+        *,
+        raises: Exception | type[Exception] | None = None,
+        live: bool = False,
+    ) -> None:
+        """What if? Replay up to one call, give it another answer, and go on from there. Before the agent runs.
+
+        Up to the fork the run is compared with the golden as ever; after it only the test's own asserts judge. No
+        golden is written. A fork that is never reached fails the test.
+
+        Args:
+            at: a tool's name (its first call), ``("refund", 2)`` for its second, or the number of an HTTP request of
+                the run, from 1: a model's turn.
+            replace: the answer as ``exchanges.jsonl`` holds it: ``{"returned": …}`` or ``{"yielded": […]}`` for a
+                tool; for HTTP ``{"body": {"json": …}}``, ``{"body": {"sse": […]}}``, ``{"status": 500}``.
+            raises: what the tool raises instead.
+            live: open the world from there; else the golden's answers go on as far as they fit, and what has none is
+                a divergence.
+
+        Raises:
+            UsageError: this run doesn't replay, has begun or is forked already; or the fork makes no sense.
+        """
+        said = f"sparrow.fork(at={at!r})"
+        if not self._run.feeding:
+            raise UsageError(
+                f"{said}: only a replay can fork, and this run is in mode {self.mode!r}\n"
+                '  Fork the golden of another test: @pytest.mark.sparrow(golden="test_refund").'
+            )
+        if self._run.crossings or self._run.branch is not None:
+            raise UsageError(f"{said}: a run is forked once, before the agent runs")
+        self._run.branch = branch_of(at, replace, raises, live=live)
 
     def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
         """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""

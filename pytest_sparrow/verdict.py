@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.comparing import Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.redact import Redactor, strip_numbers
+from pytest_sparrow.replaying.branch import before_branch
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay"]
 
-_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.UNPLAYED)
+_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.UNPLAYED, Kind.UNREACHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class Judged:
         verdict: the verdict.
         nodeid: the test.
         folder: where its golden lies.
+        recorder: the test that records that, "" for the same.
         recording: whether this was a recording; else a replay.
         judged_by: the settings it was judged by, where they are not the defaults.
         since: what has changed since the golden was recorded besides the agent, in words.
@@ -85,6 +87,7 @@ class Judged:
     verdict: Verdict
     nodeid: str
     folder: str
+    recorder: str = ""
     recording: bool = False
     judged_by: str = ""
     since: str = ""
@@ -101,8 +104,14 @@ def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bo
     """
     settings = run.settings
     rules = Rules(level=settings.level, exclude_paths=(*settings.ignore, *_judged_elsewhere(failed=failed)))
-    comparison = compare(_unnumbered(golden.events), _unnumbered(run.events, redactor), rules)
-    drifts = _drifts(run.ledger.of(Kind.DRIFT), rules)
+    branch = run.branch if run.branch is not None and run.branch.told is not None else None
+    theirs: Sequence[Event] = golden.events
+    mine: Sequence[Event] = run.events
+    if branch is not None:
+        theirs, mine = before_branch(branch, theirs, mine)
+    comparison = compare(_unnumbered(theirs), _unnumbered(mine, redactor), rules)
+    found = run.ledger.of(Kind.DRIFT)
+    drifts = _drifts([one for one in found if branch is None or branch.knew(one)], rules)
     failing, remarks = _weigh_drifts(drifts, settings)
     return Verdict(
         findings=_failures(run),

@@ -85,7 +85,7 @@ class Attempt:
         self._golden = self._read_golden()
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
-            self.blocked = missing_text(place.test, place.shown)
+            self.blocked = missing_text(place.recorder, place.shown)
         self._config: dict[str, Json] = {}
         self._hides = self._recorded("directories") is True if self._feeds else settings.directories
         self.find_directories()
@@ -222,6 +222,7 @@ class Attempt:
             verdict=verdict,
             nodeid=self.place.test,
             folder=self.place.shown,
+            recorder=self.place.recorder,
             recording=self.behaviour is Behaviour.RECORD,
             since=changed_since(self._golden.inputs.config_snapshot)
             if verdict.diverged and self._feeds and self._golden is not None

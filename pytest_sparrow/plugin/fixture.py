@@ -29,7 +29,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     item = request.node
     session = request.config.stash[SESSION]
     settings = _or_fail(lambda: _settings_of(item, session, said))
-    attempt = Attempt(place_of(item, settings.directory), settings, Directories(request))
+    attempt = Attempt(place_of(item, settings.directory, settings.golden), settings, Directories(request))
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state
     session.attempts[item.nodeid] = state

@@ -65,7 +65,7 @@ def setting_up(session: SessionState, fixturedef: Any) -> Generator[None, Any, A
 
 def _will_replay(item: pytest.Item, settings: Settings) -> bool:
     if settings.mode is Mode.NEW:
-        return place_of(item, settings.directory).folder.exists()
+        return place_of(item, settings.directory, settings.golden).folder.exists()
     return settings.mode is Mode.REPLAY
 
 

@@ -43,7 +43,11 @@ def marked(item: pytest.Item, session: SessionState, under: Settings) -> Setting
         pytest.UsageError: see `marker_settings` and `override`.
     """
     origin = f"{item.nodeid}: @pytest.mark.{MARKER}"
-    return override(under, marker_settings(item), origin, decided=session.decided)
+    settings = override(under, marker_settings(item), origin, decided=session.decided)
+    if settings.golden and settings.mode.writes:
+        # The golden is another test's, which writes it: this one can only replay.
+        return dataclasses.replace(settings, mode=Mode.REPLAY)
+    return settings
 
 
 def override(
@@ -116,6 +120,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
         value if isinstance(value, Unwrapped) else choice(Unwrapped, value, origin)
     ),
     "agent": _text,
+    "golden": _text,
     "policy": _policy,
     "in_process": _flag,
     "tools": _words,

@@ -21,12 +21,14 @@ class Place:
         run_id: the folder within it, and the id of the run.
         nodeid: the test's node id; for a further run with ``+<name>`` behind it.
         test: the test's node id, as pytest takes it.
+        recorder: node id of the test that records the golden, nearly always the same.
     """
 
     directory: Path
     run_id: str
     nodeid: str
     test: str
+    recorder: str
 
     @property
     def folder(self) -> Path:
@@ -50,19 +52,27 @@ class Place:
             run_id=f"{self.run_id}+{safe_name(name)}",
             nodeid=f"{self.nodeid}+{name}",
             test=self.test,
+            recorder=self.recorder,
         )
 
 
-def place_of(item: pytest.Item, directory: str) -> Place:
-    """The place of a test: the exact name is what stands after the file in its node id."""
+def place_of(item: pytest.Item, directory: str, golden: str = "") -> Place:
+    """The place of a test: the exact name is what stands after the file in its node id.
+
+    Args:
+        item: the test.
+        directory: name of the goldens' folder.
+        golden: the exact name of another test of the file, whose golden is meant; "" for its own.
+    """
     from pytest_sparrow.store.names import safe_name
 
     path = item.path
-    _, separator, after = item.nodeid.partition("::")
-    exact = after if separator else item.name
+    file, separator, after = item.nodeid.partition("::")
+    exact = golden or (after if separator else item.name)
     return Place(
         directory=path.parent / directory / safe_name(path.stem),
         run_id=safe_name(exact),
         nodeid=item.nodeid,
         test=item.nodeid,
+        recorder=f"{file}::{golden}" if golden else item.nodeid,
     )

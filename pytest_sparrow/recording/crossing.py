@@ -20,6 +20,7 @@ class Crossing(Protocol):
     Attributes:
         fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world.
         checked: a tool must run although there is an answer to feed: `settle` gets what it gave, the agent ``fed``.
+        error: what a fed tool must raise in place of a recorded exception, which is known by its name only.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing
             with what has come so far. Called at the end of the run where the agent left it open.
         peek: set by a boundary whose answer is a stream: the *answered* half as far as the agent has read it.
@@ -28,6 +29,7 @@ class Crossing(Protocol):
 
     fed: dict[str, Json] | None
     checked: bool
+    error: Exception | None
     flush: Callable[[], None] | None
     peek: Callable[[], dict[str, Json]] | None
 
@@ -36,7 +38,8 @@ class Crossing(Protocol):
 
         Live: ``answered`` is what the world said, None if nothing came (cancelled, killed).
         Fed: ``answered`` is ``crossing.fed``; where the crossing is ``checked``, what the world said all the same.
-        A stream settles when it is exhausted or closed, ``complete=False`` where the client broke it off while the world still had something to say.
+        A stream settles when it is exhausted or closed, ``complete=False`` where the client broke it off while the
+        world still had something to say.
 
         Raises:
             NotRecordable: ``answered`` holds something that JSON cannot.

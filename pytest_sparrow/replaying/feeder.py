@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.replaying.branch import Branch
 
 __all__ = ["MOST_MISSES", "Feeder"]
 
@@ -72,6 +73,22 @@ class Feeder:
         """A tool runs for real: the recorded exchange of this call, if there is one, counts as played."""
         if self._chooser.tool(asked, call_id, lane) is not None:
             self.served += 1
+
+    def skip(
+        self,
+        kind: str,
+        request: int,
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """A tool or an HTTP request gets another answer than the recorded one, which counts as played."""
+        if kind == "http":
+            choice = self._chooser.http(request, asked, conversation, lane)
+        else:
+            choice = self._chooser.tool(asked, call_id, lane)
+        return None if choice is None else self._serve(choice)
 
     def call(self, asked: dict[str, Json], lane: str) -> Exchange:
         """The exchange that answers a ``sparrow.call``.
@@ -134,10 +151,12 @@ class Feeder:
                 f"{describe(kind, asked)}: refused, after {MOST_MISSES} calls that the golden holds no answer to"
             )
 
-    def settle(self) -> None:
-        """The run is over: what nobody asked for is a finding too."""
+    def settle(self, branch: Branch | None = None) -> None:
+        """The run is over: what nobody asked for is a finding too, unless the run had left the golden before it."""
         for number in self._chooser.unplayed():
             exchange = self._exchanges[number]
+            if branch is not None and not _due(exchange, branch):
+                continue
             self._ledger.add(
                 Finding(
                     kind=Kind.UNPLAYED,
@@ -148,3 +167,11 @@ class Feeder:
                     call_id=exchange.asked.get("id", "") if exchange.kind == "tool" else "",
                 )
             )
+
+
+def _due(exchange: Exchange, branch: Branch) -> bool:
+    """Whether the golden has it before the fork, in the lane of that or in the main one."""
+    if branch.told is None:
+        return True
+    fork = branch.exchange
+    return fork is not None and exchange.lane in ("", fork.lane) and exchange.began < fork.began

@@ -27,6 +27,8 @@ class Kind(enum.Enum):
     """An answer was given, but the request is not the recorded one."""
     UNPLAYED = "unplayed"
     """A recorded answer that nobody asked for."""
+    UNREACHED = "unreached"
+    """A fork that the run never came to."""
     UNWRAPPED = "unwrapped"
     """A proposed tool ran without a wrapper."""
     LATE = "late"

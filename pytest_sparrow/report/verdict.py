@@ -80,6 +80,7 @@ def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
     told = _worth_telling(unplayed, alone=not causes, after_miss=bool(misses) or verdict.served_nothing)
     causes += [_plain_cause(finding) for finding in told]
     follows["not asked for"] += len(unplayed) - len(told)
+    causes += _plain(verdict, Kind.UNREACHED)
     causes += _plain(verdict, Kind.UNWRAPPED)
     return causes, +follows
 
@@ -179,7 +180,7 @@ def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
     """The two ways to settle it."""
     if judged.recording:
         return
-    yield f"  accept  {one_line(record_command(judged.nodeid))}"
+    yield f"  accept  {one_line(record_command(judged.recorder or judged.nodeid))}"
     path = next((cause.path for cause in causes if cause.path), "")
     if path and not judged.verdict.findings:  # no rule answers a call, or makes one that was not made
         yield f"  ignore  @pytest.mark.sparrow(ignore=[{one_line(_quoted(path))}])"

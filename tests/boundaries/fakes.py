@@ -27,6 +27,7 @@ class FakeCrossing:
     complete: bool | None = None
     settled: int = 0
     checked: bool = False
+    error: Exception | None = None
     flush: Any = None
     peek: Any = None
 

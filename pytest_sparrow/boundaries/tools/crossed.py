@@ -214,7 +214,7 @@ class Call:
         if "yielded" in fed:
             raise self._changed("was recorded as a generator, and is none now")
         if "raised" in fed:
-            raise self._target.error(fed["raised"])
+            raise self._crossing.error or self._target.error(fed["raised"])
         return self._restored(fed.get("returned"), self._target.returned)
 
     def items(self) -> Generator[Any, None, Any]:
@@ -238,7 +238,7 @@ class Call:
         if fed.get("broken_off"):
             raise self._changed(f"is read beyond the {len(fed['yielded'])} items that the recorded run read")
         if "raised" in fed:
-            raise self._target.error(fed["raised"])
+            raise self._crossing.error or self._target.error(fed["raised"])
         return self._restored(fed.get("returned"), self._target.at_end)
 
     def _restored(self, json: Json, annotation: Any) -> Any:

@@ -32,6 +32,7 @@ class FakeCrossing:
     kept: Kept
     fed: dict[str, Any] | None = None
     checked: bool = False
+    error: Exception | None = None
     flush: Callable[[], None] | None = None
     peek: Callable[[], dict] | None = None
 
