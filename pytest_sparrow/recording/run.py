@@ -279,7 +279,7 @@ class Run:
                 pending = crossing.call_id if crossing.proposed else None
                 policy = self._policy(crossing.asked["name"])
                 if policy is Policy.RUN:
-                    feeder.ran(crossing.asked, pending, lane)
+                    crossing.recorded = feeder.ran(crossing.asked, pending, lane)
                     return None
                 crossing.checked = policy is Policy.VERIFY
                 exchange = feeder.tool(crossing.asked, pending, lane)

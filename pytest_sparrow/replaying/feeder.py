@@ -69,10 +69,10 @@ class Feeder:
             raise self._miss("tool", asked, call_id or "")
         return self._serve(choice)
 
-    def ran(self, asked: dict[str, Json], call_id: str | None, lane: str) -> None:
+    def ran(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
         """A tool runs for real: the recorded exchange of this call, if there is one, counts as played."""
-        if self._chooser.tool(asked, call_id, lane) is not None:
-            self.served += 1
+        choice = self._chooser.tool(asked, call_id, lane)
+        return None if choice is None else self._serve(choice)
 
     def skip(
         self,
