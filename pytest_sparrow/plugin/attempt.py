@@ -76,7 +76,7 @@ class Attempt:
         self._task = task
         # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
         self._directories = directories
-        self._places = Places(late=directories.late)
+        self._places = Places()
         environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
         self._redactor = Redactor(environ, places=self._places)
         self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)

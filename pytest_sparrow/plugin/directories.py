@@ -25,15 +25,11 @@ class Directories:
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._item = request.node
         self._config = request.config
-        self._factory = _factory(request)
+        self._base = _base(request)
 
     def known(self) -> dict[str, str]:
         """The directories that are there by now, the most special first: fixtures make theirs one by one."""
         return dict(self._known())
-
-    def late(self, name: str) -> str | None:
-        """A directory that nobody asked for yet, and a recorded answer names."""
-        return str(self._factory.getbasetemp()) if name == "tmp" and self._factory is not None else None
 
     def _known(self) -> Iterator[tuple[str, str]]:
         fixtures: dict[str, Any] = getattr(self._item, "funcargs", {})
@@ -41,12 +37,8 @@ class Directories:
         if own is not None:
             # Its number depends on which tests ran before.
             yield "tmp_path", str(own)
-        # getbasetemp() would make the folder; what nobody has asked for is in no text.
-        base = getattr(self._factory, "_basetemp", None)
-        if base is None and {"tmp_path_factory", "tmpdir_factory"} & fixtures.keys():
-            base = self.late("tmp")
-        if base is not None:
-            yield "tmp", str(base)
+        if self._base is not None:
+            yield "tmp", str(self._base)
         root = _root(self._config)
         yield "root", str(root)
         try:
@@ -58,11 +50,13 @@ class Directories:
             return  # the directory was removed, or nobody has a home
 
 
-def _factory(request: pytest.FixtureRequest) -> Any:
+def _base(request: pytest.FixtureRequest) -> Path | None:
+    """The base of all temporary folders; it is made here where nobody has asked for one yet, since a tool may."""
     try:
-        return request.getfixturevalue("tmp_path_factory")
-    except LookupError:  # -p no:tmpdir
+        base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
+    except (LookupError, OSError):  # -p no:tmpdir; or a place where none can be made
         return None
+    return base
 
 
 def _root(config: pytest.Config) -> Path:

@@ -39,18 +39,14 @@ class Places:
     Args:
         directories: path by name; of paths that lie in one another the longest is found first, and of equal ones
             the first name is used. A root is left out: everything lies in it.
-        late: gives a directory that is not known yet when a recorded answer names it, or None.
 
     Attributes:
         found: whether a path was found so far.
     """
 
-    def __init__(
-        self, directories: Mapping[str, str] | None = None, late: Callable[[str], str | None] | None = None
-    ) -> None:
+    def __init__(self, directories: Mapping[str, str] | None = None) -> None:
         self.found = False
         self._lock = threading.Lock()
-        self._late = late
         self._paths: dict[str, str] = {}
         self._spellings: dict[str, str] = {}
         self._marks: tuple[str, ...] = ()
@@ -117,19 +113,12 @@ class Places:
         quoted = text.lstrip()[:1] in ("{", "[") or text.startswith(("data:", "event:", "id:"))
 
         def path_of(match: re.Match[str]) -> str:
-            path = self._path(match[1])
+            path = self._paths.get(match[1])
             if path is None:
                 return match[0]
             return _escaped(path, match[2], quoted=quoted) + match[2]
 
         return _PLACEHOLDER.sub(path_of, text)
-
-    def _path(self, name: str) -> str | None:
-        if name not in self._paths and self._late is not None:
-            path = self._late(name)
-            if path is not None:
-                self.add(name, path)
-        return self._paths.get(name)
 
 
 def _escaped(path: str, following: str, *, quoted: bool) -> str:

@@ -22,6 +22,7 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 ENDING = os.environ.get("ENDING", "report.txt")
+KIND = os.environ.get("KIND", "kind")
 
 
 def save(path: str, text: str) -> pathlib.Path:
@@ -53,7 +54,7 @@ def ask(messages):
 def test_an_agent_that_writes_files_with_a_name_too_long_for_pytest(sparrow, tmp_path, name):
     sparrow.tool(save)
     sparrow.tool(listing)
-    messages = [{"role": "system", "content": f"You work in {HERE}, home is {pathlib.Path.home()}."}]
+    messages = [{"role": "system", "content": f"Be {KIND}. You work in {HERE}, home is {pathlib.Path.home()}."}]
     messages.append({"role": "user", "content": f"Write {tmp_path / ENDING}"})
     _, arguments = ask(messages)
     asked = json.loads(arguments)
@@ -67,6 +68,23 @@ def test_an_agent_that_writes_files_with_a_name_too_long_for_pytest(sparrow, tmp
     assert text == f"It is in {tmp_path}."
     assert sparrow.text == text
     assert sparrow.tool_calls[0].args["path"] == str(tmp_path / ENDING)
+
+
+def test_a_tool_makes_a_folder(sparrow, request):
+    def make(name: str) -> pathlib.Path:
+        assert "WORLD" in os.environ, "the tool ran"
+        return request.getfixturevalue("tmp_path_factory").mktemp(name)
+
+    made = sparrow.tool(make)("x")
+    assert made.parent == request.getfixturevalue("tmp_path_factory").getbasetemp()
+
+
+@pytest.mark.parametrize("order", [os.environ.get("ORDER", "ab")], ids=["order"])
+def test_questions_about_files(sparrow, tmp_path, order):
+    for name in order:
+        messages = [{"role": "system", "content": KIND}, {"role": "user", "content": f"Write {tmp_path / name}"}]
+        _, arguments = ask(messages)
+        assert json.loads(arguments)["path"] == str(tmp_path / name)
 
 
 def test_further(sparrow, tmp_path_factory):
@@ -147,6 +165,27 @@ def test_another_file_is_still_another_call(project):
     code, said = run(project, "--sparrow-replay", "-k", "[a]", ENDING="other.txt")
     assert code == 1
     assert "<dir:tmp_path>/other.txt" in said
+
+
+def test_an_edited_prompt_finds_its_answers_all_the_same(project, tmp_path):
+    """A drifted request is given the answer its conversation leads to, although the conversation names directories."""
+    options = ("--sparrow-replay", "--sparrow-requests=report", f"--basetemp={tmp_path / 'other'}")
+    code, said = run(project, *options, HOME=str(tmp_path), KIND="short")
+    assert code == 0, said
+    assert "differ from the recorded ones at request.messages[system].content" in said
+
+
+def test_edited_prompts_in_another_order_find_their_answers(project, tmp_path):
+    """Whose answer it is stands in the last message, which names a directory."""
+    options = (
+        "--sparrow-replay",
+        "--sparrow-requests=report",
+        "-k",
+        "questions",
+        f"--basetemp={tmp_path / 'other'}",
+    )
+    _, said = run(project, *options, KIND="short", ORDER="ba")
+    assert "AssertionError" not in said, said
 
 
 def test_recording_again_changes_nothing(project, tmp_path):

@@ -15,6 +15,16 @@ TESTS = """
         act(",".join(f"{name}={os.environ[name]}" for name in sorted(os.environ) if name.startswith("FEATURE_")))
         act(os.environ.get("GONE", "absent"))
 
+    @pytest.fixture
+    def outer():
+        yield
+        assert os.environ["REGION"] == os.environ["EXPECTED"], "the test is over, and its environment too"
+
+    @pytest.mark.sparrow(env="REGION")
+    def test_teardown(outer, sparrow):
+        sparrow.tool(act)
+        act(os.environ["REGION"])
+
     @pytest.mark.sparrow(env="REGION")
     def test_patched(monkeypatch, sparrow):
         sparrow.tool(act)
@@ -35,17 +45,17 @@ def test_what_was_recorded_is_fed(inner):
     """Another region, other features, and one that was absent: the agent sees what it saw; the tests after don't."""
     inner.write("test_it.py", TESTS)
     inner.env(REGION="eu", FEATURE_A="on", EXPECTED="eu")
-    inner.record().assert_outcomes(passed=3)
+    inner.record().assert_outcomes(passed=4)
     inner.unset("FEATURE_A")
     inner.env(REGION="us", FEATURE_B="off", GONE="here", EXPECTED="us", EXPECTED_GONE="here")
-    inner.replay().assert_outcomes(passed=3)
+    inner.replay().assert_outcomes(passed=4)
 
 
 def test_it_is_noted_in_the_inputs(inner):
     """config_snapshot holds values, and null for what was absent."""
     inner.write("test_it.py", TESTS)
     inner.env(REGION="eu", FEATURE_A="on", EXPECTED="eu")
-    inner.record("-k", "agent").assert_outcomes(passed=1, deselected=2)
+    inner.record("-k", "agent").assert_outcomes(passed=1, deselected=3)
     noted = inner.inputs("test_it/test_agent")["config_snapshot"]["env"]
     assert noted == {"REGION": "eu", "FEATURE_*": None, "GONE": None, "FEATURE_A": "on"}
 

@@ -55,6 +55,7 @@ def test_a_path_is_found_and_put_back(text: str, hidden: str) -> None:
         "../home/me",
         "~/home/me",
         "https://example.com/home/me/a",
+        "http://home/me",
         "/tmp/pytest-of-me/pytest-33/a",
         "/home/you",
     ],
@@ -117,20 +118,11 @@ def test_roots_are_no_places() -> None:
 
 
 def test_what_this_run_does_not_have_stays() -> None:
-    """A placeholder without a directory stays; one that is found late is asked for once."""
-    asked: list[str] = []
-
-    def late(name: str) -> str | None:
-        asked.append(name)
-        return "/tmp/new" if name == "tmp" else None
-
-    places = Places({}, late)
-    assert places.put_back(["<dir:tmp>/a", "<dir:tmp>", "<dir:other>"]) == [
-        "/tmp/new/a",
-        "/tmp/new",
-        "<dir:other>",
-    ]
-    assert asked.count("tmp") == 1
+    """A placeholder without a directory stays; a directory that is added later counts from then on."""
+    places = Places({})
+    assert places.put_back(["<dir:tmp>/a", "<dir:other>"]) == ["<dir:tmp>/a", "<dir:other>"]
+    places.add("tmp", "/tmp/new")
+    assert places.put_back(["<dir:tmp>/a", "<dir:other>"]) == ["/tmp/new/a", "<dir:other>"]
     assert places.text("/tmp/new/a") == "<dir:tmp>/a"
 
 
