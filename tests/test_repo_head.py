@@ -96,6 +96,7 @@ def test_what_cannot_be_read_is_none(tmp_path, head):
     folder = tmp_path / ".git"
     (folder / "refs" / "heads").mkdir(parents=True)
     (folder / "HEAD").write_bytes(head)
+    (tmp_path / "x").write_text("c0ffee00" * 5)  # what a ref that leads out would find
     (folder / "refs" / "heads" / "main").write_bytes(b"ref: refs/heads/main\n")
     assert repo_head(tmp_path) is None
 

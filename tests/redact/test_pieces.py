@@ -42,8 +42,10 @@ def test_the_placeholder_stands_where_the_path_began() -> None:
 
 
 def test_events_without_a_path_stay_to_the_byte() -> None:
-    """Only an event that changes is spelled anew."""
+    """Only an event that changes is spelled anew; a path within one event is found without that."""
     events = [
+        'data: {"d":  "in /tmp/pytest-7"}',
+        'data: {"d":  " and on"}',
         'data:  {"choices" : [{"delta":{"content":"hi"}}]}',
         "data: [DONE]",
         ": ping",
