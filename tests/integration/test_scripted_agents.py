@@ -163,3 +163,51 @@ def test_changed_behaviour_is_red(recorded):
     code, output = pytest_in(recorded, "--sparrow-replay", "--sparrow-requests=report", EDIT="behaviour")
     assert (code, f"{COUNT} diverged ({COUNT} with requests=report)" in output) == (1, True), output
     assert output.count("ToolUseStarted[refund].args['amount']\n") >= COUNT, output
+
+
+FORKS = """
+
+
+def refused(sparrow, agent):
+    sparrow.fork("refund", raises=ValueError("not allowed"))
+    answer = agent(task("1234"))
+    assert "1234" in answer
+    [output] = [e for e in sparrow.events if e.type == "ToolOutput" and e.is_error]
+    assert "not allowed" in str(output.blocks)
+"""
+
+
+def test_forks_of_every_driver(recorded):
+    """One refund is refused, in any driver and with agents side by side: the rest goes on from the golden."""
+    agents = {
+        "sync": "refused(sparrow, support_agent)",
+        "streaming": "refused(sparrow, support_agent_streaming)",
+        "in_threads": "refused(sparrow, support_agent_in_threads)",
+        "async": "refused(sparrow, lambda task: asyncio.run(support_agent_async(task)))",
+    }
+    side = {
+        "executor": "support_agent",
+        "executors_within_an_executor": "support_agent_in_threads",
+    }
+    tests = [
+        f'@pytest.mark.sparrow(golden="test_{name}")\ndef test_fork_{name}(sparrow):\n    {body}\n'
+        for name, body in agents.items()
+    ]
+    tests += [
+        f'@pytest.mark.sparrow(golden="test_{name}")\ndef test_fork_{name}(sparrow):\n'
+        f'    sparrow.fork(("refund", 3), raises=ValueError("not allowed"))\n'
+        f"    with ThreadPoolExecutor(4) as pool:\n        check(list(pool.map({agent}, map(task, ORDERS))))\n"
+        for name, agent in side.items()
+    ]
+    inner = recorded / "test_inner.py"
+    before = inner.read_text()
+    inner.write_text(
+        before
+        + FORKS.replace("from test_inner import *\nfrom test_inner import edits\n", "")
+        + "\n\n".join(tests)
+    )
+    try:
+        code, output = pytest_in(recorded, "--sparrow-replay", "-k", "fork")
+    finally:
+        inner.write_text(before)
+    assert (code, f"{len(tests)} replayed equal" in output) == (0, True), output

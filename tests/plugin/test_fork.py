@@ -118,13 +118,16 @@ def test_what_has_no_answer_after_a_fork_is_a_miss(recorded):
 
 
 def test_live_from_the_fork_on(recorded):
-    """The world is open: tools run, the model is asked for real; nothing is written."""
+    """The world is open: tools run, the model is asked for real, any host is reachable; nothing is written."""
     fork(
         recorded,
         'answer = run(sparrow, "add", {"returned": 77}, live=True)',
         "assert answer == 'It is 3.'",
         "assert tools.add(5, 5) == 3",
         "assert agent('more') == 'It is 3.'",
+        "import os, socket",
+        "host, port = os.environ['WORLD'].removeprefix('http://').split(':')",
+        "socket.create_connection((host, int(port)), timeout=5).close()",
     )
     with model(recorded):
         replay(recorded).assert_outcomes(passed=1, deselected=1)
