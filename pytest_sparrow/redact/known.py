@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from pytest_sparrow.redact.names import is_specific
-from pytest_sparrow.redact.suspicion import suspicious
+from pytest_sparrow.redact.suspicion import MARKS, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,12 +64,13 @@ class Known:
 
         return pattern.sub(found, text)
 
-    def occurs(self, text: str) -> bool:
-        """Whether any spelling of a known secret stands in the text."""
-        return any(spelling in text for spelling in self._secrets)
+    def occurs_unmarked(self, text: str) -> bool:
+        """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""
+        return any(spelling in text for spelling in self._unmarked)
 
     def _prepare(self) -> None:
         self._secrets = {spelling: secret for secret in self._kinds for spelling in _spellings(secret)}
+        self._unmarked = [spelling for spelling in self._secrets if MARKS.search(spelling) is None]
         # The longest first: one secret may begin with another.
         ordered = sorted(self._secrets, key=lambda spelling: (-len(spelling), spelling))
         self._pattern = re.compile("|".join(map(_bounded, ordered))) if ordered else None

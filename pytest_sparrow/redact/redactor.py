@@ -59,14 +59,21 @@ class Redactor:
         Raises:
             NotRecordable: it refers back to itself.
         """
-        if isinstance(value, dict | list):
-            # Writing it out and one look at the bytes is cheaper than a look at every text.
-            try:
-                if not suspicious(jsontext.spell(value), self._known.needles):
-                    return value
-            except ValueError:
-                pass  # Whoever writes it will say so; until then it is redacted all the same.
+        if self._clears(value):
+            return value
         return self._cleaner.settled(lambda: self._cleaner.value(value))
+
+    def _clears(self, value: Json) -> bool:
+        """Whether a quick look shows that there is no secret in a value."""
+        if isinstance(value, str):
+            return not self._cleaner.suspects(value)
+        if not isinstance(value, dict | list):
+            return True
+        # Writing it out and one look at the bytes is cheaper than a look at every text.
+        try:
+            return not suspicious(jsontext.spell(value), self._known.needles)
+        except ValueError:
+            return False  # Whoever writes it will say so; until then it is redacted all the same.
 
     def headers(self, headers: Iterable[tuple[str, str]], *, answered: bool) -> dict[str, str]:
         """The headers that a transcript keeps, names in lower case, repeated ones joined by ``", "``.
