@@ -7,11 +7,11 @@ a better one, the answer is given again and the earlier request turns out to hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from pytest_sparrow.exchange import Exchange, Json
-from pytest_sparrow.matching.answers import Queues
+from pytest_sparrow.matching.answers import BEGINNING, Queues
 from pytest_sparrow.matching.conversation import Conversations, prefixes
 from pytest_sparrow.matching.keys import request_key, request_shape
 
@@ -55,25 +55,25 @@ class Chooser:
 
     def _index(self) -> None:
         recorded = Conversations()
+        begun = {_MAIN}
         for number, exchange in enumerate(self._exchanges):
-            self._exact.add(
-                self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed),
-                exchange.lane,
-                number,
-            )
+            begins = exchange.lane not in begun
+            begun.add(exchange.lane)
+            key = self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed)
+            self._exact.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "tool" and exchange.proposed:
                 for key in _call_keys(exchange.asked, exchange.asked.get("id")):
-                    self._by_call.add(key, exchange.lane, number)
+                    self._by_call.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
-                    self._near.add(shape, exchange.lane, number)
+                    self._near.add(shape, exchange.lane, number, begins=begins)
                     continue
                 chain = prefixes(conversation)
                 before = recorded.predecessor(chain)
-                self._near.add((shape, before), exchange.lane, number)
-                self._near.add((shape, before, chain[-1] if chain else b""), exchange.lane, number)
+                for near in ((shape, before), (shape, before, chain[-1] if chain else b"")):
+                    self._near.add(near, exchange.lane, number, begins=begins)
                 recorded.add(chain, number)
 
     @staticmethod
@@ -101,7 +101,7 @@ class Chooser:
             return choice
         shape = request_shape(asked)
         if chain is None:
-            number = self._near.first(shape, self._lanes.get(lane, lane))
+            number = self._in_lane(shape, lane, queues=self._near)
         else:
             number = self._next_in_conversation(shape, chain, lane)
         if number is None:
@@ -148,10 +148,22 @@ class Chooser:
         return Choice(number=number, exact=True, displaced=self._lent.pop(number, None))
 
     def _first(self, key: object, lane: str, *, queues: Queues) -> int | None:
-        """Of equal exchanges, the one of the golden's lane that this lane has followed so far."""
-        assert isinstance(key, tuple)
-        number = queues.first(key, self._lanes.get(lane, lane))
+        """Of equal exchanges, one of the golden's lane that this lane follows, else the oldest."""
+        number = self._in_lane(key, lane, queues=queues)
         return number if number is not None else queues.first(key)
+
+    def _in_lane(self, key: Hashable, lane: str, *, queues: Queues) -> int | None:
+        """As `_first`, in the lane only.
+
+        One that follows none yet is at its beginning. The name helps where work was handed to a thread, since it
+        is numbered by the handing; tasks are numbered as they come, and so are the beginnings.
+        """
+        followed = self._lanes.get(lane)
+        if followed is not None:
+            return queues.first(key, followed)
+        places = [lane] if lane == _MAIN else [lane, BEGINNING] if _is_handed(lane) else [BEGINNING, lane]
+        found = (queues.first(key, place) for place in places)
+        return next((number for number in found if number is not None), None)
 
     def _bind(self, lane: str, number: int) -> None:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
@@ -176,6 +188,13 @@ class Chooser:
             if kind != "http" and exchange.asked.get("name") == asked.get("name"):
                 return number
         return None
+
+
+_MAIN = ""
+
+
+def _is_handed(lane: str) -> bool:
+    return lane.startswith("work-") or "." in lane
 
 
 def _call_keys(asked: dict[str, Json], call_id: Json) -> tuple[tuple[Json, ...], ...]:

@@ -18,7 +18,10 @@ class Crossing(Protocol):
     """One crossing under way.
 
     Attributes:
-        fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world.
+        fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world. Empty
+            where the recorded run got no answer.
+        patience: where the recorded agent turned away before it had the whole answer: for how many seconds to
+            wait, after what came, that it does so again. None where ``fed`` is whole.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing
             with what has come so far. Called at the end of the run where the agent left it open.
         peek: set by a boundary whose answer is a stream: the *answered* half as far as the agent has read it.
@@ -26,6 +29,7 @@ class Crossing(Protocol):
     """
 
     fed: dict[str, Json] | None
+    patience: float | None
     flush: Callable[[], None] | None
     peek: Callable[[], dict[str, Json]] | None
 

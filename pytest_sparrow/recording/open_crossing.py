@@ -40,6 +40,7 @@ class OpenCrossing:
         "kind",
         "lane",
         "model",
+        "patience",
         "peek",
         "proposed",
         "settled",
@@ -53,6 +54,7 @@ class OpenCrossing:
         self.lane = lane
         self.began = began
         self.fed: dict[str, Json] | None = None
+        self.patience: float | None = None
         self.model: ModelCall | None = None
         self.call_id = ""
         self.proposed = False

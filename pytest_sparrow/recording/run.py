@@ -13,7 +13,7 @@ from pytest_sparrow.recording.hosts import Passage, passage
 from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
 from pytest_sparrow.recording.open_crossing import OpenCrossing
-from pytest_sparrow.replaying.feeder import Feeder
+from pytest_sparrow.replaying.feeder import Feeder, patience_with
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 
 if TYPE_CHECKING:
@@ -249,16 +249,8 @@ class Run:
                 exchange = feeder.tool(crossing.asked, crossing.call_id if crossing.proposed else None, lane)
             case _:
                 exchange = feeder.call(crossing.asked, lane)
-        if exchange.answered is not None:
-            return exchange.answered
-        if crossing.kind == "http":
-            return {
-                "error": {"type": "ReadTimeout", "message": "the recorded run got no answer to this either"}
-            }
-        raise self.refuse(
-            f"{exchange.asked['name']}: the recorded run got no answer to this call",
-            "record the test again",
-        )
+        crossing.patience = patience_with(exchange)
+        return exchange.answered or {}
 
     def _catch_up(self, crossing: OpenCrossing) -> None:
         """The strand goes on while its stream is open: tell what it acts on."""

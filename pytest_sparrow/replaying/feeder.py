@@ -14,10 +14,21 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = ["MOST_MISSES", "Feeder"]
+__all__ = ["MOST_MISSES", "Feeder", "patience_with"]
 
 MOST_MISSES = 20
 """After so many misses every further call fails at once: an agent that retries must not run for minutes."""
+
+
+_LONGER = 5.0
+"""Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
+
+
+def patience_with(exchange: Exchange) -> float | None:
+    """How long to wait for an agent to turn away from an answer that the recorded one turned away from, or None."""
+    if exchange.complete or "error" in (exchange.answered or {}):
+        return None
+    return max((exchange.ended or 0.0) - exchange.began, 0.0) + _LONGER
 
 
 class Feeder:

@@ -26,6 +26,7 @@ class FakeCrossing:
     answered: dict[str, Any] | None = None
     complete: bool | None = None
     settled: int = 0
+    patience: float | None = None
     flush: Any = None
     peek: Any = None
 

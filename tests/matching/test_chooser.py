@@ -186,3 +186,20 @@ def test_the_newest_own_answer_tells_which_lane_is_which():
     assert replay.http(get("config"), "task-1").number == 0  # it is the recorded task-2, only earlier
     asked = ("task-2", "status", "status")
     assert [replay.http(get(query), "task-1").number for query in asked] == [5, 6, 7]
+
+
+def test_a_lane_that_begins_takes_the_answer_of_one_that_began():
+    """Tasks are numbered as they come, and a task that only a recording had shifts them: the name tells nothing."""
+    golden = [http(get("x"), "task-2"), http(get("x"), "task-1"), *(http(get(q), "task-4") for q in "xy")]
+    replay = Replay(*golden)
+    assert replay.http(get("x"), "task-1").number == 0
+    assert replay.http(get("x"), "task-3").number == 1
+    assert replay.http(get("z"), "task-4").number == 2
+
+
+def test_work_that_was_handed_out_is_known_by_its_number():
+    """Threads begin in any order, and are numbered by the handing."""
+    golden = [http(get("x"), lane) for lane in ("work-1", "work-2", "task-1.1", "task-1.2")]
+    replay = Replay(*golden)
+    lanes = ("work-2", "task-1.2", "task-1.1", "work-1")
+    assert [replay.http(get("x"), lane).number for lane in lanes] == [1, 3, 2, 0]

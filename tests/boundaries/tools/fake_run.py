@@ -31,6 +31,7 @@ class FakeCrossing:
     run: FakeRun
     kept: Kept
     fed: dict[str, Any] | None = None
+    patience: float | None = None
     flush: Callable[[], None] | None = None
     peek: Callable[[], dict] | None = None
 
