@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.matching.answers import BEGINNING, Queues
 from pytest_sparrow.matching.conversation import Conversations, prefixes
 from pytest_sparrow.matching.keys import request_key, request_shape
 
-__all__ = ["Choice", "Chooser", "ConversationOf"]
+__all__ = ["Choice", "Chooser", "ConversationOf", "Essence"]
 
 ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
 """Reads the conversation out of an ``http`` asked half; None where it is no model's request."""
+
+Essence: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
+"""A tool's asked half without what the user tells the comparison to ignore: it must not decide here either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +44,11 @@ class Choice:
 class Chooser:
     """The exchanges of a golden, each given at most once. Not thread safe: the run's lock guards it."""
 
-    def __init__(self, exchanges: Sequence[Exchange], conversation_of: ConversationOf) -> None:
+    def __init__(
+        self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, essence: Essence | None = None
+    ) -> None:
         self._exchanges = exchanges
+        self._essence = essence
         self._conversation_of = conversation_of
         self._played: set[int] = set()
         self._lent: dict[int, int] = {}  # golden number → the request that has it without being the same
@@ -76,8 +83,9 @@ class Chooser:
                     self._near.add(near, exchange.lane, number, begins=begins)
                 recorded.add(chain, number)
 
-    @staticmethod
-    def _exact_key(kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
+    def _exact_key(self, kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
+        if kind == "tool" and self._essence is not None:
+            asked = self._essence(asked)
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return request_key(kind, asked), kind == "tool" and proposed
 

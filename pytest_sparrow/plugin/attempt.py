@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 
 from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.comparing import essence
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.providers import builtin_codecs
@@ -23,7 +25,7 @@ from pytest_sparrow.same import same_recording
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour
 from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay
+from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay, rules_of
 from pytest_sparrow.window import Window
 
 if TYPE_CHECKING:
@@ -79,6 +81,9 @@ class Attempt:
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
             self.blocked = missing_text(place.test, place.shown)
         tools = Tools()
+        rules = rules_of(
+            settings
+        )  # read here, so that a wrong path is told in every mode, before the body runs
         self.run = Run(
             place.run_id,
             settings,
@@ -86,6 +91,7 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=self._answers(),
+            essence=functools.partial(essence, rules=rules) if settings.ignore else None,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
         self.window = Window(self.run, tools)
@@ -167,15 +173,21 @@ class Attempt:
         verdict = Verdict()
         if self.blocked is None and self.behaviour is Behaviour.FEED:
             assert self._golden is not None
-            verdict = judge_replay(self._golden, self.run, self._redactor, failed=failed)
+            verdict = judge_replay(
+                self._golden, self.run, self._redactor, failed=failed, further=self._opened
+            )
         elif self.blocked is None and self.behaviour is Behaviour.RECORD:
-            verdict = judge_recording(self.run, failed=failed)
+            verdict = judge_recording(self.run, failed=failed, alone=not self._further)
         return Judged(
             verdict=verdict,
             nodeid=self.place.test,
             folder=self.place.shown,
             recording=self.behaviour is Behaviour.RECORD,
         )
+
+    @property
+    def _opened(self) -> list[str]:
+        return [attempt.place.run_id for attempt in self._further]
 
     def keep(self, *, passed: bool) -> list[Kept]:
         """Write the goldens if the test passed, else put what was recorded aside. In other modes nothing happens."""
@@ -190,7 +202,9 @@ class Attempt:
         if not passed:
             aside = store.abandon(run_id)
             return [Kept("dropped", self.place.nodeid, str(aside))]
-        inputs = inputs_of(self.settings, task=self.run.task or self._task, model=self.run.model)
+        inputs = inputs_of(
+            self.settings, task=self.run.task or self._task, model=self.run.model, further=self._opened
+        )
         store.set_inputs(run_id, inputs)
         if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
             store.discard(run_id)

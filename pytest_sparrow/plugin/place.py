@@ -64,5 +64,14 @@ def place_of(item: pytest.Item, directory: str) -> Place:
         directory=path.parent / directory / safe_name(path.stem),
         run_id=safe_name(exact),
         nodeid=item.nodeid,
-        test=item.nodeid,
+        test=_as_argument(item, after if separator else ""),
     )
+
+
+def _as_argument(item: pytest.Item, after: str) -> str:
+    """The test as pytest takes it on the command line: from where it was started, not from its root folder."""
+    try:
+        path = item.path.relative_to(item.config.invocation_params.dir)
+    except ValueError:
+        path = item.path
+    return f"{path.as_posix()}::{after}" if after else path.as_posix()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.recording.caller import caller
 from pytest_sparrow.recording.hosts import Passage, passage
 from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
 from pytest_sparrow.recording.open_crossing import OpenCrossing
+from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.feeder import Feeder, patience_with
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.events import Event
+    from pytest_sparrow.matching.chooser import Essence
     from pytest_sparrow.recording.ports import Sink, ToolFacts
     from pytest_sparrow.recording.wire import Wire
     from pytest_sparrow.redact import Redactor
@@ -51,19 +55,20 @@ class Run:
         redactor: Redactor,
         tools: ToolFacts,
         golden: Sequence[Exchange] | None = None,
+        essence: Essence | None = None,
         sink: Sink | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings
         self.events: list[Event] = []
-        self.ledger = Ledger(lambda: len(self.events))
+        self.ledger = Ledger(lambda: len(self.events), caller)
         self.feeding = golden is not None
         self.crossings = 0
         self._wire = wire
         self._redactor = redactor
         self._tools = tools
         self._sink = sink
-        self._feeder = None if golden is None else Feeder(golden, wire.conversation, self.ledger)
+        self._feeder = None if golden is None else Feeder(golden, wire.conversation, self.ledger, essence)
         self._golden_size = len(golden or ())
         self._narrator = Narrator(run_id, settings.agent, self._emit, tools.risk)
         self._lanes = Lanes()
@@ -72,6 +77,7 @@ class Run:
         self._last = 0.0
         self._open: dict[int, OpenCrossing] = {}
         self._closed = False
+        self._unread: Counter[str] = Counter()
 
     # What boundaries use.
 
@@ -167,6 +173,7 @@ class Run:
             if self._feeder is not None:
                 self._feeder.settle()
             self._tell_unwrapped()
+            self._tell_unread()
 
     @property
     def closed(self) -> bool:
@@ -218,6 +225,8 @@ class Run:
             self._narrator.asked_model(crossing.lane, crossing.model.request)
         else:
             self._narrator.begin()
+            if crossing.kind == "http" and _looks_like_a_models(asked):
+                self._unread[describe("http", asked)] += 1
 
     def _over(self, crossing: OpenCrossing) -> bool:
         return crossing.settled or self._closed
@@ -269,11 +278,27 @@ class Run:
 
     def _tell_unwrapped(self) -> None:
         for name, count in self._narrator.proposals.unwrapped.items():
-            if not self._tools.wrapped(name):
-                times = "once" if count == 1 else f"{count} times"
-                self.ledger.add(
-                    Finding(
-                        kind=Kind.UNWRAPPED,
-                        summary=f"{name}: proposed {times}, not wrapped: it ran, and its arguments were not checked",
-                    )
+            times = "once" if count == 1 else f"{count} times"
+            if self._tools.wrapped(name):
+                what = "answered without its wrapper: the agent did not run it, or it ran another copy, unchecked"
+            else:
+                what = "not wrapped: it ran, and its arguments were not checked"
+            self.ledger.add(Finding(kind=Kind.UNWRAPPED, summary=f"{name}: proposed {times}, {what}"))
+
+    def _tell_unread(self) -> None:
+        for what, count in self._unread.items():
+            calls = "a call" if count == 1 else f"{count} calls"
+            self.ledger.add(
+                Finding(
+                    kind=Kind.UNREAD,
+                    summary=f"{calls} of {what}: a model's, it seems, in a format that is not read yet. Fed and "
+                    "compared as HTTP; texts and proposed calls are no events, and tools that nobody wrapped can't be named",
                 )
+            )
+
+
+def _looks_like_a_models(asked: dict[str, Json]) -> bool:
+    """Whether a request that no codec knows names a model, as every provider's does: in the body, or in the path."""
+    body = asked.get("body")
+    value = body.get("json") if isinstance(body, dict) else None
+    return isinstance(value, dict) and ("/models/" in asked["url"] or isinstance(value.get("model"), str))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf
+from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf, Essence
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 
@@ -39,11 +39,15 @@ class Feeder:
     """
 
     def __init__(
-        self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, ledger: Ledger
+        self,
+        exchanges: Sequence[Exchange],
+        conversation_of: ConversationOf,
+        ledger: Ledger,
+        essence: Essence | None = None,
     ) -> None:
         self.served = 0
         self._exchanges = exchanges
-        self._chooser = Chooser(exchanges, conversation_of)
+        self._chooser = Chooser(exchanges, conversation_of, essence)
         self._ledger = ledger
         self._misses = 0
         self._requests: dict[int, dict[str, Json]] = {}
