@@ -263,8 +263,9 @@ class Run:
 
     def _catch_up(self, crossing: OpenCrossing) -> None:
         """The strand goes on while its stream is open: tell what it acts on."""
-        if crossing.model is not None and crossing.peek is not None:
-            words = crossing.model.answer(crossing.asked, crossing.peek())
+        so_far = None if crossing.model is None or crossing.peek is None else crossing.peek()
+        if crossing.model is not None and so_far is not None:
+            words = crossing.model.answer(crossing.asked, so_far)
             crossing.told = self._narrator.model_is_answering(crossing.lane, words, crossing.told)
 
     def _end_early(self, crossing: OpenCrossing) -> None:
@@ -291,8 +292,8 @@ class Run:
             self.ledger.add(
                 Finding(
                     kind=Kind.UNREAD,
-                    summary=f"{calls} of {what}: a model's, it seems, in a format that is not read yet. Fed and "
-                    "compared as HTTP; texts and proposed calls are no events, and tools that nobody wrapped can't be named",
+                    summary=f"{calls} of {what}: a model's, it seems, in a format not read yet. Fed and "
+                    "compared as HTTP; texts and proposed calls are no events, and unwrapped tools can't be named",
                 )
             )
 

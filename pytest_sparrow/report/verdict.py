@@ -194,7 +194,10 @@ def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
     yield f"  accept  {one_line(record_command(judged.nodeid))}"
     paths = [cause.path for cause in causes if cause.path][:_MOST_CHANGES]
     # No rule answers a call, or makes one that was not made.
-    if paths and all(_may_be_ignored(finding) for finding in findings):
+    missed = [
+        finding for finding in findings if not (finding.kind is Kind.UNPLAYED and finding.boundary == "tool")
+    ]
+    if paths and (missed or not findings) and all(_may_be_ignored(finding) for finding in missed):
         yield f"  ignore  @pytest.mark.sparrow(ignore=[{', '.join(one_line(_quoted(path)) for path in paths)}])"
 
 
