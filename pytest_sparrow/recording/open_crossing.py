@@ -60,7 +60,7 @@ class OpenCrossing:
         self.proposed = False
         self.settled = False
         self.flush: Callable[[], None] | None = None
-        self.peek: Callable[[], dict[str, Json]] | None = None
+        self.peek: Callable[[], dict[str, Json] | None] | None = None
         self.told = 0
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
