@@ -55,6 +55,7 @@ class Chooser:
         self._exact = Queues(self._played)
         self._near = Queues(_Either(self._played, self._lent))
         self._by_call = Queues(self._played)
+        self._words: dict[int | None, bytes] = {}  # golden number → digest of its conversation
         self._golden_of: dict[int, int] = {}  # request of this run → the golden exchange that answered it
         self._seen = Conversations()
         self._lanes: dict[str, str] = {}
@@ -78,7 +79,9 @@ class Chooser:
                     self._near.add(shape, exchange.lane, number, begins=begins)
                     continue
                 chain = prefixes(conversation)
-                before = recorded.predecessor(chain)
+                # By its words, not its number: agents side by side may say the same, and their lanes tell the rest.
+                before = self._words.get(recorded.predecessor(chain))
+                self._words[number] = chain[-1] if chain else b""
                 for near in ((shape, before), (shape, before, chain[-1] if chain else b"")):
                     self._near.add(near, exchange.lane, number, begins=begins)
                 recorded.add(chain, number)
@@ -120,15 +123,15 @@ class Chooser:
 
     def _next_in_conversation(self, shape: tuple[str, str, str], chain: list[bytes], lane: str) -> int | None:
         before = self._seen.predecessor(chain)
-        golden: int | None = None
+        said: bytes | None = None
         if before is not None:
-            golden = self._golden_of.get(before)
-            if golden is None:
+            said = self._words.get(self._golden_of.get(before))
+            if said is None:
                 return None  # it continues a request that had no answer: nothing recorded can follow
-        same_words = self._near.first((shape, golden, chain[-1] if chain else b""))
+        same_words = self._first((shape, said, chain[-1] if chain else b""), lane, queues=self._near)
         if same_words is not None:
             return same_words
-        return self._first((shape, golden), lane, queues=self._near)
+        return self._first((shape, said), lane, queues=self._near)
 
     def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
         """Choose for a tool call: by the id of the proposal it answers, then by exact arguments.

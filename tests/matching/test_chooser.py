@@ -203,3 +203,18 @@ def test_work_that_was_handed_out_is_known_by_its_number():
     replay = Replay(*golden)
     lanes = ("work-2", "task-1.2", "task-1.1", "work-1")
     assert [replay.http(get("x"), lane).number for lane in lanes] == [1, 3, 2, 0]
+
+
+def test_conversations_of_the_same_words_go_on_in_their_lanes():
+    """Agents side by side that say the same, with a prompt that has drifted: each is answered by its own lane."""
+    lanes = ("work-1", "work-2")
+    more = {
+        lane: ({"role": "assistant", "content": "hm"}, {"role": "tool", "content": lane}) for lane in lanes
+    }
+    golden = [http(chat(user("hi")), lane) for lane in lanes]
+    golden += [http(chat(user("hi"), *more[lane]), lane) for lane in lanes]
+    replay = Replay(*golden)
+    for number, lane in ((1, "work-2"), (0, "work-1")):
+        assert replay.http(chat(user(f"hi at {lane}")), lane).number == number
+    for number, lane in ((2, "work-1"), (3, "work-2")):
+        assert replay.http(chat(user(f"hi at {lane}"), *more[lane]), lane).number == number
