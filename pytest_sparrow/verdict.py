@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay", "rules_of"]
 
-_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.UNPLAYED)
+_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf, Essence
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+from pytest_sparrow.replaying.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +53,7 @@ class Feeder:
         self._misses = 0
         self._requests: dict[int, dict[str, Json]] = {}
         self._drifts: dict[int, Finding] = {}
+        self._order = Order(exchanges)
 
     def http(
         self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
@@ -69,6 +71,8 @@ class Feeder:
             self._drifts[request] = self._ledger.add(self._drift(choice, asked))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
+        if conversation is None and choice.exact:  # a model's calls are told by events, in their order
+            self._check_order(choice, lane)
         return self._serve(choice)
 
     def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange:
@@ -93,7 +97,22 @@ class Feeder:
         choice = self._chooser.call(asked, lane)
         if choice is None:
             raise self._miss("call", asked)
+        self._check_order(choice, lane)
         return self._serve(choice)
+
+    def _check_order(self, choice: Choice, lane: str) -> None:
+        earlier = self._order.overtaken_by(choice.number, lane)
+        if earlier is not None:
+            late, early = (self._exchanges[number] for number in (choice.number, earlier))
+            self._ledger.add(
+                Finding(
+                    kind=Kind.ORDER,
+                    summary=f"{describe(early.kind, early.asked)} came before {describe(late.kind, late.asked)}: "
+                    "recorded the other way round",
+                    boundary=late.kind,
+                    number=choice.number,
+                )
+            )
 
     def _serve(self, choice: Choice) -> Exchange:
         self.served += 1

@@ -25,6 +25,8 @@ class Kind(enum.Enum):
     """A value that JSON cannot hold faithfully."""
     DRIFT = "drift"
     """An answer was given, but the request is not the recorded one."""
+    ORDER = "order"
+    """Calls that no event tells of came in another order."""
     UNPLAYED = "unplayed"
     """A recorded answer that nobody asked for."""
     UNWRAPPED = "unwrapped"
@@ -64,7 +66,7 @@ class Finding:
     caller: str = ""
 
 
-_ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT)
+_ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
 """Kinds that are found while somebody asks."""
 
 

@@ -70,6 +70,7 @@ def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
     follows["request drift"] += sum(drift.repeats for drift in verdict.drifts)
     causes += [_of_miss(finding, verdict.comparison) for finding in misses[:_MOST_ALIKE]]
     follows["no recorded answer"] += len(misses[_MOST_ALIKE:])
+    causes += list(_plain(verdict, Kind.ORDER))[:_MOST_ALIKE]
     unplayed = [finding for finding in verdict.findings if finding.kind is Kind.UNPLAYED]
     told = _worth_telling(unplayed, alone=not causes, after_miss=bool(misses) or verdict.served_nothing)
     causes += [_plain_cause(finding) for finding in told]
