@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["Exchange", "Json"]
+__all__ = ["LOOSE_LANES", "Exchange", "Json"]
 
 Json: TypeAlias = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
 alias costs every caller a cast and catches nothing at a boundary where the values come from outside.)"""
+
+
+LOOSE_LANES = "thread-"
+"""Labels of lanes in threads that carry no context begin so; the order between calls in them means nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

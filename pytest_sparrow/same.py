@@ -38,7 +38,10 @@ _VOLATILE = frozenset(
 
 def same_recording(before: Transcript, after: Transcript) -> bool:
     """Whether events, asked and answered are equal once what is volatile is masked."""
-    if len(before.exchanges) != len(after.exchanges):
+    if (
+        len(before.exchanges) != len(after.exchanges)
+        or before.inputs.further_runs != after.inputs.further_runs
+    ):
         return False
     # Of parallel conversations chance decides which is the first; all of them are in the exchanges.
     rules = Rules(exclude_paths=("RunStarted.task",))

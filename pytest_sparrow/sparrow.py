@@ -11,6 +11,7 @@ from pytest_sparrow.boundaries.fork import branch_of
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
 from pytest_sparrow.expect import Expected, check_calls
+from pytest_sparrow.recording.window import current_run
 from pytest_sparrow.toolcall import ToolCall
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ class Sparrow:
             UsageError: the event belongs to another run.
             NotRecordable: it holds something that JSON cannot.
         """
+        if not hasattr(event, "to_json"):
+            raise UsageError(
+                f"sparrow.record takes an event, like pytest_sparrow.Message(run=sparrow.run_id, …), not {event!r}"
+            )
         run = getattr(event, "run", None)
         if run is not None and run != self.run_id:
             raise UsageError(
@@ -147,7 +152,7 @@ class Sparrow:
             ReplayDivergence: the golden holds no answer to this call.
             NotRecordable: an argument or the result cannot be held in JSON.
         """
-        return call(self._run, name, fn, *args, **kwargs)
+        return call(current_run() or self._run, name, fn, *args, **kwargs)
 
     def fork(
         self,

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = ["FORMAT", "RunInputs", "RunMeta", "Source", "Transcript"]
+__all__ = ["FORMAT", "FURTHER_RUNS", "RunInputs", "RunMeta", "Source", "Transcript"]
 
 FORMAT = 1
 """The newest format of our own additions that this version writes and reads."""
+
+FURTHER_RUNS = "further_runs"
+"""Our key in ``config_snapshot`` for the ids of a test's further runs."""
 
 _CREATED_AT = "%Y-%m-%d %H:%M:%S"
 
@@ -49,6 +52,13 @@ class RunInputs:
     timestamp: str = field(default_factory=_now_text)
     agent: str = "pytest"
     extra: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def further_runs(self) -> list[str]:
+        """The ids of the further runs that the test recorded beside this one; ours."""
+        snapshot = self.config_snapshot
+        found = snapshot.get(FURTHER_RUNS) if isinstance(snapshot, dict) else None
+        return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
     def to_json(self) -> dict[str, Json]:
         """The object in ``inputs.json``, in the cockpit's order."""

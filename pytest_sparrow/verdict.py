@@ -13,14 +13,14 @@ from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sparrow.recording.run import Run
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay"]
+__all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay", "rules_of"]
 
-_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.UNPLAYED, Kind.UNREACHED)
+_FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,9 @@ class Judged:
     since: str = ""
 
 
-def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bool) -> Verdict:
+def judge_replay(
+    golden: Transcript, run: Run, redactor: Redactor, *, failed: bool, further: Sequence[str] = ()
+) -> Verdict:
     """Judge a replay.
 
     Args:
@@ -101,9 +103,10 @@ def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bo
         run: the run, closed.
         redactor: hides in the new run what was hidden in the golden.
         failed: whether the test failed by itself; its status is then no divergence of its own.
+        further: the ids of the further runs that the test opened.
     """
     settings = run.settings
-    rules = Rules(level=settings.level, exclude_paths=(*settings.ignore, *_judged_elsewhere(failed=failed)))
+    rules = rules_of(settings, *_judged_elsewhere(failed=failed))
     branch = run.branch if run.branch is not None and run.branch.told is not None else None
     theirs: Sequence[Event] = golden.events
     mine: Sequence[Event] = run.events
@@ -114,7 +117,7 @@ def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bo
     drifts = _drifts([one for one in found if branch is None or branch.knew(one)], rules)
     failing, remarks = _weigh_drifts(drifts, settings)
     return Verdict(
-        findings=_failures(run),
+        findings=(*_failures(run), *_never_opened(golden, further)),
         drifts=tuple(failing),
         comparison=comparison,
         served_nothing=run.served_nothing,
@@ -122,13 +125,36 @@ def judge_replay(golden: Transcript, run: Run, redactor: Redactor, *, failed: bo
     )
 
 
-def judge_recording(run: Run, *, failed: bool) -> Verdict:
-    """Judge a recording: it must have something in it (unless the test failed before), and hold all of it."""
+def rules_of(settings: Settings, *further: str) -> Rules:
+    """The rules that the settings ask for, and further paths to leave out.
+
+    Raises:
+        UsageError: a path that can't be read; the text names it.
+    """
+    return Rules(level=settings.level, exclude_paths=(*settings.ignore, *further))
+
+
+def judge_recording(run: Run, *, failed: bool, alone: bool) -> Verdict:
+    """Judge a recording: it must hold something, and all of it.
+
+    Args:
+        run: the run, closed.
+        failed: whether the test failed before it could hold something.
+        alone: whether the test opened no further runs, which may hold what there is.
+    """
     return Verdict(
         findings=_failures(run),
-        recorded_nothing=not failed and run.crossings == 0 and not run.events,
+        recorded_nothing=alone and not failed and run.crossings == 0 and not run.events,
         remarks=_remarks(run),
     )
+
+
+def _never_opened(golden: Transcript, further: Sequence[str]) -> Iterator[Finding]:
+    for run_id in golden.inputs.further_runs:
+        if run_id not in further:
+            yield Finding(
+                kind=Kind.UNPLAYED, summary=f"the further run {run_id} was recorded, and not opened"
+            )
 
 
 def _judged_elsewhere(*, failed: bool) -> list[str]:
@@ -143,7 +169,9 @@ def _failures(run: Run) -> tuple[Finding, ...]:
 
 
 def _remarks(run: Run) -> tuple[str, ...]:
-    kinds = (Kind.LATE,) if run.settings.unwrapped is Unwrapped.FAIL else (Kind.LATE, Kind.UNWRAPPED)
+    kinds = {Kind.LATE, Kind.UNREAD}
+    if run.settings.unwrapped is Unwrapped.WARN:
+        kinds.add(Kind.UNWRAPPED)
     return tuple(finding.summary for finding in run.ledger.findings if finding.kind in kinds)
 
 

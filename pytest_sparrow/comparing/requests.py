@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.comparing.canonical import LEFT_OUT, Canonical
 from pytest_sparrow.comparing.ids import Bijection, IdText
-from pytest_sparrow.comparing.jsondiff import Sameness, json_changes
+from pytest_sparrow.comparing.jsondiff import Sameness, json_changes, value_changes
 from pytest_sparrow.comparing.rules import Rules
 from pytest_sparrow.matching.keys import host_of
 from pytest_sparrow.redact import strip_numbers
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Change
     from pytest_sparrow.exchange import Json
 
-__all__ = ["request_changes"]
+__all__ = ["TOOL_ARGS", "essence", "request_changes", "tool_changes"]
 
 _ROOT = "request"
 
@@ -49,6 +49,25 @@ def request_changes(
         side = canonical.value(_flat(asked), (_ROOT,))
         sides.append({} if side is LEFT_OUT else side)
     return json_changes(*sides, root=_ROOT, same=same)
+
+
+TOOL_ARGS = "ToolUse*"
+"""The root of a tool's arguments where no model proposed the call: the same in its proposal and its start."""
+
+
+def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
+    """The changes between the arguments of two asked halves of one tool, as ``ToolUse*[refund].args.amount``."""
+    return value_changes(golden["args"], new["args"], (TOOL_ARGS, "[" + new["name"], ".args"), Sameness())
+
+
+def essence(asked: dict[str, Json], rules: Rules) -> dict[str, Json]:
+    """A tool's asked half without the arguments that the rules leave out."""
+    args = asked["args"]
+    for event in ("ToolUseProposed", "ToolUseStarted"):
+        args = Canonical(rules).value(args, (event, "[" + asked["name"], ".args"))
+        if args is LEFT_OUT:
+            return {**asked, "args": {}}
+    return asked if args is asked["args"] else {**asked, "args": args}
 
 
 def _sameness(ids: IdText, digits: int | None) -> Sameness:

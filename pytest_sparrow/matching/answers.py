@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable
 
-__all__ = ["Queues"]
+__all__ = ["BEGINNING", "Queues"]
+
+BEGINNING = "\0beginning"
+"""In place of a lane: only the exchanges that are the first of a lane."""
 
 
 class Queues:
@@ -23,13 +26,13 @@ class Queues:
         self._taken = taken
         self._queues: dict[tuple[Hashable, str | None], deque[int]] = {}
 
-    def add(self, key: Hashable, lane: str, number: int) -> None:
-        """Append an exchange, under its lane and under all lanes."""
-        for place in (lane, None):
+    def add(self, key: Hashable, lane: str, number: int, *, begins: bool) -> None:
+        """Append an exchange, under its lane and under all lanes; ``begins``: it is the first of its lane."""
+        for place in (lane, None, BEGINNING) if begins else (lane, None):
             self._queues.setdefault((key, place), deque()).append(number)
 
     def first(self, key: Hashable, lane: str | None = None) -> int | None:
-        """The oldest number not taken under a key, in one lane or (None) in any."""
+        """The oldest number not taken under a key: in one lane, in any (None), or of BEGINNING."""
         queue = self._queues.get((key, lane))
         while queue:
             if queue[0] not in self._taken:

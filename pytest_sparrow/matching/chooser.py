@@ -7,16 +7,17 @@ a better one, the answer is given again and the earlier request turns out to hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pytest_sparrow.exchange import Exchange, Json
-from pytest_sparrow.matching.answers import Queues
+from pytest_sparrow.matching.answers import BEGINNING, Queues
 from pytest_sparrow.matching.conversation import Conversations, prefixes
 from pytest_sparrow.matching.keys import request_key, request_shape
 from pytest_sparrow.matching.likeness import Likeness
 
-__all__ = ["Choice", "Chooser", "ConversationOf"]
+__all__ = ["Choice", "Chooser", "ConversationOf", "Essence"]
 
 ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
 """Reads the conversation out of an ``http`` asked half; None where it is no model's request."""
@@ -28,6 +29,8 @@ _NUMBERED_BY_CHANCE = ("task-", "thread-")
 
 _MOST_ROOTS = 64
 """Conversations that begin side by side, among which words decide: more would cost too much."""
+Essence: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
+"""A tool's asked half without what the user tells the comparison to ignore: it must not decide here either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +52,11 @@ class Choice:
 class Chooser:
     """The exchanges of a golden, each given at most once. Not thread safe: the run's lock guards it."""
 
-    def __init__(self, exchanges: Sequence[Exchange], conversation_of: ConversationOf) -> None:
+    def __init__(
+        self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, essence: Essence | None = None
+    ) -> None:
         self._exchanges = exchanges
+        self._essence = essence
         self._conversation_of = conversation_of
         self._played: set[int] = set()
         self._lent: dict[int, int] = {}  # golden number → the request that has it without being the same
@@ -65,30 +71,31 @@ class Chooser:
 
     def _index(self) -> None:
         recorded = Conversations()
+        begun = {_MAIN}
         for number, exchange in enumerate(self._exchanges):
-            self._exact.add(
-                self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed),
-                exchange.lane,
-                number,
-            )
+            begins = exchange.lane not in begun
+            begun.add(exchange.lane)
+            key = self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed)
+            self._exact.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "tool" and exchange.proposed:
                 for key in _call_keys(exchange.asked, exchange.asked.get("id")):
-                    self._by_call.add(key, exchange.lane, number)
+                    self._by_call.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
-                    self._near.add(shape, exchange.lane, number)
+                    self._near.add(shape, exchange.lane, number, begins=begins)
                     continue
                 chain = prefixes(conversation)
                 found, length = recorded.predecessors(chain, exchange.lane)
                 before = found[0] if found else None
-                for key in _near_keys(shape, before, conversation, chain, length):
-                    self._near.add(key, exchange.lane, number)
+                for near in _near_keys(shape, before, conversation, chain, length):
+                    self._near.add(near, exchange.lane, number, begins=begins)
                 recorded.add(chain, number, exchange.lane)
 
-    @staticmethod
-    def _exact_key(kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
+    def _exact_key(self, kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
+        if kind == "tool" and self._essence is not None:
+            asked = self._essence(asked)
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return request_key(kind, asked), kind == "tool" and proposed
 
@@ -117,7 +124,7 @@ class Chooser:
             return choice
         shape = request_shape(asked)
         if chain is None or conversation is None:
-            number = self._near.first(shape, self._lanes.get(lane, lane))
+            number = self._in_lane(shape, lane, queues=self._near)
         else:
             number = self._next_in_conversation(asked, conversation, chain, lane)
         if number is None:
@@ -147,7 +154,7 @@ class Chooser:
                 return number
         return None
 
-    def _nearest_root(self, key: object, asked: dict[str, Json], lane: str) -> int | None:
+    def _nearest_root(self, key: Hashable, asked: dict[str, Json], lane: str) -> int | None:
         """Whose conversation begins, in a lane whose number is chance, and of which nothing is known yet.
 
         None: the lane's name or what it has followed so far says more.
@@ -186,11 +193,23 @@ class Chooser:
         self._bind(lane, number)
         return Choice(number=number, exact=True, displaced=self._lent.pop(number, None))
 
-    def _first(self, key: object, lane: str, *, queues: Queues) -> int | None:
-        """Of equal exchanges, the one of the golden's lane that this lane has followed so far."""
-        assert isinstance(key, tuple)
-        number = queues.first(key, self._lanes.get(lane, lane))
+    def _first(self, key: Hashable, lane: str, *, queues: Queues) -> int | None:
+        """Of equal exchanges, one of the golden's lane that this lane follows, else the oldest."""
+        number = self._in_lane(key, lane, queues=queues)
         return number if number is not None else queues.first(key)
+
+    def _in_lane(self, key: Hashable, lane: str, *, queues: Queues) -> int | None:
+        """As `_first`, in the lane only.
+
+        One that follows none yet is at its beginning. The name helps where work was handed to a thread, since it
+        is numbered by the handing; tasks are numbered as they come, and so are the beginnings.
+        """
+        followed = self._lanes.get(lane)
+        if followed is not None:
+            return queues.first(key, followed)
+        places = [lane] if lane == _MAIN else [lane, BEGINNING] if _is_handed(lane) else [BEGINNING, lane]
+        found = (queues.first(key, place) for place in places)
+        return next((number for number in found if number is not None), None)
 
     def _bind(self, lane: str, number: int) -> None:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
@@ -215,6 +234,13 @@ class Chooser:
             if kind != "http" and exchange.asked.get("name") == asked.get("name"):
                 return number
         return None
+
+
+_MAIN = ""
+
+
+def _is_handed(lane: str) -> bool:
+    return lane.startswith("work-") or "." in lane
 
 
 def _near_keys(

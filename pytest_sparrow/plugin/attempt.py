@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import pytest
 from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to_record
 from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.comparing import essence
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.plugin.world import World
@@ -27,7 +29,8 @@ from pytest_sparrow.same import same_recording
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
 from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay
+from pytest_sparrow.transcript import FURTHER_RUNS
+from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay, rules_of
 from pytest_sparrow.window import Window
 
 if TYPE_CHECKING:
@@ -92,6 +95,7 @@ class Attempt:
         self._environment = FedEnvironment(self._redactor.put_back(self._recorded("env")))
         tools = Tools()
         answers = self._answers()
+        rules = rules_of(settings)  # here, so that a wrong path is told in every mode, before the body runs
         self.run = Run(
             place.run_id,
             settings,
@@ -99,6 +103,7 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
+            essence=functools.partial(essence, rules=rules) if settings.ignore else None,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
         self.world = World(self.run, settings, self.behaviour, self._golden, answers)
@@ -215,9 +220,11 @@ class Attempt:
         verdict = Verdict()
         if self.blocked is None and self.behaviour is Behaviour.FEED:
             assert self._golden is not None
-            verdict = judge_replay(self._golden, self.run, self._redactor, failed=failed)
+            verdict = judge_replay(
+                self._golden, self.run, self._redactor, failed=failed, further=self._opened
+            )
         elif self.blocked is None and self.behaviour is Behaviour.RECORD:
-            verdict = judge_recording(self.run, failed=failed)
+            verdict = judge_recording(self.run, failed=failed, alone=not self._further)
         return Judged(
             verdict=verdict,
             nodeid=self.place.test,
@@ -229,6 +236,13 @@ class Attempt:
             else "",
             judged_by=judged_by(self.settings) if self.behaviour is Behaviour.FEED else "",
         )
+
+    @property
+    def _opened(self) -> list[str]:
+        return [attempt.place.run_id for attempt in self._further]
+
+    def _further_runs(self) -> dict[str, Json]:
+        return {FURTHER_RUNS: self._opened} if self._further else {}
 
     def keep(self, *, passed: bool) -> list[Kept]:
         """Write the goldens if the test passed, else put what was recorded aside. In other modes nothing happens."""
@@ -248,7 +262,7 @@ class Attempt:
             self.run.started,
             task=self.run.task or self._task,
             model=self.run.model,
-            config={**snapshot(), **self.world.notes, **self._config},
+            config={**snapshot(), **self.world.notes, **self._config, **self._further_runs()},
             head=repo_head(self.place.directory),
         )
         store.set_inputs(run_id, inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.sparrow import Sparrow
@@ -29,7 +30,8 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     item = request.node
     session = request.config.stash[SESSION]
     settings = _or_fail(lambda: _settings_of(item, session, said))
-    attempt = Attempt(place_of(item, settings.directory, settings.golden), settings, Directories(request))
+    place = place_of(item, settings.directory, settings.golden)
+    attempt = _or_fail(lambda: Attempt(place, settings, Directories(request)))
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state
     session.attempts[item.nodeid] = state
@@ -43,6 +45,8 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
 
 
 def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, Any]) -> Settings:
+    if not isinstance(said, Mapping):
+        raise pytest.UsageError(f"sparrow_settings must return a dict of settings, not {said!r}")
     if "mode" in said:
         raise pytest.UsageError(
             "sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode"
@@ -60,4 +64,6 @@ def _or_fail(step: Callable[[], T]) -> T:
     try:
         return step()
     except (SparrowError, OSError, pytest.UsageError) as error:
-        pytest.fail(str(error), pytrace=False)
+        told = str(error)
+    # Outside of the handler: inside it the text would come twice, around "during handling of".
+    pytest.fail(told, pytrace=False)

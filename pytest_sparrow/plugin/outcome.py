@@ -158,5 +158,5 @@ def _word(state: AttemptState, report: pytest.TestReport) -> str:
     if state.attempt.blocked is not None:
         return "blocked"
     if state.divergence and (not report.skipped or hasattr(report, "wasxfail")):
-        return "diverged"
+        return "diverged" if state.attempt.behaviour.value != "record" else ""
     return state.attempt.behaviour.value if report.passed and not state.failed else ""

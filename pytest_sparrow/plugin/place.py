@@ -67,12 +67,21 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> Place:
     from pytest_sparrow.store.names import safe_name
 
     path = item.path
-    file, separator, after = item.nodeid.partition("::")
+    _, separator, after = item.nodeid.partition("::")
     exact = golden or (after if separator else item.name)
     return Place(
         directory=path.parent / directory / safe_name(path.stem),
         run_id=safe_name(exact),
         nodeid=item.nodeid,
-        test=item.nodeid,
-        recorder=f"{file}::{golden}" if golden else item.nodeid,
+        test=_as_argument(item, after if separator else ""),
+        recorder=_as_argument(item, golden or (after if separator else "")),
     )
+
+
+def _as_argument(item: pytest.Item, after: str) -> str:
+    """The test as pytest takes it on the command line: from where it was started, not from its root folder."""
+    try:
+        path = item.path.relative_to(item.config.invocation_params.dir)
+    except ValueError:
+        path = item.path
+    return f"{path.as_posix()}::{after}" if after else path.as_posix()

@@ -18,20 +18,25 @@ class Crossing(Protocol):
     """One crossing under way.
 
     Attributes:
-        fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world.
+        fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world. Empty
+            where the recorded run got no answer.
         checked: a tool must run although there is an answer to feed: `settle` gets what it gave, the agent ``fed``.
         error: what a fed tool must raise in place of a recorded exception, which is known by its name only.
+        patience: where the recorded agent turned away before it had the whole answer: for how many seconds to
+            wait, after what came, that it does so again. None where ``fed`` is whole.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing
             with what has come so far. Called at the end of the run where the agent left it open.
-        peek: set by a boundary whose answer is a stream: the *answered* half as far as the agent has read it.
-            Called when the agent goes on to something else while the stream is open: it acts on what it read.
+        peek: set by a boundary whose answer is a stream: the *answered* half as far as the agent has read it, None
+            where it has read nothing since the last peek. Called when the agent goes on to something else while
+            the stream is open: it acts on what it read.
     """
 
     fed: dict[str, Json] | None
     checked: bool
     error: Exception | None
+    patience: float | None
     flush: Callable[[], None] | None
-    peek: Callable[[], dict[str, Json]] | None
+    peek: Callable[[], dict[str, Json] | None] | None
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; called exactly once, from any thread (a second call is ignored).

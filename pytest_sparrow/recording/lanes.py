@@ -19,17 +19,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.events import Event, UnknownEvent
+from pytest_sparrow.exchange import LOOSE_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAIN", "THREAD_PREFIX", "Lane", "Lanes", "in_lane"]
+__all__ = ["MAIN", "Lane", "Lanes", "in_lane"]
 
 MAIN = ""
 """The label of the main lane; it is left out on disk."""
-
-THREAD_PREFIX = "thread-"
-"""Labels of lanes in threads that carry no context begin so."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +91,7 @@ class Lanes:
                 return known.lane
             lane = Lane(f"task-{next(self._task_numbers)}", known.lane, known.lane.model)
         else:
-            lane = Lane(f"{THREAD_PREFIX}{next(self._thread_numbers)}")
+            lane = Lane(f"{LOOSE_LANES}{next(self._thread_numbers)}")
         _here.set(_Here(self, lane, weakref.ref(strand)))
         return lane
 

@@ -45,6 +45,7 @@ class OpenCrossing:
         "kind",
         "lane",
         "model",
+        "patience",
         "peek",
         "proposed",
         "recorded",
@@ -59,6 +60,7 @@ class OpenCrossing:
         self.lane = lane
         self.began = began
         self.fed: dict[str, Json] | None = None
+        self.patience: float | None = None
         self.model: ModelCall | None = None
         self.call_id = ""
         self.checked = False
@@ -67,7 +69,7 @@ class OpenCrossing:
         self.recorded: Exchange | None = None
         self.settled = False
         self.flush: Callable[[], None] | None = None
-        self.peek: Callable[[], dict[str, Json]] | None = None
+        self.peek: Callable[[], dict[str, Json] | None] | None = None
         self.told = 0
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:

@@ -75,7 +75,7 @@ class Cleaner:
 
     def text(self, text: str) -> str:
         """A text without secrets: JSON and server-sent events are read as such, the rest is searched."""
-        if not self._suspicious(text):
+        if not self.suspects(text):
             return text
         clean = self._by_form(text)
         return text if clean == text else clean
@@ -93,11 +93,12 @@ class Cleaner:
             text = replace_quoted(text, self.found)
         return text
 
-    def _suspicious(self, text: str) -> bool:
+    def suspects(self, text: str) -> bool:
+        """Whether a text may hold a secret; never False where `text` would find one."""
         if len(text) < _SHORTEST:
             return False
         if MARKS.search(text) is None:  # Most names and words: half the cost.
-            return self._known.occurs(text)
+            return self._known.occurs_unmarked(text)
         return suspicious(text.encode("utf-8", "surrogatepass"), self._known.needles)
 
     def _walk(self, value: Json, rule: Rule | None, depth: int) -> Json:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from pytest_sparrow.redact.names import is_specific
-from pytest_sparrow.redact.suspicion import suspicious
+from pytest_sparrow.redact.suspicion import MARKS, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,6 +22,39 @@ __all__ = ["Known"]
 _MAX_LEARNED = 32
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")
 _PLAIN_LENGTH = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """What it takes to find some secrets.
+
+    Attributes:
+        secrets: the secret of each spelling.
+        unmarked: the spellings that hold none of the `MARKS`.
+        pattern: finds any spelling; None where there is none.
+        needles: see `Known`.
+    """
+
+    secrets: Mapping[str, str]
+    unmarked: tuple[str, ...]
+    pattern: re.Pattern[str] | None
+    needles: tuple[bytes, ...]
+
+
+# All tests of a session know the same secrets: to spell twenty of them is a millisecond.
+@functools.lru_cache(maxsize=16)
+def _search_for(known: tuple[str, ...]) -> _Search:
+    secrets = {spelling: secret for secret in known for spelling in _spellings(secret)}
+    # The longest first: one secret may begin with another.
+    ordered = sorted(secrets, key=lambda spelling: (-len(spelling), spelling))
+    needles = {needle for secret in known for needle in _needles(secret)}
+    return _Search(
+        secrets=secrets,
+        unmarked=tuple(spelling for spelling in secrets if MARKS.search(spelling) is None),
+        pattern=re.compile("|".join(map(_bounded, ordered))) if ordered else None,
+        # What its shape gives away is found without a search of its own.
+        needles=tuple(sorted(needle for needle in needles if not suspicious(needle))),
+    )
 
 
 class Known:
@@ -53,29 +88,24 @@ class Known:
 
     def replace(self, text: str, placeholder: Callable[[str, str], str]) -> str:
         """The text with every known secret replaced by ``placeholder(kind, secret)``."""
-        # The pattern first: what was learned meanwhile is in the tables before it is in the pattern.
-        pattern, secrets, kinds = self._pattern, self._secrets, self._kinds
-        if pattern is None:
+        # The search first: what is learned meanwhile has its kind before it is searched for.
+        search, kinds = self._search, self._kinds
+        if search.pattern is None:
             return text
 
         def found(match: re.Match[str]) -> str:
-            secret = secrets[match[0]]
+            secret = search.secrets[match[0]]
             return placeholder(kinds[secret], secret)
 
-        return pattern.sub(found, text)
+        return search.pattern.sub(found, text)
 
-    def occurs(self, text: str) -> bool:
-        """Whether any spelling of a known secret stands in the text."""
-        return any(spelling in text for spelling in self._secrets)
+    def occurs_unmarked(self, text: str) -> bool:
+        """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""
+        return any(spelling in text for spelling in self._search.unmarked)
 
     def _prepare(self) -> None:
-        self._secrets = {spelling: secret for secret in self._kinds for spelling in _spellings(secret)}
-        # The longest first: one secret may begin with another.
-        ordered = sorted(self._secrets, key=lambda spelling: (-len(spelling), spelling))
-        self._pattern = re.compile("|".join(map(_bounded, ordered))) if ordered else None
-        needles = {needle for secret in self._kinds for needle in _needles(secret)}
-        # What its shape gives away is found without a search of its own.
-        self.needles = tuple(sorted(needle for needle in needles if not suspicious(needle)))
+        self._search = _search_for(tuple(self._kinds))
+        self.needles = self._search.needles
 
 
 def _needles(secret: str) -> set[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -69,16 +70,20 @@ class Redactor:
         """
         if isinstance(value, dict | list):
             # Writing it out and one look at the bytes is cheaper than a look at every text.
-            try:
+            with contextlib.suppress(
+                ValueError
+            ):  # Whoever writes it will say so; it is redacted all the same.
                 data = jsontext.spell(value)
                 if self._places.suspected(data):
                     value = self._places.hide(value)
                 if not suspicious(data, self._known.needles):
                     return value
-            except ValueError:
-                pass  # Whoever writes it will say so; until then it is redacted all the same.
         elif isinstance(value, str):
             value = self._places.text(value)
+            if not self._cleaner.suspects(value):
+                return value
+        else:
+            return value
         return self._cleaner.settled(lambda: self._cleaner.value(value))
 
     def secret_variable(self, name: str, value: str) -> bool:

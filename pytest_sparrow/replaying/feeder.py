@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf
+from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf, Essence
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+from pytest_sparrow.replaying.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +16,21 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.replaying.branch import Branch
 
-__all__ = ["MOST_MISSES", "Feeder"]
+__all__ = ["MOST_MISSES", "Feeder", "patience_with"]
 
 MOST_MISSES = 20
 """After so many misses every further call fails at once: an agent that retries must not run for minutes."""
+
+
+_LONGER = 5.0
+"""Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
+
+
+def patience_with(exchange: Exchange) -> float | None:
+    """How long to wait for an agent to turn away from an answer that the recorded one turned away from, or None."""
+    if exchange.complete or "error" in (exchange.answered or {}):
+        return None
+    return max((exchange.ended or 0.0) - exchange.began, 0.0) + _LONGER
 
 
 class Feeder:
@@ -29,15 +41,20 @@ class Feeder:
     """
 
     def __init__(
-        self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, ledger: Ledger
+        self,
+        exchanges: Sequence[Exchange],
+        conversation_of: ConversationOf,
+        ledger: Ledger,
+        essence: Essence | None = None,
     ) -> None:
         self.served = 0
         self._exchanges = exchanges
-        self._chooser = Chooser(exchanges, conversation_of)
+        self._chooser = Chooser(exchanges, conversation_of, essence)
         self._ledger = ledger
         self._misses = 0
         self._requests: dict[int, dict[str, Json]] = {}
         self._drifts: dict[int, Finding] = {}
+        self._order = Order(exchanges)
 
     def http(
         self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
@@ -55,6 +72,8 @@ class Feeder:
             self._drifts[request] = self._ledger.add(self._drift(choice, asked))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
+        if conversation is None and choice.exact:  # a model's calls are told by events, in their order
+            self._check_order(choice, lane)
         return self._serve(choice)
 
     def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange:
@@ -100,7 +119,22 @@ class Feeder:
         choice = self._chooser.call(asked, lane)
         if choice is None:
             raise self._miss("call", asked)
+        self._check_order(choice, lane)
         return self._serve(choice)
+
+    def _check_order(self, choice: Choice, lane: str) -> None:
+        earlier = self._order.overtaken_by(choice.number, lane)
+        if earlier is not None:
+            late, early = (self._exchanges[number] for number in (choice.number, earlier))
+            self._ledger.add(
+                Finding(
+                    kind=Kind.ORDER,
+                    summary=f"{describe(early.kind, early.asked)} came before {describe(late.kind, late.asked)}: "
+                    "recorded the other way round",
+                    boundary=late.kind,
+                    number=choice.number,
+                )
+            )
 
     def _serve(self, choice: Choice) -> Exchange:
         self.served += 1

@@ -25,12 +25,16 @@ class Kind(enum.Enum):
     """A value that JSON cannot hold faithfully."""
     DRIFT = "drift"
     """An answer was given, but the request is not the recorded one."""
+    ORDER = "order"
+    """Calls that no event tells of came in another order."""
     UNPLAYED = "unplayed"
     """A recorded answer that nobody asked for."""
     UNREACHED = "unreached"
     """A fork that the run never came to."""
     UNWRAPPED = "unwrapped"
     """A proposed tool ran without a wrapper."""
+    UNREAD = "unread"
+    """Calls of a model in a format that no codec reads."""
     LATE = "late"
     """A crossing that was still open when the test ended."""
 
@@ -49,6 +53,7 @@ class Finding:
         number: the recorded exchange's place in the golden, from 0, or None.
         call_id: the tool call's id, or "".
         at: how many events the run had told when it was found.
+        caller: the line of the user's code that asked, like ``agent.py:56``, or "".
     """
 
     kind: Kind
@@ -60,6 +65,11 @@ class Finding:
     number: int | None = None
     call_id: str = ""
     at: int = 0
+    caller: str = ""
+
+
+_ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
+"""Kinds that are found while somebody asks."""
 
 
 class Ledger:
@@ -67,18 +77,20 @@ class Ledger:
 
     Args:
         now: how many events the run has told so far.
+        caller: the line of the user's code that is asking.
 
     Attributes:
         findings: the findings.
     """
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int], caller: Callable[[], str] = str) -> None:
         self.findings: list[Finding] = []
         self._now = now
+        self._caller = caller
 
     def add(self, finding: Finding) -> Finding:
         """Write a finding down, with where in the run it was found."""
-        placed = replace(finding, at=self._now())
+        placed = replace(finding, at=self._now(), caller=self._caller() if finding.kind in _ASKED else "")
         self.findings.append(placed)
         return placed
 

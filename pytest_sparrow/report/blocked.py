@@ -22,8 +22,7 @@ def missing_text(nodeid: str, folder: str) -> str:
 def damaged_text(error: str, folder: str) -> str:
     """The golden is not what was written. Damaged is never missing: nothing is recorded over it."""
     return (
-        f"the golden of this test is damaged\n  {error}\n"
-        f"  restore it from version control, or delete {folder} and record again"
+        f"the golden of this test is damaged, and nothing is recorded over it\n  {error}\n  golden  {folder}"
     )
 
 

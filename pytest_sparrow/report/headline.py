@@ -15,6 +15,18 @@ __all__ = ["headline", "headline_of"]
 _NAME_WIDTH = 60
 _STATUS = (".outcome", ".status")
 
+_VALUES = {
+    ("ToolUseStarted", ".args"): "{name} was called with other arguments",
+    ("ToolUseProposed", ".args"): "the model proposed {name} with other arguments",
+    ("ToolOutput", ""): "{name} gave another output",
+    ("Message", ""): "the assistant said something else",
+    ("ThinkingDelta", ""): "the assistant said something else",
+    ("RouteSelected", ""): "another model was asked",
+    ("RunStarted", ".task"): "the run was given another task",
+    ("ApprovalResolved", ""): "the approval of {name} was decided otherwise",
+}
+"""What a changed value means, by event type and first key ("" for any)."""
+
 
 def headline(comparison: Comparison) -> str:
     """What happened, by the first change that follows from no other."""
@@ -31,21 +43,11 @@ def headline_of(change: Change) -> str:
     if change.whole:
         return _of_event(change, name)
     keys = [step for step in change.steps if step[0] == "."]
-    match change.subject:
-        case "ToolUseStarted" if ".args" in keys:
-            return f"{name} was called with other arguments"
-        case "ToolUseProposed" if ".args" in keys:
-            return f"the model proposed {name} with other arguments"
-        case "ToolOutput":
-            return f"{name} gave another output"
-        case "Message" | "ThinkingDelta":
-            return "the assistant said something else"
-        case "RunStarted" if keys == [".task"]:
-            return "the run was given another task"
-        case "ApprovalResolved":
-            return f"the approval of {name} was decided otherwise"
-        case "RunFinished" if tuple(keys) == _STATUS:
-            return f"the run ended as {shown(change.new, 40)}, not as {shown(change.golden, 40)}"
+    if change.subject == "RunFinished" and tuple(keys) == _STATUS:
+        return f"the run ended as {shown(change.new, 40)}, not as {shown(change.golden, 40)}"
+    told = _VALUES.get((change.subject, keys[0] if keys else "")) or _VALUES.get((change.subject, ""))
+    if told is not None:
+        return told.format(name=name)
     return f"{one_line(change.subject, _NAME_WIDTH)} differs"
 
 

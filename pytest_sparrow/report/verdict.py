@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing import Change, Comparison, request_changes
+from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.blocked import record_command
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
@@ -76,6 +76,7 @@ def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
     follows["request drift"] += sum(drift.repeats for drift in verdict.drifts)
     causes += [_of_miss(finding, verdict.comparison) for finding in misses[:_MOST_ALIKE]]
     follows["no recorded answer"] += len(misses[_MOST_ALIKE:])
+    causes += list(_plain(verdict, Kind.ORDER))[:_MOST_ALIKE]
     unplayed = [finding for finding in verdict.findings if finding.kind is Kind.UNPLAYED]
     told = _worth_telling(unplayed, alone=not causes, after_miss=bool(misses) or verdict.served_nothing)
     causes += [_plain_cause(finding) for finding in told]
@@ -141,9 +142,9 @@ def _plain(verdict: Verdict, kind: Kind) -> Iterator[_Cause]:
 
 
 def _plain_cause(finding: Finding) -> _Cause:
-    return _Cause(
-        one_line(finding.summary), tuple(f"  {one_line(line)}" for line in finding.hint.splitlines())
-    )
+    lines = [f"  where   {_called_from(finding).removeprefix(', ')}"] if finding.caller else []
+    lines += [f"  {one_line(line)}" for line in finding.hint.splitlines()]
+    return _Cause(one_line(finding.summary), tuple(lines))
 
 
 def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Cause]:
@@ -158,32 +159,54 @@ def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Caus
 
 
 def _of_drift(drift: Drift) -> _Cause:
-    number = drift.finding.number
-    place = "" if number is None else f" (recorded exchange {number + 1})"
-    lines = [line for change in drift.changes[:_MOST_CHANGES] for line in change_lines(change)]
+    finding = drift.finding
+    place = "" if finding.number is None else f"recorded exchange {finding.number + 1}"
+    lines = [f"  where   {place}{_called_from(finding)}"]
+    lines += [line for change in drift.changes[:_MOST_CHANGES] for line in change_lines(change)]
     if len(drift.changes) > _MOST_CHANGES:
         lines.append(f"  {counted(len(drift.changes) - _MOST_CHANGES, 'more difference')} in this request")
-    return _Cause(one_line(drift.finding.summary) + place, tuple(lines), drift.changes[0].path)
+    return _Cause(one_line(finding.summary), tuple(lines), drift.changes[0].path)
 
 
 def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
     total = "" if comparison is None else f" of {comparison.new_count}"
-    lines = [f"  where   event {finding.at}{total} of the new run"]
+    lines = [f"  where   event {finding.at}{total} of the new run{_called_from(finding)}"]
     lines += [f"  {one_line(line)}" for line in finding.hint.splitlines()]
+    path = ""
     if finding.golden is not None and finding.asked is not None:
-        changes = request_changes(finding.golden, finding.asked)
+        alike = tool_changes if finding.boundary == "tool" else request_changes
+        changes = alike(finding.golden, finding.asked)
         lines += [line for change in changes[:_MOST_CHANGES] for line in change_lines(change)]
-    return _Cause(one_line(finding.summary), tuple(lines))
+        if changes and _may_be_ignored(finding):
+            path = changes[0].path
+    return _Cause(one_line(finding.summary), tuple(lines), path)
+
+
+def _may_be_ignored(finding: Finding) -> bool:
+    """Whether leaving out an argument would find this an answer: a tool's call that no model proposed."""
+    return finding.kind is Kind.MISS and finding.boundary == "tool" and not finding.call_id
+
+
+def _called_from(finding: Finding) -> str:
+    return f", called from {one_line(finding.caller)}" if finding.caller else ""
 
 
 def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
     """The two ways to settle it."""
     if judged.recording:
         return
+    findings = judged.verdict.findings
+    if findings and all(finding.kind is Kind.UNWRAPPED for finding in findings):
+        yield "  wrap    sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn"
+        return
     yield f"  accept  {one_line(record_command(judged.recorder or judged.nodeid))}"
-    path = next((cause.path for cause in causes if cause.path), "")
-    if path and not judged.verdict.findings:  # no rule answers a call, or makes one that was not made
-        yield f"  ignore  @pytest.mark.sparrow(ignore=[{one_line(_quoted(path))}])"
+    paths = [cause.path for cause in causes if cause.path][:_MOST_CHANGES]
+    # No rule answers a call, or makes one that was not made.
+    missed = [
+        finding for finding in findings if not (finding.kind is Kind.UNPLAYED and finding.boundary == "tool")
+    ]
+    if paths and (missed or not findings) and all(_may_be_ignored(finding) for finding in missed):
+        yield f"  ignore  @pytest.mark.sparrow(ignore=[{', '.join(one_line(_quoted(path)) for path in paths)}])"
 
 
 def _quoted(text: str) -> str:

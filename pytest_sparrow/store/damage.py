@@ -22,7 +22,7 @@ __all__ = [
     "wrong_count",
 ]
 
-_RESTORE = "restore the file from version control, or record the test again"
+_RESTORE = "restore the file from version control, or delete the whole folder and record the test again"
 _NEWLINES = (
     "git or an editor converted it: put `* -text` in a .gitattributes beside the goldens, "
     "then check the file out again"
@@ -38,7 +38,7 @@ def conflict(path: Path, data: bytes) -> DamagedTranscript | None:
                 str(path),
                 number,
                 "holds a merge conflict marker",
-                "settle the conflict by taking one side whole, or record the test again",
+                "settle the conflict by taking one side whole, or delete the whole folder and record the test again",
             )
     return None
 

@@ -82,7 +82,7 @@ def _whole(folder: Path, store: Path) -> Transcript:
             str(folder / META),
             None,
             "the run was never finished",
-            "record the test again, or remove the folder",
+            "delete the folder and record the test again",
         )
     return transcript
 

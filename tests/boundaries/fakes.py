@@ -28,6 +28,7 @@ class FakeCrossing:
     settled: int = 0
     checked: bool = False
     error: Exception | None = None
+    patience: float | None = None
     flush: Any = None
     peek: Any = None
 

@@ -103,6 +103,11 @@ class Project:
     def goldens(self) -> Path:
         return self.path / "__sparrow__" / "test_inner"
 
+    @property
+    def output(self) -> Path:
+        """What the last recording printed; beside the folder, since copies of that are replayed."""
+        return self.path.with_suffix(".txt")
+
     @contextmanager
     def recording(self, generation: str) -> Iterator[subprocess.Popen[bytes]]:
         """A recording under way, just when its first test begins."""
@@ -110,14 +115,15 @@ class Project:
         environ = {key: value for key, value in os.environ.items() if key not in ("CI", "SPARROW_MODE")}
         environ |= {"GENERATION": generation, "BEGUN": str(writing), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [sys.executable, "-m", "pytest", "-p", "pytest_sparrow.plugin", "-p", "no:cacheprovider"]
-        child = subprocess.Popen(
-            [*command, "-q", "--sparrow-record"],
-            cwd=self.path,
-            env=environ,
-            pass_fds=[writing],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-        )
+        with self.output.open("wb") as output:
+            child = subprocess.Popen(
+                [*command, "-q", "--sparrow-record"],
+                cwd=self.path,
+                env=environ,
+                pass_fds=[writing],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         os.close(writing)
         try:
             os.read(reading, 1)
@@ -169,9 +175,10 @@ def make_project(path):
 
 def time_of_recording(path):
     """Seconds that a recording takes that nobody kills, from its first test on."""
-    with make_project(path).recording("0") as child:
+    measured = make_project(path)
+    with measured.recording("0") as child:
         start = time.perf_counter()
-        assert child.wait() == 0
+        assert child.wait() == 0, measured.output.read_text()
         return time.perf_counter() - start
 
 
@@ -234,6 +241,6 @@ def test_a_recording_killed_at_random_leaves_each_golden_old_or_new(project, tmp
     code, output = pytest_in(states, "--sparrow-replay", "--import-mode=importlib", "@replayed")
     assert (code, f"{len(replayed)} replayed equal" in output) == (0, True), f"{output}\n{told}"
     with project.recording("26") as child:
-        assert child.wait() == 0
+        assert child.wait() == 0, f"{project.output.read_text()}\n{told}"
     assert set(project.generations().values()) == {"26"}
     assert project.leftovers() == []

@@ -239,3 +239,35 @@ def test_edited_conversations_in_lanes_of_one_order_keep_it():
     assert replay.http(chat(user("c d e")), "work-2").number == 2
     assert replay.http(chat(user("x")), "work-1").number == 0
     assert replay.http(chat(user("a b x")), "work-1").number == 1
+
+
+def test_a_lane_that_begins_takes_the_answer_of_one_that_began():
+    """Tasks are numbered as they come, and a task that only a recording had shifts them: the name tells nothing."""
+    golden = [http(get("x"), "task-2"), http(get("x"), "task-1"), *(http(get(q), "task-4") for q in "xy")]
+    replay = Replay(*golden)
+    assert replay.http(get("x"), "task-1").number == 0
+    assert replay.http(get("x"), "task-3").number == 1
+    assert replay.http(get("z"), "task-4").number == 2
+
+
+def test_work_that_was_handed_out_is_known_by_its_number():
+    """Threads begin in any order, and are numbered by the handing."""
+    golden = [http(get("x"), lane) for lane in ("work-1", "work-2", "task-1.1", "task-1.2")]
+    replay = Replay(*golden)
+    lanes = ("work-2", "task-1.2", "task-1.1", "work-1")
+    assert [replay.http(get("x"), lane).number for lane in lanes] == [1, 3, 2, 0]
+
+
+def test_conversations_of_the_same_words_go_on_in_their_lanes():
+    """Agents side by side that say the same, with a prompt that has drifted: each is answered by its own lane."""
+    lanes = ("work-1", "work-2")
+    more = {
+        lane: ({"role": "assistant", "content": "hm"}, {"role": "tool", "content": lane}) for lane in lanes
+    }
+    golden = [http(chat(user("hi")), lane) for lane in lanes]
+    golden += [http(chat(user("hi"), *more[lane]), lane) for lane in lanes]
+    replay = Replay(*golden)
+    for number, lane in ((1, "work-2"), (0, "work-1")):
+        assert replay.http(chat(user(f"hi at {lane}")), lane).number == number
+    for number, lane in ((2, "work-1"), (3, "work-2")):
+        assert replay.http(chat(user(f"hi at {lane}"), *more[lane]), lane).number == number

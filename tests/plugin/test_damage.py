@@ -92,7 +92,7 @@ def test_damage_fails_and_nothing_is_overwritten(inner, option):
     result.assert_outcomes(failed=len(KINDS))
     for kind, says in KINDS.items():
         folder = f"*__sparrow__/test_it/test_{kind.__name__}"
-        result.stdout.fnmatch_lines([says, f"*restore it *, or delete {folder} and record again"])
+        result.stdout.fnmatch_lines([says, f"  golden  {folder}"])
     result.stdout.fnmatch_lines([f"sparrow: {len(KINDS)} without a usable golden"])
     for ours in ("the tool ran", "attempt.py", "reader.py", "Traceback"):
         result.stdout.no_fnmatch_line(f"*{ours}*")

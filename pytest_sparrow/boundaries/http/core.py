@@ -68,6 +68,9 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     Raises:
         ValueError: this is no answer that we wrote; the text says why.
     """
+    if not answered and crossing.patience is not None:
+        nothing = Failure(type="ReadTimeout", message="the recorded run got no answer to this either")
+        return Reply(status=None, failure=nothing, crossing=crossing)
     failure = _failure_of(answered.get("error"))
     status = answered.get("status")
     if status is None and failure is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http.core import Headers, asked_of, reply_of
 from pytest_sparrow.boundaries.http.outside import refusal_outside
 from pytest_sparrow.boundaries.http.reply import EMPTY, Reply, refusal
+from pytest_sparrow.boundaries.patience import Patience
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.recording.window import current_run, is_answering, open_runs
 
@@ -73,10 +74,14 @@ def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Cross
     if crossing.fed is None:
         return crossing
     try:
-        return reply_of(crossing.fed, method=contact.method, crossing=crossing)
+        reply = reply_of(crossing.fed, method=contact.method, crossing=crossing)
     except ValueError as error:
         what = f"the golden's answer to {contact} can't be served: {error}"
         return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
+    if crossing.patience is None:
+        return reply
+    what = f"{contact}: the agent wants more of the answer than the recorded run waited for"
+    return replace(reply, patience=Patience(run=run, seconds=crossing.patience, what=what))
 
 
 def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_sparrow.boundaries.http import gate
 from pytest_sparrow.boundaries.http.reply import Failure, Reply
@@ -20,6 +20,9 @@ from pytest_sparrow.boundaries.http.take import FedTake, LiveTake
 from pytest_sparrow.boundaries.http.transports import is_in_process, speaks_http2
 from pytest_sparrow.boundaries.randomness import aside, stepped
 from pytest_sparrow.recording.window import answering
+
+if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.patience import Patience
 
 __all__ = ["Patch", "patches_for"]
 
@@ -63,7 +66,8 @@ _Step: TypeAlias = Literal["read", "pause", "pass", "send"]
 tasks run; pass the request on, since it doesn't cross; send it into the world. (No enum: hashing its members
 is slow.)"""
 
-_Flow: TypeAlias = Generator[_Step, Any, Any]
+_Flow: TypeAlias = Generator["_Step | Patience", Any, Any]
+"""A step may also be patience: wait as long."""
 
 
 class _Skin:
@@ -111,7 +115,7 @@ class _Skin:
             except StopIteration as stop:
                 return stop.value
             try:
-                result, error = steps[step](), None
+                result, error = steps[step]() if isinstance(step, str) else step.hold(), None
             except BaseException as raised:  # noqa: BLE001 - the flow raises it again
                 error = raised
 
@@ -131,7 +135,7 @@ class _Skin:
             except StopIteration as stop:
                 return stop.value
             try:
-                result, error = await steps[step](), None
+                result, error = await (steps[step]() if isinstance(step, str) else step.wait()), None
             except BaseException as raised:  # noqa: BLE001 - the flow raises it again
                 error = raised
 
@@ -147,8 +151,24 @@ class _Skin:
         begun = gate.begin(met, contact, request.headers.multi_items(), request.content)
         if isinstance(begun, Reply):
             yield "pause"
+            if begun.status is None and begun.patience is not None:
+                return (yield from self._unanswered(begun, begun.patience, request))
             return self._serve(begun, request)
         return (yield from self._live(begun, request, alone=asynchronous and not speaks_http2(transport)))
+
+    def _unanswered(self, reply: Reply, patience: Patience, request: Any) -> _Flow:
+        """No answer came before the recorded agent turned away: let this one do so, too."""
+        try:
+            is_over = yield patience
+        finally:
+            if reply.crossing is not None:
+                reply.crossing.settle(None, complete=False)
+        if not is_over:
+            raise self._lost(patience, request)
+        return self._serve(reply, request)
+
+    def _lost(self, patience: Patience, request: Any) -> Exception:
+        return self._error(Failure(type="ReadTimeout", message=str(patience.lost())), request)
 
     def _live(self, crossing: Any, request: Any, *, alone: bool) -> _Flow:
         """Send a request and watch its answer; ``alone``: on a connection that nobody uses again."""
@@ -190,10 +210,12 @@ class _Skin:
         error = None if reply.failure is None else self._error(reply.failure, request)
         if reply.status is None:
             if reply.crossing is not None:
-                reply.crossing.settle(reply.crossing.fed)
+                reply.crossing.settle(reply.crossing.fed or None, complete=bool(reply.crossing.fed))
             raise error or self._library.ConnectError("", request=request)
         take = None if reply.crossing is None else FedTake(reply.crossing, pieces=len(reply.chunks))
-        stream = self._stream(Served(reply.chunks, error), take, self._failure_of)
+        patience = reply.patience
+        lost = None if patience is None else functools.partial(self._lost, patience, request)
+        stream = self._stream(Served(reply.chunks, error, patience, lost), take, self._failure_of)
         # Bytes: the library would encode text as ASCII, and a recorded header may hold more.
         headers = [
             (name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))

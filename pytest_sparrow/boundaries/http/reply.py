@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 
 if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.patience import Patience
     from pytest_sparrow.recording.crossing import Crossing
 
 __all__ = ["EMPTY", "Failure", "Reply", "refusal"]
@@ -37,6 +38,7 @@ class Reply:
         chunks: the body, each piece as the client gets it.
         failure: what to raise: after the chunks, or at once where status is None.
         crossing: the crossing to settle when the client has it all, if there is one.
+        patience: what to do with a client that wants more than the recorded one waited for; None: it is whole.
     """
 
     status: int | None
@@ -44,6 +46,7 @@ class Reply:
     chunks: tuple[bytes, ...] = ()
     failure: Failure | None = None
     crossing: Crossing | None = None
+    patience: Patience | None = None
 
 
 EMPTY = Reply(status=204)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.reply import Failure
     from pytest_sparrow.boundaries.http.take import Take
+    from pytest_sparrow.boundaries.patience import Patience
 
 __all__ = ["Served", "Tee", "checkpoint"]
 
@@ -27,16 +28,28 @@ class Served:
     Args:
         chunks: what to serve, a piece at a time.
         error: what to raise after them.
+        patience: for a client that reads on where the recorded one turned away.
+        lost: gives what to raise then, in the end.
     """
 
-    def __init__(self, chunks: tuple[bytes, ...], error: Exception | None) -> None:
+    def __init__(
+        self,
+        chunks: tuple[bytes, ...],
+        error: Exception | None = None,
+        patience: Patience | None = None,
+        lost: Callable[[], Exception] | None = None,
+    ) -> None:
         self._chunks = chunks
         self._error = error
+        self._patience = patience
+        self._lost = lost
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self._chunks
         if self._error is not None:
             raise self._error
+        if self._patience is not None and self._lost is not None and not self._patience.hold():
+            raise self._lost()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self._chunks:
@@ -44,6 +57,9 @@ class Served:
             yield chunk
         if self._error is not None:
             raise self._error
+        if self._patience is not None and self._lost is not None:
+            await self._patience.wait()
+            raise self._lost()
 
     def close(self) -> None:
         """Nothing to close."""

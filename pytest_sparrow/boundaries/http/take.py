@@ -56,10 +56,14 @@ class LiveTake:
         self._decoded = decoded
         self._chunks: list[bytes] = []
         self._settled = False
+        self._peeked = 0
         crossing.flush = self.closed
         crossing.peek = self._so_far
 
-    def _so_far(self) -> dict[str, Json]:
+    def _so_far(self) -> dict[str, Json] | None:
+        if len(self._chunks) == self._peeked:
+            return None
+        self._peeked = len(self._chunks)
         return answered_of(self._status, self._headers, b"".join(self._chunks), decoded=self._decoded)
 
     def add(self, chunk: bytes) -> None:
@@ -109,10 +113,14 @@ class FedTake:
         self._left = pieces
         self._last = b""
         self._settled = False
+        self._peeked = pieces
         crossing.flush = self.closed
         crossing.peek = self._so_far
 
-    def _so_far(self) -> dict[str, Json]:
+    def _so_far(self) -> dict[str, Json] | None:
+        if self._left == self._peeked:
+            return None
+        self._peeked = self._left
         fed = self._crossing.fed
         assert fed is not None
         body = fed.get("body")

@@ -68,7 +68,7 @@ class Binding:
         if walker is None:
             where, hint = (
                 f"{self._options.name}({name})",
-                f"leave it out of what is recorded: ignore=({name!r},)",
+                f"leave it out of what is recorded: sparrow.tool(…, ignore=({name!r},))",
             )
             walker = self._walkers[name] = Walker(where, hint, convert=True)
         return walker.walk(value)

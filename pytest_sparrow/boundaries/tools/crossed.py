@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.patience import wait_for_cancel
 from pytest_sparrow.boundaries.tools import hints
 from pytest_sparrow.boundaries.tools.errors import error_from_json, error_to_json
 from pytest_sparrow.boundaries.tools.values import DoesNotFit, from_json, to_json
@@ -202,15 +203,30 @@ class Call:
 
     # Fed.
 
+    @property
+    def pieces(self) -> int:
+        """How many items the recorded generator yielded."""
+        return len((self.fed or {}).get("yielded", ()))
+
+    async def cancelled_again(self) -> None:
+        """Where the recorded agent turned away before the end (a timeout, say), wait until this one does so, too."""
+        if self._crossing.patience is not None:
+            try:
+                await wait_for_cancel(self._crossing.patience)
+            finally:
+                self._crossing.settle(self.fed or None, complete=False)
+
     def answer(self) -> Any:
         """What the recorded call returned; raises what it raised.
 
         Raises:
-            ReplayDivergence: the recorded answer is of another kind (a generator's), or no longer fits.
+            ReplayDivergence: there is no recorded answer, or it is of another kind (a generator's), or no longer fits.
         """
         fed = self.fed
         assert fed is not None
-        self._crossing.settle(fed)
+        self._crossing.settle(fed or None, complete=bool(fed))
+        if not fed:
+            raise self._changed("the recorded run got no answer to this call")
         if "yielded" in fed:
             raise self._changed("was recorded as a generator, and is none now")
         if "raised" in fed:
@@ -225,6 +241,9 @@ class Call:
         """
         fed = self.fed
         assert fed is not None
+        if not fed:
+            self._crossing.settle(None, complete=False)
+            raise self._changed("the recorded run got no answer to this call")
         self._crossing.flush = self.broke_off
         exhausted = False
         try:

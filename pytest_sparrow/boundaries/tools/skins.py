@@ -65,6 +65,7 @@ def _coroutine_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
         if call.checked:
             return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
         if call.fed is not None:
+            await call.cancelled_again()
             return call.answer()
         return await _awaited(fn(*args, **kwargs), call)
 
@@ -227,9 +228,15 @@ async def _awaited(given: Awaitable[Any], call: Call) -> Any:
 
 async def _fed_async(call: Call) -> AsyncGenerator[Any, Any]:
     items = call.items()
+    left = call.pieces
     try:
+        if not left:
+            await call.cancelled_again()
         for item in items:
             yield item
+            left -= 1
+            if not left:
+                await call.cancelled_again()
     finally:
         items.close()
 

@@ -108,7 +108,7 @@ def test_a_transport_with_a_client_of_its_own_crosses_once():
 
 
 def test_what_a_transport_does_is_the_world_s(caller):
-    """Looking up a name in an executor, say, or calling a tool: a replay never gets there, so it is no part of a run."""
+    """Looking up a name in an executor, or calling a tool: a replay never gets there, so it is no part of a run."""
     seen = []
 
     class Transport(caller.library.BaseTransport, caller.library.AsyncBaseTransport):

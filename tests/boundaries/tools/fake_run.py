@@ -33,6 +33,7 @@ class FakeCrossing:
     fed: dict[str, Any] | None = None
     checked: bool = False
     error: Exception | None = None
+    patience: float | None = None
     flush: Callable[[], None] | None = None
     peek: Callable[[], dict] | None = None
 

@@ -1,0 +1,144 @@
+"""What recording adds to an agent's own work, an event and an exchange; and where it goes."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import desk
+from rows import Row
+from runs import recording
+from timing import in_turns, seconds
+
+if TYPE_CHECKING:
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["TITLE", "rows"]
+
+TITLE = f"Recording: an agent of {desk.TURNS} turns on the openai SDK, its world in memory"
+
+_ROUNDS = 30
+_PASSES = 10
+"""How often one round drives the sample, so that a figure is that of a run under way."""
+_AIM = 15e-6
+"""Seconds an event."""
+
+
+@dataclass(slots=True)
+class _Crossed:
+    """What one crossing said at the port, unredacted."""
+
+    kind: str
+    asked: dict[str, Json]
+    answered: dict[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """One recorded run of the agent, to be driven again without the agent."""
+
+    crossed: list[_Crossed]
+    events: list[Event]
+
+
+def rows() -> list[Row]:
+    """The section's rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, openai = Path(folder), desk.client()
+        sample = _sample(store)
+        taken = in_turns(
+            {
+                "agent": lambda: seconds(lambda: desk.agent(openai, desk.lookup)),
+                "recorded": lambda: _recorded(store, openai),
+                "port": lambda: _through_the_port(store, sample),
+                "event": lambda: _own_events(store, sample),
+                "ends": lambda: seconds(partial(_nothing_recorded, store)),
+            },
+            rounds=_ROUNDS,
+        )
+    agent, events, exchanges = taken["agent"], len(sample.events), len(sample.crossed)
+    added = taken["recorded"].beyond(agent)
+    return [
+        _row("an event of your own, to the disk", taken["event"].median, agent.median / events, aim=_AIM),
+        _row("an event of the agent's, at the port", taken["port"].median, agent.median / events),
+        _row("an event of the agent's, in all", added / events, agent.median / events, aim=_AIM),
+        _row(
+            f"an exchange, in all ({exchanges} of them, {events} events)",
+            added / exchanges,
+            agent.median / exchanges,
+        ),
+        Row(what="beginning and finishing a run (fsync)", ours=taken["ends"].median * 1e3, unit="ms"),
+    ]
+
+
+def _row(what: str, ours: float, theirs: float, *, aim: float | None = None) -> Row:
+    """Seconds of ours beside the agent's own."""
+    return Row(
+        what=what,
+        ours=ours * 1e6,
+        unit="µs",
+        peer=f"agent {theirs * 1e6:,.0f} µs",
+        ratio=ours / theirs,
+        aim="" if aim is None else f"≤ {aim * 1e6:.0f} µs",
+        met=None if aim is None else ours <= aim,
+    )
+
+
+def _sample(store: Path) -> _Sample:
+    """Record the agent once, listening at the port."""
+    with recording(store) as opened:
+        run, crossed = opened.run, {}
+        ask, settle = run.ask, run.settle
+
+        def listening_ask(kind: str, asked: dict[str, Json]) -> Any:
+            crossing = ask(kind, asked)
+            crossed[id(crossing)] = crossing, _Crossed(kind, asked)
+            return crossing
+
+        def listening_settle(crossing: Any, answered: dict[str, Json] | None, *, complete: bool) -> None:
+            crossed[id(crossing)][1].answered = answered
+            settle(crossing, answered, complete=complete)
+
+        run.ask, run.settle = listening_ask, listening_settle  # type: ignore[method-assign]
+        desk.agent(desk.client(), opened.tools.tool(desk.lookup))
+        events = list(run.events)
+    return _Sample([found for _, found in crossed.values()], events)
+
+
+def _recorded(store: Path, openai: Any) -> float:
+    with recording(store) as opened:
+        tool = opened.tools.tool(desk.lookup)
+        return seconds(lambda: desk.agent(openai, tool))
+
+
+def _through_the_port(store: Path, sample: _Sample) -> float:
+    """Seconds an event: every crossing asked and settled, without a boundary and without the agent."""
+
+    def drive() -> None:
+        for crossed in sample.crossed * _PASSES:
+            run.ask(crossed.kind, crossed.asked).settle(crossed.answered)
+
+    with recording(store) as opened:
+        run = opened.run
+        return seconds(drive) / len(run.events)
+
+
+def _own_events(store: Path, sample: _Sample) -> float:
+    """Seconds an event, as ``sparrow.record`` takes it."""
+
+    def drive() -> None:
+        for event in sample.events * _PASSES:
+            run.record(event)
+
+    with recording(store) as opened:
+        run = opened.run
+        return seconds(drive) / len(run.events)
+
+
+def _nothing_recorded(store: Path) -> None:
+    with recording(store):
+        pass

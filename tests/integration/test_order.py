@@ -1,0 +1,72 @@
+"""The order of calls that make no events: plain HTTP and `sparrow.call`."""
+
+from __future__ import annotations
+
+from .inner import pytest_in
+
+INNER = """
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+import pytest
+
+STEPS = os.environ.get("STEPS", "charge ship").split()
+
+
+class Shop(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def url(sparrow):
+    if sparrow.golden is not None:
+        yield "http://127.0.0.1:9"
+        return
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_http(url):
+    with httpx2.Client() as client:
+        for step in STEPS:
+            client.post(f"{url}/{step}", json={"order": 1})
+
+
+def test_call(sparrow):
+    for step in STEPS:
+        sparrow.call(step, str, "x")
+
+
+def test_side_by_side(url):
+    with httpx2.Client() as client, ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda step: client.post(f"{url}/{step}", json={"order": 1}), sorted(STEPS)))
+"""
+
+
+def test_another_order_of_effects_goes_red(tmp_path):
+    """Shipping before charging is another behaviour, though each call has its recorded answer."""
+    (tmp_path / "test_inner.py").write_text(INNER)
+    code, output = pytest_in(tmp_path, "--sparrow-record")
+    assert (code, "3 recorded" in output) == (0, True), output
+    code, output = pytest_in(tmp_path, "--sparrow-replay")
+    assert (code, "3 replayed equal" in output) == (0, True), output
+    code, output = pytest_in(tmp_path, "--sparrow-replay", STEPS="ship charge")
+    assert (code, "1 replayed equal, 2 diverged" in output) == (1, True), output
+    assert "POST 127.0.0.1:" in output
+    assert "/ship came before POST 127.0.0.1:" in output
+    assert 'call ship("x") came before call charge("x"): recorded the other way round' in output
+    assert "called from test_inner.py:" in output
