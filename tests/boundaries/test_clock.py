@@ -114,6 +114,17 @@ def test_a_slow_replay_stays_before_the_next_asking(real):
     assert shown(hands) == 5.02
 
 
+@pytest.mark.parametrize("fixtures", [0.1, 0.9])
+def test_what_fixtures_take_does_not_count(real, fixtures):
+    """The test's own code starts when it started in the recording, whether fixtures were slower or faster."""
+    hands = Flow(ZERO, [3.0], body=0.5, real=real)
+    real.passes(fixtures)
+    hands.body_starts()
+    assert shown(hands) == 0.5
+    real.passes(0.25)
+    assert shown(hands) == 0.75
+
+
 def test_a_loop_that_waits_ends(real):
     """It waits no longer than the grace, so that a loop until a deadline ends."""
     hands = Flow(ZERO, [0.01], real=real)

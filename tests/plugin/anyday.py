@@ -74,10 +74,15 @@ CHANGES = ("prompt", "plan", "draw", "tool", "deadline")
 
 @contextlib.contextmanager
 def world(inner, *, waits=0.0, turns=2):
-    """Serve the model, which takes its time, and write the agent into the folder."""
+    """Serve the model, and write the agent into the folder.
+
+    One that takes its time answers in the first half of a second: the agent then reads the clock far from the next one.
+    """
 
     def chat(call):
         time.sleep(waits)
+        while waits and not 0.2 < time.time() % 1 < 0.4:
+            time.sleep(0.01)
         messages = json.loads(call.body)["messages"]
         done = sum(message["role"] == "tool" for message in messages)
         message = {"role": "assistant", "content": "Have a nice day."}

@@ -68,9 +68,24 @@ def test_recording_again_an_unchanged_agent(inner):
     assert inner.files() == before
 
 
+EARLY_IN_A_SECOND = """
+    import os
+    import time
+
+    import pytest
+
+    @pytest.fixture(autouse=True)
+    def early_in_a_second(sparrow):
+        while not os.environ.get("SHUT") and not 0.2 < time.time() % 1 < 0.4:
+            time.sleep(0.01)
+"""
+"""Some milliseconds more or less must not lie in two seconds: a clock that runs on can't help that."""
+
+
 def test_a_long_recording_with_seconds_in_every_prompt_replays_at_once(inner):
     """At each fed answer the clock moves on to when it had arrived; the wait itself isn't repeated."""
     inner.write("test_it.py", TESTS)
+    inner.write("conftest.py", EARLY_IN_A_SECOND)
     inner.env(FORMAT="%H:%M:%S")
     with world(inner, waits=1.2, turns=3):
         inner.record("-k", "0").assert_outcomes(passed=1)
