@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.clock import Clock, needed_clock, noted_clock
@@ -50,6 +50,7 @@ class World:
         self.clock: Clock | None = None
         if feeds is not None or behaviour is Behaviour.RECORD:
             self.clock = needed_clock(settings.clock, run.started, feeds, answers or ())
+        self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
         self._seeded = False
         if self.clock is not None:
@@ -58,7 +59,7 @@ class World:
     @property
     def notes(self) -> dict[str, Json]:
         """What the golden of a recording says of this, for ``config_snapshot``."""
-        notes: dict[str, Json] = {"clock": noted_clock(self._mode, self._run.started)}
+        notes: dict[str, Json] = {"clock": noted_clock(self._mode, self._run.started, self._body)}
         if self._seeded:
             notes["seed"] = self._seed
         return notes
@@ -70,29 +71,34 @@ class World:
 
     @contextmanager
     def around_body(self, item: pytest.Item) -> Iterator[None]:
-        """Seed randomness when the test's own code starts, whatever kind of test it is.
+        """When the test's own code starts, whatever kind of test it is: set the clock to then, and seed randomness.
 
         Not in a hook: pytest-randomly seeds in pytest_runtest_call, which no hook can come after for certain, and
         pytest_pyfunc_call is not called for unittest's tests.
         """
-        if self._seed is None:
-            yield
-            return
-        seeded = Seeded(self._seed)
         runtest = item.runtest
 
-        def seeded_runtest() -> None:
+        def in_this_world() -> None:
             __tracebackhide__ = True
-            self._seeded = True
-            with seeded:
+            self._body = round(self._run.elapsed(), 6)
+            if self.clock is not None:
+                self.clock.body_starts()
+            with self._randomness():
                 runtest()
 
-        self._run.watchers.append(seeded.retries)
-        item.runtest = seeded_runtest  # type: ignore[method-assign]
+        item.runtest = in_this_world  # type: ignore[method-assign]
         try:
             yield
         finally:
             del item.runtest
+
+    def _randomness(self) -> AbstractContextManager[object]:
+        if self._seed is None:
+            return nullcontext()
+        seeded = Seeded(self._seed)
+        self._seeded = True
+        self._run.watchers.append(seeded.retries)
+        return seeded
 
     def after_teardown(self) -> None:
         """The test's fixtures are torn down: a time zone of ours that one of them put back goes, too."""

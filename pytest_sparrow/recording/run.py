@@ -195,6 +195,10 @@ class Run:
         """Whether the run is over."""
         return self._closed
 
+    def elapsed(self) -> float:
+        """Seconds since the run's zero."""
+        return time.monotonic() - self._zero
+
     @property
     def task(self) -> str:
         """The first user text, "" before it is known."""
@@ -214,7 +218,7 @@ class Run:
 
     def _now(self) -> float:
         """Seconds since the run began, in microseconds and never twice the same: the order of crossings."""
-        self._last = max(round(time.monotonic() - self._zero, 6), round(self._last + 1e-6, 6))
+        self._last = max(round(self.elapsed(), 6), round(self._last + 1e-6, 6))
         return self._last
 
     def _emit(self, event: Event) -> None:

@@ -49,6 +49,10 @@ class Clock:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def body_starts(self) -> None:
+        """The test's own code starts: fixtures may have taken another time than they took when it was recorded."""
+        self.hands.body_starts()
+
     def asked(self, crossing: OpenCrossing) -> None:
         """Something crossed."""
         self.hands.asked(None if crossing.recorded is None else crossing.recorded.began)
@@ -83,13 +87,21 @@ def needed_clock(
     if noted.get("mode") == ClockMode.STEP.value:
         hands = Step(_nanoseconds(zero))
     else:
-        hands = Flow(_nanoseconds(zero), [exchange.began for exchange in answers])
+        body = noted.get("body")
+        began = [exchange.began for exchange in answers]
+        hands = Flow(_nanoseconds(zero), began, body=body if isinstance(body, int | float) else None)
     return Clock(hands, Zone(noted, zero.timestamp()))
 
 
-def noted_clock(mode: ClockMode, started: datetime) -> dict[str, Json]:
-    """What a golden says of the clock that it was recorded by: ``config_snapshot.clock``."""
-    return {"mode": mode.value, **zone_here(started.timestamp())}
+def noted_clock(mode: ClockMode, started: datetime, body: float | None) -> dict[str, Json]:
+    """What a golden says of the clock that it was recorded by: ``config_snapshot.clock``.
+
+    Args:
+        mode: what the user said.
+        started: the run's start.
+        body: when the test's own code started, in seconds of the run; None if it hasn't.
+    """
+    return {"mode": mode.value, **zone_here(started.timestamp()), **({} if body is None else {"body": body})}
 
 
 def _noted(snapshot: Json) -> dict[str, Json]:

@@ -33,6 +33,10 @@ class Hands(Protocol):
         """Nanoseconds since the epoch."""
         ...
 
+    def body_starts(self) -> None:
+        """The test's own code starts."""
+        ...
+
     def asked(self, began: float | None) -> None:
         """Something crossed; ``began`` is when the recorded run asked it, in its seconds."""
         ...
@@ -49,24 +53,31 @@ class Hands(Protocol):
 class Flow:
     """Runs on with elapsed time, and moves forward to when the recorded run asked and was answered.
 
-    Between two crossings it doesn't pass the moment at which the recorded run asked next, unless the replay is more
-    than `GRACE` late: what an unchanged agent reads on a slow machine stays between the same two moments as it was.
-    A loop that waits for a deadline ends all the same.
+    The start of the test's own code counts like a crossing. Between two it doesn't pass the moment at which the
+    recorded run came to the next, unless the replay is more than `GRACE` late: what an unchanged agent reads on a slow
+    machine lies between the same two moments as it did. A loop that waits for a deadline ends all the same.
 
     Not thread safe in the strict sense: two threads that cross at once may each move it, forward only.
 
     Args:
         zero: the recorded run's start, in nanoseconds since the epoch.
         began: when the recorded run asked, in its seconds, rising.
+        body: when the test's own code started in the recorded run, in its seconds, where that is known.
         real: nanoseconds of a clock that nobody sets. (A default, not a global: freezegun replaces globals.)
     """
 
     def __init__(
-        self, zero: int, began: Sequence[float] = (), *, real: Callable[[], int] = time.monotonic_ns
+        self,
+        zero: int,
+        began: Sequence[float] = (),
+        *,
+        body: float | None = None,
+        real: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.skipped = 0
         self._zero = zero
         self._began = began
+        self._body = body
         self._asked = 0
         self._real = real
         self._anchor = (zero, real())
@@ -76,6 +87,11 @@ class Flow:
         """Nanoseconds since the epoch."""
         shown, then = self._anchor
         return shown + self._held(shown, self._real() - then)
+
+    def body_starts(self) -> None:
+        """The test's own code starts: what fixtures took, here and there, is forgotten."""
+        self._move_to(self._body)
+        self._body = None
 
     def asked(self, began: float | None) -> None:
         """The replay has come to the next asking."""
@@ -102,9 +118,11 @@ class Flow:
 
     def _held(self, shown: int, elapsed: int) -> int:
         """How much of the elapsed time it shows."""
-        if self._asked >= len(self._began):
+        following = self._began[self._asked] if self._asked < len(self._began) else None
+        following = following if self._body is None else min(self._body, following or self._body)
+        if following is None:
             return elapsed
-        room = self._moment(self._began[self._asked]) - shown
+        room = self._moment(following) - shown
         if room <= 0 or elapsed <= room:
             return elapsed
         return max(room, elapsed - round(GRACE * _SECOND))
@@ -124,6 +142,9 @@ class Step:
     def now(self) -> int:
         """Nanoseconds since the epoch."""
         return self._now
+
+    def body_starts(self) -> None:
+        """Nothing: fixtures that cross are counted like any code."""
 
     def asked(self, began: float | None) -> None:  # noqa: ARG002 - every crossing is worth the same
         """One tick."""

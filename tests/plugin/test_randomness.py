@@ -1,0 +1,281 @@
+"""Seeded randomness in whole test runs."""
+
+import json
+import secrets
+import time
+
+import pytest
+from boundaries.http.loopback import loopback
+
+DRAWS = """
+    import random
+    import uuid
+    from uuid import uuid4
+
+    import numpy as np
+    import pytest
+
+    def told(sparrow):
+        drawn = [random.random(), str(uuid4()), str(uuid.uuid1()), np.random.random(), np.random.default_rng().random()]
+        sparrow.call("told", list, [str(one) for one in drawn])
+        return drawn
+
+    SEEN = []
+
+    @pytest.mark.parametrize("number", range(3))
+    def test_it(sparrow, number):
+        drawn = told(sparrow)
+        assert not set(drawn) & set(SEEN)
+        SEEN.extend(drawn)
+"""
+
+
+def seeds(inner):
+    """The seed of each golden, by test."""
+    return {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))["config_snapshot"].get("seed")
+        for path in inner.path.glob("__sparrow__/*/*/inputs.json")
+    }
+
+
+def test_the_same_in_record_and_replay_and_different_between_tests(inner):
+    """Every source draws in replay what it drew when recorded; each test has a seed of its own, kept in its golden."""
+    inner.write("test_it.py", DRAWS)
+    inner.record().assert_outcomes(passed=3)
+    inner.replay().assert_outcomes(passed=3)
+    assert len(set(seeds(inner).values())) == 3
+    assert all(type(seed) is int for seed in seeds(inner).values())
+
+
+def test_a_renamed_test_stays_green(inner):
+    """The seed is the golden's, not the name's."""
+    inner.write("test_it.py", DRAWS)
+    inner.record("-k", "1").assert_outcomes(passed=1)
+    [golden] = inner.path.glob("__sparrow__/test_it/*/")
+    inner.write("test_it.py", DRAWS.replace("test_it(", "test_new(").replace("range(3)", "[1]"))
+    golden.rename(
+        golden.with_name("test_new-1--")
+    )  # where the new name's golden belongs is found by recording it
+    renamed = golden.with_name("test_new-1--")
+    inner.record().assert_outcomes(passed=1)
+    [place] = [path for path in inner.path.glob("__sparrow__/test_it/*/") if path != renamed]
+    for path in place.iterdir():
+        path.unlink()
+    place.rmdir()
+    renamed.rename(place)
+    inner.replay().assert_outcomes(passed=1)
+
+
+def test_recording_again_takes_the_seed_that_is_there(inner):
+    """An unchanged run stays unchanged; without its golden a test draws anew."""
+    inner.write("test_it.py", DRAWS)
+    inner.record("-k", "1").assert_outcomes(passed=1)
+    [first] = seeds(inner).values()
+    inner.record("-k", "1").stdout.fnmatch_lines(["sparrow: 1 recorded again, unchanged"])
+    for path in sorted(inner.path.glob("__sparrow__/test_it/*/*")):
+        path.unlink()
+    for path in inner.path.glob("__sparrow__/test_it/test*"):
+        path.rmdir()
+    inner.record("-k", "1").assert_outcomes(passed=1)
+    assert list(seeds(inner).values()) != [first]
+
+
+def test_a_seed_of_ones_own_and_none(inner):
+    """A number is what is recorded with; false leaves everything alone, and notes nothing; the marker wins over ini."""
+    inner.write(
+        "test_it.py",
+        """
+        import random
+        import pytest
+
+        STATE = random.getstate()
+
+        def test_number(sparrow):
+            assert sparrow.call("f", float, random.random()) == random.Random(5).random()
+
+        @pytest.mark.sparrow(seed=False)
+        def test_alone(sparrow):
+            random.setstate(STATE)
+            assert sparrow.call("f", int, 1) == 1
+            assert random.getstate() == STATE
+        """,
+    )
+    inner.record("-o", "sparrow_seed=5").assert_outcomes(passed=2)
+    assert seeds(inner) == {"test_number": 5, "test_alone": None}
+    inner.replay("-o", "sparrow_seed=6").assert_outcomes(passed=2)
+
+
+def test_mode_off_and_tests_without_the_fixture_are_left_alone(inner):
+    """Nothing is seeded where nothing is recorded or fed."""
+    inner.write(
+        "test_it.py",
+        """
+        import random, time, uuid
+
+        CODE = uuid.uuid4.__code__
+
+        def test_off(sparrow):
+            assert uuid.uuid4.__code__ is CODE
+
+        def test_without():
+            assert uuid.uuid4.__code__ is CODE
+        """,
+    )
+    inner.run("--sparrow-mode=off").assert_outcomes(passed=2)
+    inner.record("-k", "without").assert_outcomes(passed=1, deselected=1)
+
+
+def test_state_is_what_it_was_after_the_test(inner):
+    """What a later test draws doesn't depend on whether one with a seed ran before it."""
+    inner.write(
+        "test_it.py",
+        """
+        import random
+        import numpy as np
+
+        def test_before():
+            global STATE
+            STATE = random.getstate(), np.random.get_state()[1].tolist()
+
+        def test_seeded(sparrow):
+            random.random(), np.random.random()
+            assert sparrow.call("f", int, 1) == 1
+
+        def test_after():
+            assert STATE == (random.getstate(), np.random.get_state()[1].tolist())
+        """,
+    )
+    inner.record().assert_outcomes(passed=3)
+    inner.replay().assert_outcomes(passed=3)
+
+
+def test_pytest_randomly_does_not_win(inner):
+    """It seeds before each phase, with a seed that changes every day."""
+    inner.write("test_it.py", DRAWS)
+    inner.record("-p", "pytest_randomly", "--randomly-seed=1").assert_outcomes(passed=3)
+    inner.replay("-p", "pytest_randomly", "--randomly-seed=2").assert_outcomes(passed=3)
+    inner.replay().assert_outcomes(passed=3)
+
+
+def test_unittest(inner):
+    """A TestCase is seeded before its setUp."""
+    inner.write(
+        "test_it.py",
+        """
+        import random
+        import unittest
+        import pytest
+
+        class TestIt(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def run_of_it(self, sparrow):
+                self.sparrow = sparrow
+
+            def setUp(self):
+                self.drawn = random.random()
+
+            def test_it(self):
+                self.sparrow.call("f", float, self.drawn)
+                self.sparrow.call("f", float, random.random())
+        """,
+    )
+    inner.record("-p", "pytest_randomly", "--randomly-seed=1").assert_outcomes(passed=1)
+    inner.replay("-p", "pytest_randomly", "--randomly-seed=2").assert_outcomes(passed=1)
+
+
+def test_what_a_live_tool_draws_does_not_count(inner):
+    """Sync, async and generator tools draw while recording only; what the agent draws after them is the same."""
+    inner.write(
+        "test_it.py",
+        """
+        import asyncio
+        import random
+        import uuid
+
+        def plain(x: float) -> str:
+            return f"{random.random()} {uuid.uuid4()}"
+
+        async def slow(x: float) -> str:
+            random.random()
+            await asyncio.sleep(0.001)
+            return f"{random.random()} {uuid.uuid4()}"
+
+        def several(x: float):
+            for _ in range(3):
+                yield random.random()
+
+        def test_it(sparrow):
+            one, two, three = map(sparrow.tool, (plain, slow, several))
+            one(random.random())
+            asyncio.run(two(random.random()))
+            list(three(random.random()))
+            one(random.random() + int(uuid.uuid4()) % 97)
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    inner.replay().assert_outcomes(passed=1)
+
+
+RETRIES = """
+    import asyncio
+    import random
+    from uuid import uuid4
+
+    import openai
+    import pytest
+
+    def messages():
+        return [{"role": "user", "content": f"{random.random()} {uuid4()}"}]
+
+    def test_sync(sparrow, url):
+        client = openai.OpenAI(base_url=url, api_key="k", timeout=0.5, max_retries=3)
+        for _ in range(2):
+            client.chat.completions.create(model="m", messages=messages())
+
+    def test_async(sparrow, url):
+        async def main():
+            client = openai.AsyncOpenAI(base_url=url, api_key="k", timeout=0.5, max_retries=3)
+            for _ in range(2):
+                await client.chat.completions.create(model="m", messages=messages())
+        asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("failure", ["429", "500", "retry-after", "hangs up", "times out"])
+def test_what_a_retrying_sdk_draws_does_not_count(inner, failure):
+    """Whether the openai SDK draws its jitter depends on the failing answer, and a replay says something else there."""
+    tried = []
+
+    def completions(call):
+        tried.append(call.body)
+        if len(tried) % 3 == 1:
+            match failure:
+                case "hangs up":
+                    call.die()
+                case "times out":
+                    time.sleep(0.8)
+                    call.die()
+                case "retry-after":
+                    call.answer(b"{}", status=429, content_type="application/json", retry_after="0.1")
+                case _:
+                    call.answer(b"{}", status=int(failure), content_type="application/json")
+            return
+        message = {"role": "assistant", "content": "Yes."}
+        body = {
+            "id": f"chatcmpl-{secrets.token_hex(8)}",
+            "object": "chat.completion",
+            "created": 5,
+            "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        }
+        call.answer(json.dumps(body).encode(), content_type="application/json")
+
+    with loopback() as server:
+        server.routes["/chat/completions"] = completions
+        inner.write("conftest.py", f"import pytest\n@pytest.fixture\ndef url(): return {server.url!r}")
+        inner.write("test_it.py", RETRIES)
+        inner.record().assert_outcomes(passed=2)
+    assert len(tried) == 6
+    result = inner.replay()
+    result.assert_outcomes(passed=2)
+    assert "sparrow: 2 replayed equal" in result.outlines
