@@ -240,7 +240,7 @@ _MAIN = ""
 
 
 def _is_handed(lane: str) -> bool:
-    return lane.startswith("work-") or "." in lane
+    return lane.startswith(("work-", "setup-")) or "." in lane
 
 
 def _near_keys(

@@ -81,6 +81,7 @@ class World:
         def in_this_world() -> None:
             __tracebackhide__ = True
             self._body = round(self._run.elapsed(), 6)
+            self._run.body_begins()
             if self.clock is not None:
                 self.clock.body_starts()
             with self._randomness():

@@ -80,6 +80,7 @@ class Lanes:
         self._task_numbers = itertools.count(1)
         self._thread_numbers = itertools.count(1)
         self.main = Lane(MAIN)
+        self._work = _SETUP
         _here.set(_Here(self, self.main, weakref.ref(_strand())))
 
     def here(self) -> Lane:
@@ -100,7 +101,15 @@ class Lanes:
         parent = self.here()
         parent.children += 1
         number = f".{parent.children}" if parent.label else str(parent.children)
-        return Lane(f"{parent.label or _WORK}{number}", parent, parent.model)
+        return Lane(f"{parent.label or self._work}{number}", parent, parent.model)
+
+    def body_begins(self) -> None:
+        """From here the main lane's work is the test's own.
+
+        What fixtures handed out (a server, only while recording) is named apart, and shifts no number.
+        """
+        self._work = _WORK
+        self.main.children = 0
 
     @contextmanager
     def within(self, lane: Lane) -> Iterator[None]:
@@ -114,6 +123,9 @@ class Lanes:
 
 _WORK = "work-"
 """Labels of lanes that the main one hands out begin so; theirs go on with a dot: ``work-2.1``."""
+
+_SETUP = "setup-"
+"""So do those that fixtures hand out before the test's own code begins."""
 
 
 def _strand() -> object:

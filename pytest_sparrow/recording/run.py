@@ -114,6 +114,11 @@ class Run:
         with self._lock:
             return self._lanes.fork()
 
+    def body_begins(self) -> None:
+        """The test's own code begins: lanes of its work are numbered from here."""
+        with self._lock:
+            self._lanes.body_begins()
+
     def within(self, lane: Lane) -> AbstractContextManager[None]:
         """In the thread that takes the work: what crosses belongs to that lane."""
         return self._lanes.within(lane)

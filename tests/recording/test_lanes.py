@@ -24,6 +24,7 @@ def run():
     run = Run("a", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
     token = open_window(run)
     threads.install()
+    run.body_begins()
     yield run
     threads.uninstall()
     close_window(run, token)
@@ -148,3 +149,15 @@ def test_outside_the_window_threads_are_left_alone():
     assert in_thread(lane) is None
     threads.uninstall()
     assert (threading.Thread.start, ThreadPoolExecutor.submit) == (start, submit)
+
+
+def test_what_fixtures_hand_out_shifts_no_number(run):
+    """A server that is started only while recording must not make other lanes of the test's own work."""
+    other = Run("b", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
+    token = open_window(other)
+    try:
+        assert in_thread(lane) == "setup-1"
+        other.body_begins()
+        assert [in_thread(lane), in_thread(lane)] == ["work-1", "work-2"]
+    finally:
+        close_window(other, token)
