@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.blocked import record_command
+from pytest_sparrow.report.chance import likely_chance
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
 from pytest_sparrow.report.headline import headline_of
 from pytest_sparrow.report.lines import bounded, counted, one_line
@@ -32,11 +33,19 @@ _SINCE = 200
 
 @dataclass(frozen=True, slots=True)
 class _Cause:
-    """One thing that went wrong: its headline, its lines, and the path that a rule could ignore, or ""."""
+    """One thing that went wrong.
+
+    Attributes:
+        title: its headline.
+        lines: what is told of it.
+        path: what a rule could ignore, or "".
+        chance: which source of chance would explain it, or "".
+    """
 
     title: str
     lines: tuple[str, ...] = ()
     path: str = ""
+    chance: str = ""
 
 
 def render(judged: Judged) -> str:
@@ -53,6 +62,8 @@ def render(judged: Judged) -> str:
     for cause in others:
         lines += [f"also: {cause.title}", *cause.lines]
     commands = list(_commands(judged, causes))
+    if first.chance:
+        commands.insert(0, f"  maybe   {first.chance}")
     if judged.since:
         commands.insert(0, f"  since   {one_line(judged.since, _SINCE)}")
     if follows:
@@ -155,7 +166,11 @@ def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Caus
         lines += change_lines(change, comparison if number else None)
     if len(roots) > _MOST_CHANGES:
         lines.append(f"  {counted(len(roots) - _MOST_CHANGES, 'more difference')} of their own")
-    yield _Cause(headline_of(roots[0]), tuple(lines), roots[0].path)
+    yield _Cause(headline_of(roots[0]), tuple(lines), roots[0].path, _chance(roots[0]))
+
+
+def _chance(change: Change) -> str:
+    return "" if change.whole else likely_chance(change.golden, change.new)
 
 
 def _of_drift(drift: Drift) -> _Cause:
@@ -165,7 +180,8 @@ def _of_drift(drift: Drift) -> _Cause:
     lines += [line for change in drift.changes[:_MOST_CHANGES] for line in change_lines(change)]
     if len(drift.changes) > _MOST_CHANGES:
         lines.append(f"  {counted(len(drift.changes) - _MOST_CHANGES, 'more difference')} in this request")
-    return _Cause(one_line(finding.summary), tuple(lines), drift.changes[0].path)
+    first = drift.changes[0]
+    return _Cause(one_line(finding.summary), tuple(lines), first.path, _chance(first))
 
 
 def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
