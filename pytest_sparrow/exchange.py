@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["LOOSE_LANES", "Exchange", "Json"]
+__all__ = ["LOOSE_LANES", "SETUP_LANES", "TASK_LANES", "WORK_LANES", "Exchange", "Json"]
 
 Json: TypeAlias = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
@@ -14,6 +14,15 @@ alias costs every caller a cast and catches nothing at a boundary where the valu
 
 LOOSE_LANES = "thread-"
 """Labels of lanes in threads that carry no context begin so; the order between calls in them means nothing."""
+
+TASK_LANES = "task-"
+"""Labels of lanes in copied contexts begin so; they are numbered by who crosses first, which may be chance."""
+
+WORK_LANES = "work-"
+"""Labels of lanes that the main one hands out begin so; theirs go on with a dot: ``work-2.1``."""
+
+SETUP_LANES = "setup-"
+"""So do those that fixtures hand out before the test's own code begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

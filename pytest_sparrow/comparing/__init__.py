@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_sparrow.comparing.causality import follow
 from pytest_sparrow.comparing.comparing import HasEvents, compare
 from pytest_sparrow.comparing.jsondiff import Sameness, json_changes
-from pytest_sparrow.comparing.requests import essence, request_changes, tool_changes
+from pytest_sparrow.comparing.requests import essence_by, request_changes, tool_changes
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Place
 from pytest_sparrow.comparing.rules import EventRule, Rules
 
@@ -20,7 +20,7 @@ __all__ = [
     "Rules",
     "Sameness",
     "compare",
-    "essence",
+    "essence_by",
     "follow",
     "json_changes",
     "request_changes",

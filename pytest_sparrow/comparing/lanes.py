@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.align import Keys, align
 from pytest_sparrow.comparing.group import Group
+from pytest_sparrow.exchange import LOOSE_LANES, TASK_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -24,7 +25,6 @@ Lanes: TypeAlias = dict[str, Lane]
 GroupPair: TypeAlias = tuple[Group | None, Group | None]
 
 _MAIN = ""
-_THREAD = "thread-"
 
 
 def pair_lanes(golden: Lanes, new: Lanes) -> list[list[GroupPair]]:
@@ -50,7 +50,7 @@ def pair_lanes(golden: Lanes, new: Lanes) -> list[list[GroupPair]]:
 
 
 def _named(lanes: Lanes) -> list[Lane]:
-    return [groups for label, groups in lanes.items() if label != _MAIN and not label.startswith(_THREAD)]
+    return [groups for label, groups in lanes.items() if label != _MAIN and not label.startswith(LOOSE_LANES)]
 
 
 def _threads(lanes: Lanes) -> tuple[list[Lane], list[Lane]]:
@@ -61,7 +61,7 @@ def _threads(lanes: Lanes) -> tuple[list[Lane], list[Lane]]:
     threads = []
     routes: dict[int, Lane] = {}
     for label, groups in lanes.items():
-        if not label.startswith(_THREAD):
+        if not label.startswith(LOOSE_LANES):
             continue
         threads.append([group for group in groups if group.head.type != "RouteSelected"])
         for group in groups:
@@ -97,7 +97,7 @@ def _lane_kinds(lane: Lane) -> Hashable:
 def _lane_name(lane: Lane) -> Hashable:
     label = lane[0].head.lane if lane else _MAIN
     # A task's number is chance; a name that someone gave is not.
-    return None if label.startswith("task-") else label
+    return None if label.startswith(TASK_LANES) else label
 
 
 def _anything(_lane: Lane) -> Hashable:

@@ -13,10 +13,12 @@ from pytest_sparrow.matching.keys import host_of
 from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_sparrow.comparing.result import Change
     from pytest_sparrow.exchange import Json
 
-__all__ = ["TOOL_ARGS", "essence", "request_changes", "tool_changes"]
+__all__ = ["TOOL_ARGS", "essence_by", "request_changes", "tool_changes"]
 
 _ROOT = "request"
 
@@ -60,14 +62,19 @@ def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
     return value_changes(golden["args"], new["args"], (TOOL_ARGS, "[" + new["name"], ".args"), Sameness())
 
 
-def essence(asked: dict[str, Json], rules: Rules) -> dict[str, Json]:
-    """A tool's asked half without the arguments that the rules leave out."""
-    args = asked["args"]
-    for event in ("ToolUseProposed", "ToolUseStarted"):
-        args = Canonical(rules).value(args, (event, "[" + asked["name"], ".args"))
-        if args is LEFT_OUT:
-            return {**asked, "args": {}}
-    return asked if args is asked["args"] else {**asked, "args": args}
+def essence_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
+    """What gives a tool's asked half without the arguments that the rules leave out."""
+    canonical = Canonical(rules)  # once: it is asked for every recorded call and every call of a replay
+
+    def essence(asked: dict[str, Json]) -> dict[str, Json]:
+        args = asked["args"]
+        for event in ("ToolUseProposed", "ToolUseStarted"):
+            args = canonical.value(args, (event, "[" + asked["name"], ".args"))
+            if args is LEFT_OUT:
+                return {**asked, "args": {}}
+        return asked if args is asked["args"] else {**asked, "args": args}
+
+    return essence
 
 
 def _sameness(ids: IdText, digits: int | None) -> Sameness:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
 from pytest_sparrow.matching.answers import BEGINNING, Queues
 from pytest_sparrow.matching.conversation import Conversations, prefixes
 from pytest_sparrow.matching.keys import request_key, request_shape
@@ -24,7 +24,7 @@ ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
 
 _Shape = tuple[str, str, str]
 
-_NUMBERED_BY_CHANCE = ("task-", "thread-")
+_NUMBERED_BY_CHANCE = (TASK_LANES, LOOSE_LANES)
 """Labels of lanes (docs/format.md, section 8) that are numbered by who crosses first."""
 
 _MOST_ROOTS = 64
@@ -240,7 +240,7 @@ _MAIN = ""
 
 
 def _is_handed(lane: str) -> bool:
-    return lane.startswith(("work-", "setup-")) or "." in lane
+    return lane.startswith((WORK_LANES, SETUP_LANES)) or "." in lane
 
 
 def _near_keys(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import pytest
 from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to_record
 from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.comparing import essence
+from pytest_sparrow.comparing import essence_by
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.plugin.world import World
@@ -77,9 +76,9 @@ class Attempt:
         self.settings = settings
         self.blocked: str | None = None
         self._task = task
-        # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
         self._directories = directories
         self._places = Places()
+        # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
         environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
         self._redactor = Redactor(environ, places=self._places)
         self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)
@@ -103,7 +102,7 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
-            essence=functools.partial(essence, rules=rules) if settings.ignore else None,
+            essence=essence_by(rules) if settings.ignore else None,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
         self.world = World(self.run, settings, self.behaviour, self._golden, answers)

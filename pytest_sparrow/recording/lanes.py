@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.events import Event, UnknownEvent
-from pytest_sparrow.exchange import LOOSE_LANES
+from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ class Lanes:
         self._task_numbers = itertools.count(1)
         self._thread_numbers = itertools.count(1)
         self.main = Lane(MAIN)
-        self._work = _SETUP
+        self._work = SETUP_LANES
         _here.set(_Here(self, self.main, weakref.ref(_strand())))
 
     def here(self) -> Lane:
@@ -90,7 +90,7 @@ class Lanes:
         if known is not None and known.lanes is self:
             if known.owner() is strand:
                 return known.lane
-            lane = Lane(f"task-{next(self._task_numbers)}", known.lane, known.lane.model)
+            lane = Lane(f"{TASK_LANES}{next(self._task_numbers)}", known.lane, known.lane.model)
         else:
             lane = Lane(f"{LOOSE_LANES}{next(self._thread_numbers)}")
         _here.set(_Here(self, lane, weakref.ref(strand)))
@@ -108,7 +108,7 @@ class Lanes:
 
         What fixtures handed out (a server, only while recording) is named apart, and shifts no number.
         """
-        self._work = _WORK
+        self._work = WORK_LANES
         self.main.children = 0
 
     @contextmanager
@@ -119,13 +119,6 @@ class Lanes:
             yield
         finally:
             _here.reset(token)
-
-
-_WORK = "work-"
-"""Labels of lanes that the main one hands out begin so; theirs go on with a dot: ``work-2.1``."""
-
-_SETUP = "setup-"
-"""So do those that fixtures hand out before the test's own code begins."""
 
 
 def _strand() -> object:

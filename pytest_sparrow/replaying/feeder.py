@@ -52,7 +52,6 @@ class Feeder:
         self._chooser = Chooser(exchanges, conversation_of, essence)
         self._ledger = ledger
         self._misses = 0
-        self._requests: dict[int, dict[str, Json]] = {}
         self._drifts: dict[int, Finding] = {}
         self._order = Order(exchanges)
 

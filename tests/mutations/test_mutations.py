@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 
 import pytest
+from integration.inner import pytest_in
 
 from .table import EXAMPLE, MUTATIONS, apply
 
 MOST_LINES = 25
 DRIVERS = ("sync", "streaming", "threads", "async")
 RUNS = 10
-
-
-def run(folder, *options):
-    """Run pytest over a copy of the example, in a process of its own; gives the exit code and what it printed."""
-    environ = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("CI", "PYTEST_ADDOPTS", "OPENAI_API_KEY")
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:asyncio", "-p", "no:cacheprovider", *options, "."],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def failures(output):
@@ -51,7 +31,7 @@ def recorded(tmp_path_factory):
     """A copy of the example, recorded against its own provider."""
     folder = tmp_path_factory.mktemp("recorded") / "support_agent"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__sparrow__", "__pycache__"))
-    code, output = run(folder, "--sparrow-record", "-q")
+    code, output = pytest_in(folder, "--sparrow-record")
     assert (code, "4 recorded" in output) == (0, True), output
     return folder
 
@@ -71,7 +51,7 @@ def test_unchanged_stays_green_ten_times_in_a_row(copy):
     """An unchanged agent replays green every time, and nothing is written."""
     before = snapshot(copy)
     for _ in range(RUNS):
-        code, output = run(copy, "--sparrow-replay", "-q")
+        code, output = pytest_in(copy, "--sparrow-replay")
         assert (code, "4 replayed equal" in output) == (0, True), output
     assert snapshot(copy) == before
 
@@ -79,14 +59,14 @@ def test_unchanged_stays_green_ten_times_in_a_row(copy):
 def test_unchanged_stays_green_under_xdist(copy):
     """So it does when two workers share the tests, and the summary counts what both did."""
     for _ in range(2):
-        code, output = run(copy, "--sparrow-replay", "-q", "-n", "2")
+        code, output = pytest_in(copy, "--sparrow-replay", "-n", "2")
         assert (code, "4 replayed equal" in output) == (0, True), output
 
 
 def test_recording_again_unchanged_touches_no_byte(copy):
     """The provider's ids are new on every call; a golden that is otherwise equal stays as it is."""
     before = snapshot(copy)
-    code, output = run(copy, "--sparrow-record", "-q")
+    code, output = pytest_in(copy, "--sparrow-record")
     assert (code, "4 recorded again, unchanged" in output) == (0, True), output
     assert snapshot(copy) == before
 
@@ -96,7 +76,7 @@ def test_each_mutation_goes_red_and_says_why(mutation, copy):
     """In every driver: red, in at most 25 lines of ours, with the changed path and both values."""
     apply(mutation, copy)
     before = snapshot(copy)
-    code, output = run(copy, "--sparrow-replay", "-q")
+    code, output = pytest_in(copy, "--sparrow-replay")
     assert code == 1, output
     texts = failures(output)
     assert set(texts) == {f"test_{driver}" for driver in DRIVERS}, output
