@@ -15,10 +15,12 @@ __all__ = [
     "Failure",
     "ModelAnswer",
     "ModelRequest",
+    "Output",
     "Part",
     "Proposal",
     "Reasoning",
     "Text",
+    "ToolRequest",
     "ToolResult",
     "Usage",
 ]
@@ -57,6 +59,21 @@ class ModelRequest:
     results: Sequence[ToolResult] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequest:
+    """A request that calls a tool over HTTP, such as MCP's ``tools/call``: told like a wrapped tool's call.
+
+    Its answer is a `ModelAnswer` with one `Output` part (the id is ignored), or with a `Failure` and none.
+
+    Attributes:
+        name: the tool's name, as the server knows it.
+        args: its arguments.
+    """
+
+    name: str
+    args: Json
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """One block of assistant text, chunks joined."""
@@ -73,14 +90,27 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One proposed tool call; ``args`` is the parsed JSON, or the raw text where it isn't JSON."""
+    """One proposed tool call; ``args`` is the parsed JSON, or the raw text where it isn't JSON.
+
+    A ``hosted`` one (web search, code execution, file search) was run by the provider: the agent never calls it.
+    """
 
     id: str
     name: str
     args: Json
+    hosted: bool = False
 
 
-Part = Text | Reasoning | Proposal
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a hosted tool gave, in the answer itself; blocks as in `ToolResult`."""
+
+    id: str
+    blocks: Sequence[Json]
+    is_error: bool = False
+
+
+Part = Text | Reasoning | Proposal | Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +142,19 @@ class Codec(Protocol):
 
     name: str
 
-    def request(self, asked: dict[str, Json]) -> ModelRequest | None:
+    def request(self, asked: dict[str, Json]) -> ModelRequest | ToolRequest | None:
         """Read the *asked* half of an ``http`` exchange; None where it is not this format."""
         ...
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read the *answered* half of an exchange whose request this codec knew; never raises on odd content."""
+        ...
+
+    def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+        """Build the *answered* half that says what ``answer`` says: JSON, or a stream where the request asks for one.
+
+        The other way round of `answer`: for every answer that this format can express,
+        ``answer(asked, compose(asked, a)) == a``, with texts of one kind that stand side by side joined where the
+        format can't keep them apart. Deterministic: made-up ids depend on the request alone.
+        """
         ...

@@ -11,6 +11,7 @@ from pytest_sparrow.recording.blocks import blocks_of_answer
 from pytest_sparrow.recording.codec import (
     ModelAnswer,
     ModelRequest,
+    Output,
     Part,
     Proposal,
     Reasoning,
@@ -71,7 +72,7 @@ class Narrator:
         """A request to a model goes out: the route, and outputs of tools that nobody wrapped."""
         self.begin(request.task)
         self.task = self.task or request.task
-        if request.model != lane.model:
+        if request.model and request.model != lane.model:
             lane.model = request.model
             self.model = self.model or request.model
             self._tell(lane, ev.RouteSelected(run=self._run, chain=[request.model], context_window=0))
@@ -108,7 +109,7 @@ class Narrator:
         for part in answer.parts[told:]:
             self._part(lane, part)
         texts = [part.text for part in answer.parts if isinstance(part, Text)]
-        if texts and not any(isinstance(part, Proposal) for part in answer.parts):
+        if texts and not any(isinstance(part, Proposal) and not part.hosted for part in answer.parts):
             self._tell(lane, ev.Message(run=self._run, role="assistant", text="".join(texts)))
         if answer.usage is not None:
             self._input += answer.usage.input
@@ -125,14 +126,19 @@ class Narrator:
                 self._tell(lane, ev.ThinkingDelta(run=self._run, text=text))
             case Reasoning(text):
                 self._tell(lane, ev.ReasoningDelta(run=self._run, text=text))
-            case Proposal(call_id, name, args):
-                self._propose(lane, call_id, name, args)
+            case Proposal(call_id, name, args, hosted):
+                self._propose(lane, call_id, name, args, hosted=hosted)
+            case Output(call_id, blocks, is_error):
+                self._output_event(lane, call_id, list(blocks), is_error=is_error)
 
-    def _propose(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
-        self.proposals.add(call_id, name, args, lane)
+    def _propose(self, lane: Lane, call_id: str, name: str, args: Json, *, hosted: bool = False) -> None:
+        if not hosted:  # a hosted tool's call waits for nobody
+            self.proposals.add(call_id, name, args, lane)
         # The tools check risks when they are wrapped; the model checks them again.
         risk: Any = self._risk_of(name)
         self._tell(lane, ev.ToolUseProposed(run=self._run, id=call_id, name=name, args=args, risk=risk))
+        if hosted:
+            self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
 
     def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:
         """A wrapped tool is called; gives the call's id, and whether a model had proposed it."""
@@ -153,6 +159,15 @@ class Narrator:
         self.proposals.finished(call_id, lane)
         blocks, is_error = blocks_of_answer(answered)
         self._output_event(lane, call_id, blocks, is_error=is_error)
+
+    def remote_tool_answered(self, lane: Lane, call_id: str, answer: ModelAnswer) -> None:
+        """A tool that was called over HTTP gave its output, or failed."""
+        outputs = [part for part in answer.parts if isinstance(part, Output)]
+        self.proposals.finished(call_id, lane)
+        for output in outputs:
+            self._output_event(lane, call_id, list(output.blocks), is_error=output.is_error)
+        if not outputs and answer.failure is not None:
+            self._output_event(lane, call_id, [{"Text": answer.failure.message}], is_error=True)
 
     def _output_event(self, lane: Lane, call_id: str, blocks: list[Json], *, is_error: bool) -> None:
         self._tell(lane, ev.ToolOutput(run=self._run, id=call_id, blocks=blocks, is_error=is_error))

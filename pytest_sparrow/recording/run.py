@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.recording.caller import caller
+from pytest_sparrow.recording.codec import ToolRequest
 from pytest_sparrow.recording.hosts import Passage, passage
 from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
@@ -166,7 +167,9 @@ class Run:
             crossing.settled = True
             self._open.pop(id(crossing), None)
             crossing.lane.open.remove(crossing)
-            if words is not None:
+            if words is not None and crossing.call_id:
+                self._narrator.remote_tool_answered(crossing.lane, crossing.call_id, words)
+            elif words is not None:
                 self._narrator.model_answered(crossing.lane, words, crossing.told)
             elif crossing.kind == "tool":
                 self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
@@ -246,7 +249,11 @@ class Run:
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
         elif crossing.model is not None:
-            self._narrator.asked_model(crossing.lane, crossing.model.request)
+            request = crossing.model.request
+            if isinstance(request, ToolRequest):
+                crossing.call_id, _ = self._narrator.tool_called(crossing.lane, request.name, request.args)
+            else:
+                self._narrator.asked_model(crossing.lane, request)
         else:
             self._narrator.begin()
             if crossing.kind == "http" and _looks_like_a_models(asked):
@@ -276,7 +283,7 @@ class Run:
     ) -> Sequence[Json] | None:
         """The conversation as a golden has it: without what was hidden, where anything was."""
         if model is None or clean.get("body") is asked.get("body"):
-            return None if model is None else model.request.conversation
+            return None if model is None else model.conversation
         return self._wire.conversation(clean)
 
     def _feed(
@@ -338,6 +345,8 @@ class Run:
 
     def _catch_up(self, crossing: OpenCrossing) -> None:
         """The strand goes on while its stream is open: tell what it acts on."""
+        if crossing.call_id:
+            return  # a tool's output is told once, whole
         so_far = None if crossing.model is None or crossing.peek is None else crossing.peek()
         if crossing.model is not None and so_far is not None:
             words = crossing.model.answer(crossing.asked, so_far)

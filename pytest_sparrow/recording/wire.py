@@ -5,21 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.recording.codec import ModelRequest, ToolRequest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.recording.codec import Codec, ModelAnswer, ModelRequest
+    from pytest_sparrow.recording.codec import Codec, ModelAnswer
 
 __all__ = ["ModelCall", "Wire"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """An ``http`` exchange that is a call to a model, in the format of one codec."""
+    """An ``http`` exchange that is a call to a model, or of a tool, in the format of one codec."""
 
     codec: Codec
-    request: ModelRequest
+    request: ModelRequest | ToolRequest
+
+    @property
+    def conversation(self) -> Sequence[Json] | None:
+        """The conversation that it carries; None for a tool's call."""
+        return self.request.conversation if isinstance(self.request, ModelRequest) else None
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read the answer to this call."""
@@ -43,4 +50,4 @@ class Wire:
     def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
         """The conversation that an ``http`` asked half carries, or None."""
         call = self.read(asked)
-        return None if call is None else call.request.conversation
+        return None if call is None else call.conversation

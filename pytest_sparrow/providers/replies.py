@@ -1,0 +1,75 @@
+"""What every codec needs to build the *answered* half of an exchange."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.codec import Failure
+
+__all__ = ["Fault", "broken_reply", "event_text", "fault_of", "json_reply", "json_text", "stream_reply"]
+
+_STATUS = re.compile(r"HTTP ([45]\d\d)(?:: (.*))?\Z", re.DOTALL)
+_TRANSPORT = re.compile(
+    r"((?:Connect|Read|Write|Pool)(?:Timeout|Error)|RemoteProtocolError|LocalProtocolError|ProxyError)"
+    r"(?:: (.*))?\Z",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A `Failure`, as the wire has it: the reverse of `pytest_sparrow.providers.wire.http_failure`.
+
+    Attributes:
+        status: the HTTP status, or None: the failure is not told by the status.
+        kind: the name of the transport's exception, or "": the transport did not fail.
+        message: what the provider, or the exception, said.
+    """
+
+    status: int | None = None
+    kind: str = ""
+    message: str = ""
+
+
+def fault_of(failure: Failure) -> Fault:
+    """Read a failure's message: ``HTTP 429: slow down``, ``ReadTimeout: …``, else the provider's own words."""
+    if found := _STATUS.match(failure.message):
+        return Fault(status=int(found[1]), message=found[2] or "")
+    if found := _TRANSPORT.match(failure.message):
+        return Fault(kind=found[1], message=found[2] or "")
+    return Fault(message=failure.message)
+
+
+def json_reply(body: Json, *, status: int = 200) -> dict[str, Json]:
+    """A whole answer of JSON."""
+    return {"status": status, "headers": {"content-type": "application/json"}, "body": {"json": body}}
+
+
+def stream_reply(events: Iterable[str]) -> dict[str, Json]:
+    """A stream of events, each as `event_text` gives it."""
+    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    return {"status": 200, "headers": headers, "body": {"sse": list(events)}}
+
+
+def broken_reply(fault: Fault, so_far: dict[str, Json] | None = None) -> dict[str, Json]:
+    """An answer that the transport broke off, after what had come ``so_far``; None: before anything had."""
+    return {**(so_far or {}), "error": {"type": fault.kind, "message": fault.message}}
+
+
+def event_text(data: Json, event: str = "") -> str:
+    """One server-sent event without its blank line; ``data`` is a JSON value, or a str that goes as it is."""
+    text = data if isinstance(data, str) else json_text(data)
+    lines = [f"event: {event}"] if event else []
+    return "\n".join([*lines, *(f"data: {line}" for line in text.split("\n"))])
+
+
+def json_text(value: Json) -> str:
+    """Compact JSON, in the order that it has."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
