@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin import collecting, options, outcome, outside, session, summary
+from pytest_sparrow.plugin import collecting, hookspecs, options, outcome, outside, session, summary
 from pytest_sparrow.plugin.overrides import MARKER
 from pytest_sparrow.plugin.state import SESSION
 
@@ -25,6 +25,11 @@ __all__ = ["sparrow", "sparrow_recorder", "sparrow_replayer", "sparrow_settings"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare options and ini keys."""
     options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks that others may implement."""
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_configure(config: pytest.Config) -> None:

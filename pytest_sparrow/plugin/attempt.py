@@ -17,7 +17,6 @@ from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.plugin.world import World
 from pytest_sparrow.provenance import changed_since, snapshot
-from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.sink import RecorderSink
 from pytest_sparrow.recording.wire import Wire
@@ -33,11 +32,12 @@ from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_repla
 from pytest_sparrow.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.directories import Directories
     from pytest_sparrow.plugin.place import Place
+    from pytest_sparrow.recording.codec import Codec
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["Attempt", "Kept"]
@@ -71,12 +71,21 @@ class Attempt:
         sparrow: what the test gets.
     """
 
-    def __init__(self, place: Place, settings: Settings, directories: Directories, *, task: str = "") -> None:
+    def __init__(
+        self,
+        place: Place,
+        settings: Settings,
+        directories: Directories,
+        codecs: Sequence[Codec],
+        *,
+        task: str = "",
+    ) -> None:
         self.place = place
         self.settings = settings
         self.blocked: str | None = None
         self._task = task
         self._directories = directories
+        self._codecs = codecs
         self._places = Places()
         # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
         environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
@@ -98,7 +107,7 @@ class Attempt:
         self.run = Run(
             place.run_id,
             settings,
-            wire=Wire(builtin_codecs()),
+            wire=Wire(codecs),
             redactor=self._redactor,
             tools=tools,
             golden=answers,
@@ -191,7 +200,8 @@ class Attempt:
 
     @contextmanager
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
-        attempt = Attempt(self.place.further(name), self.settings, self._directories, task=task)
+        place = self.place.further(name)
+        attempt = Attempt(place, self.settings, self._directories, self._codecs, task=task)
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked, pytrace=False)
         self._further.append(attempt)

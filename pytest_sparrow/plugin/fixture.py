@@ -9,6 +9,7 @@ import pytest
 
 from pytest_sparrow.errors import SparrowError
 from pytest_sparrow.plugin.attempt import Attempt
+from pytest_sparrow.plugin.codecs import codecs_of
 from pytest_sparrow.plugin.directories import Directories
 from pytest_sparrow.plugin.overrides import marked, override
 from pytest_sparrow.plugin.place import place_of
@@ -31,7 +32,8 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     session = request.config.stash[SESSION]
     settings = _or_fail(lambda: _settings_of(item, session, said))
     place = place_of(item, settings.directory, settings.golden)
-    attempt = _or_fail(lambda: Attempt(place, settings, Directories(request)))
+    codecs = _or_fail(lambda: codecs_of(request.config))
+    attempt = _or_fail(lambda: Attempt(place, settings, Directories(request), codecs))
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state
     session.attempts[item.nodeid] = state

@@ -1,0 +1,23 @@
+"""Hooks that other plugins and ``conftest.py`` files may implement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from pytest_sparrow.recording.codec import Codec
+
+__all__ = ["pytest_sparrow_codecs"]
+
+
+def pytest_sparrow_codecs(config: pytest.Config) -> Sequence[Codec]:  # type: ignore[empty-body]
+    """Codecs for wire formats of model providers, beside those that come with pytest-sparrow.
+
+    Asked once a session, before the first test that uses the fixture. They are tried before the built-in ones, so
+    that one of yours may take over a host that looks like another's format. What a codec is:
+    `pytest_sparrow.recording.codec.Codec`, and ``docs/providers.md``.
+    """
