@@ -46,8 +46,9 @@ class Exchange:
         asked ``{"name", "args": [value, …], "kwargs": {name: value}}``; answered as for ``tool``.
 
     A ``Body`` is an object of one key: ``{"json": value}``, ``{"sse": [event text, …]}`` (each with its blank
-    line left out; a second key ``"torn"`` holds what no blank line followed), ``{"text": str}``,
-    ``{"base64": str}`` or ``{"multipart": [{"headers", "body": Body}, …]}``.
+    line left out; a second key ``"torn"`` holds what no blank line followed), ``{"lines": [line, …]}`` of
+    newline-delimited JSON (``"torn"`` as before), ``{"text": str}``, ``{"base64": str}`` or
+    ``{"multipart": [{"headers", "body": Body}, …]}``.
 
     Attributes:
         kind: "http", "tool" or "call".

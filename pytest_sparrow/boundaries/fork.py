@@ -16,7 +16,7 @@ __all__ = ["branch_of"]
 
 _OF_TOOL = ("returned", "yielded", "awaited")
 _OF_HTTP = ("status", "headers", "body", "error")
-_BODIES = ("json", "sse", "text", "base64")
+_BODIES = ("json", "sse", "lines", "text", "base64")
 
 
 def branch_of(
@@ -85,7 +85,12 @@ def _http(answered: dict[str, Any], said: str) -> dict[str, Any]:
         )
     if "error" in answered:
         return answered
-    types = {"json": "application/json", "sse": "text/event-stream", "text": "text/plain; charset=utf-8"}
+    types = {
+        "json": "application/json",
+        "sse": "text/event-stream",
+        "lines": "application/x-ndjson",
+        "text": "text/plain; charset=utf-8",
+    }
     kind = next(iter(body), "") if body else ""
     headers = {"content-type": types[kind]} if kind in types else {}
     return {"status": 200, **answered, "headers": {**headers, **answered.get("headers", {})}}

@@ -1,4 +1,4 @@
-"""Paths that a model spells piece by piece, over many server-sent events.
+"""Paths that a model spells piece by piece, over many server-sent events or lines of JSON.
 
 A model that was told ``/tmp/pytest-7/report.txt`` says it again in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``. The
 pieces of one text are put together, searched as one, and the placeholder goes into the piece in which the path
@@ -31,7 +31,8 @@ def hide_across(events: Sequence[str], places: Places) -> list[str]:
     """The texts of a stream's events, with placeholders for the paths that lie across several of them.
 
     Args:
-        events: each event's text; those that are JSON behind one ``data:`` are looked at.
+        events: each event's text, of which those that are JSON behind one ``data:`` are looked at; or each line
+            of newline-delimited JSON.
         places: the paths.
     """
     parsed = [_payload(text) for text in events]
@@ -88,17 +89,26 @@ def _spread(texts: list[str], whole: str, ends: list[int], start: int, stop: int
 
 
 def _payload(text: str) -> Json:
+    if text.startswith("{"):  # no server-sent event says anything so
+        return _decoded(text)
     lines = [line for line in text.split("\n") if line.startswith("data:")]
     if len(lines) != 1 or not lines[0][5:].lstrip().startswith("{"):
         return None
+    return _decoded(lines[0][5:].strip())
+
+
+def _decoded(text: str) -> Json:
     try:
-        return jsontext.decode(lines[0][5:].strip())
+        return jsontext.decode(text)
     except ValueError:
         return None
 
 
 def _with_payload(text: str, payload: Json) -> str:
-    spelled = f"data: {jsontext.encode(payload).decode()}"
+    spelled = jsontext.encode(payload).decode()
+    if text.startswith("{"):
+        return spelled
+    spelled = f"data: {spelled}"
     return "\n".join(spelled if line.startswith("data:") else line for line in text.split("\n"))
 
 

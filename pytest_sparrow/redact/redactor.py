@@ -157,9 +157,10 @@ class Redactor:
     def _body(self, body: Json, headers: Mapping[str, str]) -> Json:
         if not isinstance(body, dict):
             return self.value(body)
-        text, parts, events = body.get("text"), body.get("multipart"), body.get("sse")
-        if isinstance(events, list) and self._places.found:  # else the model was told of none
-            body = {**body, "sse": hide_across(events, self._places)}
+        text, parts = body.get("text"), body.get("multipart")
+        for form in ("sse", "lines"):
+            if isinstance(body.get(form), list) and self._places.found:  # else the model was told of none
+                body = {**body, form: hide_across(body[form], self._places)}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", ""):
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):

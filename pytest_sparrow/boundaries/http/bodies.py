@@ -7,7 +7,7 @@ import binascii
 import functools
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries.http import multipart, sse
+from pytest_sparrow.boundaries.http import lines, multipart, sse
 from pytest_sparrow.events import jsontext
 
 if TYPE_CHECKING:
@@ -38,12 +38,15 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
     Args:
         raw: the content, uncompressed.
         content_type: the header, or "".
-        answered: False for a request, which is compared but never fed: only there multipart is taken apart.
+        answered: False for a request, which is compared but never fed: only there multipart is taken apart,
+            and only an answer, which may be read while it comes, is divided into lines.
     """
     kind, parameters = media_type(content_type)
     body: dict[str, Json] | None = None
     if kind == "text/event-stream":
         body = sse.events_of(raw)
+    elif kind in lines.MEDIA_TYPES and answered:
+        body = lines.lines_of(raw)
     elif kind == "multipart/form-data" and not answered:
         body = _multipart(raw, parameters.get("boundary", ""))
     elif _may_be_json(kind, raw):
@@ -52,13 +55,15 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
 
 
 def chunks_of(body: dict[str, Json]) -> list[bytes]:
-    """The chunks that serve a recorded body: one an event for a stream, else one in all.
+    """The chunks that serve a recorded body: one an event or a line for a stream, else one in all.
 
     Raises:
         ValueError: this is no body that we wrote; the text says why.
     """
     if "sse" in body:
         return sse.serve(body)
+    if "lines" in body:
+        return lines.serve(body)
     if "json" in body:
         # It was read from a golden, or from the wire.
         return [jsontext.spell(body["json"])]
@@ -69,7 +74,7 @@ def chunks_of(body: dict[str, Json]) -> list[bytes]:
             return [base64.b64decode(body["base64"], validate=True)]
         except binascii.Error as error:
             raise ValueError(f"its base64 body can't be read ({error})") from error
-    raise ValueError(f"its body has none of the keys json, sse, text and base64, but {sorted(body)}")
+    raise ValueError(f"its body has none of the keys json, sse, lines, text and base64, but {sorted(body)}")
 
 
 def _may_be_json(kind: str, raw: bytes) -> bool:

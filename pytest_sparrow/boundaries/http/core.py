@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http.bodies import body_of, chunks_of, media_type
 from pytest_sparrow.boundaries.http.encodings import uncompressed
+from pytest_sparrow.boundaries.http.lines import MEDIA_TYPES
 from pytest_sparrow.boundaries.http.reply import Failure, Reply
 
 if TYPE_CHECKING:
@@ -113,9 +114,10 @@ def _failure_of(error: Json) -> Failure | None:
 
 
 def _is_stream(body: Json, headers: Headers) -> bool:
-    return (
-        bool(body and "sse" in body) or media_type(header(headers, "content-type"))[0] == "text/event-stream"
-    )
+    if body and ("sse" in body or "lines" in body):
+        return True
+    kind = media_type(header(headers, "content-type"))[0]
+    return kind == "text/event-stream" or kind in MEDIA_TYPES
 
 
 def _without_waiting(status: int, headers: Headers) -> list[tuple[str, str]]:

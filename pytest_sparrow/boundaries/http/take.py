@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_sparrow.boundaries.http import lines, sse
 from pytest_sparrow.boundaries.http.core import Headers, answered_of, header
-from pytest_sparrow.boundaries.http.sse import is_done
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.reply import Failure
@@ -124,9 +124,10 @@ class FedTake:
         fed = self._crossing.fed
         assert fed is not None
         body = fed.get("body")
-        if not isinstance(body, dict) or "sse" not in body:
+        form = _form(body)
+        if not form or not isinstance(body, dict):
             return fed
-        return {**fed, "body": {"sse": body["sse"][: self._pieces - self._left]}}
+        return {**fed, "body": {form: body[form][: self._pieces - self._left]}}
 
     def add(self, chunk: bytes) -> None:
         """See `Take`."""
@@ -139,7 +140,7 @@ class FedTake:
 
     def closed(self) -> None:
         """See `Take`."""
-        self._settle(complete=self._left <= 0 or is_done(self._last))
+        self._settle(complete=self._left <= 0 or _is_last(self._last))
 
     def broke(self, failure: Failure | None) -> None:  # noqa: ARG002 - the golden has it already
         """See `Take`."""
@@ -153,7 +154,17 @@ class FedTake:
 
 def _says_done(answered: dict[str, object]) -> bool:
     body = answered.get("body")
-    if not isinstance(body, dict) or "sse" not in body:
+    form = _form(body)
+    if not form or not isinstance(body, dict):
         return False
-    last = str(body.get("torn") or (body["sse"][-1] if body["sse"] else ""))
-    return is_done(last.encode())
+    last = str(body.get("torn") or (body[form][-1] if body[form] else ""))
+    return _is_last(last.encode())
+
+
+def _form(body: object) -> str:
+    """The key of a body that comes piece by piece, or ""."""
+    return next((form for form in ("sse", "lines") if isinstance(body, dict) and form in body), "")
+
+
+def _is_last(piece: bytes) -> bool:
+    return sse.is_done(piece) or lines.is_done(piece)

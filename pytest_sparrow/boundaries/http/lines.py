@@ -1,0 +1,58 @@
+"""Newline-delimited JSON as texts: split without loss, joined to the same bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["MEDIA_TYPES", "is_done", "lines_of", "serve"]
+
+MEDIA_TYPES = frozenset(
+    {"application/x-ndjson", "application/jsonl", "application/stream+json", "application/json-lines"}
+)
+"""What servers call it. None of them is registered; the format is https://github.com/ndjson/ndjson-spec."""
+
+
+def lines_of(raw: bytes) -> dict[str, Json] | None:
+    r"""A body as ``{"lines": [line, …]}``, plus ``"torn"``: what follows the last ``\n``.
+
+    A line ends with ``\n`` and nothing else: a ``\r`` before it stays in the text, and so does any other
+    character that some readers take for the end of a line.
+
+    Returns:
+        None where the bytes are no UTF-8 text.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text:
+        return None
+    *whole, torn = text.split("\n")
+    body: dict[str, Json] = {"lines": whole}
+    if torn:
+        body["torn"] = torn
+    return body
+
+
+def serve(body: dict[str, Json]) -> list[bytes]:
+    """The chunks of a recorded body: one a line, and the torn rest as it was."""
+    chunks = [f"{line}\n".encode() for line in body["lines"]]
+    if torn := body.get("torn"):
+        chunks.append(str(torn).encode())
+    return chunks
+
+
+def is_done(raw: bytes) -> bool:
+    """Whether a stream ends with a line that says ``"done": true``, as Ollama's last one does: no more will come."""
+    last = raw.rstrip().rpartition(b"\n")[2]
+    if b'"done"' not in last:
+        return False
+    try:
+        value = json.loads(last)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("done") is True
