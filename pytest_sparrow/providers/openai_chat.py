@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.openai_chat_compose import compose_chat
 from pytest_sparrow.providers.openai_chat_message import (
     CallIds,
     message_parts,
@@ -76,6 +77,10 @@ class OpenAIChat:
         for message in messages:
             parts.extend(message_parts(message, ids))
         return ModelAnswer(parts=parts, usage=usage, failure=http_failure(answered, failure))
+
+    def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+        """Build an answer, whole or streamed as the request wants it; see `compose_chat` for what can't be said."""
+        return compose_chat(asked, answer)
 
 
 def _is_chat(asked: dict[str, Json], body: dict[str, Json]) -> bool:
