@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import re
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import overload
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.exchange import Json
 from pytest_sparrow.recording.blocks import as_text
 
-__all__ = ["LazyBlocks", "image_block"]
+__all__ = ["MAX_IMAGE", "LazyBlocks", "image_block", "image_block_of", "slim"]
 
 
 class LazyBlocks(Sequence[Json]):
@@ -50,6 +53,16 @@ class LazyBlocks(Sequence[Json]):
         return f"LazyBlocks({self._all()!r})"
 
 
+MAX_IMAGE = 1024
+"""Bytes of an image that an event holds; of a larger one it holds size and SHA-256 (the exchange has the content)."""
+
+_MAX_BASE64 = 1368
+"""Characters of base64 that are at most `MAX_IMAGE` bytes."""
+
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/\r\n]+|[A-Za-z0-9_\r\n-]+)={0,2}[\r\n]*\Z")
+_DATA_URI = re.compile(r"data:([^,;]*)[^,]{0,200},", re.IGNORECASE)
+
+
 def image_block(url: str) -> Json | None:
     """An Image block for a ``data:`` URI (RFC 2397), or None for any other or broken one."""
     if url[:5].lower() != "data:":
@@ -65,4 +78,61 @@ def image_block(url: str) -> Json | None:
             content = unquote_to_bytes(data)
     except (binascii.Error, ValueError):
         return None
-    return {"Image": {"data": list(content), "mime": as_text(mime) or "text/plain"}}
+    return image_block_of(content, mime)
+
+
+def image_block_of(content: bytes, mime: str) -> Json:
+    """An Image block: of up to `MAX_IMAGE` bytes whole, of a larger image without its bytes.
+
+    The cockpit writes each byte as a number of its own, 3.6 bytes on the disk. A larger one is
+    ``{"data": [], "mime", "sha256": 64 hex digits, "bytes": how many}``; the cockpit ignores the last two.
+    """
+    image: dict[str, Json] = {"data": [], "mime": as_text(mime) or "text/plain"}
+    if len(content) <= MAX_IMAGE:
+        image["data"] = list(content)
+    else:
+        image |= _print(content)
+    return {"Image": image}
+
+
+def slim(value: Json) -> Json:
+    """A content part of a file, a document or audio, with the SHA-256 and size in place of each big base64 text.
+
+    A text of more than `MAX_IMAGE` bytes that is base64 (RFC 4648, plain or for URLs) becomes
+    ``{"sha256", "bytes"}``, a ``data:`` URI of one ``{"mime", "sha256", "bytes"}``. Anything else stays, and a
+    value without such a text is returned as it is. The exchange keeps the content.
+    """
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_BASE64 else _slim_text(value)
+    if isinstance(value, list):
+        items = [slim(item) for item in value]
+        return value if all(map(is_, items, value)) else items
+    if isinstance(value, dict):
+        fields = {key: slim(item) for key, item in value.items()}
+        return value if all(map(is_, fields.values(), value.values())) else fields
+    return value
+
+
+def _slim_text(text: str) -> Json:
+    uri = _DATA_URI.match(text)
+    mime: dict[str, Json] = {}
+    data = text
+    if uri is not None:
+        if ";base64" not in uri[0].lower():
+            return text
+        mime, data = {"mime": uri[1]}, text[uri.end() :]
+    if _BASE64.match(data) is None:
+        return text
+    data = re.sub(r"[\r\n]", "", data).rstrip("=").translate(_URL_SAFE)
+    try:
+        content = base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
+    except binascii.Error:
+        return text
+    return text if len(content) <= MAX_IMAGE else {**mime, **_print(content)}
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _print(content: bytes) -> dict[str, Json]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
