@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import http, network, threads
+from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.recording.window import close_window, open_window
 
@@ -57,6 +58,7 @@ class Window:
             if self.run.feeding:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(network.shut(self.run))
+                stack.enter_context(no_waits())
             http.install()
             stack.callback(http.uninstall)
             threads.install()

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Container, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -22,7 +22,7 @@ class AfterLoading(importlib.abc.MetaPathFinder):
         then: called with each of them, once it is loaded.
     """
 
-    def __init__(self, names: Collection[str], then: Callable[[ModuleType], None]) -> None:
+    def __init__(self, names: Container[str], then: Callable[[ModuleType], None]) -> None:
         self._names = names
         self._then = then
 
@@ -32,9 +32,11 @@ class AfterLoading(importlib.abc.MetaPathFinder):
         """See `importlib.abc.MetaPathFinder`."""
         if fullname not in self._names:
             return None
-        for finder in list(sys.meta_path):
+        finders = list(sys.meta_path)
+        # Those before this one have been asked already; and one of them may be waiting for the same module.
+        for finder in finders[finders.index(self) + 1 :] if self in finders else finders:
             find = getattr(finder, "find_spec", None)
-            spec = None if finder is self or find is None else find(fullname, path, target)
+            spec = None if find is None else find(fullname, path, target)
             if spec is not None:
                 _after_loading(spec.loader, self._then)
                 return spec  # type: ignore[no-any-return]
@@ -48,7 +50,8 @@ def _after_loading(loader: Any, then: Callable[[ModuleType], None]) -> None:
         return
 
     def exec_module(module: ModuleType) -> None:
-        del loader.exec_module
+        # Another AfterLoading may have wrapped the same loader, and have taken it off already.
+        vars(loader).pop("exec_module", None)
         run(module)
         then(module)
 

@@ -279,3 +279,25 @@ def test_what_a_retrying_sdk_draws_does_not_count(inner, failure):
     result = inner.replay()
     result.assert_outcomes(passed=2)
     assert "sparrow: 2 replayed equal" in result.outlines
+
+
+def test_waits_before_a_next_try_are_short_in_a_replay_only(inner):
+    """The SDK's module sleeps by another clock while the run feeds, and by the real one while it records."""
+    inner.write(
+        "test_it.py",
+        """
+        import os
+        import time
+
+        import openai
+
+        def test_it(sparrow):
+            assert sparrow.call("f", int, 1) == 1
+            assert (openai._base_client.time is time) is not bool(os.environ.get("SHUT"))
+
+        def test_afterwards():
+            assert openai._base_client.time is time
+        """,
+    )
+    inner.record().assert_outcomes(passed=2)
+    inner.replay().assert_outcomes(passed=2)

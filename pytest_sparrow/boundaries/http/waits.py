@@ -1,0 +1,168 @@
+"""Waits before a next try, which a replay doesn't wait again: the answer is there already.
+
+A failing answer tells an SDK how long to wait, and a replay says a millisecond (see `core`). Where no answer came, a
+dropped connection or a timeout, the SDK waits as it thinks best. Its module finds, in place of the clock that it sleeps
+by, one whose ``sleep`` is short. Nothing else is changed: the SDK draws its jitter as ever, other modules keep the real
+clock, and where nothing is fed (a live fork, a tool that runs) the wait is the real one.
+
+Names of SDKs' modules are private, so a test holds them with the real SDKs; where one is gone, the wait is waited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.loading import AfterLoading
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.recording.window import current_run, is_answering, open_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["LONGEST", "no_waits"]
+
+LONGEST = 0.001
+"""Seconds that a wait takes while feeding; not 0, since a sleep also lets others run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiter:
+    """A kind of module that sleeps before a next try, and for nothing else.
+
+    Attributes:
+        name: the last parts of its name.
+        has: what tells it from a module of the same name that is none: a global, or an attribute of one.
+        clocks: its globals that it sleeps by.
+    """
+
+    name: str
+    has: str
+    clocks: tuple[str, ...]
+
+
+_WAITERS = (
+    # SDKs that Stainless generates: openai, anthropic, groq, together, cerebras and more.
+    _Waiter(name="_base_client", has="BaseClient._calculate_retry_timeout", clocks=("time", "anyio")),
+    # Those that Speakeasy generates: mistralai and more.
+    _Waiter(name="utils.retries", has="retry_with_backoff", clocks=("time", "asyncio")),
+    # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
+    _Waiter(name="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
+    # requests and boto3.
+    _Waiter(name="urllib3.util.retry", has="Retry", clocks=("time",)),
+    _Waiter(name="botocore.endpoint", has="Endpoint", clocks=("time",)),
+)
+
+
+class _Names:
+    """The names of modules that may be waiters: their last parts tell."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _waiter(name) is not None
+
+
+_LAST = {waiter.name.rpartition(".")[2]: waiter for waiter in _WAITERS}
+
+
+def _waiter(name: str) -> _Waiter | None:
+    # By the last part first: thousands of modules are asked for each test.
+    waiter = _LAST.get(name.rpartition(".")[2])
+    return waiter if waiter is not None and f".{name}".endswith(f".{waiter.name}") else None
+
+
+class _ShortClock(ModuleType):
+    """A module whose ``sleep`` is short while feeding; all else is the module's own."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__(clock.__name__, clock.__doc__)
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clock, name)
+
+    def sleep(self, seconds: Any, *rest: Any, **named: Any) -> Any:
+        """Sleep, or (asyncio's, anyio's) give what is awaited for that."""
+        return self._clock.sleep(min(seconds, LONGEST) if _fed() else seconds, *rest, **named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Patch:
+    module: ModuleType
+    name: str
+    original: Any
+    replacement: _ShortClock
+
+
+# Process-wide, because what is patched is. All of it under the lock, and empty when nothing is installed.
+_lock = threading.RLock()
+_installed = 0
+_patches: list[_Patch] = []
+
+
+@contextlib.contextmanager
+def no_waits() -> Iterator[None]:
+    """Shorten them, for SDKs that are loaded now and for those that are loaded within. May be nested."""
+    global _installed  # noqa: PLW0603 - see above
+    with _lock:
+        _installed += 1
+        if _installed == 1:
+            sys.meta_path.insert(0, _FINDER)
+            for name, module in list(sys.modules.items()):
+                if name in _NAMES:
+                    _shorten(module)
+    try:
+        yield
+    finally:
+        with _lock:
+            _installed -= 1
+            if _installed == 0:
+                with contextlib.suppress(ValueError):
+                    sys.meta_path.remove(_FINDER)
+                _undo()
+
+
+def _shorten(module: ModuleType) -> None:
+    with _lock:
+        waiter = _waiter(module.__name__) if _installed else None
+        if waiter is None or not _has(module, waiter.has):
+            return
+        for name in waiter.clocks:
+            clock = vars(module).get(name)
+            if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock):
+                short = _ShortClock(clock)
+                _patches.append(_Patch(module=module, name=name, original=clock, replacement=short))
+                setattr(module, name, short)
+
+
+def _undo() -> None:
+    for patch in reversed(_patches):
+        # What somebody else has put there since is theirs.
+        if vars(patch.module).get(patch.name) is patch.replacement:
+            setattr(patch.module, patch.name, patch.original)
+    _patches.clear()
+
+
+def _has(module: object, dotted: str) -> bool:
+    found: Any = module
+    for part in dotted.split("."):
+        found = getattr(found, part, None)
+    return found is not None
+
+
+def _fed() -> bool:
+    """Whether what is tried next will be fed."""
+    if is_answering():
+        return False
+    try:
+        run = current_run()
+    except UsageError:
+        return all(run.feeding for run in open_runs())
+    return run is not None and run.feeding
+
+
+_NAMES = _Names()
+_FINDER = AfterLoading(_NAMES, _shorten)
