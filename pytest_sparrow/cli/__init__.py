@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from pytest_sparrow.cli import diff, show
+from pytest_sparrow.cli import diff, importing, show
 from pytest_sparrow.cli.output import complain, quiet_pipe, safe_streams
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 
@@ -73,7 +73,9 @@ def _version(_options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="pytest-sparrow", description="Look at recorded runs of agents.", allow_abbrev=False
+        prog="pytest-sparrow",
+        description="Look at recorded runs of agents, and bring them in from elsewhere.",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--version", action="store_const", dest="verb", const=_version, help="print the version"
@@ -81,4 +83,5 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(metavar="VERB", parser_class=_Parser)
     show.add_to(verbs)
     diff.add_to(verbs)
+    importing.add_to(verbs)
     return parser

@@ -1,0 +1,145 @@
+"""``pytest-sparrow import SOURCE…``: recordings of other tools, and the cockpit's runs, made into transcripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.cli.output import complain, say
+from pytest_sparrow.comparing.paths import safe
+from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
+from pytest_sparrow.importing import (
+    Destination,
+    destination_of,
+    read_cassette,
+    write_cassette,
+    write_run,
+)
+from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.store import load_transcript
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_to"]
+
+_CASSETTES = (".yaml", ".yml", ".json")
+_INPUTS = "inputs.json"
+
+
+def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb to the program's parser."""
+    parser = verbs.add_parser(
+        "import",
+        help="make transcripts of VCR cassettes and of the cockpit's runs",
+        description="Make transcripts of VCR cassettes (vcrpy, pytest-recording; YAML or JSON) and of the cockpit's "
+        "runs. A cassette in cassettes/<module>/ beside its test module becomes that test's golden.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "sources", metavar="SOURCE", nargs="+", help="a cassette, a run's folder, or a folder of either"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--to", metavar="FOLDER", help="write into this folder of runs")
+    where.add_argument("--test", metavar="NODEID", help="the test whose golden it becomes, for one source")
+    parser.add_argument(
+        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
+    )
+    parser.add_argument("--replace", action="store_true", help="write over transcripts that are there")
+    parser.set_defaults(verb=_import)
+
+
+@dataclass(slots=True)
+class _Tally:
+    written: int = 0
+    missed: list[str] = field(default_factory=list)
+
+
+def _import(options: argparse.Namespace) -> int:
+    sources = [found for name in options.sources for found in _sources(Path(name))]
+    if options.test is not None and len(sources) != 1:
+        raise UsageError(
+            f"--test names one test, and there are {len(sources)} sources: import them one by one"
+        )
+    tally = _Tally()
+    taken: dict[Path, Path] = {}
+    for source in sources:
+        destination = destination_of(
+            source,
+            to=Path(options.to) if options.to is not None else None,
+            test=options.test,
+            goldens=options.goldens,
+        )
+        first = taken.setdefault(destination.folder, source)
+        if first is not source:
+            tally.missed.append(f"{source}: would become the same transcript as {first}")
+            continue
+        _one(source, destination, tally, overwrite=options.replace)
+    for line in tally.missed:
+        complain(f"not taken over: {line}")
+    print(f"{tally.written} imported" + (f", {len(tally.missed)} not taken over" if tally.missed else ""))
+    return 1 if tally.missed else 0
+
+
+def _sources(path: Path) -> list[Path]:
+    """The cassettes and runs that a path stands for.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if path.is_file():
+        return [path]
+    if (path / _INPUTS).is_file():
+        return [path]
+    if not path.is_dir():
+        raise UsageError(f"{path}: there is no such file or folder")
+    runs = [found.parent for found in path.rglob(_INPUTS)]
+    cassettes = [
+        found
+        for found in path.rglob("*")
+        if found.suffix in _CASSETTES and not (found.parent / _INPUTS).exists() and found.is_file()
+    ]
+    if not runs and not cassettes:
+        raise UsageError(f"{path}: holds no cassettes (*.yaml, *.yml, *.json) and no runs (inputs.json)")
+    return sorted(runs + cassettes)
+
+
+def _one(source: Path, destination: Destination, tally: _Tally, *, overwrite: bool) -> None:
+    if destination.folder.exists() and not overwrite:
+        tally.missed.append(f"{source}: {destination.folder} is there already; --replace writes over it")
+        return
+    try:
+        what = (
+            _run(source, destination, overwrite=overwrite)
+            if source.is_dir()
+            else _cassette(source, destination, tally, overwrite=overwrite)
+        )
+    except (DamagedTranscript, StoreError, NotRecordable, OSError) as error:
+        text = str(error)
+        tally.missed.append(text if text.startswith(str(source)) else f"{source}: {text}")
+        return
+    if what:
+        tally.written += 1
+        say([f"{safe(str(source))} -> {safe(str(destination.folder))}  ({what})"])
+
+
+def _run(source: Path, destination: Destination, *, overwrite: bool) -> str:
+    run = load_transcript(source)
+    if not run.complete:
+        raise StoreError("the run was never finished")
+    write_run(run, destination, overwrite=overwrite)
+    return _count(len(run.events), "event")
+
+
+def _cassette(source: Path, destination: Destination, tally: _Tally, *, overwrite: bool) -> str:
+    cassette = read_cassette(source)
+    tally.missed.extend(map(str, cassette.left_out))
+    if not cassette.entries:
+        return ""
+    run = write_cassette(cassette, destination, builtin_codecs(), overwrite=overwrite)
+    return f"{_count(len(run.exchanges), 'exchange')}, {_count(len(run.events), 'event')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

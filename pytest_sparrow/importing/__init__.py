@@ -1,0 +1,18 @@
+"""Recordings of other tools, and runs of the cockpit, made into transcripts."""
+
+from __future__ import annotations
+
+from pytest_sparrow.importing.cassette import Cassette, Entry, LeftOut, read_cassette
+from pytest_sparrow.importing.destination import Destination, destination_of
+from pytest_sparrow.importing.writing import write_cassette, write_run
+
+__all__ = [
+    "Cassette",
+    "Destination",
+    "Entry",
+    "LeftOut",
+    "destination_of",
+    "read_cassette",
+    "write_cassette",
+    "write_run",
+]

@@ -1,0 +1,159 @@
+"""VCR cassettes, as vcrpy and pytest-recording write them: YAML or JSON, format version 1.
+
+Format: https://vcrpy.readthedocs.io and its serializers; ``parsed_body`` (a body as JSON beside, or instead of,
+``body``) is what the custom serializers of several agent frameworks write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.importing.entry import Unreadable, halves_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["Cassette", "Entry", "LeftOut", "read_cassette"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One interaction of a cassette as the two halves of an ``http`` exchange.
+
+    Attributes:
+        number: its place in the file, from 1.
+        asked: what was asked.
+        answered: what was answered.
+    """
+
+    number: int
+    asked: dict[str, Json]
+    answered: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What could not be taken over.
+
+    Attributes:
+        path: the file.
+        number: the entry, from 1; None for the whole file.
+        reason: why, in one line.
+    """
+
+    path: Path
+    number: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        where = "" if self.number is None else f", entry {self.number}"
+        return f"{self.path}{where}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cassette:
+    """A cassette that was read.
+
+    Attributes:
+        path: the file.
+        entries: what was taken, in its order.
+        left_out: what was not.
+        recorded: when it was recorded, as far as it says so: by its own note, else by the first answer's ``date``
+            header, else by the time of the file.
+    """
+
+    path: Path
+    entries: tuple[Entry, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    recorded: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def read_cassette(path: Path) -> Cassette:
+    """Read a cassette; what can't be taken over is named in ``left_out``, and the rest is taken.
+
+    Raises:
+        UsageError: it is YAML, and PyYAML is not installed.
+        OSError: the file can't be read.
+    """
+    try:
+        content = _load(path)
+    except (ValueError, RecursionError) as error:
+        return _nothing_of(path, f"can't be read: {_first_line(error)}")
+    interactions = content.get("interactions") if isinstance(content, dict) else None
+    if not isinstance(interactions, list):
+        return _nothing_of(path, "is no VCR cassette: it has no list of interactions")
+    if content.get("version", 1) != 1:
+        return _nothing_of(path, f"has the format version {content['version']!r}; version 1 can be read")
+    entries: list[Entry] = []
+    left_out: list[LeftOut] = []
+    for number, raw in enumerate(interactions, start=1):
+        try:
+            asked, answered = halves_of(raw)
+        except Unreadable as error:
+            left_out.append(LeftOut(path=path, number=number, reason=str(error)))
+        else:
+            entries.append(Entry(number=number, asked=asked, answered=answered))
+    recorded = _recorded(interactions, entries) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return Cassette(path=path, entries=tuple(entries), left_out=tuple(left_out), recorded=recorded)
+
+
+def _nothing_of(path: Path, reason: str) -> Cassette:
+    return Cassette(path=path, left_out=(LeftOut(path=path, number=None, reason=reason),))
+
+
+def _load(path: Path) -> Any:
+    raw = path.read_bytes()
+    if path.suffix == ".json" or raw.lstrip()[:1] == b"{":
+        return json.loads(raw)
+    try:
+        import yaml
+    except ImportError as error:
+        raise UsageError(
+            f"{path} is YAML, which needs PyYAML\n  pip install 'pytest-sparrow[import]'"
+        ) from error
+    try:
+        # Safe: it makes plain values only. The C loader is ten times faster; PyYAML may come without it.
+        return yaml.load(raw, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "; ".join(lines[:3]) or type(error).__name__
+
+
+def _recorded(interactions: list[Any], entries: list[Entry]) -> datetime | None:
+    for raw in interactions[:1]:
+        noted = raw.get("recorded_at") if isinstance(raw, dict) else None
+        if isinstance(noted, datetime):
+            return noted if noted.tzinfo else noted.replace(tzinfo=UTC)
+        if isinstance(noted, str) and (moment := _iso(noted)):
+            return moment
+    for entry in entries:
+        for name, value in entry.answered["headers"]:
+            if name.lower() == "date" and (moment := _http_date(value)):
+                return moment
+    return None
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (ValueError, TypeError):
+        return None

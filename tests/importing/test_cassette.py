@@ -1,0 +1,167 @@
+"""Cassettes of every spelling become the halves of exchanges."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import gzip
+import json
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.importing import read_cassette
+
+ANSWER = {"choices": [{"message": {"role": "assistant", "content": "é vs é"}}]}
+TEXT = json.dumps(ANSWER)
+
+
+def interaction(*, body=None, response_body=None, headers=None, **more):
+    return {
+        "request": {
+            "method": "POST",
+            "uri": "https://api.example.com/v1/chat/completions?a=1",
+            "headers": {"content-type": ["application/json"]},
+            **(body or {"body": '{"model": "m"}'}),
+        },
+        "response": {
+            "status": {"code": 200, "message": "OK"},
+            "headers": {"Content-Type": ["application/json"], **(headers or {})},
+            **(response_body or {"body": {"string": TEXT}}),
+        },
+        **more,
+    }
+
+
+def written(path, *interactions, **top):
+    content = {"version": 1, "interactions": list(interactions), **top}
+    path.write_text(json.dumps(content) if path.suffix == ".json" else yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["it.yaml", "it.yml", "it.json"])
+def test_yaml_and_json_give_the_same_halves(tmp_path, name):
+    """Method, address, headers and both bodies, whatever the serializer was."""
+    cassette = read_cassette(written(tmp_path / name, interaction()))
+    assert cassette.left_out == ()
+    (entry,) = cassette.entries
+    assert entry.asked == {
+        "method": "POST",
+        "url": "https://api.example.com/v1/chat/completions?a=1",
+        "headers": [["content-type", "application/json"]],
+        "body": {"json": {"model": "m"}},
+    }
+    assert entry.answered == {
+        "status": 200,
+        "headers": [["Content-Type", "application/json"]],
+        "body": {"json": ANSWER},
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"parsed_body": ANSWER},
+        {"body": {"parsed_body": ANSWER}},
+        {"body": {"string": TEXT.encode()}},
+        {"body": TEXT},
+        {"body": {"base64_string": base64.b64encode(TEXT.encode()).decode()}},
+    ],
+    ids=["parsed_body", "parsed_body-inside", "bytes", "plain", "base64"],
+)
+def test_every_way_to_keep_a_body_is_read(tmp_path, body):
+    """Bodies as objects, texts, bytes and base64 say the same."""
+    (entry,) = read_cassette(written(tmp_path / "it.yaml", interaction(response_body=body))).entries
+    assert entry.answered["body"] == {"json": ANSWER}
+
+
+@pytest.mark.parametrize("content", [gzip.compress(TEXT.encode()), TEXT], ids=["compressed", "decoded"])
+def test_a_content_encoding_that_was_undone_or_not(tmp_path, content):
+    """A cassette may hold the compressed bytes, or the plain ones beside a header that still says gzip."""
+    one = interaction(response_body={"body": {"string": content}}, headers={"Content-Encoding": ["gzip"]})
+    (entry,) = read_cassette(written(tmp_path / "it.yaml", one)).entries
+    assert entry.answered["body"] == {"json": ANSWER}
+    assert [name for name, _ in entry.answered["headers"]] == ["Content-Type"]
+
+
+def test_a_stream_keeps_its_events(tmp_path):
+    """A body of server-sent events is kept event by event."""
+    one = interaction(
+        response_body={"body": {"string": "data: 1\n\ndata: 2\n\n"}},
+        headers={"Content-Type": ["text/event-stream"]},
+    )
+    (entry,) = read_cassette(written(tmp_path / "it.yaml", one)).entries
+    assert entry.answered["body"] == {"sse": ["data: 1", "data: 2"]}
+
+
+def test_what_cannot_be_taken_over_is_named_and_the_rest_is_taken(tmp_path):
+    """File, entry and reason of each; the entries around it are there."""
+    path = written(
+        tmp_path / "it.yaml",
+        interaction(),
+        {"request": {"method": "GET"}, "response": {}},
+        "nonsense",
+        {**interaction(), "response": {"status": {"code": "ok"}}},
+        interaction(body={"body": {"base64_string": "%"}}),
+        interaction(),
+    )
+    cassette = read_cassette(path)
+    assert [entry.number for entry in cassette.entries] == [1, 6]
+    assert [str(one) for one in cassette.left_out[:3]] == [
+        f"{path}, entry 2: its request has no method or no uri",
+        f"{path}, entry 3: the interaction is a str",
+        f"{path}, entry 4: its response has the status 'ok'",
+    ]
+    assert "base64 of its request's body" in cassette.left_out[3].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("it.yaml", "a: [1", "can't be read"),
+        ("it.json", "{", "can't be read"),
+        ("it.json", "[" * 100_000, "can't be read"),
+        ("it.yaml", "just: text", "no list of interactions"),
+        ("it.yaml", "version: 2\ninteractions: []", "format version 2"),
+        ("it.yaml", "interactions: !!python/object/apply:os.system [echo]", "can't be read"),
+    ],
+)
+def test_a_file_that_is_no_cassette_says_why(tmp_path, name, text, reason):
+    """Broken, foreign and hostile files give one reason, run nothing and raise nothing."""
+    path = tmp_path / name
+    path.write_text(text)
+    cassette = read_cassette(path)
+    assert cassette.entries == ()
+    assert reason in cassette.left_out[0].reason
+
+
+def test_the_moment_of_the_recording(tmp_path):
+    """The cassette's own note comes first, then the first answer's date, then the file's."""
+    date = {"Date": ["Sun, 22 Nov 2026 10:00:00 GMT"]}
+    noted = interaction(headers=date, recorded_at="2026-11-20T08:00:00+00:00")
+    path = tmp_path / "it.yaml"
+    assert read_cassette(written(path, noted)).recorded == datetime(2026, 11, 20, 8, tzinfo=UTC)
+    assert read_cassette(written(path, interaction(headers=date))).recorded == datetime(
+        2026, 11, 22, 10, tzinfo=UTC
+    )
+    moment = datetime.fromtimestamp(written(path, interaction()).stat().st_mtime, UTC)
+    assert read_cassette(path).recorded == moment
+
+
+def test_yaml_without_pyyaml_says_what_to_install(tmp_path, monkeypatch):
+    """The extra is named; JSON needs none."""
+    real = builtins.__import__
+
+    def without(name, *args, **more):
+        if name == "yaml":
+            raise ImportError(name)
+        return real(name, *args, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    (tmp_path / "one.json").write_text(json.dumps({"interactions": [interaction()]}))
+    assert len(read_cassette(tmp_path / "one.json").entries) == 1
+    (tmp_path / "one.yaml").write_text("interactions: []")
+    with pytest.raises(UsageError, match=r"pip install 'pytest-sparrow\[import\]'"):
+        read_cassette(tmp_path / "one.yaml")

@@ -1,0 +1,232 @@
+"""``pytest-sparrow import``, through a real process, and its goldens through real pytest runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import vcr
+import yaml
+from integration.inner import pytest_in
+
+from pytest_sparrow.store import load_transcript
+
+TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
+PROGRAM = [sys.executable, "-c", "import sys; from pytest_sparrow.cli import main; sys.exit(main())"]
+
+AGENT = '''
+import json
+import os
+
+import httpx
+
+
+def agent(base):
+    """Asks a model, and sends what its tool gave."""
+    messages = [{"role": "user", "content": os.environ.get("PROMPT", "Refund order 1234")}]
+    with httpx.Client(base_url=base) as client:
+        for _ in range(3):
+            body = {"model": "gpt-4o", "messages": messages}
+            message = client.post("/v1/chat/completions", json=body).json()["choices"][0]["message"]
+            messages.append(message)
+            for call in message.get("tool_calls", ()):
+                amount = json.loads(call["function"]["arguments"])["amount"] + float(os.environ.get("MORE", 0))
+                content = json.dumps({"refunded": amount})
+                messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
+            if "tool_calls" not in message:
+                return message["content"]
+
+
+def test_refund(sparrow):
+    assert agent("http://127.0.0.1:9") == "Refunded."
+
+
+class TestGroup:
+    def test_refund(self, sparrow):
+        assert agent("http://127.0.0.1:9") == "Refunded."
+'''
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "refund", "arguments": '{"amount": 39.99}'}}
+TURNS = [
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "assistant", "content": "Refunded."},
+]
+
+
+def imported(*args, cwd):
+    done = subprocess.run(
+        [*PROGRAM, "import", *map(str, args)], capture_output=True, check=False, timeout=60, cwd=cwd
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+class _Model(BaseHTTPRequestHandler):
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        message = TURNS[len(asked["messages"]) > 1]
+        body = json.dumps(
+            {"choices": [{"message": message}], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+        )
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A project whose test was recorded by vcrpy, as YAML and as JSON, in pytest-recording's places."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "test_it.py").write_text(AGENT)
+    space = {}
+    exec(AGENT, space)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Model) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        cassettes = folder / "cassettes" / "test_it"
+        for name, serializer in (("test_refund.yaml", "yaml"), ("TestGroup.test_refund.json", "json")):
+            with vcr.use_cassette(str(cassettes / name), serializer=serializer):
+                assert space["agent"](f"http://127.0.0.1:{server.server_address[1]}") == "Refunded."
+        server.shutdown()
+    return folder
+
+
+@pytest.fixture
+def project(recorded, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copytree(recorded, tmp_path / "project"))
+
+
+def test_vcr_cassettes_become_the_goldens_of_their_tests(project):
+    """By pytest-recording's own paths; then the tests replay, and go red where the agent changed."""
+    code, out, err = imported("cassettes", cwd=project)
+    assert (code, err) == (0, "")
+    assert "2 imported" in out
+    assert "test_refund.yaml -> __sparrow__/test_it/test_refund  (2 exchanges, 9 events)" in out
+    code, output = pytest_in(project, "--sparrow-replay")
+    assert code == 0, output
+    assert "2 replayed equal" in output
+    code, output = pytest_in(project, "--sparrow-replay", MORE="100")
+    assert code == 1
+    assert "39.99" in output
+    assert "139.99" in output
+
+
+def test_the_events_say_what_the_cassette_says(project):
+    """Calls, outputs, texts and usage of an imported cassette are events as if they had been recorded."""
+    imported("cassettes/test_it/test_refund.yaml", cwd=project)
+    run = load_transcript(project / "__sparrow__" / "test_it" / "test_refund")
+    assert [event.type for event in run.events] == [
+        "RunStarted",
+        "RouteSelected",
+        "ToolUseProposed",
+        "TokenUsage",
+        "ToolOutput",
+        "ThinkingDelta",
+        "Message",
+        "TokenUsage",
+        "RunFinished",
+    ]
+    assert run.inputs.task == "Refund order 1234"
+    assert run.inputs.model_id == "gpt-4o"
+    assert run.inputs.config_snapshot["imported_from"] == "test_refund.yaml"
+    assert run.meta.nodeid == "test_it.py::test_refund"
+
+
+def test_one_source_for_one_test(project):
+    """--test names the test where the path does not tell."""
+    (project / "elsewhere.yaml").write_bytes((project / "cassettes/test_it/test_refund.yaml").read_bytes())
+    code, _, err = imported("elsewhere.yaml", cwd=project)
+    assert code == 4
+    assert "--test tests/test_refund.py::test_refund, or --to runs/" in err
+    code, out, _ = imported("elsewhere.yaml", "--test", "test_it.py::TestGroup::test_refund", cwd=project)
+    assert code == 0, out
+    code, output = pytest_in(project, "--sparrow-replay", "-k", "TestGroup")
+    assert code == 0, output
+
+
+def test_what_is_there_is_kept_unless_replaced(project):
+    """A golden is not written over by accident; the rest is taken, and the exit code tells."""
+    assert imported("cassettes/test_it/test_refund.yaml", cwd=project)[0] == 0
+    golden = project / "__sparrow__/test_it/test_refund/meta.json"
+    before = golden.read_bytes()
+    code, out, err = imported("cassettes", cwd=project)
+    assert code == 1
+    assert "1 imported, 1 not taken over" in out
+    assert "test_refund is there already; --replace writes over it" in err
+    assert golden.read_bytes() == before
+    assert imported("cassettes", "--replace", cwd=project)[0] == 0
+
+
+def test_an_unreadable_entry_is_named_and_the_rest_is_taken(project):
+    """File and entry; the transcript holds what could be read."""
+    path = project / "cassettes/test_it/test_refund.yaml"
+    content = yaml.safe_load(path.read_text())
+    del content["interactions"][1]["response"]
+    path.write_text(yaml.safe_dump(content))
+    code, out, err = imported(path, "--to", "runs", cwd=project)
+    assert code == 1
+    assert "1 imported, 1 not taken over" in out
+    assert f"not taken over: {path}, entry 2: response is missing" in err
+    assert len(load_transcript(project / "runs" / "test_refund").exchanges) == 1
+
+
+def test_a_secret_in_a_cassette_does_not_reach_the_transcript(project):
+    """The redaction of a recording holds for imports too."""
+    path = project / "cassettes/test_it/test_refund.yaml"
+    content = yaml.safe_load(path.read_text())
+    secret = "sk-proj-" + "A1b2C3d4E5f6G7h8" * 3
+    content["interactions"][0]["request"]["headers"]["authorization"] = [f"Bearer {secret}"]
+    path.write_text(yaml.safe_dump(content))
+    assert imported(path, "--to", "runs", cwd=project)[0] == 0
+    for file in (project / "runs" / "test_refund").iterdir():
+        assert secret not in file.read_text()
+
+
+def test_runs_of_the_cockpit_are_taken_to_the_byte(tmp_path):
+    """Their lines stay as they are; a damaged one is named, and the others are taken."""
+    source = Path(shutil.copytree(TRANSCRIPTS, tmp_path / "cockpit"))
+    names = sorted(path.name for path in source.iterdir())
+    (source / names[0] / "events.jsonl").write_bytes(b"{\n")
+    code, out, err = imported(source, "--to", "runs", cwd=tmp_path)
+    assert code == 1
+    assert "5 imported, 1 not taken over" in out
+    assert f"{names[0]}/events.jsonl" in err
+    for name in names[1:]:
+        assert (tmp_path / "runs" / name / "events.jsonl").read_bytes() == (
+            source / name / "events.jsonl"
+        ).read_bytes()
+
+
+def test_a_source_that_is_nothing_is_a_usage_error(tmp_path):
+    """A path that does not exist, and a folder that holds nothing to import."""
+    assert imported("nowhere", "--to", "runs", cwd=tmp_path)[0] == 4
+    (tmp_path / "empty").mkdir()
+    code, _, err = imported("empty", "--to", "runs", cwd=tmp_path)
+    assert code == 4
+    assert "holds no cassettes" in err
+
+
+def test_real_traffic_is_taken_over_whole(tmp_path):
+    """Every cassette of the folder of real traffic, every entry, with the task and the model of each."""
+    folder = os.environ.get("SPARROW_TEST_CASSETTES")
+    if not folder:
+        pytest.skip("set SPARROW_TEST_CASSETTES to the folder of recorded cassettes")
+    code, out, err = imported(folder, "--to", "runs", cwd=tmp_path)
+    assert (code, err) == (0, "")
+    runs = list((tmp_path / "runs").glob("[!.]*"))
+    files = list(Path(folder).glob("*.yaml"))
+    assert len(runs) == len(files)
+    entries = sum(len(yaml.load(file.read_bytes(), yaml.CSafeLoader)["interactions"]) for file in files)
+    assert sum(len(load_transcript(run).exchanges) for run in runs) == entries
+    assert f"{len(files)} imported" in out
