@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 import threading
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries.http.httpx_skin import Patch, patches_for
 from pytest_sparrow.boundaries.loading import AfterLoading
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from pytest_sparrow.boundaries.http.flow import Patch
+
 __all__ = ["install", "uninstall"]
 
-_LIBRARIES = ("httpx2", "httpx")
+_SKINS = {"httpx2": "httpx_skin", "httpx": "httpx_skin"}
+"""Libraries, and the module beside this one that knows them: its ``patches_for(library)`` says what to replace, or
+nothing where the library is only half loaded. Imported when the library is."""
 
 # Process-wide, because what is patched is. All of it under the lock, and empty when nothing is installed.
 _lock = threading.RLock()
@@ -24,10 +28,10 @@ _patches: list[Patch] = []
 
 
 def install() -> None:
-    """Let the requests of httpx2 and httpx cross into whatever run is open.
+    """Let the requests of known libraries cross into whatever run is open.
 
-    Neither library is imported: one that is loaded later is patched then. Counted: each call needs an
-    `uninstall`; calls may nest.
+    None is imported: one that is loaded later is patched then. Counted: each call needs an `uninstall`; calls may
+    nest.
     """
     global _installed  # noqa: PLW0603 - see above
     with _lock:
@@ -35,7 +39,7 @@ def install() -> None:
         if _installed > 1:
             return
         sys.meta_path.insert(0, _FINDER)
-        for name in _LIBRARIES:
+        for name in _SKINS:
             _patch(sys.modules.get(name))
 
 
@@ -61,13 +65,21 @@ def uninstall() -> None:
 def _patch(library: ModuleType | None) -> None:
     """Put the skin on a loaded library, once: ``httpx2.alias_httpx()`` makes both names one module."""
     with _lock:
-        if library is None or not _installed or not hasattr(library, "Client"):
+        if library is None or not _installed:
             return
         known = {(patch.owner, patch.name) for patch in _patches}
-        for patch in patches_for(library):
+        for patch in _patches_for(library):
             if (patch.owner, patch.name) not in known:
                 setattr(patch.owner, patch.name, patch.replacement)
                 _patches.append(patch)
 
 
-_FINDER = AfterLoading(_LIBRARIES, _patch)
+def _patches_for(library: ModuleType) -> list[Patch]:
+    skin = _SKINS.get(library.__name__)
+    if skin is None:
+        return []
+    found: list[Patch] = importlib.import_module(f"{__package__}.{skin}").patches_for(library)
+    return found
+
+
+_FINDER = AfterLoading(_SKINS, _patch)
