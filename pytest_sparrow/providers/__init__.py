@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.anthropic import AnthropicMessages
 from pytest_sparrow.providers.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from pytest_sparrow.recording.codec import Codec
 
-__all__ = ["OpenAIChat", "builtin_codecs"]
+__all__ = ["AnthropicMessages", "OpenAIChat", "builtin_codecs"]
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
@@ -17,4 +18,4 @@ def builtin_codecs() -> tuple[Codec, ...]:
 
     OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
     """
-    return (OpenAIChat(),)
+    return (AnthropicMessages(), OpenAIChat())

@@ -1,0 +1,156 @@
+"""A message of Anthropic's, built from what it is to say: whole, or as the events of a stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.anthropic_results import call_block, result_block
+from pytest_sparrow.providers.openai_made_up import arguments_text, request_digest
+from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply
+from pytest_sparrow.providers.wire import json_request
+from pytest_sparrow.recording.blocks import as_text
+from pytest_sparrow.recording.codec import ModelAnswer, Output, Part, Proposal, Reasoning, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.replies import Fault
+
+__all__ = ["STATUS_MADE_UP", "compose_message"]
+
+STATUS_MADE_UP = "status_made_up"
+"""Key of an error body of ours: the failure was told without a status, and a whole answer needs one."""
+
+# The API signs its thinking, and clients send the signature back. This one is for nobody to check.
+_SIGNATURE = "c3BhcnJvdw=="
+
+# https://docs.claude.com/en/api/errors
+_ERRORS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+def compose_message(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+    """The *answered* half that says ``answer``, as the request wants it: whole, or streamed.
+
+    What the format can't say: an empty text; a usage of nothing (0 and 0 reads as None, which SDKs could not
+    hold); anything beside an error of HTTP, or beside any failure of a whole answer; blocks of an output that no
+    wire tells apart (a Json block of a scalar, a Text block of JSON). A failure without a status is an event of a
+    stream; a whole answer makes up a 500 that the SDK doesn't try again, and says so in its body. A connection
+    that breaks leaves what a stream had said. Bedrock's binary streams are not built: such a request gets JSON.
+    """
+    fault = None if answer.failure is None else fault_of(answer.failure)
+    if fault is not None and fault.status is not None:
+        return json_reply(_error_body(fault) if fault.message else {}, status=fault.status)
+    request = json_request(asked) or {}
+    message = _message(asked, request, answer)
+    if request.get("stream") is True:
+        return _streamed(message, answer, fault)
+    if fault is None:
+        return json_reply(message)
+    return broken_reply(fault) if fault.kind else _made_up_status(fault)
+
+
+def _made_up_status(fault: Fault) -> dict[str, Json]:
+    reply = json_reply({**_error_body(fault), STATUS_MADE_UP: True}, status=500)
+    # What went wrong without a status went wrong inside an answer, which no SDK asks for again.
+    return {**reply, "headers": {**reply["headers"], "x-should-retry": "false"}}
+
+
+def _error_body(fault: Fault) -> dict[str, Json]:
+    status = fault.status or 500
+    kind = _ERRORS.get(status, "api_error" if status >= 500 else "invalid_request_error")
+    return {"type": "error", "error": {"type": kind, "message": fault.message}}
+
+
+def _message(asked: dict[str, Json], request: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+    digest = request_digest(asked)
+    calls = any(isinstance(part, Proposal) and not part.hosted for part in answer.parts)
+    usage = answer.usage
+    return {
+        "id": f"msg_{digest}",
+        "type": "message",
+        "role": "assistant",
+        "model": as_text(request.get("model")),
+        "content": list(_content(answer.parts, digest)),
+        "stop_reason": "tool_use" if calls else "end_turn",
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": usage.input if usage else 0,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": usage.output if usage else 0,
+        },
+    }
+
+
+def _content(parts: Iterable[Part], digest: str) -> Iterator[dict[str, Json]]:
+    names: dict[str, str] = {}
+    for number, part in enumerate(parts, start=1):
+        match part:
+            case Text(text) if text:
+                yield {"type": "text", "text": text}
+            case Reasoning(text) if text:
+                yield {"type": "thinking", "thinking": text, "signature": _SIGNATURE}
+            case Proposal(call_id, name):
+                names[call_id] = name
+                yield call_block(part, made_up=f"{digest}_{number}")
+            case Output(call_id):
+                yield result_block(part, names.get(call_id, ""))
+
+
+def _streamed(message: dict[str, Json], answer: ModelAnswer, fault: Fault | None) -> dict[str, Json]:
+    usage = message["usage"]
+    # The counts of an output come with the message's end. Of one that has none, all there is comes first.
+    first = usage if fault is not None else {**usage, "output_tokens": 0}
+    begun = {**message, "content": [], "stop_reason": None, "usage": first}
+    events = [_event({"type": "message_start", "message": begun})]
+    for index, block in enumerate(message["content"]):
+        events.extend(_event({**event, "index": index}) for event in _block_events(block))
+    if fault is None:
+        delta = {"stop_reason": message["stop_reason"], "stop_sequence": None}
+        counts = {"output_tokens": usage["output_tokens"]}
+        events.append(_event({"type": "message_delta", "delta": delta, "usage": counts}))
+        events.append(_event({"type": "message_stop"}))
+    elif fault.kind:
+        said = message["content"] or answer.usage is not None
+        return broken_reply(fault, stream_reply(events) if said else None)
+    else:
+        events.append(_event(_error_body(fault)))
+    return stream_reply(events)
+
+
+def _event(data: dict[str, Json]) -> str:
+    return event_text(data, data["type"])
+
+
+def _block_events(block: dict[str, Json]) -> Iterator[dict[str, Json]]:
+    """A block's beginning, what it says, and its end."""
+    deltas: list[dict[str, Json]] = []
+    match block["type"]:
+        case "text":
+            deltas = [{"type": "text_delta", "text": block["text"]}]
+            block = {**block, "text": ""}
+        case "thinking":
+            deltas = [
+                {"type": "thinking_delta", "thinking": block["thinking"]},
+                {"type": "signature_delta", "signature": block["signature"]},
+            ]
+            block = {**block, "thinking": "", "signature": ""}
+        case "tool_use" | "server_tool_use":
+            deltas = [{"type": "input_json_delta", "partial_json": arguments_text(block["input"])}]
+            block = {**block, "input": {}}
+        # A result comes whole, and an MCP server's call so too: the SDK joins its pieces for beta requests only.
+    yield {"type": "content_block_start", "content_block": block}
+    for delta in deltas:
+        yield {"type": "content_block_delta", "delta": delta}
+    yield {"type": "content_block_stop"}
