@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries import http, network, threads
+from pytest_sparrow.boundaries import http, network, tasks, threads
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.recording.window import close_window, open_window
@@ -63,6 +63,8 @@ class Window:
             stack.callback(http.uninstall)
             threads.install()
             stack.callback(threads.uninstall)
+            tasks.install()
+            stack.callback(tasks.uninstall)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for name in self.run.settings.tools:

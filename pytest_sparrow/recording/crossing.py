@@ -100,6 +100,10 @@ class OpenRun(Protocol):
         """In the thread that takes the work: what crosses belongs to that lane (`fork`'s)."""
         ...
 
+    def lend(self) -> Callable[[], None]:
+        """What gives the calling strand's lane to the strand that calls it, while the former only waits for it."""
+        ...
+
     def unrecordable(self, error: NotRecordable) -> None:
         """Write into the ledger that a value cannot be held, before raising ``error`` into the agent.
 

@@ -111,6 +111,10 @@ class Lanes:
         self._work = WORK_LANES
         self.main.children = 0
 
+    def adopt(self, lane: Lane) -> None:
+        """From here on the calling strand acts in another one's lane: that one does nothing but wait for it."""
+        _here.set(_Here(self, lane, weakref.ref(_strand())))
+
     @contextmanager
     def within(self, lane: Lane) -> Iterator[None]:
         """In the thread that takes the work: what crosses here belongs to that lane."""

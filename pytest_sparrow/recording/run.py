@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 from pytest_sparrow.settings import Policy, policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import Essence
@@ -123,6 +124,11 @@ class Run:
     def within(self, lane: Lane) -> AbstractContextManager[None]:
         """In the thread that takes the work: what crosses belongs to that lane."""
         return self._lanes.within(lane)
+
+    def lend(self) -> Callable[[], None]:
+        """What gives the calling strand's lane to the strand that calls it."""
+        with self._lock:
+            return functools.partial(self._lanes.adopt, self._lanes.here())
 
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""

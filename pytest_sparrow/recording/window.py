@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-__all__ = ["answering", "carried", "close_window", "current_run", "is_answering", "open_runs", "open_window"]
+__all__ = [
+    "answering",
+    "carried",
+    "close_window",
+    "current_run",
+    "is_answering",
+    "lent",
+    "open_runs",
+    "open_window",
+]
 
 # A process-wide registry is unavoidable: a thread without context can be known only by what is open in its
 # process. It holds runs between open_window and close_window only.
@@ -93,6 +102,14 @@ def carried(work: Callable[P, R]) -> Callable[P, R]:
             _current.reset(token)
 
     return in_run
+
+
+def lent() -> Callable[[], None] | None:
+    """What gives this strand's lane to the strand that calls it; None outside every run, or `answering`."""
+    run = _current.get()
+    if _answering.get() or run is None or id(run) not in _open:
+        return None
+    return run.lend()
 
 
 def _done_answering(work: Callable[P, R]) -> Callable[P, R]:

@@ -118,3 +118,76 @@ def test_one_of_them_changed_is_one_change(recorded):
     assert code == 1, output
     told = "ToolUseStarted[refund].args['amount']\n    golden  3234.0\n    new     3334.0"
     assert output.count(told) == 4, output
+
+
+WITH_TIME_OUTS = """
+import asyncio
+import os
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx2
+import pytest
+
+SWAP = os.environ.get("SWAP")
+
+
+class Desk(BaseHTTPRequestHandler):
+    numbers = iter(range(100, 200))
+    lock = threading.Lock()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        with self.lock:
+            number = next(self.numbers)
+        # Who asked first is answered last, so that the second questions come in the other order.
+        time.sleep(0.05 * (104 - number) if number < 104 else 0)
+        self.send_response(200)
+        self.send_header("content-length", "3")
+        self.end_headers()
+        self.wfile.write(str(number).encode())
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def url(sparrow):
+    if sparrow.golden is not None:
+        yield "http://127.0.0.1:9"
+        return
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+async def agent(client, url, sparrow):
+    numbers = [(await asyncio.wait_for(client.post(url, json={}), 30)).text for _ in range(2)]
+    async def note(what):
+        sparrow.call(what, str, " ".join(numbers))
+    for what in ("second", "first") if SWAP else ("first", "second"):
+        await asyncio.wait_for(note(what), 30)
+
+
+def test_it(sparrow, url):
+    async def main():
+        async with httpx2.AsyncClient() as client:
+            await asyncio.gather(*(agent(client, url, sparrow) for _ in range(4)))
+    asyncio.run(main())
+"""
+
+
+def test_the_same_agents_with_time_outs_are_told_apart(tmp_path):
+    """No word tells them apart, and each gets its own second answer; two effects of one strand have an order."""
+    (tmp_path / "test_inner.py").write_text(WITH_TIME_OUTS)
+    code, output = pytest_in(tmp_path, "--sparrow-record")
+    assert code == 0, output
+    for _ in range(2):
+        code, output = pytest_in(tmp_path, "--sparrow-replay")
+        assert (code, "1 replayed equal" in output) == (0, True), output
+    code, output = pytest_in(tmp_path, "--sparrow-replay", SWAP="1")
+    assert code == 1, output
+    assert "recorded the other way round" in output
