@@ -1,0 +1,217 @@
+"""The skin for urllib3, and so for requests and botocore, which stand on it.
+
+What is patched: ``HTTPConnectionPool._make_request``, which every redirect and every retry goes through, each on its
+own; botocore's pools and those of proxies inherit it. The name is private, and both urllib3 1.26 and 2 call it with a
+connection that isn't opened yet. Tunnels through a proxy are opened one step before, by
+``HTTPSConnectionPool._prepare_proxy``: that waits until it is known whether the request goes to the world. Where a name
+is missing nothing is patched, and the network guard refuses.
+
+A fed answer is read by urllib3's own code, from a connection with the recorded bytes in place of a socket: what a
+response has, down to ``_original_response.msg``, where requests finds its cookies, is the real thing.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pytest_sparrow.boundaries.http import gate
+from pytest_sparrow.boundaries.http.flow import Patch, drive, whole
+from pytest_sparrow.boundaries.http.streams import Tee
+from pytest_sparrow.boundaries.http.take import LiveTake
+from pytest_sparrow.boundaries.http.urllib3_bodies import read_body
+from pytest_sparrow.boundaries.http.urllib3_errors import error_of, failure_of, failure_while_reading
+from pytest_sparrow.boundaries.http.urllib3_frames import Chunks, Frames, Plain, Watched
+from pytest_sparrow.boundaries.http.urllib3_served import ServedSocket
+from pytest_sparrow.boundaries.randomness import aside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.boundaries.http.core import Headers
+    from pytest_sparrow.boundaries.http.flow import Step
+    from pytest_sparrow.boundaries.http.reply import Failure, Reply
+    from pytest_sparrow.boundaries.http.streams import Served
+    from pytest_sparrow.boundaries.http.take import Take
+    from pytest_sparrow.recording.crossing import Crossing
+
+__all__ = ["patches_for"]
+
+_PORTS = {"http": 80, "https": 443}
+_TUNNEL_WAITS = "_sparrow_tunnel_waits"
+
+
+def patches_for(library: Any) -> list[Patch]:
+    """What to replace in a loaded urllib3; nothing is changed yet."""
+    pools: Any = getattr(library, "connectionpool", None)
+    if not hasattr(library, "exceptions") or not hasattr(pools, "HTTPSConnectionPool"):
+        return []  # half loaded
+    plain, secure = pools.HTTPConnectionPool, pools.HTTPSConnectionPool
+    if "_make_request" not in vars(plain) or "_prepare_proxy" not in vars(secure):
+        return []
+    make, prepare = vars(plain)["_make_request"], vars(secure)["_prepare_proxy"]
+    return [
+        Patch(owner=secure, name="_prepare_proxy", original=prepare, replacement=_wrap_prepare(prepare)),
+        Patch(
+            owner=plain, name="_make_request", original=make, replacement=_wrap_make(make, prepare, library)
+        ),
+    ]
+
+
+def _wrap_prepare(original: Any) -> Any:
+    @functools.wraps(original)
+    def _prepare_proxy(pool: Any, conn: Any) -> None:  # noqa: ARG001 - its own signature
+        setattr(conn, _TUNNEL_WAITS, True)
+
+    return _prepare_proxy
+
+
+def _wrap_make(original: Any, prepare: Any, library: Any) -> Any:
+    @functools.wraps(original)
+    def _make_request(pool: Any, conn: Any, method: str, url: str, **options: Any) -> Any:
+        def make(connection: Any, **kwargs: Any) -> Any:
+            if vars(connection).pop(_TUNNEL_WAITS, False):
+                prepare(pool, connection)
+            return original(pool, connection, method, url, **kwargs)
+
+        return _Try(library, pool, conn, method, url, options, make).cross()
+
+    return _make_request
+
+
+class _Try:
+    """One try of a request; also what the flow knows of the library (see `flow.Skin`): its request is this one."""
+
+    def __init__(
+        self,
+        library: Any,
+        pool: Any,
+        conn: Any,
+        method: str,
+        url: str,
+        options: dict[str, Any],
+        make: Callable[..., Any],
+    ) -> None:
+        self._library = library
+        self._pool = pool
+        self._conn = conn
+        self._method = method.upper()
+        self._url = url
+        self._options = options
+        self._make = make
+        # urllib3 2 reads the body at once where it is to be preloaded; 1.26 doesn't say so here.
+        self._preload = bool(options.get("preload_content"))
+        # Whether the client raises for content that is cut off: by default urllib3 2 does, 1.26 doesn't.
+        self._is_strict = bool(options.get("enforce_content_length", "preload_content" in options))
+
+    def cross(self) -> Any:
+        """To the world, to a run, or back."""
+        steps: dict[Step, Callable[[], Any]] = {
+            "read": self._read,
+            "pause": _nothing,
+            "pass": lambda: self._make(self._conn, **self._options),
+            "send": self._send,
+        }
+        return drive(whole(self, self, self._contact()), steps)
+
+    def headers(self, request: Any) -> Headers:  # noqa: ARG002 - see the class
+        """See `pytest_sparrow.boundaries.http.flow.Skin`, also for the methods below."""
+        given = self._options.get("headers") or {}
+        return [(_text(name), _text(value)) for name, value in given.items()]
+
+    def response(self, request: Any, reply: Reply, body: Served, take: Take | None) -> Any:  # noqa: ARG002
+        has_body = self._method != "HEAD" and (reply.status or 0) >= 200 and reply.status not in (204, 304)
+        tee = Tee(body, take, failure_while_reading)
+        conn = self._library.connection.HTTPConnection(self._pool.host, self._pool.port)
+        conn.sock = ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body)
+        conn.is_verified = True  # or urllib3 warns of a certificate that nobody asked for
+        return self._make(conn, **{**self._options, "body": None})
+
+    def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002
+        if getattr(self._conn, "proxy", None):
+            # Else urllib3 takes any error for one of connecting to the proxy.
+            self._conn._has_connected_to_proxy = True  # noqa: SLF001
+        raise error
+
+    def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
+        # urllib3 2 gives its own response here, 1.26 that of http.client.
+        wire = getattr(response, "_original_response", response)
+        take = LiveTake(
+            crossing,
+            method=self._method,
+            status=response.status,
+            headers=_pairs(response),
+            decoded=wire is None,
+        )
+        if wire is None:  # its HTTP/2, which is read already
+            take.add(response.data)
+            take.exhausted()
+        elif wire.fp is None:
+            take.exhausted()
+        else:
+            wire.fp = Watched(
+                wire.fp,
+                self._frames(wire),
+                take,
+                failure_while_reading,
+                strict=wire.chunked or self._is_strict,
+            )
+        if self._preload:
+            response.read(cache_content=True)
+        return response
+
+    def error(self, request: Any, failure: Failure) -> Exception:  # noqa: ARG002
+        return error_of(failure, self._library.exceptions, pool=self._pool, conn=self._conn, url=self._url)
+
+    def failure_of(self, error: BaseException) -> Failure | None:
+        return failure_of(error, self._library.exceptions, self._conn)
+
+    def _read(self) -> bytes:
+        raw, body = read_body(self._options.get("body"))
+        self._options = {**self._options, "body": body}
+        return raw
+
+    def _send(self) -> Any:
+        options = {**self._options, "preload_content": False} if self._preload else self._options
+        with aside():
+            return self._make(self._conn, **options)
+
+    def _contact(self) -> gate.Contact:
+        pool = self._pool
+        port = pool.port or _PORTS.get(pool.scheme)
+        place = _netloc(pool.host, None if port == _PORTS.get(pool.scheme) else port)
+        # A plain proxy is asked for the whole URL.
+        url = f"{pool.scheme}://{place}{self._url}" if self._url.startswith("/") else self._url
+        parts = urlsplit(url)
+        upgrades = [value for name, value in self.headers(self) if name.lower() == "upgrade"]
+        return gate.Contact(
+            method=self._method,
+            url=url,
+            # Pools for unix sockets (docker's, requests-unixsocket's) name their path so.
+            host=getattr(pool, "socket_path", None) or parts.hostname or pool.host,
+            port=None if hasattr(pool, "socket_path") else parts.port or _PORTS.get(parts.scheme),
+            websocket="websocket" in [value.lower() for value in upgrades],
+        )
+
+    def _frames(self, wire: Any) -> Frames:
+        if wire.chunked and self._method != "HEAD":
+            return Chunks()
+        return Plain(0 if self._method == "HEAD" else wire.length)
+
+
+def _pairs(response: Any) -> Headers:
+    return [(_text(name), _text(value)) for name, value in response.headers.items()]
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _netloc(host: str, port: int | None) -> str:
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"
+
+
+def _nothing() -> None:
+    """A thread needs no pause: the system sees to it."""
