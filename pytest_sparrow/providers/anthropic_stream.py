@@ -133,7 +133,8 @@ class _Block:
         for key in ("text", "thinking"):
             if key in self._pieces:
                 block[key] = raw_text(block.get(key)) + "".join(self._pieces[key])
-        if text := "".join(self._pieces.get("partial_json", ())).strip():
+        text = "".join(self._pieces.get("partial_json", ()))
+        if text.strip():
             block["input"] = parse_json_text(text)
         elif not self.finished and not block.get("input"):
             block["input"] = ""  # {} would say that the call is whole, and takes no arguments
