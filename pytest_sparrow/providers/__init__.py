@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.anthropic import AnthropicMessages
+from pytest_sparrow.providers.gemini import Gemini
 from pytest_sparrow.providers.openai_chat import OpenAIChat
+from pytest_sparrow.providers.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from pytest_sparrow.recording.codec import Codec
 
-__all__ = ["AnthropicMessages", "OpenAIChat", "builtin_codecs"]
+__all__ = ["AnthropicMessages", "Gemini", "OpenAIChat", "OpenAIResponses", "builtin_codecs"]
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
@@ -18,4 +20,4 @@ def builtin_codecs() -> tuple[Codec, ...]:
 
     OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
     """
-    return (AnthropicMessages(), OpenAIChat())
+    return (AnthropicMessages(), Gemini(), OpenAIResponses(), OpenAIChat())

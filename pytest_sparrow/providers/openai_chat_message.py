@@ -177,10 +177,12 @@ def _block(part: Json) -> Json:
     return image_block(url) or {"Json": part}
 
 
-def usage_of(answer: dict[str, Json]) -> Usage | None:
+def usage_of(
+    answer: dict[str, Json], *, names: tuple[str, str] = ("prompt_tokens", "completion_tokens")
+) -> Usage | None:
     """Tokens of an answer or a chunk (Groq's streams hold them in ``x_groq``); None where they are absent."""
     for usage in (as_dict(answer.get("usage")), as_dict(as_dict(answer.get("x_groq")).get("usage"))):
-        counts = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        counts = _count(usage.get(names[0])), _count(usage.get(names[1]))
         if counts != (None, None):
             return Usage(counts[0] or 0, counts[1] or 0)
     return None

@@ -1,0 +1,211 @@
+"""The items of a responses answer, as parts: texts, reasoning, calls, and what hosted tools gave.
+
+Which items there are: https://platform.openai.com/docs/api-reference/responses/object (``output``). An item of a
+type that is not known here is read by the rule that they all follow: ``<tool>_call`` is a call that the provider
+ran itself, ``<tool>_output`` what it gave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.providers.blocks import image_block, slim
+from pytest_sparrow.providers.openai_responses_input import blocks_of
+from pytest_sparrow.providers.wire import as_dict, as_list
+from pytest_sparrow.recording.blocks import as_text, parse_json_text
+from pytest_sparrow.recording.codec import Output, Part, Proposal, Reasoning, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["OutputItem", "item_parts"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputItem:
+    """One item of an answer; ``whole`` is False while a stream has not said its end."""
+
+    fields: dict[str, Json]
+    whole: bool = True
+
+
+# Run by the agent, unless the answer itself holds the output or names a server.
+_CLIENTS = frozenset(
+    {"apply_patch_call", "computer_call", "local_shell_call", "shell_call", "tool_search_call"}
+)
+
+_UNDER_WAY = frozenset({"calling", "generating", "in_progress", "interpreting", "queued", "searching"})
+
+# Not what was asked of the tool: ids of the provider's own, and what the tool gave.
+_NO_ARGUMENTS = frozenset(
+    {
+        "caller",
+        "call_id",
+        "container_id",
+        "created_by",
+        "encrypted_content",
+        "error",
+        "execution",
+        "fingerprint",
+        "id",
+        "output",
+        "outputs",
+        "partial_image_b64",
+        "result",
+        "results",
+        "status",
+        "svg_usage",
+        "tools",
+        "type",
+    }
+)
+_RESULTS = ("results", "outputs", "output", "result", "tools")
+
+
+def item_parts(items: Sequence[OutputItem]) -> Iterator[Part]:
+    """The parts of an answer's items, in their order; empty text is no part."""
+    answered = {as_text(item.fields.get("call_id")) for item in items if _is_output(item.fields)}
+    unnamed: list[str] = []  # calls without a call_id, whose output has none either
+    for position, item in enumerate(items, start=1):
+        fields = item.fields
+        kind = as_text(fields.get("type")) or ("message" if "content" in fields else "")
+        own_id = as_text(fields.get("call_id")) or as_text(fields.get("id")) or f"call-{position}"
+        if kind == "message":
+            yield from _message_parts(fields)
+        elif kind == "reasoning":
+            yield from _reasoning_parts(fields)
+        elif kind in ("function_call", "custom_tool_call"):
+            yield _own_call(item, own_id, hosted=as_text(fields.get("call_id")) in answered)
+        elif _is_output(fields):
+            call_id = as_text(fields.get("call_id")) or (unnamed.pop(0) if unnamed else own_id)
+            yield Output(call_id, _outputs(fields), _is_error(fields))
+        elif kind.endswith("_call") or kind in ("mcp_list_tools", "mcp_approval_request", "program"):
+            if kind in _CLIENTS and not fields.get("call_id"):
+                unnamed.append(own_id)
+            yield from _tool_parts(item, kind, own_id, answered)
+
+
+def _is_output(fields: dict[str, Json]) -> bool:
+    return as_text(fields.get("type")).endswith("_output")
+
+
+def _message_parts(message: dict[str, Json]) -> Iterator[Part]:
+    if message.get("role", "assistant") != "assistant":
+        return
+    content = message.get("content")
+    for part in [content] if isinstance(content, str) else as_list(content):
+        fields = as_dict(part)
+        said = part if isinstance(part, str) else fields.get("text") or fields.get("refusal")
+        if text := as_text(said) or as_text(fields.get("transcript")):
+            yield Text(text)
+
+
+def _reasoning_parts(item: dict[str, Json]) -> Iterator[Part]:
+    for part in (*as_list(item.get("summary")), *as_list(item.get("content"))):
+        if text := as_text(as_dict(part).get("text")):
+            yield Reasoning(text)
+
+
+def _own_call(item: OutputItem, call_id: str, *, hosted: bool) -> Proposal:
+    fields = item.fields
+    if fields.get("type") == "custom_tool_call":
+        # A custom tool takes free text by definition: it stays text even where it looks like JSON.
+        given = fields.get("input")
+        args = as_text(given) if isinstance(given, str) else _holdable(given)
+    else:
+        args = _arguments(item)
+    return Proposal(call_id, as_text(fields.get("name")), args, hosted)
+
+
+def _arguments(item: OutputItem) -> Json:
+    """Parsed arguments: ``{}`` where a whole item has none, the text so far where a stream has not said the end."""
+    given = item.fields.get("arguments")
+    if isinstance(given, str) and given.strip():
+        return parse_json_text(given)
+    if given and not isinstance(given, str):
+        return _holdable(given)
+    return {} if item.whole else ""
+
+
+def _holdable(value: Json) -> Json:
+    """A value that came as JSON, slim, or a word for one that an event could not hold (NaN, too deep)."""
+    try:
+        jsontext.encode({"args": value})
+    except NotRecordable:
+        return "(a value that an event cannot hold)"
+    return slim(value)
+
+
+def _tool_parts(item: OutputItem, kind: str, own_id: str, answered: set[str]) -> Iterator[Part]:
+    """A call that is no function's; where the provider ran it and it is over, what it gave."""
+    fields = item.fields
+    hosted = kind not in _CLIENTS or _ran_there(fields) or as_text(fields.get("call_id")) in answered
+    yield Proposal(own_id, _tool_name(kind, fields), _tool_arguments(item, kind), hosted)
+    if kind in _CLIENTS or kind in ("mcp_approval_request", "program"):
+        return  # their outputs are items of their own
+    blocks, is_error = _outputs(fields), _is_error(fields)
+    if blocks or is_error or (item.whole and fields.get("status") not in _UNDER_WAY):
+        yield Output(own_id, blocks, is_error)
+
+
+def _ran_there(fields: dict[str, Json]) -> bool:
+    """Whether the item says that a server runs this: a tool search, a shell in a container."""
+    place = as_dict(fields.get("environment")).get("type", "local")
+    return fields.get("execution") == "server" or place != "local"
+
+
+def _tool_name(kind: str, fields: dict[str, Json]) -> str:
+    """The tool's type as a request declares it; of MCP the tool's own name."""
+    return as_text(fields.get("name")) if kind == "mcp_call" else kind.removesuffix("_call")
+
+
+def _tool_arguments(item: OutputItem, kind: str) -> Json:
+    fields = item.fields
+    if kind in ("mcp_call", "tool_search_call"):
+        return _arguments(item)
+    asked = {key: value for key, value in fields.items() if key not in _NO_ARGUMENTS and value is not None}
+    if not asked.get("pending_safety_checks", True):
+        del asked["pending_safety_checks"]
+    if kind == "mcp_approval_request":
+        asked["arguments"] = _arguments(item)
+    if isinstance(asked.get("action"), dict) and kind == "web_search_call":
+        asked["action"] = {key: value for key, value in asked["action"].items() if key != "sources"}
+    return _holdable(asked) if asked or item.whole else ""
+
+
+def _outputs(fields: dict[str, Json]) -> list[Json]:
+    """What a hosted tool gave: sources, results, logs, an image; last, its error."""
+    found: list[Json] = []
+    if fields.get("type") == "image_generation_call":
+        found.extend(_image(fields))
+    else:
+        sources = as_dict(fields.get("action")).get("sources")
+        found.extend(block for value in (sources, *_values(fields)) for block in blocks_of(value))
+    error = fields.get("error")
+    return _safe([*found, *(blocks_of(error) if error else [])])
+
+
+def _values(fields: dict[str, Json]) -> Iterable[Json]:
+    return (fields.get(key) for key in _RESULTS)
+
+
+def _image(fields: dict[str, Json]) -> list[Json]:
+    result = as_text(fields.get("result"))
+    kind = as_text(fields.get("output_format")) or "png"
+    mime = "image/svg+xml" if kind == "svg" else f"image/{kind}"
+    if not result:
+        return []
+    return [image_block(f"data:{mime};base64,{result}") or {"Json": slim(result)}]
+
+
+def _safe(blocks: list[Json]) -> list[Json]:
+    return [block if "Json" not in block else {"Json": _holdable(block["Json"])} for block in blocks]
+
+
+def _is_error(fields: dict[str, Json]) -> bool:
+    return bool(fields.get("error")) or fields.get("status") == "failed"
