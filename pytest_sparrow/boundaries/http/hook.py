@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["install", "uninstall"]
 
-_SKINS = {"httpx2": "httpx_skin", "httpx": "httpx_skin", "urllib3": "urllib3_skin"}
+_SKINS = {
+    "httpx2": "httpx_skin",
+    "httpx": "httpx_skin",
+    "aiohttp": "aiohttp_skin",
+    "urllib3": "urllib3_skin",
+}
 """Libraries, and the module beside this one that knows them: its ``patches_for(library)`` says what to replace, or
 nothing where the library is only half loaded. Imported when the library is."""
 

@@ -26,7 +26,7 @@ class Served:
     """A recorded body, as the source of a tee.
 
     Args:
-        chunks: what to serve, a piece at a time.
+        chunks: what to serve, a piece at a time; an attribute, too.
         error: what to raise after them.
         patience: for a client that reads on where the recorded one turned away.
         lost: gives what to raise then, in the end.
@@ -39,22 +39,26 @@ class Served:
         patience: Patience | None = None,
         lost: Callable[[], Exception] | None = None,
     ) -> None:
-        self._chunks = chunks
+        self.chunks = chunks
         self._error = error
         self._patience = patience
         self._lost = lost
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
+        yield from self.chunks
         if self._error is not None:
             raise self._error
         if self._patience is not None and self._lost is not None and not self._patience.hold():
             raise self._lost()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
+        for chunk in self.chunks:
             await checkpoint()
             yield chunk
+        await self.end()
+
+    async def end(self) -> None:
+        """What comes after the chunks: nothing, the error, or a wait for the client to turn away."""
         if self._error is not None:
             raise self._error
         if self._patience is not None and self._lost is not None:
