@@ -56,7 +56,8 @@ def agent():
     deadline = time.time() + 0.05
     while time.time() < deadline:
         pass
-    messages = [{"role": "user", "content": f"{random.choice(plan)}, then {', '.join(plan)}"}]
+    plan_id = random.getrandbits(32)  # so that one draw more is seen: a choice may well be the same
+    messages = [{"role": "user", "content": f"{plan_id}: {random.choice(plan)}, then {', '.join(plan)}"}]
     until = time.time() + (0 if CHANGE == "deadline" else 3600)
     while True:
         message = ask([prompt(), *messages])

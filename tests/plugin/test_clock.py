@@ -292,3 +292,94 @@ def test_a_further_run_has_its_own_recorded_moment(inner):
     inner.record().assert_outcomes(passed=1)
     inner.env(TZ="Asia/Tokyo")
     inner.replay().assert_outcomes(passed=1)
+
+
+RUNS = """
+    import asyncio
+    import os
+    import threading
+    import time
+    from datetime import datetime
+
+    import pytest
+
+    REAL = time.time()
+
+    def is_real():
+        return REAL <= time.time() < REAL + 300 and REAL <= datetime.now().timestamp()
+
+    def plain() -> bool:
+        return is_real()
+
+    async def later() -> bool:
+        await asyncio.sleep(0.001)
+        return is_real()
+
+    def several():
+        yield is_real()
+        yield is_real()
+
+    def in_a_thread() -> bool:
+        found = []
+        thread = threading.Thread(target=lambda: found.append(is_real()))
+        thread.start()
+        thread.join()
+        return found == [True]
+
+    def agent(sparrow):
+        yield is_real()
+        assert sparrow.tool(plain)()
+        yield is_real()
+        asyncio.run(both(sparrow.tool(later)))
+        for now in sparrow.tool(several)():
+            assert now
+            yield is_real()
+        assert sparrow.tool(in_a_thread)()
+        yield is_real()
+
+    async def both(tool):
+        async def beside():
+            return is_real()
+        ran, agents = await asyncio.gather(tool(), beside())
+        assert (ran, agents) == (True, not os.environ.get("SHUT"))
+
+    @pytest.mark.parametrize("policy", ["run", "verify"])
+    def test_it(sparrow, policy):
+        assert set(agent(sparrow)) == {not os.environ.get("SHUT")}
+"""
+
+
+def test_a_tool_that_runs_sees_the_real_time(inner):
+    """What it asks looks at dates; the agent around it, also beside it or between two items, stays at its moment."""
+    inner.write("test_it.py", RUNS)
+    inner.record().assert_outcomes(passed=2)
+    inner.replay("-o", "sparrow_policy=* = run", "-k", "run").assert_outcomes(passed=1)
+    inner.replay("-o", "sparrow_policy=* = verify", "-k", "verify").assert_outcomes(passed=1)
+
+
+def test_the_clock_runs_on_in_a_live_fork(inner):
+    """The agent's clock goes on where it was: a deadline that it has set doesn't jump into the past."""
+    inner.write(
+        "test_it.py",
+        """
+        import os
+        import time
+
+        REAL = time.time()
+
+        def look_up() -> str:
+            return "x"
+
+        def test_it(sparrow):
+            tool = sparrow.tool(look_up)
+            if os.environ.get("SHUT"):
+                sparrow.fork("look_up", replace={"returned": "y"}, live=True)
+            before = time.time()
+            assert tool() == ("y" if os.environ.get("SHUT") else "x")
+            assert (before < REAL) is (time.time() < REAL) is bool(os.environ.get("SHUT"))
+            assert before <= time.time() < before + 300
+            assert tool() == "x"
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    inner.replay().assert_outcomes(passed=1)

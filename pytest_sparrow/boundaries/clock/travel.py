@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.recording.window import is_answering
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,9 @@ def somebody_else_travels() -> bool:
 
 @contextmanager
 def travelling(hands: Hands) -> Iterator[None]:
-    """Let the wall clock of the whole process show what the hands show.
+    """Let the wall clock of the whole process show what the hands show, and to the world's code the real time.
+
+    A tool that runs asks servers that look at dates, in signatures and tokens.
 
     A test that travels within wins as long as it does, with time-machine as with freezegun.
 
@@ -53,7 +56,8 @@ def travelling(hands: Hands) -> Iterator[None]:
     traveller = travel.start()
     # time-machine asks whoever stands on top of its stack for the time. That is how a clock can run, and be moved
     # while somebody else travels on top of it, which its own move_to can't.
-    traveller.time_ns = hands.now
+    real = library.escape_hatch.time.time_ns
+    traveller.time_ns = lambda: real() if is_answering() else hands.now()
     setattr(traveller, _MARK, hands)
     try:
         yield
