@@ -21,6 +21,9 @@ _ALSO = {
     "RemoteProtocolError": "ServerDisconnectedError",
 }
 
+# What asking and reading raise; others say that the request was wrong from the start.
+_RAISED = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError)
+
 
 def failure_of(error: BaseException) -> Failure | None:
     """An error by the nearest name that aiohttp exports; None: the task was cancelled."""
@@ -37,7 +40,7 @@ def error_of(failure: Failure, request: Any) -> Exception:
         return TimeoutError(failure.message) if failure.message else TimeoutError()
     name = _ALSO.get(failure.type, failure.type)
     kind = getattr(aiohttp, name) if name in aiohttp.__all__ else None
-    if isinstance(kind, type) and issubclass(kind, aiohttp.ClientError):
+    if isinstance(kind, type) and issubclass(kind, _RAISED):
         for one in kind.__mro__:
             try:
                 return _made(one, failure.message, request)

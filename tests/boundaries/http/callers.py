@@ -1,13 +1,18 @@
-"""The four ways to make a request (two libraries, sync and async) behind one face."""
+"""The ways to make a request (httpx2 and httpx, sync and async, and aiohttp) behind one face."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
-WAYS = ("httpx2-sync", "httpx2-async", "httpx-sync", "httpx-async")
+import aiohttp
+
+HTTPX_WAYS = ("httpx2-sync", "httpx2-async", "httpx-sync", "httpx-async")
+WAYS = (*HTTPX_WAYS, "aiohttp-async")
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,17 @@ class Caller:
     @property
     def library(self) -> Any:
         return importlib.import_module(self.way.partition("-")[0])
+
+    @property
+    def errors(self) -> Any:
+        """What the library raises: ``connect``, ``timeout``, ``transport`` (any of them), ``decoding``."""
+        library = self.library
+        return SimpleNamespace(
+            connect=library.ConnectError,
+            timeout=library.ReadTimeout,
+            transport=library.TransportError,
+            decoding=library.DecodingError,
+        )
 
     @property
     def is_async(self) -> bool:
@@ -82,3 +98,90 @@ class Caller:
 
         asyncio.run(main())
         return got
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of aiohttp's, read whole, as httpx would show it."""
+
+    status_code: int
+    headers: Any
+    content: bytes
+    text: str
+    history: tuple[Any, ...]
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+class AiohttpCaller(Caller):
+    """aiohttp, asked in httpx's words."""
+
+    @property
+    def errors(self) -> Any:
+        return SimpleNamespace(
+            connect=aiohttp.ClientConnectionError,
+            timeout=aiohttp.SocketTimeoutError,
+            transport=aiohttp.ClientError,
+            decoding=aiohttp.ClientPayloadError,
+        )
+
+    def request(self, method: str, url: str, *, client: dict[str, Any] | None = None, **kwargs: Any) -> Any:
+        options = {"timeout": 10, "follow_redirects": False, **(client or {})}
+        files, data = kwargs.pop("files", None), kwargs.pop("data", None)
+        body = kwargs.pop("content", None) if files is None else _form(data, files)
+
+        async def main() -> Answer:
+            timeout = aiohttp.ClientTimeout(sock_read=options["timeout"])
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.request(
+                    method, url, data=body, allow_redirects=options["follow_redirects"], **kwargs
+                ) as got,
+            ):
+                content = await got.read()
+                text = content.decode(got.get_encoding(), "replace")
+                return Answer(got.status, got.headers, content, text, got.history)
+
+        return asyncio.run(main())
+
+    def unread(self, method: str, url: str) -> None:
+        async def main() -> None:
+            async with aiohttp.ClientSession() as session, session.request(method, url):
+                return
+
+        asyncio.run(main())
+
+    def chunks(
+        self, method: str, url: str, *, first: int | None = None, seen: Any = None, **kwargs: Any
+    ) -> list[bytes]:
+        got: list[bytes] = []
+
+        async def main() -> None:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.request(method, url, **kwargs) as response,
+            ):
+                async for chunk in response.content.iter_any():
+                    got.append(chunk)
+                    if seen is not None:
+                        seen(chunk)
+                    if first is not None and len(got) >= first:
+                        break
+
+        asyncio.run(main())
+        return got
+
+
+def caller_of(way: str) -> Caller:
+    """The caller for one of `WAYS`."""
+    return AiohttpCaller(way) if way.startswith("aiohttp") else Caller(way)
+
+
+def _form(data: dict[str, str], files: dict[str, tuple[str, bytes, str]]) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    for name, value in data.items():
+        form.add_field(name, value)
+    for name, (filename, content, content_type) in files.items():
+        form.add_field(name, content, filename=filename, content_type=content_type)
+    return form

@@ -69,8 +69,9 @@ def test_a_wrapper_that_came_later_is_left_alone(monkeypatch):
     httpx2.Client._transport_for_url = original
 
 
-def test_without_the_private_name_the_public_transports_are_patched(caller, monkeypatch):
+def test_without_the_private_name_the_public_transports_are_patched(httpx_caller, monkeypatch):
     """The fallback records and feeds plain clients, and is taken off again."""
+    caller = httpx_caller
     library = caller.library
     client = library.AsyncClient if caller.is_async else library.Client
     transport = library.AsyncHTTPTransport if caller.is_async else library.HTTPTransport

@@ -36,21 +36,21 @@ def _mock(caller):
 
 @pytest.mark.parametrize("make", [_transport, _mock])
 @pytest.mark.parametrize("feeding", [False, True])
-def test_code_of_this_process_is_not_the_world(caller, make, feeding):
+def test_code_of_this_process_is_not_the_world(httpx_caller, make, feeding):
     """ASGI, WSGI and mock transports pass through, recording and replaying, and nothing is asked."""
     with window(FakeRun([] if feeding else None)) as run:
-        response = caller.request("GET", "http://app/", client={"transport": make(caller)})
+        response = httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     assert response.content == APP_SAYS
     assert run.crossings == run.misses == []
 
 
 @pytest.mark.parametrize("make", [_transport, _mock])
-def test_code_of_this_process_crosses_where_a_setting_says_so(caller, make):
+def test_code_of_this_process_crosses_where_a_setting_says_so(httpx_caller, make):
     """With in_process the app is recorded, and in replay fed without running."""
     with window(FakeRun(in_process=True)) as recorded:
-        caller.request("GET", "http://app/", client={"transport": make(caller)})
+        httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     with window(recorded.replay(in_process=True)) as replayed:
-        response = caller.request("GET", "http://app/", client={"transport": make(caller)})
+        response = httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     assert response.json() == {"from": "the app"}
     assert recorded.crossings[0].answered["body"] in (
         {"json": {"from": "the app"}},
@@ -60,18 +60,18 @@ def test_code_of_this_process_crosses_where_a_setting_says_so(caller, make):
     assert replayed.crossings[0].settled == 1
 
 
-def test_a_response_that_was_loaded_at_once_is_recorded_uncompressed(caller):
+def test_a_response_that_was_loaded_at_once_is_recorded_uncompressed(httpx_caller):
     """A transport may hand over a response that was read and uncompressed already."""
-    library = caller.library
+    library = httpx_caller.library
     headers = {"content-encoding": "gzip", "content-type": "text/plain"}
     transport = library.MockTransport(
         lambda request: library.Response(200, headers=headers, content=gzip.compress(b"zipped"))
     )
     with window(FakeRun(in_process=True)) as recorded:
-        caller.request("GET", "http://app/", client={"transport": transport})
+        httpx_caller.request("GET", "http://app/", client={"transport": transport})
     assert recorded.crossings[0].answered["body"] == {"text": "zipped"}
     with window(recorded.replay(in_process=True)):
-        assert caller.request("GET", "http://app/", client={"transport": transport}).text == "zipped"
+        assert httpx_caller.request("GET", "http://app/", client={"transport": transport}).text == "zipped"
 
 
 @pytest.mark.parametrize("feeding", [False, True])
@@ -143,7 +143,7 @@ def test_outside_every_window_requests_pass_untouched(caller):
         assert server.calls[0].headers.get("connection") != "close"
 
 
-def test_outside_every_window_the_plugin_may_refuse(caller):
+def test_outside_every_window_the_plugin_may_refuse(httpx_caller):
     """A policy may refuse a request that belongs to no run; its words reach the client."""
     asked = []
 
@@ -155,9 +155,11 @@ def test_outside_every_window_the_plugin_may_refuse(caller):
         before = http.set_outside_policy(policy)
         http.install()
         try:
-            assert caller.request("GET", f"{server.url}/x").content == b"real"
-            refused = caller.request("GET", "http://db.example.com/setup?key=1")
-            inside = caller.request("GET", "http://app/", client={"transport": _transport(caller)})
+            assert httpx_caller.request("GET", f"{server.url}/x").content == b"real"
+            refused = httpx_caller.request("GET", "http://db.example.com/setup?key=1")
+            inside = httpx_caller.request(
+                "GET", "http://app/", client={"transport": _transport(httpx_caller)}
+            )
         finally:
             http.uninstall()
             http.set_outside_policy(before)

@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 
+import aiohttp
 import pytest
 
 from boundaries.fakes import FakeRun, window
@@ -70,15 +71,16 @@ def test_compressed_answers_are_kept_as_what_they_say(caller, coding):
 
 def test_what_cannot_be_uncompressed_fails_in_the_same_way_again(caller):
     """Content under a coding that it isn't in is kept raw, and the client's decoding error comes again."""
-    library = caller.library
     with loopback(
         z=lambda call: call.answer(b"\xff\x00 not gzip", content_encoding="gzip", **JSON)
     ) as server:
-        with window(FakeRun()) as recorded, pytest.raises(library.DecodingError):
+        with window(FakeRun()) as recorded, pytest.raises(caller.errors.decoding):
             caller.request("GET", f"{server.url}/z")
-        with window(recorded.replay()), pytest.raises(library.DecodingError):
+        with window(recorded.replay()), pytest.raises(caller.errors.decoding):
             caller.request("GET", f"{server.url}/z")
-    assert set(recorded.crossings[0].answered["body"]) == {"base64"}
+    answered = recorded.crossings[0].answered
+    # aiohttp uncompresses before anybody reads, so its error is what came.
+    assert "error" in answered if caller.library is aiohttp else set(answered["body"]) == {"base64"}
 
 
 @pytest.mark.parametrize(
@@ -144,10 +146,8 @@ def test_multipart_is_asked_by_parts(caller):
         )
     parts = recorded.crossings[0].asked["body"]["multipart"]
     assert [next(iter(part["body"])) for part in parts] == ["text", "json", "base64"]
-    assert parts[0] == {
-        "headers": {"content-disposition": 'form-data; name="purpose"'},
-        "body": {"text": "[1]"},
-    }
+    assert parts[0]["headers"]["content-disposition"] == 'form-data; name="purpose"'
+    assert parts[0]["body"] == {"text": "[1]"}
 
 
 def test_a_streamed_request_body_is_read_asked_and_sent(caller):

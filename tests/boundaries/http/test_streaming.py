@@ -131,7 +131,7 @@ def test_a_stream_that_dies_after_done_still_died(caller):
     with (
         loopback(s=route) as server,
         window(FakeRun()) as run,
-        pytest.raises(caller.library.TransportError),
+        pytest.raises(caller.errors.transport),
     ):
         caller.chunks("GET", f"{server.url}/s")
     assert run.crossings[0].complete is False
@@ -164,12 +164,12 @@ def test_a_server_that_dies_in_the_middle_dies_again_in_replay(caller):
         assert has_first.wait(10)
         call.die()
 
-    has_first, library = threading.Event(), caller.library
+    has_first = threading.Event()
     live, fed = [], []
     with loopback(s=route) as server:
-        with window(FakeRun()) as recorded, pytest.raises(library.TransportError) as was:
+        with window(FakeRun()) as recorded, pytest.raises(caller.errors.transport) as was:
             caller.chunks("GET", f"{server.url}/s", seen=lambda chunk: (live.append(chunk), has_first.set()))
-        with window(recorded.replay()) as replayed, pytest.raises(library.TransportError) as now:
+        with window(recorded.replay()) as replayed, pytest.raises(caller.errors.transport) as now:
             caller.chunks("GET", f"{server.url}/s", seen=fed.append)
     (crossing,) = recorded.crossings
     assert live == fed == EVENTS[:1]

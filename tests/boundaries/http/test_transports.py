@@ -107,30 +107,30 @@ def test_a_transport_with_a_client_of_its_own_crosses_once():
     assert run.crossings[0].settled == 1
 
 
-def test_what_a_transport_does_is_the_world_s(caller):
+def test_what_a_transport_does_is_the_world_s(httpx_caller):
     """Looking up a name in an executor, or calling a tool: a replay never gets there, so it is no part of a run."""
     seen = []
 
-    class Transport(caller.library.BaseTransport, caller.library.AsyncBaseTransport):
+    class Transport(httpx_caller.library.BaseTransport, httpx_caller.library.AsyncBaseTransport):
         def handle_request(self, request):
             seen.append(is_answering())
-            return caller.library.Response(200)
+            return httpx_caller.library.Response(200)
 
         async def handle_async_request(self, request):
             seen.append(is_answering())
             seen.append(await asyncio.to_thread(is_answering))
-            return caller.library.Response(200)
+            return httpx_caller.library.Response(200)
 
     with window(FakeRun()):
-        caller.request("GET", "http://far/", client={"transport": Transport()})
+        httpx_caller.request("GET", "http://far/", client={"transport": Transport()})
         assert not is_answering()
-    assert seen == [True, True][: 1 + caller.is_async]
+    assert seen == [True, True][: 1 + httpx_caller.is_async]
 
 
-def test_a_mounted_transport_crosses(caller):
+def test_a_mounted_transport_crosses(httpx_caller):
     """Requests by mounts are requests."""
-    library = caller.library
-    transport = library.AsyncHTTPTransport() if caller.is_async else library.HTTPTransport()
+    library = httpx_caller.library
+    transport = library.AsyncHTTPTransport() if httpx_caller.is_async else library.HTTPTransport()
     with loopback(x=lambda call: call.answer(b"mounted")) as server, window(FakeRun()) as run:
-        caller.request("GET", f"{server.url}/x", client={"mounts": {"http://": transport}})
+        httpx_caller.request("GET", f"{server.url}/x", client={"mounts": {"http://": transport}})
     assert len(run.crossings) == 1
