@@ -24,27 +24,36 @@ import time
 import uuid
 from datetime import date, datetime
 
-CHANGE = os.environ.get("CHANGE", "")
+UNTIL = [0.0]
+
+
+def changed(what: str) -> bool:
+    return os.environ.get("CHANGE") == what
 
 
 def look_up(city: str) -> str:
     """Look a city up."""
-    city = "Rome" if CHANGE == "tool" else city
+    if time.time() > UNTIL[0]:
+        return "there is no time left"
+    city = "Rome" if changed("tool") else city
     return f"{city}: {uuid.uuid4()} on {date.today()}"
 
 
 def prompt() -> str:
-    return f"Be {'short' if CHANGE == 'prompt' else 'kind'}. It is {datetime.now().astimezone():%A %d %B %Y %H:%M %Z}."
+    return f"Be {'short' if changed('prompt') else 'kind'}. It is {datetime.now().astimezone():%A %d %B %Y %H:%M %Z}."
 
 
 def task() -> str:
     plan = random.sample(["weather", "traffic", "news", "music"], 2)
-    if CHANGE == "plan":
+    if changed("plan"):
         plan.reverse()
+    if changed("draw"):
+        random.random()
     deadline = time.time() + 0.02
     while time.time() < deadline:
         pass
-    return f"Tell me about {random.choice(plan)}, then {' and '.join(plan)}."
+    UNTIL[0] = time.time() + (0 if changed("deadline") else 3600)
+    return f"{random.getrandbits(32)}: tell me about {random.choice(plan)}, then {' and '.join(plan)}."
 '''
 
 AGENTS = {
@@ -87,11 +96,18 @@ def agent(url):
 """,
 }
 
-TEST = """
+CHANGES = ("prompt", "plan", "draw", "tool", "deadline")
+
+TEST = f"""
 import os
+
+import pytest
 from agent import agent
 
-def test_day(sparrow):
+@pytest.mark.parametrize("change", ("nothing", *{CHANGES}))
+def test_day(sparrow, monkeypatch, change):
+    if os.environ.get("CHANGED"):
+        monkeypatch.setenv("CHANGE", change)
     assert agent(os.environ["WORLD"]) == "Have a nice day."
 """
 
@@ -141,7 +157,7 @@ def test_green_on_any_day_and_red_when_changed(tmp_path: Path, framework: str) -
     next_year = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"} if FAKETIME else {}
     code, said = pytest_in(tmp_path, WORLD=url, TZ="Asia/Tokyo", **next_year)
     assert code == 0, said
-    assert "1 replayed equal" in said
-    for change in ("tool", "plan"):
-        code, said = pytest_in(tmp_path, WORLD=url, CHANGE=change)
-        assert code == 1, said
+    assert f"sparrow: {len(CHANGES) + 1} replayed equal" in said
+    code, said = pytest_in(tmp_path, WORLD=url, CHANGED="1", TZ="Asia/Tokyo")
+    assert code == 1, said
+    assert f"1 replayed equal, {len(CHANGES)} diverged" in said, said
