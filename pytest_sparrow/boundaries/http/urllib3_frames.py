@@ -98,7 +98,8 @@ class Watched:
         frames: how the content is framed.
         take: who watches.
         failure_of: names an error that reading raised; None for one that is none of the world's.
-        strict: whether the client raises where the content is cut off.
+        strict: whether the client raises where the content is cut off. Where not, `http.client` still does for one
+            that reads to the end in one go: then it closes without asking for more.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Watched:
         self._take = take
         self._failure_of = failure_of
         self._strict = strict
+        self._cut = ""
         if frames.ended:
             take.exhausted()
 
@@ -144,6 +146,8 @@ class Watched:
         try:
             self._file.close()
         finally:
+            if self._cut:
+                self._broke(EOFError(self._cut))
             self._take.closed()
 
     def __getattr__(self, name: str) -> Any:
@@ -153,7 +157,7 @@ class Watched:
         try:
             return read(wanted)
         except BaseException as error:
-            self._take.broke(self._failure_of(error))
+            self._broke(error)
             raise
 
     def _seen(self, data: bytes, *, is_end: bool) -> bytes:
@@ -162,11 +166,16 @@ class Watched:
         if self._frames.ended:
             self._take.exhausted()
         elif is_end:
-            self._cut_off(self._frames.missing() if self._strict else None)
+            self._ends(self._frames.missing(), final=self._strict or not data)
         return data
 
-    def _cut_off(self, missing: str | None) -> None:
-        if missing is None:
+    def _ends(self, missing: str | None, *, final: bool) -> None:
+        if missing is None or (final and not self._strict):
             self._take.exhausted()
+        elif final:
+            self._broke(EOFError(missing))
         else:
-            self._take.broke(self._failure_of(EOFError(missing)))
+            self._cut = missing
+
+    def _broke(self, error: BaseException) -> None:
+        self._take.broke(self._failure_of(error))

@@ -1,0 +1,142 @@
+"""The skin is put on while a run is open, and taken off to the very function; those who use none see nothing of it."""
+
+import subprocess
+import sys
+import textwrap
+
+import requests
+import requests.adapters
+import urllib3
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
+
+from boundaries.fakes import FakeRun, window
+from boundaries.http.loopback import loopback
+from pytest_sparrow.boundaries import http
+
+PLACES = [(urllib3.HTTPConnectionPool, "_make_request"), (urllib3.HTTPSConnectionPool, "_prepare_proxy")]
+
+
+def _now():
+    return [vars(owner)[name] for owner, name in PLACES]
+
+
+def test_the_private_names_are_still_there():
+    """What the skin hooks into exists, and botocore's pools inherit it; if not, a replay refuses, by the guard."""
+    assert all(name in vars(owner) for owner, name in PLACES)
+    for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
+        assert pool._make_request is urllib3.HTTPConnectionPool._make_request
+
+
+def test_uninstall_restores_the_very_functions():
+    """Only while installed is anything replaced; the last uninstall puts the same objects back."""
+    before = _now()
+    http.install()
+    http.install()
+    assert not any(a is b for a, b in zip(_now(), before, strict=True))
+    http.uninstall()
+    http.uninstall()
+    assert all(a is b for a, b in zip(_now(), before, strict=True))
+
+
+class _InProcess(requests.adapters.BaseAdapter):
+    """As requests-mock, responses and WSGI adapters do: an answer that no connection gave."""
+
+    def send(self, request, **_):
+        response = requests.Response()
+        response.status_code, response.url, response._content = 200, request.url, b"in process"
+        return response
+
+    def close(self):
+        pass
+
+
+def test_adapters_of_this_process_never_cross():
+    """What answers in front of urllib3 isn't the world, recording and replaying."""
+    for golden in (None, []):
+        with window(FakeRun(golden)) as run, requests.Session() as session:
+            session.mount("mock://", _InProcess())
+            assert session.get("mock://app/").content == b"in process"
+        assert run.crossings == run.misses == []
+
+
+def test_those_who_patch_urllib3_themselves_keep_their_patch(monkeypatch):
+    """A wrapper that came later stays after uninstall, and lets everything through."""
+    original = vars(urllib3.HTTPConnectionPool)["_make_request"]
+    http.install()
+    ours = vars(urllib3.HTTPConnectionPool)["_make_request"]
+
+    def theirs(*args, **kwargs):
+        return ours(*args, **kwargs)
+
+    monkeypatch.setattr(urllib3.HTTPConnectionPool, "_make_request", theirs)
+    http.uninstall()
+    assert vars(urllib3.HTTPConnectionPool)["_make_request"] is theirs
+    with loopback(x=lambda call: call.answer(b"x")) as server:
+        with window(FakeRun()) as run, urllib3.PoolManager() as pools:
+            pools.request("GET", f"{server.url}/x")
+        with urllib3.PoolManager() as pools:
+            assert pools.request("GET", f"{server.url}/x").data == b"x"
+        assert len(server.calls) == 2
+    assert len(run.crossings) == 1
+    monkeypatch.undo()
+    urllib3.HTTPConnectionPool._make_request = original
+
+
+def _python(script):
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ran.stdout.strip(), ran.stderr) == ("fine", "")
+
+
+def test_a_library_that_is_loaded_later_is_patched_then():
+    """Installing imports none; ``import requests`` within the test crosses, and everything is put back."""
+    _python(
+        """
+        import sys
+        from pytest_sparrow.boundaries import http
+        from pytest_sparrow.errors import ReplayDivergence
+        from pytest_sparrow.recording.window import open_window
+
+        class Run:
+            run_id, in_process, feeding, asked = "r", False, True, 0
+            def ask(self, kind, asked):
+                self.asked += 1
+                raise ReplayDivergence("a miss")
+            def passes_host(self, host, port):
+                return "cross"
+
+        run = Run()
+        open_window(run)
+        http.install()
+        assert not {"urllib3", "requests", "http.client", "ssl"} & set(sys.modules), "imported for nothing"
+        import requests
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.get("https://far.example.com/").status_code == 418
+        assert run.asked == 1
+        import urllib3
+        wrapped = urllib3.HTTPConnectionPool._make_request
+        http.uninstall()
+        assert urllib3.HTTPConnectionPool._make_request is wrapped.__wrapped__
+        print("fine")
+        """
+    )
+
+
+def test_a_urllib3_without_the_private_name_is_left_alone():
+    """A version that we don't know isn't half patched: nothing is, and the guard refuses what it connects to."""
+    _python(
+        """
+        import urllib3
+        del urllib3.HTTPConnectionPool._make_request
+        from pytest_sparrow.boundaries import http
+        before = vars(urllib3.HTTPSConnectionPool)["_prepare_proxy"]
+        http.install()
+        assert vars(urllib3.HTTPSConnectionPool)["_prepare_proxy"] is before
+        print("fine")
+        """
+    )
