@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.anthropic_results import call_block, result_block
+from pytest_sparrow.providers.anthropic_results import call_block, is_own, mcp_result, own_result
 from pytest_sparrow.providers.openai_made_up import arguments_text, request_digest
 from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply
 from pytest_sparrow.providers.wire import json_request
@@ -12,7 +12,7 @@ from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import ModelAnswer, Output, Part, Proposal, Reasoning, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.replies import Fault
@@ -93,19 +93,23 @@ def _message(asked: dict[str, Json], request: dict[str, Json], answer: ModelAnsw
     }
 
 
-def _content(parts: Iterable[Part], digest: str) -> Iterator[dict[str, Json]]:
-    names: dict[str, str] = {}
+def _content(parts: Sequence[Part], digest: str) -> Iterator[dict[str, Json]]:
+    outputs = {part.id: part for part in parts if isinstance(part, Output)}
+    own: dict[str, str] = {}
     for number, part in enumerate(parts, start=1):
         match part:
             case Text(text) if text:
                 yield {"type": "text", "text": text}
             case Reasoning(text) if text:
                 yield {"type": "thinking", "thinking": text, "signature": _SIGNATURE}
-            case Proposal(call_id, name):
-                names[call_id] = name
-                yield call_block(part, made_up=f"{digest}_{number}")
+            case Proposal(call_id, name, _, hosted):
+                if hosted and is_own(name, outputs.get(call_id)):
+                    own[call_id] = name
+                yield call_block(part, own=call_id in own, made_up=f"{digest}_{number}")
             case Output(call_id):
-                yield result_block(part, names.get(call_id, ""))
+                yield own_result(part, own[call_id]) if call_id in own else mcp_result(part)
+            case _:  # an empty text is no block
+                pass
 
 
 def _streamed(message: dict[str, Json], answer: ModelAnswer, fault: Fault | None) -> dict[str, Json]:

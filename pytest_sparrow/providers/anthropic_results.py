@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.anthropic_blocks import output_blocks, says_error
+from pytest_sparrow.providers.anthropic_blocks import says_error
 from pytest_sparrow.providers.replies import json_text
 from pytest_sparrow.providers.wire import as_dict
 from pytest_sparrow.recording.blocks import as_text
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.recording.codec import Output, Proposal
 
-__all__ = ["call_block", "result_block"]
+__all__ = ["call_block", "is_own", "mcp_result", "own_result"]
 
-# The provider's own tools, by the type of their results. Any other name can only be an MCP server's tool.
+# The provider's own tools, by the type of their results.
 _RESULTS = {
     "advisor": "advisor_tool_result",
     "bash_code_execution": "bash_code_execution_tool_result",
@@ -27,47 +27,69 @@ _RESULTS = {
     "web_fetch": "web_fetch_tool_result",
     "web_search": "web_search_tool_result",
 }
-_MCP = "mcp_tool_result"
+
+_HIT = frozenset({"type", "url", "title", "encrypted_content"})
 
 
-def call_block(call: Proposal, *, made_up: str) -> dict[str, Json]:
-    """A proposed call; one without an id gets the made-up end of an id."""
+def is_own(name: str, output: Output | None) -> bool:
+    """Whether a hosted call is one of the provider's own tools, and its output (if any) in that tool's shape.
+
+    Any other can only be an MCP server's: its name is free, and its results are texts. The SDK warns of a text
+    where an own tool's object should be.
+    """
+    if name not in _RESULTS:
+        return False
+    if output is None:
+        return True
+    values = [as_dict(block).get("Json") for block in output.blocks]
+    objects = [value for value in values if isinstance(value, dict)]
+    if len(objects) < len(values):
+        return False
+    if name == "web_search" and all(
+        value.keys() >= _HIT and value["type"] == "web_search_result" for value in objects
+    ):
+        return True
+    return len(objects) == 1 and (name != "web_search" or _is_error_object(objects[0]))
+
+
+def call_block(call: Proposal, *, own: bool, made_up: str) -> dict[str, Json]:
+    """A proposed call; one without an id gets the made-up end of one."""
     kind, prefix = "tool_use", "toolu"
     if call.hosted:
-        kind, prefix = (
-            ("server_tool_use", "srvtoolu") if call.name in _RESULTS else ("mcp_tool_use", "mcptoolu")
-        )
+        kind, prefix = ("server_tool_use", "srvtoolu") if own else ("mcp_tool_use", "mcptoolu")
     block = {"type": kind, "id": call.id or f"{prefix}_{made_up}", "name": call.name, "input": call.args}
-    return {**block, "server_name": "sparrow"} if kind == "mcp_tool_use" else block
+    return block if own or not call.hosted else {**block, "server_name": "sparrow"}
 
 
-def result_block(output: Output, name: str) -> dict[str, Json]:
-    """What a hosted tool of this name gave ("": the answer doesn't say whose output it is)."""
-    kind = _RESULTS.get(name, _MCP)
-    content = _content(list(output.blocks), own=kind != _MCP)
-    block = {"type": kind, "tool_use_id": output.id, "content": content}
-    # The provider's own tools have objects for their errors. A text that was an error needs the flag.
-    if kind == _MCP or says_error(block) != output.is_error:
-        block["is_error"] = output.is_error
-    return block
+def own_result(output: Output, name: str) -> dict[str, Json]:
+    """What the provider's own tool gave: one object, or a list of what a search found."""
+    values = [block["Json"] for block in output.blocks]
+    listed = name == "web_search" and not any(map(_is_error_object, values))
+    content = values if listed else values[0]
+    block = {"type": _RESULTS[name], "tool_use_id": output.id, "content": content}
+    # These tools have objects for their errors; anything else that was one needs the flag.
+    return block if says_error(block) == output.is_error else {**block, "is_error": output.is_error}
 
 
-def _content(blocks: list[Json], *, own: bool) -> Json:
-    if own and len(blocks) == 1 and isinstance(as_dict(blocks[0]).get("Json"), dict):
-        return blocks[0]["Json"]  # most of the provider's own tools give one object
-    return [_entry(as_dict(block), own=own) for block in blocks]
+def mcp_result(output: Output) -> dict[str, Json]:
+    """What any other hosted tool gave, as a list of texts."""
+    return {
+        "type": "mcp_tool_result",
+        "tool_use_id": output.id,
+        "is_error": output.is_error,
+        "content": [_entry(as_dict(block)) for block in output.blocks],
+    }
 
 
-def _entry(block: dict[str, Json], *, own: bool) -> Json:
-    """One entry of a result's list: as it was where that reads back as itself, else as text."""
+def _is_error_object(value: dict[str, Json]) -> bool:
+    return says_error({"content": value})
+
+
+def _entry(block: dict[str, Json]) -> Json:
     if "Text" in block:
         return {"type": "text", "text": as_text(block["Text"])}
     if "Image" in block:
         image = as_dict(block["Image"])
         data = base64.b64encode(bytes(image["data"])).decode()
-        source = {"type": "base64", "media_type": image["mime"], "data": data}
-        return {"type": "image", "source": source}
-    value = block.get("Json", block)
-    if own and isinstance(value, dict) and output_blocks([value]) == [{"Json": value}]:
-        return value
-    return {"type": "text", "text": json_text(value)}
+        return {"type": "image", "source": {"type": "base64", "media_type": image["mime"], "data": data}}
+    return {"type": "text", "text": json_text(block.get("Json", block))}
