@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.anthropic import AnthropicMessages
 from pytest_sparrow.providers.gemini import Gemini
+from pytest_sparrow.providers.mcp import MCP
 from pytest_sparrow.providers.openai_chat import OpenAIChat
 from pytest_sparrow.providers.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from pytest_sparrow.recording.codec import Codec
 
-__all__ = ["AnthropicMessages", "Gemini", "OpenAIChat", "OpenAIResponses", "builtin_codecs"]
+__all__ = ["MCP", "AnthropicMessages", "Gemini", "OpenAIChat", "OpenAIResponses", "builtin_codecs"]
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
@@ -20,4 +21,4 @@ def builtin_codecs() -> tuple[Codec, ...]:
 
     OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
     """
-    return (AnthropicMessages(), Gemini(), OpenAIResponses(), OpenAIChat())
+    return (MCP(), AnthropicMessages(), Gemini(), OpenAIResponses(), OpenAIChat())
