@@ -24,10 +24,10 @@ def compose_response(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, J
     """The *answered* half that says ``answer``, as the request wants it: whole, or streamed.
 
     What the format can't say: hosted calls apart from their outputs; an MCP tool's output but as one text; a large
-    image, whose bytes no event holds; a custom tool's input that is no text (it becomes JSON text); anything but
-    usage in an answer to ``compact``. An HTTP error holds nothing but the error; a connection that breaks leaves
-    what a stream had said, of a whole answer nothing, and no usage. A response that was to run in the background
-    is finished at once.
+    image, whose bytes no event holds; that a hosted shell or tool search failed; a custom tool's input that is no
+    text (it becomes JSON text); anything but usage in an answer to ``compact``. An HTTP error holds nothing but the
+    error; a connection that breaks leaves what a stream had said, of a whole answer nothing, and no usage. A
+    response that was to run in the background is finished at once.
     """
     fault = None if answer.failure is None else fault_of(answer.failure)
     if fault is not None and fault.status is not None:

@@ -110,7 +110,7 @@ def _hosted(call: Proposal, made_up: str, output: Output | None) -> list[dict[st
         held = {} if output is None else _held(call.name, output.blocks)
         return [{**call.args, **held, "type": f"{call.name}_call", **item}]
     if call.name == "mcp_list_tools" and isinstance(call.args, dict):
-        tools = [] if output is None else [_value(block) for block in output.blocks]
+        tools = [] if output is None else [_entry(block) for block in output.blocks]
         return [{**call.args, "tools": tools, "type": call.name, **item}]
     text = None if output is None else "\n".join(map(_text, output.blocks))
     said = {"output": None, "error": text} if status == "failed" else {"output": text, "error": None}
@@ -127,8 +127,7 @@ def _with_own_output(call: Proposal, made_up: str, output: Output | None) -> lis
     kind, key = (
         ("tool_search_output", "tools") if call.name == "tool_search" else ("shell_call_output", "output")
     )
-    server["status"] = "failed" if output.is_error else "completed"
-    values = [_value(block) for block in output.blocks]
+    values = [_entry(block) for block in output.blocks]
     return [item, {"id": f"item_{made_up}o", "type": kind, **server, key: values}]
 
 
@@ -137,7 +136,7 @@ def _held(name: str, blocks: Iterable[Json]) -> dict[str, Json]:
         return {"result": next((image for block in blocks if (image := _image(block)) is not None), None)}
     if name == "code_interpreter":
         return {"container_id": "", "outputs": [_interpreted(block) for block in blocks]}
-    return {"results": [_value(block) for block in blocks]}
+    return {"results": [_entry(block) for block in blocks]}
 
 
 def _interpreted(block: Json) -> Json:
@@ -154,11 +153,16 @@ def _image(block: Json) -> str | None:
     return base64.b64encode(bytes(data)).decode() if image and (data or "sha256" not in image) else None
 
 
-def _value(block: Json) -> Json:
-    """What a block holds, as JSON."""
+def _entry(block: Json) -> Json:
+    """A block as an object, which is what every list of results is made of."""
+    value = _held_in(block)
+    return value if isinstance(value, dict) else {"type": "text", "text": _text(block)}
+
+
+def _held_in(block: Json) -> Json:
     return next(iter(as_dict(block).values()), None)
 
 
 def _text(block: Json) -> str:
-    value = _value(block)
+    value = _held_in(block)
     return value if isinstance(value, str) else json_text(value)
