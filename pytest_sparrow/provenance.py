@@ -10,6 +10,7 @@ import locale
 import os
 import platform
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["changed_since", "snapshot"]
+__all__ = ["NO_CIRCUMSTANCES", "Circumstances", "changed_since", "circumstances", "snapshot"]
 
 PACKAGES: dict[str, str] = {
     "agents": "openai-agents",
@@ -56,6 +57,44 @@ PACKAGES: dict[str, str] = {
 """Modules of SDKs and frameworks, each with the distribution it comes from."""
 
 _OWN = "pytest-sparrow"
+
+_OWN_IDS = ("fastuuid", "uuid_utils")
+"""Modules that make uuids themselves, in Rust: langchain-core's and litellm's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What makes one source of chance a likelier cause than another.
+
+    Attributes:
+        hash_seeds: ``PYTHONHASHSEED`` of the recording and of this process, "random" where it is not set; None: nothing
+            was noted.
+        own_ids: loaded modules that make uuids which no seed reaches.
+        side_by_side: whether the run had strands side by side.
+    """
+
+    hash_seeds: tuple[str, str] | None = None
+    own_ids: tuple[str, ...] = ()
+    side_by_side: bool = False
+
+
+NO_CIRCUMSTANCES = Circumstances()
+"""Nothing is known."""
+
+
+def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstances:
+    """The circumstances of this process.
+
+    Args:
+        recorded: the ``config_snapshot`` of the recording, of any shape.
+        side_by_side: whether the run had strands side by side.
+    """
+    seed = recorded.get("hash_seed") if isinstance(recorded, dict) else None
+    return Circumstances(
+        hash_seeds=(seed, _hash_seed()) if isinstance(seed, str) else None,
+        own_ids=tuple(name for name in _OWN_IDS if name in sys.modules),
+        side_by_side=side_by_side,
+    )
 
 
 def snapshot() -> dict[str, Json]:
@@ -106,9 +145,13 @@ def _interpreter() -> dict[str, Json]:
         "implementation": platform.python_implementation(),
         "platform": f"{sys.platform} {platform.machine()}".strip(),
         "locale": locale.setlocale(locale.LC_ALL),
-        # Unset is "random", too.
-        "hash_seed": os.environ.get("PYTHONHASHSEED") or "random",
+        "hash_seed": _hash_seed(),
     }
+
+
+def _hash_seed() -> str:
+    # Unset is "random", too.
+    return os.environ.get("PYTHONHASHSEED") or "random"
 
 
 def _versions(names: Iterable[str]) -> dict[str, Json]:

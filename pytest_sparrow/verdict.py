@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
+from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.replaying.branch import before_branch
 from pytest_sparrow.replaying.ledger import Finding, Kind
@@ -49,6 +50,7 @@ class Verdict:
         served_nothing: the golden holds answers, and none was asked for.
         recorded_nothing: a recording in which nothing crossed a boundary.
         remarks: what is worth a line, and no failure.
+        circumstances: what makes one source of chance a likelier cause than another.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -57,6 +59,7 @@ class Verdict:
     served_nothing: bool = False
     recorded_nothing: bool = False
     remarks: tuple[str, ...] = ()
+    circumstances: Circumstances = NO_CIRCUMSTANCES
 
     @property
     def diverged(self) -> bool:
@@ -122,6 +125,9 @@ def judge_replay(
         comparison=comparison,
         served_nothing=run.served_nothing,
         remarks=(*remarks, *_remarks(run)),
+        circumstances=circumstances(
+            golden.inputs.config_snapshot, side_by_side=any(getattr(event, "lane", "") for event in mine)
+        ),
     )
 
 

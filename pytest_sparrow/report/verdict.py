@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.blocked import record_command
-from pytest_sparrow.report.chance import likely_chance
+from pytest_sparrow.report.chance import likely_chance, likely_race
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
 from pytest_sparrow.report.headline import headline_of
 from pytest_sparrow.report.lines import bounded, counted, one_line
@@ -17,6 +17,7 @@ from pytest_sparrow.report.lines import bounded, counted, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_sparrow.provenance import Circumstances
     from pytest_sparrow.verdict import Drift, Judged, Verdict
 
 __all__ = ["render"]
@@ -82,8 +83,8 @@ def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
     roots, later = _split(verdict.comparison, misses)
     if verdict.comparison is not None and not verdict.served_nothing:
         follows.update(change.subject for change in (*later, *verdict.comparison.followers))
-        causes += _of_roots(roots, verdict.comparison)
-    causes += [_of_drift(drift) for drift in verdict.drifts if not drift.repeats]
+        causes += _of_roots(roots, verdict)
+    causes += [_of_drift(drift, verdict.circumstances) for drift in verdict.drifts if not drift.repeats]
     follows["request drift"] += sum(drift.repeats for drift in verdict.drifts)
     causes += [_of_miss(finding, verdict.comparison) for finding in misses[:_MOST_ALIKE]]
     follows["no recorded answer"] += len(misses[_MOST_ALIKE:])
@@ -158,22 +159,28 @@ def _plain_cause(finding: Finding) -> _Cause:
     return _Cause(one_line(finding.summary), tuple(lines))
 
 
-def _of_roots(roots: Sequence[Change], comparison: Comparison) -> Iterator[_Cause]:
-    if not roots:
+def _of_roots(roots: Sequence[Change], verdict: Verdict) -> Iterator[_Cause]:
+    comparison = verdict.comparison
+    if not roots or comparison is None:
         return
     lines = [f"  where   {where(roots[0], comparison)}"]
     for number, change in enumerate(roots[:_MOST_CHANGES]):
         lines += change_lines(change, comparison if number else None)
     if len(roots) > _MOST_CHANGES:
         lines.append(f"  {counted(len(roots) - _MOST_CHANGES, 'more difference')} of their own")
-    yield _Cause(headline_of(roots[0]), tuple(lines), roots[0].path, _chance(roots[0]))
+    yield _Cause(headline_of(roots[0]), tuple(lines), roots[0].path, _chance(roots, verdict.circumstances))
 
 
-def _chance(change: Change) -> str:
-    return "" if change.whole else likely_chance(change.golden, change.new)
+def _chance(changes: Sequence[Change], circumstances: Circumstances) -> str:
+    """What would explain the first change; or, where it is no such thing, all of them together."""
+    within = [change for change in changes if not change.whole]
+    if not within or changes[0].whole:
+        return ""
+    found = likely_chance(within[0].golden, within[0].new, circumstances)
+    return found or likely_race(within, circumstances)
 
 
-def _of_drift(drift: Drift) -> _Cause:
+def _of_drift(drift: Drift, circumstances: Circumstances) -> _Cause:
     finding = drift.finding
     place = "" if finding.number is None else f"recorded exchange {finding.number + 1}"
     lines = [f"  where   {place}{_called_from(finding)}"]
@@ -181,7 +188,7 @@ def _of_drift(drift: Drift) -> _Cause:
     if len(drift.changes) > _MOST_CHANGES:
         lines.append(f"  {counted(len(drift.changes) - _MOST_CHANGES, 'more difference')} in this request")
     first = drift.changes[0]
-    return _Cause(one_line(finding.summary), tuple(lines), first.path, _chance(first))
+    return _Cause(one_line(finding.summary), tuple(lines), first.path, _chance(drift.changes, circumstances))
 
 
 def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.comparing import MISSING
-from pytest_sparrow.report.chance import likely_chance
+from pytest_sparrow.comparing import MISSING, Change
+from pytest_sparrow.provenance import Circumstances
+from pytest_sparrow.report.chance import likely_chance, likely_race
 
 ONE, OTHER = "8d0a9d2c-6f0e-4b7e-9a55-0b8d3f6f1a11", "f1c4b9f0-2a7d-4a3e-8f0b-5c6d7e8f9a0b"
 
@@ -20,10 +21,13 @@ ONE, OTHER = "8d0a9d2c-6f0e-4b7e-9a55-0b8d3f6f1a11", "f1c4b9f0-2a7d-4a3e-8f0b-5c
         (1795356208.78, 1795356299.1, "a time"),
         ("tags: a, b, c", "tags: c, a, b", "another order"),
         (["a", "b"], ["b", "a"], "another order"),
+        (0.8444218515250481, 0.7579544029403025, "drawn at random"),
+        ("ticket 4122399131", "ticket 77123399", "drawn at random"),
+        ("key Ab39fKx_2Lm", "key 77aQz0pLk3r", "drawn at random"),
     ],
 )
 def test_what_looks_like_chance_is_named(golden, new, named):
-    """A uuid, a time, or the same in another order."""
+    """A uuid, a time, what looks drawn, or the same in another order."""
     assert named in likely_chance(golden, new)
 
 
@@ -40,8 +44,47 @@ def test_what_looks_like_chance_is_named(golden, new, named):
         (None, "x"),
         (MISSING, ONE),
         (True, False),
+        (1999, 12999),
+        ("order 1234 of gpt-4o-mini", "order 1235 of gpt-4o-mini"),
+        ("use claude-sonnet-4", "use claude-haiku-4"),
     ],
 )
 def test_what_does_not_is_not(golden, new):
     """Nothing is guessed where more differs than chance would change."""
     assert likely_chance(golden, new) == ""
+
+
+@pytest.mark.parametrize(
+    ("seeds", "named"),
+    [
+        (("1", "2"), "PYTHONHASHSEED was 1 when this was recorded, and is 2 here"),
+        (("random", "2"), "another in each process unless PYTHONHASHSEED is set"),
+        (("1", "1"), "no set's: PYTHONHASHSEED is the recorded one"),
+        (None, "of a set, which PYTHONHASHSEED decides, or of threads"),
+    ],
+)
+def test_another_order_is_a_sets_only_where_that_can_be(seeds, named):
+    """The hash seed that the recording noted tells whether a set's order can be the cause."""
+    assert named in likely_chance(["a", "b"], ["b", "a"], Circumstances(hash_seeds=seeds))
+
+
+def test_what_makes_uuids_of_its_own_is_named_where_it_is_loaded():
+    """uuid_utils is a likely cause only in a process that has it."""
+    assert "drawn by uuid_utils, loaded here" in likely_chance(
+        ONE, OTHER, Circumstances(own_ids=("uuid_utils",))
+    )
+    assert "uuid_utils" not in likely_chance(ONE, OTHER, Circumstances())
+
+
+def _changes(*pairs):
+    return [Change(kind="changed", steps=("Message", ".text"), golden=one, new=other) for one, other in pairs]
+
+
+def test_values_dealt_out_otherwise_are_a_race():
+    """What one strand drew the other has now; in a run of one strand that is no chance."""
+    changes = _changes(("1: tea", "1: milk"), ("2: milk", "2: cake"), ("3: cake", "3: tea"))
+    assert "by threads or tasks side by side" in likely_race(changes, Circumstances(side_by_side=True))
+    assert likely_race(changes, Circumstances()) == ""
+    assert likely_race(changes[:2], Circumstances(side_by_side=True)) == ""
+    assert likely_race([], Circumstances(side_by_side=True)) == ""
+    assert likely_race(_changes((1, 2)), Circumstances(side_by_side=True)) == ""
