@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.events.jsontext import canonical, digest
+from pytest_sparrow.matching.jsonrpc import without_id
 from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def request_key(kind: str, asked: dict[str, Json]) -> str:
     """A digest that is equal for two asked halves exactly when they ask the same.
 
     HTTP: method, scheme, host, path, sorted query, decoded body. Tools and calls: name and arguments.
-    Placeholders of secrets count by their kind only, since their numbers depend on what came before.
+    The id of a JSON-RPC message is an address and counts for nothing. Placeholders of secrets count by their kind
+    only, since their numbers depend on what came before.
     """
     if kind == "http":
         return _http_key(asked)
@@ -56,7 +58,11 @@ def request_key(kind: str, asked: dict[str, Json]) -> str:
 
 def _http_key(asked: dict[str, Json]) -> str:
     # Canonical JSON holds no line break: joined by one, the parts can't run into one another.
-    parts = (asked["method"].upper().encode(), _place(asked["url"]), _unnumbered(asked.get("body")))
+    parts = (
+        asked["method"].upper().encode(),
+        _place(asked["url"]),
+        _unnumbered(without_id(asked.get("body"))),
+    )
     return hashlib.blake2b(b"\n".join(parts), digest_size=16).hexdigest()
 
 

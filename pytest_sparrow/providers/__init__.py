@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.providers.anthropic import AnthropicMessages
 from pytest_sparrow.providers.gemini import Gemini
 from pytest_sparrow.providers.mcp import MCP
+from pytest_sparrow.providers.ollama import Ollama
 from pytest_sparrow.providers.openai_chat import OpenAIChat
 from pytest_sparrow.providers.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from pytest_sparrow.recording.codec import Codec
 
-__all__ = ["MCP", "AnthropicMessages", "Gemini", "OpenAIChat", "OpenAIResponses", "builtin_codecs"]
+__all__ = ["MCP", "AnthropicMessages", "Gemini", "Ollama", "OpenAIChat", "OpenAIResponses", "builtin_codecs"]
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
@@ -21,4 +22,4 @@ def builtin_codecs() -> tuple[Codec, ...]:
 
     OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
     """
-    return (MCP(), AnthropicMessages(), Gemini(), OpenAIResponses(), OpenAIChat())
+    return (MCP(), AnthropicMessages(), Gemini(), Ollama(), OpenAIResponses(), OpenAIChat())

@@ -152,6 +152,19 @@ class Narrator:
         self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
         return call_id, proposed
 
+    def remote_tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, Lane]:
+        """A tool is called over HTTP; gives the call's id, and the lane that it belongs to.
+
+        A client may send from a task of its own: a call that a model proposed belongs to the lane of that.
+        """
+        self.begin()
+        call_id = self.proposals.start(self.proposals.waiting_as(name), args, lane)
+        if call_id is None:
+            return self.tool_called(lane, name, args)[0], lane
+        lane = self.proposals.lane_of(call_id, lane)
+        self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
+        return call_id, lane
+
     def tool_answered(self, lane: Lane, call_id: str, answered: dict[str, Json] | None) -> None:
         """A wrapped tool gave its output, or (None) never will."""
         if answered is None:

@@ -30,6 +30,7 @@ class OpenCrossing:
         error: the exception to raise in place of the fed one, which is known by its name only.
         checked: the agent gets ``fed``, and the tool runs all the same: what it gives is told and compared.
         told: how many parts of a model's answer have been told as events already.
+        tells_in: the lane whose events tell of it: the crossing's own, or that of the model's proposal.
         settled: whether it is over.
     """
 
@@ -50,6 +51,7 @@ class OpenCrossing:
         "proposed",
         "recorded",
         "settled",
+        "tells_in",
         "told",
     )
 
@@ -58,6 +60,7 @@ class OpenCrossing:
         self.kind = kind
         self.asked = asked
         self.lane = lane
+        self.tells_in = lane
         self.began = began
         self.fed: dict[str, Json] | None = None
         self.patience: float | None = None

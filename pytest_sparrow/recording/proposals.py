@@ -49,6 +49,23 @@ class Proposals:
         calls[lane] = call
         self._waiting.setdefault(name, {}).setdefault(lane, {})[call_id] = call
 
+    def waiting_as(self, name: str) -> str:
+        """The name under which calls of a server's tool wait: its own, or one with the server's before it.
+
+        Clients of MCP put the server's name before the tool's, so that two servers may have a tool of one name:
+        ``shop_refund``, ``mcp__shop__refund``, ``shop.refund``.
+        """
+        if self._waiting.get(name):
+            return name
+        return next(
+            (known for known, lanes in self._waiting.items() if lanes and _ends_as(known, name)), name
+        )
+
+    def lane_of(self, call_id: str, lane: Lane) -> Lane:
+        """The lane in which a call was proposed; the given one where it wasn't."""
+        call = self._known(call_id, lane)
+        return lane if call is None else call.lane
+
     def start(self, name: str, args: Json, lane: Lane) -> str | None:
         """The id of the pending proposal that a call of this name with these arguments answers, or None.
 
@@ -106,6 +123,10 @@ class Proposals:
             return None
         own = (calls[each] for each in lane.line() if each in calls)
         return next(own, None) or next(reversed(calls.values()))
+
+
+def _ends_as(known: str, name: str) -> bool:
+    return known.endswith(name) and known[: -len(name)].endswith(("_", ".", "-", "/", ":")) if name else False
 
 
 def _likeness(proposed: Json, args: Json) -> float:

@@ -1,0 +1,76 @@
+"""JSON-RPC 2.0 over HTTP, as MCP speaks it: a message's id is its address, and says nothing. Pure.
+
+Ids are counted by the client as it sends, so calls side by side may swap them; an answer reaches its caller by them.
+Format: https://www.jsonrpc.org/specification, sections 4 and 5.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["addressed", "without_id"]
+
+
+def without_id(body: Json) -> Json:
+    """A request's body without its message's id; any other body as it is."""
+    message = _message(body)
+    if message is None:
+        return body
+    return {**body, "json": {key: value for key, value in message.items() if key != "id"}}
+
+
+def addressed(
+    asked: dict[str, Json], recorded: dict[str, Json], answered: dict[str, Json]
+) -> dict[str, Json]:
+    """A recorded answer, with the id of the message that it answers now.
+
+    Args:
+        asked: what is asked now.
+        recorded: what was asked in the recording.
+        answered: what was answered then, whole or as a stream.
+    """
+    now, then = _message(asked.get("body")), _message(recorded.get("body"))
+    if now is None or then is None or "id" not in now or "id" not in then or _same(now["id"], then["id"]):
+        return answered
+    body = answered.get("body")
+    if isinstance(body, dict) and "json" in body:
+        return {**answered, "body": {**body, "json": _readdressed(body["json"], then["id"], now["id"])}}
+    if isinstance(body, dict) and isinstance(body.get("sse"), list):
+        events = [_event(event, then["id"], now["id"]) for event in body["sse"]]
+        return {**answered, "body": {**body, "sse": events}}
+    return answered
+
+
+def _message(body: Json) -> dict[str, Json] | None:
+    message = body.get("json") if isinstance(body, dict) else None
+    return message if isinstance(message, dict) and message.get("jsonrpc") == "2.0" else None
+
+
+def _same(one: Json, other: Json) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
+def _readdressed(message: Json, then: Json, now: Json) -> Json:
+    """An answer to ``then`` as one to ``now``; requests and notifications of the server have addresses of their own."""
+    answers = isinstance(message, dict) and ("result" in message or "error" in message)
+    return {**message, "id": now} if answers and _same(message.get("id"), then) else message
+
+
+def _event(text: str, then: Json, now: Json) -> str:
+    lines = []
+    for line in text.split("\n"):
+        name, colon, value = line.partition(":")
+        if name == "data" and colon:
+            try:
+                message = json.loads(value)
+            except (ValueError, RecursionError):
+                message = None
+            changed = _readdressed(message, then, now)
+            if changed is not message:
+                line = f"data: {json.dumps(changed, ensure_ascii=False, separators=(',', ':'))}"  # noqa: PLW2901
+        lines.append(line)
+    return "\n".join(lines)

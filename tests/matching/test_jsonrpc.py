@@ -1,0 +1,51 @@
+"""JSON-RPC ids: addresses, which count for nothing in choosing and are put right in feeding."""
+
+from __future__ import annotations
+
+import json
+
+from pytest_sparrow.matching.jsonrpc import addressed
+from pytest_sparrow.matching.keys import request_key
+
+
+def asked(number, method="tools/call", **more):
+    message = {"jsonrpc": "2.0", "id": number, "method": method, **more}
+    return {"method": "POST", "url": "http://localhost/mcp", "headers": {}, "body": {"json": message}}
+
+
+def test_the_id_of_a_message_does_not_count_and_the_rest_does():
+    """Two calls that differ by their id are the same request; a JSON body that is no JSON-RPC keeps its id."""
+    assert request_key("http", asked(1)) == request_key("http", asked(2))
+    assert request_key("http", asked(1)) != request_key("http", asked(1, "tools/list"))
+    plain = [{**asked(1), "body": {"json": {"id": number}}} for number in (1, 2)]
+    assert request_key("http", plain[0]) != request_key("http", plain[1])
+
+
+def test_an_answer_is_addressed_to_the_message_that_asks_now():
+    """Whole, in a stream between other messages, as an error; what is not the answer stays."""
+    whole = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {"id": 3}}}}
+    fed = addressed(asked(8), asked(3), whole)
+    assert fed["body"]["json"] == {"jsonrpc": "2.0", "id": 8, "result": {"id": 3}}
+    assert whole["body"]["json"]["id"] == 3
+    events = [
+        ": ping",
+        'event: message\\ndata: {"jsonrpc":"2.0","id":3,"method":"roots/list"}'.replace("\\n", "\n"),
+        'event: message\ndata: {"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"é"}}',
+        "data: not json",
+    ]
+    fed = addressed(asked("a"), asked(3), {"status": 200, "body": {"sse": events}})
+    assert fed["body"]["sse"][:2] == events[:2]
+    assert json.loads(fed["body"]["sse"][2].partition("data: ")[2]) == {
+        "jsonrpc": "2.0",
+        "id": "a",
+        "error": {"code": 1, "message": "é"},
+    }
+    assert fed["body"]["sse"][3] == events[3]
+
+
+def test_an_answer_to_the_same_id_is_fed_as_it_is():
+    """Nothing is spelled anew where nothing has to be; notifications, which have no id, and plain HTTP neither."""
+    answer = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {}}}}
+    assert addressed(asked(3), asked(3), answer) is answer
+    plain = {"method": "POST", "url": "http://localhost", "body": {"json": {"id": 1}}}
+    assert addressed(plain, plain, answer) is answer
