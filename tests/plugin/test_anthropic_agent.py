@@ -188,7 +188,7 @@ def test_another_argument_is_red(recorded):
     result.stdout.fnmatch_lines(
         [
             "refund was called with other arguments",
-            "  ToolUseStarted[[]refund].args['amount']",
+            "  ToolUseStarted[[]refund].args[[]'amount']",
             "    golden  39.99",
             "    new     139.99",
             "*lookup: proposed once, not wrapped: it ran*",
