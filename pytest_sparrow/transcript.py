@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "FURTHER_RUNS", "RunInputs", "RunMeta", "Source", "Transcript"]
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of our own additions that this version writes and reads."""
 
 FURTHER_RUNS = "further_runs"

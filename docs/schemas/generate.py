@@ -31,6 +31,8 @@ _BLOCK = {
             "properties": {
                 "data": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 255}},
                 "mime": {"type": "string"},
+                "sha256": {"description": "Ours: of a large image, whose data is left empty; 64 hex digits."},
+                "bytes": {"description": "Ours: how many bytes a large image has."},
             },
         },
         "Diff": {

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pytest_sparrow.events import dump_event
 from pytest_sparrow.events.jsontext import decode, encode, pretty
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META
+from pytest_sparrow.store.rebuilding import lines_used
+from pytest_sparrow.store.sharing import Sharer, draft_of
 from pytest_sparrow.transcript import FORMAT, Source, Transcript
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.transcript import RunInputs, RunMeta
 
-__all__ = ["LineRedactor", "digests_of", "dump_exchange", "dump_inputs", "files_of"]
+__all__ = ["LineRedactor", "digests_of", "dump_inputs", "files_of"]
 
 _Item = TypeVar("_Item")
 
@@ -46,11 +48,7 @@ def files_of(transcript: Transcript, redactor: LineRedactor) -> tuple[dict[str, 
         None if source is None else source.events,
         lambda event: redactor.line(dump_event(event)),
     )
-    exchanges = _lines(
-        transcript.exchanges,
-        None if source is None else source.exchanges,
-        lambda exchange: redactor.line(dump_exchange(exchange)),
-    )
+    exchanges = _exchange_lines(transcript.exchanges, source, redactor)
     if source is not None and transcript.inputs is source.inputs[0]:
         inputs = source.inputs[1]
     else:
@@ -65,15 +63,6 @@ def files_of(transcript: Transcript, redactor: LineRedactor) -> tuple[dict[str, 
     made = replace(made, meta=(meta, pretty(meta.to_json(), where="meta")))
     written = replace(transcript, meta=meta, source=made)
     return _files(written, made), written
-
-
-def dump_exchange(exchange: Exchange) -> bytes:
-    """The exchange's line, without the newline.
-
-    Raises:
-        NotRecordable: it holds something that JSON can't; the path begins with the exchange's kind.
-    """
-    return encode(exchange.to_json(), where=exchange.kind)
 
 
 def dump_inputs(inputs: RunInputs, redactor: LineRedactor) -> bytes:
@@ -111,6 +100,27 @@ def _lines(
         return source[1]
     known = {id(item): line for item, line in zip(*source, strict=True)}
     return tuple(known[id(item)] if id(item) in known else dump(item) for item in items)
+
+
+def _exchange_lines(
+    exchanges: Sequence[Exchange], source: Source | None, redactor: LineRedactor
+) -> Sequence[bytes]:
+    """A line that was read stays as long as the exchanges that it refers to stand where they stood."""
+    before, lines = ((), ()) if source is None else source.exchanges
+    if source is not None and exchanges is before:
+        return lines
+    known = {id(exchange): line for exchange, line in zip(before, lines, strict=True)}
+    sharer, written = Sharer(), list[bytes]()
+    for exchange in exchanges:
+        line = known.get(id(exchange))
+        draft = draft_of(exchange, redactor if line is None else None)
+        if line is None or not all(
+            used <= len(written) and exchanges[used - 1] is before[used - 1] for used in lines_used(line)
+        ):
+            line = sharer.line(draft)
+        sharer.add(draft)
+        written.append(line)
+    return tuple(written)
 
 
 def _meta_of(transcript: Transcript, digests: dict[str, str]) -> RunMeta:

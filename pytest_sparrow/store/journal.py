@@ -14,11 +14,13 @@ from pytest_sparrow.events.jsontext import pretty
 from pytest_sparrow.store import locks
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, pending_root
 from pytest_sparrow.store.reader import load_transcript
+from pytest_sparrow.store.sharing import Sharer
 from pytest_sparrow.store.swap import remove_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_sparrow.store.sharing import Draft
     from pytest_sparrow.transcript import RunMeta, Transcript
 
 __all__ = ["Journal", "remove_stale"]
@@ -44,6 +46,7 @@ class Journal:
         self.lock = threading.RLock()
         self.folder = _make_folder(store, meta.run_id)
         self._files: dict[str, _Appending] = {}
+        self._sharer = Sharer()
         self._open(EVENTS)
         if exchanges:
             self._open(EXCHANGES)
@@ -59,9 +62,11 @@ class Journal:
         """Append a line to ``events.jsonl``."""
         self._append(EVENTS, line)
 
-    def append_exchange(self, line: bytes) -> None:
+    def append_exchange(self, draft: Draft) -> None:
         """Append a line to ``exchanges.jsonl``, which is created by its first line."""
-        self._append(EXCHANGES, line)
+        with self.lock:
+            self._append(EXCHANGES, self._sharer.line(draft))
+            self._sharer.add(draft)
 
     def read(self) -> Transcript:
         """What was recorded so far, ``complete=False``, with the counts as they are now."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sparrow.errors import DamagedTranscript, UnsafeName, UsageError
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode
-from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store import damage
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META
+from pytest_sparrow.store.rebuilding import Rebuilder
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta, Source, Transcript
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_sparrow.events import Event
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Exchange, Json
 
 __all__ = ["iter_events", "load_transcript"]
 
@@ -44,8 +44,9 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
     _check_format(folder / META, meta)
     inputs = _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json)
     events = _lines(folder / EVENTS, files.get(EVENTS), parse_event, complete=meta.complete)
+    exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
-        exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], _parse_exchange, complete=meta.complete)
+        exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], Rebuilder().read, complete=meta.complete)
     else:
         exchanges = (), ()
     if meta.complete:
@@ -165,16 +166,6 @@ def _parsed(path: Path, number: int, line: bytes, parse: Callable[[bytes], _Valu
 def _last_line(path: Path, number: int, line: bytes) -> DamagedTranscript:
     """A last line without a newline: torn, unless something worse is at its place."""
     return damage.conflict(path, b"\n" * (number - 1) + line) or damage.torn_line(path, number)
-
-
-def _parse_exchange(line: bytes) -> Exchange:
-    value: Any = decode(line)
-    if not isinstance(value, dict):
-        raise ValueError(f"the line is no exchange: it is no object ({type(value).__name__})")
-    try:
-        return Exchange.from_json(value)
-    except ValueError as error:
-        raise ValueError(f"the line is no exchange: {error}") from None
 
 
 def _check_counts(folder: Path, meta: RunMeta, events: int, exchanges: int | None) -> None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import StoreError, UnknownRun, UsageError
 from pytest_sparrow.events import dump_event
 from pytest_sparrow.store import layout, swap
-from pytest_sparrow.store.files import dump_exchange, dump_inputs, files_of
+from pytest_sparrow.store.files import dump_inputs, files_of
 from pytest_sparrow.store.finished import finished_runs, load_finished, whole_sibling
 from pytest_sparrow.store.journal import Journal, remove_stale
 from pytest_sparrow.store.locks import lock_file
+from pytest_sparrow.store.sharing import draft_of
 from pytest_sparrow.transcript import RunMeta
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class FsRecorder:
             UnknownRun, NotRecordable, StoreError: see `record`.
         """
         journal, redactor = self._journal(run_id)
-        journal.append_exchange(redactor.line(dump_exchange(exchange)))
+        journal.append_exchange(draft_of(exchange, redactor))
 
     def pending(self, run_id: str) -> Transcript:
         """What a run under way has recorded so far, as it is on disk (``complete`` is False).

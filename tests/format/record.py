@@ -1,4 +1,4 @@
-"""Record the corpus of a format: ``python tests/format/record.py v2``, once, when the format has changed.
+"""Record the corpus of a format: ``python tests/format/record.py v2 [project …]``, once, when the format has changed.
 
 A corpus that is there is never recorded again: it is what an older version wrote, and must be read for ever.
 The projects are kept beside their goldens as they were, since the agent that replays must be the recorded one.
@@ -34,10 +34,11 @@ def record(source: Path, place: Path) -> Path:
     return folder
 
 
-def main(version: str) -> None:
-    """Record every project into ``tests/data/goldens/<version>``."""
+def main(version: str, *names: str) -> None:
+    """Record the projects of these names, by default every one, into ``tests/data/goldens/<version>``."""
     home = ROOT / "tests" / "data" / "goldens" / version
-    for name, source in SOURCES.items():
+    for name in names or SOURCES:
+        source = SOURCES[name]
         if (home / name).exists():
             raise SystemExit(f"{home / name} is there: an old corpus is never recorded again")
         with tempfile.TemporaryDirectory() as place:

@@ -57,6 +57,14 @@ def _event(kind: str) -> Shape:
     return Shape(name=kind, file="events.jsonl", fits=lambda line: line["type"] == kind)
 
 
+def _same(line: dict[str, Any]) -> Any:
+    return line["asked"].get("body", {}).get("same", {})
+
+
+def _keys(value: Any) -> Any:
+    return value if isinstance(value, dict) else {}
+
+
 _TOLD = (
     "RunStarted RouteSelected ThinkingDelta ReasoningDelta Message ToolUseProposed ToolUseStarted ToolOutput "
     "TokenUsage Error RunFinished CheckpointCreated ApprovalRequested ApprovalResolved DiffProposed"
@@ -72,6 +80,8 @@ SHAPES = [
     _exchange("raised-after-yielded", lambda line, said: "raised" in said and "yielded" in said),
     _exchange("error", lambda line, said: "error" in said and "status" not in said),
     _exchange("error-in-a-body", lambda line, said: "error" in said and "status" in said),
+    _exchange("shared-whole", lambda line, _: isinstance(_same(line), int)),
+    _exchange("shared-items", lambda line, _: "messages" in _keys(_same(line))),
     _exchange("no-body", lambda line, said: "status" in said and "body" not in said),
     _exchange(
         "broken-off-stream",

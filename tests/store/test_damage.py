@@ -108,7 +108,7 @@ CASES = {
         2,
         "merge conflict",
     ),
-    "newer format": (_meta(format=2), "meta.json", None, "format 2"),
+    "newer format": (_meta(format=3), "meta.json", None, "format 3"),
     "meta is no json": (_sub("meta.json", b'"event_count":', b'"event_count"'), "meta.json", 3, "no JSON"),
     "meta is a list": (_write("meta.json", b"[]"), "meta.json", None, "no object"),
     "meta without a run": (

@@ -53,6 +53,16 @@ def test_streams(sparrow, url):
             assert next(answer.iter_lines()) == "data: first"
 
 
+def test_a_long_talk(sparrow, url):
+    offers = [{"name": f"look_{place}", "description": "Look for a lamp " * 4} for place in "abcdef"]
+    said = [{"role": "system", "content": "You sell lamps. " * 12}]
+    with httpx2.Client(base_url=url) as client:
+        for question in ("Which lamps are there?", "And which is cheap?", "I take two."):
+            said.append({"role": "user", "content": question * 4})
+            client.post("/form", json={"messages": said, "tools": offers, "same": [1, 1.0, -0.0]})
+        client.post("/form", json={"messages": said, "tools": offers, "same": [1, 1.0, -0.0]})
+
+
 def test_failures(sparrow, url):
     with httpx2.Client(base_url=url) as client:
         with pytest.raises(httpx2.ConnectError):

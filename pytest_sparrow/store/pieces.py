@@ -1,0 +1,80 @@
+"""A JSON value cut into the pieces that two requests may have in common. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.events.jsontext import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["MAX_ITEMS", "Piece", "cut"]
+
+MAX_ITEMS = 1 << 20
+"""Items of an array that is shared or rebuilt: a few lines that double one another must not fill the memory."""
+
+_MAX_LEVELS = 3
+"""Objects within one another that are cut: ``{"request": {"contents": […]}}`` is, what lies deeper is one piece."""
+
+_DIGEST = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A value, and what tells it from others at the same place.
+
+    Attributes:
+        value: the value.
+        key: equal for values that are spelled alike to the byte, and for no others at the same place: 1 is not
+            1.0, and the order of keys counts, since a request is rebuilt exactly. Memory per piece is bounded.
+        size: bytes of its spelling, about.
+        fields: an object's pieces, or None for what isn't cut so.
+        items: an array's keys and sizes, or None.
+    """
+
+    value: Json
+    key: bytes
+    size: int
+    fields: Mapping[str, Piece] | None = None
+    items: tuple[Sequence[bytes], Sequence[int]] | None = None
+
+
+def cut(value: Json, *, level: int = 0) -> Piece:
+    """Cut a JSON value; costs about as much as to spell it.
+
+    Raises:
+        NotRecordable: it holds something that JSON can't.
+    """
+    if isinstance(value, dict) and level < _MAX_LEVELS:
+        fields = {name: cut(item, level=level + 1) for name, item in value.items()}
+        names = (encode(name) for name in fields)
+        key = _joined(
+            b"{",
+            (part for name, piece in zip(names, fields.values(), strict=True) for part in (name, piece.key)),
+        )
+        size = 2 + sum(len(name) + 4 + piece.size for name, piece in fields.items())
+        return Piece(value=value, key=key, size=size, fields=fields)
+    if isinstance(value, list) and level <= _MAX_LEVELS and len(value) <= MAX_ITEMS:
+        texts = [encode(item) for item in value]
+        keys, sizes = tuple(map(_key, texts)), tuple(len(text) + 1 for text in texts)
+        return Piece(value=value, key=_joined(b"[", keys), size=2 + sum(sizes), items=(keys, sizes))
+    text = encode(value)
+    return Piece(value=value, key=_key(text), size=len(text))
+
+
+def _key(text: bytes) -> bytes:
+    """The text itself where it is shorter than a digest, so that neither is taken for the other."""
+    return text if len(text) < _DIGEST else hashlib.blake2b(text, digest_size=_DIGEST).digest()
+
+
+def _joined(kind: bytes, parts: Iterable[bytes]) -> bytes:
+    found = hashlib.blake2b(kind, digest_size=_DIGEST)
+    for part in parts:
+        found.update(b"%d:" % len(part))
+        found.update(part)
+    return found.digest()

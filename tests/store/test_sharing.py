@@ -1,0 +1,419 @@
+"""What requests repeat is written once, and every request is rebuilt as it was."""
+
+from __future__ import annotations
+
+import copy
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+
+from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError
+from pytest_sparrow.events.jsontext import encode
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.store import load_transcript
+from pytest_sparrow.store.rebuilding import lines_used
+from pytest_sparrow.transcript import Transcript
+
+from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written
+from .shelves import files_in, inputs, shelf
+
+
+def body_of(line):
+    """The body of a line as it is on disk."""
+    return json.loads(line)["asked"]["body"]
+
+
+def chat(turns, *, start=0, system="be kind"):
+    """The requests of a chat, each with the whole conversation and fifty tools."""
+    said = [message(system, "system")]
+    for turn in range(start, start + turns):
+        said = [*said, message(f"question {turn}")]
+        yield request({"model": "m", "messages": said, "tools": tools(), "stream": True})
+        said = [*said, message(f"answer {turn}", "assistant")]
+
+
+@settings(max_examples=100, deadline=None)
+@given(conversations())
+def test_what_is_read_is_what_was_written(exchanges):
+    """However a conversation goes on, each request is rebuilt to the byte: key order, 1 and 1.0, -0.0, true."""
+    lines = written(exchanges)
+    assert plain(read(lines)) == plain(exchanges)
+
+
+@settings(max_examples=30, deadline=None)
+@given(conversations())
+def test_every_prefix_of_a_file_can_be_read(exchanges):
+    """A line refers only to lines before it: what a killed run left is whole as far as it goes."""
+    lines = written(exchanges)
+    for number in range(len(lines)):
+        assert plain(read(lines[:number])) == plain(exchanges[:number])
+        assert lines_used(lines[number]) <= set(range(1, number + 1))
+
+
+def test_a_request_shows_only_what_is_new():
+    """A reader of the file sees the new messages, and on which line the others stand."""
+    lines = written(list(chat(3)))
+    assert "same" not in body_of(lines[0])
+    assert body_of(lines[2]) == {
+        "same": {"messages": [[0, 2, 0, 4]], "tools": 1},
+        "json": {
+            "model": "m",
+            "messages": [message("answer 1", "assistant"), message("question 2")],
+            "tools": None,
+            "stream": True,
+        },
+    }
+
+
+def test_what_is_short_is_spelled():
+    """Short values stay where a reader looks for them."""
+    short = [{"role": "user", "content": "hello"}]
+    lines = written([request({"model": "m", "messages": short, "pad": PAD * number}) for number in (5, 6)])
+    assert all("same" not in body_of(line) for line in lines)
+
+
+def sizes(exchanges):
+    return [len(line) for line in written(exchanges)]
+
+
+def clock_in_the_system_prompt(turns):
+    for number, exchange in enumerate(chat(turns)):
+        body = copy.deepcopy(exchange.asked["body"]["json"])
+        body["messages"][0]["content"] += f" It is {number // 60:02}:{number % 60:02}."
+        yield request(body)
+
+
+def moving_cache_control(turns):
+    for exchange in chat(turns):
+        body = copy.deepcopy(exchange.asked["body"]["json"])
+        for each in body["messages"][-2:]:
+            each["cache_control"] = {"type": "ephemeral"}
+        yield request({"system": PAD * 9, **body})
+
+
+def two_agents(turns):
+    for one, other in zip(chat(turns, system="red"), chat(turns, system="blue", start=500), strict=True):
+        yield from (one, other)
+
+
+def group_chat(turns):
+    """Three agents, each of whom sees its own words as the assistant's and the others' as a user's."""
+    said = [(None, "a task")]
+    for turn in range(turns):
+        speaker = turn % 3
+        messages = [message(text, "assistant" if who == speaker else "user") for who, text in said]
+        yield request({"model": "m", "messages": [message(f"agent {speaker}", "system"), *messages]})
+        said.append((speaker, f"words {turn}"))
+
+
+def the_same_words_again(turns):
+    for exchange in chat(turns):
+        body = exchange.asked["body"]["json"]
+        messages = [each if each["role"] != "user" else message("go on") for each in body["messages"]]
+        yield request({**body, "messages": messages})
+
+
+def a_call_without_tools_between(turns):
+    for exchange in chat(turns):
+        body = exchange.asked["body"]["json"]
+        yield exchange
+        yield request({"model": "m", "messages": [*body["messages"], message("sum this up")]})
+
+
+def one_level_down(turns):
+    for exchange in chat(turns):
+        yield request({"model": "m", "project": "p", "request": exchange.asked["body"]["json"]})
+
+
+def compacted(turns):
+    head, tail = [], []
+    for turn in range(turns):
+        if turn % 10 == 9:
+            head, tail = [message(f"summary {turn}")], tail[-4:]
+        tail = [*tail, message(f"question {turn}"), message(f"answer {turn}")]
+        yield request({"model": "m", "messages": [*head, *tail], "tools": tools()})
+
+
+@pytest.mark.parametrize(
+    ("kind", "a_turn"),
+    [
+        (chat, 1),
+        (clock_in_the_system_prompt, 1),
+        (moving_cache_control, 1),
+        (two_agents, 2),
+        (group_chat, 1),
+        (the_same_words_again, 1),
+        (a_call_without_tools_between, 2),
+        (one_level_down, 1),
+        (compacted, 1),
+    ],
+)
+def test_the_200th_turn_costs_what_the_20th_did(kind, a_turn):
+    """However agents build their requests: bytes per turn at turn 200 are within 1.2 of those at turn 20."""
+    exchanges = list(kind(200))
+    found = sizes(exchanges)
+
+    def per_turn(turn):
+        return sum(found[(turn - 10) * a_turn : turn * a_turn]) / 10
+
+    assert per_turn(200) <= 1.2 * per_turn(20)
+    assert per_turn(200) <= 4_000 * a_turn
+    assert plain(read(written(exchanges))) == plain(exchanges)
+
+
+def test_many_conversations_side_by_side_stay_linear():
+    """More of them than arrays are held: what they repeat is still found."""
+    runs = [list(chat(6, system=f"agent {number}", start=100 * number)) for number in range(40)]
+    found = sizes([run[turn] for turn in range(6) for run in runs])
+    assert max(found[80:]) < 1_500
+
+
+def test_rebuilt_requests_share_what_they_repeat():
+    """A golden of n turns takes n messages in memory, not n²."""
+    bodies = [each.asked["body"]["json"] for each in read(written(list(chat(30))))]
+    assert len({id(item) for body in bodies for item in body["messages"]}) == 60
+    assert len({id(body["tools"]) for body in bodies}) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (1, True), (0.0, -0.0), (None, 0), ({"a": 1, "b": 2}, {"b": 2, "a": 1})]
+)
+def test_what_is_only_equal_is_not_shared(one, other):
+    """A value is the same if it is spelled the same; JSON identity is not enough."""
+    exchanges = [
+        request({"messages": [{"v": value, "t": PAD * 5}], "x": [[value, PAD * 5]]}) for value in (one, other)
+    ]
+    lines = written(exchanges)
+    assert "same" not in body_of(lines[1])
+    assert plain(read(lines)) == plain(exchanges)
+
+
+def test_a_retry_is_a_number():
+    """The same request again names the line that spells it."""
+    (first,) = chat(1)
+    assert body_of(written([tool(), first, first])[2]) == {"same": 2, "json": None}
+
+
+def test_a_body_in_memory_may_not_look_like_one_on_disk():
+    """What only a file may hold is refused when it is recorded, with its path."""
+    one = request([])
+    one.asked["body"]["same"] = 1
+    with pytest.raises(NotRecordable, match=r"asked.*body.*'same'"):
+        written([one])
+
+
+def test_other_exchanges_are_as_they_were():
+    """What is no request with a JSON body is written as ever, whatever its keys are called."""
+    odd = [
+        tool(),
+        request({}),
+        *chat(1),
+    ]
+    odd[0].asked["body"] = {"same": 1, "json": None}
+    assert written(odd) == plain(odd)
+    assert plain(read(plain(odd))) == plain(odd)
+
+
+# In a store.
+
+
+def test_the_journal_grows_by_what_is_new(tmp_path):
+    """What a killed run leaves is short too, and can be read."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs(), exchanges=True)
+    exchanges = list(chat(40))
+    for exchange in exchanges:
+        store.record_exchange("r", exchange)
+    (path,) = tmp_path.rglob("exchanges.jsonl")
+    assert path.stat().st_size < 2 * len(plain(exchanges)[-1]) + 40 * 1_500
+    path.write_bytes(path.read_bytes()[:-20])
+    assert plain(list(load_transcript(path.parent).exchanges)) == plain(exchanges[:-1])
+
+
+def test_a_line_that_the_disk_refused_is_not_referred_to(tmp_path, monkeypatch):
+    """Nothing is remembered before it is written."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs(), exchanges=True)
+    exchanges = list(chat(4))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    store.record_exchange("r", exchanges[0])
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", full)
+        with pytest.raises(StoreError):
+            store.record_exchange("r", exchanges[1])
+    for exchange in exchanges[1:]:
+        store.record_exchange("r", exchange)
+    assert plain(list(store.finalize("r").exchanges)) == plain(exchanges)
+
+
+def test_threads_write_into_one_file(tmp_path):
+    """Whichever thread comes first: the lines refer to one another in the order of the file."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs(), exchanges=True)
+    exchanges = [exchange for number in range(4) for exchange in chat(20, system=str(number))]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda exchange: store.record_exchange("r", exchange), exchanges))
+    assert sorted(plain(list(store.finalize("r").exchanges))) == sorted(plain(exchanges))
+
+
+def saved(folder, exchanges):
+    """A store with a run of exchanges."""
+    store = shelf(folder, replace=True)
+    store.save(Transcript.new("r", inputs(), [], exchanges=exchanges))
+    return store
+
+
+def test_a_saved_run_is_written_back_to_the_byte(tmp_path):
+    """Read and saved again, with shared lines too."""
+    store = saved(tmp_path / "one", list(chat(8)))
+    shelf(tmp_path / "two").save(store.load("r"))
+    assert files_in(tmp_path / "one" / "r") == files_in(tmp_path / "two" / "r")
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 4, 7])
+def test_a_line_is_written_afresh_where_what_it_refers_to_went(tmp_path, dropped):
+    """Exchanges may be dropped from what was read: those that leant on them still hold what they held."""
+    exchanges = list(chat(8))
+    store = saved(tmp_path, exchanges)
+    loaded = store.load("r")
+    kept = [each for number, each in enumerate(loaded.exchanges) if number != dropped]
+    store.save(loaded.with_exchanges(kept))
+    after = store.load("r")
+    assert plain(list(after.exchanges)) == plain(
+        [each for each in exchanges if each is not exchanges[dropped]]
+    )
+    assert after.source.exchanges[1][:dropped] == loaded.source.exchanges[1][:dropped]
+    assert len(files_in(tmp_path / "r")["exchanges.jsonl"]) <= len(b"".join(loaded.source.exchanges[1])) + 8
+
+
+def test_a_changed_answer_leaves_other_lines_alone(tmp_path):
+    """Only what leant on the changed line is written afresh; the odd spelling of another hand stays."""
+    store = saved(tmp_path, [*chat(3), tool()])
+    path = tmp_path / "r" / "exchanges.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"returned":1', b'"returned" : 1'))
+    meta = tmp_path / "r" / "meta.json"
+    told = json.loads(meta.read_bytes())
+    del told["sha256"]
+    meta.write_text(json.dumps(told))
+    loaded = store.load("r")
+    first, *others = loaded.exchanges
+    store.save(loaded.with_exchanges([type(first)(kind="http", asked=first.asked, answered=None), *others]))
+    after = store.load("r")
+    assert after.source.exchanges[1][-1] == loaded.source.exchanges[1][-1]
+    assert plain(list(after.exchanges))[1:] == plain(list(loaded.exchanges))[1:]
+
+
+def test_secrets_are_taken_out_before_anything_is_shared(tmp_path):
+    """What was hidden is shared as it is hidden, and what is rebuilt is what would have been written in full."""
+    redactor = Redactor({"SHOP_TOKEN": "shop-4711-secret"})
+    store = shelf(tmp_path, redactor=redactor)
+    store.start_run("r", inputs(), exchanges=True)
+    exchanges = list(chat(6, system="the token is shop-4711-secret"))
+    for exchange in exchanges:
+        store.record_exchange("r", exchange)
+    found = store.finalize("r").exchanges
+    assert b"4711" not in b"".join(files_in(tmp_path).values())
+    full = [redactor.line(line) for line in plain(exchanges)]
+    assert plain(list(found)) == full
+    assert len(files_in(tmp_path / "r")["exchanges.jsonl"]) < 3 * len(full[0])
+
+
+# Damage.
+
+
+def damaged_by(folder, line):
+    """Load a run of two requests and then that line; returns the damage."""
+    saved(folder, [tool(), *chat(2)])
+    path = folder / "r" / "exchanges.jsonl"
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(DamagedTranscript) as caught:
+        load_transcript(folder / "r")
+    assert caught.value.path == str(path)
+    return caught.value
+
+
+def asking(same, rest):
+    """A line with a body as it may be on disk."""
+    asked = {"method": "POST", "url": "https://a.test/", "headers": {}, "body": {"same": same, "json": rest}}
+    return encode(
+        {"kind": "http", "began": 0, "ended": 0, "asked": asked, "answered": None, "complete": False}
+    )
+
+
+@pytest.mark.parametrize(
+    ("same", "rest"),
+    [
+        (0, None),
+        (-1, None),
+        (4, None),
+        (99, None),
+        (1, None),
+        (2, {"model": "m"}),
+        (True, None),
+        (2.0, None),
+        ("2", None),
+        (None, None),
+        ({"messages": 2}, {"model": "m"}),
+        ({"messages": 2}, []),
+        ({"absent": 2}, {"absent": None}),
+        ({"model": {"deeper": 2}}, {"model": {"deeper": None}}),
+        ({"messages": [[0, 2, 0, 1]]}, {"messages": None}),
+        ({"model": [[0, 2, 0, 1]]}, {"model": []}),
+        *(
+            ({"messages": [run]}, {"messages": []})
+            for run in (
+                [0, 2, 0, 3],
+                [0, 2, 1, 1],
+                [0, 2, -1, 1],
+                [0, 2, 1, 0],
+                [1, 2, 0, 1],
+                [-1, 2, 0, 1],
+                [0, 4, 0, 1],
+                [0, 1, 0, 1],
+                [0, 2, 0],
+                [0, 2, 0, 1, 1],
+                [0, 2, 0, True],
+                [0, 2.0, 0, 1],
+                [0, "2", 0, 1],
+                [0, 2, 0, 10**4000],
+                7,
+                {},
+            )
+        ),
+        ({"messages": [[0, 2, 0, 2], [1, 2, 0, 1]]}, {"messages": []}),
+    ],
+)
+def test_damage_names_the_line(tmp_path, same, rest):
+    """What points nowhere, forward, at itself or at no such request is damage of that line, never a crash."""
+    error = damaged_by(tmp_path, asking(same, rest))
+    assert error.line == 4
+    assert "'same' of the body" in str(error)
+
+
+def test_a_number_of_a_million_digits_is_damage(tmp_path):
+    """It is refused before anything is made of it."""
+    line = asking([[0, 2, 0, 7]], []).replace(b"[0,2,0,7]", b"[0,2,0," + b"7" * 1_000_000 + b"]")
+    assert damaged_by(tmp_path, line).line == 4
+
+
+def test_lines_that_double_one_another_are_damage(tmp_path):
+    """A small file can't fill the memory."""
+    lines = [encode(request(["x"] * 100).to_json())]
+    for number in range(1, 40):
+        size = 100 * 2 ** (number - 1)
+        lines.append(asking([[0, number, 0, size], [size, number, 0, size]], []))
+    saved(tmp_path, [])
+    (tmp_path / "r" / "exchanges.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    with pytest.raises(DamagedTranscript, match="more than 1048576 items") as caught:
+        load_transcript(tmp_path / "r")
+    assert caught.value.line == 15
+
+
+def test_a_shared_body_without_json_is_damage(tmp_path):
+    """There is nothing that the shared part could belong to."""
+    assert damaged_by(tmp_path, asking(2, None).replace(b',"json":null', b"")).line == 4
