@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from pytest_sparrow.boundaries.http.flow import Patch
+from pytest_sparrow.boundaries.patches import Patch
 
 __all__ = ["patches_for"]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pytest_sparrow.boundaries.http import gate
@@ -18,14 +17,14 @@ from pytest_sparrow.recording.window import answering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-    from types import ModuleType, TracebackType
+    from types import TracebackType
 
     from pytest_sparrow.boundaries.http.core import Headers
     from pytest_sparrow.boundaries.http.take import Take
     from pytest_sparrow.boundaries.patience import Patience
     from pytest_sparrow.recording.crossing import Crossing
 
-__all__ = ["Flow", "Live", "Patch", "Skin", "Step", "admit", "drive", "drive_async", "whole"]
+__all__ = ["Flow", "Live", "Skin", "Step", "admit", "drive", "drive_async", "whole"]
 
 Step: TypeAlias = Literal["read", "pause", "pass", "send"]
 """What a crossing needs done by the sync or the async world around it: read the request's body, and give its
@@ -68,23 +67,6 @@ class Skin(Protocol):
     def failure_of(self, error: BaseException) -> Failure | None:
         """An error by the nearest name that the library exports, for a replay to find; None: cancelled."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
-    """One attribute of a class or a module, replaced.
-
-    Attributes:
-        owner: the class or the module.
-        name: the attribute.
-        original: what stood there.
-        replacement: what stands there now.
-    """
-
-    owner: type | ModuleType
-    name: str
-    original: Any
-    replacement: Any
 
 
 class Live:

@@ -12,11 +12,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http import gate
-from pytest_sparrow.boundaries.http.flow import Patch, drive, drive_async, whole
+from pytest_sparrow.boundaries.http.flow import drive, drive_async, whole
 from pytest_sparrow.boundaries.http.reply import Failure
 from pytest_sparrow.boundaries.http.streams import Tee, checkpoint
 from pytest_sparrow.boundaries.http.take import LiveTake
 from pytest_sparrow.boundaries.http.transports import is_in_process, speaks_http2
+from pytest_sparrow.boundaries.patches import Patch
 from pytest_sparrow.boundaries.randomness import aside, stepped
 
 if TYPE_CHECKING:

@@ -20,23 +20,14 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.recording.crossing import OpenRun
 
-__all__ = ["shut"]
+__all__ = ["feeding_run", "judge", "refused", "shut_sockets"]
 
 _MISSING: Any = object()
 
 
 @contextlib.contextmanager
-def shut(run: OpenRun) -> Iterator[None]:
-    """While open, connections that belong to a feeding run are refused, naming host, port and the setting.
-
-    Refused are TCP and UDP addresses, unix sockets, and the resolving of names; each refusal is in the run's
-    ledger, and raised. Spared: what ``passes_host`` allows, and addresses at which this process itself
-    listens, so that an app under test may run on a loopback server. An ignored host (telemetry) gets an
-    ordinary "connection refused", and no entry in the ledger. May nest; the last one out restores exactly.
-
-    Args:
-        run: the run that feeds.
-    """
+def shut_sockets(run: OpenRun) -> Iterator[None]:
+    """While open, sockets of a feeding run reach nothing but what is allowed; see `network.shut.shut`."""
     _GUARD.enter(run)
     try:
         yield
@@ -88,7 +79,7 @@ class _Guard:
     def _guarded(self, original: Any, *, place: Callable[..., Any]) -> Any:
         @functools.wraps(original)
         def guarded(sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
-            run = self._run_here()
+            run = feeding_run()
             address = None if run is None else place(*args, **kwargs)
             if run is not None and address is not None:
                 try:
@@ -106,7 +97,7 @@ class _Guard:
     def _guarded_lookup(self, original: Any) -> Any:
         @functools.wraps(original)
         def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-            run = self._run_here()
+            run = feeding_run()
             name = _text(host)
             if run is None or not name or is_numeric(name) or is_loopback(name) or is_own_name(name):
                 return original(host, port, *args, **kwargs)
@@ -115,7 +106,7 @@ class _Guard:
             if verdict == "ignore":
                 raise socket.gaierror(socket.EAI_NONAME, f"{name} is ignored while replaying")
             if verdict != "allow":
-                raise _refused(run, f"looking up {name}", _place(name, number))
+                raise refused(run, f"looking up {name}", _place(name, number))
             found = original(host, port, *args, **kwargs)
             for *_, address in found:
                 self._names.setdefault(str(address[0]), set()).add(name)
@@ -123,36 +114,55 @@ class _Guard:
 
         return getaddrinfo
 
-    def _run_here(self) -> OpenRun | None:
-        """The feeding run that a connection made here belongs to, if any."""
-        try:
-            run = current_run()
-        except UsageError:
-            # A thread without context, and several runs: asyncio resolves names in one. Any of ours will do.
-            return next(iter(self._runs), None)
-        return run if run is not None and run.feeding else None
+    def any_run(self) -> OpenRun | None:
+        """The oldest run for which the world is shut."""
+        return next(iter(self._runs), None)
+
+    def names_of(self, address: str) -> set[str]:
+        """The names that an address was resolved from."""
+        return self._names.get(address, set())
 
     def _judge(self, run: OpenRun, sock: socket.socket, address: Any) -> None:
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            self._judge_ip(run, str(_text(address[0])), address[1], udp=sock.type == socket.SOCK_DGRAM)
+            udp = sock.type == socket.SOCK_DGRAM
+            verb = "sending to" if udp else "connecting to"
+            host, port = str(_text(address[0])), address[1]
+            if not judge(run, host, port, what=f"{verb} {_place(host, port)}", udp=udp):
+                raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} is ignored while replaying")
         elif sock.family == getattr(socket, "AF_UNIX", None):
             path = os.fsdecode(address)
             if run.passes_host(path, None) != "allow" and not listens_at_path(path):
-                raise _refused(run, f"connecting to the unix socket {path!r}", path)
+                raise refused(run, f"connecting to the unix socket {path!r}", path)
         elif sock.family not in _KERNEL_FAMILIES:
-            raise _refused(run, f"connecting to {address!r}", "")
-
-    def _judge_ip(self, run: OpenRun, host: str, port: int, *, udp: bool) -> None:
-        verdicts = {run.passes_host(name, port) for name in (host, *self._names.get(host, ()))}
-        if "allow" in verdicts or (is_loopback(host) and listens_on_port(port, udp=udp)):
-            return
-        if "ignore" in verdicts:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} is ignored while replaying")
-        verb = "sending to" if udp else "connecting to"
-        raise _refused(run, f"{verb} {_place(host, port)}", _place(host, port))
+            raise refused(run, f"connecting to {address!r}", "")
 
 
-def _refused(run: OpenRun, what: str, place: str) -> Exception:
+def feeding_run() -> OpenRun | None:
+    """The feeding run that a connection made here belongs to, if any."""
+    try:
+        run = current_run()
+    except UsageError:
+        # A thread without context, and several runs: asyncio resolves names in one. Any of ours will do.
+        return _GUARD.any_run()
+    return run if run is not None and run.feeding else None
+
+
+def judge(run: OpenRun, host: str, port: int, *, what: str, udp: bool = False) -> bool:
+    """Whether a host may be reached: False where it is ignored, which must look as if nobody listened there.
+
+    Raises:
+        ReplayDivergence: neither allowed nor ignored, nor a server of this very process.
+    """
+    verdicts = {run.passes_host(name, port) for name in (host, *_GUARD.names_of(host))}
+    if "allow" in verdicts or (is_loopback(host) and listens_on_port(port, udp=udp)):
+        return True
+    if "ignore" in verdicts:
+        return False
+    raise refused(run, what, _place(host, port))
+
+
+def refused(run: OpenRun, what: str, place: str) -> Exception:
+    """Write a refusal into the ledger, and return what to raise; ``place`` is what a user would allow."""
     hint = f"sparrow_allow_hosts = {place} keeps it reachable" if place else ""
     return run.refuse(f"{what} was refused: the world is shut while replaying", hint)
 
