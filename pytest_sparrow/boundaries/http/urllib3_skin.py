@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_sparrow.boundaries.http import gate
-from pytest_sparrow.boundaries.http.flow import Patch, drive, whole
+from pytest_sparrow.boundaries.http.flow import drive, whole
 from pytest_sparrow.boundaries.http.streams import Tee
 from pytest_sparrow.boundaries.http.take import LiveTake
 from pytest_sparrow.boundaries.http.urllib3_bodies import read_body
 from pytest_sparrow.boundaries.http.urllib3_errors import error_of, failure_of, failure_while_reading
 from pytest_sparrow.boundaries.http.urllib3_frames import Chunks, Frames, Plain, Watched
 from pytest_sparrow.boundaries.http.urllib3_served import ServedSocket
+from pytest_sparrow.boundaries.patches import Patch
 from pytest_sparrow.boundaries.randomness import aside
 
 if TYPE_CHECKING:
