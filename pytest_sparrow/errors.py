@@ -126,7 +126,7 @@ class RecordedToolError(Exception):
     """A recorded exception whose own type is neither a builtin nor found beside the tool.
 
     Attributes:
-        type_name: the recorded type's qualified name.
+        type_name: the recorded type's qualified name; "" where events alone don't tell it.
         message: the recorded ``str(exception)``.
     """
 
@@ -136,4 +136,4 @@ class RecordedToolError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        return f"{self.type_name}: {self.message}"
+        return f"{self.type_name}: {self.message}" if self.type_name else self.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "Behaviour",
@@ -150,6 +151,7 @@ class Settings:
         dummy_keys: environment variables filled with a dummy while a test replays.
         directory: name of the goldens' folder beside the test file.
         golden: name of another test of the file, whose golden feeds this one; "" for its own.
+        script: turns of a scenario that feeds this test in place of a golden, as `scenario.checked` gives them.
         policy: what becomes of tools in a replay: pairs of a tool's name, a risk or ``*``, and the policy.
         clock: what the wall clock does.
         seed: whether randomness is seeded; a number is the seed of a test that is recorded.
@@ -170,6 +172,7 @@ class Settings:
     dummy_keys: tuple[str, ...] = ()
     directory: str = "__sparrow__"
     golden: str = ""
+    script: tuple[Any, ...] = ()
     policy: tuple[tuple[str, Policy], ...] = ()
     clock: ClockMode = ClockMode.FLOW
     seed: bool | int = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Change, Comparison, Rules, compare, request_changes
@@ -11,12 +11,15 @@ from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances, circumsta
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.replaying.branch import before_branch
 from pytest_sparrow.replaying.ledger import Finding, Kind
+from pytest_sparrow.scripting.feeder import ScriptFeeder
+from pytest_sparrow.scripting.retelling import both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sparrow.recording.run import Run
+    from pytest_sparrow.replaying.branch import Branch
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay", "rules_of"]
@@ -85,6 +88,7 @@ class Judged:
         recording: whether this was a recording; else a replay.
         judged_by: the settings it was judged by, where they are not the defaults.
         since: what has changed since the golden was recorded besides the agent, in words.
+        accept: how to accept a difference, where recording the test would not do; else "".
     """
 
     verdict: Verdict
@@ -94,6 +98,7 @@ class Judged:
     recording: bool = False
     judged_by: str = ""
     since: str = ""
+    accept: str = ""
 
 
 def judge_replay(
@@ -111,11 +116,10 @@ def judge_replay(
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
     branch = run.branch if run.branch is not None and run.branch.told is not None else None
-    theirs: Sequence[Event] = golden.events
-    mine: Sequence[Event] = run.events
-    if branch is not None:
-        theirs, mine = before_branch(branch, theirs, mine)
-    comparison = compare(_unnumbered(theirs), _unnumbered(mine, redactor), rules)
+    theirs, mine = _sides(golden, run, branch)
+    # What was recorded is redacted already; what was written by hand is not.
+    hidden = redactor if isinstance(run.feeder, ScriptFeeder) else None
+    comparison = compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules)
     found = run.ledger.of(Kind.DRIFT)
     drifts = _drifts([one for one in found if branch is None or branch.knew(one)], rules)
     failing, remarks = _weigh_drifts(drifts, settings)
@@ -129,6 +133,19 @@ def judge_replay(
             golden.inputs.config_snapshot, side_by_side=any(getattr(event, "lane", "") for event in mine)
         ),
     )
+
+
+def _sides(golden: Transcript, run: Run, branch: Branch | None) -> tuple[Sequence[Event], Sequence[Event]]:
+    """What is compared: both runs up to the fork, and of one that was fed from events what both can tell."""
+    if not isinstance(run.feeder, ScriptFeeder):
+        return (
+            (golden.events, run.events)
+            if branch is None
+            else before_branch(branch, golden.events, run.events)
+        )
+    new = run.events if branch is None else run.events[: branch.told]
+    theirs, mine = both_sides(run.feeder, new, run.wraps)
+    return (theirs, mine) if branch is None else before_branch(replace(branch, told=len(mine)), theirs, mine)
 
 
 def rules_of(settings: Settings, *further: str) -> Rules:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin import collecting, hookspecs, options, outcome, outside, session, summary
+from pytest_sparrow.plugin import collecting, corpus, hookspecs, options, outcome, outside, session, summary
 from pytest_sparrow.plugin.overrides import MARKER
 from pytest_sparrow.plugin.state import SESSION
 
@@ -35,6 +35,9 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read the settings, so that a wrong one is an error before anything runs."""
     config.addinivalue_line("markers", f"{MARKER}(**settings): settings of pytest-sparrow for one test")
+    config.addinivalue_line(
+        "markers", f"{corpus.CORPUS}(folder): make one test of every transcript in a folder, and replay it"
+    )
     session.start(config)
     # The logreport hook is given no config: it needs an object that holds it.
     config.pluginmanager.register(_Reports(config), "sparrow-reports")
@@ -48,6 +51,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say which mode is in force."""
     return summary.header(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of every transcript of a corpus."""
+    corpus.generate(metafunc)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +15,13 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.comparing import essence_by
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
+from pytest_sparrow.plugin.scripted import (
+    accept_by,
+    events_feeder,
+    scripted_golden,
+    shown_as,
+    unreadable_event_text,
+)
 from pytest_sparrow.plugin.world import World
 from pytest_sparrow.provenance import changed_since, snapshot
 from pytest_sparrow.recording.run import Run
@@ -24,6 +31,7 @@ from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.repo_head import repo_head
 from pytest_sparrow.report.blocked import damaged_text, missing_text, unreadable_text
 from pytest_sparrow.same import same_recording
+from pytest_sparrow.scripting.reading import UnreadableEvent
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
 from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
@@ -32,12 +40,14 @@ from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_repla
 from pytest_sparrow.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.directories import Directories
     from pytest_sparrow.plugin.place import Place
     from pytest_sparrow.recording.codec import Codec
+    from pytest_sparrow.replaying.feeding import Feeding
+    from pytest_sparrow.replaying.ledger import Ledger
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["Attempt", "Kept"]
@@ -102,16 +112,19 @@ class Attempt:
         self.find_directories()
         self._environment = FedEnvironment(self._redactor.put_back(self._recorded("env")))
         tools = Tools()
+        wire = Wire(codecs)
+        feeder = self._events_feeder(wire)
         answers = self._answers()
         rules = rules_of(settings)  # here, so that a wrong path is told in every mode, before the body runs
         self.run = Run(
             place.run_id,
             settings,
-            wire=Wire(codecs),
+            wire=wire,
             redactor=self._redactor,
             tools=tools,
             golden=answers,
             essence=essence_by(rules) if settings.ignore else None,
+            feeder=feeder,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
         self.world = World(self.run, settings, self.behaviour, self._golden, answers)
@@ -146,6 +159,9 @@ class Attempt:
     def _read_golden(self) -> Transcript | None:
         if self.settings.mode is Mode.OFF:
             return None
+        scripted = scripted_golden(self.settings, self.place)
+        if scripted is not None:
+            return scripted
         try:
             return self._store.load(self.place.run_id)
         except DamagedTranscript as error:
@@ -154,6 +170,14 @@ class Attempt:
         except (SparrowError, OSError) as error:
             self.blocked = unreadable_text(str(error), self.place.shown)
         return None
+
+    def _events_feeder(self, wire: Wire) -> Callable[[Ledger], Feeding] | None:
+        golden = self._golden if self._feeds else None
+        try:
+            return events_feeder(golden, wire, by_hand=bool(self.settings.script))
+        except UnreadableEvent as error:
+            self.blocked = unreadable_event_text(error, self.place)
+            return None
 
     def _answers(self) -> list[Exchange] | None:
         match self.behaviour:
@@ -201,7 +225,8 @@ class Attempt:
     @contextmanager
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
         place = self.place.further(name)
-        attempt = Attempt(place, self.settings, self._directories, self._codecs, task=task)
+        settings = replace(self.settings, script=())  # that is the test's own run
+        attempt = Attempt(place, settings, self._directories, self._codecs, task=task)
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked, pytrace=False)
         self._further.append(attempt)
@@ -237,7 +262,8 @@ class Attempt:
         return Judged(
             verdict=verdict,
             nodeid=self.place.test,
-            folder=self.place.shown,
+            folder=shown_as(self.settings, self.place),
+            accept=accept_by(self.settings, self.place),
             recorder=self.place.recorder,
             recording=self.behaviour is Behaviour.RECORD,
             since=changed_since(self._golden.inputs.config_snapshot)

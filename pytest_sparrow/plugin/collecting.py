@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.plugin import corpus
 from pytest_sparrow.plugin.overrides import MARKER, marked
 from pytest_sparrow.plugin.state import SESSION
 
@@ -25,5 +26,6 @@ def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     session = config.stash[SESSION]
     for item in items:
+        corpus.check(item)
         if item.get_closest_marker(MARKER) is not None:
             marked(item, session, session.settings)

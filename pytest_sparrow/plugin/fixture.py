@@ -14,6 +14,7 @@ from pytest_sparrow.plugin.directories import Directories
 from pytest_sparrow.plugin.overrides import marked, override
 from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
+from pytest_sparrow.settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     session = request.config.stash[SESSION]
     settings = _or_fail(lambda: _settings_of(item, session, said))
     place = place_of(item, settings.directory, settings.golden)
+    if place.corpus and settings.mode is Mode.OFF:
+        pytest.skip("a run of a corpus can only be replayed, and sparrow is off")
     codecs = _or_fail(lambda: codecs_of(request.config))
     attempt = _or_fail(lambda: Attempt(place, settings, Directories(request), codecs))
     state = AttemptState(attempt)

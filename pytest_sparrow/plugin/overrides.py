@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.plugin.corpus import CORPUS
 from pytest_sparrow.plugin.options import choice, read_policy, read_seed, refuse_writing_in_ci
 from pytest_sparrow.settings import ClockMode, Level, Mode, Policy, Requests, Settings, Unwrapped
 
@@ -44,8 +45,14 @@ def marked(item: pytest.Item, session: SessionState, under: Settings) -> Setting
     """
     origin = f"{item.nodeid}: @pytest.mark.{MARKER}"
     settings = override(under, marker_settings(item), origin, decided=session.decided)
-    if settings.golden and settings.mode.writes:
-        # The golden is another test's, which writes it: this one can only replay.
+    if settings.golden and settings.script:
+        raise pytest.UsageError(f"{origin}: golden and script exclude each other: which one feeds the test?")
+    in_corpus = item.get_closest_marker(CORPUS) is not None
+    if in_corpus and (settings.golden or settings.script):
+        said = "golden" if settings.golden else "script"
+        raise pytest.UsageError(f"{origin}: {said} and @pytest.mark.{CORPUS} exclude each other")
+    if (settings.golden or settings.script or in_corpus) and settings.mode.writes:
+        # The golden is another test's, which writes it, or nobody's: this one can only replay.
         return dataclasses.replace(settings, mode=Mode.REPLAY)
     return settings
 
@@ -87,6 +94,16 @@ def _words(value: object, origin: str) -> tuple[str, ...]:
     raise pytest.UsageError(f"{origin} takes a string or a list of strings, not {value!r}")
 
 
+def _script(value: object, origin: str) -> tuple[Any, ...]:
+    from pytest_sparrow.errors import UsageError
+    from pytest_sparrow.scenario import checked
+
+    try:
+        return checked(value, origin)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
 def _text(value: object, origin: str) -> str:
     if isinstance(value, str):
         return value
@@ -121,6 +138,7 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     ),
     "agent": _text,
     "golden": _text,
+    "script": _script,
     "policy": _policy,
     "in_process": _flag,
     "tools": _words,

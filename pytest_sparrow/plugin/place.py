@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.plugin.corpus import corpus_folder
+
 if TYPE_CHECKING:
     import pytest
 
@@ -22,6 +24,7 @@ class Place:
         nodeid: the test's node id; for a further run with ``+<name>`` behind it.
         test: the test's node id, as pytest takes it.
         recorder: node id of the test that records the golden, nearly always the same.
+        corpus: the golden is one of a corpus, which no test records.
     """
 
     directory: Path
@@ -29,6 +32,7 @@ class Place:
     nodeid: str
     test: str
     recorder: str
+    corpus: bool = False
 
     @property
     def folder(self) -> Path:
@@ -53,6 +57,7 @@ class Place:
             nodeid=f"{self.nodeid}+{name}",
             test=self.test,
             recorder=self.recorder,
+            corpus=self.corpus,
         )
 
 
@@ -66,6 +71,17 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> Place:
     """
     from pytest_sparrow.store.names import safe_name
 
+    folder = corpus_folder(item)
+    if folder is not None:
+        test = _as_argument(item, item.nodeid.partition("::")[2])
+        return Place(
+            directory=folder.parent,
+            run_id=folder.name,
+            nodeid=item.nodeid,
+            test=test,
+            recorder=test,
+            corpus=True,
+        )
     path = item.path
     _, separator, after = item.nodeid.partition("::")
     exact = golden or (after if separator else item.name)

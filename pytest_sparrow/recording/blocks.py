@@ -69,7 +69,8 @@ def blocks_of_answer(answered: dict[str, Json]) -> tuple[list[Json], bool]:
     raised = answered.get("raised")
     blocks = [_block(value) for value in answered.get("yielded", ())]
     if raised is not None:
-        return [*blocks, {"Text": f"{raised['type']}: {raised['message']}"}], True
+        kind = raised["type"]
+        return [*blocks, {"Text": f"{kind}: {raised['message']}" if kind else raised["message"]}], True
     if "returned" in answered:
         blocks.append(_block(answered["returned"]))
     return blocks, False

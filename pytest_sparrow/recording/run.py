@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.matching.jsonrpc import addressed
 from pytest_sparrow.recording.caller import caller
 from pytest_sparrow.recording.codec import ToolRequest
 from pytest_sparrow.recording.hosts import Passage, passage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.recording.wire import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.replaying.branch import Branch
+    from pytest_sparrow.replaying.feeding import Feeding
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Run"]
@@ -48,6 +50,7 @@ class Run:
         ledger: what went wrong at the boundaries.
         events: what has happened so far, as the agent saw it (the disk gets the redacted form).
         feeding: whether the world is shut.
+        feeder: what feeds it, or None.
         crossings: how many crossings there were.
         branch: where the run leaves its golden, or None: nowhere.
         started: the run's zero: what exchanges count their seconds from.
@@ -64,13 +67,13 @@ class Run:
         tools: ToolFacts,
         golden: Sequence[Exchange] | None = None,
         essence: Essence | None = None,
+        feeder: Callable[[Ledger], Feeding] | None = None,
         sink: Sink | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings
         self.events: list[Event] = []
         self.ledger = Ledger(lambda: len(self.events), caller)
-        self.feeding = golden is not None
         self.crossings = 0
         self.branch: Branch | None = None
         self.watchers: list[Watcher] = []
@@ -78,8 +81,12 @@ class Run:
         self._redactor = redactor
         self._tools = tools
         self._sink = sink
-        self._feeder = None if golden is None else Feeder(golden, wire.conversation, self.ledger, essence)
-        self._golden_size = len(golden or ())
+        self.feeder: Feeding | None = None
+        if feeder is not None:
+            self.feeder = feeder(self.ledger)
+        elif golden is not None:
+            self.feeder = Feeder(golden, wire.conversation, self.ledger, essence)
+        self.feeding = self.feeder is not None
         self._narrator = Narrator(run_id, settings.agent, self._emit, tools.risk)
         self._lanes = Lanes()
         self._lock = threading.RLock()
@@ -140,7 +147,7 @@ class Run:
         """Begin a crossing; see `pytest_sparrow.recording.crossing.OpenRun.ask`."""
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
-        conversation = None if self._feeder is None else self._conversation(model, asked, clean)
+        conversation = None if self.feeder is None else self._conversation(model, asked, clean)
         with self._lock:
             crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:
@@ -149,8 +156,8 @@ class Run:
             number = self.crossings
             self.crossings += 1
             self._tell_asked(crossing, asked)
-            if self._feeder is not None:
-                crossing.fed = self._feed(self._feeder, crossing, number, conversation)
+            if self.feeder is not None:
+                crossing.fed = self._feed(self.feeder, crossing, number, conversation)
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
             for watcher in self.watchers:
@@ -174,7 +181,7 @@ class Run:
             self._open.pop(id(crossing), None)
             crossing.lane.open.remove(crossing)
             if words is not None and crossing.call_id:
-                self._narrator.remote_tool_answered(crossing.lane, crossing.call_id, words)
+                self._narrator.remote_tool_answered(crossing.tells_in, crossing.call_id, words)
             elif words is not None:
                 self._narrator.model_answered(crossing.lane, words, crossing.told)
             elif crossing.kind == "tool":
@@ -198,8 +205,8 @@ class Run:
                 self._end_early(crossing)
             self._narrator.end(failed=failed)
             self._closed = True
-            if self._feeder is not None:
-                self._feeder.settle(self.branch)
+            if self.feeder is not None:
+                self.feeder.settle(self.branch)
                 self._tell_unreached()
             self._tell_unwrapped()
             self._tell_unread()
@@ -208,6 +215,10 @@ class Run:
     def closed(self) -> bool:
         """Whether the run is over."""
         return self._closed
+
+    def wraps(self, name: str) -> bool:
+        """Whether a tool of this name is wrapped."""
+        return self._tools.wrapped(name)
 
     def elapsed(self) -> float:
         """Seconds since the run's zero."""
@@ -226,7 +237,7 @@ class Run:
     @property
     def served_nothing(self) -> bool:
         """Whether the golden holds answers, and not one was asked for."""
-        return self._feeder is not None and self._golden_size > 0 and self._feeder.served == 0
+        return self.feeder is not None and self.feeder.size > 0 and self.feeder.served == 0
 
     # Within.
 
@@ -257,7 +268,9 @@ class Run:
         elif crossing.model is not None:
             request = crossing.model.request
             if isinstance(request, ToolRequest):
-                crossing.call_id, _ = self._narrator.tool_called(crossing.lane, request.name, request.args)
+                crossing.call_id, crossing.tells_in = self._narrator.remote_tool_called(
+                    crossing.lane, request.name, request.args
+                )
             else:
                 self._narrator.asked_model(crossing.lane, request)
         else:
@@ -293,7 +306,7 @@ class Run:
         return self._wire.conversation(clean)
 
     def _feed(
-        self, feeder: Feeder, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
+        self, feeder: Feeding, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
     ) -> dict[str, Json] | None:
         lane = crossing.lane.label
         branch = self.branch
@@ -303,6 +316,7 @@ class Run:
             pending = crossing.call_id if crossing.proposed else None
             branch.exchange = feeder.skip(crossing.kind, number, crossing.asked, conversation, pending, lane)
             return self._leave(branch, crossing)
+        exchange: Exchange | None
         match crossing.kind:
             case "http":
                 exchange = feeder.http(number, crossing.asked, conversation, lane)
@@ -316,10 +330,12 @@ class Run:
                 exchange = feeder.tool(crossing.asked, pending, lane)
             case _:
                 exchange = feeder.call(crossing.asked, lane)
+        if exchange is None:
+            return None
         crossing.recorded = exchange
         crossing.patience = patience_with(exchange)
         fed: dict[str, Json] = self._redactor.put_back(exchange.answered or {})
-        return fed
+        return addressed(crossing.asked, exchange.asked, fed) if crossing.kind == "http" else fed
 
     def _leave(self, branch: Branch, crossing: OpenCrossing) -> dict[str, Json]:
         """The fork is reached: what was told and found so far is judged, what comes now is not."""
@@ -343,10 +359,9 @@ class Run:
             )
 
     def _policy(self, name: str) -> Policy:
-        if self._golden_size == 0:
-            return (
-                Policy.FEED
-            )  # a fixture runs before a missing golden is told: it must not reach the world either
+        if self.feeder is not None and self.feeder.size == 0:
+            # A fixture runs before a missing golden is told: it must not reach the world either.
+            return Policy.FEED
         return self._tools.policy(name) or policy_of(self.settings.policy, name, self._tools.risk(name))
 
     def _catch_up(self, crossing: OpenCrossing) -> None:
@@ -368,7 +383,10 @@ class Run:
             crossing.settle(None, complete=False)
 
     def _tell_unwrapped(self) -> None:
-        for name, count in self._narrator.proposals.unwrapped.items():
+        for name, calls in self._narrator.proposals.unwrapped.items():
+            count = calls - (self.feeder.denied[name] if self.feeder is not None else 0)
+            if count <= 0:
+                continue
             times = "once" if count == 1 else f"{count} times"
             if self._tools.wrapped(name):
                 what = "answered without its wrapper: the agent did not run it, or it ran another copy, unchecked"

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf, Essence
 from pytest_sparrow.replaying.describe import describe
+from pytest_sparrow.replaying.feeding import MOST_MISSES, Misses
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 from pytest_sparrow.replaying.order import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.replaying.branch import Branch
 
 __all__ = ["MOST_MISSES", "Feeder", "patience_with"]
-
-MOST_MISSES = 20
-"""After so many misses every further call fails at once: an agent that retries must not run for minutes."""
-
 
 _LONGER = 5.0
 """Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
@@ -51,9 +49,19 @@ class Feeder:
         self._exchanges = exchanges
         self._chooser = Chooser(exchanges, conversation_of, essence)
         self._ledger = ledger
-        self._misses = 0
+        self._misses = Misses(ledger)
         self._drifts: dict[int, Finding] = {}
         self._order = Order(exchanges)
+
+    @property
+    def denied(self) -> Counter[str]:
+        """None: a recorded agent's own refusals are not told from tools that were not wrapped."""
+        return Counter()
+
+    @property
+    def size(self) -> int:
+        """How many answers there are."""
+        return len(self._exchanges)
 
     def http(
         self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
@@ -63,7 +71,7 @@ class Feeder:
         Raises:
             ReplayDivergence: there is none.
         """
-        self._stop_after_many("http", asked)
+        self._misses.stop_after_many("http", asked)
         choice = self._chooser.http(request, asked, conversation, lane)
         if choice is None:
             raise self._miss("http", asked)
@@ -81,7 +89,7 @@ class Feeder:
         Raises:
             ReplayDivergence: there is none.
         """
-        self._stop_after_many("tool", asked)
+        self._misses.stop_after_many("tool", asked)
         choice = self._chooser.tool(asked, call_id, lane)
         if choice is None:
             raise self._miss("tool", asked, call_id or "")
@@ -114,7 +122,7 @@ class Feeder:
         Raises:
             ReplayDivergence: there is none.
         """
-        self._stop_after_many("call", asked)
+        self._misses.stop_after_many("call", asked)
         choice = self._chooser.call(asked, lane)
         if choice is None:
             raise self._miss("call", asked)
@@ -158,10 +166,7 @@ class Feeder:
         self._ledger.add(self._missed("http", drift.asked))
 
     def _miss(self, kind: str, asked: dict[str, Json], call_id: str = "") -> ReplayDivergence:
-        self._misses += 1
-        finding = self._missed(kind, asked, call_id)
-        self._ledger.add(finding)
-        return ReplayDivergence(finding.summary, (finding.hint,) if finding.hint else ())
+        return self._misses.add(self._missed(kind, asked, call_id))
 
     def _missed(self, kind: str, asked: dict[str, Json], call_id: str = "") -> Finding:
         number = self._chooser.nearest(kind, asked)
@@ -177,12 +182,6 @@ class Feeder:
             number=number,
             call_id=call_id,
         )
-
-    def _stop_after_many(self, kind: str, asked: dict[str, Json]) -> None:
-        if self._misses >= MOST_MISSES:
-            raise ReplayDivergence(
-                f"{describe(kind, asked)}: refused, after {MOST_MISSES} calls that the golden holds no answer to"
-            )
 
     def settle(self, branch: Branch | None = None) -> None:
         """The run is over: what nobody asked for is a finding too, unless the run had left the golden before it."""

@@ -222,7 +222,7 @@ def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
     if findings and all(finding.kind is Kind.UNWRAPPED for finding in findings):
         yield "  wrap    sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn"
         return
-    yield f"  accept  {one_line(record_command(judged.recorder or judged.nodeid))}"
+    yield f"  accept  {one_line(judged.accept or record_command(judged.recorder or judged.nodeid))}"
     paths = [cause.path for cause in causes if cause.path][:_MOST_CHANGES]
     # No rule answers a call, or makes one that was not made.
     missed = [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.patience import wait_for_cancel
 from pytest_sparrow.boundaries.tools import hints
 from pytest_sparrow.boundaries.tools.errors import error_from_json, error_to_json
+from pytest_sparrow.boundaries.tools.readings import as_declared
 from pytest_sparrow.boundaries.tools.values import DoesNotFit, from_json, to_json
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.recording.window import answering
@@ -219,6 +220,8 @@ class Call:
     def answer(self) -> Any:
         """What the recorded call returned; raises what it raised.
 
+        Where the answer has two readings (``otherwise``, of a run that is fed from events), the declared type decides.
+
         Raises:
             ReplayDivergence: there is no recorded answer, or it is of another kind (a generator's), or no longer fits.
         """
@@ -231,7 +234,10 @@ class Call:
             raise self._changed("was recorded as a generator, and is none now")
         if "raised" in fed:
             raise self._crossing.error or self._target.error(fed["raised"])
-        return self._restored(fed.get("returned"), self._target.returned)
+        value = fed.get("returned")
+        if "otherwise" in fed:
+            value = as_declared(value, fed["otherwise"], self._target.returned)
+        return self._restored(value, self._target.returned)
 
     def items(self) -> Generator[Any, None, Any]:
         """What the recorded generator yielded, one after the other; ends, returns or raises as it did.

@@ -45,7 +45,7 @@ def error_from_json(
     of modules that it imported. Names are looked up, nothing is imported. Only subclasses of Exception count.
 
     Args:
-        recorded: what `error_to_json` gave.
+        recorded: what `error_to_json` gave; ``module`` is "" where events alone don't tell it.
         fn: the tool.
         raises: further types in reach.
     """
@@ -95,7 +95,7 @@ def _held(values: list[Any]) -> list[Json] | None:
 
 def _in_reach(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]) -> type[Exception] | None:
     for kind in raises:
-        if (kind.__qualname__, kind.__module__) == (name, module):
+        if kind.__qualname__ == name and module in ("", kind.__module__):
             return kind
     places = [vars(builtins)]
     space = getattr(innermost(fn), "__globals__", None) if fn is not None else None
@@ -106,8 +106,8 @@ def _in_reach(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]
         found = _walk(place, name)
         if not (isinstance(found, type) and issubclass(found, Exception)):
             continue
-        # The module must agree: two modules may each have their own TimeoutError.
-        if (found.__qualname__, found.__module__) == (name, module):
+        # The module must agree, where it is known: two modules may each have their own TimeoutError.
+        if found.__qualname__ == name and module in ("", found.__module__):
             return found
     return None
 

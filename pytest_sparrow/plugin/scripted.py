@@ -1,0 +1,62 @@
+"""A test that is fed from events alone: a scenario of its own, or a transcript without exchanges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.scenario import transcript
+from pytest_sparrow.scripting.feeder import ScriptFeeder
+from pytest_sparrow.scripting.reading import UnreadableEvent, read_script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.plugin.place import Place
+    from pytest_sparrow.recording.wire import Wire
+    from pytest_sparrow.replaying.feeding import Feeding
+    from pytest_sparrow.replaying.ledger import Ledger
+    from pytest_sparrow.settings import Settings
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = ["accept_by", "events_feeder", "scripted_golden", "shown_as", "unreadable_event_text"]
+
+
+def scripted_golden(settings: Settings, place: Place) -> Transcript | None:
+    """The scenario that stands in the test, as the golden; None where there is none.
+
+    Raises:
+        NotRecordable: it holds a value that JSON cannot.
+    """
+    return transcript(place.run_id, *settings.script, agent=settings.agent) if settings.script else None
+
+
+def events_feeder(
+    golden: Transcript | None, wire: Wire, *, by_hand: bool
+) -> Callable[[Ledger], Feeding] | None:
+    """What feeds a run from its golden's events; None where the golden's exchanges do.
+
+    Raises:
+        UnreadableEvent: an event lacks what its type needs.
+    """
+    if golden is None or golden.holds_exchanges:
+        return None
+    script = read_script(golden.events)
+    return lambda ledger: ScriptFeeder(script, wire.read, ledger, by_hand=by_hand)
+
+
+def unreadable_event_text(error: UnreadableEvent, place: Place) -> str:
+    """Why a body is not run whose golden can't feed it."""
+    where = f"{place.shown}/events.jsonl:{error.line}"
+    return f"no agent can be fed from this transcript\n  {where}: {error.reason}"
+
+
+def shown_as(settings: Settings, place: Place) -> str:
+    """What a report names as the golden."""
+    return "the test's own script" if settings.script else place.shown
+
+
+def accept_by(settings: Settings, place: Place) -> str:
+    """How to accept a difference, where recording the test would not do; else ""."""
+    if settings.script:
+        return "change the script"
+    return f"change {place.shown}, which no test records" if place.corpus else ""

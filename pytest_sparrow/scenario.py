@@ -1,0 +1,284 @@
+"""A run written by hand, for what is hard to record: the tool fails, the model refuses, the stream breaks off.
+
+A scenario is a sequence of turns, the model's answers. A turn is a text, one of the steps below, or a list of those
+where an answer holds more than one::
+
+    from pytest_sparrow.scenario import breaks_off, calls, fails, says
+
+    REFUND_FAILS = [
+        ["Let me see.", calls("refund", order_id="1234", amount=39.0).raises(TimeoutError("the bank is silent"))],
+        fails(429, "slow down"),
+        "I could not refund it.",
+    ]
+
+    @pytest.mark.sparrow(script=REFUND_FAILS)
+    def test_the_bank_is_silent(sparrow): ...
+
+Importing this module imports the standard library only: markers are read while tests are collected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_sparrow.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = [
+    "Broken",
+    "Called",
+    "Counted",
+    "Said",
+    "Step",
+    "Thought",
+    "Turn",
+    "breaks_off",
+    "calls",
+    "checked",
+    "disconnects",
+    "fails",
+    "says",
+    "thinks",
+    "transcript",
+    "uses",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Assistant text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """Private reasoning, for formats that show it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The tokens of an answer."""
+
+    input: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """How an answer fails; what stands before it in the turn had come by then."""
+
+    message: str
+
+
+_NOTHING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call that the model proposes, and what the agent's tool gives. Made by `calls`.
+
+    Without `gives`, `raises` or `denied` the agent's own tool runs.
+    """
+
+    name: str
+    args: Json
+    value: Any = field(default=_NOTHING, repr=False)
+    error: Exception | None = None
+    refusal: str | None = None
+
+    def gives(self, value: Any) -> Called:
+        """The wrapped tool is not run, and gives this: what JSON can hold, restored through its annotation."""
+        return replace(self, value=value, error=None, refusal=None)
+
+    def raises(self, error: Exception | type[Exception]) -> Called:
+        """The wrapped tool is not run, and raises this.
+
+        An exception of its own type if that is a builtin, or found in the tool's module or its ``raises=``.
+        """
+        made = error() if isinstance(error, type) else error
+        return replace(self, value=_NOTHING, error=made, refusal=None)
+
+    def denied(self, text: str = "denied by the user") -> Called:
+        """The agent must not call it; it tells the model ``text`` instead."""
+        return replace(self, value=_NOTHING, error=None, refusal=text)
+
+
+Step: TypeAlias = str | Said | Thought | Counted | Broken | Called
+"""What an answer is made of; a str is what the assistant says."""
+
+Turn: TypeAlias = "Step | list[Step] | tuple[Step, ...]"
+"""One answer of the model."""
+
+
+def says(text: str) -> Said:
+    """The assistant says this; a plain str means the same."""
+    return Said(text)
+
+
+def thinks(text: str) -> Thought:
+    """The model reasons; left out where a provider's format doesn't show it."""
+    return Thought(text)
+
+
+def calls(tool: str, args: Any = None, /, **named: Any) -> Called:
+    """The model proposes a call: ``calls("refund", amount=39.0)``, or ``calls("refund", {"amount": 39.0})``."""
+    return Called(tool, named if args is None else args)
+
+
+def uses(tokens_in: int, tokens_out: int) -> Counted:
+    """The answer's usage; by default there is none."""
+    return Counted(tokens_in, tokens_out)
+
+
+def fails(status: int, message: str = "") -> Broken:
+    """The provider answers with an HTTP error: ``fails(429, "slow down")``. The SDK's next try takes the next turn."""
+    if not 400 <= status <= 599:
+        raise UsageError(f"fails() takes an HTTP status from 400 to 599, not {status!r}")
+    return Broken(f"HTTP {status}: {message}" if message else f"HTTP {status}")
+
+
+def disconnects(message: str = "connection refused") -> Broken:
+    """Nobody answers: the transport raises a ConnectError."""
+    return Broken(f"ConnectError: {message}")
+
+
+def breaks_off(text: str = "", *, after: int | None = None) -> list[Step]:
+    """The connection breaks in the middle of the answer, ``after`` so many words of ``text`` (default: all).
+
+    An agent that doesn't stream gets no word of it.
+    """
+    words = text if after is None else " ".join(text.split()[:after])
+    said: list[Step] = [Said(words)] if words else []
+    return [
+        *said,
+        Broken("RemoteProtocolError: peer closed connection without sending complete message body"),
+    ]
+
+
+def transcript(run_id: str, *turns: Turn, task: str = "", agent: str = "pytest") -> Transcript:
+    """The scenario as a transcript, to be written: ``FsRecorder("runs").save(transcript("bank-silent", …))``.
+
+    Raises:
+        UsageError: something in it is no turn.
+        NotRecordable: an argument or a value that JSON cannot hold.
+    """
+    from pytest_sparrow.transcript import RunInputs, Transcript
+
+    events = list(_events(run_id, checked(list(turns), "transcript()"), task, agent))
+    return Transcript.new(run_id, RunInputs(task=task, agent=agent), events)
+
+
+def checked(turns: Any, where: str) -> tuple[tuple[Step, ...], ...]:
+    """What a user gave as turns, each as its steps.
+
+    Args:
+        turns: a list or tuple of turns.
+        where: who says so, for the message.
+
+    Raises:
+        UsageError: something in it is no turn; the text names it by its number.
+    """
+    if not isinstance(turns, list | tuple):
+        raise UsageError(f"{where} takes a list of turns, not {turns!r}")
+    return tuple([_steps(turn, f"{where}: turn {number}") for number, turn in enumerate(turns, start=1)])
+
+
+def _steps(turn: Any, where: str) -> tuple[Step, ...]:
+    steps = list(_flat(turn))
+    for step in steps:
+        if not isinstance(step, str | Said | Thought | Counted | Broken | Called):
+            raise UsageError(
+                f"{where} holds {step!r}; a turn is a text, or a list of texts and of what "
+                "says, thinks, calls, uses, fails, disconnects and breaks_off give"
+            )
+    broken = [number for number, step in enumerate(steps) if isinstance(step, Broken)]
+    if broken and broken[0] != len(steps) - 1:
+        raise UsageError(f"{where}: an answer that fails says nothing after it")
+    return tuple([Said(step) if isinstance(step, str) else step for step in steps])
+
+
+def _flat(turn: Any) -> Iterator[Any]:
+    """A list within a turn is spelled out: `breaks_off` gives one."""
+    if isinstance(turn, list | tuple):
+        for step in turn:
+            yield from _flat(step)
+    else:
+        yield turn
+
+
+def _events(run_id: str, turns: Sequence[Sequence[Step]], task: str, agent: str) -> Iterator[Event]:
+    from pytest_sparrow import events as ev
+
+    yield ev.RunStarted(run=run_id, task=task, agent=agent)
+    number = 0
+    for turn in turns:
+        made: list[tuple[str, Called]] = []
+        for step in turn:
+            if isinstance(step, Called):
+                number += 1
+                made.append((f"call_{number}", step))
+        yield from _answer(run_id, turn, made)
+        for call_id, call in made:
+            yield from _outcome(run_id, call_id, call)
+    outcome = ev.Outcome(status="completed", diffs=[], cost_usd=0.0, tokens=ev.Tokens(input=0, output=0))
+    yield ev.RunFinished(run=run_id, outcome=outcome)
+
+
+def _answer(run: str, turn: Sequence[Step], made: Sequence[tuple[str, Called]]) -> Iterator[Event]:
+    """What the model says; a Message ends it where no call and no failure does."""
+    from pytest_sparrow import events as ev
+
+    ids = iter(made)
+    for step in turn:
+        match step:
+            case Said(text):
+                yield ev.ThinkingDelta(run=run, text=text)
+            case Thought(text):
+                yield ev.ReasoningDelta(run=run, text=text)
+            case Called(name, args):
+                call_id, _ = next(ids)
+                plain = _plain(args, f"calls({name!r})")
+                yield ev.ToolUseProposed(run=run, id=call_id, name=name, args=plain, risk="Mutating")
+    texts = [step.text for step in turn if isinstance(step, Said)]
+    for step in turn:
+        if isinstance(step, Counted):
+            yield ev.TokenUsage(run=run, input=step.input, output=step.output)
+        elif isinstance(step, Broken):
+            yield ev.Error(run=run, message=step.message)
+            return
+    if not made:
+        yield ev.Message(run=run, role="assistant", text="".join(texts))
+
+
+def _outcome(run: str, call_id: str, call: Called) -> Iterator[Event]:
+    from pytest_sparrow import events as ev
+    from pytest_sparrow.recording.blocks import blocks_of_answer
+
+    if call.refusal is not None:
+        yield ev.ApprovalResolved(run=run, id=call_id, decision="Deny")
+        yield ev.ToolOutput(run=run, id=call_id, blocks=[{"Text": call.refusal}], is_error=True)
+        return
+    where = f"calls({call.name!r})"
+    yield ev.ToolUseStarted(run=run, id=call_id, name=call.name, args=_plain(call.args, where))
+    if call.error is not None:
+        text = f"{type(call.error).__qualname__}: {call.error}"
+        yield ev.ToolOutput(run=run, id=call_id, blocks=[{"Text": text}], is_error=True)
+    elif call.value is not _NOTHING:
+        blocks, _ = blocks_of_answer({"returned": _plain(call.value, f"{where}.gives()")})
+        yield ev.ToolOutput(run=run, id=call_id, blocks=blocks)
+
+
+def _plain(value: Any, where: str) -> Json:
+    from pytest_sparrow.boundaries.tools.jsonable import jsonable
+
+    return jsonable(value, where=where, hint="a scenario holds what JSON can hold")

@@ -1,0 +1,220 @@
+"""Feeds a run from events alone: each request to a model gets the next turn, in its provider's own format."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict, deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.events.jsontext import canonical
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.providers.replies import fault_of
+from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest, Proposal
+from pytest_sparrow.replaying.describe import describe
+from pytest_sparrow.replaying.feeding import Misses
+from pytest_sparrow.replaying.ledger import Finding, Kind
+from pytest_sparrow.scripting.giving import answered_of
+from pytest_sparrow.scripting.queues import Queues
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from pytest_sparrow.errors import ReplayDivergence
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.wire import ModelCall
+    from pytest_sparrow.replaying.branch import Branch
+    from pytest_sparrow.replaying.ledger import Ledger
+    from pytest_sparrow.scripting.script import Call, Script, Turn
+
+__all__ = ["ScriptFeeder"]
+
+_STATUS = re.compile(r"(?<!\d)([45]\d\d)(?!\d)")
+
+
+class ScriptFeeder:
+    """A script's side of a replay. Not thread safe: the run's lock guards it.
+
+    Args:
+        script: what to feed.
+        read: what the codecs make of a request.
+        ledger: where misses go.
+        by_hand: the script was written for this test: a tool whose output it doesn't say is meant to run.
+
+    Attributes:
+        script: what is fed.
+        served: how many answers were given.
+        told: by the number of a turn that was taken: what the agent's own format could say of it.
+        ids: by the number of the event that proposed a call: the id that it had on the wire.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        read: Callable[[dict[str, Json]], ModelCall | None],
+        ledger: Ledger,
+        *,
+        by_hand: bool = False,
+    ) -> None:
+        self.script = script
+        self.served = 0
+        self.told: dict[int, ModelAnswer] = {}
+        self.ids: dict[int, str] = {}
+        self._read = read
+        self._ledger = ledger
+        self._by_hand = by_hand
+        self._misses = Misses(ledger)
+        self._queues = Queues(script.turns)
+        self._calls: dict[str, Call] = {}
+        self._fed: list[Call] = []
+        self._unproposed: dict[Hashable, deque[Call]] = defaultdict(deque)
+        for call in script.unproposed:
+            self._unproposed[call.name, canonical(call.args)].append(call)
+
+    @property
+    def denied(self) -> Counter[str]:
+        """How many calls the model was fed that were denied, by the tool's name."""
+        return Counter(call.name for call in self._fed if call.denied)
+
+    @property
+    def size(self) -> int:
+        """How many answers there are: turns, and outputs that no turn stands before."""
+        return len(self.script.turns) + len(self.script.unproposed)
+
+    def http(
+        self,
+        request: int,  # noqa: ARG002 - as every feeder takes it
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,  # noqa: ARG002
+        lane: str,
+    ) -> Exchange:
+        """The answer to an HTTP request, built from the lane's next turn.
+
+        Raises:
+            ReplayDivergence: it is no request to a model; or no turn is left.
+        """
+        self._misses.stop_after_many("http", asked)
+        call = self._read(asked)
+        if call is None or not isinstance(call.request, ModelRequest):
+            raise self._miss("http", asked, lane)
+        turn = self._queues.next(lane)
+        if turn is None:
+            raise self._misses.add(
+                Finding(
+                    kind=Kind.MISS,
+                    summary=f"{describe('http', asked)}: {self._end}",
+                    boundary="http",
+                    asked=asked,
+                )
+            )
+        self._queues.take(lane)
+        answered = call.codec.compose(asked, _sayable(turn.answer))
+        self._tell(turn, call.answer(asked, answered))
+        return self._served("http", asked, answered, lane)
+
+    def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
+        """What the called tool gave; None: nobody says, and it is meant to run.
+
+        Raises:
+            ReplayDivergence: the transcript holds no such call, or no output of it.
+        """
+        self._misses.stop_after_many("tool", asked)
+        call = self._called(asked, call_id)
+        if call is not None and call.given is not None:
+            return self._served("tool", asked, answered_of(call.given), lane)
+        if call is not None and self._by_hand:
+            return None
+        raise self._miss("tool", asked, lane, call_id or "")
+
+    def ran(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
+        """A tool runs for real: what the script says of it is not asked for."""
+        call = self._called(asked, call_id)
+        if call is None or call.given is None:
+            return None
+        return self._served("tool", asked, answered_of(call.given), lane)
+
+    def skip(
+        self,
+        kind: str,
+        request: int,  # noqa: ARG002 - as every feeder takes it
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,  # noqa: ARG002
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """A tool or an HTTP request gets another answer: the turn, or the output, counts as played."""
+        if kind == "tool":
+            return self.ran(asked, call_id, lane)
+        if self._queues.next(lane) is None or self._read(asked) is None:
+            return None
+        self._queues.take(lane)
+        return self._served("http", asked, {}, lane)
+
+    def call(self, asked: dict[str, Json], lane: str) -> Exchange:
+        """A ``sparrow.call`` writes no event.
+
+        Raises:
+            ReplayDivergence: always.
+        """
+        self._misses.stop_after_many("call", asked)
+        raise self._miss("call", asked, lane)
+
+    def settle(self, branch: Branch | None = None) -> None:
+        """The run is over: turns that nobody asked for are findings, unless the run had left the golden."""
+        if branch is not None and branch.told is not None:
+            return
+        for turn in self._queues.left():
+            summary = f"{turn}: scripted, and not asked for"
+            self._ledger.add(Finding(kind=Kind.UNPLAYED, summary=summary, boundary="http"))
+
+    def _called(self, asked: dict[str, Json], call_id: str | None) -> Call | None:
+        if call_id is not None:
+            return self._calls.get(call_id)
+        waiting = self._unproposed.get((asked["name"], canonical(asked["args"])))
+        return waiting.popleft() if waiting else None
+
+    def _tell(self, turn: Turn, told: ModelAnswer) -> None:
+        """Some formats have no ids for calls, or other ones: calls are known by their order."""
+        self.told[turn.number] = told
+        proposed = [part for part in told.parts if isinstance(part, Proposal)]
+        for call, part in zip(turn.calls, proposed, strict=False):
+            self.ids[call.at] = part.id
+            self._fed.append(call)
+            self._calls[part.id] = call
+
+    def _served(self, kind: str, asked: dict[str, Json], answered: dict[str, Json], lane: str) -> Exchange:
+        self.served += 1
+        return Exchange(kind=kind, asked=asked, answered=answered, lane=lane)
+
+    @property
+    def _end(self) -> str:
+        count = len(self.script.turns)
+        return (
+            f"the transcript ends after turn {count}" if count else "the transcript holds no turn of a model"
+        )
+
+    def _miss(self, kind: str, asked: dict[str, Json], lane: str, call_id: str = "") -> ReplayDivergence:
+        turn = self._queues.next(lane)
+        return self._misses.add(
+            Finding(
+                kind=Kind.MISS,
+                summary=f"{describe(kind, asked)}: the transcript holds events only, and no answer to this",
+                hint=f"next: {turn}" if turn is not None else self._end,
+                boundary=kind,
+                asked=asked,
+                call_id=call_id,
+            )
+        )
+
+
+def _sayable(answer: ModelAnswer) -> ModelAnswer:
+    """The answer as a provider says it: an error alone comes with a status, 500 where its words hold none."""
+    failure = answer.failure
+    if failure is None or answer.parts:
+        return answer
+    fault = fault_of(failure)
+    if fault.status is not None or fault.kind:
+        return answer
+    found = _STATUS.search(failure.message)
+    status = found[1] if found else "500"
+    return replace(answer, failure=Failure(f"HTTP {status}: {failure.message}"))
