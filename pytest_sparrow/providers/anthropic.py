@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from pytest_sparrow.providers.anthropic_bedrock import binary_events
 from pytest_sparrow.providers.anthropic_blocks import answer_parts, plain_message, tool_results, usage_of
 from pytest_sparrow.providers.anthropic_compose import STATUS_MADE_UP, compose_message
 from pytest_sparrow.providers.anthropic_stream import join_message
@@ -73,7 +74,7 @@ class AnthropicMessages:
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
         """Read a whole or a streamed answer; of a broken one, what came."""
-        events = stream_events(answered)
+        events = stream_events(answered) or binary_events(answered)
         if events is not None:
             joined = join_message(events)
             content: Json = joined.content

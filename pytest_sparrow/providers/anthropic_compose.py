@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.anthropic_bedrock import as_binary, wants_binary
 from pytest_sparrow.providers.anthropic_results import call_block, is_own, mcp_result, own_result
 from pytest_sparrow.providers.openai_made_up import arguments_text, request_digest
 from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply
@@ -46,13 +47,15 @@ def compose_message(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Js
     hold); anything beside an error of HTTP, or beside any failure of a whole answer; blocks of an output that no
     wire tells apart (a Json block of a scalar, a Text block of JSON). A failure without a status is an event of a
     stream; a whole answer makes up a 500 that the SDK doesn't try again, and says so in its body. A connection
-    that breaks leaves what a stream had said. Bedrock's binary streams are not built: such a request gets JSON.
+    that breaks leaves what a stream had said.
     """
     fault = None if answer.failure is None else fault_of(answer.failure)
     if fault is not None and fault.status is not None:
         return json_reply(_error_body(fault) if fault.message else {}, status=fault.status)
     request = json_request(asked) or {}
     message = _message(asked, request, answer)
+    if wants_binary(asked):
+        return as_binary(_streamed(message, answer, fault))
     if request.get("stream") is True:
         return _streamed(message, answer, fault)
     if fault is None:
