@@ -139,7 +139,7 @@ def _target_of(caller: Any) -> str:
     """Of a sync call or channel, which say it; of one of aio, whose C channel does."""
     target = getattr(caller, "_target", None)
     if target is None:
-        target = caller._channel.target()  # noqa: SLF001 - held by a test
+        target = caller._channel.target  # noqa: SLF001 - held by a test
     return target.decode() if isinstance(target, bytes) else str(target)
 
 
