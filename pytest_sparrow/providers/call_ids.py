@@ -45,11 +45,15 @@ class OpenCalls:
         """
         if wire:
             self._by_wire[wire] = call_id
-        self._waiting.setdefault(name, deque()).append(call_id)
+        for known in {name, ""}:
+            self._waiting.setdefault(known, deque()).append(call_id)
         self._answered.discard(call_id)  # some hosts count from 0 each turn
 
     def answered(self, *, wire: str, name: str) -> str:
-        """The id of the call that an output answers: by this request's id, else the oldest of its name; or ""."""
+        """The id of the call that an output answers: by this request's id, else the oldest of its name; or "".
+
+        An output that names none answers the oldest of all.
+        """
         call_id = self._by_wire.get(wire, "") if wire else ""
         waiting = self._waiting.get(name, deque())
         while not call_id and waiting:

@@ -20,6 +20,7 @@ from pytest_sparrow.providers.gemini_content import (
     parts_of,
     tool_results,
 )
+from pytest_sparrow.providers.made_up import made_up_failure
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
@@ -77,6 +78,8 @@ class Gemini:
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read a whole answer, or a stream: server-sent events, or an array that grew."""
+        if failure := made_up_failure(answered):
+            return ModelAnswer(parts=[], failure=failure)
         ids = ask_ids(contents_of(json_request(asked) or {}))
         chunks, failure, streamed = _chunks(answered)
         read = read_chunks(chunks, ids, streamed=streamed)

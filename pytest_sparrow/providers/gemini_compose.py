@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pytest_sparrow.providers.gemini_answer import CODE, INLINE
+from pytest_sparrow.providers.made_up import made_up_reply
 from pytest_sparrow.providers.replies import (
     broken_reply,
     event_text,
@@ -51,11 +52,13 @@ def compose_gemini(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
     """The *answered* half that says ``answer``, as the path and ``alt=sse`` want it.
 
     A failure without a status is a blocked prompt where it names one of Gemini's reasons and nothing was said
-    (``SAFETY``, ``PROHIBITED_CONTENT: words``), else an error among the answer's chunks.
+    (``SAFETY``, ``PROHIBITED_CONTENT: words``), else an error among a stream's chunks; a whole answer makes a status
+    up, and says so in its body.
 
     What the format can't say: an empty text; texts of one kind that touch, in a stream; arguments that are no
     object (SDKs refuse them); names of hosted tools in capital letters, blocks of a hosted output beyond one
-    object or one text, and the bytes of an image of which the event has none; anything beside an error of HTTP. A
+    object or one text, and the bytes of an image of which the event has none; anything beside an error of HTTP, or
+    beside an error of a whole answer. A
     connection that breaks leaves what a stream had said, of a whole answer nothing, and no usage.
     """
     fault = None if answer.failure is None else fault_of(answer.failure)
@@ -68,14 +71,16 @@ def compose_gemini(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
     if not streamed:
         if fault is not None and fault.kind:
             return broken_reply(fault)
+        if fault is not None and not blocked:
+            return made_up_reply({"error": _error(fault)})
         whole = blocked or {"candidates": [_candidate(parts, ended=True)]}
-        return json_reply({**whole, **_usage(answer.usage), **_error_of(fault if not blocked else None)})
+        return json_reply({**whole, **_usage(answer.usage)})
     chunks: list[Json] = [{"candidates": [_candidate([part])]} for part in parts]
     if fault is None or not fault.kind:
         last = blocked or {"candidates": [_candidate([], ended=True)]}
         chunks.append({**last, **_usage(answer.usage)})
     if fault is not None and not fault.kind and not blocked:
-        chunks.append(_error_of(fault))
+        chunks.append({"error": _error(fault)})
     return _stream(asked, chunks, fault)
 
 
@@ -108,10 +113,6 @@ def _usage(usage: Usage | None) -> dict[str, Json]:
         return {}
     counts = {"promptTokenCount": usage.input, "candidatesTokenCount": usage.output}
     return {"usageMetadata": {**counts, "totalTokenCount": usage.input + usage.output}}
-
-
-def _error_of(fault: Fault | None) -> dict[str, Json]:
-    return {} if fault is None else {"error": _error(fault)}
 
 
 def _error(fault: Fault) -> dict[str, Json]:

@@ -37,7 +37,7 @@ def sayable(answer, *, streamed):
     """What the format can say of an answer."""
     fault = answer.failure and fault_of(answer.failure)
     said = answer.failure and Failure(_shortened(answer.failure.message))
-    if fault and (fault.status is not None or (fault.kind and not streamed)):
+    if fault and (fault.status is not None or not streamed):
         return ModelAnswer(parts=[], failure=said)
     parts = _joined(answer.parts) if streamed else list(answer.parts)
     return replace(answer, parts=parts, usage=None if fault and fault.kind else answer.usage, failure=said)
@@ -147,6 +147,14 @@ def test_the_sdk_raises_for_a_built_error(way):
     (error,) = drive(half, built)
     assert (error["sdk_error"], error["status"]) == ("ClientError", 429)
     assert "slow down" in error["details"]
+
+
+def test_the_sdk_raises_for_a_failure_without_a_status():
+    """A whole answer can only fail by one: it is made up, and doesn't count when read."""
+    half = asked(url=URLS["whole"])
+    built = CODEC.compose(half, ModelAnswer(failure=Failure("it broke")))
+    (error,) = drive(half, built)
+    assert (error["sdk_error"], error["status"]) == ("ServerError", 500)
 
 
 def test_the_sdk_raises_for_an_error_in_a_stream():
