@@ -1,0 +1,141 @@
+"""While recording, what no boundary sees and a replay would refuse is noted, once a place, and nothing else changes."""
+
+import contextlib
+import http.client
+import socket
+import urllib.error
+import urllib.request
+
+import httpx2
+import pytest
+import requests
+import urllib3
+
+from boundaries.fakes import FakeRun, window
+from boundaries.http.loopback import loopback
+from pytest_sparrow.boundaries.network.unseen import noting_unseen
+from pytest_sparrow.recording.window import answering
+
+
+def _free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _noting(run):
+    told = []
+    with window(run), noting_unseen(run, told.append):
+        yield told
+
+
+def _by_urllib(port):
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/")
+
+
+def test_a_connection_that_no_skin_knows_is_told_with_its_library_and_the_users_line():
+    """However often it connects, a place is one line."""
+    port = _free_port()
+    with _noting(FakeRun()) as told:
+        _by_urllib(port)
+        _by_urllib(port)
+    (line,) = told
+    assert line.startswith(f"127.0.0.1:{port} (urllib) ")
+    assert "test_unseen.py:" in line
+    assert f"not recorded; a replay will refuse it (or sparrow_allow_hosts = 127.0.0.1:{port})" in line
+
+
+def test_a_name_is_told_as_it_was_asked_for():
+    """Not the address that it was resolved to; and http.client by itself is the library, too."""
+    port = _free_port()
+    with _noting(FakeRun()) as told, pytest.raises(ConnectionRefusedError):
+        http.client.HTTPConnection("localhost", port).request("GET", "/")
+    assert [line.partition(" tests")[0].partition(" /")[0] for line in told] == [f"localhost:{port} (http)"]
+
+
+def test_what_crosses_or_is_the_worlds_is_not_told():
+    """Requests of known libraries are recorded; what code does that answers a crossing is part of its answer."""
+    url = f"http://127.0.0.1:{_free_port()}/"
+    with _noting(FakeRun()) as told:
+        with pytest.raises(httpx2.ConnectError):
+            httpx2.get(url, trust_env=False)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=5)
+        with pytest.raises(urllib3.exceptions.MaxRetryError), urllib3.PoolManager() as pools:
+            pools.request("GET", url, retries=0)
+        with answering():
+            _by_urllib(_free_port())
+    assert told == []
+
+
+@pytest.mark.parametrize("verdict", ["allow", "ignore"])
+def test_what_a_replay_does_not_refuse_is_not_told(verdict):
+    """Hosts that a setting names, and servers of this process."""
+    with loopback(x=lambda call: call.answer(b"x")) as server, _noting(FakeRun()) as told:
+        urllib.request.urlopen(f"{server.url}/x").close()
+    assert told == []
+    with _noting(FakeRun(hosts={"127.0.0.1": verdict})) as told:
+        _by_urllib(_free_port())
+    assert told == []
+
+
+def test_a_unix_socket_is_told_by_its_path(tmp_path):
+    """As a replay would refuse it."""
+    path = str(tmp_path / "gone.sock")
+    with (
+        _noting(FakeRun()) as told,
+        contextlib.closing(socket.socket(socket.AF_UNIX)) as sock,
+        pytest.raises(FileNotFoundError),
+    ):
+        sock.connect(path)
+    assert told[0].startswith(path)
+
+
+def test_many_places_are_counted():
+    """Five lines, and how many more there were."""
+    with _noting(FakeRun()) as told:
+        for _ in range(7):
+            _by_urllib(_free_port())
+    assert len(told) == 6
+    assert told[-1] == "2 more places were connected to and not recorded"
+
+
+def test_a_note_that_fails_breaks_nothing():
+    """An address that can't be read, and a run that raises: the connection is what it was."""
+
+    class Broken(FakeRun):
+        def passes_host(self, host, port):
+            raise RuntimeError("never mind")
+
+    with _noting(Broken()) as told:
+        _by_urllib(_free_port())
+        with contextlib.closing(socket.socket()) as sock, pytest.raises(TypeError):
+            sock.connect(object())
+    assert told == []
+
+
+def test_a_feeding_run_and_no_run_are_not_watched():
+    """In a replay the guard speaks; outside there is nothing to say."""
+    told = []
+    run = FakeRun([])
+    with noting_unseen(run, told.append):
+        _by_urllib(_free_port())
+        with window(run), contextlib.suppress(Exception):
+            _by_urllib(_free_port())
+    assert told == []
+
+
+def test_everything_is_put_back():
+    """Nested in any order, the very functions come back, and inherited ones are inherited again."""
+    before = (vars(socket.socket).get("connect"), vars(socket.socket).get("connect_ex"), socket.getaddrinfo)
+    first, second = noting_unseen(FakeRun(), print), noting_unseen(FakeRun(), print)
+    first.__enter__()
+    second.__enter__()
+    assert socket.getaddrinfo is not before[2]
+    first.__exit__(None, None, None)
+    assert socket.getaddrinfo is not before[2]
+    second.__exit__(None, None, None)
+    after = (vars(socket.socket).get("connect"), vars(socket.socket).get("connect_ex"), socket.getaddrinfo)
+    assert all(a is b for a, b in zip(after, before, strict=True))
