@@ -90,8 +90,8 @@ class _Notes:
         if is_spared():
             self.spared.add(place)
             return
-        library, line = _library(), caller()
-        self.places[place] = " ".join(["", *([f"({library})"] if library else []), *([line] if line else [])])
+        who = ", ".join(filter(None, (_library(), caller())))
+        self.places[place] = f" ({who})" if who else ""
 
     def _is_spared(self, host: str, named: str, port: int, *, udp: bool) -> bool:
         if {self.run.passes_host(host, port), self.run.passes_host(named, port)} & {"allow", "ignore"}:
