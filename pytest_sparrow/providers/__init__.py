@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.anthropic import AnthropicMessages
+from pytest_sparrow.providers.bedrock import Bedrock
 from pytest_sparrow.providers.gemini import Gemini
 from pytest_sparrow.providers.mcp import MCP
 from pytest_sparrow.providers.ollama import Ollama
@@ -14,7 +15,16 @@ from pytest_sparrow.providers.openai_responses import OpenAIResponses
 if TYPE_CHECKING:
     from pytest_sparrow.recording.codec import Codec
 
-__all__ = ["MCP", "AnthropicMessages", "Gemini", "Ollama", "OpenAIChat", "OpenAIResponses", "builtin_codecs"]
+__all__ = [
+    "MCP",
+    "AnthropicMessages",
+    "Bedrock",
+    "Gemini",
+    "Ollama",
+    "OpenAIChat",
+    "OpenAIResponses",
+    "builtin_codecs",
+]
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
@@ -22,4 +32,4 @@ def builtin_codecs() -> tuple[Codec, ...]:
 
     OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
     """
-    return (MCP(), AnthropicMessages(), Gemini(), Ollama(), OpenAIResponses(), OpenAIChat())
+    return (MCP(), AnthropicMessages(), Bedrock(), Gemini(), Ollama(), OpenAIResponses(), OpenAIChat())

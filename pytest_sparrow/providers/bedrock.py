@@ -1,0 +1,212 @@
+"""Amazon Bedrock's ``converse`` and ``converse-stream``, for any model.
+
+Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
+…/API_runtime_ConverseStream.html. (``invoke`` carries the format of the model's own maker.)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from pytest_sparrow.providers.bedrock_compose import compose_converse
+from pytest_sparrow.providers.bedrock_stream import join_frames
+from pytest_sparrow.providers.blocks import LazyBlocks, image_block, slim
+from pytest_sparrow.providers.eventstream import frames_of
+from pytest_sparrow.providers.made_up import made_up_failure
+from pytest_sparrow.providers.values import holdable, usage_from
+from pytest_sparrow.providers.wire import (
+    as_dict,
+    as_list,
+    header,
+    http_failure,
+    json_answer,
+    json_request,
+    path_of,
+    raw_text,
+)
+from pytest_sparrow.recording.blocks import as_text, text_block
+from pytest_sparrow.recording.codec import (
+    Failure,
+    ModelAnswer,
+    ModelRequest,
+    Output,
+    Part,
+    Proposal,
+    Reasoning,
+    Text,
+    ToolResult,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["Bedrock"]
+
+_WELL = frozenset({"", "end_turn", "tool_use", "max_tokens", "stop_sequence"})
+"""Reasons to stop that are no failure, even of an answer that holds nothing."""
+
+
+class Bedrock:
+    """Bedrock's converse, recognised by its path, whole and streamed; see `Codec`.
+
+    Tools that the service ran itself (``server_tool_use``) are hosted calls, with their results as outputs.
+    """
+
+    name: str = "bedrock-converse"
+
+    def request(self, asked: dict[str, Json]) -> ModelRequest | None:
+        """Read a request; None where it is another one."""
+        body, model = json_request(asked), _model(asked)
+        messages = None if body is None else body.get("messages")
+        if not model or not isinstance(messages, list):
+            return None
+        return ModelRequest(
+            model=model,
+            conversation=[_stable(as_dict(message)) for message in messages],
+            task=_task(messages),
+            results=list(_results(messages)),
+        )
+
+    def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
+        """Read a whole answer, or the frames of a stream, as far as they came."""
+        if failure := made_up_failure(answered):
+            return ModelAnswer(parts=[], failure=failure)
+        raw = _bytes_of(answered)
+        if raw is None:
+            body = as_dict(json_answer(answered))
+        else:
+            body, failure = join_frames(frames_of(raw))
+        message = as_dict(as_dict(body.get("output")).get("message"))
+        parts = [part for block in as_list(message.get("content")) for part in _parts(as_dict(block))]
+        counts = as_dict(body.get("usage"))
+        stopped = as_text(body.get("stopReason"))
+        if failure is None and not parts and stopped not in _WELL:
+            failure = Failure(stopped)
+        if failure is None and not _says_why(body):
+            failure = _failure_by_header(answered)
+        return ModelAnswer(
+            parts=parts,
+            usage=usage_from((counts.get("inputTokens"),), (counts.get("outputTokens"),)),
+            failure=http_failure(answered, failure),
+        )
+
+    def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+        """Build the answer: JSON, or frames for ``converse-stream``; see `compose_converse`."""
+        return compose_converse(asked, answer)
+
+
+def _model(asked: dict[str, Json]) -> str:
+    """The model of ``/model/<id>/converse``; an id may be an ARN, whose slashes are quoted."""
+    head, _, verb = path_of(asked).rpartition("/")
+    if verb not in ("converse", "converse-stream"):
+        return ""
+    _, found, model = head.rpartition("/model/")
+    return as_text(unquote(model)) if found else ""
+
+
+def _says_why(body: dict[str, Json]) -> bool:
+    return bool(body.get("message") or body.get("Message"))
+
+
+def _failure_by_header(answered: dict[str, Json]) -> Failure | None:
+    """An error without words has at least a name (``ThrottlingException:http://…``)."""
+    status = answered.get("status")
+    name = header(answered, "x-amzn-errortype").partition(":")[0]
+    return Failure(name) if name and isinstance(status, int) and status >= 400 else None
+
+
+def _bytes_of(answered: dict[str, Json]) -> bytes | None:
+    """The bytes of a stream; None of an answer that is none."""
+    data = as_dict(answered.get("body")).get("base64")
+    try:
+        return base64.b64decode(data, validate=True) if isinstance(data, str) else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _stable(message: dict[str, Json]) -> Json:
+    """A message without what changes from run to run: signatures, and ids of calls."""
+    blocks = [_stable_block(block) for block in as_list(message.get("content"))]
+    return {**message, "content": blocks}
+
+
+def _stable_block(block: Json) -> Json:
+    if not isinstance(block, dict):
+        return block
+    kept = dict(block)
+    for kind in ("toolUse", "toolResult"):
+        if isinstance(kept.get(kind), dict):
+            kept[kind] = {key: value for key, value in kept[kind].items() if key != "toolUseId"}
+    thought = as_dict(kept.get("reasoningContent")).get("reasoningText")
+    if isinstance(thought, dict):
+        text = {key: value for key, value in thought.items() if key != "signature"}
+        kept["reasoningContent"] = {**kept["reasoningContent"], "reasoningText": text}
+    return kept
+
+
+def _task(messages: list[Json]) -> str:
+    for message in map(as_dict, messages):
+        texts = [raw_text(as_dict(block).get("text")) for block in as_list(message.get("content"))]
+        if message.get("role") == "user" and any(texts):
+            return as_text("\n".join(filter(None, texts)))
+    return ""
+
+
+def _results(messages: list[Json]) -> Iterator[ToolResult]:
+    for message in map(as_dict, messages):
+        if message.get("role") == "assistant":
+            continue  # what is in there the service did itself
+        for block in as_list(message.get("content")):
+            result = as_dict(block).get("toolResult")
+            call_id = as_text(as_dict(result).get("toolUseId"))
+            if isinstance(result, dict) and call_id:
+                yield ToolResult(
+                    id=call_id,
+                    blocks=LazyBlocks(partial(_blocks, result.get("content"))),
+                    is_error=result.get("status") == "error",
+                )
+
+
+def _blocks(content: Json) -> list[Json]:
+    return [_block(as_dict(each)) for each in as_list(content)]
+
+
+def _block(part: dict[str, Json]) -> Json:
+    if isinstance(part.get("text"), str):
+        return text_block(part["text"])
+    if "json" in part:
+        return {"Json": holdable(part["json"])}
+    image = as_dict(part.get("image"))
+    data = as_text(as_dict(image.get("source")).get("bytes"))
+    found = image_block(f"data:image/{as_text(image.get('format'))};base64,{data}") if data else None
+    return found or {"Json": holdable(slim(part))}
+
+
+def _parts(block: dict[str, Json]) -> Iterator[Part]:
+    if text := as_text(block.get("text")):
+        yield Text(text)
+    if text := _cited(as_dict(block.get("citationsContent"))):
+        yield Text(text)
+    thought = as_dict(as_dict(block.get("reasoningContent")).get("reasoningText"))
+    if text := as_text(thought.get("text")):
+        yield Reasoning(text)
+    call, result = block.get("toolUse"), block.get("toolResult")
+    if isinstance(call, dict):
+        args = call.get("input")
+        hosted = call.get("type") == "server_tool_use"
+        call_id, name = as_text(call.get("toolUseId")), as_text(call.get("name"))
+        yield Proposal(call_id, name, {} if args is None else holdable(args), hosted)
+    if isinstance(result, dict):
+        failed = result.get("status") == "error"
+        yield Output(as_text(result.get("toolUseId")), _blocks(result.get("content")), failed)
+
+
+def _cited(citations: dict[str, Json]) -> str:
+    texts = (raw_text(as_dict(each).get("text")) for each in as_list(citations.get("content")))
+    return as_text("".join(texts))
