@@ -44,7 +44,7 @@ def connecting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitab
         steps: dict[Step, Callable[[], Awaitable[Any]]] = {
             "read": functools.partial(read_body, req),
             "pause": functools.partial(asyncio.sleep, 0),
-            "pass": go,
+            "pass": functools.partial(_passed, go, req),
         }
         contact = _contact(connector, req)
         admitted = await drive_async(admit(_SKIN, call, contact), steps)
@@ -84,6 +84,14 @@ def starting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
         return started
 
     return start
+
+
+async def _passed(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
+    connection = await go()
+    if request.headers.get("connection", "").lower() == "close":
+        # httpx over aiohttp, while recording: aiohttp would keep a connection that it has just asked to be closed.
+        connection.protocol.force_close()
+    return connection
 
 
 async def _connected(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
