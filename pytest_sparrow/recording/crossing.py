@@ -100,6 +100,11 @@ class OpenRun(Protocol):
         """In the thread that takes the work: what crosses belongs to that lane (`fork`'s)."""
         ...
 
+    @property
+    def crossings(self) -> int:
+        """How many crossings there were so far."""
+        ...
+
     def lend(self) -> Callable[[], None]:
         """What gives the calling strand's lane to the strand that calls it, while the former only waits for it."""
         ...

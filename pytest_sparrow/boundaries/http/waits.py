@@ -6,6 +6,7 @@ by, one whose ``sleep`` is short. Nothing else is changed: the SDK draws its jit
 clock, and where nothing is fed (a live fork, a tool that runs) the wait is the real one.
 
 Names of SDKs' modules are private, so a test holds them with the real SDKs; where one is gone, the wait is waited.
+What tenacity waits is shortened in another way, see `tenacity_waits`.
 """
 
 from __future__ import annotations
@@ -17,17 +18,14 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.http import tenacity_waits
+from pytest_sparrow.boundaries.http.fed import LONGEST, is_fed
 from pytest_sparrow.boundaries.loading import AfterLoading
-from pytest_sparrow.errors import UsageError
-from pytest_sparrow.recording.window import current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["LONGEST", "no_waits"]
-
-LONGEST = 0.001
-"""Seconds that a wait takes while feeding; not 0, since a sleep also lets others run."""
+__all__ = ["no_waits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +56,14 @@ _WAITERS = (
 )
 
 
+_TENACITY = "tenacity"
+
+
 class _Names:
     """The names of modules that may be waiters: their last parts tell."""
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _waiter(name) is not None
+        return isinstance(name, str) and (name == _TENACITY or _waiter(name) is not None)
 
 
 _LAST = {waiter.name.rpartition(".")[2]: waiter for waiter in _WAITERS}
@@ -86,15 +87,15 @@ class _ShortClock(ModuleType):
 
     def sleep(self, seconds: Any, *rest: Any, **named: Any) -> Any:
         """Sleep, or (asyncio's, anyio's) give what is awaited for that."""
-        return self._clock.sleep(min(seconds, LONGEST) if _fed() else seconds, *rest, **named)
+        return self._clock.sleep(min(seconds, LONGEST) if is_fed() else seconds, *rest, **named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Patch:
-    module: ModuleType
+    owner: ModuleType | type
     name: str
     original: Any
-    replacement: _ShortClock
+    replacement: Any
 
 
 # Process-wide, because what is patched is. All of it under the lock, and empty when nothing is installed.
@@ -127,22 +128,31 @@ def no_waits() -> Iterator[None]:
 
 def _shorten(module: ModuleType) -> None:
     with _lock:
-        waiter = _waiter(module.__name__) if _installed else None
+        if not _installed:
+            return
+        if module.__name__ == _TENACITY:
+            for owner, name, replacement in tenacity_waits.replacements(module):
+                _put(owner, name, replacement)
+            return
+        waiter = _waiter(module.__name__)
         if waiter is None or not _has(module, waiter.has):
             return
         for name in waiter.clocks:
             clock = vars(module).get(name)
             if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock):
-                short = _ShortClock(clock)
-                _patches.append(_Patch(module=module, name=name, original=clock, replacement=short))
-                setattr(module, name, short)
+                _put(module, name, _ShortClock(clock))
+
+
+def _put(owner: ModuleType | type, name: str, replacement: Any) -> None:
+    _patches.append(_Patch(owner=owner, name=name, original=vars(owner)[name], replacement=replacement))
+    setattr(owner, name, replacement)
 
 
 def _undo() -> None:
     for patch in reversed(_patches):
         # What somebody else has put there since is theirs.
-        if vars(patch.module).get(patch.name) is patch.replacement:
-            setattr(patch.module, patch.name, patch.original)
+        if vars(patch.owner).get(patch.name) is patch.replacement:
+            setattr(patch.owner, patch.name, patch.original)
     _patches.clear()
 
 
@@ -151,17 +161,6 @@ def _has(module: object, dotted: str) -> bool:
     for part in dotted.split("."):
         found = getattr(found, part, None)
     return found is not None
-
-
-def _fed() -> bool:
-    """Whether what is tried next will be fed."""
-    if is_answering():
-        return False
-    try:
-        run = current_run()
-    except UsageError:
-        return all(run.feeding for run in open_runs())
-    return run is not None and run.feeding
 
 
 _NAMES = _Names()
