@@ -12,7 +12,7 @@ from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.replaying.branch import before_branch
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.scripting.feeder import ScriptFeeder
-from pytest_sparrow.scripting.retelling import both_sides
+from pytest_sparrow.scripting.retelling import LEFT_OUT, both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ def judge_replay(
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
     branch = run.branch if run.branch is not None and run.branch.told is not None else None
     theirs, mine = _sides(golden, run, branch)
-    # What was recorded is redacted already; what was written by hand is not.
-    hidden = redactor if isinstance(run.feeder, ScriptFeeder) else None
+    hidden = None
+    if isinstance(run.feeder, ScriptFeeder):
+        rules = replace(rules, ignore_types=LEFT_OUT)
+        hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     comparison = compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules)
     found = run.ledger.of(Kind.DRIFT)
     drifts = _drifts([one for one in found if branch is None or branch.knew(one)], rules)

@@ -21,7 +21,7 @@ CALL_TYPES = frozenset(
 """Types whose ``id`` is a tool call's."""
 
 _SPEAKING = frozenset({"ReasoningDelta", "ThinkingDelta", "Message", "ToolUseProposed"})
-_ENDS_ANSWER = frozenset({"TokenUsage", "ToolUseStarted", "ToolOutput", "Error"})
+_ENDS_ANSWER = frozenset({"Message", "TokenUsage", "ToolUseStarted", "ToolOutput", "Error"})
 
 _MASKED = frozenset({"type", "run", "lane", "timestamp", "created", "created_at", "ts", "duration_ms"})
 """Fields of an event itself (never of the data in it) that say when or where it was recorded."""
@@ -58,8 +58,8 @@ def entries(events: Iterable[tuple[int, Event]]) -> Iterator[Entry]:
     """Numbered events to entries: masks what says when or where, finds labels and counts turns.
 
     A turn is one answer of a model: it begins, lane by lane, with the first text, reasoning or proposal after
-    a tool call, a usage or an error. A call's events belong to the turn of its proposal; what a lane does
-    before its first answer belongs to none (0).
+    a tool call, a whole message, a usage or an error. A call's events belong to the turn of its proposal; what a
+    lane does before its first answer belongs to none (0).
     """
     turns = _Turns()
     names: dict[str, str] = {}

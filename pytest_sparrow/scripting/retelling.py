@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from pytest_sparrow.scripting.feeder import ScriptFeeder
     from pytest_sparrow.scripting.script import Call, Turn
 
-__all__ = ["both_sides"]
+__all__ = ["LEFT_OUT", "both_sides"]
 
-_NARRATED = frozenset({"RunStarted", "RouteSelected", "Message", "TokenUsage", "RunFinished"})
-"""What every run of ours tells by itself, and what says nothing of the agent where the model is fed."""
+LEFT_OUT = ("RunStarted", "RouteSelected", "TokenUsage", "RunFinished")
+"""What every run of ours tells by itself, and what says nothing of an agent that is fed: for `Rules.ignore_types`."""
+
+_NARRATED = frozenset({*LEFT_OUT, "Message"})
 
 _RISK: Any = "Mutating"
 """A tool's risk is the cockpit's own setting."""
@@ -39,7 +41,7 @@ _Numbered = tuple[int, "Event"]
 def both_sides(
     feeder: ScriptFeeder, new: Sequence[Event], wraps: Callable[[str], bool]
 ) -> tuple[list[Event], list[Event]]:
-    """The script's events and the new run's, ready to be compared.
+    """The script's events and the new run's, ready to be compared but for `LEFT_OUT`.
 
     Args:
         feeder: what fed the run.
@@ -79,6 +81,9 @@ def _turn(turn: Turn, answer: ModelAnswer) -> Iterator[_Numbered]:
             case _:
                 continue
         yield turn.at, in_lane(event, turn.lane)
+    texts = [part.text for part in answer.parts if isinstance(part, Text)]
+    if texts and not any(isinstance(part, Proposal) for part in answer.parts):
+        yield turn.at, in_lane(ev.Message(run="", role="assistant", text="".join(texts)), turn.lane)
     if answer.failure is not None:
         yield turn.at, in_lane(ev.Error(run="", message=answer.failure.message), turn.lane)
 
@@ -123,8 +128,6 @@ def _of_new(
     names: dict[str, str] = {}
     for event in events:
         told = event
-        if event.type in _NARRATED:
-            continue
         if isinstance(event, ev.ToolUseProposed):
             names[event.id] = event.name
             started.discard(event.id)

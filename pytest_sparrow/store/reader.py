@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sparrow.errors import DamagedTranscript, UnsafeName, UsageError
@@ -14,7 +15,7 @@ from pytest_sparrow.store.rebuilding import Rebuilder
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta, Source, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from pytest_sparrow.events import Event
@@ -40,9 +41,13 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
         DamagedTranscript: it is not what was written; names file and line.
     """
     files = _read(folder, root or folder)
-    meta = _object(folder / META, files.get(META), RunMeta.from_json)
-    _check_format(folder / META, meta)
-    inputs = _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json)
+    if _by_hand(files):
+        inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
+        meta = _meta_by_hand(folder, inputs)
+    else:
+        meta = _object(folder / META, files.get(META), RunMeta.from_json)
+        _check_format(folder / META, meta)
+        inputs = _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json)
     events = _lines(folder / EVENTS, files.get(EVENTS), parse_event, complete=meta.complete)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
@@ -59,7 +64,10 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
         holds_exchanges=EXCHANGES in files,
         meta=meta,
         source=Source(
-            inputs=(inputs, files[INPUTS]), events=events, exchanges=exchanges, meta=(meta, files[META])
+            inputs=(inputs, files[INPUTS]),
+            events=events,
+            exchanges=exchanges,
+            meta=(meta, files.get(META, b"")),
         ),
     )
 
@@ -72,8 +80,11 @@ def iter_events(folder: Path) -> Iterator[Event]:
             the damage was met is as it was written.
     """
     _check_place(folder)
-    meta = _object(folder / META, _read_file(folder / META, folder), RunMeta.from_json)
-    _check_format(folder / META, meta)
+    if _by_hand([name for name in FILES if _is_readable(folder / name, folder)]):
+        meta = RunMeta(run_id=folder.name, format=None)
+    else:
+        meta = _object(folder / META, _read_file(folder / META, folder), RunMeta.from_json)
+        _check_format(folder / META, meta)
     path = folder / EVENTS
     if not _is_readable(path, folder):
         raise damage.missing_file(path)
@@ -91,6 +102,18 @@ def iter_events(folder: Path) -> Iterator[Event]:
     told = (meta.sha256 or {}).get(EVENTS)
     if meta.complete and told not in (None, digest.hexdigest()):
         _check_digests(folder, meta, _read(folder, folder))
+
+
+def _by_hand(files: Collection[str]) -> bool:
+    """Whether somebody wrote this: no program leaves out ``meta.json``, and nobody writes exchanges by hand."""
+    return META not in files and EXCHANGES not in files and INPUTS in files and EVENTS in files
+
+
+def _meta_by_hand(folder: Path, inputs: RunInputs) -> RunMeta:
+    try:
+        return RunMeta(run_id=folder.name, created_at=datetime.fromisoformat(inputs.timestamp), format=None)
+    except ValueError:
+        return RunMeta(run_id=folder.name, format=None)
 
 
 def _check_place(folder: Path) -> None:
