@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.events.jsontext import encode
+from pytest_sparrow.events.jsontext import spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -45,14 +45,10 @@ class Piece:
 
 
 def cut(value: Json, *, level: int = 0) -> Piece:
-    """Cut a JSON value; costs about as much as to spell it.
-
-    Raises:
-        NotRecordable: it holds something that JSON can't.
-    """
+    """Cut a JSON value, of JSON's own types only; costs about as much as to spell it."""
     if isinstance(value, dict) and level < _MAX_LEVELS:
         fields = {name: cut(item, level=level + 1) for name, item in value.items()}
-        names = (encode(name) for name in fields)
+        names = (spell(name) for name in fields)
         key = _joined(
             b"{",
             (part for name, piece in zip(names, fields.values(), strict=True) for part in (name, piece.key)),
@@ -60,10 +56,10 @@ def cut(value: Json, *, level: int = 0) -> Piece:
         size = 2 + sum(len(name) + 4 + piece.size for name, piece in fields.items())
         return Piece(value=value, key=key, size=size, fields=fields)
     if isinstance(value, list) and level <= _MAX_LEVELS and len(value) <= MAX_ITEMS:
-        texts = [encode(item) for item in value]
+        texts = [spell(item) for item in value]
         keys, sizes = tuple(map(_key, texts)), tuple(len(text) + 1 for text in texts)
         return Piece(value=value, key=_joined(b"[", keys), size=2 + sum(sizes), items=(keys, sizes))
-    text = encode(value)
+    text = spell(value)
     return Piece(value=value, key=_key(text), size=len(text))
 
 

@@ -90,7 +90,8 @@ class Rebuilder:
             if len(whole) + stop - start > MAX_ITEMS:
                 raise ValueError(f"{_at(path)} would have more than {MAX_ITEMS} items")
             whole += source[start:stop]
-        return whole + rest[used:]
+        whole += rest[used:]
+        return whole
 
     def _value(self, line: int, path: _Path) -> Json:
         if not 1 <= line <= len(self._bodies):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.events.jsontext import decode, encode
+from pytest_sparrow.events.jsontext import decode, encode, spell
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store.lists import Arrays
 from pytest_sparrow.store.pieces import cut
@@ -62,7 +62,7 @@ def draft_of(exchange: Exchange, redactor: LineRedactor | None) -> Draft:
         )
     spelled = encode(exchange.to_json(), where=exchange.kind)
     line = spelled if redactor is None else redactor.line(spelled)
-    if line is not spelled:
+    if line is not spelled or not _is_spelled(body, line):
         exchange = Exchange.from_json(decode(line))
         body = _body(exchange)
     return Draft(exchange=exchange, line=line, body=cut(body["json"]) if "json" in body else None)
@@ -152,6 +152,14 @@ def _without(items: list[Json], runs: list[tuple[int, int, int, int]]) -> list[J
         left += items[done:at]
         done = at + stop - start
     return left + items[done:]
+
+
+def _is_spelled(body: dict[str, Json], line: bytes) -> bool:
+    """Whether the body's value has no types of its own (a ``StrEnum``), which may be spelled otherwise in parts."""
+    return "json" not in body or line.startswith(spell(body["json"]), line.find(_JSON) + len(_JSON))
+
+
+_JSON = b'"json":'
 
 
 def _body(exchange: Exchange) -> dict[str, Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 
 import pytest
 from hypothesis import given, settings
@@ -417,3 +418,21 @@ def test_lines_that_double_one_another_are_damage(tmp_path):
 def test_a_shared_body_without_json_is_damage(tmp_path):
     """There is nothing that the shared part could belong to."""
     assert damaged_by(tmp_path, asking(2, None).replace(b',"json":null', b"")).line == 4
+
+
+class Role(StrEnum):
+    """A type of the user's own that is spelled otherwise than its value."""
+
+    USER = "user"
+
+    def __str__(self):
+        return "somebody"
+
+
+def test_types_of_their_own_are_shared_as_they_are_spelled():
+    """What is written for a subclass of str is what is shared and rebuilt."""
+    words = [{"role": Role.USER, "content": f"{number}{PAD}"} for number in range(8)]
+    exchanges = [request({"messages": words[:count]}) for count in (5, 8)]
+    lines = written(exchanges)
+    assert body_of(lines[1])["same"] == {"messages": [[0, 1, 0, 5]]}
+    assert plain(read(lines)) == plain(exchanges)
