@@ -216,6 +216,31 @@ def test_what_a_live_tool_draws_does_not_count(inner):
     inner.replay().assert_outcomes(passed=1)
 
 
+@pytest.mark.parametrize("policy", ["run", "verify"])
+def test_what_a_tool_draws_that_runs_in_a_replay_does_not_count(inner, policy):
+    """A tool that runs has a state of its own there, too: the agent draws what it drew."""
+    inner.write(
+        "test_it.py",
+        """
+        import random
+        import uuid
+
+        import numpy
+
+        def tool(x: float) -> int:
+            random.random(), uuid.uuid4(), numpy.random.random()
+            return 1
+
+        def test_it(sparrow):
+            wrapped = sparrow.tool(tool)
+            for _ in range(2):
+                wrapped(random.random() + int(uuid.uuid4()) % 97 + numpy.random.random())
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    inner.replay("-o", f"sparrow_policy=* = {policy}").assert_outcomes(passed=1)
+
+
 RETRIES = """
     import asyncio
     import random
