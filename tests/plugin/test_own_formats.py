@@ -1,0 +1,200 @@
+"""Agents on SDKs of providers with formats of their own: recorded, green with the server off, red when changed."""
+
+import base64
+import json
+
+import pytest
+from boundaries.http.loopback import loopback
+
+from pytest_sparrow.providers import Bedrock, Gemini, Ollama
+from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
+
+TOOLS = """
+    import os
+
+    def add(a: int, b: int) -> int:
+        if os.environ.get("SHUT"):
+            raise RuntimeError("the tool ran")
+        return a + b
+"""
+
+GEMINI = """
+    import os
+
+    from google.genai import Client, types
+
+    import tools
+
+    def agent():
+        client = Client(api_key="test", vertexai=False, http_options={"base_url": os.environ["WORLD"]})
+        declared = types.FunctionDeclaration(name="add", parameters_json_schema={"type": "object"})
+        config = types.GenerateContentConfig(
+            system_instruction="be kind", tools=[types.Tool(function_declarations=[declared])]
+        )
+        contents = [types.Content(role="user", parts=[types.Part(text="add one and two")])]
+        while True:
+            said = []
+            for chunk in client.models.generate_content_stream(model="m", contents=contents, config=config):
+                said += chunk.candidates[0].content.parts or []
+            contents.append(types.Content(role="model", parts=said))
+            calls = [part.function_call for part in said if part.function_call]
+            if not calls:
+                client.close()
+                return "".join(part.text for part in said if not part.thought)
+            for call in calls:
+                total = tools.add(call.args["a"], call.args["b"] + int(os.environ.get("MORE", 0)))
+                answer = types.FunctionResponse(name=call.name, response={"result": total})
+                contents.append(types.Content(role="user", parts=[types.Part(function_response=answer)]))
+"""
+
+OLLAMA = """
+    import os
+
+    import ollama
+
+    import tools
+
+    def agent():
+        client = ollama.Client(os.environ["WORLD"])
+        messages = [{"role": "user", "content": "add one and two"}]
+        while True:
+            text, calls = "", []
+            for line in client.chat("m", messages, stream=True):
+                text += line.message.content or ""
+                calls += line.message.tool_calls or []
+            messages.append({"role": "assistant", "content": text, "tool_calls": calls})
+            if not calls:
+                client._client.close()
+                return text
+            for call in calls:
+                args = call.function.arguments
+                total = tools.add(args["a"], args["b"] + int(os.environ.get("MORE", 0)))
+                messages.append({"role": "tool", "tool_name": call.function.name, "content": str(total)})
+"""
+
+BEDROCK = """
+    import os
+
+    import boto3
+    from botocore.config import Config
+
+    import tools
+
+    def agent():
+        client = boto3.client(
+            "bedrock-runtime",
+            endpoint_url=os.environ["WORLD"],
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(proxies={}),
+        )
+        messages = [{"role": "user", "content": [{"text": "add one and two"}]}]
+        while True:
+            message = client.converse(modelId="m:0", messages=messages)["output"]["message"]
+            messages.append(message)
+            calls = [block["toolUse"] for block in message["content"] if "toolUse" in block]
+            if not calls:
+                client.close()
+                return message["content"][0]["text"]
+            for call in calls:
+                args = call["input"]
+                total = tools.add(args["a"], args["b"] + int(os.environ.get("MORE", 0)))
+                result = {"toolUseId": call["toolUseId"], "content": [{"text": str(total)}]}
+                messages.append({"role": "user", "content": [{"toolResult": result}]})
+"""
+
+TEST = """
+    import tools
+    from agent import agent
+
+    def test_add(sparrow):
+        sparrow.tool(tools.add)
+        assert agent() == "It is 3."
+"""
+
+CALLS = ModelAnswer(
+    parts=[Reasoning("Hm."), Proposal("t-1", "add", {"a": 1, "b": 2})], usage=Usage(7, 5), failure=None
+)
+SAYS = ModelAnswer(parts=[Text("It is "), Text("3.")], usage=Usage(11, 3))
+WHOLE = ModelAnswer(parts=[Text("It is 3.")], usage=Usage(11, 3))
+
+
+def world(codec, says):
+    """A provider that proposes a call, and answers once it has the output: by the codec, from events."""
+
+    def route(call):
+        asked = {
+            "method": "POST",
+            "url": f"http://127.0.0.1{call.path}",
+            "headers": {},
+            "body": {"json": json.loads(call.body)},
+        }
+        built = codec.compose(asked, says if codec.request(asked).results else CALLS)
+        body = built["body"]
+        call.start(content_type=built["headers"]["content-type"])
+        for piece in _pieces(body):
+            call.chunk(piece)
+        call.end()
+
+    return route
+
+
+def _pieces(body):
+    if "base64" in body:
+        return [base64.b64decode(body["base64"])]
+    if "json" in body:
+        return [json.dumps(body["json"]).encode()]
+    ending = "\n\n" if "sse" in body else "\n"
+    return [f"{each}{ending}".encode() for each in body.get("sse", body.get("lines"))]
+
+
+WAYS = {
+    "gemini": (GEMINI, Gemini(), SAYS, "v1/models/m:streamGenerateContent"),
+    "ollama": (OLLAMA, Ollama(), SAYS, "api/chat"),
+    "bedrock": (BEDROCK, Bedrock(), WHOLE, "model/m%3A0/converse"),
+}
+
+
+@pytest.fixture(params=WAYS)
+def recorded(request, inner):
+    """One test, recorded; the server is gone."""
+    agent, codec, says, path = WAYS[request.param]
+    inner.write("tools.py", TOOLS)
+    inner.write("agent.py", agent)
+    inner.write("test_it.py", TEST)
+    with loopback(**{path: world(codec, says)}) as server:
+        inner.env(WORLD=server.url)
+        result = inner.record()
+        assert result.ret == 0, result.stdout.str()
+    return inner
+
+
+def test_recorded_then_green_with_the_server_off(recorded):
+    """The events tell the whole turn, the tool doesn't run, and nothing is left over."""
+    lines = (recorded.golden("test_it/test_add") / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    told = [event["type"] for event in events]
+    assert told[:6] == [
+        "RunStarted",
+        "RouteSelected",
+        "ReasoningDelta",
+        "ToolUseProposed",
+        "TokenUsage",
+        "ToolUseStarted",
+    ]
+    assert told[6:] == ["ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished"]
+    assert events[0]["task"] == "add one and two"
+    assert [event["args"] for event in events if "args" in event] == [{"a": 1, "b": 2}] * 2
+    assert events[-3]["text"] == "It is 3."
+    result = recorded.replay()
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["sparrow: 1 replayed equal"])
+
+
+def test_another_argument_is_red_with_path_and_both_values(recorded):
+    """What the agent really passed is compared, though the model's answer is the recorded one."""
+    recorded.env(MORE="5")
+    result = recorded.replay()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*ToolUseStarted*add*args*b*", "*golden  2", "*new     7"])
