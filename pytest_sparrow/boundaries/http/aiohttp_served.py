@@ -23,7 +23,7 @@ def connection_with(connector: Any, request: Any, answer: bytes | Exception) -> 
     protocol = _Protocol(loop, answer)
     protocol.connection_made(_Nowhere())
     pool: Any = _NoPool(force_close=connector.force_close)
-    return Connection(pool, request.connection_key, protocol, loop)
+    return _Connection(pool, request.connection_key, protocol, loop)
 
 
 def head(request: Any, reply: Reply) -> bytes:
@@ -41,6 +41,13 @@ def is_chunked(reply: Reply) -> bool:
     """Whether the body must be framed in chunks: its length isn't told, and there may be one."""
     told = any(name.lower() == "content-length" for name, _ in reply.headers)
     return not told and reply.status not in (204, 304)
+
+
+class _Connection(Connection):
+    """May be forgotten without a warning: there is no socket to close."""
+
+    def __del__(self, *_: Any) -> None:
+        """See above."""
 
 
 class _Protocol(ResponseHandler):
