@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import re
 from typing import Any
@@ -60,9 +61,16 @@ def _made(kind: Any, message: str, request: Any) -> Exception:
         numbered = re.fullmatch(r"\[Errno (\d+)\] (.*)", message, re.DOTALL)
         made = kind(int(numbered[1]), numbered[2]) if numbered else kind(message)
     elif issubclass(kind, aiohttp.ClientResponseError):
-        said = re.match(r"(\d+), message=(['\"])(.*)\2, url=", message, re.DOTALL)
-        status, text = (int(said[1]), said[3]) if said else (0, message)
+        said = re.match(r"(\d+), message=('.*'|\".*\"), url=", message, re.DOTALL)
+        status, text = (int(said[1]), _spoken(said[2])) if said else (0, message)
         made = kind(request.request_info, (), status=status, message=text)
     else:
         made = kind(message)
     return made
+
+
+def _spoken(literal: str) -> str:
+    try:
+        return str(ast.literal_eval(literal))
+    except (ValueError, SyntaxError):
+        return literal
