@@ -149,7 +149,7 @@ def _tool_parts(item: OutputItem, kind: str, own_id: str, answered: set[str]) ->
     if kind in _CLIENTS or kind in ("mcp_approval_request", "program"):
         return  # their outputs are items of their own
     blocks, is_error = _outputs(fields), _is_error(fields)
-    if blocks or is_error or (item.whole and fields.get("status") not in _UNDER_WAY):
+    if blocks or is_error or (item.whole and as_text(fields.get("status")) not in _UNDER_WAY):
         yield Output(own_id, blocks, is_error)
 
 
