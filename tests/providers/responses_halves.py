@@ -23,10 +23,10 @@ def fetched(response_id="resp_0123456789", *, method="GET", query=""):
     return {"method": method, "url": f"{URL}/{response_id}{query}", "headers": {}}
 
 
-def whole(*items, status=200, **more):
+def whole(*items, **more):
     """The answered half of a whole answer that holds these items."""
     body = {"object": "response", "status": "completed", "output": list(items), **more}
-    return {"status": status, "headers": {}, "body": {"json": body}}
+    return {"status": 200, "headers": {}, "body": {"json": body}}
 
 
 def event(kind, **fields):
