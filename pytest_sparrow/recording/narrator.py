@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Narrator"]
 
+_MOST_TOKENS = 2**64 - 1
+"""What the cockpit's counters hold: a sum of absurd counts must not crash a run."""
+
 RiskOf = Callable[[str], str]
 
 
@@ -193,6 +196,6 @@ class Narrator:
             status="failed" if failed else "completed",
             diffs=[],
             cost_usd=0.0,
-            tokens=ev.Tokens(input=self._input, output=self._output),
+            tokens=ev.Tokens(input=min(self._input, _MOST_TOKENS), output=min(self._output, _MOST_TOKENS)),
         )
         self._emit(ev.RunFinished(run=self._run, outcome=outcome))
