@@ -43,20 +43,22 @@ def openai_stream(client):
     return text, calls
 
 
-def _blocks(message):
-    text = "".join(block.text for block in message.content if block.type == "text")
-    return text, [(block.id, block.name) for block in message.content if block.type == "tool_use"]
-
-
 def anthropic_whole(client):
     """Text and calls as the SDK returns them."""
-    return _blocks(client.messages.create(model="m", max_tokens=9, messages=_USER))
+    blocks = client.messages.create(model="m", max_tokens=9, messages=_USER).content
+    text = "".join(block.text for block in blocks if block.type == "text")
+    return text, [(block.id, block.name) for block in blocks if block.type == "tool_use"]
 
 
 def anthropic_stream(client):
-    """The same of a stream."""
-    with client.messages.stream(model="m", max_tokens=9, messages=_USER) as stream:
-        return _blocks(stream.get_final_message())
+    """The same of a stream, event by event: the SDK's own accumulator takes no arguments but JSON."""
+    text, calls = "", []
+    for event in client.messages.create(model="m", max_tokens=9, messages=_USER, stream=True):
+        if event.type == "content_block_start" and event.content_block.type == "tool_use":
+            calls.append((event.content_block.id, event.content_block.name))
+        elif event.type == "content_block_delta" and event.delta.type == "text_delta":
+            text += event.delta.text
+    return text, calls
 
 
 WAYS = {
