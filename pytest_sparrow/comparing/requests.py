@@ -22,8 +22,11 @@ __all__ = ["TOOL_ARGS", "essence_by", "request_changes", "tool_changes"]
 
 _ROOT = "request"
 
-_CALL_ID_KEYS = frozenset({"tool_call_id", "tool_use_id", "call_id"})
+_CALL_ID_KEYS = frozenset({"tool_call_id", "tool_use_id", "call_id", "toolUseId"})
 """Keys under which providers' requests refer to a tool call by its id."""
+
+_CALL_KEYS = frozenset({"functionCall", "functionResponse", "function_call", "function_response"})
+"""Keys of objects whose ``id`` is a call's: Gemini's, where clients make ids up that nobody seeds."""
 
 
 def request_changes(
@@ -115,6 +118,8 @@ def _call_ids(value: Json) -> set[str]:
         item = waiting.pop()
         if isinstance(item, dict):
             found.update(v for k, v in item.items() if k in _CALL_ID_KEYS and isinstance(v, str))
+            calls = (v for k, v in item.items() if k in _CALL_KEYS and isinstance(v, dict))
+            found.update(v["id"] for v in calls if isinstance(v.get("id"), str))
             waiting.extend(item.values())
         elif isinstance(item, list):
             waiting.extend(item)
