@@ -198,3 +198,49 @@ def test_another_argument_is_red_with_path_and_both_values(recorded):
     result = recorded.replay()
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*ToolUseStarted*add*args*b*", "*golden  2", "*new     7"])
+
+
+PYDANTIC_AI = """
+    import os
+
+    from pydantic_ai import Agent
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    def add(a: int, b: int) -> int:
+        return a + b + int(os.environ.get("MORE", 0))
+
+    def test_add(sparrow):
+        provider = GoogleProvider(api_key="test", base_url=os.environ["WORLD"])
+        answer = Agent(GoogleModel("m", provider=provider), tools=[add]).run_sync("add one and two").output
+        assert answer == "It is 3."
+"""
+
+
+def test_ids_that_a_client_makes_up_find_their_calls_and_are_no_drift(inner):
+    """pydantic-ai sends a new id for a call to which Gemini gave none: its output is the call's, and replays equal."""
+    inner.write("test_it.py", PYDANTIC_AI)
+    inner.write("pytest.ini", "[pytest]\nsparrow_seed = false\n")  # so that the ids are others in every run
+    with loopback(**{"v1/models/m:generateContent": _without_ids}) as server:
+        inner.env(WORLD=server.url)
+        assert inner.record().ret == 0
+    golden = inner.golden("test_it/test_add")
+    assert "pyd_ai_" in (golden / "exchanges.jsonl").read_text()
+    events = [json.loads(line) for line in (golden / "events.jsonl").read_text().splitlines()]
+    ids = {event["type"]: event["id"] for event in events if "id" in event}
+    assert ids == {"ToolUseProposed": "call-1", "ToolOutput": "call-1"}
+    result = inner.replay()
+    assert result.ret == 0, result.stdout.str()
+    inner.env(MORE="5")
+    result = inner.replay()
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*ToolOutput*add*return_value*", "*golden  3", "*new     8"])
+    result.stdout.no_fnmatch_line("*pyd_ai_*")
+
+
+def _without_ids(call):
+    has_output = b"functionResponse" in call.body or b"function_response" in call.body
+    call_part = {"functionCall": {"name": "add", "args": {"a": 1, "b": 2}}}
+    parts = [{"text": "It is 3."} if has_output else call_part]
+    body = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
+    call.answer(json.dumps(body).encode(), content_type="application/json")
