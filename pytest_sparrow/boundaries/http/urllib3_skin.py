@@ -13,6 +13,7 @@ response has, down to ``_original_response.msg``, where requests finds its cooki
 from __future__ import annotations
 
 import functools
+import http.client
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -136,19 +137,15 @@ class _Try:
         raise error
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
-        # urllib3 2 gives its own response here, 1.26 that of http.client.
-        wire = getattr(response, "_original_response", response)
-        take = LiveTake(
-            crossing,
-            method=self._method,
-            status=response.status,
-            headers=_pairs(response),
-            decoded=wire is None,
-        )
-        if wire is None:  # its HTTP/2, which is read already
+        # urllib3 1.26 gives http.client's response here, 2 its own, which holds that one; or one of its HTTP/2.
+        is_bare = isinstance(response, http.client.HTTPResponse)
+        wire = response if is_bare else getattr(response, "_original_response", None)
+        take = LiveTake(crossing, method=self._method, status=response.status, headers=_pairs(response))
+        if wire is None:  # read already
             take.add(response.data)
             take.exhausted()
-        elif wire.fp is None:
+            return response
+        if wire.fp is None:
             take.exhausted()
         else:
             wire.fp = Watched(

@@ -10,6 +10,7 @@ import zlib
 
 import pytest
 import urllib3
+from urllib3.response import BaseHTTPResponse
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
@@ -444,3 +445,41 @@ def test_websockets_are_refused_by_name_in_a_replay():
         refused = _ask("GET", "http://127.0.0.1:9/ws", headers={"Upgrade": "websocket"})
     assert refused.status == 418
     assert "WebSocket to 127.0.0.1" in run.refused[0]
+
+
+class _ReadAlready(BaseHTTPResponse):
+    """A response that urllib3 has read whole and that has no connection, as those of its HTTP/2 are."""
+
+    def __init__(self, response):
+        given = {"decode_content": False, "request_url": None, "version_string": "HTTP/2", "version": 20}
+        super().__init__(status=response.status, reason=None, headers=response.headers, **given)
+        self._read, self.length_remaining = response.read(decode_content=False), 0
+
+    @property
+    def data(self):
+        return self._read
+
+    def release_conn(self):
+        pass
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    def getresponse(self):
+        return _ReadAlready(super().getresponse())
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+def test_a_response_that_is_read_already_is_recorded():
+    """Its bytes are what came, compressed or not."""
+    route = {"content_encoding": "gzip", "content_type": "text/plain"}
+    with (
+        loopback(x=lambda call: call.answer(gzip.compress(b"two"), **route)) as server,
+        window(FakeRun()) as run,
+        _Pool("127.0.0.1", server.port) as pool,
+    ):
+        assert gzip.decompress(pool.urlopen("GET", "/x").data) == b"two"
+    (crossing,) = run.crossings
+    assert (crossing.answered["body"], crossing.complete, crossing.settled) == ({"text": "two"}, True, 1)

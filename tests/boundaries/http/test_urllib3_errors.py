@@ -7,7 +7,7 @@ import pytest
 import urllib3
 from urllib3 import exceptions
 
-from boundaries.fakes import FakeRun, window
+from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries.http.reply import Failure
@@ -125,6 +125,45 @@ def test_a_body_that_breaks_off_breaks_off_again(cut, preload):
     assert crossing.complete is False
     if not preload:
         assert crossing.answered["body"] == {"text": "12345"}
+
+
+def test_a_body_that_broke_off_before_anything_came_breaks_off_again():
+    """An empty piece isn't the end of the content."""
+    answered = {"status": 200, "body": {"text": ""}, "error": {"type": "ProtocolError", "message": "torn"}}
+    asked = {"method": "GET", "url": "http://far.example.com/x"}
+    golden = [FakeCrossing("http", asked, answered=answered)]
+    with (
+        window(FakeRun(golden)),
+        urllib3.PoolManager() as pools,
+        pytest.raises(exceptions.ProtocolError, match="torn"),
+    ):
+        pools.request("GET", asked["url"], retries=False)
+
+
+class _Impatient(FakeRun):
+    """Feeds answers that the recorded agent turned away from."""
+
+    def ask(self, kind, asked):
+        crossing = super().ask(kind, asked)
+        crossing.patience = 0.0
+        return crossing
+
+
+@pytest.mark.parametrize("answered", [{}, {"status": 200, "body": {"sse": ["data: 1"]}}])
+def test_more_of_an_answer_than_the_recorded_agent_waited_for_is_a_timeout(answered):
+    """What came is fed; then, since nobody turns away, a ReadTimeoutError, and the run is told."""
+    asked = {"method": "GET", "url": "http://far.example.com/x"}
+    run = _Impatient([FakeCrossing("http", asked, answered=answered, complete=False)])
+    got = []
+
+    def ask(pools):
+        response = pools.request("GET", asked["url"], retries=False, preload_content=False)
+        got.extend(response.stream())
+
+    with window(run), urllib3.PoolManager() as pools, pytest.raises(exceptions.ReadTimeoutError):
+        ask(pools)
+    assert got == ([b"data: 1\n\n"] if answered else [])
+    assert "more of the answer" in run.refused[0]
 
 
 @pytest.mark.parametrize("pieces", [True, False])
