@@ -28,7 +28,7 @@ _RESULTS = {
     "web_search": "web_search_tool_result",
 }
 
-_HIT = frozenset({"type", "url", "title", "encrypted_content"})
+_HIT = frozenset({"url", "title", "encrypted_content"})
 
 
 def is_own(name: str, output: Output | None) -> bool:
@@ -41,15 +41,18 @@ def is_own(name: str, output: Output | None) -> bool:
         return False
     if output is None:
         return True
-    values = [as_dict(block).get("Json") for block in output.blocks]
-    objects = [value for value in values if isinstance(value, dict)]
-    if len(objects) < len(values):
-        return False
-    if name == "web_search" and all(
-        value.keys() >= _HIT and value["type"] == "web_search_result" for value in objects
-    ):
+    values = [as_dict(as_dict(block).get("Json")) for block in output.blocks]
+    if name == "web_search" and all(map(_is_hit, values)):
         return True
-    return len(objects) == 1 and (name != "web_search" or _is_error_object(objects[0]))
+    kind = as_text(values[0].get("type")) if len(values) == 1 else ""
+    # web_fetch_result, web_fetch_tool_result_error: an own tool's objects have its name in their type.
+    return _RESULTS[name].removesuffix("_tool_result") in kind and (
+        name != "web_search" or kind.endswith("_error")
+    )
+
+
+def _is_hit(value: dict[str, Json]) -> bool:
+    return value.get("type") == "web_search_result" and value.keys() >= _HIT
 
 
 def call_block(call: Proposal, *, own: bool, made_up: str) -> dict[str, Json]:

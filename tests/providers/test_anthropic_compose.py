@@ -29,7 +29,13 @@ _PLAIN = TEXTS.filter(lambda text: text_block(text) == {"Text": text}).map(lambd
 _ARGS = st.dictionaries(TEXTS, TEXTS | st.integers() | st.none() | st.lists(st.booleans()), max_size=3)
 _HIT = {"type": "web_search_result", "url": "https://x", "title": "X", "encrypted_content": "e"}
 _ERROR = {"type": "web_search_tool_result_error", "error_code": "unavailable"}
-_OBJECTS = _ARGS | st.sampled_from([_HIT, _ERROR, {"type": "web_search_result"}])
+_TYPES = [
+    "web_search_result",
+    "web_fetch_result",
+    "bash_code_execution_result",
+    "tool_search_tool_search_result",
+]
+_OBJECTS = _ARGS | st.sampled_from([_HIT, _ERROR, *({"type": kind} for kind in _TYPES)])
 _BLOCKS = st.lists(_PLAIN | _OBJECTS.map(lambda value: {"Json": value}), max_size=3)
 
 
@@ -211,10 +217,10 @@ def test_every_failure_reads_back(stream, failure):
         ),
         (
             "tool_search_tool_regex",
-            [{"Json": {"a": 1}}],
+            [{"Json": {"type": "tool_search_tool_search_result"}}],
             "server_tool_use",
             "tool_search_tool_result",
-            {"a": 1},
+            {"type": "tool_search_tool_search_result"},
         ),
         (
             "code_execution",
