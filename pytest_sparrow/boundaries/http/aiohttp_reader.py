@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import StreamReader
+from aiohttp.base_protocol import BaseProtocol
 
 from pytest_sparrow.boundaries.http.aiohttp_errors import failure_of
 
@@ -115,7 +116,8 @@ class Reader(StreamReader):
         unread_is_whole: bool = False,
     ) -> None:
         limit = like.get_read_buffer_limits()[0]
-        super().__init__(_STILL, limit, timer=timer, loop=asyncio.get_running_loop())  # type: ignore[arg-type]
+        loop = asyncio.get_running_loop()
+        super().__init__(_Still(loop), limit, timer=timer, loop=loop)
         self._source = source
         self._take = take
         self._pulling = False
@@ -163,16 +165,11 @@ class Reader(StreamReader):
             self._take.closed()
 
 
-class _Still:
-    """A protocol that can't be paused: what isn't asked for doesn't come."""
-
-    connected = True
+class _Still(BaseProtocol):
+    """A protocol that isn't paused: what isn't asked for doesn't come."""
 
     def pause_reading(self) -> None:
         """See above."""
 
-    def resume_reading(self, *_: object, **__: object) -> None:
+    def resume_reading(self, *_: Any, **__: Any) -> None:
         """See above."""
-
-
-_STILL = _Still()
