@@ -199,15 +199,20 @@ def test_a_response_that_is_fetched_has_the_id_that_was_asked_for():
     assert (created["background"], created["status"]) == (True, "completed")
 
 
-def test_a_function_called_shell_stays_a_function():
-    """A tool's name alone doesn't make it one of the provider's own."""
-    parts = [Proposal("call_1", "shell", {"action": {}})]
-    for tools, kind in (
+@pytest.mark.parametrize(
+    ("tools", "kind"),
+    [
         ([{"type": "function", "name": "shell"}], "function_call"),
         ([{"type": "shell"}], "shell_call"),
-    ):
-        built = CODEC.compose(asked(tools=tools), ModelAnswer(parts=parts))
-        assert [item["type"] for item in built["body"]["json"]["output"]] == [kind]
+        ([{"type": "shell"}, {"type": "function", "name": "shell"}], "function_call"),
+        ([], "function_call"),
+    ],
+)
+def test_a_function_called_shell_stays_a_function(tools, kind):
+    """A tool's name alone doesn't make it one of the provider's own: the request's declaration does."""
+    parts = [Proposal("call_1", "shell", {"action": {}})]
+    built = CODEC.compose(asked(tools=tools), ModelAnswer(parts=parts))
+    assert [item["type"] for item in built["body"]["json"]["output"]] == [kind]
 
 
 def test_what_a_custom_tool_takes_is_text():

@@ -120,7 +120,7 @@ def test_a_chain_by_id_begins_with_the_id():
 def test_only_what_the_agent_ran_is_a_result():
     """Outputs of hosted tools that an echo repeats are none, nor is one that names no call."""
     given = [
-        {"type": "tool_search_output", "execution": "server", "call_id": None, "tools": []},
+        {"type": "tool_search_output", "execution": "server", "call_id": "call_9", "tools": []},
         {"type": "code_interpreter_call", "id": "ci_1", "outputs": [{"type": "logs", "logs": "1"}]},
         {"type": "function_call_output", "output": "whose?"},
         OUTPUT,
