@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.reply import Failure
     from pytest_sparrow.boundaries.http.take import Take
+    from pytest_sparrow.boundaries.http.urllib3_owners import Owners
 
 __all__ = ["Chunks", "Frames", "Plain", "Watched"]
 
@@ -98,6 +99,7 @@ class Watched:
         frames: how the content is framed.
         take: who watches.
         failure_of: names an error that reading raised; None for one that is none of the world's.
+        owners: the responses that read from it.
         strict: whether the client raises where the content is cut off. Where not, `http.client` still does for one
             that reads to the end in one go: then it closes without asking for more.
     """
@@ -109,12 +111,14 @@ class Watched:
         take: Take,
         failure_of: Callable[[BaseException], Failure | None],
         *,
+        owners: Owners,
         strict: bool,
     ) -> None:
         self._file = file
         self._frames = frames
         self._take = take
         self._failure_of = failure_of
+        self._owners = owners
         self._strict = strict
         self._cut = ""
         if frames.ended:
@@ -146,9 +150,10 @@ class Watched:
         try:
             self._file.close()
         finally:
-            if self._cut:
-                self._broke(EOFError(self._cut))
-            self._take.closed()
+            if not self._owners.are_collected():
+                if self._cut:
+                    self._broke(EOFError(self._cut))
+                self._take.closed()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)

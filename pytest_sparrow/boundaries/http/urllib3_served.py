@@ -6,6 +6,8 @@ import http.client
 import io
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.http.urllib3_owners import Owners
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -23,10 +25,15 @@ class ServedSocket:
         headers: name and value, in order.
         body: the pieces of the body, each asked for only when the client wants it.
         has_body: whether there can be one (RFC 9112, 6.3).
+
+    Attributes:
+        owners: who reads from it.
     """
 
     def __init__(self, status: int, headers: Headers, body: Tee, *, has_body: bool) -> None:
+        self.owners = Owners()
         self._file = io.BufferedReader(_Wire(self, _pieces(status, headers, body, has_body=has_body), body))
+        self.owners.add(self._file)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
         """What the answer is read from."""
@@ -53,6 +60,7 @@ class _Wire(io.RawIOBase):
         self._pieces = pieces
         self._body = body
         self._rest = b""
+        sock.owners.add(self)
 
     def readable(self) -> bool:
         return True
@@ -68,7 +76,8 @@ class _Wire(io.RawIOBase):
         if not self.closed:
             super().close()
             self._pieces.close()
-            self._body.close()
+            if not self._sock.owners.are_collected():
+                self._body.close()
 
 
 def _pieces(status: int, headers: Headers, body: Tee, *, has_body: bool) -> Generator[bytes]:

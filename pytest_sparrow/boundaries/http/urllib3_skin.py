@@ -24,6 +24,7 @@ from pytest_sparrow.boundaries.http.take import LiveTake
 from pytest_sparrow.boundaries.http.urllib3_bodies import read_body
 from pytest_sparrow.boundaries.http.urllib3_errors import error_of, failure_of, failure_while_reading
 from pytest_sparrow.boundaries.http.urllib3_frames import Chunks, Frames, Plain, Watched
+from pytest_sparrow.boundaries.http.urllib3_owners import Owners
 from pytest_sparrow.boundaries.http.urllib3_served import ServedSocket
 from pytest_sparrow.boundaries.patches import Patch
 from pytest_sparrow.boundaries.randomness import aside
@@ -126,9 +127,11 @@ class _Try:
         has_body = self._method != "HEAD" and (reply.status or 0) >= 200 and reply.status not in (204, 304)
         tee = Tee(body, take, failure_while_reading)
         conn = self._library.connection.HTTPConnection(self._pool.host, self._pool.port)
-        conn.sock = ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body)
+        conn.sock = served = ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body)
         conn.is_verified = True  # or urllib3 warns of a certificate that nobody asked for
-        return self._make(conn, **{**self._options, "body": None})
+        response = self._make(conn, **{**self._options, "body": None})
+        served.owners.add(response, _wire(response))
+        return response
 
     def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002
         if getattr(self._conn, "proxy", None):
@@ -137,9 +140,7 @@ class _Try:
         raise error
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
-        # urllib3 1.26 gives http.client's response here, 2 its own, which holds that one; or one of its HTTP/2.
-        is_bare = isinstance(response, http.client.HTTPResponse)
-        wire = response if is_bare else getattr(response, "_original_response", None)
+        wire = _wire(response)
         take = LiveTake(crossing, method=self._method, status=response.status, headers=_pairs(response))
         if wire is None:  # read already
             take.add(response.data)
@@ -153,6 +154,7 @@ class _Try:
                 self._frames(wire),
                 take,
                 failure_while_reading,
+                owners=Owners(response, wire),
                 strict=wire.chunked or self._is_strict,
             )
         if self._preload:
@@ -196,6 +198,12 @@ class _Try:
         if wire.chunked and self._method != "HEAD":
             return Chunks()
         return Plain(0 if self._method == "HEAD" else wire.length)
+
+
+def _wire(response: Any) -> Any:
+    """http.client's response: urllib3 1.26 gives it for a request, 2 one that holds it, or (HTTP/2) none."""
+    is_bare = isinstance(response, http.client.HTTPResponse)
+    return response if is_bare else getattr(response, "_original_response", None)
 
 
 def _pairs(response: Any) -> Headers:

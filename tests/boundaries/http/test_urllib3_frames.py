@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.http.reply import Failure
 from pytest_sparrow.boundaries.http.urllib3_frames import Chunks, Plain, Watched
+from pytest_sparrow.boundaries.http.urllib3_owners import Owners
 
 PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 
@@ -83,7 +84,9 @@ def _named(error):
 def test_every_way_to_read_is_watched(strict):
     """read, read1, readline and readinto all tell the take, and the last byte tells the end."""
     take = _Take()
-    watched = Watched(io.BufferedReader(io.BytesIO(b"aa\nbbccdd")), Plain(9), take, _named, strict=strict)
+    watched = Watched(
+        io.BufferedReader(io.BytesIO(b"aa\nbbccdd")), Plain(9), take, _named, owners=Owners(), strict=strict
+    )
     buffer = bytearray(2)
     assert watched.readline() == b"aa\n"
     assert watched.read(2) == b"bb"
@@ -103,5 +106,5 @@ def test_an_error_while_reading_breaks_the_take():
 
     take = _Take()
     with pytest.raises(ConnectionResetError):
-        Watched(Reset(), Chunks(), take, _named, strict=True).read(5)
+        Watched(Reset(), Chunks(), take, _named, owners=Owners(), strict=True).read(5)
     assert take.said == [Failure(type="ConnectionResetError", message="gone")]
