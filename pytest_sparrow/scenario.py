@@ -108,8 +108,8 @@ class Called:
         made = error() if isinstance(error, type) else error
         return replace(self, value=_NOTHING, error=made, refusal=None)
 
-    def denied(self, text: str = "denied by the user") -> Called:
-        """The agent must not call it; it tells the model ``text`` instead."""
+    def denied(self, text: str = "") -> Called:
+        """The agent must not call it, and tells the model something else: this text, or ("") anything."""
         return replace(self, value=_NOTHING, error=None, refusal=text)
 
 
@@ -266,7 +266,8 @@ def _outcome(run: str, call_id: str, call: Called) -> Iterator[Event]:
 
     if call.refusal is not None:
         yield ev.ApprovalResolved(run=run, id=call_id, decision="Deny")
-        yield ev.ToolOutput(run=run, id=call_id, blocks=[{"Text": call.refusal}], is_error=True)
+        if call.refusal:
+            yield ev.ToolOutput(run=run, id=call_id, blocks=[{"Text": call.refusal}], is_error=True)
         return
     where = f"calls({call.name!r})"
     yield ev.ToolUseStarted(run=run, id=call_id, name=call.name, args=_plain(call.args, where))

@@ -122,6 +122,11 @@ class ScriptFeeder:
         call = self._called(asked, call_id)
         if call is not None and call.given is not None:
             return self._served("tool", asked, answered_of(call.given), lane)
+        if call is not None and call.denied:
+            summary = f"{describe('tool', asked)}: the agent calls what was denied"
+            raise self._misses.add(
+                Finding(kind=Kind.MISS, summary=summary, boundary="tool", asked=asked, call_id=call_id or "")
+            )
         if call is not None and self._by_hand:
             return None
         raise self._miss("tool", asked, lane, call_id or "")
