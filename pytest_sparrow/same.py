@@ -31,9 +31,18 @@ _VOLATILE = frozenset(
         "request_id",
         "responseId",
         "createTime",
+        "thoughtSignature",
+        "total_duration",
+        "load_duration",
+        "prompt_eval_duration",
+        "eval_duration",
+        "latencyMs",
     }
 )
 """Keys of providers' answers whose values are new in every answer."""
+
+_REPEATED = frozenset({"thoughtSignature", "thought_signature"})
+"""Those that the next request repeats."""
 
 
 def same_recording(before: Transcript, after: Transcript) -> bool:
@@ -58,8 +67,17 @@ def _prints(transcript: Transcript) -> Counter[str]:
 
 def _print(exchange: Exchange, ids: IdText) -> str:
     volatile = _VOLATILE if exchange.kind == "http" else frozenset[str]()
-    asked = request_key(exchange.kind, _masked(exchange.asked, ids, frozenset()))
-    return digest([asked, exchange.complete, _masked(exchange.answered, ids, volatile)])
+    repeated = _REPEATED if exchange.kind == "http" else frozenset[str]()
+    asked = request_key(exchange.kind, _masked(exchange.asked, ids, repeated))
+    return digest([asked, exchange.complete, _masked(_with_lines_read(exchange.answered), ids, volatile)])
+
+
+def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:
+    """An answer of newline-delimited JSON with what its lines hold in place of their texts."""
+    body = None if answered is None else answered.get("body")
+    if answered is None or not isinstance(body, dict) or not isinstance(body.get("lines"), list):
+        return answered
+    return {**answered, "body": {**body, "lines": [_parsed(line) for line in body["lines"]]}}
 
 
 def _masked(value: Json, ids: IdText, volatile: frozenset[str]) -> Json:
@@ -82,8 +100,13 @@ def _masked_line(line: str, ids: IdText, volatile: frozenset[str]) -> str:
     name, colon, data = line.partition(":")
     if name != "data" or not colon:
         return line
+    value = _parsed(data.strip())
+    return line if isinstance(value, str) else f"data:{digest(_masked(value, ids, volatile))}"
+
+
+def _parsed(text: Json) -> Json:
+    """What a line of JSON holds; the line itself where it is none."""
     try:
-        value = decode(data.strip())
+        return decode(text) if isinstance(text, str) else text
     except BrokenJson:
-        return line
-    return f"data:{digest(_masked(value, ids, volatile))}"
+        return text
