@@ -35,7 +35,7 @@ class ServedSocket:
         self._file = io.BufferedReader(_Wire(self, _pieces(status, headers, body, has_body=has_body), body))
         self.owners.add(self._file)
 
-    def makefile(self, *_: Any, **__: Any) -> io.BufferedReader:
+    def makefile(self, *_: Any, **__: Any) -> io.BufferedIOBase:
         """What the answer is read from."""
         return self._file
 
