@@ -99,10 +99,13 @@ class ScriptFeeder:
             raise self._miss("http", asked, lane)
         turn = self._queues.next(lane)
         if turn is None:
+            left = next(self._queues.left(), None)
+            end = self._end if left is None else "the transcript holds no further turn of this lane"
             raise self._misses.add(
                 Finding(
                     kind=Kind.MISS,
-                    summary=f"{describe('http', asked)}: {self._end}",
+                    summary=f"{describe('http', asked)}: {end}",
+                    hint="" if left is None else f"next in another lane: {left}",
                     boundary="http",
                     asked=asked,
                 )
