@@ -15,6 +15,7 @@ from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.store import load_transcript
 from pytest_sparrow.store.rebuilding import lines_used
+from pytest_sparrow.store.sharing import Sharer, draft_of
 from pytest_sparrow.transcript import Transcript
 
 from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written
@@ -421,18 +422,52 @@ def test_a_shared_body_without_json_is_damage(tmp_path):
 
 
 class Role(StrEnum):
-    """A type of the user's own that is spelled otherwise than its value."""
+    """A text of the user's own that one encoder spells by its value, and another by its characters."""
 
-    USER = "user"
+    USER = "user", "somebody"
 
-    def __str__(self):
-        return "somebody"
+    def __new__(cls, text, value):
+        one = str.__new__(cls, text)
+        one._value_ = value
+        return one
 
 
 def test_types_of_their_own_are_shared_as_they_are_spelled():
     """What is written for a subclass of str is what is shared and rebuilt."""
-    words = [{"role": Role.USER, "content": f"{number}{PAD}"} for number in range(8)]
-    exchanges = [request({"messages": words[:count]}) for count in (5, 8)]
+    first, second = ([{"role": role, "content": PAD * 5}] for role in (Role.USER, "somebody"))
+    exchanges = [request({"messages": messages}) for messages in (first, second)]
     lines = written(exchanges)
-    assert body_of(lines[1])["same"] == {"messages": [[0, 1, 0, 5]]}
+    assert body_of(lines[0])["json"]["messages"][0]["role"] == "user"
+    assert "same" not in body_of(lines[1])
     assert plain(read(lines)) == plain(exchanges)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [([1, 12] * 200, [11, 2] * 200), ([1234567890] * 200, [1234567891] * 200)],
+    ids=["joined", "cut"],
+)
+def test_short_items_are_not_confused(one, other):
+    """Arrays whose items only look alike when joined or cut are two."""
+    exchanges = [request({"context": each}) for each in (one, other)]
+    assert plain(read(written(exchanges))) == plain(exchanges)
+
+
+def test_runs_that_save_nothing_are_spelled():
+    """Numbers in another order are not written as a run each."""
+    one = list(range(1_000, 1_400))
+    lines = written([request({"context": each}) for each in (one, one[::-1])])
+    assert "same" not in body_of(lines[1])
+
+
+def test_a_secret_outside_the_body_is_taken_out_of_a_shared_line_too():
+    """The line is written afresh where something is shared, from what was redacted and not from what was asked."""
+    redactor = Redactor({"SHOP_TOKEN": "shop-4711-secret"})
+    sharer = Sharer()
+    for exchange in chat(3):
+        body = exchange.asked["body"]["json"]
+        draft = draft_of(request(body, url="https://api.test/shop-4711-secret"), redactor)
+        line = sharer.line(draft)
+        sharer.add(draft)
+        assert b"4711" not in line
+    assert "same" in body_of(line)
