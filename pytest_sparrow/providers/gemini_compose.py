@@ -43,17 +43,38 @@ _STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_BLOCKED = re.compile(
-    r"(SAFETY|OTHER|BLOCKLIST|PROHIBITED_CONTENT|IMAGE_SAFETY|MODEL_ARMOR|JAILBREAK)(?:: (.+))?\Z", re.DOTALL
+_PROMPTS = frozenset(
+    {"SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"}
 )
+"""Reasons for which Gemini blocks a prompt."""
+
+_ENDINGS = frozenset(
+    {
+        "RECITATION",
+        "LANGUAGE",
+        "SPII",
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "MALFORMED_RESPONSE",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+        "IMAGE_OTHER",
+        "NO_IMAGE",
+    }
+)
+"""Reasons for which an answer ends that holds nothing."""
+
+_REASON = re.compile(r"([A-Z_]+)(?:: (.+))?\Z", re.DOTALL)
 
 
 def compose_gemini(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
     """The *answered* half that says ``answer``, as the path and ``alt=sse`` want it.
 
-    A failure without a status is a blocked prompt where it names one of Gemini's reasons and nothing was said
-    (``SAFETY``, ``PROHIBITED_CONTENT: words``), else an error among a stream's chunks; a whole answer makes a status
-    up, and says so in its body.
+    A failure without a status is a blocked prompt, or an answer of nothing, where it names one of Gemini's reasons
+    (``SAFETY``, ``MALFORMED_FUNCTION_CALL: words``) and nothing was said; else an error among a stream's chunks; a
+    whole answer makes a status up, and says so in its body.
 
     What the format can't say: an empty text; texts of one kind that touch, in a stream; arguments that are no
     object (SDKs refuse them); names of hosted tools in capital letters, blocks of a hosted output beyond one
@@ -96,11 +117,18 @@ def _stream(asked: dict[str, Json], chunks: list[Json], fault: Fault | None) -> 
 
 
 def _blocked(answer: ModelAnswer, fault: Fault | None) -> dict[str, Json]:
-    found = None if fault is None or fault.kind or answer.parts else _BLOCKED.match(fault.message)
+    """A refusal as Gemini tells it, where the failure names one of its reasons and nothing was said; else nothing."""
+    found = None if fault is None or fault.kind or answer.parts else _REASON.match(fault.message)
     if found is None:
         return {}
-    feedback = {"blockReason": found[1]}
-    return {"promptFeedback": feedback | ({"blockReasonMessage": found[2]} if found[2] else {})}
+    reason, said = found[1], found[2]
+    if reason in _PROMPTS:
+        feedback = {"blockReason": reason} | ({"blockReasonMessage": said} if said else {})
+        return {"promptFeedback": feedback}
+    if reason not in _ENDINGS:
+        return {}
+    ended = {"content": {"role": "model"}, "finishReason": reason, "index": 0}
+    return {"candidates": [ended | ({"finishMessage": said} if said else {})]}
 
 
 def _candidate(parts: list[Json], *, ended: bool = False) -> dict[str, Json]:

@@ -40,9 +40,12 @@ def root_of(base_url: str) -> str:
 
 
 def chunks_of(interaction: Interaction) -> list[Json]:
-    """The objects of an answer: each event's data, or the body."""
+    """The objects of an answer: each event's data, or the body; none of a page that is no JSON."""
     if interaction.events is None:
-        body = json.loads(interaction.body)
+        try:
+            body = json.loads(interaction.body)
+        except ValueError:
+            return []
         return body if isinstance(body, list) else [body]
     return [json.loads(event.partition("data:")[2]) for event in interaction.events]
 

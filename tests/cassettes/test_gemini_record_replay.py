@@ -10,11 +10,13 @@ import pytest
 from integration.inner import pytest_in
 
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
+from pytest_sparrow.providers import Gemini
+from pytest_sparrow.recording.codec import Proposal, Reasoning, Text
 from pytest_sparrow.store import load_transcript
 
 from . import gemini_samples
 from .gemini_serving import chunks_of, gemini_cassettes
-from .serving import CASSETTES_VARIABLE, cassette_files
+from .serving import CASSETTES_VARIABLE, as_exchange, cassette_files
 
 TESTS = Path(__file__).parents[1]
 
@@ -165,6 +167,27 @@ def _sent(cassette: Any) -> list[Any]:
         for part in content.get("parts", ())
         if "functionResponse" in part
     ]
+
+
+def test_recorded_answers_can_be_built_again():
+    """What was read of real traffic is said by an answer that is built from it: words, calls, usage, failure."""
+    codec = Gemini()
+    for cassette in cassettes():
+        for interaction in cassette.interactions:
+            asked, answered = as_exchange(interaction)
+            read = codec.answer(asked, answered)
+            again = codec.answer(asked, codec.compose(asked, read))
+            assert (again.usage, again.failure) == (read.usage, read.failure), cassette.name
+            assert _said(again) == _said(read), cassette.name
+
+
+def _said(answer: Any) -> list[Any]:
+    """Words and calls; the bytes of a large image are in no event."""
+    words = [
+        "".join(part.text for part in answer.parts if isinstance(part, kind)) for kind in (Text, Reasoning)
+    ]
+    calls = [part for part in answer.parts if isinstance(part, Proposal) and part.name != "inline_data"]
+    return [*words, *calls]
 
 
 def test_the_recorded_cassettes_are_there():
