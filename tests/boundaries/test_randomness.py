@@ -6,6 +6,7 @@ import random
 import secrets
 import subprocess
 import sys
+import sysconfig
 import textwrap
 import threading
 import uuid
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from pytest_sparrow.boundaries.randomness import Seeded, aside, new_seed, noted_seed, stepped
 from pytest_sparrow.boundaries.randomness.retries import Retries
@@ -131,6 +133,32 @@ def test_what_a_program_says_of_a_uuid_is_taken():
     assert (one.node, one.clock_seq) == (0x1234_5678_9ABC, 77)
     eight = _Draws(1).draw(8, 1, 2, 3).int
     assert (eight >> 80, eight >> 64 & 0xFFF, eight & (1 << 62) - 1) == (1, 2, 3)
+
+
+class Ticket(BaseModel):
+    """A class of the agent's."""
+
+    id: uuid.UUID = Field(default_factory=uuid4)
+
+
+def test_an_installed_package_draws_from_a_stream_of_its_own():
+    """What a library draws when it is first used, or once a request, doesn't shift what the agent draws."""
+    file = f"{sysconfig.get_path('purelib')}/some_sdk/ids.py"
+    there = {"__name__": "some_sdk.ids", "__file__": file, "Model": Ticket}
+    exec("import uuid\ndef of_sdk(): return uuid.uuid4(), Model().id", there)
+    of_sdk = there["of_sdk"]
+    with Seeded(1):
+        alone = [uuid4(), Ticket().id, uuid4()]
+    with Seeded(1):
+        first = of_sdk()
+        beside = [uuid4(), Ticket().id]
+        second = of_sdk()
+        beside.append(uuid4())
+    with Seeded(1):
+        again = [of_sdk(), of_sdk()]
+    assert beside == alone
+    assert again == [first, second]
+    assert len({*alone, *again[0], *again[1]}) == 7
 
 
 def test_the_functions_look_as_before():

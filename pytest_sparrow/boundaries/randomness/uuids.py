@@ -1,12 +1,18 @@
 """UUIDs from the seed: `uuid1`, `uuid4`, and `uuid6` to `uuid8` where Python has them.
 
 The functions keep their identity and get other code, so that ``from uuid import uuid4``, done long before, is covered.
+
+Each installed package draws from a stream of its own, and the user's code from another one: pydantic-graph draws nine
+when it is first used in a process, the openai SDK one a request, and neither must shift what the agent draws.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
+import sys
+import sysconfig
 import types
 import uuid
 from contextlib import contextmanager
@@ -28,14 +34,47 @@ _BASE = 1_767_225_600
 _YEAR = 365 * 24 * 3600
 
 
+_INSTALLED = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+_MAKERS = frozenset({"attr", "attrs", "dataclasses", "pydantic", "pydantic_core"})
+"""Packages that draw on behalf of whose class it is (``default_factory=uuid4``)."""
+
+
+class _Streams:
+    """The UUIDs of one test, a stream for each who draws."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._streams: dict[str, _Draws] = {}
+
+    def of(self, package: str) -> _Draws:
+        """The stream of an installed package, or ("") of the user's own code."""
+        stream = self._streams.get(package)
+        if stream is None:
+            stream = self._streams.setdefault(package, _Draws(f"{self._seed} {package}".rstrip()))
+        return stream
+
+
+def _package_of(frame: types.FrameType | None) -> str:
+    """The installed package whose code runs in a frame, "" for the user's own."""
+    while frame is not None:
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _MAKERS:
+            file = frame.f_globals.get("__file__")
+            return package if isinstance(file, str) and file.startswith(_INSTALLED) else ""
+        frame = frame.f_back
+    return ""
+
+
 class _Draws:
-    """The UUIDs of one test, in the order in which they are drawn.
+    """The UUIDs of one stream, in the order in which they are drawn.
 
     Those that hold a time hold one that the seed decides (some moment of 2026), a millisecond later with each: they
     sort as they were drawn, and are the same in every recording of the test.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._bits = random.Random(f"pytest-sparrow uuid {seed}").getrandbits  # noqa: S311 - that is the point
         self._milliseconds = itertools.count((_BASE + self._bits(32) % _YEAR) * 1000)
         self._node = self._bits(48) | 1 << 40  # RFC 9562, 6.10: a random node has the multicast bit
@@ -77,7 +116,7 @@ def _stamped(version: int, value: int) -> int:
 
 
 # Process-wide, because the functions are; None while no seeded test runs.
-_draws: _Draws | None = None
+_draws: _Streams | None = None
 _originals: dict[int, Any] = {}
 
 
@@ -86,7 +125,8 @@ def draw(version: int, *given: int | None) -> uuid.UUID:
     if _draws is None or is_answering():
         made: uuid.UUID = _originals[version](*given)
         return made
-    return _draws.draw(version, *given)
+    # Behind this function and the stand-in stands who draws.
+    return _draws.of(_package_of(sys._getframe(2))).draw(version, *given)  # noqa: SLF001
 
 
 # What runs in the place of the functions' code. It runs with the globals of the uuid module, so it imports.
@@ -139,7 +179,7 @@ def seeded_uuids(seed: int) -> Iterator[None]:
                 code, function.__globals__, function.__name__, function.__defaults__
             )
             function.__code__ = stand_in.__code__
-    _draws = _Draws(seed)
+    _draws = _Streams(seed)
     try:
         yield
     finally:
