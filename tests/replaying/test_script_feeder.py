@@ -1,0 +1,136 @@
+"""The feeder of events alone, asked as a run asks it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.recording.run import Run
+from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.replaying.feeding import MOST_MISSES
+from pytest_sparrow.replaying.ledger import Kind
+from pytest_sparrow.scripting.feeder import ScriptFeeder
+from pytest_sparrow.scripting.reading import read_script
+from pytest_sparrow.settings import Settings
+from replaying.telling import error, gave, propose, said, start, think
+
+CHAT = ("https://api.openai.com/v1/chat/completions", {"model": "m", "messages": []})
+GEMINI = (
+    "https://generativelanguage.googleapis.com/v1beta/models/g:generateContent",
+    {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+)
+
+
+@pytest.fixture
+def feed():
+    """Opens a run that is fed from these events."""
+    opened = []
+
+    def begin(*events, by_hand=False):
+        wire = Wire(builtin_codecs())
+        script = read_script(events)
+        run = Run(
+            "a",
+            Settings(),
+            wire=wire,
+            redactor=Redactor({}),
+            tools=Tools(),
+            feeder=lambda ledger: ScriptFeeder(script, wire.read, ledger, by_hand=by_hand),
+        )
+        opened.append((run, open_window(run)))
+        return run
+
+    yield begin
+    for run, token in reversed(opened):
+        close_window(run, token)
+
+
+def ask(run, to=CHAT):
+    """One request to a model; gives what the agent gets."""
+    url, body = to
+    crossing = run.ask("http", {"method": "POST", "url": url, "headers": [], "body": {"json": body}})
+    crossing.settle(crossing.fed)
+    return crossing.fed
+
+
+def call(run, name, **args):
+    """One call of a wrapped tool; gives what it is fed."""
+    crossing = run.ask("tool", {"name": name, "args": args})
+    crossing.settle(crossing.fed)
+    return crossing.fed
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [("HTTP 503: no", 503), ("429 from provider, retrying", 429), ("order 14290 is odd", 500), ("no", 500)],
+)
+def test_an_error_alone_comes_with_a_status(feed, message, status):
+    """Its own, one that its words hold, or 500: an agent must see that it failed."""
+    assert ask(feed(error(message)))["status"] == status
+
+
+def test_a_broken_connection_has_none(feed):
+    """The transport raises it."""
+    assert ask(feed(error("ReadTimeout: late")))["error"] == {"type": "ReadTimeout", "message": "late"}
+
+
+def test_calls_are_known_where_a_format_has_no_ids(feed):
+    """Gemini's calls are known by their order; each gets its own output, and what was called is compared."""
+    run = feed(
+        propose("a", "one"), propose("b", "two"), gave("b", {"Json": 2}), gave("a", {"Json": 1}), said("ok")
+    )
+    ask(run, GEMINI)
+    assert (call(run, "two")["returned"], call(run, "one")["returned"]) == (2, 1)
+    ask(run, GEMINI)
+    run.close(failed=False)
+    assert run.ledger.findings == []
+
+
+def test_a_call_that_no_model_proposed_is_fed_by_its_arguments(feed):
+    """As a recording of ours tells it."""
+    run = feed(
+        propose("unproposed_1", "add", {"a": 1}),
+        gave("unproposed_1", {"Json": 1}),
+        propose("unproposed_2", "add", {"a": 2}),
+        gave("unproposed_2", {"Json": 2}),
+    )
+    assert [call(run, "add", a=number)["returned"] for number in (2, 1)] == [2, 1]
+    with pytest.raises(ReplayDivergence, match="holds no turn of a model"):
+        call(run, "add", a=2)
+
+
+def test_an_output_that_nobody_tells(feed):
+    """A miss in a transcript; in a scenario the tool is meant to run."""
+    events = (propose("a", "one"), start("a"), think("done"))
+    run = feed(*events)
+    ask(run)
+    with pytest.raises(ReplayDivergence) as caught:
+        call(run, "one")
+    assert caught.value.details == ('next: turn 2, says "done"',)
+    by_hand = feed(*events, by_hand=True)
+    ask(by_hand)
+    assert call(by_hand, "one") is None
+
+
+def test_after_many_misses_every_call_fails_at_once(feed):
+    """An agent that retries must not run for minutes, nor fill the ledger."""
+    run = feed(think("a"))
+    for _ in range(MOST_MISSES + 3):
+        with pytest.raises(ReplayDivergence):
+            run.ask("call", {"name": "geo", "args": [], "kwargs": {}})
+    assert len(run.ledger.of(Kind.MISS)) == MOST_MISSES
+
+
+def test_what_is_left_is_a_finding_each(feed):
+    """Named by number and gist."""
+    run = feed(said("a"), said("b"), propose("1", "add"), gave("1"))
+    ask(run)
+    run.close(failed=False)
+    assert [finding.summary for finding in run.ledger.of(Kind.UNPLAYED)] == [
+        'turn 2, says "b": scripted, and not asked for',
+        "turn 3, proposes add(): scripted, and not asked for",
+    ]
