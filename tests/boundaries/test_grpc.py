@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import importlib
+import socket
 import subprocess
 import sys
 
@@ -209,6 +210,12 @@ def test_unix_sockets(tmp_path):
     ):
         one.unary_unary("/t/T")(b"")
     assert f"sparrow_allow_hosts = {path}" in run.refused[0]
+    with socket.socket(socket.AF_UNIX) as mine, window(FakeRun([])) as run:
+        mine.bind(path)
+        mine.listen()
+        with pytest.raises(grpc.RpcError), grpc.insecure_channel(f"unix:{path}") as one:
+            one.unary_unary("/t/T")(b"", timeout=0.05)  # nobody answers, but the call was let through
+    assert run.refused == []
 
 
 @pytest.mark.parametrize("module", CALLS)

@@ -6,7 +6,8 @@ import importlib
 import threading
 
 import pytest
-from websockets.sync.server import serve
+from websockets.sync.client import unix_connect
+from websockets.sync.server import serve, unix_serve
 
 from boundaries.fakes import FakeRun, window
 from pytest_sparrow.errors import ReplayDivergence
@@ -81,6 +82,22 @@ def test_an_ignored_host_fails_as_if_nobody_listened(client):
     with window(FakeRun([], hosts={"t.example.com": "ignore"})) as run, pytest.raises(ConnectionRefusedError):
         _greet(client, "wss://t.example.com/")
     assert run.refused == []
+
+
+def test_a_unix_socket_is_judged_by_its_path(tmp_path):
+    """``unix_connect`` names a host that doesn't count; a server of this process is spared, others are refused."""
+    path = str(tmp_path / "s")
+    with unix_serve(lambda socket: socket.send("hello"), path) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with window(FakeRun([])) as run, unix_connect(path) as socket:
+            assert socket.recv() == "hello"
+        server.shutdown()
+        thread.join()
+    assert run.refused == []
+    with window(FakeRun([])) as run, pytest.raises(ReplayDivergence):
+        unix_connect(str(tmp_path / "other"))
+    assert "other" in run.refused[0]
 
 
 @pytest.mark.filterwarnings("ignore:websockets.legacy is deprecated:DeprecationWarning")

@@ -231,22 +231,37 @@ def test_two_reads_at_once_are_refused_as_ever():
         assert twice(server, _running(ask)).fed == EVENTS[0][:-1]
 
 
-def test_a_response_that_nobody_reads_or_closes_is_settled_by_the_run():
-    """A forgotten response warns of nothing while feeding, and the run settles what came."""
+def test_a_response_that_nobody_reads_is_settled_by_the_run():
+    """The end of a run settles what the client got: nothing of the body, so it is incomplete."""
 
     async def ask(session):
-        await session.get(f"{server.url}/s")
-
-    with loopback(s=_stream) as server, window(FakeRun()) as run:
-        _running(ask)()
+        response = await session.get(f"{server.url}/s")
         (crossing,) = run.crossings
         assert crossing.settled == 0
         crossing.flush()
+        response.close()
+
+    with loopback(s=_stream) as server, window(FakeRun()) as run:
+        _running(ask)()
+    (crossing,) = run.crossings
     assert (crossing.settled, crossing.complete) == (1, False)
     assert crossing.answered["status"] == 200
-    with window(run.replay()):
-        _running(ask)()
-        gc.collect()
+
+
+def test_a_fed_response_that_is_forgotten_warns_of_nothing():
+    """There is no connection that could have been left open."""
+
+    async def forget(session):
+        await session.get(f"{server.url}/s")
+
+    with loopback(s=_stream) as server:
+        with window(FakeRun()) as recorded:
+            _running(lambda session: _whole(session, server.url))()
+        with window(recorded.replay()) as replayed:
+            _running(forget)()
+            gc.collect()
+            replayed.crossings[0].flush()
+    assert replayed.crossings[0].complete is False
 
 
 def test_compressed_answers_are_uncompressed_in_the_recording_whoever_uncompresses():
@@ -445,3 +460,86 @@ def test_waiting_to_be_told_to_continue_is_answered():
     with window(run.replay()):
         assert asyncio.run(main()) == "late"
     assert run.crossings[0].asked["body"] == {"text": "late"}
+
+
+def test_an_answer_without_a_body_has_no_framing():
+    """A 204 is fed as what it is: no length, no chunks."""
+
+    async def ask(session):
+        async with session.delete(f"{server.url}/x") as response:
+            return response.status, await response.read(), "transfer-encoding" in response.headers
+
+    with loopback(x=lambda call: call.answer(status=204)) as server:
+        both = twice(server, _running(ask))
+    assert both.live == both.fed == (204, b"", False)
+
+
+def test_a_recorded_header_of_two_lines_is_one_header():
+    """What a golden holds can't add headers or end them."""
+
+    async def ask(session):
+        async with session.get(f"{server.url}/x") as response:
+            return response.headers.get("x-note"), response.headers.get("x-more"), await response.text()
+
+    with loopback(x=lambda call: call.answer(b"hi")) as server:
+        with window(FakeRun()) as recorded:
+            _running(ask)()
+        golden = recorded.replay()
+        golden._golden[0].answered["headers"]["x-note"] = "a\r\nx-more: b\r\n\r\nc"
+        with window(golden):
+            assert _running(ask)() == ("a x-more: b  c", None, "hi")
+
+
+class _Slow(aiohttp.TCPConnector):
+    """Never gets a connection."""
+
+    async def _create_connection(self, *_, **__):
+        raise TimeoutError
+
+
+def test_a_timeout_while_connecting_is_recorded_as_what_the_client_makes_of_it():
+    """It is aiohttp's own ConnectionTimeoutError, with its text, live and fed."""
+
+    async def main():
+        async with aiohttp.ClientSession(connector=_Slow()) as session:
+            with pytest.raises(aiohttp.ConnectionTimeoutError) as caught:
+                await session.get("http://api.example.com/x")
+            return str(caught.value)
+
+    with loopback() as server:
+        both = twice(server, lambda: asyncio.run(main()))
+    assert both.live == both.fed == "Connection timeout to host http://api.example.com/x"
+    assert both.recorded.crossings[0].answered["error"]["type"] == "ConnectionTimeoutError"
+
+
+class _Patient(FakeRun):
+    """Feeds answers of which the recorded agent did not wait for the end."""
+
+    def ask(self, kind, asked):
+        crossing = super().ask(kind, asked)
+        crossing.patience = 5.0
+        return crossing
+
+
+def test_a_total_timeout_ends_a_wait_for_more_than_was_recorded():
+    """The client turns away from a fed answer by its own clock, as it did when it was recorded."""
+
+    async def ask(session):
+        async with session.get(f"{server.url}/s") as response:
+            got = [await response.content.readany() for _ in EVENTS]
+            with pytest.raises(TimeoutError):
+                await response.content.readany()
+        return got
+
+    with loopback(s=_stream) as server:
+        with window(FakeRun()) as recorded:
+            assert b"".join(_running(lambda s: _whole(s, server.url))()) == b"".join(EVENTS)
+        replayed = _Patient(recorded.replay()._golden)
+        with window(replayed):
+            assert _running(ask, timeout=aiohttp.ClientTimeout(total=0.1))() == EVENTS
+    assert replayed.refused == []
+
+
+async def _whole(session, url):
+    async with session.get(f"{url}/s") as response:
+        return [piece async for piece in response.content.iter_any()]
