@@ -79,8 +79,8 @@ def compose_gemini(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
     What the format can't say: an empty text; texts of one kind that touch, in a stream; arguments that are no
     object (SDKs refuse them); names of hosted tools in capital letters, blocks of a hosted output beyond one
     object or one text, and the bytes of an image of which the event has none; anything beside an error of HTTP, or
-    beside an error of a whole answer. A
-    connection that breaks leaves what a stream had said, of a whole answer nothing, and no usage.
+    beside an error of a whole answer. A connection that breaks leaves what a stream had said, of a whole answer
+    nothing, and no usage.
     """
     fault = None if answer.failure is None else fault_of(answer.failure)
     streamed = "streamGenerateContent" in unquote(path_of(asked)).rpartition("/")[2]
