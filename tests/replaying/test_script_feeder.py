@@ -19,9 +19,9 @@ from pytest_sparrow.settings import Settings
 from replaying.telling import error, gave, propose, said, start, think
 
 CHAT = ("https://api.openai.com/v1/chat/completions", {"model": "m", "messages": []})
-GEMINI = (
-    "https://generativelanguage.googleapis.com/v1beta/models/g:generateContent",
-    {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+OLLAMA = (
+    "http://127.0.0.1:11434/api/chat",
+    {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": False},
 )
 
 
@@ -79,13 +79,13 @@ def test_a_broken_connection_has_none(feed):
 
 
 def test_calls_are_known_where_a_format_has_no_ids(feed):
-    """Gemini's calls are known by their order; each gets its own output, and what was called is compared."""
+    """Ollama's calls are known by their order; each gets its own output, and what was called is compared."""
     run = feed(
         propose("a", "one"), propose("b", "two"), gave("b", {"Json": 2}), gave("a", {"Json": 1}), said("ok")
     )
-    ask(run, GEMINI)
+    ask(run, OLLAMA)
     assert (call(run, "two")["returned"], call(run, "one")["returned"]) == (2, 1)
-    ask(run, GEMINI)
+    ask(run, OLLAMA)
     run.close(failed=False)
     assert run.ledger.findings == []
 
