@@ -116,8 +116,8 @@ class Called:
 Step: TypeAlias = str | Said | Thought | Counted | Broken | Called
 """What an answer is made of; a str is what the assistant says."""
 
-Turn: TypeAlias = "Step | list[Step] | tuple[Step, ...]"
-"""One answer of the model."""
+Turn: TypeAlias = "Step | Sequence[Step | Sequence[Step]]"
+"""One answer of the model; `breaks_off` gives two steps, which may stand among others."""
 
 
 def says(text: str) -> Said:

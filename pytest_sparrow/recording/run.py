@@ -383,8 +383,9 @@ class Run:
             crossing.settle(None, complete=False)
 
     def _tell_unwrapped(self) -> None:
+        denied = Counter() if self.feeder is None else self.feeder.denied
         for name, calls in self._narrator.proposals.unwrapped.items():
-            count = calls - (self.feeder.denied[name] if self.feeder is not None else 0)
+            count = calls - denied[name]
             if count <= 0:
                 continue
             times = "once" if count == 1 else f"{count} times"

@@ -69,17 +69,30 @@ class _Answer:
     calls: list[Call] = field(default_factory=list)
     usage: Usage | None = None
     failure: Failure | None = None
+    _kind: type[Text | Reasoning] = Text
+    _pieces: list[str] = field(default_factory=list)
 
     def add(self, kind: type[Text | Reasoning], text: str) -> None:
         """Texts of one kind that stand side by side are one: the cockpit writes a provider's chunks."""
-        last = self.parts[-1] if self.parts else None
-        if type(last) is kind:
-            assert isinstance(last, Text | Reasoning)
-            self.parts[-1] = kind(last.text + text)
-        else:
-            self.parts.append(kind(text))
+        if kind is not self._kind:
+            self._join()
+            self._kind = kind
+        self._pieces.append(text)
+
+    def propose(self, call: Call) -> None:
+        """A call stands between texts."""
+        self._join()
+        self.parts.append(Proposal(call.id, call.name, call.args))
+        self.calls.append(call)
+
+    def _join(self) -> None:
+        """Once for each text, however many pieces it came in."""
+        if self._pieces:
+            self.parts.append(self._kind("".join(self._pieces)))
+            self._pieces = []
 
     def turn(self) -> Turn:
+        self._join()
         answer = ModelAnswer(parts=tuple(self.parts), usage=self.usage, failure=self.failure)
         return Turn(number=self.number, lane=self.lane, at=self.at, answer=answer, calls=tuple(self.calls))
 
@@ -180,9 +193,7 @@ class _Reader:
         if UNPROPOSED.match(call.id):
             self._unproposed.append(call)
             return True
-        answer = self.speaking(number, fields)
-        answer.parts.append(Proposal(call.id, call.name, call.args))
-        answer.calls.append(call)
+        self.speaking(number, fields).propose(call)
         return True
 
     def usage(self, number: int, fields: _Fields) -> bool:  # noqa: ARG002 - all readers are called alike

@@ -90,6 +90,26 @@ def test_what_is_hard_to_record(inner):
             finally:
                 support.whole(sparrow_client, [{"role": "user", "content": "x"}])
 
+    KEY = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"
+
+    @pytest.mark.sparrow(script=[calls("refund", order_id=KEY, amount_eur=1).gives({"k": KEY}), f"The key is {KEY}."])
+    def test_what_looks_like_a_secret_is_no_difference():
+        assert support.on_openai("Refund 1") == f"The key is {KEY}."
+
+    @pytest.mark.sparrow(script=["one", "two"])
+    def test_side_by_side():
+        import asyncio
+
+        async def one(client):
+            answer = await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}])
+            return answer.choices[0].message.content
+
+        async def both():
+            async with openai.AsyncOpenAI() as client:
+                return await asyncio.gather(one(client), one(client))
+
+        assert sorted(asyncio.run(both())) == ["one", "two"]
+
     class TestOwnToolRuns:
         @pytest.fixture
         def sparrow_settings(self, tmp_path):
@@ -101,7 +121,7 @@ def test_what_is_hard_to_record(inner):
     """,
     )
     result = inner.replay()
-    result.assert_outcomes(passed=8)
+    result.assert_outcomes(passed=10)
     assert inner.goldens() == []
 
 
