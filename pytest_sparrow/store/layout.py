@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UnsafeName
@@ -19,6 +20,7 @@ __all__ = [
     "INPUTS",
     "META",
     "folder_of",
+    "is_of_a_writer",
     "new_folder",
     "old_folder",
     "pending_root",
@@ -33,6 +35,8 @@ FILES = (INPUTS, EVENTS, EXCHANGES, META)
 """A transcript's files, in the order of writing: with ``meta.json`` there, all are."""
 
 GOLDENS_FOLDER = "__sparrow__"
+
+_PENDING = ".pending"
 
 _GIT_FILES = {
     # git's newline conversion would change every digest.
@@ -66,7 +70,14 @@ def old_folder(store: Path, run_id: str) -> Path:
 
 def pending_root(store: Path) -> Path:
     """Where runs under way are journalled."""
-    return store / ".pending"
+    return store / _PENDING
+
+
+def is_of_a_writer(folder: Path) -> bool:
+    """Whether a folder is, by its place, a writer's own: a sibling of a swap, or a journal. No run id makes one."""
+    path = os.path.abspath(folder)  # noqa: PTH100 - resolve() would follow links
+    above, name = os.path.split(path)
+    return name.startswith(".") or os.path.basename(above) == _PENDING  # noqa: PTH119
 
 
 def write_git_files(store: Path) -> None:

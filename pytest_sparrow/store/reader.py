@@ -10,7 +10,7 @@ from pytest_sparrow.errors import DamagedTranscript, UnsafeName, UsageError
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode
 from pytest_sparrow.store import damage
-from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META
+from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer
 from pytest_sparrow.store.rebuilding import Rebuilder
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta, Source, Transcript
 
@@ -41,7 +41,7 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
         DamagedTranscript: it is not what was written; names file and line.
     """
     files = _read(folder, root or folder)
-    if _by_hand(files):
+    if _by_hand(folder, files):
         inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
         meta = _meta_by_hand(folder, inputs)
     else:
@@ -80,7 +80,7 @@ def iter_events(folder: Path) -> Iterator[Event]:
             the damage was met is as it was written.
     """
     _check_place(folder)
-    if _by_hand([name for name in FILES if _is_readable(folder / name, folder)]):
+    if _by_hand(folder, [name for name in FILES if _is_readable(folder / name, folder)]):
         meta = RunMeta(run_id=folder.name, format=None)
     else:
         meta = _object(folder / META, _read_file(folder / META, folder), RunMeta.from_json)
@@ -104,9 +104,14 @@ def iter_events(folder: Path) -> Iterator[Event]:
         _check_digests(folder, meta, _read(folder, folder))
 
 
-def _by_hand(files: Collection[str]) -> bool:
-    """Whether somebody wrote this: no program leaves out ``meta.json``, and nobody writes exchanges by hand."""
-    return META not in files and EXCHANGES not in files and INPUTS in files and EVENTS in files
+def _by_hand(folder: Path, files: Collection[str]) -> bool:
+    """Whether somebody wrote this: no program leaves out ``meta.json``, and nobody writes exchanges by hand.
+
+    A writer writes ``meta.json`` last, so what it was killed at has none either: that lies in places of its own.
+    """
+    if META in files or EXCHANGES in files or is_of_a_writer(folder):
+        return False
+    return INPUTS in files and EVENTS in files
 
 
 def _meta_by_hand(folder: Path, inputs: RunInputs) -> RunMeta:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.errors import DamagedTranscript
-from pytest_sparrow.store import layout, load_transcript, reader, swap
+from pytest_sparrow.store import iter_events, layout, load_transcript, reader, swap
 from pytest_sparrow.store.locks import is_held
 
 from .shelves import files_in, run_of, shelf
@@ -228,3 +228,17 @@ def test_sigkill_at_random_moments_leaves_a_whole_run(tmp_path, atomic):
                 assert not load_transcript(journal).complete
     shelf(tmp_path, replace=True).save(run_of("r", "last"))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".gitattributes", ".gitignore", "r"]
+
+
+@pytest.mark.parametrize("place", [".r.new", ".r.old", ".pending/r.1.0123abcd"])
+def test_what_a_writer_left_is_never_written_by_hand(tmp_path, place):
+    """Without meta.json a run is somebody's own text only where no writer works: it is the file written last."""
+    shelf(tmp_path).save(run_of("r", "half"))
+    (tmp_path / "r" / "meta.json").unlink()
+    assert load_transcript(tmp_path / "r").events[1].text == "half"
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / "r").rename(tmp_path / place)
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        with pytest.raises(DamagedTranscript, match="missing"):
+            read(tmp_path / place)
+    assert shelf(tmp_path).load("r") is None
