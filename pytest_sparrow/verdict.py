@@ -194,7 +194,7 @@ def _failures(run: Run) -> tuple[Finding, ...]:
 
 
 def _remarks(run: Run) -> tuple[str, ...]:
-    kinds = {Kind.LATE, Kind.UNREAD}
+    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNSEEN}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds.add(Kind.UNWRAPPED)
     return tuple(finding.summary for finding in run.ledger.findings if finding.kind in kinds)

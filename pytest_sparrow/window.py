@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries import http, network, tasks, threads
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.keys import dummy_keys
+from pytest_sparrow.boundaries.network.unseen import noting_unseen
 from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.replaying.ledger import Finding, Kind
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.clock import Clock
@@ -59,6 +61,8 @@ class Window:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(network.shut(self.run))
                 stack.enter_context(no_waits())
+            elif self.run.keeps:
+                stack.enter_context(noting_unseen(self.run, self._tell_unseen))
             http.install()
             stack.callback(http.uninstall)
             threads.install()
@@ -70,6 +74,9 @@ class Window:
             for name in self.run.settings.tools:
                 self.tools.tool(name)
             self._stack = stack.pop_all()
+
+    def _tell_unseen(self, line: str) -> None:
+        self.run.ledger.add(Finding(kind=Kind.UNSEEN, summary=line))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""

@@ -35,6 +35,8 @@ class Kind(enum.Enum):
     """A proposed tool ran without a wrapper."""
     UNREAD = "unread"
     """Calls of a model in a format that no codec reads."""
+    UNSEEN = "unseen"
+    """A connection that no boundary recorded: a replay will refuse it."""
     LATE = "late"
     """A crossing that was still open when the test ended."""
 

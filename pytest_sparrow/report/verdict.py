@@ -103,7 +103,8 @@ def _nothing(verdict: Verdict) -> Iterator[_Cause]:
         yield _Cause(
             "nothing crossed a boundary: there is nothing to record",
             (
-                "  sparrow sees HTTP through httpx and httpx2, tools wrapped by sparrow.tool, and sparrow.call;",
+                "  sparrow sees HTTP through httpx, httpx2, aiohttp and urllib3 (requests, boto3), tools wrapped",
+                "  by sparrow.tool, and sparrow.call;",
                 "  the agent ran past all of them, or not at all",
             ),
         )
