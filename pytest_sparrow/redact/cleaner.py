@@ -6,17 +6,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible
-from pytest_sparrow.redact.placeholders import PLACEHOLDER
+from pytest_sparrow.redact.allowed import NOTHING_ALLOWED
+from pytest_sparrow.redact.cuts import cuts_between
+from pytest_sparrow.redact.encoded import may_hide, replace_encoded
+from pytest_sparrow.redact.known import spellings
+from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible, query_rule
+from pytest_sparrow.redact.own_rules import NO_RULES
+from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
 from pytest_sparrow.redact.shapes import replace_shapes
 from pytest_sparrow.redact.suspicion import MARKS, suspicious
-from pytest_sparrow.redact.texts import replace_query, replace_quoted, replace_userinfo
+from pytest_sparrow.redact.texts import (
+    replace_assigned,
+    replace_form,
+    replace_query,
+    replace_quoted,
+    replace_userinfo,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.redact.allowed import Allowed
+    from pytest_sparrow.redact.cuts import Cut
     from pytest_sparrow.redact.known import Known
+    from pytest_sparrow.redact.own_rules import OwnRules
     from pytest_sparrow.redact.placeholders import Numbering
 
 __all__ = ["Cleaner"]
@@ -26,15 +40,31 @@ _T = TypeVar("_T")
 # Deeper than any JSON that jsontext reads or writes: only a value that refers to itself comes here.
 _MAX_DEPTH = 200
 _SHORTEST = 8
+_SHORTEST_ENCODED = 24
 _JAR_ENTRY = Rule("cookie", Sure.KEY)
 
 
 class Cleaner:
-    """Replaces secrets in values, fields and texts, with the numbers and known secrets of one transcript."""
+    """Replaces secrets in values, fields and texts, with the numbers and known secrets of one transcript.
 
-    def __init__(self, known: Known, numbering: Numbering) -> None:
+    Args:
+        known: the secrets whose text is known.
+        numbering: the placeholders given so far.
+        own: the user's rules.
+        allowed: what the user says is no secret.
+    """
+
+    def __init__(
+        self,
+        known: Known,
+        numbering: Numbering,
+        own: OwnRules = NO_RULES,
+        allowed: Allowed = NOTHING_ALLOWED,
+    ) -> None:
         self._known = known
         self._numbering = numbering
+        self._own = own
+        self._allowed = allowed
 
     def settled(self, clean: Callable[[], _T]) -> _T:
         """Clean again where a secret was learned on the way: it may also stand further up."""
@@ -61,15 +91,29 @@ class Cleaner:
 
     def found(self, secret: str, rule: Rule) -> str | None:
         """The placeholder for the whole value of a field, or None where it is no secret."""
-        return self._whole(secret, rule) if plausible(secret, rule) else None
+        if not plausible(secret, rule):
+            return None
+        whole = self._whole(secret, rule)
+        return None if whole == secret else whole
+
+    def field_rule(self, name: str) -> Rule | None:
+        """The rule of a field: the user's, else that of its name."""
+        return self._own_rule(name) or field_rule(name)
+
+    def _query_rule(self, name: str) -> Rule | None:
+        return self._own_rule(name) or query_rule(name)
+
+    def _own_rule(self, name: str) -> Rule | None:
+        kind = self._own.kind_of(name)
+        return None if kind is None else Rule(kind, Sure.PASSWORD)
 
     def _whole(self, secret: str, rule: Rule) -> str:
         """One placeholder for all of it: that of its own kind where that is known, else of the field's."""
-        clean = replace_shapes(
-            self._known.replace(secret, self._numbering.placeholder), self._numbering.placeholder
-        )
+        clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
         if PLACEHOLDER.fullmatch(clean):
             return clean
+        if self._allowed(rule.kind, secret):
+            return secret
         self._known.learn(secret, rule.kind)
         return self._numbering.placeholder(rule.kind, secret)
 
@@ -86,20 +130,59 @@ class Cleaner:
         while text != before:  # A placeholder may uncover what stood too close to a secret.
             before = text
             # Known secrets first: their kind is the same in recording and replay, whatever they look like.
-            text = self._known.replace(text, self._numbering.placeholder)
-            text = replace_shapes(text, self._numbering.placeholder)
+            text = self._known.replace(text, self._placeholder)
+            text = self._own.replace(text, self._placeholder)
+            text = replace_shapes(text, self._placeholder)
             text = replace_userinfo(text, self.found)
-            text = replace_query(text, self.found)
-            text = replace_quoted(text, self.found)
-        return text
+            text = replace_query(text, self.found, self._query_rule)
+            text = replace_assigned(text, self.found, self.field_rule)
+            text = replace_quoted(text, self.found, self.field_rule)
+        return replace_encoded(text, self._decoded)
+
+    def form(self, text: str) -> str:
+        """The body of an HTML form, without secrets."""
+        return replace_form(self.plain(text), self.found, self._query_rule)
+
+    def cuts(self, whole: str) -> list[Cut]:
+        """Where secrets stand in a text, and what is to stand there."""
+        clean = self.settled(lambda: self.text(whole))
+        if clean == whole:
+            return []
+        searched = self.plain(whole)
+        if self.text(searched) == searched:
+            clean = searched  # to read it as JSON finds no more, and would spell it anew
+        return cuts_between(whole, clean, self._stands_for)
 
     def suspects(self, text: str) -> bool:
         """Whether a text may hold a secret; never False where `text` would find one."""
+        if self._own:
+            return bool(text)
         if len(text) < _SHORTEST:
             return False
         if MARKS.search(text) is None:  # Most names and words: half the cost.
-            return self._known.occurs_unmarked(text)
-        return suspicious(text.encode("utf-8", "surrogatepass"), self._known.needles)
+            return self._known.occurs_unmarked(text) or (
+                len(text) >= _SHORTEST_ENCODED
+                and may_hide(text.encode("utf-8", "surrogatepass"), self._suspicious)
+            )
+        return self.suspects_line(text.encode("utf-8", "surrogatepass"))
+
+    def suspects_line(self, data: bytes) -> bool:
+        """The same for a JSON line in UTF-8."""
+        return bool(self._own) or self._suspicious(data) or may_hide(data, self._suspicious)
+
+    def _suspicious(self, data: bytes) -> bool:
+        return suspicious(data, self._known.needles)
+
+    def _decoded(self, text: str) -> str:
+        """What base64 hid. Without the number: that would hide in the base64, too, where no comparison finds it."""
+        return strip_numbers(self.text(text).encode()).decode()
+
+    def _placeholder(self, kind: str, secret: str) -> str:
+        return secret if self._allowed(kind, secret) else self._numbering.placeholder(kind, secret)
+
+    def _stands_for(self, placeholder: str, text: str) -> bool:
+        secret = self._numbering.secret_of(placeholder)
+        return text == placeholder or (secret is not None and text in spellings(secret))
 
     def _walk(self, value: Json, rule: Rule | None, depth: int) -> Json:
         if isinstance(value, str):
@@ -121,7 +204,7 @@ class Cleaner:
             new_key = self.text(key) if isinstance(key, str) else key
             while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
                 new_key += "'"
-            clean[new_key] = self._walk(item, _rule_of(new_key, named, outer), depth)
+            clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
 
@@ -130,7 +213,7 @@ class Cleaner:
         name = value.get("name", value.get("key"))
         if "value" not in value or not isinstance(name, str):
             return None
-        return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else field_rule(self.text(name))
+        return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
 
     def _by_form(self, text: str) -> str:
         head = text.lstrip()[:6]
@@ -162,12 +245,11 @@ class Cleaner:
         # As a whole too: a key file has many lines.
         return self.plain("\n".join(lines))
 
-
-def _rule_of(key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
-    """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""
-    if not isinstance(key, str):
-        return None
-    if key == "value":
-        return named or outer
-    rule = field_rule(key)
-    return _JAR_ENTRY if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule
+    def _rule_of(self, key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
+        """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""
+        if not isinstance(key, str):
+            return None
+        if key == "value":
+            return named or outer
+        rule = self.field_rule(key)
+        return _JAR_ENTRY if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

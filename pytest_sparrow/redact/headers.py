@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS"]
+__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "STAND_INS"]
 
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
@@ -27,9 +27,12 @@ ANSWER_HEADERS = _BODY | {
     "accept-ranges",
     "allow",
     "content-range",
+    "etag",
+    "last-modified",
     "link",
     "location",
     "mcp-protocol-version",
+    "mcp-session-id",
     "operation-location",
     "retry-after",
     "retry-after-ms",
@@ -51,3 +54,6 @@ ANSWER_HEADERS = _BODY | {
 
 PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
 """What a part of a multipart body is."""
+
+STAND_INS = {"mcp-session-id": "recorded-session"}
+"""What is kept of a header of which only the presence matters: a client of MCP that got a session ends it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 import re
@@ -16,12 +17,13 @@ from pytest_sparrow.redact.suspicion import MARKS, suspicious
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Known"]
+__all__ = ["Known", "spellings"]
 
 # A line is searched for each of them: the bound keeps the cost of a line independent of the run's length.
 _MAX_LEARNED = 32
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")
 _PLAIN_LENGTH = 6
+_DECODED = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class _Search:
 # All tests of a session know the same secrets: to spell twenty of them is a millisecond.
 @functools.lru_cache(maxsize=16)
 def _search_for(known: tuple[str, ...]) -> _Search:
-    secrets = {spelling: secret for secret in known for spelling in _spellings(secret)}
+    secrets = {spelling: secret for secret in known for spelling in spellings(secret)}
     # The longest first: one secret may begin with another.
     ordered = sorted(secrets, key=lambda spelling: (-len(spelling), spelling))
     needles = {needle for secret in known for needle in _needles(secret)}
@@ -111,18 +113,22 @@ class Known:
 def _needles(secret: str) -> set[bytes]:
     """What to look for in bytes: the longest part that no encoding ever spells differently."""
     plain = max(_UNRESERVED.findall(secret), key=len, default="")
-    spellings = {plain} if len(plain) >= _PLAIN_LENGTH else _spellings(secret)
-    return {spelling.encode("utf-8", "surrogatepass") for spelling in spellings}
+    needles = {plain, *_encoded(secret)} if len(plain) >= _PLAIN_LENGTH else spellings(secret)
+    return {needle.encode("utf-8", "surrogatepass") for needle in needles}
 
 
-def _spellings(secret: str) -> set[str]:
-    """A secret as it stands in a text, in JSON, in JSON within JSON, and in a URL."""
-    spellings = {secret}
+def spellings(secret: str) -> set[str]:
+    """A secret as it stands in a text, in JSON, in JSON within JSON, in a URL, and alone in base64 if it is short."""
+    found = {secret}
     for _ in range(3):
-        spellings |= {
-            json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in spellings for ascii_ in (True, False)
-        }
-    return {*spellings, secret.replace("/", "\\/"), *_in_urls(secret)}
+        found |= {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in found for ascii_ in (True, False)}
+    return {*found, secret.replace("/", "\\/"), *_in_urls(secret), *_encoded(secret)}
+
+
+def _encoded(secret: str) -> set[str]:
+    """Base64 of a secret that is too short to be looked for by decoding; see `pytest_sparrow.redact.encoded`."""
+    raw = secret.encode("utf-8", "surrogatepass")
+    return {base64.b64encode(raw).decode().rstrip("=")} if len(raw) < _DECODED else set()
 
 
 def _in_urls(secret: str) -> set[str]:

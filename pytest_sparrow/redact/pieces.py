@@ -1,25 +1,30 @@
-"""Paths that a model spells piece by piece, over many server-sent events or lines of JSON.
+"""What a stream spells piece by piece, over many server-sent events or lines of JSON: paths and secrets.
 
-A model that was told ``/tmp/pytest-7/report.txt`` says it again in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``. The
-pieces of one text are put together, searched as one, and the placeholder goes into the piece in which the path
-began; the others lose what belonged to it. There are as many events afterwards as before.
+A model that was told ``/tmp/pytest-7/report.txt`` says it again in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; and
+so it says a key. The pieces of one text are put together, searched as one, and the placeholder goes into the piece in
+which the find began; the others lose what belonged to it. There are as many events afterwards as before.
 """
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact.cuts import Cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.redact.places import Places
 
-__all__ = ["hide_across"]
+__all__ = ["Finder", "hide_across", "joined_texts"]
+
+Finder = Callable[[str, Sequence[int]], list[Cut]]
+"""Gives what to replace in a text, in order and apart, and is told where each of its pieces ends."""
 
 _Track = tuple[object, ...]
 _Piece = tuple[int, Any, Any, str]  # the event's number, and where its text stands: container, key, text
@@ -27,13 +32,13 @@ _Piece = tuple[int, Any, Any, str]  # the event's number, and where its text sta
 _NUMBERS = ("index", "output_index", "content_index", "summary_index")
 
 
-def hide_across(events: Sequence[str], places: Places) -> list[str]:
-    """The texts of a stream's events, with placeholders for the paths that lie across several of them.
+def hide_across(events: Sequence[str], find: Finder) -> list[str]:
+    """The texts of a stream's events, with something else for what lies in the texts that they spell together.
 
     Args:
         events: each event's text, of which those that are JSON behind one ``data:`` are looked at; or each line
             of newline-delimited JSON.
-        places: the paths.
+        find: finds it in a whole text.
     """
     parsed = [_payload(text) for text in events]
     tracks: dict[_Track, list[_Piece]] = {}
@@ -42,32 +47,39 @@ def hide_across(events: Sequence[str], places: Places) -> list[str]:
             tracks.setdefault(track, []).append((number, container, key, text))
     changed: set[int] = set()
     for pieces in tracks.values():
-        if len(pieces) > 1:
-            changed |= _joined(pieces, places)
+        if len({piece[3] for piece in pieces}) > 1:  # an id that every event repeats is no text in pieces
+            changed |= _replace(pieces, find)
     return [
         _with_payload(text, parsed[number]) if number in changed else text
         for number, text in enumerate(events)
     ]
 
 
-def _joined(pieces: list[_Piece], places: Places) -> set[int]:
+def joined_texts(events: Sequence[str]) -> Iterator[str]:
+    """The texts that the events spell together: what `hide_across` would hand to its finder, at a fifth of its cost.
+
+    Texts that are whole in a single event are left out. What can't be read at once is read event by event.
+    """
+    payloads = _read_at_once(events)
+    if payloads is None:
+        payloads = [_payload(text) for text in events]
+    tracks: dict[Any, Any] = {}
+    for payload in payloads:
+        _gather(payload, tracks)
+    yield from _joined_of(tracks)
+
+
+def _replace(pieces: list[_Piece], find: Finder) -> set[int]:
     """Change the pieces of one text in place; gives the numbers of the events that changed."""
     whole = "".join(piece[3] for piece in pieces)
-    if places.pattern is None:
-        return set()
     ends = list(accumulate(len(piece[3]) for piece in pieces))
     texts = [""] * len(pieces)
     changed: set[int] = set()
     done = 0
-    for match in places.pattern.finditer(whole):
-        first, last = bisect_right(ends, match.start()), bisect_right(ends, match.end() - 1)
-        if first == last:
-            continue
-        _spread(texts, whole, ends, done, match.start())
-        stop = match.end()
-        while whole[stop : stop + 1] == "\\":  # They tell how deep the path is quoted: they stay with it.
-            stop += 1
-        texts[first] += places.placeholder(match[0]) + whole[match.end() : stop]
+    for start, stop, instead in find(whole, ends):
+        first = bisect_right(ends, start)
+        _spread(texts, whole, ends, done, start)
+        texts[first] += instead
         changed.update(range(first, bisect_right(ends, stop - 1) + 1))
         done = stop
     if changed:
@@ -89,12 +101,19 @@ def _spread(texts: list[str], whole: str, ends: list[int], start: int, stop: int
 
 
 def _payload(text: str) -> Json:
+    spelled = _spelled_payload(text)
+    return None if spelled is None else _decoded(spelled)
+
+
+def _spelled_payload(text: str) -> str | None:
     if text.startswith("{"):  # no server-sent event says anything so
-        return _decoded(text)
+        return text
+    if text.startswith("data: {") and "\n" not in text:
+        return text[6:]
     lines = [line for line in text.split("\n") if line.startswith("data:")]
     if len(lines) != 1 or not lines[0][5:].lstrip().startswith("{"):
         return None
-    return _decoded(lines[0][5:].strip())
+    return lines[0][5:].strip()
 
 
 def _decoded(text: str) -> Json:
@@ -134,3 +153,44 @@ def _texts(value: Json, track: _Track) -> Iterator[tuple[_Track, Any, Any, str]]
                 yield (*track, place), value, number, item
             else:
                 yield from _texts(item, (*track, place))
+
+
+def _read_at_once(events: Sequence[str]) -> list[Json] | None:
+    """All payloads by one call; None where one of them is not one JSON value. Only good for looking at texts."""
+    spelled = [payload or "null" for payload in map(_spelled_payload, events)]
+    try:
+        payloads: list[Json] = json.loads(f"[{','.join(spelled)}]")
+    except (ValueError, RecursionError):
+        return None
+    return payloads if len(payloads) == len(spelled) else None
+
+
+def _gather(value: Json, tracks: dict[Any, Any]) -> None:
+    """Sort the texts of a payload to the others of their track: the tracks of `_texts`, as a tree."""
+    if type(value) is dict:
+        kind = value.get("type")
+        at = (kind if type(kind) is str else "", *[value.get(name) for name in _NUMBERS if name in value])
+        try:
+            here = tracks.setdefault(at, {})
+        except TypeError:  # a list for a number
+            return
+        for key, item in value.items():
+            if type(item) is str:
+                here.setdefault(key, []).append(item)
+            elif type(item) is dict or type(item) is list:
+                _gather(item, here.setdefault((key,), {}))
+    elif type(value) is list:
+        for number, item in enumerate(value):
+            if type(item) is str:
+                tracks.setdefault(number, []).append(item)
+            else:
+                place = number if type(item) is not dict or "index" not in item else "#"
+                _gather(item, tracks.setdefault((place,), {}))
+
+
+def _joined_of(tracks: dict[Any, Any]) -> Iterator[str]:
+    for found in tracks.values():
+        if type(found) is dict:
+            yield from _joined_of(found)
+        elif len(set(found)) > 1:
+            yield "".join(found)

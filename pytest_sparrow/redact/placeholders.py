@@ -37,6 +37,7 @@ class Numbering:
         # An RLock: a collected stream settles its crossing wherever this thread happens to be.
         self._lock = threading.RLock()
         self._given: dict[str, str] = {}
+        self._secrets: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
     def placeholder(self, kind: str, secret: str) -> str:
@@ -47,5 +48,11 @@ class Numbering:
         with self._lock:
             if secret not in self._given:
                 self._counts[kind] = number = self._counts.get(kind, 0) + 1
-                self._given[secret] = f"<secret:{kind}:{number}>"
+                given = f"<secret:{kind}:{number}>"
+                self._secrets[given] = secret
+                self._given[secret] = given
             return self._given[secret]
+
+    def secret_of(self, placeholder: str) -> str | None:
+        """What a placeholder of this transcript stands for; None for one that it never gave."""
+        return self._secrets.get(placeholder)

@@ -10,12 +10,15 @@ import json
 import os
 import re
 import threading
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pytest_sparrow.redact.cuts import Cut
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_sparrow.exchange import Json
 
@@ -95,6 +98,18 @@ class Places:
         if pattern is None or not any(mark in text for mark in self._marks) or not pattern.search(text):
             return text
         return pattern.sub(lambda match: self.placeholder(match[0]), text)
+
+    def across(self, whole: str, ends: Sequence[int]) -> list[Cut]:
+        """The paths that lie across the pieces of a text; see `pytest_sparrow.redact.pieces.Finder`."""
+        cuts = []
+        for match in self.pattern.finditer(whole) if self.pattern is not None else ():
+            stop = match.end()
+            if bisect_right(ends, match.start()) == bisect_right(ends, stop - 1):
+                continue  # found without that
+            while whole[stop : stop + 1] == "\\":  # They tell how deep the path is quoted: they stay with it.
+                stop += 1
+            cuts.append(Cut(match.start(), stop, self.placeholder(match[0]) + whole[match.end() : stop]))
+        return cuts
 
     def hide(self, value: Json) -> Json:
         """A JSON value with placeholders for the paths in its texts and keys; the same object where there were none."""

@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact.allowed import NOTHING_ALLOWED, Allowed
 from pytest_sparrow.redact.cleaner import Cleaner
 from pytest_sparrow.redact.environment import environment_secrets, is_secret_name
-from pytest_sparrow.redact.headers import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS
+from pytest_sparrow.redact.headers import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, STAND_INS
 from pytest_sparrow.redact.known import Known
-from pytest_sparrow.redact.names import field_rule
-from pytest_sparrow.redact.pieces import hide_across
+from pytest_sparrow.redact.own_rules import NO_RULES, OwnRules
+from pytest_sparrow.redact.pieces import hide_across, joined_texts
 from pytest_sparrow.redact.placeholders import Numbering
 from pytest_sparrow.redact.places import Places
-from pytest_sparrow.redact.suspicion import suspicious
-from pytest_sparrow.redact.texts import replace_query, without_userinfo
+from pytest_sparrow.redact.texts import without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +40,8 @@ class Redactor:
             is now. Dummy keys must be in it already, or they are not known.
         extra_headers: further names of headers to keep, of requests and answers.
         places: directories to hide as well; none if None.
+        rules: what the user calls a secret besides.
+        allowed: what the user says is none.
     """
 
     def __init__(
@@ -48,16 +50,33 @@ class Redactor:
         *,
         extra_headers: Iterable[str] = (),
         places: Places | None = None,
+        rules: OwnRules = NO_RULES,
+        allowed: Allowed = NOTHING_ALLOWED,
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self._extra = frozenset(name.lower() for name in extra_headers)
-        self._known = Known(environment_secrets(self._environ))
-        self._cleaner = Cleaner(self._known, Numbering())
+        self._rules = rules
+        self._allowed = allowed
+        known = environment_secrets(self._environ)
+        self._known = Known({secret: kind for secret, kind in known.items() if not allowed(kind, secret)})
+        self._cleaner = Cleaner(self._known, Numbering(), rules, allowed)
         self._places = Places() if places is None else places
 
     def fresh(self) -> Redactor:
         """A redactor with the same settings and secrets that numbers from 1: for the next transcript."""
-        return Redactor(self._environ, extra_headers=self._extra, places=self._places)
+        return Redactor(
+            self._environ,
+            extra_headers=self._extra,
+            places=self._places,
+            rules=self._rules,
+            allowed=self._allowed,
+        )
+
+    def text(self, text: str) -> str:
+        """A text to be shown, without secrets; directories stay, since it is read where they are."""
+        return (
+            self._cleaner.settled(lambda: self._cleaner.plain(text)) if self._cleaner.suspects(text) else text
+        )
 
     def value(self, value: Json) -> Json:
         """A parsed JSON value without secrets and places; the very same object where there were none.
@@ -76,7 +95,7 @@ class Redactor:
                 data = jsontext.spell(value)
                 if self._places.suspected(data):
                     value = self._places.hide(value)
-                if not suspicious(data, self._known.needles):
+                if not self._cleaner.suspects_line(data):
                     return value
         elif isinstance(value, str):
             value = self._places.text(value)
@@ -119,7 +138,7 @@ class Redactor:
             value = jsontext.decode(data)
             hidden = self._places.hide(value)
             data = data if hidden is value else jsontext.encode(hidden) + ending
-        if not suspicious(data, self._known.needles):
+        if not self._cleaner.suspects_line(data):
             return data
         value = jsontext.decode(data)
         clean = self._cleaner.settled(lambda: self._cleaner.value(value))
@@ -135,10 +154,7 @@ class Redactor:
         return self._half(asked, REQUEST_HEADERS) if kind == "http" else self._object(asked)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
-        """The *answered* half of an exchange without secrets, by the rules of `asked`.
-
-        A secret that a stream cuts into two events is not seen.
-        """
+        """The *answered* half of an exchange without secrets, by the rules of `asked`."""
         return self._half(answered, ANSWER_HEADERS) if kind == "http" else self._object(answered)
 
     def _half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
@@ -159,24 +175,33 @@ class Redactor:
             return self.value(body)
         text, parts = body.get("text"), body.get("multipart")
         for form in ("sse", "lines"):
-            if isinstance(body.get(form), list) and self._places.found:  # else the model was told of none
-                body = {**body, form: hide_across(body[form], self._places)}
+            if isinstance(body.get(form), list):
+                body = {**body, form: self._stream(body[form])}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", ""):
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):
             return {**body, "multipart": [self._part(part) for part in parts]}
         return self.value(body)
 
+    def _stream(self, events: list[Json]) -> list[Json]:
+        if not all(isinstance(event, str) for event in events):
+            return events
+        if self._places.found:  # else the model was told of none
+            events = hide_across(events, self._places.across)
+        if any(self._cleaner.suspects(text) for text in joined_texts(events)):
+            events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))
+        return events
+
     def _form(self, text: str) -> str:
-        found, text = self._cleaner.found, self._places.text(text)
-        return self._cleaner.settled(lambda: replace_query(self._cleaner.plain(text), found, form=True))
+        text = self._places.text(text)
+        return self._cleaner.settled(lambda: self._cleaner.form(text))
 
     def _part(self, part: Json) -> Json:
         if not isinstance(part, dict):
             return self.value(part)
         headers = self._kept(_pairs(part.get("headers") or {}), PART_HEADERS)
         name = _FORM_FIELD.search(headers.get("content-disposition", ""))
-        rule = field_rule(name[1]) if name else None
+        rule = self._cleaner.field_rule(name[1]) if name else None
         body = part.get("body")
         if rule is not None and isinstance(body, dict) and isinstance(body.get("text"), str):
             body = {**body, "text": self._cleaner.field(body["text"], rule)}
@@ -190,7 +215,7 @@ class Redactor:
             name = cased.lower()
             if name in allowed or name in self._extra:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        return {name: self.value(value) for name, value in kept.items()}
+        return {name: STAND_INS.get(name) or self.value(value) for name, value in kept.items()}
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)

@@ -6,12 +6,22 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote, unquote_plus
 
-from pytest_sparrow.redact.names import Rule, Sure, field_rule, query_rule
+from pytest_sparrow.redact.names import Rule, Sure
 
-__all__ = ["replace_query", "replace_quoted", "replace_userinfo", "without_userinfo"]
+__all__ = [
+    "replace_assigned",
+    "replace_form",
+    "replace_query",
+    "replace_quoted",
+    "replace_userinfo",
+    "without_userinfo",
+]
 
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
+
+Names = Callable[[str], Rule | None]
+"""Gives the rule of a field's name."""
 
 _PASSWORD = Rule("password", Sure.PASSWORD)
 
@@ -20,6 +30,9 @@ _USERINFO = re.compile(r"://([^\s/:@\"'<>]*):((?!<secret:)[^\s/\"'<>]+)@")
 _HEAD_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@:]*)(?::([^/?#]*))?@")
 _QUERY = re.compile(r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.-]{0,60})=)((?!<secret:)[^&#;\s\"'<>\\]+)")
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
+_ASSIGNED = re.compile(
+    r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=)((?!<secret:)[^\s;,'\"\\]{8,})", re.MULTILINE
+)
 # The backslashes in front of the quotes tell how deep the JSON text is quoted. The value may be cut off.
 _QUOTED = re.compile(r"(\\*)\"([A-Za-z][A-Za-z0-9_. -]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)")
 
@@ -46,26 +59,37 @@ def replace_userinfo(text: str, found: Found) -> str:
     return _USERINFO.sub(replace, text)
 
 
-def replace_query(text: str, found: Found, *, form: bool = False) -> str:
-    """Replace the values of secret fields in the queries of a text's URLs, or in a form's body."""
-    if "=" not in text:
-        return text
+def replace_query(text: str, found: Found, names: Names) -> str:
+    """Replace the values of secret fields in the queries of a text's URLs."""
+    return _replaced(_QUERY, text, found, names) if "=" in text else text
 
+
+def replace_form(text: str, found: Found, names: Names) -> str:
+    """Replace the values of secret fields in a form's body."""
+    return _replaced(_FORM, text, found, names) if "=" in text else text
+
+
+def replace_assigned(text: str, found: Found, names: Names) -> str:
+    """Replace the values of secret variables in what ``env`` prints, and in ``.env`` files."""
+    return _replaced(_ASSIGNED, text, found, names) if "=" in text else text
+
+
+def _replaced(pattern: re.Pattern[str], text: str, found: Found, names: Names) -> str:
     def replace(match: re.Match[str]) -> str:
-        rule = query_rule(unquote(match[2]))
-        placeholder = found(unquote_plus(match[3]), rule) if rule else None
+        rule = names(unquote(match[2]))
+        placeholder = found(unquote_plus(match[3]) if "%" in match[3] else match[3], rule) if rule else None
         return match[0] if placeholder is None else match[1] + placeholder
 
-    return (_FORM if form else _QUERY).sub(replace, text)
+    return pattern.sub(replace, text)
 
 
-def replace_quoted(text: str, found: Found) -> str:
+def replace_quoted(text: str, found: Found, names: Names) -> str:
     """Replace the values of secret fields in JSON that a text quotes, or that is cut off."""
     if '"' not in text or ":" not in text:
         return text
 
     def replace(match: re.Match[str]) -> str:
-        rule = field_rule(match[2])
+        rule = names(match[2])
         placeholder = found(match[3], rule) if rule else None
         return match[0] if placeholder is None else match[0][: match.start(3) - match.start()] + placeholder
 

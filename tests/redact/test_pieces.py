@@ -37,7 +37,7 @@ def said(events: list[str]) -> str:
 
 def test_the_placeholder_stands_where_the_path_began() -> None:
     """As many events as before; the pieces in between lose what belonged to the path, and nothing else."""
-    hidden = hide_across(chat(["see /tm", "p/py", "test-7/a", " now"]), Places(PLACES))
+    hidden = hide_across(chat(["see /tm", "p/py", "test-7/a", " now"]), Places(PLACES).across)
     assert [said([event]) for event in hidden] == ["see <dir:tmp>", "", "/a", " now"]
 
 
@@ -51,13 +51,13 @@ def test_events_without_a_path_stay_to_the_byte() -> None:
         ": ping",
         "event: x\ndata: {}",
     ]
-    assert hide_across(events, Places(PLACES)) == events
+    assert hide_across(events, Places(PLACES).across) == events
 
 
 def test_calls_side_by_side_are_not_mixed() -> None:
     """Pieces of two calls come in turns; each call's are put together alone."""
     one, two = chat(["/tmp/py", "test-7/a"], call=0), chat(["/tmp", "/pytest-7/b"], call=1)
-    hidden = hide_across([one[0], two[0], one[1], two[1]], Places(PLACES))
+    hidden = hide_across([one[0], two[0], one[1], two[1]], Places(PLACES).across)
     assert said([hidden[0], hidden[2]]) == "<dir:tmp>/a"
     assert said([hidden[1], hidden[3]]) == "<dir:tmp>/b"
 
@@ -73,7 +73,7 @@ def test_anthropic_and_responses_events_are_read() -> None:
         lambda text: {"type": "response.output_text.delta", "output_index": 0, "delta": text},
     ):
         events = [f"event: e\ndata: {json.dumps(kind(piece))}" for piece in ("/tmp/pyt", "est-7")]
-        hidden = "".join(hide_across(events, Places(PLACES)))
+        hidden = "".join(hide_across(events, Places(PLACES).across))
         assert "<dir:tmp>" in hidden
         assert "pyt" not in hidden
 
@@ -102,7 +102,7 @@ def test_however_it_is_cut(text: str, lengths: list[int]) -> None:
         rest = rest[length:]
     pieces.append(rest)
     places = Places(PLACES)
-    hidden = hide_across(chat(pieces), places)
+    hidden = hide_across(chat(pieces), places.across)
     assert len(hidden) == len(pieces)
     assert places.text(said(hidden)) == places.text(text)
     assert said(places.put_back(hidden)) == text
@@ -113,6 +113,6 @@ def test_backslashes_stay_with_their_path() -> None:
     arguments = json.dumps({"path": "C:\\Users\\Me\\a.txt"})
     pieces = [arguments[n : n + 3] for n in range(0, len(arguments), 3)]
     places = Places(PLACES)
-    hidden = hide_across(chat(pieces, call=0), places)
+    hidden = hide_across(chat(pieces, call=0), places.across)
     assert said(hidden) == '{"path": "<dir:home>\\\\a.txt"}'
     assert said(places.put_back(hidden)) == arguments
