@@ -7,6 +7,8 @@ The tree::
     │   └── UnsafeName          a run id or a path that would leave the store
     ├── StoreError              the store could not do it
     │   ├── DamagedTranscript   what is on disk is not what was written (exit code 2)
+    │   │   └── TooLarge        a limit is passed: nobody's golden, or one whose limit must be lifted
+    │   ├── RecordedMeanwhile   another process has recorded the run since this one began
     │   └── UnknownRun          an event or a finalize for a run that was never started
     ├── NotRecordable           a value that JSON cannot hold faithfully
     └── ReplayDivergence        the agent asked for something that the golden does not hold
@@ -21,10 +23,12 @@ from __future__ import annotations
 __all__ = [
     "DamagedTranscript",
     "NotRecordable",
+    "RecordedMeanwhile",
     "RecordedToolError",
     "ReplayDivergence",
     "SparrowError",
     "StoreError",
+    "TooLarge",
     "UnknownRun",
     "UnsafeName",
     "UsageError",
@@ -67,6 +71,29 @@ class DamagedTranscript(StoreError):
     def __str__(self) -> str:
         where = self.path if self.line is None else f"{self.path}:{self.line}"
         return f"{where}: {self.reason}" + (f"\n  {self.hint}" if self.hint else "")
+
+
+class TooLarge(DamagedTranscript):
+    """A transcript passes one of the limits of ini ``sparrow_limits``; the text names file, line, limit and setting."""
+
+
+class RecordedMeanwhile(StoreError):
+    """The run that a finished one would replace is not the one that was there when it began.
+
+    Attributes:
+        path: the folder of the run.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: another process has recorded this run meanwhile, and otherwise
+"
+            "  the first one is kept: record the test in one process, or once more if this one is right"
+        )
 
 
 class UnknownRun(StoreError):

@@ -1,0 +1,118 @@
+"""Bytes to the disk: every write of a store is one of these, whole or an error that names the file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["append_to", "naming", "new_file", "open_regular", "refused", "replace_file"]
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+
+
+def append_to(fd: int, data: bytes, path: Path) -> None:
+    """Write all of it, however little the system takes at once.
+
+    Raises:
+        OSError: the disk refused; a part may be written. Names the path.
+    """
+    done = 0
+    with naming(path):
+        while done < len(data):
+            taken = os.write(fd, data[done:] if done else data)
+            if not taken:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            done += taken
+
+
+def new_file(path: Path, data: bytes, *, durable: bool) -> None:
+    """Write a file that isn't there yet; ``durable``: also through a power cut.
+
+    Raises:
+        OSError: it is there, or the disk refused. Names the path.
+    """
+    with naming(path):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC | _BINARY, 0o666)
+        try:
+            append_to(fd, data, path)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file anew, at once: whoever is killed here leaves the old one or the new one.
+
+    Raises:
+        OSError: the disk refused; the old one stays. Names the path.
+    """
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
+    try:
+        new_file(beside, data, durable=False)
+        os.replace(beside, path)  # noqa: PTH105 - one name for all that renames
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
+
+
+def open_regular(path: Path) -> int | None:
+    """Open a file to read; None for what is no regular file. A pipe or a device is opened by nobody.
+
+    Raises:
+        OSError: it can't be opened.
+    """
+    # Asked before, since opening may block or do something (a tape rewinds); asked again, since it may be another now.
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    fd = os.open(path, os.O_RDONLY | _NONBLOCK | _CLOEXEC | _BINARY)
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an error of the system name the file, where it came through a number."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def refused(error: OSError, path: object, what: str = "written") -> StoreError:
+    """What to raise where the system refused: the path, its reason, and what can be done."""
+    where = error.filename or path
+    way_out = _WAYS_OUT.get(error.errno or 0, "")
+    reason = error.strerror or str(error)
+    return StoreError(f"{where}: could not be {what}: {reason}" + (f"\n  {way_out}" if way_out else ""))
+
+
+_SPACE = "make room on the disk, then record the test again; the golden that was there is untouched"
+_RIGHTS = "give this user the right to write there, or record where you have it"
+_WAYS_OUT = {
+    errno.ENOSPC: _SPACE,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _SPACE,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: "the file system is read-only: record where you can write",
+    errno.EIO: "the disk reports an error: check it before you record again",
+    errno.ENOENT: "it was removed while the run was recorded: record the test again",
+}
