@@ -90,8 +90,7 @@ class RecordedMeanwhile(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: another process has recorded this run meanwhile, and otherwise
-"
+            f"{self.path}: another process has recorded this run meanwhile, and otherwise\n"
             "  the first one is kept: record the test in one process, or once more if this one is right"
         )
 
