@@ -46,6 +46,7 @@ import json
 import os
 
 import httpx
+import pytest
 from mcp.client import Client
 
 MORE = float(os.environ.get("MORE", 0))
@@ -81,15 +82,16 @@ def test_agent(sparrow):
     assert asyncio.run(agent()) == "Done."
 
 
-async def alone():
-    async with Client(os.environ["SHOP"]) as client:
+async def alone(mode):
+    async with Client(os.environ["SHOP"], mode=mode) as client:
         worked = await client.call_tool("refund", {"amount": 39.99 + MORE})
         failed = await client.call_tool("broken", {})
     return worked, failed
 
 
-def test_alone(sparrow):
-    worked, failed = asyncio.run(alone())
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_alone(sparrow, mode):
+    worked, failed = asyncio.run(alone(mode))
     assert json.loads(worked.content[0].text)["refunded"] == 39.99 + MORE
     assert failed.is_error
 '''
@@ -174,8 +176,12 @@ def test_calls_of_a_servers_tools_are_the_models_calls(project):
 
 
 def test_calls_without_a_proposal_are_told_too(project):
-    """A client that is used by plain code: its calls, and that one of them failed."""
-    events = load_transcript(project / "__sparrow__" / "test_it" / "test_alone").events
+    """A client that is used by plain code: its calls, and that one of them failed; with a session, too."""
+    for golden in (project / "__sparrow__" / "test_it").glob("test_alone*"):
+        _check_alone(load_transcript(golden).events)
+
+
+def _check_alone(events):
     assert [event.name for event in events if event.type == "ToolUseStarted"] == ["refund", "broken"]
     assert [event.is_error for event in events if event.type == "ToolOutput"] == [False, True]
 
@@ -184,7 +190,7 @@ def test_it_replays_with_the_servers_off_whatever_the_order_of_sending(project):
     """Unchanged: green; and calls sent in another order have other ids of their messages, and get their own answers."""
     code, output = pytest_in(project, "--sparrow-replay", **OFF)
     assert code == 0, output
-    assert "2 replayed equal" in output
+    assert "3 replayed equal" in output
     code, output = pytest_in(project, "--sparrow-replay", "-k", "agent", REVERSED="1", **OFF)
     assert code == 0, output
 
@@ -193,6 +199,6 @@ def test_a_changed_argument_is_red(project):
     """$9.50 became $109.50: path, both values, and the MCP call by name."""
     code, output = pytest_in(project, "--sparrow-replay", MORE="100", **OFF)
     assert code == 1
-    assert "2 failed" in output
+    assert "3 failed" in output
     assert "ToolUseStarted[refund].args['amount']" in output
     assert "109.5" in output
