@@ -1,0 +1,48 @@
+"""A redactor with a scanner behind it: what leaves it is clean by both, or does not leave it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_sparrow.redact.scanner import Scanner
+
+__all__ = ["Guarded"]
+
+# The first key of a line tells whose it is; see docs/format.md.
+_FILES = ((b'{"type"', "events.jsonl"), (b'{"kind"', "exchanges.jsonl"))
+
+
+class _Redactor(Protocol):
+    def line(self, data: bytes) -> bytes: ...
+
+
+class Guarded:
+    """Redacts the lines of one run in their order, and refuses what still holds a secret. Thread safe.
+
+    Args:
+        redactor: takes out what it knows.
+        scanner: refuses what is left.
+        folder: where the run is to lie, for messages.
+    """
+
+    def __init__(self, redactor: _Redactor, scanner: Scanner, folder: Path) -> None:
+        self._redactor = redactor
+        self._scanner = scanner
+        self._folder = folder
+        self._lines: Counter[str] = Counter()
+
+    def line(self, data: bytes) -> bytes:
+        """One JSON line without secrets.
+
+        Raises:
+            SecretFound: the redactor has left one in it.
+        """
+        clean = self._redactor.line(data)
+        name = next((name for start, name in _FILES if clean.startswith(start)), "inputs.json")
+        self._lines[name] += name != "inputs.json"
+        self._scanner.check(clean, file=str(self._folder / name), line=self._lines[name] or 1)
+        return clean

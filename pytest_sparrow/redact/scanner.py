@@ -1,0 +1,162 @@
+"""The second look: at bytes that are about to be written, by rules that are not the redactor's.
+
+Whatever the redactor overlooks (a rule that is missing, a bug) must not end up in a repository. What is found here is
+never replaced: the recording fails, names the place and the kind, and the user decides.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.errors import SecretFound
+from pytest_sparrow.redact.allowed import NOTHING_ALLOWED, Allowed, value_digest
+from pytest_sparrow.redact.runs import long_runs
+from pytest_sparrow.redact.scanner_environment import needles_of
+from pytest_sparrow.redact.scanner_rules import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["Hit", "Scanner"]
+
+_RUN = 20
+_LONGEST_KEY = 512
+_SHORTEST_ENCODED = 24
+_MAX_DEPTH = 2
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A secret in bytes.
+
+    Attributes:
+        kind: its kind.
+        value: the secret; for no eyes.
+        start: where it stands, or what encodes it.
+    """
+
+    kind: str
+    value: bytes
+    start: int
+
+
+class Scanner:
+    """Refuses bytes that hold a secret. Thread safe.
+
+    Args:
+        environ: whose secrets to look for; ``os.environ`` if None, as it is now.
+        allowed: what the user says is no secret.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, *, allowed: Allowed = NOTHING_ALLOWED
+    ) -> None:
+        self._needles = needles_of(os.environ if environ is None else environ)
+        self._allowed = allowed
+
+    def check(self, data: bytes, *, file: str, line: int | None = None) -> None:
+        """Refuse bytes that are about to be written.
+
+        Args:
+            data: JSON in UTF-8: one line, several, or a whole file.
+            file: where they are to be written.
+            line: the number of the first line, where it is not 1.
+
+        Raises:
+            SecretFound: they hold a secret.
+        """
+        hit = self.find(data)
+        if hit is None:
+            return
+        first, text = (line or 1), data
+        if b"\n" in data.rstrip(b"\n") and not data.startswith(b"{\n"):
+            first += data.count(b"\n", 0, hit.start)
+            end = data.find(b"\n", hit.start)
+            text = data[data.rfind(b"\n", 0, hit.start) + 1 : len(data) if end < 0 else end]
+        elif data.startswith(b"{\n"):
+            first += data.count(b"\n", 0, hit.start)
+        value = hit.value.decode("utf-8", "replace")
+        raise SecretFound(file, first, self._path_in(text, hit), hit.kind, value_digest(value))
+
+    def find(self, data: bytes) -> Hit | None:
+        """The first secret that is not allowed, or None."""
+        return next(self._hits(data, 0), None)
+
+    def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
+        runs = long_runs(data, _RUN)
+        keys = b" ".join(run for run in runs if len(run) <= _LONGEST_KEY)
+        for rule in RULES:
+            if rule.needle in (keys if rule.in_run else data):
+                for match in rule.pattern.finditer(data):
+                    if rule.holds(match):
+                        yield from self._unless_allowed(rule.kind, match[1], match.start(1))
+        yield from self._of_environment(data, keys)
+        if depth < _MAX_DEPTH:
+            for run in runs:
+                yield from self._encoded(data, run, depth)
+
+    def _of_environment(self, data: bytes, keys: bytes) -> Iterator[Hit]:
+        for needle in self._needles:
+            if (needle.run and needle.run not in keys) or needle.spelled not in data:
+                continue
+            start = data.index(needle.spelled)
+            if needle.pattern is not None:
+                match = needle.pattern.search(data)
+                if match is None:
+                    continue
+                start = match.start()
+            yield from self._unless_allowed(
+                _kind_of(needle.name), needle.value.encode("utf-8", "replace"), start
+            )
+
+    def _encoded(self, data: bytes, run: bytes, depth: int) -> Iterator[Hit]:
+        if len(run) < _SHORTEST_ENCODED:
+            return
+        # JSON spells the end of a line before it as \n: that letter is no part of it.
+        for spelled in (run, run[1:]) if len(run) <= _LONGEST_KEY else (run,):
+            try:
+                plain = base64.b64decode(
+                    spelled.translate(_STANDARD) + b"=" * (-len(spelled) % 4), validate=True
+                )
+            except (binascii.Error, ValueError):
+                continue
+            for hit in self._hits(plain, depth + 1):
+                yield Hit(kind=hit.kind, value=hit.value, start=data.index(spelled))
+
+    def _unless_allowed(self, kind: str, value: bytes, start: int) -> Iterator[Hit]:
+        if not self._allowed(kind, value.decode("utf-8", "replace")):
+            yield Hit(kind=kind, value=value, start=start)
+
+    def _path_in(self, text: bytes, hit: Hit) -> str:
+        """Where in the JSON it stands, like ``asked.body.json.messages[2].content``; "" where that can't be told."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return ""
+        for path, leaf in _leaves(value, ""):
+            found = self.find(leaf.encode("utf-8", "surrogatepass"))
+            if found is not None and found.kind == hit.kind:
+                return path
+        return ""
+
+
+def _kind_of(name: str) -> str:
+    return "".join(sign if sign.isalnum() else "-" for sign in name.lower()).strip("-")
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for number, (key, item) in enumerate(value.items()):
+            yield f"{path}.<key {number + 1}>".lstrip("."), key
+            yield from _leaves(item, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{number}]")

@@ -1,0 +1,279 @@
+"""What the scanner calls a secret: key formats that say so beyond doubt.
+
+It stands behind the redactor, shares none of its patterns, and a find stops a recording. So each rule asks for all
+that its format promises (prefix, exact length, alphabet, checksum, a header that decodes), and for a random part:
+``sk-ant-api03-xxxxxxxx`` in a manual is no key. Sources: the vendors' documentation of their keys; GitHub's note on
+its token format (CRC-32 in base 62: "Behind GitHub's new authentication token formats", 2021); RFC 7468 and 7519.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["RULES", "ScanRule", "is_random", "is_weak"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanRule:
+    """One format.
+
+    Attributes:
+        kind: what it is called, as in a placeholder.
+        needle: stands in every one of them.
+        pattern: finds it; its group 1 is the secret itself.
+        holds: the last word on a match.
+        in_run: the needle lies in a long run of characters of keys, so that nothing else need be searched.
+    """
+
+    kind: str
+    needle: bytes
+    pattern: re.Pattern[bytes]
+    holds: Callable[[re.Match[bytes]], bool]
+    in_run: bool = True
+
+
+def is_random(part: bytes, bits: float = 3.0) -> bool:
+    """Whether a text is as uneven as a generator's: its entropy by character, and no run of one character."""
+    if not part or b"EXAMPLE" in part or re.search(rb"(.)\1{5}", part):
+        return False
+    counts = Counter(part)
+    return -sum(n / len(part) * math.log2(n / len(part)) for n in counts.values()) >= bits
+
+
+_WEAK = frozenset(
+    b"password passwd changeme secret postgres example username pass1234 password1 letmein".split()
+)
+
+
+def is_weak(password: bytes) -> bool:
+    """Whether a password is what every manual writes there, or a template."""
+    low = password.lower()
+    return (
+        len(set(low)) < 5
+        or low in _WEAK
+        or bool(re.search(rb"[<>{}$*\[\]]|%7b|%3c|\.\.\.|your|example", low))
+    )
+
+
+def _random_part(match: re.Match[bytes]) -> bool:
+    return is_random(match[match.re.groups])
+
+
+_LEFT = rb"(?<![A-Za-z0-9_-])"
+# In JSON an escape (\n) or in a URL an encoded character (%3D) may stand in front, and its letters are no word's.
+_FRONT = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))"
+
+
+def _rule(
+    kind: str, prefix: bytes, body: bytes, holds: Callable[[re.Match[bytes]], bool] = _random_part
+) -> ScanRule:
+    """A key of a literal prefix and a body, whose own group, if it has one, is the random part."""
+    whole = (
+        rb"("
+        + _FRONT
+        + re.escape(prefix)
+        + (body if b"(" in body.replace(b"(?", b"") else rb"(" + body + rb")")
+        + rb")"
+    )
+    return ScanRule(kind=kind, needle=prefix, pattern=re.compile(whole + rb"(?![A-Za-z0-9])"), holds=holds)
+
+
+_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def _github_checksum(match: re.Match[bytes]) -> bool:
+    body, check = match[2][:-6], match[2][-6:]
+    number, digits = zlib.crc32(body), []
+    for _ in range(6):
+        number, digit = divmod(number, 62)
+        digits.append(_BASE62[digit])
+    return bytes(reversed(digits)) == check
+
+
+def _decoded(part: bytes) -> object:
+    try:
+        return json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+
+
+def _is_jwt(match: re.Match[bytes]) -> bool:
+    header, claims = _decoded(match[2]), _decoded(match[3])
+    return (
+        isinstance(header, dict)
+        and isinstance(claims, dict)
+        and str(header.get("alg", "none")).lower() != "none"
+        and is_random(match[4])
+    )
+
+
+def _is_aws_secret(match: re.Match[bytes]) -> bool:
+    secret = match[1]
+    mixed = re.search(rb"[a-z]", secret) and re.search(rb"[A-Z]", secret) and re.search(rb"[0-9]", secret)
+    return mixed is not None and is_random(secret, 4.0)
+
+
+def _is_pem(match: re.Match[bytes]) -> bool:
+    body = re.sub(rb"\\+[nr]|[\s\"+,']", b"", match[2])
+    return len(body) >= 64 and is_random(body, 4.0)
+
+
+def _is_password(match: re.Match[bytes]) -> bool:
+    password, user = match[1], match[2]
+    return not is_weak(password) and password.lower() != user.lower() and is_random(password, 2.2)
+
+
+_W, _A, _X = rb"[A-Za-z0-9_-]", rb"[A-Za-z0-9]", rb"[0-9a-f]"
+
+_PEM = ScanRule(
+    kind="private-key",
+    needle=b"PRIVATE KEY",
+    pattern=re.compile(
+        rb"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----((?:)((?:\\+[nr]|[A-Za-z0-9+/=\s\"',]){64,}))"
+    ),
+    holds=_is_pem,
+    in_run=False,
+)
+_URL = ScanRule(
+    kind="password",
+    needle=b"://",
+    pattern=re.compile(
+        rb"\b(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
+        rb"(?:\+[a-z0-9]+)?://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):"
+    ),
+    holds=_is_password,
+    in_run=False,
+)
+# The key's id, and not far behind it 40 characters of its own.
+_AWS = tuple(
+    ScanRule(
+        kind="aws-secret-key",
+        needle=prefix,
+        pattern=re.compile(
+            rb"(?<![A-Za-z0-9])%s[A-Z2-7]{16}(?![A-Za-z0-9])(?:.{0,200}?[^A-Za-z0-9/+])??"
+            rb"(?=([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=]))" % prefix,
+            re.DOTALL,
+        ),
+        holds=_is_aws_secret,
+    )
+    for prefix in (b"AKIA", b"ASIA")
+)
+_TWILIO = ScanRule(
+    kind="twilio-token",
+    needle=b"AC",
+    pattern=re.compile(
+        rb"(?<![A-Za-z0-9])AC[0-9a-f]{32}(?::|.{0,60}?(?i:auth|token).{0,20}?[^0-9a-f])([0-9a-f]{32})(?![A-Za-z0-9])",
+        re.DOTALL,
+    ),
+    holds=_random_part,
+)
+_AZURE = ScanRule(
+    kind="azure-key",
+    needle=b"JQQJ99",
+    pattern=re.compile(rb"(?<![A-Za-z0-9])([A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26})(?![A-Za-z0-9])"),
+    holds=_random_part,
+)
+_AZURE_STORAGE = ScanRule(
+    kind="azure-key",
+    needle=b"AccountKey=",
+    pattern=re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)"),
+    holds=_random_part,
+    in_run=False,
+)
+_JWT = ScanRule(
+    kind="jwt",
+    needle=b"eyJ",
+    pattern=re.compile(
+        rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))" + _LEFT + rb"(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})"
+    ),
+    holds=_is_jwt,
+)
+_SENDGRID = ScanRule(
+    kind="sendgrid-key",
+    needle=b"SG.",
+    pattern=re.compile(rb"(" + _FRONT + rb"SG\.([\w-]{22}\.[\w-]{43}))(?![\w-])"),
+    holds=_random_part,
+    in_run=False,
+)
+_OPENAI = ScanRule(
+    kind="openai-key",
+    needle=b"T3BlbkFJ",
+    pattern=re.compile(
+        rb"(" + _FRONT + rb"sk-((?:[a-zA-Z]{3,12}-)?[\w-]{16,100}T3BlbkFJ[\w-]{16,100}))(?![\w-])"
+    ),
+    holds=_random_part,
+)
+
+
+def _url_rule(kind: str, needle: bytes, pattern: bytes) -> ScanRule:
+    return ScanRule(kind=kind, needle=needle, pattern=re.compile(pattern), holds=_random_part, in_run=False)
+
+
+RULES: tuple[ScanRule, ...] = (
+    _PEM,
+    _URL,
+    *_AWS,
+    _TWILIO,
+    _AZURE,
+    _AZURE_STORAGE,
+    _JWT,
+    _SENDGRID,
+    _OPENAI,
+    *(_rule("github-token", b"gh%c_" % kind, _A + rb"{36}", _github_checksum) for kind in b"pousr"),
+    _rule("github-token", b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{59})"),
+    *(
+        _rule("anthropic-key", b"sk-ant-%s-" % kind, _W + rb"{80,120}")
+        for kind in (b"api03", b"admin01", b"oat01", b"ort01", b"sid01")
+    ),
+    *(_rule("openai-key", b"sk-%s-" % kind, _W + rb"{40,}") for kind in (b"proj", b"svcacct", b"admin")),
+    _rule("openrouter-key", b"sk-or-v1-", _X + rb"{64}"),
+    _rule("google-key", b"AIza", _W + rb"{35}(?!_|-)"),
+    _rule("google-client-secret", b"GOCSPX-", _W + rb"{28}"),
+    _rule("huggingface-token", b"hf_", rb"[A-Za-z]{34}"),
+    _rule("huggingface-token", b"hf_", _A + rb"{34}"),
+    _rule("groq-key", b"gsk_", _A + rb"{52}"),
+    _rule("xai-key", b"xai-", _A + rb"{80}"),
+    _rule("replicate-token", b"r8_", _A + rb"{37}"),
+    _rule("perplexity-key", b"pplx-", _A + rb"{48,64}"),
+    _rule("langsmith-key", b"lsv2_pt_", rb"([0-9a-f]{32}_[0-9a-f]{10})"),
+    _rule("langsmith-key", b"lsv2_sk_", rb"([0-9a-f]{32}_[0-9a-f]{10})"),
+    _rule("nvidia-key", b"nvapi-", _W + rb"{60,70}"),
+    _rule("pinecone-key", b"pcsk_", rb"[A-Za-z0-9_]{60,80}"),
+    _rule("npm-token", b"npm_", _A + rb"{36}"),
+    _rule("pypi-token", b"pypi-AgEIcHlwaS5vcmc", _W + rb"{50,}"),
+    _rule("stripe-key", b"sk_live_", _A + rb"{24,99}"),
+    _rule("stripe-key", b"rk_live_", _A + rb"{24,99}"),
+    _rule("gitlab-token", b"glpat-", _W + rb"{20,}(?:\.[0-9a-z.]+)?"),
+    _rule("slack-token", b"xoxb-", rb"[0-9]{9,}-[0-9]{9,}-([A-Za-z0-9]{24})"),
+    _rule("slack-token", b"xoxp-", rb"[0-9]{9,}-[0-9]{9,}-[0-9]{9,}-([0-9a-f]{32})"),
+    _rule("slack-token", b"xapp-1-", rb"A[A-Z0-9]+-[0-9]+-([0-9a-f]{64})"),
+    _rule("shopify-token", b"shpat_", _X + rb"{32}"),
+    _rule("digitalocean-token", b"dop_v1_", _X + rb"{64}"),
+    _rule("vault-token", b"hvs.", _W + rb"{90,}"),
+    _rule("doppler-token", b"dp.pt.", _A + rb"{40,44}"),
+    _rule("linear-key", b"lin_api_", _A + rb"{40}"),
+    _rule("notion-token", b"ntn_", _A + rb"{46}"),
+    _url_rule("telegram-token", b":AA", rb"(?<![A-Za-z0-9])([0-9]{8,10}:(AA[\w-]{33}))(?![\w-])"),
+    _url_rule(
+        "slack-webhook",
+        b"hooks.slack.com/services/",
+        rb"hooks\.slack\.com/services/(T[A-Z0-9]+/B[A-Z0-9]+/([A-Za-z0-9]{24}))",
+    ),
+    _url_rule(
+        "discord-webhook",
+        b"/api/webhooks/",
+        rb"discord(?:app)?\.com/api/webhooks/([0-9]{17,20}/([\w-]{60,72}))",
+    ),
+)
+"""All formats; several rules may be of one kind."""
