@@ -11,6 +11,7 @@ The tree::
     │   ├── RecordedMeanwhile   another process has recorded the run since this one began
     │   └── UnknownRun          an event or a finalize for a run that was never started
     ├── NotRecordable           a value that JSON cannot hold faithfully
+    │   └── SecretFound         bytes about to be written hold a secret
     └── ReplayDivergence        the agent asked for something that the golden does not hold
     RecordedToolError           a recorded exception whose own type is out of reach
 
@@ -26,6 +27,7 @@ __all__ = [
     "RecordedMeanwhile",
     "RecordedToolError",
     "ReplayDivergence",
+    "SecretFound",
     "SparrowError",
     "StoreError",
     "TooLarge",
@@ -127,6 +129,35 @@ class NotRecordable(SparrowError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}" + (f"\n  {self.hint}" if self.hint else "")
+
+
+class SecretFound(NotRecordable):
+    """Bytes that are about to be written hold a secret that nothing has hidden; they were not written.
+
+    Attributes:
+        file: the file they were meant for.
+        line: the line within it, counted from 1.
+        path: where in the line's JSON the secret stands, or "" where that can't be told.
+        kind: what it is taken for, like ``github-token``; never the secret itself.
+        digest: names the value for the setting that allows it, like ``value:0123456789abcdef``.
+    """
+
+    def __init__(self, file: str, line: int, path: str, kind: str, digest: str) -> None:
+        super().__init__(
+            path or "somewhere",
+            f"holds a secret ({kind}); {file}:{line} was not written",
+            "hide it by a line 'kind = pattern' or 'kind = field:name' of the ini key sparrow_secrets; if it is none, "
+            f"allow it by the line {digest} of sparrow_not_secret, or all of its kind by the line {kind}",
+        )
+        self.args = (file, line, path, kind, digest)
+        self.file = file
+        self.line = line
+        self.path = path
+        self.kind = kind
+        self.digest = digest
+
+    def __str__(self) -> str:
+        return f"{self.path or 'somewhere'}: {self.reason}\n  {self.hint}"
 
 
 class ReplayDivergence(SparrowError):
