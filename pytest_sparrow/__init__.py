@@ -34,10 +34,12 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "pytest_sparrow.errors": (
         "DamagedTranscript",
         "NotRecordable",
+        "RecordedMeanwhile",
         "RecordedToolError",
         "ReplayDivergence",
         "SparrowError",
         "StoreError",
+        "TooLarge",
         "UnknownRun",
         "UnsafeName",
         "UsageError",

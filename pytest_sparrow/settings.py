@@ -157,6 +157,7 @@ class Settings:
         seed: whether randomness is seeded; a number is the seed of a test that is recorded.
         env: environment variables to record and to feed; ``*`` matches within a name.
         directories: hide the run's directories (temporary, project's, home) behind placeholders when recording.
+        limits: lines that lift a limit on what is read of a golden, like ``events = 5000000``; checked.
     """
 
     mode: Mode = Mode.REPLAY
@@ -178,6 +179,7 @@ class Settings:
     seed: bool | int = True
     env: tuple[str, ...] = ()
     directories: bool = True
+    limits: tuple[str, ...] = ()
 
 
 def policy_of(said: tuple[tuple[str, Policy], ...], name: str, risk: str) -> Policy:

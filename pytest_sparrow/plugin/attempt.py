@@ -13,7 +13,7 @@ from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to
 from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.comparing import essence_by
-from pytest_sparrow.errors import DamagedTranscript, SparrowError
+from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.plugin.scripted import (
     accept_by,
@@ -35,6 +35,7 @@ from pytest_sparrow.scripting.reading import UnreadableEvent
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
 from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
+from pytest_sparrow.store.limits import Limits
 from pytest_sparrow.transcript import FURTHER_RUNS
 from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay, rules_of
 from pytest_sparrow.window import Window
@@ -100,7 +101,8 @@ class Attempt:
         # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
         environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
         self._redactor = Redactor(environ, places=self._places)
-        self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True)
+        limits = Limits.of(settings.limits, "limits")
+        self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True, limits=limits)
         self._further: list[Attempt] = []
         self._started = False
         self._golden = self._read_golden()
@@ -304,8 +306,25 @@ class Attempt:
         if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
             store.discard(run_id)
             return [self._kept("unchanged")]
-        store.finalize(run_id)
+        try:
+            store.finalize(run_id, instead_of=self._golden)
+        except RecordedMeanwhile as error:
+            return [self._kept(self._recorded_twice(error))]
         return [self._kept("recorded" if self._golden is None else "updated")]
+
+    def _recorded_twice(self, error: RecordedMeanwhile) -> str:
+        """Another process has recorded the test since this run began: the first one that is whole stays.
+
+        Raises:
+            RecordedMeanwhile: it holds something else.
+        """
+        store, run_id = self._store, self.place.run_id
+        first = store.load(run_id)
+        if first is not None and same_recording(first, store.pending(run_id)):
+            store.discard(run_id)
+            return "unchanged"
+        store.abandon(run_id)
+        raise error
 
     def _kept(self, what: str) -> Kept:
         return Kept(what, self.place.nodeid, self.place.shown)

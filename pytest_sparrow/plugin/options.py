@@ -20,7 +20,7 @@ from pytest_sparrow.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
     "add_options",
@@ -107,6 +107,12 @@ def add_options(parser: pytest.Parser) -> None:
         "hide temporary, project and home directories behind placeholders when recording",
         type="bool",
         default=True,
+    )
+    add(
+        "sparrow_limits",
+        "the most that is read of a golden, where the defaults are too small; a line each like: events = 5000000",
+        type="linelist",
+        default=[],
     )
     add(
         "sparrow_dummy_keys",
@@ -208,7 +214,20 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         seed=read_seed(ini("sparrow_seed"), "ini sparrow_seed"),
         env=tuple(ini("sparrow_env")),
         directories=_flag(config, "sparrow_directories"),
+        limits=_limits(ini("sparrow_limits")),
     )
+
+
+def _limits(lines: Sequence[str]) -> tuple[str, ...]:
+    if lines:
+        from pytest_sparrow.errors import UsageError
+        from pytest_sparrow.store.limits import Limits
+
+        try:
+            Limits.of(lines, "ini sparrow_limits")
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+    return tuple(lines)
 
 
 def read_policy(lines: Iterable[str], origin: str) -> tuple[tuple[str, Policy], ...]:

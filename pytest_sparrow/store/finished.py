@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
+from pytest_sparrow.store.disk import refused
 from pytest_sparrow.store.layout import FILES, META, folder_of, new_folder, old_folder
+from pytest_sparrow.store.limits import DEFAULT_LIMITS
 from pytest_sparrow.store.reader import load_transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pytest_sparrow.store.limits import Limits
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["finished_runs", "load_finished", "whole_sibling"]
@@ -22,7 +26,7 @@ __all__ = ["finished_runs", "load_finished", "whole_sibling"]
 _TRIES = 20
 
 
-def load_finished(store: Path, run_id: str) -> Transcript | None:
+def load_finished(store: Path, run_id: str, limits: Limits = DEFAULT_LIMITS) -> Transcript | None:
     """A finished run, or None where there is none. Writes nothing.
 
     A writer may swap the folder while it is read: then it is another folder afterwards, and it is read again.
@@ -35,24 +39,29 @@ def load_finished(store: Path, run_id: str) -> Transcript | None:
     for attempt in range(1, _TRIES + 1):
         with _held(folder) as before:
             if before is None:
-                sibling = whole_sibling(store, run_id)
+                sibling = whole_sibling(store, run_id, limits)
                 if sibling is not None or _identity(folder) is None:
                     return None if sibling is None else sibling[1]
                 continue
             try:
-                return _whole(folder, store)
-            except (DamagedTranscript, UsageError, OSError):
+                return _whole(folder, store, limits)
+            except (StoreError, UsageError, OSError):
                 if _identity(folder) == before or attempt == _TRIES:
                     raise
     raise StoreError(f"{folder} was replaced {_TRIES} times while it was read")
 
 
-def whole_sibling(store: Path, run_id: str) -> tuple[Path, Transcript] | None:
-    """What an interrupted swap left of a run whose own folder is missing: the new one, else the old."""
+def whole_sibling(
+    store: Path, run_id: str, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Path, Transcript] | None:
+    """What an interrupted swap left of a run whose own folder is missing: the new one, else the old.
+
+    A link is none of ours: no writer makes one.
+    """
     for folder in (new_folder(store, run_id), old_folder(store, run_id)):
-        if folder.is_dir():
+        if folder.is_dir() and not folder.is_symlink():
             try:
-                return folder, _whole(folder, store)
+                return folder, _whole(folder, store, limits)
             except (StoreError, UsageError, OSError):
                 continue
     return None
@@ -75,8 +84,8 @@ def _is_run(store: Path, run_id: str) -> bool:
     return whole_sibling(store, run_id) is not None
 
 
-def _whole(folder: Path, store: Path) -> Transcript:
-    transcript = load_transcript(folder, root=store)
+def _whole(folder: Path, store: Path, limits: Limits) -> Transcript:
+    transcript = load_transcript(folder, root=store, limits=limits)
     if not transcript.complete:
         raise DamagedTranscript(
             str(folder / META),
@@ -103,6 +112,10 @@ def _held(folder: Path) -> Iterator[tuple[int, int] | None]:
     except FileNotFoundError:
         yield None
         return
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket
+            raise DamagedTranscript(str(folder), None, "is no folder; a transcript is a folder") from None
+        raise refused(error, folder, "read") from error
     try:
         found = os.fstat(fd)
         yield found.st_dev, found.st_ino

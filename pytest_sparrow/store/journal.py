@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -9,10 +10,12 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import StoreError, UnknownRun
+from pytest_sparrow.errors import StoreError, UnknownRun, UsageError
 from pytest_sparrow.events.jsontext import pretty
 from pytest_sparrow.store import locks
-from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, pending_root
+from pytest_sparrow.store.disk import append_to, naming, refused, replace_file
+from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, check_pending_root, pending_root
+from pytest_sparrow.store.limits import DEFAULT_LIMITS
 from pytest_sparrow.store.reader import load_transcript
 from pytest_sparrow.store.sharing import Sharer
 from pytest_sparrow.store.swap import remove_folder
@@ -20,6 +23,7 @@ from pytest_sparrow.store.swap import remove_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_sparrow.store.limits import Limits
     from pytest_sparrow.store.sharing import Draft
     from pytest_sparrow.transcript import RunMeta, Transcript
 
@@ -41,37 +45,75 @@ class Journal:
         lock: held while a line is written, and by whoever ends the run.
     """
 
-    def __init__(self, store: Path, meta: RunMeta, inputs: bytes, *, exchanges: bool) -> None:
+    def __init__(
+        self,
+        store: Path,
+        meta: RunMeta,
+        inputs: bytes,
+        *,
+        exchanges: bool,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self._limits = limits
+        self._lost: dict[tuple[str, bytes], StoreError] = {}
         self.meta = meta
         self.lock = threading.RLock()
         self.folder = _make_folder(store, meta.run_id)
         self._files: dict[str, _Appending] = {}
         self._sharer = Sharer()
-        self._open(EVENTS)
-        if exchanges:
-            self._open(EXCHANGES)
-        self.write_inputs(inputs)
-        (self.folder / META).write_bytes(pretty(meta.to_json()))
+        try:
+            self._open(EVENTS)
+            if exchanges:
+                self._open(EXCHANGES)
+            self.write_inputs(inputs)
+            replace_file(self.folder / META, pretty(meta.to_json()))
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.remove()
+            raise
 
     def write_inputs(self, data: bytes) -> None:
-        """Replace ``inputs.json``."""
+        """Replace ``inputs.json``; the old one stays until the new one is there.
+
+        Raises:
+            OSError: the disk refused.
+        """
         with self.lock:
-            (self.folder / INPUTS).write_bytes(data)
+            replace_file(self.folder / INPUTS, data)
 
     def append_event(self, line: bytes) -> None:
         """Append a line to ``events.jsonl``."""
-        self._append(EVENTS, line)
+        self._append(EVENTS, line, line)
 
     def append_exchange(self, draft: Draft) -> None:
         """Append a line to ``exchanges.jsonl``, which is created by its first line."""
         with self.lock:
-            self._append(EXCHANGES, self._sharer.line(draft))
+            self._append(EXCHANGES, self._sharer.line(draft), draft.line)
             self._sharer.add(draft)
 
+    def check_whole(self) -> None:
+        """Whether every line is on the disk.
+
+        Raises:
+            StoreError: one was refused, and not given again: whoever gave it may have swallowed the error, the
+                golden must not miss it.
+        """
+        for error in self._lost.values():
+            raise StoreError(f"{error}\n  so this recording is not whole, and no golden is made of it")
+
     def read(self) -> Transcript:
-        """What was recorded so far, ``complete=False``, with the counts as they are now."""
+        """What was recorded so far, ``complete=False``, with the counts as they are now.
+
+        Raises:
+            StoreError: the folder has gone, or the system refuses to read it.
+        """
         with self.lock:
-            transcript = load_transcript(self.folder)
+            try:
+                transcript = load_transcript(self.folder, limits=self._limits)
+            except UsageError:
+                raise StoreError(
+                    f"{self.folder}: was removed while the run was recorded\n  record the test again"
+                ) from None
         counts = {name: file.lines for name, file in self._files.items()}
         return transcript.with_meta(
             replace(self.meta, event_count=counts[EVENTS], exchange_count=counts.get(EXCHANGES))
@@ -79,7 +121,7 @@ class Journal:
 
     def abandon(self) -> Path:
         """Close the journal and keep it, with its counts, as an incomplete run; returns its folder."""
-        (self.folder / META).write_bytes(pretty(self.read().meta.to_json()))
+        replace_file(self.folder / META, pretty(self.read().meta.to_json()))
         self.close()
         kept = self.folder.with_name(f"{self.meta.run_id}.{_ABANDONED}.{secrets.token_hex(4)}")
         self.folder.rename(kept)
@@ -101,19 +143,24 @@ class Journal:
     def _open(self, name: str) -> None:
         self._files[name] = _Appending(self.folder / name)
 
-    def _append(self, name: str, line: bytes) -> None:
+    def _append(self, name: str, line: bytes, given: bytes) -> None:
         with self.lock:
             if EVENTS not in self._files:
                 raise UnknownRun(self.meta.run_id)
-            if name not in self._files:
-                self._open(name)
-            self._files[name].append(line + b"\n")
+            try:
+                if name not in self._files:
+                    self._open(name)
+                self._files[name].append(line + b"\n")
+            except OSError as error:
+                told = self._lost[name, given] = refused(error, self.folder / name)
+                raise told from error
+            self._lost.pop((name, given), None)
 
 
 class _Appending:
     """A file that only grows, by whole lines."""
 
-    __slots__ = ("_fd", "_path", "_size", "lines")
+    __slots__ = ("_fd", "_path", "_size", "_torn", "lines")
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -121,20 +168,29 @@ class _Appending:
             path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | _BINARY, 0o666
         )
         self._size = 0
+        self._torn = False
         self.lines = 0
         locks.take(self._fd, wait=False)
 
     def append(self, line: bytes) -> None:
-        done = 0
         try:
-            while done < len(line):
-                done += os.write(self._fd, line[done:] if done else line)
-        except OSError as error:
-            # Half a line would damage every line that follows.
-            os.ftruncate(self._fd, self._size)
-            raise StoreError(f"{self._path}: could not be written: {error.strerror}") from error
-        self._size += done
+            self._untear()
+            self._torn = True
+            append_to(self._fd, line, self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._untear()
+            raise
+        self._torn = False
+        self._size += len(line)
         self.lines += 1
+
+    def _untear(self) -> None:
+        """Half a line would damage every line that follows."""
+        if self._torn:
+            with naming(self._path):
+                os.ftruncate(self._fd, self._size)
+            self._torn = False
 
     def close(self) -> None:
         os.close(self._fd)
@@ -157,7 +213,7 @@ def remove_stale(store: Path, run_id: str) -> None:
 
 
 def _make_folder(store: Path, run_id: str) -> Path:
-    root = pending_root(store)
+    root = check_pending_root(store)
     while True:
         root.mkdir(parents=True, exist_ok=True)
         folder = root / f"{run_id}.{os.getpid()}.{secrets.token_hex(4)}"

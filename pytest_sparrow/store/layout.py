@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UnsafeName
+from pytest_sparrow.store.disk import new_file
 from pytest_sparrow.store.names import check_run_id
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "GOLDENS_FOLDER",
     "INPUTS",
     "META",
+    "check_pending_root",
     "folder_of",
     "is_of_a_writer",
     "new_folder",
@@ -73,6 +75,18 @@ def pending_root(store: Path) -> Path:
     return store / _PENDING
 
 
+def check_pending_root(store: Path) -> Path:
+    """The same folder, if nothing leads from it to elsewhere.
+
+    Raises:
+        UnsafeName: it is a link: a writer would journal, and tidy up, wherever that leads.
+    """
+    root = pending_root(store)
+    if root.is_symlink():
+        raise UnsafeName(f"{root} is a link, to {root.resolve()}; remove it: a store makes its own")
+    return root
+
+
 def is_of_a_writer(folder: Path) -> bool:
     """Whether a folder is, by its place, a writer's own: a sibling of a swap, or a journal. No run id makes one."""
     path = os.path.abspath(folder)  # noqa: PTH100 - resolve() would follow links
@@ -88,5 +102,5 @@ def write_git_files(store: Path) -> None:
     here = store.absolute()
     home = next((folder for folder in (here, *here.parents) if folder.name == GOLDENS_FOLDER), here)
     for name, content in _GIT_FILES.items():
-        with contextlib.suppress(FileExistsError), (home / name).open("xb") as file:
-            file.write(content)
+        with contextlib.suppress(FileExistsError):
+            new_file(home / name, content, durable=False)

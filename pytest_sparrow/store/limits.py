@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["DEFAULT_LIMITS", "SETTING", "Limits", "too_large"]
+__all__ = ["DEFAULT_LIMITS", "SETTING", "Beyond", "Limits", "too_large"]
 
 SETTING = "sparrow_limits"
 """The ini key that lifts a limit."""
@@ -73,7 +73,25 @@ _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30}
 DEFAULT_LIMITS = Limits()
 
 
-def too_large(path: Path | str, line: int | None, found: int, limits: Limits, name: str, what: str) -> TooLarge:
+class Beyond(Exception):
+    """A limit is passed, met where nobody knows the file.
+
+    Attributes:
+        found: how much was found, at least.
+        name: the limit's name.
+        what: what was counted.
+    """
+
+    def __init__(self, found: int, name: str, what: str) -> None:
+        super().__init__(found, name, what)
+        self.found = found
+        self.name = name
+        self.what = what
+
+
+def too_large(
+    path: Path | str, line: int | None, found: int, limits: Limits, name: str, what: str
+) -> TooLarge:
     """What to raise where a limit is passed.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["is_held", "lock_file", "take"]
+
+# No link is followed to somebody's file, and no pipe is waited for.
+_SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 if sys.platform == "win32":
     import msvcrt
@@ -44,11 +48,15 @@ else:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock of this file; False for a file that is not there."""
+    """Whether a living process holds the lock of this file; False for what is no file: nothing there, a link."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDWR | _SAFELY)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR):
+            return False
+        raise
     try:
         return not take(fd, wait=False)
     finally:
@@ -64,7 +72,7 @@ def lock_file(path: Path) -> Iterator[None]:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, 0o666)
         except FileNotFoundError:  # the folder was tidied away in between
             continue
         try:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from pytest_sparrow.errors import DamagedTranscript, UnsafeName, UsageError
+from pytest_sparrow.errors import DamagedTranscript, TooLarge, UnsafeName, UsageError
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode
 from pytest_sparrow.store import damage
+from pytest_sparrow.store.disk import open_regular, refused
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer
+from pytest_sparrow.store.limits import DEFAULT_LIMITS, Beyond, too_large
 from pytest_sparrow.store.rebuilding import Rebuilder
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta, Source, Transcript
 
@@ -20,13 +25,14 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.store.limits import Limits
 
 __all__ = ["iter_events", "load_transcript"]
 
 _Value = TypeVar("_Value")
 
 
-def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
+def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = DEFAULT_LIMITS) -> Transcript:
     """Read a transcript from its folder, whole and checked.
 
     A run that was never finished (``complete`` is False) loads as far as its last whole line.
@@ -34,13 +40,15 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
     Args:
         folder: the transcript's folder.
         root: what links may lead to; the folder itself by default.
+        limits: the most that is read.
 
     Raises:
         UsageError: there is no such folder.
         UnsafeName: a file is a link that leads out of ``root``.
-        DamagedTranscript: it is not what was written; names file and line.
+        DamagedTranscript: it is not what was written, or passes a limit; names file and line.
+        StoreError: the system refuses to read it.
     """
-    files = _read(folder, root or folder)
+    files = _read(folder, root or folder, limits)
     if _by_hand(folder, files):
         inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
         meta = _meta_by_hand(folder, inputs)
@@ -51,7 +59,8 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
     events = _lines(folder / EVENTS, files.get(EVENTS), parse_event, complete=meta.complete)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
-        exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], Rebuilder().read, complete=meta.complete)
+        read = partial(_rebuilt, Rebuilder(limits), limits)
+        exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], read, complete=meta.complete)
     else:
         exchanges = (), ()
     if meta.complete:
@@ -72,7 +81,7 @@ def load_transcript(folder: Path, *, root: Path | None = None) -> Transcript:
     )
 
 
-def iter_events(folder: Path) -> Iterator[Event]:
+def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Event]:
     """The events of a transcript one by one, in bounded memory; count and digest are judged at the end.
 
     Raises:
@@ -83,16 +92,21 @@ def iter_events(folder: Path) -> Iterator[Event]:
     if _by_hand(folder, [name for name in FILES if _is_readable(folder / name, folder)]):
         meta = RunMeta(run_id=folder.name, format=None)
     else:
-        meta = _object(folder / META, _read_file(folder / META, folder), RunMeta.from_json)
+        meta = _object(folder / META, _read_file(folder / META, folder, limits), RunMeta.from_json)
         _check_format(folder / META, meta)
     path = folder / EVENTS
     if not _is_readable(path, folder):
         raise damage.missing_file(path)
     number, digest = 0, hashlib.sha256()
-    with path.open("rb") as file:
-        # A binary file yields lines that end with \n and nothing else.
-        for number, line in enumerate(file, 1):
+    with _opened(path) as file:
+        # A binary file gives lines that end with \n and nothing else.
+        while line := file.readline(limits.line + 2):
+            number += 1
             digest.update(line)
+            if number > limits.events:
+                raise too_large(path, number, number, limits, "events", "lines")
+            if len(line.removesuffix(b"\n")) > limits.line:
+                raise too_large(path, number, len(line), limits, "line", "bytes in one line")
             if line.endswith(b"\n"):
                 yield _parsed(path, number, line[:-1], parse_event)
             elif meta.complete:
@@ -101,7 +115,7 @@ def iter_events(folder: Path) -> Iterator[Event]:
         raise damage.wrong_count(path, number, meta.event_count or 0, "events")
     told = (meta.sha256 or {}).get(EVENTS)
     if meta.complete and told not in (None, digest.hexdigest()):
-        _check_digests(folder, meta, _read(folder, folder))
+        _check_digests(folder, meta, _read(folder, folder, limits))
 
 
 def _by_hand(folder: Path, files: Collection[str]) -> bool:
@@ -128,14 +142,74 @@ def _check_place(folder: Path) -> None:
         raise DamagedTranscript(str(folder), None, "is no folder; a transcript is a folder with meta.json")
 
 
-def _read(folder: Path, root: Path) -> dict[str, bytes]:
+def _read(folder: Path, root: Path, limits: Limits) -> dict[str, bytes]:
     _check_place(folder)
-    found = {name: _read_file(folder / name, root) for name in FILES}
+    found = {name: _read_file(folder / name, root, limits) for name in FILES}
     return {name: data for name, data in found.items() if data is not None}
 
 
-def _read_file(path: Path, root: Path) -> bytes | None:
-    return path.read_bytes() if _is_readable(path, root) else None
+def _read_file(path: Path, root: Path, limits: Limits) -> bytes | None:
+    if not _is_readable(path, root):
+        return None
+    try:
+        with _opened(path) as file:
+            data = file.read(limits.file + 1)
+    except OSError as error:
+        raise refused(error, path, "read") from error
+    if len(data) > limits.file:
+        found = max(path.stat().st_size, len(data))
+        raise too_large(path, None, found, limits, "file", "bytes")
+    _check_size(path, data, limits)
+    return data
+
+
+def _opened(path: Path) -> BinaryIO:
+    fd = open_regular(path)
+    if fd is None:
+        raise DamagedTranscript(str(path), None, "is no regular file")
+    return os.fdopen(fd, "rb")
+
+
+def _check_size(path: Path, data: bytes, limits: Limits) -> None:
+    """Whether a file may be parsed.
+
+    Raises:
+        TooLarge: it passes a limit.
+    """
+    most = _LINE_LIMITS.get(path.name)
+    if most is not None and (lines := data.count(b"\n")) > getattr(limits, most):
+        raise too_large(path, getattr(limits, most) + 1, lines, limits, most, "lines")
+    if len(data) > limits.line:
+        _check_lines(path, data if most is not None else data.replace(b"\n", b" "), limits)
+    # The counts of all bytes first: texts hold commas, too, and looking closer takes a hundred times as long.
+    if sum(map(data.count, _SIGNS)) > limits.values:
+        values = sum(len(_SIGN.findall(part)) for part in _outside_texts(data))
+        if values > limits.values:
+            raise too_large(path, None, values, limits, "values", "JSON values")
+
+
+_LINE_LIMITS = {EVENTS: "events", EXCHANGES: "exchanges"}
+_SIGNS = (b",", b"[", b"{")
+_SIGN = re.compile(rb"[,\[{]")
+_TEXT = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"?')
+
+
+def _outside_texts(data: bytes) -> Iterator[bytes]:
+    at = 0
+    for text in _TEXT.finditer(data):
+        yield data[at : text.start()]
+        at = text.end()
+    yield data[at:]
+
+
+def _check_lines(path: Path, data: bytes, limits: Limits) -> None:
+    start, number = 0, 1
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        if end - start > limits.line:
+            raise too_large(path, number, end - start, limits, "line", "bytes in one line")
+        start, number = end + 1, number + 1
 
 
 def _is_readable(path: Path, root: Path) -> bool:
@@ -182,11 +256,20 @@ def _lines(
     return values, tuple(lines)
 
 
+def _rebuilt(rebuilder: Rebuilder, limits: Limits, line: bytes) -> Exchange:
+    try:
+        return rebuilder.read(line)
+    except Beyond as error:
+        raise too_large("", None, error.found, limits, error.name, error.what) from None
+
+
 def _parsed(path: Path, number: int, line: bytes, parse: Callable[[bytes], _Value]) -> _Value:
     try:
         return parse(line)
     except BrokenJson as error:
         raise damage.line_damage(path, number, line, error) from None
+    except TooLarge as error:
+        raise TooLarge(str(path), number, error.reason, error.hint) from None
     except ValueError as error:
         raise DamagedTranscript(str(path), number, str(error)) from None
 

@@ -6,14 +6,16 @@ import contextlib
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pytest_sparrow.errors import StoreError, UnknownRun, UsageError
+from pytest_sparrow.errors import RecordedMeanwhile, StoreError, UnknownRun, UsageError
 from pytest_sparrow.events import dump_event
 from pytest_sparrow.store import layout, swap
+from pytest_sparrow.store.disk import refused
 from pytest_sparrow.store.files import dump_inputs, files_of
 from pytest_sparrow.store.finished import finished_runs, load_finished, whole_sibling
 from pytest_sparrow.store.journal import Journal, remove_stale
+from pytest_sparrow.store.limits import DEFAULT_LIMITS
 from pytest_sparrow.store.locks import lock_file
 from pytest_sparrow.store.sharing import draft_of
 from pytest_sparrow.transcript import RunMeta
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.redact.scanner import Scanner
     from pytest_sparrow.store.files import LineRedactor
+    from pytest_sparrow.store.limits import Limits
     from pytest_sparrow.transcript import RunInputs, Transcript
 
 __all__ = ["FsRecorder"]
@@ -41,6 +45,9 @@ class FsRecorder:
         redactor: what takes secrets out of every line before it reaches the disk; by default a
             `pytest_sparrow.redact.Redactor` for each run.
         replace: whether a run may take the place of a finished one of the same id.
+        limits: the most that is read of a run, and recorded.
+        scanner: what looks at every line and file once more before it is written, and refuses it where a secret is
+            left; by default a `pytest_sparrow.redact.scanner.Scanner` that knows this process's environment.
     """
 
     def __init__(
@@ -49,10 +56,14 @@ class FsRecorder:
         *,
         redactor: LineRedactor | None = None,
         replace: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        scanner: Scanner | None = None,
     ) -> None:
         self.transcripts_dir = Path(transcripts_dir)
+        self._scanner = scanner
         self._redactor = redactor
         self._replace = replace
+        self._limits = limits
         self._open: dict[str, tuple[Journal, LineRedactor]] = {}
         self._lock = threading.Lock()
 
@@ -71,9 +82,13 @@ class FsRecorder:
             UnsafeName: the run id is no folder name.
             StoreError: a run of this id is under way here, or was finished before and may not be replaced.
             NotRecordable: the inputs hold something that JSON can't.
+            SecretFound: the inputs or a name hold a secret.
         """
         folder = layout.folder_of(self.transcripts_dir, run_id)
-        redactor = self._redactor_of_a_run()
+        scanner = self._scanner_of_runs()
+        scanner.check(run_id.encode(), file=str(self.transcripts_dir))
+        scanner.check((nodeid or "").encode("utf-8", "replace"), file=str(folder / layout.META))
+        redactor = self._redactor_of_a_run(run_id)
         data = dump_inputs(inputs, redactor)
         meta = RunMeta(run_id=run_id, nodeid=nodeid, complete=False)
         # Under the run's lock: until its own lock is taken, a new journal looks like a dead one.
@@ -81,7 +96,7 @@ class FsRecorder:
             if run_id in self._open:
                 raise StoreError(f"the run {run_id!r} is under way: finalize, abandon or discard it first")
             self._check_free(folder)
-            journal = Journal(self.transcripts_dir, meta, data, exchanges=exchanges)
+            journal = Journal(self.transcripts_dir, meta, data, exchanges=exchanges, limits=self._limits)
             self._open[run_id] = journal, redactor
 
     def set_inputs(self, run_id: str, inputs: RunInputs) -> None:
@@ -90,9 +105,12 @@ class FsRecorder:
         Raises:
             UnknownRun: the run was never started.
             NotRecordable: the inputs hold something that JSON can't.
+            StoreError: the disk refused; the inputs are what they were.
         """
         journal, redactor = self._journal(run_id)
-        journal.write_inputs(dump_inputs(inputs, redactor))
+        data = dump_inputs(inputs, redactor)
+        with self._telling():
+            journal.write_inputs(data)
 
     def record(self, event: Event, run_id: str | None = None) -> None:
         """Keep an event of a run; ``run_id`` for an event that names none, or for another run than it names.
@@ -100,6 +118,7 @@ class FsRecorder:
         Raises:
             UnknownRun: the run was never started, or is over.
             NotRecordable: the event holds something that JSON can't; nothing of it is written.
+            SecretFound: it holds a secret that was not hidden; nothing of it is written.
             StoreError: the disk refused.
         """
         journal, redactor = self._journal(event.run or "" if run_id is None else run_id)
@@ -122,25 +141,32 @@ class FsRecorder:
         """
         return self._journal(run_id)[0].read()
 
-    def finalize(self, run_id: str) -> Transcript:
+    def finalize(self, run_id: str, *, instead_of: Transcript | Literal["any"] | None = "any") -> Transcript:
         """Finish a run: write it whole, swap it in, and only then forget it.
 
         Earlier journals of this run that were abandoned or left by a killed process are removed.
 
+        Args:
+            run_id: the run.
+            instead_of: the finished run whose place it may take, None for none; ``"any"`` asks nothing.
+
         Raises:
             UnknownRun: the run was never started, or is over.
-            StoreError: it could not be written, or would replace a run; the journal stays, and finalize can
-                be called again.
+            RecordedMeanwhile: another finished run than ``instead_of`` is there.
+            StoreError: it could not be written, or would replace a run, or a line of it was refused before. The
+                journal stays; finalize can be called again, unless a line was lost.
         """
         journal, redactor = self._journal(run_id)
         with journal.lock:
             if self._open.get(run_id, (None,))[0] is not journal:
                 raise UnknownRun(run_id)
+            journal.check_whole()
             recorded = journal.read()
             finished = recorded.with_meta(replace(recorded.meta, complete=True))
-            written = self._write(finished, redactor)
+            written = self._write(finished, redactor, instead_of)
             self._close(run_id)
-            journal.remove()
+            with contextlib.suppress(OSError):  # the run is safe: what is left of its journal harms nobody
+                journal.remove()
         self._tidy(run_id)
         return written
 
@@ -151,10 +177,11 @@ class FsRecorder:
 
         Raises:
             UnknownRun: the run was never started, or is over.
+            StoreError: the disk refused; the run is still under way.
         """
         journal, _ = self._journal(run_id)
         self._tidy(run_id)
-        with journal.lock:
+        with journal.lock, self._telling():
             kept = journal.abandon()
             self._close(run_id)
         return kept
@@ -164,9 +191,10 @@ class FsRecorder:
 
         Raises:
             UnknownRun: the run was never started, or is over.
+            StoreError: the disk refused; something of the journal is left.
         """
         journal, _ = self._journal(run_id)
-        with journal.lock:
+        with journal.lock, self._telling():
             self._close(run_id)
             journal.remove()
         self._tidy(run_id)
@@ -181,13 +209,14 @@ class FsRecorder:
             UnsafeName: its run id is no folder name.
             StoreError: it could not be written, or would replace a run.
             NotRecordable: it holds something that JSON can't.
+            SecretFound: it holds a secret, be it that it was read so from a disk.
         """
         if not transcript.complete:
             raise UsageError(
                 f"the run {transcript.run_id!r} was never finished: it can't be saved as a whole one"
             )
         layout.folder_of(self.transcripts_dir, transcript.run_id)
-        written = self._write(transcript, self._redactor_of_a_run())
+        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id))
         self._tidy(transcript.run_id)
         return written
 
@@ -198,9 +227,11 @@ class FsRecorder:
 
         Raises:
             UnsafeName: the run id is no folder name, or a link leads out of the store.
-            DamagedTranscript: the run is there, but not as it was written; names file and line.
+            DamagedTranscript: the run is there, but not as it was written, or passes a limit; names file and line.
+            StoreError: the system refuses to read it.
         """
-        return load_finished(self.transcripts_dir, run_id)
+        with self._telling("read"):
+            return load_finished(self.transcripts_dir, run_id, self._limits)
 
     def list_transcripts(self) -> list[str]:
         """The ids of all finished runs, sorted; damaged ones too."""
@@ -222,28 +253,42 @@ class FsRecorder:
             swap.remove_folder(folder)
         self._tidy(run_id)
 
-    def _write(self, transcript: Transcript, redactor: LineRedactor) -> Transcript:
+    def _write(
+        self,
+        transcript: Transcript,
+        redactor: LineRedactor,
+        instead_of: Transcript | Literal["any"] | None = "any",
+    ) -> Transcript:
         files, written = files_of(transcript, redactor)
         run_id = transcript.run_id
         folder = layout.folder_of(self.transcripts_dir, run_id)
+        for name, data in files.items():
+            self._scanner_of_runs().check(data, file=str(folder / name))
         with self._writing(run_id):
-            sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id)
+            sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id, self._limits)
             swap.recover(self.transcripts_dir, run_id, whole=sibling and sibling[0])
             self._check_free(folder)
+            if instead_of != "any" and not _is_there(folder, instead_of):
+                raise RecordedMeanwhile(str(folder))
             swap.replace_folder(self.transcripts_dir, run_id, files)
         return written
 
     @contextlib.contextmanager
     def _writing(self, run_id: str) -> Iterator[None]:
         """Hold the run's lock; what the system refuses becomes a StoreError."""
-        try:
+        with self._telling():
             self.transcripts_dir.mkdir(parents=True, exist_ok=True)
             layout.write_git_files(self.transcripts_dir)
-            with lock_file(layout.pending_root(self.transcripts_dir) / f"{run_id}.lock"):
+            with lock_file(layout.check_pending_root(self.transcripts_dir) / f"{run_id}.lock"):
                 yield
+
+    @contextlib.contextmanager
+    def _telling(self, what: str = "written") -> Iterator[None]:
+        """Tell what the system refuses as a StoreError."""
+        try:
+            yield
         except OSError as error:
-            where = error.filename or self.transcripts_dir
-            raise StoreError(f"{where}: could not be written: {error.strerror}") from error
+            raise refused(error, self.transcripts_dir, what) from error
 
     def _check_free(self, folder: Path) -> None:
         if not self._replace and folder.exists():
@@ -268,10 +313,30 @@ class FsRecorder:
         with contextlib.suppress(OSError):
             layout.pending_root(self.transcripts_dir).rmdir()
 
-    def _redactor_of_a_run(self) -> LineRedactor:
-        if self._redactor is not None:
-            return self._redactor
+    def _redactor_of_a_run(self, run_id: str) -> LineRedactor:
         from pytest_sparrow.redact import Redactor
+        from pytest_sparrow.redact.guarded import Guarded
 
-        redactor: LineRedactor = Redactor()
-        return redactor
+        redactor = Redactor() if self._redactor is None else self._redactor
+        return Guarded(redactor, self._scanner_of_runs(), layout.folder_of(self.transcripts_dir, run_id))
+
+    def _scanner_of_runs(self) -> Scanner:
+        if self._scanner is None:
+            from pytest_sparrow.redact.scanner import Scanner
+
+            self._scanner = Scanner()
+        return self._scanner
+
+
+def _is_there(folder: Path, expected: Transcript | None) -> bool:
+    """Whether the finished run in a folder is this one as it was read; for None, whether there is none."""
+    if expected is None:
+        return not folder.exists()
+    if expected.source is None:
+        return True
+    try:
+        # It holds the digests of the other files, and when they were written.
+        meta = (folder / layout.META).read_bytes()
+    except FileNotFoundError:
+        meta = b""
+    return meta == expected.source.meta[1]

@@ -16,6 +16,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.store.disk import naming, new_file
 from pytest_sparrow.store.layout import new_folder, old_folder
 
 if TYPE_CHECKING:
@@ -73,28 +74,28 @@ def remove_folder(folder: Path) -> None:
     if folder.is_symlink():
         folder.unlink()
         return
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+    while os.path.lexists(folder):
+        # Two that tidy up the same folder find parts of it gone: what is left then is removed by neither.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(folder)
 
 
 def sync_folder(folder: Path) -> None:
     """Make renames within a folder durable, where the system knows how."""
     if sys.platform == "win32":
         return
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with naming(folder):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _write_durably(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir()
     for name, content in files.items():
-        with (folder / name).open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        new_file(folder / name, content, durable=True)
     sync_folder(folder)
 
 
