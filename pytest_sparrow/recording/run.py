@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.matching.jsonrpc import addressed
 from pytest_sparrow.recording.caller import caller
@@ -259,6 +259,14 @@ class Run:
         except NotRecordable as error:
             self.unrecordable(error)
             raise
+        except StoreError as error:
+            self._lose(error)
+
+    def _lose(self, error: StoreError) -> None:
+        """The disk refused: no doing of the agent's, which goes on; the recording can't be kept, and the test fails."""
+        what, _, hint = str(error).partition("\n")
+        self.ledger.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
+        self._sink = None
 
     def _tell_asked(self, crossing: OpenCrossing, asked: dict[str, Json]) -> None:
         if crossing.kind == "tool":
