@@ -1,8 +1,10 @@
 """The network guard: nothing leaves while a run feeds, but what a setting allows or this process serves."""
 
+import _socket
 import asyncio
 import contextlib
 import contextvars
+import multiprocessing
 import socket
 import subprocess
 import sys
@@ -263,13 +265,71 @@ def test_a_recording_run_is_not_shut():
 
 
 def test_everything_is_restored():
-    """After the last run the very functions are back, and what wasn't there is gone."""
-    names = ("connect", "connect_ex", "sendto", "sendmsg")
-    before = ({name: vars(socket.socket).get(name) for name in names}, socket.getaddrinfo)
+    """After the last run nothing is replaced, and nothing is refused."""
+    before = dict(vars(socket.socket)), socket.getaddrinfo
     with _shut(), _shut():
-        assert vars(socket.socket)["connect"] is not before[0]["connect"]
         assert socket.getaddrinfo is not before[1]
-    assert {name: vars(socket.socket).get(name) for name in names} == before[0]
-    assert socket.getaddrinfo is before[1]
+    assert (dict(vars(socket.socket)), socket.getaddrinfo) == before
     with _elsewhere() as port:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+
+SAVED = socket.socket.connect
+
+
+@pytest.mark.parametrize(
+    "connect",
+    [
+        lambda sock: _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM, 0).connect(FAR),
+        lambda sock: _socket.socket.connect(sock, FAR),
+        lambda sock: SAVED(sock, FAR),
+    ],
+    ids=["_socket", "base method", "saved"],
+)
+def test_no_socket_is_past_the_guard(connect):
+    """Neither the C class below ``socket``, nor its methods, nor one that was saved before."""
+    with _shut() as run, socket.socket() as sock:
+        sock.setblocking(False)
+        with pytest.raises(ReplayDivergence, match=r"10\.255\.255\.1:80"):
+            connect(sock)
+    assert len(run.refused) == 1
+
+
+@pytest.mark.parametrize(
+    "look_up",
+    [
+        lambda: socket.gethostbyname("db.example.com"),
+        lambda: socket.gethostbyname_ex("db.example.com"),
+        lambda: _socket.getaddrinfo("db.example.com", 80),
+        lambda: socket.gethostbyaddr("10.1.2.3"),
+        lambda: socket.getnameinfo(("10.1.2.3", 80), 0),
+    ],
+    ids=["gethostbyname", "gethostbyname_ex", "_socket", "gethostbyaddr", "getnameinfo"],
+)
+def test_every_way_of_looking_up_is_refused(look_up):
+    """By name or by address: either asks a name server."""
+    with _shut() as run, pytest.raises(ReplayDivergence, match=r"looking up (db\.example\.com|10\.1\.2\.3)"):
+        look_up()
+    assert len(run.refused) == 1
+    with _shut() as run:
+        socket.gethostbyname("localhost")
+        socket.getnameinfo(("127.0.0.1", 80), 0)
+    assert run.refused == []
+
+
+def test_multiprocessing_may_talk_with_its_own():
+    """The unix sockets of managers and fork servers are between processes of this very program."""
+    context = multiprocessing.get_context("fork")
+    with _shut() as run, context.Manager() as manager:
+        shared = manager.dict(x=1)
+        assert shared["x"] == 1
+    assert run.refused == []
+
+
+def test_an_idle_hook_does_nothing():
+    """The audit hook stays when no run feeds: then, and outside a feeding run, nothing is judged."""
+    with _shut():
+        pass
+    with socket.socket() as sock:
+        sock.setblocking(False)
+        assert sock.connect_ex(FAR) != 0

@@ -13,8 +13,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.network.guard import feeding_run, judge, refused
-from pytest_sparrow.boundaries.network.listeners import listens_at_path
+from pytest_sparrow.boundaries.network.guard import feeding_run, judge, judge_path, refused
 from pytest_sparrow.boundaries.patches import Patch, Patches
 
 if TYPE_CHECKING:
@@ -149,8 +148,7 @@ def _judge(run: OpenRun, target: str) -> None:
     except ValueError:
         raise refused(run, f"a gRPC call to {target}", "") from None
     if isinstance(found, str):
-        if run.passes_host(found, None) != "allow" and not listens_at_path(found):
-            raise refused(run, f"a gRPC call to the unix socket {found!r}", found)
+        judge_path(run, found, what=f"a gRPC call to the unix socket {found!r}")
         return
     for host, port in found:
         if not judge(run, host, port, what=f"a gRPC call to {host}:{port}"):

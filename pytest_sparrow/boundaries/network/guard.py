@@ -1,4 +1,4 @@
-"""Refusing connections: the few functions of ``socket`` that reach out, replaced while a run feeds."""
+"""Refusing connections: what sockets do is audited, and refused while a run feeds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.recording.crossing import OpenRun
 
-__all__ = ["feeding_run", "judge", "refused", "shut_sockets"]
-
-_MISSING: Any = object()
+__all__ = ["feeding_run", "judge", "judge_lookup", "judge_path", "refused", "shut_sockets"]
 
 
 @contextlib.contextmanager
@@ -36,80 +36,61 @@ def shut_sockets(run: OpenRun) -> Iterator[None]:
 
 
 class _Guard:
-    """What is replaced, for which runs, and which names its addresses were resolved from."""
+    """What is refused, for which runs, and which names its addresses were resolved from.
+
+    Refusing is an audit hook's (PEP 578): the C code behind every socket asks it, so that no saved method and no
+    `_socket.socket` goes past it. It can't be taken off again; with no run it does nothing. `getaddrinfo` alone is
+    replaced as well: what an allowed name was resolved to, no audit tells.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._runs: list[OpenRun] = []
-        self._originals: list[tuple[Any, str, Any, Any]] = []
+        self._hooked = False
+        self._lookup: tuple[Any, Any] | None = None
         self._names: dict[str, set[str]] = {}
 
     def enter(self, run: OpenRun) -> None:
         with self._lock:
             self._runs.append(run)
-            if len(self._runs) > 1:
-                return
-            for name, place in _SENDERS.items():
-                self._replace(socket.socket, name, functools.partial(self._guarded, place=place))
-            self._replace(socket, "getaddrinfo", self._guarded_lookup)
+            if not self._hooked:
+                self._hooked = True
+                sys.addaudithook(self._audit)
+            if len(self._runs) == 1:
+                original = socket.getaddrinfo
+                noting = self._noting(original)
+                self._lookup = original, noting
+                socket.getaddrinfo = noting
 
     def leave(self, run: OpenRun) -> None:
         with self._lock:
             self._runs.remove(run)
-            if self._runs:
+            if self._runs or self._lookup is None:
                 return
-            for owner, name, original, replacement in reversed(self._originals):
-                if vars(owner).get(name) is not replacement:
-                    continue  # someone wrapped it since; with no run left, ours lets everything through
-                if original is _MISSING:
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, original)
-            self._originals.clear()
+            original, noting = self._lookup
+            if socket.getaddrinfo is noting:  # else someone wrapped it since; ours only passes on
+                socket.getaddrinfo = original
+            self._lookup = None
             self._names.clear()
 
-    def _replace(self, owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
-        inherited = getattr(owner, name, None)
-        if inherited is None:  # sendmsg, on Windows
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._runs:
             return
-        replacement = wrap(inherited)
-        self._originals.append((owner, name, vars(owner).get(name, _MISSING), replacement))
-        setattr(owner, name, replacement)
+        judge_event = _AUDITED.get(event)
+        if judge_event is None:
+            return
+        run = feeding_run()
+        if run is not None:
+            judge_event(run, *args)
 
-    def _guarded(self, original: Any, *, place: Callable[..., Any]) -> Any:
+    def _noting(self, original: Any) -> Any:
         @functools.wraps(original)
-        def guarded(sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
-            run = feeding_run()
-            address = None if run is None else place(*args, **kwargs)
-            if run is not None and address is not None:
-                try:
-                    self._judge(run, sock, address)
-                except ReplayDivergence:
-                    # Callers close a socket upon an OSError only; left open, this one would be a
-                    # ResourceWarning on top. A datagram socket has a life after one refusal.
-                    if sock.type != socket.SOCK_DGRAM:
-                        sock.close()
-                    raise
-            return original(sock, *args, **kwargs)
-
-        return guarded
-
-    def _guarded_lookup(self, original: Any) -> Any:
-        @functools.wraps(original)
-        def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-            run = feeding_run()
+        def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(host, *args, **kwargs)
             name = _text(host)
-            if run is None or not name or is_numeric(name) or is_loopback(name) or is_own_name(name):
-                return original(host, port, *args, **kwargs)
-            number = port if isinstance(port, int) else None
-            verdict = run.passes_host(name, number)
-            if verdict == "ignore":
-                raise socket.gaierror(socket.EAI_NONAME, f"{name} is ignored while replaying")
-            if verdict != "allow":
-                raise refused(run, f"looking up {name}", _place(name, number))
-            found = original(host, port, *args, **kwargs)
-            for *_, address in found:
-                self._names.setdefault(str(address[0]), set()).add(name)
+            if name and self._runs and not is_numeric(name) and feeding_run() is not None:
+                for *_, address in found:
+                    self._names.setdefault(str(address[0]), set()).add(name)
             return found
 
         return getaddrinfo
@@ -122,19 +103,84 @@ class _Guard:
         """The names that an address was resolved from."""
         return self._names.get(address, set())
 
-    def _judge(self, run: OpenRun, sock: socket.socket, address: Any) -> None:
-        if sock.family in (socket.AF_INET, socket.AF_INET6):
-            udp = sock.type == socket.SOCK_DGRAM
-            verb = "sending to" if udp else "connecting to"
-            host, port = str(_text(address[0])), address[1]
-            if not judge(run, host, port, what=f"{verb} {_place(host, port)}", udp=udp):
-                raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} is ignored while replaying")
-        elif sock.family == getattr(socket, "AF_UNIX", None):
-            path = os.fsdecode(address)
-            if run.passes_host(path, None) != "allow" and not listens_at_path(path):
-                raise refused(run, f"connecting to the unix socket {path!r}", path)
-        elif sock.family not in _KERNEL_FAMILIES:
-            raise refused(run, f"connecting to {address!r}", "")
+
+def _sending(run: OpenRun, sock: Any, address: Any) -> None:
+    """connect, connect_ex, sendto, sendmsg; without an address it goes where connect was judged."""
+    if address is None:
+        return
+    try:
+        _judge_address(run, sock, address)
+    except ReplayDivergence:
+        # Callers close a socket upon an OSError only; left open, this one would be a ResourceWarning on top.
+        # A datagram socket has a life after one refusal.
+        if sock.type != socket.SOCK_DGRAM:
+            sock.close()
+        raise
+
+
+def _judge_address(run: OpenRun, sock: Any, address: Any) -> None:
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        udp = sock.type == socket.SOCK_DGRAM
+        verb = "sending to" if udp else "connecting to"
+        host, port = str(_text(address[0])), address[1]
+        if not judge(run, host, port, what=f"{verb} {_place(host, port)}", udp=udp):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} is ignored while replaying")
+    elif sock.family == getattr(socket, "AF_UNIX", None):
+        judge_path(run, os.fsdecode(address))
+    elif sock.family not in _KERNEL_FAMILIES:
+        raise refused(run, f"connecting to {address!r}", "")
+
+
+def _looking_up(run: OpenRun, host: Any, port: Any = None, *_: Any) -> None:
+    """getaddrinfo(host, port, …), gethostbyname(host)."""
+    judge_lookup(run, _text(host), port if isinstance(port, int) else None)
+
+
+def _naming(run: OpenRun, address: Any) -> None:
+    """gethostbyaddr(address), getnameinfo((address, port, …)): asks whose address it is."""
+    host = str(address[0] if isinstance(address, tuple) else _text(address))
+    if is_numeric(host) and not is_loopback(host):
+        judge_lookup(run, host, None, is_address=True)
+    elif not is_numeric(host):
+        judge_lookup(run, host, None)
+
+
+def judge_lookup(run: OpenRun, name: str | None, port: int | None, *, is_address: bool = False) -> None:
+    """Let a name (or an address, whose name is asked for) be looked up, or not.
+
+    Raises:
+        ReplayDivergence: it would ask someone, and isn't allowed.
+        socket.gaierror: it is ignored, which must look as if there were no such name.
+    """
+    if not name or is_loopback(name) or is_own_name(name) or (is_numeric(name) and not is_address):
+        return
+    verdict = run.passes_host(name, port)
+    if verdict == "ignore":
+        raise socket.gaierror(socket.EAI_NONAME, f"{name} is ignored while replaying")
+    if verdict != "allow":
+        raise refused(run, f"looking up {name}", _place(name, port))
+
+
+def judge_path(run: OpenRun, path: str, *, what: str = "") -> None:
+    """Let a unix socket be connected to, or not.
+
+    Raises:
+        ReplayDivergence: neither allowed, nor a server of this very process or of multiprocessing's own.
+    """
+    if (
+        run.passes_host(path, None) != "allow"
+        and not listens_at_path(path)
+        and not _is_multiprocessings(path)
+    ):
+        raise refused(run, what or f"connecting to the unix socket {path!r}", path)
+
+
+def _is_multiprocessings(path: str) -> bool:
+    """Whether `multiprocessing` made this socket, to talk with processes that it started: fork servers, managers.
+
+    It names them all alike (``util.get_temp_dir`` and ``connection.arbitrary_address``), in whichever process.
+    """
+    return "multiprocessing" in sys.modules and _OF_MULTIPROCESSING.search(path) is not None
 
 
 def feeding_run() -> OpenRun | None:
@@ -176,33 +222,23 @@ def _text(host: Any) -> Any:
     return host.decode("idna") if isinstance(host, bytes | bytearray) else host
 
 
-def _first(address: Any, *_: Any) -> Any:
-    """connect(address), connect_ex(address)."""
-    return address
-
-
-def _last(*args: Any) -> Any:
-    """sendto(data, address), sendto(data, flags, address)."""
-    return args[-1] if len(args) > 1 else None
-
-
-def _fourth(buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> Any:  # noqa: ARG001
-    """sendmsg(buffers, ancdata, flags, address); without an address it goes where connect was judged."""
-    return address
-
-
-_SENDERS: dict[str, Callable[..., Any]] = {
-    "connect": _first,
-    "connect_ex": _first,
-    "sendto": _last,
-    "sendmsg": _fourth,
-}
-"""What sends a socket somewhere, and how to find the address among its arguments."""
+_OF_MULTIPROCESSING = re.compile(r"(?:\A\0|/pymp-[^/]+/)listener-[^/]+\Z")
 
 # Talk with the kernel, not with anyone else.
 _KERNEL_FAMILIES = tuple(
     getattr(socket, name) for name in ("AF_NETLINK", "AF_ALG", "AF_SYSTEM") if hasattr(socket, name)
 )
 
-# Process-wide, as the functions that it replaces are; empty while nothing is shut.
+_AUDITED: dict[str, Callable[..., None]] = {
+    "socket.connect": _sending,  # and connect_ex
+    "socket.sendto": _sending,
+    "socket.sendmsg": _sending,
+    "socket.getaddrinfo": _looking_up,
+    "socket.gethostbyname": _looking_up,  # and gethostbyname_ex
+    "socket.gethostbyaddr": _naming,
+    "socket.getnameinfo": _naming,
+}
+"""Python's audit events that reach out (its manual: "Audit events table"), and who judges their arguments."""
+
+# Process-wide, as what it hooks is; empty while nothing is shut.
 _GUARD = _Guard()
