@@ -13,14 +13,15 @@ from urllib.parse import unquote
 
 from pytest_sparrow.providers.anthropic_bedrock import binary_events
 from pytest_sparrow.providers.anthropic_blocks import answer_parts, plain_message, tool_results, usage_of
-from pytest_sparrow.providers.anthropic_compose import STATUS_MADE_UP, compose_message
+from pytest_sparrow.providers.anthropic_compose import compose_message
+from pytest_sparrow.providers.anthropic_shape import is_versioned, looks_like_messages
 from pytest_sparrow.providers.anthropic_stream import join_message
-from pytest_sparrow.providers.openai_chat_message import spoken_text
+from pytest_sparrow.providers.made_up import made_up_failure
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    error_message,
-    header,
+    failure_of,
+    first_user_text,
     http_failure,
     json_answer,
     json_request,
@@ -28,10 +29,11 @@ from pytest_sparrow.providers.wire import (
     stream_events,
 )
 from pytest_sparrow.recording.blocks import as_text
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest
+from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.codec import Failure
 
 __all__ = ["AnthropicMessages"]
 
@@ -46,7 +48,6 @@ _FOREIGN_PATHS = (
     "/converse",
     "/converse-stream",
 )
-_BLOCKS = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking"})
 _ROLES = frozenset({"user", "assistant", "system"})
 _MODEL_IN_PATH = re.compile(
     r"/models?/([^/]+?)(?:/invoke(?:-with-response-stream)?|:(?:stream)?[rR]awPredict)\Z"
@@ -68,12 +69,14 @@ class AnthropicMessages:
         return ModelRequest(
             model=as_text(body.get("model")) or _model_in_path(asked),
             conversation=[plain_message(message) for message in spoken],
-            task=_task(spoken),
+            task=first_user_text(spoken),
             results=tool_results(spoken),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
         """Read a whole or a streamed answer; of a broken one, what came."""
+        if made_up := made_up_failure(answered):
+            return ModelAnswer(parts=[], failure=made_up)
         events = stream_events(answered) or binary_events(answered)
         if events is not None:
             joined = join_message(events)
@@ -83,8 +86,6 @@ class AnthropicMessages:
             body = json_answer(answered)
             content = as_dict(body).get("content")
             usage, failure = usage_of(as_dict(as_dict(body).get("usage"))), _failure_in(body)
-            if failure is not None and as_dict(body).get(STATUS_MADE_UP) is True:
-                return ModelAnswer(parts=[], failure=failure)
         parts = list(answer_parts(content))
         return ModelAnswer(parts=parts, usage=usage, failure=http_failure(answered, failure))
 
@@ -98,19 +99,11 @@ def _is_message(asked: dict[str, Json], body: dict[str, Json]) -> bool:
     path = path_of(asked)
     if not isinstance(messages, list) or path.endswith(_FOREIGN_PATHS):
         return False
-    if header(asked, "anthropic-version") or "anthropic_version" in body:
+    if is_versioned(asked, body):
         return True
     known = all(as_dict(message).get("role") in _ROLES for message in messages)
     named = isinstance(body.get("model"), str)
-    return known and named and (path.endswith("/messages") or _looks_like_messages(body, messages))
-
-
-def _looks_like_messages(body: dict[str, Json], messages: list[Json]) -> bool:
-    """Whether this is the format behind a path of somebody's own, by what only it has."""
-    if "system" in body or any("input_schema" in as_dict(tool) for tool in as_list(body.get("tools"))):
-        return True
-    blocks = (as_dict(block) for message in messages for block in as_list(as_dict(message).get("content")))
-    return any(as_text(block.get("type")) in _BLOCKS for block in blocks)
+    return known and named and (path.endswith("/messages") or looks_like_messages(body, messages))
 
 
 def _model_in_path(asked: dict[str, Json]) -> str:
@@ -118,13 +111,8 @@ def _model_in_path(asked: dict[str, Json]) -> str:
     return unquote(found[1]) if found else ""
 
 
-def _task(messages: list[Json]) -> str:
-    said = (as_dict(one).get("content") for one in messages if as_dict(one).get("role") == "user")
-    return as_text(next((text for text in map(spoken_text, said) if text), ""))
-
-
 def _failure_in(body: Json) -> Failure | None:
     answer = as_dict(body)
     if answer.get("type") != "error" and not answer.get("error"):
         return None
-    return Failure(error_message(body) or "an error without a message")
+    return failure_of(body)

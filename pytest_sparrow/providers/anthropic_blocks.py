@@ -5,13 +5,13 @@ Format: https://docs.claude.com/en/api/messages (content blocks of requests and 
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block, slim
+from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image
+from pytest_sparrow.providers.values import holdable, usage_from
 from pytest_sparrow.providers.wire import as_dict, as_list
-from pytest_sparrow.recording.blocks import as_text, parse_json_text, text_block
+from pytest_sparrow.recording.blocks import as_text, text_block
 from pytest_sparrow.recording.codec import Output, Part, Proposal, Reasoning, Text, ToolResult, Usage
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 __all__ = ["answer_parts", "output_blocks", "plain_message", "says_error", "tool_results", "usage_of"]
-
-_U64_MAX = 2**64 - 1
 
 # tool_result > search_result or document > source > content > text is as deep as the format goes.
 _LEVELS = 10
@@ -46,18 +44,8 @@ def answer_parts(content: Json) -> Iterator[Part]:
 
 
 def _proposal(block: dict[str, Json], *, hosted: bool) -> Proposal:
-    args = _held(block.get("input", {}))
+    args = holdable(block.get("input", {}))
     return Proposal(as_text(block.get("id")), as_text(block.get("name")), args, hosted)
-
-
-def _held(value: Json, *, slimmed: bool = False) -> Json:
-    """A value that came as JSON, or its text where an event could not hold it (NaN, too deep)."""
-    if isinstance(value, str):
-        return as_text(value)
-    try:
-        return parse_json_text(json.dumps(slim(value) if slimmed else value))
-    except (ValueError, TypeError, RecursionError):
-        return "(JSON that no event can hold)"
 
 
 def says_error(block: dict[str, Json]) -> bool:
@@ -70,24 +58,17 @@ def says_error(block: dict[str, Json]) -> bool:
 
 def output_blocks(content: Json) -> list[Json]:
     """The content of a result as the cockpit's blocks: a text, one object of a hosted tool, or a list."""
-    if content is None:
-        return []
-    return [_block(part) for part in content] if isinstance(content, list) else [_block(content)]
+    return content_blocks(content, _known)
 
 
-def _block(part: Json) -> Json:
-    """One entry; what has no block of its own (a link, a document, a search result) is kept as Json."""
-    if isinstance(part, str):
-        return text_block(part)
-    fields = as_dict(part)
-    if fields.get("type") == "text" and isinstance(fields.get("text"), str):
-        return text_block(fields["text"])
-    source = as_dict(fields.get("source"))
-    if fields.get("type") == "image" and source.get("type") == "base64":
-        kind, data = as_text(source.get("media_type")), as_text(source.get("data"))
-        if image := image_block(f"data:{kind};base64,{data}"):
-            return image
-    return {"Json": _held(part, slimmed=True)}
+def _known(part: dict[str, Json]) -> Json | None:
+    """A text or an image as a block; a link, a document and a search result have none."""
+    if part.get("type") == "text" and isinstance(part.get("text"), str):
+        return text_block(part["text"])
+    source = as_dict(part.get("source"))
+    if part.get("type") != "image" or source.get("type") != "base64":
+        return None
+    return encoded_image(as_text(source.get("data")), as_text(source.get("media_type")))
 
 
 def tool_results(messages: list[Json]) -> list[ToolResult]:
@@ -139,11 +120,6 @@ def usage_of(usage: dict[str, Json]) -> Usage | None:
     ``cache_creation_input_tokens`` and ``cache_read_input_tokens``, which the reference calls the total: it
     doesn't depend on whether the cache was warm, and counts what other providers count.
     """
-    keys = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    total = sum(_count(usage.get(key)) for key in keys)
-    output = _count(usage.get("output_tokens"))
-    return Usage(min(total, _U64_MAX), output) if total or output else None
-
-
-def _count(value: Json) -> int:
-    return value if type(value) is int and 0 <= value <= _U64_MAX else 0
+    inputs = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    counts = usage_from(tuple(map(usage.get, inputs)), (usage.get("output_tokens"),))
+    return counts if counts != Usage(0, 0) else None

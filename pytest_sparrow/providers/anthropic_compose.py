@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.anthropic_bedrock import as_binary, wants_binary
 from pytest_sparrow.providers.anthropic_results import call_block, is_own, mcp_result, own_result
-from pytest_sparrow.providers.openai_made_up import arguments_text, request_digest
+from pytest_sparrow.providers.made_up import made_up_reply, request_digest
 from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply
+from pytest_sparrow.providers.values import arguments_text
 from pytest_sparrow.providers.wire import json_request
 from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import ModelAnswer, Output, Part, Proposal, Reasoning, Text
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.replies import Fault
 
-__all__ = ["STATUS_MADE_UP", "compose_message"]
-
-STATUS_MADE_UP = "status_made_up"
-"""Key of an error body of ours: the failure was told without a status, and a whole answer needs one."""
+__all__ = ["compose_message"]
 
 # The API signs its thinking, and clients send the signature back. This one is for nobody to check.
 _SIGNATURE = "c3BhcnJvdw=="
@@ -60,13 +58,7 @@ def compose_message(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Js
         return _streamed(message, answer, fault)
     if fault is None:
         return json_reply(message)
-    return broken_reply(fault) if fault.kind else _made_up_status(fault)
-
-
-def _made_up_status(fault: Fault) -> dict[str, Json]:
-    reply = json_reply({**_error_body(fault), STATUS_MADE_UP: True}, status=500)
-    # What went wrong without a status went wrong inside an answer, which no SDK asks for again.
-    return {**reply, "headers": {**reply["headers"], "x-should-retry": "false"}}
+    return broken_reply(fault) if fault.kind else made_up_reply(_error_body(fault))
 
 
 def _error_body(fault: Fault) -> dict[str, Json]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.anthropic_blocks import says_error
+from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.replies import json_text
 from pytest_sparrow.providers.wire import as_dict
 from pytest_sparrow.recording.blocks import as_text
@@ -92,7 +92,7 @@ def _entry(block: dict[str, Json]) -> Json:
     if "Text" in block:
         return {"type": "text", "text": as_text(block["Text"])}
     if "Image" in block:
-        image = as_dict(block["Image"])
-        data = base64.b64encode(bytes(image["data"])).decode()
-        return {"type": "image", "source": {"type": "base64", "media_type": image["mime"], "data": data}}
+        # One whose bytes the event left out is an empty image.
+        mime, data = image_data(block) or (block["Image"]["mime"], "")
+        return {"type": "image", "source": {"type": "base64", "media_type": mime, "data": data}}
     return {"type": "text", "text": json_text(block.get("Json", block))}

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.anthropic_blocks import usage_of
-from pytest_sparrow.providers.wire import as_dict, as_list, error_message, lenient_json, raw_text
+from pytest_sparrow.providers.wire import StreamReader, as_dict, as_list, failure_of, raw_text
 from pytest_sparrow.recording.blocks import as_text, parse_json_text
-from pytest_sparrow.recording.codec import Failure, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.sse import ServerSentEvent
+    from pytest_sparrow.recording.codec import Failure, Usage
 
 __all__ = ["JoinedMessage", "join_message"]
 
@@ -40,22 +40,15 @@ class JoinedMessage:
 def join_message(events: Iterable[ServerSentEvent]) -> JoinedMessage:
     """Join the events of one message, to its end or to wherever the stream broke."""
     message = _Message()
-    failure: Failure | None = None
-    unread: Failure | None = None
-    for number, event in enumerate(events, start=1):
-        # Only a last event may be torn; an unreadable one with others behind it is an error (the SDK raises).
-        failure = failure or unread
-        data = lenient_json(event.data)
+    stream = StreamReader(events)
+    for event, data in stream:
         fields = as_dict(data)
         kind = as_text(fields.get("type")) or event.event
-        if kind == "error" or event.event == "error":
-            said = error_message(data) or as_text(event.data)
-            failure = failure or Failure(said or "an error without a message")
-        elif data is None:
-            unread = Failure(f"event {number} of the stream is not JSON")
+        if kind == "error":
+            stream.fail(failure_of(data, as_text(event.data)))
         else:
             message.add(kind, fields)
-    return JoinedMessage(content=message.content(), usage=usage_of(message.usage), failure=failure)
+    return JoinedMessage(content=message.content(), usage=usage_of(message.usage), failure=stream.failure)
 
 
 class _Message:

@@ -6,26 +6,26 @@ Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 
 from __future__ import annotations
 
-import base64
-import binascii
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pytest_sparrow.providers.bedrock_compose import compose_converse
 from pytest_sparrow.providers.bedrock_stream import join_frames
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block, slim
+from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image, json_block
 from pytest_sparrow.providers.eventstream import frames_of
 from pytest_sparrow.providers.made_up import made_up_failure
 from pytest_sparrow.providers.values import holdable, usage_from
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
+    first_user_text,
     header,
     http_failure,
     json_answer,
     json_request,
     path_of,
+    raw_bytes,
     raw_text,
 )
 from pytest_sparrow.recording.blocks import as_text, text_block
@@ -69,7 +69,7 @@ class Bedrock:
         return ModelRequest(
             model=model,
             conversation=[_stable(as_dict(message)) for message in messages],
-            task=_task(messages),
+            task=first_user_text(messages),
             results=list(_results(messages)),
         )
 
@@ -77,7 +77,7 @@ class Bedrock:
         """Read a whole answer, or the frames of a stream, as far as they came."""
         if failure := made_up_failure(answered):
             return ModelAnswer(parts=[], failure=failure)
-        raw = _bytes_of(answered)
+        raw = raw_bytes(answered)
         if raw is None:
             body = as_dict(json_answer(answered))
         else:
@@ -121,15 +121,6 @@ def _failure_by_header(answered: dict[str, Json]) -> Failure | None:
     return Failure(name) if name and isinstance(status, int) and status >= 400 else None
 
 
-def _bytes_of(answered: dict[str, Json]) -> bytes | None:
-    """The bytes of a stream; None of an answer that is none."""
-    data = as_dict(answered.get("body")).get("base64")
-    try:
-        return base64.b64decode(data, validate=True) if isinstance(data, str) else None
-    except (binascii.Error, ValueError):
-        return None
-
-
 def _stable(message: dict[str, Json]) -> Json:
     """A message without what changes from run to run: signatures, and ids of calls."""
     blocks = [_stable_block(block) for block in as_list(message.get("content"))]
@@ -150,14 +141,6 @@ def _stable_block(block: Json) -> Json:
     return kept
 
 
-def _task(messages: list[Json]) -> str:
-    for message in map(as_dict, messages):
-        texts = [raw_text(as_dict(block).get("text")) for block in as_list(message.get("content"))]
-        if message.get("role") == "user" and any(texts):
-            return as_text("\n".join(filter(None, texts)))
-    return ""
-
-
 def _results(messages: list[Json]) -> Iterator[ToolResult]:
     for message in map(as_dict, messages):
         if message.get("role") == "assistant":
@@ -174,18 +157,17 @@ def _results(messages: list[Json]) -> Iterator[ToolResult]:
 
 
 def _blocks(content: Json) -> list[Json]:
-    return [_block(as_dict(each)) for each in as_list(content)]
+    return content_blocks(as_list(content), _known)
 
 
-def _block(part: dict[str, Json]) -> Json:
+def _known(part: dict[str, Json]) -> Json | None:
     if isinstance(part.get("text"), str):
         return text_block(part["text"])
     if "json" in part:
-        return {"Json": holdable(part["json"])}
+        return json_block(part["json"])
     image = as_dict(part.get("image"))
     data = as_text(as_dict(image.get("source")).get("bytes"))
-    found = image_block(f"data:image/{as_text(image.get('format'))};base64,{data}") if data else None
-    return found or {"Json": holdable(slim(part))}
+    return encoded_image(data, f"image/{as_text(image.get('format'))}") if data else None
 
 
 def _parts(block: dict[str, Json]) -> Iterator[Part]:

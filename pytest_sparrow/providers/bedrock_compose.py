@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.eventstream import MEDIA_TYPE, Frame, frame_bytes
+from pytest_sparrow.providers.blocks import image_data
+from pytest_sparrow.providers.eventstream import frames_reply, json_frame
 from pytest_sparrow.providers.made_up import made_up_reply
 from pytest_sparrow.providers.replies import broken_reply, fault_of, json_reply, json_text
 from pytest_sparrow.providers.wire import as_dict, path_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.eventstream import Frame
     from pytest_sparrow.providers.replies import Fault
     from pytest_sparrow.recording.codec import ModelAnswer, Part, Usage
 
@@ -104,11 +105,10 @@ def _said(block: dict[str, Json]) -> dict[str, Json]:
         return {"text": block["Text"]}
     if "Json" in block:
         return {"json": block["Json"]}
-    image = as_dict(block.get("Image"))
-    if not image.get("data"):
+    image = image_data(block)
+    if image is None:
         return {}
-    data = base64.b64encode(bytes(image["data"])).decode("ascii")
-    return {"image": {"format": image["mime"].rpartition("/")[2], "source": {"bytes": data}}}
+    return {"image": {"format": image[0].rpartition("/")[2], "source": {"bytes": image[1]}}}
 
 
 def _stream(
@@ -125,22 +125,13 @@ def _stream(
         frames.append(_frame("metadata", {**_usage(usage), "metrics": {"latencyMs": 0}}))
     if fault is not None and not broken:
         headers = {":exception-type": "modelStreamErrorException", ":message-type": "exception"}
-        frames.append(_framed(headers, {"message": fault.message}))
-    raw = b"".join(map(frame_bytes, frames))
-    reply: dict[str, Json] = {
-        "status": 200,
-        "headers": {"content-type": MEDIA_TYPE},
-        "body": {"base64": base64.b64encode(raw).decode("ascii")},
-    }
+        frames.append(json_frame(headers, {"message": fault.message}))
+    reply = frames_reply(frames)
     return broken_reply(fault, reply) if broken and fault is not None else reply
 
 
 def _frame(kind: str, event: dict[str, Json]) -> Frame:
-    return _framed({":event-type": kind, ":message-type": "event"}, event)
-
-
-def _framed(headers: dict[str, str], event: dict[str, Json]) -> Frame:
-    return Frame(headers={**headers, ":content-type": "application/json"}, payload=json_text(event).encode())
+    return json_frame({":event-type": kind, ":message-type": "event"}, event)
 
 
 def _events(block: dict[str, Json]) -> Iterator[tuple[str, dict[str, Json]]]:

@@ -12,9 +12,21 @@ from typing import overload
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.exchange import Json
-from pytest_sparrow.recording.blocks import as_text
+from pytest_sparrow.providers.values import holdable
+from pytest_sparrow.providers.wire import as_dict, as_list
+from pytest_sparrow.recording.blocks import as_text, text_block
 
-__all__ = ["MAX_IMAGE", "LazyBlocks", "image_block", "image_block_of", "slim"]
+__all__ = [
+    "MAX_IMAGE",
+    "LazyBlocks",
+    "content_blocks",
+    "encoded_image",
+    "image_block",
+    "image_block_of",
+    "image_data",
+    "json_block",
+    "slim",
+]
 
 
 class LazyBlocks(Sequence[Json]):
@@ -53,6 +65,25 @@ class LazyBlocks(Sequence[Json]):
         return f"LazyBlocks({self._all()!r})"
 
 
+def content_blocks(content: Json, known: Callable[[dict[str, Json]], Json | None]) -> list[Json]:
+    """The content of a tool's output as blocks: one of a text or an object, one for each part of a list.
+
+    Args:
+        content: what the wire has; None is nothing.
+        known: the block of a part that the format knows, else None: such a part is kept as Json, slim.
+    """
+    parts = [] if content is None else content if isinstance(content, list) else [content]
+    return [
+        text_block(part) if isinstance(part, str) else known(as_dict(part)) or json_block(part)
+        for part in parts
+    ]
+
+
+def json_block(value: Json) -> Json:
+    """A Json block that an event can hold, without files in it; see `slim`."""
+    return {"Json": slim(holdable(value))}
+
+
 MAX_IMAGE = 1024
 """Bytes of an image that an event holds; of a larger one it holds size and SHA-256 (the exchange has the content)."""
 
@@ -60,6 +91,7 @@ _MAX_BASE64 = 1368
 """Characters of base64 that are at most `MAX_IMAGE` bytes."""
 
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/\r\n]+|[A-Za-z0-9_\r\n-]+)={0,2}[\r\n]*\Z")
+_URL_SAFE = str.maketrans("-_", "+/")
 _DATA_URI = re.compile(r"data:([^,;]*)[^,]{0,200},", re.IGNORECASE)
 
 
@@ -79,6 +111,21 @@ def image_block(url: str) -> Json | None:
     except (binascii.Error, ValueError):
         return None
     return image_block_of(content, mime)
+
+
+def encoded_image(data: str, mime: str) -> Json | None:
+    """An Image block for base64 (RFC 4648, plain or for URLs), or None where it is none."""
+    try:
+        return image_block_of(base64.b64decode(data.translate(_URL_SAFE), validate=True), mime)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def image_data(block: Json) -> tuple[str, str] | None:
+    """MIME type and base64 of an Image block; None for any other, and where the event left the bytes out."""
+    image = as_dict(as_dict(block).get("Image"))
+    data = as_list(image.get("data"))
+    return (as_text(image.get("mime")), base64.b64encode(bytes(data)).decode("ascii")) if data else None
 
 
 def image_block_of(content: bytes, mime: str) -> Json:
@@ -129,9 +176,6 @@ def _slim_text(text: str) -> Json:
     except binascii.Error:
         return text
     return text if len(content) <= MAX_IMAGE else {**mime, **_print(content)}
-
-
-_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def _print(content: bytes) -> dict[str, Json]:

@@ -7,15 +7,20 @@ numbers are big-endian.
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from pytest_sparrow.providers.replies import json_text
 
-__all__ = ["MEDIA_TYPE", "Frame", "frame_bytes", "frames_of"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["MEDIA_TYPE", "Frame", "frame_bytes", "frames_of", "frames_reply", "json_frame"]
 
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
@@ -63,6 +68,17 @@ def frame_bytes(frame: Frame) -> bytes:
     lengths = struct.pack(">II", _PRELUDE.size + len(headers) + len(frame.payload) + 4, len(headers))
     message = b"".join((lengths, _crc(lengths), headers, frame.payload))
     return message + _crc(message)
+
+
+def json_frame(headers: Mapping[str, str], value: Json) -> Frame:
+    """A frame whose payload is JSON."""
+    return Frame(headers={**headers, ":content-type": "application/json"}, payload=json_text(value).encode())
+
+
+def frames_reply(frames: Iterable[Frame]) -> dict[str, Json]:
+    """The *answered* half that is a stream of these frames."""
+    content = base64.b64encode(b"".join(map(frame_bytes, frames))).decode("ascii")
+    return {"status": 200, "headers": {"content-type": MEDIA_TYPE}, "body": {"base64": content}}
 
 
 def _crc(data: bytes) -> bytes:

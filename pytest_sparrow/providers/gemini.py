@@ -22,23 +22,23 @@ from pytest_sparrow.providers.gemini_content import (
 )
 from pytest_sparrow.providers.made_up import made_up_failure
 from pytest_sparrow.providers.wire import (
+    StreamReader,
     as_dict,
     as_list,
-    error_message,
     http_failure,
     json_answer,
     json_request,
-    lenient_json,
     path_of,
     stream_events,
 )
 from pytest_sparrow.recording.blocks import as_text
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest
+from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.codec import Failure
 
 __all__ = ["Gemini"]
 
@@ -141,20 +141,10 @@ def _chunks(answered: dict[str, Json]) -> tuple[list[Json], Failure | None, bool
             return body, None, True
         return [body], None, False
     chunks: list[Json] = []
-    failure: Failure | None = None
-    unread: Failure | None = None
-    for number, event in enumerate(events, start=1):
-        if event.data.startswith("[DONE]"):
-            break
-        # Only a last event may be torn; an unreadable one with others behind it is an error (the SDK raises).
-        failure = failure or unread
-        chunk = lenient_json(event.data)
-        if chunk is None:
-            unread = Failure(f"event {number} of the stream is not JSON")
-        elif event.event == "error" and not as_dict(chunk).get("error"):
-            failure = failure or Failure(error_message(chunk) or "an error without a message")
+    stream = StreamReader(events)
+    for _, chunk in stream:
         chunks += chunk if isinstance(chunk, list) else [chunk]
-    return chunks, failure, True
+    return chunks, stream.failure, True
 
 
 def _torn_array(text: str) -> Iterator[Json]:

@@ -9,12 +9,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import slim
+from pytest_sparrow.providers.blocks import json_block
 from pytest_sparrow.providers.gemini_calls import CallPieces
 from pytest_sparrow.providers.gemini_content import call_id_of, field_of, inline_block, parts_of
 from pytest_sparrow.providers.gemini_grounding import searched
 from pytest_sparrow.providers.values import holdable, usage_from
-from pytest_sparrow.providers.wire import as_dict, as_list, error_message, raw_text
+from pytest_sparrow.providers.wire import as_dict, as_list, failure_of, raw_text
 from pytest_sparrow.recording.blocks import as_text, text_block
 from pytest_sparrow.recording.codec import Failure, Output, Part, Proposal, Reasoning, Text
 
@@ -80,7 +80,7 @@ def _usage(counts: dict[str, Json]) -> Usage | None:
 
 def _failure(chunk: dict[str, Json]) -> Failure | None:
     if chunk.get("error"):
-        return Failure(error_message(chunk["error"]) or "an error without a message")
+        return failure_of(chunk["error"])
     feedback = as_dict(field_of(chunk, "promptFeedback"))
     reason = as_text(field_of(feedback, "blockReason"))
     said = as_text(field_of(feedback, "blockReasonMessage"))
@@ -247,4 +247,4 @@ def _response_blocks(response: Json) -> tuple[list[Json], bool]:
         key, value = next(iter(fields.items()))
         if key in ("output", "error") and isinstance(value, str):
             return [text_block(value)], key == "error"
-    return [{"Json": holdable(slim(response))}], False
+    return [json_block(response)], False

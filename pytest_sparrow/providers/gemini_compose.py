@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.gemini_answer import CODE, INLINE
 from pytest_sparrow.providers.made_up import made_up_reply
 from pytest_sparrow.providers.replies import (
@@ -178,10 +178,8 @@ def _part(part: Part, names: dict[str, str]) -> Iterator[Json]:
 def _output(name: str, call_id: str, blocks: Sequence[Json], *, is_error: bool) -> Iterator[Json]:
     if name == INLINE:
         for block in blocks:
-            image = as_dict(as_dict(block).get("Image"))
-            if image.get("data"):
-                data = base64.b64encode(bytes(image["data"])).decode("ascii")
-                yield {"inlineData": {"mimeType": image["mime"], "data": data}}
+            if image := image_data(block):
+                yield {"inlineData": {"mimeType": image[0], "data": image[1]}}
         return
     said = _said(blocks)
     if name == CODE:

@@ -6,17 +6,14 @@ camelCase or snake_case, since that is how protobuf reads JSON (https://protobuf
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block_of, slim
+from pytest_sparrow.providers.blocks import LazyBlocks, encoded_image, json_block
 from pytest_sparrow.providers.call_ids import CallIds, OpenCalls
-from pytest_sparrow.providers.values import holdable
-from pytest_sparrow.providers.wire import as_dict, as_list, raw_text
+from pytest_sparrow.providers.wire import as_dict, as_list, raw_text, spoken_text
 from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import ToolResult
 
@@ -104,10 +101,8 @@ def _without_id(key: str, value: Json) -> Json:
 def first_text(contents: list[_Fields]) -> str:
     """The first text of the user's, or ""."""
     for content in contents:
-        if content.get("role") in (None, "", "user"):
-            text = "\n".join(filter(None, (raw_text(part.get("text")) for part in parts_of(content))))
-            if text:
-                return as_text(text)
+        if content.get("role") in (None, "", "user") and (text := spoken_text(parts_of(content))):
+            return as_text(text)
     return ""
 
 
@@ -156,17 +151,13 @@ def _results(contents: list[_Fields]) -> Iterator[ToolResult]:
 def _blocks(output: _Fields) -> list[Json]:
     """The whole ``response``, whose keys are the client's own choice, then images and files beside it."""
     response = output.get("response")
-    blocks: list[Json] = [] if response is None else [{"Json": holdable(slim(response))}]
+    blocks: list[Json] = [] if response is None else [json_block(response)]
     return blocks + [inline_block(part) for part in parts_of(output)]
 
 
 def inline_block(part: _Fields) -> Json:
     """A part's bytes as an Image block; a part that holds none is kept as Json."""
     blob = as_dict(field_of(part, "inlineData"))
-    try:
-        content = base64.b64decode(raw_text(blob.get("data")), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        content = b""
-    if not content:
-        return {"Json": holdable(slim(part))}
-    return image_block_of(content, raw_text(field_of(blob, "mimeType")) or "application/octet-stream")
+    data, mime = raw_text(blob.get("data")), raw_text(field_of(blob, "mimeType"))
+    image = encoded_image(data, mime or "application/octet-stream") if data else None
+    return image or json_block(part)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import canonical
-from pytest_sparrow.providers.blocks import slim
+from pytest_sparrow.providers.blocks import json_block
 from pytest_sparrow.providers.gemini_content import field_of
 from pytest_sparrow.providers.values import holdable
 from pytest_sparrow.providers.wire import as_dict, as_list
@@ -75,7 +75,7 @@ def _search(ids: CallIds, name: str, args: Json, found: list[Json]) -> Iterator[
 
 
 def _blocks(found: list[Json]) -> list[Json]:
-    return [{"Json": holdable(slim(each))} for each in found]
+    return [json_block(each) for each in found]
 
 
 def _distinct(grounding: list[_Fields], names: tuple[str, ...]) -> list[Json]:

@@ -1,10 +1,11 @@
-"""A failure that was told without a status, in an answer that can only fail by one."""
+"""What an answer that nobody gave needs all the same: ids, and a status for a failure that was told without one."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.anthropic_compose import STATUS_MADE_UP
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.providers.replies import json_reply
 from pytest_sparrow.providers.wire import as_dict, error_message, json_answer
 from pytest_sparrow.recording.codec import Failure
@@ -12,12 +13,24 @@ from pytest_sparrow.recording.codec import Failure
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["made_up_failure", "made_up_reply"]
+__all__ = ["made_up_failure", "made_up_reply", "request_digest"]
+
+_STATUS_MADE_UP = "status_made_up"
+"""Key of an error body of ours: the failure was told without a status, and a whole answer needs one."""
+
+
+def request_digest(asked: dict[str, Json]) -> str:
+    """24 hex digits that depend on the request's body alone, for the ids of an answer to it."""
+    return hashlib.blake2b(canonical(asked.get("body")), digest_size=12).hexdigest()
 
 
 def made_up_reply(body: dict[str, Json], *, status: int = 500) -> dict[str, Json]:
-    """The error body of a provider with a status of ours, which it says; SDKs are told not to try again."""
-    reply = json_reply({**body, STATUS_MADE_UP: True}, status=status)
+    """The error body of a provider with a status of ours, which it says.
+
+    SDKs are told not to try again: what went wrong without a status went wrong inside an answer, which none of them
+    asks for again.
+    """
+    reply = json_reply({**body, _STATUS_MADE_UP: True}, status=status)
     return {**reply, "headers": {**reply["headers"], "x-should-retry": "false"}}
 
 
@@ -27,4 +40,4 @@ def made_up_failure(answered: dict[str, Json]) -> Failure | None:
     if not isinstance(status, int) or status < 400:
         return None
     body = as_dict(json_answer(answered))
-    return Failure(error_message(body)) if body.get(STATUS_MADE_UP) is True else None
+    return Failure(error_message(body)) if body.get(_STATUS_MADE_UP) is True else None

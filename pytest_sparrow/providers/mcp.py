@@ -6,11 +6,10 @@ JSON or by a stream of messages. Other methods (``initialize``, ``tools/list``â€
 
 from __future__ import annotations
 
-import base64
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block, slim
+from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image, image_data, json_block
 from pytest_sparrow.providers.replies import (
     broken_reply,
     event_text,
@@ -22,7 +21,7 @@ from pytest_sparrow.providers.replies import (
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    error_message,
+    failure_of,
     header,
     http_failure,
     json_answer,
@@ -31,7 +30,7 @@ from pytest_sparrow.providers.wire import (
     stream_events,
 )
 from pytest_sparrow.recording.blocks import as_text, text_block
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Output, ToolRequest
+from pytest_sparrow.recording.codec import ModelAnswer, Output, ToolRequest
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -63,7 +62,7 @@ class MCP:
         result = as_dict(message.get("result"))
         inside = None
         if message.get("error"):
-            inside = Failure(error_message(message["error"]) or "an error without a message")
+            inside = failure_of(message["error"])
         parts: tuple[Output, ...] = ()
         if result:
             blocks = LazyBlocks(partial(_blocks, result))
@@ -98,27 +97,23 @@ def _messages(answered: dict[str, Json]) -> list[dict[str, Json]]:
 def _blocks(result: dict[str, Json]) -> list[Json]:
     content = as_list(result.get("content"))
     if not content and "structuredContent" in result:
-        return [{"Json": result["structuredContent"]}]
-    return [_block(as_dict(part)) for part in content]
+        return [json_block(result["structuredContent"])]
+    return content_blocks(content, _known)
 
 
-def _block(part: dict[str, Json]) -> Json:
-    """A content part as a block; what has no block of its own (audio, a resource, a link) is kept as Json."""
+def _known(part: dict[str, Json]) -> Json | None:
+    """A text or an image as a block; audio, a resource and a link have none."""
     if part.get("type") == "text" and isinstance(part.get("text"), str):
         return text_block(part["text"])
     if part.get("type") == "image" and isinstance(part.get("data"), str):
-        url = f"data:{as_text(part.get('mimeType')) or 'image/png'};base64,{part['data']}"
-        if image := image_block(url):
-            return image
-    return {"Json": slim(part)}
+        return encoded_image(part["data"], as_text(part.get("mimeType")) or "image/png")
+    return None
 
 
 def _content(block: Json) -> Json:
     """A block as a content part; a large image, whose bytes no event holds, is told as JSON."""
     if "Text" in block:
         return {"type": "text", "text": block["Text"]}
-    image = as_dict(block.get("Image"))
-    if image.get("data"):
-        data = base64.b64encode(bytes(image["data"])).decode("ascii")
-        return {"type": "image", "data": data, "mimeType": image["mime"]}
+    if image := image_data(block):
+        return {"type": "image", "data": image[1], "mimeType": image[0]}
     return {"type": "text", "text": json_text(block.get("Json", block))}

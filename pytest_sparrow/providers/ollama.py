@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import LazyBlocks
+from pytest_sparrow.providers.blocks import LazyBlocks, json_block
 from pytest_sparrow.providers.call_ids import CallIds, OpenCalls
 from pytest_sparrow.providers.made_up import made_up_failure
 from pytest_sparrow.providers.ollama_compose import compose_ollama
@@ -17,7 +17,8 @@ from pytest_sparrow.providers.values import holdable, usage_from
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    error_message,
+    failure_of,
+    first_user_text,
     http_failure,
     json_answer,
     json_request,
@@ -70,7 +71,7 @@ class Ollama:
         return ModelRequest(
             model=as_text(body["model"]),
             conversation=[message for message in messages if as_dict(message).get("role") != "system"],
-            task=_task(messages),
+            task=first_user_text(messages),
             results=list(_results(messages)),
         )
 
@@ -86,7 +87,7 @@ class Ollama:
             counts = (chunk.get("prompt_eval_count"),), (chunk.get("eval_count"),)
             usage = usage_from(*counts) or usage
             if chunk.get("error"):
-                failure = failure or Failure(error_message(chunk["error"]) or "an error without a message")
+                failure = failure or failure_of(chunk["error"])
         return ModelAnswer(parts=parts.whole(), usage=usage, failure=http_failure(answered, failure))
 
     def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
@@ -97,11 +98,6 @@ class Ollama:
 def _prompt(body: dict[str, Json]) -> Json:
     kept = {key: body[key] for key in ("images", "suffix") if key in body}
     return {"role": "user", "content": body["prompt"], **kept}
-
-
-def _task(messages: list[Json]) -> str:
-    users = (as_dict(message) for message in messages if as_dict(message).get("role") == "user")
-    return next(filter(None, (as_text(message.get("content")) for message in users)), "")
 
 
 def _calls(messages: list[Json]) -> Iterator[dict[str, Json]]:
@@ -126,7 +122,7 @@ def _results(messages: list[Json]) -> Iterator[ToolResult]:
 def _blocks(content: Json) -> list[Json]:
     if content is None:
         return []
-    return [text_block(content) if isinstance(content, str) else {"Json": holdable(content)}]
+    return [text_block(content) if isinstance(content, str) else json_block(content)]
 
 
 class _Joined:

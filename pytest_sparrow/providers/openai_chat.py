@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.anthropic_shape import is_versioned, looks_like_messages
 from pytest_sparrow.providers.openai_chat_compose import compose_chat
 from pytest_sparrow.providers.openai_chat_message import (
-    CallIds,
+    ask_ids,
+    failure_in,
     message_parts,
-    spoken_text,
     tool_results,
     usage_of,
 )
@@ -20,8 +21,7 @@ from pytest_sparrow.providers.openai_chat_stream import join_stream
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    error_message,
-    header,
+    first_user_text,
     http_failure,
     json_answer,
     json_request,
@@ -29,7 +29,7 @@ from pytest_sparrow.providers.wire import (
     stream_events,
 )
 from pytest_sparrow.recording.blocks import as_text
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest, Part
+from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest, Part
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -41,7 +41,6 @@ _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "functio
 # Other formats that also POST "model" and "messages": Anthropic's messages, Ollama's own chat, and the
 # tokenizers beside them.
 _FOREIGN_PATHS = ("/messages", "/api/chat", "/count_tokens", "/tokenize", "/messages/batches")
-_FOREIGN_BLOCKS = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking"})
 
 
 class OpenAIChat:
@@ -58,18 +57,18 @@ class OpenAIChat:
         return ModelRequest(
             model=as_text(body.get("model")) or _deployment(asked),
             conversation=[message for message in messages if _role(message) not in ("system", "developer")],
-            task=_task(messages),
+            task=first_user_text(messages),
             results=tool_results(messages),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read a whole or a streamed answer; of a broken one, what came."""
-        ids = CallIds(as_list((json_request(asked) or {}).get("messages")))
+        ids = ask_ids(as_list(as_dict(json_request(asked)).get("messages")))
         events = stream_events(answered)
         if events is None:
             body = json_answer(answered)
             messages = [_message(choice) for choice in as_list(as_dict(body).get("choices"))]
-            usage, failure = usage_of(as_dict(body)), _failure_in(body)
+            usage, failure = usage_of(as_dict(body)), failure_in(body)
         else:
             joined = join_stream(events)
             messages, usage, failure = joined.messages, joined.usage, joined.failure
@@ -93,17 +92,8 @@ def _is_chat(asked: dict[str, Json], body: dict[str, Json]) -> bool:
     if path.endswith(_FOREIGN_PATHS) or not isinstance(body.get("model"), str):
         return False
     known = all(_role(message) in _ROLES for message in messages)
-    return bool(messages) and known and not _is_anthropic(asked, body, messages)
-
-
-def _is_anthropic(asked: dict[str, Json], body: dict[str, Json], messages: list[Json]) -> bool:
-    """Whether this is Anthropic's format behind a path of somebody's own."""
-    if header(asked, "anthropic-version") or "anthropic_version" in body or "system" in body:
-        return True
-    if any("input_schema" in as_dict(tool) for tool in as_list(body.get("tools"))):
-        return True
-    blocks = (block for message in messages for block in as_list(message.get("content")))
-    return any(as_text(as_dict(block).get("type")) in _FOREIGN_BLOCKS for block in blocks)
+    foreign = is_versioned(asked, body) or looks_like_messages(body, messages)
+    return bool(messages) and known and not foreign
 
 
 def _role(message: Json) -> str:
@@ -116,19 +106,5 @@ def _deployment(asked: dict[str, Json]) -> str:
     return rest.split("/")[0] if found else ""
 
 
-def _task(messages: list[Json]) -> str:
-    texts = (spoken_text(message.get("content")) for message in messages if _role(message) == "user")
-    return as_text(next((text for text in texts if text), ""))
-
-
 def _message(choice: Json) -> dict[str, Json]:
     return as_dict(as_dict(choice).get("message"))
-
-
-def _failure_in(body: Json) -> Failure | None:
-    """An error inside an answer of status 200, as OpenRouter sends it for the answer or for one choice."""
-    answer = as_dict(body)
-    for holder in (answer, *map(as_dict, as_list(answer.get("choices")))):
-        if holder.get("error"):
-            return Failure(error_message(holder["error"]) or "an error without a message")
-    return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.openai_made_up import arguments_text, error_object, request_digest
+from pytest_sparrow.providers.made_up import request_digest
+from pytest_sparrow.providers.openai_error import error_object
 from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply
+from pytest_sparrow.providers.values import arguments_text
 from pytest_sparrow.providers.wire import as_dict, as_list, json_request
 from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Reasoning, Text

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.events import jsontext
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block
-from pytest_sparrow.providers.wire import as_dict, as_list, raw_text
-from pytest_sparrow.recording.blocks import as_text, parse_json_text, text_block
-from pytest_sparrow.recording.codec import Part, Proposal, Reasoning, Text, ToolResult, Usage
+from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, image_block
+from pytest_sparrow.providers.call_ids import CallIds, OpenCalls
+from pytest_sparrow.providers.values import arguments_of, holdable, usage_from
+from pytest_sparrow.providers.wire import as_dict, as_list, failure_of, raw_text, spoken_text
+from pytest_sparrow.recording.blocks import as_text, text_block
+from pytest_sparrow.recording.codec import Failure, Part, Proposal, Reasoning, Text, ToolResult, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["CallIds", "message_parts", "reasoning_text", "spoken_text", "tool_results", "usage_of"]
-
-_U64_MAX = 2**64 - 1
+__all__ = ["ask_ids", "failure_in", "message_parts", "reasoning_text", "tool_results", "usage_of"]
 
 
 class _Call:
@@ -37,52 +33,14 @@ class _Call:
         custom = self._call.get("custom")
         if isinstance(custom, dict):
             # A custom tool takes free text by definition: it stays text even where it looks like JSON.
-            return Proposal(call_id, as_text(custom.get("name")), _own_text(custom.get("input")))
+            return Proposal(call_id, as_text(custom.get("name")), holdable(custom.get("input")))
         function = as_dict(self._call.get("function")) or self._call
-        return Proposal(call_id, as_text(function.get("name")), _arguments(function.get("arguments")))
+        return Proposal(call_id, as_text(function.get("name")), arguments_of(function.get("arguments")))
 
 
-class CallIds:
-    """Ids for calls that the provider gave none (the legacy ``function_call``; hosts that send no id).
-
-    The n-th such call of a conversation is ``call-n``, in the answer that proposes it and in every request
-    that repeats it, so that a proposal and its output still find each other.
-    """
-
-    def __init__(self, messages: list[Json]) -> None:
-        self._count = sum(1 for message in messages for call in _calls(as_dict(message)) if not call.id)
-
-    def fill(self, call: _Call) -> str:
-        """The call's own id, or the next one of ours."""
-        if call.id:
-            return call.id
-        self._count += 1
-        return f"call-{self._count}"
-
-
-def _own_text(value: Json) -> Json:
-    return as_text(value) if isinstance(value, str) else _holdable(value)
-
-
-def _holdable(value: Json) -> Json:
-    """A value that came as JSON, or its text where an event could not hold it (NaN, too deep)."""
-    try:
-        jsontext.encode({"args": value})
-    except NotRecordable:
-        try:
-            return json.dumps(value)
-        except (ValueError, TypeError, RecursionError):
-            return "(arguments that JSON cannot hold)"
-    return value
-
-
-def _arguments(value: Json) -> Json:
-    """Parsed arguments. Absent or empty ones mean "none", as every SDK's helper reads them: ``{}``."""
-    if value is None:
-        return {}
-    if not isinstance(value, str):
-        return _holdable(value)
-    return parse_json_text(value) if value.strip() else {}
+def ask_ids(messages: list[Json]) -> CallIds:
+    """The ids that an answer goes on with: some hosts give none, and the legacy format has none."""
+    return CallIds(sum(1 for message in messages for call in _calls(as_dict(message)) if not call.id))
 
 
 def _calls(message: dict[str, Json]) -> Iterator[_Call]:
@@ -102,7 +60,7 @@ def message_parts(message: dict[str, Json], ids: CallIds) -> Iterator[Part]:
         if text := as_text(said):
             yield Text(text)
     for call in _calls(message):
-        yield call.proposal(ids.fill(call))
+        yield call.proposal(ids.fill(call.id))
 
 
 def reasoning_text(message: dict[str, Json]) -> str:
@@ -130,63 +88,42 @@ def _content_parts(content: Json) -> Iterator[Part]:
             yield Text(text)
 
 
-def spoken_text(content: Json, *, joint: str = "\n") -> str:
-    """The text of a string, or of the text parts of a list, as it came."""
-    parts = (raw_text(part) or raw_text(as_dict(part).get("text")) for part in as_list(content))
-    return raw_text(content) or joint.join(part for part in parts if part)
-
-
 def tool_results(messages: list[Json]) -> list[ToolResult]:
     """Every tool output of a conversation, in its order (roles ``tool`` and, legacy, ``function``)."""
     results: list[ToolResult] = []
-    waiting: deque[str] = deque()
-    ids = CallIds([])
+    ids, unnamed = CallIds(), OpenCalls()
     for message in map(as_dict, messages):
-        waiting.extend(ids.fill(call) for call in _calls(message) if not call.id)
+        for call in _calls(message):
+            if not call.id:
+                unnamed.proposed(ids.fill(""), wire="", name="")
         if message.get("role") not in ("tool", "function"):
             continue
-        call_id = as_text(message.get("tool_call_id"))
-        if not call_id:
-            # It answers the oldest call without an id. Where there is none either, nothing can be said.
-            if not waiting:
-                continue
-            call_id = waiting.popleft()
-        results.append(ToolResult(id=call_id, blocks=LazyBlocks(partial(_blocks, message.get("content")))))
+        # One without an id answers the oldest call without an id. Where there is none either, nothing can be said.
+        call_id = as_text(message.get("tool_call_id")) or unnamed.answered(wire="", name="")
+        if call_id:
+            blocks = LazyBlocks(partial(content_blocks, message.get("content"), _known))
+            results.append(ToolResult(id=call_id, blocks=blocks))
     return results
 
 
-def _blocks(content: Json) -> list[Json]:
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [text_block(content)]
-    if isinstance(content, list):
-        return [_block(part) for part in content]
-    return [{"Json": content}]
+def _known(part: dict[str, Json]) -> Json | None:
+    """A text or an image as a block; a URL, a file and audio have none."""
+    if part.get("type") == "text" and isinstance(part.get("text"), str):
+        return text_block(part["text"])
+    image = part.get("image_url") if part.get("type") == "image_url" else None
+    return image_block(as_text(image) or as_text(as_dict(image).get("url")))
 
 
-def _block(part: Json) -> Json:
-    """A content part as a block; what has no block of its own (a URL, a file, audio) is kept as Json."""
-    if isinstance(part, str):
-        return text_block(part)
-    kind, fields = as_dict(part).get("type"), as_dict(part)
-    if kind == "text" and isinstance(fields.get("text"), str):
-        return text_block(fields["text"])
-    image = fields.get("image_url") if kind == "image_url" else None
-    url = as_text(image) or as_text(as_dict(image).get("url"))
-    return image_block(url) or {"Json": part}
-
-
-def usage_of(
-    answer: dict[str, Json], *, names: tuple[str, str] = ("prompt_tokens", "completion_tokens")
-) -> Usage | None:
+def usage_of(answer: dict[str, Json]) -> Usage | None:
     """Tokens of an answer or a chunk (Groq's streams hold them in ``x_groq``); None where they are absent."""
     for usage in (as_dict(answer.get("usage")), as_dict(as_dict(answer.get("x_groq")).get("usage"))):
-        counts = _count(usage.get(names[0])), _count(usage.get(names[1]))
-        if counts != (None, None):
-            return Usage(counts[0] or 0, counts[1] or 0)
+        if found := usage_from((usage.get("prompt_tokens"),), (usage.get("completion_tokens"),)):
+            return found
     return None
 
 
-def _count(value: Json) -> int | None:
-    return value if type(value) is int and 0 <= value <= _U64_MAX else None
+def failure_in(body: Json) -> Failure | None:
+    """An error inside an answer or a chunk of status 200, as OpenRouter sends it for all of it or for one choice."""
+    answer = as_dict(body)
+    holders = (answer, *map(as_dict, as_list(answer.get("choices"))))
+    return next((failure_of(holder["error"]) for holder in holders if holder.get("error")), None)

@@ -5,22 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.openai_chat_message import reasoning_text, spoken_text, usage_of
-from pytest_sparrow.providers.wire import (
-    as_dict,
-    as_list,
-    error_message,
-    lenient_json,
-    raw_text,
-)
+from pytest_sparrow.providers.openai_chat_message import failure_in, reasoning_text, usage_of
+from pytest_sparrow.providers.wire import StreamReader, as_dict, as_list, raw_text, spoken_text
 from pytest_sparrow.recording.blocks import as_text, parse_json_text
-from pytest_sparrow.recording.codec import Failure, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.sse import ServerSentEvent
+    from pytest_sparrow.recording.codec import Failure, Usage
 
 __all__ = ["JoinedStream", "join_stream"]
 
@@ -44,35 +38,16 @@ def join_stream(events: Iterable[ServerSentEvent]) -> JoinedStream:
     """Join chunks up to ``[DONE]``, to an error, or to wherever the stream broke."""
     choices: dict[int, _Choice] = {}
     usage: Usage | None = None
-    failure: Failure | None = None
-    unread: Failure | None = None
-    for number, event in enumerate(events, start=1):
-        if event.data.startswith("[DONE]"):
-            break
-        # Only a last event may be torn; an unreadable one with others behind it is an error (SDKs raise).
-        failure = failure or unread
-        chunk = lenient_json(event.data)
-        failure = failure or _error_in(event, chunk)
-        if chunk is None:
-            unread = Failure(f"event {number} of the stream is not JSON")
-            continue
+    stream = StreamReader(events)
+    for _, chunk in stream:
+        stream.fail(failure_in(chunk))
         usage = usage_of(as_dict(chunk)) or usage
         for position, choice in enumerate(as_list(as_dict(chunk).get("choices"))):
             index = as_dict(choice).get("index")
             key = index if type(index) is int else position
             choices.setdefault(key, _Choice()).add(as_dict(choice))
     messages = [choices[index].message() for index in sorted(choices)]
-    return JoinedStream(messages=messages, usage=usage, failure=failure)
-
-
-def _error_in(event: ServerSentEvent, chunk: Json) -> Failure | None:
-    holders = (as_dict(chunk), *map(as_dict, as_list(as_dict(chunk).get("choices"))))
-    for holder in holders:
-        if holder.get("error"):
-            return Failure(error_message(holder["error"]) or "an error without a message")
-    if event.event == "error":
-        return Failure(error_message(chunk) or as_text(event.data) or "an error without a message")
-    return None
+    return JoinedStream(messages=messages, usage=usage, failure=stream.failure)
 
 
 class _Choice:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.openai_chat_message import usage_of
 from pytest_sparrow.providers.openai_responses_compose import compose_response
-from pytest_sparrow.providers.openai_responses_input import conversation_of, task_of, tool_results
+from pytest_sparrow.providers.openai_responses_input import conversation_of, input_items, tool_results
 from pytest_sparrow.providers.openai_responses_items import OutputItem, item_parts
 from pytest_sparrow.providers.openai_responses_stream import join_response
+from pytest_sparrow.providers.values import usage_from
 from pytest_sparrow.providers.wire import (
     as_dict,
     as_list,
-    error_message,
+    failure_of,
+    first_user_text,
     http_failure,
     json_answer,
     json_request,
@@ -24,12 +25,13 @@ from pytest_sparrow.providers.wire import (
     stream_events,
 )
 from pytest_sparrow.recording.blocks import as_text
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest
+from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.recording.codec import Failure
 
 __all__ = ["OpenAIResponses"]
 
@@ -81,7 +83,7 @@ class OpenAIResponses:
         return ModelRequest(
             model=as_text(body.get("model")),
             conversation=conversation_of(body),
-            task=task_of(body),
+            task=first_user_text(input_items(body)),
             results=tool_results(body),
         )
 
@@ -103,9 +105,10 @@ class OpenAIResponses:
             failure = joined.failure or _failure_in(response)
         if path_of(asked).endswith("/compact"):
             items = ()  # it gives back what was said before
+        counts = as_dict(response.get("usage"))
         return ModelAnswer(
             parts=list(item_parts(items)),
-            usage=usage_of(response, names=("input_tokens", "output_tokens")),
+            usage=usage_from((counts.get("input_tokens"),), (counts.get("output_tokens"),)),
             failure=http_failure(answered, failure),
         )
 
@@ -144,5 +147,5 @@ def _failure_in(response: dict[str, Json]) -> Failure | None:
     error = response.get("error")
     if error or response.get("status") == "failed":
         code = as_text(as_dict(error).get("code"))
-        return Failure(error_message(error) or code or "an error without a message")
+        return failure_of(error, code)
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from pytest_sparrow.providers.openai_made_up import error_object, request_digest
+from pytest_sparrow.providers.made_up import request_digest
+from pytest_sparrow.providers.openai_error import error_object
 from pytest_sparrow.providers.openai_responses_events import item_events
 from pytest_sparrow.providers.openai_responses_output import output_items
 from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply

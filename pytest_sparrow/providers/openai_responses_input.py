@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import LazyBlocks, image_block, slim
-from pytest_sparrow.providers.openai_chat_message import spoken_text
+from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, image_block
 from pytest_sparrow.providers.wire import as_dict, as_list
 from pytest_sparrow.recording.blocks import as_text, text_block
 from pytest_sparrow.recording.codec import ToolResult
@@ -14,7 +13,7 @@ from pytest_sparrow.recording.codec import ToolResult
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["blocks_of", "conversation_of", "input_items", "is_message", "task_of", "tool_results"]
+__all__ = ["blocks_of", "conversation_of", "input_items", "is_message", "tool_results"]
 
 # What the provider fills in, and what agents keep or drop when they send an item back.
 _VOLATILE = frozenset(
@@ -80,13 +79,6 @@ def _normal_part(part: Json) -> Json:
     return {key: value for key, value in fields.items() if value is not None} if fields else part
 
 
-def task_of(body: dict[str, Json]) -> str:
-    """The first user text, or ""."""
-    messages = (item for item in map(as_dict, input_items(body)) if item.get("role") == "user")
-    texts = (spoken_text(item.get("content")) for item in messages)
-    return as_text(next((text for text in texts if text), ""))
-
-
 def tool_results(body: dict[str, Json]) -> list[ToolResult]:
     """Every output of a tool that the agent ran, and every word on an approval, in order."""
     results = []
@@ -123,20 +115,16 @@ def _output(item: dict[str, Json]) -> list[Json]:
 
 def blocks_of(content: Json) -> list[Json]:
     """An item's output as blocks: one for a text or an object, one for each part of a list."""
-    if content is None:
-        return []
-    return [_block(part) for part in content] if isinstance(content, list) else [_block(content)]
+    return content_blocks(content, _known)
 
 
-def _block(part: Json) -> Json:
-    """A part as a block; what has no block of its own (a URL, a file, an exit code) is kept as Json."""
-    if isinstance(part, str):
-        return text_block(part)
-    fields = as_dict(part)
-    kind = fields.get("type")
-    if kind in ("input_text", "output_text", "text") and isinstance(fields.get("text"), str):
-        return text_block(fields["text"])
-    if kind == "logs" and isinstance(fields.get("logs"), str):  # of a code interpreter
-        return text_block(fields["logs"])
-    url = as_text(fields.get("image_url")) or (as_text(fields.get("url")) if kind == "image" else "")
-    return image_block(url) or {"Json": slim(part)}
+def _known(part: dict[str, Json]) -> Json | None:
+    """A text, logs or an image as a block; a URL, a file and an exit code have none."""
+    kind = part.get("type")
+    if kind in ("input_text", "output_text", "text") and isinstance(part.get("text"), str):
+        return text_block(part["text"])
+    if kind == "logs" and isinstance(part.get("logs"), str):  # of a code interpreter
+        return text_block(part["logs"])
+    return image_block(
+        as_text(part.get("image_url")) or (as_text(part.get("url")) if kind == "image" else "")
+    )

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.events import jsontext
-from pytest_sparrow.providers.blocks import image_block, slim
+from pytest_sparrow.providers.blocks import encoded_image, json_block, slim
 from pytest_sparrow.providers.openai_responses_input import blocks_of
+from pytest_sparrow.providers.values import holdable
 from pytest_sparrow.providers.wire import as_dict, as_list
 from pytest_sparrow.recording.blocks import as_text, parse_json_text
 from pytest_sparrow.recording.codec import Output, Part, Proposal, Reasoning, Text
@@ -113,12 +112,9 @@ def _reasoning_parts(item: dict[str, Json]) -> Iterator[Part]:
 
 def _own_call(item: OutputItem, call_id: str, *, hosted: bool) -> Proposal:
     fields = item.fields
-    if fields.get("type") == "custom_tool_call":
-        # A custom tool takes free text by definition: it stays text even where it looks like JSON.
-        given = fields.get("input")
-        args = as_text(given) if isinstance(given, str) else _holdable(given)
-    else:
-        args = _arguments(item)
+    # A custom tool takes free text by definition: it stays text even where it looks like JSON.
+    custom = fields.get("type") == "custom_tool_call"
+    args = holdable(fields.get("input")) if custom else _arguments(item)
     return Proposal(call_id, as_text(fields.get("name")), args, hosted)
 
 
@@ -128,17 +124,8 @@ def _arguments(item: OutputItem) -> Json:
     if isinstance(given, str) and given.strip():
         return parse_json_text(given)
     if given and not isinstance(given, str):
-        return _holdable(given)
+        return slim(holdable(given))
     return {} if item.whole else ""
-
-
-def _holdable(value: Json) -> Json:
-    """A value that came as JSON, slim, or a word for one that an event could not hold (NaN, too deep)."""
-    try:
-        jsontext.encode({"args": value})
-    except NotRecordable:
-        return "(a value that an event cannot hold)"
-    return slim(value)
 
 
 def _tool_parts(item: OutputItem, kind: str, own_id: str, answered: set[str]) -> Iterator[Part]:
@@ -175,7 +162,7 @@ def _tool_arguments(item: OutputItem, kind: str) -> Json:
         asked["arguments"] = _arguments(item)
     if isinstance(asked.get("action"), dict) and kind == "web_search_call":
         asked["action"] = {key: value for key, value in asked["action"].items() if key != "sources"}
-    return _holdable(asked) if asked or item.whole else ""
+    return slim(holdable(asked)) if asked or item.whole else ""
 
 
 def _outputs(fields: dict[str, Json]) -> list[Json]:
@@ -186,8 +173,13 @@ def _outputs(fields: dict[str, Json]) -> list[Json]:
     else:
         sources = as_dict(fields.get("action")).get("sources")
         found.extend(block for value in (sources, *_values(fields)) for block in blocks_of(value))
-    error = fields.get("error")
-    return _safe([*found, *(blocks_of(error) if error else [])])
+    return [*found, *_error_blocks(fields.get("error"))]
+
+
+def _error_blocks(error: Json) -> list[Json]:
+    """Why a tool failed; of a server's tool its own words, which come as content."""
+    said = as_dict(error).get("content")
+    return blocks_of(said if isinstance(said, list) else error) if error else []
 
 
 def _values(fields: dict[str, Json]) -> Iterable[Json]:
@@ -200,11 +192,7 @@ def _image(fields: dict[str, Json]) -> list[Json]:
     mime = "image/svg+xml" if kind == "svg" else f"image/{kind}"
     if not result:
         return []
-    return [image_block(f"data:{mime};base64,{result}") or {"Json": slim(result)}]
-
-
-def _safe(blocks: list[Json]) -> list[Json]:
-    return [block if "Json" not in block else {"Json": _holdable(block["Json"])} for block in blocks]
+    return [encoded_image(result, mime) or json_block(result)]
 
 
 def _is_error(fields: dict[str, Json]) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.openai_made_up import arguments_text
+from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.replies import json_text
+from pytest_sparrow.providers.values import arguments_text
 from pytest_sparrow.providers.wire import as_dict, as_list
 from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import Output, Part, Proposal, Reasoning, Text
@@ -113,9 +113,15 @@ def _hosted(call: Proposal, made_up: str, output: Output | None) -> list[dict[st
         tools = [] if output is None else [_entry(block) for block in output.blocks]
         return [{**call.args, "tools": tools, "type": call.name, **item}]
     text = None if output is None else "\n".join(map(_text, output.blocks))
-    said = {"output": None, "error": text} if status == "failed" else {"output": text, "error": None}
+    said = (
+        {"output": None, "error": _mcp_error(text)} if status == "failed" else {"output": text, "error": None}
+    )
     named = {"name": call.name, "server_label": "", "arguments": arguments_text(call.args), **said}
     return [{**named, "type": "mcp_call", **item}]
+
+
+def _mcp_error(text: str | None) -> dict[str, Json]:
+    return {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": text or ""}]}
 
 
 def _with_own_output(call: Proposal, made_up: str, output: Output | None) -> list[dict[str, Json]]:
@@ -133,24 +139,17 @@ def _with_own_output(call: Proposal, made_up: str, output: Output | None) -> lis
 
 def _held(name: str, blocks: Iterable[Json]) -> dict[str, Json]:
     if name == "image_generation":
-        return {"result": next((image for block in blocks if (image := _image(block)) is not None), None)}
+        return {"result": next((image[1] for block in blocks if (image := image_data(block))), None)}
     if name == "code_interpreter":
         return {"container_id": "", "outputs": [_interpreted(block) for block in blocks]}
     return {"results": [_entry(block) for block in blocks]}
 
 
 def _interpreted(block: Json) -> Json:
-    image = _image(block)
+    image = image_data(block)
     if image is None:
         return {"type": "logs", "logs": _text(block)}
-    return {"type": "image", "url": f"data:{block['Image']['mime']};base64,{image}"}
-
-
-def _image(block: Json) -> str | None:
-    """The image's base64, or None where it is none, or an event left its bytes out."""
-    image = as_dict(as_dict(block).get("Image"))
-    data = as_list(image.get("data"))
-    return base64.b64encode(bytes(data)).decode() if image and (data or "sha256" not in image) else None
+    return {"type": "image", "url": f"data:{image[0]};base64,{image[1]}"}
 
 
 def _entry(block: Json) -> Json:

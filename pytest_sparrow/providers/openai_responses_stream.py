@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.openai_responses_items import OutputItem
-from pytest_sparrow.providers.wire import as_dict, as_list, error_message, lenient_json, raw_text
+from pytest_sparrow.providers.wire import StreamReader, as_dict, as_list, failure_of, raw_text
 from pytest_sparrow.recording.blocks import as_text
-from pytest_sparrow.recording.codec import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.sse import ServerSentEvent
+    from pytest_sparrow.recording.codec import Failure
 
 __all__ = ["JoinedResponse", "join_response"]
 
@@ -46,36 +46,20 @@ def join_response(events: Iterable[ServerSentEvent]) -> JoinedResponse:
     """
     items = _Items()
     response: dict[str, Json] = {}
-    failure: Failure | None = None
-    unread: Failure | None = None
     last: list[Json] = []
     ended = False
-    for number, event in enumerate(events, start=1):
-        if event.data.startswith("[DONE]"):
-            break
-        # Only a last event may be torn; an unreadable one with others behind it is an error (SDKs raise).
-        failure = failure or unread
-        data = lenient_json(event.data)
-        if not isinstance(data, dict):
-            said = (
-                as_text(event.data) if event.event == "error" else f"event {number} of the stream is not JSON"
-            )
-            unread = Failure(said)
-            continue
+    stream = StreamReader(events)
+    for event, value in stream:
+        data = as_dict(value)
         kind = as_text(data.get("type")) or event.event
-        failure = failure or _error_in(kind, data)
+        if kind == "error" or data.get("error"):
+            stream.fail(failure_of(data, as_text(data.get("code"))))
         response = as_dict(data.get("response")) or response
         if kind in _LAST:
             ended, last = True, as_list(response.get("output"))
         items.add(kind, data)
     whole = [OutputItem(as_dict(item)) for item in last]
-    return JoinedResponse(items=whole or items.joined(ended=ended), response=response, failure=failure)
-
-
-def _error_in(kind: str, data: dict[str, Json]) -> Failure | None:
-    if kind != "error" and not data.get("error"):
-        return None
-    return Failure(error_message(data) or as_text(data.get("code")) or "an error without a message")
+    return JoinedResponse(items=whole or items.joined(ended=ended), response=response, failure=stream.failure)
 
 
 @dataclass(slots=True)

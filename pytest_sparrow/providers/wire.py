@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,21 +13,26 @@ from pytest_sparrow.recording.blocks import as_text
 from pytest_sparrow.recording.codec import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
 
 __all__ = [
+    "StreamReader",
     "as_dict",
     "as_list",
     "error_message",
+    "failure_of",
+    "first_user_text",
     "header",
     "http_failure",
     "json_answer",
     "json_request",
     "lenient_json",
     "path_of",
+    "raw_bytes",
     "raw_text",
+    "spoken_text",
     "stream_events",
 ]
 
@@ -46,6 +53,19 @@ def as_list(value: Json) -> list[Json]:
 def raw_text(value: Json) -> str:
     """The value if it is a string, else ""; for fragments that are joined before `as_text` looks at them."""
     return value if isinstance(value, str) else ""
+
+
+def spoken_text(content: Json, *, joint: str = "\n") -> str:
+    """The text of a string, or of the text parts of a list, as it came."""
+    parts = (raw_text(part) or raw_text(as_dict(part).get("text")) for part in as_list(content))
+    return raw_text(content) or joint.join(part for part in parts if part)
+
+
+def first_user_text(messages: Iterable[Json]) -> str:
+    """The first text among messages of role ``user``, or ""."""
+    users = (message for message in map(as_dict, messages) if message.get("role") == "user")
+    texts = (spoken_text(message.get("content")) for message in users)
+    return as_text(next((text for text in texts if text), ""))
 
 
 def header(half: dict[str, Json], name: str) -> str:
@@ -100,6 +120,50 @@ def _parsed(texts: Iterator[str]) -> Iterator[ServerSentEvent]:
     return (event for text in texts if (event := parse_event_text(text)) is not None)
 
 
+class StreamReader:
+    """The JSON of a stream's events, and the first thing that went wrong in them.
+
+    Args:
+        events: the events.
+
+    Attributes:
+        failure: what went wrong so far, or None: an event of type ``error``, what a codec found in an event, or an
+            event that is not JSON. Only a last event may be torn; one with others behind it is an error (SDKs raise).
+    """
+
+    def __init__(self, events: Iterable[ServerSentEvent]) -> None:
+        self.failure: Failure | None = None
+        self._events = events
+
+    def fail(self, failure: Failure | None) -> None:
+        """Something went wrong; what went wrong before counts."""
+        self.failure = self.failure or failure
+
+    def __iter__(self) -> Iterator[tuple[ServerSentEvent, Json]]:
+        """Each event with its value, up to ``[DONE]`` or to wherever the stream broke."""
+        unread: Failure | None = None
+        for number, event in enumerate(self._events, start=1):
+            if event.data.startswith("[DONE]"):
+                return
+            self.fail(unread)
+            value = lenient_json(event.data)
+            if event.event == "error":
+                self.fail(failure_of(value, as_text(event.data)))
+            if value is None:
+                unread = Failure(f"event {number} of the stream is not JSON")
+            else:
+                yield event, value
+
+
+def raw_bytes(answered: dict[str, Json]) -> bytes | None:
+    """The bytes of an answer that was kept as such, or None."""
+    data = as_dict(answered.get("body")).get("base64")
+    try:
+        return base64.b64decode(data, validate=True) if isinstance(data, str) else None
+    except (binascii.Error, ValueError):
+        return None
+
+
 def lenient_json(text: Json) -> Json:
     """What ``json.loads`` reads, else None. As the SDKs do: a NaN among log probabilities costs no text."""
     if not isinstance(text, str):
@@ -136,6 +200,11 @@ def _error_body(answered: dict[str, Json]) -> str:
         return as_text(json.dumps(body, ensure_ascii=False))
     except (ValueError, TypeError, RecursionError):
         return ""
+
+
+def failure_of(error: Json, otherwise: str = "") -> Failure:
+    """The failure that an error within an answer tells."""
+    return Failure(error_message(error) or otherwise or "an error without a message")
 
 
 def error_message(body: Json, *, levels: int = 5) -> str:
