@@ -404,6 +404,8 @@ class Run:
             self.ledger.add(Finding(kind=Kind.UNWRAPPED, summary=f"{name}: proposed {times}, {what}"))
 
     def _tell_unread(self) -> None:
+        for fault in self._wire.faults:
+            self.ledger.add(Finding(kind=Kind.UNREAD, summary=fault))
         for what, count in self._unread.items():
             calls = "a call" if count == 1 else f"{count} calls"
             self.ledger.add(

@@ -11,6 +11,7 @@ from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.providers.replies import fault_of
 from pytest_sparrow.recording.codec import Failure, ModelAnswer, ModelRequest, Proposal
+from pytest_sparrow.recording.wire import CodecFault
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.feeding import Misses
 from pytest_sparrow.replaying.ledger import Finding, Kind
@@ -111,7 +112,12 @@ class ScriptFeeder:
                 )
             )
         self._queues.take(lane)
-        answered = call.codec.compose(asked, _sayable(turn.answer))
+        try:
+            answered = call.compose(asked, _sayable(turn.answer))
+        except CodecFault as fault:
+            raise self._misses.add(
+                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked)
+            ) from fault
         self._tell(turn, call.answer(asked, answered))
         return self._served("http", asked, answered, lane)
 
