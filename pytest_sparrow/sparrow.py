@@ -67,16 +67,18 @@ class Sparrow:
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The calls of wrapped tools, as made, oldest first."""
+        """The calls of wrapped tools, as made, oldest first; what a provider ran itself the agent did not call."""
         return [
             ToolCall(event.name, event.args)
             for event in self._run.events
-            if isinstance(event, ToolUseStarted) and event.name is not None
+            if isinstance(event, ToolUseStarted)
+            and event.name is not None
+            and not self._run.hosted(event.id, event.name)
         ]
 
     @property
     def proposals(self) -> list[ToolCall]:
-        """The calls as the model asked for them, oldest first."""
+        """The calls as the model asked for them, oldest first; with those that the provider ran itself."""
         return [
             ToolCall(event.name, event.args)
             for event in self._run.events

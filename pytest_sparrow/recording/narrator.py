@@ -40,12 +40,14 @@ class Narrator:
         task: the first user text, once known.
         model: the first model asked, once known.
         proposals: what the model proposed.
+        hosted: ids and names of the calls that providers ran themselves.
     """
 
     def __init__(self, run_id: str, agent: str, emit: Callable[[Event], None], risk_of: RiskOf) -> None:
         self.task = ""
         self.model = ""
         self.proposals = Proposals()
+        self.hosted: set[tuple[str, str]] = set()
         self._run = run_id
         self._agent = agent
         self._emit = emit
@@ -141,6 +143,7 @@ class Narrator:
         risk: Any = self._risk_of(name)
         self._tell(lane, ev.ToolUseProposed(run=self._run, id=call_id, name=name, args=args, risk=risk))
         if hosted:
+            self.hosted.add((call_id, name))
             self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
 
     def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:

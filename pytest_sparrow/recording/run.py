@@ -192,6 +192,10 @@ class Run:
 
     # What the fixture uses.
 
+    def hosted(self, call_id: str, name: str) -> bool:
+        """Whether a call was told that the provider ran itself: the agent did not make it."""
+        return (call_id, name) in self._narrator.hosted
+
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""
         with self._lock:

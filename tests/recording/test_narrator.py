@@ -141,3 +141,23 @@ def test_what_comes_after_the_end_is_dropped(run):
     crossing.settle({"returned": 1})
     assert run.events == before
     assert not any(isinstance(event, Message) for event in before)
+
+
+def test_calls_that_the_provider_ran_are_remembered(run):
+    """A hosted call is told as started, and known as none of the agent's; an own call of another id is the agent's."""
+    output = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}
+    own = {"type": "function_call", "call_id": "call_1", "name": "refund", "arguments": "{}"}
+    asked = {
+        "method": "POST",
+        "url": "https://api.example.com/v1/responses",
+        "headers": [],
+        "body": {"json": {"model": "m", "input": "Hi"}},
+    }
+    body = {"status": "completed", "output": [output, own]}
+    run.ask("http", asked).settle({"status": 200, "headers": [], "body": {"json": body}})
+    tool(run, "refund", {}, {"returned": 1})
+    started = [event for event in run.events if event.type == "ToolUseStarted"]
+    assert [(event.name, run.hosted(event.id, event.name)) for event in started] == [
+        ("web_search", True),
+        ("refund", False),
+    ]
