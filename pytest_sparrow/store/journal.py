@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.store.sharing import Draft
     from pytest_sparrow.transcript import RunMeta, Transcript
 
-__all__ = ["Journal", "remove_stale"]
+__all__ = ["Journal", "read_name", "remove_stale"]
 
 _ABANDONED = "abandoned"
 _NAME = re.compile(r"(?P<run>.+)\.(?P<owner>[0-9]+|abandoned)\.[0-9a-f]{8}\Z", re.DOTALL)
@@ -205,11 +205,17 @@ def remove_stale(store: Path, run_id: str) -> None:
     if not root.is_dir():
         return
     for folder in root.iterdir():
-        name = _NAME.match(folder.name)
-        if name is None or name["run"] != run_id:
+        name = read_name(folder)
+        if name is None or name[0] != run_id:
             continue
-        if name["owner"] == _ABANDONED or not locks.is_held(folder / EVENTS):
+        if name[1] or not locks.is_held(folder / EVENTS):
             remove_folder(folder)
+
+
+def read_name(folder: Path) -> tuple[str, bool] | None:
+    """The run of a journal's folder, and whether it was abandoned; None for what is no journal of ours."""
+    name = _NAME.match(folder.name)
+    return None if name is None else (name["run"], name["owner"] == _ABANDONED)
 
 
 def _make_folder(store: Path, run_id: str) -> Path:

@@ -329,10 +329,12 @@ class FsRecorder:
 
 
 def _is_there(folder: Path, expected: Transcript | None) -> bool:
-    """Whether the finished run in a folder is this one as it was read; for None, whether there is none."""
+    """Whether a place is free, or holds this finished run as it was read."""
+    if not folder.exists():
+        return True
     if expected is None:
-        return not folder.exists()
-    if expected.source is None:
+        return False
+    if expected.source is None:  # a scenario, which is no folder's
         return True
     try:
         # It holds the digests of the other files, and when they were written.

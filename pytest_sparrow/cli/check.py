@@ -1,0 +1,205 @@
+"""``pytest-sparrow check [PATH…]``: is every transcript whole, and what did killed recordings leave?"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.cli.output import say
+from pytest_sparrow.errors import SparrowError, UnsafeName, UsageError
+from pytest_sparrow.report.blocked import record_command
+from pytest_sparrow.report.lines import counted, one_line
+from pytest_sparrow.store import FsRecorder, load_transcript
+from pytest_sparrow.store.layout import EVENTS, FILES, INPUTS, META
+from pytest_sparrow.store.leftovers import Why, leftovers, recovered
+from pytest_sparrow.store.limits import Limits
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from pytest_sparrow.store.leftovers import Leftover
+
+__all__ = ["add_to"]
+
+_UNFINISHED = 1
+_DAMAGED = 2
+_WORDS = ("whole", "damaged", "unfinished", "left of a swap")
+
+
+def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb to the program's parser."""
+    parser = verbs.add_parser(
+        "check",
+        help="say which transcripts are whole, damaged or unfinished",
+        description="Read every transcript below the given folders (by default: every golden below this one), and say "
+        "which are damaged, and what killed or failed recordings have left. Writes nothing, but for --recover. "
+        "Exit code: 0 all whole, 1 something is unfinished, 2 something is damaged.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="a run's folder, or one that holds some")
+    parser.add_argument("--all", action="store_true", help="name the whole ones too")
+    parser.add_argument(
+        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
+    )
+    parser.add_argument(
+        "--limit",
+        metavar="NAME=N",
+        action="append",
+        default=[],
+        help="lift a limit, as ini sparrow_limits does (repeatable)",
+    )
+    parser.add_argument(
+        "--recover", metavar="RUN", help="make a transcript of an unfinished run, as far as it came"
+    )
+    parser.add_argument("--to", metavar="FOLDER", help="with --recover: the folder of runs to write it into")
+    parser.set_defaults(verb=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    limits = Limits.of(options.limit, "--limit")
+    if options.recover is not None or options.to is not None:
+        return _recover(options, limits)
+    counts: Counter[str] = Counter()
+    if options.paths:
+        for path in map(Path, options.paths):
+            if not path.exists():
+                raise UsageError(f"{path}: there is no such folder")
+            _check_path(path, counts, limits, everything=options.all)
+    else:
+        for goldens in _goldens(Path(), options.goldens):
+            _check_path(goldens, counts, limits, everything=options.all)
+    told = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    say([told or "no transcripts here: give the folder that holds them"])
+    if counts["damaged"]:
+        return _DAMAGED
+    return _UNFINISHED if counts["unfinished"] or counts["left of a swap"] else 0
+
+
+def _recover(options: argparse.Namespace, limits: Limits) -> int:
+    if options.recover is None or options.to is None or options.paths:
+        raise UsageError("--recover RUN needs --to FOLDER, and nothing else")
+    run = recovered(Path(options.recover), limits=limits)
+    FsRecorder(options.to, limits=limits).save(run)
+    place = Path(options.to) / run.run_id
+    say(
+        [
+            f"{_shown(Path(options.recover))} -> {_shown(place)}  ({_size(len(run.events), len(run.exchanges))})"
+        ]
+    )
+    return 0
+
+
+def _goldens(root: Path, name: str) -> Iterator[Path]:
+    for here, folders, _ in os.walk(root):
+        if name in folders:
+            yield Path(here) / name
+        folders[:] = sorted(each for each in folders if each != name and not each.startswith("."))
+
+
+def _check_path(path: Path, counts: Counter[str], limits: Limits, *, everything: bool) -> None:
+    path = Path(os.path.normpath(path))
+    if not path.is_dir() or _is_transcript(path):
+        _check_run(path, counts, limits, everything=everything, alone=True)
+        return
+    for here, folders, _ in os.walk(path):
+        store = Path(here)
+        runs = [store / name for name in sorted(folders) if not name.startswith(".")]
+        for run in filter(_is_transcript, runs):
+            _check_run(run, counts, limits, everything=everything, alone=False)
+        _check_leftovers(store, counts, limits)
+        folders[:] = [run.name for run in runs if not run.is_symlink() and not _is_transcript(run)]
+
+
+def _is_transcript(folder: Path) -> bool:
+    """Whether a folder is, or was, a transcript; ``meta.json`` alone is many a thing."""
+    present = [name for name in FILES if os.path.lexists(folder / name)]
+    return EVENTS in present or INPUTS in present or (META in present and "__sparrow__" in folder.parts)
+
+
+def _check_run(run: Path, counts: Counter[str], limits: Limits, *, everything: bool, alone: bool) -> None:
+    try:
+        if alone:
+            transcript = load_transcript(run, limits=limits)
+        else:
+            found = FsRecorder(run.parent, limits=limits).load(run.name)
+            if found is None:  # recorded again, or removed, just now
+                return
+            transcript = found
+    except (SparrowError, OSError) as error:
+        counts["damaged"] += 1
+        say([f"{_shown(run)}: {'unsafe' if isinstance(error, UnsafeName) else 'damaged'}", *_indented(error)])
+        return
+    if not transcript.complete:
+        counts["unfinished"] += 1
+        say([f"{_shown(run)}: unfinished, {_size(len(transcript.events), len(transcript.exchanges))}"])
+        return
+    counts["whole"] += 1
+    if everything:
+        say([f"{_shown(run)}: whole, {_size(len(transcript.events), len(transcript.exchanges))}"])
+
+
+def _check_leftovers(store: Path, counts: Counter[str], limits: Limits) -> None:
+    try:
+        found = leftovers(store)
+    except (SparrowError, OSError) as error:
+        counts["damaged"] += 1
+        say([f"{_shown(store)}: unsafe", *_indented(error)])
+        return
+    for leftover in found:
+        if leftover.why in (Why.STANDS_IN, Why.REST):
+            counts["left of a swap"] += 1
+            say(_swap_text(leftover))
+        else:
+            counts["unfinished"] += 1
+            say(_unfinished_text(leftover, limits))
+
+
+def _swap_text(leftover: Leftover) -> list[str]:
+    if leftover.why is Why.STANDS_IN:
+        said = f"a swap was interrupted; it is whole, and read as {leftover.run_id}"
+    else:
+        said = "left of a swap that was interrupted; nothing reads it"
+    return [f"{_shown(leftover.folder)}: {one_line(said)}", "  the next recording of its test tidies up"]
+
+
+_BECAUSE = {
+    Why.UNDER_WAY: "being recorded now",
+    Why.KILLED: "unfinished, its process was killed",
+    Why.ABANDONED: "unfinished, its test did not pass",
+}
+
+
+def _unfinished_text(leftover: Leftover, limits: Limits) -> list[str]:
+    head = f"{_shown(leftover.folder)}: {_BECAUSE[leftover.why]}"
+    try:
+        run = load_transcript(leftover.folder, limits=limits)
+    except (SparrowError, OSError):
+        return [f"{head}; it holds nothing that could be recovered"]
+    lines = [f"{head}; it holds {_size(len(run.events), len(run.exchanges))}"]
+    if run.meta.nodeid:
+        lines.append(f"  test     {one_line(run.meta.nodeid)}")
+    if leftover.why is not Why.UNDER_WAY:
+        if run.meta.nodeid:
+            # That of a further run is its test's, and then "+" and its name; so is the run's id.
+            further = "+" in leftover.run_id
+            test = run.meta.nodeid.rpartition("+")[0] if further else run.meta.nodeid
+            lines.append(f"  again    {one_line(record_command(test))}")
+        where = one_line(shlex.quote(str(leftover.folder)))
+        lines.append(f"  recover  pytest-sparrow check --recover {where} --to FOLDER")
+    return lines
+
+
+def _indented(error: Exception) -> Sequence[str]:
+    return [f"  {one_line(line.strip())}" for line in str(error).split("\n")]
+
+
+def _size(events: int, exchanges: int) -> str:
+    return f"{counted(events, 'event')}, {counted(exchanges, 'exchange')}"
+
+
+def _shown(path: Path) -> str:
+    return one_line(str(path))
