@@ -37,6 +37,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "RecordedMeanwhile",
         "RecordedToolError",
         "ReplayDivergence",
+        "SecretFound",
         "SparrowError",
         "StoreError",
         "TooLarge",

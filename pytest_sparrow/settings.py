@@ -157,6 +157,8 @@ class Settings:
         seed: whether randomness is seeded; a number is the seed of a test that is recorded.
         env: environment variables to record and to feed; ``*`` matches within a name.
         directories: hide the run's directories (temporary, project's, home) behind placeholders when recording.
+        secrets: what is a secret besides what is known as one: lines as `redact.own_rules.read_rules` reads them.
+        not_secret: kinds, and digests of values, that may be written.
         limits: lines that lift a limit on what is read of a golden, like ``events = 5000000``; checked.
     """
 
@@ -179,6 +181,8 @@ class Settings:
     seed: bool | int = True
     env: tuple[str, ...] = ()
     directories: bool = True
+    secrets: tuple[str, ...] = ()
+    not_secret: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,10 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to_record
-from pytest_sparrow.boundaries.keys import dummies
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.comparing import essence_by
-from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SparrowError
+from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SecretFound, SparrowError
 from pytest_sparrow.plugin.inputs import inputs_of
 from pytest_sparrow.plugin.scripted import (
     accept_by,
@@ -22,12 +20,13 @@ from pytest_sparrow.plugin.scripted import (
     shown_as,
     unreadable_event_text,
 )
+from pytest_sparrow.plugin.secrets import refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.world import World
 from pytest_sparrow.provenance import changed_since, snapshot
 from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.sink import RecorderSink
 from pytest_sparrow.recording.wire import Wire
-from pytest_sparrow.redact import Places, Redactor
+from pytest_sparrow.redact import Places
 from pytest_sparrow.repo_head import repo_head
 from pytest_sparrow.report.blocked import damaged_text, missing_text, unreadable_text
 from pytest_sparrow.same import same_recording
@@ -47,9 +46,10 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.directories import Directories
     from pytest_sparrow.plugin.place import Place
     from pytest_sparrow.recording.codec import Codec
+    from pytest_sparrow.redact.own_rules import SecretFinder
     from pytest_sparrow.replaying.feeding import Feeding
     from pytest_sparrow.replaying.ledger import Ledger
-    from pytest_sparrow.transcript import Transcript
+    from pytest_sparrow.transcript import RunInputs, Transcript
 
 __all__ = ["Attempt", "Kept"]
 
@@ -90,6 +90,7 @@ class Attempt:
         codecs: Sequence[Codec],
         *,
         task: str = "",
+        secret_rules: Sequence[str | SecretFinder] = (),
     ) -> None:
         self.place = place
         self.settings = settings
@@ -98,11 +99,13 @@ class Attempt:
         self._directories = directories
         self._codecs = codecs
         self._places = Places()
-        # With the dummies that a replay fills in: they stand where the recording had a key, and are hidden alike.
-        environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
-        self._redactor = Redactor(environ, places=self._places)
+        self._secret_rules = secret_rules
+        secrets = secrets_of(settings, self._places, secret_rules)
+        self._redactor = secrets.redactor
         limits = Limits.of(settings.limits, "limits")
-        self._store = FsRecorder(place.directory, redactor=self._redactor, replace=True, limits=limits)
+        self._store = FsRecorder(
+            place.directory, redactor=self._redactor, replace=True, limits=limits, scanner=secrets.scanner
+        )
         self._further: list[Attempt] = []
         self._started = False
         self._golden = self._read_golden()
@@ -192,6 +195,10 @@ class Attempt:
             case _:
                 return [] if self.blocked is not None else None
 
+    def shown(self, text: str) -> str:
+        """A text as it may be printed: without secrets."""
+        return self._redactor.text(text)
+
     @property
     def closed(self) -> bool:
         """Whether the run is over."""
@@ -218,7 +225,8 @@ class Attempt:
                 model="",
                 config={**self.world.notes, **self._config},
             )
-            # A parametrised test's id may hold what must not reach the disk.
+            refuse_secret_name(self.place, self._redactor)
+            # A parametrised test's id may hold a directory.
             nodeid = self._redactor.value(self.place.nodeid)
             self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
             self._started = True
@@ -228,7 +236,9 @@ class Attempt:
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
         place = self.place.further(name)
         settings = replace(self.settings, script=())  # that is the test's own run
-        attempt = Attempt(place, settings, self._directories, self._codecs, task=task)
+        attempt = Attempt(
+            place, settings, self._directories, self._codecs, task=task, secret_rules=self._secret_rules
+        )
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked, pytrace=False)
         self._further.append(attempt)
@@ -302,15 +312,23 @@ class Attempt:
             config={**snapshot(), **self.world.notes, **self._config, **self._further_runs()},
             head=repo_head(self.place.directory),
         )
+        try:
+            return [self._kept(self._written(inputs))]
+        except SecretFound:
+            store.abandon(run_id)
+            raise
+
+    def _written(self, inputs: RunInputs) -> str:
+        store, run_id = self._store, self.place.run_id
         store.set_inputs(run_id, inputs)
         if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
             store.discard(run_id)
-            return [self._kept("unchanged")]
+            return "unchanged"
         try:
             store.finalize(run_id, instead_of=self._golden)
         except RecordedMeanwhile as error:
-            return [self._kept(self._recorded_twice(error))]
-        return [self._kept("recorded" if self._golden is None else "updated")]
+            return self._recorded_twice(error)
+        return "recorded" if self._golden is None else "updated"
 
     def _recorded_twice(self, error: RecordedMeanwhile) -> str:
         """Another process has recorded the test since this run began: the first one that is whole stays.

@@ -13,6 +13,7 @@ from pytest_sparrow.plugin.codecs import codecs_of
 from pytest_sparrow.plugin.directories import Directories
 from pytest_sparrow.plugin.overrides import marked, override
 from pytest_sparrow.plugin.place import place_of
+from pytest_sparrow.plugin.secrets import rules_of_plugins
 from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
 from pytest_sparrow.settings import Mode
 
@@ -36,7 +37,10 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     if place.corpus and settings.mode is Mode.OFF:
         pytest.skip("a run of a corpus can only be replayed, and sparrow is off")
     codecs = _or_fail(lambda: codecs_of(request.config))
-    attempt = _or_fail(lambda: Attempt(place, settings, Directories(request), codecs))
+    secret_rules = _or_fail(lambda: rules_of_plugins(request.config))
+    attempt = _or_fail(
+        lambda: Attempt(place, settings, Directories(request), codecs, secret_rules=secret_rules)
+    )
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state
     session.attempts[item.nodeid] = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +28,9 @@ __all__ = [
     "choice",
     "read_decided",
     "read_mode",
+    "read_not_secret",
     "read_policy",
+    "read_secrets",
     "read_seed",
     "read_settings",
     "refuse_writing_in_ci",
@@ -111,6 +114,18 @@ def add_options(parser: pytest.Parser) -> None:
     add(
         "sparrow_limits",
         "the most that is read of a golden, where the defaults are too small; a line each like: events = 5000000",
+        type="linelist",
+        default=[],
+    )
+    add(
+        "sparrow_secrets",
+        "what must not be recorded besides known secrets, a line each: kind = pattern, or kind = field:name",
+        type="linelist",
+        default=[],
+    )
+    add(
+        "sparrow_not_secret",
+        "what may be recorded though it looks like a secret, a line each: a kind, or the value:… of a refusal",
         type="linelist",
         default=[],
     )
@@ -214,6 +229,8 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
         seed=read_seed(ini("sparrow_seed"), "ini sparrow_seed"),
         env=tuple(ini("sparrow_env")),
         directories=_flag(config, "sparrow_directories"),
+        secrets=read_secrets(ini("sparrow_secrets"), "ini sparrow_secrets"),
+        not_secret=read_not_secret(ini("sparrow_not_secret"), "ini sparrow_not_secret"),
         limits=_limits(ini("sparrow_limits")),
     )
 
@@ -245,6 +262,36 @@ def read_policy(lines: Iterable[str], origin: str) -> tuple[tuple[str, Policy], 
             )
         said.append((who, choice(Policy, word, f"{origin}: {who}")))
     return tuple(said)
+
+
+def read_secrets(lines: Iterable[str], origin: str) -> tuple[str, ...]:
+    """Lines like ``customer = cust_[0-9]{8}`` or ``iban = field:iban``; checked here, read by each test.
+
+    Raises:
+        pytest.UsageError: one can't be read; the text names the origin.
+    """
+    return _checked(lines, origin, "own_rules", "read_rules")
+
+
+def read_not_secret(words: Iterable[str], origin: str) -> tuple[str, ...]:
+    """Kinds, and digests of values; checked here, read by each test.
+
+    Raises:
+        pytest.UsageError: a word is neither; the text names the origin.
+    """
+    return _checked(words, origin, "allowed", "read_allowed")
+
+
+def _checked(lines: Iterable[str], origin: str, module: str, reader: str) -> tuple[str, ...]:
+    said = tuple(lines)
+    if said:  # only who says something pays for the import
+        from pytest_sparrow.errors import UsageError
+
+        try:
+            getattr(importlib.import_module(f"pytest_sparrow.redact.{module}"), reader)(said, origin)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+    return said
 
 
 def _said(config: pytest.Config, kind: type[T], name: str) -> T:

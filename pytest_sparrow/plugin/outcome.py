@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.plugin.clean_reports import clean
 from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
 from pytest_sparrow.settings import Behaviour, judged_by
 
@@ -90,9 +91,9 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
     if diverged:
         from pytest_sparrow.report.verdict import render
 
-        state.divergence = "\n\n".join(render(one) for one in diverged)
+        state.divergence = state.attempt.shown("\n\n".join(render(one) for one in diverged))
     state.missed = any(one.verdict.missed for one in judged)
-    state.remarks = [remark for one in judged for remark in one.verdict.remarks]
+    state.remarks = [state.attempt.shown(remark) for one in judged for remark in one.verdict.remarks]
 
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -102,6 +103,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         return
     if state.attempt.world.moves_clock:
         _in_real_time(report)
+    clean(report, state.attempt.shown)
     facts: dict[str, Any] = {}
     if report.when == "setup":
         if report.failed:

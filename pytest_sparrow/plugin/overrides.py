@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin.corpus import CORPUS
-from pytest_sparrow.plugin.options import choice, read_policy, read_seed, refuse_writing_in_ci
+from pytest_sparrow.plugin.options import (
+    choice,
+    read_not_secret,
+    read_policy,
+    read_secrets,
+    read_seed,
+    refuse_writing_in_ci,
+)
 from pytest_sparrow.settings import ClockMode, Level, Mode, Policy, Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
@@ -152,4 +159,6 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "seed": read_seed,
     "env": _words,
     "directories": _flag,
+    "secrets": lambda value, origin: read_secrets(_words(value, origin), origin),
+    "not_secret": lambda value, origin: read_not_secret(_words(value, origin), origin),
 }

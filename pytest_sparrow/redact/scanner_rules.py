@@ -18,6 +18,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.redact.runs import RUN_CHARACTERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,14 +81,14 @@ def _rule(
     kind: str, prefix: bytes, body: bytes, holds: Callable[[re.Match[bytes]], bool] = _random_part
 ) -> ScanRule:
     """A key of a literal prefix and a body, whose own group, if it has one, is the random part."""
-    whole = (
-        rb"("
-        + _FRONT
-        + re.escape(prefix)
-        + (body if b"(" in body.replace(b"(?", b"") else rb"(" + body + rb")")
-        + rb")"
+    grouped = body if re.compile(body).groups else rb"(" + body + rb")"
+    return ScanRule(
+        kind=kind,
+        needle=prefix,
+        pattern=re.compile(rb"(" + _FRONT + re.escape(prefix) + grouped + rb")(?![A-Za-z0-9])"),
+        holds=holds,
+        in_run=not prefix.translate(None, RUN_CHARACTERS),
     )
-    return ScanRule(kind=kind, needle=prefix, pattern=re.compile(whole + rb"(?![A-Za-z0-9])"), holds=holds)
 
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

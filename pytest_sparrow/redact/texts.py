@@ -28,7 +28,9 @@ _PASSWORD = Rule("password", Sure.PASSWORD)
 # Each begins with a literal or a small class, and no part can run over the start of the next match: linear.
 _USERINFO = re.compile(r"://([^\s/:@\"'<>]*):((?!<secret:)[^\s/\"'<>]+)@")
 _HEAD_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@:]*)(?::([^/?#]*))?@")
-_QUERY = re.compile(r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)")
+_QUERY = re.compile(
+    r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
+)
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
 _ASSIGNED = re.compile(
     r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})", re.MULTILINE
