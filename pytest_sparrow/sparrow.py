@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.call import call
-from pytest_sparrow.boundaries.fork import branch_of
+from pytest_sparrow.boundaries.fork import At, branch_of
+from pytest_sparrow.boundaries.inject import fault_of
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
 from pytest_sparrow.expect import Expected, check_calls
@@ -15,6 +16,8 @@ from pytest_sparrow.recording.window import current_run
 from pytest_sparrow.toolcall import ToolCall
 
 if TYPE_CHECKING:
+    from pytest_sparrow.replaying.overlay import ThenOf
+    from pytest_sparrow.scenario import Turn
     from pytest_sparrow.settings import Mode
     from pytest_sparrow.transcript import Transcript
     from pytest_sparrow.window import Window
@@ -158,7 +161,7 @@ class Sparrow:
 
     def fork(
         self,
-        at: str | int | tuple[str, int],
+        at: At,
         replace: Mapping[str, Any] | None = None,
         *,
         raises: Exception | type[Exception] | None = None,
@@ -170,8 +173,8 @@ class Sparrow:
         golden is written. A fork that is never reached fails the test.
 
         Args:
-            at: a tool's name (its first call), ``("refund", 2)`` for its second, or the number of an HTTP request of
-                the run, from 1: a model's turn.
+            at: a tool's name (its first call), ``("refund", 2)`` for its second, the number of an HTTP request of the
+                run, from 1: a model's turn, or a pattern of its host and path: ``"*/v1/messages"``.
             replace: the answer as ``exchanges.jsonl`` holds it: ``{"returned": …}`` or ``{"yielded": […]}`` for a
                 tool; for HTTP ``{"body": {"json": …}}``, ``{"body": {"sse": […]}}``, ``{"status": 500}``.
             raises: what the tool raises instead.
@@ -190,6 +193,63 @@ class Sparrow:
         if self._run.crossings or self._run.branch is not None:
             raise UsageError(f"{said}: a run is forked once, before the agent runs")
         self._run.branch = branch_of(at, replace, raises, live=live)
+
+    def inject(
+        self,
+        fault: str | int | None = None,
+        at: At | None = None,
+        *,
+        raises: Exception | type[Exception] | None = None,
+        times: int = 1,
+        after: int | None = None,
+        delay: float | None = None,
+        retry_after: float | None = None,
+        message: str | None = None,
+        recovers: bool = False,
+        then: Sequence[Turn] | None = None,
+    ) -> None:
+        """Make a recorded answer fail: the agent's recovery is what the test asserts. Before the agent runs.
+
+        The fault is laid over the recorded answer, which the agent gets when it asks again. Up to the fault the run is
+        compared with the golden as ever; after it only the test's own asserts judge, and what the golden holds no
+        answer to. A fault that hits nothing fails the test. May be called more than once; a recording, and mode "off",
+        run without faults.
+
+        Args:
+            fault: of HTTP "timeout", "connect-timeout", "unreachable", "reset", "disconnected", a status ("429",
+                "500", …), "malformed" (its JSON cut in half), "broken" (the connection breaks in the middle) or "slow";
+                of a tool "timeout", "unreachable" or "reset".
+            at: as for `fork`; by default the first HTTP request.
+            raises: what a tool raises.
+            times: how many in a row fail.
+            after: how many chunks of a stream come before it is broken; default 1.
+            delay: seconds that each chunk of a slow answer is late, at most 5, and really waited; default 0.2.
+            retry_after: seconds, for the header of that name of a status.
+            message: the error's text.
+            recovers: the run must get back to its golden: all but the fault itself is compared to the end.
+            then: what the model says from there on, in place of the golden: turns as in `pytest_sparrow.scenario`.
+
+        Raises:
+            UsageError: the run has begun; or the fault makes no sense.
+        """
+        laid = fault_of(
+            fault,
+            at,
+            raises=raises,
+            times=times,
+            after=after,
+            delay=delay,
+            retry_after=retry_after,
+            message=message,
+            recovers=recovers,
+            then=None if then is None else _continuation(then),
+        )
+        if self._run.crossings:
+            raise UsageError(f"sparrow.{laid.said}: faults are laid before the agent runs")
+        if self._run.feeding:
+            self._run.overlay.faults.append(laid)
+        else:
+            self._run.overlay.left_out.append(laid.said)
 
     def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
         """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""
@@ -212,3 +272,13 @@ class Sparrow:
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events)
+
+
+def _continuation(turns: Sequence[Turn]) -> ThenOf:
+    """What makes the feeder of turns that were written by hand."""
+    from pytest_sparrow.scenario import checked, transcript
+    from pytest_sparrow.scripting.feeder import ScriptFeeder
+    from pytest_sparrow.scripting.reading import read_script
+
+    script = read_script(transcript("then", *checked(turns, "sparrow.inject(then=…)")).events)
+    return lambda read, ledger: ScriptFeeder(script, read, ledger)

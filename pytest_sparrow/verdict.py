@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sparrow.recording.run import Run
-    from pytest_sparrow.replaying.branch import Branch
+    from pytest_sparrow.replaying.place import Departure
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay", "rules_of"]
@@ -115,15 +115,15 @@ def judge_replay(
     """
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
-    branch = run.branch if run.branch is not None and run.branch.told is not None else None
-    theirs, mine = _sides(golden, run, branch)
+    left = run.departure
+    theirs, mine = _sides(golden, run, left)
     hidden = None
     if isinstance(run.feeder, ScriptFeeder):
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     comparison = compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules)
     found = run.ledger.of(Kind.DRIFT)
-    drifts = _drifts([one for one in found if branch is None or branch.knew(one)], rules)
+    drifts = _drifts([one for one in found if left is None or left.knew(one)], rules)
     failing, remarks = _weigh_drifts(drifts, settings)
     return Verdict(
         findings=(*_failures(run), *_never_opened(golden, further)),
@@ -137,17 +137,22 @@ def judge_replay(
     )
 
 
-def _sides(golden: Transcript, run: Run, branch: Branch | None) -> tuple[Sequence[Event], Sequence[Event]]:
-    """What is compared: both runs up to the fork, and of one that was fed from events what both can tell."""
-    if not isinstance(run.feeder, ScriptFeeder):
-        return (
-            (golden.events, run.events)
-            if branch is None
-            else before_branch(branch, golden.events, run.events)
-        )
-    new = run.events if branch is None else run.events[: branch.told]
-    theirs, mine = both_sides(run.feeder, new, run.wraps)
-    return (theirs, mine) if branch is None else before_branch(replace(branch, told=len(mine)), theirs, mine)
+def _sides(golden: Transcript, run: Run, left: Departure | None) -> tuple[Sequence[Event], Sequence[Event]]:
+    """What is compared: both runs up to where the new one left the golden, without what only tells of faults.
+
+    Of a run that was fed from events what both can tell.
+    """
+    hidden = run.overlay.hidden
+    theirs: Sequence[Event] = golden.events
+    mine: Sequence[Event] = run.events
+    if hidden:
+        mine = [event for number, event in enumerate(mine) if number not in hidden]
+        if left is not None:
+            left = replace(left, told=left.told - sum(number < left.told for number in hidden))
+    if isinstance(run.feeder, ScriptFeeder):
+        theirs, mine = both_sides(run.feeder, mine if left is None else mine[: left.told], run.wraps)
+        left = left and replace(left, told=len(mine))
+    return (theirs, mine) if left is None else before_branch(left, theirs, mine)
 
 
 def rules_of(settings: Settings, *further: str) -> Rules:
@@ -194,10 +199,14 @@ def _failures(run: Run) -> tuple[Finding, ...]:
 
 
 def _remarks(run: Run) -> tuple[str, ...]:
+    left_out = [
+        f"sparrow.{said}: not in a recording, which runs without faults" for said in run.overlay.left_out
+    ]
     kinds = {Kind.LATE, Kind.UNREAD, Kind.UNSEEN}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds.add(Kind.UNWRAPPED)
-    return tuple(finding.summary for finding in run.ledger.findings if finding.kind in kinds)
+    found = [finding.summary for finding in run.ledger.findings if finding.kind in kinds]
+    return (*left_out, *found)
 
 
 def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:

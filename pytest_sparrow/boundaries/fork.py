@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.boundaries.tools.errors import error_to_json
 from pytest_sparrow.boundaries.tools.jsonable import jsonable
@@ -12,7 +12,10 @@ from pytest_sparrow.replaying.branch import Branch
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["branch_of"]
+__all__ = ["At", "branch_of", "exception_of", "place_of"]
+
+At: TypeAlias = str | int | tuple[str, int]
+"""A tool's name, a pattern of host and path (it holds a slash), which of these, or the number of an HTTP request."""
 
 _OF_TOOL = ("returned", "yielded", "awaited")
 _OF_HTTP = ("status", "headers", "body", "error")
@@ -20,7 +23,7 @@ _BODIES = ("json", "sse", "lines", "text", "base64")
 
 
 def branch_of(
-    at: str | int | tuple[str, int],
+    at: At,
     replace: Mapping[str, Any] | None,
     raises: Exception | type[Exception] | None,
     *,
@@ -34,42 +37,57 @@ def branch_of(
     said = f"fork(at={at!r})"
     if (replace is None) == (raises is None):
         raise UsageError(f"sparrow.{said} takes either replace= or raises=")
-    name, nth = _place(at, said)
-    if name and raises is not None:
-        error = _error(raises, said)
+    kind, name, nth = place_of(at, said)
+    if kind == "tool" and raises is not None:
+        error = exception_of(raises, said)
         answered: dict[str, Any] = {"raised": error_to_json(error)}
-        return Branch(said=said, kind="tool", name=name, nth=nth, answered=answered, error=error, live=live)
+        return Branch(said=said, kind=kind, name=name, nth=nth, answered=answered, error=error, live=live)
     if raises is not None:
         raise UsageError(
             f"sparrow.{said}: raises= is for tools; an HTTP answer is replace={{'status': 500, …}}"
         )
     assert replace is not None
-    keys = _OF_TOOL if name else _OF_HTTP
+    keys = _OF_TOOL if kind == "tool" else _OF_HTTP
     wrong = [key for key in replace if key not in keys]
     if wrong or not replace:
         raise UsageError(f"sparrow.{said}: replace= takes a dict of {', '.join(keys)}, not {dict(replace)!r}")
     answered = jsonable(dict(replace), where="replace", hint="an answer as exchanges.jsonl holds it")
-    if name:
-        return Branch(said=said, kind="tool", name=name, nth=nth, answered=answered, live=live)
-    return Branch(said=said, kind="http", nth=nth, answered=_http(answered, said), live=live)
+    if kind == "http":
+        answered = _http(answered, said)
+    return Branch(said=said, kind=kind, name=name, nth=nth, answered=answered, live=live)
 
 
-def _place(at: str | int | tuple[str, int], said: str) -> tuple[str, int]:
+def place_of(at: At, said: str) -> tuple[str, str, int]:
+    """What ``at=`` says: "tool" or "http", a name or a pattern ("": any request), and which of them.
+
+    Raises:
+        UsageError: it is none of these.
+    """
     match at:
         case str() if at:
-            return at, 1
+            return _kind(at), at, 1
         case bool():
             pass
         case int() if at >= 1:
-            return "", at
-        case (str(name), int(nth)) if name and nth >= 1:
-            return name, nth
+            return "http", "", at
+        case (str(name), int(nth)) if name and nth >= 1 and type(nth) is int:
+            return _kind(name), name, nth
     raise UsageError(
-        f"sparrow.{said}: at= takes a tool's name, (name, which call of it) or the number of an HTTP request, from 1"
+        f"sparrow.{said}: at= takes a tool's name, (name, which call of it) or the number of an HTTP request, from 1; "
+        'or a pattern of its host and path, like "*/v1/messages"'
     )
 
 
-def _error(raises: Exception | type[Exception], said: str) -> Exception:
+def _kind(name: str) -> str:
+    return "http" if "/" in name else "tool"
+
+
+def exception_of(raises: Exception | type[Exception], said: str) -> Exception:
+    """What ``raises=`` says.
+
+    Raises:
+        UsageError: it is no exception.
+    """
     error = raises() if isinstance(raises, type) and issubclass(raises, Exception) else raises
     if not isinstance(error, Exception):
         raise UsageError(f"sparrow.{said}: raises= takes an exception, not {raises!r}")

@@ -100,11 +100,23 @@ class Chooser:
         return request_key(kind, asked), kind == "tool" and proposed
 
     def http(
-        self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
+        self,
+        request: int,
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,
+        lane: str,
+        *,
+        taken: bool = True,
     ) -> Choice | None:
-        """Choose for an HTTP request, the run's ``request``-th; None is a miss and takes nothing."""
+        """Choose for an HTTP request, the run's ``request``-th; None is a miss and takes nothing.
+
+        Not ``taken``: the answer is shown, and stays; nothing continues this request.
+        """
         chain = None if conversation is None else prefixes(conversation)
         choice = self._choose_http(request, asked, conversation, chain, lane)
+        if not taken:
+            self._give_back(choice)
+            return choice
         if choice is not None:
             self._golden_of[request] = choice.number
         if chain:
@@ -168,11 +180,26 @@ class Chooser:
         found.sort(key=lambda number: number != own)  # the first of equals
         return self._likeness.likest(asked, ((number, self._exchanges[number].asked) for number in found))
 
-    def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
+    def _give_back(self, choice: Choice | None) -> None:
+        # At once: a queue forgets what it finds taken.
+        if choice is not None:
+            self._played.discard(choice.number)
+            self._lent.pop(choice.number, None)
+
+    def tool(
+        self, asked: dict[str, Json], call_id: str | None, lane: str, *, taken: bool = True
+    ) -> Choice | None:
         """Choose for a tool call: by the id of the proposal it answers, then by exact arguments.
 
-        Some hosts count ids from 0 in every conversation: of calls of one id, arguments and lane tell which.
+        Some hosts count ids from 0 in every conversation: of calls of one id, arguments and lane tell which. Not
+        ``taken``: the answer is shown, and stays.
         """
+        choice = self._choose_tool(asked, call_id, lane)
+        if not taken:
+            self._give_back(choice)
+        return choice
+
+    def _choose_tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
         for key in () if call_id is None else _call_keys(asked, call_id):
             number = self._first(key, lane, queues=self._by_call)
             if number is not None:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin import collecting, corpus, hookspecs, options, outcome, outside, session, summary
+from pytest_sparrow.plugin import (
+    collecting,
+    corpus,
+    faults,
+    hookspecs,
+    options,
+    outcome,
+    outside,
+    session,
+    summary,
+)
 from pytest_sparrow.plugin.overrides import MARKER
 from pytest_sparrow.plugin.state import SESSION
 
@@ -37,6 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARKER}(**settings): settings of pytest-sparrow for one test")
     config.addinivalue_line(
         "markers", f"{corpus.CORPUS}(folder): make one test of every transcript in a folder, and replay it"
+    )
+    config.addinivalue_line(
+        "markers",
+        f"{faults.INJECT}(fault, at, **options): make a recorded answer fail, as sparrow.inject does",
     )
     session.start(config)
     # The logreport hook is given no config: it needs an object that holds it.

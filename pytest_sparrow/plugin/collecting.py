@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.plugin import corpus
+from pytest_sparrow.plugin import corpus, faults
 from pytest_sparrow.plugin.overrides import MARKER, marked
 from pytest_sparrow.plugin.state import SESSION
 
@@ -27,5 +27,6 @@ def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
     session = config.stash[SESSION]
     for item in items:
         corpus.check(item)
+        faults.check(item)
         if item.get_closest_marker(MARKER) is not None:
             marked(item, session, session.settings)

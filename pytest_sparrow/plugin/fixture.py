@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_sparrow.errors import SparrowError
+from pytest_sparrow.plugin import faults
 from pytest_sparrow.plugin.attempt import Attempt
 from pytest_sparrow.plugin.codecs import codecs_of
 from pytest_sparrow.plugin.directories import Directories
@@ -46,6 +47,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     session.attempts[item.nodeid] = state
     try:
         _or_fail(attempt.open)
+        _or_fail(lambda: faults.lay(item, attempt.sparrow))
         yield attempt.sparrow
     finally:
         attempt.finish(failed=True)  # closed already, unless the call phase was never reached

@@ -22,6 +22,8 @@ class Crossing(Protocol):
             where the recorded run got no answer.
         checked: a tool must run although there is an answer to feed: `settle` gets what it gave, the agent ``fed``.
         error: what a fed tool must raise in place of a recorded exception, which is known by its name only.
+        delay: seconds that each piece of an HTTP answer comes late, 0.0 almost always.
+        as_is: the answer is served as it is; else what it asks to wait before a retry is taken out.
         patience: where the recorded agent turned away before it had the whole answer: for how many seconds to
             wait, after what came, that it does so again. None where ``fed`` is whole.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing
@@ -34,9 +36,15 @@ class Crossing(Protocol):
     fed: dict[str, Json] | None
     checked: bool
     error: Exception | None
+    delay: float
     patience: float | None
     flush: Callable[[], None] | None
     peek: Callable[[], dict[str, Json] | None] | None
+
+    @property
+    def as_is(self) -> bool:
+        """See above."""
+        ...
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; called exactly once, from any thread (a second call is ignored).

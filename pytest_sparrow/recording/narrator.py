@@ -146,6 +146,10 @@ class Narrator:
             self.hosted.add((call_id, name))
             self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
 
+    def tool_called_again(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
+        """A wrapped tool's call, which has failed, is made again."""
+        self._tell(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
+
     def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:
         """A wrapped tool is called; gives the call's id, and whether a model had proposed it."""
         self.begin()

@@ -14,7 +14,8 @@ from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.matching.jsonrpc import addressed
 from pytest_sparrow.recording.caller import caller
-from pytest_sparrow.recording.codec import ToolRequest
+from pytest_sparrow.recording.codec import ModelRequest, ToolRequest
+from pytest_sparrow.recording.faulted import faulted
 from pytest_sparrow.recording.hosts import Passage, passage
 from pytest_sparrow.recording.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.recording.narrator import Narrator
@@ -22,6 +23,8 @@ from pytest_sparrow.recording.open_crossing import OpenCrossing
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.feeder import Feeder, patience_with
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
+from pytest_sparrow.replaying.overlay import Overlay
+from pytest_sparrow.replaying.place import Departure
 from pytest_sparrow.settings import Policy, policy_of
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.replaying.branch import Branch
     from pytest_sparrow.replaying.feeding import Feeding
+    from pytest_sparrow.replaying.overlay import Fault
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Run"]
@@ -52,7 +56,9 @@ class Run:
         feeding: whether the world is shut.
         feeder: what feeds it, or None.
         crossings: how many crossings there were.
-        branch: where the run leaves its golden, or None: nowhere.
+        branch: the fork, or None.
+        overlay: the faults.
+        departure: where the run left its golden, by fork or fault; None: it has not.
         started: the run's zero: what exchanges count their seconds from.
         watchers: who follows the crossings.
     """
@@ -76,6 +82,8 @@ class Run:
         self.ledger = Ledger(lambda: len(self.events), caller)
         self.crossings = 0
         self.branch: Branch | None = None
+        self.overlay = Overlay()
+        self.departure: Departure | None = None
         self.watchers: list[Watcher] = []
         self._wire = wire
         self._redactor = redactor
@@ -180,12 +188,16 @@ class Run:
             crossing.settled = True
             self._open.pop(id(crossing), None)
             crossing.lane.open.remove(crossing)
+            before = len(self.events)
             if words is not None and crossing.call_id:
                 self._narrator.remote_tool_answered(crossing.tells_in, crossing.call_id, words)
             elif words is not None:
                 self._narrator.model_answered(crossing.lane, words, crossing.told)
             elif crossing.kind == "tool":
                 self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
+            if crossing.fault is not None:
+                crossing.hides.extend(range(before, len(self.events)))
+                self._failed(crossing.fault, crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
             self._keep(crossing, keep, complete=complete)
@@ -210,7 +222,9 @@ class Run:
             self._narrator.end(failed=failed)
             self._closed = True
             if self.feeder is not None:
-                self.feeder.settle(self.branch)
+                self.feeder.settle(self.departure)
+                if self.overlay.then is not None:
+                    self.overlay.then.settle()
                 self._tell_unreached()
             self._tell_unwrapped()
             self._tell_unread()
@@ -274,7 +288,12 @@ class Run:
 
     def _tell_asked(self, crossing: OpenCrossing, asked: dict[str, Json]) -> None:
         if crossing.kind == "tool":
-            call_id, proposed = self._narrator.tool_called(crossing.lane, asked["name"], asked["args"])
+            again = self.overlay.again(crossing.asked)
+            if again is None:
+                call_id, proposed = self._narrator.tool_called(crossing.lane, asked["name"], asked["args"])
+            else:
+                call_id, proposed = again
+                self._narrator.tool_called_again(crossing.lane, call_id, asked["name"], asked["args"])
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
         elif crossing.model is not None:
@@ -320,18 +339,36 @@ class Run:
     def _feed(
         self, feeder: Feeding, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
     ) -> dict[str, Json] | None:
-        lane = crossing.lane.label
         branch = self.branch
+        fault = self.overlay.meets(crossing.kind, crossing.asked)
+        if branch is not None and branch.meets(crossing.kind, crossing.asked):
+            return self._forked(feeder, branch, crossing, number, conversation)
+        feeder = self._feeder_of(feeder, crossing)
+        if fault is not None and not fault.delay:
+            failing = self._fail(feeder, fault, crossing, number, conversation)
+            if failing is not None:
+                return failing
         if branch is not None and branch.opened:
             return None
-        if branch is not None and branch.meets(crossing.kind, crossing.asked):
-            pending = crossing.call_id if crossing.proposed else None
-            branch.exchange = feeder.skip(crossing.kind, number, crossing.asked, conversation, pending, lane)
-            return self._leave(branch, crossing)
-        exchange: Exchange | None
+        exchange = self._recorded(feeder, crossing, number, conversation)
+        if exchange is None:
+            return None
+        crossing.recorded = exchange
+        crossing.patience = patience_with(exchange)
+        if fault is not None and fault.delay:
+            crossing.delay = fault.delay
+            self._laid(fault, crossing, exchange)
+        return self._answer_to(crossing, exchange)
+
+    def _recorded(
+        self, feeder: Feeding, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
+    ) -> Exchange | None:
+        """The exchange that answers; None: a tool is meant to run."""
+        lane = crossing.lane.label
         match crossing.kind:
             case "http":
-                exchange = feeder.http(number, crossing.asked, conversation, lane)
+                owed = self.overlay.owed(crossing.asked)
+                return owed or feeder.http(number, crossing.asked, conversation, lane)
             case "tool":
                 pending = crossing.call_id if crossing.proposed else None
                 policy = self._policy(crossing.asked["name"])
@@ -339,36 +376,99 @@ class Run:
                     crossing.recorded = feeder.ran(crossing.asked, pending, lane)
                     return None
                 crossing.checked = policy is Policy.VERIFY
-                exchange = feeder.tool(crossing.asked, pending, lane)
+                return feeder.tool(crossing.asked, pending, lane)
             case _:
-                exchange = feeder.call(crossing.asked, lane)
-        if exchange is None:
-            return None
-        crossing.recorded = exchange
-        crossing.patience = patience_with(exchange)
-        fed: dict[str, Json] = self._redactor.put_back(exchange.answered or {})
-        return addressed(crossing.asked, exchange.asked, fed) if crossing.kind == "http" else fed
+                return feeder.call(crossing.asked, lane)
 
-    def _leave(self, branch: Branch, crossing: OpenCrossing) -> dict[str, Json]:
-        """The fork is reached: what was told and found so far is judged, what comes now is not."""
-        branch.told = len(self.events)
-        branch.known = tuple(self.ledger.findings)
+    def _forked(
+        self,
+        feeder: Feeding,
+        branch: Branch,
+        crossing: OpenCrossing,
+        number: int,
+        conversation: Sequence[Json] | None,
+    ) -> dict[str, Json]:
+        """The fork is reached."""
+        pending, lane = crossing.call_id if crossing.proposed else None, crossing.lane.label
+        crossing.recorded = feeder.skip(crossing.kind, number, crossing.asked, conversation, pending, lane)
         crossing.error = branch.error
-        crossing.recorded = branch.exchange
+        self._leave(crossing, crossing.recorded)
         self.feeding = not branch.live
         return branch.answered
 
+    def _answer_to(self, crossing: OpenCrossing, exchange: Exchange) -> dict[str, Json]:
+        fed: dict[str, Json] = self._redactor.put_back(exchange.answered or {})
+        return addressed(crossing.asked, exchange.asked, fed) if crossing.kind == "http" else fed
+
+    def _feeder_of(self, feeder: Feeding, crossing: OpenCrossing) -> Feeding:
+        """What answers a crossing: the golden, or what a test wrote for after a fault."""
+        then = self.overlay.then
+        if then is None:
+            return feeder
+        is_models = crossing.model is not None and isinstance(crossing.model.request, ModelRequest)
+        return then if is_models or (crossing.kind == "tool" and then.says(crossing.call_id)) else feeder
+
+    def _fail(
+        self,
+        feeder: Feeding,
+        fault: Fault,
+        crossing: OpenCrossing,
+        number: int,
+        conversation: Sequence[Json] | None,
+    ) -> dict[str, Json] | None:
+        """The crossing's failing answer; None: there is nothing to lay the fault over.
+
+        Once the run has left its golden, it may ask for what that doesn't hold: this fails as well.
+        """
+        pending = crossing.call_id if crossing.proposed else None
+        lane, asked = crossing.lane.label, crossing.asked
+        exchange = feeder.lay_over(crossing.kind, number, asked, conversation, pending, lane)
+        if exchange is None and self.departure is None:
+            return None
+        recorded = None if exchange is None else self._answer_to(crossing, exchange)
+        answered = faulted(fault, asked, crossing.model, recorded)
+        if answered is not None:
+            crossing.error = fault.error
+            self._laid(fault, crossing, exchange)
+        return answered
+
+    def _laid(self, fault: Fault, crossing: OpenCrossing, exchange: Exchange | None) -> None:
+        self.overlay.came(fault)
+        crossing.fault = fault
+        if crossing.kind == "tool":
+            crossing.hides.append(len(self.events) - 1)
+            self.overlay.failed(crossing.asked, crossing.call_id, proposed=crossing.proposed)
+        if not fault.recovers:
+            self._leave(crossing, exchange)
+        if fault.then is not None and self.overlay.then is None:
+            self.overlay.then = fault.then(self._wire.read, self.ledger)
+
+    def _failed(self, fault: Fault, crossing: OpenCrossing, *, complete: bool) -> None:
+        """A crossing with a fault is over. An answer that came late and whole has not failed."""
+        if fault.delay and complete:
+            return
+        if fault.delay and crossing.recorded is not None:
+            self.overlay.owe(crossing.asked, crossing.recorded)
+        if fault.recovers:
+            self.overlay.hidden.update(crossing.hides)
+
+    def _leave(self, crossing: OpenCrossing, exchange: Exchange | None) -> None:
+        """What was told and found so far is judged, what comes now is not."""
+        if self.departure is None:
+            self.departure = Departure(
+                kind=crossing.kind,
+                told=len(self.events),
+                known=tuple(self.ledger.findings),
+                exchange=exchange,
+            )
+
     def _tell_unreached(self) -> None:
         branch = self.branch
-        if branch is not None and branch.told is None:
-            what = "no HTTP request" if branch.kind == "http" else f"no call of {branch.name}"
-            asked = f"{branch.met} of them" if branch.met else what
-            self.ledger.add(
-                Finding(
-                    kind=Kind.UNREACHED,
-                    summary=f"sparrow.{branch.said} was never reached: the run made {asked}",
-                )
-            )
+        if branch is not None and not branch.reached:
+            summary = f"sparrow.{branch.said} was never reached: the run made {branch.made}"
+            self.ledger.add(Finding(kind=Kind.UNREACHED, summary=summary))
+        for finding in self.overlay.settle():
+            self.ledger.add(finding)
 
     def _policy(self, name: str) -> Policy:
         if self.feeder is not None and self.feeder.size == 0:
@@ -383,7 +483,9 @@ class Run:
         so_far = None if crossing.model is None or crossing.peek is None else crossing.peek()
         if crossing.model is not None and so_far is not None:
             words = crossing.model.answer(crossing.asked, so_far)
+            before = len(self.events)
             crossing.told = self._narrator.model_is_answering(crossing.lane, words, crossing.told)
+            crossing.hides.extend(range(before, len(self.events)))
 
     def _end_early(self, crossing: OpenCrossing) -> None:
         if crossing.flush is not None:
@@ -395,7 +497,9 @@ class Run:
             crossing.settle(None, complete=False)
 
     def _tell_unwrapped(self) -> None:
-        denied = Counter() if self.feeder is None else self.feeder.denied
+        denied: Counter[str] = Counter()
+        for feeder in (self.feeder, self.overlay.then):
+            denied += Counter() if feeder is None else feeder.denied
         for name, calls in self._narrator.proposals.unwrapped.items():
             count = calls - denied[name]
             if count <= 0:

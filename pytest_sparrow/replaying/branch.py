@@ -7,75 +7,58 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events import ToolUseStarted
+from pytest_sparrow.replaying.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.replaying.ledger import Finding
+    from pytest_sparrow.replaying.place import Departure
 
 __all__ = ["Branch", "before_branch"]
 
 
 @dataclass(slots=True, kw_only=True)
-class Branch:
-    """The call at which a run leaves its golden. The run's lock guards it.
+class Branch(Place):
+    """A fork: the call at which a run leaves its golden.
 
     Attributes:
-        said: as the user wrote it, like ``fork(at="refund")``.
-        kind: "tool" or "http".
-        name: the tool's name, "" for HTTP.
-        nth: which of its calls, or which HTTP request of the run, from 1.
         answered: the answer that it gets.
         error: the exception to raise instead, or None.
         live: whether the world is open from there; else the golden goes on feeding what still fits.
-        met: how many such calls there were so far.
-        told: how many events had been told when it was reached, the call's own beginning included; None: not yet.
-        known: what the ledger held then.
-        exchange: the recorded exchange whose answer was replaced, or None: the golden has no such call.
+        reached: whether the run has come to it.
     """
 
-    said: str
-    kind: str
-    name: str = ""
-    nth: int = 1
     answered: dict[str, Json]
     error: Exception | None = None
     live: bool = False
-    met: int = 0
-    told: int | None = None
-    known: tuple[Finding, ...] = ()
-    exchange: Exchange | None = None
+    reached: bool = False
 
     def meets(self, kind: str, asked: dict[str, Json]) -> bool:
         """Count a crossing; whether it is the one."""
-        if self.told is not None or kind != self.kind or (kind == "tool" and asked["name"] != self.name):
+        if self.reached or not self.counts(kind, asked):
             return False
-        self.met += 1
-        return self.met == self.nth
+        self.reached = self.met == self.nth
+        return self.reached
 
     @property
     def opened(self) -> bool:
         """Whether the world is open by now."""
-        return self.live and self.told is not None
-
-    def knew(self, finding: Finding) -> bool:
-        """Whether a finding is older than the fork."""
-        return any(finding is known for known in self.known)
+        return self.live and self.reached
 
 
 def before_branch(
-    branch: Branch, golden: Sequence[Event], new: Sequence[Event]
+    left: Departure, golden: Sequence[Event], new: Sequence[Event]
 ) -> tuple[list[Event], list[Event]]:
-    """The events of both runs up to the fork.
+    """The events of both runs up to where the new one left the golden.
 
     Of the golden: in the lane of the call up to its beginning, in others as many as the new run had told: what runs
     side by side is told in any order.
     """
-    mine = list(new[: branch.told])
-    left = Counter(_lane(event) for event in mine)
-    own = branch.exchange if branch.exchange is not None and branch.kind == "tool" else None
+    mine = list(new[: left.told])
+    missing = Counter(_lane(event) for event in mine)
+    own = left.exchange if left.exchange is not None and left.kind == "tool" else None
     start = None if own is None else _start(golden, own)
     theirs = []
     for number, event in enumerate(golden):
@@ -83,8 +66,8 @@ def before_branch(
         if start is not None and lane == _lane(golden[start]):
             if number <= start:
                 theirs.append(event)
-        elif left[lane] > 0:
-            left[lane] -= 1
+        elif missing[lane] > 0:
+            missing[lane] -= 1
             theirs.append(event)
     return theirs, mine
 

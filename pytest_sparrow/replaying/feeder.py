@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.replaying.branch import Branch
+    from pytest_sparrow.replaying.place import Departure
 
 __all__ = ["MOST_MISSES", "Feeder", "patience_with"]
 
@@ -116,6 +116,27 @@ class Feeder:
             choice = self._chooser.tool(asked, call_id, lane)
         return None if choice is None else self._serve(choice)
 
+    def lay_over(
+        self,
+        kind: str,
+        request: int,
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """The answer that a request or a call would have had, had it not failed; it stays to be asked for.
+
+        What of the request is not as recorded is found as ever. None: there is no answer; that is no miss yet.
+        """
+        if kind == "http":
+            choice = self._chooser.http(request, asked, conversation, lane, taken=False)
+            if choice is not None and not choice.exact:
+                self._ledger.add(self._drift(choice, asked))
+        else:
+            choice = self._chooser.tool(asked, call_id, lane, taken=False)
+        return None if choice is None else self._serve(choice)
+
     def call(self, asked: dict[str, Json], lane: str) -> Exchange:
         """The exchange that answers a ``sparrow.call``.
 
@@ -183,11 +204,11 @@ class Feeder:
             call_id=call_id,
         )
 
-    def settle(self, branch: Branch | None = None) -> None:
+    def settle(self, left: Departure | None = None) -> None:
         """The run is over: what nobody asked for is a finding too, unless the run had left the golden before it."""
         for number in self._chooser.unplayed():
             exchange = self._exchanges[number]
-            if branch is not None and not _due(exchange, branch):
+            if left is not None and not _due(exchange, left):
                 continue
             self._ledger.add(
                 Finding(
@@ -201,9 +222,7 @@ class Feeder:
             )
 
 
-def _due(exchange: Exchange, branch: Branch) -> bool:
-    """Whether the golden has it before the fork, in the lane of that or in the main one."""
-    if branch.told is None:
-        return True
-    fork = branch.exchange
-    return fork is not None and exchange.lane in ("", fork.lane) and exchange.began < fork.began
+def _due(exchange: Exchange, left: Departure) -> bool:
+    """Whether the golden has it before the run left it, in the lane of that or in the main one."""
+    there = left.exchange
+    return there is not None and exchange.lane in ("", there.lane) and exchange.began < there.began

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.replaying.branch import Branch
     from pytest_sparrow.replaying.ledger import Finding, Ledger
+    from pytest_sparrow.replaying.place import Departure
 
 __all__ = ["MOST_MISSES", "Feeding", "Misses"]
 
@@ -73,6 +73,21 @@ class Feeding(Protocol):
         """A tool or an HTTP request gets another answer than the recorded one, which counts as played."""
         ...
 
+    def lay_over(
+        self,
+        kind: str,
+        request: int,
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """A tool or an HTTP request fails once: the answer that it would have had, which isn't played by that.
+
+        What of the request is not as recorded is found as ever. None: there is no answer; that is no miss yet.
+        """
+        ...
+
     def call(self, asked: dict[str, Json], lane: str) -> Exchange:
         """The exchange that answers a ``sparrow.call``.
 
@@ -81,8 +96,8 @@ class Feeding(Protocol):
         """
         ...
 
-    def settle(self, branch: Branch | None = None) -> None:
-        """The run is over: what nobody asked for is a finding too."""
+    def settle(self, left: Departure | None = None) -> None:
+        """The run is over: what nobody asked for is a finding too, unless the run had left the golden before it."""
         ...
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.recording.wire import ModelCall
-    from pytest_sparrow.replaying.branch import Branch
     from pytest_sparrow.replaying.ledger import Ledger
+    from pytest_sparrow.replaying.place import Departure
     from pytest_sparrow.scripting.script import Call, Script, Turn
 
 __all__ = ["ScriptFeeder"]
@@ -164,6 +164,31 @@ class ScriptFeeder:
         self._queues.take(lane)
         return self._served("http", asked, {}, lane)
 
+    def lay_over(
+        self,
+        kind: str,
+        request: int,  # noqa: ARG002 - as every feeder takes it
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,  # noqa: ARG002
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """What a request or a call would have been answered, had it not failed; the turn, or the output, stays."""
+        if kind == "tool":
+            call = self._calls.get(call_id or "")
+            if call is None or call.given is None:
+                return None
+            return self._served("tool", asked, answered_of(call.given), lane)
+        turn, model = self._queues.next(lane), self._read(asked)
+        if turn is None or model is None or not isinstance(model.request, ModelRequest):
+            return None
+        return self._served("http", asked, model.codec.compose(asked, _sayable(turn.answer)), lane)
+
+    def says(self, call_id: str) -> bool:
+        """Whether the script holds what a call gives, or that it must not be made."""
+        call = self._calls.get(call_id)
+        return call is not None and (call.given is not None or call.denied)
+
     def call(self, asked: dict[str, Json], lane: str) -> Exchange:
         """A ``sparrow.call`` writes no event.
 
@@ -173,9 +198,9 @@ class ScriptFeeder:
         self._misses.stop_after_many("call", asked)
         raise self._miss("call", asked, lane)
 
-    def settle(self, branch: Branch | None = None) -> None:
+    def settle(self, left: Departure | None = None) -> None:
         """The run is over: turns that nobody asked for are findings, unless the run had left the golden."""
-        if branch is not None and branch.told is not None:
+        if left is not None:
             return
         for turn in self._queues.left():
             summary = f"{turn}: scripted, and not asked for"

@@ -29,6 +29,8 @@ class FakeCrossing:
     checked: bool = False
     error: Exception | None = None
     patience: float | None = None
+    delay: float = 0.0
+    as_is: bool = False
     flush: Any = None
     peek: Any = None
 

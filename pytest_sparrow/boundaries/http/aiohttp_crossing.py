@@ -219,6 +219,10 @@ class _Skin:
     def error(self, request: _Call, failure: Failure) -> Exception:
         return error_of(failure, request.request)
 
+    def read_timeout(self, request: _Call) -> float | None:  # noqa: ARG002
+        """Not known before the client reads: see `FedSource`."""
+        return None
+
     def failure_of(self, error: BaseException) -> Failure | None:
         return failure_of(error)
 

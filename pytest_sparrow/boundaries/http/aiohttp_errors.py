@@ -15,10 +15,13 @@ __all__ = ["error_of", "failure_of"]
 
 # What other libraries call it, for a golden that one of them recorded.
 _ALSO = {
-    "ReadTimeout": "ServerTimeoutError",
+    "ReadTimeout": "SocketTimeoutError",
     "WriteTimeout": "ServerTimeoutError",
-    "ConnectTimeout": "ServerTimeoutError",
-    "PoolTimeout": "ServerTimeoutError",
+    "ConnectTimeout": "ConnectionTimeoutError",
+    "PoolTimeout": "ConnectionTimeoutError",
+    "ReadError": "ClientOSError",
+    "WriteError": "ClientOSError",
+    "ConnectError": "ClientConnectorError",
     "RemoteProtocolError": "ServerDisconnectedError",
 }
 
@@ -40,6 +43,8 @@ def error_of(failure: Failure, request: Any) -> Exception:
         # The client's own total timeout is asyncio's.
         return TimeoutError(failure.message) if failure.message else TimeoutError()
     name = _ALSO.get(failure.type, failure.type)
+    if failure.type == "RemoteProtocolError" and "message body" in failure.message:
+        name = "ClientPayloadError"  # so httpx says that a body broke off
     kind = getattr(aiohttp, name) if name in aiohttp.__all__ else None
     if isinstance(kind, type) and issubclass(kind, _RAISED):
         for one in kind.__mro__:

@@ -6,6 +6,7 @@ All of its public methods wait for data in one place, ``_wait``. The name is pri
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import StreamReader
@@ -78,6 +79,8 @@ class FedSource:
 
     async def _feed(self) -> None:
         if self._next < len(self._body.chunks):
+            if self._body.late is not None:
+                await replace(self._body.late, limit=self._protocol.client_waits or None).wait()
             chunk = self._body.chunks[self._next]
             self._next += 1
             if self._take is not None:

@@ -57,11 +57,13 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self._answer = answer
         self.timer: Any = None
+        self.client_waits: float | None = None
 
     def set_response_params(self, **params: Any) -> None:
         # Nothing is waited for on a wire; `Reader` minds the total timeout.
         super().set_response_params(**{**params, "read_timeout": None})
         self.timer = params.get("timer")
+        self.client_waits = params.get("read_timeout")
         if isinstance(self._answer, bytes):
             self.data_received(self._answer)
         else:

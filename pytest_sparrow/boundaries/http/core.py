@@ -83,7 +83,9 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
         raise ValueError(f"its body is {type(body).__name__}, not an object")
     chunks = chunks_of(body) if body else []
     recorded = _pairs(answered.get("headers"))
-    headers = _without_waiting(status, [pair for pair in recorded if pair[0].lower() not in _FRAMING])
+    headers = [pair for pair in recorded if pair[0].lower() not in _FRAMING]
+    if not crossing.as_is:
+        headers = _without_waiting(status, headers)
     coding = header(recorded, "content-encoding")
     if coding and body and ("base64" in body or "text" in body):
         headers.append(("content-encoding", coding))
@@ -92,7 +94,12 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     elif failure is None and not _is_stream(body, recorded) and status >= 200 and status not in (204, 304):
         headers.append(("content-length", str(sum(map(len, chunks)))))
     return Reply(
-        status=status, headers=tuple(headers), chunks=tuple(chunks), failure=failure, crossing=crossing
+        status=status,
+        headers=tuple(headers),
+        chunks=tuple(chunks),
+        failure=failure,
+        crossing=crossing,
+        delay=crossing.delay,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from pytest_sparrow.boundaries.http import gate
 from pytest_sparrow.boundaries.http.reply import Failure, Reply
-from pytest_sparrow.boundaries.http.streams import Served
+from pytest_sparrow.boundaries.http.streams import Late, Served
 from pytest_sparrow.boundaries.http.take import FedTake
 from pytest_sparrow.recording.window import answering
 
@@ -62,6 +62,10 @@ class Skin(Protocol):
 
     def error(self, request: Any, failure: Failure) -> Exception:
         """A recorded error as an exception of this library; nothing else is ever looked up by its name."""
+        ...
+
+    def read_timeout(self, request: Any) -> float | None:
+        """How many seconds the client waits for a piece of the answer; None: as long as it takes."""
         ...
 
     def failure_of(self, error: BaseException) -> Failure | None:
@@ -204,9 +208,20 @@ def _serve(skin: Skin, request: Any, reply: Reply) -> Any:
             crossing.settle(crossing.fed or None, complete=bool(crossing.fed))
         return skin.fail(request, error or skin.error(request, Failure(type="ConnectError", message="")))
     lost = None if patience is None else functools.partial(_lost, skin, request, patience)
-    body = Served(reply.chunks, error, patience, lost)
+    body = Served(reply.chunks, error, patience, lost, _late(skin, request, reply.delay))
     take = None if crossing is None else FedTake(crossing, pieces=len(reply.chunks))
     return skin.response(request, reply, body, take)
+
+
+def _late(skin: Skin, request: Any, seconds: float) -> Late | None:
+    if not seconds:
+        return None
+    timed_out = Failure(type="ReadTimeout", message="The read operation timed out")
+    return Late(
+        seconds=seconds,
+        limit=skin.read_timeout(request),
+        error=functools.partial(skin.error, request, timed_out),
+    )
 
 
 def _lost(skin: Skin, request: Any, patience: Patience) -> Exception:

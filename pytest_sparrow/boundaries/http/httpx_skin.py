@@ -138,6 +138,10 @@ class _Skin:
             response.stream = self._stream(response.stream, take, self.failure_of)
         return response
 
+    def read_timeout(self, request: Any) -> float | None:
+        limit: float | None = request.extensions.get("timeout", {}).get("read")
+        return limit
+
     def failure_of(self, error: BaseException) -> Failure | None:
         if not isinstance(error, Exception):
             return None

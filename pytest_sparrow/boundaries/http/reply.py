@@ -38,6 +38,7 @@ class Reply:
         chunks: the body, each piece as the client gets it.
         failure: what to raise: after the chunks, or at once where status is None.
         crossing: the crossing to settle when the client has it all, if there is one.
+        delay: seconds that each piece of the body comes late.
         patience: what to do with a client that wants more than the recorded one waited for; None: it is whole.
     """
 
@@ -46,6 +47,7 @@ class Reply:
     chunks: tuple[bytes, ...] = ()
     failure: Failure | None = None
     crossing: Crossing | None = None
+    delay: float = 0.0
     patience: Patience | None = None
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.patience import wait_for_cancel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.take import Take
     from pytest_sparrow.boundaries.patience import Patience
 
-__all__ = ["Served", "Tee", "checkpoint"]
+__all__ = ["Late", "Served", "Tee", "checkpoint"]
 
 
 async def checkpoint() -> None:
@@ -22,6 +26,39 @@ async def checkpoint() -> None:
     await pause()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """How each piece of a body comes late.
+
+    Attributes:
+        seconds: by how much.
+        limit: how many seconds the client waits for a piece; None: as long as it takes.
+        error: gives what the client raises then.
+    """
+
+    seconds: float
+    limit: float | None
+    error: Callable[[], Exception]
+
+    def hold(self) -> None:
+        """Wait for a piece, in a thread; raises where the client doesn't wait so long."""
+        time.sleep(self._waited)
+        self._end()
+
+    async def wait(self) -> None:
+        """As `hold`, in a task."""
+        await wait_for_cancel(self._waited)
+        self._end()
+
+    @property
+    def _waited(self) -> float:
+        return self.seconds if self.limit is None else min(self.seconds, self.limit)
+
+    def _end(self) -> None:
+        if self.limit is not None and self.limit < self.seconds:
+            raise self.error()
+
+
 class Served:
     """A recorded body, as the source of a tee.
 
@@ -30,6 +67,7 @@ class Served:
         error: what to raise after them.
         patience: for a client that reads on where the recorded one turned away.
         lost: gives what to raise then, in the end.
+        late: how late each piece comes; None: at once. An attribute, too.
     """
 
     def __init__(
@@ -38,14 +76,19 @@ class Served:
         error: Exception | None = None,
         patience: Patience | None = None,
         lost: Callable[[], Exception] | None = None,
+        late: Late | None = None,
     ) -> None:
         self.chunks = chunks
+        self.late = late
         self._error = error
         self._patience = patience
         self._lost = lost
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self.chunks
+        for chunk in self.chunks:
+            if self.late is not None:
+                self.late.hold()
+            yield chunk
         if self._error is not None:
             raise self._error
         if self._patience is not None and self._lost is not None and not self._patience.hold():
@@ -53,7 +96,7 @@ class Served:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:
-            await checkpoint()
+            await (checkpoint() if self.late is None else self.late.wait())
             yield chunk
         await self.end()
 

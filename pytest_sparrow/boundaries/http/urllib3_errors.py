@@ -92,6 +92,8 @@ def failure_while_reading(error: BaseException) -> Failure | None:
 def error_of(failure: Failure, exceptions: Any, *, pool: Any, conn: Any, url: str) -> Exception:
     """A recorded error as one of urllib3's; a NewConnectionError if its name is none of those that may be raised."""
     name = _ELSEWHERE.get(failure.type, failure.type)
+    if name != failure.type and name == "ProtocolError" and "message body" not in failure.message:
+        failure = Failure(type=name, message=f"{_ABORTED} {failure.message}")
     kind = getattr(exceptions, name if name in _RAISED else "NewConnectionError")
     args = _args(kind.__name__, failure.message, exceptions, conn)
     # Each class has a constructor of its own, which would put its words around these.

@@ -164,6 +164,10 @@ class _Try:
     def error(self, request: Any, failure: Failure) -> Exception:  # noqa: ARG002
         return error_of(failure, self._library.exceptions, pool=self._pool, conn=self._conn, url=self._url)
 
+    def read_timeout(self, request: Any) -> float | None:  # noqa: ARG002
+        limit = getattr(self._options.get("timeout"), "read_timeout", None)
+        return limit if isinstance(limit, int | float) else None
+
     def failure_of(self, error: BaseException) -> Failure | None:
         return failure_of(error, self._library.exceptions, self._conn)
 

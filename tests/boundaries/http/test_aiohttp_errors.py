@@ -72,9 +72,10 @@ def test_an_error_of_a_subclass_has_the_nearest_name():
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("ReadTimeout", aiohttp.ServerTimeoutError),
+        ("ReadTimeout", aiohttp.SocketTimeoutError),
         ("RemoteProtocolError", aiohttp.ServerDisconnectedError),
-        ("ConnectError", aiohttp.ClientConnectionError),
+        ("ReadError", aiohttp.ClientOSError),
+        ("ConnectError", aiohttp.ClientConnectorError),
     ],
 )
 def test_an_error_that_httpx_recorded_has_its_like(request_, name, kind):

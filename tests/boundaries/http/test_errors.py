@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from boundaries.fakes import FakeRun, window
+from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.core import reply_of
 
@@ -66,7 +66,11 @@ def test_a_wait_before_a_retry_is_not_waited_for_again(caller):
 
 
 def _served(status, **headers):
-    return dict(reply_of({"status": status, "headers": headers}, method="GET", crossing=None).headers)
+    return dict(
+        reply_of(
+            {"status": status, "headers": headers}, method="GET", crossing=FakeCrossing("http", {})
+        ).headers
+    )
 
 
 def test_which_answers_have_their_wait_shortened():
