@@ -119,10 +119,33 @@ def _load(path: Path) -> Any:
             f"{path} is YAML, which needs PyYAML\n  pip install 'pytest-sparrow[import]'"
         ) from error
     try:
-        # Safe: it makes plain values only. The C loader is ten times faster; PyYAML may come without it.
-        return yaml.load(raw, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+        return yaml.load(raw, _loader(yaml))  # noqa: S506 - see there
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
+
+
+def _loader(yaml: Any) -> Any:
+    """Safe: it makes plain values only; a file or an iterator that was sent becomes the bytes that vcrpy kept of it."""
+
+    # The C loader is ten times faster; PyYAML may come without it.
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    def sent(loader: Any, kind: str, node: Any) -> Any:
+        values = loader.construct_mapping(node, deep=True) if kind in _SENT else {}
+        match values:
+            case {"state": [bytes() as content, *_]}:
+                return content
+            case {"args": [list() as pieces]} if all(isinstance(piece, bytes) for piece in pieces):
+                return b"".join(pieces)
+        return loader.construct_undefined(node)
+
+    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/object/", sent)
+    return Loader
+
+
+_SENT = ("new:_io.BytesIO", "apply:builtins.iter")
 
 
 def _first_line(error: BaseException) -> str:

@@ -78,7 +78,11 @@ def _bytes(half: dict[str, Any], what: str) -> bytes:
             return base64.b64decode(encoded, validate=True)
         except binascii.Error as error:
             raise Unreadable(f"the base64 of its {what}'s body can't be read ({error})") from error
-    content = body.get("string", body.get("parsed_body")) if isinstance(body, dict) else body
+    # Of aiohttp's requests vcrpy keeps what ``json=`` or ``data=`` was given, as it is.
+    if isinstance(body, dict) and (not body or not _WRAPPERS.isdisjoint(body)):
+        content = body.get("string", body.get("parsed_body"))
+    else:
+        content = body
     if content is None:
         return b""
     if isinstance(content, bytes):
@@ -87,6 +91,10 @@ def _bytes(half: dict[str, Any], what: str) -> bytes:
         # Some serializers keep bytes that are no UTF-8 as lone surrogates.
         return content.encode("utf-8", "surrogateescape" if _escaped(content) else "replace")
     return _spelled(content, what)
+
+
+_WRAPPERS = frozenset({"string", "base64_string", "parsed_body", "encoding"})
+"""Keys of an object that holds a body; one with none of them is the body."""
 
 
 def _escaped(text: str) -> bool:

@@ -86,6 +86,33 @@ def test_a_content_encoding_that_was_undone_or_not(tmp_path, content):
     assert [name for name, _ in entry.answered["headers"]] == ["Content-Type"]
 
 
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "!!python/object/new:_io.BytesIO {state: !!python/tuple [!!binary aGVsbG8=, 0, null]}",
+        "!!python/object/apply:builtins.iter {args: [[!!binary aGU=, !!binary bGxv]], state: 0}",
+    ],
+    ids=["file", "iterator"],
+)
+def test_a_file_or_an_iterator_that_was_sent_is_what_it_held(tmp_path, spelled):
+    """They are written as Python objects (requests, botocore): their bytes are read, and the other entries stay."""
+    path = written(tmp_path / "it.yaml", interaction(body={"body": "SENT"}), interaction())
+    path.write_text(path.read_text().replace("SENT", spelled))
+    cassette = read_cassette(path)
+    assert cassette.left_out == ()
+    assert [entry.asked["body"] for entry in cassette.entries] == [
+        {"text": "hello"},
+        {"json": {"model": "m"}},
+    ]
+
+
+def test_a_request_of_aiohttp_keeps_its_body(tmp_path):
+    """What is kept is the object that aiohttp was given, without headers."""
+    one = interaction(body={"body": {"model": "m", "messages": []}, "headers": {}})
+    (entry,) = read_cassette(written(tmp_path / "it.yaml", one)).entries
+    assert entry.asked["body"] == {"json": {"model": "m", "messages": []}}
+
+
 def test_a_stream_keeps_its_events(tmp_path):
     """A body of server-sent events is kept event by event."""
     one = interaction(
