@@ -16,11 +16,15 @@ __all__ = ["addressed", "without_id"]
 
 
 def without_id(body: Json) -> Json:
-    """A request's body without its message's id; any other body as it is."""
+    """A body whose message asks, without what its id is; any other body as it is.
+
+    Whether it has one still counts: a notification has none. And so does the id of an answer, to what a server asks:
+    the server gave it, and "yes" to another question is another answer.
+    """
     message = _message(body)
-    if message is None:
+    if message is None or "id" not in message or "method" not in message:
         return body
-    return {**body, "json": {key: value for key, value in message.items() if key != "id"}}
+    return {**body, "json": {**message, "id": None}}
 
 
 def addressed(

@@ -21,6 +21,16 @@ def test_the_id_of_a_message_does_not_count_and_the_rest_does():
     assert request_key("http", plain[0]) != request_key("http", plain[1])
 
 
+def test_the_id_of_an_answer_and_having_one_at_all_do_count():
+    """What a client answers a server's question with belongs to that question; a notification is no request."""
+    yes = [
+        {**asked(1), "body": {"json": {"jsonrpc": "2.0", "id": n, "result": {"ok": True}}}} for n in (1, 2)
+    ]
+    assert request_key("http", yes[0]) != request_key("http", yes[1])
+    told = {**asked(1), "body": {"json": {"jsonrpc": "2.0", "method": "tools/call"}}}
+    assert request_key("http", asked(1)) != request_key("http", told)
+
+
 def test_an_answer_is_addressed_to_the_message_that_asks_now():
     """Whole, in a stream between other messages, as an error; what is not the answer stays."""
     whole = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {"id": 3}}}}
