@@ -1,1 +1,44 @@
+"""What all tests share: pytester, and the table of real traffic at the end of a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cassettes.table import Row
+
 pytest_plugins = ["pytester"]
+
+_PROPERTY = "sparrow-traffic"
+
+
+@pytest.fixture
+def tell_row(request: pytest.FixtureRequest) -> Callable[[Row], None]:
+    """Takes rows for the table; they travel with the test's report, from xdist's workers too."""
+
+    def tell(row: Row) -> None:
+        request.node.user_properties.append((_PROPERTY, row.to_json()))
+
+    return tell
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table, where tests of real traffic ran."""
+    values = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for name, value in report.user_properties
+        if name == _PROPERTY
+    ]
+    if values:
+        from cassettes.table import row_from, table
+
+        terminalreporter.section("real traffic")
+        for line in table(map(row_from, values)):
+            terminalreporter.write_line(line)

@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .serving import Cassette, _split_parameters, load_cassette
+from .serving import Cassette, load_cassette, path_before, split_parameters
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .serving import Interaction
 
-__all__ = ["WAYS", "base_of", "drive_anthropic", "facts", "message_cassette", "ways"]
+__all__ = ["WAYS", "drive_anthropic", "facts", "message_cassette", "ways"]
 
 _PATH = "/v1/messages"
 
@@ -26,8 +26,7 @@ WAYS = ("sync", "async", "sync-helper", "async-helper")
 
 def message_cassette(path: Path) -> Cassette | None:
     """The calls of Anthropic's messages in a cassette, or None where it holds none."""
-    cassette = load_cassette(path, ending=_PATH)
-    return cassette if cassette.interactions else None
+    return load_cassette(path, lambda url: url.endswith(_PATH))
 
 
 def ways(cassette: Cassette) -> tuple[str, ...]:
@@ -36,21 +35,17 @@ def ways(cassette: Cassette) -> tuple[str, ...]:
     return WAYS if streamed else WAYS[:2]
 
 
-def base_of(netloc: str, interaction: Interaction) -> str:
-    """The base URL that leads the SDK to this host, with what a gateway has before the path."""
-    return f"http://{netloc}{urlsplit(interaction.url).path.removesuffix(_PATH)}"
-
-
 def _streamed(interaction: Interaction) -> bool:
     return bool(interaction.request.get("stream"))
 
 
-def drive_anthropic(base_url: str, interaction: Interaction, way: str = "sync") -> list[Json]:
+def drive_anthropic(root: str, interaction: Interaction, way: str = "sync") -> list[Json]:
     """Send one request through the real SDK; what it returns, dumped: one message, or one object an event.
 
     A helper gives the message that it joined. An error ends the list with
     ``{"sdk_error": class name, "status": int, "body": the SDK's reading of it}``.
     """
+    base_url = root + path_before(interaction, _PATH)  # a gateway has something before the path
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # models of recorded traffic grow old
         if way.startswith("async"):
@@ -111,7 +106,7 @@ def _method(client: Any, interaction: Interaction, name: str) -> Any:
 
 
 def _arguments(client: Any, interaction: Interaction, name: str) -> dict[str, Any]:
-    known, extra = _split_parameters(_method(client, interaction, name), interaction.request)
+    known, extra = split_parameters(_method(client, interaction, name), interaction.request)
     if name == "stream":  # it says so by itself
         extra.pop("stream", None)
     return {**known, "extra_body": extra or None}

@@ -1,7 +1,7 @@
 """VCR cassettes, served in order by a loopback server to a real SDK.
 
-``serve(cassette)`` gives a base URL and the bodies that came in; ``drive_openai(base_url, interaction)``
-sends an interaction's request through the real openai SDK and returns what the SDK made of the answer.
+``serve(cassette)`` gives the server's address and the bodies that came in. How each SDK is driven stands beside, in
+``*_driving.py``; `split_parameters` is what they share.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import yaml
 from pytest_sparrow.providers.sse import split_events
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
 
@@ -33,17 +33,16 @@ __all__ = [
     "Interaction",
     "Served",
     "as_exchange",
+    "as_interaction",
     "cassette_files",
-    "chat_cassette",
-    "drive_openai",
     "load_cassette",
+    "path_before",
     "serve",
+    "split_parameters",
 ]
 
 CASSETTES_VARIABLE = "SPARROW_TEST_CASSETTES"
 """Environment variable: the folder that holds the cassettes. They are no part of this repository."""
-
-_CHAT = "/chat/completions"
 
 # What a server says about a connection or a length belongs to the recorded connection, not to ours.
 _OWN_HEADERS = frozenset(
@@ -85,10 +84,17 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cassette:
-    """A named list of interactions, in recorded order."""
+    """A named list of interactions, in recorded order.
+
+    Attributes:
+        name: the file's, without its ending.
+        interactions: those that are wanted.
+        exchanges: how many the file holds; 0 where there is none.
+    """
 
     name: str
     interactions: Sequence[Interaction]
+    exchanges: int = 0
 
 
 def cassette_files() -> list[Path]:
@@ -97,19 +103,21 @@ def cassette_files() -> list[Path]:
     return sorted(Path(folder).glob("*.yaml")) if folder else []
 
 
-def load_cassette(path: Path, *, ending: str = "") -> Cassette:
-    """Read a VCR v1 file whose bodies are JSON or SSE text; only interactions whose URL's path ends so."""
+def load_cassette(path: Path, wanted: Callable[[str], bool] = bool) -> Cassette | None:
+    """Read a VCR v1 file whose bodies are JSON or SSE text: the interactions whose URL's path is wanted, or None."""
     # The C loader is ten times faster; a PyYAML without it still works.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content = yaml.load(path.read_bytes(), loader)
-    wanted = [one for one in content["interactions"] if urlsplit(one["request"]["uri"]).path.endswith(ending)]
-    return Cassette(name=path.stem, interactions=[_interaction(raw) for raw in wanted])
+    found = [one for one in content["interactions"] if wanted(urlsplit(one["request"]["uri"]).path)]
+    if not found:
+        return None
+    interactions = [_interaction(raw) for raw in found]
+    return Cassette(name=path.stem, interactions=interactions, exchanges=len(content["interactions"]))
 
 
-def chat_cassette(path: Path) -> Cassette | None:
-    """The chat completions of a cassette, or None where it holds none."""
-    cassette = load_cassette(path, ending=_CHAT)
-    return cassette if cassette.interactions else None
+def path_before(interaction: Interaction, path: str) -> str:
+    """What an interaction's path has before this one: it belongs to a client's base URL."""
+    return urlsplit(interaction.url).path.partition(path)[0]
 
 
 def _interaction(raw: Any) -> Interaction:
@@ -145,17 +153,29 @@ def _text(half: Any) -> str:
 
 def as_exchange(interaction: Interaction) -> tuple[dict[str, Json], dict[str, Json]]:
     """The *asked* and *answered* halves that the HTTP boundary makes of an interaction."""
-    asked = {
-        "method": interaction.method,
-        "url": interaction.url,
-        "headers": {},
-        "body": {"json": interaction.request},
-    }
+    asked: dict[str, Json] = {"method": interaction.method, "url": interaction.url, "headers": {}}
+    if interaction.request is not None:
+        asked["body"] = {"json": interaction.request}
+    answered: dict[str, Json] = {"status": interaction.status, "headers": dict(interaction.headers)}
     if interaction.events is not None:
-        body: Json = {"sse": list(interaction.events)}
-    else:
-        body = {"json": json.loads(interaction.body)}
-    return asked, {"status": interaction.status, "headers": dict(interaction.headers), "body": body}
+        answered["body"] = {"sse": list(interaction.events)}
+    elif interaction.body:
+        answered["body"] = {"json": json.loads(interaction.body)}
+    return asked, answered
+
+
+def as_interaction(asked: dict[str, Json], answered: dict[str, Json]) -> Interaction:
+    """The other way round, for an answer that was built."""
+    body = answered.get("body", {})
+    return Interaction(
+        method=asked["method"],
+        url=asked["url"],
+        request=asked.get("body", {}).get("json"),
+        status=answered["status"],
+        headers=answered["headers"],
+        events=body.get("sse"),
+        body=json.dumps(body.get("json")).encode(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +183,11 @@ class Served:
     """A server under way.
 
     Attributes:
-        base_url: what an SDK takes as its base URL.
+        root: its address, without a path.
         requests: the bodies that came in, parsed, in order; grows as they come.
     """
 
-    base_url: str
+    root: str
     requests: list[Json]
 
 
@@ -181,11 +201,8 @@ def serve(cassette: Cassette) -> Iterator[Served]:
     # A thread of a test server must not end the test process, nor outlive it.
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    prefix = urlsplit(cassette.interactions[0].url).path.removesuffix(_CHAT)
     try:
-        yield Served(
-            base_url=f"http://127.0.0.1:{server.server_address[1]}{prefix}", requests=server.requests
-        )
+        yield Served(root=f"http://127.0.0.1:{server.server_address[1]}", requests=server.requests)
     finally:
         server.shutdown()
         server.hang_up()
@@ -242,6 +259,12 @@ class _Handler(BaseHTTPRequestHandler):
     # Small writes would wait 40 ms each for the client's delayed acknowledgement.
     disable_nagle_algorithm = True
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
+    def do_DELETE(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length") or 0)
         interaction = self.server.next(json.loads(self.rfile.read(length) or b"null"))
@@ -278,25 +301,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing on the test's stderr."""
 
 
-def drive_openai(base_url: str, interaction: Interaction) -> list[Json]:
-    """Send one request through the real openai SDK; what it returns, dumped: one object, or one a chunk.
-
-    An error answer gives ``[{"sdk_error": class name, "status": int, "body": the SDK's reading of it}]``.
-    """
-    from openai import APIStatusError, OpenAI
-
-    with OpenAI(base_url=base_url, api_key="test", max_retries=0) as client:
-        create: Any = client.chat.completions.create  # the body decides which overload it is
-        known, extra = _split_parameters(create, interaction.request)
-        try:
-            result = create(**known, extra_body=extra or None)
-            chunks = list(result) if interaction.request.get("stream") else [result]
-        except APIStatusError as error:
-            return [{"sdk_error": type(error).__name__, "status": error.status_code, "body": error.body}]
-    return [chunk.to_dict(mode="json", warnings=False) for chunk in chunks]
-
-
-def _split_parameters(create: Any, body: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+def split_parameters(create: Any, body: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
     """What the SDK's method knows by name, and what other hosts have added to the format."""
     names = inspect.signature(create).parameters
     return (

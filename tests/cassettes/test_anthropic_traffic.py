@@ -3,64 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from integration.inner import pytest_in
 
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
 from pytest_sparrow.providers import AnthropicMessages, OpenAIChat
 from pytest_sparrow.providers.blocks import slim
 from pytest_sparrow.recording.blocks import text_block
 from pytest_sparrow.recording.codec import ModelAnswer, Output, Proposal, Reasoning, Text
-from pytest_sparrow.store import load_transcript
 
-from . import anthropic_samples
-from .anthropic_driving import base_of, drive_anthropic, facts, message_cassette, ways
-from .serving import CASSETTES_VARIABLE, as_exchange, cassette_files, serve
+from .anthropic_driving import drive_anthropic, facts, ways
+from .drivers import DRIVERS
+from .replaying import check_events, check_replays, record_and_replay
+from .serving import as_exchange, serve
 
-TESTS = Path(__file__).parents[1]
 CODEC = AnthropicMessages()
-
-INNER = """
-import json
-import os
-from pathlib import Path
-from urllib.parse import urlsplit
-
-import pytest
-
-from cassettes.anthropic_driving import base_of, drive_anthropic, ways
-from cassettes.serving import serve
-from cassettes.test_anthropic_traffic import cassettes
-
-CASSETTES = {each.name: each for each in cassettes()}
-CASES = [(name, way) for name, each in CASSETTES.items() for way in ways(each)]
-
-
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_cassette(sparrow, number):
-    name, way = CASES[number]
-    cassette = CASSETTES[name]
-
-    def run(netloc):
-        return [drive_anthropic(base_of(netloc, each), each, way) for each in cassette.interactions]
-
-    if sparrow.golden is None:
-        with serve(cassette) as served:
-            results = run(urlsplit(served.base_url).netloc)
-    else:
-        results = run("127.0.0.1:9")
-    out = Path(os.environ["OUT"]) / f"{number}.json"
-    out.write_text(json.dumps({"name": name, "way": way, "results": results, "golden": sparrow.run_id}))
-"""
-
-
-def cassettes():
-    """Every cassette that holds messages, and the samples that we wrote."""
-    return [*filter(None, map(message_cassette, cassette_files())), *anthropic_samples.ALL]
+DRIVER = DRIVERS["anthropic"]
+CASSETTES = DRIVER.cassettes()
 
 
 def told(interaction):
@@ -74,11 +33,7 @@ def told(interaction):
     if '"type":"message_stop"' not in interaction.events[-1].replace(" ", ""):
         return None
     with serve(type(CASSETTES[0])(name="one", interactions=[interaction])) as served:
-        base = base_of(urlsplit(served.base_url).netloc, interaction)
-        return facts(drive_anthropic(base, interaction, "sync-helper")[0])
-
-
-CASSETTES = cassettes()
+        return facts(drive_anthropic(served.root, interaction, "sync-helper")[0])
 
 
 def expected_blocks(content):
@@ -138,7 +93,7 @@ def test_the_sdk_sends_what_was_recorded(cassette):
     for way in ways(cassette):
         with serve(cassette) as served:
             for number, interaction in enumerate(cassette.interactions):
-                drive_anthropic(base_of(urlsplit(served.base_url).netloc, interaction), interaction, way)
+                drive_anthropic(served.root, interaction, way)
                 assert served.requests[number] == interaction.request
 
 
@@ -154,64 +109,58 @@ def _results(interaction):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """What the SDK returned while recording and in replay, and the goldens' folder."""
-    folder = tmp_path_factory.mktemp("cassettes")
-    (folder / "test_inner.py").write_text(INNER)
-    (folder / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n")
-    found = {}
-    for mode in ("record", "replay"):
-        out = folder / mode
-        out.mkdir()
-        code, output = pytest_in(folder, f"--sparrow-{mode}", OUT=str(out))
-        assert code == 0, output
-        read = [json.loads(path.read_text()) for path in out.iterdir()]
-        found[mode] = {(each["name"], each["way"]): each for each in read}
-    return found, folder / "__sparrow__" / "test_inner"
+    """What the SDK returned while recording and in replay."""
+    return record_and_replay(tmp_path_factory.mktemp("anthropic"), DRIVER)
 
 
 def test_replay_gives_the_sdk_what_it_got_before(runs):
     """With the server off, what the SDK returns is equal for every cassette, sync, async, raw and joined."""
-    found, _ = runs
-    assert found["replay"] == found["record"]
-    assert set(found["record"]) == {(each.name, way) for each in CASSETTES for way in ways(each)}
-    if not cassette_files():
-        pytest.skip(f"set {CASSETTES_VARIABLE} to the folder of recorded cassettes: only our own samples ran")
+    check_replays(runs)
 
 
-def test_everything_in_the_traffic_is_in_the_events(runs):
+def test_everything_in_the_traffic_is_in_the_events(runs, tell_row):
     """Texts, thinking, calls with their arguments, outputs and usage, each exactly once."""
-    found, goldens = runs
-    counted = Counter()
-    for cassette in CASSETTES:
-        expected = [told(interaction) for interaction in cassette.interactions]
-        if None in expected:
-            continue
-        for way in ways(cassette):
-            events = load_transcript(goldens / found["record"][cassette.name, way]["golden"]).events
-            assert _texts(events, "ThinkingDelta") == [text for one in expected for text in one["texts"]]
-            assert _texts(events, "ReasoningDelta") == [text for one in expected for text in one["thinking"]]
-            calls = [[each.id, each.name, each.args] for each in events if isinstance(each, ToolUseProposed)]
-            assert calls == [call for one in expected for call in one["calls"]]
-            usage = [[each.input, each.output] for each in events if isinstance(each, TokenUsage)]
-            assert usage == [one["usage"] for one in expected]
-            outputs = [each for each in events if isinstance(each, ToolOutput)]
-            assert {each.id: list(each.blocks) for each in outputs} == _outputs(cassette, expected)
-            assert len(outputs) == len({each.id for each in outputs})
-            assert not [each for each in events if isinstance(each, Error)]
-            counted["calls of a model"] += len(expected)
-    assert counted["calls of a model"]
+    told_once = {cassette.name: [told(each) for each in cassette.interactions] for cassette in CASSETTES}
+    check_events(runs, lambda *given: _compared(told_once, *given), tell_row)
+
+
+def _compared(told_once, cassette, _, events):
+    expected = told_once[cassette.name]
+    failed = [each.status >= 400 for each in cassette.interactions]
+    if any(one is None and not bad for one, bad in zip(expected, failed, strict=True)):
+        return None  # a stream that was cut, or broke by an error inside
+    expected = [one for one in expected if one is not None]
+    calls = [[each.id, each.name, each.args] for each in events if isinstance(each, ToolUseProposed)]
+    usage = [[each.input, each.output] for each in events if isinstance(each, TokenUsage)]
+    outputs = [[each.id, list(each.blocks)] for each in events if isinstance(each, ToolOutput)]
+    wanted = [[call, blocks] for call, blocks in _outputs(cassette, expected).items()]
+    return {
+        "texts": (_texts(events, "ThinkingDelta"), [text for one in expected for text in one["texts"]]),
+        "thoughts": (
+            _texts(events, "ReasoningDelta"),
+            [text for one in expected for text in one["thinking"]],
+        ),
+        "calls": (calls, [call for one in expected for call in one["calls"]]),
+        "outputs": (sorted(outputs, key=_id), sorted(wanted, key=_id)),
+        "usage": (usage, [one["usage"] for one in expected]),
+        "errors": ([sum(isinstance(each, Error) for each in events)], [sum(failed)]),
+    }
+
+
+def _id(output):
+    return output[0]
 
 
 def test_every_error_is_told(runs):
     """An error's status, or one inside a stream, is one Error event with the provider's own words."""
-    found, goldens = runs
+    by_name = {cassette.name: cassette for cassette in CASSETTES}
     for name, words in {
         "error": "HTTP 429: Slow",
         "gateway-error": "HTTP 502: no upstream",
         "streamed-error": "Overloaded",
         "streamed-cut": None,
     }.items():
-        events = load_transcript(goldens / found["record"][name, "sync"]["golden"]).events
+        events = runs.events(by_name[name], "sync")
         assert [each.message for each in events if isinstance(each, Error)] == [words] * bool(words)
 
 

@@ -10,13 +10,12 @@ from pytest_sparrow.providers import OpenAIChat
 from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Text
 
 from . import wire_samples
+from .chat_driving import chat_cassette, drive_chat
 from .serving import (
     CASSETTES_VARIABLE,
     Cassette,
     as_exchange,
     cassette_files,
-    chat_cassette,
-    drive_openai,
     serve,
 )
 
@@ -80,7 +79,7 @@ def _parsed(text):
 def check(cassette: Cassette) -> None:
     with serve(cassette) as server:
         for number, interaction in enumerate(cassette.interactions):
-            results = drive_openai(server.base_url, interaction)
+            results = drive_chat(server.root, interaction)
             assert server.requests[number] == interaction.request, "the SDK sent the recorded request"
             answer = CODEC.answer(*as_exchange(interaction))
             if "sdk_error" in results[0]:
@@ -133,6 +132,6 @@ def test_a_request_beyond_the_cassette_is_an_error():
     cassette = wire_samples.ALL[0]
     with serve(cassette) as server:
         for interaction in cassette.interactions:
-            drive_openai(server.base_url, interaction)
-        further = drive_openai(server.base_url, cassette.interactions[0])
+            drive_chat(server.root, interaction)
+        further = drive_chat(server.root, cassette.interactions[0])
     assert further[0]["status"] == 410

@@ -7,10 +7,10 @@ import pytest
 from pytest_sparrow.providers import OpenAIResponses
 from pytest_sparrow.recording.codec import Output, Proposal, Reasoning, Text
 
+from .responses_driving import drive_response, responses_cassette
 from .responses_facts import facts_of, sent_outputs
 from .responses_samples import ALL
-from .responses_serving import as_half, drive, responses_cassette, serve
-from .serving import CASSETTES_VARIABLE, cassette_files
+from .serving import CASSETTES_VARIABLE, as_exchange, cassette_files, serve
 
 CODEC = OpenAIResponses()
 
@@ -40,9 +40,9 @@ def codec_facts(answer):
 def check(cassette):
     with serve(cassette) as server:
         for number, interaction in enumerate(cassette.interactions):
-            found = drive(server.base_url, interaction)
+            found = drive_response(server.root, interaction)
             assert server.requests[number] == interaction.request, "the SDK sent the recorded request"
-            assert codec_facts(CODEC.answer(*as_half(interaction))) == facts_of(found)
+            assert codec_facts(CODEC.answer(*as_exchange(interaction))) == facts_of(found)
 
 
 @pytest.mark.parametrize("cassette", recorded())
@@ -63,7 +63,7 @@ def test_written_answers_are_read_as_the_sdk_reads_them(cassette):
 def test_every_request_is_known_with_all_that_it_sends_back(cassette):
     """A request is recognised, with its model, and an output for each that it holds."""
     for interaction in cassette.interactions:
-        request = CODEC.request(as_half(interaction)[0])
+        request = CODEC.request(as_exchange(interaction)[0])
         assert request is not None
         assert request.model == (interaction.request or {}).get("model", "")
         sent = sent_outputs([interaction.request])
@@ -75,7 +75,7 @@ def test_a_conversation_goes_on_from_the_one_before(cassette):
     """Where a request repeats the turns so far, its conversation begins with all of the one before it."""
     before = None
     for interaction in cassette.interactions:
-        conversation = CODEC.request(as_half(interaction)[0]).conversation
+        conversation = CODEC.request(as_exchange(interaction)[0]).conversation
         if before and len(conversation) > len(before) and "previous_response_id" not in interaction.request:
             assert conversation[: len(before)] == before or "modified_history" in cassette.name
         before = conversation or before

@@ -6,7 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from cassettes.serving import Cassette, Interaction, drive_openai, serve
+from cassettes.chat_driving import drive_chat
+from cassettes.serving import Cassette, Interaction, serve
 from cassettes.test_codec_against_sdk import codec_facts, sdk_facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +99,7 @@ def drive(half, built):
         body=json.dumps(body.get("json")).encode(),
     )
     with serve(Cassette(name="built", interactions=[interaction])) as server:
-        return drive_openai(server.base_url, interaction)
+        return drive_chat(server.root, interaction)
 
 
 @pytest.mark.parametrize("more", [{}, STREAMED], ids=["whole", "streamed"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 
 import pytest
-from cassettes.gemini_serving import drive_gemini
+from cassettes.gemini_driving import drive_gemini
 from cassettes.serving import Cassette, Interaction, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -112,7 +112,7 @@ def drive(half, built):
         body=json.dumps(body.get("json")).encode(),
     )
     with serve(Cassette(name="built", interactions=[interaction])) as server:
-        return drive_gemini(server.base_url, interaction)
+        return drive_gemini(server.root, interaction)
 
 
 @pytest.mark.parametrize("way", ["whole", "sse"])

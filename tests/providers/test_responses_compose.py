@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from cassettes.responses_serving import as_interaction, drive, serve
-from cassettes.serving import Cassette
+from cassettes.responses_driving import drive_response
+from cassettes.serving import Cassette, as_interaction, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ def test_the_sdk_reads_what_was_built(more, answer):
     half = asked([{"role": "user", "content": "Hi"}], tools=TOOLS, **more)
     interaction = as_interaction(half, CODEC.compose(half, answer))
     with serve(Cassette(name="built", interactions=[interaction])) as server:
-        found = drive(server.base_url, interaction)
+        found = drive_response(server.root, interaction)
     response = found["response"]
     texts = [each for item in _of(response, "message") for each in item["content"]]
     assert [each["text"] for each in texts] == [part.text for part in answer.parts if isinstance(part, Text)]
@@ -139,7 +139,7 @@ def test_the_sdk_accumulates_what_was_streamed(answer):
     interaction = as_interaction(half, CODEC.compose(half, answer))
     with (
         serve(Cassette(name="built", interactions=[interaction])) as server,
-        OpenAI(base_url=server.base_url, api_key="test", max_retries=0) as client,
+        OpenAI(base_url=f"{server.root}/v1", api_key="test", max_retries=0) as client,
         client.responses.stream(model="gpt-test", input="Hi") as stream,
     ):
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
@@ -161,7 +161,7 @@ def test_an_error_of_http_is_the_exception_of_its_status(more):
     built = CODEC.compose(half, ModelAnswer(failure=Failure("HTTP 429: slow down")))
     interaction = as_interaction(half, built)
     with serve(Cassette(name="built", interactions=[interaction])) as server:
-        found = drive(server.base_url, interaction)
+        found = drive_response(server.root, interaction)
     assert found["sdk_error"] == "RateLimitError"
     assert found["body"]["message"] == "slow down"
 
@@ -174,7 +174,7 @@ def test_an_error_without_a_status_is_a_failed_response(more):
         half, CODEC.compose(half, ModelAnswer(parts=[Text("Hel")], failure=Failure("no more")))
     )
     with serve(Cassette(name="built", interactions=[interaction])) as server:
-        response = drive(server.base_url, interaction)["response"]
+        response = drive_response(server.root, interaction)["response"]
     assert response["status"] == "failed"
     assert response["error"]["message"] == "no more"
     assert response["output"][0]["content"][0]["text"] == "Hel"

@@ -7,7 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .serving import Cassette, cassette_files, load_cassette
+from .serving import Cassette, load_cassette
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,27 +16,15 @@ if TYPE_CHECKING:
 
     from .serving import Interaction
 
-__all__ = ["chunks_of", "drive_gemini", "gemini_cassette", "gemini_cassettes", "root_of"]
+__all__ = ["chunks_of", "drive_gemini", "gemini_cassette"]
 
 
 def gemini_cassette(path: Path) -> Cassette | None:
     """The generations of a cassette, or None where it holds none."""
-    cassette = load_cassette(path, ending="enerateContent")
-    wanted = [one for one in cassette.interactions if urlsplit(one.url).path.endswith(_VERBS)]
-    return Cassette(name=cassette.name, interactions=wanted) if wanted else None
+    return load_cassette(path, lambda url: url.endswith(_VERBS))
 
 
 _VERBS = (":generateContent", ":streamGenerateContent")
-
-
-def gemini_cassettes() -> list[Cassette]:
-    """Every cassette of the folder that holds generations."""
-    return [found for path in cassette_files() if (found := gemini_cassette(path)) is not None]
-
-
-def root_of(base_url: str) -> str:
-    """The server's address without a path: the SDK makes its own."""
-    return "http://" + urlsplit(base_url).netloc
 
 
 def chunks_of(interaction: Interaction) -> list[Json]:
@@ -50,7 +38,7 @@ def chunks_of(interaction: Interaction) -> list[Json]:
     return [json.loads(event.partition("data:")[2]) for event in interaction.events]
 
 
-def drive_gemini(base_url: str, interaction: Interaction) -> list[Json]:
+def drive_gemini(root: str, interaction: Interaction) -> list[Json]:
     """Send one request through the real SDK; what it returns, dumped: one object, or one a chunk.
 
     An error gives ``[…, {"sdk_error": class name, "status": int, "details": the SDK's reading of it}]``.
@@ -68,7 +56,7 @@ def drive_gemini(base_url: str, interaction: Interaction) -> list[Json]:
     found: list[Json] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the SDK warns of enum values that are newer than it
-        client = Client(api_key="test", vertexai=False, http_options={"base_url": root_of(base_url)})
+        client = Client(api_key="test", vertexai=False, http_options={"base_url": root})
         try:
             models = client.models
             if verb == "streamGenerateContent":

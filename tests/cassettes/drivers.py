@@ -1,0 +1,111 @@
+"""The SDKs that recorded traffic is driven by: which cassettes each takes, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from . import anthropic_samples, gemini_samples, responses_samples, wire_samples
+from .anthropic_driving import drive_anthropic, message_cassette
+from .anthropic_driving import ways as anthropic_ways
+from .chat_driving import chat_cassette, drive_chat, sdks
+from .gemini_driving import drive_gemini, gemini_cassette
+from .responses_driving import WAYS, drive_response, responses_cassette
+from .serving import cassette_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from pytest_sparrow.exchange import Json
+
+    from .serving import Cassette, Interaction
+
+__all__ = ["DRIVERS", "Driver"]
+
+_HOSTS = {
+    "api.anthropic.com": "anthropic",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.mistral.ai": "mistral",
+    "api.openai.com": "openai",
+    "generativelanguage.googleapis.com": "gemini",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """How calls of one format are driven.
+
+    Attributes:
+        name: the format's name.
+        providers: those whose traffic is expected, as the table names them.
+        take: the calls of this format in a file; None where there are none.
+        samples: cassettes that we wrote.
+        drive: sends one interaction to a server's address; gives what the SDK returned.
+        ways: how else a cassette is driven: by which client, or SDK.
+    """
+
+    name: str
+    providers: tuple[str, ...]
+    take: Callable[[Path], Cassette | None]
+    samples: Sequence[Cassette]
+    drive: Callable[[str, Interaction, str], Json]
+    ways: Callable[[Cassette], tuple[str, ...]]
+
+    def recorded(self) -> list[Cassette]:
+        """The cassettes of the folder that hold such calls."""
+        return [found for path in cassette_files() if (found := self.take(path)) is not None]
+
+    def cassettes(self) -> list[Cassette]:
+        """These, and our samples."""
+        return [*self.recorded(), *self.samples]
+
+    def cases(self) -> list[tuple[Cassette, str]]:
+        """Each cassette in each way."""
+        return [(each, way) for each in self.cassettes() for way in self.ways(each)]
+
+    def provider(self, cassette: Cassette) -> str:
+        """Whose traffic a cassette holds, as the table names it."""
+        host = urlsplit(cassette.interactions[0].url).netloc
+        return " ".join(dict.fromkeys((_HOSTS.get(host, host), self.name)))
+
+
+DRIVERS = {
+    each.name: each
+    for each in (
+        Driver(
+            name="chat",
+            providers=("openai chat", "groq chat", "mistral chat"),
+            take=chat_cassette,
+            samples=wire_samples.ALL,
+            drive=drive_chat,
+            ways=sdks,
+        ),
+        Driver(
+            name="responses",
+            providers=("openai responses", "deepseek responses"),
+            take=responses_cassette,
+            samples=responses_samples.ALL,
+            drive=drive_response,
+            ways=lambda _: WAYS,
+        ),
+        Driver(
+            name="anthropic",
+            providers=("anthropic",),
+            take=message_cassette,
+            samples=anthropic_samples.ALL,
+            drive=drive_anthropic,
+            ways=anthropic_ways,
+        ),
+        Driver(
+            name="gemini",
+            providers=("gemini",),
+            take=gemini_cassette,
+            samples=gemini_samples.ALL,
+            drive=lambda root, interaction, _: drive_gemini(root, interaction),
+            ways=lambda _: ("google-genai",),
+        ),
+    )
+}
