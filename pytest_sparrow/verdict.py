@@ -26,6 +26,9 @@ __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay", "rul
 
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
+_NOT_DONE = (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED)
+"""Findings that say what the agent did not do, or nothing of what it did."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
@@ -74,6 +77,19 @@ class Verdict:
     def missed(self) -> bool:
         """Whether the agent asked for something that the replay could not give."""
         return any(finding.kind in (Kind.MISS, Kind.REFUSED) for finding in self.findings)
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether the agent did something else than the golden says; to stop before its end is nothing else."""
+        roots = self.comparison.roots if self.comparison is not None else ()
+        return bool(
+            self.drifts
+            or any(finding.kind not in _NOT_DONE for finding in self.findings)
+            or any(
+                change.subject != "RunFinished" and not (change.whole and change.kind == "removed")
+                for change in roots
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,8 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
 
     A test that fails by itself keeps its own failure, and the divergence is added to it as a note. One that fails
     only because a replay had no answer for it fails with the divergence alone, and so does one that skips itself
-    after that: `except Exception: pytest.skip()` must not hide a miss.
+    (`pytest.skip()`, `pytest.xfail()`) after it did something else than recorded: `except Exception: pytest.skip()`
+    must not hide a miss.
     """
     state = item.stash.get(ATTEMPT, None)
     if state is None:
@@ -41,7 +42,7 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         with state.attempt.world.around_body(item):
             result = yield
-    except (pytest.xfail.Exception, KeyboardInterrupt):
+    except KeyboardInterrupt:
         state.attempt.finish(failed=True)
         raise
     except BaseException as error:
@@ -57,8 +58,8 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
 
 def _stands(error: BaseException, state: AttemptState) -> bool:
     """Whether what the body raised is the test's outcome; a divergence beside it is then added as a note."""
-    if isinstance(error, pytest.skip.Exception):
-        return not state.missed
+    if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
+        return not state.contradicted
     if state.divergence and _is_ours(error, state):
         return False
     if state.divergence:
@@ -93,6 +94,7 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
 
         state.divergence = state.attempt.shown("\n\n".join(render(one) for one in diverged))
     state.missed = any(one.verdict.missed for one in judged)
+    state.contradicted = any(one.verdict.contradicted for one in judged)
     state.remarks = [state.attempt.shown(remark) for one in judged for remark in one.verdict.remarks]
 
 
@@ -135,9 +137,14 @@ def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, A
 
 
 def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
-    if report.skipped and state.missed and not hasattr(report, "wasxfail"):
+    expected = hasattr(report, "wasxfail")
+    if report.skipped and state.contradicted and not expected:
         # A unittest skips itself behind pytest's back, where call_phase can't see it.
         report.outcome, report.longrepr = "failed", state.divergence
+    if state.attempt.blocked is not None and expected:
+        # What a mark expects to fail is the test, and it did not run.
+        del report.wasxfail
+        report.outcome, report.longrepr = "failed", state.attempt.blocked
     if report.passed and not hasattr(report, "wasxfail"):
         state.passed = True
     else:
@@ -145,9 +152,15 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if report.failed:
         _tell(report, state.divergence)
     facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
+    if expected and report.skipped and state.divergence:
+        facts["remarks"].append(f"diverged, and is expected to fail (xfail): {_first_line(state.divergence)}")
     if facts["outcome"] in ("feed", "diverged") and state.attempt.behaviour is Behaviour.FEED:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
 
 
 def _tell(report: pytest.TestReport, text: str) -> None:

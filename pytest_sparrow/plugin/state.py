@@ -53,6 +53,7 @@ class AttemptState:
         attempt: the attempt.
         divergence: the text of its divergence, "" if there is none.
         missed: the agent asked for something that the replay could not give.
+        contradicted: the agent did something else than the golden says; stopping early is nothing else.
         passed: a passing report of the call phase has come.
         failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
         remarks: what is worth a line in the summary.
@@ -62,6 +63,7 @@ class AttemptState:
     attempt: Attempt
     divergence: str = ""
     missed: bool = False
+    contradicted: bool = False
     passed: bool = False
     failed: bool = False
     remarks: list[str] = field(default_factory=list)
