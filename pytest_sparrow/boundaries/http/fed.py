@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UsageError
@@ -10,14 +11,24 @@ from pytest_sparrow.recording.window import current_run, is_answering, open_runs
 if TYPE_CHECKING:
     from pytest_sparrow.recording.crossing import OpenRun
 
-__all__ = ["LONGEST", "feeding_run", "is_fed"]
+__all__ = ["LONGEST", "feeding_run", "is_fed", "tried"]
 
 LONGEST = 0.001
 """Seconds that a wait takes while feeding; not 0, since a sleep also lets others run."""
 
 
+_passed: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_passed", default=False)
+
+
+def tried(*, passes: bool) -> None:
+    """A request is made here; ``passes``: to a host that a setting keeps reachable."""
+    _passed.set(passes)
+
+
 def is_fed() -> bool:
-    """Whether what is tried next will be fed."""
+    """Whether what is tried next will be fed, if it is what was tried last."""
+    if _passed.get():
+        return False
     try:
         return feeding_run() is not None
     except UsageError:  # whose it is nobody knows, and it may not matter

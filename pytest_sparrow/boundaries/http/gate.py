@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http.core import Headers, asked_of, reply_of
+from pytest_sparrow.boundaries.http.fed import tried
 from pytest_sparrow.boundaries.http.outside import refusal_outside
 from pytest_sparrow.boundaries.http.reply import EMPTY, Reply, refusal
 from pytest_sparrow.boundaries.patience import Patience
@@ -86,6 +87,7 @@ def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Cross
 
 def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:
     verdict = run.passes_host(contact.host, contact.port)
+    tried(passes=verdict == "allow")
     if verdict == "allow":
         return None
     if verdict == "ignore":

@@ -48,8 +48,11 @@ def _openai(url):
 
 
 def _openai_async(url):
-    client = openai.AsyncOpenAI(base_url=url, api_key="k")
-    return asyncio.run(client.chat.completions.create(model="m", messages=MESSAGES))
+    async def ask():
+        async with openai.AsyncOpenAI(base_url=url, api_key="k") as client:
+            return await client.chat.completions.create(model="m", messages=MESSAGES)
+
+    return asyncio.run(ask())
 
 
 def _groq(url):
@@ -137,6 +140,22 @@ def test_what_is_not_fed_waits_as_long_as_it_must(slept):
         with window(FakeRun()), no_waits():
             _openai(server.url)
     assert [wait > 10 * LONGEST for wait in slept] == [True, True]
+
+
+@pytest.mark.parametrize("ask", [_openai, _openai_async], ids=lambda ask: ask.__name__.strip("_"))
+def test_a_host_that_is_allowed_is_waited_for_while_others_are_fed(ask, slept):
+    """A service that a fixture has just started must not be given up within milliseconds; what is fed is not waited."""
+    with loopback() as server, loopback() as service:
+        server.routes["/chat/completions"] = _dropping()
+        with window(FakeRun()) as recorded:
+            _openai(server.url)
+        slept.clear()
+        service.routes["/chat/completions"] = _dropping()
+        hosts = {f"127.0.0.1:{service.port}": "allow"}
+        with window(recorded.replay(hosts=hosts)), no_waits():
+            ask(service.url)
+            _openai(server.url)
+    assert [wait > 10 * LONGEST for wait in slept] == [True, True, False, False]
 
 
 PLACES = [
