@@ -99,7 +99,9 @@ def naming(path: Path) -> Iterator[None]:
 
 def refused(error: OSError, path: object, what: str = "written") -> StoreError:
     """What to raise where the system refused: the path, its reason, and what can be done."""
-    where = error.filename or path
+    where = error.filename
+    if not where or os.path.dirname(where) == "":  # noqa: PTH120 - removing a tree names what is in it by its last part
+        where = path
     way_out = _WAYS_OUT.get(error.errno or 0, "")
     reason = error.strerror or str(error)
     return StoreError(f"{where}: could not be {what}: {reason}" + (f"\n  {way_out}" if way_out else ""))

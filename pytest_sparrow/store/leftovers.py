@@ -64,6 +64,8 @@ def leftovers(store: Path) -> list[Leftover]:
         UnsafeName: the folder of pending runs is a link.
         OSError: the system refuses to read it.
     """
+    if not store.is_dir():
+        return []
     found = [*_journals(store), *_siblings(store)]
     return sorted(found, key=lambda leftover: leftover.folder.name)
 

@@ -50,8 +50,9 @@ def replace_folder(store: Path, run_id: str, files: Mapping[str, bytes]) -> None
             old.rename(place)
             raise
     sync_folder(store)
-    remove_folder(new)
-    remove_folder(old)
+    with contextlib.suppress(OSError):  # the run is in its place; the next writer tidies up
+        remove_folder(new)
+        remove_folder(old)
 
 
 def recover(store: Path, run_id: str, *, whole: Path | None) -> None:
@@ -70,9 +71,11 @@ def recover(store: Path, run_id: str, *, whole: Path | None) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder, or a link to one; nothing happens where there is none."""
-    if folder.is_symlink():
-        folder.unlink()
+    """Remove a folder, or what is in its place; nothing happens where there is nothing."""
+    if (
+        folder.is_symlink() or not folder.is_dir()
+    ):  # rmtree would open a pipe, and wait for whoever writes to it
+        folder.unlink(missing_ok=True)
         return
     while os.path.lexists(folder):
         # Two that tidy up the same folder find parts of it gone: what is left then is removed by neither.
