@@ -51,6 +51,10 @@ __all__ = ["Bedrock"]
 _WELL = frozenset({"", "end_turn", "tool_use", "max_tokens", "stop_sequence"})
 """Reasons to stop that are no failure, even of an answer that holds nothing."""
 
+# What was read from the prompt cache, or written to it, is not in ``inputTokens``
+# (https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html).
+_INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
+
 
 class Bedrock:
     """Bedrock's converse, recognised by its path, whole and streamed; see `Codec`.
@@ -92,7 +96,7 @@ class Bedrock:
             failure = _failure_by_header(answered)
         return ModelAnswer(
             parts=parts,
-            usage=usage_from((counts.get("inputTokens"),), (counts.get("outputTokens"),)),
+            usage=usage_from(tuple(map(counts.get, _INPUTS)), (counts.get("outputTokens"),)),
             failure=http_failure(answered, failure),
         )
 

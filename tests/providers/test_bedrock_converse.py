@@ -125,6 +125,12 @@ def test_a_whole_answer_is_read():
     assert answer.usage == Usage(3, 5)
 
 
+def test_usage_counts_what_the_cache_gave():
+    """Input is all of the prompt: what was new, read from the cache, and written to it."""
+    cached = {"inputTokens": 3, "cacheReadInputTokens": 100, "cacheWriteInputTokens": 20, "outputTokens": 5}
+    assert read({"text": "Hi"}, usage=cached).usage == Usage(123, 5)
+
+
 def test_errors_are_failures():
     """By the status with the body's words, else by the name in the header; and an answer of nothing."""
     name = {"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/coral/"}

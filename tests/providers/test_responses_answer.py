@@ -62,6 +62,10 @@ def test_a_hosted_tool_that_failed_has_an_error():
     assert read(search)[1] == Output("ws_1", [], is_error=True)
     call = {"type": "mcp_call", "id": "mcp_1", "name": "f", "arguments": "{}", "error": "no"}
     assert read(call)[1] == Output("mcp_1", [{"Text": "no"}], is_error=True)
+    words = {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": "no"}]}
+    assert read({**call, "error": words})[1] == Output("mcp_1", [{"Text": "no"}], is_error=True)
+    other = {"type": "http_error", "code": 500, "message": "no"}
+    assert read({**call, "error": other})[1] == Output("mcp_1", [{"Json": other}], is_error=True)
 
 
 def test_a_large_image_leaves_its_bytes_to_the_exchange():
