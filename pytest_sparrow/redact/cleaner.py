@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.errors import NotRecordable
@@ -12,6 +13,7 @@ from pytest_sparrow.redact.encoded import may_hide, replace_encoded
 from pytest_sparrow.redact.known import spellings
 from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible, query_rule
 from pytest_sparrow.redact.own_rules import NO_RULES
+from pytest_sparrow.redact.percent import plainly, replace_in_form, replace_percent
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
 from pytest_sparrow.redact.shapes import replace_shapes
 from pytest_sparrow.redact.suspicion import MARKS, suspicious
@@ -39,6 +41,7 @@ _T = TypeVar("_T")
 
 # Deeper than any JSON that jsontext reads or writes: only a value that refers to itself comes here.
 _MAX_DEPTH = 200
+_ESCAPED_LINE_ENDS = re.compile(r"\\+r\\+n|\\+n|\r\n")
 _SHORTEST = 8
 _SHORTEST_ENCODED = 24
 _JAR_ENTRY = Rule("cookie", Sure.KEY)
@@ -137,11 +140,11 @@ class Cleaner:
             text = replace_query(text, self.found, self._query_rule)
             text = replace_assigned(text, self.found, self.field_rule)
             text = replace_quoted(text, self.found, self.field_rule)
-        return replace_encoded(text, self._decoded)
+        return replace_percent(replace_encoded(text, self._decoded), self.text)
 
     def form(self, text: str) -> str:
         """The body of an HTML form, without secrets."""
-        return replace_form(self.plain(text), self.found, self._query_rule)
+        return replace_in_form(replace_form(self.plain(text), self.found, self._query_rule), self.text)
 
     def cuts(self, whole: str) -> list[Cut]:
         """Where secrets stand in a text, and what is to stand there."""
@@ -159,7 +162,7 @@ class Cleaner:
             return bool(text)
         if len(text) < _SHORTEST:
             return False
-        if MARKS.search(text) is None:  # Most names and words: half the cost.
+        if MARKS.search(text) is None and "%" not in text:  # Most names and words: half the cost.
             return self._known.occurs_unmarked(text) or (
                 len(text) >= _SHORTEST_ENCODED
                 and may_hide(text.encode("utf-8", "surrogatepass"), self._suspicious)
@@ -171,14 +174,21 @@ class Cleaner:
         return bool(self._own) or self._suspicious(data) or may_hide(data, self._suspicious)
 
     def _suspicious(self, data: bytes) -> bool:
-        return suspicious(data, self._known.needles)
+        decoded = plainly(data)
+        return suspicious(data, self._known.needles) or (
+            decoded is not None and suspicious(decoded, self._known.needles)
+        )
 
     def _decoded(self, text: str) -> str:
         """What base64 hid. Without the number: that would hide in the base64, too, where no comparison finds it."""
         return strip_numbers(self.text(text).encode()).decode()
 
     def _placeholder(self, kind: str, secret: str) -> str:
-        return secret if self._allowed(kind, secret) else self._numbering.placeholder(kind, secret)
+        if self._allowed(kind, secret):
+            return secret
+        # Its lines may end as in a text, in JSON or in a repr: it is the same key.
+        key = _ESCAPED_LINE_ENDS.sub("\n", secret) if kind == "private-key" else secret
+        return self._numbering.placeholder(kind, key)
 
     def _stands_for(self, placeholder: str, text: str) -> bool:
         secret = self._numbering.secret_of(placeholder)

@@ -118,8 +118,11 @@ def _needles(secret: str) -> set[bytes]:
 
 
 def spellings(secret: str) -> set[str]:
-    """A secret as it stands in a text, in JSON, in JSON within JSON, in a URL, and alone in base64 if it is short."""
-    found = {secret}
+    """A secret as it stands in a text, in Python's repr, in JSON, in JSON within JSON, and in a URL.
+
+    A short one also as it stands alone in base64.
+    """
+    found = {secret, repr(secret)[1:-1]}
     for _ in range(3):
         found |= {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in found for ascii_ in (True, False)}
     return {*found, secret.replace("/", "\\/"), *_in_urls(secret), *_encoded(secret)}

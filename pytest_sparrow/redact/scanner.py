@@ -10,8 +10,10 @@ import base64
 import binascii
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.errors import SecretFound
 from pytest_sparrow.redact.allowed import NOTHING_ALLOWED, Allowed, value_digest
@@ -28,6 +30,7 @@ _RUN = 20
 _LONGEST_KEY = 512
 _SHORTEST_ENCODED = 24
 _MAX_DEPTH = 2
+_PERCENT = re.compile(rb"(?<![^\s\"\\])[^\s\"\\%]*%[0-9A-Fa-f]{2}[^\s\"\\]*")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
@@ -98,6 +101,8 @@ class Scanner:
                         yield from self._unless_allowed(rule.kind, match[1], match.start(1))
         yield from self._of_environment(data, keys)
         if depth < _MAX_DEPTH:
+            if b"%" in data:
+                yield from self._in_percent(data, depth)
             for run in runs:
                 yield from self._encoded(data, run, depth)
 
@@ -128,6 +133,12 @@ class Scanner:
                 continue
             for hit in self._hits(plain, depth + 1):
                 yield Hit(kind=hit.kind, value=hit.value, start=data.index(spelled))
+
+    def _in_percent(self, data: bytes, depth: int) -> Iterator[Hit]:
+        for match in _PERCENT.finditer(data):
+            for plain in {unquote_to_bytes(match[0]), unquote_to_bytes(match[0].replace(b"+", b" "))}:
+                for hit in self._hits(plain, depth + 1):
+                    yield Hit(kind=hit.kind, value=hit.value, start=match.start())
 
     def _unless_allowed(self, kind: str, value: bytes, start: int) -> Iterator[Hit]:
         if not self._allowed(kind, value.decode("utf-8", "replace")):

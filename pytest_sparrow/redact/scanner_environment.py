@@ -94,8 +94,9 @@ def _needle(name: str, value: str, spelled: bytes) -> Needle:
 
 def _spellings(value: str) -> set[bytes]:
     raw = value.encode("utf-8", "surrogatepass")
-    once = {json.dumps(value, ensure_ascii=ascii_)[1:-1] for ascii_ in (True, False)}
+    shown = {value, repr(value)[1:-1]}
+    once = {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in shown for ascii_ in (True, False)}
     twice = {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in once for ascii_ in (True, False)}
-    texts = {value, *once, *twice, quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    texts = {*shown, *once, *twice, quote(raw), quote(raw, safe=""), quote_plus(raw)}
     encoded = {base64.b64encode(raw).rstrip(b"="), base64.urlsafe_b64encode(raw).rstrip(b"=")}
     return {text.encode("utf-8", "surrogatepass") for text in texts} | encoded

@@ -1,0 +1,104 @@
+"""No secret reaches a file, a report or a captured output, whatever field it came through."""
+
+from __future__ import annotations
+
+import base64
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from plugin.leaking import leaking
+from tests.redact.made_up import SECRETS
+from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, WITH_CHECKSUMS
+
+ALL = [*SECRETS, *WITH_CHECKSUMS, *((name.lower(), value) for name, value in ENVIRONMENT.items())]
+
+TEST = """
+    import json
+    import os
+    from pathlib import Path
+
+    import httpx
+    import pytest
+
+    from leak import leak
+
+    TEXTS = json.loads(Path("texts.json").read_text(encoding="utf-8"))
+
+    def test_leak(sparrow):
+        with httpx.Client() as client:
+            for text in TEXTS:
+                leak(sparrow, client, text, as_password="LOOK_ALIKES" not in os.environ)
+
+    def test_task(sparrow):
+        for number, text in enumerate(TEXTS):
+            with sparrow.run(f"r{number}", task=text) as run:
+                run.call("one", int, 1)
+"""
+
+
+def spellings(secret):
+    """A secret as a file or a terminal may spell it, and each half of it."""
+    escaped = json.dumps(secret)[1:-1]
+    shown = repr(secret)[1:-1]
+    plain = {secret, escaped, json.dumps(escaped)[1:-1], shown, json.dumps(shown)[1:-1]}
+    plain |= {quote(secret, safe=""), quote_plus(secret)}
+    half = len(secret) // 2
+    if half >= 14 and not secret.startswith("-----BEGIN"):
+        plain |= {secret[:half][-14:], secret[half:][:14]}
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    return {*plain, encoded[:-1] if len(encoded) > 12 else encoded}
+
+
+def leaked(where, secrets):
+    """Which of the secrets stand in which of the texts."""
+    return [
+        (kind, name)
+        for name, text in where.items()
+        for kind, secret in secrets
+        if any(spelled in text for spelled in spellings(secret))
+    ]
+
+
+def everything(inner, result):
+    """Every file that the plugin wrote, and every output."""
+    files = {name: data.decode() for name, (data, _) in inner.files().items()}
+    files |= {path.name: path.read_text(encoding="utf-8") for path in inner.path.glob("*.xml")}
+    return {**files, "stdout": result.stdout.str(), "stderr": result.stderr.str()}
+
+
+@pytest.fixture
+def world(inner):
+    """The world that says everything back, and keys in the environment."""
+    inner.env(**ENVIRONMENT)
+    with leaking(inner):
+        yield
+
+
+@pytest.mark.usefixtures("world")
+def test_no_secret_is_written(inner):
+    """Over eighty secrets of sixty kinds, each through every kind of field: none in any file or output; replays."""
+    assert len(ALL) >= 80
+    assert len({kind for kind, _ in ALL}) >= 50
+    inner.write("test_it.py", TEST)
+    inner.write("texts.json", json.dumps([secret for _, secret in ALL]))
+    result = inner.record("--junitxml=out.xml")
+    result.assert_outcomes(passed=2)
+    assert leaked(everything(inner, result), ALL) == []
+    result = inner.replay("--junitxml=out.xml")
+    result.assert_outcomes(passed=2)
+    assert leaked(everything(inner, result), ALL) == []
+
+
+@pytest.mark.usefixtures("world")
+def test_look_alikes_stay(inner):
+    """Two hundred timestamps, ids, hashes, order numbers and images are no secrets: nothing of them is changed."""
+    assert len(LOOK_ALIKES) >= 200
+    inner.write("test_it.py", TEST)
+    inner.write("texts.json", json.dumps(LOOK_ALIKES))
+    inner.env(LOOK_ALIKES="1")
+    inner.record().assert_outcomes(passed=2)
+    for name, (data, _) in inner.files().items():
+        assert b"<secret:" not in data, (name, data[data.index(b"<secret:") - 200 :][:300])
+    inner.replay().assert_outcomes(passed=2)
