@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from pytest_sparrow.cli import check, diff, importing, show
+from pytest_sparrow.cli import check, diff, doctor, importing, show
 from pytest_sparrow.cli.output import complain, quiet_pipe, safe_streams
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 
@@ -85,4 +85,5 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_to(verbs)
     importing.add_to(verbs)
     check.add_to(verbs)
+    doctor.add_to(verbs)
     return parser

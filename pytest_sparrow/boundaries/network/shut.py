@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries.network import grpc, websocket
+from pytest_sparrow.boundaries.network import grpc, uvloop, websocket
 from pytest_sparrow.boundaries.network.guard import shut_sockets
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def shut(run: OpenRun) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(shut_sockets(run))
-        for patches in (websocket.PATCHES, grpc.PATCHES):
+        for patches in (websocket.PATCHES, grpc.PATCHES, uvloop.PATCHES):
             patches.install()
             stack.callback(patches.uninstall)
         yield

@@ -1,0 +1,280 @@
+"""``pytest-sparrow doctor [FOLDER]``: what this environment has, and what that means for recordings and replays."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.cli.output import say
+from pytest_sparrow.comparing.paths import safe
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.store.swap import _exchange
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+__all__ = ["add_to"]
+
+_PROBLEMS = 1
+
+# By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
+_COVERED = {
+    "httpx": "recorded and fed",
+    "httpx2": "recorded and fed",
+    "aiohttp": "recorded and fed; its WebSockets are refused in a replay",
+    "urllib3": "recorded and fed, and with it requests and botocore (boto3)",
+}
+_SDKS = (
+    *("openai", "anthropic", "google-genai", "mistralai", "groq", "cohere", "ollama", "boto3", "requests"),
+    *("litellm", "langchain-core", "langgraph", "pydantic-ai-slim", "openai-agents", "mcp"),
+)
+_REFUSED = {
+    "grpcio": "not recorded; its calls are refused by name in a replay",
+    "websockets": "not recorded; its connections are refused by name in a replay",
+}
+_UNSEEN = {
+    "uvloop": "HTTP is recorded and fed; connections that its loop opens itself are refused in a replay, but not "
+    "datagrams that it sends without being connected",
+    "pycurl": "opens its own sockets: neither recorded nor refused",
+    "curl-cffi": "opens its own sockets: neither recorded nor refused",
+    "primp": "opens its own sockets: neither recorded nor refused",
+    "pycares": "looks names up by its own sockets: neither recorded nor refused",
+    "psycopg2": "opens its own sockets (libpq): neither recorded nor refused",
+    "psycopg2-binary": "opens its own sockets (libpq): neither recorded nor refused",
+    "psycopg-c": "opens its own sockets (libpq): neither recorded nor refused",
+    "psycopg-binary": "opens its own sockets (libpq): neither recorded nor refused",
+}
+_PLUGINS = {
+    "pytest-xdist": "fine",
+    "pytest-asyncio": "fine",
+    "pytest-randomly": "fine: the run's own seed is set after its",
+    "pytest-rerunfailures": "fine: each attempt is judged, and counted once",
+    "freezegun": "fine: where a test sets the clock itself, ours keeps off",
+}
+_WATCH = {
+    "pytest-socket": "disabled sockets disable recording, too: record with --force-enable-socket",
+    "pytest-recording": "a test that uses both may record the cassette's answers: one test, one of them",
+    "pytest-vcr": "a test that uses both may record the cassette's answers: one test, one of them",
+    "vcrpy": "a test that uses both may record the cassette's answers: one test, one of them",
+    "pytest-timeout": "its thread method ends the whole process, and no verdict is told: use the signal method",
+}
+_HOOKS = {
+    "httpx": ("Client._transport_for_url", "AsyncClient._transport_for_url"),
+    "httpx2": ("Client._transport_for_url", "AsyncClient._transport_for_url"),
+    "aiohttp": (
+        "BaseConnector.connect",
+        "BaseConnector._release",
+        "ClientRequest.send",
+        "ClientResponse.start",
+        "StreamReader._wait",
+    ),
+    "urllib3.connectionpool": ("HTTPConnectionPool._make_request", "HTTPSConnectionPool._prepare_proxy"),
+    "grpc._channel": ("_UnaryUnaryMultiCallable.__call__", "Channel.subscribe"),
+    "websockets.asyncio.client": ("parse_uri",),
+    "websockets.sync.client": ("parse_uri",),
+    "concurrent.futures.thread": ("_worker",),
+}
+"""Private names that the project stands on, by module; a module that isn't installed is passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One thing found: level "ok", "note" or "problem", what it is about, and what it means."""
+
+    level: str
+    about: str
+    text: str
+
+
+def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
+    """Add the verb to the program's parser."""
+    parser = verbs.add_parser(
+        "doctor",
+        help="say what this environment has, and what that means",
+        description="Look at Python, the installed libraries and plugins, and the goldens below a folder, and say what "
+        "is covered, what is not, and what is wrong. Exit code: 0 no problem, 1 a problem.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "folder", metavar="FOLDER", nargs="?", default=".", help="of the project (default: this one)"
+    )
+    parser.add_argument(
+        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
+    )
+    parser.set_defaults(verb=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    folder = Path(options.folder)
+    if not folder.is_dir():
+        raise UsageError(f"{options.folder}: there is no such folder")
+    found = [
+        *_python(),
+        *_libraries(),
+        *_hooks(),
+        *_clock(),
+        *_plugins(),
+        *_surroundings(),
+        *_file_system(folder),
+        *_goldens(folder, options.goldens),
+    ]
+    say(f"{line.level:7}  {safe(line.about)}: {safe(line.text)}" for line in found)
+    counts = Counter(line.level for line in found)
+    print(", ".join(f"{counts[level]} {level}" for level in ("ok", "note", "problem")))
+    return _PROBLEMS if counts["problem"] else 0
+
+
+def _python() -> Iterator[_Line]:
+    version = platform.python_version()
+    if sys.implementation.name == "cpython":
+        yield _Line("ok", "Python", version)
+    else:
+        yield _Line(
+            "note", "Python", f"{sys.implementation.name} {version}: the guard needs CPython's audit events"
+        )
+    yield _Line("ok", "platform", platform.platform())
+    yield _Line(
+        "note",
+        "child processes",
+        "not recorded, not fed; a forked one is refused connections as its parent is, any other is only named",
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _installed(packages: dict[str, str], level: str) -> Iterator[_Line]:
+    for package, text in packages.items():
+        version = _version(package)
+        if version is not None:
+            yield _Line(level, f"{package} {version}", text)
+
+
+def _libraries() -> Iterator[_Line]:
+    covered = list(_installed(_COVERED, "ok"))
+    yield from covered
+    if not covered:
+        yield _Line(
+            "note", "HTTP", "none of httpx, httpx2, aiohttp, urllib3 is installed: only tools are recorded"
+        )
+    for package in _SDKS:
+        version = _version(package)
+        if version is not None:
+            yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
+    yield from _installed(_REFUSED, "note")
+    yield from _installed(_UNSEEN, "note")
+
+
+def _hooks() -> Iterator[_Line]:
+    for name, places in _HOOKS.items():
+        try:
+            module = importlib.import_module(name)
+        except ImportError:
+            continue
+        except Exception as error:  # noqa: BLE001 - any library may fail in any way, and that is worth a line
+            yield _Line("problem", name, f"can't be loaded: {error}")
+            continue
+        gone = [place for place in places if not _is_there(module, place)]
+        if gone:
+            yield _Line(
+                "problem", name, f"{', '.join(gone)} is gone: this version isn't covered as it should be"
+            )
+
+
+def _is_there(module: Any, place: str) -> bool:
+    for part in place.split("."):
+        module = getattr(module, part, None)
+        if module is None:
+            return False
+    return True
+
+
+def _clock() -> Iterator[_Line]:
+    version = _version("time-machine")
+    if version is not None:
+        yield _Line("ok", f"time-machine {version}", "a replay's clock")
+    else:
+        yield _Line(
+            "problem", "time-machine", "not installed: a replay needs it, or ini sparrow_clock = real"
+        )
+
+
+def _plugins() -> Iterator[_Line]:
+    yield from _installed(_PLUGINS, "ok")
+    yield from _installed(_WATCH, "note")
+
+
+def _surroundings() -> Iterator[_Line]:
+    seed = os.environ.get("PYTHONHASHSEED", "")
+    if seed.isdigit():
+        yield _Line("ok", "PYTHONHASHSEED", seed)
+    else:
+        yield _Line(
+            "note",
+            "PYTHONHASHSEED",
+            "not set: an agent that sends what it iterates from a set differs by chance",
+        )
+    if sys.getfilesystemencoding() != "utf-8":
+        yield _Line("note", "file names", f"encoded as {sys.getfilesystemencoding()}, not UTF-8")
+    for name in ("SPARROW_MODE", "CI"):
+        if os.environ.get(name):
+            yield _Line("note", name, f"set to {os.environ[name]}")
+
+
+def _file_system(folder: Path) -> Iterator[_Line]:
+    try:
+        with tempfile.TemporaryDirectory(prefix=".sparrow-doctor-", dir=folder) as name:
+            one, other = Path(name, "one"), Path(name, "other")
+            one.mkdir()
+            other.mkdir()
+            at_once = _exchange(one, other)
+    except OSError as error:
+        yield _Line("note", "file system", f"can't be written to ({error.strerror}): fine for replays")
+        return
+    if at_once:
+        yield _Line("ok", "file system", "a golden is swapped in at once (renameat2)")
+    else:
+        yield _Line(
+            "note", "file system", "a golden is swapped in by two renames; a reader bridges what is between"
+        )
+
+
+def _goldens(folder: Path, name: str) -> Iterator[_Line]:
+    shelves = [found for found in folder.rglob(name) if found.is_dir()]
+    if not shelves:
+        yield _Line("note", "goldens", f"there is no {name} folder yet")
+        return
+    count = sum(1 for shelf in shelves for _ in shelf.glob("*/*/meta.json"))
+    yield _Line("ok", "goldens", f"{count} in {len(shelves)} {name} folders; pytest-sparrow check reads them")
+    for shelf in shelves:
+        if not _keeps_newlines(shelf):
+            yield _Line(
+                "problem",
+                f"{shelf}/.gitattributes",
+                "doesn't say '* -text': git may change newlines, which damages every golden",
+            )
+        pending = sum(1 for _ in shelf.glob("*/.pending/*"))
+        if pending:
+            yield _Line(
+                "note", str(shelf), f"{pending} unfinished or failed recordings: pytest-sparrow check"
+            )
+
+
+def _keeps_newlines(shelf: Path) -> bool:
+    try:
+        return "* -text" in (shelf / ".gitattributes").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return False

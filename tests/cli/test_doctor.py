@@ -1,0 +1,88 @@
+"""``pytest-sparrow doctor``: what it says of a project, and its exit codes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+
+import pytest
+
+from pytest_sparrow.cli import doctor, main
+
+
+@pytest.fixture
+def told(tmp_path, capsys):
+    """Run the verb over a folder; gives the exit code and the lines."""
+
+    def run(*options):
+        code = main(["doctor", *(options or (str(tmp_path),))])
+        return code, capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def golden(folder, attributes="* -text\n"):
+    run = folder / "__sparrow__" / "test_it" / "test_one"
+    run.mkdir(parents=True)
+    (run / "meta.json").write_text("{}")
+    if attributes is not None:
+        (folder / "__sparrow__" / ".gitattributes").write_text(attributes)
+    return run.parent
+
+
+def test_a_sound_project_has_no_problem(told, tmp_path):
+    """Every line has a level, what it is about and a text; what is installed is named with its version."""
+    golden(tmp_path)
+    code, lines = told()
+    assert code == 0
+    assert all(re.match(r"(ok|note|problem) +\S.*: .", line) for line in lines[:-1])
+    assert f"ok       httpx2 {importlib.metadata.version('httpx2')}: recorded and fed" in lines
+    assert any(line.startswith("ok       goldens: 1 in 1 __sparrow__ folders") for line in lines)
+    assert re.fullmatch(r"\d+ ok, \d+ note, 0 problem", lines[-1])
+    assert [path.name for path in tmp_path.iterdir()] == ["__sparrow__"]
+
+
+@pytest.mark.parametrize("attributes", [None, "*.md text\n"])
+def test_newlines_that_git_may_change_are_a_problem(told, tmp_path, attributes):
+    """It would damage every golden."""
+    golden(tmp_path, attributes)
+    code, lines = told()
+    assert code == 1
+    assert any(line.startswith("problem  ") and ".gitattributes" in line for line in lines)
+
+
+def test_what_killed_recordings_left_is_noted(told, tmp_path):
+    """With the verb that lists it."""
+    (golden(tmp_path) / ".pending" / "test_two").mkdir(parents=True)
+    code, lines = told()
+    assert code == 0
+    assert any("1 unfinished or failed recordings: pytest-sparrow check" in line for line in lines)
+
+
+def test_where_nothing_is_installed_but_the_core(told, tmp_path, monkeypatch):
+    """It works without any library, and without time-machine says what a replay then needs."""
+
+    def nothing(package):
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(doctor.metadata, "version", nothing)
+    monkeypatch.setattr(doctor, "_HOOKS", {"no_such_module_anywhere": ("x",)})
+    code, lines = told()
+    assert code == 1
+    assert any(line.startswith("problem  time-machine: not installed") for line in lines)
+    assert any("only tools are recorded" in line for line in lines)
+
+
+def test_a_private_name_that_is_gone_is_a_problem(told, monkeypatch):
+    """Each name that the project stands on is looked for; all of them are there now."""
+    assert list(doctor._hooks()) == []
+    monkeypatch.setattr(doctor, "_HOOKS", {"httpx2": ("Client._gone",)})
+    code, lines = told()
+    assert code == 1
+    assert any(line.startswith("problem  httpx2: Client._gone is gone") for line in lines)
+
+
+def test_a_folder_that_is_none_is_a_wrong_use(told, capsys):
+    """Exit code 4."""
+    code, _ = told("/no/such/folder")
+    assert code == 4
