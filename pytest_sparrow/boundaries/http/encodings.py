@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["uncompressed"]
+__all__ = ["MOST", "uncompressed"]
+
+MOST = 64 << 20
+"""Bytes that an answer is uncompressed to: a few kilobytes may stand for terabytes. A longer one stays as it came."""
+
+_SLICE = 256
+"""Bytes given at once to a decoder that takes no bound: what one slice can become is bounded by it."""
 
 
 def uncompressed(raw: bytes, content_encoding: str) -> bytes | None:
@@ -19,7 +25,8 @@ def uncompressed(raw: bytes, content_encoding: str) -> bytes | None:
     that was cut off gives what it holds.
 
     Returns:
-        None where it can't be read here: an unknown coding, a decoder that isn't installed, damage.
+        None where it can't be read here: an unknown coding, a decoder that isn't installed, damage, or more
+        than `MOST` bytes.
     """
     content = raw
     for coding in reversed([name.strip().lower() for name in content_encoding.split(",")]):
@@ -34,32 +41,55 @@ def uncompressed(raw: bytes, content_encoding: str) -> bytes | None:
 
 
 def _gzip(raw: bytes) -> bytes:
-    stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    return stream.decompress(raw) + stream.flush()
+    return _zlib(raw, zlib.MAX_WBITS | 16)
 
 
 def _deflate(raw: bytes) -> bytes:
     # RFC 9110, 8.4.1.2 means zlib's format; some servers send the bare stream.
     try:
-        stream = zlib.decompressobj()
-        return stream.decompress(raw) + stream.flush()
+        return _zlib(raw, zlib.MAX_WBITS)
     except zlib.error:
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        return stream.decompress(raw) + stream.flush()
+        return _zlib(raw, -zlib.MAX_WBITS)
+
+
+def _zlib(raw: bytes, window: int) -> bytes:
+    stream = zlib.decompressobj(window)
+    content = stream.decompress(raw, MOST + 1)
+    _check(content)
+    return content + stream.flush()
 
 
 def _brotli(raw: bytes) -> bytes:
     decompressor = _first_of("brotli", "brotlicffi").Decompressor()
     process = getattr(decompressor, "decompress", None) or decompressor.process
-    return bytes(process(raw))
+    content = bytearray()
+    for at in range(0, len(raw), _SLICE):
+        content += process(raw[at : at + _SLICE])
+        _check(content)
+    return bytes(content)
 
 
 def _zstd(raw: bytes) -> bytes:
-    module = _first_of("compression.zstd", "backports.zstd", "zstandard")
-    if hasattr(module, "decompress"):
-        # Raises on a frame that was cut off, as the clients' own decoder does.
-        return bytes(module.decompress(raw))
-    return bytes(module.ZstdDecompressor().decompressobj().decompress(raw))
+    decompressor = _first_of("compression.zstd", "backports.zstd", "zstandard").ZstdDecompressor
+    content = bytearray()
+    stream = None
+    for at in range(0, len(raw), _SLICE):
+        rest = raw[at : at + _SLICE]
+        while rest:
+            if stream is None:
+                stream = decompressor()
+                stream = stream.decompressobj() if hasattr(stream, "decompressobj") else stream
+            content += stream.decompress(rest)
+            _check(content)
+            rest, stream = (stream.unused_data, None) if stream.eof else (b"", stream)
+    if stream is not None:
+        raise EOFError("the frame was cut off")  # as the clients' own decoders say
+    return bytes(content)
+
+
+def _check(content: bytes | bytearray) -> None:
+    if len(content) > MOST:
+        raise OverflowError(f"more than {MOST} bytes")
 
 
 def _first_of(*names: str) -> Any:
