@@ -1,7 +1,9 @@
 """JSON-RPC 2.0 over HTTP, as MCP speaks it: a message's id is its address, and says nothing. Pure.
 
 Ids are counted by the client as it sends, so calls side by side may swap them; an answer reaches its caller by them.
-Format: https://www.jsonrpc.org/specification, sections 4 and 5.
+So does MCP's progress, by a token for which its clients take the id.
+Format: https://www.jsonrpc.org/specification, sections 4 and 5, and "Progress" of
+https://modelcontextprotocol.io/specification.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["addressed", "without_id"]
 
+_PROGRESS = "notifications/progress"
+_TOKEN = "progressToken"  # noqa: S105 - no secret
+
 
 def without_id(body: Json) -> Json:
     """A body whose message asks, without what its id is; any other body as it is.
@@ -24,6 +29,10 @@ def without_id(body: Json) -> Json:
     message = _message(body)
     if message is None or "id" not in message or "method" not in message:
         return body
+    params = message.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    if isinstance(params, dict) and isinstance(meta, dict) and _same(meta.get(_TOKEN), message["id"]):
+        message = {**message, "params": {**params, "_meta": {**meta, _TOKEN: None}}}
     return {**body, "json": {**message, "id": None}}
 
 
@@ -60,7 +69,12 @@ def _same(one: Json, other: Json) -> bool:
 
 def _readdressed(message: Json, then: Json, now: Json) -> Json:
     """An answer to ``then`` as one to ``now``; requests and notifications of the server have addresses of their own."""
-    answers = isinstance(message, dict) and ("result" in message or "error" in message)
+    if not isinstance(message, dict):
+        return message
+    params = message.get("params")
+    if isinstance(params, dict) and message.get("method") == _PROGRESS and _same(params.get(_TOKEN), then):
+        return {**message, "params": {**params, _TOKEN: now}}
+    answers = "result" in message or "error" in message
     return {**message, "id": now} if answers and _same(message.get("id"), then) else message
 
 

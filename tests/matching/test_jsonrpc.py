@@ -53,6 +53,26 @@ def test_an_answer_is_addressed_to_the_message_that_asks_now():
     assert fed["body"]["sse"][3] == events[3]
 
 
+def test_the_token_of_progress_follows_the_id():
+    """A client that wants progress sends the id again as a token: it counts as little, and is put right, too."""
+
+    def call(number, token):
+        return asked(number, params={"name": "f", "_meta": {"progressToken": token}})
+
+    assert request_key("http", call(1, 1)) == request_key("http", call(2, 2))
+    assert request_key("http", call(1, "own")) != request_key("http", call(2, "other"))
+    told = {
+        "jsonrpc": "2.0",
+        "method": "notifications/progress",
+        "params": {"progressToken": 1, "progress": 5},
+    }
+    other = {**told, "params": {"progressToken": 7, "progress": 1}}
+    answered = {"status": 200, "body": {"sse": [f"data: {json.dumps(one)}" for one in (told, other)]}}
+    fed = addressed(call(2, 2), call(1, 1), answered)["body"]["sse"]
+    tokens = [json.loads(one.removeprefix("data: "))["params"]["progressToken"] for one in fed]
+    assert tokens == [2, 7]
+
+
 def test_an_answer_to_the_same_id_is_fed_as_it_is():
     """Nothing is spelled anew where nothing has to be; notifications, which have no id, and plain HTTP neither."""
     answer = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {}}}}
