@@ -1,0 +1,157 @@
+"""Corrupted transcripts: an error of its own for each, or proven harmless; see `corrupting`.
+
+In full (2,000, two minutes): ``SPARROW_TEST_FULL=1 pytest tests/store/test_corrupting.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_sparrow.errors import TooLarge, UsageError
+from pytest_sparrow.store import iter_events, load_transcript
+from pytest_sparrow.store.limits import DEFAULT_LIMITS, Limits
+
+from .shelves import exchange, run_of, shelf
+
+NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 260
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux tells it")
+def test_every_corruption_is_an_error_that_names_the_file_or_harmless(tmp_path):
+    """13 kinds from a seed: none hangs, none takes 500 MiB, none loads as something else than was written."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("corrupting.py")), str(tmp_path), str(NUMBER), "suite"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["wrong"] == []
+    assert sum(told["ends"].values()) == NUMBER
+    assert {end.partition(": ")[2] for end in told["ends"]} >= {"DamagedTranscript", "TooLarge", "harmless"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "name", "line", "says"),
+    [
+        (Limits(file=600), "exchanges.jsonl", None, "file"),
+        (Limits(line=400), "meta.json", 1, "line"),
+        (Limits(events=3), "events.jsonl", 4, "events"),
+        (Limits(exchanges=8), "exchanges.jsonl", 9, "exchanges"),
+        (Limits(values=70), "exchanges.jsonl", None, "values"),
+    ],
+    ids=str,
+)
+def test_a_limit_is_named_with_file_line_and_the_setting_that_lifts_it(tmp_path, limits, name, line, says):
+    """What passes a limit is refused before it is parsed, in a text that is pasted into the ini file."""
+    run = run_of("r", "a,[{" * 20, "b", "c", exchanges=9)
+    shelf(tmp_path).save(run)
+    with pytest.raises(TooLarge) as caught:
+        shelf(tmp_path, limits=limits).load("r")
+    assert (caught.value.path, caught.value.line) == (str(tmp_path / "r" / name), line)
+    assert caught.value.reason.startswith("holds ")
+    told = caught.value.hint.partition("sparrow_limits, like: ")[2]
+    assert told.startswith(f"{says} = ")
+    lifted = getattr(Limits.of([told], "ini"), says)
+    fitting = {field: getattr(limits, field) for field in Limits.__slots__} | {says: lifted}
+    assert shelf(tmp_path, limits=Limits(**fitting)).load("r").events == run.events
+
+
+def test_reading_one_by_one_holds_the_limits_too(tmp_path):
+    """iter_events stops at a line that is too long without reading it, and at one event too many."""
+    shelf(tmp_path).save(run_of("r", "x" * 2000, "b"))
+    for limits in (Limits(events=2), Limits(line=900)):
+        with pytest.raises(TooLarge, match=r"events\.jsonl:(2|3): holds"):
+            list(iter_events(tmp_path / "r", limits=limits))
+
+
+def test_commas_in_texts_are_no_values(tmp_path):
+    """A text full of signs, escaped quotes among them, counts as one value."""
+    shelf(tmp_path).save(run_of("r", 'a,[{"\\' * 500))
+    assert load_transcript(tmp_path / "r", limits=Limits(values=20)).events
+
+
+def test_a_run_that_passes_a_limit_is_not_recorded(tmp_path):
+    """What could not be read again is refused when it is finished, and kept as what it is."""
+    store = shelf(tmp_path, limits=Limits(exchanges=2))
+    from .shelves import inputs
+
+    store.start_run("r", inputs())
+    for number in range(3):
+        store.record_exchange("r", exchange(number))
+    with pytest.raises(TooLarge, match="exchanges = 6"):
+        store.finalize("r")
+    assert store.load("r") is None
+    assert len(load_transcript(next((tmp_path / ".pending").iterdir())).exchanges) == 3
+
+
+def test_limits_are_read_as_people_write_them():
+    """Names, numbers with underscores, K, M and G; anything else is an error that says what there is."""
+    found = Limits.of(["events = 5_000_000", "file=1G", "line = 2 m"], "ini")
+    assert (found.events, found.file, found.line) == (5_000_000, 1 << 30, 2 << 20)
+    assert found.exchanges == DEFAULT_LIMITS.exchanges
+    for wrong in (
+        "events",
+        "events = -1",
+        "events = 0",
+        "event = 3",
+        "line = 1T",
+        "line = " + "9" * 5000,
+        "= 3",
+    ):
+        with pytest.raises(UsageError, match=r"ini: .* is no limit; .*file, line, events, exchanges, values"):
+            Limits.of([wrong], "ini")
+
+
+_AUDITED = """
+import sys
+from pathlib import Path
+from pytest_sparrow.errors import SparrowError
+from pytest_sparrow.store import load_transcript, iter_events
+folder = Path(sys.argv[1])
+def read():
+    for path in sorted(folder.iterdir()):
+        try:
+            load_transcript(path)
+            list(iter_events(path))
+        except SparrowError:
+            pass
+read()
+seen = []
+sys.addaudithook(lambda name, args: seen.append((name, str(args)[:200])))
+read()
+allowed = ("open", "os.listdir", "os.scandir", "object.__getattr__", "sys._getframe", "marshal", "code.__new__")
+print([each for each in seen if not each[0].startswith(allowed)])
+"""
+
+
+def test_nothing_in_a_transcript_is_imported_or_executed(tmp_path):
+    """Whatever it names (modules, types, paths, templates): reading opens its own files, and does nothing else."""
+    hostile = [
+        "__import__('os').system('id')",
+        "os.system",
+        "pickle.loads",
+        "!!python/object/apply:os.system",
+        "{0.__class__}",
+    ]
+    for number, text in enumerate(hostile):
+        shelf(tmp_path).save(run_of(f"r{number}", text, exchanges=1))
+        folder = tmp_path / f"r{number}"
+        line = b'{"type":"%s","run":"r","module":"os","text":"x"}\n' % text.encode()
+        raised = b'{"kind":"tool","asked":{},"answered":{"raised":{"type":"system","module":"os","args":["id"]}}}\n'
+        (folder / "events.jsonl").write_bytes(line)
+        (folder / "exchanges.jsonl").write_bytes(raised)
+        (folder / "meta.json").write_bytes(
+            b'{"run_id":"r","created_at":"2026-01-01 00:00:00","__class__":"os"}'
+        )
+        assert load_transcript(folder).exchanges
+    code = [sys.executable, "-c", _AUDITED, str(tmp_path)]
+    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
