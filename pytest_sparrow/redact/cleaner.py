@@ -43,7 +43,7 @@ _T = TypeVar("_T")
 _MAX_DEPTH = 200
 _ESCAPED_LINE_ENDS = re.compile(r"\\+r\\+n|\\+n|\r\n")
 _SHORTEST = 8
-_SHORTEST_ENCODED = 24
+_SHORTEST_ENCODED = 20
 _JAR_ENTRY = Rule("cookie", Sure.KEY)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["may_hide", "replace_encoded"]
 
-_SHORTEST = 24
+_SHORTEST = 20
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 

@@ -23,7 +23,7 @@ __all__ = ["Known", "spellings"]
 _MAX_LEARNED = 32
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")
 _PLAIN_LENGTH = 6
-_DECODED = 18
+_DECODED = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,9 +28,9 @@ __all__ = ["Hit", "Scanner"]
 
 _RUN = 20
 _LONGEST_KEY = 512
-_SHORTEST_ENCODED = 24
+_SHORTEST_ENCODED = 20
 _MAX_DEPTH = 2
-_PERCENT = re.compile(rb"(?<![^\s\"\\])[^\s\"\\%]*%[0-9A-Fa-f]{2}[^\s\"\\]*")
+_PERCENT = re.compile(rb"(?<![^\s\"\\])\\?[^\s\"\\%]*%[0-9A-Fa-f]{2}[^\s\"\\]*")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 

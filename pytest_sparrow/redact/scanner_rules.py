@@ -72,7 +72,6 @@ def _random_part(match: re.Match[bytes]) -> bool:
     return is_random(match[match.re.groups])
 
 
-_LEFT = rb"(?<![A-Za-z0-9_-])"
 # In JSON an escape (\n) or in a URL an encoded character (%3D) may stand in front, and its letters are no word's.
 _FRONT = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))"
 
@@ -151,7 +150,8 @@ _URL = ScanRule(
     kind="password",
     needle=b"://",
     pattern=re.compile(
-        rb"\b(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
+        _FRONT
+        + rb"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
         rb"(?:\+[a-z0-9]+)?://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):"
     ),
     holds=_is_password,
@@ -197,7 +197,7 @@ _JWT = ScanRule(
     kind="jwt",
     needle=b"eyJ",
     pattern=re.compile(
-        rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))" + _LEFT + rb"(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})"
+        rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))" + _FRONT + rb"(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})"
     ),
     holds=_is_jwt,
 )
@@ -266,11 +266,11 @@ RULES: tuple[ScanRule, ...] = (
     _rule("doppler-token", b"dp.pt.", _A + rb"{40,44}"),
     _rule("linear-key", b"lin_api_", _A + rb"{40}"),
     _rule("notion-token", b"ntn_", _A + rb"{46}"),
-    _url_rule("telegram-token", b":AA", rb"(?<![A-Za-z0-9])([0-9]{8,10}:(AA[\w-]{33}))(?![\w-])"),
+    _url_rule("telegram-token", b":AA", rb"(?<![0-9])([0-9]{8,10}:(AA[\w-]{33}))(?![\w-])"),
     _url_rule(
         "slack-webhook",
         b"hooks.slack.com/services/",
-        rb"hooks\.slack\.com/services/(T[A-Z0-9]+/B[A-Z0-9]+/([A-Za-z0-9]{24}))",
+        rb"hooks\.slack\.com/services/(T[A-Za-z0-9]+/B[A-Za-z0-9]+/([A-Za-z0-9]{24}))",
     ),
     _url_rule(
         "discord-webhook",

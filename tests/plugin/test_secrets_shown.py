@@ -1,0 +1,161 @@
+"""What is printed, what users say, and names: secrets in reports, rules of one's own, ids of tests."""
+
+from __future__ import annotations
+
+import json
+
+from tests.redact.many import WITH_CHECKSUMS
+
+KEY, OTHER = WITH_CHECKSUMS[0][1], WITH_CHECKSUMS[1][1]
+
+FAILING = f"""
+    import logging
+    import os
+
+    KEY = {KEY[:12]!r} + {KEY[12:]!r}
+
+    def send(text: str) -> str:
+        return "ok"
+
+    def test_send(sparrow):
+        sparrow.tool(send)
+        print("printed", KEY)
+        logging.warning("logged %s", KEY)
+        send(KEY if os.environ.get("LEAK") else "nothing")
+        assert not os.environ.get("FAIL"), KEY
+"""
+
+
+def shown(inner, result):
+    xml = (inner.path / "out.xml").read_text(encoding="utf-8")
+    return result.stdout.str() + result.stderr.str() + xml
+
+
+def test_failures_and_captured_output_are_clean(inner):
+    """A failing assert, print and log hold no secret, on the terminal and in JUnit's XML; nor does a divergence."""
+    inner.write("test_it.py", FAILING)
+    inner.record().assert_outcomes(passed=1)
+    inner.env(FAIL="1")
+    result = inner.run("--sparrow-mode=off", "--junitxml=out.xml", "-o", "junit_logging=all", "--tb=short")
+    result.assert_outcomes(failed=1)
+    assert KEY not in shown(inner, result)
+    assert "<secret:github-token:1>" in shown(inner, result)
+    inner.unset("FAIL")
+    inner.env(LEAK="1")
+    result = inner.replay("--junitxml=out.xml", "-o", "junit_logging=all")
+    result.assert_outcomes(failed=1)
+    assert KEY not in shown(inner, result)
+    assert "send(text)" in result.stdout.str() or "<secret:github-token" in result.stdout.str()
+
+
+def test_a_secret_in_a_tests_id_is_refused(inner):
+    """A golden's folder would be named after it: refused with the way out, and nothing of ours repeats it."""
+    inner.write(
+        "test_it.py",
+        f"""
+        import pytest
+
+        @pytest.mark.parametrize("key", [{KEY[:12]!r} + {KEY[12:]!r}])
+        def test_it(sparrow, key):
+            sparrow.call("f", int, 1)
+        """,
+    )
+    result = inner.record()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the test's id holds a secret*pytest.param(key, id='admin-key')*"])
+    assert not any("ghp" in path.name for path in inner.path.rglob("*") if "__sparrow__" in path.parts)
+
+
+RULES = """
+    def greet(name: str, iban: str) -> dict:
+        return {"name": name, "iban": iban, "by": "ACME-12345678", "who": "Jane Roe"}
+
+    def test_greet(sparrow):
+        sparrow.tool(greet)
+        greet("cust_0123456789abcdef", "DE02 1203")
+"""
+
+
+def test_rules_of_ones_own(inner):
+    """Patterns, fields and finders of ini, marker and plugins hide what they name; a replay is equal."""
+    inner.write("test_it.py", RULES)
+    inner.write(
+        "pytest.ini",
+        """
+        [pytest]
+        sparrow_secrets =
+            customer = cust_[0-9a-f]{16}
+            ACME-[0-9]{8}
+            iban = field:iban
+        """,
+    )
+    inner.write(
+        "conftest.py",
+        """
+        import re
+
+        class People:
+            kind = "person"
+
+            def find(self, text):
+                return [match.span() for match in re.finditer("Jane Roe", text)]
+
+        def pytest_sparrow_redact(config):
+            return [People()]
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    written = b"".join(data for data, _ in inner.files().values()).decode()
+    for secret in ("cust_0123", "ACME-1234", "DE02", "Jane"):
+        assert secret not in written
+    for kind in ("customer", "secret", "iban", "person"):
+        assert f"<secret:{kind}:1>" in written
+    result = inner.replay()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["sparrow: 1 replayed equal"])
+
+
+def test_wrong_rules_are_usage_errors(inner):
+    """A pattern that is none, or that finds everything, and a word that is no kind: named with where it was said."""
+    inner.write("test_it.py", RULES)
+    for line, text in (
+        ("sparrow_secrets=a = (", "*ini sparrow_secrets: '(' is no regular expression*"),
+        ("sparrow_secrets=x*", "*ini sparrow_secrets: 'x[*]' finds a secret in the empty text*"),
+        ("sparrow_not_secret=A B", "*ini sparrow_not_secret: 'A B' is neither a kind*"),
+    ):
+        result = inner.refused("--sparrow-record", "-o", line)
+        assert result.ret == 4
+        result.stderr.fnmatch_lines([text])
+
+
+def test_what_is_allowed_is_recorded(inner):
+    """A kind that is said to be no secret is neither hidden nor refused."""
+    inner.write("test_it.py", FAILING)
+    inner.env(LEAK="1")
+    inner.record("-o", "sparrow_not_secret=github-token").assert_outcomes(passed=1)
+    written = b"".join(data for data, _ in inner.files().values()).decode()
+    assert json.dumps(KEY) in written
+
+
+def test_what_only_the_scanner_knows_fails_the_recording(inner):
+    """A secret that the redactor doesn't know fails the test, though the agent swallows the error; no file holds it."""
+    inner.write(
+        "test_it.py",
+        """
+        import os
+
+        def note(text: str) -> str:
+            return "ok"
+
+        def test_it(sparrow):
+            sparrow.tool(note)
+            try:
+                note("AC" + "0a1b2c3d4e5f6789" * 2 + " auth token " + "9f8e7d6c5b4a3210" * 2)
+            except Exception:
+                pass
+        """,
+    )
+    result = inner.record()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*holds a secret (twilio-token)*"])
+    assert "9f8e7d6c5b4a3210" not in b"".join(data for data, _ in inner.files().values()).decode()

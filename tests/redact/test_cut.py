@@ -1,0 +1,77 @@
+"""A secret that a stream cuts into pieces."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact.cuts import cuts_between
+from tests.redact.made_up import SECRETS
+from tests.redact.test_pieces import chat, said
+
+KEY = SECRETS[1][1]
+
+
+def hidden(events: list[str], redactor: Redactor | None = None) -> list[str]:
+    half = {"status": 200, "headers": {}, "body": {"sse": events}}
+    found: list[str] = (redactor or Redactor({})).answered("http", half)["body"]["sse"]
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(SECRETS), st.lists(st.integers(1, 9), min_size=1, max_size=8))
+def test_however_it_is_cut(secret: tuple[str, str], lengths: list[int]) -> None:
+    """Put together, the pieces say what the whole text says without its secret; there are as many as before."""
+    text, pieces, at = f"it is {secret[1]}, ok", [], 0
+    while at < len(text):
+        length = lengths[len(pieces) % len(lengths)]
+        pieces.append(text[at : at + length])
+        at += length
+    clean = hidden(chat(pieces))
+    assert len(clean) == len(pieces)
+    assert said(clean) == Redactor({}).value(text)
+
+
+def test_boundaries_are_kept() -> None:
+    """Only the pieces that spelled the secret change, and the events around them stay to the byte."""
+    events = chat(["one ", "key ", KEY[:9], KEY[9:20], KEY[20:] + " th", "en ", "more"])
+    clean = hidden(events)
+    assert [said([event]) for event in clean] == [
+        "one ",
+        "key ",
+        "<secret:openai-key:1>",
+        "",
+        " th",
+        "en ",
+        "more",
+    ]
+    assert [clean[n] for n in (0, 1, 5, 6)] == [events[n] for n in (0, 1, 5, 6)]
+
+
+def test_arguments_are_read_as_the_json_they_make() -> None:
+    """A field's name in one piece and its value in the next: hidden by the name, and spelled as before."""
+    arguments = json.dumps({"api_key": "q9w8e7r6t5y4", "n": [1, 2.0]})
+    pieces = [arguments[at : at + 4] for at in range(0, len(arguments), 4)]
+    redactor = Redactor({})
+    assert said(hidden(chat(pieces, call=0), redactor)) == arguments.replace(
+        "q9w8e7r6t5y4", "<secret:api-key:1>"
+    )
+    assert redactor.value("again q9w8e7r6t5y4") == "again <secret:api-key:1>"
+
+
+def test_lines_of_json_are_read_alike() -> None:
+    """Newline-delimited JSON, as Ollama streams it."""
+    lines = [json.dumps({"message": {"content": part}}) for part in ("a sk-pr", KEY[5:30], KEY[30:])]
+    clean = Redactor({}).answered("http", {"status": 200, "headers": {}, "body": {"lines": lines}})
+    assert "".join(json.loads(line)["message"]["content"] for line in clean["body"]["lines"]) == (
+        "a <secret:openai-key:1>"
+    )
+
+
+def test_a_clean_form_that_is_spelled_anew_is_one_cut() -> None:
+    """Where it can't be traced back placeholder by placeholder: from the first difference to the last."""
+    cuts = cuts_between("ab 12 cd", "ab <secret:x:1>  <secret:x:2> cd", lambda *_: False)
+    assert [tuple(cut) for cut in cuts] == [(3, 5, "<secret:x:1>  <secret:x:2>")]
