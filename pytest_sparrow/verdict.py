@@ -26,7 +26,7 @@ __all__ = ["Drift", "Judged", "Verdict", "judge_recording", "judge_replay", "rul
 
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
-_NOT_DONE = (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED)
+_NOT_DONE = (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD)
 """Findings that say what the agent did not do, or nothing of what it did."""
 
 
@@ -210,7 +210,7 @@ def _judged_elsewhere(*, failed: bool) -> list[str]:
 
 
 def _failures(run: Run) -> tuple[Finding, ...]:
-    kinds = _FATAL if run.settings.unwrapped is Unwrapped.WARN else (*_FATAL, Kind.UNWRAPPED)
+    kinds = _FATAL if run.settings.unwrapped is Unwrapped.WARN else (*_FATAL, Kind.UNWRAPPED, Kind.CHILD)
     return tuple(finding for finding in run.ledger.findings if finding.kind in kinds)
 
 
@@ -220,7 +220,7 @@ def _remarks(run: Run) -> tuple[str, ...]:
     ]
     kinds = {Kind.LATE, Kind.UNREAD, Kind.UNSEEN}
     if run.settings.unwrapped is Unwrapped.WARN:
-        kinds.add(Kind.UNWRAPPED)
+        kinds |= {Kind.UNWRAPPED, Kind.CHILD}
     found = [finding.summary for finding in run.ledger.findings if finding.kind in kinds]
     return (*left_out, *found)
 

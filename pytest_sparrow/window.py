@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import http, network, tasks, threads
+from pytest_sparrow.boundaries.children import naming_children
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.boundaries.network.unseen import noting_unseen
@@ -61,6 +62,7 @@ class Window:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(network.shut(self.run))
                 stack.enter_context(no_waits())
+                stack.enter_context(naming_children(self.run, self._tell_child))
             elif self.run.keeps:
                 stack.enter_context(noting_unseen(self.run, self._tell_unseen))
             http.install()
@@ -74,6 +76,9 @@ class Window:
             for name in self.run.settings.tools:
                 self.tools.tool(name)
             self._stack = stack.pop_all()
+
+    def _tell_child(self, line: str) -> None:
+        self.run.ledger.add(Finding(kind=Kind.CHILD, summary=line))
 
     def _tell_unseen(self, line: str) -> None:
         self.run.ledger.add(Finding(kind=Kind.UNSEEN, summary=line))

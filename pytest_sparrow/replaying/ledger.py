@@ -37,6 +37,8 @@ class Kind(enum.Enum):
     """Calls of a model in a format that no codec reads."""
     UNSEEN = "unseen"
     """A connection that no boundary recorded: a replay will refuse it."""
+    CHILD = "child"
+    """A process that a replay started outside of a tool."""
     LATE = "late"
     """A crossing that was still open when the test ended."""
 

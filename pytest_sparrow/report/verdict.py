@@ -95,6 +95,7 @@ def _told(verdict: Verdict) -> tuple[list[_Cause], Counter[str]]:
     follows["not asked for"] += len(unplayed) - len(told)
     causes += _plain(verdict, Kind.UNREACHED)
     causes += _plain(verdict, Kind.UNWRAPPED)
+    causes += _plain(verdict, Kind.CHILD)
     return causes, +follows
 
 
@@ -220,7 +221,7 @@ def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
     if judged.recording:
         return
     findings = judged.verdict.findings
-    if findings and all(finding.kind is Kind.UNWRAPPED for finding in findings):
+    if findings and all(finding.kind in (Kind.UNWRAPPED, Kind.CHILD) for finding in findings):
         yield "  wrap    sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn"
         return
     yield f"  accept  {one_line(judged.accept or record_command(judged.recorder or judged.nodeid))}"

@@ -26,3 +26,116 @@ def test_a_recording_names_what_its_replay_will_refuse(inner):
     result = inner.replay()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([f"connecting to {place} was refused: the world is shut while replaying"])
+
+
+CHILDREN = """
+    import os
+    import subprocess
+    import sys
+
+    import pytest
+
+    def tool() -> int:
+        return subprocess.run([sys.executable, "-c", ""]).returncode
+
+    def test_it(sparrow):
+        assert sparrow.tool(tool)() == 0
+
+    def test_started(sparrow):
+        sparrow.call("f", int, 1)
+        assert subprocess.run([sys.executable, "-c", "", "secret"]).returncode == 0
+        assert os.system("true --secret") == 0
+"""
+
+
+def test_a_process_that_a_replay_starts_is_named(inner):
+    """By program and line, without its arguments; it runs all the same, and one within a fed tool does not."""
+    inner.write("test_it.py", CHILDREN)
+    inner.record().assert_outcomes(passed=2)
+    result = inner.replay()
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_started: python* (test_it.py:16) was started outside of a tool: it ran for real, *",
+            "test_it.py::test_started: true (test_it.py:17) was started outside of a tool: *",
+            "sparrow: 2 replayed equal",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*secret*")
+    result.stdout.no_fnmatch_line("*test_it.py::test_it:*")
+
+
+def test_a_process_that_a_replay_starts_may_be_a_failure(inner):
+    """As a tool that nobody wrapped: `unwrapped = fail`."""
+    inner.write("pytest.ini", "[pytest]\nsparrow_unwrapped = fail\n")
+    inner.write("test_it.py", CHILDREN)
+    inner.record().assert_outcomes(passed=2)
+    result = inner.replay()
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["python* (test_it.py:16) was started outside of a tool: *", "  wrap    sparrow.tool*"]
+    )
+
+
+RUNS = """
+    import asyncio
+    import contextlib
+    import os
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    def act() -> int:
+        if os.environ.get("SHUT"):
+            os.kill(os.getpid(), 9)
+        return 1
+
+    async def awaited() -> int:
+        return act()
+
+    def in_loops(*works):
+        found = []
+        def loop(work):
+            found.append(asyncio.run(work()))
+        threads = [threading.Thread(target=loop, args=(work,)) for work in works]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
+
+    def test_threads(sparrow):
+        tool = sparrow.tool(act)
+        found = []
+        thread = threading.Thread(target=lambda: found.append(tool()))
+        thread.start()
+        thread.join()
+        with ThreadPoolExecutor(2) as pool:
+            assert [*found, *pool.map(lambda _: tool(), range(4))] == [1] * 5
+
+    def test_two_loops(sparrow):
+        tool = sparrow.tool(awaited)
+
+        async def work():
+            return await asyncio.gather(*(tool() for _ in range(20)))
+
+        assert in_loops(work, work) == [[1] * 20] * 2
+        assert asyncio.run(work()) == [1] * 20
+
+    def test_anyio_on_trio(sparrow):
+        import pytest
+        pytest.importorskip("trio")
+        import anyio
+        tool = sparrow.tool(awaited)
+        assert anyio.run(tool, backend="trio") == 1
+        assert anyio.run(lambda: anyio.to_thread.run_sync(sparrow.tool(act)), backend="trio") == 1
+"""
+
+
+def test_no_body_of_a_fed_tool_runs_anywhere(inner):
+    """In threads, executors, two event loops at once and trio: a body that ran would kill the process."""
+    inner.write("test_it.py", RUNS)
+    recorded = inner.record()
+    assert recorded.ret == 0
+    result = inner.replay()
+    assert result.ret == 0
+    assert result.parseoutcomes()["passed"] == recorded.parseoutcomes()["passed"]

@@ -1,0 +1,125 @@
+"""Child processes that are started while a run feeds: named, since nobody sees what they do.
+
+They are not stopped, and their environment is left as it is: an agent may start `git status` for good reason, and what
+a child prints of its environment may be part of what is compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.recording.caller import caller
+from pytest_sparrow.recording.window import current_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_sparrow.recording.crossing import OpenRun
+
+__all__ = ["naming_children"]
+
+_MOST = 5
+"""Programs that are named; the rest is counted."""
+
+
+@contextlib.contextmanager
+def naming_children(run: OpenRun, tell: Callable[[str], None]) -> Iterator[None]:
+    """While open, note the processes that the run starts outside of tools, and tell of each place once, at the end.
+
+    Seen are Python's audit events ``subprocess.Popen``, ``os.system``, ``os.posix_spawn`` and ``os.spawn``; not what
+    `multiprocessing` spawns, which has none. A forked child is refused connections as its parent is.
+
+    Args:
+        run: the run that feeds.
+        tell: gets a line for the report: program, the user's line, and what that means.
+    """
+    started: dict[str, None] = {}
+    _WATCH.enter(run, started)
+    try:
+        yield
+    finally:
+        _WATCH.leave(run)
+        for one in list(started)[:_MOST]:
+            tell(f"{one} was started outside of a tool: it ran for real, and what it did was not seen")
+        if len(started) > _MOST:
+            tell(f"{len(started) - _MOST} more processes were started outside of tools")
+
+
+class _Watch:
+    """One audit hook for the process (PEP 578: it can't be taken off), and what each run has started."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started: list[tuple[OpenRun, dict[str, None]]] = []
+        self._hooked = False
+
+    def enter(self, run: OpenRun, started: dict[str, None]) -> None:
+        with self._lock:
+            if not self._hooked:
+                self._hooked = True
+                sys.addaudithook(self._audit)
+            self._started.append((run, started))
+
+    def leave(self, run: OpenRun) -> None:
+        with self._lock:
+            self._started = [one for one in self._started if one[0] is not run]
+
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if not self._started:
+            return
+        program = _PROGRAMS.get(event)
+        if program is None:
+            return
+        with contextlib.suppress(Exception):  # a note that fails must not stop the process that it notes
+            name = program(*args)
+            where = caller()
+            if name and where:
+                self._note(f"{name} ({where})")
+
+    def _note(self, what: str) -> None:
+        try:
+            run = current_run()
+        except UsageError:
+            run = self._started[0][0]
+        for noting, started in self._started:
+            if noting is run and run.feeding:
+                started[what] = None
+
+
+def _of_popen(executable: Any, args: Any = (), *_: Any) -> str:
+    words = [args] if isinstance(args, str | bytes) else list(args)
+    return _name(executable or words[0])
+
+
+def _of_shell(command: Any, *_: Any) -> str:
+    return _name(os.fsdecode(command).split()[0])
+
+
+def _of_path(path: Any, *_: Any) -> str:
+    return _name(path)
+
+
+def _of_spawn(_mode: Any, path: Any, *_: Any) -> str:
+    return _name(path)
+
+
+def _name(program: Any) -> str:
+    """The file's name alone: arguments may hold what a report must not."""
+    return os.path.basename(os.fsdecode(program))  # noqa: PTH119 - `Path` would choke on what is no path
+
+
+_PROGRAMS: dict[str, Callable[..., str]] = {
+    "subprocess.Popen": _of_popen,
+    "os.system": _of_shell,
+    "os.posix_spawn": _of_path,
+    "os.spawn": _of_spawn,
+}
+"""Python's audit events that start a program (its manual: "Audit events table"), and what gives its name."""
+
+# Process-wide, as what it hooks is; empty while nothing feeds.
+_WATCH = _Watch()
