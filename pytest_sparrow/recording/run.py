@@ -457,6 +457,7 @@ class Run:
         if self.departure is None:
             self.departure = Departure(
                 kind=crossing.kind,
+                lane=crossing.lane.label,
                 told=len(self.events),
                 known=tuple(self.ledger.findings),
                 exchange=exchange,

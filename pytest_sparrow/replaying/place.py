@@ -65,12 +65,14 @@ class Departure:
 
     Attributes:
         kind: "tool" or "http".
+        lane: the lane that asked.
         told: how many events had been told by then, the call's own beginning included.
         known: what the ledger held then.
         exchange: the recorded exchange that would have answered, or None: the golden has none.
     """
 
     kind: str
+    lane: str
     told: int
     known: tuple[Finding, ...] = ()
     exchange: Exchange | None = None
