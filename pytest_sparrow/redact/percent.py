@@ -33,7 +33,8 @@ def replace_percent(text: str, clean: Callable[[str], str]) -> str:
     def replace(match: re.Match[str]) -> str:
         spaced = "+" in match[0] and "%20" not in match[0]
         plain = unquote_plus(match[0]) if spaced else unquote(match[0])
-        cleaned = clean(plain)
+        # Where nothing was encoded ("100%-sure") it has been searched already.
+        cleaned = plain if plain == match[0] else clean(plain)
         if cleaned == plain:
             return match[0]
         return (quote_plus if spaced else quote)(cleaned, safe=_SAFE)

@@ -7,7 +7,6 @@ never replaced: the recording fails, names the place and the kind, and the user 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Hit", "Scanner"]
 
+_ELSEWHERE = tuple(rule for rule in RULES if not rule.in_run)
 _RUN = 20
 _LONGEST_KEY = 512
 _SHORTEST_ENCODED = 20
@@ -94,7 +94,8 @@ class Scanner:
     def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
         runs = long_runs(data, _RUN)
         keys = b" ".join(run for run in runs if len(run) <= _LONGEST_KEY)
-        for rule in RULES:
+        # Most lines hold no long run: then a handful of formats is left to look for.
+        for rule in RULES if runs else _ELSEWHERE:
             if rule.needle in (keys if rule.in_run else data):
                 for match in rule.pattern.finditer(data):
                     if rule.holds(match):
@@ -129,7 +130,9 @@ class Scanner:
                 plain = base64.b64decode(
                     spelled.translate(_STANDARD) + b"=" * (-len(spelled) % 4), validate=True
                 )
-            except (binascii.Error, ValueError):
+                if len(run) <= _LONGEST_KEY:
+                    plain.decode()  # an id decodes to noise: not worth a search. A file may be of any bytes.
+            except ValueError:
                 continue
             for hit in self._hits(plain, depth + 1):
                 yield Hit(kind=hit.kind, value=hit.value, start=data.index(spelled))
