@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import http, network, tasks, threads
 from pytest_sparrow.boundaries.children import naming_children
+from pytest_sparrow.boundaries.forked import hearing_forked
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.keys import dummy_keys
 from pytest_sparrow.boundaries.network.unseen import noting_unseen
@@ -14,6 +15,8 @@ from pytest_sparrow.recording.window import close_window, open_window
 from pytest_sparrow.replaying.ledger import Finding, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_sparrow.boundaries.clock import Clock
     from pytest_sparrow.boundaries.environment import FedEnvironment
     from pytest_sparrow.boundaries.tools import Tools
@@ -58,6 +61,7 @@ class Window:
                 stack.callback(self._environment.restore)
             if self._clock is not None:
                 stack.enter_context(self._clock)
+            stack.enter_context(hearing_forked(self._in_forked_child, self._tell_forked))
             if self.run.feeding:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(network.shut(self.run))
@@ -76,6 +80,13 @@ class Window:
             for name in self.run.settings.tools:
                 self.tools.tool(name)
             self._stack = stack.pop_all()
+
+    def _in_forked_child(self, say: Callable[[str], None]) -> None:
+        self.run.ledger.mirror = say
+
+    def _tell_forked(self, line: str) -> None:
+        kind = Kind.REFUSED if self.run.feeding else Kind.UNRECORDABLE
+        self.run.ledger.add(Finding(kind=kind, summary=line))
 
     def _tell_child(self, line: str) -> None:
         self.run.ledger.add(Finding(kind=Kind.CHILD, summary=line))

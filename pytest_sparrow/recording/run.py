@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
 from pytest_sparrow.exchange import Exchange, Json
@@ -153,6 +154,8 @@ class Run:
 
     def ask(self, kind: str, asked: dict[str, Json]) -> OpenCrossing:
         """Begin a crossing; see `pytest_sparrow.recording.crossing.OpenRun.ask`."""
+        if self.ledger.mirror is not None and self.keeps:
+            raise self._asked_in_a_child(kind, asked)
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
         conversation = None if self.feeder is None else self._conversation(model, asked, clean)
@@ -258,6 +261,20 @@ class Run:
         return self.feeder is not None and self.feeder.size > 0 and self.feeder.served == 0
 
     # Within.
+
+    def _asked_in_a_child(self, kind: str, asked: dict[str, Json]) -> Exception:
+        """A forked child holds a copy of this run: what it is given or told, the run never knows.
+
+        No lock is taken and no value is told: another thread may have held the lock when the child was forked.
+        """
+        what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
+        reason = "asked for in a forked process, of which a run can neither record nor feed anything"
+        hint = "use threads or tasks, or ask in the test's own process"
+        if self.feeding:
+            return self.refuse(f"{what}: {reason}", hint)
+        error = NotRecordable(what, reason, hint)
+        self.unrecordable(error)
+        return error
 
     def _now(self) -> float:
         """Seconds since the run began, in microseconds and never twice the same: the order of crossings."""

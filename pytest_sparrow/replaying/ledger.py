@@ -85,10 +85,12 @@ class Ledger:
 
     Attributes:
         findings: the findings.
+        mirror: in a forked child, what tells the original of a finding's summary.
     """
 
     def __init__(self, now: Callable[[], int], caller: Callable[[], str] = str) -> None:
         self.findings: list[Finding] = []
+        self.mirror: Callable[[str], None] | None = None
         self._now = now
         self._caller = caller
 
@@ -96,6 +98,8 @@ class Ledger:
         """Write a finding down, with where in the run it was found."""
         placed = replace(finding, at=self._now(), caller=self._caller() if finding.kind in _ASKED else "")
         self.findings.append(placed)
+        if self.mirror is not None:
+            self.mirror(placed.summary)
         return placed
 
     def of(self, kind: Kind) -> list[Finding]:

@@ -1,5 +1,8 @@
 """Effects on the world: what a recording says a replay will refuse, and what a replay refuses or names."""
 
+import os
+
+import pytest
 from boundaries.http.loopback import loopback
 
 UNSEEN = """
@@ -139,3 +142,72 @@ def test_no_body_of_a_fed_tool_runs_anywhere(inner):
     result = inner.replay()
     assert result.ret == 0
     assert result.parseoutcomes()["passed"] == recorded.parseoutcomes()["passed"]
+
+
+FORKED = """
+    import multiprocessing
+    import os
+    import socket
+    from concurrent.futures import ProcessPoolExecutor
+
+    STEP = os.environ.get("STEP", "")
+
+    def act(number: int) -> int:
+        return number
+
+    def work(number):
+        return TOOL(number)
+
+    def in_child(work):
+        child = os.fork()
+        if not child:
+            try:
+                work()
+            except BaseException:
+                pass
+            os._exit(0)
+        os.waitpid(child, 0)
+
+    def test_child(sparrow):
+        tool = sparrow.tool(act)
+        tool(0)
+        in_child(lambda: STEP == "tool" and tool(7))
+        in_child(lambda: STEP == "socket" and socket.create_connection(("10.255.255.1", 80), timeout=1))
+
+    def test_pool(sparrow):
+        global TOOL
+        TOOL = sparrow.tool(act)
+        TOOL(0)
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("fork")) as pool:
+            tried = [pool.submit(work if STEP else abs, number) for number in (1, 2)]
+            assert [type(one.exception()) for one in tried] or True
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_a_forked_child_does_is_not_lost(inner):
+    """A child that swallows what it was told and ends by `os._exit`, or a pool's: the test fails all the same."""
+    inner.write("test_it.py", FORKED)
+    inner.record().assert_outcomes(passed=2)
+    inner.replay().assert_outcomes(passed=2)
+    inner.env(STEP="tool")
+    result = inner.replay()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["act: asked for in a forked process*", "sparrow: 2 diverged"])
+    inner.env(STEP="socket")
+    result = inner.replay("-k", "child")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["connecting to 10.255.255.1:80 was refused*"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_a_forked_child_does_is_not_recorded(inner):
+    """A golden of it could not be replayed: the recording fails and says so, and the old golden stays."""
+    inner.write("test_it.py", FORKED)
+    inner.record().assert_outcomes(passed=2)
+    before = {name: data for name, data in inner.files().items() if ".pending" not in name}
+    inner.env(STEP="tool")
+    result = inner.record()
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["act: asked for in a forked process*"])
+    assert {name: data for name, data in inner.files().items() if ".pending" not in name} == before
