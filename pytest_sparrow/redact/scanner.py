@@ -27,6 +27,7 @@ __all__ = ["Hit", "Scanner"]
 
 _ELSEWHERE = tuple(rule for rule in RULES if not rule.in_run)
 _RUN = 20
+_REMEMBERED = 4096
 _LONGEST_KEY = 512
 _SHORTEST_ENCODED = 20
 _MAX_DEPTH = 2
@@ -62,6 +63,7 @@ class Scanner:
     ) -> None:
         self._needles = needles_of(os.environ if environ is None else environ)
         self._allowed = allowed
+        self._harmless: set[bytes] = set()
 
     def check(self, data: bytes, *, file: str, line: int | None = None) -> None:
         """Refuse bytes that are about to be written.
@@ -92,24 +94,31 @@ class Scanner:
         return next(self._hits(data, 0), None)
 
     def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
-        runs = long_runs(data, _RUN)
+        runs = long_runs(data, _RUN) - self._harmless
+        telling = False
         keys = b" ".join(run for run in runs if len(run) <= _LONGEST_KEY)
         # Most lines hold no long run: then a handful of formats is left to look for.
         for rule in RULES if runs else _ELSEWHERE:
             if rule.needle in (keys if rule.in_run else data):
+                telling = True
                 for match in rule.pattern.finditer(data):
                     if rule.holds(match):
                         yield from self._unless_allowed(rule.kind, match[1], match.start(1))
-        yield from self._of_environment(data, keys)
+        for hit in self._of_environment(data):
+            telling = True
+            yield hit
         if depth < _MAX_DEPTH:
             if b"%" in data:
                 yield from self._in_percent(data, depth)
             for run in runs:
                 yield from self._encoded(data, run, depth)
+        if depth == 0 and not telling and len(self._harmless) < _REMEMBERED:
+            # Ids stand in many lines: to look once is enough. Whoever gets here has found nothing.
+            self._harmless.update(run for run in runs if len(run) <= _LONGEST_KEY)
 
-    def _of_environment(self, data: bytes, keys: bytes) -> Iterator[Hit]:
+    def _of_environment(self, data: bytes) -> Iterator[Hit]:
         for needle in self._needles:
-            if (needle.run and needle.run not in keys) or needle.spelled not in data:
+            if needle.spelled not in data:
                 continue
             start = data.index(needle.spelled)
             if needle.pattern is not None:

@@ -29,7 +29,6 @@ _OTHER = re.compile(
 )
 _PLACE = re.compile(r"[./~]|[A-Za-z]:\\|[a-z]+://")
 _PASSWORD_IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^\s:/@]*:([^\s@/]+)@")
-_LONG_RUN = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +39,12 @@ class Needle:
         name: the variable that holds it, for the kind.
         value: the secret itself.
         spelled: the bytes to look for.
-        run: the part of them to look for first among long runs, or b"": it has none.
         pattern: what tells it from a part of a longer word; None where its length does.
     """
 
     name: str
     value: str
     spelled: bytes
-    run: bytes
     pattern: re.Pattern[bytes] | None
 
 
@@ -81,13 +78,11 @@ def _spelled(secrets: tuple[tuple[str, str], ...]) -> tuple[Needle, ...]:
 
 
 def _needle(name: str, value: str, spelled: bytes) -> Needle:
-    runs = _LONG_RUN.findall(spelled)
     bounded = re.compile(rb"(?<![A-Za-z0-9])" + re.escape(spelled) + rb"(?![A-Za-z0-9])")
     return Needle(
         name=name,
         value=value,
         spelled=spelled,
-        run=max(runs, key=len) if runs else b"",
         pattern=None if len(spelled) >= 20 else bounded,
     )
 
