@@ -181,7 +181,8 @@ class FsRecorder:
         """
         journal, _ = self._journal(run_id)
         self._tidy(run_id)
-        with journal.lock, self._telling():
+        # Under the run's lock: between being closed and renamed a journal looks like a dead one.
+        with journal.lock, self._writing(run_id):
             kept = journal.abandon()
             self._close(run_id)
         return kept

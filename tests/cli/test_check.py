@@ -1,0 +1,181 @@
+"""``pytest-sparrow check``: whole, damaged, unfinished, left of a swap; and what an unfinished run had, given back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pytest_sparrow.cli import main
+from pytest_sparrow.events import Message
+from pytest_sparrow.store import FsRecorder, layout, load_transcript
+from pytest_sparrow.transcript import RunInputs, Transcript
+
+KILLED = """
+import os, sys
+from pytest_sparrow.events import Message
+from pytest_sparrow.store import FsRecorder
+from pytest_sparrow.transcript import RunInputs
+store = FsRecorder(sys.argv[1])
+store.start_run(sys.argv[2], RunInputs(task="t"), nodeid=sys.argv[3], exchanges=True)
+for text in ("one", "two"):
+    store.record(Message(run=sys.argv[2], role="assistant", text=text))
+os._exit(9)
+"""
+
+
+@pytest.fixture
+def goldens(tmp_path, monkeypatch):
+    """A project with two whole goldens, in its working directory."""
+    folder = tmp_path / "tests" / "__sparrow__" / "test_it"
+    for name in ("test_a", "test_b"):
+        events = [Message(run=name, role="assistant", text="hello")]
+        FsRecorder(folder).save(Transcript.new(name, RunInputs(task="t"), events, exchanges=[]))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def check(capsys, *args):
+    """Run the verb; gives the exit code and what it printed."""
+    code = main(["check", *map(str, args)])
+    out, err = capsys.readouterr()
+    return code, out + err
+
+
+def kill(folder, run_id, nodeid):
+    """Leave the journal of a killed process."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(folder), run_id, nodeid], check=False)
+    assert done.returncode == 9
+
+
+def test_all_whole(goldens, capsys):
+    """A count, and nothing else; with --all each is named; any way of saying where they are will do."""
+    for paths in (
+        [],
+        ["."],
+        ["tests"],
+        ["tests/__sparrow__"],
+        [goldens],
+        [goldens / "test_a", goldens / "test_b"],
+    ):
+        assert check(capsys, *paths) == (0, "2 whole\n")
+    code, told = check(capsys, "--all", "tests")
+    assert (code, told.splitlines()[0]) == (
+        0,
+        "tests/__sparrow__/test_it/test_a: whole, 1 event, 0 exchanges",
+    )
+
+
+def test_damage_names_file_line_and_reason(goldens, capsys):
+    """Damage is told for each run, the others are read all the same, and the exit code is 2."""
+    events = goldens / "test_a" / "events.jsonl"
+    events.write_bytes(events.read_bytes()[:-3])
+    (goldens / "test_b" / "meta.json").unlink()
+    code, told = check(capsys)
+    assert code == 2
+    assert "tests/__sparrow__/test_it/test_a: damaged\n" in told
+    assert "test_a/events.jsonl:1: the last line is torn" in told
+    assert "test_b/meta.json: the file is missing" in told
+    assert told.endswith("\n2 damaged\n")
+    assert check(capsys, goldens / "test_a")[0] == 2
+
+
+def test_a_killed_recording_is_listed_and_given_back(goldens, capsys):
+    """Whose test it was, how much it holds, how to record again; recovered it loads, and says what it is."""
+    kill(goldens, "test_c", "tests/test_it.py::test_c[a+b]")
+    kill(goldens, "test_d+more", "tests/test_it.py::test_d+more")
+    before = {path: path.stat().st_mtime_ns for path in goldens.rglob("*")}
+    code, told = check(capsys)
+    assert code == 1
+    assert {path: path.stat().st_mtime_ns for path in goldens.rglob("*")} == before
+    assert ": unfinished, its process was killed; it holds 2 events, 0 exchanges\n" in told
+    assert "  test     tests/test_it.py::test_c[a+b]\n" in told
+    assert "  again    pytest --sparrow-record 'tests/test_it.py::test_c[a+b]'\n" in told
+    assert "  again    pytest --sparrow-record tests/test_it.py::test_d\n" in told
+    assert told.endswith("2 whole, 2 unfinished\n")
+    command = next(line for line in told.splitlines() if line.startswith("  recover") and "test_c" in line)
+    words = command.split()[2:]
+    assert words[-1] == "FOLDER"
+    assert check(capsys, *words[1:-1], "corpus")[0] == 0
+    run = FsRecorder("corpus").load("test_c")
+    assert [event.text for event in run.events] == ["one", "two"]
+    assert run.meta.extra == {"recovered": True}
+    assert check(capsys, "corpus") == (0, "1 whole\n")
+    assert check(capsys, *words[1:-1], "corpus")[0] == 2  # one is there
+
+
+def test_what_did_not_pass_and_what_is_being_recorded(goldens, capsys):
+    """An abandoned run is unfinished; so is one that a living process records, which nobody is told to recover."""
+    store = FsRecorder(goldens)
+    for name in ("aside", "living"):
+        store.start_run(name, RunInputs(task="t"))
+        store.record(Message(run=name, role="assistant", text="x"))
+    store.abandon("aside")
+    code, told = check(capsys)
+    assert code == 1
+    assert "unfinished, its test did not pass; it holds 1 event" in told
+    assert "being recorded now; it holds 1 event" in told
+    assert told.count("  recover  ") == 1
+    living = next(path for path in (goldens / ".pending").iterdir() if path.name.startswith("living"))
+    code, told = check(capsys, "--recover", living, "--to", "corpus")
+    assert (code, "is being recorded" in told) == (2, True)
+    store.discard("living")
+
+
+def test_interrupted_swaps(goldens, capsys):
+    """What stands in for a run is told from what nothing reads."""
+    (goldens / "test_a").rename(layout.new_folder(goldens, "test_a"))
+    layout.old_folder(goldens, "test_b").mkdir()
+    code, told = check(capsys)
+    assert code == 1
+    assert ".test_a.new: a swap was interrupted; it is whole, and read as test_a\n" in told
+    assert ".test_b.old: left of a swap that was interrupted; nothing reads it\n" in told
+    assert told.endswith("1 whole, 2 left of a swap\n")
+
+
+def test_wrong_uses_are_usage_errors(goldens, capsys):
+    """What isn't there, half a recovery, and a limit that is none: 4."""
+    for args in (["nowhere"], ["--recover", goldens], ["--to", "x"], ["--limit", "x=1"], ["--what"]):
+        code, told = check(capsys, *args)
+        assert (code, bool(told)) == (4, True)
+    assert check(capsys, "--recover", "nowhere", "--to", "x")[0] == 4
+
+
+def test_a_limit_can_be_lifted(goldens, capsys):
+    """--limit does what the ini file does."""
+    code, told = check(capsys, "--limit", "file=1")
+    assert (code, "holds" in told) == (2, True)
+    assert check(capsys, "--limit", "events=1", "--limit", "line = 1M")[0] == 0
+
+
+def test_nothing_is_printed_raw(goldens, capsys):
+    """Names and texts that hold control sequences are escaped."""
+    hostile = "\x1b[2J\u202e\x07"
+    kill(goldens, "x" + hostile.replace("\x1b", "").replace("\x07", ""), "test_it.py::" + hostile)
+    (goldens / f"y{hostile}").mkdir()
+    (goldens / f"y{hostile}" / "events.jsonl").write_bytes(b"{" + hostile.encode())
+    code, told = check(capsys)
+    assert code == 2
+    assert not [sign for sign in ("\x1b", "\u202e", "\x07") if sign in told]
+    assert "\\u202e" in told
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_links_out_of_the_store_are_unsafe(goldens, capsys, tmp_path):
+    """Neither a run nor the folder of pending ones may lead elsewhere."""
+    elsewhere = tmp_path / "elsewhere"
+    (goldens / "test_a").rename(elsewhere)
+    (goldens / "test_a").symlink_to(elsewhere)
+    (goldens / ".pending").symlink_to(tmp_path)
+    code, told = check(capsys)
+    assert code == 2
+    assert told.count(": unsafe\n") == 2
+    assert load_transcript(elsewhere).events
+
+
+def test_nothing_there_says_so(tmp_path, monkeypatch, capsys):
+    """A folder without transcripts is no error, and no success either that would read like one."""
+    monkeypatch.chdir(tmp_path)
+    assert check(capsys) == (0, "no transcripts here: give the folder that holds them\n")
