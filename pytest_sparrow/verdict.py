@@ -166,9 +166,12 @@ def _sides(golden: Transcript, run: Run, left: Departure | None) -> tuple[Sequen
         if left is not None:
             left = replace(left, told=left.told - sum(number < left.told for number in hidden))
     if isinstance(run.feeder, ScriptFeeder):
-        told = both_sides(run.feeder, mine if left is None else mine[: left.told], run.wraps)
-        theirs, mine = ([event for event in side if event.type not in LEFT_OUT] for side in told)
-        left = left and replace(left, told=len(mine))
+        theirs, mine = both_sides(run.feeder, mine if left is None else mine[: left.told], run.wraps)
+        if left is not None:  # cut by counting, and what only one side tells must not count
+            theirs, mine = (
+                [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
+            )
+            left = replace(left, told=len(mine))
     return (theirs, mine) if left is None else before_branch(left, theirs, mine)
 
 
