@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.recording.codec import Failure, ModelAnswer
+from pytest_sparrow.recording.wire import CodecFault
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -33,15 +35,15 @@ def faulted(
 
 
 def _status(fault: Fault, asked: dict[str, Json], model: ModelCall | None) -> dict[str, Json]:
-    """An HTTP error in the provider's own words, else in plain JSON."""
+    """An HTTP error in the provider's own words; in plain JSON where no codec can build it."""
+    answered: dict[str, Json] = {
+        "headers": {"content-type": "application/json"},
+        "body": {"json": {"error": {"message": fault.message, "code": fault.status}}},
+    }
     if model is not None:
-        failure = Failure(f"HTTP {fault.status}: {fault.message}")
-        answered = model.codec.compose(asked, ModelAnswer(failure=failure))
-    else:
-        answered = {
-            "headers": {"content-type": "application/json"},
-            "body": {"json": {"error": {"message": fault.message, "code": fault.status}}},
-        }
+        with suppress(CodecFault):
+            failure = Failure(f"HTTP {fault.status}: {fault.message}")
+            answered = model.compose(asked, ModelAnswer(failure=failure))
     headers = answered.get("headers")
     return {
         **answered,

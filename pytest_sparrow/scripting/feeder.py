@@ -112,12 +112,7 @@ class ScriptFeeder:
                 )
             )
         self._queues.take(lane)
-        try:
-            answered = call.compose(asked, _sayable(turn.answer))
-        except CodecFault as fault:
-            raise self._misses.add(
-                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked)
-            ) from fault
+        answered = self._built(call, asked, turn)
         self._tell(turn, call.answer(asked, answered))
         return self._served("http", asked, answered, lane)
 
@@ -182,7 +177,16 @@ class ScriptFeeder:
         turn, model = self._queues.next(lane), self._read(asked)
         if turn is None or model is None or not isinstance(model.request, ModelRequest):
             return None
-        return self._served("http", asked, model.codec.compose(asked, _sayable(turn.answer)), lane)
+        return self._served("http", asked, self._built(model, asked, turn), lane)
+
+    def _built(self, call: ModelCall, asked: dict[str, Json], turn: Turn) -> dict[str, Json]:
+        """The *answered* half that says a turn; a codec that can't build it is a miss."""
+        try:
+            return call.compose(asked, _sayable(turn.answer))
+        except CodecFault as fault:
+            raise self._misses.add(
+                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked)
+            ) from fault
 
     def says(self, call_id: str) -> bool:
         """Whether the script holds what a call gives, or that it must not be made."""

@@ -8,10 +8,12 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import ThinkingDelta
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest, Text
+from pytest_sparrow.recording.faulted import faulted
 from pytest_sparrow.recording.run import Run
 from pytest_sparrow.recording.wire import CodecFault, Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.replaying.ledger import Kind
+from pytest_sparrow.replaying.overlay import Fault
 from pytest_sparrow.settings import Settings
 
 URL = "https://acme.test/talk"
@@ -112,3 +114,13 @@ def test_an_answer_that_can_not_be_built_names_the_codec(broken):
     call = Wire([Acme(compose=broken)]).read(asked())
     with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|gave NoneType)"):
         call.compose(asked(), ModelAnswer())
+
+
+def test_a_fault_that_the_codec_can_not_say_is_plain_json():
+    """A status that a test lays over a call reaches the agent all the same."""
+    call = Wire([Acme(compose=NotImplementedError())]).read(asked())
+    answered = faulted(
+        Fault(kind="http", name="", nth=1, said="fault", status=503, message="down"), asked(), call, None
+    )
+    assert answered["status"] == 503
+    assert answered["body"] == {"json": {"error": {"message": "down", "code": 503}}}
