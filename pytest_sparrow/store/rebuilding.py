@@ -133,11 +133,8 @@ class Rebuilder:
         self._items += stop - start
         if self._items > self._limits.shared_items:
             raise Beyond(self._items, "shared_items", "items that requests share")
-        if stop - start == len(source):
-            self._charge(size)
-            return
-        for item in source[start:stop]:
-            self._charge(len(spell(item)) + 1)
+        # Part of an array is measured: conversations that slide on would else be charged for all that they dropped.
+        self._charge(size if stop - start == len(source) else len(spell(source[start:stop])))
 
     def _charge(self, size: int) -> None:
         self._size += size

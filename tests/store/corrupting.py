@@ -247,9 +247,15 @@ def case(folder: Path, written: Transcript, files: dict[str, bytes], seed: str) 
     return kind.__name__, "unchanged" if now == files else "harmless", wrong
 
 
+def too_long(*_: object) -> None:
+    """What an alarm does."""
+    raise TimeoutError(f"more than {SECONDS} seconds")
+
+
 def main(root: Path, number: int, seed: str) -> None:
     """Read them all, and print what was found."""
     resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+    signal.signal(signal.SIGALRM, too_long)
     written = whole(root)
     folder = root / "r"
     files = {name: (folder / name).read_bytes() for name in FILES}
