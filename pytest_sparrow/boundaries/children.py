@@ -78,7 +78,7 @@ class _Watch:
         with contextlib.suppress(Exception):  # a note that fails must not stop the process that it notes
             name = program(*args)
             where = caller()
-            if name and where:
+            if name and where and not _asks_about_the_machine():
                 self._note(f"{name} ({where})")
 
     def _note(self, what: str) -> None:
@@ -89,6 +89,24 @@ class _Watch:
         for noting, started in self._started:
             if noting is run and run.feeding:
                 started[what] = None
+
+
+_ASKING = frozenset({"platform", "ctypes.util", "uuid", "sysconfig"})
+"""Modules of the standard library that ask programs what machine this is (`uname`, `ldconfig`). SDKs let them, for
+the header that names their version."""
+
+_DEEPEST = 12
+
+
+def _asks_about_the_machine() -> bool:
+    frame = sys._getframe(1)  # noqa: SLF001 - the one way to see the stack without building it
+    for _ in range(_DEEPEST):
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+        if frame.f_globals.get("__name__") in _ASKING:
+            return True
+    return False
 
 
 def _of_popen(executable: Any, args: Any = (), *_: Any) -> str:

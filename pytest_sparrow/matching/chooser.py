@@ -14,6 +14,7 @@ from typing import TypeAlias
 from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
 from pytest_sparrow.matching.answers import BEGINNING, Queues
 from pytest_sparrow.matching.conversation import Conversations, prefixes
+from pytest_sparrow.matching.jsonrpc import is_look_up
 from pytest_sparrow.matching.keys import request_key, request_shape
 from pytest_sparrow.matching.likeness import Likeness
 
@@ -42,11 +43,13 @@ class Choice:
         exact: whether the request is the recorded one; False is request drift.
         displaced: an earlier request (the caller's own number) that had been given this answer as the nearest
             one, and is now one too many; None almost always.
+        again: whether it is given a further time: a look-up.
     """
 
     number: int
     exact: bool
     displaced: int | None = None
+    again: bool = False
 
 
 class Chooser:
@@ -59,6 +62,8 @@ class Chooser:
         self._essence = essence
         self._conversation_of = conversation_of
         self._played: set[int] = set()
+        self._look_ups: dict[tuple[str, bool], int] = {}
+        self._look_up_of: dict[int, tuple[str, bool]] = {}
         self._lent: dict[int, int] = {}  # golden number → the request that has it without being the same
         self._exact = Queues(self._played)
         self._near = Queues(_Either(self._played, self._lent))
@@ -80,6 +85,9 @@ class Chooser:
             if exchange.kind == "tool" and exchange.proposed:
                 for key in _call_keys(exchange.asked, exchange.asked.get("id")):
                     self._by_call.add(key, exchange.lane, number, begins=begins)
+            if exchange.kind == "http" and is_look_up(exchange.asked):
+                self._look_ups[key] = number
+                self._look_up_of[number] = key
             if exchange.kind == "http":
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
@@ -134,6 +142,9 @@ class Chooser:
         choice = self._take_exact(self._exact_key("http", asked, proposed=False), lane)
         if choice is not None:
             return choice
+        again = self._again(asked)
+        if again is not None:
+            return again
         shape = request_shape(asked)
         if chain is None or conversation is None:
             number = self._in_lane(shape, lane, queues=self._near)
@@ -182,7 +193,7 @@ class Chooser:
 
     def _give_back(self, choice: Choice | None) -> None:
         # At once: a queue forgets what it finds taken.
-        if choice is not None:
+        if choice is not None and not choice.again:
             self._played.discard(choice.number)
             self._lent.pop(choice.number, None)
 
@@ -242,12 +253,22 @@ class Chooser:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
         self._lanes[lane] = self._exchanges[number].lane
 
+    def _again(self, asked: dict[str, Json]) -> Choice | None:
+        """What a look-up was answered last, for one that comes more often than recorded."""
+        if not is_look_up(asked):
+            return None
+        number = self._look_ups.get(self._exact_key("http", asked, proposed=False))
+        return None if number is None else Choice(number=number, exact=True, again=True)
+
     def unplayed(self) -> list[int]:
-        """The exchanges that nobody asked for, in order."""
+        """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""
+        looked_up = {key for number, key in self._look_up_of.items() if number in self._played}
         return [
             number
             for number in range(len(self._exchanges))
-            if number not in self._played and number not in self._lent
+            if number not in self._played
+            and number not in self._lent
+            and self._look_up_of.get(number) not in looked_up
         ]
 
     def nearest(self, kind: str, asked: dict[str, Json]) -> int | None:

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["addressed", "without_id"]
+__all__ = ["addressed", "is_look_up", "what_is_asked", "without_id"]
+
+_LOOK_UPS = frozenset(
+    {"tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"}
+)
 
 _PROGRESS = "notifications/progress"
 _TOKEN = "progressToken"  # noqa: S105 - no secret
@@ -34,6 +38,27 @@ def without_id(body: Json) -> Json:
     if isinstance(params, dict) and isinstance(meta, dict) and _same(meta.get(_TOKEN), message["id"]):
         message = {**message, "params": {**params, "_meta": {**meta, _TOKEN: None}}}
     return {**body, "json": {**message, "id": None}}
+
+
+def is_look_up(asked: dict[str, Json]) -> bool:
+    """Whether an ``http`` asked half only asks an MCP server what it offers.
+
+    Clients ask so by themselves, before or after a call, once or once for each of those under way: how often is
+    chance. The answer is the same.
+    """
+    message = _message(asked.get("body"))
+    return message is not None and message.get("method") in _LOOK_UPS
+
+
+def what_is_asked(asked: dict[str, Json]) -> str:
+    """The method of a JSON-RPC request and the name that it names, as `` (tools/call refund)``; "" for any other."""
+    message = _message(asked.get("body"))
+    if message is None:
+        return ""
+    params = message.get("params")
+    name = params.get("name") if isinstance(params, dict) else None
+    words = [each for each in (message.get("method"), name) if isinstance(each, str)]
+    return f" ({' '.join(words)})" if words else ""
 
 
 def addressed(

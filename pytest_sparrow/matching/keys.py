@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.events.jsontext import canonical, digest
-from pytest_sparrow.matching.jsonrpc import without_id
+from pytest_sparrow.matching.jsonrpc import what_is_asked, without_id
 from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ def host_of(url: str) -> str:
 
 
 def request_shape(asked: dict[str, Json]) -> tuple[str, str, str]:
-    """Method, host and path of an ``http`` asked half: what must agree even where the request drifted."""
+    """Method, host and path of an ``http`` asked half: what must agree even where the request drifted.
+
+    All that an MCP client asks goes to one path: there what it asks for, and of which tool, must agree, too.
+    """
     url = asked["url"]
-    return asked["method"].upper(), host_of(url), urlsplit(url).path
+    return asked["method"].upper(), host_of(url), urlsplit(url).path + what_is_asked(asked)
 
 
 def request_key(kind: str, asked: dict[str, Json]) -> str:

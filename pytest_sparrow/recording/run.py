@@ -519,11 +519,14 @@ class Run:
         for feeder in (self.feeder, self.overlay.then):
             denied += Counter() if feeder is None else feeder.denied
         for name, calls in self._narrator.proposals.unwrapped.items():
-            count = calls - denied[name]
+            wrapped = self._tools.wrapped(name)
+            count = calls - denied[name] if wrapped else calls
             if count <= 0:
                 continue
             times = "once" if count == 1 else f"{count} times"
-            if self._tools.wrapped(name):
+            if not wrapped and denied[name]:
+                what = "denied, and not wrapped: whether it ran all the same was not checked"
+            elif wrapped:
                 what = "answered without its wrapper: the agent did not run it, or it ran another copy, unchecked"
             else:
                 what = "not wrapped: it ran, and its arguments were not checked"

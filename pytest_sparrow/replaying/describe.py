@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_sparrow.events.jsontext import encode
+from pytest_sparrow.matching.jsonrpc import what_is_asked
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -19,23 +20,12 @@ def describe(kind: str, asked: dict[str, Json]) -> str:
     """``POST api.openai.com/v1/chat/completions``, ``refund(amount=39.99)`` or ``call geo("Berlin")``."""
     if kind == "http":
         url = urlsplit(asked["url"])
-        return f"{asked['method'].upper()} {url.netloc}{url.path}{_remote(asked.get('body'))}"
+        return f"{asked['method'].upper()} {url.netloc}{url.path}{what_is_asked(asked)}"
     if kind == "tool":
         return f"{asked['name']}({_named(asked['args'])})"
     positional = [_short(value) for value in asked["args"]]
     keywords = [_named(asked["kwargs"])] if asked["kwargs"] else []
     return f"call {asked['name']}({', '.join(positional + keywords)})"
-
-
-def _remote(body: Json) -> str:
-    """What a JSON-RPC request asks for, in brackets: every one of them goes to the same address."""
-    message = body.get("json") if isinstance(body, dict) else None
-    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        return ""
-    parameters = message.get("params")
-    name = parameters.get("name") if isinstance(parameters, dict) else None
-    words = [each for each in (message.get("method"), name) if isinstance(each, str)]
-    return f" ({' '.join(words)})" if words else ""
 
 
 def _named(args: dict[str, Json]) -> str:

@@ -20,6 +20,7 @@ from .inner import pytest_in
 SERVER = '''
 import sys
 
+import anyio
 from mcp.server.mcpserver import MCPServer
 
 server = MCPServer("shop")
@@ -35,6 +36,13 @@ def refund(amount: float, order: str = "1234") -> dict:
 def broken() -> str:
     """Never works."""
     raise ValueError("out of order")
+
+
+@server.tool()
+async def slow(tenths: int) -> int:
+    """Answers in a while."""
+    await anyio.sleep(tenths / 10)
+    return tenths
 
 
 server.run(transport="streamable-http", port=int(sys.argv[1]))
@@ -80,6 +88,17 @@ async def agent():
 
 def test_agent(sparrow):
     assert asyncio.run(agent()) == "Done."
+
+
+async def side_by_side():
+    async with Client(os.environ["SHOP"]) as client:
+        return await asyncio.gather(*(client.call_tool("slow", {"tenths": tenths}) for tenths in (0, 2, 4)))
+
+
+def test_side_by_side(sparrow):
+    """The client looks up what the server offers when a first result comes, once for each call that is done by then."""
+    results = asyncio.run(side_by_side())
+    assert [result.content[0].text for result in results] == ["0", "2", "4"]
 
 
 async def alone(mode):
@@ -190,7 +209,7 @@ def test_it_replays_with_the_servers_off_whatever_the_order_of_sending(project):
     """Unchanged: green; and calls sent in another order have other ids of their messages, and get their own answers."""
     code, output = pytest_in(project, "--sparrow-replay", **OFF)
     assert code == 0, output
-    assert "3 replayed equal" in output
+    assert "4 replayed equal" in output
     code, output = pytest_in(project, "--sparrow-replay", "-k", "agent", REVERSED="1", **OFF)
     assert code == 0, output
 

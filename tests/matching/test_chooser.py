@@ -271,3 +271,35 @@ def test_conversations_of_the_same_words_go_on_in_their_lanes():
         assert replay.http(chat(user(f"hi at {lane}")), lane).number == number
     for number, lane in ((2, "work-1"), (3, "work-2")):
         assert replay.http(chat(user(f"hi at {lane}"), *more[lane]), lane).number == number
+
+
+def rpc(method, number=1, **params):
+    message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    return {"method": "POST", "url": "http://localhost/mcp", "headers": {}, "body": {"json": message}}
+
+
+def ask(chooser, request, asked):
+    return chooser.http(request, asked, None, "")
+
+
+def test_what_a_server_offers_may_be_asked_more_or_less_often_than_recorded():
+    """Clients look it up by themselves; a call, and another look-up, must come as often as it did."""
+    chooser = Chooser([http(rpc("tools/list")), http(rpc("tools/call", name="a"))], lambda _: None)
+    assert [ask(chooser, number, rpc("tools/list", number)).number for number in range(3)] == [0, 0, 0]
+    assert ask(chooser, 3, rpc("prompts/list")) is None
+    assert ask(chooser, 4, rpc("tools/call", name="a")).number == 1
+    assert ask(chooser, 5, rpc("tools/call", name="a")) is None
+    chooser = Chooser([http(rpc("tools/list")), http(rpc("tools/list"))], lambda _: None)
+    assert chooser.unplayed() == [0, 1]
+    assert ask(chooser, 0, rpc("tools/list")).number == 0
+    assert chooser.unplayed() == []
+
+
+def test_a_drifted_call_of_a_servers_tool_takes_no_answer_of_another_kind():
+    """All goes to one path: another argument is drift of the same tool's call; another tool is a miss."""
+    chooser = Chooser(
+        [http(rpc("tools/list")), http(rpc("tools/call", name="a", arguments={"x": 1}))], lambda _: None
+    )
+    assert ask(chooser, 0, rpc("tools/call", name="b", arguments={"x": 1})) is None
+    choice = ask(chooser, 1, rpc("tools/call", name="a", arguments={"x": 2}))
+    assert (choice.number, choice.exact) == (1, False)

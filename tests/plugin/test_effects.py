@@ -68,6 +68,24 @@ def test_a_process_that_a_replay_starts_is_named(inner):
     result.stdout.no_fnmatch_line("*test_it.py::test_it:*")
 
 
+def test_what_the_standard_library_asks_about_the_machine_is_no_news(inner):
+    """SDKs name the platform in a header; `platform` starts `uname` for that, once a process."""
+    inner.write("pytest.ini", "[pytest]\nsparrow_unwrapped = fail\n")
+    inner.write(
+        "test_it.py",
+        """
+        import platform
+
+        def test_it(sparrow):
+            sparrow.call("f", int, 1)
+            platform._uname_cache = None
+            assert platform.processor() is not None
+        """,
+    )
+    inner.record().assert_outcomes(passed=1)
+    inner.replay().assert_outcomes(passed=1)
+
+
 def test_a_process_that_a_replay_starts_may_be_a_failure(inner):
     """As a tool that nobody wrapped: `unwrapped = fail`."""
     inner.write("pytest.ini", "[pytest]\nsparrow_unwrapped = fail\n")

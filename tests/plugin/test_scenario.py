@@ -238,3 +238,27 @@ def test_mistakes_are_told():
         fails(200)
     with pytest.raises(NotRecordable, match="gives"):
         transcript("r", calls("a").gives(object()))
+
+
+def test_a_denied_call_of_a_tool_that_is_not_wrapped_is_told(inner):
+    """Whether it ran all the same nobody can know: the summary says so, and with unwrapped=fail it is a failure."""
+    inner.write("support.py", AGENT)
+    inner.write(
+        "test_it.py",
+        """
+        import pytest
+
+        import support
+        from pytest_sparrow.scenario import calls
+
+        @pytest.mark.sparrow(script=[calls("refund", order_id="1", amount_eur=39.0).denied(), "Done."])
+        def test_denied(sparrow, monkeypatch):
+            monkeypatch.setattr(support, "DENIED", ())
+            support.on_openai("Refund 1", False)
+        """,
+    )
+    result = inner.replay()
+    result.assert_outcomes(passed=1)
+    told = "refund: proposed once, denied, and not wrapped: whether it ran all the same was not checked"
+    result.stdout.fnmatch_lines([f"*{told}*"])
+    inner.replay("-o", "sparrow_unwrapped=fail").assert_outcomes(failed=1)

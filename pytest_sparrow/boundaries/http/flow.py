@@ -154,7 +154,12 @@ def admit(
     begun = gate.begin(met, contact, skin.headers(request), raw)
     if not isinstance(begun, Reply):
         return Live(skin, begun, None if alone is None else alone())
-    yield "pause"
+    try:
+        yield "pause"
+    except BaseException:  # cancelled before it got anything
+        if begun.crossing is not None:
+            begun.crossing.settle(None, complete=False)
+        raise
     if begun.status is None and begun.patience is not None:
         return (yield from _unanswered(skin, request, begun, begun.patience))
     return _serve(skin, request, begun)
