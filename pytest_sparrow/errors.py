@@ -72,7 +72,20 @@ class DamagedTranscript(StoreError):
 
     def __str__(self) -> str:
         where = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{where}: {self.reason}" + (f"\n  {self.hint}" if self.hint else "")
+        return f"{_printable(where)}: {_printable(self.reason)}" + (f"\n  {self.hint}" if self.hint else "")
+
+
+_MOST = 1000
+
+
+def _printable(text: str) -> str:
+    """What stands in a hostile file, or is its name, must not reach a terminal raw, nor fill it."""
+    text = text if len(text) <= _MOST else f"{text[: _MOST // 2]} … {text[-_MOST // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )
 
 
 class TooLarge(DamagedTranscript):

@@ -155,3 +155,22 @@ def test_nothing_in_a_transcript_is_imported_or_executed(tmp_path):
     code = [sys.executable, "-c", _AUDITED, str(tmp_path)]
     done = subprocess.run(code, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"1" * 3_000_000 + b".0", b'{"k%s":1,"k%s":2}' % (b"k" * 100_000, b"k" * 100_000)],
+    ids=["number", "key"],
+)
+def test_an_error_quotes_little_and_nothing_raw(tmp_path, value):
+    """A text that names what it found stays short, and a hostile folder's name is escaped in it."""
+    folder = tmp_path / "r\x1b[2J\u202e"
+    folder.mkdir()
+    shelf(tmp_path).save(run_of("r"))
+    for path in (tmp_path / "r").iterdir():
+        path.rename(folder / path.name)
+    (folder / "events.jsonl").write_bytes(b'{"type":"Error","run":' + value + b"}\n")
+    with pytest.raises(Exception, match="events") as caught:
+        load_transcript(folder)
+    assert len(str(caught.value)) < 2000
+    assert all(line.isprintable() for line in str(caught.value).split("\n"))
