@@ -21,6 +21,7 @@ import tools
 from agent import agent
 
 KIND = os.environ.get("KIND", "")
+CHANGED = KIND or os.environ.get("MORE")
 
 
 def act(number: int) -> int:
@@ -188,7 +189,7 @@ LEFTOVERS = {
                 work()
             except Exception:
                 pass
-            if KIND:
+            if CHANGED:
                 pytest.skip("provider down")
     """,
     "xfails": """
@@ -197,7 +198,7 @@ LEFTOVERS = {
                 work()
             except Exception:
                 pass
-            if KIND:
+            if CHANGED:
                 pytest.xfail("provider down")
     """,
     "unittest skips": """
@@ -205,7 +206,7 @@ LEFTOVERS = {
             def test_it(self):
                 with contextlib.suppress(Exception):
                     work()
-                if KIND:
+                if CHANGED:
                     self.skipTest("provider down")
     """,
 }
