@@ -190,6 +190,10 @@ def checked(turns: Any, where: str) -> tuple[tuple[Step, ...], ...]:
     """
     if not isinstance(turns, list | tuple):
         raise UsageError(f"{where} takes a list of turns, not {turns!r}")
+    if not turns:
+        raise UsageError(
+            f"{where} is empty: a script without a turn answers nothing; leave it out for a golden"
+        )
     return tuple([_steps(turn, f"{where}: turn {number}") for number, turn in enumerate(turns, start=1)])
 
 

@@ -73,6 +73,9 @@ def _check(options: argparse.Namespace) -> int:
         for goldens in _goldens(Path(), options.goldens):
             _check_path(goldens, counts, limits, everything=options.all)
     told = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    if not told and options.paths:
+        # A wrong folder in a CI job must not stay green.
+        raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
     say([told or "no transcripts here: give the folder that holds them"])
     if counts["damaged"]:
         return _DAMAGED

@@ -26,6 +26,12 @@ def load(folder: str) -> Transcript:
         raise UsageError(f"{folder}: there is no such folder\n  {_HINT}")
     if not path.is_dir():
         raise UsageError(f"{folder} is a file\n  {_HINT}")
+    if not any((path / name).exists() for name in ("events.jsonl", "inputs.json", "meta.json")):
+        runs = sorted(found.parent.name for found in path.glob("*/inputs.json"))
+        if runs:
+            raise UsageError(
+                f"{folder} holds runs and is none: {', '.join(runs[:3])}{' …' if len(runs) > 3 else ''}\n  {_HINT}"
+            )
     return load_transcript(path)
 
 

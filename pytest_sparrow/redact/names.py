@@ -102,6 +102,9 @@ _CURSORS = re.compile(
     r"|scroll|delta|marker|change|cancel|stop|eos|bos|pad|unk|mask|sep|cls)tokens?"
 )
 _QUERY: dict[str, Rule] = {
+    "appid": Rule(
+        "api-key", Sure.KEY
+    ),  # OpenWeather's; elsewhere an id of an application, which looks like none
     "key": Rule("key", Sure.KEY),
     "auth": Rule("authorization", Sure.KEY),
     "token": Rule("token", Sure.KEY),
@@ -147,6 +150,7 @@ FRAGMENTS = (
     "signature",
     "hmac",
     "verifier",
+    "appid",
 )
 """Every name of the tables ends with one of these (a test holds it): what a quick look can search for."""
 

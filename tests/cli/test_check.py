@@ -179,3 +179,9 @@ def test_nothing_there_says_so(tmp_path, monkeypatch, capsys):
     """A folder without transcripts is no error, and no success either that would read like one."""
     monkeypatch.chdir(tmp_path)
     assert check(capsys) == (0, "no transcripts here: give the folder that holds them\n")
+
+
+def test_a_named_folder_without_transcripts_is_a_usage_error(tmp_path, capsys):
+    """A wrong folder in a CI job must not stay green."""
+    assert main(["check", str(tmp_path)]) == 4
+    assert "no transcripts there" in capsys.readouterr().err

@@ -167,3 +167,10 @@ def test_a_terminal_that_knows_only_ascii_is_served():
     code, out, err = sparrow("show", REFUND, env={"PYTHONIOENCODING": "ascii", "PATH": ""})
     assert (code, err) == (0, "")
     assert "Zo\\xeb M\\xfcller" in out
+
+
+def test_a_folder_of_runs_is_none():
+    """Nothing is damaged there: the runs in it are named."""
+    code, _, err = sparrow("show", TRANSCRIPTS)
+    assert code == 4
+    assert "holds runs and is none: 0f2f9f3c-1b1d-4b6c-9d53-6a7a8e9b0c33, " in err

@@ -66,7 +66,7 @@ TEST = """
     def test_refund(sparrow):
         answer = it.agent(sparrow.tool(it.refund))
         assert answer == "Let me look. Refunded."
-        assert [call.name for call in sparrow.tool_calls] == ["web_search", "refund"]
+        assert [call.name for call in sparrow.tool_calls] == ["refund"]
         assert [call.name for call in sparrow.proposals] == ["web_search", "lookup", "refund"]
 """
 

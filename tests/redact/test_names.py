@@ -153,3 +153,16 @@ def test_usage_is_no_reason_to_look_closer() -> None:
     """Token counts and schemas, which every answer and request holds, are cleared by the quick look."""
     assert not suspicious(b'{"prompt_tokens":12,"completion_tokens":5,"properties":{"token":{"type":"x"}}}')
     assert not suspicious(b'{"text":"risk-free, e.g. at 12:30. The key: value - see gpt-4.1-mini_x"}')
+
+
+def test_a_weather_services_name_for_a_key_is_known_in_queries():
+    """``appid`` with something that looks like a key; an application's id, a word or a number, is none."""
+    redactor = Redactor({})
+    key = "9f8e7d6c5b4a3928" + "17069f8e7d6c5b4a"
+    for value, shown in ((key, "<secret:api-key:1>"), ("my-app", "my-app"), ("440", "440")):
+        asked = {
+            "method": "GET",
+            "url": f"https://api.example.com/weather?q=Berlin&appid={value}",
+            "headers": {},
+        }
+        assert redactor.asked("http", asked)["url"].endswith(f"?q=Berlin&appid={shown}")
