@@ -138,7 +138,7 @@ class Journal:
     def remove(self) -> None:
         """Close the journal and remove it from the disk."""
         self.close()
-        remove_folder(self.folder)
+        _remove(self.folder)
 
     def _open(self, name: str) -> None:
         self._files[name] = _Appending(self.folder / name)
@@ -209,7 +209,14 @@ def remove_stale(store: Path, run_id: str) -> None:
         if name is None or name[0] != run_id:
             continue
         if name[1] or not locks.is_held(folder / EVENTS):
-            remove_folder(folder)
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a journal; what it is goes first, so that half of one looks like one that was never begun."""
+    if folder.is_dir() and not folder.is_symlink():
+        (folder / META).unlink(missing_ok=True)
+    remove_folder(folder)
 
 
 def read_name(folder: Path) -> tuple[str, bool] | None:
