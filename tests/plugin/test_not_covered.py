@@ -88,7 +88,9 @@ def test_a_draw_at_a_librarys_first_use_shifts_what_comes_after_it(inner):
     inner.replay("-p", "no:randomly").assert_outcomes(passed=2)
     result = inner.replay("test_it.py::test_b")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(['    golden  "It is *', '    new     "It is *', "  maybe   drawn at random*"])
+    result.stdout.fnmatch_lines(
+        ['    golden  "It is *', '    new     "It is *', "  maybe   drawn at random*"]
+    )
 
 
 ZONE = """

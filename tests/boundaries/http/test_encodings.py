@@ -53,8 +53,7 @@ def test_a_bomb_stays_as_it_came():
     assert uncompressed(_zeros(zlib.compressobj()), "deflate") is None
     assert uncompressed(_zeros(zlib.compressobj(wbits=-15)), "deflate") is None
     assert (
-        uncompressed(_zeros(pytest.importorskip("zstandard").ZstdCompressor().compressobj()), "zstd")
-        is None
+        uncompressed(_zeros(pytest.importorskip("zstandard").ZstdCompressor().compressobj()), "zstd") is None
     )
     if sys.platform.startswith("linux"):
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 << 10  # KiB
