@@ -139,17 +139,17 @@ class Chooser:
         chain: list[bytes] | None,
         lane: str,
     ) -> Choice | None:
-        choice = self._take_exact(self._exact_key("http", asked, proposed=False), lane)
+        key = self._exact_key("http", asked, proposed=False)
+        choice = self._take_exact(key, lane)
         if choice is not None:
             return choice
-        again = self._again(asked)
-        if again is not None:
-            return again
+        if key in self._look_ups:  # comes more often than recorded: what it was answered last
+            return Choice(number=self._look_ups[key], exact=True, again=True)
         shape = request_shape(asked)
         if chain is None or conversation is None:
             number = self._in_lane(shape, lane, queues=self._near)
         else:
-            number = self._next_in_conversation(asked, conversation, chain, lane)
+            number = self._next_in_conversation(shape, asked, conversation, chain, lane)
         if number is None:
             return None
         self._lent[number] = request
@@ -157,9 +157,13 @@ class Chooser:
         return Choice(number=number, exact=False)
 
     def _next_in_conversation(
-        self, asked: dict[str, Json], conversation: Sequence[Json], chain: list[bytes], lane: str
+        self,
+        shape: _Shape,
+        asked: dict[str, Json],
+        conversation: Sequence[Json],
+        chain: list[bytes],
+        lane: str,
     ) -> int | None:
-        shape = request_shape(asked)
         found, length = self._seen.predecessors(chain, lane)
         befores = [self._golden_of.get(request) for request in found]
         if befores and befores[0] is None:
@@ -252,13 +256,6 @@ class Chooser:
     def _bind(self, lane: str, number: int) -> None:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
         self._lanes[lane] = self._exchanges[number].lane
-
-    def _again(self, asked: dict[str, Json]) -> Choice | None:
-        """What a look-up was answered last, for one that comes more often than recorded."""
-        if not is_look_up(asked):
-            return None
-        number = self._look_ups.get(self._exact_key("http", asked, proposed=False))
-        return None if number is None else Choice(number=number, exact=True, again=True)
 
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""
