@@ -7,7 +7,7 @@ a better one, the answer is given again and the earlier request turns out to hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -256,6 +256,11 @@ class Chooser:
     def _bind(self, lane: str, number: int) -> None:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
         self._lanes[lane] = self._exchanges[number].lane
+
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """The golden's lane that each lane of this run follows, by its newest match."""
+        return self._lanes
 
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""

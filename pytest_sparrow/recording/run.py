@@ -478,6 +478,7 @@ class Run:
                 told=len(self.events),
                 known=tuple(self.ledger.findings),
                 exchange=exchange,
+                lanes={} if self.feeder is None else dict(self.feeder.lanes),
             )
 
     def _tell_unreached(self) -> None:

@@ -12,7 +12,7 @@ from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 from pytest_sparrow.replaying.order import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Exchange, Json
@@ -62,6 +62,11 @@ class Feeder:
     def size(self) -> int:
         """How many answers there are."""
         return len(self._exchanges)
+
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """The golden's lane that each lane of the run follows so far."""
+        return self._chooser.lanes
 
     def http(
         self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str

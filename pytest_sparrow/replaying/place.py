@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.replaying.ledger import Finding
 
@@ -69,6 +71,7 @@ class Departure:
         told: how many events had been told by then, the call's own beginning included.
         known: what the ledger held then.
         exchange: the recorded exchange that would have answered, or None: the golden has none.
+        lanes: the golden's lane that each lane of the run followed by then. Tasks and threads are numbered by chance.
     """
 
     kind: str
@@ -76,6 +79,7 @@ class Departure:
     told: int
     known: tuple[Finding, ...] = ()
     exchange: Exchange | None = None
+    lanes: Mapping[str, str] = field(default_factory=dict)
 
     def knew(self, finding: Finding) -> bool:
         """Whether a finding is older."""
