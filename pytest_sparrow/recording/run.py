@@ -6,9 +6,8 @@ import functools
 import threading
 import time
 from collections import Counter
-from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
@@ -29,7 +28,8 @@ from pytest_sparrow.replaying.place import Departure
 from pytest_sparrow.settings import Policy, policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import Essence
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Run"]
+
+_T = TypeVar("_T")
 
 
 class Run:
@@ -284,13 +286,11 @@ class Run:
     def _emit(self, event: Event) -> None:
         self.events.append(event)
         if self._sink is not None:
-            with self._noting_unrecordable():
-                self._sink.event(event)
+            self._write(self._sink.event, event)
 
-    @contextmanager
-    def _noting_unrecordable(self) -> Iterator[None]:
+    def _write(self, write: Callable[[_T], None], what: _T) -> None:
         try:
-            yield
+            write(what)
         except NotRecordable as error:
             self.unrecordable(error)
             raise
@@ -342,8 +342,7 @@ class Run:
             complete=complete and answered is not None,
             proposed=crossing.proposed,
         )
-        with self._noting_unrecordable():
-            self._sink.exchange(exchange)
+        self._write(self._sink.exchange, exchange)
 
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]

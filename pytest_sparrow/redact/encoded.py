@@ -19,18 +19,30 @@ if TYPE_CHECKING:
 __all__ = ["may_hide", "replace_encoded"]
 
 _SHORTEST = 20
+_LONGEST_KEPT = 512
+_MOST_KEPT = 4096
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-def may_hide(data: bytes, suspicious: Callable[[bytes], bool]) -> bool:
-    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious."""
+def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes]) -> bool:
+    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious.
+
+    Args:
+        data: what may hold it.
+        suspicious: tells of what was decoded.
+        harmless: runs that were looked at before; grows. Ids stand in many lines, and to look once is enough.
+    """
     for run in long_runs(data, _SHORTEST):
+        if run in harmless:
+            continue
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]):
             plain = _decoded(spelled)
             if plain is not None and suspicious(plain):
                 return True
+        if len(run) <= _LONGEST_KEPT and len(harmless) < _MOST_KEPT:
+            harmless.add(run)
     return False
 
 
