@@ -131,10 +131,10 @@ def judge_replay(
     """
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
-    left = run.departure
+    left = run.answers.departure
     theirs, mine = _sides(golden, run, left)
     hidden = None
-    if isinstance(run.feeder, ScriptFeeder):
+    if isinstance(run.answers.feeder, ScriptFeeder):
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     comparison = compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules)
@@ -145,7 +145,7 @@ def judge_replay(
         findings=(*_failures(run), *_never_opened(golden, further)),
         drifts=tuple(failing),
         comparison=comparison,
-        served_nothing=run.served_nothing,
+        served_nothing=run.answers.served_nothing,
         remarks=(*remarks, *_remarks(run)),
         circumstances=circumstances(
             golden.inputs.config_snapshot, side_by_side=any(getattr(event, "lane", "") for event in mine)
@@ -158,15 +158,15 @@ def _sides(golden: Transcript, run: Run, left: Departure | None) -> tuple[Sequen
 
     Of a run that was fed from events what both can tell.
     """
-    hidden = run.overlay.hidden
+    hidden = run.answers.overlay.hidden
     theirs: Sequence[Event] = golden.events
     mine: Sequence[Event] = run.events
     if hidden:
         mine = [event for number, event in enumerate(mine) if number not in hidden]
         if left is not None:
             left = replace(left, told=left.told - sum(number < left.told for number in hidden))
-    if isinstance(run.feeder, ScriptFeeder):
-        theirs, mine = both_sides(run.feeder, mine if left is None else mine[: left.told], run.wraps)
+    if isinstance(run.answers.feeder, ScriptFeeder):
+        theirs, mine = both_sides(run.answers.feeder, mine if left is None else mine[: left.told], run.wraps)
         if left is not None:  # cut by counting, and what only one side tells must not count
             theirs, mine = (
                 [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
@@ -220,7 +220,8 @@ def _failures(run: Run) -> tuple[Finding, ...]:
 
 def _remarks(run: Run) -> tuple[str, ...]:
     left_out = [
-        f"sparrow.{said}: not in a recording, which runs without faults" for said in run.overlay.left_out
+        f"sparrow.{said}: not in a recording, which runs without faults"
+        for said in run.answers.overlay.left_out
     ]
     kinds = {Kind.LATE, Kind.UNREAD, Kind.UNSEEN}
     if run.settings.unwrapped is Unwrapped.WARN:
