@@ -106,17 +106,18 @@ class _Walk:
         return False
 
     def _objects(self, golden: dict[str, Json], new: dict[str, Json], path: Path) -> None:
-        renamed = {} if golden.keys() == new.keys() else {key: self._same.renamed(key) for key in golden}
+        taken: set[str] = set()
         for key, value in golden.items():
             step = "." + key
-            other = key if key in new else renamed.get(key, key)
-            if other in new:
+            other = key if key in new else self._same.renamed(key)
+            # A key that answers to itself, or to another one already, is no partner of this one as well.
+            if other in new and other not in taken and (other == key or other not in golden):
+                taken.add(other)
                 self.values(value, new[other], (*path, step))
             else:
                 self._changed((*path, step), value, MISSING)
-        taken = set(renamed.values())
         for key, value in new.items():
-            if key not in golden and key not in taken:
+            if key not in taken:
                 self._changed((*path, "." + key), MISSING, value)
 
     def _lists(self, golden: list[Json], new: list[Json], path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
+from pytest_sparrow.comparing.jsondiff import Sameness
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(
@@ -41,6 +43,23 @@ def test_an_element_put_in_front_does_not_cascade():
     assert told(json_changes(golden, [{"n": -1}, *golden], root="request.x")) == [
         ("added", "request.x[]", MISSING, {"n": -1})
     ]
+
+
+@pytest.mark.parametrize(
+    ("golden", "new", "found"),
+    [
+        ({"a": 1}, {"b": 1}, []),
+        ({"a": 1}, {"b": 2}, [("changed", "request.a", 1, 2)]),
+        ({"a": 1}, {"a": 1, "b": 2}, [("added", "request.b", MISSING, 2)]),
+        ({"a": 1, "b": 1}, {"b": 1}, [("removed", "request.a", 1, MISSING)]),
+        ({"a": 1, "c": 1}, {"b": 1}, [("removed", "request.c", 1, MISSING)]),
+        ({"a": 1}, {"c": 1}, [("removed", "request.a", 1, MISSING), ("added", "request.c", MISSING, 1)]),
+    ],
+)
+def test_a_key_that_is_an_id_answers_to_one_key(golden, new, found):
+    """Where a and c are now called b, each key still has one partner at most: none of the others is lost."""
+    same = Sameness(renamed=lambda key: "b" if key in "ac" else key)
+    assert told(json_changes(golden, new, root="request", same=same)) == found
 
 
 def test_json_within_a_text_is_compared_as_json():
