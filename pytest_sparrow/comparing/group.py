@@ -87,21 +87,24 @@ class _Calls:
     def __init__(self) -> None:
         self._here: dict[tuple[str, str], Group] = {}
         self._open: dict[str, deque[Group]] = defaultdict(deque)
+        self._newest: dict[str, Group] = {}
 
     def proposed(self, entry: Entry, own_id: str, group: Group) -> None:
-        self._here[entry.lane, own_id] = group
+        self._here[entry.lane, own_id] = self._newest[own_id] = group
         self._open[own_id].append(group)
 
     def of(self, entry: Entry, own_id: str) -> Group | None:
         known = self._here.get((entry.lane, own_id))
-        waiting = self._open.get(own_id)
-        if waiting is None:
-            return None
-        while len(waiting) > 1 and (waiting[0].finished or waiting[0] is known):
+        if known is not None and not known.finished:
+            return known
+        # A lane that proposed nothing takes the oldest call that no such lane has taken, and keeps it to its end.
+        waiting = self._open[own_id]
+        while waiting and waiting[0].finished:
             waiting.popleft()
-        if known is None or (known.finished and not waiting[0].finished):
-            known = self._here[entry.lane, own_id] = waiting[0]
-        return known
+        taken = waiting.popleft() if waiting else known or self._newest.get(own_id)
+        if taken is not None:
+            self._here[entry.lane, own_id] = taken
+        return taken
 
 
 def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:

@@ -308,3 +308,29 @@ def test_an_image_that_differs_is_one_change():
     assert told(compare([image(3)], [image(7)])) == [
         ("changed", "ToolOutput.blocks[]['Image']['data']", False)
     ]
+
+
+def message(text):
+    return [event("Message", role="assistant", text=text)]
+
+
+@pytest.mark.parametrize(
+    ("former", "other", "later"),
+    [
+        (call("c1", args={"a": 1, "n": 1}), call("c2", args={"b": 2}), call("c3", args={"a": 1, "n": 2})),
+        (call("c1", args=[[1, 2], 3]), call("c2", args=[[4, 5], 6]), call("c3", args=[[1, 2], 6])),
+        (
+            call("c1", args={"x": {"y": "a b c"}}),
+            call("c2", args={"x": {"y": "d e"}}),
+            call("c3", args={"x": {"y": "a b d"}}),
+        ),
+        (call("c1", args=1, out="it"), call("c2", args=2, out="none"), call("c3", args=3, out="it")),
+        (message("a b c d"), message("a b c d " + "and so on for ever and ever, amen"), message("a b c e")),
+    ],
+    ids=["arguments", "lists", "words", "output", "words in proportion"],
+)
+def test_the_unit_that_shares_most_with_a_former_one_is_that_one_changed(former, other, later):
+    """Of two units of one kind the less alike is the added one, though it comes first."""
+    comparison = compare(former, [*other, *later])
+    added = [change for change in comparison.changes if change.kind == "added" and change.whole]
+    assert [change.new for change in added] == [change.new for change in compare([], other).changes]
