@@ -260,6 +260,17 @@ def test_a_call_that_answers_to_another_id_in_a_text_is_a_change():
     assert [(c.path, c.new) for c in compare(golden, other).changes] == [
         ("ThinkingDelta.text", "as call_b2 said")
     ]
+    told_otherwise = [*same[:-1], says("as call_b1 told")]
+    assert [(c.path, c.new) for c in compare(golden, told_otherwise).changes] == [
+        ("ThinkingDelta.text", "as call_b1 told")
+    ]
+
+
+def test_a_text_put_in_front_of_a_list_is_one_change():
+    """Texts of a list are paired by their words, in an event as in a request."""
+    texts = [f"text {n}" for n in range(5)]
+    comparison = compare([gives("call_a1", texts)], [gives("call_b1", ["first", *texts])])
+    assert [(c.kind, c.new) for c in comparison.changes] == [("added", "first")]
 
 
 def test_values_differ_by_json_identity():
@@ -334,3 +345,22 @@ def test_the_unit_that_shares_most_with_a_former_one_is_that_one_changed(former,
     comparison = compare(former, [*other, *later])
     added = [change for change in comparison.changes if change.kind == "added" and change.whole]
     assert [change.new for change in added] == [change.new for change in compare([], other).changes]
+
+
+@pytest.mark.parametrize(
+    ("golden", "new"),
+    [
+        ([*message("a"), *message("b")], message("ab")),
+        ([says("a", mood="calm"), says("b", mood="calm")], [says("a", mood="angry"), says("b", mood="calm")]),
+        ([says("a"), says("b", mood="calm")], [says("a"), says("b", mood="angry")]),
+        (
+            [event("ThinkingDelta", text=1), event("ThinkingDelta", text=2)],
+            [event("ThinkingDelta", text=1)] * 2,
+        ),
+    ],
+    ids=["messages", "a field of the first", "a field of the last", "no text"],
+)
+def test_merging_hides_nothing(golden, new):
+    """Only texts that come in pieces are put together: whole messages and fields beside a text still count."""
+    assert not compare(golden, new).equal
+    assert compare(golden, afresh(golden)).equal
