@@ -192,16 +192,48 @@ def test_ids_are_found_as_whole_words_only():
     assert ids.mask("call_12 call_123") == "\x00id call_123"
 
 
+def test_an_id_of_six_characters_counts_in_a_text():
+    """The shortest ids that providers count up are found; what is shorter may be any word."""
+    ids = IdText(entries_of([proposes("call_0"), proposes("id_12")]))
+    assert ids.within("call_0 and id_12") == ["call_0"]
+
+
+def bijection():
+    names = ("call_a1", "call_a2", "call_b1", "call_b2")
+    return Bijection(IdText(entries_of(proposes(name) for name in names)))
+
+
 def test_a_bijection_breaks_where_one_id_answers_to_two():
     """Golden and new ids map one to one; a text that uses another id is another text."""
-    ids = Bijection(
-        IdText(entries_of(proposes(name) for name in ("call_a1", "call_a2", "call_b1", "call_b2")))
-    )
+    ids = bijection()
     ids.declare("call_a1", "call_b1")
     ids.declare("call_a2", "call_b2")
     assert ids.same_text("see call_a1!", "see call_b1!")
     assert not ids.same_text("see call_a1!", "see call_b2!")
     assert not ids.same_text("see call_a1!", "look call_b1!")
+
+
+def test_an_id_that_has_an_answer_takes_no_other():
+    """Known on one side is enough: an id that nobody has met yet is another one."""
+    ids = bijection()
+    ids.declare("call_a1", "call_b1")
+    assert not ids.same_text("see call_a1!", "see call_b2!")
+    assert not ids.same_text("see call_a2!", "see call_b1!")
+    assert ids.same_text("see call_a2!", "see call_b2!")
+
+
+def test_an_id_that_is_used_again_means_what_it_meant_last():
+    """Both of the older pair are free again, on either side."""
+    ids = bijection()
+    ids.declare("call_a1", "call_b1")
+    ids.declare("call_a1", "call_b2")
+    assert not ids.same_text("see call_a1!", "see call_b1!")
+    assert ids.same_text("see call_a2!", "see call_b1!")
+    ids = bijection()
+    ids.declare("call_a1", "call_b1")
+    ids.declare("call_a2", "call_b1")
+    assert not ids.same_text("see call_a1!", "see call_b1!")
+    assert ids.same_text("see call_a1!", "see call_b2!")
 
 
 @pytest.mark.parametrize(
