@@ -181,6 +181,32 @@ def test_a_missing_event_is_missing_whole(events, data):
     assert comparison.inserted == 0
 
 
+def test_the_same_event_once_more_has_not_moved():
+    """An event that both runs hold stays where it is; one more of its kind is added, one less removed."""
+    once, twice = [skill("a"), usage()], [skill("a"), usage(), skill("a")]
+    assert told(compare(once, twice)) == [("added", "SkillLearned", False)]
+    assert told(compare(twice, once)) == [("removed", "SkillLearned", False)]
+
+
+def test_changes_are_told_in_the_order_of_the_run():
+    """What is new stands behind what came before it in its lane, or in the run where its lane begins with it."""
+    golden = [skill("a"), says("b"), usage(), event("Error", message="c")]
+    new = [
+        event("Teleported", at=1),
+        skill("a!"),
+        event("Teleported", at=2),
+        event("Teleported", at=3),
+        says("b!"),
+        skill("new", lane="task-1"),
+        usage(),
+        event("Teleported", at=4, lane="task-1"),
+        skill("other", lane="task-2"),
+        event("Error", message="c!"),
+    ]
+    changes = compare(golden, new).changes
+    assert [change.new_at.event for change in changes] == [1, 2, 3, 4, 5, 6, 8, 9, 10]
+
+
 def test_parallel_calls_may_finish_in_any_order():
     """Order of completion is chance: only the order of proposal counts."""
     proposed = [proposes("c1", args={"n": 1}), proposes("c2", args={"n": 2})]
@@ -264,6 +290,16 @@ def test_a_call_that_answers_to_another_id_in_a_text_is_a_change():
     assert [(c.path, c.new) for c in compare(golden, told_otherwise).changes] == [
         ("ThinkingDelta.text", "as call_b1 told")
     ]
+
+
+def test_ids_are_no_change_beside_one():
+    """Where something of an event has changed, the ids in its other texts, keys and lists are still the same."""
+
+    def run(own, n):
+        return [*call(own, "look"), gives("other", {"said": f"as {own} said", own: [own, "x"], "n": n})]
+
+    comparison = compare(run("call_a1", 1), run("call_b1", 2))
+    assert told(comparison) == [("changed", "ToolOutput.blocks[]['Json']['n']", False)]
 
 
 def test_a_text_put_in_front_of_a_list_is_one_change():
