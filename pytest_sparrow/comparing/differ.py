@@ -69,7 +69,7 @@ def with_moves(pairs: list[GroupPair]) -> Iterator[Aligned]:
     for golden, new in pairs:
         if golden is not None and id(golden) in moved_to:
             yield golden, moved_to[id(golden)], True
-        elif new is None or id(new) not in arrived:
+        elif id(new) not in arrived:
             yield golden, new, False
 
 
@@ -82,7 +82,7 @@ def changes_of(pairs: Iterable[Aligned], ids: IdText, digits: int | None) -> lis
     diff = _Differ(ids, digits)
     found: list[Change] = []
     for run in _runs(pairs):
-        with_call = len(run) > 1 and any(_is_call(golden or new) for golden, new, _ in run)
+        with_call = any(_is_call(golden or new) for golden, new, _ in run)
         for golden, new, moved in run:
             told = list(diff.units(golden, new, moved=moved))
             aside = with_call and not _is_call(golden or new)
