@@ -109,6 +109,7 @@ def test_to_stop_before_the_end_contradicts_nothing():
     assert not contradicted(whole, [*whole[:2], ended("failed")])
     assert contradicted(whole, [says("b"), *whole[1:]])
     assert contradicted(whole[:1], whole[:2])
+    assert contradicted([event("Teleported", to=1, by="car")], [event("Teleported", to=1)])
     for kind in Kind:
         not_done = kind in (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD)
         assert Verdict(findings=(finding(kind),)).contradicted is not not_done
@@ -222,6 +223,10 @@ def test_a_run_is_judged_up_to_where_it_left_its_golden():
     assert [each.finding for each in verdict.drifts] == [known]
     assert not judged(golden, run_of(*faulty, hidden=[0])).comparison.equal
     assert not judged(golden, run_of(*faulty, departure=left)).comparison.equal
+    # Only faults before it shorten what is compared.
+    assert not judged(
+        golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], departure=left)
+    ).comparison.equal
 
 
 @pytest.mark.parametrize(
