@@ -9,14 +9,14 @@ from pytest_sparrow.comparing.align import align
 from pytest_sparrow.comparing.freeze import Freezer, rounded
 from pytest_sparrow.comparing.paths import Path, element_label, parse
 from pytest_sparrow.comparing.result import MISSING, Change, Place
-from pytest_sparrow.events.jsontext import BrokenJson, decode
+from pytest_sparrow.events.jsontext import BrokenJson, decode, equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Sameness", "json_changes", "value_changes"]
+__all__ = ["Sameness", "json_changes", "json_within", "value_changes"]
 
 _MOST_SCALARS = 16
 """A list of plain values (an image's bytes, a vector) that differs in more places is told as one change."""
@@ -147,12 +147,12 @@ class _Walk:
     def _texts(self, golden: str, new: str, path: Path) -> None:
         if self._same.text(golden, new):
             return
-        inner = _json_within(golden), _json_within(new)
+        inner = json_within(golden), json_within(new)
         if MISSING not in inner and _of_a_kind(*inner):
             before = len(self.changes)
             self.values(*inner, path)
-            # JSON that is equal but written otherwise is still another text.
-            if len(self.changes) > before:
+            # JSON that is equal but written otherwise is still another text; numbers that only count as equal are not.
+            if len(self.changes) > before or (self._same.digits is not None and not equal(*inner)):
                 return
         self._changed(path, golden, new)
 
@@ -164,7 +164,7 @@ def _of_a_kind(golden: Json, new: Json) -> bool:
     return type(golden) is type(new)
 
 
-def _json_within(text: str) -> Json:
+def json_within(text: str) -> Json:
     """The object or array that a text spells, or MISSING."""
     if text[:1] not in ("{", "["):
         return MISSING

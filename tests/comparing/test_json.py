@@ -143,6 +143,39 @@ def test_rules_by_path_act_on_requests():
     assert not request_changes(golden, new, Rules(exclude_paths=tuple(paths)))
 
 
+def dumped(**fields):
+    return http([{"role": "tool", "content": json.dumps(fields)}])
+
+
+@pytest.mark.parametrize(
+    ("golden", "new"),
+    [
+        (http(MESSAGES), http(changed("39.99", "139.99"))),
+        (dumped(ok=True, took=1), dumped(ok=True, took=2)),
+        (dumped(ok=True), dumped(took=2, ok=True)),
+        (dumped(text=json.dumps({"took": 1, "ok": 1})), dumped(text=json.dumps({"took": 2, "ok": 1}))),
+        (dumped(rows=[{"n": 1, "took": 1}]), dumped(rows=[{"n": 1, "took": 2}])),
+    ],
+    ids=["arguments", "content", "one side", "text in text", "list"],
+)
+def test_rules_reach_into_json_text(golden, new):
+    """A path that is told settles its change there too, alone or by a regular expression; not what stands beside it."""
+    (change,) = request_changes(golden, new)
+    assert not request_changes(golden, new, Rules(exclude_paths=(change.path,)))
+    last = change.path.rpartition(".")[2]
+    assert not request_changes(golden, new, Rules(exclude_regex_paths=(rf"\.{last}$",)))
+    assert request_changes(golden, new, Rules(exclude_paths=("request.messages[tool].content.beside",)))
+
+
+def test_numbers_and_order_in_json_text_follow_the_rules():
+    """Digits and orders that mean nothing mean nothing there either; other values still do."""
+    digits, order = Rules(significant_digits=2), Rules(ignore_order=True)
+    assert not request_changes(dumped(a=1.001), dumped(a=1.002), digits)
+    assert request_changes(dumped(a=1.001), dumped(a=1.1), digits)
+    assert not request_changes(dumped(a=[1, 2]), dumped(a=[2, 1]), order)
+    assert request_changes(dumped(a=[1, 2]), dumped(a=[2, 2]), order)
+
+
 def test_the_query_is_told_by_field():
     """A field of the query that changed has a path of its own; the order of fields means nothing."""
     assert not request_changes(http([], query="?a=1&b=2&a=3"), http([], query="?b=2&a=3&a=1"))
