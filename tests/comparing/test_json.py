@@ -167,6 +167,13 @@ def test_rules_reach_into_json_text(golden, new):
     assert request_changes(golden, new, Rules(exclude_paths=("request.messages[tool].content.beside",)))
 
 
+def test_a_rule_for_another_place_leaves_a_text_as_it_is():
+    """How a text is written is still a change where no rule reaches into it."""
+    golden, new = http([], data='{"a": 1}', more="x"), http([], data='{"a":1}', more="y")
+    rules = Rules(exclude_paths=("request.more",))
+    assert [change.path for change in request_changes(golden, new, rules)] == ["request.data"]
+
+
 def test_numbers_and_order_in_json_text_follow_the_rules():
     """Digits and orders that mean nothing mean nothing there either; other values still do."""
     digits, order = Rules(significant_digits=2), Rules(ignore_order=True)

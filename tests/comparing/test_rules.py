@@ -55,6 +55,16 @@ def test_a_path_leaves_out_what_lies_at_or_below_it(path):
     ).equal
 
 
+@pytest.mark.parametrize("names", [["keep", "drop"], ["drop", "keep"], ["drop"]])
+def test_an_element_is_left_out_wherever_it_stands(names):
+    """The first of a list, the last or the only one; the others stay."""
+    golden = [proposes("c1", args={"of": [{"name": name} for name in names]})]
+    new = [proposes("c1", args={"of": [{"name": name} for name in names if name != "drop"]})]
+    assert not compare(golden, new).equal
+    assert compare(golden, new, Rules(exclude_paths=("ToolUseProposed[refund].args['of'][drop]",))).equal
+    assert not compare(golden, new, Rules(exclude_paths=("ToolUseProposed[refund].args['of'][keep]",))).equal
+
+
 def test_a_path_of_another_tool_leaves_nothing_out():
     """The label must agree."""
     rules = Rules(exclude_paths=("ToolUseProposed[pay].args",))
