@@ -99,7 +99,7 @@ class _Walk:
             self._changed(path, golden, new)
 
     def _same_scalar(self, golden: Json, new: Json) -> bool:
-        if isinstance(golden, bool) or isinstance(new, bool) or golden is None or new is None:
+        if golden is None or isinstance(golden, bool) or isinstance(new, bool):
             return golden is new
         if isinstance(golden, int | float) and isinstance(new, int | float):
             return rounded(golden, self._same.digits) == rounded(new, self._same.digits)

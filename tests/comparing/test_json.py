@@ -37,6 +37,17 @@ def told(changes):
     return [(change.kind, change.path, change.golden, change.new) for change in changes]
 
 
+PLAIN = ["null", "true", "false", "0", "1", "1.5", "100000000000000000000", '"1"', '"a"', "[]", "{}"]
+
+
+@pytest.mark.parametrize("golden", PLAIN)
+def test_each_plain_value_equals_itself_alone(golden):
+    """Read twice it is the same; no number is a bool, a text or null."""
+    for new in PLAIN:
+        changes = json_changes(json.loads(golden), json.loads(new), root="request")
+        assert bool(changes) is (new != golden)
+
+
 def test_an_element_put_in_front_does_not_cascade():
     """One element more is one change, wherever it stands."""
     golden = [{"n": n} for n in range(50)]
