@@ -56,6 +56,23 @@ def test_an_element_put_in_front_does_not_cascade():
     ]
 
 
+def test_only_a_list_of_plain_values_is_told_as_one_change():
+    """One that holds objects, on either side, is told by element; so is one with few changes, whatever came before."""
+    plain, objects = list(range(30)), [{"n": n} for n in range(30)]
+    other = [n + 100 for n in plain]
+    assert len(json_changes(plain, other, root="request")) == 1
+    for golden, new in [(objects, [{"n": n} for n in other]), (objects, other), (other, objects)]:
+        assert len(json_changes(golden, new, root="request")) >= 30
+    many = {"a": objects, "b": [1, 2]}, {"a": [{"n": n} for n in other], "b": [1, 3]}
+    assert told(json_changes(*many, root="request"))[-1] == ("changed", "request.b[]", 2, 3)
+
+
+def test_json_texts_of_two_kinds_are_told_as_the_texts_they_are():
+    """Key by key, two objects that have nothing in common would tell nothing."""
+    one, other = '{"a": 1, "b": 2}', '{"c": 1, "d": 2, "e": 3}'
+    assert told(json_changes(one, other, root="request")) == [("changed", "request", one, other)]
+
+
 @pytest.mark.parametrize(
     ("golden", "new", "found"),
     [
@@ -190,6 +207,7 @@ def test_numbers_and_order_in_json_text_follow_the_rules():
     digits, order = Rules(significant_digits=2), Rules(ignore_order=True)
     assert not request_changes(dumped(a=1.001), dumped(a=1.002), digits)
     assert request_changes(dumped(a=1.001), dumped(a=1.1), digits)
+    assert request_changes(http([], data='{"a": 1}'), http([], data='{"a":1}'), digits)
     assert not request_changes(dumped(a=[1, 2]), dumped(a=[2, 1]), order)
     assert request_changes(dumped(a=[1, 2]), dumped(a=[2, 2]), order)
 
