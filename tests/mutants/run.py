@@ -102,7 +102,13 @@ def _covered(tests: list[str], rooms: list[str]) -> dict[str, dict[int, list[tup
     with tempfile.TemporaryDirectory() as folder:
         data, times = Path(folder, "coverage"), Path(folder, "times.json")
         run = [sys.executable, "-m", "coverage", "run", f"--data-file={data}"]
-        run += [f"--source={','.join(str(_PACKAGE / room.split('/')[0]) for room in rooms)}", "-m", "pytest"]
+        places = [_PACKAGE / room.split("/")[0] for room in rooms]
+        # coverage takes folders only: of a module beside the rooms it would note nothing.
+        run += [
+            f"--source={','.join(str(each if each.is_dir() else _PACKAGE) for each in places)}",
+            "-m",
+            "pytest",
+        ]
         run += [*_PYTEST[:1], *_PYTEST[2:], "-p", "covering", *tests]
         path = os.pathsep.join([str(Path(__file__).parent), str(_ROOT), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "SPARROW_MUTANTS_TIMES": str(times), "PYTHONPATH": path}
