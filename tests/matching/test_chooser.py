@@ -5,6 +5,7 @@ import pytest
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.conversation import prefixes
+from pytest_sparrow.matching.likeness import Likeness
 
 SYSTEM = {"role": "system", "content": "be kind"}
 
@@ -316,6 +317,21 @@ def test_edited_conversations_in_lanes_of_chance_find_the_likest():
         replay.http(chat(user(f"tell me of {c}")), f"task-{n}").number for n, c in ((1, "rome"), (2, "paris"))
     ]
     assert numbers == [2, 1]
+
+
+def test_the_likest_is_given_once():
+    """Two edited conversations of the same words: the second gets what is left."""
+    golden = [http(chat(user(f"what is {c} like")), f"task-{n}") for n, c in enumerate(("a", "b", "rome"), 1)]
+    replay = Replay(*golden)
+    assert [replay.http(chat(user("tell me of rome")), f"task-{n}").number for n in (1, 2)] == [2, 1]
+
+
+def test_of_as_many_shared_words_those_of_the_shorter_weigh_more():
+    """A long request holds many words, so it shares some with any; one without words is like none, and no crash."""
+    long, short = ({"body": {"text": text}} for text in ("tell me of rome and all else", "me of rome"))
+    asked = {"body": {"text": "of rome"}}
+    assert Likeness().likest(asked, [(0, long), (1, short)]) == 1
+    assert Likeness().likest({"body": {}}, [(0, {"body": {}}), (1, short)]) == 0
 
 
 def test_of_equally_like_conversations_the_lanes_own_is_taken():
