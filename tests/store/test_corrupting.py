@@ -65,11 +65,15 @@ def test_a_limit_is_named_with_file_line_and_the_setting_that_lifts_it(tmp_path,
 
 
 def test_reading_one_by_one_holds_the_limits_too(tmp_path):
-    """iter_events stops at a line that is too long without reading it, and at one event too many."""
+    """iter_events stops at a line that is too long without reading it, at too many values, at an event too many."""
     shelf(tmp_path).save(run_of("r", "x" * 2000, "b"))
     for limits in (Limits(events=2), Limits(line=900)):
         with pytest.raises(TooLarge, match=r"events\.jsonl:(2|3): holds"):
             list(iter_events(tmp_path / "r", limits=limits))
+    (tmp_path / "r" / "events.jsonl").write_bytes(b'{"type":"New","x":[' + b"{}," * 99 + b"{}]}\n")
+    with pytest.raises(TooLarge, match=r"events\.jsonl:1: holds 202 JSON values.* values = 404"):
+        list(iter_events(tmp_path / "r", limits=Limits(values=201)))
+    assert next(iter_events(tmp_path / "r", limits=Limits(values=202)))
 
 
 def test_commas_in_texts_are_no_values(tmp_path):
