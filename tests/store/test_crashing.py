@@ -93,6 +93,19 @@ def test_a_run_takes_the_place_of_the_one_it_knows_only(tmp_path):
     alone.finalize("r", instead_of=known)
 
 
+def test_a_run_takes_the_place_of_one_that_was_written_by_hand(tmp_path):
+    """What has no meta.json, or was never read from a folder, is known as well as any."""
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "by hand"))
+    (tmp_path / "r" / "meta.json").unlink()
+    for known in (store.load("r"), run_of("r", "from a script")):
+        store.start_run("r", inputs())
+        store.finalize("r", instead_of=known)
+    store.start_run("r", inputs())
+    with pytest.raises(RecordedMeanwhile):
+        store.finalize("r", instead_of=None)
+
+
 def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
     """A run under way, a killed one, an abandoned one, and the two kinds of siblings."""
     store = shelf(tmp_path)

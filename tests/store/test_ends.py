@@ -111,6 +111,7 @@ def test_half_a_line_is_cut_off_before_the_next(tmp_path, monkeypatch, also):
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     store.record(message("r", "one"))
+    before = files_in(tmp_path)
     real, taken = os.write, []
 
     def half(fd, data):
@@ -125,6 +126,79 @@ def test_half_a_line_is_cut_off_before_the_next(tmp_path, monkeypatch, also):
             patched.setattr(name, _refuse)
         with pytest.raises(StoreError, match=r"events\.jsonl: could not be written: No space left"):
             store.record(message("r", "two"))
+    assert also or files_in(tmp_path) == before
     store.record(message("r", "two"))
     store.record(message("r", "three"))
     assert [event.text for event in store.finalize("r").events] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize("left", ["whole", "before meta.json was there", "a file"])
+def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path, left):
+    """A dead journal is removed however far it came, and so is a file in the place of one."""
+    journal = tmp_path / ".pending" / "r.1.0123abcd"
+    journal.parent.mkdir()
+    if left == "a file":
+        journal.touch()
+    else:
+        other = shelf(tmp_path / "other")
+        other.start_run("r", inputs())
+        (living,) = (tmp_path / "other" / ".pending").iterdir()
+        shutil.copytree(living, journal)
+        if left != "whole":
+            (journal / "meta.json").unlink()
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    store.finalize("r")
+    assert not journal.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_a_link_in_the_place_of_a_journal_is_not_followed(tmp_path):
+    """It is removed itself, and what it leads to keeps all of its files."""
+    elsewhere = tmp_path / "elsewhere"
+    shelf(elsewhere).save(run_of("r", "theirs"))
+    before = files_in(elsewhere)
+    link = tmp_path / "store" / ".pending" / "r.1.0123abcd"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere / "r", target_is_directory=True)
+    shelf(tmp_path / "store").save(run_of("r"))
+    assert not link.is_symlink()
+    assert files_in(elsewhere) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there nobody removes what another has open")
+def test_an_abandoned_journal_is_removed_whoever_has_it_open(tmp_path):
+    """A child that was forked while the run was recorded may hold its lock for ever."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    kept = store.abandon("r")
+    child = os.open(kept / "events.jsonl", os.O_RDWR)
+    try:
+        assert locks.take(child, wait=False)
+        store.save(run_of("r"))
+    finally:
+        os.close(child)
+    assert not kept.exists()
+
+
+def test_of_a_journal_that_is_removed_what_it_is_goes_first(tmp_path, monkeypatch):
+    """Whoever is killed within leaves one that looks as if it had never begun, and no damaged run."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    store.record(message("r", "text"))
+    (journal,) = (tmp_path / ".pending").iterdir()
+    monkeypatch.setattr(shutil, "rmtree", _refuse)
+    with pytest.raises(StoreError):
+        store.discard("r")
+    assert not (journal / "meta.json").exists()
+
+
+def test_two_journals_that_draw_one_name_are_two(tmp_path, monkeypatch):
+    """Chance may give a name that is taken."""
+    drawn = iter(["0" * 8, "0" * 8, "1" * 8])
+    monkeypatch.setattr("secrets.token_hex", lambda _: next(drawn))
+    for text in ("one", "two"):
+        store = shelf(tmp_path)
+        store.start_run("r", inputs())
+        store.record(message("r", text))
+        assert [event.text for event in store.pending("r").events] == [text]

@@ -433,11 +433,20 @@ def test_two_processes_that_finish_the_same_run_do_no_harm(tmp_path):
     assert seen
 
 
-def test_two_threads_that_finish_the_same_run_finish_it_once(tmp_path):
-    """One gets the transcript, the other an error."""
+def test_two_threads_that_finish_the_same_run_finish_it_once(tmp_path, monkeypatch):
+    """One gets the transcript, the other an error, be it that it found the run still under way."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     results = []
+    found, both = store._journal, threading.Barrier(2)
+
+    def journal(run_id):
+        try:
+            return found(run_id)
+        finally:
+            both.wait()
+
+    monkeypatch.setattr(store, "_journal", journal)
 
     def finish():
         try:
