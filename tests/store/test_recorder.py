@@ -172,7 +172,7 @@ def test_a_discarded_run_leaves_nothing(tmp_path):
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     store.discard("r")
-    assert sorted(files_in(tmp_path)) == [".gitattributes", ".gitignore"]
+    assert _names(tmp_path) == [".gitattributes", ".gitignore"]
     store.start_run("r", inputs())
 
 
@@ -221,7 +221,11 @@ def test_delete_removes_all_of_a_run(tmp_path):
     store.save(run_of("r"))
     store.save(run_of("other"))
     layout.old_folder(tmp_path, "r").mkdir()
+    again = shelf(tmp_path, replace=True)
+    again.start_run("r", inputs())
+    again.abandon("r")
     store.delete("r")
+    assert _names(tmp_path) == [".gitattributes", ".gitignore", "other"]
     assert store.list_transcripts() == ["other"]
     assert store.load("r") is None
     assert not layout.old_folder(tmp_path, "r").exists()
