@@ -133,6 +133,7 @@ def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
         "place": Why.REST,
         "swapped": Why.STANDS_IN,
     }
+    assert store.list_transcripts() == ["place", "swapped"]
     assert files_in(tmp_path) == before
     with pytest.raises(StoreError, match="being recorded"):
         recovered(found["living"].folder)
