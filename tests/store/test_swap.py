@@ -192,6 +192,56 @@ def test_a_run_that_comes_into_its_place_while_it_is_looked_for_is_found(tmp_pat
     assert store.load("r").events[1].text == "text"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names open files as Linux tells them")
+@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
+def test_a_power_cut_after_the_end_takes_nothing_back(tmp_path, monkeypatch, atomic):
+    """Each file and the folder that names them are on the disk before the swap, and the store's names after it."""
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", exchanges=1))
+    synced, real, exchange = [], os.fsync, swap._exchange
+
+    def fsync(fd):
+        real(fd)
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(
+        swap, "_exchange", lambda one, other: (synced.append("swapped"), atomic and exchange(one, other))[1]
+    )
+    store.save(run_of("r", exchanges=1))
+    new = layout.new_folder(tmp_path, "r")
+    assert synced[:-3] == [new / name for name in layout.FILES]
+    assert synced[-3:] == [new, "swapped", tmp_path]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitattributes", ".gitignore", "r"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names open files as Linux tells them")
+def test_what_is_put_back_is_put_back_for_good(tmp_path, monkeypatch):
+    """A writer that finds the run beside its place writes that name to the disk before it removes anything."""
+    store = shelf(tmp_path)
+    store.save(run_of("r"))
+    (tmp_path / "r").rename(layout.new_folder(tmp_path, "r"))
+    layout.old_folder(tmp_path, "r").mkdir()
+    synced, real = [], os.fsync
+
+    def fsync(fd):
+        synced.append((Path(f"/proc/self/fd/{fd}").readlink(), layout.old_folder(tmp_path, "r").exists()))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreError, match="replace=True"):
+        store.save(run_of("r"))
+    assert synced == [(tmp_path, True)]
+
+
+def test_a_store_may_be_named_from_the_working_directory(tmp_path, monkeypatch):
+    """A relative folder is as good, for the swap too."""
+    monkeypatch.chdir(tmp_path)
+    for text in ("one", "two"):
+        shelf(Path("store"), replace=True).save(run_of("r", text))
+    assert shelf(tmp_path / "store").load("r").events[1].text == "two"
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sees open files as Linux tells them")
 def test_a_run_is_held_open_while_it_is_read(tmp_path, monkeypatch):
     """Else the system may give its number to the next folder in its place, which is then taken for the same."""
