@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import json
 import os
 import pickle
@@ -36,10 +38,15 @@ def _cut(name, size):
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-size])
 
 
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _meta(**values):
     def damage(folder):
         path = folder / "meta.json"
-        path.write_text(json.dumps({**json.loads(path.read_bytes()), **values}))
+        told = {**json.loads(path.read_bytes()), **values}
+        path.write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
 
     return damage
 
@@ -157,6 +164,25 @@ CASES = {
         None,
         "missing",
     ),
+    "no exchanges that only a digest knows": (
+        lambda folder: (_meta(exchange_count=None)(folder), (folder / "exchanges.jsonl").unlink()),
+        "exchanges.jsonl",
+        None,
+        "missing",
+    ),
+    "exchanges that a digest does not know": (
+        lambda folder: _meta(
+            exchange_count=None,
+            sha256={
+                "events.jsonl": _digest(folder / "events.jsonl"),
+                "inputs.json": _digest(folder / "inputs.json"),
+            },
+        )(folder),
+        "exchanges.jsonl",
+        None,
+        "not part of this run",
+    ),
+    "a count of zero": (_meta(event_count=0), "events.jsonl", 4, "meta.json says 0"),
     "nothing": (lambda folder: [path.unlink() for path in folder.iterdir()], "meta.json", None, "missing"),
     "events is a folder": (
         lambda folder: ((folder / "events.jsonl").unlink(), (folder / "events.jsonl").mkdir()),
@@ -268,3 +294,40 @@ def test_links_that_lead_out_of_the_store_are_refused(tmp_path):
     events.unlink()
     events.write_bytes((tmp_path / "other" / "r" / "events.jsonl").read_bytes())
     assert store.load("in") == store.load("r")
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_links_within_a_transcript_are_judged_by_its_own_folder(tmp_path):
+    """A folder that a user names is all that its links may lead to; one that leads nowhere is absent."""
+    shelf(tmp_path).save(run_of("r", "one"))
+    events = tmp_path / "r" / "events.jsonl"
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        events.rename(tmp_path / "r" / "copy")
+        events.symlink_to("copy")
+        assert read(tmp_path / "r")
+        (tmp_path / "r" / "copy").rename(tmp_path / "outside")
+        with pytest.raises(DamagedTranscript, match="missing"):
+            read(tmp_path / "r")
+        events.unlink()
+        events.symlink_to(tmp_path / "outside")
+        with pytest.raises(UnsafeName, match="leads out of"):
+            read(tmp_path / "r")
+        events.unlink()
+        (tmp_path / "outside").rename(events)
+
+
+def test_a_run_by_hand_is_named_by_its_folder_and_dated_by_its_inputs(tmp_path):
+    """Without meta.json the inputs tell when it was; what they say may be no time at all."""
+    shelf(tmp_path).save(run_of("r", "one"))
+    (tmp_path / "r" / "meta.json").unlink()
+    run = load_transcript(tmp_path / "r")
+    assert (run.run_id, run.meta.format, run.complete) == ("r", None, True)
+    assert run.created_at == dt.datetime.fromisoformat(run.inputs.timestamp)
+    _sub("inputs.json", run.inputs.timestamp.encode(), b"soon")(tmp_path / "r")
+    run = load_transcript(tmp_path / "r")
+    assert (run.run_id, run.meta.format, run.inputs.timestamp) == ("r", None, "soon")
+    assert list(iter_events(tmp_path / "r")) == list(run.events)
+    (tmp_path / "r" / "exchanges.jsonl").touch()
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        with pytest.raises(DamagedTranscript, match="missing"):
+            read(tmp_path / "r")

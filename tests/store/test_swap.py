@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import random
 import signal
@@ -232,6 +234,31 @@ def test_what_is_put_back_is_put_back_for_good(tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="replace=True"):
         store.save(run_of("r"))
     assert synced == [(tmp_path, True)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
+@pytest.mark.parametrize("code", [None, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.EIO])
+def test_where_nothing_can_be_exchanged_at_once_two_renames_do(tmp_path, monkeypatch, code):
+    """A C library or a file system without it takes the other way; what is really wrong is told, and nothing lost."""
+
+    class Library:
+        def __init__(self, *_, **__):
+            if code is not None:
+                self.renameat2 = self.refuse
+
+        def refuse(self, *_):
+            ctypes.set_errno(code)
+            return -1
+
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "old"))
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    if code == errno.EIO:
+        with pytest.raises(StoreError, match="Input/output error"):
+            store.save(run_of("r", "new"))
+    else:
+        store.save(run_of("r", "new"))
+    assert store.load("r").events[1].text == ("old" if code == errno.EIO else "new")
 
 
 def test_a_store_may_be_named_from_the_working_directory(tmp_path, monkeypatch):
