@@ -267,11 +267,12 @@ def test_missing_is_none_and_a_missing_folder_a_usage_error(tmp_path):
     assert store.load("r") is None
     assert store.list_transcripts() == []
     store.delete("r")
-    with pytest.raises(UsageError, match="no transcript at"):
-        load_transcript(tmp_path / "r")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DamagedTranscript, match="no folder"):
-        load_transcript(tmp_path / "file")
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        with pytest.raises(UsageError, match="no transcript at"):
+            read(tmp_path / "r")
+        with pytest.raises(DamagedTranscript, match="no folder"):
+            read(tmp_path / "file")
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
@@ -291,6 +292,12 @@ def test_links_that_lead_out_of_the_store_are_refused(tmp_path):
     with pytest.raises(UnsafeName, match="leads out of"):
         store.load("r")
     (tmp_path / "store" / "in").symlink_to(tmp_path / "store" / "r")
+    events.unlink()
+    (tmp_path / "store" / "shared.jsonl").write_bytes(
+        (tmp_path / "other" / "r" / "events.jsonl").read_bytes()
+    )
+    events.symlink_to(tmp_path / "store" / "shared.jsonl")
+    assert store.load("r").events
     events.unlink()
     events.write_bytes((tmp_path / "other" / "r" / "events.jsonl").read_bytes())
     assert store.load("in") == store.load("r")
