@@ -209,9 +209,12 @@ def test_damage_names_file_and_line(case, tmp_path):
     assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if CASES[case][1] == "events.jsonl"])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if CASES[case][1] in ("events.jsonl", "meta.json") and case != "unfinished"],
+)
 def test_reading_one_by_one_meets_the_same_damage(case, tmp_path):
-    """iter_events is no way around the checks of its file."""
+    """iter_events is no way around the checks of its file, and of what says how to read it."""
     damage, name, line, reason = CASES[case]
     shelf(tmp_path).save(run_of("r", "one", "two", "three", exchanges=1))
     damage(tmp_path / "r")
