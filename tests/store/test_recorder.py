@@ -14,7 +14,7 @@ from events.strategies import nested
 
 from pytest_sparrow.errors import NotRecordable, StoreError, UnknownRun, UnsafeName, UsageError
 from pytest_sparrow.events import RunStarted, ThinkingDelta, ToolUseStarted, UnknownEvent, UpdateAvailable
-from pytest_sparrow.store import FsRecorder, Recorder, Replayer, layout, load_transcript
+from pytest_sparrow.store import FsRecorder, Recorder, Replayer, iter_events, layout, load_transcript
 
 from .shelves import exchange, files_in, inputs, message, run_of, shelf
 
@@ -165,6 +165,22 @@ def test_an_abandoned_run_is_kept_and_is_no_golden(tmp_path):
     store.finalize("r")
     assert not kept.exists()
     assert _pending(tmp_path) == []
+
+
+def test_a_run_that_was_never_finished_loads_whatever_its_meta_counts(tmp_path):
+    """Counts and digests are of finished runs: of others what is there is read, one by one too."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    for text in ("one", "two"):
+        store.record(message("r", text))
+    kept = store.abandon("r")
+    first = (kept / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n"
+    (kept / "events.jsonl").write_bytes(first)
+    meta = json.loads((kept / "meta.json").read_bytes())
+    assert meta["event_count"] == 2
+    (kept / "meta.json").write_text(json.dumps({**meta, "sha256": {"events.jsonl": "0" * 64}}))
+    for events in (load_transcript(kept).events, iter_events(kept)):
+        assert [event.text for event in events] == ["one"]
 
 
 def test_a_discarded_run_leaves_nothing(tmp_path):
