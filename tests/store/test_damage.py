@@ -10,7 +10,7 @@ import pickle
 
 import pytest
 
-from pytest_sparrow.errors import DamagedTranscript, UnsafeName, UsageError
+from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 from pytest_sparrow.store import iter_events, load_transcript
 
 from .shelves import files_in, run_of, shelf
@@ -49,6 +49,10 @@ def _meta(**values):
         path.write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
 
     return damage
+
+
+def _only(name):
+    return lambda folder: [path.unlink() for path in folder.iterdir() if path.name != name]
 
 
 CASES = {
@@ -184,6 +188,8 @@ CASES = {
     ),
     "a count of zero": (_meta(event_count=0), "events.jsonl", 4, "meta.json says 0"),
     "nothing": (lambda folder: [path.unlink() for path in folder.iterdir()], "meta.json", None, "missing"),
+    "only events": (_only("events.jsonl"), "meta.json", None, "missing"),
+    "only inputs": (_only("inputs.json"), "meta.json", None, "missing"),
     "events is a folder": (
         lambda folder: ((folder / "events.jsonl").unlink(), (folder / "events.jsonl").mkdir()),
         "events.jsonl",
@@ -253,6 +259,23 @@ def test_exchanges_that_meta_does_not_know_are_damage(tmp_path):
     (tmp_path / "r" / "exchanges.jsonl").write_bytes(b"")
     with pytest.raises(DamagedTranscript, match="not part of this run"):
         store.load("r")
+
+
+def test_what_the_system_refuses_to_read_is_no_damage(tmp_path, monkeypatch):
+    """An error of the store that says why, and that nobody takes for a broken or a missing file."""
+    shelf(tmp_path).save(run_of("r"))
+
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(StoreError, match=r"inputs\.json: could not be read: Permission denied") as caught:
+        load_transcript(tmp_path / "r")
+    assert not isinstance(caught.value, DamagedTranscript)
+    # It was a file when it was looked at, and is none when it is opened.
+    monkeypatch.setattr("pytest_sparrow.store.reader.open_regular", lambda _: None)
+    with pytest.raises(DamagedTranscript, match="no regular file"):
+        load_transcript(tmp_path / "r")
 
 
 def test_damaged_runs_are_listed(tmp_path):
