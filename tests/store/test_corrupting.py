@@ -95,8 +95,9 @@ def test_a_limit_is_the_most_that_is_read(tmp_path, name):
     most = _most(tmp_path / "r")[name]
     assert most > 1
     assert load_transcript(tmp_path / "r", limits=Limits(**{name: most})).exchanges == tuple(exchanges)
-    with pytest.raises(TooLarge, match=f"{name} = "):
+    with pytest.raises(TooLarge, match=f"{name} = ") as caught:
         load_transcript(tmp_path / "r", limits=Limits(**{name: most - 1}))
+    assert caught.value.line == {"line": 2, "events": 3, "exchanges": 9, "shared_items": 9}.get(name)
 
 
 @pytest.mark.parametrize("name", ["line", "events", "values"])

@@ -147,6 +147,31 @@ def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
     assert leftovers(tmp_path / "nowhere") == []
 
 
+def test_of_two_siblings_one_stands_in(tmp_path):
+    """Between two renames both lie there: readers take the new one, or the old one where the new is not whole."""
+    for text, place in (("new", layout.new_folder), ("old", layout.old_folder)):
+        shelf(tmp_path / text).save(run_of("r", text))
+        (tmp_path / text / "r").rename(place(tmp_path, "r"))
+    shelf(tmp_path).save(run_of("other"))
+    for foreign in (".new", ".old", ".r.tmp", ".r", "notes", ".pending/notes"):
+        (tmp_path / foreign).mkdir(parents=True)
+    found = [(each.folder.name, each.run_id, each.why) for each in leftovers(tmp_path)]
+    assert found == [(".r.new", "r", Why.STANDS_IN), (".r.old", "r", Why.REST)]
+    (tmp_path / ".r.new" / "meta.json").unlink()
+    assert [each.why for each in leftovers(tmp_path)] == [Why.REST, Why.STANDS_IN]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_a_link_is_no_leftover(tmp_path):
+    """No writer makes one: what it leads to is nobody's unfinished run."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    kept = store.abandon("r")
+    kept.rename(tmp_path / "away")
+    kept.symlink_to(tmp_path / "away", target_is_directory=True)
+    assert leftovers(tmp_path) == []
+
+
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
 def test_no_link_leads_a_writer_out_of_the_store(tmp_path):
     """Neither the folder of pending runs, nor a lock, nor a sibling, nor a file of git's is followed elsewhere."""
