@@ -85,10 +85,10 @@ class Chooser:
             if exchange.kind == "tool" and exchange.proposed:
                 for key in _call_keys(exchange.asked, exchange.asked.get("id")):
                     self._by_call.add(key, exchange.lane, number, begins=begins)
-            if exchange.kind == "http" and is_look_up(exchange.asked):
-                self._look_ups[key] = number
-                self._look_up_of[number] = key
             if exchange.kind == "http":
+                if is_look_up(exchange.asked):
+                    self._look_ups[key] = number
+                    self._look_up_of[number] = key
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
@@ -197,9 +197,13 @@ class Chooser:
 
     def _give_back(self, choice: Choice | None) -> None:
         # At once: a queue forgets what it finds taken.
-        if choice is not None and not choice.again:
-            self._played.discard(choice.number)
+        if choice is None or choice.again:
+            return
+        self._played.discard(choice.number)
+        if choice.displaced is None:
             self._lent.pop(choice.number, None)
+        else:
+            self._lent[choice.number] = choice.displaced
 
     def tool(
         self, asked: dict[str, Json], call_id: str | None, lane: str, *, taken: bool = True

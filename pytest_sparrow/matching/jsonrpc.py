@@ -106,8 +106,8 @@ def _readdressed(message: Json, then: Json, now: Json) -> Json:
 def _event(text: str, then: Json, now: Json) -> str:
     lines = []
     for line in text.split("\n"):
-        name, colon, value = line.partition(":")
-        if name == "data" and colon:
+        name, _, value = line.partition(":")
+        if name == "data":
             try:
                 message = json.loads(value)
             except (ValueError, RecursionError):
