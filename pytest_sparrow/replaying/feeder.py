@@ -76,7 +76,7 @@ class Feeder:
         if choice is None:
             raise self._miss("http", asked)
         if not choice.exact:
-            self._drifts[request] = self._ledger.add(self._drift(choice, asked))
+            self._drifts[request] = self._ledger.add(self._drift(choice, asked, conversation))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
         if conversation is None and choice.exact:  # a model's calls are told by events, in their order
@@ -132,7 +132,7 @@ class Feeder:
         if kind == "http":
             choice = self._chooser.http(request, asked, conversation, lane, taken=False)
             if choice is not None and not choice.exact:
-                self._ledger.add(self._drift(choice, asked))
+                self._ledger.add(self._drift(choice, asked, conversation))
         else:
             choice = self._chooser.tool(asked, call_id, lane, taken=False)
         return None if choice is None else self._serve(choice)
@@ -168,7 +168,7 @@ class Feeder:
         self.served += 1
         return self._exchanges[choice.number]
 
-    def _drift(self, choice: Choice, asked: dict[str, Json]) -> Finding:
+    def _drift(self, choice: Choice, asked: dict[str, Json], conversation: Sequence[Json] | None) -> Finding:
         return Finding(
             kind=Kind.DRIFT,
             summary=f"{describe('http', asked)} asked for something else",
@@ -176,6 +176,7 @@ class Feeder:
             asked=asked,
             golden=self._exchanges[choice.number].asked,
             number=choice.number,
+            of_model=conversation is not None,
         )
 
     def _one_too_many(self, request: int) -> None:
