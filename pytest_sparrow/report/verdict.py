@@ -185,10 +185,7 @@ def _chance(changes: Sequence[Change], circumstances: Circumstances) -> str:
 def _of_drift(drift: Drift, circumstances: Circumstances) -> _Cause:
     finding = drift.finding
     place = "" if finding.number is None else f"recorded exchange {finding.number + 1}"
-    lines = [f"  where   {place}{_called_from(finding)}"]
-    lines += [line for change in drift.changes[:_MOST_CHANGES] for line in change_lines(change)]
-    if len(drift.changes) > _MOST_CHANGES:
-        lines.append(f"  {counted(len(drift.changes) - _MOST_CHANGES, 'more difference')} in this request")
+    lines = [f"  where   {place}{_called_from(finding)}", *_first_changes(drift.changes)]
     first = drift.changes[0]
     return _Cause(one_line(finding.summary), tuple(lines), first.path, _chance(drift.changes, circumstances))
 
@@ -201,10 +198,17 @@ def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
     if finding.golden is not None and finding.asked is not None:
         alike = tool_changes if finding.boundary == "tool" else request_changes
         changes = alike(finding.golden, finding.asked)
-        lines += [line for change in changes[:_MOST_CHANGES] for line in change_lines(change)]
+        lines += _first_changes(changes)
         if changes and may_be_ignored(finding):
             path = changes[0].path
     return _Cause(one_line(finding.summary), tuple(lines), path)
+
+
+def _first_changes(changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes[:_MOST_CHANGES]:
+        yield from change_lines(change)
+    if len(changes) > _MOST_CHANGES:
+        yield f"  {counted(len(changes) - _MOST_CHANGES, 'more difference')} in this request"
 
 
 def _called_from(finding: Finding) -> str:

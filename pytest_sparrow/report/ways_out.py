@@ -41,7 +41,8 @@ def ways_out(judged: Judged, paths: Sequence[str]) -> Iterator[str]:
 
 def may_be_ignored(finding: Finding) -> bool:
     """Whether leaving out an argument would find this an answer: a tool's call that no model proposed."""
-    return finding.kind is Kind.MISS and finding.boundary == "tool" and not finding.call_id
+    unproposed = finding.boundary == "tool" and not finding.call_id
+    return finding.kind is Kind.MISS and unproposed and not finding.played
 
 
 def _rules_settle(findings: Sequence[Finding]) -> bool:

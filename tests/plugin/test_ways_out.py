@@ -1,11 +1,9 @@
 """The last lines of a failure: ways out that settle it, and none that doesn't."""
 
-import re
-
 import pytest
 
 from plugin.chatting import model
-from plugin.test_divergence import told
+from plugin.failures import told, ways
 
 SCRIPT = '  script  @pytest.mark.sparrow(requests="report")  # judge behaviour only'
 
@@ -25,11 +23,6 @@ TESTS = """
     def test_plain(sparrow):
         httpx.get(os.environ["WORLD"] + "/items?page=" + agent.change("PAGE", "1"))
 """
-
-
-def ways(text):
-    """The lines of a failure's ways out, by their word."""
-    return re.findall(r"^  (accept|ignore|script|own|wrap|live|then)  +(.*)$", text, flags=re.MULTILINE)
 
 
 @pytest.fixture
