@@ -112,7 +112,9 @@ def test_every_divergence_fails_once(diverged):
     assert texts["test_unplayed"].splitlines()[0] == "act was not called"
     # Ignoring a path settles only another argument of a call that no model proposed, and whose answer is not given yet.
     offered = {name for name, text in texts.items() if "ignore=" in text}
-    waiting = {name for name, text in texts.items() if "the closest recorded one not played yet: act(" in text}
+    waiting = {
+        name for name, text in texts.items() if "the closest recorded one not played yet: act(" in text
+    }
     assert {"test_argument", "test_raises_around", "test_skips_after"} == offered == waiting
     misses = re.findall(r"<(.*)>", texts["test_misses"])
     assert [("refused, after 20 calls" in miss) for miss in misses] == [False] * 20 + [True] * 10
