@@ -483,8 +483,8 @@ class Run:
     def _tell_unreached(self) -> None:
         branch = self.branch
         if branch is not None and not branch.reached:
-            summary = f"sparrow.{branch.said} was never reached: the run made {branch.made}"
-            self.ledger.add(Finding(kind=Kind.UNREACHED, summary=summary))
+            summary = f"sparrow.{branch.said} was never reached: the run made {branch.how_many}"
+            self.ledger.add(Finding(kind=Kind.UNREACHED, summary=summary, hint=branch.reachable))
         for finding in self.overlay.settle():
             self.ledger.add(finding)
 
@@ -530,7 +530,8 @@ class Run:
                 what = "answered without its wrapper: the agent did not run it, or it ran another copy, unchecked"
             else:
                 what = "not wrapped: it ran, and its arguments were not checked"
-            self.ledger.add(Finding(kind=Kind.UNWRAPPED, summary=f"{name}: proposed {times}, {what}"))
+            summary = f"{name}: proposed {times}, {what}"
+            self.ledger.add(Finding(kind=Kind.UNWRAPPED, summary=summary, asked={"name": name}))
 
     def _tell_unread(self) -> None:
         for fault in self._wire.faults:

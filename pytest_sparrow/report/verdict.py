@@ -191,7 +191,9 @@ def _of_drift(drift: Drift, circumstances: Circumstances) -> _Cause:
 
 
 def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
-    total = "" if comparison is None else f" of {comparison.new_count}"
+    # What comes after a fork or a fault is not compared, nor counted.
+    counted_too = comparison is not None and finding.at <= comparison.new_count
+    total = f" of {comparison.new_count}" if comparison is not None and counted_too else ""
     lines = [f"  where   event {finding.at}{total} of the new run{_called_from(finding)}"]
     lines += [f"  {one_line(line)}" for line in finding.hint.splitlines()]
     path = ""

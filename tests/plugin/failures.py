@@ -20,5 +20,5 @@ def told(result: pytest.RunResult) -> dict[str, str]:
 
 def ways(text: str) -> list[tuple[str, str]]:
     """The lines of a failure that say how to settle it: their word, and the rest."""
-    words = "accept|ignore|script|own|wrap|live|then|reach"
+    words = "accept|ignore|script|own|wrap|live|then|allow|reach"
     return re.findall(rf"^  ({words}) +(.*)$", text, flags=re.MULTILINE)
