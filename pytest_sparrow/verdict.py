@@ -14,6 +14,7 @@ from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.scripting.feeder import ScriptFeeder
 from pytest_sparrow.scripting.retelling import LEFT_OUT, both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
+from pytest_sparrow.what_if import NOTHING_LAID, WhatIf, what_if_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,6 +58,8 @@ class Verdict:
         recorded_nothing: a recording in which nothing crossed a boundary.
         remarks: what is worth a line, and no failure.
         circumstances: what makes one source of chance a likelier cause than another.
+        what_if: what is the doing of the test's own fork and faults.
+        unwrapped: tools that the model proposed, and that nobody wrapped.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -66,12 +69,19 @@ class Verdict:
     recorded_nothing: bool = False
     remarks: tuple[str, ...] = ()
     circumstances: Circumstances = NO_CIRCUMSTANCES
+    what_if: WhatIf = NOTHING_LAID
+    unwrapped: tuple[str, ...] = ()
 
     @property
     def diverged(self) -> bool:
         """Whether the test must fail."""
-        unequal = self.comparison is not None and not self.comparison.equal
-        return bool(self.findings or self.drifts or unequal or self.served_nothing or self.recorded_nothing)
+        nothing = self.served_nothing or self.recorded_nothing
+        return bool(self.findings or self.drifts or nothing or not self.same_events)
+
+    @property
+    def same_events(self) -> bool:
+        """Whether the events do not differ."""
+        return self.comparison is None or self.comparison.equal
 
     @property
     def missed(self) -> bool:
@@ -147,6 +157,8 @@ def judge_replay(
         comparison=comparison,
         served_nothing=run.answers.served_nothing,
         remarks=(*remarks, *_remarks(run)),
+        what_if=what_if_of(run),
+        unwrapped=tuple(_unwrapped(run)),
         circumstances=circumstances(
             golden.inputs.config_snapshot, side_by_side=any(getattr(event, "lane", "") for event in mine)
         ),
@@ -228,6 +240,12 @@ def _remarks(run: Run) -> tuple[str, ...]:
         kinds |= {Kind.UNWRAPPED, Kind.CHILD}
     found = [finding.summary for finding in run.ledger.findings if finding.kind in kinds]
     return (*left_out, *found)
+
+
+def _unwrapped(run: Run) -> Iterator[str]:
+    for finding in run.ledger.of(Kind.UNWRAPPED):
+        if finding.asked is not None and not run.wraps(finding.asked["name"]):
+            yield finding.asked["name"]
 
 
 def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:

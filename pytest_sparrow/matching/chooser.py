@@ -277,18 +277,6 @@ class Chooser:
             and self._look_up_of.get(number) not in looked_up
         ]
 
-    def nearest(self, kind: str, asked: dict[str, Json]) -> int | None:
-        """The unplayed exchange most like what was asked, for a message; None where nothing is alike."""
-        for number in self.unplayed():
-            exchange = self._exchanges[number]
-            if exchange.kind != kind:
-                continue
-            if kind == "http" and request_shape(exchange.asked)[1:] == request_shape(asked)[1:]:
-                return number
-            if kind != "http" and exchange.asked.get("name") == asked.get("name"):
-                return number
-        return None
-
 
 _MAIN = ""
 

@@ -101,8 +101,8 @@ class Answers:
     def _unreached(self) -> Iterator[Finding]:
         branch = self.branch
         if branch is not None and not branch.reached:
-            summary = f"sparrow.{branch.said} was never reached: the run made {branch.made}"
-            yield Finding(kind=Kind.UNREACHED, summary=summary)
+            summary = f"sparrow.{branch.said} was never reached: the run made {branch.how_many}"
+            yield Finding(kind=Kind.UNREACHED, summary=summary, hint=branch.reachable)
         yield from self.overlay.settle()
 
     def feed(

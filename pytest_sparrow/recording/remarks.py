@@ -38,7 +38,8 @@ def unwrapped(
             what = "answered without its wrapper: the agent did not run it, or it ran another copy, unchecked"
         else:
             what = "not wrapped: it ran, and its arguments were not checked"
-        yield Finding(kind=Kind.UNWRAPPED, summary=f"{name}: proposed {times}, {what}")
+        summary = f"{name}: proposed {times}, {what}"
+        yield Finding(kind=Kind.UNWRAPPED, summary=summary, asked={"name": name})
 
 
 class Unread:
