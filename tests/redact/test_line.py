@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact.names import field_rule
 from tests.redact.made_up import SECRETS
 
 DATA = Path(__file__).parents[1] / "data" / "transcripts"
@@ -54,8 +55,14 @@ _hostile_text = st.lists(_pieces | _text, max_size=5).map("".join)
 _hostile = _trees(_hostile_text | _hostile_text.map(json.dumps), _names | _hostile_text)
 
 
+# No name that says secret, and nothing that makes a text a query or a URL with a password: hypothesis tries words
+# that it finds in the code, and there these are.
+_harmless_names = _text.filter(lambda name: field_rule(name) is None)
+_harmless_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="=@"), max_size=20)
+
+
 @settings(max_examples=100, deadline=None)
-@given(_trees(_text, _text))
+@given(_trees(_harmless_texts, _harmless_names))
 def test_clean_json_comes_back_byte_for_byte(value: Any) -> None:
     """Random JSON holds no secret: the same bytes come back."""
     data = json.dumps(value, ensure_ascii=False).encode()
