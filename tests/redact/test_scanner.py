@@ -18,7 +18,7 @@ from pytest_sparrow.redact import Redactor, scanner_rules
 from pytest_sparrow.redact.allowed import read_allowed, value_digest
 from pytest_sparrow.redact.scanner import Scanner
 from tests.redact.made_up import SECRETS
-from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, WITH_CHECKSUMS, random_text
+from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, OF_EVERY_FORMAT, WITH_CHECKSUMS, random_text
 
 KEY = WITH_CHECKSUMS[0][1]
 INPUTS = RunInputs(
@@ -171,11 +171,20 @@ def test_a_transcript_that_holds_one_is_not_saved(tmp_path: Path) -> None:
     assert not (tmp_path / "b" / "r").exists()
 
 
-def test_each_rule_is_needed() -> None:
-    """Every format of the scanner's finds a made-up key that no other rule finds, or it is a copy of one."""
-    samples = [secret for _, secret in [*SECRETS, *WITH_CHECKSUMS]]
-    found = {rule.kind for rule in scanner_rules.RULES for text in samples if _holds(rule, text.encode())}
-    assert len(found) >= 25
+@pytest.mark.parametrize(("kind", "text"), OF_EVERY_FORMAT, ids=range(len(OF_EVERY_FORMAT)))
+def test_every_format_is_found_by_one_rule_alone(kind: str, text: str) -> None:
+    """A made-up key of each format is found as what it is, by one rule: without that it would be written."""
+    hit = Scanner({}).find(json.dumps({"a": f"so {text} is"}).encode())
+    assert hit is not None
+    assert hit.kind == kind
+    assert [rule.kind for rule in scanner_rules.RULES if _holds(rule, text.encode())] == [kind]
+
+
+def test_every_rule_has_a_format() -> None:
+    """Each of the scanner's rules finds a made-up key that no other rule finds, or it is a copy of one."""
+    texts = [text.encode() for _, text in OF_EVERY_FORMAT]
+    without = [rule.needle for rule in scanner_rules.RULES if not any(_holds(rule, text) for text in texts)]
+    assert without == []
 
 
 def _holds(rule: scanner_rules.ScanRule, data: bytes) -> bool:
