@@ -71,7 +71,16 @@ OF_EVERY_FORMAT: list[tuple[str, str]] = [
     *(
         ("password", f"{scheme}://app:{random_text(16)}@db.example.com/x")
         for scheme in (
-            *("postgres", "postgresql", "postgresql+psycopg", "mysql", "mariadb", "mongodb", "redis", "rediss"),
+            *(
+                "postgres",
+                "postgresql",
+                "postgresql+psycopg",
+                "mysql",
+                "mariadb",
+                "mongodb",
+                "redis",
+                "rediss",
+            ),
             *("amqp", "amqps", "mssql", "oracle", "clickhouse", "nats", "ldap", "ldaps", "ftp", "sftp"),
             *("http", "https"),
         )
