@@ -171,7 +171,10 @@ class Cleaner:
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
-        return bool(self._own) or self._suspicious(data) or may_hide(data, self._suspicious)
+        if self._own or self._suspicious(data) or may_hide(data, self._suspicious):
+            return True
+        plain = plainly(data)
+        return plain is not None and may_hide(plain, self._suspicious)
 
     def _suspicious(self, data: bytes) -> bool:
         decoded = plainly(data)

@@ -23,13 +23,15 @@ _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-def may_hide(data: bytes, suspicious: Callable[[bytes], bool]) -> bool:
-    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious."""
+def may_hide(data: bytes, suspicious: Callable[[bytes], bool], depth: int = 2) -> bool:
+    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious, or base64 of that."""
     for run in long_runs(data, _SHORTEST):
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]):
             plain = _decoded(spelled)
-            if plain is not None and suspicious(plain):
+            if plain is None:
+                continue
+            if suspicious(plain) or (depth > 1 and may_hide(plain, suspicious, depth - 1)):
                 return True
     return False
 
