@@ -63,4 +63,4 @@ def _decoded(run: bytes) -> bytes | None:
 def _encoded_like(run: str, text: str) -> str:
     encode = base64.urlsafe_b64encode if "-" in run or "_" in run else base64.b64encode
     spelled = encode(text.encode()).decode()
-    return spelled if run.endswith("=") or len(run) % 4 == 0 else spelled.rstrip("=")
+    return spelled if len(run) % 4 == 0 else spelled.rstrip("=")

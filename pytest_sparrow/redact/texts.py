@@ -33,7 +33,8 @@ _QUERY = re.compile(
 )
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
 _ASSIGNED = re.compile(
-    r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})", re.MULTILINE
+    r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=(?:\\*['\"])?)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})",
+    re.MULTILINE,
 )
 # The backslashes in front of the quotes tell how deep the JSON text is quoted. The value may be cut off.
 _QUOTED = re.compile(r"(\\*)\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)")

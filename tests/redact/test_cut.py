@@ -71,6 +71,32 @@ def test_lines_of_json_are_read_alike() -> None:
     )
 
 
+def test_texts_in_pieces_beside_it_stay() -> None:
+    """Another text of the same stream that holds no secret stays to the byte, and so does a placeholder in it."""
+    pieces = ["a <secret:token:9> ", KEY[:9], KEY[9:], " b"]
+    events = [
+        event.replace('{"choices"', f'{{"obfuscation": "x{number}", "choices"', 1)
+        for number, event in enumerate(chat(pieces))
+    ]
+    clean = hidden(events)
+    assert [said([event]) for event in clean] == ["a <secret:token:9> ", "<secret:openai-key:1>", "", " b"]
+    assert [clean[n] for n in (0, 3)] == [events[n] for n in (0, 3)]
+    assert [json.loads(event[6:])["obfuscation"] for event in clean] == ["x0", "x1", "x2", "x3"]
+
+
+def test_two_secrets_with_little_between() -> None:
+    """What stands between two secrets may stand in one of them, too: each goes where it began."""
+    redactor = Redactor({"A_TOKEN": "wq83-hfk2", "B_TOKEN": "vm20-xk9s"})
+    clean = hidden(chat(["(wq8", "3-hf", "k2-vm", "20-xk9s", ")"]), redactor)
+    assert [said([event]) for event in clean] == [
+        "(<secret:a-token:1>",
+        "",
+        "-<secret:b-token:1>",
+        "",
+        ")",
+    ]
+
+
 def test_a_clean_form_that_is_spelled_anew_is_one_cut() -> None:
     """Where it can't be traced back placeholder by placeholder: from the first difference to the last."""
     cuts = cuts_between("ab 12 cd", "ab <secret:x:1>  <secret:x:2> cd", lambda *_: False)

@@ -23,8 +23,9 @@ def urlsafe(text: str) -> str:
 
 @pytest.mark.parametrize("encode", [standard, urlsafe])
 @pytest.mark.parametrize("padded", [True, False])
-@pytest.mark.parametrize("tail", ["", "?", "??", "???>", "\r\n\tand on"])
-def test_a_secret_in_base64(encode, padded: bool, tail: str) -> None:
+@pytest.mark.parametrize("front", ["a?>", "a??"])
+@pytest.mark.parametrize("tail", ["", "?", "??", "\r\n\tand on"])
+def test_a_secret_in_base64(encode, padded: bool, front: str, tail: str) -> None:
     """What encodes a text with a secret encodes it without, in the same alphabet, and padded where it was.
 
     The placeholder has no number there, where no comparison would see it as one.
@@ -33,11 +34,9 @@ def test_a_secret_in_base64(encode, padded: bool, tail: str) -> None:
     def spelled(text: str) -> str:
         return encode(text) if padded else encode(text).rstrip("=")
 
-    for text in (
-        f"a?>{KEY}{tail}",
-        f"a?>ann ÿ:{KEY} {tail}",
-    ):  # begins with a sign that tells the alphabets apart
-        for place in ("see {} there", "{}", "line\n{}\n", '{{"a":"\\n{}"}}'):
+    # The front holds a sign that tells the alphabets apart.
+    for text in (f"{front}{KEY}{tail}", f"{front}ann ÿ:{KEY} {tail}"):
+        for place in ("see {} there", "{}", "aGVsbG8sIGp1c3QgYSB0ZXh0 {}", "line\n{}\n", '{{"a":"\\n{}"}}'):
             clean = Redactor({}).value([place.format(spelled(text))])
             expected = spelled(text.replace(KEY, "<secret:openai-key>"))
             # Whether it is padded can't be told of a text that needs no padding.

@@ -75,6 +75,40 @@ def test_url_loses_userinfo_and_secret_fields_only() -> None:
         assert redactor.url(clean) == clean
 
 
+def test_a_variable_in_a_text() -> None:
+    """What env prints, what a .env file holds and what a shell is told: the value goes, words and paths stay."""
+    clean = Redactor({}).value(
+        [
+            "HOME=/home/me\nAPI_TOKEN=f3a99c01-77aa\nexport X_API_KEY='q9w8e7r6t5'; DB_PASSWORD=hunter2hunter2",
+            "API_KEY=development TOKEN=short1 KEY_FILE=/etc/key1 token=f3a99c01-77aa",
+            'export Y_API_KEY="z9w8e7r6t5"\nX_SECRET="$(cat /run/x)" B_API_KEY=\'required\' C_API_KEY=""',
+            'ran {"cmd": "export Z_API_KEY=\\"y9w8e7r6t5\\" && ls"} so',
+        ]
+    )
+    assert clean == [
+        "HOME=/home/me\nAPI_TOKEN=<secret:api-token:1>\nexport X_API_KEY='<secret:api-key:1>'; "
+        "DB_PASSWORD=<secret:password:1>",
+        "API_KEY=development TOKEN=short1 KEY_FILE=/etc/key1 token=<secret:api-token:1>",
+        'export Y_API_KEY="<secret:api-key:2>"\nX_SECRET="$(cat /run/x)" B_API_KEY=\'required\' C_API_KEY=""',
+        'ran {"cmd": "export Z_API_KEY=\\"<secret:api-key:3>\\" && ls"} so',
+    ]
+
+
+def test_a_template_in_a_url_stays() -> None:
+    """Where a password is to be put in stands none."""
+    value = ["postgres://app:${DB_PASSWORD}@db:5432/x and https://u:%(pw)s@h/?api_key={key}&q=a+b"]
+    assert Redactor({}).value(value) is value
+
+
+def test_pluses_in_a_query_are_blanks_only_where_it_is_encoded() -> None:
+    """A secret that was met in a query is known as what it was."""
+    redactor = Redactor({})
+    assert redactor.url("https://x.example/?api_key=f3a9+9c01&token=q9w8%2Be7r6t5") == (
+        "https://x.example/?api_key=<secret:api-key:1>&token=<secret:token:1>"
+    )
+    assert redactor.value("f3a9+9c01 q9w8+e7r6t5") == "<secret:api-key:1> <secret:token:1>"
+
+
 def test_userinfo_in_a_text_loses_the_password_only() -> None:
     """In a text the user, the host and the rest of a URL stay, also where the password is a word."""
     clean = Redactor({}).value(["connect to postgres://app:sunshine@db:5432/x, or redis://:moon@r/0"])
@@ -207,6 +241,8 @@ def test_single_values() -> None:
     for harmless in (12, 1.5, True, None, "a word", ""):
         assert redactor.value(harmless) is harmless
     assert redactor.value(f"/home/me/{KEY}") == "<dir:home>/<secret:openai-key:1>"
+    assert redactor.value(["/home/me/a"]) == ["<dir:home>/a"]
+    assert redactor.line(b'["/home/me/a"]\n') == b'["<dir:home>/a"]\n'
     assert redactor.put_back(["<dir:home>/a"]) == ["/home/me/a"]
 
 

@@ -137,7 +137,7 @@ CURSORS = (
 )
 NO_PASSWORD = (
     "string;str;text;password;secret;hidden;null;none;nil;undefined;true;False;required;optional;any;${DB.PASSWORD};"
-    "$DB_PASSWORD;{{ password }};{password};<your password>;****;XXXX;•••;...;---;[your password];%(password)s;%s"
+    "$DB_PASSWORD_2;{{ password }};{password};<your password>;****;XXXX;•••;...;---;[your password];%(password)s;%s"
 )
 
 
@@ -243,13 +243,35 @@ def test_objects_and_lists_under_a_secret_name() -> None:
         {
             "client_secret": {"value": "f3a99c0177aa4b", "expires_at": 12},
             "cookies": {"sid": "31d4d96e407aad42", "theme": "dark"},
-            "jar": [{"name": "sid", "value": "99d4d96e407aad42", "httpOnly": True}],
+            "jar": [
+                {"name": "sid", "value": "99d4d96e407aad42", "httpOnly": True},
+                {"name": "lang", "value": "de", "sameSite": "Lax"},
+                {"name": "sid", "value": "11d4d96e407aad42", "sameSite": "Lax"},
+            ],
         }
     )
     assert clean == {
         "client_secret": {"value": "<secret:secret:1>", "expires_at": 12},
         "cookies": {"sid": "<secret:cookie:1>", "theme": "dark"},
-        "jar": [{"name": "sid", "value": "<secret:cookie:2>", "httpOnly": True}],
+        "jar": [
+            {"name": "sid", "value": "<secret:cookie:2>", "httpOnly": True},
+            {"name": "lang", "value": "de", "sameSite": "Lax"},
+            {"name": "sid", "value": "<secret:cookie:3>", "sameSite": "Lax"},
+        ],
+    }
+
+
+def test_a_key_of_a_known_kind_keeps_its_kind_and_its_scheme() -> None:
+    """In a field of another name only the key goes: "Bearer" stays, and the number is that of the key."""
+    key = "sk-proj-" + "a1B2" * 12
+    clean = Redactor({"DESK_TOKEN": "wq83-hfk2"}).value(
+        {"log": key, "authorization": f"Bearer {key}", "password": key, "api_key": "token wq83-hfk2"}
+    )
+    assert clean == {
+        "log": "<secret:openai-key:1>",
+        "authorization": "Bearer <secret:openai-key:1>",
+        "password": "<secret:openai-key:1>",
+        "api_key": "token <secret:desk-token:1>",
     }
 
 
