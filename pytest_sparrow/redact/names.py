@@ -211,7 +211,9 @@ _NO_PASSWORD = {
     "optional",
     "any",
 }
-_TEMPLATE = re.compile(r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?")
+_TEMPLATE = re.compile(
+    r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?"
+)
 _WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z][a-z]+))*[.:!?]?")
 _PATH = re.compile(r"(?:~|\.{0,2}|[A-Za-z]:)[/\\]")
 _OPAQUE = re.compile(r"[A-Za-z0-9_.~+/=-]{16,}")

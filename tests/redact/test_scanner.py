@@ -209,3 +209,64 @@ def test_pairs_that_only_together_are_a_secret() -> None:
     assert hit is not None
     assert hit.kind == "aws-secret-key"
     assert Scanner({}).find(json.dumps({"a": f"commit {secret}"}).encode()) is None
+
+
+_AWS_ID = "AK" + "IA" + "QRSTUVWXYZ234567"
+_SIGNATURE = random_text(43)
+
+
+def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
+    parts = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims)
+    )
+    return ".".join([*parts, signature])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gsk_" + "abcd" * 13,
+        "gsk_" + random_text(40) + "xxxxxx" + random_text(6),
+        "sk-ant-api03-" + "x" * 95,
+        "AK" + "IAIOSFODNN7EXAMPLE and wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY",
+        f"{_AWS_ID} commit {random_text(40, '0123456789abcdef')}",
+        f"{_AWS_ID} commit {random_text(40, '0123456789ABCDEF')}",
+        f"{_AWS_ID} and {'aBcDeFgHiJ' * 4}",
+        f"{_AWS_ID} and {'aB3cD5eF' * 5}",
+        f"{_AWS_ID} {'.' * 210} aB3{random_text(37)}",
+        *(
+            f"postgres://app:{password}@db.example.com/x"
+            for password in (
+                "password",
+                "Password1",
+                "LETMEIN",
+                "aabbcdab",
+                "your-pw-71",
+                "{pw-7123}",
+                "an-example-7",
+            )
+        ),
+        *(
+            f"postgres://app:{password}@db/x"
+            for password in ("$PW_71abc", "[pw7123]", "...7ab3", "*****7ab3")
+        ),
+        "postgres://Ab3xY9zQ:ab3xy9zq@db/x",
+        "postgres://app:abcdeabaabaaab@db/x",
+        "https://example.com:8080/a@b",
+        _token({"alg": "none"}, {"sub": "12345678"}),
+        _token({"typ": "JWT"}, {"sub": "12345678"}),
+        _token(["alg", "HS256"], {"sub": "12345678"}).replace(".", ".ey", 1),
+        _token({"alg": "HS256"}, {"sub": "12345678"}, "abcd" * 10),
+        "eyJhbGciOiJIUzI1NiJ9.eyJub3QganNvbg.abcdefghijklmnopqrstuvwx" + random_text(20),
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEabcd" * 10,
+        "-----BEGIN RSA PRIVATE KEY-----\n" + random_text(50),
+        "-----BEGIN PUBLIC KEY-----\n" + random_text(64),
+        f"AccountKey={random_text(80)}==",
+        f"twilio AC{random_text(32, '0123456789abcdef')} and id {random_text(32, '0123456789abcdef')}",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_what_a_manual_writes_is_no_key(text: str) -> None:
+    """A format alone is none: what follows must be random, mixed, decodable and no one's example."""
+    for spelled in (text, f"see {text} there"):
+        assert Scanner({}).find(json.dumps({"a": spelled}).encode()) is None
