@@ -16,6 +16,7 @@ from pytest_sparrow.errors import NotRecordable, SecretFound, UsageError
 from pytest_sparrow.events import Message
 from pytest_sparrow.redact import Redactor, scanner_rules
 from pytest_sparrow.redact.allowed import read_allowed, value_digest
+from pytest_sparrow.redact.guarded import Guarded
 from pytest_sparrow.redact.scanner import Scanner
 from tests.redact.made_up import SECRETS
 from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, OF_EVERY_FORMAT, WITH_CHECKSUMS, random_text
@@ -156,6 +157,25 @@ def test_the_store_refuses_before_it_writes(tmp_path: Path) -> None:
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert written
     assert not any(KEY.encode() in path.read_bytes() or KEY in str(path) for path in written)
+
+
+def test_each_line_of_a_run_is_told_by_its_file(tmp_path: Path) -> None:
+    """Events and exchanges are counted apart, by the key that they begin with; what else there is has one line."""
+    guarded = Guarded(Redactor({}), Scanner({"DESK_TOKEN": "wq83-hfk2-xy"}), tmp_path)
+    assert (
+        guarded.line(b'{"type":"a","password":"hunter2"}') == b'{"type":"a","password":"<secret:password:1>"}'
+    )
+    guarded.line(b'{"kind":"http"}')
+    guarded.line(b'{"type":"b"}')
+    for line, file, number in (
+        (b'{"type":"c","x":"wq83-hfk2-xy"}', "events.jsonl", 3),
+        (b'{"kind":"tool","x":"wq83-hfk2-xy"}', "exchanges.jsonl", 2),
+        (b'{"task":"c","x":"wq83-hfk2-xy"}', "inputs.json", 1),
+        (b'{"task":"d","x":"wq83-hfk2-xy"}', "inputs.json", 1),
+    ):
+        with pytest.raises(SecretFound) as caught:
+            guarded.line(line)
+        assert (caught.value.file, caught.value.line) == (str(tmp_path / file), number)
 
 
 def test_a_transcript_that_holds_one_is_not_saved(tmp_path: Path) -> None:
