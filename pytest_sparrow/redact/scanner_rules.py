@@ -42,12 +42,12 @@ class ScanRule:
     needle: bytes
     pattern: re.Pattern[bytes]
     holds: Callable[[re.Match[bytes]], bool]
-    in_run: bool = True
+    in_run: bool
 
 
 def is_random(part: bytes, bits: float = 3.0) -> bool:
     """Whether a text is as uneven as a generator's: its entropy by character, and no run of one character."""
-    if not part or b"EXAMPLE" in part or re.search(rb"(.)\1{5}", part):
+    if b"EXAMPLE" in part or re.search(rb"(.)\1{5}", part):
         return False
     counts = Counter(part)
     return -sum(n / len(part) * math.log2(n / len(part)) for n in counts.values()) >= bits

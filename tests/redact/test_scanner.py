@@ -268,7 +268,7 @@ def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
         ),
         *(
             f"postgres://app:{password}@db/x"
-            for password in ("$PW_71abc", "[pw7123]", "...7ab3", "*****7ab3")
+            for password in ("aAbBcCdDaA", "$PW_71abc", "[pw7123]", "...7ab3", "*****7ab3")
         ),
         "postgres://Ab3xY9zQ:ab3xy9zq@db/x",
         "postgres://app:abcdeabaabaaab@db/x",
