@@ -68,6 +68,127 @@ def test_the_line_in_a_whole_file() -> None:
 
 
 @pytest.mark.parametrize(
+    "spelled",
+    [
+        KEY,
+        f"so {quote('a b:' + KEY)}",
+        base64.b64encode(f"key {KEY}".encode()).decode(),
+        base64.urlsafe_b64encode(f"a??~{KEY}".encode()).decode(),
+        base64.b64encode(b"\x00\xff" * 300 + KEY.encode()).decode(),
+        base64.b64encode(base64.b64encode(f"key {KEY}".encode())).decode(),
+        quote(base64.b64encode(f"a?>{KEY}".encode()).decode(), safe=""),
+        "wq83-hfk2-xy",
+        base64.b64encode(b"is wq83-hfk2-xy").decode(),
+    ],
+    ids=range(9),
+)
+def test_the_place_however_it_is_spelled(spelled: str) -> None:
+    """Line and path are those of what encodes it, where a recording goes on in the middle of a file, too."""
+    scanner = Scanner({"DESK_TOKEN": "wq83-hfk2-xy"})
+    harmless = b'{"id":"call_Sd4a8nDW2pPzmJVzmZl0tXqB"}\n'
+    for data, path in (
+        ({"a": [1, {"b c": [None, spelled]}]}, "a[1].b c[1]"),
+        ({"a": 1, "b": {"x": 2, spelled: 3}}, "b.<key 2>"),
+        ([spelled], "[0]"),
+    ):
+        line = json.dumps(data).encode()
+        for whole, first, number in (
+            (line, None, 1),
+            (line + b"\n", 7, 7),
+            (harmless * 2 + line, None, 3),
+            (harmless * 2 + line + b"\n" + harmless, 5, 7),
+        ):
+            with pytest.raises(SecretFound) as caught:
+                scanner.check(whole, file="f", line=first)
+            assert (caught.value.line, caught.value.path) == (number, path)
+
+
+def test_a_place_that_can_not_be_told() -> None:
+    """What is no JSON has no path, and is refused all the same."""
+    for data in (f'{{"a":"{KEY}"'.encode(), b"[" * 5000 + KEY.encode() + b"]" * 5000):
+        assert refused(data).path == ""
+
+
+def test_what_was_seen_before_is_no_excuse() -> None:
+    """An id that was harmless in one line tells of a secret in the next, and a secret is found each time."""
+    scanner = Scanner({})
+    key_id, secret = "AK" + "IA" + "QRSTUVWXYZ234567", "aB3" + random_text(37)
+    for text, kind in (
+        (key_id, None),
+        (secret, None),
+        (f"{key_id} {secret}", "aws-secret-key"),
+        (f"{key_id} {secret}", "aws-secret-key"),
+        (KEY, "github-token"),
+        (KEY, "github-token"),
+    ):
+        hit = scanner.find(json.dumps([text]).encode())
+        assert (hit.kind if hit else None) == kind, text
+
+
+def test_what_is_allowed_hides_nothing_else() -> None:
+    """Behind an allowed value of a line the next one is found: of another format, or of the environment."""
+    other = WITH_CHECKSUMS[1][1]
+    allowed = read_allowed([value_digest(KEY), "desk-token"], "x")
+    scanner = Scanner({"DESK_TOKEN": "wq83-hfk2-xy", "SHOP_TOKEN": "vm20-xk9s-two"}, allowed=allowed)
+    for text, kind in (
+        (f"{KEY} wq83-hfk2-xy", None),
+        (f"{KEY} {other}", "github-token"),
+        (f"wq83-hfk2-xy {KEY} vm20-xk9s-two", "shop-token"),
+    ):
+        hit = scanner.find(json.dumps([text]).encode())
+        assert (hit.kind if hit else None) == kind, text
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("DESK_TOKEN", "wq83-hfk2x"),
+        ("DESK_TOKEN_2", "wq83-hfk2x"),
+        ("GITHUB_PAT", "wq83-hfk2x"),
+        ("SIGNING_KEY_1", "wq83-hfk2x"),
+        ("API_KEY_OF_OURS", "wq83-hfk2x"),
+        ("CREDENTIAL", "wq83-hfk2x"),
+        ("X_PASSPHRASE", "a7" + "bcdefghijk" * 400),
+        ("A_URL", "redis://u:wq83-hfk2x@h/0"),
+        ("A_URL", "redis://:wq83%2Dhfk2x@h/0"),
+    ],
+)
+def test_which_variables_are_looked_for(name: str, secret: str) -> None:
+    """Those whose names say so, and passwords in URLs: as long as no text is by chance, and as mixed."""
+    value = "wq83-hfk2x" if "://" in secret else secret
+    assert Scanner({name: f" {secret} "}).find(json.dumps([f"is {value}."]).encode()) is not None
+    if len(value) < 20:
+        assert Scanner({name: secret}).find(json.dumps([f"is x{value}y"]).encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DESK_TOKEN", "wq83-hfk2"),
+        ("DESK_TOKEN", "a7" + "bcdefghijk" * 410),
+        ("DESK_TOKEN", "wqxy-hfkl-mnop"),
+        ("DESK_TOKEN", "1234567890123"),
+        ("DESK_TOKEN", "wq83 hfk2 xyz"),
+        ("DESK_TOKEN", "your-token-71"),
+        ("DESK_TOKEN", "ab1ab1ab1ab1ab1"),
+        ("DESK_TOKEN", "./wq83-hfk2-xy"),
+        ("DESK_TOKEN", "sparrow-dummy-7ab3x"),
+        ("DESK_NAME", "wq83-hfk2-xy"),
+        ("TOKEN_FILE", "wq83-hfk2-xy"),
+        ("PUBLIC_KEY", "wq83-hfk2-xy"),
+        ("GPG_KEY", "wq83hfk2xyabc"),
+        ("OLDPWD", "wq83-hfk2-xy"),
+        ("MONKEY", "wq83-hfk2-xy"),
+        ("A_URL", "redis://u:short-71@h/0"),
+    ],
+)
+def test_which_variables_are_not(name: str, value: str) -> None:
+    """Short or endless values, words, numbers, paths, templates and dummies stop nobody, nor do other names."""
+    text = value.removeprefix("redis://u:").removesuffix("@h/0")
+    assert Scanner({name: value}).find(json.dumps([f"is {text}."]).encode()) is None
+
+
+@pytest.mark.parametrize(
     "kind", sorted({kind for kind, _ in WITH_CHECKSUMS} - {"secret-key", "bearer-token"})
 )
 def test_formats_that_prove_themselves(kind: str) -> None:
