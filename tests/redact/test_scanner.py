@@ -6,6 +6,7 @@ import ast
 import base64
 import json
 import pickle
+import string
 from pathlib import Path
 from urllib.parse import quote
 
@@ -363,6 +364,15 @@ def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
     return ".".join([*parts, signature])
 
 
+def test_a_jwt_of_any_length_is_one() -> None:
+    """Its parts are base64 without padding, of every length that has."""
+    for extra in range(8):
+        token = _token({"alg": "HS256", "kid": "k" * (extra // 2)}, {"sub": "1" * (8 + extra)})
+        hit = Scanner({}).find(json.dumps([f"see {token}."]).encode())
+        assert hit is not None
+        assert hit.kind == "jwt"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -372,7 +382,14 @@ def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
         "AK" + "IAIOSFODNN7EXAMPLE and wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY",
         f"{_AWS_ID} commit {random_text(40, '0123456789abcdef')}",
         f"{_AWS_ID} commit {random_text(40, '0123456789ABCDEF')}",
-        f"{_AWS_ID} and {'aBcDeFgHiJ' * 4}",
+        *(
+            f"{_AWS_ID} and {random_text(40, alphabet)}"
+            for alphabet in (
+                string.ascii_uppercase + string.digits,
+                string.ascii_lowercase + string.digits,
+                string.ascii_letters,
+            )
+        ),
         f"{_AWS_ID} and {'aB3cD5eF' * 5}",
         f"{_AWS_ID} {'.' * 210} aB3{random_text(37)}",
         *(
@@ -396,12 +413,13 @@ def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
         "https://example.com:8080/a@b",
         _token({"alg": "none"}, {"sub": "12345678"}),
         _token({"typ": "JWT"}, {"sub": "12345678"}),
-        _token(["alg", "HS256"], {"sub": "12345678"}).replace(".", ".ey", 1),
         _token({"alg": "HS256"}, {"sub": "12345678"}, "abcd" * 10),
+        "eyJub3QganNvbg." + _token({"alg": "HS256"}, {"sub": "12345678"}).partition(".")[2],
         "eyJhbGciOiJIUzI1NiJ9.eyJub3QganNvbg.abcdefghijklmnopqrstuvwx" + random_text(20),
         "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEabcd" * 10,
         "-----BEGIN RSA PRIVATE KEY-----\n" + random_text(50),
         "-----BEGIN PUBLIC KEY-----\n" + random_text(64),
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join(random_text(5) for _ in range(11)),
         f"AccountKey={random_text(80)}==",
         f"twilio AC{random_text(32, '0123456789abcdef')} and id {random_text(32, '0123456789abcdef')}",
     ],
