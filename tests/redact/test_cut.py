@@ -145,6 +145,17 @@ def test_parts_that_are_numbered_apart_are_read_apart(number: str) -> None:
     assert clean == ["<secret:openai-key:1>", "one, ", "", "two"]
 
 
+@pytest.mark.parametrize("numbers", [("a", "b"), ([1], [2]), ({}, None), (0.5, "1"), (None, {"n": 1})])
+def test_what_is_no_number_tells_no_parts_apart(numbers: tuple[object, object]) -> None:
+    """A name or an object where a part's number is expected differs from event to event, and the text goes on."""
+    events = [
+        "data: " + json.dumps({"index": number, "t": text})
+        for number, text in zip(numbers, (KEY[:9], KEY[9:]), strict=True)
+    ]
+    clean = [json.loads(event[6:])["t"] for event in hidden(events)]
+    assert clean == ["<secret:openai-key:1>", ""]
+
+
 def test_texts_of_lists_and_of_other_names_are_read_apart() -> None:
     """Where a text stands says whose piece it is: its field, and its place in a list, or its number there."""
     payloads = [
