@@ -18,7 +18,8 @@ MIN_LENGTH = 8
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWD|PWD|PASSPHRASE|CREDENTIALS?|DSN|PAT|AUTH|AUTHORIZATION|COOKIE|JWT|BEARER)_?[0-9]*$"
-    r"|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ACCESS_?TOKEN",
+    r"|(?:^|_)TOKENS?(?:_(?:OLD|NEW|DEV|PROD|STAGING|TEST|LIVE|V?[0-9]+))?$"
+    r"|SECRET|PASSW|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ACCESS_?TOKEN",
     re.IGNORECASE,
 )
 # Names that match by their ending and hold no secret; PWD is the working directory.

@@ -28,6 +28,9 @@ from pytest_sparrow.redact.environment import environment_secrets
         ("session_token", "session-token"),
         ("GITHUB_TOKEN_2", "github-token-2"),
         ("SIGNING_KEY2", "signing-key2"),
+        ("GITHUB_TOKEN_OLD", "github-token-old"),
+        ("ADMIN_TOKENS", "admin-tokens"),
+        ("DB_PASSWD_RO", "db-passwd-ro"),
     ],
 )
 def test_a_secret_variable_is_known(name: str, kind: str) -> None:
@@ -55,6 +58,8 @@ def test_a_secret_variable_is_known(name: str, kind: str) -> None:
         ("PATH", "no-shape-at-all-91"),
         ("KEYBOARD", "no-shape-at-all-91"),
         ("SIGNING_KEY_ID", "no-shape-at-all-91"),
+        ("TOKENIZER", "all-MiniLM-L6-v2"),
+        ("TOKEN_MODEL", "all-MiniLM-L6-v2"),
         ("ADMIN_PASSWORD", "Password1"),
         ("ADMIN_PASSWORD", "nevertellanyone"),
         ("DATABASE_URL", "postgres://app:short-1@db:5432/x"),

@@ -180,6 +180,7 @@ def test_which_variables_are_looked_for(name: str, secret: str) -> None:
         ("GPG_KEY", "wq83hfk2xyabc"),
         ("OLDPWD", "wq83-hfk2-xy"),
         ("MONKEY", "wq83-hfk2-xy"),
+        ("TOKENIZER_MODEL", "all-MiniLM-L6-v2"),
         ("A_URL", "redis://u:short-71@h/0"),
     ],
 )
