@@ -172,7 +172,10 @@ class Cleaner:
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
-        return bool(self._own) or self._suspicious(data) or self._may_hide(data)
+        if self._own or self._suspicious(data) or self._may_hide(data):
+            return True
+        plain = plainly(data)
+        return plain is not None and self._may_hide(plain)
 
     def _may_hide(self, data: bytes) -> bool:
         needles, harmless = self._harmless

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+import pytest
+
 from pytest_sparrow.redact import PLACEHOLDER, Redactor, strip_numbers
 from pytest_sparrow.redact.placeholders import Numbering
 
@@ -37,12 +39,20 @@ def test_the_same_secret_in_another_field() -> None:
     assert redactor.line(b'["use f3a99c01-77aa-4b"]') == b'["use <secret:access-token:1>"]'
 
 
-def test_a_word_is_not_learned() -> None:
-    """A password that is a word is replaced in its field, and no word is cut out of other texts."""
+@pytest.mark.parametrize("word", ["sunshine", "a1-b2-c", "the blue sky-9", "20261122"])
+def test_a_word_is_not_learned(word: str) -> None:
+    """A password that is a word, a number or short goes from its field, and is cut out of no other text."""
     redactor = Redactor({})
-    assert redactor.value({"password": "sunshine"}) == {"password": "<secret:password:1>"}
-    text = ["sunshine tomorrow"]
+    assert redactor.value({"password": word}) == {"password": "<secret:password:1>"}
+    text = [f"{word} tomorrow"]
     assert redactor.value(text) is text
+
+
+def test_what_is_no_word_is_learned() -> None:
+    """Eight characters that are more than letters and more than digits are."""
+    redactor = Redactor({})
+    redactor.value({"password": "a1-b2-c3"})
+    assert redactor.value(["a1-b2-c3 tomorrow"]) == ["<secret:password:1> tomorrow"]
 
 
 def test_what_is_learned_is_bounded() -> None:
