@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pytest_sparrow.matching.jsonrpc import addressed
+from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.matching.keys import request_key
 
 
@@ -79,3 +79,9 @@ def test_an_answer_to_the_same_id_is_fed_as_it_is():
     assert addressed(asked(3), asked(3), answer) is answer
     plain = {"method": "POST", "url": "http://localhost", "body": {"json": {"id": 1}}}
     assert addressed(plain, plain, answer) is answer
+
+
+def test_a_method_of_any_type_is_no_look_up():
+    """What a server or a golden sends as a method need not be a text."""
+    assert is_look_up(asked(1, "tools/list"))
+    assert not any(is_look_up(asked(1, method)) for method in ({}, ["tools/list"], None, 1))
