@@ -108,3 +108,10 @@ def _pieces(secret: str) -> list[str]:
     """Parts of a secret: its middle, and the lines of a key file."""
     lines = [line for line in secret.split("\n") if "-----" not in line]
     return [line[len(line) // 3 : -2] for line in lines]
+
+
+@pytest.mark.parametrize("front", ["", "-----BEGIN PRIVATE KEY-----"])
+def test_a_run_of_backslashes_is_no_work(front: str) -> None:
+    """No clock is read: were the search quadratic in a run of backslashes, this would take minutes."""
+    text = front + "\\" * 100_000 + '"password": "hunter2x9" -----END PRIVATE KEY-----'
+    assert "hunter2x9" not in Redactor({}).text(text)
