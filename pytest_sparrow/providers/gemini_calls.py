@@ -76,8 +76,13 @@ class CallPieces:
 
 
 def _steps(path: str) -> list[str | int]:
-    steps = ((int(index) if index else name or one or two) for name, index, one, two in _STEP.findall(path))
+    steps = ((_index(index) if index else name or one or two) for name, index, one, two in _STEP.findall(path))
     return list(steps)[:_DEEPEST]
+
+
+def _index(digits: str) -> int:
+    # Python refuses to read 4301 digits.
+    return int(digits) if len(digits) < 10 else _MOST_ITEMS
 
 
 def _scalar(piece: dict[str, Json]) -> Json:
