@@ -302,3 +302,13 @@ def test_an_index_without_end_never_raises():
     }
     answered = {"status": 200, "body": {"json": chunk(pieces)}}
     assert [part.args for part in CODEC.answer(asked(), answered).parts] == [{"a": []}]
+
+
+def test_indices_within_indices_fill_no_memory():
+    """A list is filled up to an index: at many levels, and in many pieces, no more than for one of them."""
+    paths = [f"$[{number}]{'[9999]' * 40}" for number in range(20)]
+    pieces = {
+        "functionCall": {"name": "a", "partialArgs": [{"jsonPath": p, "stringValue": "x"} for p in paths]}
+    }
+    [part] = CODEC.answer(asked(), {"status": 200, "body": {"json": chunk(pieces)}}).parts
+    assert len(json.dumps(part.args)) < 100_000
