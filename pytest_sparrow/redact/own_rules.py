@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.redact.placeholders import outside_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,8 +73,9 @@ class OwnRules:
         """The text with everything that a finder finds replaced by ``placeholder(kind, secret)``."""
         for finder in self.finders:
             parts, done = [], 0
+            is_outside = outside_placeholders(text)
             for start, stop in finder.find(text):
-                if start < done or stop <= start or "<secret:" in text[start:stop]:
+                if start < done or stop <= start or not is_outside(start, stop):
                     continue
                 parts += [text[done:start], placeholder(finder.kind, text[start:stop])]
                 done = stop

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import re
 import threading
+from bisect import bisect_left
+from typing import TYPE_CHECKING
 
-__all__ = ["PLACEHOLDER", "Numbering", "strip_numbers", "without_placeholders"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "PLACEHOLDER",
+    "Numbering",
+    "outside_placeholders",
+    "strip_numbers",
+    "without_placeholders",
+]
 
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
@@ -25,6 +36,20 @@ def strip_numbers(data: bytes) -> bytes:
 def without_placeholders(text: str) -> str:
     """The text with its placeholders, numbered or not, left out."""
     return _ANY.sub("", text) if "<secret:" in text else text
+
+
+def outside_placeholders(text: str) -> Callable[[int, int], bool]:
+    """Tells of a place in a text whether it touches none of its placeholders.
+
+    What stands in one is no secret, whatever it is like: the dummy key ``openai-key`` stands in its own.
+    """
+    spans = [match.span() for match in _ANY.finditer(text)] if "<secret:" in text else []
+
+    def is_outside(start: int, stop: int) -> bool:
+        before = bisect_left(spans, (stop, 0))  # the last one of these is the one that may reach so far
+        return not before or spans[before - 1][1] <= start
+
+    return is_outside
 
 
 class Numbering:
