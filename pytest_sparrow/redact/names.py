@@ -213,11 +213,12 @@ _WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z]
 _PATH = re.compile(r"(?:~|\.{0,2}|[A-Za-z]:)[/\\]")
 _OPAQUE = re.compile(r"[A-Za-z0-9_.~+/=-]{16,}")
 _TIME = re.compile(r"\d{4}-?\d\d-?\d\d[T_-]\d\d")
+# Each begins where the run in front of it begins, and so is linear.
 _SCHEME = re.compile(
-    r"\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
+    r"(?<!\s)\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
 )
 _IN_CONNECTION = re.compile(
-    r"(?:key|password|pwd|secret|signature|token)\s*=\s*[^;\s]|://[^/\s]*:[^/\s]+@", re.IGNORECASE
+    r"(?:key|password|pwd|secret|signature|token)\s*=\s*[^;\s]|://[^/\s:]*:[^/\s]+@", re.IGNORECASE
 )
 
 

@@ -197,7 +197,10 @@ _JWT = ScanRule(
     kind="jwt",
     needle=b"eyJ",
     pattern=re.compile(
-        rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))" + _FRONT + rb"(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})"
+        # Within a word nothing is looked ahead: a run of many beginnings is run over once.
+        rb"(?=eyJ)"
+        + _FRONT
+        + rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})"
     ),
     holds=_is_jwt,
 )
