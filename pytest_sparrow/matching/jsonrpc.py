@@ -47,7 +47,8 @@ def is_look_up(asked: dict[str, Json]) -> bool:
     chance. The answer is the same.
     """
     message = _message(asked.get("body"))
-    return message is not None and message.get("method") in _LOOK_UPS
+    method = message.get("method") if message is not None else None
+    return isinstance(method, str) and method in _LOOK_UPS
 
 
 def what_is_asked(asked: dict[str, Json]) -> str:

@@ -101,7 +101,7 @@ def _is_message(asked: dict[str, Json], body: dict[str, Json]) -> bool:
         return False
     if is_versioned(asked, body):
         return True
-    known = all(as_dict(message).get("role") in _ROLES for message in messages)
+    known = all(as_text(as_dict(message).get("role")) in _ROLES for message in messages)
     named = isinstance(body.get("model"), str)
     return known and named and (path.endswith("/messages") or looks_like_messages(body, messages))
 

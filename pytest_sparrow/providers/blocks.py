@@ -90,7 +90,8 @@ MAX_IMAGE = 1024
 _MAX_BASE64 = 1368
 """Characters of base64 that are at most `MAX_IMAGE` bytes."""
 
-_BASE64 = re.compile(r"(?:[A-Za-z0-9+/\r\n]+|[A-Za-z0-9_\r\n-]+)={0,2}[\r\n]*\Z")
+# Possessive: a run of line ends is no reason to try again from each of them.
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/\r\n]++|[A-Za-z0-9_\r\n-]++)={0,2}[\r\n]*+\Z")
 _URL_SAFE = str.maketrans("-_", "+/")
 _DATA_URI = re.compile(r"data:([^,;]*)[^,]{0,200},", re.IGNORECASE)
 

@@ -22,7 +22,7 @@ __all__ = ["CallPieces"]
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
 _MOST_ITEMS = 10_000
-"""A piece with an index beyond it is left out: the list would be filled up to it."""
+"""Items that the pieces of one call may add to its lists: a list is filled up to an index, at each of many levels."""
 
 _DEEPEST = 50
 
@@ -42,6 +42,7 @@ class CallPieces:
         self._whole = False
         self._texts: dict[str, list[str]] = {}
         self._values: dict[str, Json] = {}
+        self._room = _MOST_ITEMS
 
     def add(self, call: dict[str, Json]) -> None:
         """Take in the call, or its next piece."""
@@ -64,8 +65,11 @@ class CallPieces:
         args = {} if self._args is None else self._args
         if self._values:
             args = copy.deepcopy(args)
+        self._room = _MOST_ITEMS
         for path, value in self._values.items():
-            args = _placed(args, _steps(path), "".join(self._texts[path]) if path in self._texts else value)
+            args = self._placed(
+                args, _steps(path), "".join(self._texts[path]) if path in self._texts else value
+            )
         args = holdable(args)
         return Proposal(self._id, self._name, args if self._whole else json.dumps(args, ensure_ascii=False))
 
@@ -74,10 +78,34 @@ class CallPieces:
         """Whether more of it is announced."""
         return not self._whole
 
+    def _placed(self, value: Json, steps: list[str | int], leaf: Json) -> Json:
+        """The value with the leaf at the end of the steps; changes it in place where it can."""
+        if not steps:
+            return leaf
+        step, *rest = steps
+        if isinstance(step, str):
+            value = value if isinstance(value, dict) else {}
+            value[step] = self._placed(value.get(step), rest, leaf)
+            return value
+        items = value if isinstance(value, list) else []
+        missing = max(step + 1 - len(items), 0)
+        if missing <= self._room:
+            self._room -= missing
+            items += [None] * missing
+            items[step] = self._placed(items[step], rest, leaf)
+        return items
+
 
 def _steps(path: str) -> list[str | int]:
-    steps = ((int(index) if index else name or one or two) for name, index, one, two in _STEP.findall(path))
+    steps = (
+        (_index(index) if index else name or one or two) for name, index, one, two in _STEP.findall(path)
+    )
     return list(steps)[:_DEEPEST]
+
+
+def _index(digits: str) -> int:
+    # Python refuses to read 4301 digits.
+    return int(digits) if len(digits) < 10 else 10**9
 
 
 def _scalar(piece: dict[str, Json]) -> Json:
@@ -85,19 +113,3 @@ def _scalar(piece: dict[str, Json]) -> Json:
         if key in piece:
             return piece[key]
     return None
-
-
-def _placed(value: Json, steps: list[str | int], leaf: Json) -> Json:
-    """The value with the leaf at the end of the steps; changes it in place where it can."""
-    if not steps:
-        return leaf
-    step, *rest = steps
-    if isinstance(step, str):
-        value = value if isinstance(value, dict) else {}
-        value[step] = _placed(value.get(step), rest, leaf)
-        return value
-    items = value if isinstance(value, list) else []
-    if step < _MOST_ITEMS:
-        items += [None] * (step + 1 - len(items))
-        items[step] = _placed(items[step], rest, leaf)
-    return items

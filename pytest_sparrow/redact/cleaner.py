@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 # Deeper than any JSON that jsontext reads or writes: only a value that refers to itself comes here.
 _MAX_DEPTH = 200
-_ESCAPED_LINE_ENDS = re.compile(r"\\+r\\+n|\\+n|\r\n")
+_ESCAPED_LINE_ENDS = re.compile(r"(?<!\\)\\+(?:r\\+)?n|\r\n")
 _SHORTEST = 8
 _SHORTEST_ENCODED = 20
 _JAR_ENTRY = Rule("cookie", Sure.KEY)

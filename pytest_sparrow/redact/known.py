@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from pytest_sparrow.redact.names import is_specific
+from pytest_sparrow.redact.placeholders import outside_placeholders
 from pytest_sparrow.redact.suspicion import MARKS, suspicious
 
 if TYPE_CHECKING:
@@ -95,9 +96,11 @@ class Known:
         if search.pattern is None:
             return text
 
+        is_outside = outside_placeholders(text)
+
         def found(match: re.Match[str]) -> str:
             secret = search.secrets[match[0]]
-            return placeholder(kinds[secret], secret)
+            return placeholder(kinds[secret], secret) if is_outside(*match.span()) else match[0]
 
         return search.pattern.sub(found, text)
 

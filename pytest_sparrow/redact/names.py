@@ -222,7 +222,7 @@ _SCHEME = re.compile(
     r"^\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
 )
 _IN_CONNECTION = re.compile(
-    r"(?:key|password|pwd|secret|signature|token)\s*=\s*[^;\s]|://[^/\s]*:[^/\s]+@", re.IGNORECASE
+    r"(?:key|password|pwd|secret|signature|token)\s*=\s*[^;\s]|://[^/\s:]*:[^/\s]+@", re.IGNORECASE
 )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.redact.placeholders import outside_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +20,6 @@ __all__ = ["NO_RULES", "OwnRules", "SecretFinder", "read_rules"]
 _LINE = re.compile(r"(?:([a-z][a-z0-9-]{0,39}) += +)?(.+)", re.DOTALL)
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _FIELD = "field:"
-_PLACEHOLDER = re.compile(r"<(?:secret|dir):[a-z0-9_:-]*>")
 
 
 @runtime_checkable
@@ -73,10 +73,9 @@ class OwnRules:
         """The text with everything that a finder finds replaced by ``placeholder(kind, secret)``."""
         for finder in self.finders:
             parts, done = [], 0
-            # What stands for a secret is none: a pattern that finds its number or its kind would never end.
-            taken = [match.span() for match in _PLACEHOLDER.finditer(text)]
+            is_outside = outside_placeholders(text)
             for start, stop in finder.find(text):
-                if start < done or stop <= start or any(start < end and begin < stop for begin, end in taken):
+                if start < done or stop <= start or not is_outside(start, stop):
                     continue
                 parts += [text[done:start], placeholder(finder.kind, text[start:stop])]
                 done = stop

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import re
 import threading
+from bisect import bisect_left
+from typing import TYPE_CHECKING
 
-__all__ = ["PLACEHOLDER", "Numbering", "strip_numbers", "without_placeholders"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "PLACEHOLDER",
+    "Numbering",
+    "outside_placeholders",
+    "strip_numbers",
+    "without_placeholders",
+]
 
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
 
 # A text may have been through strip_numbers before it comes here.
 _ANY = re.compile(r"<secret:[a-z0-9-]+(?::[0-9]+)?>")
+_ANY_OR_PLACE = re.compile(rf"{_ANY.pattern}|<dir:[a-z_]+>")
 _NUMBERED = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
 
 
@@ -25,6 +37,21 @@ def strip_numbers(data: bytes) -> bytes:
 def without_placeholders(text: str) -> str:
     """The text with its placeholders, numbered or not, left out."""
     return _ANY.sub("", text) if "<secret:" in text else text
+
+
+def outside_placeholders(text: str) -> Callable[[int, int], bool]:
+    """Tells of a place in a text whether it touches none of its placeholders, those of directories included.
+
+    What stands in one is no secret, whatever it is like: the dummy key ``openai-key`` stands in its own.
+    """
+    holds = "<secret:" in text or "<dir:" in text
+    spans = [match.span() for match in _ANY_OR_PLACE.finditer(text)] if holds else []
+
+    def is_outside(start: int, stop: int) -> bool:
+        before = bisect_left(spans, (stop, 0))  # the last one of these is the one that may reach so far
+        return not before or spans[before - 1][1] <= start
+
+    return is_outside
 
 
 class Numbering:

@@ -151,11 +151,15 @@ class Redactor:
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
         """
-        return self._half(asked, REQUEST_HEADERS) if kind == "http" else self._object(asked)
+        return self._settled_half(asked, REQUEST_HEADERS) if kind == "http" else self._object(asked)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`."""
-        return self._half(answered, ANSWER_HEADERS) if kind == "http" else self._object(answered)
+        return self._settled_half(answered, ANSWER_HEADERS) if kind == "http" else self._object(answered)
+
+    def _settled_half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
+        # What its body calls a secret may stand in its URL.
+        return self._cleaner.settled(lambda: self._half(half, allowed))
 
     def _half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
         clean = dict(half)

@@ -185,7 +185,10 @@ _TWILIO = _format(
 _JWT = _format(
     "jwt",
     b"eyJ",
-    rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))" + _FRONT + rb"(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})",
+    # Within a word nothing is looked ahead: a run of many beginnings is run over once.
+    rb"(?=eyJ)"
+    + _FRONT
+    + rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})",
     _is_jwt,
 )
 _OPENAI = _format(

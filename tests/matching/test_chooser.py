@@ -207,21 +207,6 @@ def test_what_the_user_ignores_does_not_decide_and_in_tools_only():
     assert chooser.call({"name": "f", "args": {"n": 1, "at": "night"}}, "") is None
 
 
-def test_the_nearest_is_unplayed_of_its_kind_and_at_the_same_place():
-    """For a message: the oldest of the same host and path, whatever the method, or the tool of the same name."""
-    elsewhere = {**get("a"), "url": "https://other.example.com/search?q=a"}
-    golden = [tool("f", {}), http(elsewhere), http(get("a")), http(get("b")), tool("g", {})]
-    chooser = Chooser(golden, conversation)
-    posted = {**get("x"), "method": "POST"}
-    assert chooser.nearest("http", posted) == 2
-    chooser.http(0, get("a"), None, "")
-    assert chooser.nearest("http", posted) == 3
-    assert chooser.nearest("http", {**posted, "url": "https://example.com/"}) is None
-    assert chooser.nearest("tool", {"name": "g", "args": {"n": 1}}) == 4
-    assert chooser.nearest("tool", {"name": "h", "args": {}}) is None
-    assert chooser.nearest("call", {"name": "g", "args": {}}) is None
-
-
 def test_unproposed_calls_match_by_exact_arguments():
     """Without a proposal the arguments are all there is to go by."""
     chooser = Chooser([tool("add", {"n": n}) for n in range(3)], conversation)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_sparrow.matching.jsonrpc import addressed
+from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.matching.keys import request_key
 
 
@@ -108,3 +108,9 @@ def test_an_answer_to_the_same_id_is_fed_as_it_is():
 def test_an_answer_that_is_no_message_stays_as_it_is(answered):
     """What holds no message has no address, and nothing of it is lost."""
     assert addressed(asked(8), asked(3), answered) == answered
+
+
+def test_a_method_of_any_type_is_no_look_up():
+    """What a server or a golden sends as a method need not be a text."""
+    assert is_look_up(asked(1, "tools/list"))
+    assert not any(is_look_up(asked(1, method)) for method in ({}, ["tools/list"], None, 1))

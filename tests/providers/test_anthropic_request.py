@@ -231,3 +231,9 @@ def test_outputs_that_are_not_looked_at_are_not_parsed():
     request = CODEC.request(asked([USER, {"role": "user", "content": [result]}], url=MESSAGES))
     assert request.results[0].blocks._blocks is None
     assert list(request.results[0].blocks) == [{"Json": {}}]
+
+
+def test_a_role_of_any_type_is_no_message():
+    """Without the version's header the roles decide, and a role need not be a text."""
+    for role in ({}, ["user"], None, 1):
+        assert CODEC.request(asked([{"role": role, "content": "x"}], url=MESSAGES)) is None

@@ -293,3 +293,22 @@ def test_nesting_without_end_never_raises():
     path = "$" + ".a" * 100_000
     pieces = {"functionCall": {"name": "a", "partialArgs": [{"jsonPath": path, "stringValue": "x"}]}}
     check(asked(), {"status": 200, "body": {"json": chunk(pieces)}})
+
+
+def test_an_index_without_end_never_raises():
+    """Python reads no integer of more than 4300 digits: a piece of an argument that is so far out is left out."""
+    pieces = {
+        "functionCall": {"name": "a", "partialArgs": [{"jsonPath": f"$.a[{'9' * 5000}]", "stringValue": "x"}]}
+    }
+    answered = {"status": 200, "body": {"json": chunk(pieces)}}
+    assert [part.args for part in CODEC.answer(asked(), answered).parts] == [{"a": []}]
+
+
+def test_indices_within_indices_fill_no_memory():
+    """A list is filled up to an index: at many levels, and in many pieces, no more than for one of them."""
+    paths = [f"$[{number}]{'[9999]' * 40}" for number in range(20)]
+    pieces = {
+        "functionCall": {"name": "a", "partialArgs": [{"jsonPath": p, "stringValue": "x"} for p in paths]}
+    }
+    [part] = CODEC.answer(asked(), {"status": 200, "body": {"json": chunk(pieces)}}).parts
+    assert len(json.dumps(part.args)) < 100_000

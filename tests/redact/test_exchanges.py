@@ -259,3 +259,17 @@ def test_which_variables_are_secret() -> None:
     for name, value in (("REGION", "eu-west-1"), ("PWD", "/home/me"), ("KEYBOARD", "qwertz")):
         assert redactor.secret_variable(name, value) is False
     assert redactor.value([KEY[:-4] + "aaaa"]) == ["<secret:openai-key:1>"]
+
+
+def test_what_the_body_calls_a_secret_is_none_in_the_url() -> None:
+    """A half is settled as a whole: the first request of a run has the form in which the next ones are compared."""
+    asked = {
+        "method": "POST",
+        "url": "https://h/sessions/f3A99c0177aa4b1199ZZ",
+        "headers": {},
+        "body": {"json": {"session_token": "f3A99c0177aa4b1199ZZ"}},
+    }
+    redactor = Redactor({})
+    once = redactor.asked("http", asked)
+    assert once["url"] == "https://h/sessions/<secret:session-token:1>"
+    assert redactor.asked("http", once) == once == redactor.asked("http", asked)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_sparrow.redact import PLACEHOLDER, Redactor, strip_numbers
+from pytest_sparrow.redact.own_rules import read_rules
 from pytest_sparrow.redact.placeholders import Numbering
 
 FIRST, SECOND = "sk-proj-" + "a1B2" * 12, "sk-proj-" + "c3D4" * 12
@@ -74,6 +75,22 @@ def test_placeholders_are_left_alone() -> None:
         "text": "https://u:<secret:password:1>@h.example/?api_key=<secret:api-key:3>",
     }
     assert Redactor({}).value(value) is value
+
+
+@pytest.mark.parametrize(
+    ("environ", "rules"),
+    [
+        ({"OPENAI_API_KEY": "openai-key"}, ""),
+        ({"MY_PASSWORD": "my-password"}, ""),
+        ({}, "key = [a-z]+-key|[0-9]+"),
+    ],
+)
+def test_a_secret_may_stand_in_its_own_placeholder(environ: dict[str, str], rules: str) -> None:
+    """A dummy key that is named like its kind, a rule that finds it: the placeholder is not replaced again."""
+    redactor = Redactor(environ, rules=read_rules([rules] if rules else [], "ini"))
+    once = redactor.value(["an openai-key, my-password, 17"])
+    assert once[0].count("<secret:") == once[0].count(">") == (2 if rules else 1)
+    assert redactor.value(once) == once
 
 
 def test_placeholder_pattern() -> None:

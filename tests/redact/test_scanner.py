@@ -430,3 +430,8 @@ def test_what_a_manual_writes_is_no_key(text: str) -> None:
     """A format alone is none: what follows must be random, mixed, decodable and no one's example."""
     for spelled in (text, f"see {text} there"):
         assert Scanner({}).find(json.dumps({"a": spelled}).encode()) is None
+
+
+def test_a_run_of_beginnings_is_no_work() -> None:
+    """No clock is read: were the search for a JWT's end begun at each of them, this would take minutes."""
+    assert Scanner({}).find(b"eyJaaaaaaaaaaaaaaaaaaaaaaa " + b"eyJ" * 300_000) is None

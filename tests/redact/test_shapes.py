@@ -151,3 +151,18 @@ def _pieces(secret: str) -> list[str]:
     """Parts of a secret: its middle, and the lines of a key file."""
     lines = [line for line in secret.split("\n") if "-----" not in line]
     return [line[len(line) // 3 : -2] for line in lines]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        '"a' + "\\" * 100_000 + '"',
+        "-----BEGIN PRIVATE KEY-----" + "\\" * 100_000 + "-----END PRIVATE KEY-----",
+        '"secret-key": "the key' + " " * 100_000 + '"',
+        '"connection_string": "a://' + ":" * 100_000 + '"',
+    ],
+    ids=["quoted", "private-key", "field", "connection"],
+)
+def test_a_run_of_one_character_is_no_work(run: str) -> None:
+    """No clock is read: were the search quadratic in such a run, this would take minutes."""
+    assert "hunter2x9" not in Redactor({}).text(f'{run} "password": "hunter2x9"')

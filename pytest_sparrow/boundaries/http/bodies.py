@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 from typing import TYPE_CHECKING
 
@@ -60,10 +59,10 @@ def chunks_of(body: dict[str, Json]) -> list[bytes]:
     Raises:
         ValueError: this is no body that we wrote; the text says why.
     """
-    if "sse" in body:
-        return sse.serve(body)
-    if "lines" in body:
-        return lines.serve(body)
+    for form, serve in (("sse", sse.serve), ("lines", lines.serve)):
+        if form in body:
+            _check_texts(body[form], form)
+            return serve(body)
     if "json" in body:
         # It was read from a golden, or from the wire.
         return [jsontext.spell(body["json"])]
@@ -72,9 +71,14 @@ def chunks_of(body: dict[str, Json]) -> list[bytes]:
     if isinstance(body.get("base64"), str):
         try:
             return [base64.b64decode(body["base64"], validate=True)]
-        except binascii.Error as error:
+        except ValueError as error:  # binascii's own, or no ASCII
             raise ValueError(f"its base64 body can't be read ({error})") from error
     raise ValueError(f"its body has none of the keys json, sse, lines, text and base64, but {sorted(body)}")
+
+
+def _check_texts(texts: Json, form: str) -> None:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"its {form} is no array of texts")
 
 
 def _may_be_json(kind: str, raw: bytes) -> bool:

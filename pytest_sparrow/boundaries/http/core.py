@@ -110,7 +110,11 @@ def header(headers: Iterable[tuple[str, str]], name: str) -> str:
 
 def _pairs(headers: Json) -> list[tuple[str, str]]:
     """Recorded headers: an object in a golden, pairs in what this process has just recorded."""
-    pairs = headers.items() if isinstance(headers, dict) else headers or []
+    pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
+    ):
+        raise ValueError("its headers are neither an object nor pairs")
     return [(str(name), str(value)) for name, value in pairs]
 
 

@@ -81,3 +81,24 @@ def test_which_answers_have_their_wait_shortened():
     assert _served(429, **{"retry-after": "86400"}) == {"retry-after": "86400", "content-length": "0"}
     assert "retry-after-ms" not in _served(200)
     assert _served(301, **{"retry-after": "5"})["retry-after"] == "5"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"status": "200"},
+        {"body": []},
+        {"body": {"sse": 1}},
+        {"body": {"sse": ["data: x", None]}},
+        {"body": {"lines": {"a": 1}}},
+        {"body": {"base64": "é"}},
+        {"headers": 5},
+        {"headers": [1]},
+        {"headers": [["a"]]},
+    ],
+    ids=str,
+)
+def test_an_answer_that_nobody_wrote_is_refused(part):
+    """Of any wrong type: what serves it knows the ValueError, and tells the agent in whose words it is asked."""
+    with pytest.raises(ValueError, match=r"^its "):
+        reply_of({"status": 200, "headers": {}, **part}, method="GET", crossing=FakeCrossing("http", {}))
