@@ -6,6 +6,7 @@ A line of the setting is ``kind = pattern``, ``kind = field:name``, or either wi
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -76,7 +77,8 @@ class OwnRules:
             # What stands for a secret is none: a pattern that finds its number or its kind would never end.
             taken = [match.span() for match in _PLACEHOLDER.finditer(text)]
             for start, stop in finder.find(text):
-                if start < done or stop <= start or any(start < end and begin < stop for begin, end in taken):
+                last = bisect_left(taken, (stop,)) - 1  # of the placeholders that begin before it ends
+                if start < done or stop <= start or (last >= 0 and start < taken[last][1]):
                     continue
                 parts += [text[done:start], placeholder(finder.kind, text[start:stop])]
                 done = stop
