@@ -170,16 +170,17 @@ def test_texts_of_lists_and_of_other_names_are_read_apart() -> None:
     ]
 
 
-def test_two_secrets_with_little_between() -> None:
-    """What stands between two secrets may stand in one of them, too: each goes where it began."""
-    redactor = Redactor({"A_TOKEN": "wq83-hfk2", "B_TOKEN": "vm20-xk9s"})
-    clean = hidden(chat(["(wq8", "3-hf", "k2-vm", "20-xk9s", ")"]), redactor)
+def test_secrets_with_little_between() -> None:
+    """What stands between secrets may stand in one of them, too: each goes where it began."""
+    redactor = Redactor({"A_TOKEN": "wq83-hfk2", "B_TOKEN": "vm20-xk9s", "C_TOKEN": "pz51-jd7q"})
+    clean = hidden(chat(["wq8", "3-hf", "k2-vm", "20-xk9s", ", p", "z51-jd7q"]), redactor)
     assert [said([event]) for event in clean] == [
-        "(<secret:a-token:1>",
+        "<secret:a-token:1>",
         "",
         "-<secret:b-token:1>",
         "",
-        ")",
+        ", <secret:c-token:1>",
+        "",
     ]
 
 
