@@ -188,3 +188,20 @@ def test_a_clean_form_that_is_spelled_anew_is_one_cut() -> None:
     """Where it can't be traced back placeholder by placeholder: from the first difference to the last."""
     cuts = cuts_between("ab 12 cd", "ab <secret:x:1>  <secret:x:2> cd", lambda *_: False)
     assert [tuple(cut) for cut in cuts] == [(3, 5, "<secret:x:1>  <secret:x:2>")]
+
+
+_parts = st.lists(st.sampled_from(["a", "b", "ab", " ", "<secret:x:1>", "<secret:x:2>"]), max_size=8).map(
+    "".join
+)
+
+
+@settings(max_examples=300)
+@given(_parts, _parts, st.booleans())
+def test_cuts_give_the_clean_form(text: str, clean: str, traced: bool) -> None:
+    """Whatever the two texts are: the cuts lie in order and apart, and applied they turn the one into the other."""
+    shown, done = "", 0
+    for cut in cuts_between(text, clean, lambda *_: traced):
+        assert done <= cut.start <= cut.stop <= len(text)
+        shown += text[done : cut.start] + cut.instead
+        done = cut.stop
+    assert shown + text[done:] == clean
