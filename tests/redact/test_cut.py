@@ -130,8 +130,12 @@ def test_events_that_can_not_be_read_hide_nothing() -> None:
 
 def test_what_every_event_repeats_is_no_text_in_pieces() -> None:
     """A secret that stands whole in each event is replaced in each."""
-    events = ["data: " + json.dumps({"user": KEY, "choices": []}) for _ in range(3)]
-    assert [json.loads(event[6:])["user"] for event in hidden(events)] == ["<secret:openai-key:1>"] * 3
+    other = SECRETS[2][1]
+    events = ["data: " + json.dumps({"user": KEY, "t": part}) for part in ("is ", other[:9], other[9:])]
+    clean = [json.loads(event[6:]) for event in hidden(events)]
+    assert [event["user"] for event in clean] == [clean[0]["user"]] * 3
+    assert "".join(event["t"] for event in clean).startswith("is <secret:openai-key:")
+    assert KEY[8:20] not in str(clean)
 
 
 @pytest.mark.parametrize("number", ["index", "output_index", "content_index", "summary_index"])
