@@ -67,10 +67,31 @@ def test_only_a_list_of_plain_values_is_told_as_one_change():
     assert told(json_changes(*many, root="request"))[-1] == ("changed", "request.b[]", 2, 3)
 
 
-def test_json_texts_of_two_kinds_are_told_as_the_texts_they_are():
-    """Key by key, two objects that have nothing in common would tell nothing."""
-    one, other = '{"a": 1, "b": 2}', '{"c": 1, "d": 2, "e": 3}'
-    assert told(json_changes(one, other, root="request")) == [("changed", "request", one, other)]
+@pytest.mark.parametrize(
+    ("golden", "new", "path"),
+    [
+        ({"a": 1, "b": 2}, {"c": 1, "d": 2, "e": 3}, "request"),
+        ({"a": 1, "b": 2, "c": 3}, {"a": 2, "d": 2, "e": 3}, "request"),
+        ({"a": 1, "b": 2}, {"a": 1, "c": 2}, "request.b"),
+        ({}, {"a": 1}, "request.a"),
+        ({"a": 1}, [1], "request"),
+        ([1], {"a": 1}, "request"),
+        ([1, 2], [1, 3], "request[]"),
+    ],
+)
+def test_json_texts_with_little_in_common_are_told_as_the_texts_they_are(golden, new, path):
+    """Key by key they would tell nothing: with fewer than half the keys in common, or an object and a list."""
+    changes = json_changes(json.dumps(golden), json.dumps(new), root="request")
+    assert changes[0].path == path
+
+
+def test_elements_of_another_name_are_other_elements():
+    """One is removed and one added, however alike they are: a name is what tells them apart."""
+    changes = json_changes([{"name": "a", "v": 1}], [{"name": "b", "v": 1}], root="request")
+    assert [(change.kind, change.path) for change in changes] == [
+        ("removed", "request[a]"),
+        ("added", "request[b]"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -200,6 +221,13 @@ def test_a_rule_for_another_place_leaves_a_text_as_it_is():
     golden, new = http([], data='{"a": 1}', more="x"), http([], data='{"a":1}', more="y")
     rules = Rules(exclude_paths=("request.more",))
     assert [change.path for change in request_changes(golden, new, rules)] == ["request.data"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("a", "b"), ("{a", "{b"), ("", "b")])
+def test_a_rule_that_reaches_below_a_text_that_is_no_json_finds_nothing_there(one, other):
+    """The text counts as ever."""
+    rules = Rules(exclude_paths=("request.data.took",))
+    assert request_changes(http([], data=one), http([], data=other), rules)
 
 
 def test_numbers_and_order_in_json_text_follow_the_rules():
