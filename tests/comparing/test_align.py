@@ -41,6 +41,18 @@ def test_pairing_is_in_order_complete_and_longest(golden, new):
     assert len(matched(pairs)) == longest(golden, new)
 
 
+@settings(max_examples=100)
+@given(SHORT, SHORT, st.sampled_from([None, lambda i, j: 1 / (1 + abs(i - j))]))
+def test_pairing_by_several_levels_is_in_order_and_complete(golden, new, similarity):
+    """What a looser level pairs lies between the pairs of the stricter one, and nothing is told twice."""
+    halves = [key // 2 for key in golden], [key // 2 for key in new]
+    ones = [0 for _ in golden], [0 for _ in new]
+    pairs = align([(golden, new), halves, ones], similarity)
+    assert [i for i, _ in pairs if i is not None] == list(range(len(golden)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(new)))
+    assert sum(golden[i] == new[j] for i, j in matched(pairs)) >= longest(golden, new)
+
+
 class Counted:
     """A key that counts how often keys are compared."""
 
