@@ -11,6 +11,8 @@ from pytest_sparrow.events import parse_event
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.replaying.place import Departure
+from pytest_sparrow.scripting.feeder import ScriptFeeder
+from pytest_sparrow.scripting.reading import read_script
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 from pytest_sparrow.verdict import Drift, Verdict, judge_recording, judge_replay
@@ -227,6 +229,26 @@ def test_a_run_is_judged_up_to_where_it_left_its_golden():
     assert not judged(
         golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], departure=left)
     ).comparison.equal
+
+
+def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to_a_fork():
+    """A cockpit tells usage that a replay from events doesn't: what is cut by counting is cut at the same place."""
+    usage = [event("TokenUsage", input=n, output=n) for n in range(3)]
+    golden = [
+        event("RunStarted", task="t", agent="x"),
+        *usage,
+        says("a"),
+        event("Message", role="assistant", text="a"),
+    ]
+    run = run_of(
+        event("RunStarted", task="t", agent="x"), says("a"), event("Error", message="after the fork")
+    )
+    run.feeder = ScriptFeeder(read_script(golden), lambda _: None, None)
+    run.wraps = lambda _: True
+    run.departure = Departure(kind="http", lane="", told=2)
+    assert judged(golden_of(golden), run).comparison.equal
+    run.events[1] = says("b")
+    assert not judged(golden_of(golden), run).comparison.equal
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,48 @@ def test_pairing_is_in_order_complete_and_longest(golden, new):
     assert len(matched(pairs)) == longest(golden, new)
 
 
+def assert_is_pairing(golden, new, pairs):
+    """Every element is told once, in order on both sides, and what is paired is equal."""
+    assert [i for i, _ in pairs if i is not None] == list(range(len(golden)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(new)))
+    assert all(golden[i] == new[j] for i, j in matched(pairs))
+
+
+@pytest.mark.parametrize("values", [2, 5, 20, 60])
+def test_pairing_is_longest_whatever_only_one_side_holds(values):
+    """Sequences of few and of many values, in which some stand on one side only."""
+    rng = random.Random(values)
+    for _ in range(40):
+        golden, new = ([rng.randrange(values) for _ in range(rng.randrange(25))] for _ in range(2))
+        pairs = pairs_of(golden, new)
+        assert_is_pairing(golden, new, pairs)
+        assert len(matched(pairs)) == longest(golden, new)
+
+
+def test_what_lies_between_unique_elements_is_paired_however_much_has_changed():
+    """Two hundred small changes: unique elements part them, and within each part the most is paired."""
+    golden, new = [], []
+    for n in range(200):
+        golden += [0, 0, ("same", n)] if n % 4 == 1 else [0, 1, 1, ("same", n)]
+        new += [0, 0, ("same", n)] if n % 4 == 1 else [1, 0, 1, ("same", n)]
+    golden, new = [*golden, 0, 1, 1, "old"], [*new, 1, 0, 1, "new"]
+    pairs = pairs_of(golden, new)
+    assert_is_pairing(golden, new, pairs)
+    assert len(matched(pairs)) == 200 + 200 * 2 + 2
+
+
+@settings(max_examples=100)
+@given(SHORT, SHORT, st.sampled_from([None, lambda i, j: 1 / (1 + abs(i - j))]))
+def test_pairing_by_several_levels_is_in_order_and_complete(golden, new, similarity):
+    """What a looser level pairs lies between the pairs of the stricter one, and nothing is told twice."""
+    halves = [key // 2 for key in golden], [key // 2 for key in new]
+    ones = [0 for _ in golden], [0 for _ in new]
+    pairs = align([(golden, new), halves, ones], similarity)
+    assert [i for i, _ in pairs if i is not None] == list(range(len(golden)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(new)))
+    assert sum(golden[i] == new[j] for i, j in matched(pairs)) >= longest(golden, new)
+
+
 class Counted:
     """A key that counts how often keys are compared."""
 
@@ -81,6 +123,7 @@ def test_effort_is_bounded_by_a_constant_an_element():
         count, pairs = comparisons(golden, new)
         assert count <= 200 * (len(golden) + len(new)), (name, count)
         assert matched(pairs) == sorted(matched(pairs)), name
+        assert_is_pairing(golden, new, pairs)
 
 
 def test_few_changes_in_a_repetitive_stream_stay_few():

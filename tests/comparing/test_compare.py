@@ -13,6 +13,7 @@ from pytest_sparrow.comparing import MISSING, Place, Rules, compare
 from pytest_sparrow.events import dump_event, parse_event
 
 from .making import (
+    RUN,
     all_transcripts,
     call,
     event,
@@ -290,6 +291,24 @@ def test_a_call_that_answers_to_another_id_in_a_text_is_a_change():
     assert [(c.path, c.new) for c in compare(golden, told_otherwise).changes] == [
         ("ThinkingDelta.text", "as call_b1 told")
     ]
+
+
+@pytest.mark.parametrize(("gone", "kind"), [(1, "ToolUseStarted"), (2, "ToolOutput")])
+def test_an_event_of_a_call_that_is_missing_is_a_change(gone, kind):
+    """A call that never started, or gave nothing, is not the same call, though all else of it is equal."""
+    whole = call("c1")
+    part = [each for place, each in enumerate(whole) if place != gone]
+    assert told(compare(whole, part)) == [("removed", f"{kind}[refund]", False)]
+    assert told(compare(part, whole)) == [("added", f"{kind}[refund]", False)]
+
+
+def test_a_text_that_names_another_id_than_the_run_s_has_changed():
+    """A run's id means the new run's, wherever it stands."""
+    golden = [says(f"wrote {RUN}.txt"), *call("call_a1")]
+    new = renamed(golden, **{RUN: "run-0002", "call_a1": "call_b1"})
+    assert compare(golden, new).equal
+    other = renamed(golden[:1], **{f"wrote {RUN}": "wrote call_b1", f'"{RUN}"': '"run-0002"'})
+    assert told(compare(golden, [*other, *new[1:]])) == [("changed", "ThinkingDelta.text", False)]
 
 
 def test_ids_are_no_change_beside_one():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
 from pytest_sparrow.comparing.jsondiff import Sameness
+from pytest_sparrow.comparing.requests import essence_by, tool_changes
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(
@@ -67,10 +68,44 @@ def test_only_a_list_of_plain_values_is_told_as_one_change():
     assert told(json_changes(*many, root="request"))[-1] == ("changed", "request.b[]", 2, 3)
 
 
-def test_json_texts_of_two_kinds_are_told_as_the_texts_they_are():
-    """Key by key, two objects that have nothing in common would tell nothing."""
-    one, other = '{"a": 1, "b": 2}', '{"c": 1, "d": 2, "e": 3}'
-    assert told(json_changes(one, other, root="request")) == [("changed", "request", one, other)]
+@pytest.mark.parametrize(
+    ("golden", "new", "path"),
+    [
+        ({"a": 1, "b": 2}, {"c": 1, "d": 2, "e": 3}, "request"),
+        ({"a": 1, "b": 2, "c": 3}, {"a": 2, "d": 2, "e": 3}, "request"),
+        ({"a": 1, "b": 2}, {"a": 1, "c": 2}, "request.b"),
+        ({}, {"a": 1}, "request.a"),
+        ({"a": 1}, [1], "request"),
+        ([1], {"a": 1}, "request"),
+        ([1, 2], [1, 3], "request[]"),
+    ],
+)
+def test_json_texts_with_little_in_common_are_told_as_the_texts_they_are(golden, new, path):
+    """Key by key they would tell nothing: with fewer than half the keys in common, or an object and a list."""
+    changes = json_changes(json.dumps(golden), json.dumps(new), root="request")
+    assert changes[0].path == path
+
+
+@pytest.mark.parametrize(
+    ("golden", "new"),
+    [({"name": "a", "v": 1}, {"name": "b", "v": 1}), ([1], 1), ([1], {}), ({}, 1), ("a", ["a"])],
+)
+def test_elements_of_another_name_or_kind_are_other_elements(golden, new):
+    """One is removed and one added, however alike they are."""
+    changes = json_changes([golden], [new], root="request")
+    assert [(change.kind, change.golden, change.new) for change in changes] == [
+        ("removed", golden, MISSING),
+        ("added", MISSING, new),
+    ]
+
+
+def test_the_object_that_shares_most_with_a_former_one_is_that_one_changed():
+    """The less alike is the added one, though it comes first."""
+    golden, other, later = {"v": 1, "w": 2, "x": 3}, {"v": 9, "w": 9, "x": 9}, {"v": 1, "w": 2, "x": 4}
+    assert told(json_changes([golden], [other, later], root="request")) == [
+        ("added", "request[]", MISSING, other),
+        ("changed", "request[].x", 3, 4),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +237,13 @@ def test_a_rule_for_another_place_leaves_a_text_as_it_is():
     assert [change.path for change in request_changes(golden, new, rules)] == ["request.data"]
 
 
+@pytest.mark.parametrize(("one", "other"), [("a", "b"), ("{a", "{b"), ("", "b")])
+def test_a_rule_that_reaches_below_a_text_that_is_no_json_finds_nothing_there(one, other):
+    """The text counts as ever."""
+    rules = Rules(exclude_paths=("request.data.took",))
+    assert request_changes(http([], data=one), http([], data=other), rules)
+
+
 def test_numbers_and_order_in_json_text_follow_the_rules():
     """Digits and orders that mean nothing mean nothing there either; other values still do."""
     digits, order = Rules(significant_digits=2), Rules(ignore_order=True)
@@ -218,6 +260,50 @@ def test_the_query_is_told_by_field():
     assert told(request_changes(http([], query="?a=1&b=2"), http([], query="?b=3&a=1"))) == [
         ("changed", "request.query.b[]", "2", "3")
     ]
+
+
+def test_a_field_of_the_query_without_a_value_counts():
+    """One that is there and empty is not one that is missing."""
+    assert [change.path for change in request_changes(http([], query="?a="), http([]))] == ["request.query"]
+
+
+@pytest.mark.parametrize(
+    ("golden", "new", "path"),
+    [
+        ({"text": "a"}, {"text": "b"}, "request.body.text"),
+        ({"json": [{"method": "a"}]}, {"json": [{"method": "b"}]}, "request.body.json[].method"),
+        ({"json": {"user": {"id": "user_0001"}}}, {"json": {"user": {"id": "user_0002"}}}, "request.user.id"),
+        ({"json": {"call_id": ["x"]}}, {"json": {"call_id": ["y"]}}, "request.call_id[]"),
+        ({"json": {"functionCall": "x"}}, {"json": {"functionCall": "y"}}, "request.functionCall"),
+        (
+            {"json": {"functionCall": {"id": [1]}}},
+            {"json": {"functionCall": {"id": [2]}}},
+            "request.functionCall.id[]",
+        ),
+        (None, {"text": "b"}, "request.body"),
+    ],
+    ids=["text", "batch", "an id that is no call's", "junk", "call junk", "id junk", "none"],
+)
+def test_any_body_is_compared(golden, new, path):
+    """Of any kind, and with anything in the places of ids; an id that is no call's is a value like any other."""
+    sides = [{"method": "POST", "url": "http://h/", "headers": {}, "body": body} for body in (golden, new)]
+    assert [change.path for change in request_changes(*sides)] == [path]
+
+
+def test_what_a_rule_leaves_out_of_arguments_is_left_out_of_what_chooses_the_answer():
+    """By the path of the proposal as of the start; a call that no rule touches is the same object."""
+    asked = {"name": "refund", "args": {"amount": 1, "took": 2}, "id": "c1"}
+    for event in ("ToolUseProposed", "ToolUseStarted"):
+        essence = essence_by(Rules(exclude_paths=(f"{event}[refund].args['took']",)))
+        assert essence(asked) == {**asked, "args": {"amount": 1}}
+        assert essence({**asked, "name": "pay"})["args"] is asked["args"]
+        assert essence_by(Rules(exclude_paths=(f"{event}.args",)))(asked) == {**asked, "args": {}}
+
+
+def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():
+    """They are the same in its proposal and in its start."""
+    one, other = ({"name": "refund", "args": {"amount": amount}, "id": "c"} for amount in (1, 2))
+    assert told(tool_changes(one, other)) == [("changed", "ToolUse*[refund].args['amount']", 1, 2)]
 
 
 def test_secrets_count_by_kind_not_by_number():

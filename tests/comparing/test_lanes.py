@@ -144,6 +144,13 @@ def test_a_text_that_names_the_call_of_another_lane_has_changed(lanes):
     assert roots(compare(golden, run("call_b1", "call_b2", "call_b2"))) == [("changed", "ThinkingDelta.text")]
 
 
+def test_a_change_in_one_thread_is_told_beside_threads_that_are_equal():
+    """Threads that did the same are settled; the others are compared all the same, wherever they stand."""
+    equal = [skill("a", lane="thread-1"), skill("c", lane="thread-3")]
+    golden, new = ([equal[0], skill(name, lane="thread-2"), equal[1]] for name in ("b", "b!"))
+    assert [(change.golden, change.new) for change in compare(golden, new).changes] == [("b", "b!")]
+
+
 def test_what_stands_outside_a_turn_may_be_shared_in_any_way():
     """Events of a pool that belong to no answer of a model: which thread tells which is chance."""
 
@@ -181,8 +188,8 @@ def test_order_within_a_turn_of_a_pool_counts():
             ],
         ),
         (
-            [says("said", lane="task-1"), *call("c1", out="given", lane="task-2")],
-            [*call("c2", out="given!", lane="task-1"), says("said!", lane="task-2")],
+            [says("said", lane="task-1"), skill("learned", lane="task-2")],
+            [skill("learned!", lane="task-1"), says("said!", lane="task-2")],
         ),
     ],
     ids=["a name that someone gave", "the same calls", "events of the same kind"],
