@@ -365,6 +365,7 @@ def asking(same, rest):
         ({"messages": 2}, []),
         ({"absent": 2}, {"absent": None}),
         ({"model": {"deeper": 2}}, {"model": {"deeper": None}}),
+        ({"model": {"m": 2}}, {"model": {"m": None}}),
         ({"messages": [[0, 2, 0, 1]]}, {"messages": None}),
         ({"model": [[0, 2, 0, 1]]}, {"model": []}),
         *(
@@ -389,6 +390,7 @@ def asking(same, rest):
             )
         ),
         ({"messages": [[0, 2, 0, 2], [1, 2, 0, 1]]}, {"messages": []}),
+        ({"messages": [[1, 2, 0, 1], [3, 2, 0, 1]]}, {"messages": ["x"]}),
     ],
 )
 def test_damage_names_the_line(tmp_path, same, rest):
@@ -432,6 +434,23 @@ def test_few_bytes_that_stand_for_many_are_counted(tmp_path, again):
     with pytest.raises(TooLarge, match="shared_bytes = ") as caught:
         shelf(tmp_path, limits=Limits(shared_bytes=5 * size)).load("r")
     assert caught.value.line in (6, 7)
+
+
+def test_a_request_put_back_may_be_no_longer_than_a_line(tmp_path):
+    """A line that grows beyond the limit by what it names is refused as one that is spelled so long."""
+    said = ["word " * 20 + str(number) for number in range(9)]
+    saved(tmp_path, [request([{"text": text} for text in said[:number]]) for number in range(1, 10)])
+    longest = max(map(len, files_in(tmp_path / "r")["exchanges.jsonl"].splitlines()))
+    with pytest.raises(TooLarge, match="in one request put back together") as caught:
+        load_transcript(tmp_path / "r", limits=Limits(line=max(longest, 900)))
+    assert caught.value.line > 2
+
+
+def test_a_body_that_only_looks_shared_refers_to_nothing():
+    """A body that is no object has no such key, whatever it holds."""
+    line = asking(2, None).replace(b'{"same":2,"json":null}', b'["same"]')
+    assert b'["same"]' in line
+    assert lines_used(line) == frozenset()
 
 
 def test_a_shared_body_without_json_is_damage(tmp_path):
