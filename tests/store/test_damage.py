@@ -243,6 +243,16 @@ def test_hints_show_the_way_out(tmp_path):
     assert "upgrade pytest-sparrow" in caught.value.hint
 
 
+def test_every_digest_is_checked_where_there_are_no_exchanges(tmp_path):
+    """A run without exchanges has a digest of each other file, and each counts."""
+    for name, old in (("inputs.json", b"refund"), ("events.jsonl", b"one")):
+        store = shelf(tmp_path / name)
+        store.save(run_of("r", "one"))
+        _sub(name, old, b"another")(tmp_path / name / "r")
+        with pytest.raises(DamagedTranscript, match="changed after it was recorded"):
+            store.load("r")
+
+
 def test_digests_and_counts_are_checked_only_where_present(tmp_path):
     """The cockpit writes no digest: then an edited line is no damage."""
     store = shelf(tmp_path)

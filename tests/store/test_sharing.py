@@ -10,10 +10,11 @@ from enum import StrEnum
 import pytest
 from hypothesis import given, settings
 
-from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError
+from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, TooLarge
 from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.store import load_transcript
+from pytest_sparrow.store.limits import Limits
 from pytest_sparrow.store.rebuilding import lines_used
 from pytest_sparrow.store.sharing import Sharer, draft_of
 from pytest_sparrow.transcript import Transcript
@@ -364,6 +365,7 @@ def asking(same, rest):
         ({"messages": 2}, []),
         ({"absent": 2}, {"absent": None}),
         ({"model": {"deeper": 2}}, {"model": {"deeper": None}}),
+        ({"model": {"m": 2}}, {"model": {"m": None}}),
         ({"messages": [[0, 2, 0, 1]]}, {"messages": None}),
         ({"model": [[0, 2, 0, 1]]}, {"model": []}),
         *(
@@ -388,6 +390,7 @@ def asking(same, rest):
             )
         ),
         ({"messages": [[0, 2, 0, 2], [1, 2, 0, 1]]}, {"messages": []}),
+        ({"messages": [[1, 2, 0, 1], [3, 2, 0, 1]]}, {"messages": ["x"]}),
     ],
 )
 def test_damage_names_the_line(tmp_path, same, rest):
@@ -414,6 +417,40 @@ def test_lines_that_double_one_another_are_damage(tmp_path):
     with pytest.raises(DamagedTranscript, match="more than 1048576 items") as caught:
         load_transcript(tmp_path / "r")
     assert caught.value.line == 15
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda one: one, lambda one: {**one, "turn": 2}, lambda one: {**one, "said": [*one["said"], "more"]}],
+    ids=["all of it", "a value of it", "items of it"],
+)
+def test_few_bytes_that_stand_for_many_are_counted(tmp_path, again):
+    """Whatever is put back counts each time, since whoever reads a request reads all of it."""
+    one = {"said": ["word " * 10 + str(number) for number in range(40)], "turn": 1}
+    store = saved(tmp_path, [request(one), *(request(again(one)) for _ in range(9))])
+    (size, *others) = (len(line) for line in files_in(tmp_path / "r")["exchanges.jsonl"].splitlines())
+    assert max(others) < size / 5
+    assert len(store.load("r").exchanges) == 10
+    with pytest.raises(TooLarge, match="shared_bytes = ") as caught:
+        shelf(tmp_path, limits=Limits(shared_bytes=5 * size)).load("r")
+    assert caught.value.line in (6, 7)
+
+
+def test_a_request_put_back_may_be_no_longer_than_a_line(tmp_path):
+    """A line that grows beyond the limit by what it names is refused as one that is spelled so long."""
+    said = ["word " * 20 + str(number) for number in range(9)]
+    saved(tmp_path, [request([{"text": text} for text in said[:number]]) for number in range(1, 10)])
+    longest = max(map(len, files_in(tmp_path / "r")["exchanges.jsonl"].splitlines()))
+    with pytest.raises(TooLarge, match="in one request put back together") as caught:
+        load_transcript(tmp_path / "r", limits=Limits(line=max(longest, 900)))
+    assert caught.value.line > 2
+
+
+def test_a_body_that_only_looks_shared_refers_to_nothing():
+    """A body that is no object has no such key, whatever it holds."""
+    line = asking(2, None).replace(b'{"same":2,"json":null}', b'["same"]')
+    assert b'["same"]' in line
+    assert lines_used(line) == frozenset()
 
 
 def test_a_shared_body_without_json_is_damage(tmp_path):
