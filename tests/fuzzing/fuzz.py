@@ -46,7 +46,7 @@ _LINEAR = 2.0
 def pumped(name: str, data: bytes) -> None:
     """A part of an input repeated: what takes long then is not linear. By hand only, since it looks at a clock."""
     rng = random.Random(zlib.crc32(data))
-    if len(data) < 2 or rng.randrange(24):
+    if len(data) < 2 or rng.randrange(100):
         return
     start = rng.randrange(len(data) - 1)
     stop = min(len(data), start + rng.choice((1, 2, 3, 4, 8, 16, 40)))

@@ -24,6 +24,7 @@ from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.eventstream import frame_bytes, frames_of
 from pytest_sparrow.recording.codec import ModelRequest
 from pytest_sparrow.redact import Places, Redactor
+from pytest_sparrow.redact.own_rules import NO_RULES, read_rules
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.store import iter_events, load_transcript
@@ -308,11 +309,16 @@ def scan(data: bytes) -> None:
     assert kind == (None if hit is None else hit.kind)
 
 
+_OWN = read_rules(["customer = cust_[0-9a-f]+", "number = [0-9]{4}", "iban = field:iban"], "ini")
+
+
 def show(data: bytes) -> None:
-    """The redactor of texts alone."""
-    redactor = Redactor(ENVIRONMENT)
-    once = redactor.text(data.decode("utf-8", "replace"))
-    assert redactor.text(once) == once
+    """The redactor of texts alone, without rules of the user's and with some."""
+    text = data.decode("utf-8", "replace")
+    for rules in (NO_RULES, _OWN):
+        redactor = Redactor(ENVIRONMENT, rules=rules)
+        once = redactor.text(text)
+        assert redactor.text(once) == once
 
 
 _RULES = {
