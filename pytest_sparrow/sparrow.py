@@ -190,9 +190,9 @@ class Sparrow:
                 f"{said}: only a replay can fork, and this run is in mode {self.mode!r}\n"
                 '  Fork the golden of another test: @pytest.mark.sparrow(golden="test_refund").'
             )
-        if self._run.crossings or self._run.branch is not None:
+        if self._run.crossings or self._run.answers.branch is not None:
             raise UsageError(f"{said}: a run is forked once, before the agent runs")
-        self._run.branch = branch_of(at, replace, raises, live=live)
+        self._run.answers.branch = branch_of(at, replace, raises, live=live)
 
     def inject(
         self,
@@ -247,9 +247,9 @@ class Sparrow:
         if self._run.crossings:
             raise UsageError(f"sparrow.{laid.said}: faults are laid before the agent runs")
         if self._run.feeding:
-            self._run.overlay.faults.append(laid)
+            self._run.answers.overlay.faults.append(laid)
         else:
-            self._run.overlay.left_out.append(laid.said)
+            self._run.answers.overlay.left_out.append(laid.said)
 
     def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
         """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""

@@ -14,6 +14,7 @@ from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.scripting.feeder import ScriptFeeder
 from pytest_sparrow.scripting.retelling import LEFT_OUT, both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
+from pytest_sparrow.what_if import NOTHING_LAID, WhatIf, what_if_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,6 +58,8 @@ class Verdict:
         recorded_nothing: a recording in which nothing crossed a boundary.
         remarks: what is worth a line, and no failure.
         circumstances: what makes one source of chance a likelier cause than another.
+        what_if: what is the doing of the test's own fork and faults.
+        unwrapped: tools that the model proposed, and that nobody wrapped.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -66,12 +69,19 @@ class Verdict:
     recorded_nothing: bool = False
     remarks: tuple[str, ...] = ()
     circumstances: Circumstances = NO_CIRCUMSTANCES
+    what_if: WhatIf = NOTHING_LAID
+    unwrapped: tuple[str, ...] = ()
 
     @property
     def diverged(self) -> bool:
         """Whether the test must fail."""
-        unequal = self.comparison is not None and not self.comparison.equal
-        return bool(self.findings or self.drifts or unequal or self.served_nothing or self.recorded_nothing)
+        nothing = self.served_nothing or self.recorded_nothing
+        return bool(self.findings or self.drifts or nothing or not self.same_events)
+
+    @property
+    def same_events(self) -> bool:
+        """Whether the events do not differ."""
+        return self.comparison is None or self.comparison.equal
 
     @property
     def missed(self) -> bool:
@@ -131,10 +141,10 @@ def judge_replay(
     """
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
-    left = run.departure
+    left = run.answers.departure
     theirs, mine = _sides(golden, run, left)
     hidden = None
-    if isinstance(run.feeder, ScriptFeeder):
+    if isinstance(run.answers.feeder, ScriptFeeder):
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     comparison = compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules)
@@ -145,8 +155,10 @@ def judge_replay(
         findings=(*_failures(run), *_never_opened(golden, further)),
         drifts=tuple(failing),
         comparison=comparison,
-        served_nothing=run.served_nothing,
+        served_nothing=run.answers.served_nothing,
         remarks=(*remarks, *_remarks(run)),
+        what_if=what_if_of(run),
+        unwrapped=tuple(_unwrapped(run)),
         circumstances=circumstances(
             golden.inputs.config_snapshot, side_by_side=any(getattr(event, "lane", "") for event in mine)
         ),
@@ -158,15 +170,15 @@ def _sides(golden: Transcript, run: Run, left: Departure | None) -> tuple[Sequen
 
     Of a run that was fed from events what both can tell.
     """
-    hidden = run.overlay.hidden
+    hidden = run.answers.overlay.hidden
     theirs: Sequence[Event] = golden.events
     mine: Sequence[Event] = run.events
     if hidden:
         mine = [event for number, event in enumerate(mine) if number not in hidden]
         if left is not None:
             left = replace(left, told=left.told - sum(number < left.told for number in hidden))
-    if isinstance(run.feeder, ScriptFeeder):
-        theirs, mine = both_sides(run.feeder, mine if left is None else mine[: left.told], run.wraps)
+    if isinstance(run.answers.feeder, ScriptFeeder):
+        theirs, mine = both_sides(run.answers.feeder, mine if left is None else mine[: left.told], run.wraps)
         if left is not None:  # cut by counting, and what only one side tells must not count
             theirs, mine = (
                 [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
@@ -220,13 +232,20 @@ def _failures(run: Run) -> tuple[Finding, ...]:
 
 def _remarks(run: Run) -> tuple[str, ...]:
     left_out = [
-        f"sparrow.{said}: not in a recording, which runs without faults" for said in run.overlay.left_out
+        f"sparrow.{said}: not in a recording, which runs without faults"
+        for said in run.answers.overlay.left_out
     ]
     kinds = {Kind.LATE, Kind.UNREAD, Kind.UNSEEN}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds |= {Kind.UNWRAPPED, Kind.CHILD}
     found = [finding.summary for finding in run.ledger.findings if finding.kind in kinds]
     return (*left_out, *found)
+
+
+def _unwrapped(run: Run) -> Iterator[str]:
+    for finding in run.ledger.of(Kind.UNWRAPPED):
+        if finding.asked is not None and not run.wraps(finding.asked["name"]):
+            yield finding.asked["name"]
 
 
 def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:

@@ -1,6 +1,7 @@
 """Recording again an unchanged run changes nothing, though providers' answers never come twice alike."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -72,6 +73,59 @@ def test_times_and_signatures_of_answers_do_not_count(one, other):
 def test_anything_else_in_a_line_counts(one, other):
     """Another value, another order, a line that is no JSON, one line more."""
     assert not same_recording(run(one), run(other))
+
+
+def body(**kind):
+    return {"status": 200, "headers": {}, "body": kind}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (body(json={"n": 1}), body(json={"n": 2})),
+        (body(json={"n": 1}), {**body(json={"n": 1}), "status": 201}),
+        (body(text="a"), body(text="b")),
+        (body(sse=["event: a\ndata: {}"]), body(sse=["event: b\ndata: {}"])),
+        (body(sse=['data: {"n": 1}']), body(sse=['data: {"n": 2}'])),
+        (body(sse=["data: [DONE]"]), body(sse=["data: [OVER]"])),
+        (body(sse=["data: {}"]), body(sse=["data: {}", "data: {}"])),
+        (body(json={"n": 1}), None),
+    ],
+    ids=["json", "status", "text", "event", "data", "word", "more", "none"],
+)
+def test_another_answer_is_another_recording(one, other):
+    """Whatever else of it is equal: the golden must not keep the older one."""
+    assert same_recording(run(one), run(one))
+    assert not same_recording(run(one), run(other))
+
+
+def test_another_number_of_exchanges_is_another_recording():
+    """One more of the same kind counts; in which order parallel ones ended does not."""
+    once = run(body(json={"n": 1}))
+    more = [*once.exchanges, *run(body(json={"n": 2})).exchanges]
+    assert not same_recording(once, replace(once, exchanges=[*once.exchanges] * 2))
+    assert same_recording(replace(once, exchanges=more), replace(once, exchanges=more[::-1]))
+
+
+def test_other_events_are_another_recording():
+    """Though all that was asked and answered is the same; but for the task, which parallel agents may each begin."""
+    before = run(body(json={}))
+    after = replace(before, events=[*before.events, RunStarted(run="r", task="t", agent="a")])
+    assert not same_recording(before, after)
+    assert same_recording(before, replace(before, events=[RunStarted(run="r", task="u", agent="a")]))
+
+
+def test_other_further_runs_are_another_recording():
+    """A golden names the runs that its test opens besides."""
+    before = run(body(json={}))
+    after = replace(before, inputs=replace(before.inputs, config_snapshot={"further_runs": ["r.one"]}))
+    assert not same_recording(before, after)
+
+
+def test_what_a_tool_gave_counts_letter_by_letter():
+    """What is volatile in an answer of the wire is a tool's own business."""
+    for one, other in [({"id": 1}, {"id": 2}), ('data: {"a": 1}', 'data: {"a":1}')]:
+        assert not same_recording(run(one, kind="tool"), run(other, kind="tool"))
 
 
 def test_a_signature_that_the_next_request_repeats_does_not_count():

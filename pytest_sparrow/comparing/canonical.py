@@ -6,7 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.freeze import Freezer
+from pytest_sparrow.comparing.jsondiff import json_within
 from pytest_sparrow.comparing.paths import Path, Pattern, element_label, matches, parse, render
+from pytest_sparrow.comparing.result import MISSING
+from pytest_sparrow.events.jsontext import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,11 +73,16 @@ class Canonical:
     def _apply(self, value: Json, path: Path, state: _State) -> Json | _LeftOut:
         if state.is_left_out or self._regex_hits(path):
             return LEFT_OUT
-        if not isinstance(value, dict | list) or (state.is_idle and not self._regexes):
-            return value
+        return value if state.is_idle and not self._regexes else self._below(value, path, state)
+
+    def _below(self, value: Json, path: Path, state: _State) -> Json:
         if isinstance(value, dict):
             return self._object(value, path, state)
-        return self._list(value, path, state)
+        if isinstance(value, list):
+            return self._list(value, path, state)
+        inner = json_within(value) if isinstance(value, str) else MISSING
+        # Reports have paths into JSON text, so rules reach there too; what it then spells counts, not how.
+        return value if inner is MISSING else canonical(self._below(inner, path, state)).decode()
 
     def _regex_hits(self, path: Path) -> bool:
         if not self._regexes:

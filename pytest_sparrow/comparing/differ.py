@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.align import Keys, align
@@ -27,16 +29,27 @@ _ARGUMENTS = frozenset({"ToolUseProposed", "ToolUseStarted"})
 
 
 def in_run_order(lanes: Iterable[list[GroupPair]]) -> list[GroupPair]:
-    """All pairs in the golden's order; a unit that only the new run has stands behind the one before it."""
+    """All pairs in the golden's order; a unit that only the new run has stands behind the one before it.
+
+    That is the one before it in its lane, or in the run where its lane begins with it: a lane that is new was begun
+    by something.
+    """
+    lanes = list(lanes)
+    # Where the units of both stand: in the new run, then in the golden.
+    both = sorted(
+        (new.head.at.event, golden.head.at.event) for golden, new in chain(*lanes) if golden and new
+    )
     placed: list[tuple[int, int, GroupPair]] = []
     for pairs in lanes:
         after = 0
         for golden, new in pairs:
             if golden is not None:
                 after = golden.head.at.event
-            placed.append(
-                (after, 0 if golden is not None else new.head.at.event if new else 0, (golden, new))
-            )
+                placed.append((after, 0, (golden, new)))
+            elif new is not None:
+                at = new.head.at.event
+                before = bisect_left(both, (at,))
+                placed.append((after or (both[before - 1][1] if before else 0), at, (golden, new)))
     placed.sort(key=lambda each: each[:2])
     return [pair for _, _, pair in placed]
 
@@ -56,7 +69,7 @@ def with_moves(pairs: list[GroupPair]) -> Iterator[Aligned]:
     for golden, new in pairs:
         if golden is not None and id(golden) in moved_to:
             yield golden, moved_to[id(golden)], True
-        elif new is None or id(new) not in arrived:
+        elif id(new) not in arrived:
             yield golden, new, False
 
 
@@ -69,7 +82,7 @@ def changes_of(pairs: Iterable[Aligned], ids: IdText, digits: int | None) -> lis
     diff = _Differ(ids, digits)
     found: list[Change] = []
     for run in _runs(pairs):
-        with_call = len(run) > 1 and any(_is_call(golden or new) for golden, new, _ in run)
+        with_call = any(_is_call(golden or new) for golden, new, _ in run)
         for golden, new, moved in run:
             told = list(diff.units(golden, new, moved=moved))
             aside = with_call and not _is_call(golden or new)

@@ -87,21 +87,24 @@ class _Calls:
     def __init__(self) -> None:
         self._here: dict[tuple[str, str], Group] = {}
         self._open: dict[str, deque[Group]] = defaultdict(deque)
+        self._newest: dict[str, Group] = {}
 
     def proposed(self, entry: Entry, own_id: str, group: Group) -> None:
-        self._here[entry.lane, own_id] = group
+        self._here[entry.lane, own_id] = self._newest[own_id] = group
         self._open[own_id].append(group)
 
     def of(self, entry: Entry, own_id: str) -> Group | None:
         known = self._here.get((entry.lane, own_id))
-        waiting = self._open.get(own_id)
-        if waiting is None:
-            return None
-        while len(waiting) > 1 and (waiting[0].finished or waiting[0] is known):
+        if known is not None and not known.finished:
+            return known
+        # A lane that proposed nothing takes the oldest call that no such lane has taken, and keeps it to its end.
+        waiting = self._open[own_id]
+        while waiting and waiting[0].finished:
             waiting.popleft()
-        if known is None or (known.finished and not waiting[0].finished):
-            known = self._here[entry.lane, own_id] = waiting[0]
-        return known
+        taken = waiting.popleft() if waiting else known or self._newest.get(own_id)
+        if taken is not None:
+            self._here[entry.lane, own_id] = taken
+        return taken
 
 
 def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
@@ -109,7 +112,7 @@ def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
     run: list[Entry] = []
     for group in groups:
         head = group.head
-        if run and (head.type != run[0].type or head.label != run[0].label or not _mergeable(head)):
+        if run and (not _mergeable(head) or _apart(run[0], head)):
             yield _merged(run)
             run = []
         if _mergeable(head):
@@ -120,17 +123,24 @@ def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
         yield _merged(run)
 
 
+def _apart(one: Entry, other: Entry) -> bool:
+    return (
+        one.type != other.type or one.label != other.label or ("text" in one.body) != ("text" in other.body)
+    )
+
+
 def _mergeable(entry: Entry) -> bool:
-    return entry.type in _DELTAS and isinstance(entry.body.get("text"), str)
+    if entry.type not in _DELTAS or not isinstance(entry.body.get("text", ""), str):
+        return False
+    # A rule may have left the text out: in how many pieces it came still means nothing. One that says more than a
+    # text and whose it is stays as it is, or what more it says would be lost.
+    return len(entry.body) == ("text" in entry.body) + bool(entry.label)
 
 
 def _merged(run: list[Entry]) -> Group:
-    if len(run) == 1:
-        return Group(run)
-    body: dict[str, object] = {}
-    for entry in run:
-        body.update(entry.body)
-    body["text"] = "".join(entry.body["text"] for entry in run)
+    body = dict(run[0].body)
+    if "text" in body:
+        body["text"] = "".join(entry.body["text"] for entry in run)
     return Group([run[0].with_body(body)])
 
 

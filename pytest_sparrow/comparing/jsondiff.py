@@ -9,14 +9,14 @@ from pytest_sparrow.comparing.align import align
 from pytest_sparrow.comparing.freeze import Freezer, rounded
 from pytest_sparrow.comparing.paths import Path, element_label, parse
 from pytest_sparrow.comparing.result import MISSING, Change, Place
-from pytest_sparrow.events.jsontext import BrokenJson, decode
+from pytest_sparrow.events.jsontext import BrokenJson, decode, equal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Sameness", "json_changes", "value_changes"]
+__all__ = ["Sameness", "json_changes", "json_within", "value_changes"]
 
 _MOST_SCALARS = 16
 """A list of plain values (an image's bytes, a vector) that differs in more places is told as one change."""
@@ -99,24 +99,25 @@ class _Walk:
             self._changed(path, golden, new)
 
     def _same_scalar(self, golden: Json, new: Json) -> bool:
-        if isinstance(golden, bool) or isinstance(new, bool) or golden is None or new is None:
+        if golden is None or isinstance(golden, bool) or isinstance(new, bool):
             return golden is new
         if isinstance(golden, int | float) and isinstance(new, int | float):
             return rounded(golden, self._same.digits) == rounded(new, self._same.digits)
         return False
 
     def _objects(self, golden: dict[str, Json], new: dict[str, Json], path: Path) -> None:
-        renamed = {} if golden.keys() == new.keys() else {key: self._same.renamed(key) for key in golden}
+        taken: set[str] = set()
         for key, value in golden.items():
             step = "." + key
-            other = key if key in new else renamed.get(key, key)
-            if other in new:
+            other = key if key in new else self._same.renamed(key)
+            # A key that answers to itself, or to another one already, is no partner of this one as well.
+            if other in new and other not in taken and (other == key or other not in golden):
+                taken.add(other)
                 self.values(value, new[other], (*path, step))
             else:
                 self._changed((*path, step), value, MISSING)
-        taken = set(renamed.values())
         for key, value in new.items():
-            if key not in golden and key not in taken:
+            if key not in taken:
                 self._changed((*path, "." + key), MISSING, value)
 
     def _lists(self, golden: list[Json], new: list[Json], path: Path) -> None:
@@ -146,12 +147,12 @@ class _Walk:
     def _texts(self, golden: str, new: str, path: Path) -> None:
         if self._same.text(golden, new):
             return
-        inner = _json_within(golden), _json_within(new)
+        inner = json_within(golden), json_within(new)
         if MISSING not in inner and _of_a_kind(*inner):
             before = len(self.changes)
             self.values(*inner, path)
-            # JSON that is equal but written otherwise is still another text.
-            if len(self.changes) > before:
+            # JSON that is equal but written otherwise is still another text; numbers that only count as equal are not.
+            if len(self.changes) > before or (self._same.digits is not None and not equal(*inner)):
                 return
         self._changed(path, golden, new)
 
@@ -163,7 +164,7 @@ def _of_a_kind(golden: Json, new: Json) -> bool:
     return type(golden) is type(new)
 
 
-def _json_within(text: str) -> Json:
+def json_within(text: str) -> Json:
     """The object or array that a text spells, or MISSING."""
     if text[:1] not in ("{", "["):
         return MISSING

@@ -95,7 +95,7 @@ def _lane_kinds(lane: Lane) -> Hashable:
 
 
 def _lane_name(lane: Lane) -> Hashable:
-    label = lane[0].head.lane if lane else _MAIN
+    label = lane[0].head.lane  # a lane that has a name has done something
     # A task's number is chance; a name that someone gave is not.
     return None if label.startswith(TASK_LANES) else label
 
@@ -111,27 +111,24 @@ def _paired(
 
     A key of None pairs with nothing.
     """
-    left, right = list(enumerate(golden)), list(enumerate(new))
-    pairs: list[tuple[int, Lane | None, Lane | None]] = []
+    left, right = list(golden), list(new)
+    pairs: list[tuple[Lane | None, Lane | None]] = []
     for key in keys:
-        waiting: dict[Hashable, deque[tuple[int, Lane]]] = defaultdict(deque)
-        for each in right:
-            waiting[key(each[1])].append(each)
+        waiting: dict[Hashable, deque[int]] = defaultdict(deque)
+        for place, lane in enumerate(right):
+            waiting[key(lane)].append(place)
         waiting.pop(None, None)
         taken: set[int] = set()
         rest = []
-        for number, item in left:
-            partners = waiting.get(key(item))
+        for lane in left:
+            partners = waiting.get(key(lane))
             if partners:
-                other = partners.popleft()
-                taken.add(other[0])
-                pairs.append((number, item, other[1]))
+                taken.add(partners[0])
+                pairs.append((lane, right[partners.popleft()]))
             else:
-                rest.append((number, item))
-        left, right = rest, [each for each in right if each[0] not in taken]
-    pairs += [(number, item, None) for number, item in left]
-    pairs.sort(key=lambda pair: pair[0])
-    return [(one, other) for _, one, other in pairs] + [(None, other) for _, other in right]
+                rest.append(lane)
+        left, right = rest, [lane for place, lane in enumerate(right) if place not in taken]
+    return [*pairs, *((lane, None) for lane in left), *((None, lane) for lane in right)]
 
 
 def align_groups(golden: Sequence[Group], new: Sequence[Group]) -> list[GroupPair]:

@@ -7,7 +7,7 @@ a better one, the answer is given again and the earlier request turns out to hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -85,10 +85,10 @@ class Chooser:
             if exchange.kind == "tool" and exchange.proposed:
                 for key in _call_keys(exchange.asked, exchange.asked.get("id")):
                     self._by_call.add(key, exchange.lane, number, begins=begins)
-            if exchange.kind == "http" and is_look_up(exchange.asked):
-                self._look_ups[key] = number
-                self._look_up_of[number] = key
             if exchange.kind == "http":
+                if is_look_up(exchange.asked):
+                    self._look_ups[key] = number
+                    self._look_up_of[number] = key
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
@@ -197,9 +197,13 @@ class Chooser:
 
     def _give_back(self, choice: Choice | None) -> None:
         # At once: a queue forgets what it finds taken.
-        if choice is not None and not choice.again:
-            self._played.discard(choice.number)
+        if choice is None or choice.again:
+            return
+        self._played.discard(choice.number)
+        if choice.displaced is None:
             self._lent.pop(choice.number, None)
+        else:
+            self._lent[choice.number] = choice.displaced
 
     def tool(
         self, asked: dict[str, Json], call_id: str | None, lane: str, *, taken: bool = True
@@ -257,6 +261,11 @@ class Chooser:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
         self._lanes[lane] = self._exchanges[number].lane
 
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """The golden's lane that each lane of this run follows, by its newest match."""
+        return self._lanes
+
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""
         looked_up = {key for number, key in self._look_up_of.items() if number in self._played}
@@ -267,18 +276,6 @@ class Chooser:
             and number not in self._lent
             and self._look_up_of.get(number) not in looked_up
         ]
-
-    def nearest(self, kind: str, asked: dict[str, Json]) -> int | None:
-        """The unplayed exchange most like what was asked, for a message; None where nothing is alike."""
-        for number in self.unplayed():
-            exchange = self._exchanges[number]
-            if exchange.kind != kind:
-                continue
-            if kind == "http" and request_shape(exchange.asked)[1:] == request_shape(asked)[1:]:
-                return number
-            if kind != "http" and exchange.asked.get("name") == asked.get("name"):
-                return number
-        return None
 
 
 _MAIN = ""

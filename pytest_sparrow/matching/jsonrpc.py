@@ -109,8 +109,8 @@ def _event(text: Json, then: Json, now: Json) -> Json:
         return text
     lines = []
     for line in text.split("\n"):
-        name, colon, value = line.partition(":")
-        if name == "data" and colon:
+        name, _, value = line.partition(":")
+        if name == "data":
             try:
                 message = json.loads(value)
             except (ValueError, RecursionError):

@@ -27,6 +27,7 @@ class SessionState:
         counts: how many tests ended how.
         ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: lines for the summary, each with its node id.
+        aside: recordings that were not kept: the node id, and the folder they were put aside in.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that hold a dummy of ours.
@@ -39,6 +40,7 @@ class SessionState:
     counts: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, str]] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)

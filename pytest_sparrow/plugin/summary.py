@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["collect", "header", "write"]
 
-_MOST_REMARKS = 20
-
 
 def header(config: pytest.Config) -> str:
     """Which mode is in force, and who said so."""
@@ -41,9 +39,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     for what, nodeid, folder in facts.get("kept", ()):
         state.counts[what] += 1
         if what == "dropped":
-            state.remarks.append(
-                (nodeid, f"not recorded, since the test did not pass; put aside in {folder}")
-            )
+            state.aside.append((nodeid, folder))
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -63,12 +59,12 @@ def write(terminal: Any, config: pytest.Config) -> None:
     line = _counts(state)
     if not line:
         return
-    if state.remarks:
+    if state.remarks or state.aside:
+        from pytest_sparrow.report.remarks import aside_lines, remark_lines
+
         terminal.write_sep("=", "pytest-sparrow")
-        for nodeid, remark in state.remarks[:_MOST_REMARKS]:
-            terminal.write_line(f"{nodeid}: {remark}")
-        if len(state.remarks) > _MOST_REMARKS:
-            terminal.write_line(f"… and {len(state.remarks) - _MOST_REMARKS} more remarks")
+        for told in (*remark_lines(state.remarks), *aside_lines(state.aside)):
+            terminal.write_line(told)
     terminal.write_line(f"sparrow: {line}")
 
 

@@ -68,6 +68,8 @@ class Cleaner:
         self._numbering = numbering
         self._own = own
         self._allowed = allowed
+        # What was looked at and found harmless by these needles.
+        self._harmless: tuple[tuple[bytes, ...], set[bytes]] = (known.needles, set())
 
     def settled(self, clean: Callable[[], _T]) -> _T:
         """Clean again where a secret was learned on the way: it may also stand further up."""
@@ -164,14 +166,22 @@ class Cleaner:
             return False
         if MARKS.search(text) is None and "%" not in text:  # Most names and words: half the cost.
             return self._known.occurs_unmarked(text) or (
-                len(text) >= _SHORTEST_ENCODED
-                and may_hide(text.encode("utf-8", "surrogatepass"), self._suspicious)
+                len(text) >= _SHORTEST_ENCODED and self._may_hide(text.encode("utf-8", "surrogatepass"))
             )
         return self.suspects_line(text.encode("utf-8", "surrogatepass"))
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
-        return bool(self._own) or self._suspicious(data) or may_hide(data, self._suspicious)
+        if self._own or self._suspicious(data) or self._may_hide(data):
+            return True
+        plain = plainly(data)
+        return plain is not None and self._may_hide(plain)
+
+    def _may_hide(self, data: bytes) -> bool:
+        needles, harmless = self._harmless
+        if needles is not self._known.needles:  # a secret was learned: what was harmless may hold it
+            needles, harmless = self._harmless = self._known.needles, set()
+        return may_hide(data, self._suspicious, harmless)
 
     def _suspicious(self, data: bytes) -> bool:
         decoded = plainly(data)

@@ -19,18 +19,33 @@ if TYPE_CHECKING:
 __all__ = ["may_hide", "replace_encoded"]
 
 _SHORTEST = 20
+_LONGEST_KEPT = 512
+_MOST_KEPT = 4096
 _RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
-def may_hide(data: bytes, suspicious: Callable[[bytes], bool]) -> bool:
-    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious."""
+def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes], depth: int = 2) -> bool:
+    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious, or base64 of that.
+
+    Args:
+        data: what may hold it.
+        suspicious: tells of what was decoded.
+        harmless: runs that were looked at before, this deep; grows. Ids stand in many lines: to look once is enough.
+        depth: how often to decode.
+    """
     for run in long_runs(data, _SHORTEST):
+        if run in harmless:
+            continue
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]):
             plain = _decoded(spelled)
-            if plain is not None and suspicious(plain):
+            if plain is None:
+                continue
+            if suspicious(plain) or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1)):
                 return True
+        if len(run) <= _LONGEST_KEPT and len(harmless) < _MOST_KEPT:
+            harmless.add(run)
     return False
 
 
@@ -61,4 +76,4 @@ def _decoded(run: bytes) -> bytes | None:
 def _encoded_like(run: str, text: str) -> str:
     encode = base64.urlsafe_b64encode if "-" in run or "_" in run else base64.b64encode
     spelled = encode(text.encode()).decode()
-    return spelled if run.endswith("=") or len(run) % 4 == 0 else spelled.rstrip("=")
+    return spelled if len(run) % 4 == 0 else spelled.rstrip("=")

@@ -17,8 +17,9 @@ MIN_LENGTH = 8
 """Characters below which a value is too common to be searched for."""
 
 _SECRET_NAME = re.compile(
-    r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWD|PWD|PASSPHRASE|CREDENTIALS?|DSN|PAT|AUTH|AUTHORIZATION|COOKIE|JWT|BEARER)[0-9]*$"
-    r"|SECRET|PASSWORD|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ACCESS_?TOKEN",
+    r"(?:^|_)(?:KEY|TOKEN|PASS|PASSWD|PWD|PASSPHRASE|CREDENTIALS?|DSN|PAT|AUTH|AUTHORIZATION|COOKIE|JWT|BEARER)_?[0-9]*$"
+    r"|(?:^|_)TOKENS?(?:_(?:OLD|NEW|DEV|PROD|STAGING|TEST|LIVE|V?[0-9]+))?$"
+    r"|SECRET|PASSW|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ACCESS_?TOKEN",
     re.IGNORECASE,
 )
 # Names that match by their ending and hold no secret; PWD is the working directory.
@@ -82,4 +83,4 @@ def _kind(name: str) -> str:
     for long, short in (("-api-key", "-key"), ("-api-token", "-token"), ("-access-token", "-token")):
         if kind.endswith(long):
             kind = kind.removesuffix(long) + short
-    return _KINDS.get(kind, kind)[:60].strip("-") or "secret"
+    return _KINDS.get(kind, kind)[:60].strip("-")

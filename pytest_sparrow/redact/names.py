@@ -102,9 +102,7 @@ _CURSORS = re.compile(
     r"|scroll|delta|marker|change|cancel|stop|eos|bos|pad|unk|mask|sep|cls)tokens?"
 )
 _QUERY: dict[str, Rule] = {
-    "appid": Rule(
-        "api-key", Sure.KEY
-    ),  # OpenWeather's; elsewhere an id of an application, which looks like none
+    "appid": Rule("api-key", Sure.KEY),  # OpenWeather's
     "key": Rule("key", Sure.KEY),
     "auth": Rule("authorization", Sure.KEY),
     "token": Rule("token", Sure.KEY),
@@ -125,6 +123,8 @@ FRAGMENTS = (
     "token",
     "secret",
     "password",
+    "pass-word",
+    "pass word",
     "passwd",
     "phrase",
     "passcode",
@@ -145,6 +145,7 @@ FRAGMENTS = (
     "string",
     "dsn",
     "database-url",
+    "database url",
     "databaseurl",
     "sig",
     "signature",
@@ -155,7 +156,7 @@ FRAGMENTS = (
 """Every name of the tables ends with one of these (a test holds it): what a quick look can search for."""
 
 _DIGITS = "0123456789"
-_SEPARATORS = str.maketrans("", "", "-_. ")
+_SEPARATORS = str.maketrans("", "", "-_. []")  # user[password], as forms spell it
 
 
 def _bare_name(name: str) -> str:
@@ -187,8 +188,10 @@ def query_rule(name: str) -> Rule | None:
     if len(name) > 80:
         return None
     bare = _bare_name(name)
-    # X-Amz-Credential is a key's id, a date and a region.
-    return None if bare in _KEY_SCOPES else _QUERY.get(bare) or field_rule(name)
+    # X-Amz-Credential is a key's id, a date and a region; app_id an application's, which is no secret.
+    if bare in _KEY_SCOPES or (bare == "appid" and bare != name.lower()):
+        return None
+    return _QUERY.get(bare) or field_rule(name)
 
 
 _NO_PASSWORD = {
@@ -208,14 +211,15 @@ _NO_PASSWORD = {
     "optional",
     "any",
 }
-_TEMPLATE = re.compile(r"\$\{.*\}|\$[A-Z_]+|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?")
+_TEMPLATE = re.compile(
+    r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?"
+)
 _WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z][a-z]+))*[.:!?]?")
 _PATH = re.compile(r"(?:~|\.{0,2}|[A-Za-z]:)[/\\]")
 _OPAQUE = re.compile(r"[A-Za-z0-9_.~+/=-]{16,}")
 _TIME = re.compile(r"\d{4}-?\d\d-?\d\d[T_-]\d\d")
-# Each begins where the run in front of it begins, and so is linear.
 _SCHEME = re.compile(
-    r"(?<!\s)\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
+    r"^\s*(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate|AWS4-HMAC-SHA256|sso-key)\b", re.IGNORECASE
 )
 _IN_CONNECTION = re.compile(
     r"(?:key|password|pwd|secret|signature|token)\s*=\s*[^;\s]|://[^/\s:]*:[^/\s]+@", re.IGNORECASE
@@ -224,7 +228,7 @@ _IN_CONNECTION = re.compile(
 
 def bare_value(value: str) -> str:
     """What is left of a field's value without its placeholders and the scheme in front ("Bearer")."""
-    return _SCHEME.sub("", without_placeholders(value), count=1).strip()
+    return _SCHEME.sub("", without_placeholders(value)).strip()
 
 
 def plausible(value: str, rule: Rule) -> bool:

@@ -31,7 +31,7 @@ def replace_percent(text: str, clean: Callable[[str], str]) -> str:
         return text
 
     def replace(match: re.Match[str]) -> str:
-        spaced = "+" in match[0] and "%20" not in match[0]
+        spaced = "%20" not in match[0]
         plain = unquote_plus(match[0]) if spaced else unquote(match[0])
         # Where nothing was encoded ("100%-sure") it has been searched already.
         cleaned = plain if plain == match[0] else clean(plain)

@@ -169,11 +169,8 @@ def _gather(value: Json, tracks: dict[Any, Any]) -> None:
     """Sort the texts of a payload to the others of their track: the tracks of `_texts`, as a tree."""
     if type(value) is dict:
         kind = value.get("type")
-        at = (kind if type(kind) is str else "", *[value.get(name) for name in _NUMBERS if name in value])
-        try:
-            here = tracks.setdefault(at, {})
-        except TypeError:  # a list for a number
-            return
+        numbers = [(name, value[name]) for name in _NUMBERS if isinstance(value.get(name), int)]
+        here = tracks.setdefault((kind if type(kind) is str else "", *numbers), {})
         for key, item in value.items():
             if type(item) is str:
                 here.setdefault(key, []).append(item)

@@ -23,6 +23,7 @@ PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 
 # A text may have been through strip_numbers before it comes here.
 _ANY = re.compile(r"<secret:[a-z0-9-]+(?::[0-9]+)?>")
+_ANY_OR_PLACE = re.compile(rf"{_ANY.pattern}|<dir:[a-z_]+>")
 _NUMBERED = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
 
 
@@ -39,11 +40,12 @@ def without_placeholders(text: str) -> str:
 
 
 def outside_placeholders(text: str) -> Callable[[int, int], bool]:
-    """Tells of a place in a text whether it touches none of its placeholders.
+    """Tells of a place in a text whether it touches none of its placeholders, those of directories included.
 
     What stands in one is no secret, whatever it is like: the dummy key ``openai-key`` stands in its own.
     """
-    spans = [match.span() for match in _ANY.finditer(text)] if "<secret:" in text else []
+    holds = "<secret:" in text or "<dir:" in text
+    spans = [match.span() for match in _ANY_OR_PLACE.finditer(text)] if holds else []
 
     def is_outside(start: int, stop: int) -> bool:
         before = bisect_left(spans, (stop, 0))  # the last one of these is the one that may reach so far

@@ -181,7 +181,7 @@ class Redactor:
         for form in ("sse", "lines"):
             if isinstance(body.get(form), list):
                 body = {**body, form: self._stream(body[form])}
-        if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", ""):
+        if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):
             return {**body, "multipart": [self._part(part) for part in parts]}

@@ -20,7 +20,7 @@ __all__ = ["Needle", "needles_of"]
 _SHORTEST = 10
 _LONGEST = 4096
 _SECRET = re.compile(
-    r"secret|token|passw|passphrase|credential|api_?key|private_?key|access_?key|(?:^|_)(?:auth|pat|pwd|key)$",
+    r"secret|token(?!i[sz])|passw|passphrase|credential|api_?key|private_?key|access_?key|(?:^|_)(?:auth|pat|pwd|key)_?[0-9]*$",
     re.IGNORECASE,
 )
 _OTHER = re.compile(

@@ -42,12 +42,12 @@ class ScanRule:
     needle: bytes
     pattern: re.Pattern[bytes]
     holds: Callable[[re.Match[bytes]], bool]
-    in_run: bool = True
+    in_run: bool
 
 
 def is_random(part: bytes, bits: float = 3.0) -> bool:
     """Whether a text is as uneven as a generator's: its entropy by character, and no run of one character."""
-    if not part or b"EXAMPLE" in part or re.search(rb"(.)\1{5}", part):
+    if b"EXAMPLE" in part or re.search(rb"(.)\1{5}", part):
         return False
     counts = Counter(part)
     return -sum(n / len(part) * math.log2(n / len(part)) for n in counts.values()) >= bits
@@ -76,17 +76,30 @@ def _random_part(match: re.Match[bytes]) -> bool:
 _FRONT = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u[0-9a-fA-F]{4}))"
 
 
-def _rule(
-    kind: str, prefix: bytes, body: bytes, holds: Callable[[re.Match[bytes]], bool] = _random_part
+def _format(
+    kind: str,
+    needle: bytes,
+    pattern: bytes,
+    holds: Callable[[re.Match[bytes]], bool] = _random_part,
+    flags: int = 0,
 ) -> ScanRule:
-    """A key of a literal prefix and a body, whose own group, if it has one, is the random part."""
-    grouped = body if re.compile(body).groups else rb"(" + body + rb")"
     return ScanRule(
         kind=kind,
-        needle=prefix,
-        pattern=re.compile(rb"(" + _FRONT + re.escape(prefix) + grouped + rb")(?![A-Za-z0-9])"),
+        needle=needle,
+        pattern=re.compile(pattern, flags),
         holds=holds,
-        in_run=not prefix.translate(None, RUN_CHARACTERS),
+        in_run=not needle.translate(None, RUN_CHARACTERS),
+    )
+
+
+def _keys(
+    kind: str, prefixes: bytes, body: bytes, holds: Callable[[re.Match[bytes]], bool] = _random_part
+) -> tuple[ScanRule, ...]:
+    """Keys of a literal prefix (one of several) and a body, whose own group, if it has one, is the random part."""
+    grouped = body if re.compile(body).groups else rb"(" + body + rb")"
+    return tuple(
+        _format(kind, prefix, rb"(" + _FRONT + re.escape(prefix) + grouped + rb")(?![A-Za-z0-9])", holds)
+        for prefix in prefixes.split()
     )
 
 
@@ -137,147 +150,106 @@ def _is_password(match: re.Match[bytes]) -> bool:
 
 _W, _A, _X = rb"[A-Za-z0-9_-]", rb"[A-Za-z0-9]", rb"[0-9a-f]"
 
-_PEM = ScanRule(
-    kind="private-key",
-    needle=b"PRIVATE KEY",
-    pattern=re.compile(
-        rb"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----((?:)((?:\\+[nr]|[A-Za-z0-9+/=\s\"',]){64,}))"
-    ),
-    holds=_is_pem,
-    in_run=False,
+_PEM = _format(
+    "private-key",
+    b"PRIVATE KEY",
+    rb"-----BEGIN (?:[A-Z]{2,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----(((?:\\+[nr]|[A-Za-z0-9+/=\s\"',]){64,}))",
+    _is_pem,
 )
-_URL = ScanRule(
-    kind="password",
-    needle=b"://",
-    pattern=re.compile(
-        _FRONT
-        + rb"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
-        rb"(?:\+[a-z0-9]+)?://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):"
-    ),
-    holds=_is_password,
-    in_run=False,
+_URL = _format(
+    "password",
+    b"://",
+    _FRONT
+    + rb"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
+    rb"(?:\+[a-z0-9]+)?://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):",
+    _is_password,
 )
 # The key's id, and not far behind it 40 characters of its own.
 _AWS = tuple(
-    ScanRule(
-        kind="aws-secret-key",
-        needle=prefix,
-        pattern=re.compile(
-            rb"(?<![A-Za-z0-9])%s[A-Z2-7]{16}(?![A-Za-z0-9])(?:.{0,200}?[^A-Za-z0-9/+])??"
-            rb"(?=([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=]))" % prefix,
-            re.DOTALL,
-        ),
-        holds=_is_aws_secret,
+    _format(
+        "aws-secret-key",
+        prefix,
+        rb"(?<![A-Za-z0-9])%s[A-Z2-7]{16}(?![A-Za-z0-9])(?:.{0,200}?[^A-Za-z0-9/+])??"
+        rb"(?=([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=]))" % prefix,
+        _is_aws_secret,
+        re.DOTALL,
     )
     for prefix in (b"AKIA", b"ASIA")
 )
-_TWILIO = ScanRule(
-    kind="twilio-token",
-    needle=b"AC",
-    pattern=re.compile(
-        rb"(?<![A-Za-z0-9])AC[0-9a-f]{32}(?::|.{0,60}?(?i:auth|token).{0,20}?[^0-9a-f])([0-9a-f]{32})(?![A-Za-z0-9])",
-        re.DOTALL,
-    ),
-    holds=_random_part,
+_TWILIO = _format(
+    "twilio-token",
+    b"AC",
+    rb"(?<![A-Za-z0-9])AC[0-9a-f]{32}(?::|.{0,60}?(?i:auth|token).{0,20}?[^0-9a-f])([0-9a-f]{32})(?![A-Za-z0-9])",
+    flags=re.DOTALL,
 )
-_AZURE = ScanRule(
-    kind="azure-key",
-    needle=b"JQQJ99",
-    pattern=re.compile(rb"(?<![A-Za-z0-9])([A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26})(?![A-Za-z0-9])"),
-    holds=_random_part,
+_JWT = _format(
+    "jwt",
+    b"eyJ",
+    # Within a word nothing is looked ahead: a run of many beginnings is run over once.
+    rb"(?=eyJ)"
+    + _FRONT
+    + rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})",
+    _is_jwt,
 )
-_AZURE_STORAGE = ScanRule(
-    kind="azure-key",
-    needle=b"AccountKey=",
-    pattern=re.compile(rb"AccountKey=([A-Za-z0-9+/]{86}==)"),
-    holds=_random_part,
-    in_run=False,
+_OPENAI = _format(
+    "openai-key",
+    b"T3BlbkFJ",
+    rb"(" + _FRONT + rb"sk-((?:[a-zA-Z]{3,12}-)?[\w-]{16,100}T3BlbkFJ[\w-]{16,100}))(?![\w-])",
 )
-_JWT = ScanRule(
-    kind="jwt",
-    needle=b"eyJ",
-    pattern=re.compile(
-        # Within a word nothing is looked ahead: a run of many beginnings is run over once.
-        rb"(?=eyJ)"
-        + _FRONT
-        + rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})"
-    ),
-    holds=_is_jwt,
-)
-_SENDGRID = ScanRule(
-    kind="sendgrid-key",
-    needle=b"SG.",
-    pattern=re.compile(rb"(" + _FRONT + rb"SG\.([\w-]{22}\.[\w-]{43}))(?![\w-])"),
-    holds=_random_part,
-    in_run=False,
-)
-_OPENAI = ScanRule(
-    kind="openai-key",
-    needle=b"T3BlbkFJ",
-    pattern=re.compile(
-        rb"(" + _FRONT + rb"sk-((?:[a-zA-Z]{3,12}-)?[\w-]{16,100}T3BlbkFJ[\w-]{16,100}))(?![\w-])"
-    ),
-    holds=_random_part,
-)
-
-
-def _url_rule(kind: str, needle: bytes, pattern: bytes) -> ScanRule:
-    return ScanRule(kind=kind, needle=needle, pattern=re.compile(pattern), holds=_random_part, in_run=False)
-
 
 RULES: tuple[ScanRule, ...] = (
     _PEM,
     _URL,
     *_AWS,
     _TWILIO,
-    _AZURE,
-    _AZURE_STORAGE,
-    _JWT,
-    _SENDGRID,
-    _OPENAI,
-    *(_rule("github-token", b"gh%c_" % kind, _A + rb"{36}", _github_checksum) for kind in b"pousr"),
-    _rule("github-token", b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{59})"),
-    *(
-        _rule("anthropic-key", b"sk-ant-%s-" % kind, _W + rb"{80,120}")
-        for kind in (b"api03", b"admin01", b"oat01", b"ort01", b"sid01")
+    _format(
+        "azure-key", b"JQQJ99", rb"(?<![A-Za-z0-9])([A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26})(?![A-Za-z0-9])"
     ),
-    *(_rule("openai-key", b"sk-%s-" % kind, _W + rb"{40,}") for kind in (b"proj", b"svcacct", b"admin")),
-    _rule("openrouter-key", b"sk-or-v1-", _X + rb"{64}"),
-    _rule("google-key", b"AIza", _W + rb"{35}(?!_|-)"),
-    _rule("google-client-secret", b"GOCSPX-", _W + rb"{28}"),
-    _rule("huggingface-token", b"hf_", rb"[A-Za-z]{34}"),
-    _rule("huggingface-token", b"hf_", _A + rb"{34}"),
-    _rule("groq-key", b"gsk_", _A + rb"{52}"),
-    _rule("xai-key", b"xai-", _A + rb"{80}"),
-    _rule("replicate-token", b"r8_", _A + rb"{37}"),
-    _rule("perplexity-key", b"pplx-", _A + rb"{48,64}"),
-    _rule("langsmith-key", b"lsv2_pt_", rb"([0-9a-f]{32}_[0-9a-f]{10})"),
-    _rule("langsmith-key", b"lsv2_sk_", rb"([0-9a-f]{32}_[0-9a-f]{10})"),
-    _rule("nvidia-key", b"nvapi-", _W + rb"{60,70}"),
-    _rule("pinecone-key", b"pcsk_", rb"[A-Za-z0-9_]{60,80}"),
-    _rule("npm-token", b"npm_", _A + rb"{36}"),
-    _rule("pypi-token", b"pypi-AgEIcHlwaS5vcmc", _W + rb"{50,}"),
-    _rule("stripe-key", b"sk_live_", _A + rb"{24,99}"),
-    _rule("stripe-key", b"rk_live_", _A + rb"{24,99}"),
-    _rule("gitlab-token", b"glpat-", _W + rb"{20,}(?:\.[0-9a-z.]+)?"),
-    _rule("slack-token", b"xoxb-", rb"[0-9]{9,}-[0-9]{9,}-([A-Za-z0-9]{24})"),
-    _rule("slack-token", b"xoxp-", rb"[0-9]{9,}-[0-9]{9,}-[0-9]{9,}-([0-9a-f]{32})"),
-    _rule("slack-token", b"xapp-1-", rb"A[A-Z0-9]+-[0-9]+-([0-9a-f]{64})"),
-    _rule("shopify-token", b"shpat_", _X + rb"{32}"),
-    _rule("digitalocean-token", b"dop_v1_", _X + rb"{64}"),
-    _rule("vault-token", b"hvs.", _W + rb"{90,}"),
-    _rule("doppler-token", b"dp.pt.", _A + rb"{40,44}"),
-    _rule("linear-key", b"lin_api_", _A + rb"{40}"),
-    _rule("notion-token", b"ntn_", _A + rb"{46}"),
-    _url_rule("telegram-token", b":AA", rb"(?<![0-9])([0-9]{8,10}:(AA[\w-]{33}))(?![\w-])"),
-    _url_rule(
+    _format("azure-key", b"AccountKey=", rb"AccountKey=([A-Za-z0-9+/]{86}==)"),
+    _JWT,
+    _format("sendgrid-key", b"SG.", rb"(" + _FRONT + rb"SG\.([\w-]{22}\.[\w-]{43}))(?![\w-])"),
+    _OPENAI,
+    *_keys("github-token", b"ghp_ gho_ ghu_ ghs_ ghr_", _A + rb"{36}", _github_checksum),
+    *_keys("github-token", b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{59})"),
+    *_keys(
+        "anthropic-key",
+        b"sk-ant-api03- sk-ant-admin01- sk-ant-oat01- sk-ant-ort01- sk-ant-sid01-",
+        _W + rb"{80,120}",
+    ),
+    *_keys("openai-key", b"sk-proj- sk-svcacct- sk-admin-", _W + rb"{40,}"),
+    *_keys("openrouter-key", b"sk-or-v1-", _X + rb"{64}"),
+    *_keys("google-key", b"AIza", _W + rb"{35}(?!_|-)"),
+    *_keys("google-client-secret", b"GOCSPX-", _W + rb"{28}"),
+    *_keys("huggingface-token", b"hf_", _A + rb"{34}"),
+    *_keys("groq-key", b"gsk_", _A + rb"{52}"),
+    *_keys("xai-key", b"xai-", _A + rb"{80}"),
+    *_keys("replicate-token", b"r8_", _A + rb"{37}"),
+    *_keys("perplexity-key", b"pplx-", _A + rb"{48,64}"),
+    *_keys("langsmith-key", b"lsv2_pt_ lsv2_sk_", rb"([0-9a-f]{32}_[0-9a-f]{10})"),
+    *_keys("nvidia-key", b"nvapi-", _W + rb"{60,70}"),
+    *_keys("pinecone-key", b"pcsk_", rb"[A-Za-z0-9_]{60,80}"),
+    *_keys("npm-token", b"npm_", _A + rb"{36}"),
+    *_keys("pypi-token", b"pypi-AgEIcHlwaS5vcmc", _W + rb"{50,}"),
+    *_keys("stripe-key", b"sk_live_ rk_live_", _A + rb"{24,99}"),
+    *_keys("gitlab-token", b"glpat-", _W + rb"{20,}(?:\.[0-9a-z.]+)?"),
+    *_keys("slack-token", b"xoxb-", rb"[0-9]{9,}-[0-9]{9,}-([A-Za-z0-9]{24})"),
+    *_keys("slack-token", b"xoxp-", rb"[0-9]{9,}-[0-9]{9,}-[0-9]{9,}-([0-9a-f]{32})"),
+    *_keys("slack-token", b"xapp-1-", rb"A[A-Z0-9]+-[0-9]+-([0-9a-f]{64})"),
+    *_keys("shopify-token", b"shpat_", _X + rb"{32}"),
+    *_keys("digitalocean-token", b"dop_v1_", _X + rb"{64}"),
+    *_keys("vault-token", b"hvs.", _W + rb"{90,}"),
+    *_keys("doppler-token", b"dp.pt.", _A + rb"{40,44}"),
+    *_keys("linear-key", b"lin_api_", _A + rb"{40}"),
+    *_keys("notion-token", b"ntn_", _A + rb"{46}"),
+    _format("telegram-token", b":AA", rb"(?<![0-9])([0-9]{8,10}:(AA[\w-]{33}))(?![\w-])"),
+    _format(
         "slack-webhook",
         b"hooks.slack.com/services/",
         rb"hooks\.slack\.com/services/(T[A-Za-z0-9]+/B[A-Za-z0-9]+/([A-Za-z0-9]{24}))",
     ),
-    _url_rule(
+    _format(
         "discord-webhook",
-        b"/api/webhooks/",
+        b".com/api/webhooks/",
         rb"discord(?:app)?\.com/api/webhooks/([0-9]{17,20}/([\w-]{60,72}))",
     ),
 )

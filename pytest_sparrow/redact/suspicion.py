@@ -74,9 +74,10 @@ def _name_search() -> re.Pattern[bytes]:
     for name in (*FRAGMENTS, "code", "value"):
         first, *rest = reversed(name)
         branches.setdefault(first.encode(), set()).add("".join(map(_maybe_capital, rest)).encode())
-    # {"key":"…  or  {"key": …  or  {"keys":[…  or  ?key=…, but no number's name and no schema's {"key":{…
-    value = rb"(?:(?<=[\\\"\[ ]:) ?\"\\*|(?<=[^\s\"&#;'<>\\{\[]:))"
-    ends = rb"(?=%s)s?[0-9]*s?%s" % (_one_of({*branches, *_DIGITS}), _grouped(branches))
+    # {"key":"…  or  {"key": …  or  {"keys":[…  or  ?key=…  or  KEY='…, but no number's name and no schema's {"key":{…
+    value = rb"(?:(?<=[\\\"\[ ]:) ?\"\\*|(?<=[^\s&#;<>{\[]:))"
+    # Names are numbered, and those of forms nested: api_key2, API_KEY_2, "password 2", user[password].
+    ends = rb"(?=%s)[][s0-9 -]*%s" % (_one_of({*branches, *_DIGITS, b" ", b"-", b"]"}), _grouped(branches))
     return re.compile(rb":(?:%s%s|(?<=\{:)\"\\*s?e[i-]kooc)" % (value, ends))
 
 

@@ -29,15 +29,18 @@ _PASSWORD = Rule("password", Sure.PASSWORD)
 _USERINFO = re.compile(r"://([^\s/:@\"'<>]*):((?!<secret:)[^\s/\"'<>]+)@")
 _HEAD_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@:]*)(?::([^/?#]*))?@")
 _QUERY = re.compile(
-    r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
+    r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.%\[\]-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
 )
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
 _ASSIGNED = re.compile(
-    r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})", re.MULTILINE
+    r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=(?:\\*['\"])?)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})",
+    re.MULTILINE,
 )
 # The backslashes in front of the quotes tell how deep the JSON text is quoted: up to 7 levels, since a run of any
 # length would be run over from each of its characters. The value may be cut off.
-_QUOTED = re.compile(r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. -]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)")
+_QUOTED = re.compile(
+    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)"
+)
 
 
 def without_userinfo(url: str, found: Found) -> str:

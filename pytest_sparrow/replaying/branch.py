@@ -57,8 +57,7 @@ def before_branch(
     side by side is told in any order.
     """
     mine = list(new[: left.told])
-    names = _names(left)
-    missing = Counter(names.get(lane, lane) for lane in map(_lane, mine))
+    missing = Counter(left.lanes.get(lane, lane) for lane in map(_lane, mine))
     own = left.exchange if left.exchange is not None and left.kind == "tool" else None
     start = None if own is None else _start(golden, own)
     theirs = []
@@ -71,12 +70,6 @@ def before_branch(
             missing[lane] -= 1
             theirs.append(event)
     return theirs, mine
-
-
-def _names(left: Departure) -> dict[str, str]:
-    """Lanes of tasks and threads are numbered by chance: those that ask here are one, whatever they are called."""
-    own, there = left.lane, "" if left.exchange is None else left.exchange.lane
-    return {own: there, there: own} if own and there else {}
 
 
 def _start(golden: Sequence[Event], call: Exchange) -> int | None:

@@ -16,11 +16,18 @@ __all__ = ["describe"]
 _MOST = 120
 
 
-def describe(kind: str, asked: dict[str, Json]) -> str:
-    """``POST api.openai.com/v1/chat/completions``, ``refund(amount=39.99)`` or ``call geo("Berlin")``."""
+def describe(kind: str, asked: dict[str, Json], *, query: bool = False) -> str:
+    """``POST api.openai.com/v1/chat/completions``, ``refund(amount=39.99)`` or ``call geo("Berlin")``.
+
+    Args:
+        kind: "http", "tool" or "call".
+        asked: what is asked.
+        query: with what stands behind the path: only of an asked half that is redacted.
+    """
     if kind == "http":
         url = urlsplit(asked["url"])
-        return f"{asked['method'].upper()} {url.netloc}{url.path}{what_is_asked(asked)}"
+        behind = f"?{_cut(url.query)}" if query and url.query else ""
+        return f"{asked['method'].upper()} {url.netloc}{url.path}{behind}{what_is_asked(asked)}"
     if kind == "tool":
         return f"{asked['name']}({_named(asked['args'])})"
     positional = [_short(value) for value in asked["args"]]
@@ -33,5 +40,8 @@ def _named(args: dict[str, Json]) -> str:
 
 
 def _short(value: Json) -> str:
-    text = encode(value).decode()
+    return _cut(encode(value).decode())
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MOST else text[: _MOST - 1] + "…"

@@ -6,13 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf, Essence
+from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.nearest import Nearest
 from pytest_sparrow.replaying.describe import describe
 from pytest_sparrow.replaying.feeding import MOST_MISSES, Misses
 from pytest_sparrow.replaying.ledger import Finding, Kind, Ledger
 from pytest_sparrow.replaying.order import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Exchange, Json
@@ -48,6 +50,7 @@ class Feeder:
         self.served = 0
         self._exchanges = exchanges
         self._chooser = Chooser(exchanges, conversation_of, essence)
+        self._nearest = Nearest(exchanges)
         self._ledger = ledger
         self._misses = Misses(ledger)
         self._drifts: dict[int, Finding] = {}
@@ -63,6 +66,11 @@ class Feeder:
         """How many answers there are."""
         return len(self._exchanges)
 
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """The golden's lane that each lane of the run follows so far."""
+        return self._chooser.lanes
+
     def http(
         self, request: int, asked: dict[str, Json], conversation: Sequence[Json] | None, lane: str
     ) -> Exchange:
@@ -76,7 +84,7 @@ class Feeder:
         if choice is None:
             raise self._miss("http", asked)
         if not choice.exact:
-            self._drifts[request] = self._ledger.add(self._drift(choice, asked))
+            self._drifts[request] = self._ledger.add(self._drift(choice, asked, conversation))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
         if conversation is None and choice.exact:  # a model's calls are told by events, in their order
@@ -132,7 +140,7 @@ class Feeder:
         if kind == "http":
             choice = self._chooser.http(request, asked, conversation, lane, taken=False)
             if choice is not None and not choice.exact:
-                self._ledger.add(self._drift(choice, asked))
+                self._ledger.add(self._drift(choice, asked, conversation))
         else:
             choice = self._chooser.tool(asked, call_id, lane, taken=False)
         return None if choice is None else self._serve(choice)
@@ -157,7 +165,7 @@ class Feeder:
             self._ledger.add(
                 Finding(
                     kind=Kind.ORDER,
-                    summary=f"{describe(early.kind, early.asked)} came before {describe(late.kind, late.asked)}: "
+                    summary=f"{_said(early.kind, early.asked)} came before {_said(late.kind, late.asked)}: "
                     "recorded the other way round",
                     boundary=late.kind,
                     number=choice.number,
@@ -168,14 +176,15 @@ class Feeder:
         self.served += 1
         return self._exchanges[choice.number]
 
-    def _drift(self, choice: Choice, asked: dict[str, Json]) -> Finding:
+    def _drift(self, choice: Choice, asked: dict[str, Json], conversation: Sequence[Json] | None) -> Finding:
         return Finding(
             kind=Kind.DRIFT,
-            summary=f"{describe('http', asked)} asked for something else",
+            summary=f"{_said('http', asked)} asked for something else",
             boundary="http",
             asked=asked,
             golden=self._exchanges[choice.number].asked,
             number=choice.number,
+            of_model=conversation is not None,
         )
 
     def _one_too_many(self, request: int) -> None:
@@ -190,17 +199,19 @@ class Feeder:
         return self._misses.add(self._missed(kind, asked, call_id))
 
     def _missed(self, kind: str, asked: dict[str, Json], call_id: str = "") -> Finding:
-        number = self._chooser.nearest(kind, asked)
+        unplayed = set(self._chooser.unplayed())
+        number = self._nearest.find(kind, asked, unplayed)
         golden = None if number is None else self._exchanges[number].asked
-        hint = "" if golden is None else f"the closest recorded one not played yet: {describe(kind, golden)}"
+        played = number is not None and number not in unplayed
         return Finding(
             kind=Kind.MISS,
-            summary=f"{describe(kind, asked)}: the golden holds no answer to this",
-            hint=hint,
+            summary=f"{_said(kind, asked)}: the golden holds no answer to this",
+            hint="" if golden is None else _closest(kind, golden, asked, played=played),
             boundary=kind,
             asked=asked,
             golden=golden,
             number=number,
+            played=played,
             call_id=call_id,
         )
 
@@ -213,7 +224,7 @@ class Feeder:
             self._ledger.add(
                 Finding(
                     kind=Kind.UNPLAYED,
-                    summary=f"{describe(exchange.kind, exchange.asked)} was recorded, and not asked for",
+                    summary=f"{_said(exchange.kind, exchange.asked)} was recorded, and not asked for",
                     boundary=exchange.kind,
                     golden=exchange.asked,
                     number=number,
@@ -226,3 +237,16 @@ def _due(exchange: Exchange, left: Departure) -> bool:
     """Whether the golden has it before the run left it, in the lane of that or in the main one."""
     there = left.exchange
     return there is not None and exchange.lane in ("", there.lane) and exchange.began < there.began
+
+
+def _said(kind: str, asked: dict[str, Json]) -> str:
+    return describe(kind, asked, query=True)
+
+
+def _closest(kind: str, golden: dict[str, Json], asked: dict[str, Json], *, played: bool) -> str:
+    """What is most like a request that has no answer, and why it is none."""
+    if request_key(kind, golden) != request_key(kind, asked):
+        return f"the closest recorded one{', played already' if played else ' not played yet'}: {_said(kind, golden)}"
+    if played:
+        return "recorded with just this, and played already: it is asked for more often than it was"
+    return "recorded with just this, but by another way: as a call that a model proposed, or that it did not"

@@ -9,7 +9,7 @@ from pytest_sparrow.replaying.describe import describe
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.replaying.ledger import Finding, Ledger
@@ -37,6 +37,11 @@ class Feeding(Protocol):
     @property
     def denied(self) -> Counter[str]:
         """How many calls of each tool were answered so far that the agent must not make, by the tool's name."""
+        ...
+
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """The golden's lane that each lane of the run follows so far; what is not in it keeps its name."""
         ...
 
     def http(

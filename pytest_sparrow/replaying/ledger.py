@@ -55,7 +55,9 @@ class Finding:
         asked: what the agent asked, for a miss or a drift.
         golden: the recorded asked half that it was held against (the closest one, for a miss).
         number: the recorded exchange's place in the golden, from 0, or None.
+        played: that exchange had been given already.
         call_id: the tool call's id, or "".
+        of_model: what was asked, for a drift, was a model's next turn.
         at: how many events the run had told when it was found.
         caller: the line of the user's code that asked, like ``agent.py:56``, or "".
     """
@@ -67,7 +69,9 @@ class Finding:
     asked: dict[str, Json] | None = None
     golden: dict[str, Json] | None = None
     number: int | None = None
+    played: bool = False
     call_id: str = ""
+    of_model: bool = False
     at: int = 0
     caller: str = ""
 

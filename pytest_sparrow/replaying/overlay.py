@@ -77,7 +77,7 @@ class Fault(Place):
             return f"it needs {self.needs}, and the golden holds no such answer there"
         if self.spared:
             return "something else was laid over the same call, or the golden holds no answer to it"
-        return f"the run made {self.made}"
+        return f"the run made {self.how_many}"
 
 
 class Overlay:
@@ -133,4 +133,6 @@ class Overlay:
         for fault in self.faults:
             if not fault.hits:
                 summary = f"sparrow.{fault.said} hit nothing: {fault.missed}"
-                yield Finding(kind=Kind.UNREACHED, summary=summary)
+                yield Finding(
+                    kind=Kind.UNREACHED, summary=summary, hint="" if fault.spared else fault.reachable
+                )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
 from pytest_sparrow.replaying.ledger import Finding, Kind
-from pytest_sparrow.report.blocked import record_command
 from pytest_sparrow.report.chance import likely_chance, likely_race
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
 from pytest_sparrow.report.headline import headline_of
 from pytest_sparrow.report.lines import bounded, counted, one_line
+from pytest_sparrow.report.ways_out import may_be_ignored, ways_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,7 +62,7 @@ def render(judged: Judged) -> str:
     ]
     for cause in others:
         lines += [f"also: {cause.title}", *cause.lines]
-    commands = list(_commands(judged, causes))
+    commands = list(ways_out(judged, [cause.path for cause in causes if cause.path]))
     if first.chance:
         commands.insert(0, f"  maybe   {first.chance}")
     if judged.since:
@@ -185,54 +185,33 @@ def _chance(changes: Sequence[Change], circumstances: Circumstances) -> str:
 def _of_drift(drift: Drift, circumstances: Circumstances) -> _Cause:
     finding = drift.finding
     place = "" if finding.number is None else f"recorded exchange {finding.number + 1}"
-    lines = [f"  where   {place}{_called_from(finding)}"]
-    lines += [line for change in drift.changes[:_MOST_CHANGES] for line in change_lines(change)]
-    if len(drift.changes) > _MOST_CHANGES:
-        lines.append(f"  {counted(len(drift.changes) - _MOST_CHANGES, 'more difference')} in this request")
+    lines = [f"  where   {place}{_called_from(finding)}", *_first_changes(drift.changes)]
     first = drift.changes[0]
     return _Cause(one_line(finding.summary), tuple(lines), first.path, _chance(drift.changes, circumstances))
 
 
 def _of_miss(finding: Finding, comparison: Comparison | None) -> _Cause:
-    total = "" if comparison is None else f" of {comparison.new_count}"
+    # What comes after a fork or a fault is not compared, nor counted.
+    counted_too = comparison is not None and finding.at <= comparison.new_count
+    total = f" of {comparison.new_count}" if comparison is not None and counted_too else ""
     lines = [f"  where   event {finding.at}{total} of the new run{_called_from(finding)}"]
     lines += [f"  {one_line(line)}" for line in finding.hint.splitlines()]
     path = ""
     if finding.golden is not None and finding.asked is not None:
         alike = tool_changes if finding.boundary == "tool" else request_changes
         changes = alike(finding.golden, finding.asked)
-        lines += [line for change in changes[:_MOST_CHANGES] for line in change_lines(change)]
-        if changes and _may_be_ignored(finding):
+        lines += _first_changes(changes)
+        if changes and may_be_ignored(finding):
             path = changes[0].path
     return _Cause(one_line(finding.summary), tuple(lines), path)
 
 
-def _may_be_ignored(finding: Finding) -> bool:
-    """Whether leaving out an argument would find this an answer: a tool's call that no model proposed."""
-    return finding.kind is Kind.MISS and finding.boundary == "tool" and not finding.call_id
+def _first_changes(changes: Sequence[Change]) -> Iterator[str]:
+    for change in changes[:_MOST_CHANGES]:
+        yield from change_lines(change)
+    if len(changes) > _MOST_CHANGES:
+        yield f"  {counted(len(changes) - _MOST_CHANGES, 'more difference')} in this request"
 
 
 def _called_from(finding: Finding) -> str:
     return f", called from {one_line(finding.caller)}" if finding.caller else ""
-
-
-def _commands(judged: Judged, causes: Sequence[_Cause]) -> Iterator[str]:
-    """The two ways to settle it."""
-    if judged.recording:
-        return
-    findings = judged.verdict.findings
-    if findings and all(finding.kind in (Kind.UNWRAPPED, Kind.CHILD) for finding in findings):
-        yield "  wrap    sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn"
-        return
-    yield f"  accept  {one_line(judged.accept or record_command(judged.recorder or judged.nodeid))}"
-    paths = [cause.path for cause in causes if cause.path][:_MOST_CHANGES]
-    # No rule answers a call, or makes one that was not made.
-    missed = [
-        finding for finding in findings if not (finding.kind is Kind.UNPLAYED and finding.boundary == "tool")
-    ]
-    if paths and (missed or not findings) and all(_may_be_ignored(finding) for finding in missed):
-        yield f"  ignore  @pytest.mark.sparrow(ignore=[{', '.join(one_line(_quoted(path)) for path in paths)}])"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if "'" in text and '"' not in text else repr(text)

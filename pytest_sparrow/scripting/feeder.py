@@ -19,7 +19,7 @@ from pytest_sparrow.scripting.giving import answered_of
 from pytest_sparrow.scripting.queues import Queues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Json
@@ -76,6 +76,11 @@ class ScriptFeeder:
     def denied(self) -> Counter[str]:
         """How many calls the model was fed that were denied, by the tool's name."""
         return Counter(call.name for call in self._fed if call.denied)
+
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """None: turns have no lanes."""
+        return {}
 
     @property
     def size(self) -> int:

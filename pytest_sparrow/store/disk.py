@@ -29,12 +29,15 @@ def append_to(fd: int, data: bytes, path: Path) -> None:
         OSError: the disk refused; a part may be written. Names the path.
     """
     done = 0
-    with naming(path):
+    try:  # not `naming`: a context manager costs as much as the write itself
         while done < len(data):
             taken = os.write(fd, data[done:] if done else data)
             if not taken:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             done += taken
+    except OSError as error:
+        _name(error, path)
+        raise
 
 
 def new_file(path: Path, data: bytes, *, durable: bool) -> None:
@@ -92,9 +95,13 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None:
-            error.filename = str(path)
+        _name(error, path)
         raise
+
+
+def _name(error: OSError, path: Path) -> None:
+    if error.filename is None:
+        error.filename = str(path)
 
 
 def refused(error: OSError, path: object, what: str = "written") -> StoreError:

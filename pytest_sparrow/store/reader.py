@@ -107,6 +107,7 @@ def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Ev
                 raise too_large(path, number, number, limits, "events", "lines")
             if len(line.removesuffix(b"\n")) > limits.line:
                 raise too_large(path, number, len(line), limits, "line", "bytes in one line")
+            _check_values(path, number, line, limits)  # of one line, since no more is held at a time
             if line.endswith(b"\n"):
                 yield _parsed(path, number, line[:-1], parse_event)
             elif meta.complete:
@@ -181,11 +182,15 @@ def _check_size(path: Path, data: bytes, limits: Limits) -> None:
         raise too_large(path, getattr(limits, most) + 1, lines, limits, most, "lines")
     if len(data) > limits.line:
         _check_lines(path, data if most is not None else data.replace(b"\n", b" "), limits)
+    _check_values(path, None, data, limits)
+
+
+def _check_values(path: Path, line: int | None, data: bytes, limits: Limits) -> None:
     # The counts of all bytes first: texts hold commas, too, and looking closer takes a hundred times as long.
     if sum(map(data.count, _SIGNS)) > limits.values:
         values = sum(len(_SIGN.findall(part)) for part in _outside_texts(data))
         if values > limits.values:
-            raise too_large(path, None, values, limits, "values", "JSON values")
+            raise too_large(path, line, values, limits, "values", "JSON values")
 
 
 _LINE_LIMITS = {EVENTS: "events", EXCHANGES: "exchanges"}

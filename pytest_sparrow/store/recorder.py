@@ -216,7 +216,6 @@ class FsRecorder:
             raise UsageError(
                 f"the run {transcript.run_id!r} was never finished: it can't be saved as a whole one"
             )
-        layout.folder_of(self.transcripts_dir, transcript.run_id)
         written = self._write(transcript, self._redactor_of_a_run(transcript.run_id))
         self._tidy(transcript.run_id)
         return written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,7 +116,24 @@ def test_what_is_equal_at_a_looser_level_fills_the_gaps():
     assert align([exact, loose]) == [(0, 0), (1, 1), (2, 2), (None, 3)]
 
 
-def test_the_most_alike_candidate_is_taken():
-    """Of two elements of one kind the one that is more alike is paired, not the first."""
-    pairs = align([([1], [2, 3]), (["kind"], ["kind", "kind"])], lambda i, j: float(j))
-    assert pairs == [(None, 0), (0, 1)]
+@pytest.mark.parametrize("before", [0, 100])
+def test_the_most_alike_candidate_is_taken(before):
+    """Of two elements of one kind the one that is more alike is paired, not the first; anywhere in a sequence."""
+    same = list(range(before))
+    exact, kinds = ([*same, "a"], [*same, "b", "c"]), (["kind"] * (before + 1), ["kind"] * (before + 2))
+    pairs = align([exact, kinds], lambda i, j: float(j == before + 1))
+    assert pairs == [*zip(same, same, strict=True), (None, before), (before, before + 1)]
+
+
+def test_likeness_is_asked_a_constant_number_of_times_an_element():
+    """However many elements have nothing but their kind in common, each is compared with a few others only."""
+    size, asked = 500, []
+
+    def similarity(i, j):
+        asked.append((i, j))
+        return 0.5
+
+    exact = [("old", n) for n in range(size)], [("new", n) for n in range(size)]
+    kinds = ["kind"] * size, ["kind"] * size
+    assert align([exact, kinds], similarity) == [(n, n) for n in range(size)]
+    assert len(asked) <= 64 * size

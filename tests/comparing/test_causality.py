@@ -86,6 +86,21 @@ def test_what_was_said_around_an_added_call_follows_it_but_not_far_from_it():
     ]
 
 
+def test_what_was_added_without_a_call_are_changes_of_their_own():
+    """Side by side, none of them is the cause of the other; nor of what was removed there or changed behind them."""
+    added = [event("SkillLearned", name="s"), event("Error", message="e")]
+    assert len(compare([finished()], [*added, finished()]).roots) == 2
+    replaced = compare([says("a"), says("x", role="r"), finished()], [*added, finished()])
+    assert len(replaced.roots) == 4
+    beside = compare([*call("c1", "look"), says("a")], [*added, says("b")])
+    assert [(c.kind, c.subject) for c in beside.roots] == [
+        ("removed", "ToolUseProposed"),
+        ("added", "SkillLearned"),
+        ("added", "Error"),
+        ("changed", "ThinkingDelta"),
+    ]
+
+
 @settings(max_examples=60)
 @given(
     st.lists(

@@ -181,6 +181,32 @@ def test_a_missing_event_is_missing_whole(events, data):
     assert comparison.inserted == 0
 
 
+def test_the_same_event_once_more_has_not_moved():
+    """An event that both runs hold stays where it is; one more of its kind is added, one less removed."""
+    once, twice = [skill("a"), usage()], [skill("a"), usage(), skill("a")]
+    assert told(compare(once, twice)) == [("added", "SkillLearned", False)]
+    assert told(compare(twice, once)) == [("removed", "SkillLearned", False)]
+
+
+def test_changes_are_told_in_the_order_of_the_run():
+    """What is new stands behind what came before it in its lane, or in the run where its lane begins with it."""
+    golden = [skill("a"), says("b"), usage(), event("Error", message="c")]
+    new = [
+        event("Teleported", at=1),
+        skill("a!"),
+        event("Teleported", at=2),
+        event("Teleported", at=3),
+        says("b!"),
+        skill("new", lane="task-1"),
+        usage(),
+        event("Teleported", at=4, lane="task-1"),
+        skill("other", lane="task-2"),
+        event("Error", message="c!"),
+    ]
+    changes = compare(golden, new).changes
+    assert [change.new_at.event for change in changes] == [1, 2, 3, 4, 5, 6, 8, 9, 10]
+
+
 def test_parallel_calls_may_finish_in_any_order():
     """Order of completion is chance: only the order of proposal counts."""
     proposed = [proposes("c1", args={"n": 1}), proposes("c2", args={"n": 2})]
@@ -260,6 +286,27 @@ def test_a_call_that_answers_to_another_id_in_a_text_is_a_change():
     assert [(c.path, c.new) for c in compare(golden, other).changes] == [
         ("ThinkingDelta.text", "as call_b2 said")
     ]
+    told_otherwise = [*same[:-1], says("as call_b1 told")]
+    assert [(c.path, c.new) for c in compare(golden, told_otherwise).changes] == [
+        ("ThinkingDelta.text", "as call_b1 told")
+    ]
+
+
+def test_ids_are_no_change_beside_one():
+    """Where something of an event has changed, the ids in its other texts, keys and lists are still the same."""
+
+    def run(own, n):
+        return [*call(own, "look"), gives("other", {"said": f"as {own} said", own: [own, "x"], "n": n})]
+
+    comparison = compare(run("call_a1", 1), run("call_b1", 2))
+    assert told(comparison) == [("changed", "ToolOutput.blocks[]['Json']['n']", False)]
+
+
+def test_a_text_put_in_front_of_a_list_is_one_change():
+    """Texts of a list are paired by their words, in an event as in a request."""
+    texts = [f"text {n}" for n in range(5)]
+    comparison = compare([gives("call_a1", texts)], [gives("call_b1", ["first", *texts])])
+    assert [(c.kind, c.new) for c in comparison.changes] == [("added", "first")]
 
 
 def test_values_differ_by_json_identity():
@@ -308,3 +355,48 @@ def test_an_image_that_differs_is_one_change():
     assert told(compare([image(3)], [image(7)])) == [
         ("changed", "ToolOutput.blocks[]['Image']['data']", False)
     ]
+
+
+def message(text):
+    return [event("Message", role="assistant", text=text)]
+
+
+@pytest.mark.parametrize(
+    ("former", "other", "later"),
+    [
+        (call("c1", args={"a": 1, "n": 1}), call("c2", args={"b": 2}), call("c3", args={"a": 1, "n": 2})),
+        (call("c1", args=[[1, 2], 3]), call("c2", args=[[4, 5], 6]), call("c3", args=[[1, 2], 6])),
+        (
+            call("c1", args={"x": {"y": "a b c"}}),
+            call("c2", args={"x": {"y": "d e"}}),
+            call("c3", args={"x": {"y": "a b d"}}),
+        ),
+        (call("c1", args=1, out="it"), call("c2", args=2, out="none"), call("c3", args=3, out="it")),
+        (message("a b c d"), message("a b c d " + "and so on for ever and ever, amen"), message("a b c e")),
+    ],
+    ids=["arguments", "lists", "words", "output", "words in proportion"],
+)
+def test_the_unit_that_shares_most_with_a_former_one_is_that_one_changed(former, other, later):
+    """Of two units of one kind the less alike is the added one, though it comes first."""
+    comparison = compare(former, [*other, *later])
+    added = [change for change in comparison.changes if change.kind == "added" and change.whole]
+    assert [change.new for change in added] == [change.new for change in compare([], other).changes]
+
+
+@pytest.mark.parametrize(
+    ("golden", "new"),
+    [
+        ([*message("a"), *message("b")], message("ab")),
+        ([says("a", mood="calm"), says("b", mood="calm")], [says("a", mood="angry"), says("b", mood="calm")]),
+        ([says("a"), says("b", mood="calm")], [says("a"), says("b", mood="angry")]),
+        (
+            [event("ThinkingDelta", text=1), event("ThinkingDelta", text=2)],
+            [event("ThinkingDelta", text=1)] * 2,
+        ),
+    ],
+    ids=["messages", "a field of the first", "a field of the last", "no text"],
+)
+def test_merging_hides_nothing(golden, new):
+    """Only texts that come in pieces are put together: whole messages and fields beside a text still count."""
+    assert not compare(golden, new).equal
+    assert compare(golden, afresh(golden)).equal

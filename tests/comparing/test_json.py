@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
+from pytest_sparrow.comparing.jsondiff import Sameness
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(
@@ -35,12 +37,57 @@ def told(changes):
     return [(change.kind, change.path, change.golden, change.new) for change in changes]
 
 
+PLAIN = ["null", "true", "false", "0", "1", "1.5", "100000000000000000000", '"1"', '"a"', "[]", "{}"]
+
+
+@pytest.mark.parametrize("golden", PLAIN)
+def test_each_plain_value_equals_itself_alone(golden):
+    """Read twice it is the same; no number is a bool, a text or null."""
+    for new in PLAIN:
+        changes = json_changes(json.loads(golden), json.loads(new), root="request")
+        assert bool(changes) is (new != golden)
+
+
 def test_an_element_put_in_front_does_not_cascade():
     """One element more is one change, wherever it stands."""
     golden = [{"n": n} for n in range(50)]
     assert told(json_changes(golden, [{"n": -1}, *golden], root="request.x")) == [
         ("added", "request.x[]", MISSING, {"n": -1})
     ]
+
+
+def test_only_a_list_of_plain_values_is_told_as_one_change():
+    """One that holds objects, on either side, is told by element; so is one with few changes, whatever came before."""
+    plain, objects = list(range(30)), [{"n": n} for n in range(30)]
+    other = [n + 100 for n in plain]
+    assert len(json_changes(plain, other, root="request")) == 1
+    for golden, new in [(objects, [{"n": n} for n in other]), (objects, other), (other, objects)]:
+        assert len(json_changes(golden, new, root="request")) >= 30
+    many = {"a": objects, "b": [1, 2]}, {"a": [{"n": n} for n in other], "b": [1, 3]}
+    assert told(json_changes(*many, root="request"))[-1] == ("changed", "request.b[]", 2, 3)
+
+
+def test_json_texts_of_two_kinds_are_told_as_the_texts_they_are():
+    """Key by key, two objects that have nothing in common would tell nothing."""
+    one, other = '{"a": 1, "b": 2}', '{"c": 1, "d": 2, "e": 3}'
+    assert told(json_changes(one, other, root="request")) == [("changed", "request", one, other)]
+
+
+@pytest.mark.parametrize(
+    ("golden", "new", "found"),
+    [
+        ({"a": 1}, {"b": 1}, []),
+        ({"a": 1}, {"b": 2}, [("changed", "request.a", 1, 2)]),
+        ({"a": 1}, {"a": 1, "b": 2}, [("added", "request.b", MISSING, 2)]),
+        ({"a": 1, "b": 1}, {"b": 1}, [("removed", "request.a", 1, MISSING)]),
+        ({"a": 1, "c": 1}, {"b": 1}, [("removed", "request.c", 1, MISSING)]),
+        ({"a": 1}, {"c": 1}, [("removed", "request.a", 1, MISSING), ("added", "request.c", MISSING, 1)]),
+    ],
+)
+def test_a_key_that_is_an_id_answers_to_one_key(golden, new, found):
+    """Where a and c are now called b, each key still has one partner at most: none of the others is lost."""
+    same = Sameness(renamed=lambda key: "b" if key in "ac" else key)
+    assert told(json_changes(golden, new, root="request", same=same)) == found
 
 
 def test_json_within_a_text_is_compared_as_json():
@@ -122,6 +169,47 @@ def test_rules_by_path_act_on_requests():
     paths = [change.path for change in request_changes(golden, new)]
     assert paths == ["request.messages[system].content", "request.temperature"]
     assert not request_changes(golden, new, Rules(exclude_paths=tuple(paths)))
+
+
+def dumped(**fields):
+    return http([{"role": "tool", "content": json.dumps(fields)}])
+
+
+@pytest.mark.parametrize(
+    ("golden", "new"),
+    [
+        (http(MESSAGES), http(changed("39.99", "139.99"))),
+        (dumped(ok=True, took=1), dumped(ok=True, took=2)),
+        (dumped(ok=True), dumped(took=2, ok=True)),
+        (dumped(text=json.dumps({"took": 1, "ok": 1})), dumped(text=json.dumps({"took": 2, "ok": 1}))),
+        (dumped(rows=[{"n": 1, "took": 1}]), dumped(rows=[{"n": 1, "took": 2}])),
+    ],
+    ids=["arguments", "content", "one side", "text in text", "list"],
+)
+def test_rules_reach_into_json_text(golden, new):
+    """A path that is told settles its change there too, alone or by a regular expression; not what stands beside it."""
+    (change,) = request_changes(golden, new)
+    assert not request_changes(golden, new, Rules(exclude_paths=(change.path,)))
+    last = change.path.rpartition(".")[2]
+    assert not request_changes(golden, new, Rules(exclude_regex_paths=(rf"\.{last}$",)))
+    assert request_changes(golden, new, Rules(exclude_paths=("request.messages[tool].content.beside",)))
+
+
+def test_a_rule_for_another_place_leaves_a_text_as_it_is():
+    """How a text is written is still a change where no rule reaches into it."""
+    golden, new = http([], data='{"a": 1}', more="x"), http([], data='{"a":1}', more="y")
+    rules = Rules(exclude_paths=("request.more",))
+    assert [change.path for change in request_changes(golden, new, rules)] == ["request.data"]
+
+
+def test_numbers_and_order_in_json_text_follow_the_rules():
+    """Digits and orders that mean nothing mean nothing there either; other values still do."""
+    digits, order = Rules(significant_digits=2), Rules(ignore_order=True)
+    assert not request_changes(dumped(a=1.001), dumped(a=1.002), digits)
+    assert request_changes(dumped(a=1.001), dumped(a=1.1), digits)
+    assert request_changes(http([], data='{"a": 1}'), http([], data='{"a":1}'), digits)
+    assert not request_changes(dumped(a=[1, 2]), dumped(a=[2, 1]), order)
+    assert request_changes(dumped(a=[1, 2]), dumped(a=[2, 2]), order)
 
 
 def test_the_query_is_told_by_field():

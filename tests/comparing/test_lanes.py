@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import compare
 
-from .making import call, event, proposes, runs, says, told, usage
+from .making import call, event, proposes, roots, runs, says, skill, told, usage
 
 
 def route(**more):
@@ -114,3 +115,80 @@ def test_a_lane_that_is_missing_is_told_event_by_event():
     assert comparison.removed == len(strand(1, ""))
     assert comparison.inserted == 0
     assert all(change.whole for change in comparison.changes)
+
+
+def test_another_route_in_a_pool_is_a_change():
+    """How many threads tell their route is chance; which routes they tell is not."""
+
+    def pool(chain, *lanes):
+        return [
+            says("go"),
+            *[event("RouteSelected", chain=chain, context_window=0, lane=lane) for lane in lanes],
+        ]
+
+    assert compare(pool(["m"], "thread-1", "thread-2"), pool(["m"], "thread-1")).equal
+    assert told(compare(pool(["m"], "thread-1"), pool(["other"], "thread-1"))) != []
+
+
+@pytest.mark.parametrize("lanes", [("thread-1", "thread-2"), ("task-1", "task-2")])
+def test_a_text_that_names_the_call_of_another_lane_has_changed(lanes):
+    """Calls of equal lanes still say which id means which: a text elsewhere is held to it."""
+    one, other = lanes
+
+    def run(look, pay, named):
+        calls = [*call(look, "look", lane=one), *call(pay, "pay", lane=other)]
+        return [*calls, says(f"as {named} said")]
+
+    golden = run("call_a1", "call_a2", "call_a1")
+    assert compare(golden, run("call_b1", "call_b2", "call_b1")).equal
+    assert roots(compare(golden, run("call_b1", "call_b2", "call_b2"))) == [("changed", "ThinkingDelta.text")]
+
+
+def test_what_stands_outside_a_turn_may_be_shared_in_any_way():
+    """Events of a pool that belong to no answer of a model: which thread tells which is chance."""
+
+    def pool(*threads):
+        return [skill(f"s{n}", lane=f"thread-{thread}") for n, thread in enumerate(threads)]
+
+    assert compare(pool(1, 1, 2, 2), pool(1, 2, 1, 2)).equal
+
+
+def test_order_within_a_turn_of_a_pool_counts():
+    """Turns of a pool come in any order; what one answer proposed has an order."""
+
+    def answer(*names):
+        return [proposes(f"c_{name}", name, lane="thread-1") for name in names]
+
+    comparison = compare(answer("look", "pay"), answer("pay", "look"))
+    assert {change.kind for change in comparison.changes} == {"moved"}
+
+
+@pytest.mark.parametrize(
+    ("golden", "new"),
+    [
+        (
+            [says("ann", lane="ann"), says("bob", lane="bob")],
+            [says("bob!", lane="bob"), says("ann!", lane="ann")],
+        ),
+        (
+            [
+                *call("c1", args={"n": 1}, out="one", lane="task-1"),
+                *call("c2", args={"n": 2}, out="two", lane="task-2"),
+            ],
+            [
+                *call("c3", args={"n": 2}, out="two!", lane="task-1"),
+                *call("c4", args={"n": 1}, out="one!", lane="task-2"),
+            ],
+        ),
+        (
+            [says("said", lane="task-1"), *call("c1", out="given", lane="task-2")],
+            [*call("c2", out="given!", lane="task-1"), says("said!", lane="task-2")],
+        ),
+    ],
+    ids=["a name that someone gave", "the same calls", "events of the same kind"],
+)
+def test_lanes_that_changed_are_paired_by_what_they_still_share(golden, new):
+    """Each change is told against the lane's former self, not as one lane gone and another one new."""
+    changes = compare(golden, new).changes
+    assert [change.kind for change in changes] == ["changed"] * 2
+    assert all(change.new == f"{change.golden}!" for change in changes)

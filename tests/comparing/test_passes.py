@@ -111,9 +111,57 @@ def test_lanes_that_use_the_same_ids_keep_their_own_calls():
     assert [[entry.at.event for entry in lanes[lane][0].entries] for lane in "ab"] == [[1, 4], [2, 3]]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "third", "fourth"),
+    [
+        (
+            runs("call_0", lane="t-1"),
+            gives("call_0", "x", lane="t-1"),
+            runs("call_0", lane="t-2"),
+            gives("call_0", "y", lane="t-2"),
+        ),
+        (
+            runs("call_0", lane="t-1"),
+            runs("call_0", lane="t-2"),
+            gives("call_0", "y", lane="t-2"),
+            gives("call_0", "x", lane="t-1"),
+        ),
+        (
+            runs("call_0", lane="a"),
+            gives("call_0", "x", lane="a"),
+            runs("call_0", lane="t-1"),
+            gives("call_0", "y", lane="t-1"),
+        ),
+    ],
+    ids=["one after the other", "side by side", "one in its own lane"],
+)
+def test_each_of_two_open_calls_of_one_id_gets_what_one_thread_did(first, second, third, fourth):
+    """Which thread was first is chance, and so is how their events are mixed: the calls are the same."""
+    proposed = [proposes("call_0", lane="a"), proposes("call_0", lane="b")]
+    lanes = group_calls(entries_of([*proposed, first, second, third, fourth]))
+    for lane, text in ("a", "x"), ("b", "y"):
+        (group,) = lanes[lane]
+        assert [entry.type for entry in group.entries] == ["ToolUseProposed", "ToolUseStarted", "ToolOutput"]
+        assert group.entries[2].body["blocks"] == [{"Text": text}]
+
+
+def test_what_comes_after_the_end_of_every_call_of_an_id_belongs_to_one_of_them():
+    """An event more of a call that has its output stays in it: its own lane's, else the newest."""
+    events = [*call("call_0"), *call("call_0"), gives("call_0", "again"), gives("call_0", "late", lane="t-1")]
+    groups = group_calls(entries_of(events))[""]
+    assert [len(group.entries) for group in groups] == [3, 5]
+
+
 def test_an_output_without_a_proposal_stands_alone():
     """Nothing is lost where a call's proposal isn't in the run."""
-    assert [group.head.type for group in group_calls(entries_of([gives("c9", "x")]))[""]] == ["ToolOutput"]
+    found = group_calls(entries_of([runs("c9"), gives("c9", "x")]))[""]
+    assert [group.head.type for group in found] == ["ToolUseStarted", "ToolOutput"]
+
+
+def test_only_what_a_call_did_goes_along_with_it():
+    """Another event that carries the same id, one with a type of the future, is no part of the call."""
+    other = event("Teleported", id="c1")
+    assert [len(group.entries) for group in group_calls(entries_of([proposes("c1"), other]))[""]] == [1, 1]
 
 
 def test_deltas_of_one_type_are_merged_at_the_first_ones_place():
@@ -131,6 +179,12 @@ def test_deltas_of_one_type_are_merged_at_the_first_ones_place():
     ]
 
 
+def test_deltas_of_two_roles_stay_apart():
+    """What two say after each other is no text of one of them."""
+    groups = group_calls(entries_of([says("a", role="writer"), says("b", role="critic")]))[""]
+    assert [group.head.body["text"] for group in merge_deltas(groups)] == ["a", "b"]
+
+
 def test_ids_are_found_as_whole_words_only():
     """An id counts inside a text where it stands as a word, and only if it couldn't be a common one."""
     ids = IdText(entries_of([proposes("call_12"), proposes("1"), proposes("refund")]))
@@ -138,16 +192,48 @@ def test_ids_are_found_as_whole_words_only():
     assert ids.mask("call_12 call_123") == "\x00id call_123"
 
 
+def test_an_id_of_six_characters_counts_in_a_text():
+    """The shortest ids that providers count up are found; what is shorter may be any word."""
+    ids = IdText(entries_of([proposes("call_0"), proposes("id_12")]))
+    assert ids.within("call_0 and id_12") == ["call_0"]
+
+
+def bijection():
+    names = ("call_a1", "call_a2", "call_b1", "call_b2")
+    return Bijection(IdText(entries_of(proposes(name) for name in names)))
+
+
 def test_a_bijection_breaks_where_one_id_answers_to_two():
     """Golden and new ids map one to one; a text that uses another id is another text."""
-    ids = Bijection(
-        IdText(entries_of(proposes(name) for name in ("call_a1", "call_a2", "call_b1", "call_b2")))
-    )
+    ids = bijection()
     ids.declare("call_a1", "call_b1")
     ids.declare("call_a2", "call_b2")
     assert ids.same_text("see call_a1!", "see call_b1!")
     assert not ids.same_text("see call_a1!", "see call_b2!")
     assert not ids.same_text("see call_a1!", "look call_b1!")
+
+
+def test_an_id_that_has_an_answer_takes_no_other():
+    """Known on one side is enough: an id that nobody has met yet is another one."""
+    ids = bijection()
+    ids.declare("call_a1", "call_b1")
+    assert not ids.same_text("see call_a1!", "see call_b2!")
+    assert not ids.same_text("see call_a2!", "see call_b1!")
+    assert ids.same_text("see call_a2!", "see call_b2!")
+
+
+def test_an_id_that_is_used_again_means_what_it_meant_last():
+    """Both of the older pair are free again, on either side."""
+    ids = bijection()
+    ids.declare("call_a1", "call_b1")
+    ids.declare("call_a1", "call_b2")
+    assert not ids.same_text("see call_a1!", "see call_b1!")
+    assert ids.same_text("see call_a2!", "see call_b1!")
+    ids = bijection()
+    ids.declare("call_a1", "call_b1")
+    ids.declare("call_a2", "call_b1")
+    assert not ids.same_text("see call_a1!", "see call_b1!")
+    assert ids.same_text("see call_a1!", "see call_b2!")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,16 @@ def test_a_path_copied_from_a_report_settles_the_change():
     assert not compare(golden, new, Rules(exclude_paths=("RunFinished.outcome['status']",))).equal
 
 
+@pytest.mark.parametrize("more", [{}, {"role": "writer"}], ids=["plain", "with a role"])
+def test_a_text_that_is_left_out_may_come_in_any_number_of_pieces(more):
+    """The path of a text settles it however a provider cuts it; that something was said still counts."""
+    golden = [says("a", **more), says("b", **more), usage()]
+    new = [says("x", **more), says("y", **more), says("z", **more), usage()]
+    (path,) = {change.path for change in compare(golden, new).changes}
+    assert compare(golden, new, Rules(exclude_paths=(path,))).equal
+    assert not compare(golden, [usage()], Rules(exclude_paths=(path,))).equal
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -43,6 +53,16 @@ def test_a_path_leaves_out_what_lies_at_or_below_it(path):
     assert compare(
         [proposes("c1", args=LINES)], [proposes("c1", args=OTHER)], Rules(exclude_paths=[path])
     ).equal
+
+
+@pytest.mark.parametrize("names", [["keep", "drop"], ["drop", "keep"], ["drop"]])
+def test_an_element_is_left_out_wherever_it_stands(names):
+    """The first of a list, the last or the only one; the others stay."""
+    golden = [proposes("c1", args={"of": [{"name": name} for name in names]})]
+    new = [proposes("c1", args={"of": [{"name": name} for name in names if name != "drop"]})]
+    assert not compare(golden, new).equal
+    assert compare(golden, new, Rules(exclude_paths=("ToolUseProposed[refund].args['of'][drop]",))).equal
+    assert not compare(golden, new, Rules(exclude_paths=("ToolUseProposed[refund].args['of'][keep]",))).equal
 
 
 def test_a_path_of_another_tool_leaves_nothing_out():

@@ -1,7 +1,11 @@
 """Which recorded exchange answers."""
 
+import pytest
+
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.matching.chooser import Chooser
+from pytest_sparrow.matching.conversation import prefixes
+from pytest_sparrow.matching.likeness import Likeness
 
 SYSTEM = {"role": "system", "content": "be kind"}
 
@@ -111,6 +115,20 @@ def test_what_continues_a_miss_is_a_miss():
     assert replay.http(chat(user("x"), user("y"))) is None
 
 
+def test_a_conversation_whose_words_another_missed_with_goes_on_in_its_own_lane_only():
+    """The last request with these words had no answer: what follows the own one is no beginning of a conversation."""
+    replay = Replay(http(chat(user("hi")), "work-1"), http(chat(user("unrelated")), "work-2"))
+    assert replay.http(chat(user("hello")), "work-1").number == 0
+    elsewhere = {**chat(user("hello")), "url": "https://api.example.com/other"}
+    assert replay.http(elsewhere, "work-2") is None
+    assert replay.http(chat(user("hello"), user("more")), "work-1") is None
+
+
+def test_messages_do_not_run_into_one_another():
+    """Conversations are told apart by their messages, not by what these are when joined."""
+    assert prefixes([1, 12])[-1] != prefixes([11, 2])[-1]
+
+
 def test_an_answer_lent_to_another_request_goes_back_to_its_owner():
     """One request too many in front must not steal every later answer."""
     replay = Replay(*(http(get(q)) for q in "abc"))
@@ -139,7 +157,7 @@ def test_a_proposed_call_is_answered_by_its_id_whatever_its_arguments():
     """The proposal's id decides; other arguments are found by the comparison."""
     chooser = Chooser([tool("refund", {"amount": 39.99}, "call_1")], conversation)
     choice = chooser.tool({"name": "refund", "args": {"amount": 139.99}}, "call_1", "")
-    assert choice.number == 0
+    assert (choice.number, choice.exact) == (0, True)
 
 
 def test_an_unproposed_call_never_takes_the_answer_of_a_proposal():
@@ -147,6 +165,46 @@ def test_an_unproposed_call_never_takes_the_answer_of_a_proposal():
     chooser = Chooser([tool("refund", {"amount": 1}, "call_1")], conversation)
     assert chooser.tool({"name": "refund", "args": {"amount": 1}}, None, "") is None
     assert chooser.tool({"name": "refund", "args": {"amount": 1}}, "call_1", "").number == 0
+
+
+def test_a_call_of_a_proposal_never_takes_the_answer_of_an_unproposed_one():
+    """The other way round as well, though the recorded call happens to have the very id that is asked for."""
+    golden = tool("refund", {"amount": 1})
+    chooser = Chooser([golden], conversation)
+    assert chooser.tool(golden.asked, golden.asked["id"], "") is None
+    assert chooser.tool(golden.asked, None, "").number == 0
+
+
+def test_a_proposal_is_answered_once():
+    """An agent that runs one proposed call twice gets no second answer."""
+    golden = tool("refund", {"amount": 1}, "call_1")
+    chooser = Chooser([golden], conversation)
+    assert chooser.tool(golden.asked, "call_1", "").exact
+    assert chooser.tool(golden.asked, "call_1", "") is None
+
+
+def test_a_call_matches_by_name_and_exact_arguments():
+    """A sparrow.call takes its own recorded answer, once, and no tool's of the same name."""
+    asked = {"name": "geo", "args": ["berlin"]}
+    chooser = Chooser(
+        [tool("geo", ["berlin"]), Exchange(kind="call", asked=asked, answered=None)], conversation
+    )
+    assert chooser.call({**asked, "args": ["paris"]}, "") is None
+    assert chooser.call(asked, "").number == 1
+    assert chooser.call(asked, "") is None
+
+
+def test_what_the_user_ignores_does_not_decide_and_in_tools_only():
+    """A tool's ignored argument may differ; a sparrow.call has none, whatever its arguments are called."""
+
+    def essence(asked):
+        return {**asked, "args": {"n": asked["args"]["n"]}}
+
+    call = Exchange(kind="call", asked={"name": "f", "args": {"n": 1, "at": "noon"}}, answered=None)
+    chooser = Chooser([tool("f", {"n": 1, "at": "noon"}), call], conversation, essence)
+    assert chooser.tool({"name": "f", "args": {"n": 2, "at": "noon"}}, None, "") is None
+    assert chooser.tool({"name": "f", "args": {"n": 1, "at": "night"}}, None, "").number == 0
+    assert chooser.call({"name": "f", "args": {"n": 1, "at": "night"}}, "") is None
 
 
 def test_unproposed_calls_match_by_exact_arguments():
@@ -221,6 +279,20 @@ def test_what_was_said_since_tells_equal_conversations_apart_where_lanes_do_not(
     assert replay.http(chat(user("hello"), answer("a"), user("go on")), "work-3").number == 1
 
 
+def test_what_was_said_since_tells_which_conversation_goes_on_in_another_lane():
+    """Of two that began alike the later one goes on in the lane of the first: the answer it holds tells more."""
+
+    def more(name):
+        return {"role": "assistant", "content": f"I am {name}"}, user("go on")
+
+    golden = [http(chat(user("hi")), lane) for lane in ("work-1", "work-2")]
+    golden += [http(chat(user("hi"), *more(lane)), lane) for lane in ("work-1", "work-2")]
+    replay = Replay(*golden)
+    for number, lane in enumerate(("work-1", "work-2")):
+        assert replay.http(chat(user("hello")), lane).number == number
+    assert replay.http(chat(user("hello"), *more("work-2")), "work-1").number == 3
+
+
 def test_edited_conversations_in_lanes_of_chance_find_the_likest():
     """Tasks are numbered by who comes first: whose conversation an edited one is, its words tell."""
     cities = ("berlin", "paris", "rome")
@@ -232,6 +304,41 @@ def test_edited_conversations_in_lanes_of_chance_find_the_likest():
     assert numbers == [2, 1]
 
 
+def test_the_likest_is_given_once():
+    """Two edited conversations of the same words: the second gets what is left."""
+    golden = [http(chat(user(f"what is {c} like")), f"task-{n}") for n, c in enumerate(("a", "b", "rome"), 1)]
+    replay = Replay(*golden)
+    assert [replay.http(chat(user("tell me of rome")), f"task-{n}").number for n in (1, 2)] == [2, 1]
+
+
+def test_of_as_many_shared_words_those_of_the_shorter_weigh_more():
+    """A long request holds many words, so it shares some with any; one without words is like none, and no crash."""
+    long, short = ({"body": {"text": text}} for text in ("tell me of rome and all else", "me of rome"))
+    asked = {"body": {"text": "of rome"}}
+    assert Likeness().likest(asked, [(0, long), (1, short)]) == 1
+    assert Likeness().likest({"body": {}}, [(0, {"body": {}}), (1, short)]) == 0
+
+
+def test_of_equally_like_conversations_the_lanes_own_is_taken():
+    """Where words don't tell, the number of a task, though chance, is the best that is known."""
+    golden = [http(chat(user("what is berlin like")), f"task-{n}") for n in (1, 2)]
+    replay = Replay(*golden)
+    assert replay.http(chat(user("tell me of berlin")), "task-2").number == 1
+    assert replay.http(chat(user("tell me of berlin")), "task-1").number == 0
+
+
+def test_a_lane_of_chance_that_follows_one_keeps_to_it():
+    """What a task was answered before says more than its words: its next conversation is that lane's."""
+    golden = [
+        http(asked, lane)
+        for lane, city in (("task-1", "berlin"), ("task-2", "paris"))
+        for asked in (get(city), chat(user(f"what is {city} like")))
+    ]
+    replay = Replay(*golden)
+    assert replay.http(get("paris"), "task-1").number == 2
+    assert replay.http(chat(user("tell me of berlin")), "task-1").number == 3
+
+
 def test_edited_conversations_in_lanes_of_one_order_keep_it():
     """Work is numbered by its handing, whatever it says; so are turns of one lane by their order."""
     golden = [http(chat(user(text)), lane) for lane in ("work-1", "work-2") for text in ("a b", "c d")]
@@ -239,6 +346,8 @@ def test_edited_conversations_in_lanes_of_one_order_keep_it():
     assert replay.http(chat(user("c d e")), "work-2").number == 2
     assert replay.http(chat(user("x")), "work-1").number == 0
     assert replay.http(chat(user("a b x")), "work-1").number == 1
+    golden = [http(chat(user(text), user(text)), lane) for lane, text in (("work-1", "a"), ("work-2", "b"))]
+    assert Replay(*golden).http(chat(user("x"), user("b")), "work-1").number == 0
 
 
 def test_a_lane_that_begins_takes_the_answer_of_one_that_began():
@@ -248,6 +357,34 @@ def test_a_lane_that_begins_takes_the_answer_of_one_that_began():
     assert replay.http(get("x"), "task-1").number == 0
     assert replay.http(get("x"), "task-3").number == 1
     assert replay.http(get("z"), "task-4").number == 2
+
+
+def test_a_lane_that_begins_takes_no_answer_from_the_middle_of_another():
+    """The older of two equal answers is another agent's second one; a lane that begins asks for its first."""
+    golden = [http(get("x"), "task-1"), http(get("y"), "task-1"), http(get("y"), "task-2")]
+    assert Replay(*golden).http(get("y"), "task-3").number == 2
+
+
+def test_a_lane_follows_what_answered_its_drifted_request():
+    """Edited requests bind a lane as exact ones do: the next one is answered by the same recorded lane."""
+    golden = [http(get(query), lane) for lane in ("task-1", "task-2") for query in ("a", "b")]
+    replay = Replay(*golden)
+    assert [replay.http(get("edited"), "task-9").number for _ in range(2)] == [0, 1]
+    assert replay.http(get("edited"), "task-9") is None
+
+
+@pytest.mark.parametrize(
+    ("golden", "lane"),
+    [
+        ([http({**get("a"), "method": "DELETE"}, "task-1"), http(get("b"), "task-1")], "task-1"),
+        ([http({**get("a"), "method": "DELETE"}), http(get("b"), "work-1")], "work-2"),
+    ],
+    ids=["its namesake", "a beginning"],
+)
+def test_a_lane_that_finds_nothing_where_it_looks_first_looks_on(golden, lane):
+    """The recorded lane of its name and the lanes that begin: what one of them doesn't have, the other may."""
+    choice = Replay(*golden).http(get("edited"), lane)
+    assert (choice.number, choice.exact) == (1, False)
 
 
 def test_work_that_was_handed_out_is_known_by_its_number():
@@ -293,6 +430,52 @@ def test_what_a_server_offers_may_be_asked_more_or_less_often_than_recorded():
     assert chooser.unplayed() == [0, 1]
     assert ask(chooser, 0, rpc("tools/list")).number == 0
     assert chooser.unplayed() == []
+
+
+def test_a_look_up_that_comes_again_is_no_drift_and_says_so():
+    """The first takes the answer; what comes again is the same request, and must not be counted as played twice."""
+    chooser = Chooser([http(rpc("tools/list"))], lambda _: None)
+    choices = [ask(chooser, number, rpc("tools/list")) for number in range(2)]
+    assert [(choice.exact, choice.again) for choice in choices] == [(True, False), (True, True)]
+
+
+def test_an_answer_that_is_only_shown_stays():
+    """Not taken: exact, drifted, a look-up, a miss, a proposed call; all is as if nobody had asked."""
+    golden = [http(get("a")), http(rpc("tools/list")), tool("f", {}, "call_1"), tool("g", {})]
+    chooser = Chooser(golden, lambda _: None)
+
+    def show(asked):
+        choice = chooser.http(9, asked, None, "", taken=False)
+        return None if choice is None else (choice.number, choice.exact)
+
+    for _ in range(2):
+        assert show(get("a")) == (0, True)
+        assert show(get("edited")) == (0, False)
+        assert show(rpc("tools/list")) == (1, True)
+        assert show(rpc("prompts/list")) is None
+        assert chooser.tool({"name": "f", "args": {}}, "call_1", "", taken=False).number == 2
+        assert chooser.tool({"name": "g", "args": {}}, None, "", taken=False).number == 3
+        assert chooser.unplayed() == [0, 1, 2, 3]
+    assert ask(chooser, 0, rpc("tools/list")).number == 1
+    assert show(rpc("tools/list")) == (1, True)
+    assert chooser.unplayed() == [0, 2, 3]
+
+
+def test_a_shown_answer_stays_lent_to_whom_has_it():
+    """Who asks exactly and takes nothing takes nothing back either: the next one who does is told of the loan."""
+    replay = Replay(http(get("a")))
+    assert replay.http(get("x")).exact is False
+    assert replay.chooser.http(7, get("a"), None, "", taken=False).exact
+    assert replay.chooser.unplayed() == []
+    assert replay.http(get("a")).displaced == 0
+
+
+def test_what_continues_a_shown_answer_continues_nothing():
+    """A request that failed on purpose was never answered: the same words again are answered by the same exchange."""
+    replay = Replay(http(chat(user("hi"))), http(chat(user("hi"), user("more"))))
+    edited = chat(user("hello"))
+    assert replay.chooser.http(9, edited, conversation(edited), "", taken=False).number == 0
+    assert replay.http(chat(user("hello"), user("more"))).number == 0
 
 
 def test_a_drifted_call_of_a_servers_tool_takes_no_answer_of_another_kind():

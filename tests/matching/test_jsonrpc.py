@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.matching.keys import request_key
 
@@ -17,8 +19,9 @@ def test_the_id_of_a_message_does_not_count_and_the_rest_does():
     """Two calls that differ by their id are the same request; a JSON body that is no JSON-RPC keeps its id."""
     assert request_key("http", asked(1)) == request_key("http", asked(2))
     assert request_key("http", asked(1)) != request_key("http", asked(1, "tools/list"))
-    plain = [{**asked(1), "body": {"json": {"id": number}}} for number in (1, 2)]
-    assert request_key("http", plain[0]) != request_key("http", plain[1])
+    for other in ({}, {"method": "tools/call"}, {"method": "tools/call", "jsonrpc": "1.0"}):
+        plain = [{**asked(1), "body": {"json": {**other, "id": number}}} for number in (1, 2)]
+        assert request_key("http", plain[0]) != request_key("http", plain[1])
 
 
 def test_the_id_of_an_answer_and_having_one_at_all_do_count():
@@ -38,10 +41,12 @@ def test_an_answer_is_addressed_to_the_message_that_asks_now():
     assert fed["body"]["json"] == {"jsonrpc": "2.0", "id": 8, "result": {"id": 3}}
     assert whole["body"]["json"]["id"] == 3
     events = [
-        ": ping",
+        ': {"jsonrpc":"2.0","id":3,"result":{}}',
         'event: message\\ndata: {"jsonrpc":"2.0","id":3,"method":"roots/list"}'.replace("\\n", "\n"),
         'event: message\ndata: {"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"é"}}',
         "data: not json",
+        'data: {"jsonrpc":"2.0","id":4,"result":{}}',
+        "data",
     ]
     fed = addressed(asked("a"), asked(3), {"status": 200, "body": {"sse": events}})
     assert fed["body"]["sse"][:2] == events[:2]
@@ -50,7 +55,7 @@ def test_an_answer_is_addressed_to_the_message_that_asks_now():
         "id": "a",
         "error": {"code": 1, "message": "é"},
     }
-    assert fed["body"]["sse"][3] == events[3]
+    assert fed["body"]["sse"][3:] == events[3:]
 
 
 def test_the_token_of_progress_follows_the_id():
@@ -66,11 +71,16 @@ def test_the_token_of_progress_follows_the_id():
         "method": "notifications/progress",
         "params": {"progressToken": 1, "progress": 5},
     }
-    other = {**told, "params": {"progressToken": 7, "progress": 1}}
-    answered = {"status": 200, "body": {"sse": [f"data: {json.dumps(one)}" for one in (told, other)]}}
+    others = [
+        {**told, "params": {"progressToken": 7, "progress": 1}},
+        {**told, "method": "notifications/other"},
+        {**told, "params": [1]},
+        {"jsonrpc": "2.0", "method": "notifications/progress"},
+    ]
+    answered = {"status": 200, "body": {"sse": [f"data: {json.dumps(one)}" for one in (told, *others)]}}
     fed = addressed(call(2, 2), call(1, 1), answered)["body"]["sse"]
-    tokens = [json.loads(one.removeprefix("data: "))["params"]["progressToken"] for one in fed]
-    assert tokens == [2, 7]
+    assert json.loads(fed[0].removeprefix("data: "))["params"]["progressToken"] == 2
+    assert fed[1:] == answered["body"]["sse"][1:]
 
 
 def test_an_answer_to_the_same_id_is_fed_as_it_is():
@@ -78,7 +88,26 @@ def test_an_answer_to_the_same_id_is_fed_as_it_is():
     answer = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {}}}}
     assert addressed(asked(3), asked(3), answer) is answer
     plain = {"method": "POST", "url": "http://localhost", "body": {"json": {"id": 1}}}
-    assert addressed(plain, plain, answer) is answer
+    told = {**asked(1), "body": {"json": {"jsonrpc": "2.0", "method": "tools/call"}}}
+    empty = {"method": "GET", "url": "http://localhost"}
+    for other in (plain, told, empty):
+        assert addressed(other, asked(3), answer) is addressed(asked(3), other, answer) is answer
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {"status": 202},
+        {"status": 200, "body": {"text": "no"}},
+        {"status": 200, "body": {"sse": "no list"}},
+        {"status": 200, "body": {"json": [{"jsonrpc": "2.0", "id": 3, "result": {}}]}},
+        {"status": 200, "body": {"json": None}},
+    ],
+    ids=["none", "text", "odd", "batch", "null"],
+)
+def test_an_answer_that_is_no_message_stays_as_it_is(answered):
+    """What holds no message has no address, and nothing of it is lost."""
+    assert addressed(asked(8), asked(3), answered) == answered
 
 
 def test_a_method_of_any_type_is_no_look_up():

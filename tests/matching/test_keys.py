@@ -38,6 +38,7 @@ def test_headers_query_order_and_spelling_do_not_count(same):
         asked(url="https://api.example.com:8443/v1/chat?b=2&a=1"),
         asked(url="https://api.example.com/v2/chat?b=2&a=1"),
         asked(url="https://api.example.com/v1/chat?b=2"),
+        asked(url="https://api.example.com/v1/chat?b=2&a=1&c="),
         asked(body={"json": {"model": "m", "messages": [{"role": "user", "content": "hi"}], "n": True}}),
         asked(body={"text": "hi"}),
     ],
@@ -56,10 +57,17 @@ def test_the_port_does_not_count_on_loopback():
             "http://localhost:5000/x",
             "http://[::1]:1/x",
             "http://127.0.0.1/x",
+            "http://app.localhost:3000/x",
         )
     }
     assert len(keys) == 1
     assert request_shape(asked(url="http://127.0.0.1:9/x")) == ("POST", "loopback", "/x")
+
+
+def test_the_port_counts_elsewhere_and_a_host_may_be_missing():
+    """Two ports of a host are two services; what names no host is a place of its own, and no crash."""
+    urls = ("http://a.test:1/x", "http://a.test:2/x", "http://a.test/x", "http:/x", "http://localhost/x")
+    assert len({request_shape(asked(url=url)) for url in urls}) == len(urls)
 
 
 def test_placeholders_count_by_kind_only():

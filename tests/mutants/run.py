@@ -40,6 +40,7 @@ _PACKAGE = _ROOT / "pytest_sparrow"
 _MOST_TESTS = 150
 _MOST_SECONDS = 20.0
 _PYTEST = ["-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "-p", "no:timeout"]
+_PYTEST += ["-p", "no:langsmith_plugin"]  # it takes as long to load as all else, and no test needs it
 # pytest's rewriting of asserts would import the package itself, unchanged. Warnings are errors here, and that a plugin
 # was imported before pytest began is one.
 _PYTEST += ["--assert=plain", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
@@ -102,7 +103,13 @@ def _covered(tests: list[str], rooms: list[str]) -> dict[str, dict[int, list[tup
     with tempfile.TemporaryDirectory() as folder:
         data, times = Path(folder, "coverage"), Path(folder, "times.json")
         run = [sys.executable, "-m", "coverage", "run", f"--data-file={data}"]
-        run += [f"--source={','.join(str(_PACKAGE / room.split('/')[0]) for room in rooms)}", "-m", "pytest"]
+        places = [_PACKAGE / room.split("/")[0] for room in rooms]
+        # coverage takes folders only: of a module beside the rooms it would note nothing.
+        run += [
+            f"--source={','.join(str(each if each.is_dir() else _PACKAGE) for each in places)}",
+            "-m",
+            "pytest",
+        ]
         run += [*_PYTEST[:1], *_PYTEST[2:], "-p", "covering", *tests]
         path = os.pathsep.join([str(Path(__file__).parent), str(_ROOT), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "SPARROW_MUTANTS_TIMES": str(times), "PYTHONPATH": path}
@@ -136,10 +143,12 @@ def _jobs(
     chance = random.Random(0)
     for file in files:
         covered = lines.get(str(file), {})
+        every = sorted({test for tests in covered.values() for test in tests})
         for mutant in mutants_of(file.read_text(encoding="utf-8"), str(file)):
             if chance.random() >= part:
                 continue
-            tests = covered.get(mutant.line, [])
+            # A line that was run, and by no test, was run by the import: all of the module may hang on it.
+            tests = covered.get(mutant.line, []) or (every if mutant.line in covered else [])
             if tests:
                 yield _Job(file, mutant, _chosen(tests))
             else:

@@ -152,9 +152,23 @@ RUNS = """
 """
 
 
-def test_no_body_of_a_fed_tool_runs_anywhere(inner):
-    """In threads, executors, two event loops at once and trio: a body that ran would kill the process."""
-    inner.write("test_it.py", RUNS)
+@pytest.mark.parametrize("through", ["the wrapper", "a copy"])
+def test_no_body_of_a_fed_tool_runs_anywhere(inner, through):
+    """In threads, executors, two event loops at once and trio: a body that ran would kill the process.
+
+    Neither through what `sparrow.tool` gives, nor through what the agent had before.
+    """
+    source = RUNS
+    if through == "a copy":
+        source = source.replace("sparrow.tool(", "copied(sparrow, ")
+        source += """
+    COPIES = {act: act, awaited: awaited}
+
+    def copied(sparrow, tool):
+        sparrow.tool(tool)
+        return COPIES[tool]
+"""
+    inner.write("test_it.py", source)
     recorded = inner.record()
     assert recorded.ret == 0
     result = inner.replay()

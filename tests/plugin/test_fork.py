@@ -148,7 +148,9 @@ def test_before_the_fork_the_golden_judges(recorded, live):
     result = replay(recorded)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["add was called with other arguments", "  ToolUseStarted*add*args*b*"])
-    result.stdout.fnmatch_lines(["  accept  pytest --sparrow-record test_it.py::test_it"])
+    result.stdout.fnmatch_lines(
+        ["  accept  pytest --sparrow-record test_it.py::test_it  # whose golden this is"]
+    )
     recorded.env(MORE="0", PROMPT="be rude")
     result = replay(recorded)
     assert result.ret == 1
@@ -192,7 +194,7 @@ def test_a_fork_that_is_never_reached_fails(recorded):
     fork(recorded, 'run(sparrow, ("add", 2), {"returned": 77})')
     result = replay(recorded)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["sparrow.fork(at=('add', 2)) was never reached: the run made 1 of them"])
+    result.stdout.fnmatch_lines(["sparrow.fork(at=('add', 2)) was never reached: the run made 1 call of add"])
 
 
 def test_a_recording_session_replays_forks(recorded):

@@ -412,7 +412,7 @@ def test_an_async_tool_raises(inner):
         (
             '"timeout", at=3',
             "agent.openai_whole()",
-            "sparrow.inject('timeout', at=3) hit nothing: the run made 2 of them",
+            "sparrow.inject('timeout', at=3) hit nothing: the run made 2 HTTP requests",
         ),
         (
             '"429", at="*/v1/messages"',

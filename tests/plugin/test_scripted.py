@@ -41,7 +41,7 @@ def test_an_edited_prompt_is_red_unless_the_command_line_says_otherwise(recorded
     scripted.stdout.fnmatch_lines(
         [
             "sparrow: replay, requests=report",
-            "*test_marked: 2 requests differ from the recorded ones at *content*",
+            "*test_plain and 1 more test: 2 requests differ from the recorded ones at *content*",
             "sparrow: 2 replayed equal (2 with requests=report)",
         ]
     )

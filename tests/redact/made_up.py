@@ -6,7 +6,7 @@ import base64
 import random
 import string
 
-__all__ = ["LOOK_ALIKES", "SECRETS"]
+__all__ = ["IN_CONTEXT", "LOOK_ALIKES", "SECRETS"]
 
 _random = random.Random(20261122)
 _ALNUM = string.ascii_letters + string.digits
@@ -112,8 +112,54 @@ SECRETS: list[tuple[str, str]] = [
     ("jwt", _JWT),
     ("private-key", f"-----BEGIN RSA PRIVATE KEY-----\n{_PEM_LINES}\n-----END RSA PRIVATE KEY-----"),
     ("private-key", f"-----BEGIN PRIVATE KEY-----\n{_PEM_LINES}\n-----END PRIVATE KEY-----"),
+    (
+        "private-key",
+        f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{_PEM_LINES}\n-----END PGP PRIVATE KEY BLOCK-----",
+    ),
+    ("openai-key", f"sk-None-{_w(48)}"),
+    *(("openai-key", f"sk-{kind}-qwhz-jkvb-xpmd-ynrt-glcw") for kind in ("proj", "svcacct", "admin", "None")),
+    ("openai-key", f"sk-litellm-{'-'.join(_a(6) for _ in range(3))}"),
+    ("openrouter-key", f"sk-or-{_a(48)}"),
+    ("google-token", f"ya29.{_w(40)}.{_w(40)}"),
+    ("aws-bedrock-key", f"bedrock-api-key-{_a(60)}"),
+    *(
+        ("gitlab-token", f"gl{kind}-{_w(20)}")
+        for kind in ("dt", "cbt", "ptt", "ft", "imt", "agent", "oas", "soat")
+    ),
+    *(("slack-token", f"xox{kind}-1234567890123-{_a(24)}") for kind in "acdeors"),
+    *(("stripe-key", f"{kind}_{_a(24)}") for kind in ("sk_prod", "rk_test", "rk_prod")),
+    ("tavily-key", f"tvly-prod-{_a(32)}"),
+    ("tavily-key", f"tvly-{_a(32)}"),
+    ("langsmith-key", f"lsv2_pt_{_x(32)}"),
+    ("sentry-token", f"sntryu_{_a(64)}"),
+    ("digitalocean-token", f"doo_v1_{_x(64)}"),
+    ("digitalocean-token", f"dor_v1_{_x(64)}"),
+    ("vault-token", f"hvb.{_w(90)}"),
+    *(("doppler-token", f"dp.{kind}.{_a(43)}") for kind in ("ct", "sa", "scim", "audit", "st", "st.dev_eu")),
+    *(("shopify-token", f"shp{kind}_{_x(32)}") for kind in ("ca", "pa", "ss")),
 ]
 """(kind, secret); each is found wherever it stands."""
+
+IN_CONTEXT: list[tuple[str, str, str]] = [
+    *(("bearer-token", f"{scheme} ", _w(40)) for scheme in ("Bearer", "BEARER")),
+    *(
+        ("basic-credentials", f"{scheme} ", base64.b64encode(f"ann:{_a(12)}".encode()).decode())
+        for scheme in ("Basic", "BASIC")
+    ),
+    *(
+        ("slack-webhook", f"https://hooks.slack.com/{what}/", f"T{_a(8)}/B{_a(8)}/{_a(24)}")
+        for what in ("services", "workflows", "triggers")
+    ),
+    *(
+        ("discord-webhook", f"https://{host}.com/api/webhooks/12345678901234567/", _w(68))
+        for host in ("discord", "discordapp")
+    ),
+    *(
+        ("telegram-token", f"https://api.telegram.org/{before}", f"123456789{colon}AA{_w(33)}")
+        for before, colon in (("bot", ":"), ("file/bot", ":"), ("bot", "%3A"))
+    ),
+]
+"""(kind, what stands in front, secret): known by what stands in front of them."""
 
 LOOK_ALIKES: list[str] = [
     "0f2f9f3c-1b1d-4b6c-9d53-6a7a8e9b0c33",

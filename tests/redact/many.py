@@ -11,7 +11,7 @@ import zlib
 
 from tests.redact import made_up
 
-__all__ = ["ENVIRONMENT", "LOOK_ALIKES", "WITH_CHECKSUMS", "random_text"]
+__all__ = ["ENVIRONMENT", "LOOK_ALIKES", "OF_EVERY_FORMAT", "WITH_CHECKSUMS", "random_text"]
 
 _random = random.Random(20261123)
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -61,6 +61,86 @@ ENVIRONMENT: dict[str, str] = {
     "UMLAUT_PASSWORD": "größe-" + random_text(10),
 }
 """Variables whose names say that they hold a secret."""
+
+_HEX = string.hexdigits[:16]
+_UPPER = string.ascii_uppercase
+
+OF_EVERY_FORMAT: list[tuple[str, str]] = [
+    ("private-key", f"-----BEGIN EC PRIVATE KEY-----\n{random_text(64)}\n{random_text(64)}"),
+    ("private-key", f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n{random_text(64)}\n{random_text(64)}"),
+    *(
+        ("password", f"{scheme}://app:{random_text(16)}@db.example.com/x")
+        for scheme in (
+            *(
+                "postgres",
+                "postgresql",
+                "postgresql+psycopg",
+                "mysql",
+                "mariadb",
+                "mongodb",
+                "redis",
+                "rediss",
+            ),
+            *("amqp", "amqps", "mssql", "oracle", "clickhouse", "nats", "ldap", "ldaps", "ftp", "sftp"),
+            *("http", "https"),
+        )
+    ),
+    *(
+        ("aws-secret-key", f"{prefix}{'QRSTUVWXYZ234567'} and aB3{random_text(37)}")
+        for prefix in ("AK" + "IA", "AS" + "IA")
+    ),
+    ("twilio-token", f"AC{random_text(32, _HEX)}:{random_text(32, _HEX)}"),
+    ("twilio-token", f"AC{random_text(32, _HEX)}, auth = {random_text(32, _HEX)}"),
+    ("azure-key", f"{random_text(52)}JQQJ99{random_text(26)}"),
+    ("azure-key", f"AccountKey={random_text(86)}=="),
+    ("jwt", f"{_part({'alg': 'RS256'})}.{_part({'sub': '12345678'})}.{random_text(43)}"),
+    ("sendgrid-key", f"SG.{random_text(22)}.{random_text(43)}"),
+    ("openai-key", f"sk-{random_text(20)}T3BlbkFJ{random_text(20)}"),
+    *(("github-token", _github(f"gh{kind}" + "_")) for kind in "pousr"),
+    ("github-token", f"github_pat_{random_text(22)}_{random_text(59)}"),
+    *(
+        ("anthropic-key", f"sk-ant-{kind}-{random_text(95)}")
+        for kind in ("api03", "admin01", "oat01", "ort01", "sid01")
+    ),
+    *(("openai-key", f"sk-{kind}-{random_text(64)}") for kind in ("proj", "svcacct", "admin")),
+    ("openrouter-key", f"sk-or-v1-{random_text(64, _HEX)}"),
+    ("google-key", f"AIza{random_text(35)}"),
+    ("google-client-secret", f"GOCSPX-{random_text(28)}"),
+    ("huggingface-token", f"hf_{random_text(34, string.ascii_letters)}"),
+    ("groq-key", f"gsk_{random_text(52)}"),
+    ("xai-key", f"xai-{random_text(80)}"),
+    ("replicate-token", f"r8_{random_text(37)}"),
+    ("perplexity-key", f"pplx-{random_text(48)}"),
+    *(
+        ("langsmith-key", f"lsv2_{kind}_{random_text(32, _HEX)}_{random_text(10, _HEX)}")
+        for kind in ("pt", "sk")
+    ),
+    ("nvidia-key", f"nvapi-{random_text(64)}"),
+    ("pinecone-key", f"pcsk_{random_text(70)}"),
+    ("npm-token", f"npm_{random_text(36)}"),
+    ("pypi-token", f"pypi-AgEIcHlwaS5vcmc{random_text(120)}"),
+    *(("stripe-key", f"{kind}_live_{random_text(24)}") for kind in ("sk", "rk")),
+    ("gitlab-token", f"glpat-{random_text(20)}"),
+    ("slack-token", f"xoxb-1234567890123-1234567890123-{random_text(24)}"),
+    ("slack-token", f"xoxp-1234567890-1234567890-1234567890-{random_text(32, _HEX)}"),
+    ("slack-token", f"xapp-1-A{random_text(10, _UPPER)}-1234567890123-{random_text(64, _HEX)}"),
+    ("shopify-token", f"shpat_{random_text(32, _HEX)}"),
+    ("digitalocean-token", f"dop_v1_{random_text(64, _HEX)}"),
+    ("vault-token", f"hvs.{random_text(90)}"),
+    ("doppler-token", f"dp.pt.{random_text(43)}"),
+    ("linear-key", f"lin_api_{random_text(40)}"),
+    ("notion-token", f"ntn_{random_text(46)}"),
+    ("telegram-token", f"123456789:AA{random_text(33)}"),
+    (
+        "slack-webhook",
+        f"https://hooks.slack.com/services/T{random_text(8)}/B{random_text(8)}/{random_text(24)}",
+    ),
+    *(
+        ("discord-webhook", f"https://{host}.com/api/webhooks/12345678901234567/{random_text(68)}")
+        for host in ("discord", "discordapp")
+    ),
+]
+"""At least one of every format of the scanner's, none of which fits another."""
 
 
 def _look_alikes() -> list[str]:

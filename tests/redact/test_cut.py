@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,117 @@ def test_lines_of_json_are_read_alike() -> None:
     assert "".join(json.loads(line)["message"]["content"] for line in clean["body"]["lines"]) == (
         "a <secret:openai-key:1>"
     )
+
+
+def test_texts_in_pieces_beside_it_stay() -> None:
+    """Another text of the same stream that holds no secret stays to the byte, and so does a placeholder in it."""
+    pieces = ["a <secret:token:9> ", KEY[:9], KEY[9:], " b"]
+    events = [
+        event.replace('{"choices"', f'{{"obfuscation": "x{number}", "choices"', 1)
+        for number, event in enumerate(chat(pieces))
+    ]
+    clean = hidden(events)
+    assert [said([event]) for event in clean] == ["a <secret:token:9> ", "<secret:openai-key:1>", "", " b"]
+    assert [clean[n] for n in (0, 3)] == [events[n] for n in (0, 3)]
+    assert [json.loads(event[6:])["obfuscation"] for event in clean] == ["x0", "x1", "x2", "x3"]
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "data: {}",
+        "data:{}",
+        "data:  {} ",
+        "data: {}\nid: 7",
+        "id: 7\ndata: {}",
+        ": ping\nevent: e\ndata: {}\nretry: 9",
+        "{}",
+    ],
+)
+def test_however_an_event_is_spelled(spelled: str) -> None:
+    """Its one line of data is read, and everything around it stays."""
+    pieces = ["key ", KEY[:9], KEY[9:], " and"]
+    events = [spelled.replace("{}", event.removeprefix("data: ")) for event in chat(pieces)]
+    clean = hidden(events)
+    payloads = [event[event.index("{") : event.rindex("}") + 1] for event in clean]
+    assert [said([payload]) for payload in payloads] == ["key ", "<secret:openai-key:1>", "", " and"]
+    assert [clean[n] for n in (0, 3)] == [events[n] for n in (0, 3)]
+    around = spelled if spelled == "{}" else spelled.replace("data:{}", "data: {}").replace("  {} ", " {}")
+    assert [event.replace(payload, "{}") for event, payload in zip(clean, payloads, strict=True)][1] == around
+
+
+def test_events_that_can_not_be_read_hide_nothing() -> None:
+    """Neither what is no JSON, nor what has several lines or a list for a number, keeps the others from being read."""
+    pieces = chat([KEY[:9], KEY[9:]])
+    odd = [
+        'data: {"broken',
+        "data: [DONE]",
+        'data: {"a":\ndata: "b"}',
+        "",
+        ": ping",
+        'data: {"index": [1], "delta": {"text": "x"}}',
+        'data: {"type": {}, "delta": ["x", {"index": 1, "t": "y"}]}',
+        "data: 7",
+    ]
+    for between in ([one] for one in odd):
+        clean = hidden([pieces[0], *between, pieces[1]])
+        assert said([clean[0], clean[-1]]) == "<secret:openai-key:1>", between
+        assert clean[1:-1] == between
+
+
+def test_what_every_event_repeats_is_no_text_in_pieces() -> None:
+    """A secret that stands whole in each event is replaced in each."""
+    events = ["data: " + json.dumps({"user": KEY, "choices": []}) for _ in range(3)]
+    assert [json.loads(event[6:])["user"] for event in hidden(events)] == ["<secret:openai-key:1>"] * 3
+
+
+@pytest.mark.parametrize("number", ["index", "output_index", "content_index", "summary_index"])
+def test_parts_that_are_numbered_apart_are_read_apart(number: str) -> None:
+    """Pieces of two texts come in turns: each text is put together alone, whatever numbers its parts."""
+    texts = [("0", KEY[:9]), ("1", "one, "), ("0", KEY[9:]), ("1", "two")]
+    events = [
+        "data: " + json.dumps({"type": "t", number: int(at), "delta": {"t": text}}) for at, text in texts
+    ]
+    clean = [json.loads(event[6:])["delta"]["t"] for event in hidden(events)]
+    assert clean == ["<secret:openai-key:1>", "one, ", "", "two"]
+
+
+@pytest.mark.parametrize("numbers", [("a", "b"), ([1], [2]), ({}, None), (0.5, "1"), (None, {"n": 1})])
+def test_what_is_no_number_tells_no_parts_apart(numbers: tuple[object, object]) -> None:
+    """A name or an object where a part's number is expected differs from event to event, and the text goes on."""
+    events = [
+        "data: " + json.dumps({"index": number, "t": text})
+        for number, text in zip(numbers, (KEY[:9], KEY[9:]), strict=True)
+    ]
+    clean = [json.loads(event[6:])["t"] for event in hidden(events)]
+    assert clean == ["<secret:openai-key:1>", ""]
+
+
+def test_texts_of_lists_and_of_other_names_are_read_apart() -> None:
+    """Where a text stands says whose piece it is: its field, and its place in a list, or its number there."""
+    payloads = [
+        {"l": [KEY[:9], "one, "], "a": "x", "m": [{"index": 1, "t": KEY[:7]}]},
+        {"l": [KEY[9:], "two"], "a": "y", "m": [{"index": 0, "t": "z"}, {"index": 1, "t": KEY[7:]}]},
+    ]
+    clean = [json.loads(event[6:]) for event in hidden([f"data: {json.dumps(one)}" for one in payloads])]
+    key = "<secret:openai-key:1>"
+    assert clean == [
+        {"l": [key, "one, "], "a": "x", "m": [{"index": 1, "t": key}]},
+        {"l": ["", "two"], "a": "y", "m": [{"index": 0, "t": "z"}, {"index": 1, "t": ""}]},
+    ]
+
+
+def test_two_secrets_with_little_between() -> None:
+    """What stands between two secrets may stand in one of them, too: each goes where it began."""
+    redactor = Redactor({"A_TOKEN": "wq83-hfk2", "B_TOKEN": "vm20-xk9s"})
+    clean = hidden(chat(["(wq8", "3-hf", "k2-vm", "20-xk9s", ")"]), redactor)
+    assert [said([event]) for event in clean] == [
+        "(<secret:a-token:1>",
+        "",
+        "-<secret:b-token:1>",
+        "",
+        ")",
+    ]
 
 
 def test_a_clean_form_that_is_spelled_anew_is_one_cut() -> None:

@@ -26,6 +26,11 @@ from pytest_sparrow.redact.environment import environment_secrets
         ("GOOGLE_CREDENTIALS", "google-credentials"),
         ("SENTRY_DSN", "sentry-dsn"),
         ("session_token", "session-token"),
+        ("GITHUB_TOKEN_2", "github-token-2"),
+        ("SIGNING_KEY2", "signing-key2"),
+        ("GITHUB_TOKEN_OLD", "github-token-old"),
+        ("ADMIN_TOKENS", "admin-tokens"),
+        ("DB_PASSWD_RO", "db-passwd-ro"),
     ],
 )
 def test_a_secret_variable_is_known(name: str, kind: str) -> None:
@@ -52,11 +57,28 @@ def test_a_secret_variable_is_known(name: str, kind: str) -> None:
         ("MONKEYS", "no-shape-at-all-91"),
         ("PATH", "no-shape-at-all-91"),
         ("KEYBOARD", "no-shape-at-all-91"),
+        ("SIGNING_KEY_ID", "no-shape-at-all-91"),
+        ("TOKENIZER", "all-MiniLM-L6-v2"),
+        ("TOKEN_MODEL", "all-MiniLM-L6-v2"),
+        ("ADMIN_PASSWORD", "Password1"),
+        ("ADMIN_PASSWORD", "nevertellanyone"),
+        ("DATABASE_URL", "postgres://app:short-1@db:5432/x"),
+        ("DATABASE_URL", "postgres://postgres:postgres@db:5432/x"),
+        ("DATABASE_URL", "postgres://db:5432/x"),
     ],
 )
 def test_a_harmless_variable_is_not(name: str, value: str) -> None:
     """Short values, words, numbers, paths and URLs are no secrets, and neither is any other variable's."""
     assert environment_secrets({name: value}) == {}
+
+
+@pytest.mark.parametrize("value", ["a1-b2-c3", "AbCdEfGhIj", "nevertellanyone" + "x", "no such thing"])
+def test_what_is_just_long_or_odd_enough_is_known(value: str) -> None:
+    """Eight characters, letters that make no word, or a word of sixteen: no text is so by chance."""
+    assert Redactor({"ADMIN_PASSWORD": value}).value(value) == "<secret:admin-password:1>"
+    url = value.replace(" ", "%20")
+    if value.isalnum():
+        assert environment_secrets({"A_URL": f"redis://u:{url}@h"}) == {value: "password"}
 
 
 def test_a_secret_is_found_in_every_spelling() -> None:
@@ -67,6 +89,8 @@ def test_a_secret_is_found_in_every_spelling() -> None:
         secret,
         json.dumps({"x": secret}),
         json.dumps({"x": json.dumps({"y": secret})}),
+        f"ValueError({secret!r})",
+        json.dumps({"error": f"ValueError({secret!r})"}),
         json.dumps({"x": secret}, ensure_ascii=False)[:-1],
         json.dumps(json.dumps({"x": secret}))[2:-2],
         "https://x.example/p%22%C3%A4%5Cs%2Fw%2Bd%201%262/y",
@@ -101,6 +125,8 @@ def test_a_word_like_secret_must_stand_alone() -> None:
     value = ["the latest-keys and test-keyboards"]
     assert redactor.value(value) is value
     assert redactor.value(["Bearer test-key."]) == ["Bearer <secret:openai-key:1>."]
+    long = ["correcthorsebatterystaples"]
+    assert Redactor({"OPENAI_API_KEY": long[0][:-1]}).value(long) is long
 
 
 def test_os_environ_is_read_at_construction(monkeypatch: pytest.MonkeyPatch) -> None:

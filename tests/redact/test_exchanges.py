@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 
-from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact import Places, Redactor
 
 KEY = "sk-proj-" + "a1B2" * 12
 
@@ -30,6 +30,7 @@ def test_headers_are_kept_by_allow_list() -> None:
         ("content-type", "text/event-stream"),
         ("Retry-After-Ms", "100"),
         ("x-should-retry", "false"),
+        ("Mcp-Session-Id", "f3a99c01-77aa-4b11"),
         ("Location", f"https://u:pw123456@x.example/?api_key={KEY}&page=2"),
         ("set-cookie", "sid=1"),
         ("date", "Sun, 22 Nov 2026 11:45:03 GMT"),
@@ -40,6 +41,7 @@ def test_headers_are_kept_by_allow_list() -> None:
         "content-type": "text/event-stream",
         "retry-after-ms": "100",
         "x-should-retry": "false",
+        "mcp-session-id": "recorded-session",
         "location": "https://u:<secret:password:1>@x.example/?api_key=<secret:openai-key:1>&page=2",
     }
 
@@ -68,8 +70,43 @@ def test_url_loses_userinfo_and_secret_fields_only() -> None:
     assert redactor.url("https://x.example/?key=f3a99c0177&sig=a%2Fb1234%3D") == (
         "https://x.example/?key=<secret:key:1>&sig=<secret:signature:2>"
     )
+    assert redactor.value("it was pa55w0rd") == "it was <secret:password:1>"
     for clean in ("https://x.example/a?sort=key&key=color&max_tokens=12", "http://[::1]:80/?q=a@b", "/x?y"):
         assert redactor.url(clean) == clean
+
+
+def test_a_variable_in_a_text() -> None:
+    """What env prints, what a .env file holds and what a shell is told: the value goes, words and paths stay."""
+    clean = Redactor({}).value(
+        [
+            "HOME=/home/me\nAPI_TOKEN=f3a99c01-77aa\nexport X_API_KEY='q9w8e7r6t5'; DB_PASSWORD=hunter2hunter2",
+            "API_KEY=development TOKEN=short1 KEY_FILE=/etc/key1 token=f3a99c01-77aa",
+            'export Y_API_KEY="z9w8e7r6t5"\nX_SECRET="$(cat /run/x)" B_API_KEY=\'required\' C_API_KEY=""',
+            'ran {"cmd": "export Z_API_KEY=\\"y9w8e7r6t5\\" && ls"} so',
+        ]
+    )
+    assert clean == [
+        "HOME=/home/me\nAPI_TOKEN=<secret:api-token:1>\nexport X_API_KEY='<secret:api-key:1>'; "
+        "DB_PASSWORD=<secret:password:1>",
+        "API_KEY=development TOKEN=short1 KEY_FILE=/etc/key1 token=<secret:api-token:1>",
+        'export Y_API_KEY="<secret:api-key:2>"\nX_SECRET="$(cat /run/x)" B_API_KEY=\'required\' C_API_KEY=""',
+        'ran {"cmd": "export Z_API_KEY=\\"<secret:api-key:3>\\" && ls"} so',
+    ]
+
+
+def test_a_template_in_a_url_stays() -> None:
+    """Where a password is to be put in stands none."""
+    value = ["postgres://app:${DB_PASSWORD}@db:5432/x and https://u:%(pw)s@h/?api_key={key}&q=a+b"]
+    assert Redactor({}).value(value) is value
+
+
+def test_pluses_in_a_query_are_blanks_only_where_it_is_encoded() -> None:
+    """A secret that was met in a query is known as what it was."""
+    redactor = Redactor({})
+    assert redactor.url("https://x.example/?api_key=f3a9+9c01&token=q9w8%2Be7r6t5") == (
+        "https://x.example/?api_key=<secret:api-key:1>&token=<secret:token:1>"
+    )
+    assert redactor.value("f3a9+9c01 q9w8+e7r6t5") == "<secret:api-key:1> <secret:token:1>"
 
 
 def test_userinfo_in_a_text_loses_the_password_only() -> None:
@@ -84,7 +121,7 @@ def test_http_asked_with_pairs_or_dict() -> None:
     """The asked half: url, headers and body; what was passed in is not modified, twice equals once."""
     asked = {
         "method": "POST",
-        "url": f"https://x.example/v1?api_key={KEY}",
+        "url": f"https://ann:pa55w0rd@x.example/v1?api_key={KEY}",
         "headers": [["Content-Type", "application/json"], ["Authorization", f"Bearer {KEY}"]],
         "body": {"json": {"model": "gpt-5", "user": KEY, "max_tokens": 12}},
     }
@@ -147,11 +184,17 @@ def test_forms_and_multipart() -> None:
     assert clean["body"] == {
         "text": "client_secret=<secret:secret:1>&grant_type=client_credentials&scope=a+b"
     }
-    asked = {**asked, "headers": [["content-type", "text/plain"]], "body": {"text": "secret=f3a9x9c0177"}}
+    cased = {**asked, "headers": {"Content-Type": "application/X-WWW-Form-URLencoded; charset=utf-8"}}
+    assert Redactor({}).asked("http", cased)["body"] == clean["body"]
+    for headers in ({"content-type": "text/plain"}, None):
+        asked = {**asked, "headers": headers, "body": {"text": "secret=f3a9x9c0177"}}
+        assert Redactor({}).asked("http", asked)["body"] is asked["body"]
+    asked = {**cased, "body": {"json": {"a": 1}}}
     assert Redactor({}).asked("http", asked)["body"] is asked["body"]
 
     parts = [
         {"headers": {"content-disposition": 'form-data; name="api_key"'}, "body": {"text": "f3a99c0177"}},
+        {"headers": {"content-disposition": 'form-data; name="api_key"'}, "body": {"base64": "AAEC"}},
         {
             "headers": [["Content-Disposition", 'form-data; name="file"; filename="a.txt"'], ["X-Id", "1"]],
             "body": {"text": f"hello {KEY}"},
@@ -160,6 +203,7 @@ def test_forms_and_multipart() -> None:
     clean = Redactor({}).asked("http", {"method": "POST", "url": "x", "body": {"multipart": parts}})
     assert clean["body"]["multipart"] == [
         {"headers": parts[0]["headers"], "body": {"text": "<secret:api-key:1>"}},
+        parts[1],
         {
             "headers": {"content-disposition": 'form-data; name="file"; filename="a.txt"'},
             "body": {"text": "hello <secret:openai-key:1>"},
@@ -177,6 +221,44 @@ def test_tool_and_call_halves() -> None:
     assert redactor.answered("call", raised)["raised"]["message"] == "bad <secret:password:1>"
     clean = {"name": "f", "args": [1], "kwargs": {}}
     assert redactor.asked("call", clean) is clean
+
+
+def test_a_text_to_be_shown() -> None:
+    """A report's text loses its secrets and keeps its directories; a harmless one comes back as it is."""
+    redactor = Redactor({"DESK_TOKEN": "wq83-hfk2"}, places=Places({"home": "/home/me"}))
+    shown = redactor.text(f"/home/me/a: wq83-hfk2, {KEY}, API_TOKEN=f3a99c01-77aa and f3a99c01-77aa")
+    assert shown == (
+        "/home/me/a: <secret:desk-token:1>, <secret:openai-key:1>, "
+        "API_TOKEN=<secret:api-token:1> and <secret:api-token:1>"
+    )
+    harmless = "E   assert 'a=1' == 'b=2'"
+    assert redactor.text(harmless) is harmless
+
+
+def test_single_values() -> None:
+    """Texts, numbers and nothing at all are values, too; a path in one is this run's again for the agent."""
+    redactor = Redactor({}, places=Places({"home": "/home/me"}))
+    for harmless in (12, 1.5, True, None, "a word", ""):
+        assert redactor.value(harmless) is harmless
+    assert redactor.value(f"/home/me/{KEY}") == "<dir:home>/<secret:openai-key:1>"
+    assert redactor.value(["/home/me/a"]) == ["<dir:home>/a"]
+    assert redactor.line(b'["/home/me/a"]\n') == b'["<dir:home>/a"]\n'
+    assert redactor.put_back(["<dir:home>/a"]) == ["/home/me/a"]
+
+
+def test_which_variables_are_secret() -> None:
+    """By its name, whatever it holds, or by its value; asking numbers no placeholder."""
+    redactor = Redactor({})
+    for name, value in (
+        ("DB_PASSWORD", "x"),
+        ("X", KEY),
+        ("X", "postgres://u:hunter2@h"),
+        ("X", "Bearer f3a99c01-77aa"),
+    ):
+        assert redactor.secret_variable(name, value) is True
+    for name, value in (("REGION", "eu-west-1"), ("PWD", "/home/me"), ("KEYBOARD", "qwertz")):
+        assert redactor.secret_variable(name, value) is False
+    assert redactor.value([KEY[:-4] + "aaaa"]) == ["<secret:openai-key:1>"]
 
 
 def test_what_the_body_calls_a_secret_is_none_in_the_url() -> None:

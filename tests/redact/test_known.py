@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 
 from pytest_sparrow.redact import Redactor
 
@@ -31,3 +33,14 @@ def test_a_redactor_knows_its_own_secrets_only():
     for text in (*ENVIRON.values(), "kx91mmq2-learned"):
         assert knowing.value(f"it is {text}") != f"it is {text}"
         assert other.value(f"it is {text}") == Redactor({}).value(f"it is {text}") == f"it is {text}"
+
+
+def test_what_was_harmless_before_a_secret_was_learned_is_looked_at_again() -> None:
+    """Base64 of a text that a field's name gives away only later: hidden from then on, whatever stood before."""
+    redactor = Redactor({})
+    secret = "kx91mmq2-told-later"
+    run = base64.b64encode(f"see: {secret}".encode()).decode()
+    line = json.dumps({"output": run}).encode()
+    assert redactor.line(line) == redactor.line(line) == line
+    assert secret.encode() not in redactor.line(json.dumps({"client_secret": secret}).encode())
+    assert run.encode() not in redactor.line(line)

@@ -41,6 +41,16 @@ def test_the_placeholder_stands_where_the_path_began() -> None:
     assert [said([event]) for event in hidden] == ["see <dir:tmp>", "", "/a", " now"]
 
 
+def test_however_little_of_it_lies_in_another_piece() -> None:
+    """One character is enough; what lies in one piece before it is no reason to look no further."""
+    for pieces, expected in (
+        (["in /tmp/pytest-", "7"], "in <dir:tmp>"),
+        (["in /", "tmp/pytest-7"], "in <dir:tmp>"),
+        (["/tmp/pytest-7 or /tmp/pyt", "est-7"], "/tmp/pytest-7 or <dir:tmp>"),
+    ):
+        assert said(hide_across(chat(pieces), Places(PLACES).across)) == expected
+
+
 def test_events_without_a_path_stay_to_the_byte() -> None:
     """Only an event that changes is spelled anew; a path within one event is found without that."""
     events = [

@@ -40,12 +40,20 @@ def test_the_same_secret_in_another_field() -> None:
     assert redactor.line(b'["use f3a99c01-77aa-4b"]') == b'["use <secret:access-token:1>"]'
 
 
-def test_a_word_is_not_learned() -> None:
-    """A password that is a word is replaced in its field, and no word is cut out of other texts."""
+@pytest.mark.parametrize("word", ["sunshine", "a1-b2-c", "the blue sky-9", "20261122"])
+def test_a_word_is_not_learned(word: str) -> None:
+    """A password that is a word, a number or short goes from its field, and is cut out of no other text."""
     redactor = Redactor({})
-    assert redactor.value({"password": "sunshine"}) == {"password": "<secret:password:1>"}
-    text = ["sunshine tomorrow"]
+    assert redactor.value({"password": word}) == {"password": "<secret:password:1>"}
+    text = [f"{word} tomorrow"]
     assert redactor.value(text) is text
+
+
+def test_what_is_no_word_is_learned() -> None:
+    """Eight characters that are more than letters and more than digits are."""
+    redactor = Redactor({})
+    redactor.value({"password": "a1-b2-c3"})
+    assert redactor.value(["a1-b2-c3 tomorrow"]) == ["<secret:password:1> tomorrow"]
 
 
 def test_what_is_learned_is_bounded() -> None:
@@ -83,7 +91,6 @@ def test_a_secret_may_stand_in_its_own_placeholder(environ: dict[str, str], rule
     once = redactor.value(["an openai-key, my-password, 17"])
     assert once[0].count("<secret:") == once[0].count(">") == (2 if rules else 1)
     assert redactor.value(once) == once
-    assert redactor.value({"access_token": "access-token"}) == {"access_token": "<secret:access-token:1>"}
 
 
 def test_placeholder_pattern() -> None:

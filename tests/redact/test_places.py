@@ -81,6 +81,9 @@ def test_queries_are_found_too() -> None:
         ("C:/Users/Zoë/a.txt", "<dir:home>/a.txt"),
         (json.dumps({"a": "C:\\Users\\Zoë\\x"}, ensure_ascii=False), '{"a": "<dir:home>\\\\x"}'),
         (json.dumps({"a": "C:\\Users\\Zoë"}, ensure_ascii=False), '{"a": "<dir:home>"}'),
+        ('data: {"a": "C:\\\\Users\\\\Zoë"}', 'data: {"a": "<dir:home>"}'),
+        ('event: x\ndata: {"a": "C:\\\\Users\\\\Zoë"}', 'event: x\ndata: {"a": "<dir:home>"}'),
+        ("see C:\\Users\\Zoë", "see <dir:home>"),
         (
             json.dumps({"b": json.dumps({"a": "C:\\Users\\Zoë\\x"}, ensure_ascii=False)}, ensure_ascii=False),
             '{"b": "{\\"a\\": \\"<dir:home>\\\\\\\\x\\"}"}',
@@ -104,6 +107,23 @@ def test_values_keep_their_parts() -> None:
     assert hidden["plain"] is plain
     assert places.put_back(hidden) == value
     assert places.hide(plain) is plain
+    assert places.hide({"/home/me/a": plain}) == {"<dir:home>/a": plain}
+    assert places.put_back({"<dir:home>/a": plain}) == {"/home/me/a": plain}
+
+
+def test_a_path_with_other_letters_is_found_however_json_spells_them() -> None:
+    """As they are, in escapes, in JSON within JSON, and in a URL."""
+    places = Places({"home": "/home/zoë"})
+    inner = json.dumps({"a": "/home/zoë/x"})
+    for text in (
+        inner,
+        json.dumps({"b": inner}),
+        json.dumps([inner], ensure_ascii=False),
+        "/home/zo%C3%AB/x",
+    ):
+        hidden = places.text(text)
+        assert "<dir:home>" in hidden, text
+        assert "home/zo" not in hidden, text
 
 
 def test_two_spellings_of_one_key_stay_two() -> None:

@@ -6,6 +6,7 @@ import ast
 import base64
 import json
 import pickle
+import string
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,9 +17,10 @@ from pytest_sparrow.errors import NotRecordable, SecretFound, UsageError
 from pytest_sparrow.events import Message
 from pytest_sparrow.redact import Redactor, scanner_rules
 from pytest_sparrow.redact.allowed import read_allowed, value_digest
+from pytest_sparrow.redact.guarded import Guarded
 from pytest_sparrow.redact.scanner import Scanner
 from tests.redact.made_up import SECRETS
-from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, WITH_CHECKSUMS, random_text
+from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, OF_EVERY_FORMAT, WITH_CHECKSUMS, random_text
 
 KEY = WITH_CHECKSUMS[0][1]
 INPUTS = RunInputs(
@@ -64,6 +66,128 @@ def test_the_line_in_a_whole_file() -> None:
     with pytest.raises(SecretFound) as caught:
         Scanner({}).check(b'{\n  "a": 1,\n  "c": "%s"\n}\n' % KEY.encode(), file="f")
     assert (caught.value.line, caught.value.path) == (3, "c")
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        KEY,
+        f"so {quote('a b:' + KEY)}",
+        base64.b64encode(f"key {KEY}".encode()).decode(),
+        base64.urlsafe_b64encode(f"a??~{KEY}".encode()).decode(),
+        base64.b64encode(b"\x00\xff" * 300 + KEY.encode()).decode(),
+        base64.b64encode(base64.b64encode(f"key {KEY}".encode())).decode(),
+        quote(base64.b64encode(f"a?>{KEY}".encode()).decode(), safe=""),
+        "wq83-hfk2-xy",
+        base64.b64encode(b"is wq83-hfk2-xy").decode(),
+    ],
+    ids=range(9),
+)
+def test_the_place_however_it_is_spelled(spelled: str) -> None:
+    """Line and path are those of what encodes it, where a recording goes on in the middle of a file, too."""
+    scanner = Scanner({"DESK_TOKEN": "wq83-hfk2-xy"})
+    harmless = b'{"id":"call_Sd4a8nDW2pPzmJVzmZl0tXqB"}\n'
+    for data, path in (
+        ({"a": [1, {"b c": [None, spelled]}]}, "a[1].b c[1]"),
+        ({"a": 1, "b": {"x": 2, spelled: 3}}, "b.<key 2>"),
+        ([spelled], "[0]"),
+    ):
+        line = json.dumps(data).encode()
+        for whole, first, number in (
+            (line, None, 1),
+            (line + b"\n", 7, 7),
+            (harmless * 2 + line, None, 3),
+            (harmless * 2 + line + b"\n" + harmless, 5, 7),
+        ):
+            with pytest.raises(SecretFound) as caught:
+                scanner.check(whole, file="f", line=first)
+            assert (caught.value.line, caught.value.path) == (number, path)
+
+
+def test_a_place_that_can_not_be_told() -> None:
+    """What is no JSON has no path, and is refused all the same."""
+    for data in (f'{{"a":"{KEY}"'.encode(), b"[" * 5000 + KEY.encode() + b"]" * 5000):
+        assert refused(data).path == ""
+
+
+def test_what_was_seen_before_is_no_excuse() -> None:
+    """An id that was harmless in one line tells of a secret in the next, and a secret is found each time."""
+    scanner = Scanner({})
+    key_id, secret = "AK" + "IA" + "QRSTUVWXYZ234567", "aB3" + random_text(37)
+    for text, kind in (
+        (key_id, None),
+        (secret, None),
+        (f"{key_id} {secret}", "aws-secret-key"),
+        (f"{key_id} {secret}", "aws-secret-key"),
+        (KEY, "github-token"),
+        (KEY, "github-token"),
+    ):
+        hit = scanner.find(json.dumps([text]).encode())
+        assert (hit.kind if hit else None) == kind, text
+
+
+def test_what_is_allowed_hides_nothing_else() -> None:
+    """Behind an allowed value of a line the next one is found: of another format, or of the environment."""
+    other = WITH_CHECKSUMS[1][1]
+    allowed = read_allowed([value_digest(KEY), "desk-token"], "x")
+    scanner = Scanner({"DESK_TOKEN": "wq83-hfk2-xy", "SHOP_TOKEN": "vm20-xk9s-two"}, allowed=allowed)
+    for text, kind in (
+        (f"{KEY} wq83-hfk2-xy", None),
+        (f"{KEY} {other}", "github-token"),
+        (f"wq83-hfk2-xy {KEY} vm20-xk9s-two", "shop-token"),
+    ):
+        hit = scanner.find(json.dumps([text]).encode())
+        assert (hit.kind if hit else None) == kind, text
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("DESK_TOKEN", "wq83-hfk2x"),
+        ("DESK_TOKEN_2", "wq83-hfk2x"),
+        ("GITHUB_PAT", "wq83-hfk2x"),
+        ("SIGNING_KEY_1", "wq83-hfk2x"),
+        ("API_KEY_OF_OURS", "wq83-hfk2x"),
+        ("CREDENTIAL", "wq83-hfk2x"),
+        ("X_PASSPHRASE", "a7" + "bcdefghijk" * 400),
+        ("A_URL", "redis://u:wq83-hfk2x@h/0"),
+        ("A_URL", "redis://:wq83%2Dhfk2x@h/0"),
+    ],
+)
+def test_which_variables_are_looked_for(name: str, secret: str) -> None:
+    """Those whose names say so, and passwords in URLs: as long as no text is by chance, and as mixed."""
+    value = "wq83-hfk2x" if "://" in secret else secret
+    assert Scanner({name: f" {secret} "}).find(json.dumps([f"is {value}."]).encode()) is not None
+    if len(value) < 20:
+        assert Scanner({name: secret}).find(json.dumps([f"is x{value}y"]).encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DESK_TOKEN", "wq83-hfk2"),
+        ("DESK_TOKEN", "a7" + "bcdefghijk" * 410),
+        ("DESK_TOKEN", "wqxy-hfkl-mnop"),
+        ("DESK_TOKEN", "1234567890123"),
+        ("DESK_TOKEN", "wq83 hfk2 xyz"),
+        ("DESK_TOKEN", "your-token-71"),
+        ("DESK_TOKEN", "ab1ab1ab1ab1ab1"),
+        ("DESK_TOKEN", "./wq83-hfk2-xy"),
+        ("DESK_TOKEN", "sparrow-dummy-7ab3x"),
+        ("DESK_NAME", "wq83-hfk2-xy"),
+        ("TOKEN_FILE", "wq83-hfk2-xy"),
+        ("PUBLIC_KEY", "wq83-hfk2-xy"),
+        ("GPG_KEY", "wq83hfk2xyabc"),
+        ("OLDPWD", "wq83-hfk2-xy"),
+        ("MONKEY", "wq83-hfk2-xy"),
+        ("TOKENIZER_MODEL", "all-MiniLM-L6-v2"),
+        ("A_URL", "redis://u:short-71@h/0"),
+    ],
+)
+def test_which_variables_are_not(name: str, value: str) -> None:
+    """Short or endless values, words, numbers, paths, templates and dummies stop nobody, nor do other names."""
+    text = value.removeprefix("redis://u:").removesuffix("@h/0")
+    assert Scanner({name: value}).find(json.dumps([f"is {text}."]).encode()) is None
 
 
 @pytest.mark.parametrize(
@@ -158,6 +282,25 @@ def test_the_store_refuses_before_it_writes(tmp_path: Path) -> None:
     assert not any(KEY.encode() in path.read_bytes() or KEY in str(path) for path in written)
 
 
+def test_each_line_of_a_run_is_told_by_its_file(tmp_path: Path) -> None:
+    """Events and exchanges are counted apart, by the key that they begin with; what else there is has one line."""
+    guarded = Guarded(Redactor({}), Scanner({"DESK_TOKEN": "wq83-hfk2-xy"}), tmp_path)
+    assert (
+        guarded.line(b'{"type":"a","password":"hunter2"}') == b'{"type":"a","password":"<secret:password:1>"}'
+    )
+    guarded.line(b'{"kind":"http"}')
+    guarded.line(b'{"type":"b"}')
+    for line, file, number in (
+        (b'{"type":"c","x":"wq83-hfk2-xy"}', "events.jsonl", 3),
+        (b'{"kind":"tool","x":"wq83-hfk2-xy"}', "exchanges.jsonl", 2),
+        (b'{"task":"c","x":"wq83-hfk2-xy"}', "inputs.json", 1),
+        (b'{"task":"d","x":"wq83-hfk2-xy"}', "inputs.json", 1),
+    ):
+        with pytest.raises(SecretFound) as caught:
+            guarded.line(line)
+        assert (caught.value.file, caught.value.line) == (str(tmp_path / file), number)
+
+
 def test_a_transcript_that_holds_one_is_not_saved(tmp_path: Path) -> None:
     """What was read from a disk is looked at, too, before it is written elsewhere."""
     source = FsRecorder(
@@ -171,11 +314,20 @@ def test_a_transcript_that_holds_one_is_not_saved(tmp_path: Path) -> None:
     assert not (tmp_path / "b" / "r").exists()
 
 
-def test_each_rule_is_needed() -> None:
-    """Every format of the scanner's finds a made-up key that no other rule finds, or it is a copy of one."""
-    samples = [secret for _, secret in [*SECRETS, *WITH_CHECKSUMS]]
-    found = {rule.kind for rule in scanner_rules.RULES for text in samples if _holds(rule, text.encode())}
-    assert len(found) >= 25
+@pytest.mark.parametrize(("kind", "text"), OF_EVERY_FORMAT, ids=range(len(OF_EVERY_FORMAT)))
+def test_every_format_is_found_by_one_rule_alone(kind: str, text: str) -> None:
+    """A made-up key of each format is found as what it is, by one rule: without that it would be written."""
+    hit = Scanner({}).find(json.dumps({"a": f"so {text} is"}).encode())
+    assert hit is not None
+    assert hit.kind == kind
+    assert [rule.kind for rule in scanner_rules.RULES if _holds(rule, text.encode())] == [kind]
+
+
+def test_every_rule_has_a_format() -> None:
+    """Each of the scanner's rules finds a made-up key that no other rule finds, or it is a copy of one."""
+    texts = [text.encode() for _, text in OF_EVERY_FORMAT]
+    without = [rule.needle for rule in scanner_rules.RULES if not any(_holds(rule, text) for text in texts)]
+    assert without == []
 
 
 def _holds(rule: scanner_rules.ScanRule, data: bytes) -> bool:
@@ -200,6 +352,84 @@ def test_pairs_that_only_together_are_a_secret() -> None:
     assert hit is not None
     assert hit.kind == "aws-secret-key"
     assert Scanner({}).find(json.dumps({"a": f"commit {secret}"}).encode()) is None
+
+
+_AWS_ID = "AK" + "IA" + "QRSTUVWXYZ234567"
+_SIGNATURE = random_text(43)
+
+
+def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
+    parts = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in (header, claims)
+    )
+    return ".".join([*parts, signature])
+
+
+def test_a_jwt_of_any_length_is_one() -> None:
+    """Its parts are base64 without padding, of every length that has."""
+    for extra in range(8):
+        token = _token({"alg": "HS256", "kid": "k" * (extra // 2)}, {"sub": "1" * (8 + extra)})
+        hit = Scanner({}).find(json.dumps([f"see {token}."]).encode())
+        assert hit is not None
+        assert hit.kind == "jwt"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gsk_" + "abcd" * 13,
+        "gsk_" + random_text(40) + "xxxxxx" + random_text(6),
+        "sk-ant-api03-" + "x" * 95,
+        "AK" + "IAIOSFODNN7EXAMPLE and wJalrXUtnFEMI/K7MDENG/bPxRfiCY" + "EXAMPLEKEY",
+        f"{_AWS_ID} commit {random_text(40, '0123456789abcdef')}",
+        f"{_AWS_ID} commit {random_text(40, '0123456789ABCDEF')}",
+        *(
+            f"{_AWS_ID} and {random_text(40, alphabet)}"
+            for alphabet in (
+                string.ascii_uppercase + string.digits,
+                string.ascii_lowercase + string.digits,
+                string.ascii_letters,
+            )
+        ),
+        f"{_AWS_ID} and {'aB3cD5eF' * 5}",
+        f"{_AWS_ID} {'.' * 210} aB3{random_text(37)}",
+        *(
+            f"postgres://app:{password}@db.example.com/x"
+            for password in (
+                "password",
+                "Password1",
+                "LETMEIN",
+                "aabbcdab",
+                "your-pw-71",
+                "{pw-7123}",
+                "an-example-7",
+            )
+        ),
+        *(
+            f"postgres://app:{password}@db/x"
+            for password in ("aAbBcCdDaA", "$PW_71abc", "[pw7123]", "...7ab3", "*****7ab3")
+        ),
+        "postgres://Ab3xY9zQ:ab3xy9zq@db/x",
+        "postgres://app:abcdeabaabaaab@db/x",
+        "https://example.com:8080/a@b",
+        _token({"alg": "none"}, {"sub": "12345678"}),
+        _token({"typ": "JWT"}, {"sub": "12345678"}),
+        _token({"alg": "HS256"}, {"sub": "12345678"}, "abcd" * 10),
+        "eyJub3QganNvbg." + _token({"alg": "HS256"}, {"sub": "12345678"}).partition(".")[2],
+        "eyJhbGciOiJIUzI1NiJ9.eyJub3QganNvbg.abcdefghijklmnopqrstuvwx" + random_text(20),
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEabcd" * 10,
+        "-----BEGIN RSA PRIVATE KEY-----\n" + random_text(50),
+        "-----BEGIN PUBLIC KEY-----\n" + random_text(64),
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "\n".join(random_text(5) for _ in range(11)),
+        f"AccountKey={random_text(80)}==",
+        f"twilio AC{random_text(32, '0123456789abcdef')} and id {random_text(32, '0123456789abcdef')}",
+    ],
+    ids=lambda text: text[:12],
+)
+def test_what_a_manual_writes_is_no_key(text: str) -> None:
+    """A format alone is none: what follows must be random, mixed, decodable and no one's example."""
+    for spelled in (text, f"see {text} there"):
+        assert Scanner({}).find(json.dumps({"a": spelled}).encode()) is None
 
 
 def test_a_run_of_beginnings_is_no_work() -> None:

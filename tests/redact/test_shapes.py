@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact import Redactor
-from tests.redact.made_up import LOOK_ALIKES, SECRETS
+from pytest_sparrow.redact import Redactor, shapes
+from pytest_sparrow.redact.suspicion import suspicious
+from tests.redact.made_up import IN_CONTEXT, LOOK_ALIKES, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,41 @@ def test_every_shape_is_found_in_every_place(place: str) -> None:
         text = Redactor({}).line(jsontext.encode(value)).decode()
         assert f"<secret:{kind}:1>" in text, (kind, secret)
         assert not any(piece in text for piece in _pieces(secret)), (kind, secret, text)
+
+
+@pytest.mark.parametrize(
+    ("number", "prefix"),
+    [(number, prefix) for number, shape in enumerate(shapes.SHAPES) for prefix in shape.prefixes],
+    ids=lambda part: part if isinstance(part, str) else shapes.SHAPES[part].kind,
+)
+def test_every_shape_finds_what_no_other_does(
+    number: int, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A made-up key of every prefix is hidden as what it is, and no longer is where its shape is taken away."""
+    shape = shapes.SHAPES[number]
+    samples = [(secret, secret) for kind, secret in SECRETS if kind == shape.kind and prefix in secret]
+    samples += [(before + secret, secret) for kind, before, secret in IN_CONTEXT if prefix in before]
+    assert all(_hidden(text) == [(shape.kind, secret)] for text, secret in samples)
+    monkeypatch.setattr(shapes, "SHAPES", (*shapes.SHAPES[:number], *shapes.SHAPES[number + 1 :]))
+    assert any((shape.kind, secret) not in _hidden(text) for text, secret in samples)
+
+
+@pytest.mark.parametrize(("kind", "before", "secret"), IN_CONTEXT, ids=range(len(IN_CONTEXT)))
+def test_a_secret_that_is_known_by_what_stands_in_front(kind: str, before: str, secret: str) -> None:
+    """Only the secret goes; what stands in front of it stays."""
+    for value in ([f"see {before}{secret} there"], [f'{{"a":"{before}{secret}"}}']):
+        clean = Redactor({}).value(value)[0]
+        assert clean == value[0].replace(secret, f"<secret:{kind}:1>")
+
+
+def test_the_quick_look_knows_the_shortest_of_every_shape() -> None:
+    """However short a key may be cut and still be one: the quick look suspects it, and not only long ones."""
+    for secret in [
+        *(secret for _, secret in SECRETS),
+        *(before + secret for _, before, secret in IN_CONTEXT),
+    ]:
+        cut = [secret[:length] for length in range(len(secret) + 1)]
+        assert all(suspicious(text.encode()) for text in cut if _hidden(text)), secret
 
 
 def test_value_and_line_agree() -> None:
@@ -102,6 +138,13 @@ def test_numbers_are_never_touched() -> None:
     """A number is no secret, whatever its field is called and whatever it is equal to."""
     value = {"password": 12345678, "api_key": 1.5, "token": 20261122114503, "secret": None, "auth": True}
     assert Redactor({"MY_SECRET": "20261122114503x"}).value(value) is value
+
+
+def _hidden(text: str) -> list[tuple[str, str]]:
+    """What the shapes find in a text: kinds and secrets."""
+    found: list[tuple[str, str]] = []
+    shapes.replace_shapes(text, lambda kind, secret: found.append((kind, secret)) or "")  # type: ignore[func-returns-value]
+    return found
 
 
 def _pieces(secret: str) -> list[str]:

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.errors import TooLarge, UsageError
+from pytest_sparrow.events import UnknownEvent
 from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.limits import DEFAULT_LIMITS, Limits
+from pytest_sparrow.transcript import Transcript
 
+from .conversations import request
 from .shelves import exchange, run_of, shelf
 
 NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 260
@@ -64,12 +67,62 @@ def test_a_limit_is_named_with_file_line_and_the_setting_that_lifts_it(tmp_path,
     assert shelf(tmp_path, limits=Limits(**fitting)).load("r").events == run.events
 
 
+def _most(folder):
+    """How much of each limit a transcript without signs in its texts takes."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    lines = {name: data.split(b"\n")[:-1] for name, data in files.items() if name.endswith(".jsonl")}
+    return {
+        "file": max(map(len, files.values())),
+        "line": max(len(line) for name, data in files.items() for line in lines.get(name, [data])),
+        "events": len(lines["events.jsonl"]),
+        "exchanges": len(lines["exchanges.jsonl"]),
+        "values": max(sum(map(data.count, (b",", b"[", b"{"))) for data in files.values()),
+        "shared_items": sum(
+            stop - start
+            for line in map(json.loads, lines["exchanges.jsonl"])
+            for _, _, start, stop in line["asked"]["body"].get("same", [])
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["file", "line", "events", "exchanges", "values", "shared_items"])
+def test_a_limit_is_the_most_that_is_read(tmp_path, name):
+    """As much as a limit says is read, and not a bit more."""
+    said = ["word " * 20 + str(number) for number in range(9)]
+    exchanges = [request([{"text": text} for text in said[:number]]) for number in range(1, 10)]
+    made = Transcript.new("r", run_of("r").inputs, run_of("r", "x" * 9000, "b").events, exchanges=exchanges)
+    shelf(tmp_path).save(made)
+    most = _most(tmp_path / "r")[name]
+    assert most > 1
+    assert load_transcript(tmp_path / "r", limits=Limits(**{name: most})).exchanges == tuple(exchanges)
+    with pytest.raises(TooLarge, match=f"{name} = ") as caught:
+        load_transcript(tmp_path / "r", limits=Limits(**{name: most - 1}))
+    assert caught.value.line == {"line": 2, "events": 3, "exchanges": 9, "shared_items": 9}.get(name)
+
+
+@pytest.mark.parametrize("name", ["line", "events", "values"])
+def test_one_by_one_as_much_is_read(tmp_path, name):
+    """iter_events has the same limits; of values it has one line's at a time."""
+    run = run_of("r", "x" * 2000)
+    shelf(tmp_path).save(run.with_events([*run.events, UnknownEvent(value={"type": "New", "x": [1] * 50})]))
+    lines = (tmp_path / "r" / "events.jsonl").read_bytes().split(b"\n")[:-1]
+    values = max(sum(map(line.count, (b",", b"[", b"{"))) for line in lines)
+    most = {"line": max(map(len, lines)), "events": 3, "values": values}[name]
+    assert len(list(iter_events(tmp_path / "r", limits=Limits(**{name: most})))) == 3
+    with pytest.raises(TooLarge, match=f"{name} = "):
+        list(iter_events(tmp_path / "r", limits=Limits(**{name: most - 1})))
+
+
 def test_reading_one_by_one_holds_the_limits_too(tmp_path):
-    """iter_events stops at a line that is too long without reading it, and at one event too many."""
+    """iter_events stops at a line that is too long without reading it, at too many values, at an event too many."""
     shelf(tmp_path).save(run_of("r", "x" * 2000, "b"))
     for limits in (Limits(events=2), Limits(line=900)):
         with pytest.raises(TooLarge, match=r"events\.jsonl:(2|3): holds"):
             list(iter_events(tmp_path / "r", limits=limits))
+    (tmp_path / "r" / "events.jsonl").write_bytes(b'{"type":"New","x":[' + b"{}," * 99 + b"{}]}\n")
+    with pytest.raises(TooLarge, match=r"events\.jsonl:1: holds 202 JSON values, and at most 201"):
+        list(iter_events(tmp_path / "r", limits=Limits(values=201)))
+    assert next(iter_events(tmp_path / "r", limits=Limits(values=202)))
 
 
 def test_commas_in_texts_are_no_values(tmp_path):

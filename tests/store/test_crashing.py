@@ -93,6 +93,19 @@ def test_a_run_takes_the_place_of_the_one_it_knows_only(tmp_path):
     alone.finalize("r", instead_of=known)
 
 
+def test_a_run_takes_the_place_of_one_that_was_written_by_hand(tmp_path):
+    """What has no meta.json, or was never read from a folder, is known as well as any."""
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "by hand"))
+    (tmp_path / "r" / "meta.json").unlink()
+    for known in (store.load("r"), run_of("r", "from a script")):
+        store.start_run("r", inputs())
+        store.finalize("r", instead_of=known)
+    store.start_run("r", inputs())
+    with pytest.raises(RecordedMeanwhile):
+        store.finalize("r", instead_of=None)
+
+
 def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
     """A run under way, a killed one, an abandoned one, and the two kinds of siblings."""
     store = shelf(tmp_path)
@@ -120,6 +133,7 @@ def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
         "place": Why.REST,
         "swapped": Why.STANDS_IN,
     }
+    assert store.list_transcripts() == ["place", "swapped"]
     assert files_in(tmp_path) == before
     with pytest.raises(StoreError, match="being recorded"):
         recovered(found["living"].folder)
@@ -131,6 +145,31 @@ def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
         assert [event.text for event in run.events] == ["text"]
         assert run.meta.extra == {"recovered": True}
     assert leftovers(tmp_path / "nowhere") == []
+
+
+def test_of_two_siblings_one_stands_in(tmp_path):
+    """Between two renames both lie there: readers take the new one, or the old one where the new is not whole."""
+    for text, place in (("new", layout.new_folder), ("old", layout.old_folder)):
+        shelf(tmp_path / text).save(run_of("r", text))
+        (tmp_path / text / "r").rename(place(tmp_path, "r"))
+    shelf(tmp_path).save(run_of("other"))
+    for foreign in (".new", ".old", ".r.tmp", ".r", "notes", ".pending/notes"):
+        (tmp_path / foreign).mkdir(parents=True)
+    found = [(each.folder.name, each.run_id, each.why) for each in leftovers(tmp_path)]
+    assert found == [(".r.new", "r", Why.STANDS_IN), (".r.old", "r", Why.REST)]
+    (tmp_path / ".r.new" / "meta.json").unlink()
+    assert [each.why for each in leftovers(tmp_path)] == [Why.REST, Why.STANDS_IN]
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_a_link_is_no_leftover(tmp_path):
+    """No writer makes one: what it leads to is nobody's unfinished run."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    kept = store.abandon("r")
+    kept.rename(tmp_path / "away")
+    kept.symlink_to(tmp_path / "away", target_is_directory=True)
+    assert leftovers(tmp_path) == []
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")

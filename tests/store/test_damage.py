@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import json
 import os
 import pickle
 
 import pytest
 
-from pytest_sparrow.errors import DamagedTranscript, UnsafeName, UsageError
+from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 from pytest_sparrow.store import iter_events, load_transcript
 
 from .shelves import files_in, run_of, shelf
@@ -36,12 +38,21 @@ def _cut(name, size):
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-size])
 
 
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _meta(**values):
     def damage(folder):
         path = folder / "meta.json"
-        path.write_text(json.dumps({**json.loads(path.read_bytes()), **values}))
+        told = {**json.loads(path.read_bytes()), **values}
+        path.write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
 
     return damage
+
+
+def _only(name):
+    return lambda folder: [path.unlink() for path in folder.iterdir() if path.name != name]
 
 
 CASES = {
@@ -157,7 +168,28 @@ CASES = {
         None,
         "missing",
     ),
+    "no exchanges that only a digest knows": (
+        lambda folder: (_meta(exchange_count=None)(folder), (folder / "exchanges.jsonl").unlink()),
+        "exchanges.jsonl",
+        None,
+        "missing",
+    ),
+    "exchanges that a digest does not know": (
+        lambda folder: _meta(
+            exchange_count=None,
+            sha256={
+                "events.jsonl": _digest(folder / "events.jsonl"),
+                "inputs.json": _digest(folder / "inputs.json"),
+            },
+        )(folder),
+        "exchanges.jsonl",
+        None,
+        "not part of this run",
+    ),
+    "a count of zero": (_meta(event_count=0), "events.jsonl", 4, "meta.json says 0"),
     "nothing": (lambda folder: [path.unlink() for path in folder.iterdir()], "meta.json", None, "missing"),
+    "only events": (_only("events.jsonl"), "meta.json", None, "missing"),
+    "only inputs": (_only("inputs.json"), "meta.json", None, "missing"),
     "events is a folder": (
         lambda folder: ((folder / "events.jsonl").unlink(), (folder / "events.jsonl").mkdir()),
         "events.jsonl",
@@ -183,9 +215,12 @@ def test_damage_names_file_and_line(case, tmp_path):
     assert pickle.loads(pickle.dumps(caught.value)).args == caught.value.args
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if CASES[case][1] == "events.jsonl"])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if CASES[case][1] in ("events.jsonl", "meta.json") and case != "unfinished"],
+)
 def test_reading_one_by_one_meets_the_same_damage(case, tmp_path):
-    """iter_events is no way around the checks of its file."""
+    """iter_events is no way around the checks of its file, and of what says how to read it."""
     damage, name, line, reason = CASES[case]
     shelf(tmp_path).save(run_of("r", "one", "two", "three", exchanges=1))
     damage(tmp_path / "r")
@@ -226,6 +261,23 @@ def test_exchanges_that_meta_does_not_know_are_damage(tmp_path):
         store.load("r")
 
 
+def test_what_the_system_refuses_to_read_is_no_damage(tmp_path, monkeypatch):
+    """An error of the store that says why, and that nobody takes for a broken or a missing file."""
+    shelf(tmp_path).save(run_of("r"))
+
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(StoreError, match=r"inputs\.json: could not be read: Permission denied") as caught:
+        load_transcript(tmp_path / "r")
+    assert not isinstance(caught.value, DamagedTranscript)
+    # It was a file when it was looked at, and is none when it is opened.
+    monkeypatch.setattr("pytest_sparrow.store.reader.open_regular", lambda _: None)
+    with pytest.raises(DamagedTranscript, match="no regular file"):
+        load_transcript(tmp_path / "r")
+
+
 def test_damaged_runs_are_listed(tmp_path):
     """A damaged run is there."""
     store = shelf(tmp_path)
@@ -241,11 +293,12 @@ def test_missing_is_none_and_a_missing_folder_a_usage_error(tmp_path):
     assert store.load("r") is None
     assert store.list_transcripts() == []
     store.delete("r")
-    with pytest.raises(UsageError, match="no transcript at"):
-        load_transcript(tmp_path / "r")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(DamagedTranscript, match="no folder"):
-        load_transcript(tmp_path / "file")
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        with pytest.raises(UsageError, match="no transcript at"):
+            read(tmp_path / "r")
+        with pytest.raises(DamagedTranscript, match="no folder"):
+            read(tmp_path / "file")
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
@@ -266,5 +319,48 @@ def test_links_that_lead_out_of_the_store_are_refused(tmp_path):
         store.load("r")
     (tmp_path / "store" / "in").symlink_to(tmp_path / "store" / "r")
     events.unlink()
+    (tmp_path / "store" / "shared.jsonl").write_bytes(
+        (tmp_path / "other" / "r" / "events.jsonl").read_bytes()
+    )
+    events.symlink_to(tmp_path / "store" / "shared.jsonl")
+    assert store.load("r").events
+    events.unlink()
     events.write_bytes((tmp_path / "other" / "r" / "events.jsonl").read_bytes())
     assert store.load("in") == store.load("r")
+
+
+@pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
+def test_links_within_a_transcript_are_judged_by_its_own_folder(tmp_path):
+    """A folder that a user names is all that its links may lead to; one that leads nowhere is absent."""
+    shelf(tmp_path).save(run_of("r", "one"))
+    events = tmp_path / "r" / "events.jsonl"
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        events.rename(tmp_path / "r" / "copy")
+        events.symlink_to("copy")
+        assert read(tmp_path / "r")
+        (tmp_path / "r" / "copy").rename(tmp_path / "outside")
+        with pytest.raises(DamagedTranscript, match="missing"):
+            read(tmp_path / "r")
+        events.unlink()
+        events.symlink_to(tmp_path / "outside")
+        with pytest.raises(UnsafeName, match="leads out of"):
+            read(tmp_path / "r")
+        events.unlink()
+        (tmp_path / "outside").rename(events)
+
+
+def test_a_run_by_hand_is_named_by_its_folder_and_dated_by_its_inputs(tmp_path):
+    """Without meta.json the inputs tell when it was; what they say may be no time at all."""
+    shelf(tmp_path).save(run_of("r", "one"))
+    (tmp_path / "r" / "meta.json").unlink()
+    run = load_transcript(tmp_path / "r")
+    assert (run.run_id, run.meta.format, run.complete) == ("r", None, True)
+    assert run.created_at == dt.datetime.fromisoformat(run.inputs.timestamp)
+    _sub("inputs.json", run.inputs.timestamp.encode(), b"soon")(tmp_path / "r")
+    run = load_transcript(tmp_path / "r")
+    assert (run.run_id, run.meta.format, run.inputs.timestamp) == ("r", None, "soon")
+    assert list(iter_events(tmp_path / "r")) == list(run.events)
+    (tmp_path / "r" / "exchanges.jsonl").touch()
+    for read in (load_transcript, lambda folder: list(iter_events(folder))):
+        with pytest.raises(DamagedTranscript, match="missing"):
+            read(tmp_path / "r")

@@ -14,7 +14,7 @@ from events.strategies import nested
 
 from pytest_sparrow.errors import NotRecordable, StoreError, UnknownRun, UnsafeName, UsageError
 from pytest_sparrow.events import RunStarted, ThinkingDelta, ToolUseStarted, UnknownEvent, UpdateAvailable
-from pytest_sparrow.store import FsRecorder, Recorder, Replayer, layout, load_transcript
+from pytest_sparrow.store import FsRecorder, Recorder, Replayer, iter_events, layout, load_transcript
 
 from .shelves import exchange, files_in, inputs, message, run_of, shelf
 
@@ -167,12 +167,28 @@ def test_an_abandoned_run_is_kept_and_is_no_golden(tmp_path):
     assert _pending(tmp_path) == []
 
 
+def test_a_run_that_was_never_finished_loads_whatever_its_meta_counts(tmp_path):
+    """Counts and digests are of finished runs: of others what is there is read, one by one too."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs())
+    for text in ("one", "two"):
+        store.record(message("r", text))
+    kept = store.abandon("r")
+    first = (kept / "events.jsonl").read_bytes().split(b"\n")[0] + b"\n"
+    (kept / "events.jsonl").write_bytes(first)
+    meta = json.loads((kept / "meta.json").read_bytes())
+    assert meta["event_count"] == 2
+    (kept / "meta.json").write_text(json.dumps({**meta, "sha256": {"events.jsonl": "0" * 64}}))
+    for events in (load_transcript(kept).events, iter_events(kept)):
+        assert [event.text for event in events] == ["one"]
+
+
 def test_a_discarded_run_leaves_nothing(tmp_path):
     """Discard removes the journal."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     store.discard("r")
-    assert sorted(files_in(tmp_path)) == [".gitattributes", ".gitignore"]
+    assert _names(tmp_path) == [".gitattributes", ".gitignore"]
     store.start_run("r", inputs())
 
 
@@ -221,7 +237,11 @@ def test_delete_removes_all_of_a_run(tmp_path):
     store.save(run_of("r"))
     store.save(run_of("other"))
     layout.old_folder(tmp_path, "r").mkdir()
+    again = shelf(tmp_path, replace=True)
+    again.start_run("r", inputs())
+    again.abandon("r")
     store.delete("r")
+    assert _names(tmp_path) == [".gitattributes", ".gitignore", "other"]
     assert store.list_transcripts() == ["other"]
     assert store.load("r") is None
     assert not layout.old_folder(tmp_path, "r").exists()
@@ -433,11 +453,20 @@ def test_two_processes_that_finish_the_same_run_do_no_harm(tmp_path):
     assert seen
 
 
-def test_two_threads_that_finish_the_same_run_finish_it_once(tmp_path):
-    """One gets the transcript, the other an error."""
+def test_two_threads_that_finish_the_same_run_finish_it_once(tmp_path, monkeypatch):
+    """One gets the transcript, the other an error, be it that it found the run still under way."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     results = []
+    found, both = store._journal, threading.Barrier(2)
+
+    def journal(run_id):
+        try:
+            return found(run_id)
+        finally:
+            both.wait()
+
+    monkeypatch.setattr(store, "_journal", journal)
 
     def finish():
         try:

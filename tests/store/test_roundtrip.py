@@ -184,3 +184,10 @@ def test_a_deep_line_of_the_cockpit_is_kept(tmp_path):
     (folder / "meta.json").write_bytes(b'{"run_id":"r","event_count":1,"created_at":"2026-01-01 00:00:00"}')
     shelf(tmp_path / "copy").save(load_transcript(folder))
     assert files_in(tmp_path / "copy" / "r") == files_in(folder)
+
+
+def test_events_are_read_one_by_one_without_the_whole(tmp_path, monkeypatch):
+    """A file whose digest fits as it goes by is not held in memory to be judged again."""
+    run = shelf(tmp_path).save(run_of("r", "one", "two"))
+    monkeypatch.delattr("pytest_sparrow.store.reader._read")
+    assert list(iter_events(tmp_path / "r")) == list(run.events)

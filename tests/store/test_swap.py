@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sparrow.errors import DamagedTranscript
-from pytest_sparrow.store import iter_events, layout, load_transcript, reader, swap
+from pytest_sparrow.errors import DamagedTranscript, StoreError
+from pytest_sparrow.store import finished, iter_events, layout, load_transcript, reader, swap
 from pytest_sparrow.store.locks import is_held
 
 from .shelves import files_in, run_of, shelf
@@ -176,6 +179,148 @@ def test_a_reader_never_mixes_two_runs(tmp_path, monkeypatch, atomic):
     assert not swaps
     assert len(found.events) == found.meta.event_count
     assert {event.text for event in found.events[1:]} == {"again"}
+
+
+def test_a_run_that_comes_into_its_place_while_it_is_looked_for_is_found(tmp_path, monkeypatch):
+    """A reader that sees neither the run nor its sibling came between two renames: it looks again."""
+    store = shelf(tmp_path)
+    store.save(run_of("r", "text"))
+    (tmp_path / "r").rename(tmp_path / "away")
+
+    def comes(*_):
+        (tmp_path / "away").rename(tmp_path / "r")
+
+    monkeypatch.setattr(finished, "whole_sibling", comes)
+    assert store.load("r").events[1].text == "text"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names open files as Linux tells them")
+@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
+def test_a_power_cut_after_the_end_takes_nothing_back(tmp_path, monkeypatch, atomic):
+    """Each file and the folder that names them are on the disk before the swap, and the store's names after it."""
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", exchanges=1))
+    synced, real, exchange = [], os.fsync, swap._exchange
+
+    def fsync(fd):
+        real(fd)
+        synced.append(Path(f"/proc/self/fd/{fd}").readlink())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(
+        swap, "_exchange", lambda one, other: (synced.append("swapped"), atomic and exchange(one, other))[1]
+    )
+    store.save(run_of("r", exchanges=1))
+    new = layout.new_folder(tmp_path, "r")
+    assert synced[:-3] == [new / name for name in layout.FILES]
+    assert synced[-3:] == [new, "swapped", tmp_path]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".gitattributes", ".gitignore", "r"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names open files as Linux tells them")
+def test_what_is_put_back_is_put_back_for_good(tmp_path, monkeypatch):
+    """A writer that finds the run beside its place writes that name to the disk before it removes anything."""
+    store = shelf(tmp_path)
+    store.save(run_of("r"))
+    (tmp_path / "r").rename(layout.new_folder(tmp_path, "r"))
+    layout.old_folder(tmp_path, "r").mkdir()
+    synced, real = [], os.fsync
+
+    def fsync(fd):
+        synced.append((Path(f"/proc/self/fd/{fd}").readlink(), layout.old_folder(tmp_path, "r").exists()))
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreError, match="replace=True"):
+        store.save(run_of("r"))
+    assert synced == [(tmp_path, True)]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
+@pytest.mark.parametrize("code", [None, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.EIO])
+def test_where_nothing_can_be_exchanged_at_once_two_renames_do(tmp_path, monkeypatch, code):
+    """A C library or a file system without it takes the other way; what is really wrong is told, and nothing lost."""
+
+    class Library:
+        def __init__(self, *_, **__):
+            if code is not None:
+                self.renameat2 = self.refuse
+
+        def refuse(self, *_):
+            ctypes.set_errno(code)
+            return -1
+
+    store = shelf(tmp_path, replace=True)
+    store.save(run_of("r", "old"))
+    monkeypatch.setattr(ctypes, "CDLL", Library)
+    if code == errno.EIO:
+        with pytest.raises(StoreError, match="Input/output error"):
+            store.save(run_of("r", "new"))
+    else:
+        store.save(run_of("r", "new"))
+    assert store.load("r").events[1].text == ("old" if code == errno.EIO else "new")
+
+
+def test_a_store_may_be_named_from_the_working_directory(tmp_path, monkeypatch):
+    """A relative folder is as good, for the swap too."""
+    monkeypatch.chdir(tmp_path)
+    for text in ("one", "two"):
+        shelf(Path("store"), replace=True).save(run_of("r", text))
+    assert shelf(tmp_path / "store").load("r").events[1].text == "two"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sees open files as Linux tells them")
+def test_a_run_is_held_open_while_it_is_read(tmp_path, monkeypatch):
+    """Else the system may give its number to the next folder in its place, which is then taken for the same."""
+    store = shelf(tmp_path)
+    store.save(run_of("r"))
+    real, held = finished.load_transcript, []
+
+    def load(*args, **options):
+        held.extend(path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+        return real(*args, **options)
+
+    monkeypatch.setattr(finished, "load_transcript", load)
+    assert store.load("r")
+    assert (tmp_path / "r").resolve() in held
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs sockets in folders")
+def test_what_cannot_be_opened_as_a_folder_is_told(tmp_path, monkeypatch):
+    """A socket in the place of a run, and a folder that the system refuses: errors of ours, and no absence."""
+    store = shelf(tmp_path)
+    with monkeypatch.context() as patched, socket.socket(socket.AF_UNIX) as plug:
+        patched.chdir(tmp_path)  # the path of a socket may have a hundred bytes
+        plug.bind("r")
+    with pytest.raises(DamagedTranscript, match="is no folder"):
+        store.load("r")
+    (tmp_path / "r").unlink()
+    store.save(run_of("r"))
+
+    def refuse(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.open", refuse)
+    for load in (store.load, lambda name: finished.load_finished(tmp_path, name)):
+        with pytest.raises(StoreError, match="r: could not be read: Permission denied"):
+            load("r")
+
+
+@pytest.mark.parametrize(
+    ("stays", "read"), [(True, 1), (False, finished._TRIES)], ids=["damaged", "replaced"]
+)
+def test_damage_is_told_at_once_and_replacing_for_ever_in_the_end(tmp_path, monkeypatch, stays, read):
+    """A damaged run is read once; one that is another each time it was read is not read for ever."""
+    store = shelf(tmp_path)
+    store.save(run_of("r"))
+    (tmp_path / "r" / "meta.json").unlink()
+    (tmp_path / "r" / "inputs.json").unlink()
+    times, real, identity = [], finished.load_transcript, finished._identity
+    monkeypatch.setattr(finished, "load_transcript", lambda *a, **k: (times.append(1), real(*a, **k))[1])
+    monkeypatch.setattr(finished, "_identity", lambda folder: identity(folder) if stays else (0, len(times)))
+    with pytest.raises(DamagedTranscript, match="missing"):
+        store.load("r")
+    assert len(times) == read
 
 
 _LOOP = """

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, MutableMapping, MutableSequence, MutableSet
-from types import FunctionType, ModuleType
 from typing import Any
 
 __all__ = ["Patches"]
@@ -38,29 +36,9 @@ class Patches:
         setattr(owner, name, new)
         self._undo.append(undo)
 
-    def everywhere(self, fn: FunctionType, new: Any) -> None:
-        """Replace a function in its class, and in every loaded module whose global of the same name it is.
-
-        People write ``from myagent.tools import refund``. Costs one look-up a loaded module.
-        """
-        name = fn.__name__
-        for module in list(sys.modules.values()):
-            if isinstance(module, ModuleType):
-                space = _space(module)
-                if space is not None and space.get(name) is fn:
-                    self.attribute(module, name, new)
-        owner: Any = sys.modules.get(fn.__module__)
-        for part in fn.__qualname__.split(".")[:-1]:
-            owner = (_space(owner) or {}).get(part)
-        if isinstance(owner, type):
-            self._in_class(owner, name, fn, new)
-
-    def _in_class(self, owner: type, name: str, fn: FunctionType, new: Any) -> None:
-        found = vars(owner).get(name)
-        if found is fn:
-            self.attribute(owner, name, new)
-        elif isinstance(found, staticmethod | classmethod) and found.__func__ is fn:
-            self.attribute(owner, name, type(found)(new))
+    def later(self, undo: Callable[[], None]) -> None:
+        """Undo something that is done already."""
+        self._undo.append(undo)
 
     def items(self, container: Any, new: dict[Any, Any]) -> None:
         """Replace items of a mutable mapping (by key), sequence (by index) or set (by the old item)."""

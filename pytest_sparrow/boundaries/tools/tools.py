@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from pytest_sparrow.boundaries.tools.dotted import find
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
 from pytest_sparrow.boundaries.tools.patch import Patches
-from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, rewrap, unwrapped, wrap
+from pytest_sparrow.boundaries.tools.reach import reach_of
+from pytest_sparrow.boundaries.tools.standin import changing
+from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, say_again, unwrapped, wrap
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.tools.reach import Reach
     from pytest_sparrow.settings import Policy
 
 __all__ = ["Tools"]
@@ -113,8 +116,9 @@ class Tools:
     ) -> Any:
         """Wrap one tool.
 
-        A plain function, and whatever a dotted name leads to, is also replaced in place until `close`: in its
-        home module or class, and in every loaded module whose global of the same name it is.
+        Until `close`, calls through any other reference to it cross, too (see `StandIn`): a function, a method of
+        an instance (of this one only) or class, an object with a ``__call__``. What a dotted name leads to is
+        replaced in place where it is none of these.
 
         Args:
             fn: a function, method, partial, callable or dotted name; left out for use as a decorator.
@@ -155,7 +159,7 @@ class Tools:
         Raises:
             UsageError: an item that cannot be called, a key that is no text, a name that two tools have.
         """
-        with self._lock:
+        with self._lock, changing:
             return self._collection(collection)  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -164,62 +168,70 @@ class Tools:
             self._patches.undo()
 
     def _given(self, fn: Any, /, **said: Any) -> Any:
-        with self._lock:
-            if isinstance(fn, str):
-                return self._dotted(fn, said)
-            wrapper = self._wrapped(fn, name_of(fn), said)
-            if options_of(fn) is None:
-                self._replace(fn, wrapper)
-            return wrapper
+        with self._lock, changing:
+            return self._dotted(fn, said) if isinstance(fn, str) else self._wrapped(fn, said)
 
     def _dotted(self, dotted: str, said: dict[str, Any]) -> Any:
         place = find(dotted)
-        fn, owner = place.found, place.owner
+        fn, owner, name = place.found, place.owner, place.name
         in_class = isinstance(owner, type)
-        wrapper = self._wrapped(
-            fn, place.name, said, method=True if in_class and isinstance(fn, FunctionType) else None
-        )
-        if options_of(fn) is not None:
-            return wrapper
+        # What a class inherits is wrapped for that class; the base goes on as it was.
+        reach = reach_of(fn) if not in_class or name in vars(owner) else None
+        method = True if in_class and isinstance(fn, FunctionType) else None
+        if reach is not None or options_of(fn) is not None:
+            return self._wrapped(fn, said, method=method, usual_name=name)
+        wrapper = self._new(fn, {"name": name, **said}, None, method=method)
         bound = isinstance(fn, FunctionType | staticmethod | classmethod)
         # Anything else in a class is not bound to its instances; our function would be.
-        self._patches.attribute(
-            owner, place.name, wrapper if bound or not in_class else staticmethod(wrapper)
-        )
-        if not in_class:
-            self._replace(fn, wrapper)
+        self._patches.attribute(owner, name, wrapper if bound or not in_class else staticmethod(wrapper))
         return wrapper
 
-    def _wrapped(self, fn: Any, name: str, said: dict[str, Any], *, method: bool | None = None) -> Any:
-        before = options_of(fn)
-        if before is not None:
-            return self._again(fn, before, said)
-        options = make_options(**{"name": name, **said})
-        wrapper = wrap(fn, options, method=method)
-        self._register(options, fn)
-        return wrapper
+    def _wrapped(
+        self,
+        fn: Any,
+        said: dict[str, Any],
+        *,
+        method: bool | None = None,
+        usual_name: str = "",
+        key: str | None = None,
+    ) -> Any:
+        """A wrapper for whatever is given as a tool; ``key`` is its name in a mapping."""
+        options = options_of(fn)
+        if options is not None:
+            return self._again(fn, options, said)
+        reach = reach_of(fn)
+        before = None if reach is None else reach.wrapper
+        options = options_of(before)
+        # One function under two keys is two tools.
+        if options is not None and key in (None, options.name):
+            return self._again(before, options, said)
+        name = usual_name or name_of(fn) if key is None else key
+        return self._new(fn, {"name": name, **said}, reach, method=method)
+
+    def _new(self, fn: Any, said: dict[str, Any], reach: Reach | None, *, method: bool | None) -> Any:
+        options = make_options(**said)
+        if reach is None:
+            wrapper = wrap(fn, options, method=method)
+        else:
+            wrapper = wrap(reach.fn, options, method=reach.method or method, real=reach.real)
+        self._register(options, unwrapped(wrapper))
+        if reach is None:
+            return wrapper
+        self._patches.later(reach.put(wrapper))
+        return reach.as_given(wrapper)
 
     def _again(self, wrapper: Any, before: ToolOptions, said: dict[str, Any]) -> Any:
-        """A wrapper stays what it is, unless something new is said: then another one replaces it."""
+        """A wrapper that there is; what is new is said of it, for all who have it."""
         merged = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
         options = make_options(**{**merged, **said})
         fn = unwrapped(wrapper)
-        if options == before:
-            self._register(options, fn)
-            return wrapper
         known = self._known.get(before.name)
-        if known is not None and _same_tool(known[1], fn):
-            del self._known[before.name]
-        new = rewrap(wrapper, options)
+        if options != before:
+            if known is not None and _same_tool(known[1], fn):
+                del self._known[before.name]
+            self._patches.later(say_again(wrapper, options))
         self._register(options, fn)
-        self._replace(wrapper, new)
-        return new
-
-    def _replace(self, old: Any, new: Any) -> None:
-        """Put a wrapper where a plain function (or an older wrapper) is a global or stands in its class."""
-        old, new = getattr(old, "__func__", old), getattr(new, "__func__", new)
-        if isinstance(old, FunctionType):
-            self._patches.everywhere(old, new)
+        return wrapper
 
     def _register(self, options: ToolOptions, fn: Any) -> None:
         fn = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
@@ -254,7 +266,7 @@ class Tools:
         if isinstance(fn, str) or not (callable(fn) or isinstance(fn, staticmethod | classmethod)):
             where = "" if key is None else f" under {key!r}"
             raise UsageError(f"sparrow.tools: {fn!r}{where} cannot be called")
-        return self._wrapped(fn, name_of(fn) if key is None else key, {})
+        return self._wrapped(fn, {}, key=key)
 
     def _put(self, container: Any, new: dict[Any, Any]) -> Any:
         self._patches.items(container, new)
@@ -266,7 +278,7 @@ def _same_tool(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if inspect.ismethod(one) and inspect.ismethod(other):
-        return one.__self__ is other.__self__ and one.__func__ is other.__func__
+        return one.__self__ is other.__self__ and _same_tool(one.__func__, other.__func__)
     if isinstance(one, FunctionType) and isinstance(other, FunctionType):
         return one.__code__ is other.__code__
     return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.binding import Binding
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.tools.options import ToolOptions
 
-__all__ = ["name_of", "options_of", "rewrap", "unwrapped", "wrap"]
+__all__ = ["name_of", "options_of", "say_again", "unwrapped", "wrap"]
 
 _MARK = "__sparrow_tool__"
 
@@ -31,12 +30,16 @@ class _Tool:
 
     def __init__(self, fn: Callable[..., Any], options: ToolOptions, *, method: bool) -> None:
         self.fn = fn
-        self.options = options
         self.method = method
         self.wrapper: Callable[..., Any] | None = None
-        self._binding = Binding(fn, options, method=method)
+        self.say(options)
+
+    def say(self, options: ToolOptions) -> None:
+        """From now on these options count."""
+        self.options = options
+        self._binding = Binding(self.fn, options, method=self.method)
         self._target = Target(
-            fn,
+            self.fn,
             options.name,
             returns=options.returns,
             raises=options.raises,
@@ -58,7 +61,7 @@ class _Tool:
         return Call(run, run.ask("tool", {"name": self.options.name, "args": named}), self._target)
 
 
-def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None) -> Any:
+def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any = None) -> Any:
     """A wrapper that crosses the boundary in an open run, and is transparent outside.
 
     It keeps signature, annotations, attributes, ``__wrapped__``, and what kind of function it is (coroutine
@@ -69,18 +72,20 @@ def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None) -> Any:
         options: its name and the rest.
         method: whether the first parameter is the instance or class, and so no argument of the tool; None:
             found out from the function.
+        real: what to run instead of ``fn``, where something stands in for that.
 
     Raises:
         UsageError: it cannot be called, is a class, or ``ignore`` names no parameter of it.
     """
     if isinstance(fn, staticmethod | classmethod):
-        inner = wrap(fn.__func__, options, method=isinstance(fn, classmethod))
+        inner = wrap(fn.__func__, options, method=isinstance(fn, classmethod), real=real)
         return fn if inner is fn.__func__ else type(fn)(inner)
     if _behind(fn) is not None:
         return fn
     _check(fn, options)
-    tool = _Tool(fn, options, method=_takes_self(fn) if method is None else method)
-    wrapper = dress(fn, tool.begin)
+    real = fn if real is None else real
+    tool = _Tool(real, options, method=_takes_self(fn) if method is None else method)
+    wrapper = dress(real, tool.begin)
     functools.update_wrapper(wrapper, fn)
     if not hasattr(
         fn, "__name__"
@@ -92,14 +97,23 @@ def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None) -> Any:
     return wrapper
 
 
-def rewrap(wrapper: Any, options: ToolOptions) -> Any:
-    """Another wrapper with other options, over the same function; a method stays bound as it was."""
+def say_again(wrapper: Any, options: ToolOptions) -> Callable[[], None]:
+    """Give a wrapper other options.
+
+    Returns:
+        gives it back those that it had, unless others were said meanwhile.
+    """
     tool = _behind(wrapper)
     assert tool is not None
-    new = wrap(tool.fn, options, method=tool.method)
-    if isinstance(wrapper, staticmethod | classmethod):
-        return type(wrapper)(new)
-    return MethodType(new, wrapper.__self__) if inspect.ismethod(wrapper) else new
+    before = tool.options
+    check_ignore(tool.fn, options)
+    tool.say(options)
+
+    def take_back() -> None:
+        if tool.options is options:
+            tool.say(before)
+
+    return take_back
 
 
 def options_of(fn: Any) -> ToolOptions | None:
@@ -109,7 +123,7 @@ def options_of(fn: Any) -> ToolOptions | None:
 
 
 def unwrapped(fn: Any) -> Any:
-    """The function behind a wrapper; anything else as it is."""
+    """What a wrapper runs; anything else as it is."""
     tool = _behind(fn)
     return fn if tool is None else tool.fn
 

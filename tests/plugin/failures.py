@@ -1,0 +1,24 @@
+"""What an inner run says of its failures."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["told", "ways"]
+
+
+def told(result: pytest.RunResult) -> dict[str, str]:
+    """The text of each failure, by the test's name."""
+    body = result.stdout.str().partition("= FAILURES =")[2].partition("\nsparrow: ")[0]
+    parts = re.split(r"^_+ (test_\w+) _+$", body, flags=re.MULTILINE)[1:]
+    return {name: text.strip("\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def ways(text: str) -> list[tuple[str, str]]:
+    """The lines of a failure that say how to settle it: their word, and the rest."""
+    words = "accept|ignore|script|own|wrap|live|then|allow|reach"
+    return re.findall(rf"^  ({words}) +(.*)$", text, flags=re.MULTILINE)

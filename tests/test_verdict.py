@@ -1,0 +1,266 @@
+"""What of a run is a failure, what a remark and what neither: the ledger and the comparison, weighed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_sparrow.comparing import compare
+from pytest_sparrow.events import parse_event
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.replaying.ledger import Finding, Kind
+from pytest_sparrow.replaying.place import Departure
+from pytest_sparrow.settings import Requests, Settings, Unwrapped
+from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
+from pytest_sparrow.verdict import Drift, Verdict, judge_recording, judge_replay
+
+
+def event(kind, **fields):
+    return parse_event({"type": kind, "run": "r", **fields})
+
+
+def says(text):
+    return event("ThinkingDelta", text=text)
+
+
+def ended(status):
+    outcome = {"status": status, "diffs": [], "cost_usd": 0.0, "tokens": {"input": 1, "output": 1}}
+    return event("RunFinished", outcome=outcome)
+
+
+def finding(kind, summary="s", **more):
+    return Finding(kind=kind, summary=summary, **more)
+
+
+def drift(golden, new):
+    """A drift of a request for something."""
+    asked = [{"method": "POST", "url": "http://h/", "body": {"json": body}} for body in (golden, new)]
+    return finding(Kind.DRIFT, golden=asked[0], asked=asked[1])
+
+
+def golden_of(events=(), further=()):
+    config = {"further_runs": list(further)} if further else {}
+    return Transcript(
+        inputs=RunInputs(
+            task="", config_snapshot=config, model_id="", repo_head=None, timestamp="", agent=""
+        ),
+        meta=RunMeta(run_id="r"),
+        events=list(events),
+        exchanges=[],
+    )
+
+
+def run_of(*events, findings=(), hidden=(), departure=None, served_nothing=False, crossings=1, **said):
+    """A run that is over, as far as a verdict looks at it."""
+    return SimpleNamespace(
+        events=list(events),
+        ledger=SimpleNamespace(
+            findings=list(findings), of=lambda kind: [each for each in findings if each.kind is kind]
+        ),
+        overlay=SimpleNamespace(hidden=set(hidden), left_out=[]),
+        departure=departure,
+        served_nothing=served_nothing,
+        crossings=crossings,
+        feeder=None,
+        settings=Settings(**said),
+    )
+
+
+def judged(golden, run, **more):
+    return judge_replay(golden, run, Redactor({}), **{"failed": False, **more})
+
+
+UNEQUAL = compare([says("a")], [says("b")])
+EQUAL = compare([says("a")], [says("a")])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "diverged"),
+    [
+        (Verdict(), False),
+        (Verdict(comparison=EQUAL, remarks=("late",)), False),
+        (Verdict(comparison=UNEQUAL), True),
+        (Verdict(findings=(finding(Kind.UNPLAYED),)), True),
+        (Verdict(drifts=(Drift(finding=finding(Kind.DRIFT), changes=()),)), True),
+        (Verdict(served_nothing=True), True),
+        (Verdict(recorded_nothing=True), True),
+    ],
+)
+def test_any_one_thing_makes_a_divergence(verdict, diverged):
+    """And a remark does not."""
+    assert verdict.diverged is diverged
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_only_a_miss_and_a_refusal_are_missed(kind):
+    """What the agent asked for, and the replay could not give."""
+    assert Verdict(findings=(finding(kind),)).missed is (kind in (Kind.MISS, Kind.REFUSED))
+
+
+def contradicted(golden, new):
+    return Verdict(comparison=compare(golden, new)).contradicted
+
+
+def test_to_stop_before_the_end_contradicts_nothing():
+    """What the golden holds more, another end and answers that nobody asked for; all else contradicts it."""
+    whole = [says("a"), event("SkillLearned", name="s"), ended("completed")]
+    assert not contradicted(whole, whole[:1])
+    assert not contradicted(whole, [*whole[:2], ended("failed")])
+    assert contradicted(whole, [says("b"), *whole[1:]])
+    assert contradicted(whole[:1], whole[:2])
+    assert contradicted([event("Teleported", to=1, by="car")], [event("Teleported", to=1)])
+    for kind in Kind:
+        not_done = kind in (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD)
+        assert Verdict(findings=(finding(kind),)).contradicted is not not_done
+    assert Verdict(drifts=(Drift(finding=finding(Kind.DRIFT), changes=()),)).contradicted
+    assert not Verdict().contradicted
+
+
+@pytest.mark.parametrize("judge", ["replay", "recording"])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_each_kind_of_finding_is_a_failure_a_remark_or_neither(kind, judge):
+    """Drift has a place of its own; what a tool without a wrapper and a child are is for the user to say."""
+    run = {
+        unwrapped: run_of(findings=[finding(kind)] if kind is not Kind.DRIFT else [], unwrapped=unwrapped)
+        for unwrapped in Unwrapped
+    }
+    verdicts = {
+        unwrapped: judged(golden_of(), each)
+        if judge == "replay"
+        else judge_recording(each, failed=False, alone=True)
+        for unwrapped, each in run.items()
+    }
+    said = {unwrapped: (len(v.findings), v.remarks) for unwrapped, v in verdicts.items()}
+    failure, remark, nothing = (1, ()), (0, ("s",)), (0, ())
+    if kind is Kind.DRIFT:
+        assert set(said.values()) == {nothing}
+    elif kind in (Kind.UNWRAPPED, Kind.CHILD):
+        assert said == {Unwrapped.WARN: remark, Unwrapped.FAIL: failure}
+    elif kind in (Kind.LATE, Kind.UNREAD, Kind.UNSEEN):
+        assert set(said.values()) == {remark}
+    else:
+        assert set(said.values()) == {failure}
+
+
+def test_the_end_of_a_test_that_failed_by_itself_is_no_divergence():
+    """Its status is what the failure says already; anything else is still compared."""
+    golden = golden_of([says("a"), ended("completed")])
+    assert judged(golden, run_of(says("a"), ended("failed"))).diverged
+    assert not judged(golden, run_of(says("a"), ended("failed")), failed=True).diverged
+    assert judged(golden, run_of(says("b"), ended("failed")), failed=True).diverged
+
+
+def test_the_task_is_no_event_to_compare():
+    """It is text of a request, and requests are judged as such; who the agent is still counts."""
+    golden = golden_of([event("RunStarted", task="a", agent="x")])
+    assert not judged(golden, run_of(event("RunStarted", task="b", agent="x"))).diverged
+    assert judged(golden, run_of(event("RunStarted", task="a", agent="y"))).diverged
+
+
+def test_secrets_are_compared_by_kind():
+    """Their numbers hang on what was met before, in this run as in the golden."""
+    golden = golden_of([says("key <secret:openai-key:1>")])
+    assert not judged(golden, run_of(says("key <secret:openai-key:2>"))).diverged
+    assert judged(golden, run_of(says("key <secret:aws-key:1>"))).diverged
+
+
+def test_a_secret_of_the_new_run_is_hidden_before_it_is_compared():
+    """The golden holds placeholders only."""
+    key = "sk-proj-" + "a1B2" * 12
+    hidden = Redactor({}).text(f"key {key}")
+    assert key not in hidden
+    assert not judged(golden_of([says(hidden)]), run_of(says(f"key {key}"))).diverged
+
+
+@pytest.mark.parametrize(
+    ("requests", "drifts", "remarks"),
+    [(Requests.COMPARE, 2, 0), (Requests.REPORT, 0, 1), (Requests.IGNORE, 0, 0)],
+)
+def test_what_drift_is_is_for_the_user_to_say(requests, drifts, remarks):
+    """A failure each, one remark that names the paths once, or nothing; without drift nothing in any case."""
+    found = [drift({"n": 1, "m": 1}, {"n": 2, "m": 2}), drift({"n": 5}, {"n": 6})]
+    verdict = judged(golden_of(), run_of(findings=found, requests=requests))
+    assert (len(verdict.drifts), len(verdict.remarks)) == (drifts, remarks)
+    assert verdict.diverged is (requests is Requests.COMPARE)
+    if remarks:
+        assert verdict.remarks == ("2 requests differ from the recorded ones at request.n, request.m",)
+    assert judged(golden_of(), run_of(requests=requests)).remarks == ()
+
+
+def test_drift_that_the_rules_settle_is_none():
+    """A path to ignore counts for requests as for events."""
+    found = [drift({"n": 1}, {"n": 2}), drift({"m": 1}, {"m": 2})]
+    (left,) = judged(golden_of(), run_of(findings=found, ignore=("request.n",))).drifts
+    assert [change.path for change in left.changes] == ["request.m"]
+
+
+def test_drift_that_was_told_already_repeats():
+    """Every later request of a conversation holds what drifted in the first: only one with news is told again."""
+    first, again, more = {"n": 1}, {"n": 2}, {"n": 2, "m": 3}
+    found = [drift(first, again), drift(first, again), drift({**first, "m": 1}, more), drift(first, {"n": 3})]
+    drifts = judged(golden_of(), run_of(findings=found)).drifts
+    assert [each.repeats for each in drifts] == [False, True, False, False]
+
+
+def test_a_further_run_that_was_not_opened_is_a_failure():
+    """Each by its name."""
+    golden = golden_of(further=["r.one", "r.two"])
+    (missing,) = judged(golden, run_of(), further=["r.one"]).findings
+    assert missing.kind is Kind.UNPLAYED
+    assert "r.two" in missing.summary
+
+
+def test_a_run_is_judged_up_to_where_it_left_its_golden():
+    """What came later is for the test's own asserts, drift as well; what tells only of faults counts nowhere."""
+    known, later = drift({"n": 1}, {"n": 2}), drift({"n": 5}, {"n": 6})
+    golden = golden_of([says("a"), event("SkillLearned", name="s"), ended("completed")])
+    left = Departure(kind="http", lane="", told=2, known=(known,))
+    faulty = [event("Error", message="fault"), says("a"), event("Error", message="new")]
+    run = run_of(*faulty, findings=[known, later], hidden=[0], departure=left)
+    verdict = judged(golden, run)
+    assert verdict.comparison.equal
+    assert [each.finding for each in verdict.drifts] == [known]
+    assert not judged(golden, run_of(*faulty, hidden=[0])).comparison.equal
+    assert not judged(golden, run_of(*faulty, departure=left)).comparison.equal
+    # Only faults before it shorten what is compared.
+    assert not judged(
+        golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], departure=left)
+    ).comparison.equal
+
+
+@pytest.mark.parametrize(
+    ("crossings", "events", "failed", "alone", "nothing"),
+    [
+        (0, [], False, True, True),
+        (1, [], False, True, False),
+        (0, [says("a")], False, True, False),
+        (0, [], True, True, False),
+        (0, [], False, False, False),
+    ],
+)
+def test_a_recording_must_hold_something(crossings, events, failed, alone, nothing):
+    """Unless the test failed before it could, or its further runs hold what there is."""
+    run = run_of(*events, crossings=crossings)
+    assert judge_recording(run, failed=failed, alone=alone).recorded_nothing is nothing
+
+
+@pytest.mark.parametrize("nothing", [True, False])
+def test_a_golden_of_which_nothing_was_asked_is_a_failure(nothing):
+    """The run says so."""
+    assert judged(golden_of(), run_of(served_nothing=nothing)).diverged is nothing
+
+
+def test_a_fault_that_a_recording_leaves_out_is_a_remark():
+    """A golden records no faults."""
+    run = run_of()
+    run.overlay.left_out.append("inject(...)")
+    (remark,) = judge_recording(run, failed=False, alone=True).remarks
+    assert "inject(...)" in remark
+
+
+@pytest.mark.parametrize("lane", ["", "task-1"])
+def test_lanes_make_chance_a_likelier_cause(lane):
+    """What ran side by side is noted with the verdict."""
+    said = event("ThinkingDelta", text="a", lane=lane) if lane else says("a")
+    assert judged(golden_of(), run_of(said)).circumstances.side_by_side is bool(lane)
