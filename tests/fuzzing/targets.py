@@ -22,7 +22,7 @@ from pytest_sparrow.events.jsontext import BrokenJson, decode, encode, equal
 from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.eventstream import frame_bytes, frames_of
-from pytest_sparrow.recording.codec import ModelRequest
+from pytest_sparrow.recording.codec import ModelRequest, Proposal
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.redact.own_rules import NO_RULES, read_rules
 from pytest_sparrow.redact.scanner import Scanner
@@ -237,7 +237,9 @@ def _check_answer(codec, asked, answered) -> None:
         encode(answer.failure.message, where=codec.name)
     composed = codec.compose(asked, answer)
     again = codec.answer(asked, composed)
-    assert codec.answer(asked, codec.compose(asked, again)) == again
+    ids = [part.id for part in answer.parts if isinstance(part, Proposal)]
+    if len(set(ids)) == len(ids):  # else no format tells whose output is whose
+        assert codec.answer(asked, codec.compose(asked, again)) == again
 
 
 def _told(part):

@@ -1,6 +1,7 @@
-"""What a coverage-guided fuzzer found worth keeping of input for the readers; see ``fuzz.py`` beside.
+"""What an hour of a coverage-guided fuzzer found worth keeping of input for the readers; see ``fuzz.py`` beside.
 
-``tests/data/fuzz/readers.jsonl``: an input a line, by the target that it is for.
+``tests/data/fuzz/readers.jsonl``: an input a line, by the target that it is for: as text, or in base64 where it
+is no UTF-8.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import pytest
 from tests.fuzzing.targets import TARGETS
 
 _LINES = (Path(__file__).parents[1] / "data" / "fuzz" / "readers.jsonl").read_bytes().splitlines()
-CORPUS = [(line["target"], base64.b64decode(line["base64"])) for line in map(json.loads, _LINES)]
+CORPUS = [
+    (line["target"], line["text"].encode() if "text" in line else base64.b64decode(line["base64"]))
+    for line in map(json.loads, _LINES)
+]
 
 
 @pytest.mark.parametrize("target", TARGETS)
