@@ -96,7 +96,7 @@ class Scanner:
     def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
         runs = long_runs(data, _RUN) - self._harmless
         telling = False
-        keys = b" ".join(run for run in runs if len(run) <= _LONGEST_KEY)
+        keys = b" ".join(runs)
         # Most lines hold no long run: then a handful of formats is left to look for.
         for rule in RULES if runs else _ELSEWHERE:
             if rule.needle in (keys if rule.in_run else data):

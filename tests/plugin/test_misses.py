@@ -7,6 +7,8 @@ from boundaries.http.loopback import loopback
 
 from plugin.failures import told
 
+KEY = "sk-" + "aB3dE6gH9" * 5
+
 TESTS = """
     import os
 
@@ -19,6 +21,9 @@ TESTS = """
 
     def test_path(sparrow):
         httpx.get(f"{WORLD}/{change('PLACE', 'items')}?page=1&size={change('SIZE', '10')}")
+
+    def test_secret(sparrow):
+        httpx.get(f"{WORLD}/{change('PLACE', 'items')}?api_key={change('KEY')}")
 
     def test_method(sparrow):
         httpx.request(change("METHOD", "POST"), f"{WORLD}/items?page=1", json={"order": "12"})
@@ -50,7 +55,7 @@ def recorded(inner):
 
     inner.write("test_it.py", TESTS)
     with loopback(items=some) as server:
-        inner.env(WORLD=server.url)
+        inner.env(WORLD=server.url, KEY=KEY)
         assert inner.record().ret == 0
     return inner
 
@@ -78,6 +83,15 @@ def test_another_path_and_query(recorded):
         '    new     "20"',
         "  1 more difference follows from this (not asked for 1)",
     ]
+
+
+def test_a_key_in_the_query_is_hidden(recorded):
+    """A request is named with its query as a golden would hold it."""
+    recorded.env(PLACE="orders")
+    result = recorded.replay("-k", "secret")
+    title, *_ = told(result)["test_secret"].splitlines()
+    assert "/orders?api_key=<secret:" in title
+    assert KEY not in result.stdout.str() + result.stderr.str()
 
 
 def test_another_method(recorded):

@@ -143,8 +143,17 @@ SECRETS: list[tuple[str, str]] = [
 IN_CONTEXT: list[tuple[str, str, str]] = [
     *(("bearer-token", f"{scheme} ", _w(40)) for scheme in ("Bearer", "BEARER")),
     *(
-        ("basic-credentials", f"{scheme} ", base64.b64encode(f"ann:{_a(12)}".encode()).decode())
-        for scheme in ("Basic", "BASIC")
+        (
+            "basic-credentials",
+            f"{scheme} ",
+            base64.b64encode(f"{user}:{_a(12)}".encode()).decode().rstrip(cut),
+        )
+        for scheme, user, cut in (
+            ("Basic", "me", ""),
+            ("BASIC", "ann", ""),
+            ("Basic", "joe", "="),
+            ("Basic", "john", "="),
+        )
     ),
     *(
         ("slack-webhook", f"https://hooks.slack.com/{what}/", f"T{_a(8)}/B{_a(8)}/{_a(24)}")
@@ -205,7 +214,10 @@ LOOK_ALIKES: list[str] = [
     "eyJub3QiOiJqd3QifQ==",
     "Basic understanding of authentication",
     "Basic aGVsbG8gd29ybGQ=",
+    "Basic " + base64.b64encode(b"\x00\x01:\x02\x03\x04").decode(),
+    "Basic " + base64.b64encode(b"ann:<secret:password>").decode(),
     "Bearer authentication is required here",
+    "Bearer 2026112211450312",
     "Use Bearer tokens-in-the-header please",
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
     "data:image/png;base64," + base64.b64encode(random.Random(1).randbytes(3000)).decode(),

@@ -130,8 +130,12 @@ def test_events_that_can_not_be_read_hide_nothing() -> None:
 
 def test_what_every_event_repeats_is_no_text_in_pieces() -> None:
     """A secret that stands whole in each event is replaced in each."""
-    events = ["data: " + json.dumps({"user": KEY, "choices": []}) for _ in range(3)]
-    assert [json.loads(event[6:])["user"] for event in hidden(events)] == ["<secret:openai-key:1>"] * 3
+    other = SECRETS[2][1]
+    events = ["data: " + json.dumps({"user": KEY, "t": part}) for part in ("is ", other[:9], other[9:])]
+    clean = [json.loads(event[6:]) for event in hidden(events)]
+    assert [event["user"] for event in clean] == [clean[0]["user"]] * 3
+    assert "".join(event["t"] for event in clean).startswith("is <secret:openai-key:")
+    assert KEY[8:20] not in str(clean)
 
 
 @pytest.mark.parametrize("number", ["index", "output_index", "content_index", "summary_index"])
@@ -170,16 +174,17 @@ def test_texts_of_lists_and_of_other_names_are_read_apart() -> None:
     ]
 
 
-def test_two_secrets_with_little_between() -> None:
-    """What stands between two secrets may stand in one of them, too: each goes where it began."""
-    redactor = Redactor({"A_TOKEN": "wq83-hfk2", "B_TOKEN": "vm20-xk9s"})
-    clean = hidden(chat(["(wq8", "3-hf", "k2-vm", "20-xk9s", ")"]), redactor)
+def test_secrets_with_little_between() -> None:
+    """What stands between secrets may stand in one of them, too: each goes where it began."""
+    redactor = Redactor({"A_TOKEN": "wq83-hfk2", "B_TOKEN": "vm20-xk9s", "C_TOKEN": "pz51-jd7q"})
+    clean = hidden(chat(["wq8", "3-hf", "k2-vm", "20-xk9s", ", p", "z51-jd7q"]), redactor)
     assert [said([event]) for event in clean] == [
-        "(<secret:a-token:1>",
+        "<secret:a-token:1>",
         "",
         "-<secret:b-token:1>",
         "",
-        ")",
+        ", <secret:c-token:1>",
+        "",
     ]
 
 
@@ -187,3 +192,20 @@ def test_a_clean_form_that_is_spelled_anew_is_one_cut() -> None:
     """Where it can't be traced back placeholder by placeholder: from the first difference to the last."""
     cuts = cuts_between("ab 12 cd", "ab <secret:x:1>  <secret:x:2> cd", lambda *_: False)
     assert [tuple(cut) for cut in cuts] == [(3, 5, "<secret:x:1>  <secret:x:2>")]
+
+
+_parts = st.lists(st.sampled_from(["a", "b", "ab", " ", "<secret:x:1>", "<secret:x:2>"]), max_size=8).map(
+    "".join
+)
+
+
+@settings(max_examples=300)
+@given(_parts, _parts, st.booleans())
+def test_cuts_give_the_clean_form(text: str, clean: str, traced: bool) -> None:
+    """Whatever the two texts are: the cuts lie in order and apart, and applied they turn the one into the other."""
+    shown, done = "", 0
+    for cut in cuts_between(text, clean, lambda *_: traced):
+        assert done <= cut.start <= cut.stop <= len(text)
+        shown += text[done : cut.start] + cut.instead
+        done = cut.stop
+    assert shown + text[done:] == clean

@@ -104,3 +104,22 @@ def test_a_secret_in_a_form() -> None:
         "q=key%3A+<secret:openai-key:1>+now&plain=a%20b%2Fc&empty=&client_secret=<secret:secret:1>"
     )
     assert redactor.value("was f3a9/9c0177+") == "was <secret:secret:1>"
+
+
+@pytest.mark.parametrize(
+    ("spelled", "hidden"),
+    [
+        # To letters and digits none of which a shape has; torn apart by percents; and a query whose signs are.
+        (standard("://fux:uix838nv@h "), standard("://fux:<secret:password>@h ")),
+        (
+            quote(standard("a?>://ab:sunshine@h"), safe=""),
+            quote(standard("a?>://ab:<secret:password>@h"), safe=""),
+        ),
+        ("x%3Fpassword%3Dhunter2", "x%3Fpassword%3D<secret:password:1>"),
+    ],
+    ids=["base64", "percents", "query"],
+)
+def test_no_other_sign_is_needed(spelled: str, hidden: str) -> None:
+    """What is encoded is read for its own sake, wherever it stands: nothing around it looks like a secret."""
+    for value, expected in ((spelled, hidden), ([spelled], [hidden])):
+        assert Redactor({}).value(value) == expected

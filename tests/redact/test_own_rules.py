@@ -93,8 +93,10 @@ def test_a_finder() -> None:
 def test_a_pattern_finds_nothing_in_a_placeholder() -> None:
     """Neither its kind nor its number nor a directory's name: what stands for something is no secret."""
     redactor = ruled("digit = [0-9]", "word = secret", "key", "home")
-    text = "<dir:home> 7 <secret:api-key:3>"
-    assert redactor.value(text) == "<dir:home> <secret:digit:1> <secret:api-key:3>"
+    text = "7<dir:home>8 9 <secret:api-key:3>0"
+    assert redactor.value(text) == (
+        "<secret:digit:1><dir:home><secret:digit:2> <secret:digit:3> <secret:api-key:3><secret:digit:4>"
+    )
 
 
 @pytest.mark.parametrize(

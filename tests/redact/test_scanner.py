@@ -104,6 +104,21 @@ def test_the_place_however_it_is_spelled(spelled: str) -> None:
             assert (caught.value.line, caught.value.path) == (number, path)
 
 
+def test_of_two_secrets_the_one_that_is_named_is_shown() -> None:
+    """The path is that of the kind that is told, whatever stands in front of it."""
+    webhook = next(text for kind, text in OF_EVERY_FORMAT if kind == "discord-webhook")
+    error = refused(json.dumps({"a": webhook, "b": KEY}).encode())
+    assert (error.kind, error.path) == ("github-token", "b")
+
+
+def test_a_part_of_a_longer_word_is_no_reason_to_stop_looking() -> None:
+    """A short secret within a word is none; another variable's behind it is found."""
+    scanner = Scanner({"A_TOKEN": "aq83-hfk2x", "B_TOKEN": "zm20-xk9s7"})
+    hit = scanner.find(b'["xaq83-hfk2xy and zm20-xk9s7"]')
+    assert hit is not None
+    assert hit.kind == "b-token"
+
+
 def test_a_place_that_can_not_be_told() -> None:
     """What is no JSON has no path, and is refused all the same."""
     for data in (f'{{"a":"{KEY}"'.encode(), b"[" * 5000 + KEY.encode() + b"]" * 5000):
@@ -172,6 +187,7 @@ def test_which_variables_are_looked_for(name: str, secret: str) -> None:
         ("DESK_TOKEN", "wq83 hfk2 xyz"),
         ("DESK_TOKEN", "your-token-71"),
         ("DESK_TOKEN", "ab1ab1ab1ab1ab1"),
+        ("DESK_TOKEN", "abcd1abcd1abcd1"),
         ("DESK_TOKEN", "./wq83-hfk2-xy"),
         ("DESK_TOKEN", "sparrow-dummy-7ab3x"),
         ("DESK_NAME", "wq83-hfk2-xy"),
@@ -435,3 +451,14 @@ def test_what_a_manual_writes_is_no_key(text: str) -> None:
 def test_a_run_of_beginnings_is_no_work() -> None:
     """No clock is read: were the search for a JWT's end begun at each of them, this would take minutes."""
     assert Scanner({}).find(b"eyJaaaaaaaaaaaaaaaaaaaaaaa " + b"eyJ" * 300_000) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["gsk_" + random_text(52), "AI" + "za" + random_text(35), "r8_" + random_text(37)]
+)
+def test_a_key_within_a_run_of_any_length(key: str) -> None:
+    """A path of hundreds of parts is one unbroken run: the key in it is found."""
+    line = json.dumps({"url": f"https://h/{'part/' * 300}{key}/x"}).encode()
+    hit = Scanner({}).find(line)
+    assert hit is not None
+    assert hit.value.decode() == key
