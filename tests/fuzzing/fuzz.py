@@ -11,7 +11,7 @@ corpus to run it alone.
 What was found is kept as a test (``tests/fuzzing/test_corpus.py``): pick for each target the inputs that are worth it,
 then write them to ``tests/data/fuzz``::
 
-    python tests/fuzzing/fuzz.py redacting /tmp/picked/redacting /tmp/corpus/redacting -merge=1
+    python tests/fuzzing/fuzz.py redacting /tmp/picked/redacting /tmp/corpus/redacting -merge=1 -use_counters=0
     python tests/fuzzing/fuzz.py keep /tmp/picked
 
 Needs the extra ``fuzzing``.
@@ -46,7 +46,7 @@ _LINEAR = 2.0
 def pumped(name: str, data: bytes) -> None:
     """A part of an input repeated: what takes long then is not linear. By hand only, since it looks at a clock."""
     rng = random.Random(zlib.crc32(data))
-    if len(data) < 2 or rng.randrange(24):
+    if len(data) < 2 or rng.randrange(100):
         return
     start = rng.randrange(len(data) - 1)
     stop = min(len(data), start + rng.choice((1, 2, 3, 4, 8, 16, 40)))
@@ -63,7 +63,7 @@ def fuzz(name: str, folder: Path, options: list[str]) -> None:
     """Run one target until libFuzzer has enough."""
     if not folder.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()) and "-merge=1" not in options:
+    if folder.is_dir() and not any(folder.iterdir()) and "merge" not in "".join(options):
         for data in seeds.seeds_of(name):
             (folder / f"seed-{zlib.crc32(data):08x}").write_bytes(data)
     check = targets.TARGETS[name]
@@ -75,7 +75,8 @@ def fuzz(name: str, folder: Path, options: list[str]) -> None:
     mutator = Mutator(seeds.words())
     given = [*_DEFAULTS, *options]
     atheris.Setup(
-        [sys.argv[0], str(folder), *given],
+        # Merging, libFuzzer runs this very line again.
+        [f"{sys.executable} {sys.argv[0]} {name}", str(folder), *given],
         one_input,
         custom_mutator=mutator.mutate,
         custom_crossover=mutator.cross,
@@ -86,12 +87,19 @@ def fuzz(name: str, folder: Path, options: list[str]) -> None:
 def keep(folder: Path) -> None:
     """Write the corpus of the tests from folders that are named for their targets."""
     lines = [
-        json.dumps({"target": name, "base64": base64.b64encode(path.read_bytes()).decode()})
+        json.dumps({"target": name, **_spelled(path.read_bytes())}, ensure_ascii=False)
         for name in targets.TARGETS
         for path in sorted((folder / name).iterdir(), key=lambda path: (path.stat().st_size, path.name))
     ]
-    _CORPUS.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _CORPUS.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     print(f"{len(lines)} inputs, {_CORPUS.stat().st_size} bytes")
+
+
+def _spelled(data: bytes) -> dict[str, str]:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
 
 
 if __name__ == "__main__":

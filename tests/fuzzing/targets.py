@@ -22,8 +22,9 @@ from pytest_sparrow.events.jsontext import BrokenJson, decode, encode, equal
 from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.eventstream import frame_bytes, frames_of
-from pytest_sparrow.recording.codec import ModelRequest
+from pytest_sparrow.recording.codec import ModelRequest, Proposal
 from pytest_sparrow.redact import Places, Redactor
+from pytest_sparrow.redact.own_rules import NO_RULES, read_rules
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.store import iter_events, load_transcript
@@ -236,7 +237,9 @@ def _check_answer(codec, asked, answered) -> None:
         encode(answer.failure.message, where=codec.name)
     composed = codec.compose(asked, answer)
     again = codec.answer(asked, composed)
-    assert codec.answer(asked, codec.compose(asked, again)) == again
+    ids = [part.id for part in answer.parts if isinstance(part, Proposal)]
+    if len(set(ids)) == len(ids):  # else no format tells whose output is whose
+        assert codec.answer(asked, codec.compose(asked, again)) == again
 
 
 def _told(part):
@@ -308,11 +311,16 @@ def scan(data: bytes) -> None:
     assert kind == (None if hit is None else hit.kind)
 
 
+_OWN = read_rules(["customer = cust_[0-9a-f]+", "number = [0-9]{4}", "iban = field:iban"], "ini")
+
+
 def show(data: bytes) -> None:
-    """The redactor of texts alone."""
-    redactor = Redactor(ENVIRONMENT)
-    once = redactor.text(data.decode("utf-8", "replace"))
-    assert redactor.text(once) == once
+    """The redactor of texts alone, without rules of the user's and with some."""
+    text = data.decode("utf-8", "replace")
+    for rules in (NO_RULES, _OWN):
+        redactor = Redactor(ENVIRONMENT, rules=rules)
+        once = redactor.text(text)
+        assert redactor.text(once) == once
 
 
 _RULES = {

@@ -114,3 +114,9 @@ def test_a_method_of_any_type_is_no_look_up():
     """What a server or a golden sends as a method need not be a text."""
     assert is_look_up(asked(1, "tools/list"))
     assert not any(is_look_up(asked(1, method)) for method in ({}, ["tools/list"], None, 1))
+
+
+def test_an_event_that_is_no_text_is_left_to_what_serves_it():
+    """A golden may hold anything; here nothing is known that could be said of it."""
+    answered = {"status": 200, "body": {"sse": [7, None, {}]}}
+    assert addressed(asked(8), asked(3), answered) == answered
