@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 __all__ = ["LOOSE_LANES", "SETUP_LANES", "TASK_LANES", "WORK_LANES", "Exchange", "Json"]
 
@@ -105,6 +106,7 @@ class Exchange:
                 values[key] = value
             elif required:
                 raise ValueError(f"{key!r} is missing")
+        _check_asked(values["kind"], values["asked"])
         return cls(**values, extra=known)
 
 
@@ -118,3 +120,24 @@ _FIELDS: tuple[tuple[str, tuple[type, ...], bool], ...] = (
     ("complete", (bool,), False),
     ("proposed", (bool,), False),
 )
+
+# By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.
+_ASKED: dict[str, tuple[tuple[str, type], ...]] = {
+    "http": (("method", str), ("url", str)),
+    "tool": (("name", str), ("args", dict)),
+    "call": (("name", str), ("args", list), ("kwargs", dict)),
+}
+
+
+def _check_asked(kind: str, asked: dict[str, Json]) -> None:
+    for key, wanted in _ASKED.get(kind, ()):
+        if not isinstance(asked.get(key), wanted):
+            raise ValueError(f"'asked', of kind {kind!r}, has no {key!r} that is {_WORDS[wanted]}")
+    if kind == "http":
+        try:
+            urlsplit(asked["url"]).port  # noqa: B018 - it is worked out, and checked, only when it is asked for
+        except ValueError as error:
+            raise ValueError(f"'asked' has a 'url' that is none: {error}") from error
+
+
+_WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}

@@ -198,7 +198,10 @@ def test_nothing_in_a_transcript_is_imported_or_executed(tmp_path):
         shelf(tmp_path).save(run_of(f"r{number}", text, exchanges=1))
         folder = tmp_path / f"r{number}"
         line = b'{"type":"%s","run":"r","module":"os","text":"x"}\n' % text.encode()
-        raised = b'{"kind":"tool","asked":{},"answered":{"raised":{"type":"system","module":"os","args":["id"]}}}\n'
+        raised = (
+            b'{"kind":"tool","asked":{"name":"f","args":{}},'
+            b'"answered":{"raised":{"type":"system","module":"os","args":["id"]}}}\n'
+        )
         (folder / "events.jsonl").write_bytes(line)
         (folder / "exchanges.jsonl").write_bytes(raised)
         (folder / "meta.json").write_bytes(

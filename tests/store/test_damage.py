@@ -151,9 +151,45 @@ CASES = {
         1,
         "'kind' has the wrong type",
     ),
+    **{
+        f"exchange that asks {name}": (
+            _write("exchanges.jsonl", b'{"kind":%s,"answered":null}\n' % asked),
+            "exchanges.jsonl",
+            1,
+            reason,
+        )
+        for name, asked, reason in (
+            ("by no method", b'"http","asked":{"url":"http://h/"}', "has no 'method' that is a text"),
+            ("for no address", b'"http","asked":{"method":"GET","url":5}', "has no 'url' that is a text"),
+            (
+                "for half an address",
+                b'"http","asked":{"method":"GET","url":"http://["}',
+                "'url' that is none: ",
+            ),
+            (
+                "at no port",
+                b'"http","asked":{"method":"GET","url":"http://h:99999/"}',
+                "'url' that is none: ",
+            ),
+            ("no tool", b'"tool","asked":{"args":{}}', "has no 'name' that is a text"),
+            (
+                "with a list of parameters",
+                b'"tool","asked":{"name":"f","args":[]}',
+                "has no 'args' that is an object",
+            ),
+            ("without arguments", b'"call","asked":{"name":"f"}', "has no 'args' that is a list"),
+            (
+                "without keywords",
+                b'"call","asked":{"name":"f","args":[]}',
+                "has no 'kwargs' that is an object",
+            ),
+        )
+    },
     "exchange that is a list": (_write("exchanges.jsonl", b"[]\n"), "exchanges.jsonl", 1, "no object"),
     "exchange more": (
-        _append("exchanges.jsonl", b'{"kind":"http","asked":{},"answered":null}\n'),
+        _append(
+            "exchanges.jsonl", b'{"kind":"http","asked":{"method":"GET","url":"http://h/"},"answered":null}\n'
+        ),
         "exchanges.jsonl",
         2,
         "holds 2 exchanges",
