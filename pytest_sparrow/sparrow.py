@@ -131,7 +131,7 @@ class Sparrow:
                 and compare what it gives, or "verify": run and compare, and give the agent the recorded answer.
 
         Returns:
-            The wrapper. A function that is a module's global is replaced there, too, until the run ends.
+            The wrapper. Until the run ends, calls by any other reference to the function cross, too.
 
         Raises:
             UsageError: a dotted name that leads nowhere, an unknown risk or policy, or a name that is taken.

@@ -43,11 +43,11 @@ NOTHING_LAID = WhatIf()
 def what_if_of(run: Run) -> WhatIf:
     """What came of a run's fork and faults, once it is over."""
     branch, overlay = run.answers.branch, run.answers.overlay
-    forked = branch is not None and branch.reached
+    departure = run.answers.departure
     return WhatIf(
         laid=branch is not None or bool(overlay.faults),
-        left="" if run.answers.departure is None else "fork" if forked else "fault",
+        left="" if departure is None else departure.by,
         scripted=overlay.then is not None,
         recovers=any(fault.recovers and fault.hits for fault in overlay.faults),
-        departure=run.answers.departure,
+        departure=departure,
     )

@@ -60,11 +60,14 @@ def run_of(*events, findings=(), hidden=(), departure=None, served_nothing=False
         ledger=SimpleNamespace(
             findings=list(findings), of=lambda kind: [each for each in findings if each.kind is kind]
         ),
-        overlay=SimpleNamespace(hidden=set(hidden), left_out=[]),
-        departure=departure,
-        served_nothing=served_nothing,
+        answers=SimpleNamespace(
+            overlay=SimpleNamespace(hidden=set(hidden), left_out=[], faults=[], then=None),
+            departure=departure,
+            served_nothing=served_nothing,
+            feeder=None,
+            branch=None,
+        ),
         crossings=crossings,
-        feeder=None,
         settings=Settings(**said),
     )
 
@@ -243,9 +246,9 @@ def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to
     run = run_of(
         event("RunStarted", task="t", agent="x"), says("a"), event("Error", message="after the fork")
     )
-    run.feeder = ScriptFeeder(read_script(golden), lambda _: None, None)
+    run.answers.feeder = ScriptFeeder(read_script(golden), lambda _: None, None)
     run.wraps = lambda _: True
-    run.departure = Departure(kind="http", lane="", told=2)
+    run.answers.departure = Departure(kind="http", lane="", told=2)
     assert judged(golden_of(golden), run).comparison.equal
     run.events[1] = says("b")
     assert not judged(golden_of(golden), run).comparison.equal
@@ -276,7 +279,7 @@ def test_a_golden_of_which_nothing_was_asked_is_a_failure(nothing):
 def test_a_fault_that_a_recording_leaves_out_is_a_remark():
     """A golden records no faults."""
     run = run_of()
-    run.overlay.left_out.append("inject(...)")
+    run.answers.overlay.left_out.append("inject(...)")
     (remark,) = judge_recording(run, failed=False, alone=True).remarks
     assert "inject(...)" in remark
 

@@ -71,6 +71,8 @@ class Chooser:
         self._golden_of: dict[int, int] = {}  # request of this run → the golden exchange that answered it
         self._seen = Conversations()
         self._lanes: dict[str, str] = {}
+        self._stands_for: dict[str, str] = {}
+        self._stood_for_by: dict[str, str] = {}
         self._likeness = Likeness()
         self._index()
 
@@ -259,12 +261,24 @@ class Chooser:
 
     def _bind(self, lane: str, number: int) -> None:
         # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
-        self._lanes[lane] = self._exchanges[number].lane
+        there = self._lanes[lane] = self._exchanges[number].lane
+        before = self._stands_for.get(lane)
+        if before == there or _MAIN in (lane, there):
+            return
+        # Each lane of the golden is stood for by one: whoever is taken it from gets what the taker had.
+        other = self._stood_for_by.get(there)
+        self._stands_for[lane], self._stood_for_by[there] = there, lane
+        if before is not None and other is not None:
+            self._stands_for[other], self._stood_for_by[before] = before, other
+        elif other is not None:
+            del self._stands_for[other]
+        elif before is not None:
+            del self._stood_for_by[before]
 
     @property
     def lanes(self) -> Mapping[str, str]:
-        """The golden's lane that each lane of this run follows, by its newest match."""
-        return self._lanes
+        """The golden's lane that each lane of this run stands for: one each, by the newest match; see `_bind`."""
+        return self._stands_for
 
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""

@@ -232,6 +232,7 @@ class Answers:
         """What was told and found so far is judged, what comes now is not."""
         if self.departure is None:
             self.departure = Departure(
+                by="fork" if crossing.fault is None else "fault",
                 kind=crossing.kind,
                 lane=crossing.lane.label,
                 told=len(self._events),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Departure:
     """The crossing at which a run left its golden: from there on only the test's own asserts judge.
 
     Attributes:
+        by: whether a fork or a fault was met.
         kind: "tool" or "http".
         lane: the lane that asked.
         told: how many events had been told by then, the call's own beginning included.
@@ -113,6 +114,7 @@ class Departure:
         lanes: the golden's lane that each lane of the run followed by then. Tasks and threads are numbered by chance.
     """
 
+    by: Literal["fork", "fault"] = "fork"
     kind: str
     lane: str
     told: int

@@ -486,3 +486,22 @@ def test_a_drifted_call_of_a_servers_tool_takes_no_answer_of_another_kind():
     assert ask(chooser, 0, rpc("tools/call", name="b", arguments={"x": 1})) is None
     choice = ask(chooser, 1, rpc("tools/call", name="a", arguments={"x": 2}))
     assert (choice.number, choice.exact) == (1, False)
+
+
+def test_each_lane_stands_for_one_of_the_golden():
+    """Agents side by side that begin alike, in the other order: each task stands for one lane, by its newest match."""
+    golden = [
+        tool("look", {}, lane="task-1"),
+        tool("look", {}, lane="task-2"),
+        tool("step", {"n": 1}, lane="task-1"),
+        tool("step", {"n": 2}, lane="task-2"),
+        tool("end", {}, lane=""),
+    ]
+    chooser = Chooser(golden, conversation)
+    chooser.tool({"name": "look", "args": {}}, None, "task-1")
+    chooser.tool({"name": "look", "args": {}}, None, "task-2")
+    assert chooser.lanes == {"task-1": "task-1", "task-2": "task-2"}
+    chooser.tool({"name": "step", "args": {"n": 2}}, None, "task-1")
+    assert chooser.lanes == {"task-1": "task-2", "task-2": "task-1"}
+    chooser.tool({"name": "end", "args": {}}, None, "task-1")
+    assert chooser.lanes == {"task-1": "task-2", "task-2": "task-1"}

@@ -21,10 +21,10 @@ class Binding:
     """How one tool's calls are written down.
 
     Defaults are filled in, so that ``refund(1)`` and ``refund(1, reason=None)`` are the same call, and a
-    changed default is seen. (A stand-in passes them on as if they were given.) ``*args`` stand under their own name as
-    an array; ``**kwargs`` each under its own name, as the model proposed them, or all under theirs where one has the
-    name of a parameter. A call that doesn't fit the signature (the real function will raise TypeError), or whose
-    function has none, is written as ``{"args": [...], name: value, …}``.
+    changed default is seen. ``*args`` stand under their own name as an array; ``**kwargs`` each under its own
+    name, as the model proposed them, or all under theirs where one has the name of a parameter. A call that
+    doesn't fit the signature (the real function will raise TypeError), or whose function has none, is written
+    as ``{"args": [...], name: value, …}``.
 
     Args:
         fn: the tool.
@@ -87,7 +87,7 @@ class Binding:
             name = parameter.name
             if name in bound and parameter.kind is parameter.VAR_KEYWORD:
                 given.update(self._extra(name, bound[name]))
-            elif name in bound and bound[name] is not parameter.default:
+            elif name in bound:
                 given[name] = bound[name]
             elif parameter.default is not parameter.empty:
                 defaults[name] = parameter.default

@@ -67,13 +67,14 @@ def reach_of(fn: Any) -> Reach | None:
 
     That is so for a partial, a function in C, a cached function: whoever has such an object itself calls it directly.
     """
-    if isinstance(fn, FunctionType):
+    # Not isinstance: a proxy (wrapt's decorators) says it is a function, and does more than the one behind it.
+    if type(fn) is FunctionType:
         stand_in = stand_in_for(fn)
-        return None if stand_in is None else Reach(stand_in=stand_in, fn=fn, real=stand_in.real)
+        return Reach(stand_in=stand_in, fn=fn, real=stand_in.real)
     owner, function = _parts(fn)
-    stand_in = stand_in_for(function) if isinstance(function, FunctionType) else None
-    if stand_in is None:
+    if type(function) is not FunctionType:
         return None
+    stand_in = stand_in_for(function)
     if isinstance(fn, staticmethod | classmethod):
         return Reach(stand_in=stand_in, fn=fn, real=stand_in.real)
     if isinstance(owner, type):
@@ -84,10 +85,10 @@ def reach_of(fn: Any) -> Reach | None:
 
 def _parts(fn: Any) -> tuple[Any, Any]:
     """The instance or class, and the function."""
-    if inspect.ismethod(fn):
+    if type(fn) is MethodType:
         return fn.__self__, fn.__func__
     if isinstance(fn, staticmethod | classmethod):
         return None, fn.__func__
     if inspect.isclass(fn) or inspect.isroutine(fn):
         return None, None
-    return fn, type(fn).__call__ if callable(fn) else None
+    return fn, inspect.getattr_static(type(fn), "__call__", None)

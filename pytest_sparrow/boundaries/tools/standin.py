@@ -11,14 +11,15 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import keyword
 import operator
 import threading
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.recording.window import current_run
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["StandIn", "changing", "stand_in_for"]
 
@@ -29,15 +30,12 @@ changing = threading.RLock()
 """Held from asking for a stand-in to putting a wrapper: two tests in one process may wrap the same function."""
 
 
-def stand_in_for(function: FunctionType) -> StandIn | None:
-    """What stands in for a function, now or from its first wrapper on; None where its code can't be replaced."""
+def stand_in_for(function: FunctionType) -> StandIn:
+    """What stands in for a function: what stands there now, or a new one."""
     for constant in function.__code__.co_consts:
         if isinstance(constant, StandIn) and constant.function is function:
             return constant
-    names = function.__code__.co_varnames + function.__code__.co_freevars
-    # Generated code may have names that Python's grammar doesn't know.
-    fit = all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
-    return StandIn(function) if fit else None
+    return StandIn(function)
 
 
 class StandIn:
@@ -55,6 +53,7 @@ class StandIn:
         self.function = function
         self.real = _copy(function)
         self._code: CodeType | None = None
+        self._signed = False
         self._wrappers: list[tuple[Any, Callable[..., Any]]] = []
 
     def wrapper(self, owner: Any = None) -> Callable[..., Any] | None:
@@ -75,29 +74,45 @@ class StandIn:
         with changing:
             self._wrappers.append(entry)
             if self._code is None:
-                self.function.__code__ = self._code = _handing_on(self.real.__code__, self)
+                self._begin()
 
         def take_away() -> None:
             with changing:
                 self._wrappers = [each for each in self._wrappers if each is not entry]
-                if self._wrappers:
-                    return
-                # Code that someone else has put there meanwhile is left alone.
-                if self.function.__code__ is self._code:
-                    self.function.__code__ = self.real.__code__
-                self._code = None  # it holds this object, and the collector doesn't look into code
+                if not self._wrappers:
+                    self._end()
 
         return take_away
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """What the stand-in's code does."""
-        __tracebackhide__ = True
-        for owner, wrapper in reversed(self._wrappers):
-            if owner is None:
-                return wrapper(*args, **kwargs)
-            if args and args[0] is owner:
-                return wrapper(*args[1:], **kwargs)
-        return self.real(*args, **kwargs)
+    def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What is to be called in the function's place, and with what: the stand-in's code asks this."""
+        if (
+            current_run() is not None
+        ):  # else within a live tool, say: the shortest way, for tools that call themselves
+            for owner, wrapper in reversed(self._wrappers):
+                if owner is None:
+                    return wrapper, args
+                if args and args[0] is owner:
+                    return wrapper, args[1:]
+        return self.real, args
+
+    def _begin(self) -> None:
+        if "__signature__" not in vars(self.function):
+            # The code takes any arguments, so that a call with wrong ones crosses, too.
+            self.function.__signature__ = inspect.signature(  # type: ignore[attr-defined]
+                self.real, follow_wrapped=False
+            )
+            self._signed = True
+        self.function.__code__ = self._code = _handing_on(self.real.__code__, self)
+
+    def _end(self) -> None:
+        # Code that someone else has put there meanwhile is left alone.
+        if self.function.__code__ is self._code:
+            self.function.__code__ = self.real.__code__
+        if self._signed:
+            vars(self.function).pop("__signature__", None)
+            self._signed = False
+        self._code = None  # it holds this object, and the collector doesn't look into code
 
 
 def _copy(function: FunctionType) -> FunctionType:
@@ -116,7 +131,7 @@ def _copy(function: FunctionType) -> FunctionType:
 
 
 def _handing_on(code: CodeType, entrance: StandIn) -> CodeType:
-    """Code with the parameters, the kind, the name and the place of another, that hands each call to ``entrance``."""
+    """Code of the kind, the name and the place of another, that hands each call on; it takes any arguments."""
     tree = ast.parse(_source(code))
     for node in ast.walk(tree):
         if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.excepthandler):
@@ -136,27 +151,27 @@ def _only(code: CodeType) -> CodeType:
     return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
 
 
-_PLAIN = "return _sparrow({given})"
-_COROUTINE = "return await _sparrow({given})"
-_GENERATOR = "return (yield from _sparrow({given}))"
+_PLAIN = "return {0}(*{0}_args, **{0}_kwargs)"
+_COROUTINE = "return await {0}(*{0}_args, **{0}_kwargs)"
+_GENERATOR = "return (yield from {0}(*{0}_args, **{0}_kwargs))"
 # PEP 525 has no "yield from" for these: what is sent or thrown in is passed on by hand.
 _ASYNC_GENERATOR = """\
-_sparrow_stream = _sparrow({given})
-        _sparrow_step, _sparrow_value = _sparrow_stream.asend, None
+{0}_stream = {0}(*{0}_args, **{0}_kwargs)
+        {0}_step, {0}_value = {0}_stream.asend, None
         try:
             while True:
                 try:
-                    _sparrow_item = await _sparrow_step(_sparrow_value)
+                    {0}_item = await {0}_step({0}_value)
                 except StopAsyncIteration:
                     return
                 try:
-                    _sparrow_step, _sparrow_value = _sparrow_stream.asend, (yield _sparrow_item)
+                    {0}_step, {0}_value = {0}_stream.asend, (yield {0}_item)
                 except GeneratorExit:
                     raise
-                except BaseException as _sparrow_thrown:
-                    _sparrow_step, _sparrow_value = _sparrow_stream.athrow, _sparrow_thrown
+                except BaseException as {0}_thrown:
+                    {0}_step, {0}_value = {0}_stream.athrow, {0}_thrown
         finally:
-            await _sparrow_stream.aclose()"""
+            await {0}_stream.aclose()"""
 _KINDS = {
     inspect.CO_COROUTINE: ("async ", _COROUTINE),
     inspect.CO_GENERATOR: ("", _GENERATOR),
@@ -168,41 +183,16 @@ def _source(code: CodeType) -> str:
     """A function within one that has the free variables: a function's code must name as many as it has cells."""
     is_async, body = _KINDS.get(code.co_flags & functools.reduce(operator.or_, _KINDS), ("", _PLAIN))
     free = code.co_freevars
+    own = "_sparrow"
+    while any(name.startswith(own) for name in free):
+        own += "_"
     return f"""\
 def outer():
     {"".join(f"{name} = " for name in free)}None
-    {is_async}def function({", ".join(_parameters(code))}):
+    {is_async}def function(*{own}_args, **{own}_kwargs):
         __tracebackhide__ = True
         if 0: ({"".join(f"{name}, " for name in free)})
-        _sparrow = {_ENTRANCE!r}
-        {body.format(given=", ".join(_given(code)))}
+        {own} = {_ENTRANCE!r}
+        {own}, {own}_args = {own}.now({own}_args)
+        {body.format(own)}
 """
-
-
-def _parameters(code: CodeType) -> Iterator[str]:
-    positional, only, star, stars = _split(code)
-    for number, name in enumerate(positional):
-        yield name
-        if number == code.co_posonlyargcount - 1:
-            yield "/"
-    yield from ([f"*{star}"] if star else ["*"] if only else [])
-    yield from only
-    yield from [f"**{stars}"] if stars else []
-
-
-def _given(code: CodeType) -> Iterator[str]:
-    positional, only, star, stars = _split(code)
-    yield from positional
-    yield from [f"*{star}"] if star else []
-    yield from (f"{name}={name}" for name in only)
-    yield from [f"**{stars}"] if stars else []
-
-
-def _split(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...], str, str]:
-    """The names of positional and of keyword-only parameters, of ``*args`` and of ``**kwargs`` ("" for none)."""
-    names = code.co_varnames
-    end = code.co_argcount + code.co_kwonlyargcount
-    has_star, has_stars = code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS
-    star = names[end] if has_star else ""
-    stars = names[end + bool(has_star)] if has_stars else ""
-    return names[: code.co_argcount], names[code.co_argcount : end], star, stars

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_sparrow.boundaries.tools.dotted import find
@@ -15,7 +14,7 @@ from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, m
 from pytest_sparrow.boundaries.tools.patch import Patches
 from pytest_sparrow.boundaries.tools.reach import reach_of
 from pytest_sparrow.boundaries.tools.standin import changing
-from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, say_again, unwrapped, wrap
+from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, say_again, unwrapped, wrap, wrapped_by
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +34,7 @@ class Tools:
         self._known: dict[str, tuple[ToolOptions, Any]] = {}
         self._patches = Patches()
         self._lock = threading.RLock()
+        self._reached: dict[int, Any] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,6 +166,7 @@ class Tools:
         """Put every original back. The wrappers stay usable, and are transparent outside a run."""
         with self._lock:
             self._patches.undo()
+            self._reached.clear()
 
     def _given(self, fn: Any, /, **said: Any) -> Any:
         with self._lock, changing:
@@ -177,7 +178,7 @@ class Tools:
         in_class = isinstance(owner, type)
         # What a class inherits is wrapped for that class; the base goes on as it was.
         reach = reach_of(fn) if not in_class or name in vars(owner) else None
-        method = True if in_class and isinstance(fn, FunctionType) else None
+        method = True if in_class and type(fn) is FunctionType else None
         if reach is not None or options_of(fn) is not None:
             return self._wrapped(fn, said, method=method, usual_name=name)
         wrapper = self._new(fn, {"name": name, **said}, None, method=method)
@@ -217,31 +218,45 @@ class Tools:
         self._register(options, unwrapped(wrapper))
         if reach is None:
             return wrapper
-        self._patches.later(reach.put(wrapper))
+        self._put(reach, wrapper)
         return reach.as_given(wrapper)
+
+    def _put(self, reach: Reach, wrapper: Any) -> None:
+        """This run's calls go to the wrapper, as long as this run lasts: another one may have put it there, too."""
+        plain = getattr(wrapper, "__func__", wrapper)
+        if id(plain) not in self._reached:
+            self._reached[id(plain)] = plain
+            self._patches.later(reach.put(plain))
 
     def _again(self, wrapper: Any, before: ToolOptions, said: dict[str, Any]) -> Any:
         """A wrapper that there is; what is new is said of it, for all who have it."""
         merged = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
         options = make_options(**{**merged, **said})
         fn = unwrapped(wrapper)
+        self._check_name(options.name, fn)
         known = self._known.get(before.name)
         if options != before:
+            self._patches.later(say_again(wrapper, options))
             if known is not None and _same_tool(known[1], fn):
                 del self._known[before.name]
-            self._patches.later(say_again(wrapper, options))
         self._register(options, fn)
+        reach = reach_of(wrapped_by(wrapper))
+        if reach is not None:
+            self._put(reach, wrapper)
         return wrapper
 
     def _register(self, options: ToolOptions, fn: Any) -> None:
         fn = fn.__func__ if isinstance(fn, staticmethod | classmethod) else fn
-        known = self._known.get(options.name)
+        self._check_name(options.name, fn)
+        self._known[options.name] = (options, fn)
+
+    def _check_name(self, name: str, fn: Any) -> None:
+        known = self._known.get(name)
         if known is not None and not _same_tool(known[1], fn):
             raise UsageError(
-                f"two tools are called {options.name!r}: {_place(known[1])} and {_place(fn)}\n"
+                f"two tools are called {name!r}: {_place(known[1])} and {_place(fn)}\n"
                 '  Give one of them another name: sparrow.tool(fn, name="…").'
             )
-        self._known[options.name] = (options, fn)
 
     def _collection(self, collection: Any) -> Any:
         if isinstance(collection, str) or not isinstance(collection, Iterable):
@@ -250,11 +265,13 @@ class Tools:
             )
         if isinstance(collection, Mapping):
             new = {name: self._member(fn, name) for name, fn in collection.items()}
-            return self._put(collection, new) if isinstance(collection, MutableMapping) else new
+            return self._exchange(collection, new) if isinstance(collection, MutableMapping) else new
         if isinstance(collection, MutableSet):
-            return self._put(collection, {fn: self._member(fn) for fn in collection})
+            return self._exchange(collection, {fn: self._member(fn) for fn in collection})
         if isinstance(collection, MutableSequence):
-            return self._put(collection, {index: self._member(fn) for index, fn in enumerate(collection)})
+            return self._exchange(
+                collection, {index: self._member(fn) for index, fn in enumerate(collection)}
+            )
         wrapped = [self._member(fn) for fn in collection]
         if isinstance(collection, tuple):
             return tuple(wrapped)
@@ -268,7 +285,7 @@ class Tools:
             raise UsageError(f"sparrow.tools: {fn!r}{where} cannot be called")
         return self._wrapped(fn, {}, key=key)
 
-    def _put(self, container: Any, new: dict[Any, Any]) -> Any:
+    def _exchange(self, container: Any, new: dict[Any, Any]) -> Any:
         self._patches.items(container, new)
         return container
 
@@ -277,9 +294,9 @@ def _same_tool(one: Any, other: Any) -> bool:
     """The same function; a bound method of the same instance; or a closure that was made again."""
     if one is other:
         return True
-    if inspect.ismethod(one) and inspect.ismethod(other):
+    if type(one) is MethodType and type(other) is MethodType:
         return one.__self__ is other.__self__ and _same_tool(one.__func__, other.__func__)
-    if isinstance(one, FunctionType) and isinstance(other, FunctionType):
+    if type(one) is FunctionType and type(other) is FunctionType:
         return one.__code__ is other.__code__
     return False
 

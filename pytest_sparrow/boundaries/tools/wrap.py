@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.tools.options import ToolOptions
 
-__all__ = ["name_of", "options_of", "say_again", "unwrapped", "wrap"]
+__all__ = ["name_of", "options_of", "say_again", "unwrapped", "wrap", "wrapped_by"]
 
 _MARK = "__sparrow_tool__"
 
@@ -28,8 +28,11 @@ _MARK = "__sparrow_tool__"
 class _Tool:
     """What is behind one wrapper."""
 
-    def __init__(self, fn: Callable[..., Any], options: ToolOptions, *, method: bool) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], options: ToolOptions, *, method: bool, real: Callable[..., Any]
+    ) -> None:
         self.fn = fn
+        self.real = real
         self.method = method
         self.wrapper: Callable[..., Any] | None = None
         self.say(options)
@@ -84,7 +87,7 @@ def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any
         return fn
     _check(fn, options)
     real = fn if real is None else real
-    tool = _Tool(real, options, method=_takes_self(fn) if method is None else method)
+    tool = _Tool(fn, options, method=_takes_self(fn) if method is None else method, real=real)
     wrapper = dress(real, tool.begin)
     functools.update_wrapper(wrapper, fn)
     if not hasattr(
@@ -125,7 +128,13 @@ def options_of(fn: Any) -> ToolOptions | None:
 def unwrapped(fn: Any) -> Any:
     """What a wrapper runs; anything else as it is."""
     tool = _behind(fn)
-    return fn if tool is None else tool.fn
+    return fn if tool is None else tool.real
+
+
+def wrapped_by(wrapper: Any) -> Any:
+    """What was given to be wrapped, where something stands in for it; else None."""
+    tool = _behind(wrapper)
+    return None if tool is None or tool.real is tool.fn else tool.fn
 
 
 def _behind(fn: Any) -> _Tool | None:

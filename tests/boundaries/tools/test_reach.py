@@ -10,7 +10,7 @@ import pytest
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.boundaries.tools.standin import stand_in_for
+from pytest_sparrow.errors import UsageError
 
 
 @pytest.fixture
@@ -74,6 +74,7 @@ def test_every_kind_of_parameter_arrives(tools, ran):
     assert [kept.asked["args"] for kept in run.kept] == [
         {"enter": 1, "value": 2, "item": 3, "stream": 4, "step": 5},
         {"enter": 1, "value": 2, "item": 3, "args": [7, 8], "stream": 4, "step": 5, "more": 9},
+        {"args": [1]},
     ]
 
 
@@ -111,7 +112,6 @@ def test_a_function_looks_as_ever(tools, fn):
             inspect.isasyncgenfunction(fn),
             str(inspect.signature(fn)),
             inspect.getsource(fn),
-            fn.__code__.co_varnames[: fn.__code__.co_argcount],
             fn.__code__.co_filename,
             fn.__code__.co_qualname,
         )
@@ -275,13 +275,137 @@ def test_many_threads_wrap_and_unwrap():
     assert refund.__code__ is code
 
 
-def test_generated_code_without_names_is_left_alone():
-    """A function whose parameters no source could name has no stand-in; its wrapper works all the same."""
-    odd = (lambda x: x).__code__.replace(co_varnames=(".0",))
-    fn = type(test_generated_code_without_names_is_left_alone)(odd, {}, "odd")
-    assert stand_in_for(fn) is None
-    with contextlib.closing(Tools()) as tools:
-        wrapper = tools.tool(fn)
-        with opened() as run:
-            assert wrapper(1) == 1
-    assert run.only.asked["name"] == "odd"
+def test_code_that_pytest_has_rewritten(tools):
+    """An assert in a tool gives its code names that no source could spell: it is reached all the same."""
+
+    def checked(order: int) -> int:
+        assert order, "no order"
+        return order
+
+    assert any(not name.isidentifier() for name in checked.__code__.co_varnames)
+    tools.tool(checked)
+    assert fed(checked, 1) == (1, [("checked", {"order": 1})])
+
+
+def test_a_call_with_wrong_arguments_crosses(tools):
+    """A model that makes an argument up: the error that the real function raises is what the call gave."""
+
+    def refund(order: int) -> int:
+        return order
+
+    tools.tool(refund)
+    with opened() as run, pytest.raises(TypeError, match="unexpected keyword argument 'amount'"):
+        refund(order=1, amount=2)
+    assert run.only.asked["args"] == {"order": 1, "amount": 2}
+    assert run.only.answered["raised"]["type"] == "TypeError"
+
+
+class Decorated:
+    """What a class decorator makes of a function: it shows the function's face, and takes anything."""
+
+    def __init__(self, fn) -> None:
+        self.fn = fn
+        functools.update_wrapper(self, fn)
+
+    def __call__(self, *args, **kwargs):
+        return self.fn(*args, **kwargs)
+
+
+class Caller:
+    @staticmethod
+    def __call__(x: int) -> int:
+        return x + 1
+
+
+def test_a_callable_object_keeps_its_face(tools):
+    """Arguments and answers go by the signature that the object shows; a static __call__ gets no instance."""
+
+    @Decorated
+    def refund(order: int) -> tuple[int, int]:
+        return order, order
+
+    caller = Caller()
+    tools.tool(refund)
+    wrapper = tools.tool(caller, name="caller")
+    assert fed(refund, 1) == ((1, 1), [("refund", {"order": 1})])
+    assert fed(wrapper, 1)[0] == 2
+
+
+def test_a_proxy_is_no_function(tools):
+    """Of wrapt's decorators the wrapper runs the whole proxy, not the function that it says it is."""
+    wrapt = pytest.importorskip("wrapt")
+
+    @wrapt.decorator
+    def audited(wrapped, instance, args, kwargs):
+        return f"audited {wrapped(*args, **kwargs)}"
+
+    @audited
+    def refund(order: int) -> str:
+        return f"refunded {order}"
+
+    wrapper = tools.tool(refund)
+    assert fed(wrapper, 1) == ("audited refunded 1", [("refund", {"order": 1})])
+
+
+def test_names_that_the_stand_in_uses_itself(tools):
+    """A closure over a name of the stand-in's own, and a parameter of that name."""
+    _sparrow = _sparrow_args = 5
+
+    def tool(_sparrow_kwargs: int, enter: int = 2) -> int:
+        return _sparrow + _sparrow_args + _sparrow_kwargs + enter
+
+    tools.tool(tool)
+    assert fed(tool, 1) == (13, [("tool", {"_sparrow_kwargs": 1, "enter": 2})])
+
+
+def test_deep_recursion(tools):
+    """A tool that calls itself gets as deep as it would with a wrapper in its global's place."""
+
+    def walk(n: int) -> int:
+        return 0 if n == 0 else 1 + walk(n - 1)
+
+    tools.tool(walk)
+    assert fed(walk, 400)[0] == 400
+
+
+def test_a_wrapper_kept_from_an_earlier_run(tools):
+    """Given to a later run, it takes that run's calls by every reference, too."""
+
+    def refund(order: int) -> int:
+        return order
+
+    with contextlib.closing(Tools()) as earlier:
+        kept = earlier.tool(refund)
+    assert fed(refund, 1) == (1, [])
+    tools.tool(kept)
+    assert fed(refund, 1) == (1, [("refund", {"order": 1})])
+
+
+def test_a_run_within_a_run_takes_nothing_with_it(tools):
+    """A tool wrapped first in an inner run, then in the outer one, is the outer one's when the inner is over."""
+
+    def refund(order: int) -> int:
+        return order
+
+    with contextlib.closing(Tools()) as inner:
+        inner.tool(refund)
+        tools.tool(refund)
+    assert fed(refund, 1) == (1, [("refund", {"order": 1})])
+
+
+def test_what_is_refused_changes_nothing(tools):
+    """Options that are wrong, or a name that is taken: the tool stays wrapped as it was."""
+
+    def refund(order: int) -> int:
+        return order
+
+    def lookup(order: int) -> int:
+        return order
+
+    tools.tool(refund)
+    tools.tool(lookup)
+    for wrong in ({"ignore": "ordre"}, {"name": "lookup"}):
+        with pytest.raises(UsageError):
+            tools.tool(refund, **wrong)
+        assert tools.wrapped("refund")
+        assert fed(refund, 1) == (1, [("refund", {"order": 1})])
