@@ -202,3 +202,35 @@ def test_two_journals_that_draw_one_name_are_two(tmp_path, monkeypatch):
         store.start_run("r", inputs())
         store.record(message("r", text))
         assert [event.text for event in store.pending("r").events] == [text]
+
+
+def test_what_the_system_takes_in_parts_is_written_once(tmp_path, monkeypatch):
+    """A write may take less than it was given, and is asked for the rest; one that takes nothing is told."""
+    store = shelf(tmp_path)
+    real = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", lambda fd, data: real(fd, bytes(data)[:7]))
+        store.start_run("r", inputs())
+        store.record(message("r", "in parts"))
+        assert store.finalize("r") == store.load("r")
+    assert [event.text for event in store.load("r").events] == ["in parts"]
+    store.start_run("s", inputs())
+    monkeypatch.setattr("os.write", lambda *_: 0)
+    with pytest.raises(StoreError, match="could not be written"):
+        store.record(message("s", "never"))
+
+
+def test_inputs_are_replaced_whole_whatever_lies_beside_them(tmp_path, monkeypatch):
+    """A refusal leaves the old ones and nothing half; what another attempt left is in nobody's way."""
+    store = shelf(tmp_path)
+    store.start_run("r", inputs("old"))
+    before = files_in(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.replace", _refuse)
+        with pytest.raises(StoreError, match="No space left"):
+            store.set_inputs("r", inputs("new"))
+    assert files_in(tmp_path) == before
+    (journal,) = (tmp_path / ".pending").iterdir()
+    (journal / "inputs.json.new").write_text("half")
+    store.set_inputs("r", inputs("new"))
+    assert store.finalize("r").inputs.task == "new"

@@ -262,6 +262,7 @@ def test_delete_removes_all_of_a_run(tmp_path):
         ".hidden",
         "a\x00b",
         "a\nb",
+        "a\x7fb",
         "\ud800",
         "x" * 201,
         "é" * 101,
@@ -285,10 +286,10 @@ def test_a_run_id_that_is_a_path_is_refused(name, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def test_a_long_run_id_works(tmp_path):
-    """200 bytes are allowed, and fit with all that the store adds."""
+@pytest.mark.parametrize("name", ["x" * 200, "a b é"], ids=["long", "odd"])
+def test_a_long_or_odd_run_id_works(tmp_path, name):
+    """200 bytes are allowed, and fit with all that the store adds; so are spaces and letters of any kind."""
     store = shelf(tmp_path)
-    name = "x" * 200
     store.start_run(name, inputs())
     kept = store.abandon(name)
     assert kept.exists()

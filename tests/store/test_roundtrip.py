@@ -135,6 +135,11 @@ def test_replacing_events_by_any_way_never_writes_stale_lines(tmp_path):
     last = store.load("r")
     assert [each.answered for each in last.exchanges] == [{"returned": 7}]
     assert last.meta.exchange_count == 1
+    store.save(dataclasses.replace(last, inputs=dataclasses.replace(last.inputs, task="third")))
+    assert store.load("r").inputs.task == "third"
+    last = store.load("r")
+    store.save(dataclasses.replace(last, exchanges=(exchange(8),)))
+    assert [each.answered for each in store.load("r").exchanges] == [{"returned": 8}]
 
 
 def test_nothing_changed_is_the_very_same_transcript():

@@ -311,6 +311,47 @@ def test_a_changed_answer_leaves_other_lines_alone(tmp_path):
     assert plain(list(after.exchanges))[1:] == plain(list(loaded.exchanges))[1:]
 
 
+@pytest.mark.parametrize("first", [request({"model": "other"}), tool()], ids=["request", "tool"])
+def test_what_leant_on_a_line_that_is_another_now_holds_what_it_held(tmp_path, first):
+    """A line number is no exchange: where another one stands there, those that referred to it are written afresh."""
+    exchanges = list(chat(4))
+    store = saved(tmp_path, exchanges)
+    loaded = store.load("r")
+    for changed in ([first, *loaded.exchanges[1:]], [*loaded.exchanges[1:3], loaded.exchanges[0]]):
+        store.save(loaded.with_exchanges(changed))
+        assert plain(list(store.load("r").exchanges)) == plain(changed)
+
+
+def test_a_line_never_refers_to_one_behind_it(tmp_path):
+    """What it leant on stands at the same number, and is not written yet."""
+    store = saved(tmp_path, [tool(), *chat(2)])
+    loaded = store.load("r")
+    changed = loaded.exchanges[::-1]
+    store.save(loaded.with_exchanges(changed))
+    assert plain(list(store.load("r").exchanges)) == plain(list(changed))
+
+
+def test_lines_keep_their_spelling_where_what_they_refer_to_stands(tmp_path):
+    """What is appended changes no line before it, is itself written with what is shared, and without its secrets."""
+    redactor = Redactor({"SHOP_TOKEN": "shop-4711-secret"})
+    store = shelf(tmp_path, replace=True, redactor=redactor)
+    *exchanges, last = chat(5, system="the token is shop-4711-secret")
+    store.save(Transcript.new("r", inputs(), [], exchanges=exchanges))
+    path, meta = tmp_path / "r" / "exchanges.jsonl", tmp_path / "r" / "meta.json"
+    path.write_bytes(path.read_bytes().replace(b'{"kind":', b'{ "kind":'))
+    told = json.loads(meta.read_bytes())
+    del told["sha256"]
+    meta.write_text(json.dumps(told))
+    before = path.read_bytes()
+    loaded = store.load("r")
+    store.save(loaded.with_exchanges([*loaded.exchanges, last]))
+    after = path.read_bytes()
+    assert after.startswith(before)
+    assert b"4711" not in after
+    assert "same" in body_of(after[len(before) :])
+    assert plain([store.load("r").exchanges[-1]]) == [redactor.line(line) for line in plain([last])]
+
+
 def test_secrets_are_taken_out_before_anything_is_shared(tmp_path):
     """What was hidden is shared as it is hidden, and what is rebuilt is what would have been written in full."""
     redactor = Redactor({"SHOP_TOKEN": "shop-4711-secret"})
@@ -487,6 +528,18 @@ def test_types_of_their_own_are_shared_as_they_are_spelled():
 def test_short_items_are_not_confused(one, other):
     """Arrays whose items only look alike when joined or cut are two."""
     exchanges = [request({"context": each}) for each in (one, other)]
+    assert plain(read(written(exchanges))) == plain(exchanges)
+
+
+@pytest.mark.parametrize("size", [98, 99, 100, 101])
+def test_an_array_that_no_reader_would_put_back_is_spelled(monkeypatch, size):
+    """What is recorded can be read: an array of more items than are put back is shared whole, or not at all."""
+    for module in ("pieces", "rebuilding"):
+        monkeypatch.setattr(f"pytest_sparrow.store.{module}.MAX_ITEMS", 100)
+    items = [f"item {number} {PAD}" for number in range(size)]
+    exchanges = [
+        request({"items": each}) for each in (items, items, [*items, "more"], [*items, "more", "yet more"])
+    ]
     assert plain(read(written(exchanges))) == plain(exchanges)
 
 
