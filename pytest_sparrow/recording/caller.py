@@ -20,11 +20,15 @@ _INSTALLED = tuple(
 
 
 def caller() -> str:
-    """``agent.py:56``: the innermost line from here that is neither ours nor installed; "" if there is none."""
+    """``agent.py:56``: the innermost line from here that is neither ours nor installed; "" if there is none.
+
+    What hides itself from tracebacks (a tool's stand-in, which bears the name of the tool's own file) is none either.
+    """
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.stack() uses, reading no files
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith((_OURS, "<", *_INSTALLED)):
+        hidden = "__tracebackhide__" in frame.f_code.co_varnames
+        if not hidden and not name.startswith((_OURS, "<", *_INSTALLED)):
             return f"{_short(name)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
