@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import Change, compare, follow
+from pytest_sparrow.comparing.result import MISSING
 
 from .making import call, event, finished, gives, proposes, runs, says, usage
 
@@ -117,3 +121,67 @@ def test_nothing_is_dropped_and_the_first_never_follows(parts):
     marked = follow(changes)
     assert [(c.path, c.golden, c.new) for c in marked] == [(c.path, c.golden, c.new) for c in changes]
     assert not marked or not marked[0].follows
+
+
+@pytest.mark.parametrize(
+    ("golden", "new", "common"),
+    [
+        (1, 2, True),
+        (-99, 99.0, True),
+        (99, 100, False),
+        (100, 1, False),
+        (0.5, 1, False),
+        (True, False, True),
+        (None, True, True),
+        ("a", "", True),
+        ("a", "bc", False),
+        ([], [1], True),
+        ([1], [1, 2], False),
+    ],
+)
+def test_how_common_a_value_is(golden, new, common):
+    """Met at another place it is chance if both sides are common; met at the same place again it is no news."""
+    first = change("Message.text", golden, new)
+    assert follows(first, change("Error.message", golden, new)) == [False, not common]
+    assert follows(first, change("Message.text", golden, new)) == [False, True]
+
+
+def test_common_values_of_one_tool_explain_each_other():
+    """That a flag turned in the call and in its output is one change; in another tool's call it is another."""
+    first, later, other = (
+        Change(kind="changed", steps=steps, golden=True, new=False)
+        for steps in (
+            ("ToolUseStarted", "[pay", ".args", ".dry"),
+            ("ToolOutput", "[pay", ".blocks"),
+            ("ToolOutput", "[look", ".blocks"),
+        )
+    )
+    assert follows(first, later, other) == [False, True, False]
+
+
+def test_what_is_there_whole_follows_nothing_but_totals():
+    """An added or removed event is news, whatever values it holds; of usage and the outcome a total."""
+    first = change("Message.text", "one", "two")
+    added = Change(kind="added", steps=("Message",), golden=MISSING, new={"text": "two"}, whole=True)
+    usage_added = Change(kind="added", steps=("TokenUsage",), golden=MISSING, new={"input": 1}, whole=True)
+    assert follows(first, added, replace(added, new={"text": "three"})) == [False, False, False]
+    assert follows(first, usage_added) == [False, True]
+    assert follows(usage_added, change("Message.text", "one", "two")) == [False, False]
+
+
+def test_only_a_cause_has_followers():
+    """What is marked already explains nothing by itself, and stays marked."""
+    marked = replace(change("Message.text", "one", "two"), follows=True)
+    assert follows(marked, change("Error.message", "one", "two")) == [True, False]
+    assert follows(marked, change("Error.message", "it is one", "it is two")) == [True, False]
+    quoted = change("Error.message", "it is one", "it is two")
+    assert follows(change("Error.message", 300, 400), marked, quoted) == [False, True, False]
+
+
+def test_only_a_changed_text_or_number_is_looked_for_in_texts():
+    """Neither what was added or removed, nor a flag, nor a list: the text that holds it is a change of its own."""
+    said = change("Error.message", "it is [500, 600] or True", "it is [700] or False")
+    for golden, new in (([500, 600], [700]), (True, False), (MISSING, "it"), ("it", MISSING)):
+        assert follows(change("Message.text", golden, new), said) == [False, False]
+    gone = Change(kind="removed", steps=("Message", ".text"), golden="word", new=MISSING)
+    assert follows(gone, change("Error.message", "a word", "a ")) == [False, False]
