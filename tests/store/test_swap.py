@@ -342,7 +342,8 @@ while True:
     store.start_run("r", RunInputs(task=str(turn)), exchanges=True)
     for number in range(turn % 7):
         store.record(Message(run="r", role="assistant", text=str(turn)))
-        store.record_exchange("r", Exchange(kind="call", asked={"turn": turn}, answered={"returned": 1}))
+        asked = {"name": "turn", "args": [turn], "kwargs": {}}
+        store.record_exchange("r", Exchange(kind="call", asked=asked, answered={"returned": 1}))
     store.finalize("r")
     if turn == 1:
         print("ready", flush=True)

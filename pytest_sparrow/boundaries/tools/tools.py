@@ -203,8 +203,11 @@ class Tools:
         reach = reach_of(fn)
         before = None if reach is None else reach.wrapper
         options = options_of(before)
-        # One function under two keys is two tools.
-        if options is not None and key in (None, options.name):
+        # One function under two names that were given is two tools; a name given later renames.
+        wanted = said.get("name", key)
+        given = options is not None and options.name != (usual_name or name_of(fn))
+        renamed = wanted is not None and options is not None and wanted != options.name
+        if options is not None and not (renamed and (given or key is not None)):
             return self._again(before, options, said)
         name = usual_name or name_of(fn) if key is None else key
         return self._new(fn, {"name": name, **said}, reach, method=method)

@@ -223,6 +223,24 @@ def test_one_function_under_two_keys(tools):
     assert fed(table["refund_twice"], 1) == (1, [("refund_twice", {"order": 1})])
 
 
+def test_one_function_under_two_names(tools):
+    """Each name that is given is a tool of its own; one that had its usual name is renamed."""
+
+    def answer(order: int) -> int:
+        return order
+
+    wrapped = {name: tools.tool(answer, name=name) for name in ("lookup", "policy", "refund")}
+    assert tools.names == ("lookup", "policy", "refund")
+    for name, wrapper in wrapped.items():
+        assert fed(wrapper, 1) == (1, [(name, {"order": 1})])
+
+    def other(order: int) -> int:
+        return order
+
+    assert tools.tool(other) is tools.tool(other, name="renamed")
+    assert tools.names == ("lookup", "policy", "refund", "renamed")
+
+
 def test_code_that_others_put_there_is_left_alone(tools):
     """Whoever gives the function other code while it is wrapped keeps it."""
 
