@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_sparrow.recording.run import Run
@@ -19,14 +19,12 @@ class WhatIf:
 
     Attributes:
         laid: whether the test has any.
-        left: by which the run left its golden; "": it did not.
         scripted: whether the model says what the test wrote for after a fault.
         recovers: whether a fault came after which the run must get back to its golden.
         departure: where the run left its golden, or None.
     """
 
     laid: bool = False
-    left: Literal["fork", "fault", ""] = ""
     scripted: bool = False
     recovers: bool = False
     departure: Departure | None = None
@@ -43,11 +41,9 @@ NOTHING_LAID = WhatIf()
 def what_if_of(run: Run) -> WhatIf:
     """What came of a run's fork and faults, once it is over."""
     branch, overlay = run.answers.branch, run.answers.overlay
-    departure = run.answers.departure
     return WhatIf(
         laid=branch is not None or bool(overlay.faults),
-        left="" if departure is None else departure.by,
         scripted=overlay.then is not None,
         recovers=any(fault.recovers and fault.hits for fault in overlay.faults),
-        departure=departure,
+        departure=run.answers.departure,
     )

@@ -74,7 +74,7 @@ def _accept(judged: Judged) -> Iterator[str]:
 
 def _after(what_if: WhatIf) -> Iterator[str]:
     """No recording holds what comes after a fork or a fault."""
-    if what_if.left == "fork":
+    if what_if.departure is not None and what_if.departure.by == "fork":
         yield "  live    sparrow.fork(…, live=True): from there on the world answers"
     elif what_if.scripted:
         yield "  then    change then=[…]: all that the model is asked after the fault, and no more"

@@ -58,8 +58,8 @@ class Reach:
         return wrapper
 
     def put(self, wrapper: Any) -> Callable[[], None]:
-        """Let a wrapper take the calls; returns what takes it away again."""
-        return self.stand_in.put(getattr(wrapper, "__func__", wrapper), self.owner)
+        """Let a wrapper (the plain function of it) take the calls; returns what takes it away again."""
+        return self.stand_in.put(wrapper, self.owner)
 
 
 def reach_of(fn: Any) -> Reach | None:

@@ -86,9 +86,8 @@ class StandIn:
 
     def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """What is to be called in the function's place, and with what: the stand-in's code asks this."""
-        if (
-            current_run() is not None
-        ):  # else within a live tool, say: the shortest way, for tools that call themselves
+        # Without a run (within a live tool, say) the shortest way: a tool that calls itself gets deep.
+        if current_run() is not None:
             for owner, wrapper in reversed(self._wrappers):
                 if owner is None:
                     return wrapper, args
