@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.sink import RecorderSink
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.run.emitter import RecorderSink
+from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.transcript import RunInputs
-from pytest_sparrow.window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

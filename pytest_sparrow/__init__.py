@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import *  # noqa: F403
     from pytest_sparrow.events import *  # noqa: F403
     from pytest_sparrow.exchange import Exchange as Exchange
-    from pytest_sparrow.sparrow import Sparrow as Sparrow
+    from pytest_sparrow.plugin.sparrow import Sparrow as Sparrow
     from pytest_sparrow.store import FsRecorder as FsRecorder
     from pytest_sparrow.store import Recorder as Recorder
     from pytest_sparrow.store import Replayer as Replayer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
-    "pytest_sparrow.sparrow": ("Sparrow",),
+    "pytest_sparrow.plugin.sparrow": ("Sparrow",),
     "pytest_sparrow.store": ("FsRecorder", "Recorder", "Replayer"),
     "pytest_sparrow.transcript": ("RunInputs", "RunMeta", "Transcript"),
     "pytest_sparrow.exchange": ("Exchange",),

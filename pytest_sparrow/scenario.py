@@ -266,7 +266,7 @@ def _answer(run: str, turn: Sequence[Step], made: Sequence[tuple[str, Called]]) 
 
 def _outcome(run: str, call_id: str, call: Called) -> Iterator[Event]:
     from pytest_sparrow import events as ev
-    from pytest_sparrow.recording.blocks import blocks_of_answer
+    from pytest_sparrow.providers.reading import blocks_of_answer
 
     if call.refusal is not None:
         yield ev.ApprovalResolved(run=run, id=call_id, decision="Deny")
@@ -284,6 +284,6 @@ def _outcome(run: str, call_id: str, call: Called) -> Iterator[Event]:
 
 
 def _plain(value: Any, where: str) -> Json:
-    from pytest_sparrow.boundaries.tools.jsonable import jsonable
+    from pytest_sparrow.values.to_json import jsonable
 
     return jsonable(value, where=where, hint="a scenario holds what JSON can hold")

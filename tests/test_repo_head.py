@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from pytest_sparrow.repo_head import repo_head
+from pytest_sparrow.provenance import repo_head
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import pytest
 
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
+from pytest_sparrow.judging.replay import Drift, Verdict, judge_recording, judge_replay
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.replaying.ledger import Finding, Kind
-from pytest_sparrow.replaying.place import Departure
-from pytest_sparrow.scripting.feeder import ScriptFeeder
-from pytest_sparrow.scripting.reading import read_script
+from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.run.whatif.fork import Departure
+from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.replayer import ScriptFeeder
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
-from pytest_sparrow.verdict import Drift, Verdict, judge_recording, judge_replay
 
 
 def event(kind, **fields):

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_sparrow.events import EVENT_TYPES
-from pytest_sparrow.events.blocks import Block
-from pytest_sparrow.events.models import ToolOutput
+from pytest_sparrow.events.base import Block
+from pytest_sparrow.events.types import ToolOutput
 
 __all__ = ["event_schema"]
 
@@ -43,7 +43,7 @@ _BLOCK = {
     },
     "propertyNames": {"enum": ["Text", "Json", "Image", "Diff"]},
 }
-"""What `pytest_sparrow.events.blocks` checks by a function, which pydantic cannot put into a schema."""
+"""What `pytest_sparrow.events.base` checks by a function, which pydantic cannot put into a schema."""
 
 
 def event_schema() -> dict[str, Any]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.crossed import Call, Target
-from pytest_sparrow.boundaries.tools.jsonable import jsonable
-from pytest_sparrow.boundaries.tools.skins import dress
+from pytest_sparrow.boundaries.tools.invocation import Call, Target
+from pytest_sparrow.boundaries.tools.wrappers import dress
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.recording.window import is_answering
+from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.values.to_json import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.recording.crossing import OpenRun
+    from pytest_sparrow.run.crossing import OpenRun
 
 __all__ = ["call"]
 

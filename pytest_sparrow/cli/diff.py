@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import say
-from pytest_sparrow.cli.runs import load
+from pytest_sparrow.cli.output import load, say
 from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
-from pytest_sparrow.report.lines import counted, one_line
+from pytest_sparrow.report.text import counted, one_line
 from pytest_sparrow.settings import Level
 
 if TYPE_CHECKING:

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.cli.output import complain, say
 from pytest_sparrow.comparing.paths import safe
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
-from pytest_sparrow.importing import (
-    Destination,
-    destination_of,
-    read_cassette,
-    write_cassette,
-    write_run,
-)
+from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.store import load_transcript
 

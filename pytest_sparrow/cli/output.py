@@ -1,4 +1,9 @@
-"""Printing: nothing raw on the terminal, and quiet when the reader has gone."""
+"""Prints safely, and loads the runs that a command line names.
+
+Printing: nothing raw on the terminal, and quiet when the reader has gone.
+
+A run named on the command line.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.paths import safe
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.store import load_transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["complain", "quiet_pipe", "safe_streams", "say"]
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = ["complain", "load", "quiet_pipe", "safe_streams", "say"]
 
 
 def safe_streams() -> None:
@@ -46,3 +55,27 @@ def quiet_pipe(work: Callable[[], int]) -> int:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return 0
     return code
+
+
+def load(folder: str) -> Transcript:
+    """The transcript in a folder.
+
+    Raises:
+        UsageError: there is no such folder.
+        DamagedTranscript: its files are not what was written.
+    """
+    path = Path(folder)
+    if not path.exists():
+        raise UsageError(f"{folder}: there is no such folder\n  {_HINT}")
+    if not path.is_dir():
+        raise UsageError(f"{folder} is a file\n  {_HINT}")
+    if not any((path / name).exists() for name in ("events.jsonl", "inputs.json", "meta.json")):
+        runs = sorted(found.parent.name for found in path.glob("*/inputs.json"))
+        if runs:
+            raise UsageError(
+                f"{folder} holds runs and is none: {', '.join(runs[:3])}{' …' if len(runs) > 3 else ''}\n  {_HINT}"
+            )
+    return load_transcript(path)
+
+
+_HINT = "Give the folder of a run: the one that holds its events.jsonl."

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import say
-from pytest_sparrow.cli.runs import load
+from pytest_sparrow.cli.output import load, say
 from pytest_sparrow.report.run import render_run
 
 if TYPE_CHECKING:

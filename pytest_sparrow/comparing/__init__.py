@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.comparing.causality import follow
-from pytest_sparrow.comparing.comparing import HasEvents, compare
-from pytest_sparrow.comparing.jsondiff import Sameness, json_changes
+from pytest_sparrow.comparing.comparing import HasEvents, compare, follow
+from pytest_sparrow.comparing.diff import Sameness, json_changes
 from pytest_sparrow.comparing.requests import essence_by, request_changes, tool_changes
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Place
 from pytest_sparrow.comparing.rules import EventRule, Rules

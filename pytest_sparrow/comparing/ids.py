@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_sparrow.comparing.entries import Entry
+    from pytest_sparrow.comparing.units import Entry
 
 __all__ = ["Bijection", "IdText"]
 

@@ -12,7 +12,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.align import Keys, align
-from pytest_sparrow.comparing.group import Group
+from pytest_sparrow.comparing.units import Group
 from pytest_sparrow.exchange import LOOSE_LANES, TASK_LANES
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from pytest_sparrow.comparing.canonical import LEFT_OUT, Canonical
+from pytest_sparrow.comparing.diff import Sameness, json_changes, value_changes
 from pytest_sparrow.comparing.ids import Bijection, IdText
-from pytest_sparrow.comparing.jsondiff import Sameness, json_changes, value_changes
-from pytest_sparrow.comparing.rules import Rules
+from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
 from pytest_sparrow.matching.keys import host_of
 from pytest_sparrow.redact import strip_numbers
 

@@ -1,4 +1,9 @@
-"""What a user tells the comparison to ignore, round or rewrite."""
+"""The rules of a comparison: what a user tells it to ignore, round or reorder, applied to JSON.
+
+What a user tells the comparison to ignore, round or rewrite.
+
+The rules' words, applied to JSON before fingerprints: leave out, and order what has no order.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,23 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_sparrow.comparing.paths import parse
+from pytest_sparrow.comparing.diff import json_within
+from pytest_sparrow.comparing.paths import Path, Pattern, element_label, matches, parse, render
+from pytest_sparrow.comparing.result import MISSING
+from pytest_sparrow.comparing.units import Freezer
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.settings import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pytest_sparrow.comparing.units import Entry
     from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Json
 
-__all__ = ["EventRule", "Rules"]
+__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules"]
+
 
 EventRule: TypeAlias = "Callable[[Event], Event | None]"
 """Gives the event to compare instead, or None to leave it out. It must depend on the event alone."""
@@ -96,3 +108,147 @@ def _tuple(name: str, value: object) -> tuple[object, ...]:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         raise UsageError(f"{name} is {value!r}: it must be a tuple or a list")
     return tuple(value)
+
+
+class _LeftOut:
+    """The type of `LEFT_OUT`."""
+
+
+LEFT_OUT = _LeftOut()
+"""What `Canonical.value` gives for a value that a rule leaves out."""
+
+_Rests = tuple[Pattern, ...]
+"""What is still to be matched of each pattern that fits so far."""
+
+
+class Canonical:
+    """One set of rules, ready to be applied; ``mask`` hides ids while a list is put in order."""
+
+    def __init__(self, rules: Rules, mask: Callable[[str], str] | None = None) -> None:
+        self._left_out: _Rests = tuple(map(parse, rules.exclude_paths))
+        self._regexes = [re.compile(pattern) for pattern in rules.exclude_regex_paths]
+        self._unordered: _Rests = tuple(map(parse, rules.unordered_paths))
+        self._all_unordered = rules.ignore_order is True
+        self._freezer = Freezer(mask, rules.significant_digits)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self._left_out or self._regexes or self._unordered or self._all_unordered)
+
+    def entries(self, found: Iterable[Entry]) -> Iterator[Entry]:
+        """The entries as they count; those that a rule leaves out whole are gone."""
+        for entry in found:
+            root = (entry.type or "Event", "[" + entry.label) if entry.label else (entry.type or "Event",)
+            body = self.value(entry.body, root)
+            if isinstance(body, dict):
+                yield entry if body is entry.body else entry.with_body(body)
+
+    def value(self, value: Json, root: Path) -> Json | _LeftOut:
+        """The value as it counts, `LEFT_OUT`, or the very same object where no rule touches it.
+
+        Args:
+            value: the value at ``root``.
+            root: its path: a name, a label if there is one, and keys.
+        """
+        state = _State(self._left_out, self._unordered, is_unordered=self._all_unordered)
+        name, *steps = root
+        state = state.into(name)
+        labelled = bool(steps) and steps[0][0] == "["
+        for step in steps if labelled else ("[", *steps):
+            state = state.into(step) if step[0] != "[" else state.into_label(step)
+        return self._apply(value, root, state)
+
+    def _apply(self, value: Json, path: Path, state: _State) -> Json | _LeftOut:
+        if state.is_left_out or self._regex_hits(path):
+            return LEFT_OUT
+        return value if state.is_idle and not self._regexes else self._below(value, path, state)
+
+    def _below(self, value: Json, path: Path, state: _State) -> Json:
+        if isinstance(value, dict):
+            return self._object(value, path, state)
+        if isinstance(value, list):
+            return self._list(value, path, state)
+        inner = json_within(value) if isinstance(value, str) else MISSING
+        # Reports have paths into JSON text, so rules reach there too; what it then spells counts, not how.
+        return value if inner is MISSING else canonical(self._below(inner, path, state)).decode()
+
+    def _regex_hits(self, path: Path) -> bool:
+        if not self._regexes:
+            return False
+        printed = render(path)
+        return any(regex.search(printed) for regex in self._regexes)
+
+    def _object(self, value: dict[str, Json], path: Path, state: _State) -> Json:
+        kept: dict[str, Json] = {}
+        touched = False
+        for key, item in value.items():
+            step = "." + key
+            other = self._apply(item, (*path, step), state.into(step))
+            touched = touched or other is not item
+            if other is not LEFT_OUT:
+                kept[key] = other
+        return kept if touched else value
+
+    def _list(self, value: list[Json], path: Path, state: _State) -> Json:
+        kept = []
+        for item in value:
+            step = "[" + element_label(item)
+            other = self._apply(item, (*path, step), state.into(step))
+            if other is not LEFT_OUT:
+                kept.append(other)
+        if state.is_unordered:
+            kept.sort(key=self._order)
+        same = len(kept) == len(value) and all(map(_is, kept, value))
+        return value if same else kept
+
+    def _order(self, value: Json) -> str:
+        return repr(self._freezer.key(value))
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+class _State:
+    """How far each pattern has been matched on the way down; never changed, ``into`` gives the next."""
+
+    __slots__ = ("_left_out", "_unordered", "is_unordered")
+
+    def __init__(self, left_out: _Rests, unordered: _Rests, *, is_unordered: bool) -> None:
+        self._left_out = left_out
+        self._unordered = unordered
+        self.is_unordered = is_unordered or () in unordered
+
+    @property
+    def is_left_out(self) -> bool:
+        return () in self._left_out
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self._left_out or self._unordered or self.is_unordered)
+
+    def into(self, step: str) -> _State:
+        if self.is_idle:
+            return self
+        return _State(
+            _rest(self._left_out, step), _rest(self._unordered, step), is_unordered=self.is_unordered
+        )
+
+    def into_label(self, step: str) -> _State:
+        """As `into`, for the root's label: a pattern that gives none fits any."""
+        return _State(
+            _label_rest(self._left_out, step),
+            _label_rest(self._unordered, step),
+            is_unordered=self.is_unordered,
+        )
+
+
+def _rest(patterns: Iterable[Pattern], step: str) -> _Rests:
+    return tuple([pattern[1:] for pattern in patterns if pattern and matches(pattern[0], step)])
+
+
+def _label_rest(patterns: Iterable[Pattern], step: str) -> _Rests:
+    patterns = tuple(patterns)
+    without = tuple([pattern for pattern in patterns if not pattern or pattern[0][0] != "["])
+    return without + _rest(patterns, step)

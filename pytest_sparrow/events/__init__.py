@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.events.blocks import Block
-from pytest_sparrow.events.models import (
+from pytest_sparrow.events.base import Block
+from pytest_sparrow.events.types import (
     AgentSpawned,
     AgentState,
     AgentStatus,
@@ -38,8 +38,7 @@ from pytest_sparrow.events.models import (
     ToolUseStarted,
     UpdateAvailable,
 )
-from pytest_sparrow.events.unknown import UnknownEvent
-from pytest_sparrow.events.wire import EVENT_TYPES, Event, KnownEvent, dump_event, parse_event
+from pytest_sparrow.events.union import EVENT_TYPES, Event, KnownEvent, UnknownEvent, dump_event, parse_event
 
 __all__ = [
     "EVENT_TYPES",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pytest_sparrow.importing.cassette import Cassette, Entry, LeftOut, read_cassette
-from pytest_sparrow.importing.destination import Destination, destination_of
-from pytest_sparrow.importing.writing import write_cassette, write_run
+from pytest_sparrow.importing.destination import Destination, destination_of, write_cassette, write_run
 
 __all__ = [
     "Cassette",

@@ -1,4 +1,8 @@
-"""Which recorded exchange answers what the agent asks now.
+"""Chooses which recorded exchange answers what the agent asks now.
+
+The recorded answers under their keys, each given once. Constant cost however many there are.
+
+Which recorded exchange answers what the agent asks now.
 
 The order of trust: the same request, then (HTTP only) the exchange that the conversation leads to. What is
 asked exactly always gets its own answer: where an earlier, different request was given that answer for want of
@@ -7,18 +11,58 @@ a better one, the answer is given again and the earlier request turns out to hav
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
-from pytest_sparrow.matching.answers import BEGINNING, Queues
-from pytest_sparrow.matching.conversation import Conversations, prefixes
-from pytest_sparrow.matching.jsonrpc import is_look_up
-from pytest_sparrow.matching.keys import request_key, request_shape
-from pytest_sparrow.matching.likeness import Likeness
+from pytest_sparrow.matching.keys import Conversations, prefixes, request_key, request_shape
+from pytest_sparrow.matching.similarity import Likeness
+from pytest_sparrow.wire.jsonrpc import is_look_up
 
-__all__ = ["Choice", "Chooser", "ConversationOf", "Essence"]
+if TYPE_CHECKING:
+    from collections.abc import Container, Hashable
+
+__all__ = ["BEGINNING", "Choice", "Chooser", "ConversationOf", "Essence", "Queues"]
+
+
+BEGINNING = "\0beginning"
+"""In place of a lane: only the exchanges that are the first of a lane."""
+
+
+class Queues:
+    """First-in first-out queues of exchange numbers under a key, for one lane and for all lanes.
+
+    A number stands in several queues (by key, by shape, by conversation). Whoever takes it marks it in the set
+    that all of them share, and a queue drops taken numbers when they come to its head.
+    """
+
+    def __init__(self, taken: Container[int]) -> None:
+        self._taken = taken
+        self._queues: dict[tuple[Hashable, str | None], deque[int]] = {}
+
+    def add(self, key: Hashable, lane: str, number: int, *, begins: bool) -> None:
+        """Append an exchange, under its lane and under all lanes; ``begins``: it is the first of its lane."""
+        for place in (lane, None, BEGINNING) if begins else (lane, None):
+            self._queues.setdefault((key, place), deque()).append(number)
+
+    def first(self, key: Hashable, lane: str | None = None) -> int | None:
+        """The oldest number not taken under a key: in one lane, in any (None), or of BEGINNING."""
+        queue = self._queues.get((key, lane))
+        while queue:
+            if queue[0] not in self._taken:
+                return queue[0]
+            queue.popleft()
+        return None
+
+    def some(self, key: Hashable, most: int) -> list[int]:
+        """The first numbers not taken under a key, in any lane, among its ``most`` oldest."""
+        if self.first(key) is None:
+            return []
+        return [number for number in islice(self._queues[key, None], most) if number not in self._taken]
+
 
 ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
 """Reads the conversation out of an ``http`` asked half; None where it is no model's request."""

@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin import (
-    collecting,
     corpus,
-    faults,
     hookspecs,
     options,
     outcome,
     outside,
+    overrides,
     session,
     summary,
 )
-from pytest_sparrow.plugin.overrides import MARKER
-from pytest_sparrow.plugin.state import SESSION
+from pytest_sparrow.plugin.overrides import INJECT, MARKER
+from pytest_sparrow.plugin.session import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from pytest_sparrow.sparrow import Sparrow
+    from pytest_sparrow.plugin.sparrow import Sparrow
     from pytest_sparrow.store import FsRecorder
 
 __all__ = ["sparrow", "sparrow_recorder", "sparrow_replayer", "sparrow_settings"]
@@ -50,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        f"{faults.INJECT}(fault, at, **options): make a recorded answer fail, as sparrow.inject does",
+        f"{INJECT}(fault, at, **options): make a recorded answer fail, as sparrow.inject does",
     )
     session.start(config)
     # The logreport hook is given no config: it needs an object that holds it.
@@ -74,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check every marker, so that a wrong one is an error before anything runs."""
-    collecting.check_markers(config, items)
+    overrides.check_markers(config, items)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,4 +1,9 @@
-"""One attempt of one test: opened by the fixture, judged after the body, kept or dropped at the end."""
+"""One attempt of one test: opened by the fixture, judged after the body, kept or dropped at the end.
+
+inputs.json of a recording.
+
+One attempt of one test: opened by the fixture, judged after the body, kept or dropped at the end.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to_record
 from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.boundaries.world.environment import FedEnvironment, environment_to_record
 from pytest_sparrow.comparing import essence_by
 from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SecretFound, SparrowError
-from pytest_sparrow.plugin.inputs import inputs_of
+from pytest_sparrow.judging.recording import same_recording
+from pytest_sparrow.judging.replay import Judged, Verdict, judge_recording, judge_replay, rules_of
 from pytest_sparrow.plugin.scripted import (
     accept_by,
     events_feeder,
@@ -21,37 +27,64 @@ from pytest_sparrow.plugin.scripted import (
     unreadable_event_text,
 )
 from pytest_sparrow.plugin.secrets import refuse_secret_name, secrets_of
+from pytest_sparrow.plugin.sparrow import Sparrow
+from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.plugin.world import World
-from pytest_sparrow.provenance import changed_since, snapshot
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.sink import RecorderSink
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.provenance import changed_since, repo_head, snapshot
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Places
-from pytest_sparrow.repo_head import repo_head
-from pytest_sparrow.report.blocked import damaged_text, missing_text, unreadable_text
-from pytest_sparrow.same import same_recording
-from pytest_sparrow.scripting.reading import UnreadableEvent
+from pytest_sparrow.report.ways_out import damaged_text, missing_text, unreadable_text
+from pytest_sparrow.run.emitter import RecorderSink
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.run.whatif.reading import UnreadableEvent
 from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
-from pytest_sparrow.sparrow import Sparrow
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.store.limits import Limits
-from pytest_sparrow.transcript import FURTHER_RUNS
-from pytest_sparrow.verdict import Judged, Verdict, judge_recording, judge_replay, rules_of
-from pytest_sparrow.window import Window
+from pytest_sparrow.store.damage import Limits
+from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.plugin.directories import Directories
-    from pytest_sparrow.plugin.place import Place
-    from pytest_sparrow.recording.codec import Codec
-    from pytest_sparrow.redact.own_rules import SecretFinder
-    from pytest_sparrow.replaying.feeding import Feeding
-    from pytest_sparrow.replaying.ledger import Ledger
-    from pytest_sparrow.transcript import RunInputs, Transcript
+    from pytest_sparrow.plugin.golden import Directories, Place
+    from pytest_sparrow.providers.codec import Codec
+    from pytest_sparrow.redact.user_rules import SecretFinder
+    from pytest_sparrow.run.replay.base import Feeding
+    from pytest_sparrow.run.replay.violations import Ledger
+    from pytest_sparrow.settings import Settings
+    from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Attempt", "Kept"]
+__all__ = ["Attempt", "Kept", "inputs_of"]
+
+
+def inputs_of(
+    settings: Settings,
+    started: datetime,
+    *,
+    task: str,
+    model: str,
+    config: dict[str, Json] | None = None,
+    head: str | None = None,
+) -> RunInputs:
+    """The inputs of a run that is recorded now.
+
+    Args:
+        settings: what the user said.
+        started: the run's zero, in UTC.
+        task: what the agent was asked.
+        model: the model asked first.
+        config: the ``config_snapshot``.
+        head: the commit that is checked out.
+    """
+    return RunInputs(
+        task=task,
+        config_snapshot=config or {},
+        model_id=model,
+        repo_head=head,
+        timestamp=started.isoformat(),
+        agent=settings.agent,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from pytest_sparrow.providers import builtin_codecs
 
 if TYPE_CHECKING:
-    from pytest_sparrow.recording.codec import Codec
+    from pytest_sparrow.providers.codec import Codec
 
 __all__ = ["codecs_of"]
 

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from pytest_sparrow.errors import SparrowError
-from pytest_sparrow.plugin import faults
+from pytest_sparrow.plugin import overrides
 from pytest_sparrow.plugin.attempt import Attempt
 from pytest_sparrow.plugin.codecs import codecs_of
-from pytest_sparrow.plugin.directories import Directories
+from pytest_sparrow.plugin.golden import Directories, place_of
 from pytest_sparrow.plugin.overrides import marked, override
-from pytest_sparrow.plugin.place import place_of
 from pytest_sparrow.plugin.secrets import rules_of_plugins
-from pytest_sparrow.plugin.state import ATTEMPT, SESSION, AttemptState, SessionState
+from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState
 from pytest_sparrow.settings import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_sparrow.plugin.sparrow import Sparrow
     from pytest_sparrow.settings import Settings
-    from pytest_sparrow.sparrow import Sparrow
 
 __all__ = ["run"]
 
@@ -47,7 +46,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     session.attempts[item.nodeid] = state
     try:
         _or_fail(attempt.open)
-        _or_fail(lambda: faults.lay(item, attempt.sparrow))
+        _or_fail(lambda: overrides.lay(item, attempt.sparrow))
         yield attempt.sparrow
     finally:
         attempt.finish(failed=True)  # closed already, unless the call phase was never reached

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_sparrow.recording.codec import Codec
-    from pytest_sparrow.redact.own_rules import SecretFinder
+    from pytest_sparrow.providers.codec import Codec
+    from pytest_sparrow.redact.user_rules import SecretFinder
 
 __all__ = ["pytest_sparrow_codecs", "pytest_sparrow_redact"]
 
@@ -20,7 +20,7 @@ def pytest_sparrow_codecs(config: pytest.Config) -> Sequence[Codec]:  # type: ig
 
     Asked once a session, before the first test that uses the fixture. They are tried before the built-in ones, so
     that one of yours may take over a host that looks like another's format. What a codec is:
-    `pytest_sparrow.recording.codec.Codec`, and ``docs/providers.md``.
+    `pytest_sparrow.providers.codec.Codec`, and ``docs/providers.md``.
     """
 
 
@@ -29,5 +29,5 @@ def pytest_sparrow_redact(config: pytest.Config) -> Sequence[str | SecretFinder]
 
     Asked once a session, before the first test that uses the fixture. Strings are lines as the ini key
     ``sparrow_secrets`` has them; an object has a ``kind`` and a method ``find(text)`` that gives the start and the end
-    of each secret in a text: `pytest_sparrow.redact.own_rules.SecretFinder`, and ``docs/secrets.md``.
+    of each secret in a text: `pytest_sparrow.redact.user_rules.SecretFinder`, and ``docs/secrets.md``.
     """

@@ -238,7 +238,7 @@ def read_settings(config: pytest.Config, mode: Mode) -> Settings:
 def _limits(lines: Sequence[str]) -> tuple[str, ...]:
     if lines:
         from pytest_sparrow.errors import UsageError
-        from pytest_sparrow.store.limits import Limits
+        from pytest_sparrow.store.damage import Limits
 
         try:
             Limits.of(lines, "ini sparrow_limits")
@@ -270,7 +270,7 @@ def read_secrets(lines: Iterable[str], origin: str) -> tuple[str, ...]:
     Raises:
         pytest.UsageError: one can't be read; the text names the origin.
     """
-    return _checked(lines, origin, "own_rules", "read_rules")
+    return _checked(lines, origin, "user_rules", "read_rules")
 
 
 def read_not_secret(words: Iterable[str], origin: str) -> tuple[str, ...]:
@@ -279,7 +279,7 @@ def read_not_secret(words: Iterable[str], origin: str) -> tuple[str, ...]:
     Raises:
         pytest.UsageError: a word is neither; the text names the origin.
     """
-    return _checked(words, origin, "allowed", "read_allowed")
+    return _checked(words, origin, "user_rules", "read_allowed")
 
 
 def _checked(lines: Iterable[str], origin: str, module: str, reader: str) -> tuple[str, ...]:

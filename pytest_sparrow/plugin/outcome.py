@@ -1,4 +1,12 @@
-"""The outcome of a test: a divergence makes the call phase fail, once, without our frames."""
+"""The outcome of a test: a divergence fails the call phase once, and no report shows a secret.
+
+Reports of tests that use sparrow, without secrets: they end up in CI logs and JUnit files.
+
+pytest prints values where an assert fails, and what the agent printed. Only what holds a secret is changed: a
+traceback becomes plain text then, and loses its colours.
+
+The outcome of a test: a divergence makes the call phase fail, once, without our frames.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +14,33 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.clean_reports import clean
-from pytest_sparrow.plugin.state import ATTEMPT, AttemptState
+from pytest_sparrow.plugin.session import ATTEMPT, AttemptState
 from pytest_sparrow.settings import Behaviour, judged_by
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
-__all__ = ["call_phase", "forget", "reported"]
+
+__all__ = ["call_phase", "clean", "forget", "reported"]
+
+
+def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
+    """Hide the secrets in a report's failure and in what was captured.
+
+    Args:
+        report: changed in place.
+        shown: a text without its secrets.
+    """
+    if report.failed or hasattr(report, "wasxfail"):
+        text = report.longreprtext
+        hidden = shown(text)
+        if hidden != text:
+            report.longrepr = hidden
+    if report.skipped and isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        report.longrepr = (path, line, shown(reason))
+    report.sections[:] = [(name, shown(text)) for name, text in report.sections]
+
 
 _HEADING = "pytest-sparrow"
 

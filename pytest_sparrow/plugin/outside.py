@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.overrides import marked
-from pytest_sparrow.plugin.place import place_of
-from pytest_sparrow.plugin.state import ATTEMPT, OUTSIDE, SESSION, SessionState
+from pytest_sparrow.plugin.session import ATTEMPT, OUTSIDE, SESSION, SessionState
 from pytest_sparrow.settings import Mode, Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _Policy:
 
     def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
         from pytest_sparrow.errors import ReplayDivergence
-        from pytest_sparrow.recording.hosts import passage
+        from pytest_sparrow.run.run import passage
 
         if (
             passage(host, port, allow=self._settings.allow_hosts, ignore=self._settings.ignore_hosts)

@@ -1,4 +1,11 @@
-"""Settings given in Python: by the marker for one test, by ``sparrow_settings`` for a folder."""
+"""Settings given in Python, by marker or by `sparrow_settings`; markers are checked at collection.
+
+Settings given in Python: by the marker for one test, by ``sparrow_settings`` for a folder.
+
+The marker ``sparrow_inject``: one fault each, as `Sparrow.inject` takes it.
+
+Markers are checked when tests are collected: a wrong one is a usage error, not a failing test.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.plugin import corpus
 from pytest_sparrow.plugin.corpus import CORPUS
 from pytest_sparrow.plugin.options import (
     choice,
@@ -16,14 +24,17 @@ from pytest_sparrow.plugin.options import (
     read_seed,
     refuse_writing_in_ci,
 )
+from pytest_sparrow.plugin.session import SESSION
 from pytest_sparrow.settings import ClockMode, Level, Mode, Policy, Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from pytest_sparrow.plugin.state import SessionState
+    from pytest_sparrow.plugin.session import SessionState
+    from pytest_sparrow.plugin.sparrow import Sparrow
 
-__all__ = ["MARKER", "marked", "marker_settings", "override"]
+__all__ = ["INJECT", "MARKER", "check", "check_markers", "lay", "marked", "marker_settings", "override"]
+
 
 MARKER = "sparrow"
 
@@ -162,3 +173,56 @@ _READERS: dict[str, Callable[[Any, str], Any]] = {
     "secrets": lambda value, origin: read_secrets(_words(value, origin), origin),
     "not_secret": lambda value, origin: read_not_secret(_words(value, origin), origin),
 }
+
+
+INJECT = "sparrow_inject"
+
+
+def check(item: pytest.Item) -> None:
+    """Whether every marker of a test says a fault, and somebody lays it.
+
+    Raises:
+        pytest.UsageError: not so; the text names the test, and what there is.
+    """
+    for marker in item.iter_markers(INJECT):
+        from pytest_sparrow.errors import UsageError
+        from pytest_sparrow.run.whatif.faults import fault_of
+        from pytest_sparrow.scenario import checked
+
+        where = f"{item.nodeid}: @pytest.mark.{INJECT}"
+        if "sparrow" not in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(
+                f"{where}: the test does not use the fixture sparrow, which lays the fault"
+            )
+        options = dict(marker.kwargs)
+        then = options.pop("then", None)
+        try:
+            if then is not None:
+                checked(then, f"{where}: then")
+            fault_of(*marker.args, **options)
+        except (UsageError, TypeError) as error:
+            raise pytest.UsageError(f"{where}: {error}") from None
+
+
+def lay(item: pytest.Item, sparrow: Sparrow) -> None:
+    """Lay the faults of a test's markers, those of its class and module first."""
+    for marker in reversed(list(item.iter_markers(INJECT))):
+        sparrow.inject(*marker.args, **marker.kwargs)
+
+
+def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Read every test's markers once.
+
+    Not in a worker of pytest-xdist, where a usage error is a crash without words: there each such test fails.
+
+    Raises:
+        pytest.UsageError: a marker is wrong; the text names the test and the valid keys or values.
+    """
+    if hasattr(config, "workerinput"):
+        return
+    session = config.stash[SESSION]
+    for item in items:
+        corpus.check(item)
+        check(item)
+        if item.get_closest_marker(MARKER) is not None:
+            marked(item, session, session.settings)

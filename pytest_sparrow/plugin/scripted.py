@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.run.whatif.reading import UnreadableEvent, read_script
+from pytest_sparrow.run.whatif.replayer import ScriptFeeder
 from pytest_sparrow.scenario import transcript
-from pytest_sparrow.scripting.feeder import ScriptFeeder
-from pytest_sparrow.scripting.reading import UnreadableEvent, read_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.plugin.place import Place
-    from pytest_sparrow.recording.wire import Wire
-    from pytest_sparrow.replaying.feeding import Feeding
-    from pytest_sparrow.replaying.ledger import Ledger
+    from pytest_sparrow.plugin.golden import Place
+    from pytest_sparrow.providers.dispatch import Wire
+    from pytest_sparrow.run.replay.base import Feeding
+    from pytest_sparrow.run.replay.violations import Ledger
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript
 

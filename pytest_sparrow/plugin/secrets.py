@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sparrow.boundaries.keys import dummies
+from pytest_sparrow.boundaries.world.environment import dummies
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.redact.allowed import read_allowed
-from pytest_sparrow.redact.own_rules import read_rules
 from pytest_sparrow.redact.scanner import Scanner
+from pytest_sparrow.redact.user_rules import read_allowed, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sparrow.plugin.place import Place
+    from pytest_sparrow.plugin.golden import Place
     from pytest_sparrow.redact import Places
-    from pytest_sparrow.redact.own_rules import SecretFinder
+    from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Secrets", "refuse_secret_name", "rules_of_plugins", "secrets_of"]

@@ -1,18 +1,89 @@
-"""The session: its settings, and the keys that a user wants filled from the start."""
+"""The session's state, settings and codecs.
+
+What the plugin keeps, in typed stash keys: nothing lives in module globals.
+
+The session: its settings, and the keys that a user wants filled from the start.
+"""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_sparrow.plugin.options import read_decided, read_mode, read_settings
-from pytest_sparrow.plugin.state import SESSION, SessionState
 from pytest_sparrow.settings import Mode, dummy_key
 
 if TYPE_CHECKING:
-    import pytest
+    from pytest_sparrow.boundaries.http import OutsidePolicy
+    from pytest_sparrow.plugin.attempt import Attempt, Kept
+    from pytest_sparrow.settings import Settings
 
-__all__ = ["start", "stop"]
+__all__ = ["ATTEMPT", "OUTSIDE", "SESSION", "AttemptState", "SessionState", "start", "stop"]
+
+
+@dataclass(slots=True)
+class SessionState:
+    """The session's settings, and what to tell at its end.
+
+    Attributes:
+        settings: before marker and ``sparrow_settings``.
+        origin: where the mode came from.
+        decided: names of the settings that the command line has said.
+        counts: how many tests ended how.
+        ways: how many tests were judged by other settings than the defaults, by those settings.
+        remarks: lines for the summary, each with its node id.
+        aside: recordings that were not kept: the node id, and the folder they were put aside in.
+        attempts: the attempts under way, by node id.
+        fixture: the fixture that is being set up or torn down, "" between them.
+        filled_keys: environment variables that hold a dummy of ours.
+        rerun: tests whose attempt failed and is made again: what became of its recording is no news.
+    """
+
+    settings: Settings
+    origin: str
+    decided: frozenset[str] = frozenset()
+    counts: Counter[str] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
+    remarks: list[tuple[str, str]] = field(default_factory=list)
+    aside: list[tuple[str, str]] = field(default_factory=list)
+    attempts: dict[str, AttemptState] = field(default_factory=dict)
+    fixture: str = ""
+    filled_keys: list[str] = field(default_factory=list)
+    rerun: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class AttemptState:
+    """One attempt, and what its reports said.
+
+    Attributes:
+        attempt: the attempt.
+        divergence: the text of its divergence, "" if there is none.
+        missed: the agent asked for something that the replay could not give.
+        contradicted: the agent did something else than the golden says; stopping early is nothing else.
+        passed: a passing report of the call phase has come.
+        failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
+        remarks: what is worth a line in the summary.
+        kept: what became of the recordings.
+    """
+
+    attempt: Attempt
+    divergence: str = ""
+    missed: bool = False
+    contradicted: bool = False
+    passed: bool = False
+    failed: bool = False
+    remarks: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+
+
+SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
+OUTSIDE: pytest.StashKey[OutsidePolicy | None] = pytest.StashKey()
+ATTEMPT: pytest.StashKey[AttemptState] = pytest.StashKey()
 
 
 def start(config: pytest.Config) -> None:

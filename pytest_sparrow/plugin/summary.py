@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.plugin.state import SESSION, SessionState
+from pytest_sparrow.plugin.session import SESSION, SessionState
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries.clock import Clock, needed_clock, noted_clock
-from pytest_sparrow.boundaries.randomness import Seeded, new_seed, noted_seed
+from pytest_sparrow.boundaries.world import Clock, Seeded, needed_clock, new_seed, noted_clock, noted_seed
 from pytest_sparrow.settings import Behaviour
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.recording.run import Run
+    from pytest_sparrow.run.run import Run
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.anthropic import AnthropicMessages
-from pytest_sparrow.providers.bedrock import Bedrock
-from pytest_sparrow.providers.gemini import Gemini
+from pytest_sparrow.providers.anthropic.codec import AnthropicMessages
+from pytest_sparrow.providers.bedrock.codec import Bedrock
+from pytest_sparrow.providers.gemini.codec import Gemini
 from pytest_sparrow.providers.mcp import MCP
 from pytest_sparrow.providers.ollama import Ollama
-from pytest_sparrow.providers.openai_chat import OpenAIChat
-from pytest_sparrow.providers.openai_responses import OpenAIResponses
+from pytest_sparrow.providers.openai_chat.codec import OpenAIChat
+from pytest_sparrow.providers.openai_responses.codec import OpenAIResponses
 
 if TYPE_CHECKING:
-    from pytest_sparrow.recording.codec import Codec
+    from pytest_sparrow.providers.codec import Codec
 
 __all__ = [
     "MCP",

@@ -1,4 +1,9 @@
-"""Content of a tool message as the cockpit's blocks: ``{"Text"}``, ``{"Json"}``, ``{"Image"}``."""
+"""The content of a tool's output as blocks, and ids for calls that a provider left without one.
+
+Content of a tool message as the cockpit's blocks: ``{"Text"}``, ``{"Json"}``, ``{"Image"}``.
+
+Ids for calls to which a provider gave none, the same in an answer and in the requests that repeat it.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,20 @@ import base64
 import binascii
 import hashlib
 import re
+from collections import deque
 from collections.abc import Callable, Sequence
 from operator import is_
 from typing import overload
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.exchange import Json
-from pytest_sparrow.providers.values import holdable
-from pytest_sparrow.providers.wire import as_dict, as_list
-from pytest_sparrow.recording.blocks import as_text, text_block
+from pytest_sparrow.providers.reading import as_dict, as_list, as_text, holdable, text_block
 
 __all__ = [
     "MAX_IMAGE",
+    "CallIds",
     "LazyBlocks",
+    "OpenCalls",
     "content_blocks",
     "encoded_image",
     "image_block",
@@ -181,3 +187,59 @@ def _slim_text(text: str) -> Json:
 
 def _print(content: bytes) -> dict[str, Json]:
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+class CallIds:
+    """Numbers calls without an id: the n-th of a conversation is ``call-n``.
+
+    Args:
+        count: how many of them came before.
+        prefix: what stands before the number.
+    """
+
+    def __init__(self, count: int = 0, prefix: str = "call") -> None:
+        self._count = count
+        self._prefix = prefix
+
+    def fill(self, own: str) -> str:
+        """The call's own id, or the next one of ours."""
+        if own:
+            return own
+        self._count += 1
+        return f"{self._prefix}-{self._count}"
+
+
+class OpenCalls:
+    """The calls of one request's conversation, to find which of them an output answers."""
+
+    def __init__(self) -> None:
+        self._by_wire: dict[str, str] = {}
+        self._waiting: dict[str, deque[str]] = {}
+        self._answered: set[str] = set()
+
+    def proposed(self, call_id: str, *, wire: str, name: str) -> None:
+        """A call stands in the conversation.
+
+        Args:
+            call_id: the id that events have.
+            wire: the id that this request has for it, or "".
+            name: the function's name, or "".
+        """
+        if wire:
+            self._by_wire[wire] = call_id
+        for known in {name, ""}:
+            self._waiting.setdefault(known, deque()).append(call_id)
+        self._answered.discard(call_id)  # some hosts count from 0 each turn
+
+    def answered(self, *, wire: str, name: str) -> str:
+        """The id of the call that an output answers: by this request's id, else the oldest of its name; or "".
+
+        An output that names none answers the oldest of all.
+        """
+        call_id = self._by_wire.get(wire, "") if wire else ""
+        waiting = self._waiting.get(name, deque())
+        while not call_id and waiting:
+            oldest = waiting.popleft()
+            call_id = "" if oldest in self._answered else oldest
+        self._answered.add(call_id)
+        return call_id

@@ -10,6 +10,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image, image_data, json_block
+from pytest_sparrow.providers.codec import ModelAnswer, Output, ToolRequest
+from pytest_sparrow.providers.reading import (
+    as_dict,
+    as_list,
+    as_text,
+    failure_of,
+    header,
+    http_failure,
+    json_answer,
+    json_request,
+    lenient_json,
+    stream_events,
+    text_block,
+)
 from pytest_sparrow.providers.replies import (
     broken_reply,
     event_text,
@@ -18,19 +32,6 @@ from pytest_sparrow.providers.replies import (
     json_text,
     stream_reply,
 )
-from pytest_sparrow.providers.wire import (
-    as_dict,
-    as_list,
-    failure_of,
-    header,
-    http_failure,
-    json_answer,
-    json_request,
-    lenient_json,
-    stream_events,
-)
-from pytest_sparrow.recording.blocks import as_text, text_block
-from pytest_sparrow.recording.codec import ModelAnswer, Output, ToolRequest
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.recording.codec import Failure
+    from pytest_sparrow.providers.codec import Failure
 
 __all__ = ["Fault", "broken_reply", "event_text", "fault_of", "json_reply", "json_text", "stream_reply"]
 
@@ -25,7 +25,7 @@ _TRANSPORT = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A `Failure`, as the wire has it: the reverse of `pytest_sparrow.providers.wire.http_failure`.
+    """A `Failure`, as the wire has it: the reverse of `pytest_sparrow.providers.reading.http_failure`.
 
     Attributes:
         status: the HTTP status, or None: the failure is not told by the status.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pytest_sparrow.redact.directories import Places
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
-from pytest_sparrow.redact.places import Places
 from pytest_sparrow.redact.redactor import Redactor
 
 __all__ = ["PLACEHOLDER", "Places", "Redactor", "strip_numbers"]

@@ -1,4 +1,9 @@
-"""The walk over parsed values and their texts: what is a secret there becomes its placeholder."""
+"""Walks parsed values and headers, and replaces each secret by its placeholder.
+
+The headers that a transcript keeps: by allow-list, so that a header nobody thought of is left out.
+
+The walk over parsed values and their texts: what is a secret there becomes its placeholder.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +12,92 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.allowed import NOTHING_ALLOWED
-from pytest_sparrow.redact.cuts import cuts_between
-from pytest_sparrow.redact.encoded import may_hide, replace_encoded
 from pytest_sparrow.redact.known import spellings
 from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible, query_rule
-from pytest_sparrow.redact.own_rules import NO_RULES
-from pytest_sparrow.redact.percent import plainly, replace_in_form, replace_percent
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
+from pytest_sparrow.redact.scanner import MARKS, suspicious
 from pytest_sparrow.redact.shapes import replace_shapes
-from pytest_sparrow.redact.suspicion import MARKS, suspicious
+from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.texts import (
+    may_hide,
+    plainly,
     replace_assigned,
+    replace_encoded,
     replace_form,
+    replace_in_form,
+    replace_percent,
     replace_query,
     replace_quoted,
     replace_userinfo,
 )
+from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.redact.allowed import Allowed
-    from pytest_sparrow.redact.cuts import Cut
     from pytest_sparrow.redact.known import Known
-    from pytest_sparrow.redact.own_rules import OwnRules
     from pytest_sparrow.redact.placeholders import Numbering
+    from pytest_sparrow.redact.streams import Cut
+    from pytest_sparrow.redact.user_rules import Allowed, OwnRules
 
-__all__ = ["Cleaner"]
+__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "STAND_INS", "Cleaner"]
+
+
+_BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
+
+REQUEST_HEADERS = _BODY | {
+    "accept",
+    "anthropic-beta",
+    "anthropic-version",
+    "content-range",
+    "last-event-id",
+    "mcp-protocol-version",
+    "openai-beta",
+    "prefer",
+    "range",
+    "x-amz-target",
+    "x-goog-upload-command",
+    "x-goog-upload-protocol",
+    "x-http-method-override",
+}
+"""What shapes a request and is not this machine's, this moment's or a secret."""
+
+ANSWER_HEADERS = _BODY | {
+    "accept-ranges",
+    "allow",
+    "content-range",
+    "etag",
+    "last-modified",
+    "link",
+    "location",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "operation-location",
+    "retry-after",
+    "retry-after-ms",
+    "www-authenticate",
+    "x-amzn-errortype",
+    "x-goog-upload-status",
+    "x-goog-upload-url",
+    "x-ms-error-code",
+    "x-next-page",
+    "x-page",
+    "x-per-page",
+    "x-prev-page",
+    "x-should-retry",
+    "x-total",
+    "x-total-count",
+    "x-total-pages",
+}
+"""What clients act on: the body's type, where to go next, whether to try again."""
+
+PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
+"""What a part of a multipart body is."""
+
+STAND_INS = {"mcp-session-id": "recorded-session"}
+"""What is kept of a header of which only the presence matters: a client of MCP that got a session ends it."""
+
 
 _T = TypeVar("_T")
 

@@ -1,31 +1,37 @@
-"""The redactor of one transcript: secrets and places in, placeholders out; everything else untouched."""
+"""The redactor of one transcript, and the same with a scanner behind it.
+
+The redactor of one transcript: secrets and places in, placeholders out; everything else untouched.
+
+A redactor with a scanner behind it: what leaves it is clean by both, or does not leave it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.allowed import NOTHING_ALLOWED, Allowed
-from pytest_sparrow.redact.cleaner import Cleaner
-from pytest_sparrow.redact.environment import environment_secrets, is_secret_name
-from pytest_sparrow.redact.headers import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, STAND_INS
-from pytest_sparrow.redact.known import Known
-from pytest_sparrow.redact.own_rules import NO_RULES, OwnRules
-from pytest_sparrow.redact.pieces import hide_across, joined_texts
+from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, STAND_INS, Cleaner
+from pytest_sparrow.redact.directories import Places
+from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.placeholders import Numbering
-from pytest_sparrow.redact.places import Places
+from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
+from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.redact.scanner import Scanner
 
-__all__ = ["Redactor"]
+__all__ = ["Guarded", "Redactor"]
+
 
 _FORM_FIELD = re.compile(r";\s*name=\"?([^\";]+)")
 
@@ -229,3 +235,43 @@ class Redactor:
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     return ((str(name), str(value)) for name, value in pairs)
+
+
+# The first key of a line tells whose it is; see docs/format.md.
+_FILES = {b'{"type"': "events.jsonl", b'{"kind"': "exchanges.jsonl"}
+_INPUTS = "inputs.json"
+_FIRST_KEY = len(b'{"type"')
+
+
+class _Redactor(Protocol):
+    def line(self, data: bytes) -> bytes: ...
+
+
+class Guarded:
+    """Redacts the lines of one run in their order, and refuses what still holds a secret. Thread safe.
+
+    Args:
+        redactor: takes out what it knows.
+        scanner: refuses what is left.
+        folder: where the run is to lie, for messages.
+    """
+
+    def __init__(self, redactor: _Redactor, scanner: Scanner, folder: Path) -> None:
+        self._redactor = redactor
+        self._scanner = scanner
+        # Joined once: a path is built in the time of a tenth of a line.
+        self._paths = {name: str(folder / name) for name in (*_FILES.values(), _INPUTS)}
+        self._lines: Counter[str] = Counter()
+
+    def line(self, data: bytes) -> bytes:
+        """One JSON line without secrets.
+
+        Raises:
+            SecretFound: the redactor has left one in it.
+        """
+        clean = self._redactor.line(data)
+        name = _FILES.get(clean[:_FIRST_KEY], _INPUTS)
+        if name != _INPUTS:
+            self._lines[name] += 1
+        self._scanner.check(clean, file=self._paths[name], line=self._lines[name] or 1)
+        return clean

@@ -1,21 +1,40 @@
-"""Patterns that find named secrets inside text: in URLs, in forms, in quotations of JSON."""
+"""Finds named secrets inside texts: URLs, forms, quoted JSON, percent-encoding, base64.
+
+Patterns that find named secrets inside text: in URLs, in forms, in quotations of JSON.
+
+Secrets in percent-encoding: in a URL's path and query, in a form, in a URL within a text.
+
+Secrets within base64: ``user:password``, a key in a Kubernetes secret, a file that a tool gives back.
+
+What decodes to a text is cleaned as a text and encoded again, so that an agent that decodes it in a replay meets the
+placeholder. What decodes to anything else (an image, an archive) is left alone.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
 from pytest_sparrow.redact.names import Rule, Sure
+from pytest_sparrow.redact.scanner_rules import long_runs
 
 __all__ = [
+    "may_hide",
+    "plainly",
     "replace_assigned",
+    "replace_encoded",
     "replace_form",
+    "replace_in_form",
+    "replace_percent",
     "replace_query",
     "replace_quoted",
     "replace_userinfo",
     "without_userinfo",
 ]
+
 
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
@@ -100,3 +119,106 @@ def replace_quoted(text: str, found: Found, names: Names) -> str:
         return match[0] if placeholder is None else match[0][: match.start(3) - match.start()] + placeholder
 
     return _QUOTED.sub(replace, text)
+
+
+_ENCODED = re.compile(rb"%[0-9A-Fa-f]{2}")
+# What lies between the separators of a URL, where any of it is encoded. Begins at a border: linear.
+_RUN = re.compile(r"(?<![A-Za-z0-9_.~!*()+%<>:-])[A-Za-z0-9_.~!*()+<>:-]*%[A-Za-z0-9_.~!*()+%<>:-]+")
+_VALUE = re.compile(r"(?<==)[^=&]+")
+_SAFE = "<>:"
+
+
+def plainly(data: bytes) -> bytes | None:
+    """The same text decoded, to be searched; None where nothing of it is encoded."""
+    if b"%" not in data or _ENCODED.search(data) is None:
+        return None
+    return unquote_to_bytes(data.replace(b"+", b" "))
+
+
+def replace_percent(text: str, clean: Callable[[str], str]) -> str:
+    """The text with every percent-encoded part decoded, cleaned, and encoded again where that changed something."""
+    if "%" not in text:
+        return text
+
+    def replace(match: re.Match[str]) -> str:
+        spaced = "%20" not in match[0]
+        plain = unquote_plus(match[0]) if spaced else unquote(match[0])
+        # Where nothing was encoded ("100%-sure") it has been searched already.
+        cleaned = plain if plain == match[0] else clean(plain)
+        if cleaned == plain:
+            return match[0]
+        return (quote_plus if spaced else quote)(cleaned, safe=_SAFE)
+
+    return _RUN.sub(replace, text)
+
+
+def replace_in_form(text: str, clean: Callable[[str], str]) -> str:
+    """A form's body with every value decoded, cleaned, and encoded again where that changed something."""
+
+    def replace(match: re.Match[str]) -> str:
+        plain = unquote_plus(match[0])
+        cleaned = clean(plain)
+        return match[0] if cleaned == plain else quote_plus(cleaned, safe=_SAFE)
+
+    return _VALUE.sub(replace, text)
+
+
+_SHORTEST = 20
+_LONGEST_KEPT = 512
+_MOST_KEPT = 4096
+_BASE64_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
+def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes], depth: int = 2) -> bool:
+    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious, or base64 of that.
+
+    Args:
+        data: what may hold it.
+        suspicious: tells of what was decoded.
+        harmless: runs that were looked at before, this deep; grows. Ids stand in many lines: to look once is enough.
+        depth: how often to decode.
+    """
+    for run in long_runs(data, _SHORTEST):
+        if run in harmless:
+            continue
+        # JSON spells the end of a line before it as \n: that letter is no part of it.
+        for spelled in (run, run[1:]):
+            plain = _decoded(spelled)
+            if plain is None:
+                continue
+            if suspicious(plain) or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1)):
+                return True
+        if len(run) <= _LONGEST_KEPT and len(harmless) < _MOST_KEPT:
+            harmless.add(run)
+    return False
+
+
+def replace_encoded(text: str, clean: Callable[[str], str]) -> str:
+    """The text with every base64 run of it decoded, cleaned, and encoded again where that changed something."""
+
+    def replace(match: re.Match[str]) -> str:
+        plain = _decoded(match[0].rstrip("=").encode())
+        if plain is None:
+            return match[0]
+        inner = plain.decode()
+        cleaned = clean(inner)
+        return match[0] if cleaned == inner else _encoded_like(match[0], cleaned)
+
+    return _BASE64_RUN.sub(replace, text)
+
+
+def _decoded(run: bytes) -> bytes | None:
+    """What it encodes, if that is a text without control characters."""
+    try:
+        plain = base64.b64decode(run.translate(_STANDARD) + b"=" * (-len(run) % 4), validate=True)
+        text = plain.decode()
+    except (binascii.Error, ValueError):
+        return None
+    return plain if text.replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable() else None
+
+
+def _encoded_like(run: str, text: str) -> str:
+    encode = base64.urlsafe_b64encode if "-" in run or "_" in run else base64.b64encode
+    spelled = encode(text.encode()).decode()
+    return spelled if len(run) % 4 == 0 else spelled.rstrip("=")

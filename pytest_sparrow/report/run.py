@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing.entries import entries
-from pytest_sparrow.comparing.group import group_calls, merge_deltas
-from pytest_sparrow.report.lines import WIDTH, counted, one_line, shown
+from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
+from pytest_sparrow.report.text import WIDTH, counted, one_line, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_sparrow.comparing.entries import Entry
-    from pytest_sparrow.comparing.group import Group
+    from pytest_sparrow.comparing.units import Entry, Group
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.transcript import Transcript
 

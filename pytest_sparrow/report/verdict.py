@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
-from pytest_sparrow.replaying.ledger import Finding, Kind
 from pytest_sparrow.report.chance import likely_chance, likely_race
-from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, where
-from pytest_sparrow.report.headline import headline_of
-from pytest_sparrow.report.lines import bounded, counted, one_line
+from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, headline_of, where
+from pytest_sparrow.report.text import bounded, counted, one_line
 from pytest_sparrow.report.ways_out import may_be_ignored, ways_out
+from pytest_sparrow.run.replay.violations import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_sparrow.judging.replay import Drift, Judged, Verdict
     from pytest_sparrow.provenance import Circumstances
-    from pytest_sparrow.verdict import Drift, Judged, Verdict
 
 __all__ = ["render"]
 

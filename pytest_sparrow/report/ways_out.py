@@ -1,21 +1,50 @@
-"""How a failure can be settled, as its last lines: only what settles it. Pure."""
+"""The last lines of a failure: what settles it, and why a test's body was not run.
+
+Why a test's body is not run. Pure.
+
+How a failure can be settled, as its last lines: only what settles it. Pure.
+"""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.replaying.ledger import Finding, Kind
-from pytest_sparrow.report.blocked import record_command
-from pytest_sparrow.report.lines import one_line
+from pytest_sparrow.report.text import one_line
+from pytest_sparrow.run.replay.violations import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_sparrow.verdict import Judged, Verdict
-    from pytest_sparrow.what_if import WhatIf
+    from pytest_sparrow.judging.replay import Judged, Verdict, WhatIf
 
-__all__ = ["may_be_ignored", "ways_out"]
+__all__ = ["damaged_text", "may_be_ignored", "missing_text", "record_command", "unreadable_text", "ways_out"]
+
+
+def record_command(nodeid: str) -> str:
+    """The command that records one test."""
+    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
+
+
+def missing_text(nodeid: str, folder: str) -> str:
+    """There is no golden."""
+    return (
+        f"no golden for this test: nothing to replay\n  golden  {folder}\n  record  {record_command(nodeid)}"
+    )
+
+
+def damaged_text(error: str, folder: str) -> str:
+    """The golden is not what was written. Damaged is never missing: nothing is recorded over it."""
+    return (
+        f"the golden of this test is damaged, and nothing is recorded over it\n  {error}\n  golden  {folder}"
+    )
+
+
+def unreadable_text(error: str, folder: str) -> str:
+    """The golden may be there or not: the disk refuses, or a link leads out of its folder."""
+    return f"the golden of this test can't be read\n  golden  {folder}\n  {error}"
+
 
 _MOST_PATHS = 3
 _MOST_NAME = 60

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_sparrow.store.names import safe_name
-    from pytest_sparrow.store.protocols import Recorder, Replayer
     from pytest_sparrow.store.reader import iter_events, load_transcript
-    from pytest_sparrow.store.recorder import FsRecorder
+    from pytest_sparrow.store.recorder import FsRecorder, Recorder, Replayer
 
 __all__ = ["FsRecorder", "Recorder", "Replayer", "iter_events", "load_transcript", "safe_name"]
 
 _HOMES = {
     "FsRecorder": "recorder",
-    "Recorder": "protocols",
-    "Replayer": "protocols",
+    "Recorder": "recorder",
+    "Replayer": "recorder",
     "iter_events": "reader",
     "load_transcript": "reader",
     "safe_name": "names",

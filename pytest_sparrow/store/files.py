@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pytest_sparrow.events import dump_event
 from pytest_sparrow.events.jsontext import decode, encode, pretty
+from pytest_sparrow.store.delta_decoding import lines_used
+from pytest_sparrow.store.delta_encoding import Sharer, draft_of
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META
-from pytest_sparrow.store.rebuilding import lines_used
-from pytest_sparrow.store.sharing import Sharer, draft_of
 from pytest_sparrow.transcript import FORMAT, Source, Transcript
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import StoreError, UnknownRun, UsageError
 from pytest_sparrow.events.jsontext import pretty
-from pytest_sparrow.store import locks
+from pytest_sparrow.store import disk
+from pytest_sparrow.store.damage import DEFAULT_LIMITS
+from pytest_sparrow.store.delta_encoding import Sharer
 from pytest_sparrow.store.disk import append_to, naming, refused, replace_file
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, check_pending_root, pending_root
-from pytest_sparrow.store.limits import DEFAULT_LIMITS
 from pytest_sparrow.store.reader import load_transcript
-from pytest_sparrow.store.sharing import Sharer
 from pytest_sparrow.store.swap import remove_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_sparrow.store.limits import Limits
-    from pytest_sparrow.store.sharing import Draft
+    from pytest_sparrow.store.damage import Limits
+    from pytest_sparrow.store.delta_encoding import Draft
     from pytest_sparrow.transcript import RunMeta, Transcript
 
 __all__ = ["Journal", "read_name", "remove_stale"]
@@ -170,7 +170,7 @@ class _Appending:
         self._size = 0
         self._torn = False
         self.lines = 0
-        locks.take(self._fd, wait=False)
+        disk.take(self._fd, wait=False)
 
     def append(self, line: bytes) -> None:
         try:
@@ -208,7 +208,7 @@ def remove_stale(store: Path, run_id: str) -> None:
         name = read_name(folder)
         if name is None or name[0] != run_id:
             continue
-        if name[1] or not locks.is_held(folder / EVENTS):
+        if name[1] or not disk.is_held(folder / EVENTS):
             _remove(folder)
 
 

@@ -13,10 +13,10 @@ from pytest_sparrow.errors import DamagedTranscript, TooLarge, UnsafeName, Usage
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode
 from pytest_sparrow.store import damage
+from pytest_sparrow.store.damage import DEFAULT_LIMITS, Beyond, too_large
+from pytest_sparrow.store.delta_decoding import Rebuilder
 from pytest_sparrow.store.disk import open_regular, refused
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer
-from pytest_sparrow.store.limits import DEFAULT_LIMITS, Beyond, too_large
-from pytest_sparrow.store.rebuilding import Rebuilder
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta, Source, Transcript
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.store.limits import Limits
+    from pytest_sparrow.store.damage import Limits
 
 __all__ = ["iter_events", "load_transcript"]
 

@@ -1,4 +1,9 @@
-"""The store on disk: a folder of transcripts."""
+"""The store on disk: a folder of transcripts, and the protocols for those who bring a store of their own.
+
+What a store can do, for those who bring their own.
+
+The store on disk: a folder of transcripts.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,17 @@ import contextlib
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from pytest_sparrow.errors import RecordedMeanwhile, StoreError, UnknownRun, UsageError
 from pytest_sparrow.events import dump_event
 from pytest_sparrow.store import layout, swap
-from pytest_sparrow.store.disk import refused
+from pytest_sparrow.store.damage import DEFAULT_LIMITS
+from pytest_sparrow.store.delta_encoding import draft_of
+from pytest_sparrow.store.disk import lock_file, refused
 from pytest_sparrow.store.files import dump_inputs, files_of
-from pytest_sparrow.store.finished import finished_runs, load_finished, whole_sibling
+from pytest_sparrow.store.finding import finished_runs, load_finished, whole_sibling
 from pytest_sparrow.store.journal import Journal, remove_stale
-from pytest_sparrow.store.limits import DEFAULT_LIMITS
-from pytest_sparrow.store.locks import lock_file
-from pytest_sparrow.store.sharing import draft_of
 from pytest_sparrow.transcript import RunMeta
 
 if TYPE_CHECKING:
@@ -27,11 +31,65 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.redact.scanner import Scanner
+    from pytest_sparrow.store.damage import Limits
     from pytest_sparrow.store.files import LineRedactor
-    from pytest_sparrow.store.limits import Limits
     from pytest_sparrow.transcript import RunInputs, Transcript
 
-__all__ = ["FsRecorder"]
+__all__ = ["FsRecorder", "Recorder", "Replayer"]
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """Takes runs as they happen."""
+
+    def start_run(self, run_id: str, inputs: RunInputs) -> None:
+        """Begin a run.
+
+        Raises:
+            UnsafeName: the run id is no folder name.
+            StoreError: a run of this id is under way, or was finished before.
+        """
+        ...
+
+    def record(self, event: Event, run_id: str | None = None) -> None:
+        """Keep an event of a run; ``run_id`` for an event that names none.
+
+        Raises:
+            UnknownRun: the run was never started.
+            NotRecordable: the event holds something that JSON can't.
+        """
+        ...
+
+    def finalize(self, run_id: str) -> Transcript:
+        """Finish a run: from now on it can be loaded.
+
+        Raises:
+            UnknownRun: the run was never started.
+            StoreError: it could not be written; nothing is lost, and finalize can be called again.
+        """
+        ...
+
+
+@runtime_checkable
+class Replayer(Protocol):
+    """Gives finished runs back."""
+
+    def load(self, run_id: str) -> Transcript | None:
+        """A finished run, or None where there is none.
+
+        Raises:
+            UnsafeName: the run id is no folder name.
+            DamagedTranscript: the run is there, but not as it was written.
+        """
+        ...
+
+    def list_transcripts(self) -> list[str]:
+        """The ids of all finished runs, sorted; damaged ones too."""
+        ...
+
+    def delete(self, run_id: str) -> None:
+        """Remove a finished run; nothing happens where there is none."""
+        ...
 
 
 class FsRecorder:
@@ -315,7 +373,7 @@ class FsRecorder:
 
     def _redactor_of_a_run(self, run_id: str) -> LineRedactor:
         from pytest_sparrow.redact import Redactor
-        from pytest_sparrow.redact.guarded import Guarded
+        from pytest_sparrow.redact.redactor import Guarded
 
         redactor = Redactor() if self._redactor is None else self._redactor
         return Guarded(redactor, self._scanner_of_runs(), layout.folder_of(self.transcripts_dir, run_id))

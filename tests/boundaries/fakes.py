@@ -8,9 +8,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries import http, network
+from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.run.context import close_window, open_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -124,7 +124,7 @@ def window(run: FakeRun) -> Iterator[FakeRun]:
     """A run open in this context, the HTTP boundary on, the world shut if it feeds."""
     with contextlib.ExitStack() as stack:
         if run.feeding:
-            stack.enter_context(network.shut(run))
+            stack.enter_context(guard.shut(run))
         http.install()
         stack.callback(http.uninstall)
         token = open_window(run)

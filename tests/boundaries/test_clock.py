@@ -13,9 +13,9 @@ import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.boundaries.clock import Clock, needed_clock, zone_here
-from pytest_sparrow.boundaries.clock.hands import GRACE, TICK, Flow, Step
-from pytest_sparrow.boundaries.clock.zone import Zone
+from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
+from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flow, Step
+from pytest_sparrow.boundaries.world.zone import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.settings import ClockMode
@@ -253,7 +253,7 @@ def test_without_time_machine_the_way_out_is_named(monkeypatch):
 
 def test_nothing_is_imported_for_a_run_that_leaves_the_clock_alone():
     """Recording in flow doesn't even load time-machine."""
-    code = "import sys, pytest_sparrow.boundaries.clock; assert 'time_machine' not in sys.modules"
+    code = "import sys, pytest_sparrow.boundaries.world; assert 'time_machine' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

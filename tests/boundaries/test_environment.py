@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_sparrow.boundaries.environment import FedEnvironment, environment_to_record
+from pytest_sparrow.boundaries.world.environment import FedEnvironment, environment_to_record
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.redact import Redactor
 

@@ -13,7 +13,7 @@ import grpc.aio
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from pytest_sparrow.boundaries.network.grpc import CALLS, places
+from pytest_sparrow.boundaries.guard.grpc import CALLS, places
 from pytest_sparrow.errors import ReplayDivergence
 
 FAR = "api.example.com:443"
@@ -143,9 +143,9 @@ def test_a_call_is_free_where_the_world_is_open(ask):
 @pytest.mark.parametrize("ask", WAYS)
 def test_an_allowed_host_is_reached(ask, monkeypatch):
     """`allow_hosts` keeps a server reachable, by the name that the channel was opened with."""
-    from pytest_sparrow.boundaries.network import guard
+    from pytest_sparrow.boundaries.guard import network
 
-    monkeypatch.setattr(guard, "listens_on_port", lambda *_, **__: False)
+    monkeypatch.setattr(network, "listens_on_port", lambda *_, **__: False)
     with _server() as port:
         with window(FakeRun([], hosts={"127.0.0.1": "allow"})):
             assert ask(f"dns:///127.0.0.1:{port}") == b"said: hi"

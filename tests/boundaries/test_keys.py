@@ -5,7 +5,7 @@ import openai
 import pytest
 from google import genai
 
-from pytest_sparrow.boundaries.keys import dummy_keys
+from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.settings import dummy_key
 
 

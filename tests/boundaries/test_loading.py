@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from pytest_sparrow.boundaries.loading import AfterLoading
+from pytest_sparrow.boundaries.patching import AfterLoading
 
 
 def test_two_may_wait_for_the_same_module(tmp_path, monkeypatch):

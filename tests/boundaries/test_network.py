@@ -15,9 +15,9 @@ import pytest
 
 from boundaries.fakes import FakeRun
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries import network
+from pytest_sparrow.boundaries import guard
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.run.context import close_window, open_window
 
 FAR = ("10.255.255.1", 80)
 
@@ -25,7 +25,7 @@ FAR = ("10.255.255.1", 80)
 @contextlib.contextmanager
 def _shut(run=None, **settings):
     run = run or FakeRun([], **settings)
-    with network.shut(run):
+    with guard.shut(run):
         token = open_window(run)
         try:
             yield run
@@ -127,28 +127,28 @@ def test_servers_of_this_process_are_spared(host):
 
 def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
     """Where the kernel's tables can't be read, Python's own sockets are enough."""
-    from pytest_sparrow.boundaries.network import listeners
+    from pytest_sparrow.boundaries.guard import guard as network
 
-    monkeypatch.setattr(listeners, "_PROC", tmp_path)
+    monkeypatch.setattr(network, "_PROC", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as own:
         port = own.getsockname()[1]
-        assert listeners.listens_on_port(port)
-        assert not listeners.listens_on_port(port, udp=True)
-    assert not listeners.listens_on_port(port)
+        assert network.listens_on_port(port)
+        assert not network.listens_on_port(port, udp=True)
+    assert not network.listens_on_port(port)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are Linux's")
 def test_servers_that_python_does_not_know_are_found_in_proc(monkeypatch):
     """A listening socket of C code is found in the kernel's tables; a connected one isn't listening."""
-    from pytest_sparrow.boundaries.network import listeners
+    from pytest_sparrow.boundaries.guard import guard as network
 
-    monkeypatch.setattr(listeners.gc, "get_objects", list)
+    monkeypatch.setattr(network.gc, "get_objects", list)
     with socket.create_server(("127.0.0.1", 0)) as own:
-        assert listeners.listens_on_port(own.getsockname()[1])
+        assert network.listens_on_port(own.getsockname()[1])
         with socket.create_connection(own.getsockname()) as client:
-            assert not listeners.listens_on_port(client.getsockname()[1])
+            assert not network.listens_on_port(client.getsockname()[1])
     with _elsewhere() as port:
-        assert not listeners.listens_on_port(port)
+        assert not network.listens_on_port(port)
 
 
 def test_own_udp_ports_are_spared():
@@ -255,7 +255,7 @@ def test_a_thread_without_context_is_refused_in_the_open_run():
 
 def test_a_recording_run_is_not_shut():
     """Only connections of a feeding run are refused."""
-    with network.shut(FakeRun([])), _elsewhere() as port:
+    with guard.shut(FakeRun([])), _elsewhere() as port:
         recording = FakeRun()
         token = open_window(recording)
         try:

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
-from pytest_sparrow.boundaries.randomness import Seeded, aside, new_seed, noted_seed, stepped
-from pytest_sparrow.boundaries.randomness.retries import Retries
-from pytest_sparrow.boundaries.randomness.uuids import _Draws
-from pytest_sparrow.recording.window import answering
+from pytest_sparrow.boundaries.world import Seeded, isolated, new_seed, noted_seed, stepped
+from pytest_sparrow.boundaries.world.randomness import Retries
+from pytest_sparrow.boundaries.world.uuids import _Draws
+from pytest_sparrow.run.context import answering
 
 
 def drawn(seed):
@@ -178,10 +178,10 @@ def test_what_the_world_draws_does_not_shift_what_the_agent_draws():
         expected = [random.random(), uuid4(), np.random.random(), np.random.default_rng().random()]
     worldly = []
     with Seeded(1):
-        with answering(), aside():
+        with answering(), isolated():
             worldly += [random.random(), uuid4(), np.random.random(), np.random.default_rng().random()]
         first = random.random()
-        with answering(), aside(), aside():
+        with answering(), isolated(), isolated():
             worldly += [random.random(), uuid4(), np.random.random(), np.random.default_rng().random()]
         assert [first, uuid4(), np.random.random(), np.random.default_rng().random()] == expected
     assert len(set(worldly)) == 8
@@ -196,13 +196,13 @@ def test_two_threads_of_the_world_at_once():
         inside, first_done = threading.Event(), threading.Event()
 
         def second():
-            with aside():
+            with isolated():
                 inside.set()
                 first_done.wait(5)
                 random.random()
 
         other = threading.Thread(target=second)
-        with aside():
+        with isolated():
             other.start()
             inside.wait(5)
         first_done.set()

@@ -8,12 +8,12 @@ from asyncio import wait_for
 
 import pytest
 
-from pytest_sparrow.boundaries import tasks
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.window import close_window, open_window
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.boundaries.world import tasks
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 
 LONG = 60

@@ -13,8 +13,8 @@ import urllib3
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.network.unseen import noting_unseen
-from pytest_sparrow.recording.window import answering
+from pytest_sparrow.boundaries.guard.uncaptured import noting_unseen
+from pytest_sparrow.run.context import answering
 
 
 def _free_port():

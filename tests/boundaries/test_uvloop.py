@@ -6,9 +6,9 @@ import socket
 import pytest
 
 from boundaries.fakes import FakeRun
-from pytest_sparrow.boundaries import network
+from pytest_sparrow.boundaries import guard
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.run.context import close_window, open_window
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -34,7 +34,7 @@ REACHES = {
 def run(main, **settings):
     """Run a coroutine function on uvloop while a run feeds; gives the run."""
     feeding = FakeRun([], **settings)
-    with network.shut(feeding):
+    with guard.shut(feeding):
         token = open_window(feeding)
         try:
             uvloop.run(main())

@@ -65,9 +65,9 @@ def test_a_websocket_is_free_where_the_world_is_open(client):
 @pytest.mark.parametrize("client", CLIENTS)
 def test_an_allowed_host_is_reached(client, monkeypatch):
     """`allow_hosts` keeps a WebSocket reachable also where the guard would refuse it."""
-    from pytest_sparrow.boundaries.network import guard
+    from pytest_sparrow.boundaries.guard import network
 
-    monkeypatch.setattr(guard, "listens_on_port", lambda *_, **__: False)
+    monkeypatch.setattr(network, "listens_on_port", lambda *_, **__: False)
     with _server() as port:
         with window(FakeRun([], hosts={"127.0.0.1": "allow"})) as run:
             assert _greet(client, f"ws://127.0.0.1:{port}/") == "hello"

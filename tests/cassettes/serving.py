@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from pytest_sparrow.providers.sse import split_events
+from pytest_sparrow.wire.sse import split_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -9,8 +9,8 @@ import pytest
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
 from pytest_sparrow.providers import AnthropicMessages, OpenAIChat
 from pytest_sparrow.providers.blocks import slim
-from pytest_sparrow.recording.blocks import text_block
-from pytest_sparrow.recording.codec import ModelAnswer, Output, Proposal, Reasoning, Text
+from pytest_sparrow.providers.codec import ModelAnswer, Output, Proposal, Reasoning, Text
+from pytest_sparrow.providers.reading import text_block
 
 from .anthropic_driving import drive_anthropic, facts, ways
 from .drivers import DRIVERS

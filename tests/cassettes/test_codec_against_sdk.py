@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_sparrow.providers import OpenAIChat
-from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Text
+from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Text
 
 from . import wire_samples
 from .chat_driving import chat_cassette, drive_chat

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
 from pytest_sparrow.providers import Gemini
-from pytest_sparrow.recording.codec import Proposal, Reasoning, Text
+from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
 
 from .drivers import DRIVERS
 from .gemini_driving import chunks_of, drive_gemini

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
-from pytest_sparrow.recording.blocks import text_block
+from pytest_sparrow.providers.reading import text_block
 
 from .drivers import DRIVERS
 from .replaying import check_events, check_replays, record_and_replay

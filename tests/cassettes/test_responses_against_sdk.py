@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_sparrow.providers import OpenAIResponses
-from pytest_sparrow.recording.codec import Output, Proposal, Reasoning, Text
+from pytest_sparrow.providers.codec import Output, Proposal, Reasoning, Text
 
 from .responses_driving import drive_response, responses_cassette
 from .responses_facts import facts_of, sent_outputs

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.comparing.entries import entries
-from pytest_sparrow.comparing.freeze import Freezer
-from pytest_sparrow.comparing.group import group_calls, merge_deltas
+from pytest_sparrow.comparing.comparing import at_level
 from pytest_sparrow.comparing.ids import Bijection, IdText
-from pytest_sparrow.comparing.levels import at_level
+from pytest_sparrow.comparing.units import Freezer, entries, group_calls, merge_deltas
 from pytest_sparrow.events.jsontext import equal
 from pytest_sparrow.settings import Level
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import Rules, compare
-from pytest_sparrow.comparing.freeze import rounded
+from pytest_sparrow.comparing.units import rounded
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings import Level
 

@@ -10,8 +10,8 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.eventstream import frame_bytes, json_frame
-from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
 from tests.cassettes import anthropic_samples, gemini_samples, responses_samples, wire_samples
 from tests.fuzzing.targets import KNOWING
 from tests.redact.made_up import SECRETS

@@ -13,24 +13,24 @@ from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
-from pytest_sparrow.boundaries.http.bodies import body_of, chunks_of
-from pytest_sparrow.boundaries.http.core import answered_of, asked_of, reply_of
+from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of, reply_of
 from pytest_sparrow.comparing import Rules, compare, request_changes
 from pytest_sparrow.errors import NotRecordable, SecretFound, SparrowError
 from pytest_sparrow.events import dump_event, jsontext, parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode, encode, equal
-from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.providers.codec import ModelRequest, Proposal
 from pytest_sparrow.providers.eventstream import frame_bytes, frames_of
-from pytest_sparrow.recording.codec import ModelRequest, Proposal
 from pytest_sparrow.redact import Places, Redactor
-from pytest_sparrow.redact.own_rules import NO_RULES, read_rules
 from pytest_sparrow.redact.scanner import Scanner
+from pytest_sparrow.redact.user_rules import NO_RULES, read_rules
 from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.store import iter_events, load_transcript
-from pytest_sparrow.store.limits import Beyond
-from pytest_sparrow.store.rebuilding import Rebuilder
-from pytest_sparrow.store.sharing import Sharer, draft_of
+from pytest_sparrow.store.damage import Beyond
+from pytest_sparrow.store.delta_decoding import Rebuilder
+from pytest_sparrow.store.delta_encoding import Sharer, draft_of
+from pytest_sparrow.wire.bodies import body_of, chunks_of
+from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
 __all__ = ["KNOWING", "TARGETS"]
 

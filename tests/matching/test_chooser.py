@@ -4,8 +4,8 @@ import pytest
 
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.matching.chooser import Chooser
-from pytest_sparrow.matching.conversation import prefixes
-from pytest_sparrow.matching.likeness import Likeness
+from pytest_sparrow.matching.keys import prefixes
+from pytest_sparrow.matching.similarity import Likeness
 
 SYSTEM = {"role": "system", "content": "be kind"}
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pytest_sparrow.matching.jsonrpc import addressed, is_look_up
 from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
 
 def asked(number, method="tools/call", **more):

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.matching.nearest import Nearest
+from pytest_sparrow.matching.similarity import Nearest
 
 
 class Counted(dict):

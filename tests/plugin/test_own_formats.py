@@ -7,7 +7,7 @@ import pytest
 from boundaries.http.loopback import loopback
 
 from pytest_sparrow.providers import Bedrock, Gemini, Ollama
-from pytest_sparrow.recording.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
 
 TOOLS = """
     import os

@@ -6,18 +6,9 @@ import pytest
 
 from plugin.support import AGENT
 from pytest_sparrow import FsRecorder, NotRecordable, UsageError
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.scenario import (
-    breaks_off,
-    calls,
-    disconnects,
-    fails,
-    says,
-    thinks,
-    transcript,
-    uses,
-)
-from pytest_sparrow.scripting.reading import read_script
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.scenario import breaks_off, calls, disconnects, fails, says, thinks, transcript, uses
 
 HEAD = """
     import openai

@@ -8,7 +8,7 @@ import pytest
 from cassettes.anthropic_samples import event, message, stream_of
 
 from pytest_sparrow.providers import AnthropicMessages
-from pytest_sparrow.recording.codec import Failure, Output, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import Failure, Output, Proposal, Reasoning, Text, Usage
 
 from .halves import asked, streamed
 

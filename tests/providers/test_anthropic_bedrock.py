@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import AnthropicMessages
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Proposal, Text
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Text
 
 from .halves import asked
 from .test_anthropic_compose import answers, sayable

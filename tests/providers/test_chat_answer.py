@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_sparrow.providers import OpenAIChat
-from pytest_sparrow.recording.codec import Failure, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import Failure, Proposal, Reasoning, Text, Usage
 
 from .halves import asked, whole
 

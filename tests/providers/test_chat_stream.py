@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import OpenAIChat
-from pytest_sparrow.recording.codec import Failure, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import Failure, Proposal, Reasoning, Text, Usage
 
 from .halves import asked, delta, piece, streamed, whole
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers import MCP, AnthropicMessages, Bedrock, Gemini, OpenAIChat, OpenAIResponses
-from pytest_sparrow.providers.values import holdable
+from pytest_sparrow.providers.reading import holdable
 
 LARGE = b"\x89PNG" * 5000
 DATA = base64.b64encode(LARGE).decode()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers import Gemini
-from pytest_sparrow.recording.codec import Failure, Output, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import Failure, Output, Proposal, Reasoning, Text, Usage
 
 from .test_gemini_request import HELLO, asked, model
 

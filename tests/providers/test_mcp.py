@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import MCP, builtin_codecs
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Output, ToolRequest
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, ToolRequest
 
 CODEC = MCP()
 

@@ -11,9 +11,9 @@ from cassettes.serving import Cassette, as_interaction, serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.reading import parse_json_text
 from pytest_sparrow.providers.replies import fault_of
-from pytest_sparrow.recording.blocks import parse_json_text
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
 
 from .responses_halves import CODEC, asked, fetched
 from .turns import FAILURES, TEXTS, proposals, turns

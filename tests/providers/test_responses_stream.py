@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
 
 from .responses_halves import CODEC, asked, event, streamed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.providers.sse import ServerSentEvent, parse_event_text, split_events
+from pytest_sparrow.wire.sse import ServerSentEvent, parse_event_text, split_events
 
 
 def test_data_lines_are_joined_with_newlines():

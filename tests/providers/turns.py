@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from pytest_sparrow.recording.codec import (
-    Failure,
-    ModelAnswer,
-    Output,
-    Proposal,
-    Reasoning,
-    Text,
-    Usage,
-)
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
 
 __all__ = ["FAILURES", "OWN_WORDS", "TEXTS", "proposals", "turns"]
 

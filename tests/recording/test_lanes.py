@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pytest_sparrow.boundaries import threads
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.window import close_window, current_run, open_window
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.boundaries.world import threads
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.run.context import close_window, current_run, open_window
+from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 
 

@@ -7,10 +7,10 @@ import pytest
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import Message, SkillLearned
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.window import close_window, open_window
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 
 

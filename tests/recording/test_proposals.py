@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.recording.lanes import Lane
-from pytest_sparrow.recording.proposals import Proposals
+from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.proposals import Proposals
 
 MAIN = Lane("")
 

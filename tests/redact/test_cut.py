@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.redact.cuts import cuts_between
+from pytest_sparrow.redact.streams import cuts_between
 from tests.redact.made_up import SECRETS
 from tests.redact.test_pieces import chat, said
 

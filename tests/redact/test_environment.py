@@ -6,7 +6,7 @@ import pytest
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.redact.environment import environment_secrets
+from pytest_sparrow.redact.known import environment_secrets
 
 
 @pytest.mark.parametrize(

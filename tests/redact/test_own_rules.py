@@ -6,8 +6,7 @@ import pytest
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.redact.allowed import Allowed, read_allowed, value_digest
-from pytest_sparrow.redact.own_rules import read_rules
+from pytest_sparrow.redact.user_rules import Allowed, read_allowed, read_rules, value_digest
 from tests.redact.made_up import SECRETS
 
 KEY = SECRETS[0][1]

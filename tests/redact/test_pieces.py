@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.redact import Places, Redactor
-from pytest_sparrow.redact.pieces import hide_across
+from pytest_sparrow.redact.streams import hide_across
 
 PLACES = {"tmp": "/tmp/pytest-7", "home": "C:\\Users\\Me"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_sparrow.redact import PLACEHOLDER, Redactor, strip_numbers
-from pytest_sparrow.redact.own_rules import read_rules
 from pytest_sparrow.redact.placeholders import Numbering
+from pytest_sparrow.redact.user_rules import read_rules
 
 FIRST, SECOND = "sk-proj-" + "a1B2" * 12, "sk-proj-" + "c3D4" * 12
 

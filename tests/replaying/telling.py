@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_sparrow.events import parse_event
-from pytest_sparrow.recording.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
 
 __all__ = [
     "answer",

@@ -4,8 +4,7 @@ import pytest
 
 from pytest_sparrow.events import ToolUseStarted
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.replaying.branch import before_branch
-from pytest_sparrow.replaying.place import Departure
+from pytest_sparrow.run.whatif.fork import Departure, before_branch
 
 
 def started(name, lane):

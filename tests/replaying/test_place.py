@@ -1,6 +1,6 @@
 """Where a fork or a fault was to be, and what of the run could have been meant."""
 
-from pytest_sparrow.replaying.place import Place
+from pytest_sparrow.run.whatif.fork import Place
 
 
 def http(url):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sparrow.recording.codec import Proposal, Usage
-from pytest_sparrow.scripting.reading import UnreadableEvent, read_script
+from pytest_sparrow.providers.codec import Proposal, Usage
+from pytest_sparrow.run.whatif.reading import UnreadableEvent, read_script
 from pytest_sparrow.store import FsRecorder
 from replaying.telling import (
     answer,

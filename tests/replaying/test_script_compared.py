@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pytest_sparrow.comparing import Rules, compare
-from pytest_sparrow.recording.codec import ModelAnswer
-from pytest_sparrow.scripting.feeder import ScriptFeeder
-from pytest_sparrow.scripting.reading import read_script
-from pytest_sparrow.scripting.retelling import LEFT_OUT, both_sides
+from pytest_sparrow.providers.codec import ModelAnswer
+from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
+from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.replayer import ScriptFeeder
 from replaying.telling import approve, error, event, gave, propose, reason, said, start, think, used
 
 TURN = [propose("1", "add", {"a": 1}), start("1"), gave("1", {"Json": 2})]

@@ -7,14 +7,14 @@ import pytest
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.window import close_window, open_window
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.replaying.feeding import MOST_MISSES
-from pytest_sparrow.replaying.ledger import Kind
-from pytest_sparrow.scripting.feeder import ScriptFeeder
-from pytest_sparrow.scripting.reading import read_script
+from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.replay.base import MOST_MISSES
+from pytest_sparrow.run.replay.violations import Kind
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.replayer import ScriptFeeder
 from pytest_sparrow.settings import Settings
 from replaying.telling import error, gave, propose, said, start, think
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.recording.codec import ModelAnswer
-from pytest_sparrow.scripting.queues import Queues
-from pytest_sparrow.scripting.reading import read_script
-from pytest_sparrow.scripting.script import Turn
+from pytest_sparrow.providers.codec import ModelAnswer
+from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.replayer import Queues
+from pytest_sparrow.run.whatif.script import Turn
 from replaying.telling import propose, think
 
 

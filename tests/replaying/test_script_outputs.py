@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pytest_sparrow.boundaries.tools.hints import ABSENT
-from pytest_sparrow.boundaries.tools.readings import as_declared
-from pytest_sparrow.scripting.giving import answered_of
-from pytest_sparrow.scripting.script import Given
+from pytest_sparrow.run.whatif.replayer import answered_of
+from pytest_sparrow.run.whatif.script import Given
+from pytest_sparrow.values.restore import as_declared
+from pytest_sparrow.values.type_hints import ABSENT
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from providers.turns import TEXTS, proposals
 
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.recording.codec import (
+from pytest_sparrow.providers.codec import (
     Failure,
     ModelAnswer,
     ModelRequest,
@@ -17,10 +17,10 @@ from pytest_sparrow.recording.codec import (
     Text,
     Usage,
 )
-from pytest_sparrow.recording.lanes import Lane
-from pytest_sparrow.recording.narrator import Narrator
-from pytest_sparrow.recording.wire import Wire
-from pytest_sparrow.scripting.reading import read_script
+from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.run.emitter import Narrator
+from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.whatif.reading import read_script
 
 _HEADERS = {"content-type": "application/json"}
 _USER = [{"role": "user", "content": "hi"}]

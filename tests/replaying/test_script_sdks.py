@@ -10,16 +10,16 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import Error, ReasoningDelta, ThinkingDelta, ToolUseProposed
+from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.recording.codec import Proposal, Reasoning, Text
-from pytest_sparrow.recording.run import Run
-from pytest_sparrow.recording.wire import Wire
+from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
+from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.scripting.feeder import ScriptFeeder
-from pytest_sparrow.scripting.reading import read_script
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.replayer import ScriptFeeder
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.window import Window
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
 RUNS = FsRecorder(TRANSCRIPTS).list_transcripts()

@@ -6,8 +6,7 @@ import pytest
 
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
-from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
-from pytest_sparrow.report.headline import headline
+from pytest_sparrow.report.comparison import MOST_LINES, headline, render_comparison
 
 RUN = "run-0001"
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING
-from pytest_sparrow.report.lines import bounded, counted, excerpt, one_line, shown, shown_pair
+from pytest_sparrow.report.text import bounded, counted, excerpt, one_line, shown, shown_pair
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 JSON = st.recursive(

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.store.rebuilding import Rebuilder
-from pytest_sparrow.store.sharing import Sharer, draft_of
+from pytest_sparrow.store.delta_decoding import Rebuilder
+from pytest_sparrow.store.delta_encoding import Sharer, draft_of
 
 PAD = "a word that is long enough to be worth sharing; " * 3
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.errors import DamagedTranscript, StoreError
 from pytest_sparrow.events import Message
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.store import FsRecorder, locks, swap
-from pytest_sparrow.store.leftovers import leftovers, recovered
+from pytest_sparrow.store import FsRecorder, disk, swap
+from pytest_sparrow.store.finding import leftovers, recovered
 from pytest_sparrow.transcript import RunInputs
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Points:
         for name in TOUCHES:
             setattr(os, name, self._watched(name, getattr(os, name)))
         swap._exchange = self._watched("renameat2", swap._exchange)
-        locks.take = self._watched("lock", locks.take)
+        disk.take = self._watched("lock", disk.take)
 
     def _watched(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ import pytest
 from pytest_sparrow.errors import TooLarge, UsageError
 from pytest_sparrow.events import UnknownEvent
 from pytest_sparrow.store import iter_events, load_transcript
-from pytest_sparrow.store.limits import DEFAULT_LIMITS, Limits
+from pytest_sparrow.store.damage import DEFAULT_LIMITS, Limits
 from pytest_sparrow.transcript import Transcript
 
 from .conversations import request

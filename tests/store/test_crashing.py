@@ -17,7 +17,7 @@ import pytest
 
 from pytest_sparrow.errors import RecordedMeanwhile, StoreError, UnsafeName
 from pytest_sparrow.store import layout
-from pytest_sparrow.store.leftovers import Why, leftovers, recovered
+from pytest_sparrow.store.finding import Why, leftovers, recovered
 
 from .shelves import files_in, inputs, message, run_of, shelf
 

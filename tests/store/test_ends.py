@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.errors import StoreError, UnknownRun
-from pytest_sparrow.store import iter_events, load_transcript, locks
+from pytest_sparrow.store import disk, iter_events, load_transcript
+from pytest_sparrow.store.finding import leftovers
 from pytest_sparrow.store.journal import Journal
-from pytest_sparrow.store.leftovers import leftovers
 from pytest_sparrow.transcript import RunMeta
 
 from .shelves import exchange, files_in, inputs, message, run_of, shelf
@@ -41,7 +41,7 @@ def test_nothing_stays_open(tmp_path):
         leftovers(tmp_path)
         load_transcript(tmp_path / "r")
         list(iter_events(tmp_path / "r"))
-        locks.is_held(tmp_path / "r" / "events.jsonl")
+        disk.is_held(tmp_path / "r" / "events.jsonl")
         store.delete("r")
 
     def opened():
@@ -174,7 +174,7 @@ def test_an_abandoned_journal_is_removed_whoever_has_it_open(tmp_path):
     kept = store.abandon("r")
     child = os.open(kept / "events.jsonl", os.O_RDWR)
     try:
-        assert locks.take(child, wait=False)
+        assert disk.take(child, wait=False)
         store.save(run_of("r"))
     finally:
         os.close(child)

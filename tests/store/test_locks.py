@@ -7,17 +7,17 @@ import threading
 
 import pytest
 
-from pytest_sparrow.store import locks
+from pytest_sparrow.store import disk
 
 
 def test_a_lock_is_held_within_and_gone_afterwards(tmp_path):
     """While the block runs nobody else gets it, and nothing is left of it, be it that the block failed."""
     path = tmp_path / "folder" / "r.lock"
-    assert not locks.is_held(path)
+    assert not disk.is_held(path)
     for error in (None, KeyError):
         try:
-            with locks.lock_file(path):
-                assert locks.is_held(path)
+            with disk.lock_file(path):
+                assert disk.is_held(path)
                 if error:
                     raise error
         except KeyError:
@@ -28,7 +28,7 @@ def test_a_lock_is_held_within_and_gone_afterwards(tmp_path):
 def test_who_waits_for_a_lock_holds_it_once_its_holder_has_gone(tmp_path, monkeypatch):
     """The file that was waited for is removed by then: the waiter takes another, under the name that all look at."""
     path = tmp_path / "r.lock"
-    real, waits, found, taken = locks.take, threading.Event(), [], []
+    real, waits, found, taken = disk.take, threading.Event(), [], []
 
     def take(fd, *, wait):
         if threading.current_thread() is waiter:
@@ -37,13 +37,13 @@ def test_who_waits_for_a_lock_holds_it_once_its_holder_has_gone(tmp_path, monkey
         return taken[-1]
 
     def work():
-        with locks.lock_file(path):
-            monkeypatch.setattr(locks, "take", real)
-            found.append(locks.is_held(path))
+        with disk.lock_file(path):
+            monkeypatch.setattr(disk, "take", real)
+            found.append(disk.is_held(path))
 
     waiter = threading.Thread(target=work)
-    monkeypatch.setattr(locks, "take", take)
-    with locks.lock_file(path):
+    monkeypatch.setattr(disk, "take", take)
+    with disk.lock_file(path):
         waiter.start()
         assert waits.wait(60)
     waiter.join(60)
@@ -57,7 +57,7 @@ def test_only_a_file_with_a_living_holder_is_held(tmp_path, what):
     """What is no file of ours is held by nobody, and is neither followed nor waited for."""
     path = tmp_path / "events.jsonl"
     held = tmp_path / "held"
-    with locks.lock_file(held):
+    with disk.lock_file(held):
         if what == "a free file":
             path.touch()
         elif what == "a folder":
@@ -68,7 +68,7 @@ def test_only_a_file_with_a_living_holder_is_held(tmp_path, what):
             os.mkfifo(path)
         elif what == "below a file":
             path = held / "events.jsonl"
-        assert not locks.is_held(path)
+        assert not disk.is_held(path)
 
 
 def test_what_the_system_refuses_is_not_taken_for_nobodys(tmp_path, monkeypatch):
@@ -79,4 +79,4 @@ def test_what_the_system_refuses_is_not_taken_for_nobodys(tmp_path, monkeypatch)
 
     monkeypatch.setattr("os.open", refuse)
     with pytest.raises(PermissionError):
-        locks.is_held(tmp_path / "events.jsonl")
+        disk.is_held(tmp_path / "events.jsonl")

@@ -14,9 +14,9 @@ from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, 
 from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.store import load_transcript
-from pytest_sparrow.store.limits import Limits
-from pytest_sparrow.store.rebuilding import lines_used
-from pytest_sparrow.store.sharing import Sharer, draft_of
+from pytest_sparrow.store.damage import Limits
+from pytest_sparrow.store.delta_decoding import lines_used
+from pytest_sparrow.store.delta_encoding import Sharer, draft_of
 from pytest_sparrow.transcript import Transcript
 
 from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written

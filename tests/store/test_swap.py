@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.errors import DamagedTranscript, StoreError
-from pytest_sparrow.store import finished, iter_events, layout, load_transcript, reader, swap
-from pytest_sparrow.store.locks import is_held
+from pytest_sparrow.store import finding, iter_events, layout, load_transcript, reader, swap
+from pytest_sparrow.store.disk import is_held
 
 from .shelves import files_in, run_of, shelf
 
@@ -190,7 +190,7 @@ def test_a_run_that_comes_into_its_place_while_it_is_looked_for_is_found(tmp_pat
     def comes(*_):
         (tmp_path / "away").rename(tmp_path / "r")
 
-    monkeypatch.setattr(finished, "whole_sibling", comes)
+    monkeypatch.setattr(finding, "whole_sibling", comes)
     assert store.load("r").events[1].text == "text"
 
 
@@ -274,13 +274,13 @@ def test_a_run_is_held_open_while_it_is_read(tmp_path, monkeypatch):
     """Else the system may give its number to the next folder in its place, which is then taken for the same."""
     store = shelf(tmp_path)
     store.save(run_of("r"))
-    real, held = finished.load_transcript, []
+    real, held = finding.load_transcript, []
 
     def load(*args, **options):
         held.extend(path.readlink() for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
         return real(*args, **options)
 
-    monkeypatch.setattr(finished, "load_transcript", load)
+    monkeypatch.setattr(finding, "load_transcript", load)
     assert store.load("r")
     assert (tmp_path / "r").resolve() in held
 
@@ -301,23 +301,21 @@ def test_what_cannot_be_opened_as_a_folder_is_told(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr("os.open", refuse)
-    for load in (store.load, lambda name: finished.load_finished(tmp_path, name)):
+    for load in (store.load, lambda name: finding.load_finished(tmp_path, name)):
         with pytest.raises(StoreError, match="r: could not be read: Permission denied"):
             load("r")
 
 
-@pytest.mark.parametrize(
-    ("stays", "read"), [(True, 1), (False, finished._TRIES)], ids=["damaged", "replaced"]
-)
+@pytest.mark.parametrize(("stays", "read"), [(True, 1), (False, finding._TRIES)], ids=["damaged", "replaced"])
 def test_damage_is_told_at_once_and_replacing_for_ever_in_the_end(tmp_path, monkeypatch, stays, read):
     """A damaged run is read once; one that is another each time it was read is not read for ever."""
     store = shelf(tmp_path)
     store.save(run_of("r"))
     (tmp_path / "r" / "meta.json").unlink()
     (tmp_path / "r" / "inputs.json").unlink()
-    times, real, identity = [], finished.load_transcript, finished._identity
-    monkeypatch.setattr(finished, "load_transcript", lambda *a, **k: (times.append(1), real(*a, **k))[1])
-    monkeypatch.setattr(finished, "_identity", lambda folder: identity(folder) if stays else (0, len(times)))
+    times, real, identity = [], finding.load_transcript, finding._identity
+    monkeypatch.setattr(finding, "load_transcript", lambda *a, **k: (times.append(1), real(*a, **k))[1])
+    monkeypatch.setattr(finding, "_identity", lambda folder: identity(folder) if stays else (0, len(times)))
     with pytest.raises(DamagedTranscript, match="missing"):
         store.load("r")
     assert len(times) == read

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.boundaries.http.hook import install, uninstall
-from pytest_sparrow.boundaries.http.outside import OutsidePolicy, set_outside_policy
+from pytest_sparrow.boundaries.http.adapters import install, uninstall
+from pytest_sparrow.boundaries.http.flow import OutsidePolicy, set_outside_policy
 
 __all__ = ["OutsidePolicy", "install", "set_outside_policy", "uninstall"]

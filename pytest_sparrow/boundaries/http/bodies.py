@@ -1,136 +1,350 @@
-"""Bodies: bytes to what a person can read and compare, and back to what a client reads the same."""
+"""Copies a body on its way to the client, and settles the crossing once the client has what it wants.
+
+Watching a body on its way to the client, and settling the crossing once the client has what it wants.
+
+The tee: chunks reach the client as they arrive, and a take watches them go by.
+"""
 
 from __future__ import annotations
 
-import base64
-import functools
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_sparrow.boundaries.http import lines, multipart, sse
-from pytest_sparrow.events import jsontext
+from pytest_sparrow.boundaries.cancellation import wait_for_cancel
+from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
+from pytest_sparrow.wire import ndjson, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from pytest_sparrow.boundaries.cancellation import Patience
+    from pytest_sparrow.boundaries.http.exchange import Failure
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["body_of", "chunks_of", "media_type"]
-
-# Room for what lies around a body in its line of exchanges.jsonl, multipart included.
-_DEEPEST = jsontext.MAX_DEPTH - 10
+__all__ = ["FedTake", "Late", "LiveTake", "Served", "Take", "Tee", "checkpoint"]
 
 
-@functools.lru_cache(maxsize=256)
-def media_type(content_type: str) -> tuple[str, Mapping[str, str]]:
-    """A content-type header as the type in lower case and its parameters (RFC 9110, 8.3.1)."""
-    kind, *parameters = content_type.split(";")
-    pairs = (parameter.partition("=") for parameter in parameters)
-    return kind.strip().lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+class Take(Protocol):
+    """One body on its way; of the last three methods the first call counts."""
+
+    def add(self, chunk: bytes) -> None:
+        """The client is about to get this."""
+        ...
+
+    def exhausted(self) -> None:
+        """The body came to its end."""
+        ...
+
+    def closed(self) -> None:
+        """The client closed it, perhaps before the end."""
+        ...
+
+    def broke(self, failure: Failure | None) -> None:
+        """The transport raised, or (None) the client was cancelled."""
+        ...
 
 
-def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]:
-    """A body in the richest shape of `Exchange` that loses nothing a client would see.
-
-    JSON that some parser would silently change (duplicate keys, NaN), or that isn't what its type claims,
-    is kept as text, byte for byte; what is no UTF-8 text as base64.
+class LiveTake:
+    """Keeps what the world says and settles with it.
 
     Args:
-        raw: the content, uncompressed.
-        content_type: the header, or "".
-        answered: False for a request, which is compared but never fed: only there multipart is taken apart,
-            and only an answer, which may be read while it comes, is divided into lines.
+        crossing: what to settle.
+        method: the request's method.
+        status: the response's status.
+        headers: the response's headers.
+        decoded: whether the chunks are uncompressed already.
     """
-    kind, parameters = media_type(content_type)
-    body: dict[str, Json] | None = None
-    if kind == "text/event-stream":
-        body = sse.events_of(raw)
-    elif kind in lines.MEDIA_TYPES and answered:
-        body = lines.lines_of(raw)
-    elif kind == "multipart/form-data" and not answered:
-        body = _multipart(raw, parameters.get("boundary", ""))
-    elif _may_be_json(kind, raw):
-        body = _json(raw)
-    return body or _text(raw) or {"base64": base64.b64encode(raw).decode("ascii")}
+
+    def __init__(
+        self, crossing: Crossing, *, method: str, status: int, headers: Headers, decoded: bool = False
+    ) -> None:
+        self._crossing = crossing
+        self._method = method
+        self._status = status
+        self._headers = headers
+        self._decoded = decoded
+        self._chunks: list[bytes] = []
+        self._settled = False
+        self._peeked = 0
+        crossing.flush = self.closed
+        crossing.peek = self._so_far
+
+    def _so_far(self) -> dict[str, Json] | None:
+        if len(self._chunks) == self._peeked:
+            return None
+        self._peeked = len(self._chunks)
+        return answered_of(self._status, self._headers, b"".join(self._chunks), decoded=self._decoded)
+
+    def add(self, chunk: bytes) -> None:
+        """See `Take`."""
+        self._chunks.append(chunk)
+
+    def exhausted(self) -> None:
+        """See `Take`."""
+        self._settle(ended=True)
+
+    def closed(self) -> None:
+        """See `Take`."""
+        self._settle(ended=False)
+
+    def broke(self, failure: Failure | None) -> None:
+        """See `Take`."""
+        self._settle(ended=False, broken=True, failure=failure)
+
+    def _settle(self, *, ended: bool, broken: bool = False, failure: Failure | None = None) -> None:
+        if self._settled:
+            return
+        self._settled = True
+        raw = b"".join(self._chunks)
+        self._chunks.clear()
+        answered = answered_of(self._status, self._headers, raw, decoded=self._decoded, failure=failure)
+        complete = ended or (not broken and (self._has_all(len(raw)) or _says_done(answered)))
+        self._crossing.settle(answered, complete=complete)
+
+    def _has_all(self, size: int) -> bool:
+        """Whether a client that closes now has left nothing unread."""
+        if self._method == "HEAD" or self._status in (204, 304):
+            return True
+        return not self._decoded and header(self._headers, "content-length") == str(size)
 
 
-def chunks_of(body: dict[str, Json]) -> list[bytes]:
-    """The chunks that serve a recorded body: one an event or a line for a stream, else one in all.
+class FedTake:
+    """Watches a served body; settles with what was fed.
 
-    Raises:
-        ValueError: this is no body that we wrote; the text says why.
+    Args:
+        crossing: what to settle.
+        pieces: how many chunks there are to serve.
     """
-    for form, serve in (("sse", sse.serve), ("lines", lines.serve)):
-        if form in body:
-            _check_texts(body[form], form)
-            return serve(body)
-    if "json" in body:
-        # It was read from a golden, or from the wire.
-        return [jsontext.spell(body["json"])]
-    if isinstance(body.get("text"), str):
-        return [body["text"].encode()]
-    if isinstance(body.get("base64"), str):
-        try:
-            return [base64.b64decode(body["base64"], validate=True)]
-        except ValueError as error:  # binascii's own, or no ASCII
-            raise ValueError(f"its base64 body can't be read ({error})") from error
-    raise ValueError(f"its body has none of the keys json, sse, lines, text and base64, but {sorted(body)}")
+
+    def __init__(self, crossing: Crossing, *, pieces: int) -> None:
+        self._crossing = crossing
+        self._pieces = pieces
+        self._left = pieces
+        self._last = b""
+        self._settled = False
+        self._peeked = pieces
+        crossing.flush = self.closed
+        crossing.peek = self._so_far
+
+    def _so_far(self) -> dict[str, Json] | None:
+        if self._left == self._peeked:
+            return None
+        self._peeked = self._left
+        fed = self._crossing.fed
+        assert fed is not None
+        body = fed.get("body")
+        form = _form(body)
+        if not form or not isinstance(body, dict):
+            return fed
+        return {**fed, "body": {form: body[form][: self._pieces - self._left]}}
+
+    def add(self, chunk: bytes) -> None:
+        """See `Take`."""
+        self._left -= 1
+        self._last = chunk
+
+    def exhausted(self) -> None:
+        """See `Take`."""
+        self._settle(complete=True)
+
+    def closed(self) -> None:
+        """See `Take`."""
+        self._settle(complete=self._left <= 0 or _is_last(self._last))
+
+    def broke(self, failure: Failure | None) -> None:  # noqa: ARG002 - the golden has it already
+        """See `Take`."""
+        self._settle(complete=False)
+
+    def _settle(self, *, complete: bool) -> None:
+        if not self._settled:
+            self._settled = True
+            self._crossing.settle(self._crossing.fed, complete=complete)
 
 
-def _check_texts(texts: Json, form: str) -> None:
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"its {form} is no array of texts")
-
-
-def _may_be_json(kind: str, raw: bytes) -> bool:
-    if kind in ("application/json", "text/json", "application/x-json") or kind.endswith("+json"):
-        return True
-    return not kind and raw.lstrip()[:1] in (b"{", b"[")
-
-
-def _json(raw: bytes) -> dict[str, Json] | None:
-    try:
-        value = jsontext.decode(raw)
-    except jsontext.BrokenJson:
-        return None
-    return None if _is_deep(value, raw) else {"json": value}
-
-
-def _is_deep(value: Json, raw: bytes) -> bool:
-    """Whether a value is nested too deeply for a line; nearly always settled by counting brackets."""
-    if raw.count(b"[") + raw.count(b"{") <= _DEEPEST:
+def _says_done(answered: dict[str, object]) -> bool:
+    body = answered.get("body")
+    form = _form(body)
+    if not form or not isinstance(body, dict):
         return False
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [child for item in level if isinstance(item, dict | list) for child in _children(item)]
-        if not level:
-            return False
-    return any(isinstance(item, dict | list) for item in level)
+    last = str(body.get("torn") or (body[form][-1] if body[form] else ""))
+    return _is_last(last.encode())
 
 
-def _children(item: dict[str, Json] | list[Json]) -> list[Json]:
-    return list(item.values()) if isinstance(item, dict) else item
+def _form(body: object) -> str:
+    """The key of a body that comes piece by piece, or ""."""
+    return next((form for form in ("sse", "lines") if isinstance(body, dict) and form in body), "")
 
 
-def _text(raw: bytes) -> dict[str, Json] | None:
-    # UTF-8 only: then the bytes are exact without asking the content-type header again when feeding.
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else {"text": text}
+def _is_last(piece: bytes) -> bool:
+    return sse.is_done(piece) or ndjson.is_done(piece)
 
 
-def _multipart(raw: bytes, boundary: str) -> dict[str, Json] | None:
-    parts = multipart.parts_of(raw, boundary) if boundary else None
-    if parts is None:
-        return None
-    # A part without a type is plain text (RFC 7578, 4.4), even if it looks like JSON.
-    return {
-        "multipart": [
-            {
-                "headers": headers,
-                "body": body_of(content, headers.get("content-type", "text/plain"), answered=False),
-            }
-            for headers, content in parts
-        ]
-    }
+async def checkpoint() -> None:
+    """Let other tasks run, as any real answer would: a loop that polls must not starve the rest."""
+    # httpx and httpx2 both stand on anyio, so it is there, and it knows which event loop this is.
+    from anyio.lowlevel import checkpoint as pause
+
+    await pause()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """How each piece of a body comes late.
+
+    Attributes:
+        seconds: by how much.
+        limit: how many seconds the client waits for a piece; None: as long as it takes.
+        error: gives what the client raises then.
+    """
+
+    seconds: float
+    limit: float | None
+    error: Callable[[], Exception]
+
+    def hold(self) -> None:
+        """Wait for a piece, in a thread; raises where the client doesn't wait so long."""
+        time.sleep(self._waited)
+        self._end()
+
+    async def wait(self) -> None:
+        """As `hold`, in a task."""
+        await wait_for_cancel(self._waited)
+        self._end()
+
+    @property
+    def _waited(self) -> float:
+        return self.seconds if self.limit is None else min(self.seconds, self.limit)
+
+    def _end(self) -> None:
+        if self.limit is not None and self.limit < self.seconds:
+            raise self.error()
+
+
+class Served:
+    """A recorded body, as the source of a tee.
+
+    Args:
+        chunks: what to serve, a piece at a time; an attribute, too.
+        error: what to raise after them.
+        patience: for a client that reads on where the recorded one turned away.
+        lost: gives what to raise then, in the end.
+        late: how late each piece comes; None: at once. An attribute, too.
+    """
+
+    def __init__(
+        self,
+        chunks: tuple[bytes, ...],
+        error: Exception | None = None,
+        patience: Patience | None = None,
+        lost: Callable[[], Exception] | None = None,
+        late: Late | None = None,
+    ) -> None:
+        self.chunks = chunks
+        self.late = late
+        self._error = error
+        self._patience = patience
+        self._lost = lost
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self.chunks:
+            if self.late is not None:
+                self.late.hold()
+            yield chunk
+        if self._error is not None:
+            raise self._error
+        if self._patience is not None and self._lost is not None and not self._patience.hold():
+            raise self._lost()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            await (checkpoint() if self.late is None else self.late.wait())
+            yield chunk
+        await self.end()
+
+    async def end(self) -> None:
+        """What comes after the chunks: nothing, the error, or a wait for the client to turn away."""
+        if self._error is not None:
+            raise self._error
+        if self._patience is not None and self._lost is not None:
+            await self._patience.wait()
+            raise self._lost()
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+class Tee:
+    """A response's stream, watched; mixed into each library's own stream classes.
+
+    Args:
+        source: the stream to read from.
+        take: who watches, or None.
+        failure_of: names the error that the source raised; None for a cancellation.
+    """
+
+    def __init__(
+        self, source: Any, take: Take | None, failure_of: Callable[[BaseException], Failure | None]
+    ) -> None:
+        self._source = source
+        self._take = take
+        self._failure_of = failure_of
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._source:
+                if self._take is not None:
+                    self._take.add(chunk)
+                yield chunk
+        except GeneratorExit:
+            # The client turned away; close() tells whether it had all it wanted.
+            raise
+        except BaseException as error:
+            self._broke(error)
+            raise
+        if self._take is not None:
+            self._take.exhausted()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        source = aiter(self._source)
+        try:
+            async for chunk in source:
+                if self._take is not None:
+                    self._take.add(chunk)
+                yield chunk
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._broke(error)
+            raise
+        finally:
+            # An abandoned generator would be closed by the event loop some time later, or never.
+            close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
+            if close is not None:
+                await close()
+        if self._take is not None:
+            self._take.exhausted()
+
+    def close(self) -> None:
+        """The client is done: close the source, and settle."""
+        try:
+            self._source.close()
+        finally:
+            if self._take is not None:
+                self._take.closed()
+
+    async def aclose(self) -> None:
+        """The client is done: close the source, and settle."""
+        try:
+            await self._source.aclose()
+        finally:
+            if self._take is not None:
+                self._take.closed()
+
+    def _broke(self, error: BaseException) -> None:
+        if self._take is not None:
+            self._take.broke(self._failure_of(error))

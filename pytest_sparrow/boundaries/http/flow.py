@@ -1,4 +1,10 @@
-"""The way of one request, for every library, sync and async: the skins do what is the library's own.
+"""The flow of one request, for every library, sync and async; an adapter adds what is the library's own.
+
+What becomes of a request outside every window: the plugin knows, this is where it says so.
+
+Where a request goes: through, into a crossing, or back with a refusal. Neutral of libraries.
+
+The way of one request, for every library, sync and async: the skins do what is the library's own.
 
 A skin drives a flow: it does each step that the flow yields, in its own world, and sends back what came of it.
 """
@@ -6,25 +12,162 @@ A skin drives a flow: it does each step that the flow yields, in its own world, 
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from pytest_sparrow.boundaries.http import gate
-from pytest_sparrow.boundaries.http.reply import Failure, Reply
-from pytest_sparrow.boundaries.http.streams import Late, Served
-from pytest_sparrow.boundaries.http.take import FedTake
-from pytest_sparrow.recording.window import answering
+from pytest_sparrow.boundaries.cancellation import Patience
+from pytest_sparrow.boundaries.http.bodies import FedTake, Late, Served
+from pytest_sparrow.boundaries.http.exchange import (
+    EMPTY,
+    Failure,
+    Headers,
+    Reply,
+    asked_of,
+    refusal,
+    reply_of,
+)
+from pytest_sparrow.boundaries.http.waits import tried
+from pytest_sparrow.errors import ReplayDivergence, UsageError
+from pytest_sparrow.run.context import answering, current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Mapping, MutableMapping
     from types import TracebackType
 
-    from pytest_sparrow.boundaries.http.core import Headers
-    from pytest_sparrow.boundaries.http.take import Take
-    from pytest_sparrow.boundaries.patience import Patience
-    from pytest_sparrow.recording.crossing import Crossing
+    from pytest_sparrow.boundaries.http.bodies import Take
+    from pytest_sparrow.boundaries.http.exchange import Headers
+    from pytest_sparrow.run.crossing import Crossing, OpenRun
 
-__all__ = ["Flow", "Live", "Skin", "Step", "admit", "drive", "drive_async", "whole"]
+__all__ = [
+    "Contact",
+    "Flow",
+    "Live",
+    "OutsidePolicy",
+    "Skin",
+    "Step",
+    "admit",
+    "begin",
+    "door",
+    "drive",
+    "drive_async",
+    "refusal_outside",
+    "set_outside_policy",
+    "whole",
+]
+
+
+OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], Exception | None]
+"""Called with host, port and "METHOD url" of a request that belongs to no run. Returns what refuses it, whose
+text the client is shown (in replay: naming the fixture), or None to let it pass. Called from any thread."""
+
+# Process-wide, as the patches are: a request outside every window has no run to carry a policy.
+_policy: OutsidePolicy | None = None
+
+
+def set_outside_policy(policy: OutsidePolicy | None) -> OutsidePolicy | None:
+    """Set the policy, None for "everything passes"; returns the one before, to be set again afterwards."""
+    global _policy
+    before, _policy = _policy, policy
+    return before
+
+
+def refusal_outside(host: str, port: int | None, what: str) -> Exception | None:
+    """What the policy says of one request."""
+    return None if _policy is None else _policy(host, port, what)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A request before its body is read.
+
+    Attributes:
+        method: in upper case.
+        url: whole, as sent.
+        host: without brackets.
+        port: the scheme's own where the URL names none.
+        in_process: the transport leads to code of this process.
+        websocket: the request asks to become a WebSocket.
+    """
+
+    method: str
+    url: str
+    host: str
+    port: int | None
+    in_process: bool = False
+    websocket: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url.partition('?')[0]}"
+
+
+def door(contact: Contact) -> OpenRun | Reply | None:
+    """Where a request goes: to a run, which must be asked; back with a reply; or, for None, through."""
+    if is_answering():
+        # A transport that sends through a client of its own crosses once; and a tool is recorded as a whole.
+        return None
+    try:
+        run = current_run()
+    except UsageError as error:
+        return None if contact.in_process else _ownerless(contact, error)
+    if run is None:
+        if contact.in_process:
+            return None
+        refused = refusal_outside(contact.host, contact.port, str(contact))
+        return None if refused is None else refusal(refused)
+    if contact.in_process and not run.in_process:
+        return None
+    return _by_host(run, contact)
+
+
+def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Crossing | Reply:
+    """Ask a run: a reply to serve (fed, or refused), or a crossing to take to the world and settle.
+
+    Raises:
+        NotRecordable: the request holds something that JSON cannot.
+    """
+    try:
+        crossing = run.ask("http", asked_of(contact.method, contact.url, headers, raw))
+    except (ReplayDivergence, UsageError) as error:
+        return refusal(error)
+    if crossing.fed is None:
+        return crossing
+    try:
+        reply = reply_of(crossing.fed, method=contact.method, crossing=crossing)
+    except ValueError as error:
+        what = f"the golden's answer to {contact} can't be served: {error}"
+        return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
+    if crossing.patience is None:
+        return reply
+    what = f"{contact}: the agent wants more of the answer than the recorded run waited for"
+    return replace(reply, patience=Patience(run=run, seconds=crossing.patience, what=what))
+
+
+def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:
+    verdict = run.passes_host(contact.host, contact.port)
+    tried(passes=verdict == "allow")
+    if verdict == "allow":
+        return None
+    if verdict == "ignore":
+        return EMPTY if run.feeding else None
+    if not contact.websocket:
+        return run
+    if not run.feeding:
+        return None
+    return refusal(
+        run.refuse(
+            f"a WebSocket to {contact.host}:{contact.port} ({contact}) can't be replayed",
+            f"allow_hosts = {contact.host}:{contact.port} keeps it reachable; WebSockets aren't recorded",
+        )
+    )
+
+
+def _ownerless(contact: Contact, error: UsageError) -> Reply:
+    """Two runs are open and nothing says whose request it is: refused, and in the ledger of each."""
+    for run in open_runs():
+        run.refuse(f"{contact}: {error}")
+    return refusal(error)
+
 
 Step: TypeAlias = Literal["read", "pause", "pass", "send"]
 """What a crossing needs done by the sync or the async world around it: read the request's body, and give its
@@ -120,7 +263,7 @@ class Live:
 
 
 def whole(
-    skin: Skin, request: Any, contact: gate.Contact, *, alone: Callable[[], _Headers | None] | None = None
+    skin: Skin, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
 ) -> Flow:
     """A request from its door to its response; for ``alone`` see `admit`."""
     admitted = yield from admit(skin, request, contact, alone=alone)
@@ -132,7 +275,7 @@ def whole(
 
 
 def admit(
-    skin: Skin, request: Any, contact: gate.Contact, *, alone: Callable[[], _Headers | None] | None = None
+    skin: Skin, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
 ) -> Flow:
     """A request up to where the world begins: gives the response, or `Live` for one that must be sent.
 
@@ -144,14 +287,14 @@ def admit(
             it must not: a client that is cached across event loops would find this connection in its pool, in
             the next loop, and die with "Event loop is closed". Not asked unless the request goes to the world.
     """
-    met = gate.door(contact)
+    met = door(contact)
     if met is None:
         return (yield "pass")
     if isinstance(met, Reply):
         yield "pause"
         return _serve(skin, request, met)
     raw = yield "read"
-    begun = gate.begin(met, contact, skin.headers(request), raw)
+    begun = begin(met, contact, skin.headers(request), raw)
     if not isinstance(begun, Reply):
         return Live(skin, begun, None if alone is None else alone())
     try:

@@ -1,4 +1,16 @@
-"""Waits before a next try, which a replay doesn't wait again: the answer is there already.
+"""Skips retry delays in a replay, because the retry will be replayed.
+
+Whether a wait is in vain: what is tried after it is fed.
+
+What tenacity waits between two tries, as google-genai, LangChain's ``with_retry`` and agents themselves use it.
+
+Anything can be tried by it, so a wait is shortened only where that decides nothing: the try that has failed was fed
+something; tries are counted, not timed (``stop_after_delay`` would try more often than it did); and it sleeps by
+tenacity's own function. Hooks and statistics see the wait as it would have been.
+
+Held by names that are private: where they are gone, every wait is waited.
+
+Waits before a next try, which a replay doesn't wait again: the answer is there already.
 
 A failing answer tells an SDK how long to wait, and a replay says a millisecond (see `core`). Where no answer came, a
 dropped connection or a timeout, the SDK waits as it thinks best. Its module finds, in place of the clock that it sleeps
@@ -12,20 +24,117 @@ What tenacity waits is shortened in another way, see `tenacity_waits`.
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import functools
 import sys
 import threading
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.http import tenacity_waits
-from pytest_sparrow.boundaries.http.fed import LONGEST, is_fed
-from pytest_sparrow.boundaries.loading import AfterLoading
+from pytest_sparrow.boundaries.patching import AfterLoading
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.run.context import current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["no_waits"]
+    from pytest_sparrow.run.crossing import OpenRun
+
+__all__ = ["LONGEST", "feeding_run", "is_fed", "no_waits", "replacements", "tried"]
+
+
+LONGEST = 0.001
+"""Seconds that a wait takes while feeding; not 0, since a sleep also lets others run."""
+
+
+_passed: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_passed", default=False)
+
+
+def tried(*, passes: bool) -> None:
+    """A request is made here; ``passes``: to a host that a setting keeps reachable."""
+    _passed.set(passes)
+
+
+def is_fed() -> bool:
+    """Whether what is tried next will be fed, if it is what was tried last."""
+    if _passed.get():
+        return False
+    try:
+        return feeding_run() is not None
+    except UsageError:  # whose it is nobody knows, and it may not matter
+        return not is_answering() and all(run.feeding for run in open_runs())
+
+
+def feeding_run() -> OpenRun | None:
+    """The run that feeds what is asked here; None where it goes to the world, or belongs to no run.
+
+    Raises:
+        UsageError: two runs are open, and this may be of either.
+    """
+    run = current_run()
+    return run if run is not None and run.feeding else None
+
+
+_BEFORE = "_sparrow_crossings"
+"""On the state of a call that is tried: how many crossings there were before this try."""
+
+
+def replacements(tenacity: Any) -> Iterator[tuple[type, str, Callable[..., None]]]:
+    """What to put in the place of which attributes of a loaded tenacity: owner, name, replacement."""
+    owner = getattr(tenacity, "BaseRetrying", None)
+    begins, goes_on = "_begin_iter", "_post_stop_check_actions"
+    needed = (begins, goes_on, "_add_action_func")
+    if isinstance(owner, type) and all(name in vars(owner) for name in needed):
+        yield owner, begins, _noting(vars(owner)[begins])
+        yield owner, goes_on, _shortening(vars(owner)[goes_on], tenacity)
+
+
+def _noting(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def _begin_iter(retrying: Any, state: Any) -> None:
+        run = _run() if state.outcome is None else None
+        if run is not None:
+            setattr(state, _BEFORE, (run, run.crossings))
+        original(retrying, state)
+
+    return _begin_iter
+
+
+def _shortening(original: Callable[..., None], tenacity: Any) -> Callable[..., None]:
+    @functools.wraps(original)
+    def _post_stop_check_actions(retrying: Any, state: Any) -> None:
+        original(retrying, state)
+        if not retrying.iter_state.stop_run_result and _in_vain(retrying, state, tenacity):
+            # The last action says how long to sleep.
+            retrying._add_action_func(lambda state: tenacity.DoSleep(min(state.upcoming_sleep, LONGEST)))  # noqa: SLF001
+
+    return _post_stop_check_actions
+
+
+def _in_vain(retrying: Any, state: Any, tenacity: Any) -> bool:
+    run, before = getattr(state, _BEFORE, (None, 0))
+    if run is None or run is not _run() or run.crossings == before:
+        return False
+    return _counts(retrying.stop, tenacity) and _module_of(retrying.sleep).startswith("tenacity.")
+
+
+def _counts(stop: Any, tenacity: Any) -> bool:
+    """Whether only the number of tries decides when it gives up."""
+    if isinstance(stop, tenacity.stop_any | tenacity.stop_all):
+        return all(_counts(one, tenacity) for one in stop.stops)
+    return stop is tenacity.stop_never or type(stop) is tenacity.stop_after_attempt
+
+
+def _module_of(function: Any) -> str:
+    return str(getattr(function, "__module__", "")) if hasattr(function, "__code__") else ""
+
+
+def _run() -> Any:
+    try:
+        return feeding_run()
+    except UsageError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +250,7 @@ def _shorten(module: ModuleType) -> None:
         if not _installed:
             return
         if module.__name__ == _TENACITY:
-            for owner, name, replacement in tenacity_waits.replacements(module):
+            for owner, name, replacement in replacements(module):
                 _put(owner, name, replacement)
             return
         waiter = _waiter(module.__name__)

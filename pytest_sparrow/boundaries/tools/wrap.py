@@ -7,13 +7,12 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.binding import Binding
-from pytest_sparrow.boundaries.tools.crossed import Call, Target
-from pytest_sparrow.boundaries.tools.hints import innermost
-from pytest_sparrow.boundaries.tools.options import check_ignore
-from pytest_sparrow.boundaries.tools.skins import dress
+from pytest_sparrow.boundaries.tools.invocation import Call, Target
+from pytest_sparrow.boundaries.tools.options import Binding, check_ignore
+from pytest_sparrow.boundaries.tools.wrappers import dress
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.recording.window import current_run
+from pytest_sparrow.run.context import current_run
+from pytest_sparrow.values.type_hints import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from pytest_sparrow.boundaries.http.aiohttp_errors import error_of, failure_of
-from pytest_sparrow.boundaries.http.reply import Failure
+from pytest_sparrow.boundaries.http.aiohttp.errors import error_of, failure_of
+from pytest_sparrow.boundaries.http.exchange import Failure
 
 
 @pytest.fixture

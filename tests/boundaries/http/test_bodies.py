@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.boundaries.http.bodies import body_of, chunks_of, media_type
-from pytest_sparrow.boundaries.http.encodings import uncompressed
-from pytest_sparrow.boundaries.http.sse import events_of, is_done
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type
+from pytest_sparrow.wire.encodings import uncompressed
+from pytest_sparrow.wire.sse import events_of, is_done
 
 TYPES = st.sampled_from(
     [

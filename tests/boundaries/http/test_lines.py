@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.bodies import body_of, chunks_of
-from pytest_sparrow.boundaries.http.lines import MEDIA_TYPES, is_done, lines_of
-from pytest_sparrow.boundaries.http.take import FedTake, LiveTake
+from pytest_sparrow.boundaries.http.bodies import FedTake, LiveTake
 from pytest_sparrow.redact import Places, Redactor
+from pytest_sparrow.wire.bodies import body_of, chunks_of
+from pytest_sparrow.wire.ndjson import MEDIA_TYPES, is_done, lines_of
 
 NDJSON = [("content-type", "application/x-ndjson")]
 LINES = [b'{"n": 1}\n', b'{"n": 2}\n', b'{"done": true}\n']

@@ -7,7 +7,7 @@ import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.run.context import close_window, open_window
 
 TOLD = "the golden holds no answer to POST"
 

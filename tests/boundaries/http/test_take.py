@@ -1,7 +1,7 @@
 """What a take tells of a stream that is still open."""
 
 from boundaries.fakes import FakeCrossing
-from pytest_sparrow.boundaries.http.take import FedTake, LiveTake
+from pytest_sparrow.boundaries.http.bodies import FedTake, LiveTake
 
 SSE = [("content-type", "text/event-stream")]
 FED = {"status": 200, "headers": {}, "body": {"sse": ["data: 1", "data: 2"]}}

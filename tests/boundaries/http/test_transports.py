@@ -9,8 +9,8 @@ import pytest
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import Caller
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.transports import is_in_process, speaks_http2
-from pytest_sparrow.recording.window import is_answering
+from pytest_sparrow.boundaries.http.httpx import is_in_process, speaks_http2
+from pytest_sparrow.run.context import is_answering
 
 
 class _Retries(httpx2.BaseTransport):

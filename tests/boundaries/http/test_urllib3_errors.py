@@ -10,8 +10,8 @@ from urllib3 import exceptions
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
-from pytest_sparrow.boundaries.http.reply import Failure
-from pytest_sparrow.boundaries.http.urllib3_errors import error_of
+from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.urllib3.adapter import error_of
 
 
 def _free_port():

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.boundaries.http.reply import Failure
-from pytest_sparrow.boundaries.http.urllib3_frames import Chunks, Plain, Watched
-from pytest_sparrow.boundaries.http.urllib3_owners import Owners
+from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.urllib3.bodies import Chunks, Owners, Plain, Watched
 
 PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
 

@@ -18,8 +18,7 @@ from mistralai.client.utils import BackoffStrategy, RetryConfig
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.fed import LONGEST
-from pytest_sparrow.boundaries.http.waits import no_waits
+from pytest_sparrow.boundaries.http.waits import LONGEST, no_waits
 
 MESSAGES = [{"role": "user", "content": "Hi."}]
 CHAT = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.events.jsontext import canonical, decode, encode
-from pytest_sparrow.recording.window import close_window, open_window
+from pytest_sparrow.run.context import close_window, open_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

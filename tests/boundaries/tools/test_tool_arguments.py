@@ -22,9 +22,9 @@ from pydantic import AnyUrl, BaseModel, SecretStr
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
-from pytest_sparrow.boundaries.tools.jsonable import jsonable
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import decode, encode
+from pytest_sparrow.values.to_json import jsonable
 
 
 class Colour(enum.Enum):
@@ -178,7 +178,7 @@ def test_a_circular_argument_is_refused():
 def test_the_form_of_a_set_is_the_same_in_every_process():
     """Sets are sorted: Python's own order changes with the hash seed of each process."""
     code = (
-        "from pytest_sparrow.boundaries.tools.jsonable import jsonable\n"
+        "from pytest_sparrow.values.to_json import jsonable\n"
         "print(jsonable({'s': {'b', 'a', 'd', 'c', (1, 'x'), 7}}, where=''))"
     )
     outputs = {

@@ -11,7 +11,7 @@ import pytest
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence
-from pytest_sparrow.recording.window import current_run
+from pytest_sparrow.run.context import current_run
 
 
 class World:

@@ -7,8 +7,8 @@ import pytest
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
-from pytest_sparrow.boundaries.tools.errors import error_from_json, error_to_json
 from pytest_sparrow.errors import RecordedToolError, ReplayDivergence
+from pytest_sparrow.values.exceptions import error_from_json, error_to_json
 
 
 class RefusedError(Exception):

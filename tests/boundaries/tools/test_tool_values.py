@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field, PrivateAttr
 
-from pytest_sparrow.boundaries.tools.hints import ABSENT, is_plain, return_annotation
-from pytest_sparrow.boundaries.tools.same import difference
-from pytest_sparrow.boundaries.tools.values import DoesNotFit, from_json, to_json
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import decode, encode
+from pytest_sparrow.values.equality import difference
+from pytest_sparrow.values.restore import DoesNotFit, from_json, to_json
+from pytest_sparrow.values.type_hints import ABSENT, is_plain, return_annotation
 
 
 class Colour(enum.Enum):
@@ -225,7 +225,7 @@ def test_json_of_another_type_does_not_fit():
 def test_a_set_is_written_in_one_order():
     """Recording again changes nothing: Python's order of a set is another in each process."""
     code = (
-        "from pytest_sparrow.boundaries.tools.values import to_json\n"
+        "from pytest_sparrow.values.restore import to_json\n"
         "print(to_json({'b', 'a', 'd', 'c', 'e'}, set[str]))"
     )
     outputs = {

@@ -1,0 +1,77 @@
+"""Waiting for an agent to turn away from an answer again, as it did when it was recorded.
+
+A request that ran into ``asyncio.wait_for``, or lost a race and was cancelled, has no answer (or half of one). To
+give its agent an error instead would be another story: it waits until it is cancelled again.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.run.context import open_runs
+
+if TYPE_CHECKING:
+    from pytest_sparrow.run.crossing import OpenRun
+
+__all__ = ["Patience", "wait_for_cancel"]
+
+_STEP = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long to wait, and what to say of an agent that didn't turn away.
+
+    Attributes:
+        run: the run that feeds.
+        seconds: as long as the recorded agent waited, and a little longer.
+        what: what the agent does beyond the recorded run, for the ledger.
+    """
+
+    run: OpenRun
+    seconds: float
+    what: str
+
+    async def wait(self) -> bool:
+        """Wait to be cancelled; False if that didn't come."""
+        await wait_for_cancel(self.seconds)
+        return False
+
+    def hold(self) -> bool:
+        """As `wait`, for a thread: nothing cancels one, but the run may end meanwhile; then it is True.
+
+        The main thread doesn't wait: the run cannot end before it goes on.
+        """
+        end = time.monotonic() + self.seconds
+        while threading.current_thread() is not threading.main_thread() and time.monotonic() < end:
+            if self.run not in open_runs():
+                return True
+            time.sleep(_STEP)
+        return False
+
+    def lost(self) -> Exception:
+        """The agent did not turn away: write it into the ledger; returns what to raise."""
+        return self.run.refuse(self.what, "record the test again")
+
+
+async def wait_for_cancel(seconds: float) -> None:
+    """Sleep, on asyncio or trio."""
+    trio = sys.modules.get("trio")
+    if trio is not None and _is_trio(trio):
+        await trio.sleep(seconds)
+    else:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+
+def _is_trio(trio: object) -> bool:
+    try:
+        trio.lowlevel.current_task()  # type: ignore[attr-defined]
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The adapter for aiohttp 3.11 and later."""

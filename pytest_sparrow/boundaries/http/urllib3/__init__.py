@@ -1,0 +1,1 @@
+"""The adapter for urllib3, and so for requests and botocore."""

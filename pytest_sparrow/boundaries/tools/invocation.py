@@ -1,0 +1,285 @@
+"""One call of a wrapped function under way: what every skin (sync, async, generator) has in common."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.cancellation import wait_for_cancel
+from pytest_sparrow.errors import NotRecordable, SparrowError
+from pytest_sparrow.run.context import answering
+from pytest_sparrow.values import type_hints
+from pytest_sparrow.values.exceptions import error_from_json, error_to_json
+from pytest_sparrow.values.restore import DoesNotFit, as_declared, from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.crossing import Crossing, OpenRun
+
+__all__ = ["Call", "Target"]
+
+
+class Target:
+    """The function behind a wrapper, and how its answers are written and restored.
+
+    Args:
+        fn: the function.
+        name: its name in the transcript.
+        returns: the type of its answers, or None: its return annotation.
+        raises: exception types in reach of a replay.
+        way_out: what to do about an answer that cannot be held.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        name: str,
+        *,
+        returns: Any = None,
+        raises: tuple[type[Exception], ...] = (),
+        way_out: str,
+    ) -> None:
+        self.fn = fn
+        self.name = name
+        self.way_out = way_out
+        self._returns = returns
+        self._raises = raises
+
+    # Resolved at the first answer, not when wrapping: a class named in the annotation may be defined later.
+
+    @functools.cached_property
+    def _declared(self) -> Any:
+        return type_hints.return_annotation(self.fn) if self._returns is None else self._returns
+
+    @functools.cached_property
+    def returned(self) -> Any:
+        """The type of a plain answer."""
+        return type_hints.awaited_annotation(self._declared)
+
+    @functools.cached_property
+    def yielded(self) -> Any:
+        """The type of what a generator yields."""
+        return type_hints.item_annotation(self._declared)
+
+    @functools.cached_property
+    def at_end(self) -> Any:
+        """The type of what a generator returns."""
+        return (
+            type_hints.ABSENT if self._returns is not None else type_hints.result_annotation(self._declared)
+        )
+
+    def error(self, recorded: dict[str, Json]) -> Exception:
+        """The recorded exception, to be raised."""
+        return error_from_json(recorded, fn=self.fn, raises=self._raises)
+
+
+class Call:
+    """One crossing of a wrapped function.
+
+    Live: enter the call (``with call:``) around the function's own code, then say what came: `returned`, or
+    `began_stream`, `item`, `ended`. What is raised within settles it. Fed: `answer` or `items`.
+
+    Attributes:
+        fed: the recorded *answered* half, or None: the function must run.
+    """
+
+    __slots__ = ("_answering", "_awaited", "_crossing", "_items", "_run", "_target", "fed")
+
+    def __init__(self, run: OpenRun, crossing: Crossing, target: Target) -> None:
+        self._run = run
+        self._crossing = crossing
+        self._target = target
+        self._items: list[Json] | None = None
+        self._awaited = False
+        self._answering: answering | None = None
+        self.fed = crossing.fed
+
+    @property
+    def checked(self) -> bool:
+        """Whether the function must run although there is an answer to feed: first `live`, then that answer."""
+        return self.fed is not None and self._crossing.checked
+
+    def live(self) -> Call:
+        """The same crossing as one whose function runs; what it gives settles it."""
+        call = Call(self._run, self._crossing, self._target)
+        call.fed = None
+        return call
+
+    @property
+    def most_items(self) -> int:
+        """How many items a checked generator may yield: one more than recorded, or as many where it was broken off.
+
+        It may never end otherwise.
+        """
+        fed = self.fed or {}
+        return len(fed.get("yielded", ())) + (0 if fed.get("broken_off") else 1)
+
+    # Live.
+
+    def __enter__(self) -> None:
+        self._answering = answering()
+        self._answering.__enter__()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        assert self._answering is not None
+        self._answering.__exit__()
+        if error is None or (
+            self._items is not None and isinstance(error, StopIteration | StopAsyncIteration)
+        ):
+            return  # a generator's end is no error: `ended` says so
+        self.raised(error)
+
+    def is_awaited(self) -> None:
+        """The function is no coroutine function, and yet gave something to await: a replay must know."""
+        self._awaited = True
+
+    def returned(self, value: Any) -> None:
+        """The function returned.
+
+        Raises:
+            NotRecordable: the value would not come back as it is.
+        """
+        json = self._encoded(value, self._target.returned, f"{self._target.name}() -> …")
+        self._settle({"returned": json})
+
+    def began_stream(self) -> None:
+        """The function is a generator, and starts."""
+        self._items = []
+        self._crossing.flush = self.broke_off
+
+    def item(self, value: Any) -> None:
+        """The generator yielded.
+
+        Raises:
+            NotRecordable: the value would not come back as it is.
+        """
+        assert self._items is not None
+        self._items.append(self._encoded(value, self._target.yielded, f"{self._target.name}() yields …"))
+
+    def ended(self, value: Any) -> None:
+        """The generator is exhausted, and returned ``value``.
+
+        Raises:
+            NotRecordable: the value would not come back as it is.
+        """
+        answered: dict[str, Json] = {}
+        if value is not None:
+            answered["returned"] = self._encoded(value, self._target.at_end, f"{self._target.name}() -> …")
+        self._settle(answered)
+
+    def broke_off(self) -> None:
+        """Nobody reads the generator any further."""
+        if self.fed is not None:
+            self._crossing.settle(self.fed, complete=False)
+        else:
+            self._settle({"broken_off": True}, complete=False)
+
+    def raised(self, error: BaseException) -> None:
+        """The function raised; what is no answer of it (cancelled, Ctrl-C, our own errors) leaves none."""
+        if isinstance(error, Exception) and not isinstance(error, SparrowError):
+            self._settle({"raised": error_to_json(error)})
+        elif self._items:
+            self.broke_off()
+        else:
+            self._crossing.settle(None, complete=False)
+
+    def _encoded(self, value: Any, annotation: Any, where: str) -> Json:
+        try:
+            return to_json(value, annotation, where=where)
+        except NotRecordable as error:
+            if not self._run.keeps:
+                return f"<{type(value).__qualname__}>"
+            told = NotRecordable(error.path, error.reason, _way_out(value, self._target.way_out))
+            self._run.unrecordable(told)
+            self._crossing.settle(None, complete=False)
+            raise told from error.__cause__
+
+    def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
+        if self._items is not None:
+            answered = {"yielded": list(self._items), **answered}
+        if self._awaited:
+            answered["awaited"] = True
+        self._crossing.settle(answered, complete=complete)
+
+    # Fed.
+
+    @property
+    def pieces(self) -> int:
+        """How many items the recorded generator yielded."""
+        return len((self.fed or {}).get("yielded", ()))
+
+    async def cancelled_again(self) -> None:
+        """Where the recorded agent turned away before the end (a timeout, say), wait until this one does so, too."""
+        if self._crossing.patience is not None:
+            try:
+                await wait_for_cancel(self._crossing.patience)
+            finally:
+                self._crossing.settle(self.fed or None, complete=False)
+
+    def answer(self) -> Any:
+        """What the recorded call returned; raises what it raised.
+
+        Where the answer has two readings (``otherwise``, of a run that is fed from events), the declared type decides.
+
+        Raises:
+            ReplayDivergence: there is no recorded answer, or it is of another kind (a generator's), or no longer fits.
+        """
+        fed = self.fed
+        assert fed is not None
+        self._crossing.settle(fed or None, complete=bool(fed))
+        if not fed:
+            raise self._changed("the recorded run got no answer to this call")
+        if "yielded" in fed:
+            raise self._changed("was recorded as a generator, and is none now")
+        if "raised" in fed:
+            raise self._crossing.error or self._target.error(fed["raised"])
+        value = fed.get("returned")
+        if "otherwise" in fed:
+            value = as_declared(value, fed["otherwise"], self._target.returned)
+        return self._restored(value, self._target.returned)
+
+    def items(self) -> Generator[Any, None, Any]:
+        """What the recorded generator yielded, one after the other; ends, returns or raises as it did.
+
+        Raises:
+            ReplayDivergence: it is read further than it was when recorded, or was no generator.
+        """
+        fed = self.fed
+        assert fed is not None
+        if not fed:
+            self._crossing.settle(None, complete=False)
+            raise self._changed("the recorded run got no answer to this call")
+        self._crossing.flush = self.broke_off
+        exhausted = False
+        try:
+            if "returned" in fed and "yielded" not in fed:
+                raise self._changed("was recorded as a plain function, and is a generator now")
+            for json in fed.get("yielded", ()):
+                yield self._restored(json, self._target.yielded)
+            exhausted = True
+        finally:
+            self._crossing.settle(fed, complete=exhausted and not fed.get("broken_off"))
+        if fed.get("broken_off"):
+            raise self._changed(f"is read beyond the {len(fed['yielded'])} items that the recorded run read")
+        if "raised" in fed:
+            raise self._crossing.error or self._target.error(fed["raised"])
+        return self._restored(fed.get("returned"), self._target.at_end)
+
+    def _restored(self, json: Json, annotation: Any) -> Any:
+        try:
+            return from_json(json, annotation)
+        except DoesNotFit as error:
+            raise self._changed(f"the recorded answer does not fit its type any more ({error})") from error
+
+    def _changed(self, what: str) -> Exception:
+        return self._run.refuse(f"{self._target.name}: {what}", "record the test again")
+
+
+def _way_out(value: Any, usual: str) -> str:
+    if hasattr(value, "__next__") or hasattr(value, "__anext__") or hasattr(value, "read"):
+        return "reading it uses it up: return its content, or write the tool as a generator function (yield)"
+    if hasattr(value, "__enter__") or hasattr(value, "__aenter__"):
+        return "a context manager is no answer: return what it gives"
+    return usual

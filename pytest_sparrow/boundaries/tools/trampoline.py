@@ -1,0 +1,197 @@
+"""A function's code replaced for a time, so that a call through any reference to it goes to its wrapper.
+
+Agents keep their functions in dicts, closures and the tool objects of frameworks, made long before the test began. A
+wrapper beside the function reaches none of these, and in a replay the real tool would run. So the function keeps its
+identity, signature and place, and its code hands every call to the wrapper; the wrapper calls a copy that has the
+real code.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import operator
+import threading
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.run.context import current_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["StandIn", "changing", "stand_in_for"]
+
+_ENTRANCE = "pytest-sparrow: the entrance stands here"
+_KEPT_FLAGS = inspect.CO_ITERABLE_COROUTINE
+
+changing = threading.RLock()
+"""Held from asking for a stand-in to putting a wrapper: two tests in one process may wrap the same function."""
+
+
+def stand_in_for(function: FunctionType) -> StandIn:
+    """What stands in for a function: what stands there now, or a new one."""
+    for constant in function.__code__.co_consts:
+        if isinstance(constant, StandIn) and constant.function is function:
+            return constant
+    return StandIn(function)
+
+
+class StandIn:
+    """The stand-in of one function.
+
+    Args:
+        function: a plain function, on which nothing stands in yet.
+
+    Attributes:
+        function: the function itself.
+        real: another function with the real code, and all else the same.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        self.function = function
+        self.real = _copy(function)
+        self._code: CodeType | None = None
+        self._signed = False
+        self._wrappers: list[tuple[Any, Callable[..., Any]]] = []
+
+    def wrapper(self, owner: Any = None) -> Callable[..., Any] | None:
+        """The newest wrapper that takes the calls of an instance, or (None) of the function itself."""
+        return next((wrapper for whose, wrapper in reversed(self._wrappers) if whose is owner), None)
+
+    def put(self, wrapper: Callable[..., Any], owner: Any = None) -> Callable[[], None]:
+        """Let a wrapper take the calls.
+
+        Args:
+            wrapper: takes the arguments; it must call `real`, never the function.
+            owner: take only calls whose first argument is this instance, and leave it out; None: take all.
+
+        Returns:
+            takes the wrapper away again.
+        """
+        entry = owner, wrapper
+        with changing:
+            self._wrappers.append(entry)
+            if self._code is None:
+                self._begin()
+
+        def take_away() -> None:
+            with changing:
+                self._wrappers = [each for each in self._wrappers if each is not entry]
+                if not self._wrappers:
+                    self._end()
+
+        return take_away
+
+    def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What is to be called in the function's place, and with what: the stand-in's code asks this."""
+        # Without a run (within a live tool, say) the shortest way: a tool that calls itself gets deep.
+        if current_run() is not None:
+            for owner, wrapper in reversed(self._wrappers):
+                if owner is None:
+                    return wrapper, args
+                if args and args[0] is owner:
+                    return wrapper, args[1:]
+        return self.real, args
+
+    def _begin(self) -> None:
+        if "__signature__" not in vars(self.function):
+            # The code takes any arguments, so that a call with wrong ones crosses, too.
+            self.function.__signature__ = inspect.signature(  # type: ignore[attr-defined]
+                self.real, follow_wrapped=False
+            )
+            self._signed = True
+        self.function.__code__ = self._code = _handing_on(self.real.__code__, self)
+
+    def _end(self) -> None:
+        # Code that someone else has put there meanwhile is left alone.
+        if self.function.__code__ is self._code:
+            self.function.__code__ = self.real.__code__
+        if self._signed:
+            vars(self.function).pop("__signature__", None)
+            self._signed = False
+        self._code = None  # it holds this object, and the collector doesn't look into code
+
+
+def _copy(function: FunctionType) -> FunctionType:
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    functools.update_wrapper(copy, function)
+    del vars(copy)["__wrapped__"]
+    vars(copy).update(vars(function))  # a decorator's own __wrapped__ among them
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+def _handing_on(code: CodeType, entrance: StandIn) -> CodeType:
+    """Code of the kind, the name and the place of another, that hands each call on; it takes any arguments."""
+    tree = ast.parse(_source(code))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.excepthandler):
+            # All of it in the line of the "def": so tracebacks, coverage and inspect.getsource find their way.
+            node.lineno = node.end_lineno = code.co_firstlineno
+            node.col_offset = node.end_col_offset = 0
+    new = _only(_only(compile(tree, code.co_filename, "exec")))
+    return new.replace(
+        co_consts=tuple(entrance if constant == _ENTRANCE else constant for constant in new.co_consts),
+        co_name=code.co_name,
+        co_qualname=code.co_qualname,
+        co_flags=new.co_flags | code.co_flags & _KEPT_FLAGS,
+    )
+
+
+def _only(code: CodeType) -> CodeType:
+    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+_PLAIN = "return {0}(*{0}_args, **{0}_kwargs)"
+_COROUTINE = "return await {0}(*{0}_args, **{0}_kwargs)"
+_GENERATOR = "return (yield from {0}(*{0}_args, **{0}_kwargs))"
+# PEP 525 has no "yield from" for these: what is sent or thrown in is passed on by hand.
+_ASYNC_GENERATOR = """\
+{0}_stream = {0}(*{0}_args, **{0}_kwargs)
+        {0}_step, {0}_value = {0}_stream.asend, None
+        try:
+            while True:
+                try:
+                    {0}_item = await {0}_step({0}_value)
+                except StopAsyncIteration:
+                    return
+                try:
+                    {0}_step, {0}_value = {0}_stream.asend, (yield {0}_item)
+                except GeneratorExit:
+                    raise
+                except BaseException as {0}_thrown:
+                    {0}_step, {0}_value = {0}_stream.athrow, {0}_thrown
+        finally:
+            await {0}_stream.aclose()"""
+_KINDS = {
+    inspect.CO_COROUTINE: ("async ", _COROUTINE),
+    inspect.CO_GENERATOR: ("", _GENERATOR),
+    inspect.CO_ASYNC_GENERATOR: ("async ", _ASYNC_GENERATOR),
+}
+
+
+def _source(code: CodeType) -> str:
+    """A function within one that has the free variables: a function's code must name as many as it has cells."""
+    is_async, body = _KINDS.get(code.co_flags & functools.reduce(operator.or_, _KINDS), ("", _PLAIN))
+    free = code.co_freevars
+    own = "_sparrow"
+    while any(name.startswith(own) for name in free):
+        own += "_"
+    return f"""\
+def outer():
+    {"".join(f"{name} = " for name in free)}None
+    {is_async}def function(*{own}_args, **{own}_kwargs):
+        __tracebackhide__ = True
+        if 0: ({"".join(f"{name}, " for name in free)})
+        {own} = {_ENTRANCE!r}
+        {own}, {own}_args = {own}.now({own}_args)
+        {body.format(own)}
+"""

@@ -1,0 +1,267 @@
+"""The four shapes of a wrapper: function, coroutine function, generator and async generator function."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.world import isolated, stepped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+
+    from pytest_sparrow.boundaries.tools.invocation import Call
+
+    Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
+
+__all__ = ["dress"]
+
+
+def dress(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    """A function of the same kind as ``fn`` that crosses the boundary when it is called.
+
+    Args:
+        fn: a function, method, partial or callable object.
+        begin: begins a crossing with the arguments; None where the call belongs to no run.
+    """
+    if _is(inspect.iscoroutinefunction, fn):
+        return _coroutine_function(fn, begin)
+    if _is(inspect.isasyncgenfunction, fn):
+        return _async_generator_function(fn, begin)
+    if _is(inspect.isgeneratorfunction, fn):
+        return _generator_function(fn, begin)
+    return _function(fn, begin)
+
+
+def _is(test: Callable[[Any], bool], fn: Any) -> bool:
+    return test(fn) or (not inspect.isroutine(fn) and test(type(fn).__call__))
+
+
+def _function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        call = begin(args, kwargs)
+        if call is None:
+            return fn(*args, **kwargs)
+        if call.checked:
+            return _checked(_function(fn, _live_of(call)), call, args, kwargs)
+        if call.fed is not None:
+            return _fed(call)
+        with call, isolated():
+            given = fn(*args, **kwargs)
+        return _live(given, call)
+
+    return function
+
+
+def _coroutine_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def coroutine_function(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        call = begin(args, kwargs)
+        if call is None:
+            return await fn(*args, **kwargs)
+        if call.checked:
+            return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
+        if call.fed is not None:
+            await call.cancelled_again()
+            return call.answer()
+        return await _awaited(fn(*args, **kwargs), call)
+
+    return coroutine_function
+
+
+def _generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def generator_function(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        __tracebackhide__ = True
+        call = begin(args, kwargs)
+        if call is None:
+            return (yield from fn(*args, **kwargs))
+        if call.checked:
+            _drained(_generator_function(fn, _live_of(call))(*args, **kwargs), call)
+        if call.fed is not None:
+            return (yield from call.items())
+        with call:
+            stream = fn(*args, **kwargs)
+        return (yield from _tee(stream, call))
+
+    return generator_function
+
+
+def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def async_generator_function(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        __tracebackhide__ = True
+        call = begin(args, kwargs)
+        if call is not None and call.checked:
+            await _drained_async(_async_generator_function(fn, _live_of(call))(*args, **kwargs), call)
+        watch = _UNWATCHED if call is None or call.fed is not None else call
+        with watch:
+            stream = fn(*args, **kwargs) if call is None or call.fed is None else _fed_async(call)
+        watch.began_stream()
+        step: Any = stream.asend
+        value: Any = None
+        # PEP 525 has no "yield from" for these: what is sent or thrown in is passed on by hand.
+        try:
+            while True:
+                try:
+                    with watch:
+                        item = await (step(value) if watch is _UNWATCHED else stepped(step(value)))
+                except StopAsyncIteration:
+                    watch.ended(None)
+                    return
+                watch.item(item)
+                try:
+                    step, value = stream.asend, (yield item)
+                except GeneratorExit:
+                    raise
+                except BaseException as thrown:  # noqa: BLE001 - it goes on to the function's own generator
+                    step, value = stream.athrow, thrown
+        finally:
+            with watch:
+                await stream.aclose()
+            watch.broke_off()
+
+    return async_generator_function
+
+
+class _Unwatched:
+    """Stands in for the call of an async generator that is fed, or of no run: nothing is written down."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def began_stream(self) -> None: ...
+
+    def item(self, value: Any) -> None: ...
+
+    def ended(self, value: Any) -> None: ...
+
+    def broke_off(self) -> None: ...
+
+
+_UNWATCHED = _Unwatched()
+
+
+# What a plain function may give besides a value: decorators often hide a coroutine or generator function.
+
+
+def _live(given: Any, call: Call) -> Any:
+    if inspect.isawaitable(given):
+        call.is_awaited()
+        return _awaited(given, call)
+    if inspect.isgenerator(given):
+        call.began_stream()
+        return _tee(given, call)
+    if inspect.isasyncgen(given):
+        call.is_awaited()
+        call.began_stream()
+        return _async_generator_function(lambda: given, lambda *_: call)()
+    call.returned(given)
+    return given
+
+
+def _fed(call: Call) -> Any:
+    assert call.fed is not None
+    awaited = call.fed.get("awaited", False)
+    if "yielded" in call.fed:
+        return _fed_async(call) if awaited else call.items()
+    return _fed_later(call) if awaited else call.answer()
+
+
+# A checked call: the function runs, and what it gives or raises is told; then the agent gets what was recorded.
+
+
+def _live_of(call: Call) -> Begin:
+    return lambda *_: call.live()
+
+
+def _checked(live: Callable[..., Any], call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    given: Any = None
+    with contextlib.suppress(Exception):
+        given = live(*args, **kwargs)
+    if inspect.isawaitable(given):
+        return _checked_later(given, call)
+    if inspect.isgenerator(given):
+        _drained(given, call)
+    if inspect.isasyncgen(given):
+        return _checked_items(given, call)
+    return _fed(call)
+
+
+async def _checked_later(given: Awaitable[Any], call: Call) -> Any:
+    with contextlib.suppress(Exception):
+        await given
+    return call.answer()
+
+
+async def _checked_items(stream: AsyncGenerator[Any, Any], call: Call) -> AsyncGenerator[Any, Any]:
+    await _drained_async(stream, call)
+    async for item in _fed_async(call):
+        yield item
+
+
+def _drained(stream: Generator[Any, Any, Any], call: Call) -> None:
+    with contextlib.closing(stream), contextlib.suppress(Exception):
+        for _ in itertools.islice(stream, call.most_items):
+            pass
+
+
+async def _drained_async(stream: AsyncGenerator[Any, Any], call: Call) -> None:
+    async with contextlib.aclosing(stream):
+        with contextlib.suppress(Exception):
+            for _ in range(call.most_items):
+                await anext(stream)
+
+
+async def _fed_later(call: Call) -> Any:
+    return call.answer()
+
+
+async def _awaited(given: Awaitable[Any], call: Call) -> Any:
+    with call:
+        value = await stepped(given)
+    call.returned(value)
+    return value
+
+
+async def _fed_async(call: Call) -> AsyncGenerator[Any, Any]:
+    items = call.items()
+    left = call.pieces
+    try:
+        if not left:
+            await call.cancelled_again()
+        for item in items:
+            yield item
+            left -= 1
+            if not left:
+                await call.cancelled_again()
+    finally:
+        items.close()
+
+
+def _tee(stream: Generator[Any, Any, Any], call: Call) -> Generator[Any, Any, Any]:
+    # The function's code runs only within "with call": what its reader does between two items is the agent's.
+    call.began_stream()
+    step: Any = stream.send
+    value: Any = None
+    try:
+        while True:
+            try:
+                with call, isolated():
+                    item = step(value)
+            except StopIteration as end:
+                call.ended(end.value)
+                return end.value
+            call.item(item)
+            try:
+                step, value = stream.send, (yield item)
+            except GeneratorExit:
+                raise
+            except BaseException as thrown:  # noqa: BLE001 - it goes on to the function's own generator
+                step, value = stream.throw, thrown
+    finally:
+        with call:
+            stream.close()
+        call.broke_off()  # without effect where the call has settled

@@ -1,0 +1,348 @@
+"""The wall clock of one run: which one it needs, what it shows, and how it is put in place.
+
+What a moved clock shows. Pure: no library, and the real time is handed in.
+
+Putting a clock's hands before the process's wall clock: the one place that knows time-machine.
+
+The clock of one run: which one it needs, and how it follows the run's crossings.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from pytest_sparrow.boundaries.world.zone import Zone, zone_here
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.settings import ClockMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.run.crossing import OpenCrossing
+
+__all__ = [
+    "GRACE",
+    "TICK",
+    "Clock",
+    "Flow",
+    "Hands",
+    "Step",
+    "needed_clock",
+    "noted_clock",
+    "somebody_else_travels",
+    "travelling",
+]
+
+
+_SECOND = 1_000_000_000
+
+GRACE = 1.0
+"""Seconds. How long a replay may lag behind the recording before its clock passes the recorded next asking."""
+
+TICK = 1.0
+"""Seconds that a stepping clock goes on with each crossing. What agents wait for through a boundary they wait for in
+seconds; with a small tick, a loop that polls until a deadline would poll thousands of times."""
+
+
+class Hands(Protocol):
+    """Where a clock stands.
+
+    Attributes:
+        skipped: nanoseconds that it moved forward at crossings, not with elapsed time.
+    """
+
+    skipped: int
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch."""
+        ...
+
+    def body_starts(self) -> None:
+        """The test's own code starts."""
+        ...
+
+    def asked(self, began: float | None) -> None:
+        """Something crossed; ``began`` is when the recorded run asked it, in its seconds."""
+        ...
+
+    def arrived(self, ended: float | None) -> None:
+        """Its answer is in; ``ended`` is when it was in the recorded run, in its seconds."""
+        ...
+
+    def skip(self, nanoseconds: int) -> None:
+        """Move forward."""
+        ...
+
+
+class Flow:
+    """Runs on with elapsed time, and moves forward to when the recorded run asked and was answered.
+
+    The start of the test's own code counts like a crossing. Between two it doesn't pass the moment at which the
+    recorded run came to the next, unless the replay is more than `GRACE` late: what an unchanged agent reads on a slow
+    machine lies between the same two moments as it did. A loop that waits for a deadline ends all the same.
+
+    Not thread safe in the strict sense: two threads that cross at once may each move it, forward only.
+
+    Args:
+        zero: the recorded run's start, in nanoseconds since the epoch.
+        began: when the recorded run asked, in its seconds, rising.
+        body: when the test's own code started in the recorded run, in its seconds, where that is known.
+        real: nanoseconds of a clock that nobody sets. (A default, not a global: freezegun replaces globals.)
+    """
+
+    def __init__(
+        self,
+        zero: int,
+        began: Sequence[float] = (),
+        *,
+        body: float | None = None,
+        real: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self.skipped = 0
+        self._zero = zero
+        self._began = began
+        self._body = body
+        self._asked = 0
+        self._real = real
+        self._anchor = (zero, real())
+        """What it showed, and what the real clock showed then; one tuple, so that a reader never sees half of it."""
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch."""
+        shown, then = self._anchor
+        return shown + self._held(shown, self._real() - then)
+
+    def body_starts(self) -> None:
+        """The test's own code starts: what fixtures took, here and there, is forgotten."""
+        self._move_to(self._body)
+        self._body = None
+
+    def asked(self, began: float | None) -> None:
+        """The replay has come to the next asking."""
+        self._move_to(began)
+        self._asked += 1
+
+    def arrived(self, ended: float | None) -> None:
+        """The replay has its answer."""
+        self._move_to(ended)
+
+    def skip(self, nanoseconds: int) -> None:
+        """Move forward."""
+        self.skipped += nanoseconds
+        self._anchor = (self.now() + nanoseconds, self._real())
+
+    def _move_to(self, seconds: float | None) -> None:
+        now = self.now()
+        there = now if seconds is None else max(now, self._moment(seconds))
+        self.skipped += there - now
+        self._anchor = (there, self._real())
+
+    def _moment(self, seconds: float) -> int:
+        return self._zero + round(seconds * 1e6) * 1000
+
+    def _held(self, shown: int, elapsed: int) -> int:
+        """How much of the elapsed time it shows."""
+        following = self._began[self._asked] if self._asked < len(self._began) else None
+        following = following if self._body is None else min(self._body, following or self._body)
+        if following is None:
+            return elapsed
+        room = self._moment(following) - shown
+        if room <= 0 or elapsed <= room:
+            return elapsed
+        return max(room, elapsed - round(GRACE * _SECOND))
+
+
+class Step:
+    """Stands still, and goes on one `TICK` with each crossing: the same in record and replay.
+
+    Args:
+        zero: the recorded run's start, in nanoseconds since the epoch.
+    """
+
+    def __init__(self, zero: int) -> None:
+        self.skipped = 0
+        self._now = zero
+
+    def now(self) -> int:
+        """Nanoseconds since the epoch."""
+        return self._now
+
+    def body_starts(self) -> None:
+        """Nothing: fixtures that cross are counted like any code."""
+
+    def asked(self, began: float | None) -> None:  # noqa: ARG002 - every crossing is worth the same
+        """One tick."""
+        self._now += round(TICK * _SECOND)
+
+    def arrived(self, ended: float | None) -> None:
+        """Nothing: how long an answer takes is chance."""
+
+    def skip(self, nanoseconds: int) -> None:
+        """Nothing: a run within this one stands still, too."""
+
+
+_MARK = "sparrow_hands"
+
+
+def _time_machine() -> Any:
+    try:
+        import time_machine
+    except ImportError as error:  # PyPy has none
+        raise UsageError(
+            f"the clock of a replay needs time-machine, which cannot be imported: {error}\n"
+            "  pip install time-machine, or leave the clock alone: ini sparrow_clock = real "
+            '(or @pytest.mark.sparrow(clock="real"))'
+        ) from None
+    return time_machine
+
+
+def somebody_else_travels() -> bool:
+    """Whether the test has set the clock by itself, with time-machine or freezegun, before its run opened."""
+    if "freezegun" in sys.modules and dt.datetime.__name__ == "FakeDatetime":
+        return True
+    library = sys.modules.get("time_machine")
+    return bool(library and library.traveller_stack and not hasattr(library.traveller_stack[-1], _MARK))
+
+
+@contextmanager
+def travelling(hands: Hands) -> Iterator[None]:
+    """Let the wall clock of the whole process show what the hands show, and to the world's code the real time.
+
+    A tool that runs asks servers that look at dates, in signatures and tokens.
+
+    A test that travels within wins as long as it does, with time-machine as with freezegun.
+
+    Raises:
+        UsageError: time-machine cannot be imported.
+    """
+    library = _time_machine()
+    travel = library.travel(0.0)
+    traveller = travel.start()
+    # time-machine asks whoever stands on top of its stack for the time. That is how a clock can run, and be moved
+    # while somebody else travels on top of it, which its own move_to can't.
+    real = library.escape_hatch.time.time_ns
+    traveller.time_ns = lambda: real() if is_answering() else hands.now()
+    setattr(traveller, _MARK, hands)
+    try:
+        yield
+    finally:
+        stack = library.traveller_stack
+        if stack and stack[-1] is traveller:
+            travel.stop()
+        elif traveller in stack:
+            # A fixture that was set up after ours still travels; it unpatches when it stops.
+            stack.remove(traveller)
+        below = getattr(stack[-1], _MARK, None) if stack else None
+        if below is not None:
+            below.skip(hands.skipped)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """Moves the wall clock while a run is open. Watches the run (see `recording.ports.Watcher`).
+
+    Where the test has set the clock by itself before, nothing is moved: it did so in the recording, too.
+
+    Args:
+        hands: what the clock shows.
+        zone: the recorded time zone.
+    """
+
+    def __init__(self, hands: Hands, zone: Zone) -> None:
+        self.hands = hands
+        self.zone = zone
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        if not somebody_else_travels():
+            with ExitStack() as stack:
+                stack.enter_context(travelling(self.hands))
+                stack.callback(self.zone.restore)
+                self.zone.set()
+                self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def body_starts(self) -> None:
+        """The test's own code starts: fixtures may have taken another time than they took when it was recorded."""
+        self.hands.body_starts()
+
+    def asked(self, crossing: OpenCrossing) -> None:
+        """Something crossed."""
+        self.hands.asked(None if crossing.recorded is None else crossing.recorded.began)
+
+    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:  # noqa: ARG002
+        """The agent has its answer, a stream to its end."""
+        if crossing.recorded is not None:
+            self.hands.arrived(crossing.recorded.ended)
+
+
+def needed_clock(
+    mode: ClockMode, started: datetime, golden: Any = None, answers: Sequence[Exchange] = ()
+) -> Clock | None:
+    """The clock that a run needs, or None: the real one.
+
+    Args:
+        mode: what the user said.
+        started: the run's start.
+        golden: the inputs of the golden that feeds the run; None while recording.
+        answers: the golden's exchanges, by the time of their asking.
+    """
+    if mode is ClockMode.REAL:
+        return None
+    if golden is None:
+        return Clock(Step(_nanoseconds(started)), Zone(None, 0)) if mode is ClockMode.STEP else None
+    zero = _moment_of(golden.timestamp)
+    if zero is None:
+        return None
+    noted = _noted(golden.config_snapshot)
+    # As it was recorded: a golden whose clock ran would not fit one that stands still, and the other way round.
+    hands: Hands
+    if noted.get("mode") == ClockMode.STEP.value:
+        hands = Step(_nanoseconds(zero))
+    else:
+        body = noted.get("body")
+        began = [exchange.began for exchange in answers]
+        hands = Flow(_nanoseconds(zero), began, body=body if isinstance(body, int | float) else None)
+    return Clock(hands, Zone(noted, zero.timestamp()))
+
+
+def noted_clock(mode: ClockMode, started: datetime, body: float | None) -> dict[str, Json]:
+    """What a golden says of the clock that it was recorded by: ``config_snapshot.clock``.
+
+    Args:
+        mode: what the user said.
+        started: the run's start.
+        body: when the test's own code started, in seconds of the run; None if it hasn't.
+    """
+    return {"mode": mode.value, **zone_here(started.timestamp()), **({} if body is None else {"body": body})}
+
+
+def _noted(snapshot: Json) -> dict[str, Json]:
+    clock = snapshot.get("clock") if isinstance(snapshot, dict) else None
+    return clock if isinstance(clock, dict) else {}
+
+
+def _moment_of(timestamp: str) -> datetime | None:
+    """A golden's timestamp; None where it is no time that a clock can show."""
+    try:
+        moment = datetime.fromisoformat(timestamp)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment >= _EPOCH else None
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000

@@ -1,0 +1,162 @@
+"""Environment variables of a run: recorded by allow-list, set again in a replay, with dummy keys for SDKs.
+
+Environment variables by allow-list: written down when a run is recorded, set again while it is replayed.
+
+Keys for SDK constructors that refuse to start without one, while nothing will be sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.settings import dummy_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.redact import Redactor
+
+__all__ = ["FedEnvironment", "dummies", "dummy_keys", "environment_to_record"]
+
+
+def environment_to_record(
+    patterns: Iterable[str], redactor: Redactor, environ: Mapping[str, str] | None = None
+) -> dict[str, str | None]:
+    """The variables that a recording notes, by name; None for a name or pattern that nothing else matches.
+
+    Args:
+        patterns: names, ``*`` and ``?`` as in file names.
+        redactor: knows what a secret is.
+        environ: the environment; ``os.environ`` if None.
+
+    Raises:
+        UsageError: one of them looks like a secret; a golden is no place for it.
+    """
+    environment = os.environ if environ is None else environ
+    allowed = tuple(patterns)
+    noted: dict[str, str | None] = dict.fromkeys(allowed)
+    noted |= {name: value for name, value in sorted(environment.items()) if _allowed(name, allowed)}
+    for name, value in noted.items():
+        if value and redactor.secret_variable(name, value):
+            raise UsageError(
+                f"setting env: {name} looks like a secret, which no golden may hold: leave it out of env "
+                "(absent API keys are filled with dummies in replay, see dummy_keys)"
+            )
+    return noted
+
+
+class FedEnvironment:
+    """The environment as it was recorded, while a replay runs.
+
+    A variable that was absent is absent, also one that matches a recorded pattern only now. What the test changes
+    itself meanwhile is left alone.
+
+    Args:
+        recorded: ``env`` of the recording, of any shape.
+        environ: what to change; ``os.environ`` if None.
+    """
+
+    def __init__(self, recorded: Json, environ: MutableMapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._recorded: dict[str, str | None] = {
+            name: value
+            for name, value in (recorded.items() if isinstance(recorded, dict) else ())
+            if value is None or isinstance(value, str)
+        }
+        self._before: dict[str, str | None] = {}
+
+    def set(self) -> None:
+        """Make the environment the recorded one."""
+        names = tuple(self._recorded)
+        known = {name for name, value in self._recorded.items() if value is not None}
+        for name in [name for name in self._environ if name not in known and _allowed(name, names)]:
+            self._before[name] = self._environ.pop(name)
+        for name in known:
+            self._before[name] = self._environ.get(name)
+            self._environ[name] = self._recorded[name] or ""
+
+    def restore(self) -> None:
+        """Put back what `set` changed; again after the fixtures' teardown, since monkeypatch may undo to our value."""
+        for name, before in list(self._before.items()):
+            if self._environ.get(name) != self._recorded.get(name):
+                continue  # changed meanwhile; a later call looks again
+            del self._before[name]
+            if before is None:
+                self._environ.pop(name, None)
+            else:
+                self._environ[name] = before
+
+
+def _allowed(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+_KEYS: tuple[tuple[str, ...], ...] = (
+    ("OPENAI_API_KEY",),
+    ("AZURE_OPENAI_API_KEY",),
+    # With a token set, a key as well would make the SDK send both.
+    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    # google-genai warns where both are set and they weren't before.
+    ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    ("MISTRAL_API_KEY",),
+    ("GROQ_API_KEY",),
+    ("CO_API_KEY",),
+    ("COHERE_API_KEY",),
+    ("DEEPSEEK_API_KEY",),
+    ("OPENROUTER_API_KEY",),
+    ("TOGETHER_API_KEY",),
+    ("FIREWORKS_API_KEY",),
+    ("XAI_API_KEY",),
+    ("CEREBRAS_API_KEY",),
+    ("PERPLEXITY_API_KEY",),
+    ("PPLX_API_KEY",),
+    ("VOYAGE_API_KEY",),
+    ("TAVILY_API_KEY",),
+)
+"""Names that SDK constructors read. Of names in one row each is an alternative: only the first is filled, and
+only where none of them is set."""
+
+
+def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+    """The API keys that are absent, each with an obvious dummy.
+
+    An empty variable counts as absent: that is how CI passes a secret that a fork may not see, and an SDK
+    that gets an empty key fails as it does without one.
+
+    Args:
+        environ: the environment.
+        extra: further names to fill.
+    """
+    rows = [*_KEYS, *((name,) for name in extra)]
+    return {row[0]: dummy_key(row[0]) for row in rows if not any(environ.get(name) for name in row)}
+
+
+@contextlib.contextmanager
+def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[str] = ()) -> Iterator[None]:
+    """Fill absent API keys (see `dummies`) while open, and put everything back.
+
+    A variable that was changed meanwhile is left alone.
+
+    Args:
+        environ: what to fill; ``os.environ`` if None.
+        extra: further names to fill.
+    """
+    environment = os.environ if environ is None else environ
+    filled = dummies(environment, extra)
+    before = {name: environment.get(name) for name in filled}
+    environment.update(filled)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if environment.get(name) != filled[name]:
+                continue
+            if value is None:
+                del environment[name]
+            else:
+                environment[name] = value

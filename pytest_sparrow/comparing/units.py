@@ -1,0 +1,355 @@
+"""The units that are aligned: a tool call with all its events, or any other event alone.
+
+JSON values as hashable keys: equal keys exactly where the values count as equal.
+
+Tuples rather than digests: Python compares and hashes them in C, and two values never collide.
+
+Events as the comparison sees them: plain JSON, numbered, with lane and turn.
+
+The units that are aligned: a tool call with all its events, or any other event alone.
+
+Events of a call are moved behind its proposal, into its lane: tools that run in parallel finish in any order,
+and that order means nothing. Then deltas that follow one another in a lane are merged: how a provider cuts
+its text into chunks means nothing either.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.comparing.result import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+
+    from pytest_sparrow.comparing.ids import IdText
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.exchange import Json
+
+__all__ = [
+    "CALL_TYPES",
+    "Entry",
+    "Freezer",
+    "Group",
+    "Print",
+    "Printer",
+    "entries",
+    "group_calls",
+    "merge_deltas",
+    "printed",
+    "rounded",
+]
+
+
+_TRUE, _FALSE, _NULL = ("true",), ("false",), ("null",)
+
+
+def rounded(number: float, digits: int | None) -> float:
+    """The number as it counts: rounded to ``digits`` after the point, a whole number as an int."""
+    if digits is not None:
+        number = round(number, digits)
+    return int(number) if number == number // 1 else number
+
+
+class Freezer:
+    """Makes keys: JSON identity (``true`` ≠ 1, 1 = 1.0, -0 = 0), texts through a mask, numbers rounded.
+
+    Equal keys also have equal ``repr``, which is an order over all of them.
+    """
+
+    def __init__(self, mask: Callable[[str], str] | None = None, digits: int | None = None) -> None:
+        self._mask = mask
+        self._digits = digits
+
+    def key(self, value: Json) -> Hashable:
+        """A key of one JSON value."""
+        if isinstance(value, str):
+            return self._mask(value) if self._mask is not None else value
+        if value is None:
+            return _NULL
+        if isinstance(value, bool):
+            return _TRUE if value else _FALSE
+        if isinstance(value, dict):
+            mask = self._mask or str
+            # The None tells an object from a list.
+            return (None, *sorted([(mask(key), self.key(item)) for key, item in value.items()], key=_first))
+        if isinstance(value, list):
+            return ((), *map(self.key, value))
+        return rounded(value, self._digits)
+
+
+def _first(pair: tuple[str, Hashable]) -> str:
+    return pair[0]
+
+
+CALL_TYPES = frozenset(
+    {"ToolUseProposed", "ToolUseStarted", "ToolOutput", "ApprovalRequested", "ApprovalResolved"}
+)
+"""Types whose ``id`` is a tool call's."""
+
+_SPEAKING = frozenset({"ReasoningDelta", "ThinkingDelta", "Message", "ToolUseProposed"})
+_ENDS_ANSWER = frozenset({"Message", "TokenUsage", "ToolUseStarted", "ToolOutput", "Error"})
+
+_MASKED = frozenset({"type", "run", "lane", "timestamp", "created", "created_at", "ts", "duration_ms"})
+"""Fields of an event itself (never of the data in it) that say when or where it was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event on its way through the passes.
+
+    Attributes:
+        at: its place in its run.
+        type: the event's type, "" where it has none.
+        lane: its lane's label, "" for the main one.
+        run: its run's id, "" where it has none.
+        id: its own id, or None.
+        label: the tool's name or the role, "" where there is none.
+        body: its other fields; masked ones are gone. Never changed in place: it may be the event's own.
+    """
+
+    at: Place
+    type: str
+    lane: str
+    run: str
+    id: str | None
+    label: str
+    body: dict[str, Json]
+
+    def with_body(self, body: dict[str, Json]) -> Entry:
+        """The same event with other fields."""
+        return Entry(self.at, self.type, self.lane, self.run, self.id, self.label, body)
+
+
+def entries(events: Iterable[tuple[int, Event]]) -> Iterator[Entry]:
+    """Numbered events to entries: masks what says when or where, finds labels and counts turns.
+
+    A turn is one answer of a model: it begins, lane by lane, with the first text, reasoning or proposal after
+    a tool call, a whole message, a usage or an error. A call's events belong to the turn of its proposal; what a
+    lane does before its first answer belongs to none (0).
+    """
+    turns = _Turns()
+    names: dict[str, str] = {}
+    for number, event in events:
+        wire = event.to_json()
+        if not isinstance(wire, dict):
+            wire = {"value": wire}
+        kind = _text(wire.get("type"))
+        lane = _text(wire.get("lane"))
+        own_id = wire.get("id") if isinstance(wire.get("id"), str) else None
+        body = {key: value for key, value in wire.items() if key not in _MASKED}
+        if own_id is not None:
+            del body["id"]
+        if (
+            kind == "RunFinished"
+            and isinstance(body.get("outcome"), dict)
+            and "duration_ms" in body["outcome"]
+        ):
+            body["outcome"] = {key: value for key, value in body["outcome"].items() if key != "duration_ms"}
+        label = _label(kind, own_id, body, names)
+        place = Place(number, turns.of(kind, lane, own_id))
+        yield Entry(place, kind, lane, _text(wire.get("run")), own_id, label, body)
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _label(kind: str, own_id: str | None, body: dict[str, Json], names: dict[str, str]) -> str:
+    """The tool's name for events of a call (known from its proposal), the role of who spoke or worked."""
+    if kind in CALL_TYPES:
+        name = body.get("name", body.get("tool"))
+        if isinstance(name, str) and own_id is not None:
+            if kind == "ToolUseProposed":
+                names[own_id] = name
+            return name
+        return names.get(own_id, "") if own_id is not None else ""
+    return _text(body.get("role"))
+
+
+class _Turns:
+    """Counts the turns of a run; numbers follow the order in which turns begin."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._current: dict[str, int] = {}
+        self._speaking: set[str] = set()
+        self._proposed_in: dict[str, tuple[str, int]] = {}
+
+    def of(self, kind: str, lane: str, own_id: str | None) -> int:
+        if kind in _SPEAKING and lane not in self._speaking:
+            self._count += 1
+            self._current[lane] = self._count
+            self._speaking.add(lane)
+        turn = self._current.get(lane, 0)
+        if own_id is not None and kind in CALL_TYPES:
+            if kind == "ToolUseProposed":
+                self._proposed_in[own_id] = (lane, turn)
+            lane, turn = self._proposed_in.get(own_id, (lane, turn))
+        if kind in _ENDS_ANSWER:
+            self._speaking.discard(lane)
+        return turn
+
+
+_DELTAS = frozenset({"ThinkingDelta", "ReasoningDelta"})
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """An entry's fingerprints.
+
+    Attributes:
+        exact: equal exactly for entries that are equal but for ids.
+        kind: equal for entries of one type and label.
+        ids: the ids in its fields, in a fixed order.
+    """
+
+    exact: int
+    kind: int
+    ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Group:
+    """One unit.
+
+    Attributes:
+        entries: the event, or the call's proposal and its other events as they came.
+        prints: the fingerprints of each, once made.
+        exact: fingerprint of the whole unit, 0 until made.
+        finished: whether the call's output is here.
+        features: what makes it like another one, once asked for.
+    """
+
+    entries: list[Entry]
+    prints: list[Print] = field(default_factory=list)
+    exact: int = 0
+    finished: bool = False
+    features: frozenset[Hashable] = frozenset()
+
+    @property
+    def head(self) -> Entry:
+        """The event that the unit stands for."""
+        return self.entries[0]
+
+
+def group_calls(found: Iterable[Entry]) -> dict[str, list[Group]]:
+    """Units by lane, lanes in order of first appearance."""
+    lanes: dict[str, list[Group]] = {}
+    calls = _Calls()
+    for entry in found:
+        if entry.type in CALL_TYPES and entry.id is not None and entry.type != "ToolUseProposed":
+            group = calls.of(entry, entry.id)
+            if group is not None:
+                group.entries.append(entry)
+                group.finished = group.finished or entry.type == "ToolOutput"
+                continue
+        group = Group([entry])
+        if entry.type == "ToolUseProposed" and entry.id is not None:
+            calls.proposed(entry, entry.id, group)
+        lanes.setdefault(entry.lane, []).append(group)
+    return lanes
+
+
+class _Calls:
+    """Which call an event belongs to. Some providers use an id again in every answer, or in every lane."""
+
+    def __init__(self) -> None:
+        self._here: dict[tuple[str, str], Group] = {}
+        self._open: dict[str, deque[Group]] = defaultdict(deque)
+        self._newest: dict[str, Group] = {}
+
+    def proposed(self, entry: Entry, own_id: str, group: Group) -> None:
+        self._here[entry.lane, own_id] = self._newest[own_id] = group
+        self._open[own_id].append(group)
+
+    def of(self, entry: Entry, own_id: str) -> Group | None:
+        known = self._here.get((entry.lane, own_id))
+        if known is not None and not known.finished:
+            return known
+        # A lane that proposed nothing takes the oldest call that no such lane has taken, and keeps it to its end.
+        waiting = self._open[own_id]
+        while waiting and waiting[0].finished:
+            waiting.popleft()
+        taken = waiting.popleft() if waiting else known or self._newest.get(own_id)
+        if taken is not None:
+            self._here[entry.lane, own_id] = taken
+        return taken
+
+
+def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
+    """Deltas of one type that follow one another become one, at the place of the first."""
+    run: list[Entry] = []
+    for group in groups:
+        head = group.head
+        if run and (not _mergeable(head) or _apart(run[0], head)):
+            yield _merged(run)
+            run = []
+        if _mergeable(head):
+            run.append(head)
+        else:
+            yield group
+    if run:
+        yield _merged(run)
+
+
+def _apart(one: Entry, other: Entry) -> bool:
+    return (
+        one.type != other.type or one.label != other.label or ("text" in one.body) != ("text" in other.body)
+    )
+
+
+def _mergeable(entry: Entry) -> bool:
+    if entry.type not in _DELTAS or not isinstance(entry.body.get("text", ""), str):
+        return False
+    # A rule may have left the text out: in how many pieces it came still means nothing. One that says more than a
+    # text and whose it is stays as it is, or what more it says would be lost.
+    return len(entry.body) == ("text" in entry.body) + bool(entry.label)
+
+
+def _merged(run: list[Entry]) -> Group:
+    body = dict(run[0].body)
+    if "text" in body:
+        body["text"] = "".join(entry.body["text"] for entry in run)
+    return Group([run[0].with_body(body)])
+
+
+class Printer:
+    """Makes fingerprints that can be compared with each other: a small integer for each distinct content."""
+
+    def __init__(self, ids: IdText, digits: int | None) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._ids = ids
+        self._found: list[str] = []
+        self._freezer = Freezer(self._mask, digits)
+
+    def _mask(self, text: str) -> str:
+        within = self._ids.within(text)
+        if not within:
+            return text
+        self._found.extend(within)
+        return self._ids.mask(text)
+
+    def number(self, key: Hashable) -> int:
+        """The number of a key; the same for equal keys, from 1."""
+        return self._numbers.setdefault(key, len(self._numbers) + 1)
+
+    def entry(self, entry: Entry) -> Print:
+        """The fingerprints of one entry."""
+        self._found = []
+        body = self._freezer.key(entry.body)
+        kind = self.number(("kind", entry.type, entry.label))
+        exact = self.number((entry.type, entry.label, entry.id is None, body))
+        return Print(exact, kind, tuple(self._found))
+
+
+def printed(groups: Iterable[Group], printer: Printer) -> list[Group]:
+    """The units with their fingerprints."""
+    done = []
+    for group in groups:
+        group.prints = [printer.entry(entry) for entry in group.entries]
+        group.exact = printer.number(("group", *[each.exact for each in group.prints]))
+        done.append(group)
+    return done

@@ -1,0 +1,145 @@
+"""Reads and writes one event as one line of JSON; a line that fits no model becomes an `UnknownEvent`.
+
+An event that this version has no model for.
+
+Event ⇄ line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeAlias, get_args
+
+from pydantic import Field, ValidationError
+
+from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.events import types
+from pytest_sparrow.events.jsontext import canonical, decode, encode, equal
+
+if TYPE_CHECKING:
+    from pytest_sparrow.events.base import WireModel
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["EVENT_TYPES", "Event", "KnownEvent", "UnknownEvent", "dump_event", "parse_event"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UnknownEvent:
+    """A line of an unknown type, or of a known type that doesn't fit its model; written back unchanged.
+
+    Attributes:
+        value: the whole line as parsed: nearly always an object.
+    """
+
+    value: Json
+
+    @property
+    def type(self) -> str:
+        """The line's ``type``, or "" where it has none."""
+        kind = self.fields.get("type")
+        return kind if isinstance(kind, str) else ""
+
+    @property
+    def run(self) -> str | None:
+        """The line's ``run``, or None where it has none."""
+        run = self.fields.get("run")
+        return run if isinstance(run, str) else None
+
+    @property
+    def fields(self) -> dict[str, Json]:
+        """The line's keys and values, ``type`` and ``run`` among them; empty where it is no object."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    def to_json(self) -> Json:
+        """The line as it is written."""
+        return self.value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, UnknownEvent):
+            return NotImplemented
+        return equal(self.value, other.value)
+
+    def __hash__(self) -> int:
+        return hash(canonical(self.value))
+
+
+KnownEvent: TypeAlias = Annotated[
+    types.RunStarted
+    | types.RouteSelected
+    | types.ModelSwitched
+    | types.ThinkingDelta
+    | types.ReasoningDelta
+    | types.Message
+    | types.ToolUseProposed
+    | types.ApprovalRequested
+    | types.ApprovalResolved
+    | types.ToolUseStarted
+    | types.ToolOutput
+    | types.DiffProposed
+    | types.DiffApplied
+    | types.TestResult
+    | types.AgentSpawned
+    | types.AgentStatus
+    | types.CheckpointCreated
+    | types.SkillLearned
+    | types.CostUpdate
+    | types.TokenUsage
+    | types.TokenUsageEstimated
+    | types.AutonomyChanged
+    | types.RunFinished
+    | types.Error
+    | types.Compacted
+    | types.UpdateAvailable,
+    Field(discriminator="type"),
+]
+"""The 26 types, told apart by ``type``."""
+
+Event: TypeAlias = KnownEvent | UnknownEvent
+"""Any event: has ``type``, ``run`` (None where it belongs to no run) and ``to_json()``."""
+
+EVENT_TYPES: dict[str, type[WireModel]] = {
+    model.__name__: model for model in get_args(get_args(KnownEvent)[0])
+}
+"""The model of each type, by its name on the wire."""
+
+
+def parse_event(data: bytes | str | dict[str, Json]) -> Event:
+    """Read one line, or the object that a line was parsed to (whose parts the event then holds).
+
+    A type that this version doesn't know, or one that doesn't fit its model, gives an `UnknownEvent`.
+
+    Raises:
+        BrokenJson: the line is no JSON, or no JSON that can be kept faithfully; see `jsontext.decode`.
+    """
+    value = decode(data) if isinstance(data, bytes | str) else data
+    model = EVENT_TYPES.get(_type_of(value))
+    if model is not None:
+        try:
+            event: Event = model.__pydantic_validator__.validate_python(value)
+        except ValidationError:
+            pass
+        else:
+            return event
+    return UnknownEvent(value=value)
+
+
+def dump_event(event: Event) -> bytes:
+    """The event's line, without the newline: compact JSON, ``type`` first, ``run`` second.
+
+    Raises:
+        NotRecordable: it holds something that JSON can't; the path begins with the event's type, like
+            ``ToolUseStarted.args['when']``.
+    """
+    wire = event.to_json()
+    try:
+        return encode(wire, where=event.type)
+    except NotRecordable:
+        # Only now is it worth knowing which field.
+        for name, value in wire.items() if isinstance(wire, dict) else ():
+            encode(value, where=f"{event.type}.{name}")
+        raise
+
+
+def _type_of(value: Json) -> str:
+    kind = value.get("type") if isinstance(value, dict) else None
+    return kind if isinstance(kind, str) else ""

@@ -1,0 +1,283 @@
+"""The object behind the fixture: what a test can say to, and ask of, its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.call import call
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
+from pytest_sparrow.plugin.expect import Expected, ToolCall, check_calls
+from pytest_sparrow.run.context import current_run
+from pytest_sparrow.run.whatif.faults import fault_of
+from pytest_sparrow.run.whatif.fork import At, branch_of
+
+if TYPE_CHECKING:
+    from pytest_sparrow.plugin.window import Window
+    from pytest_sparrow.run.whatif.faults import ThenOf
+    from pytest_sparrow.scenario import Turn
+    from pytest_sparrow.settings import Mode
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = ["Sparrow"]
+
+Further = Callable[[str, str], AbstractContextManager["Sparrow"]]
+
+
+class Sparrow:
+    """This test's run.
+
+    Made by the fixture ``sparrow``; a test never makes one itself.
+    """
+
+    def __init__(self, window: Window, mode: Mode, golden: Transcript | None, further: Further) -> None:
+        self._window = window
+        self._run = window.run
+        self._mode = mode
+        self._golden = golden
+        self._further = further
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the name of the golden's folder."""
+        return self._run.run_id
+
+    @property
+    def mode(self) -> str:
+        """The mode that is in force for this test: "replay", "record", "new" or "off"."""
+        return self._mode.value
+
+    @property
+    def golden(self) -> Transcript | None:
+        """The golden that feeds this replay; None where none is read."""
+        return self._golden
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What has happened so far, oldest first, as the agent saw it."""
+        return tuple(self._run.events)
+
+    @property
+    def text(self) -> str:
+        """The assistant's last answer; "" before the first."""
+        for event in reversed(self._run.events):
+            if isinstance(event, (Message, ThinkingDelta)):
+                return event.text
+        return ""
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The calls of wrapped tools, as made, oldest first; what a provider ran itself the agent did not call."""
+        return [
+            ToolCall(event.name, event.args)
+            for event in self._run.events
+            if isinstance(event, ToolUseStarted)
+            and event.name is not None
+            and not self._run.hosted(event.id, event.name)
+        ]
+
+    @property
+    def proposals(self) -> list[ToolCall]:
+        """The calls as the model asked for them, oldest first; with those that the provider ran itself."""
+        return [
+            ToolCall(event.name, event.args)
+            for event in self._run.events
+            if isinstance(event, ToolUseProposed)
+        ]
+
+    def record(self, event: Event) -> None:
+        """Add an event of your own to the run; it is compared like any other.
+
+        Raises:
+            UsageError: the event belongs to another run.
+            NotRecordable: it holds something that JSON cannot.
+        """
+        if not hasattr(event, "to_json"):
+            raise UsageError(
+                f"sparrow.record takes an event, like pytest_sparrow.Message(run=sparrow.run_id, …), not {event!r}"
+            )
+        run = getattr(event, "run", None)
+        if run is not None and run != self.run_id:
+            raise UsageError(
+                f"the event belongs to run {run!r}, this is {self.run_id!r}: make it with run=sparrow.run_id"
+            )
+        self._run.record(event)
+
+    def tool(
+        self,
+        fn: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        risk: str | None = None,
+        returns: Any = None,
+        raises: type[Exception] | Iterable[type[Exception]] = (),
+        ignore: str | Iterable[str] = (),
+        policy: str | None = None,
+    ) -> Any:
+        """Wrap a hand-written tool, so that a replay answers it instead of running it.
+
+        Args:
+            fn: a function, method, partial or callable, or its dotted name; left out for use as a decorator.
+            name: the name the model knows it by; default: the function's.
+            risk: ReadOnly, Mutating (the default), Exec, Destructive or Network.
+            returns: the type to restore answers to, where the return annotation doesn't say it.
+            raises: exception types that may be raised again in replay, besides builtins and the tool's module's.
+            ignore: parameters to leave out of the recorded arguments.
+            policy: what becomes of a call in a replay: "feed" it the recorded answer (the default), "run" the tool
+                and compare what it gives, or "verify": run and compare, and give the agent the recorded answer.
+
+        Returns:
+            The wrapper. Until the run ends, calls by any other reference to the function cross, too.
+
+        Raises:
+            UsageError: a dotted name that leads nowhere, an unknown risk or policy, or a name that is taken.
+        """
+        return self._window.tools.tool(
+            fn, name=name, risk=risk, returns=returns, raises=raises, ignore=ignore, policy=policy
+        )
+
+    def tools(self, collection: Any) -> Any:
+        """Wrap a mapping of names to functions, or a list of functions: in place until the run ends, where it can be.
+
+        Returns:
+            The collection, or a wrapped copy where it cannot be changed.
+        """
+        return self._window.tools.tools(collection)
+
+    def call(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call anything else whose answer must come from the recording: ``sparrow.call("geo", locate, "Berlin")``.
+
+        Writes an exchange and no event. Gives a coroutine where ``fn`` is async.
+
+        Raises:
+            ReplayDivergence: the golden holds no answer to this call.
+            NotRecordable: an argument or the result cannot be held in JSON.
+        """
+        return call(current_run() or self._run, name, fn, *args, **kwargs)
+
+    def fork(
+        self,
+        at: At,
+        replace: Mapping[str, Any] | None = None,
+        *,
+        raises: Exception | type[Exception] | None = None,
+        live: bool = False,
+    ) -> None:
+        """What if? Replay up to one call, give it another answer, and go on from there. Before the agent runs.
+
+        Up to the fork the run is compared with the golden as ever; after it only the test's own asserts judge. No
+        golden is written. A fork that is never reached fails the test.
+
+        Args:
+            at: a tool's name (its first call), ``("refund", 2)`` for its second, the number of an HTTP request of the
+                run, from 1: a model's turn, or a pattern of its host and path: ``"*/v1/messages"``.
+            replace: the answer as ``exchanges.jsonl`` holds it: ``{"returned": …}`` or ``{"yielded": […]}`` for a
+                tool; for HTTP ``{"body": {"json": …}}``, ``{"body": {"sse": […]}}``, ``{"status": 500}``.
+            raises: what the tool raises instead.
+            live: open the world from there; else the golden's answers go on as far as they fit, and what has none is
+                a divergence.
+
+        Raises:
+            UsageError: this run doesn't replay, has begun or is forked already; or the fork makes no sense.
+        """
+        said = f"sparrow.fork(at={at!r})"
+        if not self._run.feeding:
+            raise UsageError(
+                f"{said}: only a replay can fork, and this run is in mode {self.mode!r}\n"
+                '  Fork the golden of another test: @pytest.mark.sparrow(golden="test_refund").'
+            )
+        if self._run.crossings or self._run.answers.branch is not None:
+            raise UsageError(f"{said}: a run is forked once, before the agent runs")
+        self._run.answers.branch = branch_of(at, replace, raises, live=live)
+
+    def inject(
+        self,
+        fault: str | int | None = None,
+        at: At | None = None,
+        *,
+        raises: Exception | type[Exception] | None = None,
+        times: int = 1,
+        after: int | None = None,
+        delay: float | None = None,
+        retry_after: float | None = None,
+        message: str | None = None,
+        recovers: bool = False,
+        then: Sequence[Turn] | None = None,
+    ) -> None:
+        """Make a recorded answer fail: the agent's recovery is what the test asserts. Before the agent runs.
+
+        The fault is laid over the recorded answer, which the agent gets when it asks again. Up to the fault the run is
+        compared with the golden as ever; after it only the test's own asserts judge, and what the golden holds no
+        answer to. A fault that hits nothing fails the test. May be called more than once; a recording, and mode "off",
+        run without faults.
+
+        Args:
+            fault: of HTTP "timeout", "connect-timeout", "unreachable", "reset", "disconnected", a status ("429",
+                "500", …), "malformed" (its JSON cut in half), "broken" (the connection breaks in the middle) or "slow";
+                of a tool "timeout", "unreachable" or "reset".
+            at: as for `fork`; by default the first HTTP request.
+            raises: what a tool raises.
+            times: how many in a row fail.
+            after: how many chunks of a stream come before it is broken; default 1.
+            delay: seconds that each chunk of a slow answer is late, at most 5, and really waited; default 0.2.
+            retry_after: seconds, for the header of that name of a status.
+            message: the error's text.
+            recovers: the run must get back to its golden: all but the fault itself is compared to the end.
+            then: what the model says from there on, in place of the golden: turns as in `pytest_sparrow.scenario`.
+
+        Raises:
+            UsageError: the run has begun; or the fault makes no sense.
+        """
+        laid = fault_of(
+            fault,
+            at,
+            raises=raises,
+            times=times,
+            after=after,
+            delay=delay,
+            retry_after=retry_after,
+            message=message,
+            recovers=recovers,
+            then=None if then is None else _continuation(then),
+        )
+        if self._run.crossings:
+            raise UsageError(f"sparrow.{laid.said}: faults are laid before the agent runs")
+        if self._run.feeding:
+            self._run.answers.overlay.faults.append(laid)
+        else:
+            self._run.answers.overlay.left_out.append(laid.said)
+
+    def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
+        """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""
+        return self._further(name, task)
+
+    def expect(self, *, calls: Sequence[Expected], mode: str = "strict") -> None:
+        """Assert which tools were called so far, in any mode of pytest-sparrow.
+
+        Args:
+            calls: ``(name, args)`` pairs, or names alone; values are matched with ``==``, so dirty-equals works.
+            mode: "strict" (these, in this order), "unordered" (these), "subset" (no others than these) or
+                "superset" (at least these).
+
+        Raises:
+            AssertionError: it was otherwise; the text shows both sides.
+            UsageError: an unknown mode.
+        """
+        __tracebackhide__ = True
+        check_calls(self.tool_calls, calls, mode)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+
+def _continuation(turns: Sequence[Turn]) -> ThenOf:
+    """What makes the feeder of turns that were written by hand."""
+    from pytest_sparrow.run.whatif.reading import read_script
+    from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+    from pytest_sparrow.scenario import checked, transcript
+
+    script = read_script(transcript("then", *checked(turns, "sparrow.inject(then=…)")).events)
+    return lambda read, ledger: ScriptFeeder(script, read, ledger)

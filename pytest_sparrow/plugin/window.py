@@ -1,0 +1,102 @@
+"""A run with its boundaries: opened together, closed together, restored exactly."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries import guard, http
+from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
+from pytest_sparrow.boundaries.guard.uncaptured import noting_unseen
+from pytest_sparrow.boundaries.http.waits import no_waits
+from pytest_sparrow.boundaries.world import tasks, threads
+from pytest_sparrow.boundaries.world.environment import dummy_keys
+from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.replay.violations import Finding, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.boundaries.tools import Tools
+    from pytest_sparrow.boundaries.world import Clock
+    from pytest_sparrow.boundaries.world.environment import FedEnvironment
+    from pytest_sparrow.run.run import Run
+
+__all__ = ["Window"]
+
+
+class Window:
+    """The time in which a run is open.
+
+    Args:
+        run: the run.
+        tools: its tools; those that the settings name are wrapped when the window opens.
+        environment: the recorded environment, where the run feeds one.
+        clock: moves the wall clock, where the run needs it moved.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        tools: Tools,
+        environment: FedEnvironment | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.run = run
+        self.tools = tools
+        self._environment = environment
+        self._clock = clock
+        self._stack = ExitStack()
+
+    def open(self) -> None:
+        """Install what captures, shut the world if the run feeds, and open the run.
+
+        Raises:
+            UsageError: a tool's dotted name cannot be resolved; or the clock must be moved and cannot be.
+        """
+        with ExitStack() as stack:
+            stack.callback(self.tools.close)
+            if self._environment is not None:
+                self._environment.set()
+                stack.callback(self._environment.restore)
+            if self._clock is not None:
+                stack.enter_context(self._clock)
+            stack.enter_context(hearing_forked(self._in_forked_child, self._tell_forked))
+            if self.run.feeding:
+                stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
+                stack.enter_context(guard.shut(self.run))
+                stack.enter_context(no_waits())
+                stack.enter_context(naming_children(self.run, self._tell_child))
+            elif self.run.keeps:
+                stack.enter_context(noting_unseen(self.run, self._tell_unseen))
+            http.install()
+            stack.callback(http.uninstall)
+            threads.install()
+            stack.callback(threads.uninstall)
+            tasks.install()
+            stack.callback(tasks.uninstall)
+            token = open_window(self.run)
+            stack.callback(close_window, self.run, token)
+            for name in self.run.settings.tools:
+                self.tools.tool(name)
+            self._stack = stack.pop_all()
+
+    def _in_forked_child(self, say: Callable[[str], None]) -> None:
+        self.run.ledger.mirror = say
+
+    def _tell_forked(self, line: str) -> None:
+        kind = Kind.REFUSED if self.run.feeding else Kind.UNRECORDABLE
+        self.run.ledger.add(Finding(kind=kind, summary=line))
+
+    def _tell_child(self, line: str) -> None:
+        self.run.ledger.add(Finding(kind=Kind.CHILD, summary=line))
+
+    def _tell_unseen(self, line: str) -> None:
+        self.run.ledger.add(Finding(kind=Kind.UNSEEN, summary=line))
+
+    def close(self, *, failed: bool) -> None:
+        """End the run, then restore the world. A second call does nothing."""
+        stack, self._stack = self._stack.pop_all(), ExitStack()
+        with stack:
+            if not self.run.closed:
+                self.run.close(failed=failed)

@@ -1,0 +1,1 @@
+"""Anthropic messages, read and composed."""

@@ -1,0 +1,138 @@
+"""What the codecs make of an exchange. A codec that raises costs its words and nothing else: no run ends by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolRequest
+from pytest_sparrow.wire.describe import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.codec import Codec
+
+__all__ = ["CodecFault", "Faults", "ModelCall", "Wire"]
+
+
+class CodecFault(Exception):
+    """A codec raised, or gave what is none of its protocol's; the text says which, what, and on which request."""
+
+
+class Faults:
+    """What codecs did wrong, told once a codec and method: a broken one breaks on every request alike."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], str] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._told.values()))
+
+    def add(self, fault: CodecFault, codec: Codec, method: str, *, instead: str) -> None:
+        """A codec failed.
+
+        Args:
+            fault: how.
+            codec: which.
+            method: in which of its methods.
+            instead: what became of the exchange.
+        """
+        # One step, since threads share a run's codecs.
+        self._told.setdefault((codec.name, method), f"{fault}: {instead}")
+
+
+_PLAIN = "read as plain HTTP"
+
+
+def _asked_of(
+    codec: Codec, method: Callable[..., Any], asked: dict[str, Json], *more: Any, kinds: Any
+) -> Any:
+    """What a codec's method gives, which must be one of these kinds.
+
+    Raises:
+        CodecFault: it raised, or gave something else.
+    """
+    try:
+        given = method(asked, *more)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the codec's
+        said = f"raised {error!r}"
+    else:
+        if isinstance(given, kinds):
+            return given
+        said = f"gave {type(given).__name__} from {method.__name__}()"
+    raise CodecFault(f"the codec {codec.name!r} {said} on {describe('http', asked)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """An ``http`` exchange that is a call to a model, or of a tool, in the format of one codec."""
+
+    codec: Codec
+    request: ModelRequest | ToolRequest
+    faults: Faults
+
+    @property
+    def conversation(self) -> Sequence[Json] | None:
+        """The conversation that it carries; None for a tool's call."""
+        return self.request.conversation if isinstance(self.request, ModelRequest) else None
+
+    def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
+        """Read the answer to this call; one that the codec breaks on says nothing."""
+        try:
+            read: ModelAnswer = _asked_of(self.codec, self.codec.answer, asked, answered, kinds=ModelAnswer)
+        except CodecFault as fault:
+            self.faults.add(fault, self.codec, "answer", instead=_PLAIN)
+            return ModelAnswer()
+        return read
+
+    def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+        """Build the *answered* half that says ``answer``.
+
+        Raises:
+            CodecFault: the codec can't.
+        """
+        built: dict[str, Json] = _asked_of(self.codec, self.codec.compose, asked, answer, kinds=dict)
+        return built
+
+
+class Wire:
+    """The codecs, asked in order.
+
+    Attributes:
+        faults: what they did wrong so far.
+    """
+
+    def __init__(self, codecs: Sequence[Codec]) -> None:
+        self.faults = Faults()
+        self._codecs = tuple(codecs)
+
+    def read(self, asked: dict[str, Json]) -> ModelCall | None:
+        """The model call that an ``http`` asked half is, or None: other traffic yields no model events.
+
+        A codec that breaks on a request doesn't know it; the next ones are asked.
+        """
+        broken: list[tuple[CodecFault, Codec]] = []
+        found: ModelCall | None = None
+        for codec in self._codecs:
+            try:
+                request = _asked_of(
+                    codec, codec.request, asked, kinds=(ModelRequest, ToolRequest, type(None))
+                )
+            except CodecFault as fault:
+                broken.append((fault, codec))
+                continue
+            if request is not None:
+                found = ModelCall(codec, request, self.faults)
+                break
+        instead = _PLAIN if found is None else f"left to the codec {found.codec.name!r}"
+        for what, codec in broken:
+            self.faults.add(what, codec, "request", instead=instead)
+        return found
+
+    def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
+        """The conversation that an ``http`` asked half carries, or None."""
+        call = self.read(asked)
+        return None if call is None else call.conversation

@@ -1,0 +1,1 @@
+"""Gemini, read and composed."""

@@ -1,0 +1,161 @@
+"""Contents of a Gemini request: the conversation, and the outputs of tools in it.
+
+Format: https://ai.google.dev/api/caching#Content (Content, Part, FunctionCall, FunctionResponse). Keys may be
+camelCase or snake_case, since that is how protobuf reads JSON (https://protobuf.dev/programming-guides/json).
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.blocks import CallIds, LazyBlocks, OpenCalls, encoded_image, json_block
+from pytest_sparrow.providers.codec import ToolResult
+from pytest_sparrow.providers.reading import as_dict, as_list, as_text, raw_text, spoken_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = [
+    "ask_ids",
+    "call_id_of",
+    "contents_of",
+    "conversation_of",
+    "field_of",
+    "first_text",
+    "inline_block",
+    "parts_of",
+    "tool_results",
+]
+
+_Fields = dict[str, "Json"]
+
+# Clients make ids up where the provider gave none, and send them: pydantic-ai "pyd_ai_<32 hex digits>", others a
+# UUID behind a word of theirs. Gemini's own are short ("yot5i3fn") or numbers ("function-call-1234").
+_MADE_UP = re.compile(r"(?:[a-z_]+[-_])?(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z")
+
+_VOLATILE = frozenset({"thoughtSignature", "thought_signature"})
+_WITH_IDS = frozenset(
+    {
+        "functionCall",
+        "functionResponse",
+        "toolCall",
+        "toolResponse",
+        "executableCode",
+        "codeExecutionResult",
+    }
+)
+
+
+@functools.cache
+def _snake(name: str) -> str:
+    return re.sub("[A-Z]", lambda upper: "_" + upper[0].lower(), name)
+
+
+_WITH_IDS_ANYHOW = _WITH_IDS | {_snake(name) for name in _WITH_IDS}
+
+
+def field_of(fields: _Fields, name: str) -> Json:
+    """A field by its camelCase name, however it is spelled; None where it is absent."""
+    value = fields.get(name)
+    return fields.get(_snake(name)) if value is None else value
+
+
+def contents_of(body: _Fields) -> list[_Fields]:
+    """The contents of a request; protobuf also reads a single one without its array."""
+    contents = body.get("contents")
+    return [as_dict(each) for each in ([contents] if isinstance(contents, dict) else as_list(contents))]
+
+
+def parts_of(content: _Fields) -> list[_Fields]:
+    """The parts of a content."""
+    parts = content.get("parts")
+    return [as_dict(part) for part in ([parts] if isinstance(parts, dict) else as_list(parts))]
+
+
+def conversation_of(contents: list[_Fields]) -> list[Json]:
+    """The contents without what changes from run to run: signatures, and ids of calls."""
+    return [
+        {**content, "parts": [_stable(part) for part in parts_of(content)]}
+        for content in contents
+        if content.get("role") != "system"
+    ]
+
+
+def _stable(part: _Fields) -> _Fields:
+    return {key: _without_id(key, value) for key, value in part.items() if key not in _VOLATILE}
+
+
+def _without_id(key: str, value: Json) -> Json:
+    if key not in _WITH_IDS_ANYHOW or not isinstance(value, dict):
+        return value
+    return {name: item for name, item in value.items() if name != "id"}
+
+
+def first_text(contents: list[_Fields]) -> str:
+    """The first text of the user's, or ""."""
+    for content in contents:
+        if content.get("role") in (None, "", "user") and (text := spoken_text(parts_of(content))):
+            return as_text(text)
+    return ""
+
+
+def call_id_of(call: _Fields) -> str:
+    """The id that the provider gave a call; "" where it gave none, or a client made it up."""
+    own = as_text(call.get("id"))
+    return "" if _MADE_UP.match(own) else own
+
+
+def ask_ids(contents: list[_Fields]) -> tuple[CallIds, CallIds]:
+    """The ids that an answer to this conversation goes on with: of calls, and of the provider's own tools."""
+    calls = 0
+    for content in contents:
+        for part in parts_of(content):
+            call = field_of(part, "functionCall")
+            calls += isinstance(call, dict) and not call_id_of(call)
+    # Clients don't repeat all that the provider's own tools did: the turn is counted, not they.
+    turn = 1 + sum(content.get("role") == "model" for content in contents)
+    return CallIds(calls), CallIds(prefix=f"hosted-{turn}")
+
+
+def tool_results(contents: list[_Fields]) -> list[ToolResult]:
+    """Every function's output that the conversation holds, oldest first."""
+    return list(_results(contents))
+
+
+def _results(contents: list[_Fields]) -> Iterator[ToolResult]:
+    ids, calls = CallIds(), OpenCalls()
+    for content in contents:
+        for part in parts_of(content):
+            call = field_of(part, "functionCall")
+            if isinstance(call, dict):
+                call_id = ids.fill(call_id_of(call))
+                calls.proposed(call_id, wire=as_text(call.get("id")), name=as_text(call.get("name")))
+            output = field_of(part, "functionResponse")
+            if not isinstance(output, dict):
+                continue
+            wire = as_text(output.get("id"))
+            # Where the conversation holds no such call (it was cut short), the provider's own id still says which.
+            call_id = calls.answered(wire=wire, name=as_text(output.get("name"))) or call_id_of(output)
+            if call_id:
+                failed = set(as_dict(output.get("response"))) == {"error"}
+                yield ToolResult(id=call_id, blocks=LazyBlocks(partial(_blocks, output)), is_error=failed)
+
+
+def _blocks(output: _Fields) -> list[Json]:
+    """The whole ``response``, whose keys are the client's own choice, then images and files beside it."""
+    response = output.get("response")
+    blocks: list[Json] = [] if response is None else [json_block(response)]
+    return blocks + [inline_block(part) for part in parts_of(output)]
+
+
+def inline_block(part: _Fields) -> Json:
+    """A part's bytes as an Image block; a part that holds none is kept as Json."""
+    blob = as_dict(field_of(part, "inlineData"))
+    data, mime = raw_text(blob.get("data")), raw_text(field_of(blob, "mimeType"))
+    image = encoded_image(data, mime or "application/octet-stream") if data else None
+    return image or json_block(part)

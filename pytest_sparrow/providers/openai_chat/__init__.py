@@ -1,0 +1,1 @@
+"""OpenAI chat completions, read and composed."""

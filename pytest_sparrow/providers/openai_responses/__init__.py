@@ -1,0 +1,1 @@
+"""OpenAI responses, read and composed."""

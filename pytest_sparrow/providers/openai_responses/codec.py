@@ -1,0 +1,150 @@
+"""OpenAI responses, and the hosts that speak them (Azure, DeepSeek, Groq, OpenRouter, xAI, vLLM…).
+
+Format: https://platform.openai.com/docs/api-reference/responses (create, get, cancel, compact).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
+from pytest_sparrow.providers.openai_responses.answer import OutputItem, item_parts, join_response
+from pytest_sparrow.providers.openai_responses.compose import compose_response
+from pytest_sparrow.providers.openai_responses.request import conversation_of, input_items, tool_results
+from pytest_sparrow.providers.reading import (
+    as_dict,
+    as_list,
+    as_text,
+    failure_of,
+    first_user_text,
+    http_failure,
+    json_answer,
+    json_request,
+    path_of,
+    stream_events,
+    usage_from,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.codec import Failure
+
+__all__ = ["OpenAIResponses"]
+
+_CREATE = ("/responses", "/responses/compact")
+
+# Other formats that also POST "model" and "input": embeddings, moderations, speech, images, token counts.
+_FOREIGN = re.compile(
+    r"/(embed\w*|moderations|audio/\w+|images/\w+|rerank|responses/input_tokens|.*/batches)\Z"
+)
+
+# What only a responses request has, where its input is a plain text.
+_OWN_KEYS = frozenset(
+    {
+        "background",
+        "conversation",
+        "include",
+        "max_output_tokens",
+        "max_tool_calls",
+        "parallel_tool_calls",
+        "previous_response_id",
+        "reasoning",
+        "tool_choice",
+        "tools",
+        "truncation",
+    }
+)
+_ITEMS = re.compile(r"\w+_(call|call_output)\Z|reasoning\Z|item_reference\Z")
+
+# A response that is fetched or cancelled, by an id as hosts make them: other APIs have "responses" too.
+_ONE = re.compile(r"/responses/(?:[a-z]+[_-][\w-]{8,}|[0-9a-fA-F-]{32,})(?P<cancel>/cancel)?\Z")
+
+
+class OpenAIResponses:
+    """Responses, recognised by shape, so that a proxy on any path is understood; see `Codec`.
+
+    One that is fetched or cancelled (background mode) has no words of its own. While it is queued or in progress
+    it tells nothing; the request that finds it finished tells all of it.
+    """
+
+    name: str = "openai-responses"
+
+    def request(self, asked: dict[str, Json]) -> ModelRequest | None:
+        """Read a request that creates, fetches, cancels or compacts a response; None for any other shape."""
+        if _is_about_one(asked):
+            return ModelRequest(model="", conversation=[], task="")
+        body = json_request(asked)
+        if body is None or not _is_response(asked, body):
+            return None
+        return ModelRequest(
+            model=as_text(body.get("model")),
+            conversation=conversation_of(body),
+            task=first_user_text(input_items(body)),
+            results=tool_results(body),
+        )
+
+    def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
+        """Read a whole or a streamed answer; of a broken one, what came."""
+        events = stream_events(answered)
+        if events is None:
+            body = json_answer(answered)
+            response = as_dict(body)
+            items: Sequence[OutputItem] = [
+                OutputItem(as_dict(each)) for each in as_list(response.get("output"))
+            ]
+            failure = _failure_in(response)
+            if response.get("status") in ("queued", "in_progress"):
+                items = ()  # a later request fetches them, with all that these say
+        else:
+            joined = join_response(events)
+            items, response = joined.items, joined.response
+            failure = joined.failure or _failure_in(response)
+        if path_of(asked).endswith("/compact"):
+            items = ()  # it gives back what was said before
+        counts = as_dict(response.get("usage"))
+        return ModelAnswer(
+            parts=list(item_parts(items)),
+            usage=usage_from((counts.get("input_tokens"),), (counts.get("output_tokens"),)),
+            failure=http_failure(answered, failure),
+        )
+
+    def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+        """Build an answer, whole or streamed as the request wants it; see `compose_response`."""
+        return compose_response(asked, answer)
+
+
+def _is_about_one(asked: dict[str, Json]) -> bool:
+    found = _ONE.search(path_of(asked))
+    method = as_text(asked.get("method")).upper()
+    return found is not None and method == ("POST" if found["cancel"] else "GET")
+
+
+def _is_response(asked: dict[str, Json], body: dict[str, Json]) -> bool:
+    path = path_of(asked)
+    given = body.get("input")
+    named = isinstance(body.get("model"), str)
+    if path.endswith(_CREATE):
+        asks = isinstance(given, (str, list)) or "prompt" in body or "previous_response_id" in body
+        return asks and "messages" not in body
+    if not named or _FOREIGN.search(path) or "voice" in body:
+        return False
+    if isinstance(given, list):
+        return bool(given) and all(_is_item(item) for item in given)
+    return isinstance(given, str) and not _OWN_KEYS.isdisjoint(body)
+
+
+def _is_item(item: Json) -> bool:
+    fields = as_dict(item)
+    return "role" in fields or _ITEMS.match(as_text(fields.get("type"))) is not None
+
+
+def _failure_in(response: dict[str, Json]) -> Failure | None:
+    """An error inside an answer of status 200. One that is incomplete (a limit was met) is none."""
+    error = response.get("error")
+    if error or response.get("status") == "failed":
+        code = as_text(as_dict(error).get("code"))
+        return failure_of(error, code)
+    return None

@@ -1,0 +1,355 @@
+"""What every codec needs to read the two halves of an HTTP exchange. Nothing here raises on odd content.
+
+What a tool gave, as the cockpit's blocks; and text that may be JSON, read the same way everywhere.
+
+Values from the wire, as events can hold them; and back.
+
+What every codec needs from the two halves of an ``http`` exchange. Nothing here raises on odd content.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.providers.codec import Failure, Usage
+from pytest_sparrow.providers.replies import json_text
+from pytest_sparrow.wire.sse import ServerSentEvent, parse_event_text, split_events
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_sparrow.exchange import Json
+
+
+__all__ = [
+    "StreamReader",
+    "arguments_of",
+    "arguments_text",
+    "as_dict",
+    "as_list",
+    "as_text",
+    "blocks_of_answer",
+    "error_message",
+    "failure_of",
+    "first_user_text",
+    "header",
+    "holdable",
+    "http_failure",
+    "json_answer",
+    "json_request",
+    "lenient_json",
+    "parse_json_text",
+    "path_of",
+    "raw_bytes",
+    "raw_text",
+    "spoken_text",
+    "stream_events",
+    "text_block",
+    "usage_from",
+]
+
+
+_MAX_DEPTH = 90
+"""Deeper JSON text stays text: the event around it adds levels, and 100 is the most that a line may have."""
+
+
+def as_text(value: Json) -> str:
+    """The value if it is a string, else "". Halves of a surrogate pair are joined, a lone one becomes U+FFFD.
+
+    A provider may cut an escaped pair between two chunks, and no event could hold the halves.
+    """
+    if not isinstance(value, str):
+        return ""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value
+
+
+def parse_json_text(text: str) -> Json:
+    """JSON text as its value; anything else, and what an event could not hold, as the text itself."""
+    if text.count("{") + text.count("[") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
+        return as_text(text)
+    try:
+        return jsontext.decode(text)
+    except ValueError:
+        return as_text(text)
+
+
+def _depth(text: str) -> int:
+    """The most brackets open at once; those inside strings count too, which only errs towards text."""
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def text_block(text: str) -> Json:
+    """A Json block for the text of an object or an array, else a Text block.
+
+    A bare scalar stays text: "42", "1.0" or "true" is as likely something that was said, and as JSON the
+    spelling would be lost ("1.0" and "1" are one number).
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        value = parse_json_text(text)
+        if not isinstance(value, str):
+            return {"Json": value}
+    return {"Text": as_text(text)}
+
+
+def blocks_of_answer(answered: dict[str, Json]) -> tuple[list[Json], bool]:
+    """The blocks of a tool's *answered* half, and whether it is an error."""
+    raised = answered.get("raised")
+    blocks = [_block(value) for value in answered.get("yielded", ())]
+    if raised is not None:
+        kind = raised["type"]
+        return [*blocks, {"Text": f"{kind}: {raised['message']}" if kind else raised["message"]}], True
+    if "returned" in answered:
+        blocks.append(_block(answered["returned"]))
+    return blocks, False
+
+
+def _block(value: Json) -> Json:
+    return text_block(value) if isinstance(value, str) else {"Json": value}
+
+
+_U64_MAX = 2**64 - 1
+
+
+def holdable(value: Json) -> Json:
+    """A value that came as JSON, or its text where an event could not hold it (NaN, a lone surrogate, too deep)."""
+    if isinstance(value, str):
+        return as_text(value)
+    try:
+        jsontext.encode({"blocks": [{"Json": value}]})  # the deepest place that an event has for one
+    except NotRecordable:
+        try:
+            return json.dumps(value)
+        except (ValueError, TypeError, RecursionError):
+            return "(JSON that no event can hold)"
+    return value
+
+
+def arguments_of(value: Json) -> Json:
+    """Parsed arguments of a call. Absent or empty ones mean "none", as every SDK's helper reads them: ``{}``."""
+    if value is None:
+        return {}
+    if not isinstance(value, str):
+        return holdable(value)
+    return parse_json_text(value) if value.strip() else {}
+
+
+def arguments_text(args: Json) -> str:
+    """A proposal's arguments as the text that reads back as them; raw text goes as it is where that does."""
+    if isinstance(args, str) and args.strip() and parse_json_text(args) == args:
+        return args
+    return json_text(args)
+
+
+def usage_from(inputs: tuple[Json, ...], outputs: tuple[Json, ...]) -> Usage | None:
+    """Counts of tokens, summed; what is no count adds nothing, and without any count there is no usage."""
+    counts = [
+        [each for each in side if type(each) is int and 0 <= each <= _U64_MAX] for side in (inputs, outputs)
+    ]
+    if not any(counts):
+        return None
+    return Usage(min(sum(counts[0]), _U64_MAX), min(sum(counts[1]), _U64_MAX))
+
+
+_MAX_MESSAGE = 1_000
+"""Characters of an error page that go into an event; the exchange keeps all of it."""
+
+
+def as_dict(value: Json) -> dict[str, Json]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: Json) -> list[Json]:
+    """The value if it is an array, else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def raw_text(value: Json) -> str:
+    """The value if it is a string, else ""; for fragments that are joined before `as_text` looks at them."""
+    return value if isinstance(value, str) else ""
+
+
+def spoken_text(content: Json, *, joint: str = "\n") -> str:
+    """The text of a string, or of the text parts of a list, as it came."""
+    parts = (raw_text(part) or raw_text(as_dict(part).get("text")) for part in as_list(content))
+    return raw_text(content) or joint.join(part for part in parts if part)
+
+
+def first_user_text(messages: Iterable[Json]) -> str:
+    """The first text among messages of role ``user``, or ""."""
+    users = (message for message in map(as_dict, messages) if message.get("role") == "user")
+    texts = (spoken_text(message.get("content")) for message in users)
+    return as_text(next((text for text in texts if text), ""))
+
+
+def header(half: dict[str, Json], name: str) -> str:
+    """A header's value by lower-case name, from an object or a list of pairs; "" where there is none."""
+    headers = half.get("headers")
+    pairs = headers.items() if isinstance(headers, dict) else as_list(headers)
+    for pair in pairs:
+        if isinstance(pair, (list, tuple)) and len(pair) == 2 and as_text(pair[0]).lower() == name:
+            return as_text(pair[1])
+    return ""
+
+
+def path_of(asked: dict[str, Json]) -> str:
+    """The path of the request's URL without a slash at its end; "" where there is none to read."""
+    try:
+        return urlsplit(as_text(asked.get("url"))).path.rstrip("/")
+    except ValueError:
+        return ""
+
+
+def json_request(asked: dict[str, Json]) -> dict[str, Json] | None:
+    """The object that was POSTed, or None where it is something else."""
+    if as_text(asked.get("method")).upper() != "POST":
+        return None
+    body = as_dict(asked.get("body")).get("json")
+    return body if isinstance(body, dict) else None
+
+
+def json_answer(answered: dict[str, Json]) -> Json:
+    """The answer's body as JSON, also where it was kept as text; None where it isn't JSON."""
+    body = as_dict(answered.get("body"))
+    if "json" in body:
+        return body["json"]
+    return lenient_json(body.get("text"))
+
+
+def stream_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:
+    """The answer's server-sent events that hold data, or None where it is no stream."""
+    body = as_dict(answered.get("body"))
+    texts = body.get("sse")
+    if isinstance(texts, list):
+        return _parsed(as_text(text) for text in texts)
+    text = body.get("text")
+    if isinstance(text, str) and text.lstrip("\ufeff\r\n").startswith(
+        ("data:", "event:", ":", "id:", "retry:")
+    ):
+        return _parsed(split_events(text))
+    return None
+
+
+def _parsed(texts: Iterator[str]) -> Iterator[ServerSentEvent]:
+    return (event for text in texts if (event := parse_event_text(text)) is not None)
+
+
+class StreamReader:
+    """The JSON of a stream's events, and the first thing that went wrong in them.
+
+    Args:
+        events: the events.
+
+    Attributes:
+        failure: what went wrong so far, or None: an event of type ``error``, what a codec found in an event, or an
+            event that is not JSON. Only a last event may be torn; one with others behind it is an error (SDKs raise).
+    """
+
+    def __init__(self, events: Iterable[ServerSentEvent]) -> None:
+        self.failure: Failure | None = None
+        self._events = events
+
+    def fail(self, failure: Failure | None) -> None:
+        """Something went wrong; what went wrong before counts."""
+        self.failure = self.failure or failure
+
+    def __iter__(self) -> Iterator[tuple[ServerSentEvent, Json]]:
+        """Each event with its value, up to ``[DONE]`` or to wherever the stream broke."""
+        unread: Failure | None = None
+        for number, event in enumerate(self._events, start=1):
+            if event.data.startswith("[DONE]"):
+                return
+            self.fail(unread)
+            value = lenient_json(event.data)
+            if event.event == "error":
+                self.fail(failure_of(value, as_text(event.data)))
+            if value is None:
+                unread = Failure(f"event {number} of the stream is not JSON")
+            else:
+                yield event, value
+
+
+def raw_bytes(answered: dict[str, Json]) -> bytes | None:
+    """The bytes of an answer that was kept as such, or None."""
+    data = as_dict(answered.get("body")).get("base64")
+    try:
+        return base64.b64decode(data, validate=True) if isinstance(data, str) else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def lenient_json(text: Json) -> Json:
+    """What ``json.loads`` reads, else None. As the SDKs do: a NaN among log probabilities costs no text."""
+    if not isinstance(text, str):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def http_failure(answered: dict[str, Json], inside: Failure | None) -> Failure | None:
+    """What went wrong: in the transport, by the status, or ``inside`` an answer that looked well."""
+    broken = answered.get("error")
+    if isinstance(broken, dict):
+        kind, message = as_text(broken.get("type")), as_text(broken.get("message"))
+        return Failure(": ".join(part for part in (kind, message) if part) or "the connection broke")
+    status = answered.get("status")
+    if not isinstance(status, int) or status < 400:
+        return inside
+    said = inside.message if inside else _error_body(answered)
+    if len(said) > _MAX_MESSAGE:
+        said = said[:_MAX_MESSAGE] + "…"
+    return Failure(f"HTTP {status}: {said}" if said else f"HTTP {status}")
+
+
+def _error_body(answered: dict[str, Json]) -> str:
+    """The message of an error body; where no shape is known, all of it."""
+    body = json_answer(answered)
+    if message := error_message(body):
+        return message
+    if not body:
+        return as_text(as_dict(answered.get("body")).get("text")).strip()
+    try:
+        return as_text(json.dumps(body, ensure_ascii=False))
+    except (ValueError, TypeError, RecursionError):
+        return ""
+
+
+def failure_of(error: Json, otherwise: str = "") -> Failure:
+    """The failure that an error within an answer tells."""
+    return Failure(error_message(error) or otherwise or "an error without a message")
+
+
+def error_message(body: Json, *, levels: int = 5) -> str:
+    """The readable part of an error body in the shapes that providers and gateways use, or "".
+
+    Looks at most ``levels`` deep.
+    """
+    if levels == 0:
+        return ""
+    if isinstance(body, list):  # Gemini's OpenAI-compatible host wraps its errors in an array.
+        return error_message(body[0], levels=levels - 1) if body else ""
+    if isinstance(body, str):
+        return as_text(body)
+    for key in ("error", "message", "detail", "msg"):
+        if text := error_message(as_dict(body).get(key), levels=levels - 1):
+            return text
+    return ""

@@ -1,0 +1,199 @@
+"""Directories of this machine and this run: ``<dir:tmp>`` in a transcript, the real path before the agent.
+
+A path is searched for as text, in the spellings that JSON, JSON within JSON and URLs give it; so it is found in
+plain texts, in arguments, in server-sent events and in queries alike, and nothing around it is spelled anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from pytest_sparrow.redact.streams import Cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["Places"]
+
+_PLACEHOLDER = re.compile(r"<dir:([a-z_]+)>(\\*)")
+_MARK = "<dir:"
+
+# A path doesn't begin within another path, a word or a URL; it may follow an escaped line break, an encoded
+# character, or "file://" (on Windows with one slash more).
+_BEFORE = r"(?:(?<![A-Za-z0-9_.~/\\-])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2})|(?<=://)|(?<=:///))"
+# It ends where no longer name goes on: not /home/me in /home/meg, /home/me-2 or /home/me.old.
+_AFTER = r"(?![\w~@+-]|\.\w|%(?!2[Ff]|5[Cc]|2[26]))"
+
+_Texts = Callable[[str], str]
+
+
+class Places:
+    """The directories that one transcript must not hold. Thread safe.
+
+    Args:
+        directories: path by name; of paths that lie in one another the longest is found first, and of equal ones
+            the first name is used. A root is left out: everything lies in it.
+
+    Attributes:
+        found: whether a path was found so far.
+    """
+
+    def __init__(self, directories: Mapping[str, str] | None = None) -> None:
+        self.found = False
+        self._lock = threading.Lock()
+        self._paths: dict[str, str] = {}
+        self._spellings: dict[str, str] = {}
+        self._marks: tuple[str, ...] = ()
+        self._needles: tuple[bytes, ...] = ()
+        self.pattern: re.Pattern[str] | None = None
+        for name, path in (directories or {}).items():
+            self.add(name, path)
+
+    def add(self, name: str, path: str) -> None:
+        """From now on hide this directory, too; its resolved path is the same place."""
+        plain = path.rstrip("/\\")
+        if not plain or plain.endswith(":") or self._paths.get(name) == plain:
+            return
+        with self._lock:
+            self._paths[name] = plain
+            for spelled in {plain, os.path.realpath(plain)}:
+                for spelling in _spellings(spelled.rstrip("/\\")):
+                    self._spellings.setdefault(spelling, f"<dir:{name}>")
+            self._prepare()
+
+    def _prepare(self) -> None:
+        # The longest first: the project may lie in the home directory.
+        ordered = sorted(self._spellings, key=lambda spelling: (-len(spelling), spelling))
+        # Nor does it begin behind another placeholder: to hide twice must be to hide once.
+        apart = "".join(f"(?<!{re.escape(f'<dir:{name}>')})" for name in self._paths)
+        self.pattern = re.compile(f"{_BEFORE}{apart}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}")
+        self._marks = _shortest(map(_mark, ordered))
+        self._needles = tuple(
+            json.dumps(mark, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
+            for mark in self._marks
+        )
+
+    def suspected(self, data: bytes) -> bool:
+        """Whether JSON in UTF-8 may hold one of the paths: a search for a few literals."""
+        return any(needle in data for needle in self._needles)
+
+    def placeholder(self, spelling: str) -> str:
+        """What stands for a match of `pattern`."""
+        self.found = True
+        return self._spellings[spelling]
+
+    def text(self, text: str) -> str:
+        """A text with placeholders for the paths; the same object where there were none."""
+        pattern = self.pattern
+        # The pattern looks at every character, and a literal is found at memory speed.
+        if pattern is None or not any(mark in text for mark in self._marks) or not pattern.search(text):
+            return text
+        return pattern.sub(lambda match: self.placeholder(match[0]), text)
+
+    def across(self, whole: str, ends: Sequence[int]) -> list[Cut]:
+        """The paths that lie across the pieces of a text; see `pytest_sparrow.redact.streams.Finder`."""
+        cuts = []
+        for match in self.pattern.finditer(whole) if self.pattern is not None else ():
+            stop = match.end()
+            if bisect_right(ends, match.start()) == bisect_right(ends, stop - 1):
+                continue  # found without that
+            while whole[stop : stop + 1] == "\\":  # They tell how deep the path is quoted: they stay with it.
+                stop += 1
+            cuts.append(Cut(match.start(), stop, self.placeholder(match[0]) + whole[match.end() : stop]))
+        return cuts
+
+    def hide(self, value: Json) -> Json:
+        """A JSON value with placeholders for the paths in its texts and keys; the same object where there were none."""
+        return value if self.pattern is None else _mapped(value, self.text)
+
+    def put_back(self, value: Json) -> Json:
+        """A JSON value with this run's paths for placeholders; the same object where there were none.
+
+        A placeholder whose directory this run doesn't have stays.
+        """
+        return _mapped(value, self._restored)
+
+    def _restored(self, text: str) -> str:
+        if _MARK not in text:
+            return text
+        quoted = text.lstrip()[:1] in ("{", "[") or text.startswith(("data:", "event:", "id:"))
+
+        def path_of(match: re.Match[str]) -> str:
+            path = self._paths.get(match[1])
+            if path is None:
+                return match[0]
+            return _escaped(path, match[2], quoted=quoted) + match[2]
+
+        return _PLACEHOLDER.sub(path_of, text)
+
+
+def _escaped(path: str, following: str, *, quoted: bool) -> str:
+    """The path as JSON within a text spells it; the backslashes that follow tell how deep it is quoted."""
+    if json.dumps(path, ensure_ascii=False)[1:-1] == path:
+        return path
+    depth = len(following).bit_length() - 1 if following else int(quoted)
+    for _ in range(depth):
+        path = json.dumps(path, ensure_ascii=False)[1:-1]
+    return path
+
+
+def _spellings(path: str) -> set[str]:
+    """A path as it stands in a text, in JSON, in JSON within JSON, and in a URL."""
+    spellings = {path, path.replace("\\", "/")}
+    for _ in range(2):
+        spellings |= {
+            json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in spellings for ascii_ in (True, False)
+        }
+    in_urls = {
+        quote(spelling, safe=safe) for spelling in (path, path.replace("\\", "/")) for safe in ("", "/", "/:")
+    }
+    return {*spellings, *in_urls}
+
+
+_TELLING = 12
+"""Characters from which a name alone is rare enough to be looked for."""
+
+
+def _mark(spelling: str) -> str:
+    """What to look for first: the longest name, which every spelling has in common, if it tells enough."""
+    longest: str = max(re.findall(r"[A-Za-z0-9_.~-]+", spelling), key=len, default="")
+    return longest if len(longest) >= _TELLING else spelling
+
+
+def _shortest(marks: Iterable[str]) -> tuple[str, ...]:
+    """The marks without those that hold another one."""
+    kept: list[str] = []
+    for mark in sorted(set(marks), key=len):
+        if not any(shorter in mark for shorter in kept):
+            kept.append(mark)
+    return tuple(kept)
+
+
+def _mapped(value: Any, texts: _Texts) -> Any:
+    """A JSON value with each text and key replaced; parts that hold nothing to replace stay the same objects."""
+    if isinstance(value, str):
+        return texts(value)
+    if isinstance(value, list):
+        items = [_mapped(item, texts) for item in value]
+        return items if _differ(items, value) else value
+    if isinstance(value, dict):
+        keys = [texts(key) if isinstance(key, str) else key for key in value]
+        if len(set(keys)) < len(keys):  # two spellings of one path must stay two keys
+            keys = list(value)
+        items = [_mapped(item, texts) for item in value.values()]
+        changed = _differ(items, value.values()) or _differ(keys, value)
+        return dict(zip(keys, items, strict=True)) if changed else value
+    return value
+
+
+def _differ(new: Iterable[object], old: Iterable[object]) -> bool:
+    return any(one is not other for one, other in zip(new, old, strict=True))

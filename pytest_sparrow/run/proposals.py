@@ -1,0 +1,139 @@
+"""The tool calls that a model has proposed, and what has become of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.events.jsontext import equal
+
+if TYPE_CHECKING:
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.lanes import Lane
+
+__all__ = ["Proposals"]
+
+
+@dataclass(slots=True)
+class _Call:
+    id: str
+    name: str
+    args: Json
+    lane: Lane
+    started: bool = False
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class Proposals:
+    """Proposed calls by id and by name. Not thread safe: the run's lock guards it.
+
+    Attributes:
+        unwrapped: how often a tool of this name ran without a wrapper: its output came in the next request.
+    """
+
+    unwrapped: Counter[str] = field(default_factory=Counter)
+    _calls: dict[str, dict[Lane, _Call]] = field(default_factory=dict)
+    _waiting: dict[str, dict[Lane, dict[str, _Call]]] = field(default_factory=dict)
+    _foreign: set[str] = field(default_factory=set)
+
+    def add(self, call_id: str, name: str, args: Json, lane: Lane) -> None:
+        """A model proposed a call.
+
+        An id that comes again is a new call: some hosts count from 0 each turn, in every conversation.
+        """
+        call = _Call(call_id, name, args, lane)
+        calls = self._calls.setdefault(call_id, {})
+        calls.pop(lane, None)  # to stand last
+        calls[lane] = call
+        self._waiting.setdefault(name, {}).setdefault(lane, {})[call_id] = call
+
+    def waiting_as(self, name: str) -> str:
+        """The name under which calls of a server's tool wait: its own, or one with the server's before it.
+
+        Clients of MCP put the server's name before the tool's, so that two servers may have a tool of one name:
+        ``shop_refund``, ``mcp__shop__refund``, ``shop.refund``.
+        """
+        if self._waiting.get(name):
+            return name
+        return next(
+            (known for known, lanes in self._waiting.items() if lanes and _ends_as(known, name)), name
+        )
+
+    def lane_of(self, call_id: str, lane: Lane) -> Lane:
+        """The lane in which a call was proposed; the given one where it wasn't."""
+        call = self._known(call_id, lane)
+        return lane if call is None else call.lane
+
+    def start(self, name: str, args: Json, lane: Lane) -> str | None:
+        """The id of the pending proposal that a call of this name with these arguments answers, or None.
+
+        A proposal made in the caller's own lane, or in one that it stems from, comes before any other: agents that
+        run side by side ask for the same things. Then exact arguments win; else the proposal that shares most of
+        them, the oldest of equals: an agent that changes an argument on the way still answers that proposal.
+        """
+        lanes = self._waiting.get(name, {})
+        own = next((lanes[each] for each in lane.line() if each in lanes), None)
+        near = (
+            own.values() if own is not None else [call for calls in lanes.values() for call in calls.values()]
+        )
+        if not near:
+            return None
+        call = max(near, key=lambda call: _likeness(call.args, args))
+        self._no_longer_waits(call)
+        call.started = True
+        return call.id
+
+    def _no_longer_waits(self, call: _Call) -> None:
+        lanes = self._waiting.get(call.name, {})
+        calls = lanes.get(call.lane, {})
+        if calls.get(call.id) is call:
+            del calls[call.id]
+            if not calls:
+                del lanes[call.lane]
+
+    def finished(self, call_id: str, lane: Lane) -> None:
+        """A wrapped call gave its output."""
+        call = self._known(call_id, lane)
+        if call is not None:
+            call.answered = True
+
+    def answered_on_wire(self, call_id: str, lane: Lane) -> bool:
+        """A request carries this call's output; True where it is news: nothing else has told it."""
+        call = self._known(call_id, lane)
+        if call is None:
+            # Proposed before this run began (a conversation that was restored): told once.
+            if call_id in self._foreign:
+                return False
+            self._foreign.add(call_id)
+            return True
+        if call.answered:
+            return False
+        call.answered = True
+        if not call.started:
+            self._no_longer_waits(call)
+            self.unwrapped[call.name] += 1
+        return True
+
+    def _known(self, call_id: str, lane: Lane) -> _Call | None:
+        """The call of this id that was proposed in this lane, or in one that it stems from; else the newest."""
+        calls = self._calls.get(call_id)
+        if not calls:
+            return None
+        own = (calls[each] for each in lane.line() if each in calls)
+        return next(own, None) or next(reversed(calls.values()))
+
+
+def _ends_as(known: str, name: str) -> bool:
+    return known.endswith(name) and known[: -len(name)].endswith(("_", ".", "-", "/", ":")) if name else False
+
+
+def _likeness(proposed: Json, args: Json) -> float:
+    if equal(proposed, args):
+        return float("inf")
+    if not isinstance(proposed, dict) or not isinstance(args, dict):
+        return 0.0
+    alike = sum(key in args and equal(value, args[key]) for key, value in proposed.items())
+    # All that the model proposed: the rest are the function's own defaults, which a call always has.
+    return float("inf") if alike == len(proposed) else float(alike)

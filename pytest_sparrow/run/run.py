@@ -1,0 +1,400 @@
+"""One open run: every crossing of every boundary comes here, to be recorded or replayed, and emitted as events.
+
+Which hosts belong to the run. Pure.
+
+One open run: every crossing of every boundary comes here, to be recorded or fed, and told as events.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
+from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.run.answers import Answers
+from pytest_sparrow.run.context import caller
+from pytest_sparrow.run.crossing import OpenCrossing
+from pytest_sparrow.run.emitter import Narrator
+from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
+from pytest_sparrow.run.remarks import Unread, unwrapped
+from pytest_sparrow.run.replay.replayer import Feeder
+from pytest_sparrow.run.replay.violations import Finding, Kind, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+
+    from pytest_sparrow.events import Event
+    from pytest_sparrow.matching.chooser import Essence
+    from pytest_sparrow.providers.dispatch import ModelCall, Wire
+    from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
+    from pytest_sparrow.run.replay.base import Feeding
+    from pytest_sparrow.settings import Settings
+
+__all__ = ["Passage", "Run", "passage"]
+
+
+Passage = Literal["cross", "ignore", "allow"]
+
+
+def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterable[str]) -> Passage:
+    """What happens to traffic to a host (or, as ``host``, to the path of a unix socket).
+
+    ``*`` in a pattern matches any part of a name; a pattern with a port matches that port only. Allowing wins
+    over ignoring, since it is what a user said about one host against a default list.
+    """
+    return _passage(host, port, tuple(allow), tuple(ignore))
+
+
+# An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.
+@functools.lru_cache(maxsize=256)
+def _passage(host: str, port: int | None, allow: tuple[str, ...], ignore: tuple[str, ...]) -> Passage:
+    if _matches(host, port, allow):
+        return "allow"
+    if _matches(host, port, ignore):
+        return "ignore"
+    return "cross"
+
+
+def _matches(host: str, port: int | None, patterns: tuple[str, ...]) -> bool:
+    name = host.lower().strip("[]")
+    names = [name] if port is None else [name, f"{name}:{port}", f"[{name}]:{port}"]
+    return any(fnmatchcase(candidate, pattern.lower()) for pattern in patterns for candidate in names)
+
+
+_T = TypeVar("_T")
+
+
+class Run:
+    """A run between the opening and the closing of its window.
+
+    Thread safe. What is slow (reading the wire, redaction) happens outside the lock.
+
+    Attributes:
+        run_id: its id, and the name of its folder.
+        settings: what the user said.
+        ledger: what went wrong at the boundaries.
+        events: what has happened so far, as the agent saw it (the disk gets the redacted form).
+        answers: what feeds it, with its fork and faults.
+        crossings: how many crossings there were.
+        started: the run's zero: what exchanges count their seconds from.
+        watchers: who follows the crossings.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        settings: Settings,
+        *,
+        wire: Wire,
+        redactor: Redactor,
+        tools: ToolFacts,
+        golden: Sequence[Exchange] | None = None,
+        essence: Essence | None = None,
+        feeder: Callable[[Ledger], Feeding] | None = None,
+        sink: Sink | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.settings = settings
+        self.events: list[Event] = []
+        self.ledger = Ledger(lambda: len(self.events), caller)
+        self.crossings = 0
+        self.watchers: list[Watcher] = []
+        self._wire = wire
+        self._redactor = redactor
+        self._tools = tools
+        self._sink = sink
+        feeds: Feeding | None = None
+        if feeder is not None:
+            feeds = feeder(self.ledger)
+        elif golden is not None:
+            feeds = Feeder(golden, wire.conversation, self.ledger, essence)
+        self.answers = Answers(
+            feeds,
+            ledger=self.ledger,
+            events=self.events,
+            settings=settings,
+            tools=tools,
+            wire=wire,
+            redactor=redactor,
+        )
+        self._narrator = Narrator(run_id, settings.agent, self._emit, tools.risk)
+        self._lanes = Lanes()
+        self._lock = threading.RLock()
+        self.started = datetime.now(UTC)
+        self._zero = time.monotonic()
+        self._last = 0.0
+        self._open: dict[int, OpenCrossing] = {}
+        self._closed = False
+        self._unread = Unread()
+
+    # What boundaries use.
+
+    @property
+    def feeding(self) -> bool:
+        """Whether the world is shut."""
+        return self.answers.feeding
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what crosses is written or compared."""
+        return self.feeding or self._sink is not None
+
+    @property
+    def in_process(self) -> bool:
+        """Whether in-process transports cross too."""
+        return self.settings.in_process
+
+    def passes_host(self, host: str, port: int | None) -> Passage:
+        """What to do with traffic to a host."""
+        return passage(host, port, allow=self.settings.allow_hosts, ignore=self.settings.ignore_hosts)
+
+    def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
+        """Write a refused contact with the world into the ledger; returns what to raise."""
+        self.ledger.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
+        return ReplayDivergence(what, (hint,) if hint else ())
+
+    def fork(self) -> Lane:
+        """A lane for work that is handed from here to another thread."""
+        with self._lock:
+            return self._lanes.fork()
+
+    def body_begins(self) -> None:
+        """The test's own code begins: lanes of its work are numbered from here."""
+        with self._lock:
+            self._lanes.body_begins()
+
+    def within(self, lane: Lane) -> AbstractContextManager[None]:
+        """In the thread that takes the work: what crosses belongs to that lane."""
+        return self._lanes.within(lane)
+
+    def lend(self) -> Callable[[], None]:
+        """What gives the calling strand's lane to the strand that calls it."""
+        with self._lock:
+            return functools.partial(self._lanes.adopt, self._lanes.here())
+
+    def unrecordable(self, error: NotRecordable) -> None:
+        """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
+        self.ledger.add(
+            Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint)
+        )
+
+    def ask(self, kind: str, asked: dict[str, Json]) -> OpenCrossing:
+        """Begin a crossing; see `pytest_sparrow.run.crossing.OpenRun.ask`."""
+        if self.ledger.mirror is not None and self.keeps:
+            raise self._asked_in_a_child(kind, asked)
+        model = self._wire.read(asked) if kind == "http" else None
+        clean = self._redactor.asked(kind, asked)
+        replays = self.answers.feeder is not None
+        conversation = self._conversation(model, asked, clean) if replays else None
+        with self._lock:
+            crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
+            for open_one in crossing.lane.open:
+                self._catch_up(open_one)
+            crossing.model = model
+            number = self.crossings
+            self.crossings += 1
+            self._tell_asked(crossing, asked)
+            crossing.fed = self.answers.feed(crossing, number, conversation)
+            self._open[id(crossing)] = crossing
+            crossing.lane.open.append(crossing)
+            for watcher in self.watchers:
+                watcher.asked(crossing)
+            return crossing
+
+    def settle(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
+        """End a crossing; what comes after the run's end is dropped, since the run has been judged."""
+        if self._over(crossing):
+            return
+        words = None
+        if crossing.model is not None and answered is not None:
+            words = crossing.model.answer(crossing.asked, answered)
+        keep = (
+            self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
+        )
+        with self._lock:
+            if self._over(crossing):  # another thread was faster
+                return
+            crossing.settled = True
+            self._open.pop(id(crossing), None)
+            crossing.lane.open.remove(crossing)
+            before = len(self.events)
+            if words is not None and crossing.call_id:
+                self._narrator.remote_tool_answered(crossing.tells_in, crossing.call_id, words)
+            elif words is not None:
+                self._narrator.model_answered(crossing.lane, words, crossing.told)
+            elif crossing.kind == "tool":
+                self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
+            if crossing.fault is not None:
+                crossing.hides.extend(range(before, len(self.events)))
+                self.answers.failed(crossing.fault, crossing, complete=complete)
+            for watcher in self.watchers:
+                watcher.answered(crossing, answered)
+            self._keep(crossing, keep, complete=complete)
+
+    # What the fixture uses.
+
+    def hosted(self, call_id: str, name: str) -> bool:
+        """Whether a call was told that the provider ran itself: the agent did not make it."""
+        return (call_id, name) in self._narrator.hosted
+
+    def record(self, event: Event) -> None:
+        """Add an event of the user's own."""
+        with self._lock:
+            self._narrator.own_event(event)
+            self._emit(in_lane(event, self._lanes.here().label))
+
+    def close(self, *, failed: bool) -> None:
+        """End the run: unfinished crossings are settled, and what nobody asked for goes into the ledger."""
+        with self._lock:
+            for crossing in list(self._open.values()):
+                self._end_early(crossing)
+            self._narrator.end(failed=failed)
+            self._closed = True
+            self.answers.settle()
+            proposed = self._narrator.proposals.unwrapped
+            for finding in unwrapped(proposed, self.answers.denied, self._tools.wrapped):
+                self.ledger.add(finding)
+            for finding in self._unread.findings(self._wire.faults):
+                self.ledger.add(finding)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is over."""
+        return self._closed
+
+    def wraps(self, name: str) -> bool:
+        """Whether a tool of this name is wrapped."""
+        return self._tools.wrapped(name)
+
+    def elapsed(self) -> float:
+        """Seconds since the run's zero."""
+        return time.monotonic() - self._zero
+
+    @property
+    def task(self) -> str:
+        """The first user text, "" before it is known."""
+        return self._narrator.task
+
+    @property
+    def model(self) -> str:
+        """The first model asked, "" before it is known."""
+        return self._narrator.model
+
+    # Within.
+
+    def _asked_in_a_child(self, kind: str, asked: dict[str, Json]) -> Exception:
+        """A forked child holds a copy of this run: what it is given or told, the run never knows.
+
+        No lock is taken and no value is told: another thread may have held the lock when the child was forked.
+        """
+        what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
+        reason = "asked for in a forked process, of which a run can neither record nor feed anything"
+        hint = "use threads or tasks, or ask in the test's own process"
+        if self.feeding:
+            return self.refuse(f"{what}: {reason}", hint)
+        error = NotRecordable(what, reason, hint)
+        self.unrecordable(error)
+        return error
+
+    def _now(self) -> float:
+        """Seconds since the run began, in microseconds and never twice the same: the order of crossings."""
+        self._last = max(round(self.elapsed(), 6), round(self._last + 1e-6, 6))
+        return self._last
+
+    def _emit(self, event: Event) -> None:
+        self.events.append(event)
+        if self._sink is not None:
+            self._write(self._sink.event, event)
+
+    def _write(self, write: Callable[[_T], None], what: _T) -> None:
+        try:
+            write(what)
+        except NotRecordable as error:
+            self.unrecordable(error)
+            raise
+        except StoreError as error:
+            self._lose(error)
+
+    def _lose(self, error: StoreError) -> None:
+        """The disk refused: no doing of the agent's, which goes on; the recording can't be kept, and the test fails."""
+        what, _, hint = str(error).partition("\n")
+        self.ledger.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
+        self._sink = None
+
+    def _tell_asked(self, crossing: OpenCrossing, asked: dict[str, Json]) -> None:
+        if crossing.kind == "tool":
+            again = self.answers.overlay.again(crossing.asked)
+            if again is None:
+                call_id, proposed = self._narrator.tool_called(crossing.lane, asked["name"], asked["args"])
+            else:
+                call_id, proposed = again
+                self._narrator.tool_called_again(crossing.lane, call_id, asked["name"], asked["args"])
+            crossing.call_id, crossing.proposed = call_id, proposed
+            crossing.asked = {**crossing.asked, "id": call_id}
+        elif crossing.model is not None:
+            request = crossing.model.request
+            if isinstance(request, ToolRequest):
+                crossing.call_id, crossing.tells_in = self._narrator.remote_tool_called(
+                    crossing.lane, request.name, request.args
+                )
+            else:
+                self._narrator.asked_model(crossing.lane, request)
+        else:
+            self._narrator.begin()
+            if crossing.kind == "http":
+                self._unread.add(asked)
+
+    def _over(self, crossing: OpenCrossing) -> bool:
+        return crossing.settled or self._closed
+
+    def _keep(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
+        if self._sink is None:
+            return
+        exchange = Exchange(
+            kind=crossing.kind,
+            asked=crossing.asked,
+            answered=answered,
+            lane=crossing.lane.label,
+            began=crossing.began,
+            ended=self._now(),
+            complete=complete and answered is not None,
+            proposed=crossing.proposed,
+        )
+        self._write(self._sink.exchange, exchange)
+
+    def _conversation(
+        self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
+    ) -> Sequence[Json] | None:
+        """The conversation as a golden has it: without what was hidden, where anything was."""
+        if model is None or clean.get("body") is asked.get("body"):
+            return None if model is None else model.conversation
+        return self._wire.conversation(clean)
+
+    def _catch_up(self, crossing: OpenCrossing) -> None:
+        """The strand goes on while its stream is open: tell what it acts on."""
+        if crossing.call_id:
+            return  # a tool's output is told once, whole
+        so_far = None if crossing.model is None or crossing.peek is None else crossing.peek()
+        if crossing.model is not None and so_far is not None:
+            words = crossing.model.answer(crossing.asked, so_far)
+            before = len(self.events)
+            crossing.told = self._narrator.model_is_answering(crossing.lane, words, crossing.told)
+            crossing.hides.extend(range(before, len(self.events)))
+
+    def _end_early(self, crossing: OpenCrossing) -> None:
+        if crossing.flush is not None:
+            crossing.flush()
+        if not crossing.settled:
+            self.ledger.add(
+                Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end")
+            )
+            crossing.settle(None, complete=False)

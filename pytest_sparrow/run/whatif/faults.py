@@ -1,0 +1,355 @@
+"""Faults: recorded answers that fail on purpose.
+
+Faults that are laid over recorded answers, and what the run must remember of those that came.
+
+``sparrow.inject``: what the user said of a fault, checked at once.
+
+A recorded HTTP answer, as it would come over a line that spoils it. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.events.jsontext import spell
+from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.run.replay.base import Feeding
+from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.run.whatif.fork import At, Place, exception_of, place_of
+from pytest_sparrow.values.exceptions import error_to_json
+from pytest_sparrow.wire.bodies import chunks_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.run.replay.violations import Ledger
+
+
+__all__ = ["FAULTS", "Fault", "Overlay", "Then", "ThenOf", "broken", "fault_of", "malformed"]
+
+
+class Then(Feeding, Protocol):
+    """What a model says after a fault, written by hand."""
+
+    def says(self, call_id: str) -> bool:
+        """Whether it holds what a call gives, or that it must not be made."""
+        ...
+
+
+ThenOf = Callable[[Callable[[dict[str, Any]], Any], "Ledger"], Then]
+"""Makes it, of what reads a request and of the ledger."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Fault(Place):
+    """A recorded answer that fails. The run's lock guards it.
+
+    Attributes:
+        times: how many crossings in a row fail, from the ``nth`` on.
+        answered: what the agent gets, where neither ``status`` nor ``spoil`` says it.
+        status: an HTTP error, told in the words of the provider that is asked.
+        message: its text.
+        headers: further headers of it.
+        spoil: makes of the recorded answer what the agent gets; None where it can't.
+        needs: what the recorded answer must be for that, in words.
+        error: the very exception that a tool raises.
+        delay: seconds that each piece of the recorded answer comes late; 0: it doesn't come.
+        recovers: the run must get back to its golden: all but the fault itself is compared.
+        then: what the model says from there on, in place of the golden.
+        hits: how often it came.
+        spared: crossings that it was meant for, and could not be laid over.
+    """
+
+    times: int = 1
+    answered: dict[str, Json] | None = None
+    status: int | None = None
+    message: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    spoil: Callable[[dict[str, Json]], dict[str, Json] | None] | None = None
+    needs: str = ""
+    error: Exception | None = None
+    delay: float = 0.0
+    recovers: bool = False
+    then: ThenOf | None = None
+    hits: int = 0
+    spared: int = 0
+
+    def meets(self, kind: str, asked: dict[str, Json]) -> bool:
+        """Count a crossing; whether it is one of those that are to fail."""
+        return self.counts(kind, asked) and self.nth <= self.met < self.nth + self.times
+
+    @property
+    def missed(self) -> str:
+        """Why it never came, in words."""
+        if self.spared and self.needs:
+            return f"it needs {self.needs}, and the golden holds no such answer there"
+        if self.spared:
+            return "something else was laid over the same call, or the golden holds no answer to it"
+        return f"the run made {self.how_many}"
+
+
+class Overlay:
+    """The faults of a run. Not thread safe: the run's lock guards it.
+
+    Attributes:
+        faults: as they were laid.
+        left_out: faults that were not, as the user wrote them, since the run doesn't replay.
+        then: what the model says by now, in place of the golden; None: nothing.
+        hidden: the numbers of events that only tell of faults after which the run must get back to its golden.
+    """
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.left_out: list[str] = []
+        self.then: Then | None = None
+        self.hidden: set[int] = set()
+        self._owed: dict[str, Exchange] = {}
+        self._failed: dict[str, tuple[str, bool]] = {}
+
+    def meets(self, kind: str, asked: dict[str, Json]) -> Fault | None:
+        """Count a crossing for every fault; the one to lay over it."""
+        found: Fault | None = None
+        for fault in self.faults:
+            if fault.meets(kind, asked):
+                fault.spared += 1
+                found = found or fault
+        return found
+
+    def came(self, fault: Fault) -> None:
+        """It was laid over a crossing."""
+        fault.hits += 1
+        fault.spared -= 1
+
+    def failed(self, asked: dict[str, Json], call_id: str, *, proposed: bool) -> None:
+        """A tool's call fails by a fault: made again, it is the same call."""
+        self._failed[request_key("tool", asked)] = (call_id, proposed)
+
+    def again(self, asked: dict[str, Json]) -> tuple[str, bool] | None:
+        """The id of the call that failed by a fault and is made again, and whether a model had proposed it."""
+        return self._failed.pop(request_key("tool", asked), None) if self._failed else None
+
+    def owe(self, asked: dict[str, Json], exchange: Exchange) -> None:
+        """The agent did not wait for an answer that came late: asked again, the request gets it."""
+        self._owed[request_key("http", asked)] = exchange
+
+    def owed(self, asked: dict[str, Json]) -> Exchange | None:
+        """The answer that is owed to a request."""
+        return self._owed.pop(request_key("http", asked), None) if self._owed else None
+
+    def settle(self) -> Iterator[Finding]:
+        """The run is over: a fault that never came is a finding."""
+        for fault in self.faults:
+            if not fault.hits:
+                summary = f"sparrow.{fault.said} hit nothing: {fault.missed}"
+                yield Finding(
+                    kind=Kind.UNREACHED, summary=summary, hint="" if fault.spared else fault.reachable
+                )
+
+
+_TRANSPORT = {
+    "timeout": ("ReadTimeout", "The read operation timed out"),
+    "connect-timeout": ("ConnectTimeout", "timed out"),
+    "unreachable": ("ConnectError", "[Errno 111] Connection refused"),
+    "reset": ("ReadError", "[Errno 104] Connection reset by peer"),
+    "disconnected": ("RemoteProtocolError", "Server disconnected without sending a response."),
+}
+"""No answer comes: httpx's name of the error, which each library's skin knows as its own, and httpx's words."""
+
+_OF_TOOLS: dict[str, Callable[[], Exception]] = {
+    "timeout": lambda: TimeoutError("timed out"),
+    "unreachable": lambda: ConnectionRefusedError(111, "Connection refused"),
+    "reset": lambda: ConnectionResetError(104, "Connection reset by peer"),
+}
+"""What a tool raises that meets the same."""
+
+_SPOILED = ("malformed", "broken", "slow")
+
+FAULTS = (*_TRANSPORT, "429", "500", *_SPOILED)
+"""Names of faults of HTTP; any other status from 400 to 599 is one, too."""
+
+_LONGEST_DELAY = 5.0
+
+
+def fault_of(
+    fault: str | int | None = None,
+    at: At | None = None,
+    *,
+    raises: Exception | type[Exception] | None = None,
+    times: int = 1,
+    after: int | None = None,
+    delay: float | None = None,
+    retry_after: float | None = None,
+    message: str | None = None,
+    recovers: bool = False,
+    then: ThenOf | None = None,
+) -> Fault:
+    """The fault that a user asks for.
+
+    Raises:
+        UsageError: an unknown fault, a place that is none, or an option that says nothing of this fault.
+    """
+    word = str(fault) if type(fault) is int else fault
+    first = repr(word) if word is not None else f"raises={raises!r}"
+    where = "" if at is None else f", at={at!r}"
+    said = f"inject({first}{where})"
+    if (word is None) == (raises is None):
+        raise UsageError(f"sparrow.{said} takes either a fault or raises=; faults: {_names()}")
+    if type(times) is not int or times < 1:
+        raise UsageError(f"sparrow.{said}: times= takes a number from 1, not {times!r}")
+    if at is None and raises is not None:
+        raise UsageError(f'sparrow.{said}: raises= needs a tool, like at="refund"')
+    kind, name, nth = place_of(1 if at is None else at, said)
+    make = functools.partial(
+        Fault, said=said, kind=kind, name=name, nth=nth, times=times, recovers=recovers, then=then
+    )
+    options = {"after": after, "delay": delay, "retry_after": retry_after, "message": message}
+    given = {key: value for key, value in options.items() if value is not None}
+    if kind == "tool":
+        return _of_tool(make, word, raises, given, said)
+    if raises is not None:
+        raise UsageError(f"sparrow.{said}: raises= is for tools; for HTTP there are: {_names()}")
+    return _of_http(make, word, given, said)
+
+
+def _of_tool(
+    make: Callable[..., Fault],
+    word: object,
+    raises: Exception | type[Exception] | None,
+    given: dict[str, Any],
+    said: str,
+) -> Fault:
+    if raises is None and not (isinstance(word, str) and word in _OF_TOOLS):
+        names = ", ".join(_OF_TOOLS)
+        raise UsageError(f"sparrow.{said}: a tool fails by raises=, or {names}; the others are of HTTP")
+    _only(given, (), said)
+    error = exception_of(raises, said) if raises is not None else _OF_TOOLS[str(word)]()
+    return make(error=error, answered={"raised": error_to_json(error)})
+
+
+def _of_http(make: Callable[..., Fault], word: object, given: dict[str, Any], said: str) -> Fault:
+    if not isinstance(word, str) or (word not in (*_TRANSPORT, *_SPOILED) and not _is_status(word)):
+        raise UsageError(f"sparrow.{said}: there is no such fault; there are: {_names()}")
+    if word in _TRANSPORT:
+        _only(given, ("message",), said)
+        kind, usual = _TRANSPORT[word]
+        return make(answered={"error": {"type": kind, "message": given.get("message", usual)}})
+    if word == "malformed":
+        _only(given, (), said)
+        return make(spoil=malformed, needs="an answer of JSON")
+    if word == "broken":
+        _only(given, ("after",), said)
+        after = given.get("after", 1)
+        if type(after) is not int or after < 0:
+            raise UsageError(f"sparrow.{said}: after= takes a number of chunks, not {after!r}")
+        return make(
+            spoil=functools.partial(broken, after=after), needs=f"an answer of more than {after} chunks"
+        )
+    if word == "slow":
+        _only(given, ("delay",), said)
+        return make(delay=_seconds(given.get("delay", 0.2), "delay", said, most=_LONGEST_DELAY))
+    _only(given, ("retry_after", "message"), said)
+    headers = {}
+    if "retry_after" in given:
+        headers["retry-after"] = f"{_seconds(given['retry_after'], 'retry_after', said):g}"
+    return make(status=int(word), message=given.get("message", _phrase(int(word))), headers=headers)
+
+
+def _is_status(word: str) -> bool:
+    return len(word) == 3 and word.isascii() and word.isdigit() and 400 <= int(word) <= 599
+
+
+def _names() -> str:
+    return f"{', '.join(FAULTS)} or another status from 400 to 599"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Overloaded" if status == 529 else "Error"
+
+
+def _seconds(value: Any, name: str, said: str, most: float = math.inf) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not 0 < value <= most:
+        limit = "" if most == math.inf else f", at most {most:g}: a replay really waits so long"
+        raise UsageError(f"sparrow.{said}: {name}= takes seconds{limit}; not {value!r}")
+    return float(value)
+
+
+def _only(given: dict[str, Any], known: tuple[str, ...], said: str) -> None:
+    wrong = [key for key in given if key not in known]
+    if wrong:
+        takes = (
+            f"besides at, times, recovers and then it takes {', '.join(known)}" if known else "it takes none"
+        )
+        raise UsageError(f"sparrow.{said}: {', '.join(wrong)}= says nothing of this fault; {takes}")
+
+
+_CUT = {
+    "type": "RemoteProtocolError",
+    "message": "peer closed connection without sending complete message body (incomplete chunked read)",
+}
+"""As httpx says it."""
+
+
+def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
+    """The answer with its JSON cut in half, in a stream that of the first event or line; None: it has none."""
+    body = answered.get("body")
+    if not isinstance(body, dict):
+        return None
+    if "json" in body:
+        text = spell(body["json"]).decode()
+        return {**answered, "body": {"text": _half(text)}}
+    form = next((form for form in ("sse", "lines") if form in body), "")
+    pieces = list(body.get(form) or [])
+    for number, piece in enumerate(pieces):
+        spoiled = _spoiled_event(piece) if form == "sse" else _half(piece)
+        if spoiled != piece:
+            pieces[number] = spoiled
+            return {**answered, "body": {**body, form: pieces}}
+    return None
+
+
+def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
+    """The answer as far as ``after`` chunks of a stream, or half of one that comes whole; then the connection breaks.
+
+    None: it hasn't so many.
+    """
+    body = answered.get("body")
+    if not isinstance(body, dict) or "error" in answered:
+        return None
+    form = next((form for form in ("sse", "lines") if form in body), "")
+    if form:
+        if after >= len(body[form]):
+            return None
+        return {**answered, "body": {form: body[form][:after]}, "error": _CUT}
+    raw = b"".join(chunks_of(body))
+    if not raw:
+        return None
+    half = base64.b64encode(raw[: len(raw) // 2]).decode()
+    return {**answered, "body": {"base64": half}, "error": _CUT}
+
+
+def _spoiled_event(event: str) -> str:
+    """Its JSON cut in half; as it is where its data is none."""
+    lines = event.split("\n")
+    for number, line in enumerate(lines):
+        name, _, data = line.partition(":")
+        if name == "data" and data.lstrip().startswith("{"):
+            lines[number] = f"data: {_half(data.lstrip())}"
+            return "\n".join(lines[: number + 1])
+    return event
+
+
+def _half(text: str) -> str:
+    """Half of an object or a list, which is no JSON; of anything else with what makes it none."""
+    return text[: max(len(text) // 2, 1)] if text[:1] in "{[" else f"{{{text}"

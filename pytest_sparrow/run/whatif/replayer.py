@@ -1,0 +1,359 @@
+"""Replays a run from its events alone: each request to a model gets the next turn, in its provider's format.
+
+Which turn is next, lane by lane. Pure but for its own positions.
+
+What a tool gave, from the blocks of an event back to what a wrapped tool is fed. Pure.
+
+Feeds a run from events alone: each request to a model gets the next turn, in its provider's own format.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict, deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.events.jsontext import canonical, encode
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Proposal
+from pytest_sparrow.providers.dispatch import CodecFault
+from pytest_sparrow.providers.reading import parse_json_text
+from pytest_sparrow.providers.replies import fault_of
+from pytest_sparrow.run.replay.base import Misses
+from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.wire.describe import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+
+    from pytest_sparrow.errors import ReplayDivergence
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.dispatch import ModelCall
+    from pytest_sparrow.run.replay.violations import Ledger
+    from pytest_sparrow.run.whatif.fork import Departure
+    from pytest_sparrow.run.whatif.script import Call, Given, Script, Turn
+
+__all__ = ["Queues", "ScriptFeeder", "answered_of"]
+
+
+class Queues:
+    """A script's turns, to be taken.
+
+    Lanes have other names in another run: a lane takes the turns of the scripted one of its name, else of the first
+    that no other lane has, else of the main one. So a transcript without lanes is taken in its order, whoever asks.
+    """
+
+    def __init__(self, turns: Iterable[Turn]) -> None:
+        self._waiting: dict[str, deque[Turn]] = {"": deque()}
+        for turn in turns:
+            self._waiting.setdefault(turn.lane, deque()).append(turn)
+        self._taken_by: dict[str, str] = {"": ""}
+        self._free = dict.fromkeys(label for label in self._waiting if label)
+
+    def next(self, lane: str) -> Turn | None:
+        """The next turn for a lane, which stays there; None: there is none left."""
+        waiting = self._waiting[self._scripted(lane)]
+        return waiting[0] if waiting else None
+
+    def take(self, lane: str) -> None:
+        """The next turn for a lane is taken."""
+        self._waiting[self._scripted(lane)].popleft()
+
+    def left(self) -> Iterator[Turn]:
+        """The turns that nobody took, in their order."""
+        return iter(sorted((turn for each in self._waiting.values() for turn in each), key=_number))
+
+    def _scripted(self, lane: str) -> str:
+        known = self._taken_by.get(lane)
+        if known is None:
+            known = lane if lane in self._free else next(iter(self._free), "")
+            self._free.pop(known, None)
+            self._taken_by[lane] = known
+        return known
+
+
+def _number(turn: Turn) -> int:
+    return turn.number
+
+
+_RAISED = re.compile(r"([A-Za-z_][\w.]*): (.*)\Z", re.DOTALL)
+
+
+def answered_of(given: Given) -> dict[str, Json]:
+    """The *answered* half of a ``tool`` exchange.
+
+    Events don't tell text of JSON from the value itself: ``otherwise`` holds the other reading, for a tool whose
+    declared type asks for it.
+    """
+    if given.is_error:
+        return {"raised": _raised("\n".join(_as_text(block) for block in given.blocks))}
+    values = [_value(block) for block in given.blocks]
+    if len(values) > 1 and all(isinstance(value, str) for value in values):
+        return {"returned": "\n".join(values)}
+    value = values[0] if len(values) == 1 else values or None
+    answered: dict[str, Json] = {"returned": value}
+    if isinstance(value, str):
+        parsed = parse_json_text(value)
+        if not isinstance(parsed, str):
+            answered["otherwise"] = parsed
+    elif value is not None:
+        answered["otherwise"] = encode(value).decode()
+    return answered
+
+
+def _raised(text: str) -> dict[str, Json]:
+    """``Type: message`` names an exception; its module is unknown, so that any of this name will do."""
+    found = _RAISED.match(text)
+    kind, message = found.groups() if found else ("", text)
+    return {"type": kind, "module": "", "message": message}
+
+
+def _value(block: Json) -> Json:
+    """What a block holds: its text, its value; of a diff or an image what there is."""
+    if isinstance(block, dict) and len(block) == 1:
+        return next(iter(block.values()))
+    return block
+
+
+def _as_text(block: Json) -> str:
+    value = _value(block)
+    return value if isinstance(value, str) else encode(value).decode()
+
+
+_STATUS = re.compile(r"(?<!\d)([45]\d\d)(?!\d)")
+
+
+class ScriptFeeder:
+    """A script's side of a replay. Not thread safe: the run's lock guards it.
+
+    Args:
+        script: what to feed.
+        read: what the codecs make of a request.
+        ledger: where misses go.
+        by_hand: the script was written for this test: a tool whose output it doesn't say is meant to run.
+
+    Attributes:
+        script: what is fed.
+        served: how many answers were given.
+        told: by the number of a turn that was taken: what the agent's own format could say of it.
+        ids: by the number of the event that proposed a call: the id that it had on the wire.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        read: Callable[[dict[str, Json]], ModelCall | None],
+        ledger: Ledger,
+        *,
+        by_hand: bool = False,
+    ) -> None:
+        self.script = script
+        self.served = 0
+        self.told: dict[int, ModelAnswer] = {}
+        self.ids: dict[int, str] = {}
+        self._read = read
+        self._ledger = ledger
+        self._by_hand = by_hand
+        self._misses = Misses(ledger)
+        self._queues = Queues(script.turns)
+        self._calls: dict[str, Call] = {}
+        self._fed: list[Call] = []
+        self._unproposed: dict[Hashable, deque[Call]] = defaultdict(deque)
+        for call in script.unproposed:
+            self._unproposed[call.name, canonical(call.args)].append(call)
+
+    @property
+    def denied(self) -> Counter[str]:
+        """How many calls the model was fed that were denied, by the tool's name."""
+        return Counter(call.name for call in self._fed if call.denied)
+
+    @property
+    def lanes(self) -> Mapping[str, str]:
+        """None: turns have no lanes."""
+        return {}
+
+    @property
+    def size(self) -> int:
+        """How many answers there are: turns, and outputs that no turn stands before."""
+        return len(self.script.turns) + len(self.script.unproposed)
+
+    def http(
+        self,
+        request: int,  # noqa: ARG002 - as every feeder takes it
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,  # noqa: ARG002
+        lane: str,
+    ) -> Exchange:
+        """The answer to an HTTP request, built from the lane's next turn.
+
+        Raises:
+            ReplayDivergence: it is no request to a model; or no turn is left.
+        """
+        self._misses.stop_after_many("http", asked)
+        call = self._read(asked)
+        if call is None or not isinstance(call.request, ModelRequest):
+            raise self._miss("http", asked, lane)
+        turn = self._queues.next(lane)
+        if turn is None:
+            left = next(self._queues.left(), None)
+            end = self._end if left is None else "the transcript holds no further turn of this lane"
+            raise self._misses.add(
+                Finding(
+                    kind=Kind.MISS,
+                    summary=f"{describe('http', asked)}: {end}",
+                    hint="" if left is None else f"next in another lane: {left}",
+                    boundary="http",
+                    asked=asked,
+                )
+            )
+        self._queues.take(lane)
+        answered = self._built(call, asked, turn)
+        self._tell(turn, call.answer(asked, answered))
+        return self._served("http", asked, answered, lane)
+
+    def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
+        """What the called tool gave; None: nobody says, and it is meant to run.
+
+        Raises:
+            ReplayDivergence: the transcript holds no such call, or no output of it.
+        """
+        self._misses.stop_after_many("tool", asked)
+        call = self._called(asked, call_id)
+        if call is not None and call.given is not None:
+            return self._served("tool", asked, answered_of(call.given), lane)
+        if call is not None and call.denied:
+            summary = f"{describe('tool', asked)}: the agent calls what was denied"
+            raise self._misses.add(
+                Finding(kind=Kind.MISS, summary=summary, boundary="tool", asked=asked, call_id=call_id or "")
+            )
+        if call is not None and self._by_hand:
+            return None
+        raise self._miss("tool", asked, lane, call_id or "")
+
+    def ran(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
+        """A tool runs for real: what the script says of it is not asked for."""
+        call = self._called(asked, call_id)
+        if call is None or call.given is None:
+            return None
+        return self._served("tool", asked, answered_of(call.given), lane)
+
+    def skip(
+        self,
+        kind: str,
+        request: int,  # noqa: ARG002 - as every feeder takes it
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,  # noqa: ARG002
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """A tool or an HTTP request gets another answer: the turn, or the output, counts as played."""
+        if kind == "tool":
+            return self.ran(asked, call_id, lane)
+        if self._queues.next(lane) is None or self._read(asked) is None:
+            return None
+        self._queues.take(lane)
+        return self._served("http", asked, {}, lane)
+
+    def lay_over(
+        self,
+        kind: str,
+        request: int,  # noqa: ARG002 - as every feeder takes it
+        asked: dict[str, Json],
+        conversation: Sequence[Json] | None,  # noqa: ARG002
+        call_id: str | None,
+        lane: str,
+    ) -> Exchange | None:
+        """What a request or a call would have been answered, had it not failed; the turn, or the output, stays."""
+        if kind == "tool":
+            call = self._calls.get(call_id or "")
+            if call is None or call.given is None:
+                return None
+            return self._served("tool", asked, answered_of(call.given), lane)
+        turn, model = self._queues.next(lane), self._read(asked)
+        if turn is None or model is None or not isinstance(model.request, ModelRequest):
+            return None
+        return self._served("http", asked, self._built(model, asked, turn), lane)
+
+    def _built(self, call: ModelCall, asked: dict[str, Json], turn: Turn) -> dict[str, Json]:
+        """The *answered* half that says a turn; a codec that can't build it is a miss."""
+        try:
+            return call.compose(asked, _sayable(turn.answer))
+        except CodecFault as fault:
+            raise self._misses.add(
+                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked)
+            ) from fault
+
+    def says(self, call_id: str) -> bool:
+        """Whether the script holds what a call gives, or that it must not be made."""
+        call = self._calls.get(call_id)
+        return call is not None and (call.given is not None or call.denied)
+
+    def call(self, asked: dict[str, Json], lane: str) -> Exchange:
+        """A ``sparrow.call`` writes no event.
+
+        Raises:
+            ReplayDivergence: always.
+        """
+        self._misses.stop_after_many("call", asked)
+        raise self._miss("call", asked, lane)
+
+    def settle(self, left: Departure | None = None) -> None:
+        """The run is over: turns that nobody asked for are findings, unless the run had left the golden."""
+        if left is not None:
+            return
+        for turn in self._queues.left():
+            summary = f"{turn}: scripted, and not asked for"
+            self._ledger.add(Finding(kind=Kind.UNPLAYED, summary=summary, boundary="http"))
+
+    def _called(self, asked: dict[str, Json], call_id: str | None) -> Call | None:
+        if call_id is not None:
+            return self._calls.get(call_id)
+        waiting = self._unproposed.get((asked["name"], canonical(asked["args"])))
+        return waiting.popleft() if waiting else None
+
+    def _tell(self, turn: Turn, told: ModelAnswer) -> None:
+        """Some formats have no ids for calls, or other ones: calls are known by their order."""
+        self.told[turn.number] = told
+        proposed = [part for part in told.parts if isinstance(part, Proposal)]
+        for call, part in zip(turn.calls, proposed, strict=False):
+            self.ids[call.at] = part.id
+            self._fed.append(call)
+            self._calls[part.id] = call
+
+    def _served(self, kind: str, asked: dict[str, Json], answered: dict[str, Json], lane: str) -> Exchange:
+        self.served += 1
+        return Exchange(kind=kind, asked=asked, answered=answered, lane=lane)
+
+    @property
+    def _end(self) -> str:
+        count = len(self.script.turns)
+        return (
+            f"the transcript ends after turn {count}" if count else "the transcript holds no turn of a model"
+        )
+
+    def _miss(self, kind: str, asked: dict[str, Json], lane: str, call_id: str = "") -> ReplayDivergence:
+        turn = self._queues.next(lane)
+        return self._misses.add(
+            Finding(
+                kind=Kind.MISS,
+                summary=f"{describe(kind, asked)}: the transcript holds events only, and no answer to this",
+                hint=f"next: {turn}" if turn is not None else self._end,
+                boundary=kind,
+                asked=asked,
+                call_id=call_id,
+            )
+        )
+
+
+def _sayable(answer: ModelAnswer) -> ModelAnswer:
+    """The answer as a provider says it: an error alone comes with a status, 500 where its words hold none."""
+    failure = answer.failure
+    if failure is None or answer.parts:
+        return answer
+    fault = fault_of(failure)
+    if fault.status is not None or fault.kind:
+        return answer
+    found = _STATUS.search(failure.message)
+    status = found[1] if found else "500"
+    return replace(answer, failure=Failure(f"HTTP {status}: {failure.message}"))

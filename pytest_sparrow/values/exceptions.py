@@ -1,0 +1,142 @@
+"""A tool's exception, written down and raised again. Nothing is imported by a name that a golden holds."""
+
+from __future__ import annotations
+
+import builtins
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.errors import NotRecordable, RecordedToolError
+from pytest_sparrow.values.to_json import plain
+from pytest_sparrow.values.type_hints import innermost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["error_from_json", "error_to_json"]
+
+
+def error_to_json(error: Exception) -> dict[str, Json]:
+    """``{"type", "module", "message", "args"?, "attributes"?}`` of an exception.
+
+    ``args`` are what its constructor takes (left out where JSON cannot hold them), ``attributes`` those of
+    its instance attributes that JSON can hold.
+    """
+    kind = type(error)
+    found: dict[str, Json] = {"type": kind.__qualname__, "module": kind.__module__, "message": _text(error)}
+    args = _held(list(_constructor_args(error)))
+    if args is not None:
+        found["args"] = args
+    attributes = {name: _held([value]) for name, value in vars(error).items() if name != "__notes__"}
+    held = {name: box[0] for name, box in attributes.items() if box is not None}
+    if held:
+        found["attributes"] = held
+    return found
+
+
+def error_from_json(
+    recorded: dict[str, Json], *, fn: Callable[..., Any] | None = None, raises: Iterable[type[Exception]] = ()
+) -> Exception:
+    """The exception to raise in a replay: of the recorded type if it is in reach, with the recorded text.
+
+    In reach are ``raises``, the builtins, and what the tool's own module holds: its globals, and the globals
+    of modules that it imported. Names are looked up, nothing is imported. Only subclasses of Exception count.
+
+    Args:
+        recorded: what `error_to_json` gave; ``module`` is "" where events alone don't tell it.
+        fn: the tool.
+        raises: further types in reach.
+    """
+    message = str(recorded.get("message", ""))
+    name = str(recorded.get("type", ""))
+    kind = _in_reach(name, str(recorded.get("module", "")), fn, raises)
+    args = recorded.get("args")
+    args = tuple(args) if isinstance(args, list) else None
+    attributes = recorded.get("attributes")
+    if kind is None:
+        return RecordedToolError(name, message)
+    for build in (_constructed, _bare):
+        error = build(kind, args, message)
+        if error is not None:
+            vars(error).update(attributes if isinstance(attributes, dict) else {})
+            if _text(error) == message:
+                return error
+    return RecordedToolError(name, message)
+
+
+def _text(error: Exception) -> str:
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - a user's __str__ may fail; that must not hide the exception itself
+        return ""
+
+
+def _constructor_args(error: Exception) -> tuple[Any, ...]:
+    """What to call the type with: pickle's answer, which knows more than ``args`` (OSError's file name)."""
+    try:
+        reduced = error.__reduce__()
+    except Exception:  # noqa: BLE001 - as in _text
+        return error.args
+    if isinstance(reduced, tuple) and reduced[0] is type(error) and isinstance(reduced[1], tuple):
+        return reduced[1]
+    return error.args
+
+
+def _held(values: list[Any]) -> list[Json] | None:
+    try:
+        found = plain(values, where="")
+    except NotRecordable:
+        return None
+    assert isinstance(found, list)
+    return found
+
+
+def _in_reach(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]) -> type[Exception] | None:
+    for kind in raises:
+        if kind.__qualname__ == name and module in ("", kind.__module__):
+            return kind
+    places = [vars(builtins)]
+    space = getattr(innermost(fn), "__globals__", None) if fn is not None else None
+    if space is not None:
+        places.append(space)
+        places.extend(vars(value) for value in list(space.values()) if isinstance(value, ModuleType))
+    for place in places:
+        found = _walk(place, name)
+        if not (isinstance(found, type) and issubclass(found, Exception)):
+            continue
+        # The module must agree, where it is known: two modules may each have their own TimeoutError.
+        if found.__qualname__ == name and module in ("", found.__module__):
+            return found
+    return None
+
+
+def _walk(place: dict[str, Any], name: str) -> Any:
+    """``Client.Refused`` in a namespace, through what stands in classes; getattr might run code."""
+    first, *rest = name.split(".")
+    found = place.get(first)
+    for part in rest:
+        found = vars(found).get(part) if isinstance(found, type) else None
+    return found
+
+
+def _constructed(kind: type[Exception], args: tuple[Any, ...] | None, _: str) -> Exception | None:
+    if args is None:
+        return None
+    try:
+        error = kind(*args)
+    except Exception:  # noqa: BLE001 - a constructor that takes something else than it passes on as args
+        return None
+    return error if type(error) is kind else None
+
+
+def _bare(kind: type[Exception], args: tuple[Any, ...] | None, message: str) -> Exception | None:
+    """Without its constructor, where that does not take the recorded args."""
+    given = (message,) if args is None else args
+    try:
+        error = kind.__new__(kind, *given)
+        error.args = given
+    except Exception:  # noqa: BLE001 - types that cannot be made this way (pydantic's ValidationError)
+        return None
+    return error if type(error) is kind else None

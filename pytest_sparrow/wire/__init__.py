@@ -1,0 +1,1 @@
+"""HTTP content as JSON, and back: bodies, streams, encodings. Pure."""

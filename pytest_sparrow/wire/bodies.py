@@ -1,0 +1,181 @@
+"""HTTP bodies as readable JSON, and back to the same bytes; multipart forms by their parts.
+
+multipart/form-data by its parts: the boundary is new in every request and says nothing.
+
+Bodies: bytes to what a person can read and compare, and back to what a client reads the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.wire import ndjson, sse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["body_of", "chunks_of", "media_type", "parts_of"]
+
+
+_CRLF = b"\r\n"
+
+
+def parts_of(raw: bytes, boundary: str) -> list[tuple[dict[str, str], bytes]] | None:
+    """The headers (names in lower case) and the content of each part (RFC 2046, 5.1; RFC 7578).
+
+    Returns:
+        None where the bytes aren't such a body, or not a whole one.
+    """
+    fence = b"--" + boundary.encode("utf-8", "replace")
+    pieces = (_CRLF + raw).split(_CRLF + fence)
+    if len(pieces) < 3:
+        return None
+    preamble, *parts, end = pieces
+    if preamble or end.rstrip() != b"--":
+        return None
+    found = [_part(piece) for piece in parts]
+    whole = [part for part in found if part is not None]
+    return whole if len(whole) == len(found) else None
+
+
+def _part(piece: bytes) -> tuple[dict[str, str], bytes] | None:
+    # A piece starts with the line break after its boundary; a part without headers starts with two.
+    head, blank, content = piece.partition(_CRLF + _CRLF)
+    if not blank or (head and not head.startswith(_CRLF)):
+        return None
+    headers: dict[str, str] = {}
+    for name, value in _header_lines(head):
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers, content
+
+
+def _header_lines(head: bytes) -> Iterator[tuple[str, str]]:
+    for line in head.split(_CRLF):
+        name, colon, value = line.decode("utf-8", "replace").partition(":")
+        if colon:
+            yield name.strip().lower(), value.strip()
+
+
+# Room for what lies around a body in its line of exchanges.jsonl, multipart included.
+_DEEPEST = jsontext.MAX_DEPTH - 10
+
+
+@functools.lru_cache(maxsize=256)
+def media_type(content_type: str) -> tuple[str, Mapping[str, str]]:
+    """A content-type header as the type in lower case and its parameters (RFC 9110, 8.3.1)."""
+    kind, *parameters = content_type.split(";")
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return kind.strip().lower(), {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
+
+
+def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]:
+    """A body in the richest shape of `Exchange` that loses nothing a client would see.
+
+    JSON that some parser would silently change (duplicate keys, NaN), or that isn't what its type claims,
+    is kept as text, byte for byte; what is no UTF-8 text as base64.
+
+    Args:
+        raw: the content, uncompressed.
+        content_type: the header, or "".
+        answered: False for a request, which is compared but never fed: only there multipart is taken apart,
+            and only an answer, which may be read while it comes, is divided into lines.
+    """
+    kind, parameters = media_type(content_type)
+    body: dict[str, Json] | None = None
+    if kind == "text/event-stream":
+        body = sse.events_of(raw)
+    elif kind in ndjson.MEDIA_TYPES and answered:
+        body = ndjson.lines_of(raw)
+    elif kind == "multipart/form-data" and not answered:
+        body = _multipart(raw, parameters.get("boundary", ""))
+    elif _may_be_json(kind, raw):
+        body = _json(raw)
+    return body or _text(raw) or {"base64": base64.b64encode(raw).decode("ascii")}
+
+
+def chunks_of(body: dict[str, Json]) -> list[bytes]:
+    """The chunks that serve a recorded body: one an event or a line for a stream, else one in all.
+
+    Raises:
+        ValueError: this is no body that we wrote; the text says why.
+    """
+    for form, serve in (("sse", sse.serve), ("lines", ndjson.serve)):
+        if form in body:
+            _check_texts(body[form], form)
+            return serve(body)
+    if "json" in body:
+        # It was read from a golden, or from the wire.
+        return [jsontext.spell(body["json"])]
+    if isinstance(body.get("text"), str):
+        return [body["text"].encode()]
+    if isinstance(body.get("base64"), str):
+        try:
+            return [base64.b64decode(body["base64"], validate=True)]
+        except ValueError as error:  # binascii's own, or no ASCII
+            raise ValueError(f"its base64 body can't be read ({error})") from error
+    raise ValueError(f"its body has none of the keys json, sse, lines, text and base64, but {sorted(body)}")
+
+
+def _check_texts(texts: Json, form: str) -> None:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"its {form} is no array of texts")
+
+
+def _may_be_json(kind: str, raw: bytes) -> bool:
+    if kind in ("application/json", "text/json", "application/x-json") or kind.endswith("+json"):
+        return True
+    return not kind and raw.lstrip()[:1] in (b"{", b"[")
+
+
+def _json(raw: bytes) -> dict[str, Json] | None:
+    try:
+        value = jsontext.decode(raw)
+    except jsontext.BrokenJson:
+        return None
+    return None if _is_deep(value, raw) else {"json": value}
+
+
+def _is_deep(value: Json, raw: bytes) -> bool:
+    """Whether a value is nested too deeply for a line; nearly always settled by counting brackets."""
+    if raw.count(b"[") + raw.count(b"{") <= _DEEPEST:
+        return False
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [child for item in level if isinstance(item, dict | list) for child in _children(item)]
+        if not level:
+            return False
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def _children(item: dict[str, Json] | list[Json]) -> list[Json]:
+    return list(item.values()) if isinstance(item, dict) else item
+
+
+def _text(raw: bytes) -> dict[str, Json] | None:
+    # UTF-8 only: then the bytes are exact without asking the content-type header again when feeding.
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else {"text": text}
+
+
+def _multipart(raw: bytes, boundary: str) -> dict[str, Json] | None:
+    parts = parts_of(raw, boundary) if boundary else None
+    if parts is None:
+        return None
+    # A part without a type is plain text (RFC 7578, 4.4), even if it looks like JSON.
+    return {
+        "multipart": [
+            {
+                "headers": headers,
+                "body": body_of(content, headers.get("content-type", "text/plain"), answered=False),
+            }
+            for headers, content in parts
+        ]
+    }
