@@ -90,5 +90,5 @@ def replaying(golden: Sequence[Exchange]) -> Iterator[Opened]:
         yield Opened(run, tools)
     finally:
         window.close(failed=False)
-        if run.ledger.findings:
-            raise RuntimeError(f"the replay diverged: {run.ledger.findings[0].summary}")
+        if run.violations.findings:
+            raise RuntimeError(f"the replay diverged: {run.violations.findings[0].summary}")

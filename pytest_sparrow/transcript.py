@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = ["FORMAT", "FURTHER_RUNS", "RunInputs", "RunMeta", "Source", "Transcript"]
+__all__ = ["FORMAT", "FURTHER_RUNS", "LineSource", "RunInputs", "RunMeta", "Transcript"]
 
 FORMAT = 2
 """The newest format of our own additions that this version writes and reads."""
@@ -173,7 +173,7 @@ def _known(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class LineSource:
     """What a transcript was read from, so that whatever did not change is written back to the byte.
 
     Each value stands beside its bytes; the bytes count only for that very object.
@@ -213,7 +213,7 @@ class Transcript:
     meta: RunMeta
     exchanges: Sequence[Exchange] = ()
     holds_exchanges: bool = False
-    source: Source | None = field(default=None, compare=False, repr=False)
+    source: LineSource | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def new(

@@ -11,9 +11,9 @@ from pytest_sparrow.events import parse_event
 from pytest_sparrow.judging.replay import Drift, Verdict, judge_recording, judge_replay
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.replay.violations import Finding, Kind
-from pytest_sparrow.run.whatif.fork import Departure
+from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.run.whatif.reading import read_script
-from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
@@ -53,19 +53,19 @@ def golden_of(events=(), further=()):
     )
 
 
-def run_of(*events, findings=(), hidden=(), departure=None, served_nothing=False, crossings=1, **said):
+def run_of(*events, findings=(), hidden=(), divergence_point=None, served_nothing=False, crossings=1, **said):
     """A run that is over, as far as a verdict looks at it."""
     return SimpleNamespace(
         events=list(events),
-        ledger=SimpleNamespace(
+        violations=SimpleNamespace(
             findings=list(findings), of=lambda kind: [each for each in findings if each.kind is kind]
         ),
         answers=SimpleNamespace(
-            overlay=SimpleNamespace(hidden=set(hidden), left_out=[], faults=[], then=None),
-            departure=departure,
+            fault_plan=SimpleNamespace(hidden=set(hidden), left_out=[], faults=[], then=None),
+            divergence_point=divergence_point,
             served_nothing=served_nothing,
-            feeder=None,
-            branch=None,
+            replayer=None,
+            fork=None,
         ),
         crossings=crossings,
         settings=Settings(**said),
@@ -142,7 +142,7 @@ def test_each_kind_of_finding_is_a_failure_a_remark_or_neither(kind, judge):
         assert set(said.values()) == {nothing}
     elif kind in (Kind.UNWRAPPED, Kind.CHILD):
         assert said == {Unwrapped.WARN: remark, Unwrapped.FAIL: failure}
-    elif kind in (Kind.LATE, Kind.UNREAD, Kind.UNSEEN):
+    elif kind in (Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED):
         assert set(said.values()) == {remark}
     else:
         assert set(said.values()) == {failure}
@@ -220,17 +220,17 @@ def test_a_run_is_judged_up_to_where_it_left_its_golden():
     """What came later is for the test's own asserts, drift as well; what tells only of faults counts nowhere."""
     known, later = drift({"n": 1}, {"n": 2}), drift({"n": 5}, {"n": 6})
     golden = golden_of([says("a"), event("SkillLearned", name="s"), ended("completed")])
-    left = Departure(kind="http", lane="", told=2, known=(known,))
+    left = DivergencePoint(kind="http", lane="", told=2, known=(known,))
     faulty = [event("Error", message="fault"), says("a"), event("Error", message="new")]
-    run = run_of(*faulty, findings=[known, later], hidden=[0], departure=left)
+    run = run_of(*faulty, findings=[known, later], hidden=[0], divergence_point=left)
     verdict = judged(golden, run)
     assert verdict.comparison.equal
     assert [each.finding for each in verdict.drifts] == [known]
     assert not judged(golden, run_of(*faulty, hidden=[0])).comparison.equal
-    assert not judged(golden, run_of(*faulty, departure=left)).comparison.equal
+    assert not judged(golden, run_of(*faulty, divergence_point=left)).comparison.equal
     # Only faults before it shorten what is compared.
     assert not judged(
-        golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], departure=left)
+        golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], divergence_point=left)
     ).comparison.equal
 
 
@@ -246,9 +246,9 @@ def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to
     run = run_of(
         event("RunStarted", task="t", agent="x"), says("a"), event("Error", message="after the fork")
     )
-    run.answers.feeder = ScriptFeeder(read_script(golden), lambda _: None, None)
+    run.answers.replayer = EventReplayer(read_script(golden), lambda _: None, None)
     run.wraps = lambda _: True
-    run.answers.departure = Departure(kind="http", lane="", told=2)
+    run.answers.divergence_point = DivergencePoint(kind="http", lane="", told=2)
     assert judged(golden_of(golden), run).comparison.equal
     run.events[1] = says("b")
     assert not judged(golden_of(golden), run).comparison.equal
@@ -279,7 +279,7 @@ def test_a_golden_of_which_nothing_was_asked_is_a_failure(nothing):
 def test_a_fault_that_a_recording_leaves_out_is_a_remark():
     """A golden records no faults."""
     run = run_of()
-    run.answers.overlay.left_out.append("inject(...)")
+    run.answers.fault_plan.left_out.append("inject(...)")
     (remark,) = judge_recording(run, failed=False, alone=True).remarks
     assert "inject(...)" in remark
 

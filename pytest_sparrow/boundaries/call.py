@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.invocation import Call, Target
-from pytest_sparrow.boundaries.tools.wrappers import dress
+from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.context import is_answering
 from pytest_sparrow.values.to_json import jsonable
@@ -40,9 +40,9 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
         raise UsageError(f'sparrow.call takes a name first, not {name!r}: sparrow.call("geo", locate, …)')
     if not callable(fn):
         raise UsageError(f"sparrow.call({name!r}, …): {fn!r} cannot be called")
-    target = Target(fn, name, way_out=f"annotate the return type of the function called as {name!r}")
+    target = WrappedFunction(fn, name, way_out=f"annotate the return type of the function called as {name!r}")
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
         if is_answering():
             return None
         try:
@@ -52,9 +52,9 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
                 return None
             run.unrecordable(error)
             raise
-        return Call(run, run.ask("call", asked), target)
+        return Invocation(run, run.ask("call", asked), target)
 
-    return dress(fn, begin)(*args, **kwargs)
+    return wrapper_of(fn, begin)(*args, **kwargs)
 
 
 _HINT = "pass what JSON can hold, and bind the rest beforehand: functools.partial(fn, client)"

@@ -17,13 +17,13 @@ from pytest_sparrow.run.context import open_runs
 if TYPE_CHECKING:
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["Patience", "wait_for_cancel"]
+__all__ = ["CancellationWait", "wait_for_cancel"]
 
 _STEP = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class CancellationWait:
     """How long to wait, and what to say of an agent that didn't turn away.
 
     Attributes:

@@ -41,7 +41,7 @@ _REFUSED = {
     "grpcio": "not recorded; its calls are refused by name in a replay",
     "websockets": "not recorded; its connections are refused by name in a replay",
 }
-_UNSEEN = {
+_UNCAPTURED = {
     "uvloop": "HTTP is recorded and fed; connections that its loop opens itself are refused in a replay, but not "
     "datagrams that it sends without being connected",
     "pycurl": "opens its own sockets: neither recorded nor refused",
@@ -175,7 +175,7 @@ def _libraries() -> Iterator[_Line]:
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
     yield from _installed(_REFUSED, "note")
-    yield from _installed(_UNSEEN, "note")
+    yield from _installed(_UNCAPTURED, "note")
 
 
 def _hooks() -> Iterator[_Line]:

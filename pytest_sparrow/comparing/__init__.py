@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pytest_sparrow.comparing.comparing import HasEvents, compare, follow
 from pytest_sparrow.comparing.diff import Sameness, json_changes
-from pytest_sparrow.comparing.requests import essence_by, request_changes, tool_changes
-from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Place
+from pytest_sparrow.comparing.requests import comparable_by, request_changes, tool_changes
+from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Position
 from pytest_sparrow.comparing.rules import EventRule, Rules
 
 __all__ = [
@@ -15,11 +15,11 @@ __all__ = [
     "EventRule",
     "HasEvents",
     "Missing",
-    "Place",
+    "Position",
     "Rules",
     "Sameness",
+    "comparable_by",
     "compare",
-    "essence_by",
     "follow",
     "json_changes",
     "request_changes",

@@ -41,8 +41,8 @@ from pytest_sparrow.comparing.lanes import Lanes, pair_lanes
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison
 from pytest_sparrow.comparing.rules import Canonical, Rules
 from pytest_sparrow.comparing.units import (
-    Entry,
-    Freezer,
+    CanonicalKeys,
+    NumberedEvent,
     Printer,
     entries,
     group_calls,
@@ -54,7 +54,7 @@ from pytest_sparrow.settings import Level
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-    from pytest_sparrow.comparing.units import Entry
+    from pytest_sparrow.comparing.units import NumberedEvent
     from pytest_sparrow.events import Event
 
 __all__ = ["HasEvents", "at_level", "compare", "follow"]
@@ -77,7 +77,7 @@ _OUTCOME = {kind: _TRAJECTORY[kind] for kind in ("RunFinished", "TestResult")}
 _ENDING = frozenset({"status", "diffs"})
 
 
-def at_level(found: Iterable[Entry], level: Level) -> Iterator[Entry]:
+def at_level(found: Iterable[NumberedEvent], level: Level) -> Iterator[NumberedEvent]:
     """The entries that a level looks at, with the fields that it looks at."""
     if level is Level.EXACT:
         yield from found
@@ -87,7 +87,7 @@ def at_level(found: Iterable[Entry], level: Level) -> Iterator[Entry]:
         yield from _last_test(list(_only(found, _OUTCOME)))
 
 
-def _only(found: Iterable[Entry], kept: dict[str, frozenset[str]]) -> Iterator[Entry]:
+def _only(found: Iterable[NumberedEvent], kept: dict[str, frozenset[str]]) -> Iterator[NumberedEvent]:
     for entry in found:
         fields = kept.get(entry.type)
         if fields is None:
@@ -99,7 +99,7 @@ def _only(found: Iterable[Entry], kept: dict[str, frozenset[str]]) -> Iterator[E
         yield entry.with_body(body)
 
 
-def _last_test(found: list[Entry]) -> Iterator[Entry]:
+def _last_test(found: list[NumberedEvent]) -> Iterator[NumberedEvent]:
     tests = [number for number, entry in enumerate(found) if entry.type == "TestResult"]
     for number, entry in enumerate(found):
         if entry.type != "TestResult" or number == tests[-1]:
@@ -127,7 +127,7 @@ class _Seen:
     """What earlier changes have shown."""
 
     def __init__(self) -> None:
-        self._key = Freezer().key
+        self._key = CanonicalKeys().key
         self._values: set[Hashable] = set()
         self._replacements: list[tuple[str, str]] = []
         self._any = False
@@ -256,7 +256,7 @@ def _ruled(events: Iterable[Event], rules: Rules) -> Iterator[tuple[int, Event]]
             yield number, kept
 
 
-def _lanes(found: Iterable[Entry], canonical: Canonical, printer: Printer) -> Lanes:
+def _lanes(found: Iterable[NumberedEvent], canonical: Canonical, printer: Printer) -> Lanes:
     """The units of one side by lane, with fingerprints; empty lanes are gone."""
     grouped = group_calls(found if canonical.idle else canonical.entries(found))
     return {label: printed(merge_deltas(groups), printer) for label, groups in grouped.items()}

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from pytest_sparrow.comparing.align import Keys, align
 from pytest_sparrow.comparing.ids import Bijection, IdText
 from pytest_sparrow.comparing.paths import Path, element_label, parse
-from pytest_sparrow.comparing.result import MISSING, Change, Place
-from pytest_sparrow.comparing.units import Freezer, Group, Print, rounded
+from pytest_sparrow.comparing.result import MISSING, Change, Position
+from pytest_sparrow.comparing.units import CanonicalKeys, Fingerprint, Group, rounded
 from pytest_sparrow.events.jsontext import BrokenJson, decode, equal
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.comparing.lanes import GroupPair
     from pytest_sparrow.comparing.paths import Path
-    from pytest_sparrow.comparing.units import Entry
+    from pytest_sparrow.comparing.units import NumberedEvent
     from pytest_sparrow.exchange import Json
 
 __all__ = [
@@ -79,8 +79,8 @@ def value_changes(
     new: Json,
     path: Path,
     same: Sameness,
-    golden_at: Place | None = None,
-    new_at: Place | None = None,
+    golden_at: Position | None = None,
+    new_at: Position | None = None,
 ) -> list[Change]:
     """As `json_changes`, from a path in steps, for a value at a place in both runs."""
     walk = _Walk(same, golden_at, new_at)
@@ -89,10 +89,10 @@ def value_changes(
 
 
 class _Walk:
-    def __init__(self, same: Sameness, golden_at: Place | None, new_at: Place | None) -> None:
+    def __init__(self, same: Sameness, golden_at: Position | None, new_at: Position | None) -> None:
         self.changes: list[Change] = []
         self._same = same
-        self._freezer = Freezer(same.mask, same.digits)
+        self._keys = CanonicalKeys(same.mask, same.digits)
         self._golden_at = golden_at
         self._new_at = new_at
 
@@ -141,7 +141,7 @@ class _Walk:
                 self._changed((*path, "." + key), MISSING, value)
 
     def _lists(self, golden: list[Json], new: list[Json], path: Path) -> None:
-        key = self._freezer.key
+        key = self._keys.key
         exact = ([key(item) for item in golden], [key(item) for item in new])
         if exact[0] == exact[1] and self._same.mask is None:
             return
@@ -343,7 +343,9 @@ class _Differ:
                 is_answer = other_call and change.subject == "ToolOutput"
                 yield replace(change, follows=True) if is_answer else change
 
-    def _aligned_entries(self, golden: Group, new: Group) -> Iterator[tuple[Entry | None, Entry | None]]:
+    def _aligned_entries(
+        self, golden: Group, new: Group
+    ) -> Iterator[tuple[NumberedEvent | None, NumberedEvent | None]]:
         """The pairs that differ."""
         yield golden.head, new.head
         ours, theirs = golden.prints[1:], new.prints[1:]
@@ -357,19 +359,19 @@ class _Differ:
             if i is None or j is None or not self._agree(ours[i], theirs[j]):
                 yield one, other
 
-    def _agree(self, golden: Print, new: Print) -> bool:
+    def _agree(self, golden: Fingerprint, new: Fingerprint) -> bool:
         return golden.exact == new.exact and self._ids.same_ids(golden.ids, new.ids)
 
-    def _pair(self, golden: Entry, new: Entry) -> list[Change]:
+    def _pair(self, golden: NumberedEvent, new: NumberedEvent) -> list[Change]:
         return value_changes(golden.body, new.body, _root(golden), self._same, golden.at, new.at)
 
 
-def _root(entry: Entry) -> Path:
+def _root(entry: NumberedEvent) -> Path:
     kind = entry.type or "Event"
     return (kind, "[" + entry.label) if entry.label else (kind,)
 
 
-def _whole(golden: Entry | None, new: Entry | None) -> Change:
+def _whole(golden: NumberedEvent | None, new: NumberedEvent | None) -> Change:
     """A whole event that was added, removed or (both given) moved."""
     entry = golden or new
     assert entry is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_sparrow.comparing.units import Entry
+    from pytest_sparrow.comparing.units import NumberedEvent
 
 __all__ = ["Bijection", "IdText"]
 
@@ -26,7 +26,7 @@ _MARK = "\x00id"
 class IdText:
     """Knows the ids of both runs, and finds them as whole words of a text in one pass over it."""
 
-    def __init__(self, found: Iterable[Entry]) -> None:
+    def __init__(self, found: Iterable[NumberedEvent]) -> None:
         self._ids = _distinctive(
             each for entry in found for each in (entry.run, entry.id) if each is not None
         )

@@ -138,11 +138,11 @@ def align_groups(golden: Sequence[Group], new: Sequence[Group]) -> list[GroupPai
         ([group.prints[0].exact for group in golden], [group.prints[0].exact for group in new]),
         ([group.prints[0].kind for group in golden], [group.prints[0].kind for group in new]),
     ]
-    pairs = align(levels, lambda i, j: _likeness(golden[i], new[j]))
+    pairs = align(levels, lambda i, j: _similarity(golden[i], new[j]))
     return [(None if i is None else golden[i], None if j is None else new[j]) for i, j in pairs]
 
 
-def _likeness(golden: Group, new: Group) -> float:
+def _similarity(golden: Group, new: Group) -> float:
     """How much two units of one kind share: their further events, their fields, the words of their texts."""
     one = golden.features = golden.features or _features(golden)
     other = new.features = new.features or _features(new)

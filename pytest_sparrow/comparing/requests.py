@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Change
     from pytest_sparrow.exchange import Json
 
-__all__ = ["TOOL_ARGS", "essence_by", "request_changes", "tool_changes"]
+__all__ = ["TOOL_ARGS", "comparable_by", "request_changes", "tool_changes"]
 
 _ROOT = "request"
 
@@ -64,11 +64,11 @@ def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
     return value_changes(golden["args"], new["args"], (TOOL_ARGS, "[" + new["name"], ".args"), Sameness())
 
 
-def essence_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
+def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
     """What gives a tool's asked half without the arguments that the rules leave out."""
     canonical = Canonical(rules)  # once: it is asked for every recorded call and every call of a replay
 
-    def essence(asked: dict[str, Json]) -> dict[str, Json]:
+    def comparable_of(asked: dict[str, Json]) -> dict[str, Json]:
         args = asked["args"]
         for event in ("ToolUseProposed", "ToolUseStarted"):
             args = canonical.value(args, (event, "[" + asked["name"], ".args"))
@@ -76,7 +76,7 @@ def essence_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
                 return {**asked, "args": {}}
         return asked if args is asked["args"] else {**asked, "args": args}
 
-    return essence
+    return comparable_of
 
 
 def _sameness(ids: IdText, digits: int | None) -> Sameness:

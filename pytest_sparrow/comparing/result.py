@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.settings import Level
 
-__all__ = ["MISSING", "Change", "Comparison", "Kind", "Missing", "Place"]
+__all__ = ["MISSING", "Change", "Comparison", "Kind", "Missing", "Position"]
 
 
 class Missing(enum.Enum):
@@ -31,7 +31,7 @@ Kind = Literal["changed", "added", "removed", "moved"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where an event stands in its run, both counted from 1.
 
     Attributes:
@@ -64,8 +64,8 @@ class Change:
     golden: Json | Missing = MISSING
     new: Json | Missing = MISSING
     whole: bool = False
-    golden_at: Place | None = None
-    new_at: Place | None = None
+    golden_at: Position | None = None
+    new_at: Position | None = None
     follows: bool = False
 
     @property

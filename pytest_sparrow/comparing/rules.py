@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from pytest_sparrow.comparing.diff import json_within
 from pytest_sparrow.comparing.paths import Path, Pattern, element_label, matches, parse, render
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.comparing.units import Freezer
+from pytest_sparrow.comparing.units import CanonicalKeys
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.settings import Level
@@ -22,7 +22,7 @@ from pytest_sparrow.settings import Level
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_sparrow.comparing.units import Entry
+    from pytest_sparrow.comparing.units import NumberedEvent
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
@@ -129,14 +129,14 @@ class Canonical:
         self._regexes = [re.compile(pattern) for pattern in rules.exclude_regex_paths]
         self._unordered: _Rests = tuple(map(parse, rules.unordered_paths))
         self._all_unordered = rules.ignore_order is True
-        self._freezer = Freezer(mask, rules.significant_digits)
+        self._keys = CanonicalKeys(mask, rules.significant_digits)
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do."""
         return not (self._left_out or self._regexes or self._unordered or self._all_unordered)
 
-    def entries(self, found: Iterable[Entry]) -> Iterator[Entry]:
+    def entries(self, found: Iterable[NumberedEvent]) -> Iterator[NumberedEvent]:
         """The entries as they count; those that a rule leaves out whole are gone."""
         for entry in found:
             root = (entry.type or "Event", "[" + entry.label) if entry.label else (entry.type or "Event",)
@@ -203,7 +203,7 @@ class Canonical:
         return value if same else kept
 
     def _order(self, value: Json) -> str:
-        return repr(self._freezer.key(value))
+        return repr(self._keys.key(value))
 
 
 def _is(one: object, other: object) -> bool:

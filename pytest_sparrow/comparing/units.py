@@ -19,7 +19,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing.result import Place
+from pytest_sparrow.comparing.result import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALL_TYPES",
-    "Entry",
-    "Freezer",
+    "CanonicalKeys",
+    "Fingerprint",
     "Group",
-    "Print",
+    "NumberedEvent",
     "Printer",
     "entries",
     "group_calls",
@@ -53,7 +53,7 @@ def rounded(number: float, digits: int | None) -> float:
     return int(number) if number == number // 1 else number
 
 
-class Freezer:
+class CanonicalKeys:
     """Makes keys: JSON identity (``true`` ≠ 1, 1 = 1.0, -0 = 0), texts through a mask, numbers rounded.
 
     Equal keys also have equal ``repr``, which is an order over all of them.
@@ -97,7 +97,7 @@ _MASKED = frozenset({"type", "run", "lane", "timestamp", "created", "created_at"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NumberedEvent:
     """One event on its way through the passes.
 
     Attributes:
@@ -110,7 +110,7 @@ class Entry:
         body: its other fields; masked ones are gone. Never changed in place: it may be the event's own.
     """
 
-    at: Place
+    at: Position
     type: str
     lane: str
     run: str
@@ -118,12 +118,12 @@ class Entry:
     label: str
     body: dict[str, Json]
 
-    def with_body(self, body: dict[str, Json]) -> Entry:
+    def with_body(self, body: dict[str, Json]) -> NumberedEvent:
         """The same event with other fields."""
-        return Entry(self.at, self.type, self.lane, self.run, self.id, self.label, body)
+        return NumberedEvent(self.at, self.type, self.lane, self.run, self.id, self.label, body)
 
 
-def entries(events: Iterable[tuple[int, Event]]) -> Iterator[Entry]:
+def entries(events: Iterable[tuple[int, Event]]) -> Iterator[NumberedEvent]:
     """Numbered events to entries: masks what says when or where, finds labels and counts turns.
 
     A turn is one answer of a model: it begins, lane by lane, with the first text, reasoning or proposal after
@@ -149,8 +149,8 @@ def entries(events: Iterable[tuple[int, Event]]) -> Iterator[Entry]:
         ):
             body["outcome"] = {key: value for key, value in body["outcome"].items() if key != "duration_ms"}
         label = _label(kind, own_id, body, names)
-        place = Place(number, turns.of(kind, lane, own_id))
-        yield Entry(place, kind, lane, _text(wire.get("run")), own_id, label, body)
+        place = Position(number, turns.of(kind, lane, own_id))
+        yield NumberedEvent(place, kind, lane, _text(wire.get("run")), own_id, label, body)
 
 
 def _text(value: Json) -> str:
@@ -197,7 +197,7 @@ _DELTAS = frozenset({"ThinkingDelta", "ReasoningDelta"})
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
+class Fingerprint:
     """An entry's fingerprints.
 
     Attributes:
@@ -223,22 +223,22 @@ class Group:
         features: what makes it like another one, once asked for.
     """
 
-    entries: list[Entry]
-    prints: list[Print] = field(default_factory=list)
+    entries: list[NumberedEvent]
+    prints: list[Fingerprint] = field(default_factory=list)
     exact: int = 0
     finished: bool = False
     features: frozenset[Hashable] = frozenset()
 
     @property
-    def head(self) -> Entry:
+    def head(self) -> NumberedEvent:
         """The event that the unit stands for."""
         return self.entries[0]
 
 
-def group_calls(found: Iterable[Entry]) -> dict[str, list[Group]]:
+def group_calls(found: Iterable[NumberedEvent]) -> dict[str, list[Group]]:
     """Units by lane, lanes in order of first appearance."""
     lanes: dict[str, list[Group]] = {}
-    calls = _Calls()
+    calls = _CallUnits()
     for entry in found:
         if entry.type in CALL_TYPES and entry.id is not None and entry.type != "ToolUseProposed":
             group = calls.of(entry, entry.id)
@@ -253,7 +253,7 @@ def group_calls(found: Iterable[Entry]) -> dict[str, list[Group]]:
     return lanes
 
 
-class _Calls:
+class _CallUnits:
     """Which call an event belongs to. Some providers use an id again in every answer, or in every lane."""
 
     def __init__(self) -> None:
@@ -261,11 +261,11 @@ class _Calls:
         self._open: dict[str, deque[Group]] = defaultdict(deque)
         self._newest: dict[str, Group] = {}
 
-    def proposed(self, entry: Entry, own_id: str, group: Group) -> None:
+    def proposed(self, entry: NumberedEvent, own_id: str, group: Group) -> None:
         self._here[entry.lane, own_id] = self._newest[own_id] = group
         self._open[own_id].append(group)
 
-    def of(self, entry: Entry, own_id: str) -> Group | None:
+    def of(self, entry: NumberedEvent, own_id: str) -> Group | None:
         known = self._here.get((entry.lane, own_id))
         if known is not None and not known.finished:
             return known
@@ -281,7 +281,7 @@ class _Calls:
 
 def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
     """Deltas of one type that follow one another become one, at the place of the first."""
-    run: list[Entry] = []
+    run: list[NumberedEvent] = []
     for group in groups:
         head = group.head
         if run and (not _mergeable(head) or _apart(run[0], head)):
@@ -295,13 +295,13 @@ def merge_deltas(groups: Iterable[Group]) -> Iterator[Group]:
         yield _merged(run)
 
 
-def _apart(one: Entry, other: Entry) -> bool:
+def _apart(one: NumberedEvent, other: NumberedEvent) -> bool:
     return (
         one.type != other.type or one.label != other.label or ("text" in one.body) != ("text" in other.body)
     )
 
 
-def _mergeable(entry: Entry) -> bool:
+def _mergeable(entry: NumberedEvent) -> bool:
     if entry.type not in _DELTAS or not isinstance(entry.body.get("text", ""), str):
         return False
     # A rule may have left the text out: in how many pieces it came still means nothing. One that says more than a
@@ -309,7 +309,7 @@ def _mergeable(entry: Entry) -> bool:
     return len(entry.body) == ("text" in entry.body) + bool(entry.label)
 
 
-def _merged(run: list[Entry]) -> Group:
+def _merged(run: list[NumberedEvent]) -> Group:
     body = dict(run[0].body)
     if "text" in body:
         body["text"] = "".join(entry.body["text"] for entry in run)
@@ -323,7 +323,7 @@ class Printer:
         self._numbers: dict[Hashable, int] = {}
         self._ids = ids
         self._found: list[str] = []
-        self._freezer = Freezer(self._mask, digits)
+        self._keys = CanonicalKeys(self._mask, digits)
 
     def _mask(self, text: str) -> str:
         within = self._ids.within(text)
@@ -336,13 +336,13 @@ class Printer:
         """The number of a key; the same for equal keys, from 1."""
         return self._numbers.setdefault(key, len(self._numbers) + 1)
 
-    def entry(self, entry: Entry) -> Print:
+    def entry(self, entry: NumberedEvent) -> Fingerprint:
         """The fingerprints of one entry."""
         self._found = []
-        body = self._freezer.key(entry.body)
+        body = self._keys.key(entry.body)
         kind = self.number(("kind", entry.type, entry.label))
         exact = self.number((entry.type, entry.label, entry.id is None, body))
-        return Print(exact, kind, tuple(self._found))
+        return Fingerprint(exact, kind, tuple(self._found))
 
 
 def printed(groups: Iterable[Group], printer: Printer) -> list[Group]:

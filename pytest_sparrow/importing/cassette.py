@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 
-__all__ = ["Cassette", "Entry", "LeftOut", "Unreadable", "halves_of", "read_cassette"]
+__all__ = ["Cassette", "CassetteEntry", "LeftOut", "Unreadable", "halves_of", "read_cassette"]
 
 
 class Unreadable(Exception):
@@ -129,7 +129,7 @@ def _is_decoded(body: bytes, coding: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CassetteEntry:
     """One interaction of a cassette as the two halves of an ``http`` exchange.
 
     Attributes:
@@ -175,7 +175,7 @@ class Cassette:
     """
 
     path: Path
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[CassetteEntry, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     recorded: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -196,7 +196,7 @@ def read_cassette(path: Path) -> Cassette:
         return _nothing_of(path, "is no VCR cassette: it has no list of interactions")
     if content.get("version", 1) != 1:
         return _nothing_of(path, f"has the format version {content['version']!r}; version 1 can be read")
-    entries: list[Entry] = []
+    entries: list[CassetteEntry] = []
     left_out: list[LeftOut] = []
     for number, raw in enumerate(interactions, start=1):
         try:
@@ -204,7 +204,7 @@ def read_cassette(path: Path) -> Cassette:
         except Unreadable as error:
             left_out.append(LeftOut(path=path, number=number, reason=str(error)))
         else:
-            entries.append(Entry(number=number, asked=asked, answered=answered))
+            entries.append(CassetteEntry(number=number, asked=asked, answered=answered))
     recorded = _recorded(interactions, entries) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return Cassette(path=path, entries=tuple(entries), left_out=tuple(left_out), recorded=recorded)
 
@@ -258,7 +258,7 @@ def _first_line(error: BaseException) -> str:
     return "; ".join(lines[:3]) or type(error).__name__
 
 
-def _recorded(interactions: list[Any], entries: list[Entry]) -> datetime | None:
+def _recorded(interactions: list[Any], entries: list[CassetteEntry]) -> datetime | None:
     for raw in interactions[:1]:
         noted = raw.get("recorded_at") if isinstance(raw, dict) else None
         if isinstance(noted, datetime):

@@ -15,20 +15,20 @@ from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.replay.violations import Finding, Kind
-from pytest_sparrow.run.whatif.fork import before_branch
+from pytest_sparrow.run.whatif.fork import before_fork
 from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
-from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sparrow.run.run import Run
-    from pytest_sparrow.run.whatif.fork import Departure
+    from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
 
 __all__ = [
-    "NOTHING_LAID",
+    "NOTHING_INJECTED",
     "Drift",
     "Judged",
     "Verdict",
@@ -45,34 +45,34 @@ class WhatIf:
     """A fork and faults, as far as they came.
 
     Attributes:
-        laid: whether the test has any.
+        injected: whether the test has any.
         scripted: whether the model says what the test wrote for after a fault.
         recovers: whether a fault came after which the run must get back to its golden.
-        departure: where the run left its golden, or None.
+        divergence_point: where the run left its golden, or None.
     """
 
-    laid: bool = False
+    injected: bool = False
     scripted: bool = False
     recovers: bool = False
-    departure: Departure | None = None
+    divergence_point: DivergencePoint | None = None
 
     def came_after(self, finding: Finding) -> bool:
         """Whether it was found when the run had left its golden: no recording holds it."""
-        return self.departure is not None and not self.departure.knew(finding)
+        return self.divergence_point is not None and not self.divergence_point.knew(finding)
 
 
-NOTHING_LAID = WhatIf()
+NOTHING_INJECTED = WhatIf()
 """Neither a fork nor a fault."""
 
 
 def what_if_of(run: Run) -> WhatIf:
     """What came of a run's fork and faults, once it is over."""
-    branch, overlay = run.answers.branch, run.answers.overlay
+    fork, fault_plan = run.answers.fork, run.answers.fault_plan
     return WhatIf(
-        laid=branch is not None or bool(overlay.faults),
-        scripted=overlay.then is not None,
-        recovers=any(fault.recovers and fault.hits for fault in overlay.faults),
-        departure=run.answers.departure,
+        injected=fork is not None or bool(fault_plan.faults),
+        scripted=fault_plan.then is not None,
+        recovers=any(fault.recovers and fault.hits for fault in fault_plan.faults),
+        divergence_point=run.answers.divergence_point,
     )
 
 
@@ -120,7 +120,7 @@ class Verdict:
     recorded_nothing: bool = False
     remarks: tuple[str, ...] = ()
     circumstances: Circumstances = NO_CIRCUMSTANCES
-    what_if: WhatIf = NOTHING_LAID
+    what_if: WhatIf = NOTHING_INJECTED
     unwrapped: tuple[str, ...] = ()
 
     @property
@@ -192,14 +192,14 @@ def judge_replay(
     """
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
-    left = run.answers.departure
+    left = run.answers.divergence_point
     theirs, mine = _sides(golden, run, left)
     hidden = None
-    if isinstance(run.answers.feeder, ScriptFeeder):
+    if isinstance(run.answers.replayer, EventReplayer):
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     comparison = compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules)
-    found = run.ledger.of(Kind.DRIFT)
+    found = run.violations.of(Kind.DRIFT)
     drifts = _drifts([one for one in found if left is None or left.knew(one)], rules)
     failing, remarks = _weigh_drifts(drifts, settings)
     return Verdict(
@@ -216,26 +216,30 @@ def judge_replay(
     )
 
 
-def _sides(golden: Transcript, run: Run, left: Departure | None) -> tuple[Sequence[Event], Sequence[Event]]:
+def _sides(
+    golden: Transcript, run: Run, left: DivergencePoint | None
+) -> tuple[Sequence[Event], Sequence[Event]]:
     """What is compared: both runs up to where the new one left the golden, without what only tells of faults.
 
     Of a run that was fed from events what both can tell.
     """
-    hidden = run.answers.overlay.hidden
+    hidden = run.answers.fault_plan.hidden
     theirs: Sequence[Event] = golden.events
     mine: Sequence[Event] = run.events
     if hidden:
         mine = [event for number, event in enumerate(mine) if number not in hidden]
         if left is not None:
             left = replace(left, told=left.told - sum(number < left.told for number in hidden))
-    if isinstance(run.answers.feeder, ScriptFeeder):
-        theirs, mine = both_sides(run.answers.feeder, mine if left is None else mine[: left.told], run.wraps)
+    if isinstance(run.answers.replayer, EventReplayer):
+        theirs, mine = both_sides(
+            run.answers.replayer, mine if left is None else mine[: left.told], run.wraps
+        )
         if left is not None:  # cut by counting, and what only one side tells must not count
             theirs, mine = (
                 [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
             )
             left = replace(left, told=len(mine))
-    return (theirs, mine) if left is None else before_branch(left, theirs, mine)
+    return (theirs, mine) if left is None else before_fork(left, theirs, mine)
 
 
 def rules_of(settings: Settings, *further: str) -> Rules:
@@ -278,23 +282,23 @@ def _judged_elsewhere(*, failed: bool) -> list[str]:
 
 def _failures(run: Run) -> tuple[Finding, ...]:
     kinds = _FATAL if run.settings.unwrapped is Unwrapped.WARN else (*_FATAL, Kind.UNWRAPPED, Kind.CHILD)
-    return tuple(finding for finding in run.ledger.findings if finding.kind in kinds)
+    return tuple(finding for finding in run.violations.findings if finding.kind in kinds)
 
 
 def _remarks(run: Run) -> tuple[str, ...]:
     left_out = [
         f"sparrow.{said}: not in a recording, which runs without faults"
-        for said in run.answers.overlay.left_out
+        for said in run.answers.fault_plan.left_out
     ]
-    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNSEEN}
+    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds |= {Kind.UNWRAPPED, Kind.CHILD}
-    found = [finding.summary for finding in run.ledger.findings if finding.kind in kinds]
+    found = [finding.summary for finding in run.violations.findings if finding.kind in kinds]
     return (*left_out, *found)
 
 
 def _unwrapped(run: Run) -> Iterator[str]:
-    for finding in run.ledger.of(Kind.UNWRAPPED):
+    for finding in run.violations.of(Kind.UNWRAPPED):
         if finding.asked is not None and not run.wraps(finding.asked["name"]):
             yield finding.asked["name"]
 

@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
 from pytest_sparrow.matching.keys import Conversations, prefixes, request_key, request_shape
-from pytest_sparrow.matching.similarity import Likeness
+from pytest_sparrow.matching.similarity import Similarity
 from pytest_sparrow.wire.jsonrpc import is_look_up
 
 if TYPE_CHECKING:
     from collections.abc import Container, Hashable
 
-__all__ = ["BEGINNING", "Choice", "Chooser", "ConversationOf", "Essence", "Queues"]
+__all__ = ["BEGINNING", "AnswerQueues", "Choice", "Chooser", "ComparableOf", "ConversationOf"]
 
 
 BEGINNING = "\0beginning"
 """In place of a lane: only the exchanges that are the first of a lane."""
 
 
-class Queues:
+class AnswerQueues:
     """First-in first-out queues of exchange numbers under a key, for one lane and for all lanes.
 
     A number stands in several queues (by key, by shape, by conversation). Whoever takes it marks it in the set
@@ -74,7 +74,7 @@ _NUMBERED_BY_CHANCE = (TASK_LANES, LOOSE_LANES)
 
 _MOST_ROOTS = 64
 """Conversations that begin side by side, among which words decide: more would cost too much."""
-Essence: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
+ComparableOf: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
 """A tool's asked half without what the user tells the comparison to ignore: it must not decide here either."""
 
 
@@ -100,24 +100,27 @@ class Chooser:
     """The exchanges of a golden, each given at most once. Not thread safe: the run's lock guards it."""
 
     def __init__(
-        self, exchanges: Sequence[Exchange], conversation_of: ConversationOf, essence: Essence | None = None
+        self,
+        exchanges: Sequence[Exchange],
+        conversation_of: ConversationOf,
+        comparable_of: ComparableOf | None = None,
     ) -> None:
         self._exchanges = exchanges
-        self._essence = essence
+        self._comparable_of = comparable_of
         self._conversation_of = conversation_of
         self._played: set[int] = set()
         self._look_ups: dict[tuple[str, bool], int] = {}
         self._look_up_of: dict[int, tuple[str, bool]] = {}
-        self._lent: dict[int, int] = {}  # golden number → the request that has it without being the same
-        self._exact = Queues(self._played)
-        self._near = Queues(_Either(self._played, self._lent))
-        self._by_call = Queues(self._played)
+        self._borrowed: dict[int, int] = {}  # golden number → the request that has it without being the same
+        self._exact = AnswerQueues(self._played)
+        self._near = AnswerQueues(_Either(self._played, self._borrowed))
+        self._by_call = AnswerQueues(self._played)
         self._golden_of: dict[int, int] = {}  # request of this run → the golden exchange that answered it
         self._seen = Conversations()
         self._lanes: dict[str, str] = {}
         self._stands_for: dict[str, str] = {}
         self._stood_for_by: dict[str, str] = {}
-        self._likeness = Likeness()
+        self._similarity = Similarity()
         self._index()
 
     def _index(self) -> None:
@@ -148,8 +151,8 @@ class Chooser:
                 recorded.add(chain, number, exchange.lane)
 
     def _exact_key(self, kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
-        if kind == "tool" and self._essence is not None:
-            asked = self._essence(asked)
+        if kind == "tool" and self._comparable_of is not None:
+            asked = self._comparable_of(asked)
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return request_key(kind, asked), kind == "tool" and proposed
 
@@ -198,7 +201,7 @@ class Chooser:
             number = self._next_in_conversation(shape, asked, conversation, chain, lane)
         if number is None:
             return None
-        self._lent[number] = request
+        self._borrowed[number] = request
         self._bind(lane, number)
         return Choice(number=number, exact=False)
 
@@ -239,7 +242,9 @@ class Chooser:
             return None
         own = self._near.first(key, lane)
         found.sort(key=lambda number: number != own)  # the first of equals
-        return self._likeness.likest(asked, ((number, self._exchanges[number].asked) for number in found))
+        return self._similarity.most_similar(
+            asked, ((number, self._exchanges[number].asked) for number in found)
+        )
 
     def _give_back(self, choice: Choice | None) -> None:
         # At once: a queue forgets what it finds taken.
@@ -247,9 +252,9 @@ class Chooser:
             return
         self._played.discard(choice.number)
         if choice.displaced is None:
-            self._lent.pop(choice.number, None)
+            self._borrowed.pop(choice.number, None)
         else:
-            self._lent[choice.number] = choice.displaced
+            self._borrowed[choice.number] = choice.displaced
 
     def tool(
         self, asked: dict[str, Json], call_id: str | None, lane: str, *, taken: bool = True
@@ -283,14 +288,14 @@ class Chooser:
             return None
         self._played.add(number)
         self._bind(lane, number)
-        return Choice(number=number, exact=True, displaced=self._lent.pop(number, None))
+        return Choice(number=number, exact=True, displaced=self._borrowed.pop(number, None))
 
-    def _first(self, key: Hashable, lane: str, *, queues: Queues) -> int | None:
+    def _first(self, key: Hashable, lane: str, *, queues: AnswerQueues) -> int | None:
         """Of equal exchanges, one of the golden's lane that this lane follows, else the oldest."""
         number = self._in_lane(key, lane, queues=queues)
         return number if number is not None else queues.first(key)
 
-    def _in_lane(self, key: Hashable, lane: str, *, queues: Queues) -> int | None:
+    def _in_lane(self, key: Hashable, lane: str, *, queues: AnswerQueues) -> int | None:
         """As `_first`, in the lane only.
 
         One that follows none yet is at its beginning. The name helps where work was handed to a thread, since it
@@ -331,7 +336,7 @@ class Chooser:
             number
             for number in range(len(self._exchanges))
             if number not in self._played
-            and number not in self._lent
+            and number not in self._borrowed
             and self._look_up_of.get(number) not in looked_up
         ]
 

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = ["Likeness", "Nearest"]
+__all__ = ["Nearest", "Similarity"]
 
 
 _WORD = re.compile(r"\w+")
 
 
-class Likeness:
+class Similarity:
     """Compares requests by the words of their bodies; a recorded one is read once."""
 
     def __init__(self) -> None:
         self._recorded: dict[int, frozenset[str]] = {}
 
-    def likest(self, asked: dict[str, Json], recorded: Iterable[tuple[int, dict[str, Json]]]) -> int:
+    def most_similar(self, asked: dict[str, Json], recorded: Iterable[tuple[int, dict[str, Json]]]) -> int:
         """The number of the recorded request that shares most words with ``asked``; the first of equals."""
         words = _words(asked)
         return max(recorded, key=lambda one: self._share(words, *one))[0]
@@ -83,23 +83,23 @@ class Nearest:
         if not self._by_address:
             for number, exchange in enumerate(self._exchanges):
                 self._by_address.setdefault(_address(exchange.kind, exchange.asked), []).append(number)
-        numbers = self._likest_addressed(_address(kind, asked))
+        numbers = self._most_similar_addressed(_address(kind, asked))
         waiting = [number for number in numbers if number in unplayed]
         if not numbers:
             return None
         # What comes next, or what came last.
-        return self._likest(kind, asked, waiting[:_MOST] or reversed(numbers[-_MOST:]))
+        return self._most_similar(kind, asked, waiting[:_MOST] or reversed(numbers[-_MOST:]))
 
-    def _likest_addressed(self, own: _Address) -> list[int]:
+    def _most_similar_addressed(self, own: _Address) -> list[int]:
         same = self._by_address.get(own)
         if same is not None:
             return same
-        alike = {other: _likeness(own, other) for other in self._by_address}
+        alike = {other: _similarity(own, other) for other in self._by_address}
         best = max(alike.values(), default=0.0)
-        found = (address for address, likeness in alike.items() if best and likeness == best)
+        found = (address for address, similarity in alike.items() if best and similarity == best)
         return sorted(number for address in found for number in self._by_address[address])
 
-    def _likest(self, kind: str, asked: dict[str, Json], numbers: Iterable[int]) -> int:
+    def _most_similar(self, kind: str, asked: dict[str, Json], numbers: Iterable[int]) -> int:
         words = _nearest_words(kind, asked)
         return max(
             numbers, key=lambda number: _share(words, _nearest_words(kind, self._exchanges[number].asked))
@@ -113,7 +113,7 @@ def _address(kind: str, asked: dict[str, Json]) -> _Address:
     return _Address(kind, what_is_asked(asked), asked["method"].upper(), host_of(url), urlsplit(url).path)
 
 
-def _likeness(own: _Address, other: _Address) -> float:
+def _similarity(own: _Address, other: _Address) -> float:
     """How like two addresses of HTTP requests are; 0: not at all. Another tool is never alike."""
     if own.kind != "http" or (own.kind, own.name) != (other.kind, other.name):
         return 0.0

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.boundaries.world.environment import FedEnvironment, environment_to_record
-from pytest_sparrow.comparing import essence_by
+from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
+from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SecretFound, SparrowError
 from pytest_sparrow.judging.recording import same_recording
 from pytest_sparrow.judging.replay import Judged, Verdict, judge_recording, judge_replay, rules_of
 from pytest_sparrow.plugin.scripted import (
     accept_by,
-    events_feeder,
+    event_replayer,
     scripted_golden,
     shown_as,
     unreadable_event_text,
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.plugin.golden import Directories, Place
+    from pytest_sparrow.plugin.golden import Directories, GoldenPlace
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
-    from pytest_sparrow.run.replay.base import Feeding
-    from pytest_sparrow.run.replay.violations import Ledger
+    from pytest_sparrow.run.replay.base import GoldenReplayer
+    from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript
 
@@ -117,7 +117,7 @@ class Attempt:
 
     def __init__(
         self,
-        place: Place,
+        place: GoldenPlace,
         settings: Settings,
         directories: Directories,
         codecs: Sequence[Codec],
@@ -146,12 +146,12 @@ class Attempt:
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
             self.blocked = missing_text(place.recorder, place.shown)
         self._config: dict[str, Json] = {}
-        self._hides = self._recorded("directories") is True if self._feeds else settings.directories
+        self._hides = self._recorded("directories") is True if self._replays else settings.directories
         self.find_directories()
-        self._environment = FedEnvironment(self._redactor.put_back(self._recorded("env")))
+        self._environment = ReplayedEnvironment(self._redactor.put_back(self._recorded("env")))
         tools = Tools()
         wire = Wire(codecs)
-        feeder = self._events_feeder(wire)
+        replayer = self._event_replayer(wire)
         answers = self._answers()
         rules = rules_of(settings)  # here, so that a wrong path is told in every mode, before the body runs
         self.run = Run(
@@ -161,22 +161,22 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
-            essence=essence_by(rules) if settings.ignore else None,
-            feeder=feeder,
+            comparable_of=comparable_by(rules) if settings.ignore else None,
+            replayer=replayer,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
         )
         self.world = World(self.run, settings, self.behaviour, self._golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
-        feeds = self._golden if self.behaviour is Behaviour.FEED else None
-        self.sparrow = Sparrow(self.window, settings.mode, feeds, self._open_further)
+        replays = self._golden if self.behaviour is Behaviour.FEED else None
+        self.sparrow = Sparrow(self.window, settings.mode, replays, self._open_further)
 
     @property
-    def _feeds(self) -> bool:
+    def _replays(self) -> bool:
         return self.behaviour is Behaviour.FEED
 
     def _recorded(self, key: str) -> Json:
         """What the golden that feeds has noted in its ``config_snapshot``; None where it has not, or nothing feeds."""
-        golden = self._golden if self._feeds else None
+        golden = self._golden if self._replays else None
         noted = None if golden is None else golden.inputs.config_snapshot
         return noted.get(key) if isinstance(noted, dict) else None
 
@@ -209,10 +209,10 @@ class Attempt:
             self.blocked = unreadable_text(str(error), self.place.shown)
         return None
 
-    def _events_feeder(self, wire: Wire) -> Callable[[Ledger], Feeding] | None:
-        golden = self._golden if self._feeds else None
+    def _event_replayer(self, wire: Wire) -> Callable[[Violations], GoldenReplayer] | None:
+        golden = self._golden if self._replays else None
         try:
-            return events_feeder(golden, wire, by_hand=bool(self.settings.script))
+            return event_replayer(golden, wire, by_hand=bool(self.settings.script))
         except UnreadableEvent as error:
             self.blocked = unreadable_event_text(error, self.place)
             return None
@@ -241,7 +241,9 @@ class Attempt:
     def findings(self) -> list[str]:
         """What the ledgers hold, a summary each."""
         return [
-            finding.summary for attempt in (self, *self._further) for finding in attempt.run.ledger.findings
+            finding.summary
+            for attempt in (self, *self._further)
+            for finding in attempt.run.violations.findings
         ]
 
     def open(self) -> None:
@@ -312,7 +314,7 @@ class Attempt:
             recorder=self.place.recorder,
             recording=self.behaviour is Behaviour.RECORD,
             since=changed_since(self._golden.inputs.config_snapshot)
-            if verdict.diverged and self._feeds and self._golden is not None
+            if verdict.diverged and self._replays and self._golden is not None
             else "",
             judged_by=judged_by(self.settings) if self.behaviour is Behaviour.FEED else "",
         )

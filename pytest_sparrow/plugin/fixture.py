@@ -46,7 +46,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     session.attempts[item.nodeid] = state
     try:
         _or_fail(attempt.open)
-        _or_fail(lambda: overrides.lay(item, attempt.sparrow))
+        _or_fail(lambda: overrides.inject_faults(item, attempt.sparrow))
         yield attempt.sparrow
     finally:
         attempt.finish(failed=True)  # closed already, unless the call phase was never reached

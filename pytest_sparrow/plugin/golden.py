@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import pytest
 
 
-__all__ = ["Directories", "Place", "place_of"]
+__all__ = ["Directories", "GoldenPlace", "place_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class GoldenPlace:
     """A test's folder of goldens.
 
     Attributes:
@@ -55,11 +55,11 @@ class Place:
         except (ValueError, OSError):
             return str(self.folder)
 
-    def further(self, name: str) -> Place:
+    def further(self, name: str) -> GoldenPlace:
         """The place of a further run of the same test: ``<test>+<name>``."""
         from pytest_sparrow.store.names import safe_name
 
-        return Place(
+        return GoldenPlace(
             directory=self.directory,
             run_id=f"{self.run_id}+{safe_name(name)}",
             nodeid=f"{self.nodeid}+{name}",
@@ -69,7 +69,7 @@ class Place:
         )
 
 
-def place_of(item: pytest.Item, directory: str, golden: str = "") -> Place:
+def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace:
     """The place of a test: the exact name is what stands after the file in its node id.
 
     Args:
@@ -82,7 +82,7 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> Place:
     folder = corpus_folder(item)
     if folder is not None:
         test = _as_argument(item, item.nodeid.partition("::")[2])
-        return Place(
+        return GoldenPlace(
             directory=folder.parent,
             run_id=folder.name,
             nodeid=item.nodeid,
@@ -93,7 +93,7 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> Place:
     path = item.path
     _, separator, after = item.nodeid.partition("::")
     exact = golden or (after if separator else item.name)
-    return Place(
+    return GoldenPlace(
         directory=path.parent / directory / safe_name(path.stem),
         run_id=safe_name(exact),
         nodeid=item.nodeid,

@@ -33,7 +33,16 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.session import SessionState
     from pytest_sparrow.plugin.sparrow import Sparrow
 
-__all__ = ["INJECT", "MARKER", "check", "check_markers", "lay", "marked", "marker_settings", "override"]
+__all__ = [
+    "INJECT",
+    "MARKER",
+    "check",
+    "check_markers",
+    "inject_faults",
+    "marked",
+    "marker_settings",
+    "override",
+]
 
 
 MARKER = "sparrow"
@@ -204,7 +213,7 @@ def check(item: pytest.Item) -> None:
             raise pytest.UsageError(f"{where}: {error}") from None
 
 
-def lay(item: pytest.Item, sparrow: Sparrow) -> None:
+def inject_faults(item: pytest.Item, sparrow: Sparrow) -> None:
     """Lay the faults of a test's markers, those of its class and module first."""
     for marker in reversed(list(item.iter_markers(INJECT))):
         sparrow.inject(*marker.args, **marker.kwargs)

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.run.whatif.reading import UnreadableEvent, read_script
-from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.scenario import transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.plugin.golden import Place
+    from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.providers.dispatch import Wire
-    from pytest_sparrow.run.replay.base import Feeding
-    from pytest_sparrow.run.replay.violations import Ledger
+    from pytest_sparrow.run.replay.base import GoldenReplayer
+    from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["accept_by", "events_feeder", "scripted_golden", "shown_as", "unreadable_event_text"]
+__all__ = ["accept_by", "event_replayer", "scripted_golden", "shown_as", "unreadable_event_text"]
 
 
-def scripted_golden(settings: Settings, place: Place) -> Transcript | None:
+def scripted_golden(settings: Settings, place: GoldenPlace) -> Transcript | None:
     """The scenario that stands in the test, as the golden; None where there is none.
 
     Raises:
@@ -30,9 +30,9 @@ def scripted_golden(settings: Settings, place: Place) -> Transcript | None:
     return transcript(place.run_id, *settings.script, agent=settings.agent) if settings.script else None
 
 
-def events_feeder(
+def event_replayer(
     golden: Transcript | None, wire: Wire, *, by_hand: bool
-) -> Callable[[Ledger], Feeding] | None:
+) -> Callable[[Violations], GoldenReplayer] | None:
     """What feeds a run from its golden's events; None where the golden's exchanges do.
 
     Raises:
@@ -41,21 +41,21 @@ def events_feeder(
     if golden is None or golden.holds_exchanges:
         return None
     script = read_script(golden.events)
-    return lambda ledger: ScriptFeeder(script, wire.read, ledger, by_hand=by_hand)
+    return lambda violations: EventReplayer(script, wire.read, violations, by_hand=by_hand)
 
 
-def unreadable_event_text(error: UnreadableEvent, place: Place) -> str:
+def unreadable_event_text(error: UnreadableEvent, place: GoldenPlace) -> str:
     """Why a body is not run whose golden can't feed it."""
     where = f"{place.shown}/events.jsonl:{error.line}"
     return f"no agent can be fed from this transcript\n  {where}: {error.reason}"
 
 
-def shown_as(settings: Settings, place: Place) -> str:
+def shown_as(settings: Settings, place: GoldenPlace) -> str:
     """What a report names as the golden."""
     return "the test's own script" if settings.script else place.shown
 
 
-def accept_by(settings: Settings, place: Place) -> str:
+def accept_by(settings: Settings, place: GoldenPlace) -> str:
     """How to accept a difference, where recording the test would not do; else ""."""
     if settings.script:
         return "change the script"

@@ -17,7 +17,7 @@ from pytest_sparrow.redact.user_rules import read_allowed, read_rules
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sparrow.plugin.golden import Place
+    from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.redact import Places
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
@@ -75,7 +75,7 @@ def secrets_of(settings: Settings, places: Places, given: Sequence[str | SecretF
     )
 
 
-def refuse_secret_name(place: Place, redactor: Redactor) -> None:
+def refuse_secret_name(place: GoldenPlace, redactor: Redactor) -> None:
     """Refuse to record a test whose id holds a secret: it would name the golden's folder.
 
     Raises:

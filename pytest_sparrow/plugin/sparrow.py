@@ -12,7 +12,7 @@ from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed
 from pytest_sparrow.plugin.expect import Expected, ToolCall, check_calls
 from pytest_sparrow.run.context import current_run
 from pytest_sparrow.run.whatif.faults import fault_of
-from pytest_sparrow.run.whatif.fork import At, branch_of
+from pytest_sparrow.run.whatif.fork import At, fork_of
 
 if TYPE_CHECKING:
     from pytest_sparrow.plugin.window import Window
@@ -184,14 +184,14 @@ class Sparrow:
             UsageError: this run doesn't replay, has begun or is forked already; or the fork makes no sense.
         """
         said = f"sparrow.fork(at={at!r})"
-        if not self._run.feeding:
+        if not self._run.replaying:
             raise UsageError(
                 f"{said}: only a replay can fork, and this run is in mode {self.mode!r}\n"
                 '  Fork the golden of another test: @pytest.mark.sparrow(golden="test_refund").'
             )
-        if self._run.crossings or self._run.answers.branch is not None:
+        if self._run.crossings or self._run.answers.fork is not None:
             raise UsageError(f"{said}: a run is forked once, before the agent runs")
-        self._run.answers.branch = branch_of(at, replace, raises, live=live)
+        self._run.answers.fork = fork_of(at, replace, raises, live=live)
 
     def inject(
         self,
@@ -231,7 +231,7 @@ class Sparrow:
         Raises:
             UsageError: the run has begun; or the fault makes no sense.
         """
-        laid = fault_of(
+        injected = fault_of(
             fault,
             at,
             raises=raises,
@@ -244,11 +244,11 @@ class Sparrow:
             then=None if then is None else _continuation(then),
         )
         if self._run.crossings:
-            raise UsageError(f"sparrow.{laid.said}: faults are laid before the agent runs")
-        if self._run.feeding:
-            self._run.answers.overlay.faults.append(laid)
+            raise UsageError(f"sparrow.{injected.said}: faults are laid before the agent runs")
+        if self._run.replaying:
+            self._run.answers.fault_plan.faults.append(injected)
         else:
-            self._run.answers.overlay.left_out.append(laid.said)
+            self._run.answers.fault_plan.left_out.append(injected.said)
 
     def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
         """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""
@@ -276,8 +276,8 @@ class Sparrow:
 def _continuation(turns: Sequence[Turn]) -> ThenOf:
     """What makes the feeder of turns that were written by hand."""
     from pytest_sparrow.run.whatif.reading import read_script
-    from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+    from pytest_sparrow.run.whatif.replayer import EventReplayer
     from pytest_sparrow.scenario import checked, transcript
 
     script = read_script(transcript("then", *checked(turns, "sparrow.inject(then=…)")).events)
-    return lambda read, ledger: ScriptFeeder(script, read, ledger)
+    return lambda read, violations: EventReplayer(script, read, violations)

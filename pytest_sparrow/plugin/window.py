@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
-from pytest_sparrow.boundaries.guard.uncaptured import noting_unseen
+from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.world import tasks, threads
 from pytest_sparrow.boundaries.world.environment import dummy_keys
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.tools import Tools
     from pytest_sparrow.boundaries.world import Clock
-    from pytest_sparrow.boundaries.world.environment import FedEnvironment
+    from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment
     from pytest_sparrow.run.run import Run
 
 __all__ = ["Window"]
@@ -39,7 +39,7 @@ class Window:
         self,
         run: Run,
         tools: Tools,
-        environment: FedEnvironment | None = None,
+        environment: ReplayedEnvironment | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.run = run
@@ -62,13 +62,13 @@ class Window:
             if self._clock is not None:
                 stack.enter_context(self._clock)
             stack.enter_context(hearing_forked(self._in_forked_child, self._tell_forked))
-            if self.run.feeding:
+            if self.run.replaying:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(guard.shut(self.run))
                 stack.enter_context(no_waits())
                 stack.enter_context(naming_children(self.run, self._tell_child))
             elif self.run.keeps:
-                stack.enter_context(noting_unseen(self.run, self._tell_unseen))
+                stack.enter_context(noting_uncaptured(self.run, self._report_uncaptured))
             http.install()
             stack.callback(http.uninstall)
             threads.install()
@@ -82,17 +82,17 @@ class Window:
             self._stack = stack.pop_all()
 
     def _in_forked_child(self, say: Callable[[str], None]) -> None:
-        self.run.ledger.mirror = say
+        self.run.violations.mirror = say
 
     def _tell_forked(self, line: str) -> None:
-        kind = Kind.REFUSED if self.run.feeding else Kind.UNRECORDABLE
-        self.run.ledger.add(Finding(kind=kind, summary=line))
+        kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
+        self.run.violations.add(Finding(kind=kind, summary=line))
 
     def _tell_child(self, line: str) -> None:
-        self.run.ledger.add(Finding(kind=Kind.CHILD, summary=line))
+        self.run.violations.add(Finding(kind=Kind.CHILD, summary=line))
 
-    def _tell_unseen(self, line: str) -> None:
-        self.run.ledger.add(Finding(kind=Kind.UNSEEN, summary=line))
+    def _report_uncaptured(self, line: str) -> None:
+        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, summary=line))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""

@@ -45,10 +45,10 @@ class World:
     ) -> None:
         self._mode = settings.clock
         self._run = run
-        feeds = golden.inputs if behaviour is Behaviour.FEED and golden is not None else None
+        replays = golden.inputs if behaviour is Behaviour.FEED and golden is not None else None
         self.clock: Clock | None = None
-        if feeds is not None or behaviour is Behaviour.RECORD:
-            self.clock = needed_clock(settings.clock, run.started, feeds, answers or ())
+        if replays is not None or behaviour is Behaviour.RECORD:
+            self.clock = needed_clock(settings.clock, run.started, replays, answers or ())
         self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
         self._seeded = False

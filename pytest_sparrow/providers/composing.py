@@ -17,22 +17,22 @@ from pytest_sparrow.providers.replies import json_reply
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.replies import Fault
+    from pytest_sparrow.providers.replies import FailureStatus
 
-__all__ = ["error_object", "made_up_failure", "made_up_reply", "request_digest"]
+__all__ = ["error_object", "request_digest", "synthetic_failure", "synthetic_reply"]
 
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 
-def error_object(fault: Fault) -> dict[str, Json]:
+def error_object(fault: FailureStatus) -> dict[str, Json]:
     """The ``error`` of an error body (https://platform.openai.com/docs/guides/error-codes)."""
     status = fault.status or 500
     kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {"message": fault.message, "type": kind, "param": None, "code": None}
 
 
-_STATUS_MADE_UP = "status_made_up"
+_SYNTHETIC_STATUS = "status_made_up"
 """Key of an error body of ours: the failure was told without a status, and a whole answer needs one."""
 
 
@@ -41,20 +41,20 @@ def request_digest(asked: dict[str, Json]) -> str:
     return hashlib.blake2b(canonical(asked.get("body")), digest_size=12).hexdigest()
 
 
-def made_up_reply(body: dict[str, Json], *, status: int = 500) -> dict[str, Json]:
+def synthetic_reply(body: dict[str, Json], *, status: int = 500) -> dict[str, Json]:
     """The error body of a provider with a status of ours, which it says.
 
     SDKs are told not to try again: what went wrong without a status went wrong inside an answer, which none of them
     asks for again.
     """
-    reply = json_reply({**body, _STATUS_MADE_UP: True}, status=status)
+    reply = json_reply({**body, _SYNTHETIC_STATUS: True}, status=status)
     return {**reply, "headers": {**reply["headers"], "x-should-retry": "false"}}
 
 
-def made_up_failure(answered: dict[str, Json]) -> Failure | None:
+def synthetic_failure(answered: dict[str, Json]) -> Failure | None:
     """The failure of such an answer, without the status; None for any other answer."""
     status = answered.get("status")
     if not isinstance(status, int) or status < 400:
         return None
     body = as_dict(json_answer(answered))
-    return Failure(error_message(body)) if body.get(_STATUS_MADE_UP) is True else None
+    return Failure(error_message(body)) if body.get(_SYNTHETIC_STATUS) is True else None

@@ -25,7 +25,7 @@ from pytest_sparrow.providers.codec import (
     Text,
     ToolResult,
 )
-from pytest_sparrow.providers.composing import made_up_failure, made_up_reply
+from pytest_sparrow.providers.composing import synthetic_failure, synthetic_reply
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -73,7 +73,7 @@ def compose_ollama(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
     last = {**made.line([], done=True), **_counts(answer)}
     if request.get("stream") is False:
         if fault is not None:
-            return broken_reply(fault) if fault.kind else made_up_reply({"error": fault.message})
+            return broken_reply(fault) if fault.kind else synthetic_reply({"error": fault.message})
         return json_reply({**made.line(answer.parts, done=True), **_counts(answer)})
     lines = [made.line([part], done=False) for part in answer.parts if made.sayable(part)]
     if fault is None or not fault.kind:
@@ -165,7 +165,7 @@ class Ollama:
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read a whole answer, or the lines of a stream; of a broken one, what came."""
-        if failure := made_up_failure(answered):
+        if failure := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=failure)
         calls = sum(1 for _ in _calls(as_list((json_request(asked) or {}).get("messages"))))
         chunks, failure = _chunks(answered)

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Failure
 
-__all__ = ["Fault", "broken_reply", "event_text", "fault_of", "json_reply", "json_text", "stream_reply"]
+__all__ = [
+    "FailureStatus",
+    "broken_reply",
+    "event_text",
+    "fault_of",
+    "json_reply",
+    "json_text",
+    "stream_reply",
+]
 
 _STATUS = re.compile(r"HTTP ([45]\d\d)(?:: (.*))?\Z", re.DOTALL)
 _TRANSPORT = re.compile(
@@ -24,7 +32,7 @@ _TRANSPORT = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class FailureStatus:
     """A `Failure`, as the wire has it: the reverse of `pytest_sparrow.providers.reading.http_failure`.
 
     Attributes:
@@ -38,13 +46,13 @@ class Fault:
     message: str = ""
 
 
-def fault_of(failure: Failure) -> Fault:
+def fault_of(failure: Failure) -> FailureStatus:
     """Read a failure's message: ``HTTP 429: slow down``, ``ReadTimeout: …``, else the provider's own words."""
     if found := _STATUS.match(failure.message):
-        return Fault(status=int(found[1]), message=found[2] or "")
+        return FailureStatus(status=int(found[1]), message=found[2] or "")
     if found := _TRANSPORT.match(failure.message):
-        return Fault(kind=found[1], message=found[2] or "")
-    return Fault(message=failure.message)
+        return FailureStatus(kind=found[1], message=found[2] or "")
+    return FailureStatus(message=failure.message)
 
 
 def json_reply(body: Json, *, status: int = 200) -> dict[str, Json]:
@@ -58,7 +66,7 @@ def stream_reply(events: Iterable[str]) -> dict[str, Json]:
     return {"status": 200, "headers": headers, "body": {"sse": list(events)}}
 
 
-def broken_reply(fault: Fault, so_far: dict[str, Json] | None = None) -> dict[str, Json]:
+def broken_reply(fault: FailureStatus, so_far: dict[str, Json] | None = None) -> dict[str, Json]:
     """An answer that the transport broke off, after what had come ``so_far``; None: before anything had."""
     return {**(so_far or {}), "error": {"type": fault.kind, "message": fault.message}}
 

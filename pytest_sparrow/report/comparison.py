@@ -18,7 +18,7 @@ from pytest_sparrow.report.text import bounded, counted, one_line, shown, shown_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_sparrow.comparing.result import Change, Comparison, Place
+    from pytest_sparrow.comparing.result import Change, Comparison, Position
 
 __all__ = [
     "MOST_LINES",
@@ -187,7 +187,7 @@ def where(change: Change, comparison: Comparison) -> str:
     return "outside the events"
 
 
-def _place(at: Place, turns: int, events: int) -> str:
+def _place(at: Position, turns: int, events: int) -> str:
     turn = f"turn {at.turn} of {turns}, " if at.turn else ""
     return f"{turn}event {at.event} of {events}"
 

@@ -10,7 +10,7 @@ from pytest_sparrow.report.text import WIDTH, counted, one_line, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_sparrow.comparing.units import Entry, Group
+    from pytest_sparrow.comparing.units import Group, NumberedEvent
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.transcript import Transcript
 
@@ -82,7 +82,7 @@ _VERBS = {
 }
 
 
-def _told(entry: Entry, width: int, of: Entry | None = None) -> str:
+def _told(entry: NumberedEvent, width: int, of: NumberedEvent | None = None) -> str:
     """An event's content on one line."""
     body = entry.body
     match entry.type:

@@ -97,13 +97,13 @@ def _accept(judged: Judged) -> Iterator[str]:
         yield f"  accept  {one_line(record_command(judged.nodeid))}"
     else:
         yield f"  accept  {one_line(record_command(judged.recorder))}  # whose golden this is"
-        if not what_if.laid:
+        if not what_if.injected:
             yield "  own     without golden= this test can record one of its own"
 
 
 def _after(what_if: WhatIf) -> Iterator[str]:
     """No recording holds what comes after a fork or a fault."""
-    if what_if.departure is not None and what_if.departure.by == "fork":
+    if what_if.divergence_point is not None and what_if.divergence_point.by == "fork":
         yield "  live    sparrow.fork(…, live=True): from there on the world answers"
     elif what_if.scripted:
         yield "  then    change then=[…]: all that the model is asked after the fault, and no more"

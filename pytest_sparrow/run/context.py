@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "answering",
+    "borrowed_lane",
     "caller",
     "carried",
     "close_window",
     "current_run",
     "is_answering",
-    "lent",
     "open_runs",
     "open_window",
 ]
@@ -116,12 +116,12 @@ def carried(work: Callable[P, R]) -> Callable[P, R]:
     return in_run
 
 
-def lent() -> Callable[[], None] | None:
+def borrowed_lane() -> Callable[[], None] | None:
     """What gives this strand's lane to the strand that calls it; None outside every run, or `answering`."""
     run = _current.get()
     if _answering.get() or run is None or id(run) not in _open:
         return None
-    return run.lend()
+    return run.lend_lane()
 
 
 def _done_answering(work: Callable[P, R]) -> Callable[P, R]:

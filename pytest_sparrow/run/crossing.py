@@ -33,14 +33,15 @@ class Crossing(Protocol):
     """One crossing under way.
 
     Attributes:
-        fed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world. Empty
+        replayed: the *answered* half (see `Exchange`) that the agent must be given, or None: go to the world. Empty
             where the recorded run got no answer.
-        checked: a tool must run although there is an answer to feed: `settle` gets what it gave, the agent ``fed``.
+        checked: a tool must run although there is an answer to replay: `settle` gets what it
+            gave, the agent gets ``replayed``.
         error: what a fed tool must raise in place of a recorded exception, which is known by its name only.
         delay: seconds that each piece of an HTTP answer comes late, 0.0 almost always.
         as_is: the answer is served as it is; else what it asks to wait before a retry is taken out.
-        patience: where the recorded agent turned away before it had the whole answer: for how many seconds to
-            wait, after what came, that it does so again. None where ``fed`` is whole.
+        cancellation_wait: where the recorded agent turned away before it had the whole answer: for how many seconds to
+            wait, after what came, that it does so again. None where ``replayed`` is whole.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing
             with what has come so far. Called at the end of the run where the agent left it open.
         peek: set by a boundary whose answer is a stream: the *answered* half as far as the agent has read it, None
@@ -48,11 +49,11 @@ class Crossing(Protocol):
             the stream is open: it acts on what it read.
     """
 
-    fed: dict[str, Json] | None
+    replayed: dict[str, Json] | None
     checked: bool
     error: Exception | None
     delay: float
-    patience: float | None
+    cancellation_wait: float | None
     flush: Callable[[], None] | None
     peek: Callable[[], dict[str, Json] | None] | None
 
@@ -65,7 +66,7 @@ class Crossing(Protocol):
         """The agent has its answer; called exactly once, from any thread (a second call is ignored).
 
         Live: ``answered`` is what the world said, None if nothing came (cancelled, killed).
-        Fed: ``answered`` is ``crossing.fed``; where the crossing is ``checked``, what the world said all the same.
+        Fed: ``answered`` is ``crossing.replayed``; where the crossing is ``checked``, what the world said all the same.
         A stream settles when it is exhausted or closed, ``complete=False`` where the client broke it off while the
         world still had something to say.
 
@@ -101,7 +102,7 @@ class OpenRun(Protocol):
         ...
 
     @property
-    def feeding(self) -> bool:
+    def replaying(self) -> bool:
         """Whether this run replays: the world is shut."""
         ...
 
@@ -128,7 +129,7 @@ class OpenRun(Protocol):
         """How many crossings there were so far."""
         ...
 
-    def lend(self) -> Callable[[], None]:
+    def lend_lane(self) -> Callable[[], None]:
         """What gives the calling strand's lane to the strand that calls it, while the former only waits for it."""
         ...
 
@@ -157,8 +158,8 @@ def faulted(
     """
     if fault.status is not None:
         return _status(fault, asked, model)
-    if fault.spoil is not None:
-        return None if recorded is None else fault.spoil(recorded)
+    if fault.corrupt is not None:
+        return None if recorded is None else fault.corrupt(recorded)
     return fault.answered
 
 
@@ -196,7 +197,7 @@ class OpenCrossing:
         fault: in a replay, the fault that was laid over it, or None.
         delay: seconds that each piece of the answer comes late.
         hides: the numbers of events that only tell of the fault.
-        checked: the agent gets ``fed``, and the tool runs all the same: what it gives is told and compared.
+        checked: the agent gets ``replayed``, and the tool runs all the same: what it gives is told and compared.
         told: how many parts of a model's answer have been told as events already.
         tells_in: the lane whose events tell of it: the crossing's own, or that of the model's proposal.
         settled: whether it is over.
@@ -207,20 +208,20 @@ class OpenCrossing:
         "asked",
         "began",
         "call_id",
+        "cancellation_wait",
         "checked",
         "delay",
         "error",
         "fault",
-        "fed",
         "flush",
         "hides",
         "kind",
         "lane",
         "model",
-        "patience",
         "peek",
         "proposed",
         "recorded",
+        "replayed",
         "settled",
         "tells_in",
         "told",
@@ -233,8 +234,8 @@ class OpenCrossing:
         self.lane = lane
         self.tells_in = lane
         self.began = began
-        self.fed: dict[str, Json] | None = None
-        self.patience: float | None = None
+        self.replayed: dict[str, Json] | None = None
+        self.cancellation_wait: float | None = None
         self.model: ModelCall | None = None
         self.call_id = ""
         self.checked = False

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Policy
     from pytest_sparrow.store import FsRecorder
 
-__all__ = ["Narrator", "RecorderSink", "Sink", "ToolFacts", "Watcher"]
+__all__ = ["Emitter", "RecorderSink", "Sink", "ToolFacts", "Watcher"]
 
 
 class Sink(Protocol):
@@ -100,7 +100,7 @@ _MOST_TOKENS = 2**64 - 1
 RiskOf = Callable[[str], str]
 
 
-class Narrator:
+class Emitter:
     """Tells a run's crossings as events. Not thread safe: the run's lock guards it.
 
     Attributes:

@@ -111,7 +111,7 @@ class Lanes:
         self._work = WORK_LANES
         self.main.children = 0
 
-    def adopt(self, lane: Lane) -> None:
+    def borrow(self, lane: Lane) -> None:
         """From here on the calling strand acts in another one's lane: that one does nothing but wait for it."""
         _here.set(_Here(self, lane, weakref.ref(_strand())))
 

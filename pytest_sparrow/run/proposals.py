@@ -16,7 +16,7 @@ __all__ = ["Proposals"]
 
 
 @dataclass(slots=True)
-class _Call:
+class _ProposedCall:
     id: str
     name: str
     args: Json
@@ -34,8 +34,8 @@ class Proposals:
     """
 
     unwrapped: Counter[str] = field(default_factory=Counter)
-    _calls: dict[str, dict[Lane, _Call]] = field(default_factory=dict)
-    _waiting: dict[str, dict[Lane, dict[str, _Call]]] = field(default_factory=dict)
+    _calls: dict[str, dict[Lane, _ProposedCall]] = field(default_factory=dict)
+    _waiting: dict[str, dict[Lane, dict[str, _ProposedCall]]] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
 
     def add(self, call_id: str, name: str, args: Json, lane: Lane) -> None:
@@ -43,7 +43,7 @@ class Proposals:
 
         An id that comes again is a new call: some hosts count from 0 each turn, in every conversation.
         """
-        call = _Call(call_id, name, args, lane)
+        call = _ProposedCall(call_id, name, args, lane)
         calls = self._calls.setdefault(call_id, {})
         calls.pop(lane, None)  # to stand last
         calls[lane] = call
@@ -80,12 +80,12 @@ class Proposals:
         )
         if not near:
             return None
-        call = max(near, key=lambda call: _likeness(call.args, args))
+        call = max(near, key=lambda call: _similarity(call.args, args))
         self._no_longer_waits(call)
         call.started = True
         return call.id
 
-    def _no_longer_waits(self, call: _Call) -> None:
+    def _no_longer_waits(self, call: _ProposedCall) -> None:
         lanes = self._waiting.get(call.name, {})
         calls = lanes.get(call.lane, {})
         if calls.get(call.id) is call:
@@ -116,7 +116,7 @@ class Proposals:
             self.unwrapped[call.name] += 1
         return True
 
-    def _known(self, call_id: str, lane: Lane) -> _Call | None:
+    def _known(self, call_id: str, lane: Lane) -> _ProposedCall | None:
         """The call of this id that was proposed in this lane, or in one that it stems from; else the newest."""
         calls = self._calls.get(call_id)
         if not calls:
@@ -129,7 +129,7 @@ def _ends_as(known: str, name: str) -> bool:
     return known.endswith(name) and known[: -len(name)].endswith(("_", ".", "-", "/", ":")) if name else False
 
 
-def _likeness(proposed: Json, args: Json) -> float:
+def _similarity(proposed: Json, args: Json) -> float:
     if equal(proposed, args):
         return float("inf")
     if not isinstance(proposed, dict) or not isinstance(args, dict):

@@ -21,22 +21,22 @@ from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import caller
 from pytest_sparrow.run.crossing import OpenCrossing
-from pytest_sparrow.run.emitter import Narrator
+from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.remarks import Unread, unwrapped
-from pytest_sparrow.run.replay.replayer import Feeder
-from pytest_sparrow.run.replay.violations import Finding, Kind, Ledger
+from pytest_sparrow.run.replay.replayer import ExchangeReplayer
+from pytest_sparrow.run.replay.violations import Finding, Kind, Violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.events import Event
-    from pytest_sparrow.matching.chooser import Essence
+    from pytest_sparrow.matching.chooser import ComparableOf
     from pytest_sparrow.providers.dispatch import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
-    from pytest_sparrow.run.replay.base import Feeding
+    from pytest_sparrow.run.replay.base import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Passage", "Run", "passage"]
@@ -81,7 +81,7 @@ class Run:
     Attributes:
         run_id: its id, and the name of its folder.
         settings: what the user said.
-        ledger: what went wrong at the boundaries.
+        violations: what went wrong at the boundaries.
         events: what has happened so far, as the agent saw it (the disk gets the redacted form).
         answers: what feeds it, with its fork and faults.
         crossings: how many crossings there were.
@@ -98,35 +98,35 @@ class Run:
         redactor: Redactor,
         tools: ToolFacts,
         golden: Sequence[Exchange] | None = None,
-        essence: Essence | None = None,
-        feeder: Callable[[Ledger], Feeding] | None = None,
+        comparable_of: ComparableOf | None = None,
+        replayer: Callable[[Violations], GoldenReplayer] | None = None,
         sink: Sink | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings
         self.events: list[Event] = []
-        self.ledger = Ledger(lambda: len(self.events), caller)
+        self.violations = Violations(lambda: len(self.events), caller)
         self.crossings = 0
         self.watchers: list[Watcher] = []
         self._wire = wire
         self._redactor = redactor
         self._tools = tools
         self._sink = sink
-        feeds: Feeding | None = None
-        if feeder is not None:
-            feeds = feeder(self.ledger)
+        replays: GoldenReplayer | None = None
+        if replayer is not None:
+            replays = replayer(self.violations)
         elif golden is not None:
-            feeds = Feeder(golden, wire.conversation, self.ledger, essence)
+            replays = ExchangeReplayer(golden, wire.conversation, self.violations, comparable_of)
         self.answers = Answers(
-            feeds,
-            ledger=self.ledger,
+            replays,
+            violations=self.violations,
             events=self.events,
             settings=settings,
             tools=tools,
             wire=wire,
             redactor=redactor,
         )
-        self._narrator = Narrator(run_id, settings.agent, self._emit, tools.risk)
+        self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self._lanes = Lanes()
         self._lock = threading.RLock()
         self.started = datetime.now(UTC)
@@ -139,14 +139,14 @@ class Run:
     # What boundaries use.
 
     @property
-    def feeding(self) -> bool:
+    def replaying(self) -> bool:
         """Whether the world is shut."""
-        return self.answers.feeding
+        return self.answers.replaying
 
     @property
     def keeps(self) -> bool:
         """Whether what crosses is written or compared."""
-        return self.feeding or self._sink is not None
+        return self.replaying or self._sink is not None
 
     @property
     def in_process(self) -> bool:
@@ -159,7 +159,7 @@ class Run:
 
     def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
         """Write a refused contact with the world into the ledger; returns what to raise."""
-        self.ledger.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
+        self.violations.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
         return ReplayDivergence(what, (hint,) if hint else ())
 
     def fork(self) -> Lane:
@@ -176,24 +176,24 @@ class Run:
         """In the thread that takes the work: what crosses belongs to that lane."""
         return self._lanes.within(lane)
 
-    def lend(self) -> Callable[[], None]:
+    def lend_lane(self) -> Callable[[], None]:
         """What gives the calling strand's lane to the strand that calls it."""
         with self._lock:
-            return functools.partial(self._lanes.adopt, self._lanes.here())
+            return functools.partial(self._lanes.borrow, self._lanes.here())
 
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
-        self.ledger.add(
+        self.violations.add(
             Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint)
         )
 
     def ask(self, kind: str, asked: dict[str, Json]) -> OpenCrossing:
         """Begin a crossing; see `pytest_sparrow.run.crossing.OpenRun.ask`."""
-        if self.ledger.mirror is not None and self.keeps:
+        if self.violations.mirror is not None and self.keeps:
             raise self._asked_in_a_child(kind, asked)
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
-        replays = self.answers.feeder is not None
+        replays = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if replays else None
         with self._lock:
             crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
@@ -203,7 +203,7 @@ class Run:
             number = self.crossings
             self.crossings += 1
             self._tell_asked(crossing, asked)
-            crossing.fed = self.answers.feed(crossing, number, conversation)
+            crossing.replayed = self.answers.replay(crossing, number, conversation)
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
             for watcher in self.watchers:
@@ -228,11 +228,11 @@ class Run:
             crossing.lane.open.remove(crossing)
             before = len(self.events)
             if words is not None and crossing.call_id:
-                self._narrator.remote_tool_answered(crossing.tells_in, crossing.call_id, words)
+                self._emitter.remote_tool_answered(crossing.tells_in, crossing.call_id, words)
             elif words is not None:
-                self._narrator.model_answered(crossing.lane, words, crossing.told)
+                self._emitter.model_answered(crossing.lane, words, crossing.told)
             elif crossing.kind == "tool":
-                self._narrator.tool_answered(crossing.lane, crossing.call_id, answered)
+                self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
             if crossing.fault is not None:
                 crossing.hides.extend(range(before, len(self.events)))
                 self.answers.failed(crossing.fault, crossing, complete=complete)
@@ -244,12 +244,12 @@ class Run:
 
     def hosted(self, call_id: str, name: str) -> bool:
         """Whether a call was told that the provider ran itself: the agent did not make it."""
-        return (call_id, name) in self._narrator.hosted
+        return (call_id, name) in self._emitter.hosted
 
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""
         with self._lock:
-            self._narrator.own_event(event)
+            self._emitter.own_event(event)
             self._emit(in_lane(event, self._lanes.here().label))
 
     def close(self, *, failed: bool) -> None:
@@ -257,14 +257,14 @@ class Run:
         with self._lock:
             for crossing in list(self._open.values()):
                 self._end_early(crossing)
-            self._narrator.end(failed=failed)
+            self._emitter.end(failed=failed)
             self._closed = True
             self.answers.settle()
-            proposed = self._narrator.proposals.unwrapped
+            proposed = self._emitter.proposals.unwrapped
             for finding in unwrapped(proposed, self.answers.denied, self._tools.wrapped):
-                self.ledger.add(finding)
+                self.violations.add(finding)
             for finding in self._unread.findings(self._wire.faults):
-                self.ledger.add(finding)
+                self.violations.add(finding)
 
     @property
     def closed(self) -> bool:
@@ -282,12 +282,12 @@ class Run:
     @property
     def task(self) -> str:
         """The first user text, "" before it is known."""
-        return self._narrator.task
+        return self._emitter.task
 
     @property
     def model(self) -> str:
         """The first model asked, "" before it is known."""
-        return self._narrator.model
+        return self._emitter.model
 
     # Within.
 
@@ -299,7 +299,7 @@ class Run:
         what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
         reason = "asked for in a forked process, of which a run can neither record nor feed anything"
         hint = "use threads or tasks, or ask in the test's own process"
-        if self.feeding:
+        if self.replaying:
             return self.refuse(f"{what}: {reason}", hint)
         error = NotRecordable(what, reason, hint)
         self.unrecordable(error)
@@ -327,29 +327,29 @@ class Run:
     def _lose(self, error: StoreError) -> None:
         """The disk refused: no doing of the agent's, which goes on; the recording can't be kept, and the test fails."""
         what, _, hint = str(error).partition("\n")
-        self.ledger.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
+        self.violations.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
         self._sink = None
 
     def _tell_asked(self, crossing: OpenCrossing, asked: dict[str, Json]) -> None:
         if crossing.kind == "tool":
-            again = self.answers.overlay.again(crossing.asked)
+            again = self.answers.fault_plan.again(crossing.asked)
             if again is None:
-                call_id, proposed = self._narrator.tool_called(crossing.lane, asked["name"], asked["args"])
+                call_id, proposed = self._emitter.tool_called(crossing.lane, asked["name"], asked["args"])
             else:
                 call_id, proposed = again
-                self._narrator.tool_called_again(crossing.lane, call_id, asked["name"], asked["args"])
+                self._emitter.tool_called_again(crossing.lane, call_id, asked["name"], asked["args"])
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
         elif crossing.model is not None:
             request = crossing.model.request
             if isinstance(request, ToolRequest):
-                crossing.call_id, crossing.tells_in = self._narrator.remote_tool_called(
+                crossing.call_id, crossing.tells_in = self._emitter.remote_tool_called(
                     crossing.lane, request.name, request.args
                 )
             else:
-                self._narrator.asked_model(crossing.lane, request)
+                self._emitter.asked_model(crossing.lane, request)
         else:
-            self._narrator.begin()
+            self._emitter.begin()
             if crossing.kind == "http":
                 self._unread.add(asked)
 
@@ -387,14 +387,14 @@ class Run:
         if crossing.model is not None and so_far is not None:
             words = crossing.model.answer(crossing.asked, so_far)
             before = len(self.events)
-            crossing.told = self._narrator.model_is_answering(crossing.lane, words, crossing.told)
+            crossing.told = self._emitter.model_is_answering(crossing.lane, words, crossing.told)
             crossing.hides.extend(range(before, len(self.events)))
 
     def _end_early(self, crossing: OpenCrossing) -> None:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.ledger.add(
+            self.violations.add(
                 Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end")
             )
             crossing.settle(None, complete=False)

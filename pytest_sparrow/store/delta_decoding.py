@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.store.damage import Limits
 
-__all__ = ["Rebuilder", "lines_used"]
+__all__ = ["DeltaDecoder", "lines_used"]
 
 _Path = tuple[str, ...]
 
@@ -45,7 +45,7 @@ class _Body:
     sizes: dict[_Path, int]
 
 
-class Rebuilder:
+class DeltaDecoder:
     """Reads the lines of one file in their order. Requests hold the very objects that they share, not copies.
 
     Whoever reads a request later reads all of it: a few bytes that stand for gigabytes are refused here.

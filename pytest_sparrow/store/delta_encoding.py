@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.store.files import LineRedactor
 
-__all__ = ["MAX_ITEMS", "SAME", "Arrays", "Draft", "Piece", "Run", "Sharer", "cut", "draft_of"]
+__all__ = ["MAX_ITEMS", "SAME", "Arrays", "DeltaEncoder", "Draft", "Piece", "Run", "cut", "draft_of"]
 
 
 MAX_ITEMS = 1 << 20
@@ -248,7 +248,7 @@ def draft_of(exchange: Exchange, redactor: LineRedactor | None) -> Draft:
     return Draft(exchange=exchange, line=line, body=cut(body["json"]) if "json" in body else None)
 
 
-class Sharer:
+class DeltaEncoder:
     """Writes the lines of one ``exchanges.jsonl``. Not thread safe: its order is that of the lines.
 
     A line costs what its request costs, however many came before; in memory are digests of distinct content.

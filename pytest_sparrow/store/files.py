@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from pytest_sparrow.events import dump_event
 from pytest_sparrow.events.jsontext import decode, encode, pretty
 from pytest_sparrow.store.delta_decoding import lines_used
-from pytest_sparrow.store.delta_encoding import Sharer, draft_of
+from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META
-from pytest_sparrow.transcript import FORMAT, Source, Transcript
+from pytest_sparrow.transcript import FORMAT, LineSource, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ def files_of(transcript: Transcript, redactor: LineRedactor) -> tuple[dict[str, 
         inputs = source.inputs[1]
     else:
         inputs = dump_inputs(transcript.inputs, redactor)
-    made = Source(
+    made = LineSource(
         inputs=(transcript.inputs, inputs),
         events=(transcript.events, events),
         exchanges=(transcript.exchanges, exchanges),
@@ -80,7 +80,7 @@ def digests_of(files: Mapping[str, bytes]) -> dict[str, str]:
     return {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != META}
 
 
-def _unchanged(transcript: Transcript, source: Source) -> bool:
+def _unchanged(transcript: Transcript, source: LineSource) -> bool:
     return (
         transcript.inputs is source.inputs[0]
         and transcript.events is source.events[0]
@@ -103,22 +103,22 @@ def _lines(
 
 
 def _exchange_lines(
-    exchanges: Sequence[Exchange], source: Source | None, redactor: LineRedactor
+    exchanges: Sequence[Exchange], source: LineSource | None, redactor: LineRedactor
 ) -> Sequence[bytes]:
     """A line that was read stays as long as the exchanges that it refers to stand where they stood."""
     before, lines = ((), ()) if source is None else source.exchanges
     if source is not None and exchanges is before:
         return lines
     known = {id(exchange): line for exchange, line in zip(before, lines, strict=True)}
-    sharer, written = Sharer(), list[bytes]()
+    encoder, written = DeltaEncoder(), list[bytes]()
     for exchange in exchanges:
         line = known.get(id(exchange))
         draft = draft_of(exchange, redactor if line is None else None)
         if line is None or not all(
             used <= len(written) and exchanges[used - 1] is before[used - 1] for used in lines_used(line)
         ):
-            line = sharer.line(draft)
-        sharer.add(draft)
+            line = encoder.line(draft)
+        encoder.add(draft)
         written.append(line)
     return tuple(written)
 
@@ -133,7 +133,7 @@ def _meta_of(transcript: Transcript, digests: dict[str, str]) -> RunMeta:
     )
 
 
-def _files(transcript: Transcript, source: Source) -> dict[str, bytes]:
+def _files(transcript: Transcript, source: LineSource) -> dict[str, bytes]:
     files = {INPUTS: source.inputs[1], EVENTS: _joined(source.events[1])}
     if transcript.holds_exchanges:
         files[EXCHANGES] = _joined(source.exchanges[1])

@@ -14,7 +14,7 @@ from pytest_sparrow.errors import StoreError, UnknownRun, UsageError
 from pytest_sparrow.events.jsontext import pretty
 from pytest_sparrow.store import disk
 from pytest_sparrow.store.damage import DEFAULT_LIMITS
-from pytest_sparrow.store.delta_encoding import Sharer
+from pytest_sparrow.store.delta_encoding import DeltaEncoder
 from pytest_sparrow.store.disk import append_to, naming, refused, replace_file
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META, check_pending_root, pending_root
 from pytest_sparrow.store.reader import load_transcript
@@ -60,7 +60,7 @@ class Journal:
         self.lock = threading.RLock()
         self.folder = _make_folder(store, meta.run_id)
         self._files: dict[str, _Appending] = {}
-        self._sharer = Sharer()
+        self._encoder = DeltaEncoder()
         try:
             self._open(EVENTS)
             if exchanges:
@@ -88,8 +88,8 @@ class Journal:
     def append_exchange(self, draft: Draft) -> None:
         """Append a line to ``exchanges.jsonl``, which is created by its first line."""
         with self.lock:
-            self._append(EXCHANGES, self._sharer.line(draft), draft.line)
-            self._sharer.add(draft)
+            self._append(EXCHANGES, self._encoder.line(draft), draft.line)
+            self._encoder.add(draft)
 
     def check_whole(self) -> None:
         """Whether every line is on the disk.

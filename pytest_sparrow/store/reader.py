@@ -14,10 +14,10 @@ from pytest_sparrow.events import parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode
 from pytest_sparrow.store import damage
 from pytest_sparrow.store.damage import DEFAULT_LIMITS, Beyond, too_large
-from pytest_sparrow.store.delta_decoding import Rebuilder
+from pytest_sparrow.store.delta_decoding import DeltaDecoder
 from pytest_sparrow.store.disk import open_regular, refused
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer
-from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta, Source, Transcript
+from pytest_sparrow.transcript import FORMAT, LineSource, RunInputs, RunMeta, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -59,7 +59,7 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
     events = _lines(folder / EVENTS, files.get(EVENTS), parse_event, complete=meta.complete)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
-        read = partial(_rebuilt, Rebuilder(limits), limits)
+        read = partial(_rebuilt, DeltaDecoder(limits), limits)
         exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], read, complete=meta.complete)
     else:
         exchanges = (), ()
@@ -72,7 +72,7 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
         exchanges=exchanges[0],
         holds_exchanges=EXCHANGES in files,
         meta=meta,
-        source=Source(
+        source=LineSource(
             inputs=(inputs, files[INPUTS]),
             events=events,
             exchanges=exchanges,
@@ -261,9 +261,9 @@ def _lines(
     return values, tuple(lines)
 
 
-def _rebuilt(rebuilder: Rebuilder, limits: Limits, line: bytes) -> Exchange:
+def _rebuilt(decoder: DeltaDecoder, limits: Limits, line: bytes) -> Exchange:
     try:
-        return rebuilder.read(line)
+        return decoder.read(line)
     except Beyond as error:
         raise too_large("", None, error.found, limits, error.name, error.what) from None
 

@@ -22,13 +22,13 @@ class FakeCrossing:
 
     kind: str
     asked: dict[str, Any]
-    fed: dict[str, Any] | None = None
+    replayed: dict[str, Any] | None = None
     answered: dict[str, Any] | None = None
     complete: bool | None = None
     settled: int = 0
     checked: bool = False
     error: Exception | None = None
-    patience: float | None = None
+    cancellation_wait: float | None = None
     delay: float = 0.0
     as_is: bool = False
     flush: Any = None
@@ -69,7 +69,7 @@ class FakeRun:
         self._lock = threading.Lock()
 
     @property
-    def feeding(self) -> bool:
+    def replaying(self) -> bool:
         return self._golden is not None
 
     def ask(self, kind: str, asked: dict[str, Any]) -> FakeCrossing:
@@ -77,7 +77,7 @@ class FakeRun:
         with self._lock:
             crossing = FakeCrossing(kind, asked)
             if self._golden is not None:
-                crossing.fed = self._choose(self._golden, asked)
+                crossing.replayed = self._choose(self._golden, asked)
             self.crossings.append(crossing)
             return crossing
 
@@ -123,7 +123,7 @@ def _stored(crossing: FakeCrossing) -> FakeCrossing:
 def window(run: FakeRun) -> Iterator[FakeRun]:
     """A run open in this context, the HTTP boundary on, the world shut if it feeds."""
     with contextlib.ExitStack() as stack:
-        if run.feeding:
+        if run.replaying:
             stack.enter_context(guard.shut(run))
         http.install()
         stack.callback(http.uninstall)

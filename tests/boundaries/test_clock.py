@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
-from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flow, Step
+from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
 from pytest_sparrow.boundaries.world.zone import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
@@ -69,7 +69,7 @@ def in_place(name):
 
 
 def clock(hands=None, zone=None):
-    return Clock(hands or Flow(ZERO), Zone(zone, ZERO / SECOND))
+    return Clock(hands or Flowing(ZERO), Zone(zone, ZERO / SECOND))
 
 
 # What it shows.
@@ -77,7 +77,7 @@ def clock(hands=None, zone=None):
 
 def test_it_starts_then_and_runs_on(real):
     """A flowing clock starts at the recorded moment and goes on with real time."""
-    hands = Flow(ZERO, real=real)
+    hands = Flowing(ZERO, real=real)
     assert shown(hands) == 0
     real.passes(2.5)
     assert shown(hands) == 2.5
@@ -85,7 +85,7 @@ def test_it_starts_then_and_runs_on(real):
 
 def test_an_answer_moves_it_to_when_it_had_arrived(real):
     """A fed answer moves it forward to the recorded arrival, and from there it runs on."""
-    hands = Flow(ZERO, [0.5, 41.0], real=real)
+    hands = Flowing(ZERO, [0.5, 41.0], real=real)
     real.passes(0.1)
     hands.asked(0.5)
     assert shown(hands) == 0.5
@@ -97,7 +97,7 @@ def test_an_answer_moves_it_to_when_it_had_arrived(real):
 
 def test_it_never_goes_back(real):
     """A replay that is later than the recording was stays where it is."""
-    hands = Flow(ZERO, real=real)
+    hands = Flowing(ZERO, real=real)
     real.passes(10)
     hands.asked(1.0)
     hands.arrived(2.0)
@@ -107,7 +107,7 @@ def test_it_never_goes_back(real):
 
 def test_a_slow_replay_stays_before_the_next_asking(real):
     """Between two crossings it waits at the recorded asking, so that a slow machine reads no later moment."""
-    hands = Flow(ZERO, [0.01, 5.02], real=real)
+    hands = Flowing(ZERO, [0.01, 5.02], real=real)
     hands.asked(0.01)
     hands.arrived(5.0)
     real.passes(0.7)
@@ -117,7 +117,7 @@ def test_a_slow_replay_stays_before_the_next_asking(real):
 @pytest.mark.parametrize("fixtures", [0.1, 0.9])
 def test_what_fixtures_take_does_not_count(real, fixtures):
     """The test's own code starts when it started in the recording, whether fixtures were slower or faster."""
-    hands = Flow(ZERO, [3.0], body=0.5, real=real)
+    hands = Flowing(ZERO, [3.0], body=0.5, real=real)
     real.passes(fixtures)
     hands.body_starts()
     assert shown(hands) == 0.5
@@ -127,7 +127,7 @@ def test_what_fixtures_take_does_not_count(real, fixtures):
 
 def test_a_loop_that_waits_ends(real):
     """It waits no longer than the grace, so that a loop until a deadline ends."""
-    hands = Flow(ZERO, [0.01], real=real)
+    hands = Flowing(ZERO, [0.01], real=real)
     real.passes(0.5)
     assert shown(hands) == 0.01
     real.passes(60)
@@ -136,7 +136,7 @@ def test_a_loop_that_waits_ends(real):
 
 def test_more_crossings_than_recorded_just_run_on(real):
     """Where the recording asked no further, it flows freely."""
-    hands = Flow(ZERO, [0.1], real=real)
+    hands = Flowing(ZERO, [0.1], real=real)
     hands.asked(0.1)
     hands.asked(None)
     real.passes(3)
@@ -154,7 +154,7 @@ def test_more_crossings_than_recorded_just_run_on(real):
 def test_time_only_goes_forward(began, steps):
     """Whatever crosses whenever, no reading is earlier than one before it."""
     real = Real()
-    hands = Flow(ZERO, began, real=real)
+    hands = Flowing(ZERO, began, real=real)
     last = hands.now()
     for what, seconds in steps:
         if what == "passes":
@@ -168,7 +168,7 @@ def test_time_only_goes_forward(began, steps):
 
 def test_a_stepping_clock_stands_still_between_crossings():
     """One tick a crossing, whatever time passes and however long answers take."""
-    hands = Step(ZERO)
+    hands = Stepping(ZERO)
     assert shown(hands) == 0
     hands.asked(17.0)
     hands.arrived(99.0)
@@ -194,7 +194,7 @@ def test_every_reading_of_the_wall_clock_is_moved_and_no_other():
 
 def test_a_test_that_travels_within_wins():
     """A nested travel shows its own time, and ours has gone on beneath it when it ends."""
-    hands = Flow(ZERO)
+    hands = Flowing(ZERO)
     with clock(hands):
         with time_machine.travel("2001-01-01T00:00:00+00:00"):
             hands.arrived(100.0)
@@ -235,8 +235,8 @@ def test_a_test_that_has_set_the_clock_before_keeps_it(freeze):
 
 def test_a_run_within_a_run_has_its_own_clock_and_moves_the_outer_one_on():
     """After a further run the outer clock has gone on by what the inner one skipped."""
-    with clock(Flow(ZERO)):
-        inner = Flow(ZERO - 3600 * SECOND)
+    with clock(Flowing(ZERO)):
+        inner = Flowing(ZERO - 3600 * SECOND)
         with clock(inner):
             assert time.time() - ZERO / SECOND < -3500
             inner.arrived(30.0)
@@ -269,7 +269,7 @@ def test_a_recording_moves_nothing_but_in_steps():
     assert needed_clock(ClockMode.FLOW, THEN) is None
     assert needed_clock(ClockMode.REAL, THEN) is None
     stepping = needed_clock(ClockMode.STEP, THEN)
-    assert isinstance(stepping.hands, Step)
+    assert isinstance(stepping.hands, Stepping)
     assert stepping.hands.now() == ZERO
 
 
@@ -277,9 +277,9 @@ def test_a_replay_follows_its_golden():
     """A golden that was recorded in steps is replayed in steps, any other flows; real leaves both alone."""
     stepped, flowing = golden(clock={"mode": "step"}), golden(clock={"mode": "flow"})
     for mode in (ClockMode.FLOW, ClockMode.STEP):
-        assert isinstance(needed_clock(mode, THEN, stepped).hands, Step)
-        assert isinstance(needed_clock(mode, THEN, flowing).hands, Flow)
-        assert isinstance(needed_clock(mode, THEN, golden()).hands, Flow)
+        assert isinstance(needed_clock(mode, THEN, stepped).hands, Stepping)
+        assert isinstance(needed_clock(mode, THEN, flowing).hands, Flowing)
+        assert isinstance(needed_clock(mode, THEN, golden()).hands, Flowing)
     assert needed_clock(ClockMode.REAL, THEN, stepped) is None
 
 

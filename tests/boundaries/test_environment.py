@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_sparrow.boundaries.world.environment import FedEnvironment, environment_to_record
+from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.redact import Redactor
 
@@ -40,25 +40,27 @@ def test_the_recorded_environment_is_fed_and_put_back():
     """Values as recorded, absent as recorded (a pattern's too); others are left alone, and all come back."""
     environ = {"REGION": "us", "GONE": "here", "FEATURE_B": "new", "OTHER": "x"}
     before = dict(environ)
-    fed = FedEnvironment({"REGION": "eu", "FEATURE_A": "on", "FEATURE_*": None, "GONE": None}, environ)
-    fed.set()
+    replayed = ReplayedEnvironment(
+        {"REGION": "eu", "FEATURE_A": "on", "FEATURE_*": None, "GONE": None}, environ
+    )
+    replayed.set()
     assert environ == {"REGION": "eu", "FEATURE_A": "on", "OTHER": "x"}
-    fed.restore()
+    replayed.restore()
     assert environ == before
-    fed.restore()
+    replayed.restore()
     assert environ == before
 
 
 def test_what_the_test_changes_is_its_own_until_it_undoes_it():
     """A change made meanwhile stays; one that monkeypatch undoes later, to what was fed, goes back to what was."""
     environ = {"REGION": "us", "MODE": "a"}
-    fed = FedEnvironment({"REGION": "eu", "MODE": "b"}, environ)
-    fed.set()
+    replayed = ReplayedEnvironment({"REGION": "eu", "MODE": "b"}, environ)
+    replayed.set()
     environ["REGION"], environ["MODE"] = "test", "test"
-    fed.restore()
+    replayed.restore()
     assert environ == {"REGION": "test", "MODE": "test"}
     environ["REGION"] = "eu"
-    fed.restore()
+    replayed.restore()
     assert environ == {"REGION": "us", "MODE": "test"}
 
 
@@ -66,5 +68,5 @@ def test_what_the_test_changes_is_its_own_until_it_undoes_it():
 def test_nothing_recorded_changes_nothing(recorded):
     """A golden without an environment feeds none."""
     environ = {"A": "x"}
-    FedEnvironment(recorded, environ).set()
+    ReplayedEnvironment(recorded, environ).set()
     assert environ == {"A": "x"}

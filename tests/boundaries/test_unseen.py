@@ -13,7 +13,7 @@ import urllib3
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.guard.uncaptured import noting_unseen
+from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
 from pytest_sparrow.run.context import answering
 
 
@@ -26,7 +26,7 @@ def _free_port():
 @contextlib.contextmanager
 def _noting(run):
     told = []
-    with window(run), noting_unseen(run, told.append):
+    with window(run), noting_uncaptured(run, told.append):
         yield told
 
 
@@ -120,7 +120,7 @@ def test_a_feeding_run_and_no_run_are_not_watched():
     """In a replay the guard speaks; outside there is nothing to say."""
     told = []
     run = FakeRun([])
-    with noting_unseen(run, told.append):
+    with noting_uncaptured(run, told.append):
         _by_urllib(_free_port())
         with window(run), contextlib.suppress(Exception):
             _by_urllib(_free_port())
@@ -130,7 +130,7 @@ def test_a_feeding_run_and_no_run_are_not_watched():
 def test_everything_is_put_back():
     """Nested in any order, the very functions come back, and inherited ones are inherited again."""
     before = (vars(socket.socket).get("connect"), vars(socket.socket).get("connect_ex"), socket.getaddrinfo)
-    first, second = noting_unseen(FakeRun(), print), noting_unseen(FakeRun(), print)
+    first, second = noting_uncaptured(FakeRun(), print), noting_uncaptured(FakeRun(), print)
     first.__enter__()
     second.__enter__()
     assert socket.getaddrinfo is not before[2]

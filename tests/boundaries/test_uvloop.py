@@ -33,14 +33,14 @@ REACHES = {
 
 def run(main, **settings):
     """Run a coroutine function on uvloop while a run feeds; gives the run."""
-    feeding = FakeRun([], **settings)
-    with guard.shut(feeding):
-        token = open_window(feeding)
+    replaying = FakeRun([], **settings)
+    with guard.shut(replaying):
+        token = open_window(replaying)
         try:
             uvloop.run(main())
         finally:
-            close_window(feeding, token)
-    return feeding
+            close_window(replaying, token)
+    return replaying
 
 
 @pytest.mark.parametrize("name", REACHES)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
 from pytest_sparrow.comparing.diff import Sameness
-from pytest_sparrow.comparing.requests import essence_by, tool_changes
+from pytest_sparrow.comparing.requests import comparable_by, tool_changes
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(
@@ -294,10 +294,10 @@ def test_what_a_rule_leaves_out_of_arguments_is_left_out_of_what_chooses_the_ans
     """By the path of the proposal as of the start; a call that no rule touches is the same object."""
     asked = {"name": "refund", "args": {"amount": 1, "took": 2}, "id": "c1"}
     for event in ("ToolUseProposed", "ToolUseStarted"):
-        essence = essence_by(Rules(exclude_paths=(f"{event}[refund].args['took']",)))
-        assert essence(asked) == {**asked, "args": {"amount": 1}}
-        assert essence({**asked, "name": "pay"})["args"] is asked["args"]
-        assert essence_by(Rules(exclude_paths=(f"{event}.args",)))(asked) == {**asked, "args": {}}
+        comparable_of = comparable_by(Rules(exclude_paths=(f"{event}[refund].args['took']",)))
+        assert comparable_of(asked) == {**asked, "args": {"amount": 1}}
+        assert comparable_of({**asked, "name": "pay"})["args"] is asked["args"]
+        assert comparable_by(Rules(exclude_paths=(f"{event}.args",)))(asked) == {**asked, "args": {}}
 
 
 def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():

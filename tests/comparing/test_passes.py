@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.comparing.comparing import at_level
 from pytest_sparrow.comparing.ids import Bijection, IdText
-from pytest_sparrow.comparing.units import Freezer, entries, group_calls, merge_deltas
+from pytest_sparrow.comparing.units import CanonicalKeys, entries, group_calls, merge_deltas
 from pytest_sparrow.events.jsontext import equal
 from pytest_sparrow.settings import Level
 
@@ -33,7 +33,7 @@ def entries_of(events):
 @given(JSON, JSON)
 def test_keys_are_equal_exactly_where_json_is(a, b):
     """Fingerprints follow JSON identity: true is not 1, 1 is 1.0, -0 is 0."""
-    key = Freezer().key
+    key = CanonicalKeys().key
     assert (key(a) == key(b)) is equal(a, b)
     assert (repr(key(a)) == repr(key(b))) is equal(a, b)
 

@@ -27,8 +27,8 @@ from pytest_sparrow.redact.user_rules import NO_RULES, read_rules
 from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
 from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.damage import Beyond
-from pytest_sparrow.store.delta_decoding import Rebuilder
-from pytest_sparrow.store.delta_encoding import Sharer, draft_of
+from pytest_sparrow.store.delta_decoding import DeltaDecoder
+from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
 from pytest_sparrow.wire.bodies import body_of, chunks_of
 from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
@@ -59,20 +59,20 @@ def event(data: bytes) -> None:
 
 def exchanges(data: bytes) -> None:
     """Lines that refer to one another: an exchange each, or a ValueError or a limit; written, they come back."""
-    rebuilder, read = Rebuilder(), []
+    decoder, read = DeltaDecoder(), []
     for line in data.split(LINE):
         try:
-            read.append(rebuilder.read(line))
+            read.append(decoder.read(line))
         except (ValueError, Beyond):
             break
-    sharer, again = Sharer(), Rebuilder()
+    encoder, again = DeltaEncoder(), DeltaDecoder()
     for exchange in read:
         try:
             draft = draft_of(exchange, None)
         except NotRecordable:
             return
-        line = sharer.line(draft)
-        sharer.add(draft)
+        line = encoder.line(draft)
+        encoder.add(draft)
         assert equal(again.read(line).to_json(), exchange.to_json())
 
 
@@ -201,7 +201,7 @@ def _check_body(raw: bytes, content_type: str) -> None:
     assert equal(body_of(served, content_type, answered=True), body)
 
 
-_CROSSING = SimpleNamespace(patience=None, as_is=False, delay=0.0)
+_CROSSING = SimpleNamespace(cancellation_wait=None, as_is=False, delay=0.0)
 
 
 def wire(data: bytes) -> None:

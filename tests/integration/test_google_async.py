@@ -71,7 +71,7 @@ def test_an_answer_is_recorded_and_fed(server):
         return answer.text, answer.usage_metadata.total_token_count
 
     both = twice(server, _asking(server, ask))
-    assert both.live == both.fed == ("hello", 5)
+    assert both.live == both.replayed == ("hello", 5)
     (crossing,) = both.recorded.crossings
     assert crossing.asked["body"]["json"]["contents"][0]["parts"] == [{"text": "hi"}]
     assert crossing.complete is True
@@ -85,7 +85,7 @@ def test_a_stream_is_recorded_and_fed_by_its_events(server):
         return [chunk.text async for chunk in stream]
 
     both = twice(server, _asking(server, ask))
-    assert both.live == both.fed == ["he", "ll", "o"]
+    assert both.live == both.replayed == ["he", "ll", "o"]
     assert len(both.recorded.crossings[0].answered["body"]["sse"]) == 3
 
 
@@ -99,7 +99,7 @@ def test_a_stream_that_is_left_early_is_incomplete(server):
         return first.text
 
     both = twice(server, _asking(server, ask))
-    assert both.live == both.fed == "he"
+    assert both.live == both.replayed == "he"
     assert both.recorded.crossings[0].complete is False
 
 
@@ -111,7 +111,7 @@ def test_many_at_once(server):
         return [answer.text for answer in await asyncio.gather(*asked)]
 
     both = twice(server, _asking(server, ask))
-    assert both.live == both.fed == ["hello"] * 10
+    assert both.live == both.replayed == ["hello"] * 10
 
 
 def test_an_error_is_fed_as_googles_own(server):
@@ -128,4 +128,4 @@ def test_an_error_is_fed_as_googles_own(server):
         return caught.value.code, caught.value.message
 
     both = twice(server, _asking(server, ask))
-    assert both.live == both.fed == (400, "no such model")
+    assert both.live == both.replayed == (400, "no such model")

@@ -5,7 +5,7 @@ import pytest
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.keys import prefixes
-from pytest_sparrow.matching.similarity import Likeness
+from pytest_sparrow.matching.similarity import Similarity
 
 SYSTEM = {"role": "system", "content": "be kind"}
 
@@ -197,11 +197,11 @@ def test_a_call_matches_by_name_and_exact_arguments():
 def test_what_the_user_ignores_does_not_decide_and_in_tools_only():
     """A tool's ignored argument may differ; a sparrow.call has none, whatever its arguments are called."""
 
-    def essence(asked):
+    def comparable_of(asked):
         return {**asked, "args": {"n": asked["args"]["n"]}}
 
     call = Exchange(kind="call", asked={"name": "f", "args": {"n": 1, "at": "noon"}}, answered=None)
-    chooser = Chooser([tool("f", {"n": 1, "at": "noon"}), call], conversation, essence)
+    chooser = Chooser([tool("f", {"n": 1, "at": "noon"}), call], conversation, comparable_of)
     assert chooser.tool({"name": "f", "args": {"n": 2, "at": "noon"}}, None, "") is None
     assert chooser.tool({"name": "f", "args": {"n": 1, "at": "night"}}, None, "").number == 0
     assert chooser.call({"name": "f", "args": {"n": 1, "at": "night"}}, "") is None
@@ -315,8 +315,8 @@ def test_of_as_many_shared_words_those_of_the_shorter_weigh_more():
     """A long request holds many words, so it shares some with any; one without words is like none, and no crash."""
     long, short = ({"body": {"text": text}} for text in ("tell me of rome and all else", "me of rome"))
     asked = {"body": {"text": "of rome"}}
-    assert Likeness().likest(asked, [(0, long), (1, short)]) == 1
-    assert Likeness().likest({"body": {}}, [(0, {"body": {}}), (1, short)]) == 0
+    assert Similarity().most_similar(asked, [(0, long), (1, short)]) == 1
+    assert Similarity().most_similar({"body": {}}, [(0, {"body": {}}), (1, short)]) == 0
 
 
 def test_of_equally_like_conversations_the_lanes_own_is_taken():

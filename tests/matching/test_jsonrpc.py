@@ -37,8 +37,8 @@ def test_the_id_of_an_answer_and_having_one_at_all_do_count():
 def test_an_answer_is_addressed_to_the_message_that_asks_now():
     """Whole, in a stream between other messages, as an error; what is not the answer stays."""
     whole = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {"id": 3}}}}
-    fed = addressed(asked(8), asked(3), whole)
-    assert fed["body"]["json"] == {"jsonrpc": "2.0", "id": 8, "result": {"id": 3}}
+    replayed = addressed(asked(8), asked(3), whole)
+    assert replayed["body"]["json"] == {"jsonrpc": "2.0", "id": 8, "result": {"id": 3}}
     assert whole["body"]["json"]["id"] == 3
     events = [
         ': {"jsonrpc":"2.0","id":3,"result":{}}',
@@ -48,14 +48,14 @@ def test_an_answer_is_addressed_to_the_message_that_asks_now():
         'data: {"jsonrpc":"2.0","id":4,"result":{}}',
         "data",
     ]
-    fed = addressed(asked("a"), asked(3), {"status": 200, "body": {"sse": events}})
-    assert fed["body"]["sse"][:2] == events[:2]
-    assert json.loads(fed["body"]["sse"][2].partition("data: ")[2]) == {
+    replayed = addressed(asked("a"), asked(3), {"status": 200, "body": {"sse": events}})
+    assert replayed["body"]["sse"][:2] == events[:2]
+    assert json.loads(replayed["body"]["sse"][2].partition("data: ")[2]) == {
         "jsonrpc": "2.0",
         "id": "a",
         "error": {"code": 1, "message": "é"},
     }
-    assert fed["body"]["sse"][3:] == events[3:]
+    assert replayed["body"]["sse"][3:] == events[3:]
 
 
 def test_the_token_of_progress_follows_the_id():
@@ -78,9 +78,9 @@ def test_the_token_of_progress_follows_the_id():
         {"jsonrpc": "2.0", "method": "notifications/progress"},
     ]
     answered = {"status": 200, "body": {"sse": [f"data: {json.dumps(one)}" for one in (told, *others)]}}
-    fed = addressed(call(2, 2), call(1, 1), answered)["body"]["sse"]
-    assert json.loads(fed[0].removeprefix("data: "))["params"]["progressToken"] == 2
-    assert fed[1:] == answered["body"]["sse"][1:]
+    replayed = addressed(call(2, 2), call(1, 1), answered)["body"]["sse"]
+    assert json.loads(replayed[0].removeprefix("data: "))["params"]["progressToken"] == 2
+    assert replayed[1:] == answered["body"]["sse"][1:]
 
 
 def test_an_answer_to_the_same_id_is_fed_as_it_is():

@@ -5,7 +5,7 @@ import os
 import pytest
 from boundaries.http.loopback import loopback
 
-UNSEEN = """
+UNCAPTURED = """
     import os
     import urllib.request
 
@@ -17,7 +17,7 @@ UNSEEN = """
 
 def test_a_recording_names_what_its_replay_will_refuse(inner):
     """A connection that no boundary records is a remark of the recording, by place, library and line."""
-    inner.write("test_it.py", UNSEEN)
+    inner.write("test_it.py", UNCAPTURED)
     with loopback(x=lambda call: call.answer(b"x")) as server:
         inner.env(WORLD=server.url)
         result = inner.record()

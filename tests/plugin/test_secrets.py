@@ -7,9 +7,9 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
+from tests.redact.synthetic import SECRETS
 
 from plugin.leaking import leaking
-from tests.redact.made_up import SECRETS
 from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, WITH_CHECKSUMS
 
 ALL = [*SECRETS, *WITH_CHECKSUMS, *((name.lower(), value) for name, value in ENVIRONMENT.items())]

@@ -112,9 +112,9 @@ def other(inner):
         ('sparrow.inject("timeout", at="refund")', 'at="add" (once)'),
     ],
 )
-def test_what_was_not_reached_says_what_would_be(other, laid, reach):
+def test_what_was_not_reached_says_what_would_be(other, injected, reach):
     """The run is as recorded: nothing to record again, ``at=`` is to be changed; the failure says to what."""
-    text = other(laid, "run(sparrow)")
+    text = other(injected, "run(sparrow)")
     assert ways(text) == [("reach", reach)]
     assert len(text.splitlines()) == 4
 

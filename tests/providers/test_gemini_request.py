@@ -122,16 +122,16 @@ def test_calls_without_ids_are_numbered_through_the_conversation():
 
 
 @pytest.mark.parametrize(
-    "made_up",
+    "synthetic",
     [
         "pyd_ai_df5891897e434a16add992cc09f10172",
         "adk-0f8fad5b-d9cb-469f-a165-70867728950e",
         "0f8fad5b-d9cb-469f-a165-70867728950e",
     ],
 )
-def test_a_made_up_id_finds_the_proposal_that_had_none(made_up):
+def test_a_made_up_id_finds_the_proposal_that_had_none(synthetic):
     """A client that invents ids for calls without any, and sends them, is understood."""
-    contents = [*HELLO, model(call("a", made_up)), output("a", {"n": 1}, made_up)]
+    contents = [*HELLO, model(call("a", synthetic)), output("a", {"n": 1}, synthetic)]
     (result,) = CODEC.request(asked(contents)).results
     assert result.id == "call-1"
 

@@ -59,7 +59,7 @@ def run_with(codec, *requests):
 
 
 def remarks(run):
-    return [finding.summary for finding in run.ledger.of(Kind.UNREAD)]
+    return [finding.summary for finding in run.violations.of(Kind.UNREAD)]
 
 
 def test_an_unbroken_codec_is_told_by_nothing():

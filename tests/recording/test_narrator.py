@@ -92,7 +92,7 @@ def test_an_unwrapped_call_shows_by_its_output(run):
     outputs = [event for event in run.events if event.type == "ToolOutput"]
     assert [(output.id, output.blocks) for output in outputs] == [("c1", [{"Json": {"ok": True}}])]
     run.close(failed=False)
-    assert [finding.summary for finding in run.ledger.findings] == [
+    assert [finding.summary for finding in run.violations.findings] == [
         "refund: proposed once, not wrapped: it ran, and its arguments were not checked"
     ]
 

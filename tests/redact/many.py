@@ -9,7 +9,7 @@ import string
 import uuid
 import zlib
 
-from tests.redact import made_up
+from tests.redact import synthetic
 
 __all__ = ["ENVIRONMENT", "LOOK_ALIKES", "OF_EVERY_FORMAT", "WITH_CHECKSUMS", "random_text"]
 
@@ -146,7 +146,7 @@ OF_EVERY_FORMAT: list[tuple[str, str]] = [
 def _look_alikes() -> list[str]:
     made = random.Random(7)
     hexadecimal = string.hexdigits[:16]
-    found = list(made_up.LOOK_ALIKES)
+    found = list(synthetic.LOOK_ALIKES)
     found = [text for text in found if "://" not in text or "@" not in text]
     for number in range(22):
         found += [

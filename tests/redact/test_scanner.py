@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from tests.redact.synthetic import SECRETS
 
 from pytest_sparrow import FsRecorder, RunInputs
 from pytest_sparrow.errors import NotRecordable, SecretFound, UsageError
@@ -19,7 +20,6 @@ from pytest_sparrow.redact import Redactor, scanner_rules
 from pytest_sparrow.redact.redactor import Guarded
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import read_allowed, value_digest
-from tests.redact.made_up import SECRETS
 from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, OF_EVERY_FORMAT, WITH_CHECKSUMS, random_text
 
 KEY = WITH_CHECKSUMS[0][1]

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_sparrow.events import ToolUseStarted
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.run.whatif.fork import Departure, before_branch
+from pytest_sparrow.run.whatif.fork import DivergencePoint, before_fork
 
 
 def started(name, lane):
@@ -42,14 +42,14 @@ GOLDEN = [
 def test_tasks_are_known_by_what_they_follow(lanes):
     """Whatever number chance gave a task, its events count for the golden's task that it follows."""
     new = [started(name, lane) for name, lane in lanes.items()]
-    left = Departure(
+    left = DivergencePoint(
         kind="tool",
         lane=lanes["fork"],
         told=3,
         exchange=call("fork", "task-7"),
         lanes={lanes["first"]: "task-4", lanes["second"]: "task-5", lanes["fork"]: "task-7"},
     )
-    theirs, mine = before_branch(left, GOLDEN, [*new, started("more", "task-9")])
+    theirs, mine = before_fork(left, GOLDEN, [*new, started("more", "task-9")])
     assert [event.name for event in theirs] == ["first", "second", "fork"]
     assert mine == new
 
@@ -57,12 +57,12 @@ def test_tasks_are_known_by_what_they_follow(lanes):
 def test_a_lane_that_has_told_less_is_compared_that_far():
     """What runs side by side with the call is compared as far as it was told by then."""
     new = [started("second", "task-2"), started("fork", "task-3")]
-    left = Departure(
+    left = DivergencePoint(
         kind="tool",
         lane="task-3",
         told=2,
         exchange=call("fork", "task-7"),
         lanes={"task-2": "task-5", "task-3": "task-7"},
     )
-    theirs, _ = before_branch(left, GOLDEN, new)
+    theirs, _ = before_fork(left, GOLDEN, new)
     assert [event.name for event in theirs] == ["second", "fork"]

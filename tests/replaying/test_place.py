@@ -1,6 +1,6 @@
 """Where a fork or a fault was to be, and what of the run could have been meant."""
 
-from pytest_sparrow.run.whatif.fork import Place
+from pytest_sparrow.run.whatif.fork import Trigger
 
 
 def http(url):
@@ -9,7 +9,10 @@ def http(url):
 
 def test_it_says_what_it_would_have_met():
     """Tools by name, HTTP by its number and by host and path, without the port; the other kind is none of it."""
-    tool, request = Place(said="fork()", kind="tool", name="pay"), Place(said="fork()", kind="http", nth=9)
+    tool, request = (
+        Trigger(said="fork()", kind="tool", name="pay"),
+        Trigger(said="fork()", kind="http", nth=9),
+    )
     for kind, asked in [
         ("tool", {"name": "add"}),
         ("http", http("https://a.example:8443/v1/chat?key=x")),
@@ -28,7 +31,7 @@ def test_it_says_what_it_would_have_met():
 
 def test_what_it_says_is_bounded():
     """A few names are shown, a few more kept, however many a run has; all of them are counted."""
-    place = Place(said="fork()", kind="http", name="*/never")
+    place = Trigger(said="fork()", kind="http", name="*/never")
     for number in range(1000):
         place.counts("http", http(f"https://a.example/items/{number}"))
     assert place.reachable.startswith("reach   at=1 to 1000, ")
@@ -39,14 +42,14 @@ def test_what_it_says_is_bounded():
 
 def test_a_run_without_any():
     """There is no ``at=`` to name: of HTTP nothing more is said, a tool may not be wrapped."""
-    assert Place(said="fork()", kind="http").reachable == ""
-    assert Place(said="fork()", kind="tool", name="pay").reachable == (
+    assert Trigger(said="fork()", kind="http").reachable == ""
+    assert Trigger(said="fork()", kind="tool", name="pay").reachable == (
         "reach   no wrapped tool was called; sparrow.tool(…) wraps one"
     )
 
 
 def test_an_address_that_is_none():
     """It is counted, and breaks nothing."""
-    place = Place(said="fork()", kind="http", name="*/v1")
+    place = Trigger(said="fork()", kind="http", name="*/v1")
     assert not place.counts("http", http("http://[::1/v1"))
     assert place.reachable == "reach   at=1"

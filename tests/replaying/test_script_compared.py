@@ -6,7 +6,7 @@ from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.providers.codec import ModelAnswer
 from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
 from pytest_sparrow.run.whatif.reading import read_script
-from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+from pytest_sparrow.run.whatif.replayer import EventReplayer
 from replaying.telling import approve, error, event, gave, propose, reason, said, start, think, used
 
 TURN = [propose("1", "add", {"a": 1}), start("1"), gave("1", {"Json": 2})]
@@ -15,9 +15,9 @@ NEW_TURN = [propose("1", "add", {"a": 1}), start("1", name="add", args={"a": 1})
 
 def changes(golden, new, *, wraps=("add",), told=None):
     """What a comparison finds, as paths."""
-    feeder = ScriptFeeder(read_script(golden), lambda _: None, None)
-    feeder.told.update(told or {})
-    theirs, mine = both_sides(feeder, new, lambda name: name in wraps)
+    replayer = EventReplayer(read_script(golden), lambda _: None, None)
+    replayer.told.update(told or {})
+    theirs, mine = both_sides(replayer, new, lambda name: name in wraps)
     found = compare(theirs, mine, Rules(ignore_types=LEFT_OUT))
     return [change.path for change in (*found.roots, *found.followers)]
 
@@ -89,8 +89,8 @@ def test_a_call_that_says_nothing_of_its_output_leaves_it_open():
 def test_what_was_fed_counts_as_the_format_could_say_it():
     """Reasoning that no wire holds, or text that a broken answer swallows, is nobody's change."""
     golden = [reason("hm"), think("a"), error("ReadTimeout: late")]
-    fed = ModelAnswer(failure=read_script([error("ReadTimeout: late")]).turns[0].answer.failure)
-    assert changes(golden, [error("ReadTimeout: late")], told={1: fed}) == []
+    replayed = ModelAnswer(failure=read_script([error("ReadTimeout: late")]).turns[0].answer.failure)
+    assert changes(golden, [error("ReadTimeout: late")], told={1: replayed}) == []
     assert changes(golden, [error("ReadTimeout: late")]) != []
 
 

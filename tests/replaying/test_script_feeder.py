@@ -14,7 +14,7 @@ from pytest_sparrow.run.replay.base import MOST_MISSES
 from pytest_sparrow.run.replay.violations import Kind
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.reading import read_script
-from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.settings import Settings
 from replaying.telling import error, gave, propose, said, start, think
 
@@ -26,7 +26,7 @@ OLLAMA = (
 
 
 @pytest.fixture
-def feed():
+def replay():
     """Opens a run that is fed from these events."""
     opened = []
 
@@ -39,7 +39,7 @@ def feed():
             wire=wire,
             redactor=Redactor({}),
             tools=Tools(),
-            feeder=lambda ledger: ScriptFeeder(script, wire.read, ledger, by_hand=by_hand),
+            replayer=lambda violations: EventReplayer(script, wire.read, violations, by_hand=by_hand),
         )
         opened.append((run, open_window(run)))
         return run
@@ -53,46 +53,46 @@ def ask(run, to=CHAT):
     """One request to a model; gives what the agent gets."""
     url, body = to
     crossing = run.ask("http", {"method": "POST", "url": url, "headers": [], "body": {"json": body}})
-    crossing.settle(crossing.fed)
-    return crossing.fed
+    crossing.settle(crossing.replayed)
+    return crossing.replayed
 
 
 def call(run, name, **args):
     """One call of a wrapped tool; gives what it is fed."""
     crossing = run.ask("tool", {"name": name, "args": args})
-    crossing.settle(crossing.fed)
-    return crossing.fed
+    crossing.settle(crossing.replayed)
+    return crossing.replayed
 
 
 @pytest.mark.parametrize(
     ("message", "status"),
     [("HTTP 503: no", 503), ("429 from provider, retrying", 429), ("order 14290 is odd", 500), ("no", 500)],
 )
-def test_an_error_alone_comes_with_a_status(feed, message, status):
+def test_an_error_alone_comes_with_a_status(replay, message, status):
     """Its own, one that its words hold, or 500: an agent must see that it failed."""
-    assert ask(feed(error(message)))["status"] == status
+    assert ask(replay(error(message)))["status"] == status
 
 
-def test_a_broken_connection_has_none(feed):
+def test_a_broken_connection_has_none(replay):
     """The transport raises it."""
-    assert ask(feed(error("ReadTimeout: late")))["error"] == {"type": "ReadTimeout", "message": "late"}
+    assert ask(replay(error("ReadTimeout: late")))["error"] == {"type": "ReadTimeout", "message": "late"}
 
 
-def test_calls_are_known_where_a_format_has_no_ids(feed):
+def test_calls_are_known_where_a_format_has_no_ids(replay):
     """Ollama's calls are known by their order; each gets its own output, and what was called is compared."""
-    run = feed(
+    run = replay(
         propose("a", "one"), propose("b", "two"), gave("b", {"Json": 2}), gave("a", {"Json": 1}), said("ok")
     )
     ask(run, OLLAMA)
     assert (call(run, "two")["returned"], call(run, "one")["returned"]) == (2, 1)
     ask(run, OLLAMA)
     run.close(failed=False)
-    assert run.ledger.findings == []
+    assert run.violations.findings == []
 
 
-def test_a_call_that_no_model_proposed_is_fed_by_its_arguments(feed):
+def test_a_call_that_no_model_proposed_is_fed_by_its_arguments(replay):
     """As a recording of ours tells it."""
-    run = feed(
+    run = replay(
         propose("unproposed_1", "add", {"a": 1}),
         gave("unproposed_1", {"Json": 1}),
         propose("unproposed_2", "add", {"a": 2}),
@@ -103,34 +103,34 @@ def test_a_call_that_no_model_proposed_is_fed_by_its_arguments(feed):
         call(run, "add", a=2)
 
 
-def test_an_output_that_nobody_tells(feed):
+def test_an_output_that_nobody_tells(replay):
     """A miss in a transcript; in a scenario the tool is meant to run."""
     events = (propose("a", "one"), start("a"), think("done"))
-    run = feed(*events)
+    run = replay(*events)
     ask(run)
     with pytest.raises(ReplayDivergence) as caught:
         call(run, "one")
     assert caught.value.details == ('next: turn 2, says "done"',)
-    by_hand = feed(*events, by_hand=True)
+    by_hand = replay(*events, by_hand=True)
     ask(by_hand)
     assert call(by_hand, "one") is None
 
 
-def test_after_many_misses_every_call_fails_at_once(feed):
+def test_after_many_misses_every_call_fails_at_once(replay):
     """An agent that retries must not run for minutes, nor fill the ledger."""
-    run = feed(think("a"))
+    run = replay(think("a"))
     for _ in range(MOST_MISSES + 3):
         with pytest.raises(ReplayDivergence):
             run.ask("call", {"name": "geo", "args": [], "kwargs": {}})
-    assert len(run.ledger.of(Kind.MISS)) == MOST_MISSES
+    assert len(run.violations.of(Kind.MISS)) == MOST_MISSES
 
 
-def test_what_is_left_is_a_finding_each(feed):
+def test_what_is_left_is_a_finding_each(replay):
     """Named by number and gist."""
-    run = feed(said("a"), said("b"), propose("1", "add"), gave("1"))
+    run = replay(said("a"), said("b"), propose("1", "add"), gave("1"))
     ask(run)
     run.close(failed=False)
-    assert [finding.summary for finding in run.ledger.of(Kind.UNPLAYED)] == [
+    assert [finding.summary for finding in run.violations.of(Kind.UNPLAYED)] == [
         'turn 2, says "b": scripted, and not asked for',
         "turn 3, proposes add(): scripted, and not asked for",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_sparrow.providers.codec import ModelAnswer
 from pytest_sparrow.run.whatif.reading import read_script
-from pytest_sparrow.run.whatif.replayer import Queues
+from pytest_sparrow.run.whatif.replayer import TurnQueues
 from pytest_sparrow.run.whatif.script import Turn
 from replaying.telling import propose, think
 
@@ -30,25 +30,25 @@ def taken(queues, *lanes):
 
 def test_lanes_keep_to_themselves():
     """However they interleave, each gets its own turns in their order."""
-    queues = Queues(turns("", "work-1", "work-2", "work-1", ""))
+    queues = TurnQueues(turns("", "work-1", "work-2", "work-1", ""))
     assert taken(queues, "work-2", "work-1", "", "work-1", "", "") == [3, 2, 1, 4, 5, None]
 
 
 def test_a_script_without_lanes_is_taken_in_its_order():
     """The cockpit's sub-agents: whoever asks."""
-    queues = Queues(turns("", "", ""))
+    queues = TurnQueues(turns("", "", ""))
     assert taken(queues, "", "work-1", "task-2", "") == [1, 2, 3, None]
 
 
 def test_a_lane_of_another_name_takes_one_that_nobody_has():
     """Numbers of lanes are chance; the first free one, and it stays so."""
-    queues = Queues(turns("", "task-1", "task-2", "task-1"))
+    queues = TurnQueues(turns("", "task-1", "task-2", "task-1"))
     assert taken(queues, "task-7", "task-2", "task-7", "", "task-9") == [2, 3, 4, 1, None]
 
 
 def test_what_nobody_took_is_left_in_order():
     """For the findings at the end."""
-    queues = Queues(turns("", "b", "a", ""))
+    queues = TurnQueues(turns("", "b", "a", ""))
     taken(queues, "a")
     assert [turn.number for turn in queues.left()] == [1, 2, 4]
 

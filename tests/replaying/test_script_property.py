@@ -18,7 +18,7 @@ from pytest_sparrow.providers.codec import (
     Usage,
 )
 from pytest_sparrow.providers.dispatch import Wire
-from pytest_sparrow.run.emitter import Narrator
+from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane
 from pytest_sparrow.run.whatif.reading import read_script
 
@@ -84,7 +84,7 @@ def runs(draw):
 def told(answers):
     """The events of a run in which every call is made, and gives its arguments back."""
     events = []
-    narrator = Narrator("r", "pytest", events.append, lambda _: "Mutating")
+    narrator = Emitter("r", "pytest", events.append, lambda _: "Mutating")
     lane = Lane("")
     for answer in answers:
         narrator.asked_model(lane, ModelRequest(model="m", conversation=(), task="t"))

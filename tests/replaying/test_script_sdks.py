@@ -17,7 +17,7 @@ from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.reading import read_script
-from pytest_sparrow.run.whatif.replayer import ScriptFeeder
+from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
 
@@ -109,7 +109,7 @@ def test_the_same_turns(way, run_id):
         wire=wire,
         redactor=Redactor({}),
         tools=Tools(),
-        feeder=lambda ledger: ScriptFeeder(script, wire.read, ledger),
+        replayer=lambda violations: EventReplayer(script, wire.read, violations),
     )
     window = Window(run, Tools())
     window.open()
@@ -122,7 +122,7 @@ def test_the_same_turns(way, run_id):
             except (openai.APIError, anthropic.APIError):
                 assert turn.answer.failure is not None
             else:
-                told = run.answers.feeder.told[turn.number]
+                told = run.answers.replayer.told[turn.number]
                 assert text == "".join(part.text for part in told.parts if isinstance(part, Text))
                 proposed = [part for part in told.parts if isinstance(part, Proposal)]
                 assert [name for _, name in calls] == [part.name for part in proposed]
@@ -131,4 +131,4 @@ def test_the_same_turns(way, run_id):
             assert same(turn, events), (turn.answer, events)
     finally:
         window.close(failed=False)
-    assert run.ledger.findings == []
+    assert run.violations.findings == []

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.store.delta_decoding import Rebuilder
-from pytest_sparrow.store.delta_encoding import Sharer, draft_of
+from pytest_sparrow.store.delta_decoding import DeltaDecoder
+from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
 
 PAD = "a word that is long enough to be worth sharing; " * 3
 
@@ -42,18 +42,18 @@ def tools(count: int = 50) -> list[Any]:
 
 def written(exchanges: list[Exchange]) -> list[bytes]:
     """The lines of exchanges, one after the other."""
-    sharer, lines = Sharer(), []
+    encoder, lines = DeltaEncoder(), []
     for exchange in exchanges:
         draft = draft_of(exchange, None)
-        lines.append(sharer.line(draft))
-        sharer.add(draft)
+        lines.append(encoder.line(draft))
+        encoder.add(draft)
     return lines
 
 
 def read(lines: list[bytes]) -> list[Exchange]:
     """The exchanges of lines."""
-    rebuilder = Rebuilder()
-    return [rebuilder.read(line) for line in lines]
+    decoder = DeltaDecoder()
+    return [decoder.read(line) for line in lines]
 
 
 def plain(exchanges: list[Exchange]) -> list[bytes]:

@@ -16,7 +16,7 @@ from pytest_sparrow.redact import Redactor
 from pytest_sparrow.store import load_transcript
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.delta_decoding import lines_used
-from pytest_sparrow.store.delta_encoding import Sharer, draft_of
+from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
 from pytest_sparrow.transcript import Transcript
 
 from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written
@@ -553,11 +553,11 @@ def test_runs_that_save_nothing_are_spelled():
 def test_a_secret_outside_the_body_is_taken_out_of_a_shared_line_too():
     """The line is written afresh where something is shared, from what was redacted and not from what was asked."""
     redactor = Redactor({"SHOP_TOKEN": "shop-4711-secret"})
-    sharer = Sharer()
+    encoder = DeltaEncoder()
     for exchange in chat(3):
         body = exchange.asked["body"]["json"]
         draft = draft_of(request(body, url="https://api.test/shop-4711-secret"), redactor)
-        line = sharer.line(draft)
-        sharer.add(draft)
+        line = encoder.line(draft)
+        encoder.add(draft)
         assert b"4711" not in line
     assert "same" in body_of(line)

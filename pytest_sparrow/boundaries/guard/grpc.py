@@ -13,7 +13,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.guard.network import feeding_run, judge, judge_path, refused
+from pytest_sparrow.boundaries.guard.network import judge, judge_path, refused, replaying_run
 from pytest_sparrow.boundaries.patching import Patch, Patches
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Patch:
 
 def _judged(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(caller: Any, *args: Any, **kwargs: Any) -> Any:
-        run = feeding_run()
+        run = replaying_run()
         if run is not None and _reaches_out(original.__name__, args, kwargs):
             _judge(run, _target_of(caller))
         return original(caller, *args, **kwargs)
@@ -121,7 +121,7 @@ def _judged(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _judged_opening(original: Callable[..., Any]) -> Callable[..., Any]:
     def open_channel(target: str, *args: Any, **kwargs: Any) -> Any:
-        run = feeding_run()
+        run = replaying_run()
         if run is not None:
             _judge(run, target)
         return original(target, *args, **kwargs)

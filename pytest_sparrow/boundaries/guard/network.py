@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.crossing import OpenRun
 
 __all__ = [
-    "feeding_run",
     "is_loopback",
     "is_numeric",
     "is_own_name",
@@ -45,6 +44,7 @@ __all__ = [
     "listens_at_path",
     "listens_on_port",
     "refused",
+    "replaying_run",
     "shut_sockets",
 ]
 
@@ -201,7 +201,7 @@ class _Guard:
         judge_event = _AUDITED.get(event)
         if judge_event is None:
             return
-        run = feeding_run()
+        run = replaying_run()
         if run is not None:
             judge_event(run, *args)
 
@@ -210,7 +210,7 @@ class _Guard:
         def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
             found = original(host, *args, **kwargs)
             name = _text(host)
-            if name and self._runs and not is_numeric(name) and feeding_run() is not None:
+            if name and self._runs and not is_numeric(name) and replaying_run() is not None:
                 for *_, address in found:
                     self._names.setdefault(str(address[0]), set()).add(name)
             return found
@@ -305,14 +305,14 @@ def _is_multiprocessings(path: str) -> bool:
     return "multiprocessing" in sys.modules and _OF_MULTIPROCESSING.search(path) is not None
 
 
-def feeding_run() -> OpenRun | None:
+def replaying_run() -> OpenRun | None:
     """The feeding run that a connection made here belongs to, if any."""
     try:
         run = current_run()
     except UsageError:
         # A thread without context, and several runs: asyncio resolves names in one. Any of ours will do.
         return _GUARD.any_run()
-    return run if run is not None and run.feeding else None
+    return run if run is not None and run.replaying else None
 
 
 def judge(run: OpenRun, host: str, port: int, *, what: str, udp: bool = False) -> bool:

@@ -57,7 +57,7 @@ def naming_children(run: OpenRun, tell: Callable[[str], None]) -> Iterator[None]
             tell(f"{len(started) - _MOST} more processes were started outside of tools")
 
 
-class _Watch:
+class _ProcessWatch:
     """One audit hook for the process (PEP 578: it can't be taken off), and what each run has started."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class _Watch:
         except UsageError:
             run = self._started[0][0]
         for noting, started in self._started:
-            if noting is run and run.feeding:
+            if noting is run and run.replaying:
                 started[what] = None
 
 
@@ -147,7 +147,7 @@ _PROGRAMS: dict[str, Callable[..., str]] = {
 """Python's audit events that start a program (its manual: "Audit events table"), and what gives its name."""
 
 # Process-wide, as what it hooks is; empty while nothing feeds.
-_WATCH = _Watch()
+_WATCH = _ProcessWatch()
 
 
 _SLOT = 512

@@ -22,7 +22,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard import grpc
-from pytest_sparrow.boundaries.guard.network import feeding_run, judge, judge_lookup, judge_path, shut_sockets
+from pytest_sparrow.boundaries.guard.network import (
+    judge,
+    judge_lookup,
+    judge_path,
+    replaying_run,
+    shut_sockets,
+)
 from pytest_sparrow.boundaries.patching import Patch, Patches
 
 if TYPE_CHECKING:
@@ -54,7 +60,7 @@ def _judged_websocket(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def parse_uri(uri: str, *args: Any, **kwargs: Any) -> Any:
         parsed = original(uri, *args, **kwargs)
-        run = feeding_run()
+        run = replaying_run()
         # What `unix_connect` names where no name counts: the guard sees the socket's path.
         if run is None or uri == "ws://localhost/":
             return parsed
@@ -128,7 +134,7 @@ def _uvloop_patches_for(library: ModuleType) -> list[Patch]:
 def _judged_uvloop(original: Callable[..., Any], judge_call: Callable[..., None]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def reach(loop: Any, *args: Any, **kwargs: Any) -> Any:
-        run = feeding_run()
+        run = replaying_run()
         if run is not None:
             judge_call(run, *args, **kwargs)
         return await original(loop, *args, **kwargs)

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["noting_unseen"]
+__all__ = ["noting_uncaptured"]
 
 _MOST = 5
 """Places that are named; the rest is counted."""
 
 
 @contextlib.contextmanager
-def noting_unseen(run: OpenRun, tell: Callable[[str], None]) -> Iterator[None]:
+def noting_uncaptured(run: OpenRun, tell: Callable[[str], None]) -> Iterator[None]:
     """While open, note the run's connections that no crossing made, and tell of each place once, at the end.
 
     Not told of: what ``passes_host`` allows or ignores, and addresses at which this process itself listens; none of
@@ -97,7 +97,7 @@ class _Notes:
         return is_loopback(host) and listens_on_port(port, udp=udp)
 
 
-class _Watch:
+class _ConnectionWatch:
     """What is replaced, and for which runs."""
 
     def __init__(self) -> None:
@@ -148,7 +148,7 @@ class _Watch:
     def _here(self) -> _Notes | None:
         """The notes of the recording run that this belongs to; None within a crossing, which is recorded."""
         run = current_run()
-        if run is None or run.feeding:
+        if run is None or run.replaying:
             return None
         return next((notes for notes in self._notes if notes.run is run), None)
 
@@ -195,4 +195,4 @@ def _library() -> str:
 
 
 # Process-wide, as the functions that it replaces are; empty while nothing records.
-_WATCH = _Watch()
+_WATCH = _ConnectionWatch()

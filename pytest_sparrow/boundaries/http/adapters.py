@@ -39,9 +39,11 @@ def uninstall() -> None:
     _PATCHES.uninstall()
 
 
-def _patches_for(library: ModuleType, *, skin: str) -> list[Patch]:
-    found: list[Patch] = importlib.import_module(f"{__package__}.{skin}").patches_for(library)
+def _patches_for(library: ModuleType, *, adapter: str) -> list[Patch]:
+    found: list[Patch] = importlib.import_module(f"{__package__}.{adapter}").patches_for(library)
     return found
 
 
-_PATCHES = Patches({name: functools.partial(_patches_for, skin=skin) for name, skin in _SKINS.items()})
+_PATCHES = Patches(
+    {name: functools.partial(_patches_for, adapter=adapter) for name, adapter in _SKINS.items()}
+)

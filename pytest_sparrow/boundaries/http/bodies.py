@@ -18,15 +18,15 @@ from pytest_sparrow.wire import ndjson, sse
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from pytest_sparrow.boundaries.cancellation import Patience
-    from pytest_sparrow.boundaries.http.exchange import Failure
+    from pytest_sparrow.boundaries.cancellation import CancellationWait
+    from pytest_sparrow.boundaries.http.exchange import TransportFailure
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["FedTake", "Late", "LiveTake", "Served", "Take", "Tee", "checkpoint"]
+__all__ = ["BodyRecorder", "Late", "LiveBodyRecorder", "ReplayedBodyRecorder", "Served", "Tee", "checkpoint"]
 
 
-class Take(Protocol):
+class BodyRecorder(Protocol):
     """One body on its way; of the last three methods the first call counts."""
 
     def add(self, chunk: bytes) -> None:
@@ -41,12 +41,12 @@ class Take(Protocol):
         """The client closed it, perhaps before the end."""
         ...
 
-    def broke(self, failure: Failure | None) -> None:
+    def broke(self, failure: TransportFailure | None) -> None:
         """The transport raised, or (None) the client was cancelled."""
         ...
 
 
-class LiveTake:
+class LiveBodyRecorder:
     """Keeps what the world says and settles with it.
 
     Args:
@@ -78,22 +78,22 @@ class LiveTake:
         return answered_of(self._status, self._headers, b"".join(self._chunks), decoded=self._decoded)
 
     def add(self, chunk: bytes) -> None:
-        """See `Take`."""
+        """See `BodyRecorder`."""
         self._chunks.append(chunk)
 
     def exhausted(self) -> None:
-        """See `Take`."""
+        """See `BodyRecorder`."""
         self._settle(ended=True)
 
     def closed(self) -> None:
-        """See `Take`."""
+        """See `BodyRecorder`."""
         self._settle(ended=False)
 
-    def broke(self, failure: Failure | None) -> None:
-        """See `Take`."""
+    def broke(self, failure: TransportFailure | None) -> None:
+        """See `BodyRecorder`."""
         self._settle(ended=False, broken=True, failure=failure)
 
-    def _settle(self, *, ended: bool, broken: bool = False, failure: Failure | None = None) -> None:
+    def _settle(self, *, ended: bool, broken: bool = False, failure: TransportFailure | None = None) -> None:
         if self._settled:
             return
         self._settled = True
@@ -110,7 +110,7 @@ class LiveTake:
         return not self._decoded and header(self._headers, "content-length") == str(size)
 
 
-class FedTake:
+class ReplayedBodyRecorder:
     """Watches a served body; settles with what was fed.
 
     Args:
@@ -132,35 +132,35 @@ class FedTake:
         if self._left == self._peeked:
             return None
         self._peeked = self._left
-        fed = self._crossing.fed
-        assert fed is not None
-        body = fed.get("body")
+        replayed = self._crossing.replayed
+        assert replayed is not None
+        body = replayed.get("body")
         form = _form(body)
         if not form or not isinstance(body, dict):
-            return fed
-        return {**fed, "body": {form: body[form][: self._pieces - self._left]}}
+            return replayed
+        return {**replayed, "body": {form: body[form][: self._pieces - self._left]}}
 
     def add(self, chunk: bytes) -> None:
-        """See `Take`."""
+        """See `BodyRecorder`."""
         self._left -= 1
         self._last = chunk
 
     def exhausted(self) -> None:
-        """See `Take`."""
+        """See `BodyRecorder`."""
         self._settle(complete=True)
 
     def closed(self) -> None:
-        """See `Take`."""
+        """See `BodyRecorder`."""
         self._settle(complete=self._left <= 0 or _is_last(self._last))
 
-    def broke(self, failure: Failure | None) -> None:  # noqa: ARG002 - the golden has it already
-        """See `Take`."""
+    def broke(self, failure: TransportFailure | None) -> None:  # noqa: ARG002 - the golden has it already
+        """See `BodyRecorder`."""
         self._settle(complete=False)
 
     def _settle(self, *, complete: bool) -> None:
         if not self._settled:
             self._settled = True
-            self._crossing.settle(self._crossing.fed, complete=complete)
+            self._crossing.settle(self._crossing.replayed, complete=complete)
 
 
 def _says_done(answered: dict[str, object]) -> bool:
@@ -228,7 +228,7 @@ class Served:
     Args:
         chunks: what to serve, a piece at a time; an attribute, too.
         error: what to raise after them.
-        patience: for a client that reads on where the recorded one turned away.
+        cancellation_wait: for a client that reads on where the recorded one turned away.
         lost: gives what to raise then, in the end.
         late: how late each piece comes; None: at once. An attribute, too.
     """
@@ -237,14 +237,14 @@ class Served:
         self,
         chunks: tuple[bytes, ...],
         error: Exception | None = None,
-        patience: Patience | None = None,
+        cancellation_wait: CancellationWait | None = None,
         lost: Callable[[], Exception] | None = None,
         late: Late | None = None,
     ) -> None:
         self.chunks = chunks
         self.late = late
         self._error = error
-        self._patience = patience
+        self._cancellation_wait = cancellation_wait
         self._lost = lost
 
     def __iter__(self) -> Iterator[bytes]:
@@ -254,7 +254,11 @@ class Served:
             yield chunk
         if self._error is not None:
             raise self._error
-        if self._patience is not None and self._lost is not None and not self._patience.hold():
+        if (
+            self._cancellation_wait is not None
+            and self._lost is not None
+            and not self._cancellation_wait.hold()
+        ):
             raise self._lost()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -267,8 +271,8 @@ class Served:
         """What comes after the chunks: nothing, the error, or a wait for the client to turn away."""
         if self._error is not None:
             raise self._error
-        if self._patience is not None and self._lost is not None:
-            await self._patience.wait()
+        if self._cancellation_wait is not None and self._lost is not None:
+            await self._cancellation_wait.wait()
             raise self._lost()
 
     def close(self) -> None:
@@ -283,22 +287,25 @@ class Tee:
 
     Args:
         source: the stream to read from.
-        take: who watches, or None.
+        recorder: who watches, or None.
         failure_of: names the error that the source raised; None for a cancellation.
     """
 
     def __init__(
-        self, source: Any, take: Take | None, failure_of: Callable[[BaseException], Failure | None]
+        self,
+        source: Any,
+        recorder: BodyRecorder | None,
+        failure_of: Callable[[BaseException], TransportFailure | None],
     ) -> None:
         self._source = source
-        self._take = take
+        self._recorder = recorder
         self._failure_of = failure_of
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._source:
-                if self._take is not None:
-                    self._take.add(chunk)
+                if self._recorder is not None:
+                    self._recorder.add(chunk)
                 yield chunk
         except GeneratorExit:
             # The client turned away; close() tells whether it had all it wanted.
@@ -306,15 +313,15 @@ class Tee:
         except BaseException as error:
             self._broke(error)
             raise
-        if self._take is not None:
-            self._take.exhausted()
+        if self._recorder is not None:
+            self._recorder.exhausted()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source = aiter(self._source)
         try:
             async for chunk in source:
-                if self._take is not None:
-                    self._take.add(chunk)
+                if self._recorder is not None:
+                    self._recorder.add(chunk)
                 yield chunk
         except GeneratorExit:
             raise
@@ -326,25 +333,25 @@ class Tee:
             close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
             if close is not None:
                 await close()
-        if self._take is not None:
-            self._take.exhausted()
+        if self._recorder is not None:
+            self._recorder.exhausted()
 
     def close(self) -> None:
         """The client is done: close the source, and settle."""
         try:
             self._source.close()
         finally:
-            if self._take is not None:
-                self._take.closed()
+            if self._recorder is not None:
+                self._recorder.closed()
 
     async def aclose(self) -> None:
         """The client is done: close the source, and settle."""
         try:
             await self._source.aclose()
         finally:
-            if self._take is not None:
-                self._take.closed()
+            if self._recorder is not None:
+                self._recorder.closed()
 
     def _broke(self, error: BaseException) -> None:
-        if self._take is not None:
-            self._take.broke(self._failure_of(error))
+        if self._recorder is not None:
+            self._recorder.broke(self._failure_of(error))

@@ -18,11 +18,21 @@ from pytest_sparrow.wire.encodings import uncompressed
 from pytest_sparrow.wire.ndjson import MEDIA_TYPES
 
 if TYPE_CHECKING:
-    from pytest_sparrow.boundaries.cancellation import Patience
+    from pytest_sparrow.boundaries.cancellation import CancellationWait
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["EMPTY", "Failure", "Headers", "Reply", "answered_of", "asked_of", "header", "refusal", "reply_of"]
+__all__ = [
+    "EMPTY",
+    "Headers",
+    "Reply",
+    "TransportFailure",
+    "answered_of",
+    "asked_of",
+    "header",
+    "refusal",
+    "reply_of",
+]
 
 
 Headers = Sequence[tuple[str, str]]
@@ -45,7 +55,12 @@ def asked_of(method: str, url: str, headers: Headers, raw: bytes) -> dict[str, J
 
 
 def answered_of(
-    status: int, headers: Headers, raw: bytes, *, decoded: bool = False, failure: Failure | None = None
+    status: int,
+    headers: Headers,
+    raw: bytes,
+    *,
+    decoded: bool = False,
+    failure: TransportFailure | None = None,
 ) -> dict[str, Json]:
     """The *answered* half of a response.
 
@@ -78,8 +93,10 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     Raises:
         ValueError: this is no answer that we wrote; the text says why.
     """
-    if not answered and crossing.patience is not None:
-        nothing = Failure(type="ReadTimeout", message="the recorded run got no answer to this either")
+    if not answered and crossing.cancellation_wait is not None:
+        nothing = TransportFailure(
+            type="ReadTimeout", message="the recorded run got no answer to this either"
+        )
         return Reply(status=None, failure=nothing, crossing=crossing)
     failure = _failure_of(answered.get("error"))
     status = answered.get("status")
@@ -127,10 +144,10 @@ def _pairs(headers: Json) -> list[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in pairs]
 
 
-def _failure_of(error: Json) -> Failure | None:
+def _failure_of(error: Json) -> TransportFailure | None:
     if not isinstance(error, dict):
         return None
-    return Failure(type=str(error.get("type", "")), message=str(error.get("message", "")))
+    return TransportFailure(type=str(error.get("type", "")), message=str(error.get("message", "")))
 
 
 def _is_stream(body: Json, headers: Headers) -> bool:
@@ -170,7 +187,7 @@ def _seconds(name: str, value: str) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class TransportFailure:
     """An error that the transport raised.
 
     Attributes:
@@ -193,16 +210,16 @@ class Reply:
         failure: what to raise: after the chunks, or at once where status is None.
         crossing: the crossing to settle when the client has it all, if there is one.
         delay: seconds that each piece of the body comes late.
-        patience: what to do with a client that wants more than the recorded one waited for; None: it is whole.
+        cancellation_wait: what to do with a client that wants more than the recorded one waited for; None: it is whole.
     """
 
     status: int | None
     headers: tuple[tuple[str, str], ...] = ()
     chunks: tuple[bytes, ...] = ()
-    failure: Failure | None = None
+    failure: TransportFailure | None = None
     crossing: Crossing | None = None
     delay: float = 0.0
-    patience: Patience | None = None
+    cancellation_wait: CancellationWait | None = None
 
 
 EMPTY = Reply(status=204)

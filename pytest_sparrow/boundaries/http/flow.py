@@ -16,13 +16,13 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
-from pytest_sparrow.boundaries.cancellation import Patience
-from pytest_sparrow.boundaries.http.bodies import FedTake, Late, Served
+from pytest_sparrow.boundaries.cancellation import CancellationWait
+from pytest_sparrow.boundaries.http.bodies import Late, ReplayedBodyRecorder, Served
 from pytest_sparrow.boundaries.http.exchange import (
     EMPTY,
-    Failure,
     Headers,
     Reply,
+    TransportFailure,
     asked_of,
     refusal,
     reply_of,
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
     from types import TracebackType
 
-    from pytest_sparrow.boundaries.http.bodies import Take
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder
     from pytest_sparrow.boundaries.http.exchange import Headers
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
 __all__ = [
+    "Adapter",
     "Contact",
     "Flow",
     "Live",
     "OutsidePolicy",
-    "Skin",
     "Step",
-    "admit",
     "begin",
-    "door",
     "drive",
     "drive_async",
     "refusal_outside",
+    "route",
+    "router",
     "set_outside_policy",
     "whole",
 ]
@@ -101,7 +101,7 @@ class Contact:
         return f"{self.method} {self.url.partition('?')[0]}"
 
 
-def door(contact: Contact) -> OpenRun | Reply | None:
+def router(contact: Contact) -> OpenRun | Reply | None:
     """Where a request goes: to a run, which must be asked; back with a reply; or, for None, through."""
     if is_answering():
         # A transport that sends through a client of its own crosses once; and a tool is recorded as a whole.
@@ -130,17 +130,19 @@ def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Cross
         crossing = run.ask("http", asked_of(contact.method, contact.url, headers, raw))
     except (ReplayDivergence, UsageError) as error:
         return refusal(error)
-    if crossing.fed is None:
+    if crossing.replayed is None:
         return crossing
     try:
-        reply = reply_of(crossing.fed, method=contact.method, crossing=crossing)
+        reply = reply_of(crossing.replayed, method=contact.method, crossing=crossing)
     except ValueError as error:
         what = f"the golden's answer to {contact} can't be served: {error}"
         return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
-    if crossing.patience is None:
+    if crossing.cancellation_wait is None:
         return reply
     what = f"{contact}: the agent wants more of the answer than the recorded run waited for"
-    return replace(reply, patience=Patience(run=run, seconds=crossing.patience, what=what))
+    return replace(
+        reply, cancellation_wait=CancellationWait(run=run, seconds=crossing.cancellation_wait, what=what)
+    )
 
 
 def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:
@@ -149,10 +151,10 @@ def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:
     if verdict == "allow":
         return None
     if verdict == "ignore":
-        return EMPTY if run.feeding else None
+        return EMPTY if run.replaying else None
     if not contact.websocket:
         return run
-    if not run.feeding:
+    if not run.replaying:
         return None
     return refusal(
         run.refuse(
@@ -174,24 +176,24 @@ Step: TypeAlias = Literal["read", "pause", "pass", "send"]
 bytes; let other tasks run; pass the request on, since it doesn't cross; send it into the world. (No enum: hashing
 its members is slow.)"""
 
-Flow: TypeAlias = Generator["Step | Patience", Any, Any]
+Flow: TypeAlias = Generator["Step | CancellationWait", Any, Any]
 """A step may also be patience: wait as long. Gives the response in the end."""
 
 
 _Headers: TypeAlias = "MutableMapping[str, str]"
 
 
-class Skin(Protocol):
+class Adapter(Protocol):
     """What a library gives. A request and a response are whatever the skin takes for one."""
 
     def headers(self, request: Any) -> Headers:
         """The request's headers; asked once its body is read."""
         ...
 
-    def response(self, request: Any, reply: Reply, body: Served, take: Take | None) -> Any:
+    def response(self, request: Any, reply: Reply, body: Served, recorder: BodyRecorder | None) -> Any:
         """The library's own response, with the reply's status and headers; reading it reads ``body``.
 
-        What the client gets of it is told to ``take``, if there is one.
+        What the client gets of it is told to ``recorder``, if there is one.
         """
         ...
 
@@ -200,10 +202,10 @@ class Skin(Protocol):
         ...
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:
-        """A response of the world whose body tells a `LiveTake` of the crossing what the client reads."""
+        """A response of the world whose body tells a `LiveBodyRecorder` of the crossing what the client reads."""
         ...
 
-    def error(self, request: Any, failure: Failure) -> Exception:
+    def error(self, request: Any, failure: TransportFailure) -> Exception:
         """A recorded error as an exception of this library; nothing else is ever looked up by its name."""
         ...
 
@@ -211,7 +213,7 @@ class Skin(Protocol):
         """How many seconds the client waits for a piece of the answer; None: as long as it takes."""
         ...
 
-    def failure_of(self, error: BaseException) -> Failure | None:
+    def failure_of(self, error: BaseException) -> TransportFailure | None:
         """An error by the nearest name that the library exports, for a replay to find; None: cancelled."""
         ...
 
@@ -222,16 +224,16 @@ class Live:
     What runs within belongs to no run. An error that leaves it settles the crossing.
 
     Args:
-        skin: the library.
+        adapter: the library.
         crossing: what to settle.
         headers: where to say ``Connection: close`` meanwhile; None: nowhere.
     """
 
-    __slots__ = ("_answering", "_before", "_headers", "_skin", "crossing")
+    __slots__ = ("_adapter", "_answering", "_before", "_headers", "crossing")
 
-    def __init__(self, skin: Skin, crossing: Crossing, headers: _Headers | None = None) -> None:
+    def __init__(self, adapter: Adapter, crossing: Crossing, headers: _Headers | None = None) -> None:
         self.crossing = crossing
-        self._skin = skin
+        self._adapter = adapter
         self._headers = headers
 
     def __enter__(self) -> None:
@@ -255,7 +257,7 @@ class Live:
 
     def broke(self, error: BaseException) -> None:
         """Settle, since there will be no answer."""
-        failure = self._skin.failure_of(error)
+        failure = self._adapter.failure_of(error)
         if failure is None:
             self.crossing.settle(None, complete=False)
         else:
@@ -263,49 +265,49 @@ class Live:
 
 
 def whole(
-    skin: Skin, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
+    adapter: Adapter, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
 ) -> Flow:
-    """A request from its door to its response; for ``alone`` see `admit`."""
-    admitted = yield from admit(skin, request, contact, alone=alone)
+    """A request from its door to its response; for ``alone`` see `route`."""
+    admitted = yield from route(adapter, request, contact, alone=alone)
     if not isinstance(admitted, Live):
         return admitted
     with admitted:
         response = yield "send"
-    return skin.watch(request, response, admitted.crossing)
+    return adapter.watch(request, response, admitted.crossing)
 
 
-def admit(
-    skin: Skin, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
+def route(
+    adapter: Adapter, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
 ) -> Flow:
     """A request up to where the world begins: gives the response, or `Live` for one that must be sent.
 
     Args:
-        skin: the library.
+        adapter: the library.
         request: what the skin's functions are given.
         contact: the request, for the gate.
         alone: gives the headers of a request that must have a connection which nobody uses again, or None where
             it must not: a client that is cached across event loops would find this connection in its pool, in
             the next loop, and die with "Event loop is closed". Not asked unless the request goes to the world.
     """
-    met = door(contact)
+    met = router(contact)
     if met is None:
         return (yield "pass")
     if isinstance(met, Reply):
         yield "pause"
-        return _serve(skin, request, met)
+        return _serve(adapter, request, met)
     raw = yield "read"
-    begun = begin(met, contact, skin.headers(request), raw)
+    begun = begin(met, contact, adapter.headers(request), raw)
     if not isinstance(begun, Reply):
-        return Live(skin, begun, None if alone is None else alone())
+        return Live(adapter, begun, None if alone is None else alone())
     try:
         yield "pause"
     except BaseException:  # cancelled before it got anything
         if begun.crossing is not None:
             begun.crossing.settle(None, complete=False)
         raise
-    if begun.status is None and begun.patience is not None:
-        return (yield from _unanswered(skin, request, begun, begun.patience))
-    return _serve(skin, request, begun)
+    if begun.status is None and begun.cancellation_wait is not None:
+        return (yield from _unanswered(adapter, request, begun, begun.cancellation_wait))
+    return _serve(adapter, request, begun)
 
 
 def drive(flow: Flow, steps: Mapping[Step, Callable[[], Any]]) -> Any:
@@ -336,41 +338,45 @@ async def drive_async(flow: Flow, steps: Mapping[Step, Callable[[], Awaitable[An
             error = raised
 
 
-def _unanswered(skin: Skin, request: Any, reply: Reply, patience: Patience) -> Flow:
+def _unanswered(adapter: Adapter, request: Any, reply: Reply, cancellation_wait: CancellationWait) -> Flow:
     """No answer came before the recorded agent turned away: let this one do so, too."""
     try:
-        is_over = yield patience
+        is_over = yield cancellation_wait
     finally:
         if reply.crossing is not None:
             reply.crossing.settle(None, complete=False)
     if not is_over:
-        return skin.fail(request, _lost(skin, request, patience))
-    return _serve(skin, request, reply)
+        return adapter.fail(request, _lost(adapter, request, cancellation_wait))
+    return _serve(adapter, request, reply)
 
 
-def _serve(skin: Skin, request: Any, reply: Reply) -> Any:
-    error = None if reply.failure is None else skin.error(request, reply.failure)
-    crossing, patience = reply.crossing, reply.patience
+def _serve(adapter: Adapter, request: Any, reply: Reply) -> Any:
+    error = None if reply.failure is None else adapter.error(request, reply.failure)
+    crossing, cancellation_wait = reply.crossing, reply.cancellation_wait
     if reply.status is None:
         if crossing is not None:
-            crossing.settle(crossing.fed or None, complete=bool(crossing.fed))
-        return skin.fail(request, error or skin.error(request, Failure(type="ConnectError", message="")))
-    lost = None if patience is None else functools.partial(_lost, skin, request, patience)
-    body = Served(reply.chunks, error, patience, lost, _late(skin, request, reply.delay))
-    take = None if crossing is None else FedTake(crossing, pieces=len(reply.chunks))
-    return skin.response(request, reply, body, take)
+            crossing.settle(crossing.replayed or None, complete=bool(crossing.replayed))
+        return adapter.fail(
+            request, error or adapter.error(request, TransportFailure(type="ConnectError", message=""))
+        )
+    lost = (
+        None if cancellation_wait is None else functools.partial(_lost, adapter, request, cancellation_wait)
+    )
+    body = Served(reply.chunks, error, cancellation_wait, lost, _late(adapter, request, reply.delay))
+    recorder = None if crossing is None else ReplayedBodyRecorder(crossing, pieces=len(reply.chunks))
+    return adapter.response(request, reply, body, recorder)
 
 
-def _late(skin: Skin, request: Any, seconds: float) -> Late | None:
+def _late(adapter: Adapter, request: Any, seconds: float) -> Late | None:
     if not seconds:
         return None
-    timed_out = Failure(type="ReadTimeout", message="The read operation timed out")
+    timed_out = TransportFailure(type="ReadTimeout", message="The read operation timed out")
     return Late(
         seconds=seconds,
-        limit=skin.read_timeout(request),
-        error=functools.partial(skin.error, request, timed_out),
+        limit=adapter.read_timeout(request),
+        error=functools.partial(adapter.error, request, timed_out),
     )
 
 
-def _lost(skin: Skin, request: Any, patience: Patience) -> Exception:
-    return skin.error(request, Failure(type="ReadTimeout", message=str(patience.lost())))
+def _lost(adapter: Adapter, request: Any, cancellation_wait: CancellationWait) -> Exception:
+    return adapter.error(request, TransportFailure(type="ReadTimeout", message=str(cancellation_wait.lost())))

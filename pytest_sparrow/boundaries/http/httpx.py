@@ -26,8 +26,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http import flow
-from pytest_sparrow.boundaries.http.bodies import LiveTake, Tee, checkpoint
-from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee, checkpoint
+from pytest_sparrow.boundaries.http.exchange import TransportFailure
 from pytest_sparrow.boundaries.http.flow import drive, drive_async, whole
 from pytest_sparrow.boundaries.patching import Patch
 from pytest_sparrow.boundaries.world import isolated, stepped
@@ -35,7 +35,7 @@ from pytest_sparrow.boundaries.world import isolated, stepped
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from pytest_sparrow.boundaries.http.bodies import Served, Take
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
     from pytest_sparrow.boundaries.http.exchange import Headers, Reply
     from pytest_sparrow.boundaries.http.flow import Step
     from pytest_sparrow.run.crossing import Crossing
@@ -110,13 +110,13 @@ def patches_for(library: Any) -> list[Patch]:
     """What to replace in a loaded httpx2 or httpx; nothing is changed yet."""
     if not hasattr(library, "Client"):
         return []
-    skin = _Skin(library)
+    adapter = _HttpxAdapter(library)
     found: list[Patch] = []
     for client, transport, public, wrap in (
-        ("Client", "HTTPTransport", "handle_request", skin.wrap_handle),
-        ("AsyncClient", "AsyncHTTPTransport", "handle_async_request", skin.wrap_handle_async),
+        ("Client", "HTTPTransport", "handle_request", adapter.wrap_handle),
+        ("AsyncClient", "AsyncHTTPTransport", "handle_async_request", adapter.wrap_handle_async),
     ):
-        owner, name, wrapper = getattr(library, client, None), "_transport_for_url", skin.wrap_choice
+        owner, name, wrapper = getattr(library, client, None), "_transport_for_url", adapter.wrap_choice
         if owner is None or name not in vars(owner):
             owner, name, wrapper = getattr(library, transport, None), public, wrap
         if owner is not None and name in vars(owner):
@@ -125,7 +125,7 @@ def patches_for(library: Any) -> list[Patch]:
     return found
 
 
-class _Skin:
+class _HttpxAdapter:
     """One library's side of the boundary."""
 
     def __init__(self, library: Any) -> None:
@@ -136,7 +136,7 @@ class _Skin:
         @functools.wraps(original)
         def _transport_for_url(client: Any, url: Any) -> Any:
             transport = original(client, url)
-            return transport if isinstance(transport, _Door) else _Door(self, transport)
+            return transport if isinstance(transport, _ProxyTransport) else _ProxyTransport(self, transport)
 
         return _transport_for_url
 
@@ -179,11 +179,11 @@ class _Skin:
         return await drive_async(whole(self, request, _contact(request, transport), alone=alone), steps)
 
     def headers(self, request: Any) -> Headers:
-        """See `pytest_sparrow.boundaries.http.flow.Skin`, also for the methods below."""
+        """See `pytest_sparrow.boundaries.http.flow.Adapter`, also for the methods below."""
         return request.headers.multi_items()  # type: ignore[no-any-return]
 
-    def response(self, request: Any, reply: Reply, body: Served, take: Take | None) -> Any:
-        stream = self._stream(body, take, self.failure_of)
+    def response(self, request: Any, reply: Reply, body: Served, recorder: BodyRecorder | None) -> Any:
+        stream = self._stream(body, recorder, self.failure_of)
         # Bytes: the library would encode text as ASCII, and a recorded header may hold more.
         headers = [
             (name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))
@@ -196,7 +196,7 @@ class _Skin:
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:
         loaded = response.is_closed
-        take = LiveTake(
+        recorder = LiveBodyRecorder(
             crossing,
             method=request.method,
             status=response.status_code,
@@ -205,23 +205,23 @@ class _Skin:
         )
         if loaded:
             # The transport read it all already, so nobody will iterate its stream.
-            take.add(response.content)
-            take.exhausted()
+            recorder.add(response.content)
+            recorder.exhausted()
         else:
-            response.stream = self._stream(response.stream, take, self.failure_of)
+            response.stream = self._stream(response.stream, recorder, self.failure_of)
         return response
 
     def read_timeout(self, request: Any) -> float | None:
         limit: float | None = request.extensions.get("timeout", {}).get("read")
         return limit
 
-    def failure_of(self, error: BaseException) -> Failure | None:
+    def failure_of(self, error: BaseException) -> TransportFailure | None:
         if not isinstance(error, Exception):
             return None
         names = (k.__name__ for k in type(error).__mro__ if getattr(self._library, k.__name__, None) is k)
-        return Failure(type=next(names, type(error).__name__), message=str(error))
+        return TransportFailure(type=next(names, type(error).__name__), message=str(error))
 
-    def error(self, request: Any, failure: Failure) -> Exception:
+    def error(self, request: Any, failure: TransportFailure) -> Exception:
         exported = failure.type if failure.type in self._library.__all__ else "ConnectError"
         kind = getattr(self._library, exported)
         if not (isinstance(kind, type) and issubclass(kind, self._library.RequestError)):
@@ -230,20 +230,20 @@ class _Skin:
         return error
 
 
-class _Door:
+class _ProxyTransport:
     """Stands before a transport for one request; everything but sending is the transport's own."""
 
-    __slots__ = ("_skin", "_transport")
+    __slots__ = ("_adapter", "_transport")
 
-    def __init__(self, skin: _Skin, transport: Any) -> None:
-        self._skin = skin
+    def __init__(self, adapter: _HttpxAdapter, transport: Any) -> None:
+        self._adapter = adapter
         self._transport = transport
 
     def handle_request(self, request: Any) -> Any:
-        return self._skin.cross(request, self._transport, self._transport.handle_request)
+        return self._adapter.cross(request, self._transport, self._transport.handle_request)
 
     async def handle_async_request(self, request: Any) -> Any:
-        return await self._skin.cross_async(request, self._transport, self._transport.handle_async_request)
+        return await self._adapter.cross_async(request, self._transport, self._transport.handle_async_request)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["LONGEST", "feeding_run", "is_fed", "no_waits", "replacements", "tried"]
+__all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run", "tried"]
 
 
 LONGEST = 0.001
@@ -56,24 +56,24 @@ def tried(*, passes: bool) -> None:
     _passed.set(passes)
 
 
-def is_fed() -> bool:
+def is_replayed() -> bool:
     """Whether what is tried next will be fed, if it is what was tried last."""
     if _passed.get():
         return False
     try:
-        return feeding_run() is not None
+        return replaying_run() is not None
     except UsageError:  # whose it is nobody knows, and it may not matter
-        return not is_answering() and all(run.feeding for run in open_runs())
+        return not is_answering() and all(run.replaying for run in open_runs())
 
 
-def feeding_run() -> OpenRun | None:
+def replaying_run() -> OpenRun | None:
     """The run that feeds what is asked here; None where it goes to the world, or belongs to no run.
 
     Raises:
         UsageError: two runs are open, and this may be of either.
     """
     run = current_run()
-    return run if run is not None and run.feeding else None
+    return run if run is not None and run.replaying else None
 
 
 _BEFORE = "_sparrow_crossings"
@@ -132,7 +132,7 @@ def _module_of(function: Any) -> str:
 
 def _run() -> Any:
     try:
-        return feeding_run()
+        return replaying_run()
     except UsageError:
         return None
 
@@ -196,7 +196,7 @@ class _ShortClock(ModuleType):
 
     def sleep(self, seconds: Any, *rest: Any, **named: Any) -> Any:
         """Sleep, or (asyncio's, anyio's) give what is awaited for that."""
-        return self._clock.sleep(min(seconds, LONGEST) if is_fed() else seconds, *rest, **named)
+        return self._clock.sleep(min(seconds, LONGEST) if is_replayed() else seconds, *rest, **named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

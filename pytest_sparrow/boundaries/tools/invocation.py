@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
-__all__ = ["Call", "Target"]
+__all__ = ["Invocation", "WrappedFunction"]
 
 
-class Target:
+class WrappedFunction:
     """The function behind a wrapper, and how its answers are written and restored.
 
     Args:
@@ -75,36 +75,36 @@ class Target:
         return error_from_json(recorded, fn=self.fn, raises=self._raises)
 
 
-class Call:
+class Invocation:
     """One crossing of a wrapped function.
 
     Live: enter the call (``with call:``) around the function's own code, then say what came: `returned`, or
     `began_stream`, `item`, `ended`. What is raised within settles it. Fed: `answer` or `items`.
 
     Attributes:
-        fed: the recorded *answered* half, or None: the function must run.
+        replayed: the recorded *answered* half, or None: the function must run.
     """
 
-    __slots__ = ("_answering", "_awaited", "_crossing", "_items", "_run", "_target", "fed")
+    __slots__ = ("_answering", "_awaited", "_crossing", "_items", "_run", "_target", "replayed")
 
-    def __init__(self, run: OpenRun, crossing: Crossing, target: Target) -> None:
+    def __init__(self, run: OpenRun, crossing: Crossing, target: WrappedFunction) -> None:
         self._run = run
         self._crossing = crossing
         self._target = target
         self._items: list[Json] | None = None
         self._awaited = False
         self._answering: answering | None = None
-        self.fed = crossing.fed
+        self.replayed = crossing.replayed
 
     @property
     def checked(self) -> bool:
         """Whether the function must run although there is an answer to feed: first `live`, then that answer."""
-        return self.fed is not None and self._crossing.checked
+        return self.replayed is not None and self._crossing.checked
 
-    def live(self) -> Call:
+    def live(self) -> Invocation:
         """The same crossing as one whose function runs; what it gives settles it."""
-        call = Call(self._run, self._crossing, self._target)
-        call.fed = None
+        call = Invocation(self._run, self._crossing, self._target)
+        call.replayed = None
         return call
 
     @property
@@ -113,8 +113,8 @@ class Call:
 
         It may never end otherwise.
         """
-        fed = self.fed or {}
-        return len(fed.get("yielded", ())) + (0 if fed.get("broken_off") else 1)
+        replayed = self.replayed or {}
+        return len(replayed.get("yielded", ())) + (0 if replayed.get("broken_off") else 1)
 
     # Live.
 
@@ -171,8 +171,8 @@ class Call:
 
     def broke_off(self) -> None:
         """Nobody reads the generator any further."""
-        if self.fed is not None:
-            self._crossing.settle(self.fed, complete=False)
+        if self.replayed is not None:
+            self._crossing.settle(self.replayed, complete=False)
         else:
             self._settle({"broken_off": True}, complete=False)
 
@@ -208,15 +208,15 @@ class Call:
     @property
     def pieces(self) -> int:
         """How many items the recorded generator yielded."""
-        return len((self.fed or {}).get("yielded", ()))
+        return len((self.replayed or {}).get("yielded", ()))
 
     async def cancelled_again(self) -> None:
         """Where the recorded agent turned away before the end (a timeout, say), wait until this one does so, too."""
-        if self._crossing.patience is not None:
+        if self._crossing.cancellation_wait is not None:
             try:
-                await wait_for_cancel(self._crossing.patience)
+                await wait_for_cancel(self._crossing.cancellation_wait)
             finally:
-                self._crossing.settle(self.fed or None, complete=False)
+                self._crossing.settle(self.replayed or None, complete=False)
 
     def answer(self) -> Any:
         """What the recorded call returned; raises what it raised.
@@ -226,18 +226,18 @@ class Call:
         Raises:
             ReplayDivergence: there is no recorded answer, or it is of another kind (a generator's), or no longer fits.
         """
-        fed = self.fed
-        assert fed is not None
-        self._crossing.settle(fed or None, complete=bool(fed))
-        if not fed:
+        replayed = self.replayed
+        assert replayed is not None
+        self._crossing.settle(replayed or None, complete=bool(replayed))
+        if not replayed:
             raise self._changed("the recorded run got no answer to this call")
-        if "yielded" in fed:
+        if "yielded" in replayed:
             raise self._changed("was recorded as a generator, and is none now")
-        if "raised" in fed:
-            raise self._crossing.error or self._target.error(fed["raised"])
-        value = fed.get("returned")
-        if "otherwise" in fed:
-            value = as_declared(value, fed["otherwise"], self._target.returned)
+        if "raised" in replayed:
+            raise self._crossing.error or self._target.error(replayed["raised"])
+        value = replayed.get("returned")
+        if "otherwise" in replayed:
+            value = as_declared(value, replayed["otherwise"], self._target.returned)
         return self._restored(value, self._target.returned)
 
     def items(self) -> Generator[Any, None, Any]:
@@ -246,26 +246,28 @@ class Call:
         Raises:
             ReplayDivergence: it is read further than it was when recorded, or was no generator.
         """
-        fed = self.fed
-        assert fed is not None
-        if not fed:
+        replayed = self.replayed
+        assert replayed is not None
+        if not replayed:
             self._crossing.settle(None, complete=False)
             raise self._changed("the recorded run got no answer to this call")
         self._crossing.flush = self.broke_off
         exhausted = False
         try:
-            if "returned" in fed and "yielded" not in fed:
+            if "returned" in replayed and "yielded" not in replayed:
                 raise self._changed("was recorded as a plain function, and is a generator now")
-            for json in fed.get("yielded", ()):
+            for json in replayed.get("yielded", ()):
                 yield self._restored(json, self._target.yielded)
             exhausted = True
         finally:
-            self._crossing.settle(fed, complete=exhausted and not fed.get("broken_off"))
-        if fed.get("broken_off"):
-            raise self._changed(f"is read beyond the {len(fed['yielded'])} items that the recorded run read")
-        if "raised" in fed:
-            raise self._crossing.error or self._target.error(fed["raised"])
-        return self._restored(fed.get("returned"), self._target.at_end)
+            self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))
+        if replayed.get("broken_off"):
+            raise self._changed(
+                f"is read beyond the {len(replayed['yielded'])} items that the recorded run read"
+            )
+        if "raised" in replayed:
+            raise self._crossing.error or self._target.error(replayed["raised"])
+        return self._restored(replayed.get("returned"), self._target.at_end)
 
     def _restored(self, json: Json, annotation: Any) -> Any:
         try:

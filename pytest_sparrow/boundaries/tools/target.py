@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.tools.trampoline import StandIn
 
-__all__ = ["Place", "Reach", "find", "reach_of"]
+__all__ = ["Attribute", "CallTarget", "find", "target_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Attribute:
     """Where a dotted name leads.
 
     Attributes:
@@ -40,7 +40,7 @@ class Place:
     found: Any
 
 
-def find(dotted: str) -> Place:
+def find(dotted: str) -> Attribute:
     """Follow a dotted name, importing the modules on the way: it comes from the user's own settings.
 
     Raises:
@@ -54,7 +54,7 @@ def find(dotted: str) -> Place:
         owner = _attribute(owner, parts, position, dotted)
     name = parts[-1]
     _attribute(owner, parts, len(parts) - 1, dotted)
-    return Place(owner=owner, name=name, found=_as_it_stands(owner, name))
+    return Attribute(owner=owner, name=name, found=_as_it_stands(owner, name))
 
 
 def _import_longest(dotted: str, parts: list[str]) -> tuple[Any, int]:
@@ -92,7 +92,7 @@ def _as_it_stands(owner: Any, name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class CallTarget:
     """How the calls of one tool are reached, through whatever reference they are made.
 
     Attributes:
@@ -136,7 +136,7 @@ class Reach:
         return self.stand_in.put(wrapper, self.owner)
 
 
-def reach_of(fn: Any) -> Reach | None:
+def target_of(fn: Any) -> CallTarget | None:
     """How the calls of what was given as a tool are reached; None where only a wrapper's own calls are.
 
     That is so for a partial, a function in C, a cached function: whoever has such an object itself calls it directly.
@@ -144,17 +144,17 @@ def reach_of(fn: Any) -> Reach | None:
     # Not isinstance: a proxy (wrapt's decorators) says it is a function, and does more than the one behind it.
     if type(fn) is FunctionType:
         stand_in = stand_in_for(fn)
-        return Reach(stand_in=stand_in, fn=fn, real=stand_in.real)
+        return CallTarget(stand_in=stand_in, fn=fn, real=stand_in.real)
     owner, function = _parts(fn)
     if type(function) is not FunctionType:
         return None
     stand_in = stand_in_for(function)
     if isinstance(fn, staticmethod | classmethod):
-        return Reach(stand_in=stand_in, fn=fn, real=stand_in.real)
+        return CallTarget(stand_in=stand_in, fn=fn, real=stand_in.real)
     if isinstance(owner, type):
         # Its subclasses call it as well.
-        return Reach(stand_in=stand_in, fn=function, real=stand_in.real, bound_to=owner)
-    return Reach(stand_in=stand_in, fn=fn, real=MethodType(stand_in.real, owner), owner=owner)
+        return CallTarget(stand_in=stand_in, fn=function, real=stand_in.real, bound_to=owner)
+    return CallTarget(stand_in=stand_in, fn=fn, real=MethodType(stand_in.real, owner), owner=owner)
 
 
 def _parts(fn: Any) -> tuple[Any, Any]:

@@ -15,19 +15,19 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
-from pytest_sparrow.boundaries.tools.target import find, reach_of
+from pytest_sparrow.boundaries.tools.target import find, target_of
 from pytest_sparrow.boundaries.tools.trampoline import changing
 from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, say_again, unwrapped, wrap, wrapped_by
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
-    from pytest_sparrow.boundaries.tools.target import Reach
+    from pytest_sparrow.boundaries.tools.target import CallTarget
     from pytest_sparrow.settings import Policy
 
-__all__ = ["Patches", "Tools"]
+__all__ = ["ToolPatches", "Tools"]
 
 
-class Patches:
+class ToolPatches:
     """Replacements for the time of a run; undone in reverse order.
 
     Something else that was put in place meanwhile (by monkeypatch, say) is left alone: whoever put it there
@@ -110,7 +110,7 @@ class Tools:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[ToolOptions, Any]] = {}
-        self._patches = Patches()
+        self._patches = ToolPatches()
         self._lock = threading.RLock()
         self._reached: dict[int, Any] = {}
 
@@ -255,9 +255,9 @@ class Tools:
         fn, owner, name = place.found, place.owner, place.name
         in_class = isinstance(owner, type)
         # What a class inherits is wrapped for that class; the base goes on as it was.
-        reach = reach_of(fn) if not in_class or name in vars(owner) else None
+        target = target_of(fn) if not in_class or name in vars(owner) else None
         method = True if in_class and type(fn) is FunctionType else None
-        if reach is not None or options_of(fn) is not None:
+        if target is not None or options_of(fn) is not None:
             return self._wrapped(fn, said, method=method, usual_name=name)
         wrapper = self._new(fn, {"name": name, **said}, None, method=method)
         bound = isinstance(fn, FunctionType | staticmethod | classmethod)
@@ -278,8 +278,8 @@ class Tools:
         options = options_of(fn)
         if options is not None:
             return self._again(fn, options, said)
-        reach = reach_of(fn)
-        before = None if reach is None else reach.wrapper
+        target = target_of(fn)
+        before = None if target is None else target.wrapper
         options = options_of(before)
         # One function under two names that were given is two tools; a name given later renames.
         wanted = said.get("name", key)
@@ -288,26 +288,26 @@ class Tools:
         if options is not None and not (renamed and (given or key is not None)):
             return self._again(before, options, said)
         name = usual_name or name_of(fn) if key is None else key
-        return self._new(fn, {"name": name, **said}, reach, method=method)
+        return self._new(fn, {"name": name, **said}, target, method=method)
 
-    def _new(self, fn: Any, said: dict[str, Any], reach: Reach | None, *, method: bool | None) -> Any:
+    def _new(self, fn: Any, said: dict[str, Any], target: CallTarget | None, *, method: bool | None) -> Any:
         options = make_options(**said)
-        if reach is None:
+        if target is None:
             wrapper = wrap(fn, options, method=method)
         else:
-            wrapper = wrap(reach.fn, options, method=reach.method or method, real=reach.real)
+            wrapper = wrap(target.fn, options, method=target.method or method, real=target.real)
         self._register(options, unwrapped(wrapper))
-        if reach is None:
+        if target is None:
             return wrapper
-        self._put(reach, wrapper)
-        return reach.as_given(wrapper)
+        self._put(target, wrapper)
+        return target.as_given(wrapper)
 
-    def _put(self, reach: Reach, wrapper: Any) -> None:
+    def _put(self, target: CallTarget, wrapper: Any) -> None:
         """This run's calls go to the wrapper, as long as this run lasts: another one may have put it there, too."""
         plain = getattr(wrapper, "__func__", wrapper)
         if id(plain) not in self._reached:
             self._reached[id(plain)] = plain
-            self._patches.later(reach.put(plain))
+            self._patches.later(target.put(plain))
 
     def _again(self, wrapper: Any, before: ToolOptions, said: dict[str, Any]) -> Any:
         """A wrapper that there is; what is new is said of it, for all who have it."""
@@ -321,9 +321,9 @@ class Tools:
             if known is not None and _same_tool(known[1], fn):
                 del self._known[before.name]
         self._register(options, fn)
-        reach = reach_of(wrapped_by(wrapper))
-        if reach is not None:
-            self._put(reach, wrapper)
+        target = target_of(wrapped_by(wrapper))
+        if target is not None:
+            self._put(target, wrapper)
         return wrapper
 
     def _register(self, options: ToolOptions, fn: Any) -> None:

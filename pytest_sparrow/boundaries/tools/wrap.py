@@ -7,9 +7,9 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.invocation import Call, Target
+from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.options import Binding, check_ignore
-from pytest_sparrow.boundaries.tools.wrappers import dress
+from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.context import current_run
 from pytest_sparrow.values.type_hints import innermost
@@ -40,7 +40,7 @@ class _Tool:
         """From now on these options count."""
         self.options = options
         self._binding = Binding(self.fn, options, method=self.method)
-        self._target = Target(
+        self._target = WrappedFunction(
             self.fn,
             options.name,
             returns=options.returns,
@@ -48,7 +48,7 @@ class _Tool:
             way_out=f"annotate the return type of {options.name}, or pass returns=… to sparrow.tool",
         )
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
         """Begin a call's crossing; None where it belongs to no run."""
         run = current_run()
         if run is None:
@@ -60,7 +60,7 @@ class _Tool:
                 return None
             run.unrecordable(error)
             raise
-        return Call(run, run.ask("tool", {"name": self.options.name, "args": named}), self._target)
+        return Invocation(run, run.ask("tool", {"name": self.options.name, "args": named}), self._target)
 
 
 def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any = None) -> Any:
@@ -87,7 +87,7 @@ def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any
     _check(fn, options)
     real = fn if real is None else real
     tool = _Tool(fn, options, method=_takes_self(fn) if method is None else method, real=real)
-    wrapper = dress(real, tool.begin)
+    wrapper = wrapper_of(real, tool.begin)
     functools.update_wrapper(wrapper, fn)
     if not hasattr(
         fn, "__name__"

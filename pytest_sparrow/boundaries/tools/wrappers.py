@@ -12,14 +12,14 @@ from pytest_sparrow.boundaries.world import isolated, stepped
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from pytest_sparrow.boundaries.tools.invocation import Call
+    from pytest_sparrow.boundaries.tools.invocation import Invocation
 
-    Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
+    Begin = Callable[[tuple[Any, ...], dict[str, Any]], Invocation | None]
 
-__all__ = ["dress"]
+__all__ = ["wrapper_of"]
 
 
-def dress(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+def wrapper_of(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     """A function of the same kind as ``fn`` that crosses the boundary when it is called.
 
     Args:
@@ -47,8 +47,8 @@ def _function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
             return fn(*args, **kwargs)
         if call.checked:
             return _checked(_function(fn, _live_of(call)), call, args, kwargs)
-        if call.fed is not None:
-            return _fed(call)
+        if call.replayed is not None:
+            return _replayed(call)
         with call, isolated():
             given = fn(*args, **kwargs)
         return _live(given, call)
@@ -64,7 +64,7 @@ def _coroutine_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
             return await fn(*args, **kwargs)
         if call.checked:
             return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
-        if call.fed is not None:
+        if call.replayed is not None:
             await call.cancelled_again()
             return call.answer()
         return await _awaited(fn(*args, **kwargs), call)
@@ -80,7 +80,7 @@ def _generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
             return (yield from fn(*args, **kwargs))
         if call.checked:
             _drained(_generator_function(fn, _live_of(call))(*args, **kwargs), call)
-        if call.fed is not None:
+        if call.replayed is not None:
             return (yield from call.items())
         with call:
             stream = fn(*args, **kwargs)
@@ -95,9 +95,9 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
         call = begin(args, kwargs)
         if call is not None and call.checked:
             await _drained_async(_async_generator_function(fn, _live_of(call))(*args, **kwargs), call)
-        watch = _UNWATCHED if call is None or call.fed is not None else call
+        watch = _UNWATCHED if call is None or call.replayed is not None else call
         with watch:
-            stream = fn(*args, **kwargs) if call is None or call.fed is None else _fed_async(call)
+            stream = fn(*args, **kwargs) if call is None or call.replayed is None else _replayed_async(call)
         watch.began_stream()
         step: Any = stream.asend
         value: Any = None
@@ -147,7 +147,7 @@ _UNWATCHED = _Unwatched()
 # What a plain function may give besides a value: decorators often hide a coroutine or generator function.
 
 
-def _live(given: Any, call: Call) -> Any:
+def _live(given: Any, call: Invocation) -> Any:
     if inspect.isawaitable(given):
         call.is_awaited()
         return _awaited(given, call)
@@ -162,22 +162,24 @@ def _live(given: Any, call: Call) -> Any:
     return given
 
 
-def _fed(call: Call) -> Any:
-    assert call.fed is not None
-    awaited = call.fed.get("awaited", False)
-    if "yielded" in call.fed:
-        return _fed_async(call) if awaited else call.items()
-    return _fed_later(call) if awaited else call.answer()
+def _replayed(call: Invocation) -> Any:
+    assert call.replayed is not None
+    awaited = call.replayed.get("awaited", False)
+    if "yielded" in call.replayed:
+        return _replayed_async(call) if awaited else call.items()
+    return _replayed_later(call) if awaited else call.answer()
 
 
 # A checked call: the function runs, and what it gives or raises is told; then the agent gets what was recorded.
 
 
-def _live_of(call: Call) -> Begin:
+def _live_of(call: Invocation) -> Begin:
     return lambda *_: call.live()
 
 
-def _checked(live: Callable[..., Any], call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _checked(
+    live: Callable[..., Any], call: Invocation, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     given: Any = None
     with contextlib.suppress(Exception):
         given = live(*args, **kwargs)
@@ -187,46 +189,46 @@ def _checked(live: Callable[..., Any], call: Call, args: tuple[Any, ...], kwargs
         _drained(given, call)
     if inspect.isasyncgen(given):
         return _checked_items(given, call)
-    return _fed(call)
+    return _replayed(call)
 
 
-async def _checked_later(given: Awaitable[Any], call: Call) -> Any:
+async def _checked_later(given: Awaitable[Any], call: Invocation) -> Any:
     with contextlib.suppress(Exception):
         await given
     return call.answer()
 
 
-async def _checked_items(stream: AsyncGenerator[Any, Any], call: Call) -> AsyncGenerator[Any, Any]:
+async def _checked_items(stream: AsyncGenerator[Any, Any], call: Invocation) -> AsyncGenerator[Any, Any]:
     await _drained_async(stream, call)
-    async for item in _fed_async(call):
+    async for item in _replayed_async(call):
         yield item
 
 
-def _drained(stream: Generator[Any, Any, Any], call: Call) -> None:
+def _drained(stream: Generator[Any, Any, Any], call: Invocation) -> None:
     with contextlib.closing(stream), contextlib.suppress(Exception):
         for _ in itertools.islice(stream, call.most_items):
             pass
 
 
-async def _drained_async(stream: AsyncGenerator[Any, Any], call: Call) -> None:
+async def _drained_async(stream: AsyncGenerator[Any, Any], call: Invocation) -> None:
     async with contextlib.aclosing(stream):
         with contextlib.suppress(Exception):
             for _ in range(call.most_items):
                 await anext(stream)
 
 
-async def _fed_later(call: Call) -> Any:
+async def _replayed_later(call: Invocation) -> Any:
     return call.answer()
 
 
-async def _awaited(given: Awaitable[Any], call: Call) -> Any:
+async def _awaited(given: Awaitable[Any], call: Invocation) -> Any:
     with call:
         value = await stepped(given)
     call.returned(value)
     return value
 
 
-async def _fed_async(call: Call) -> AsyncGenerator[Any, Any]:
+async def _replayed_async(call: Invocation) -> AsyncGenerator[Any, Any]:
     items = call.items()
     left = call.pieces
     try:
@@ -241,7 +243,7 @@ async def _fed_async(call: Call) -> AsyncGenerator[Any, Any]:
         items.close()
 
 
-def _tee(stream: Generator[Any, Any, Any], call: Call) -> Generator[Any, Any, Any]:
+def _tee(stream: Generator[Any, Any, Any], call: Invocation) -> Generator[Any, Any, Any]:
     # The function's code runs only within "with call": what its reader does between two items is the agent's.
     call.began_stream()
     step: Any = stream.send

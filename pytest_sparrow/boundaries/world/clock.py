@@ -31,9 +31,9 @@ __all__ = [
     "GRACE",
     "TICK",
     "Clock",
-    "Flow",
-    "Hands",
-    "Step",
+    "Flowing",
+    "Stepping",
+    "TimeSource",
     "needed_clock",
     "noted_clock",
     "somebody_else_travels",
@@ -51,7 +51,7 @@ TICK = 1.0
 seconds; with a small tick, a loop that polls until a deadline would poll thousands of times."""
 
 
-class Hands(Protocol):
+class TimeSource(Protocol):
     """Where a clock stands.
 
     Attributes:
@@ -81,7 +81,7 @@ class Hands(Protocol):
         ...
 
 
-class Flow:
+class Flowing:
     """Runs on with elapsed time, and moves forward to when the recorded run asked and was answered.
 
     The start of the test's own code counts like a crossing. Between two it doesn't pass the moment at which the
@@ -159,7 +159,7 @@ class Flow:
         return max(room, elapsed - round(GRACE * _SECOND))
 
 
-class Step:
+class Stepping:
     """Stands still, and goes on one `TICK` with each crossing: the same in record and replay.
 
     Args:
@@ -212,7 +212,7 @@ def somebody_else_travels() -> bool:
 
 
 @contextmanager
-def travelling(hands: Hands) -> Iterator[None]:
+def travelling(source: TimeSource) -> Iterator[None]:
     """Let the wall clock of the whole process show what the hands show, and to the world's code the real time.
 
     A tool that runs asks servers that look at dates, in signatures and tokens.
@@ -228,8 +228,8 @@ def travelling(hands: Hands) -> Iterator[None]:
     # time-machine asks whoever stands on top of its stack for the time. That is how a clock can run, and be moved
     # while somebody else travels on top of it, which its own move_to can't.
     real = library.escape_hatch.time.time_ns
-    traveller.time_ns = lambda: real() if is_answering() else hands.now()
-    setattr(traveller, _MARK, hands)
+    traveller.time_ns = lambda: real() if is_answering() else source.now()
+    setattr(traveller, _MARK, source)
     try:
         yield
     finally:
@@ -241,7 +241,7 @@ def travelling(hands: Hands) -> Iterator[None]:
             stack.remove(traveller)
         below = getattr(stack[-1], _MARK, None) if stack else None
         if below is not None:
-            below.skip(hands.skipped)
+            below.skip(source.skipped)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -253,19 +253,19 @@ class Clock:
     Where the test has set the clock by itself before, nothing is moved: it did so in the recording, too.
 
     Args:
-        hands: what the clock shows.
+        source: what the clock shows.
         zone: the recorded time zone.
     """
 
-    def __init__(self, hands: Hands, zone: Zone) -> None:
-        self.hands = hands
+    def __init__(self, source: TimeSource, zone: Zone) -> None:
+        self.source = source
         self.zone = zone
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         if not somebody_else_travels():
             with ExitStack() as stack:
-                stack.enter_context(travelling(self.hands))
+                stack.enter_context(travelling(self.source))
                 stack.callback(self.zone.restore)
                 self.zone.set()
                 self._stack = stack.pop_all()
@@ -276,16 +276,16 @@ class Clock:
 
     def body_starts(self) -> None:
         """The test's own code starts: fixtures may have taken another time than they took when it was recorded."""
-        self.hands.body_starts()
+        self.source.body_starts()
 
     def asked(self, crossing: OpenCrossing) -> None:
         """Something crossed."""
-        self.hands.asked(None if crossing.recorded is None else crossing.recorded.began)
+        self.source.asked(None if crossing.recorded is None else crossing.recorded.began)
 
     def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:  # noqa: ARG002
         """The agent has its answer, a stream to its end."""
         if crossing.recorded is not None:
-            self.hands.arrived(crossing.recorded.ended)
+            self.source.arrived(crossing.recorded.ended)
 
 
 def needed_clock(
@@ -302,20 +302,20 @@ def needed_clock(
     if mode is ClockMode.REAL:
         return None
     if golden is None:
-        return Clock(Step(_nanoseconds(started)), Zone(None, 0)) if mode is ClockMode.STEP else None
+        return Clock(Stepping(_nanoseconds(started)), Zone(None, 0)) if mode is ClockMode.STEP else None
     zero = _moment_of(golden.timestamp)
     if zero is None:
         return None
     noted = _noted(golden.config_snapshot)
     # As it was recorded: a golden whose clock ran would not fit one that stands still, and the other way round.
-    hands: Hands
+    source: TimeSource
     if noted.get("mode") == ClockMode.STEP.value:
-        hands = Step(_nanoseconds(zero))
+        source = Stepping(_nanoseconds(zero))
     else:
         body = noted.get("body")
         began = [exchange.began for exchange in answers]
-        hands = Flow(_nanoseconds(zero), began, body=body if isinstance(body, int | float) else None)
-    return Clock(hands, Zone(noted, zero.timestamp()))
+        source = Flowing(_nanoseconds(zero), began, body=body if isinstance(body, int | float) else None)
+    return Clock(source, Zone(noted, zero.timestamp()))
 
 
 def noted_clock(mode: ClockMode, started: datetime, body: float | None) -> dict[str, Json]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact import Redactor
 
-__all__ = ["FedEnvironment", "dummies", "dummy_keys", "environment_to_record"]
+__all__ = ["ReplayedEnvironment", "dummies", "dummy_keys", "environment_to_record"]
 
 
 def environment_to_record(
@@ -50,7 +50,7 @@ def environment_to_record(
     return noted
 
 
-class FedEnvironment:
+class ReplayedEnvironment:
     """The environment as it was recorded, while a replay runs.
 
     A variable that was absent is absent, also one that matches a recorded pattern only now. What the test changes

@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AfterLoading
-from pytest_sparrow.run.context import lent
+from pytest_sparrow.run.context import borrowed_lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,11 +87,11 @@ async def _wait_for(fut, timeout):  # type: ignore[no-untyped-def]  # noqa: ANN0
 def waiting(awaited: Any, timeout: float | None) -> Any:
     """What `asyncio.wait_for` of the same arguments gives, but for the lane. Called in the task that waits."""
     # A task or a future that is there already is a strand of its own.
-    take_lane = lent() if isinstance(awaited, Coroutine) else None
-    return _original(awaited if take_lane is None else _Lent(awaited, take_lane), timeout)
+    take_lane = borrowed_lane() if isinstance(awaited, Coroutine) else None
+    return _original(awaited if take_lane is None else _BorrowedLane(awaited, take_lane), timeout)
 
 
-class _Lent(Coroutine[Any, Any, Any]):
+class _BorrowedLane(Coroutine[Any, Any, Any]):
     """A coroutine that acts in the lane of the strand that waits for it.
 
     No coroutine around it: one that is cancelled before it starts would never start the one within, which Python warns

@@ -25,7 +25,7 @@ from pytest_sparrow.providers.anthropic.content import (
     usage_of,
 )
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
-from pytest_sparrow.providers.composing import made_up_failure
+from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -101,8 +101,8 @@ class AnthropicMessages:
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
         """Read a whole or a streamed answer; of a broken one, what came."""
-        if made_up := made_up_failure(answered):
-            return ModelAnswer(parts=[], failure=made_up)
+        if synthetic := synthetic_failure(answered):
+            return ModelAnswer(parts=[], failure=synthetic)
         events = stream_events(answered) or binary_events(answered)
         if events is not None:
             joined = join_message(events)

@@ -13,7 +13,7 @@ from pytest_sparrow.providers.anthropic.bedrock import as_binary, wants_binary
 from pytest_sparrow.providers.anthropic.content import says_error
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import ModelAnswer, Output, Part, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import made_up_reply, request_digest
+from pytest_sparrow.providers.composing import request_digest, synthetic_reply
 from pytest_sparrow.providers.reading import arguments_text, as_dict, as_text, json_request
 from pytest_sparrow.providers.replies import (
     broken_reply,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.replies import Fault
+    from pytest_sparrow.providers.replies import FailureStatus
 
 __all__ = ["call_block", "compose_message", "is_own", "mcp_result", "own_result"]
 
@@ -72,12 +72,12 @@ def _is_hit(value: dict[str, Json]) -> bool:
     return value.get("type") == "web_search_result" and value.keys() >= _HIT
 
 
-def call_block(call: Proposal, *, own: bool, made_up: str) -> dict[str, Json]:
+def call_block(call: Proposal, *, own: bool, synthetic: str) -> dict[str, Json]:
     """A proposed call; one without an id gets the made-up end of one."""
     kind, prefix = "tool_use", "toolu"
     if call.hosted:
         kind, prefix = ("server_tool_use", "srvtoolu") if own else ("mcp_tool_use", "mcptoolu")
-    block = {"type": kind, "id": call.id or f"{prefix}_{made_up}", "name": call.name, "input": call.args}
+    block = {"type": kind, "id": call.id or f"{prefix}_{synthetic}", "name": call.name, "input": call.args}
     return block if own or not call.hosted else {**block, "server_name": "sparrow"}
 
 
@@ -152,10 +152,10 @@ def compose_message(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Js
         return _streamed(message, answer, fault)
     if fault is None:
         return json_reply(message)
-    return broken_reply(fault) if fault.kind else made_up_reply(_error_body(fault))
+    return broken_reply(fault) if fault.kind else synthetic_reply(_error_body(fault))
 
 
-def _error_body(fault: Fault) -> dict[str, Json]:
+def _error_body(fault: FailureStatus) -> dict[str, Json]:
     status = fault.status or 500
     kind = _ERRORS.get(status, "api_error" if status >= 500 else "invalid_request_error")
     return {"type": "error", "error": {"type": kind, "message": fault.message}}
@@ -194,14 +194,14 @@ def _content(parts: Sequence[Part], digest: str) -> Iterator[dict[str, Json]]:
             case Proposal(call_id, name, _, hosted):
                 if hosted and is_own(name, outputs.get(call_id)):
                     own[call_id] = name
-                yield call_block(part, own=call_id in own, made_up=f"{digest}_{number}")
+                yield call_block(part, own=call_id in own, synthetic=f"{digest}_{number}")
             case Output(call_id):
                 yield own_result(part, own[call_id]) if call_id in own else mcp_result(part)
             case _:  # an empty text is no block
                 pass
 
 
-def _streamed(message: dict[str, Json], answer: ModelAnswer, fault: Fault | None) -> dict[str, Json]:
+def _streamed(message: dict[str, Json], answer: ModelAnswer, fault: FailureStatus | None) -> dict[str, Json]:
     usage = message["usage"]
     # The counts of an output come with the message's end. Of one that has none, all there is comes first.
     first = usage if fault is not None else {**usage, "output_tokens": 0}

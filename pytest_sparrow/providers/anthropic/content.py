@@ -187,8 +187,8 @@ class _Message:
 
     def __init__(self) -> None:
         self.usage: dict[str, Json] = {}
-        self._blocks: list[_Block] = []
-        self._by_index: dict[int, _Block] = {}
+        self._blocks: list[_JoinedBlock] = []
+        self._by_index: dict[int, _JoinedBlock] = {}
 
     def add(self, kind: str, event: dict[str, Json]) -> None:
         match kind:
@@ -216,14 +216,14 @@ class _Message:
         usage = as_dict(holder.get("usage"))
         self.usage.update({key: count for key, count in usage.items() if count is not None})
 
-    def _start(self, index: Json, begun: dict[str, Json]) -> _Block:
-        block = _Block(begun)
+    def _start(self, index: Json, begun: dict[str, Json]) -> _JoinedBlock:
+        block = _JoinedBlock(begun)
         self._blocks.append(block)
         if type(index) is int:
             self._by_index[index] = block
         return block
 
-    def _block(self, index: Json) -> _Block | None:
+    def _block(self, index: Json) -> _JoinedBlock | None:
         if type(index) is int:
             return self._by_index.get(index)
         return self._blocks[-1] if self._blocks else None
@@ -239,7 +239,7 @@ class _Message:
 
 
 @dataclass(slots=True)
-class _Block:
+class _JoinedBlock:
     """One content block under way. Fragments are kept in lists and joined once: ``+=`` would be quadratic."""
 
     begun: dict[str, Json]

@@ -27,7 +27,7 @@ from pytest_sparrow.providers.codec import (
     Text,
     ToolResult,
 )
-from pytest_sparrow.providers.composing import made_up_failure
+from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.eventstream import frames_of
 from pytest_sparrow.providers.reading import (
     as_dict,
@@ -61,7 +61,7 @@ __all__ = ["Bedrock", "join_frames"]
 
 def join_frames(frames: Iterable[Frame]) -> tuple[dict[str, Json], Failure | None]:
     """The body that says the same, and the error that came inside the stream, or None."""
-    blocks: dict[int, _Block] = {}
+    blocks: dict[int, _ConverseBlock] = {}
     body: dict[str, Json] = {}
     failure: Failure | None = None
     for frame in frames:
@@ -71,7 +71,7 @@ def join_frames(frames: Iterable[Frame]) -> tuple[dict[str, Json], Failure | Non
             failure = failure or _failure(frame, event)
         elif kind in ("contentBlockStart", "contentBlockDelta", "contentBlockStop"):
             index = event.get("contentBlockIndex")
-            block = blocks.setdefault(index if type(index) is int else len(blocks), _Block())
+            block = blocks.setdefault(index if type(index) is int else len(blocks), _ConverseBlock())
             block.start(as_dict(event.get("start")))
             block.add(as_dict(event.get("delta")))
             block.ended = block.ended or kind == "contentBlockStop"
@@ -93,7 +93,7 @@ def _failure(frame: Frame, event: dict[str, Json]) -> Failure:
     return Failure(as_text(said or name) or "an error without a message")
 
 
-class _Block:
+class _ConverseBlock:
     """One content block under way. Pieces are kept in lists and joined once."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class Bedrock:
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
         """Read a whole answer, or the frames of a stream, as far as they came."""
-        if failure := made_up_failure(answered):
+        if failure := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=failure)
         raw = raw_bytes(answered)
         if raw is None:

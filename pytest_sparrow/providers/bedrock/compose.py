@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import Output, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import made_up_reply
+from pytest_sparrow.providers.composing import synthetic_reply
 from pytest_sparrow.providers.eventstream import frames_reply, json_frame
 from pytest_sparrow.providers.reading import as_dict, path_of
 from pytest_sparrow.providers.replies import broken_reply, fault_of, json_reply, json_text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer, Part, Usage
     from pytest_sparrow.providers.eventstream import Frame
-    from pytest_sparrow.providers.replies import Fault
+    from pytest_sparrow.providers.replies import FailureStatus
 
 __all__ = ["compose_converse"]
 
@@ -52,20 +52,20 @@ def compose_converse(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, J
     if path_of(asked).endswith("/converse-stream"):
         return _stream(blocks, stop, answer.usage, fault)
     if fault is not None:
-        return broken_reply(fault) if fault.kind else _made_up(fault)
+        return broken_reply(fault) if fault.kind else _synthetic(fault)
     message = {"role": "assistant", "content": blocks}
     whole: dict[str, Json] = {"output": {"message": message}, "stopReason": stop, **_usage(answer.usage)}
     return json_reply({**whole, "metrics": {"latencyMs": 0}})
 
 
-def _error(fault: Fault, status: int) -> dict[str, Json]:
+def _error(fault: FailureStatus, status: int) -> dict[str, Json]:
     if not fault.message:
         return json_reply({}, status=status)
     return _named(json_reply({"message": fault.message}, status=status), status)
 
 
-def _made_up(fault: Fault) -> dict[str, Json]:
-    return _named(made_up_reply({"message": fault.message}, status=_MODEL_ERROR), _MODEL_ERROR)
+def _synthetic(fault: FailureStatus) -> dict[str, Json]:
+    return _named(synthetic_reply({"message": fault.message}, status=_MODEL_ERROR), _MODEL_ERROR)
 
 
 def _named(reply: dict[str, Json], status: int) -> dict[str, Json]:
@@ -112,7 +112,7 @@ def _said(block: dict[str, Json]) -> dict[str, Json]:
 
 
 def _stream(
-    blocks: Sequence[dict[str, Json]], stop: str, usage: Usage | None, fault: Fault | None
+    blocks: Sequence[dict[str, Json]], stop: str, usage: Usage | None, fault: FailureStatus | None
 ) -> dict[str, Json]:
     broken = fault is not None and fault.kind
     if broken and fault is not None and not blocks:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
-from pytest_sparrow.providers.composing import made_up_failure
+from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.gemini.answer import read_chunks
 from pytest_sparrow.providers.gemini.compose import compose_gemini
 from pytest_sparrow.providers.gemini.content import (
@@ -78,7 +78,7 @@ class Gemini:
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read a whole answer, or a stream: server-sent events, or an array that grew."""
-        if failure := made_up_failure(answered):
+        if failure := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=failure)
         ids = ask_ids(contents_of(json_request(asked) or {}))
         chunks, failure, streamed = _chunks(answered)

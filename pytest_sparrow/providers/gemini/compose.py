@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import Output, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import made_up_reply
+from pytest_sparrow.providers.composing import synthetic_reply
 from pytest_sparrow.providers.gemini.answer import CODE, INLINE
 from pytest_sparrow.providers.reading import as_dict, as_text, path_of
 from pytest_sparrow.providers.replies import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer, Part, Usage
-    from pytest_sparrow.providers.replies import Fault
+    from pytest_sparrow.providers.replies import FailureStatus
 
 __all__ = ["compose_gemini"]
 
@@ -92,7 +92,7 @@ def compose_gemini(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
         if fault is not None and fault.kind:
             return broken_reply(fault)
         if fault is not None and not blocked:
-            return made_up_reply({"error": _error(fault)})
+            return synthetic_reply({"error": _error(fault)})
         whole = blocked or {"candidates": [_candidate(parts, ended=True)]}
         return json_reply({**whole, **_usage(answer.usage)})
     chunks: list[Json] = [{"candidates": [_candidate([part])]} for part in parts]
@@ -104,7 +104,7 @@ def compose_gemini(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
     return _stream(asked, chunks, fault)
 
 
-def _stream(asked: dict[str, Json], chunks: list[Json], fault: Fault | None) -> dict[str, Json]:
+def _stream(asked: dict[str, Json], chunks: list[Json], fault: FailureStatus | None) -> dict[str, Json]:
     try:
         sse = "sse" in parse_qs(urlsplit(as_text(asked.get("url"))).query).get("alt", [])
     except ValueError:
@@ -115,7 +115,7 @@ def _stream(asked: dict[str, Json], chunks: list[Json], fault: Fault | None) -> 
     return broken_reply(fault, reply if chunks else None)
 
 
-def _blocked(answer: ModelAnswer, fault: Fault | None) -> dict[str, Json]:
+def _blocked(answer: ModelAnswer, fault: FailureStatus | None) -> dict[str, Json]:
     """A refusal as Gemini tells it, where the failure names one of its reasons and nothing was said; else nothing."""
     found = None if fault is None or fault.kind or answer.parts else _REASON.match(fault.message)
     if found is None:
@@ -142,7 +142,7 @@ def _usage(usage: Usage | None) -> dict[str, Json]:
     return {"usageMetadata": {**counts, "totalTokenCount": usage.input + usage.output}}
 
 
-def _error(fault: Fault) -> dict[str, Json]:
+def _error(fault: FailureStatus) -> dict[str, Json]:
     status = fault.status or 500
     name = _STATUSES.get(status, "INTERNAL" if status >= 500 else "FAILED_PRECONDITION")
     return {"code": status, "message": fault.message, "status": name}

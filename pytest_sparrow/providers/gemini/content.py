@@ -36,7 +36,7 @@ _Fields = dict[str, "Json"]
 
 # Clients make ids up where the provider gave none, and send them: pydantic-ai "pyd_ai_<32 hex digits>", others a
 # UUID behind a word of theirs. Gemini's own are short ("yot5i3fn") or numbers ("function-call-1234").
-_MADE_UP = re.compile(r"(?:[a-z_]+[-_])?(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z")
+_SYNTHETIC = re.compile(r"(?:[a-z_]+[-_])?(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z")
 
 _VOLATILE = frozenset({"thoughtSignature", "thought_signature"})
 _WITH_IDS = frozenset(
@@ -107,7 +107,7 @@ def first_text(contents: list[_Fields]) -> str:
 def call_id_of(call: _Fields) -> str:
     """The id that the provider gave a call; "" where it gave none, or a client made it up."""
     own = as_text(call.get("id"))
-    return "" if _MADE_UP.match(own) else own
+    return "" if _SYNTHETIC.match(own) else own
 
 
 def ask_ids(contents: list[_Fields]) -> tuple[CallIds, CallIds]:

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-class _Call:
+class _ChatCall:
     """One entry of ``tool_calls``, or the legacy ``function_call``; arguments are parsed when asked for."""
 
     __slots__ = ("_call", "id")
@@ -70,12 +70,12 @@ def ask_ids(messages: list[Json]) -> CallIds:
     return CallIds(sum(1 for message in messages for call in _calls(as_dict(message)) if not call.id))
 
 
-def _calls(message: dict[str, Json]) -> Iterator[_Call]:
+def _calls(message: dict[str, Json]) -> Iterator[_ChatCall]:
     calls = [call for call in as_list(message.get("tool_calls")) if isinstance(call, dict)]
     legacy = message.get("function_call")
     if isinstance(legacy, dict):
         calls.append(legacy)
-    return map(_Call, calls)
+    return map(_ChatCall, calls)
 
 
 def message_parts(message: dict[str, Json], ids: CallIds) -> Iterator[Part]:
@@ -195,7 +195,7 @@ class _Choice:
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._transcript: list[str] = []
-        self._calls = _Calls()
+        self._calls = _ChatCalls()
         self._legacy: _CallPieces | None = None
         self._begun = False
 
@@ -288,7 +288,7 @@ class _CallPieces:
         return {"id": self.id, "function": {"name": self.name, "arguments": arguments}}
 
 
-class _Calls:
+class _ChatCalls:
     """The calls of one choice, told apart by index, and where a host gets that wrong, by id and name."""
 
     def __init__(self) -> None:

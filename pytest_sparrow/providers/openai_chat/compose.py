@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Usage
-    from pytest_sparrow.providers.replies import Fault
+    from pytest_sparrow.providers.replies import FailureStatus
 
 __all__ = ["compose_chat"]
 
@@ -78,7 +78,7 @@ class _Reply:
         model = as_text(self.request.get("model"))
         return {"id": self.id, "object": kind, "created": 0, "model": model, "choices": choices}
 
-    def whole(self, fault: Fault | None) -> dict[str, Json]:
+    def whole(self, fault: FailureStatus | None) -> dict[str, Json]:
         """One JSON object; an error without a status stands within it."""
         if fault is not None and fault.kind:
             return broken_reply(fault)
@@ -102,7 +102,7 @@ class _Reply:
             body["error"] = error_object(fault)
         return json_reply(body)
 
-    def streamed(self, fault: Fault | None) -> dict[str, Json]:
+    def streamed(self, fault: FailureStatus | None) -> dict[str, Json]:
         """A chunk a block; an error without a status is the last event, and a broken connection ends them."""
         deltas = self._deltas()
         if fault is not None and fault.kind:

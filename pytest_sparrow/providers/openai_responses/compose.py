@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer, Usage
-    from pytest_sparrow.providers.replies import Fault
+    from pytest_sparrow.providers.replies import FailureStatus
 
 __all__ = ["compose_response", "item_events", "output_items"]
 
@@ -53,12 +53,12 @@ def output_items(request: dict[str, Json], parts: Sequence[Part], digest: str) -
     items: list[dict[str, Json]] = []
     spoken = (part for part in parts if not isinstance(part, Text | Reasoning) or part.text)
     for kind, group in groupby(spoken, type):
-        made_up = f"{digest}{len(items):04x}"
+        synthetic = f"{digest}{len(items):04x}"
         if kind is Reasoning:
             summary = [{"type": "summary_text", "text": text} for text in _texts(group)]
-            items.append({"id": f"rs_{made_up}", "type": "reasoning", "summary": summary})
+            items.append({"id": f"rs_{synthetic}", "type": "reasoning", "summary": summary})
         elif kind is Text:
-            items.append(_message(f"msg_{made_up}", _texts(group)))
+            items.append(_message(f"msg_{synthetic}", _texts(group)))
         else:
             for part in group:
                 if isinstance(part, Proposal):
@@ -92,32 +92,32 @@ class _Declared:
         kinds = {as_text(kind) for kind, _ in named}
         self._clients = ({_ALIASES.get(kind, kind) for kind in kinds} & _CLIENTS) - functions
 
-    def call(self, call: Proposal, made_up: str, output: Output | None) -> list[dict[str, Json]]:
+    def call(self, call: Proposal, synthetic: str, output: Output | None) -> list[dict[str, Json]]:
         """The item of a call; of a hosted one with what it gave, which may be an item of its own."""
         if call.hosted:
-            return _hosted(call, made_up, output)
+            return _hosted(call, synthetic, output)
         if call.name in self._custom:
             text = call.args if isinstance(call.args, str) else arguments_text(call.args)
-            item = {"type": "custom_tool_call", "id": f"ctc_{made_up}", "name": call.name, "input": text}
+            item = {"type": "custom_tool_call", "id": f"ctc_{synthetic}", "name": call.name, "input": text}
         elif call.name in self._clients and isinstance(call.args, dict):
-            item = _client_item(call, made_up)
+            item = _client_item(call, synthetic)
         else:
-            item = {"type": "function_call", "id": f"fc_{made_up}", "name": call.name}
+            item = {"type": "function_call", "id": f"fc_{synthetic}", "name": call.name}
             item["arguments"] = arguments_text(call.args)
         return [{**item, "call_id": call.id, "status": "completed"}]
 
 
-def _client_item(call: Proposal, made_up: str) -> dict[str, Json]:
-    item = {"type": f"{call.name}_call", "id": f"item_{made_up}"}
+def _client_item(call: Proposal, synthetic: str) -> dict[str, Json]:
+    item = {"type": f"{call.name}_call", "id": f"item_{synthetic}"}
     if call.name == "tool_search":
         return {**item, "arguments": call.args, "execution": "client"}
     checks: dict[str, Json] = {"pending_safety_checks": []} if call.name == "computer" else {}
     return {**checks, **call.args, **item}
 
 
-def _hosted(call: Proposal, made_up: str, output: Output | None) -> list[dict[str, Json]]:
+def _hosted(call: Proposal, synthetic: str, output: Output | None) -> list[dict[str, Json]]:
     if call.name in ("shell", "tool_search") and isinstance(call.args, dict):
-        return _with_own_output(call, made_up, output)
+        return _with_own_output(call, synthetic, output)
     status = "failed" if output is not None and output.is_error else "completed"
     if call.name == "mcp_approval_request" and isinstance(call.args, dict):
         arguments = arguments_text(call.args.get("arguments", {}))
@@ -141,9 +141,9 @@ def _mcp_error(text: str | None) -> dict[str, Json]:
     return {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": text or ""}]}
 
 
-def _with_own_output(call: Proposal, made_up: str, output: Output | None) -> list[dict[str, Json]]:
+def _with_own_output(call: Proposal, synthetic: str, output: Output | None) -> list[dict[str, Json]]:
     server: dict[str, Json] = {"call_id": call.id, "status": "completed", "execution": "server"}
-    item: dict[str, Json] = {"id": f"item_{made_up}", "type": f"{call.name}_call", **server}
+    item: dict[str, Json] = {"id": f"item_{synthetic}", "type": f"{call.name}_call", **server}
     item |= {"arguments": call.args} if call.name == "tool_search" else call.args
     if output is None:
         return [item]
@@ -151,7 +151,7 @@ def _with_own_output(call: Proposal, made_up: str, output: Output | None) -> lis
         ("tool_search_output", "tools") if call.name == "tool_search" else ("shell_call_output", "output")
     )
     values = [_entry(block) for block in output.blocks]
-    return [item, {"id": f"item_{made_up}o", "type": kind, **server, key: values}]
+    return [item, {"id": f"item_{synthetic}o", "type": kind, **server, key: values}]
 
 
 def _held(name: str, blocks: Iterable[Json]) -> dict[str, Json]:
@@ -275,7 +275,9 @@ def _is_streamed(asked: dict[str, Json], request: dict[str, Json]) -> bool:
     return request.get("stream") is True or query.get("stream") == ["true"]
 
 
-def _response(asked: dict[str, Json], request: dict[str, Json], fault: Fault | None) -> dict[str, Json]:
+def _response(
+    asked: dict[str, Json], request: dict[str, Json], fault: FailureStatus | None
+) -> dict[str, Json]:
     """The response without what it says."""
     path = path_of(asked)
     _, found, fetched = path.removesuffix("/cancel").rpartition("/responses/")

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.replay.violations import Finding, Ledger
-    from pytest_sparrow.run.whatif.fork import Departure
+    from pytest_sparrow.run.replay.violations import Finding, Violations
+    from pytest_sparrow.run.whatif.fork import DivergencePoint
 
-__all__ = ["MOST_MISSES", "Feeding", "Misses"]
+__all__ = ["MOST_MISSES", "GoldenReplayer", "Misses"]
 
 MOST_MISSES = 20
 """After so many misses every further call fails at once: an agent that retries must not run for minutes."""
 
 
-class Feeding(Protocol):
+class GoldenReplayer(Protocol):
     """The answers of a replay. The run's lock guards it."""
 
     @property
@@ -78,7 +78,7 @@ class Feeding(Protocol):
         """A tool or an HTTP request gets another answer than the recorded one, which counts as played."""
         ...
 
-    def lay_over(
+    def inject(
         self,
         kind: str,
         request: int,
@@ -101,7 +101,7 @@ class Feeding(Protocol):
         """
         ...
 
-    def settle(self, left: Departure | None = None) -> None:
+    def settle(self, left: DivergencePoint | None = None) -> None:
         """The run is over: what nobody asked for is a finding too, unless the run had left the golden before it."""
         ...
 
@@ -109,14 +109,14 @@ class Feeding(Protocol):
 class Misses:
     """Counts the calls that had no answer."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, violations: Violations) -> None:
+        self._violations = violations
         self._count = 0
 
     def add(self, finding: Finding) -> ReplayDivergence:
         """Write one down; gives what to raise."""
         self._count += 1
-        self._ledger.add(finding)
+        self._violations.add(finding)
         return ReplayDivergence(finding.summary, (finding.hint,) if finding.hint else ())
 
     def stop_after_many(self, kind: str, asked: dict[str, Json]) -> None:

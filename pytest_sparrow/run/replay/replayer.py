@@ -11,11 +11,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import LOOSE_LANES
-from pytest_sparrow.matching.chooser import Choice, Chooser, ConversationOf, Essence
+from pytest_sparrow.matching.chooser import Choice, Chooser, ComparableOf, ConversationOf
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.matching.similarity import Nearest
 from pytest_sparrow.run.replay.base import MOST_MISSES, Misses
-from pytest_sparrow.run.replay.violations import Finding, Kind, Ledger
+from pytest_sparrow.run.replay.violations import Finding, Kind, Violations
 from pytest_sparrow.wire.describe import describe
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.whatif.fork import Departure
+    from pytest_sparrow.run.whatif.fork import DivergencePoint
 
-__all__ = ["MOST_MISSES", "Feeder", "Order", "patience_with"]
+__all__ = ["MOST_MISSES", "ExchangeReplayer", "Order", "cancellation_wait_of"]
 
 
 class Order:
@@ -52,14 +52,14 @@ _LONGER = 5.0
 """Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
 
 
-def patience_with(exchange: Exchange) -> float | None:
+def cancellation_wait_of(exchange: Exchange) -> float | None:
     """How long to wait for an agent to turn away from an answer that the recorded one turned away from, or None."""
     if exchange.complete or "error" in (exchange.answered or {}):
         return None
     return max((exchange.ended or 0.0) - exchange.began, 0.0) + _LONGER
 
 
-class Feeder:
+class ExchangeReplayer:
     """The golden's side of a replay. Not thread safe: the run's lock guards it.
 
     Attributes:
@@ -70,15 +70,15 @@ class Feeder:
         self,
         exchanges: Sequence[Exchange],
         conversation_of: ConversationOf,
-        ledger: Ledger,
-        essence: Essence | None = None,
+        violations: Violations,
+        comparable_of: ComparableOf | None = None,
     ) -> None:
         self.served = 0
         self._exchanges = exchanges
-        self._chooser = Chooser(exchanges, conversation_of, essence)
+        self._chooser = Chooser(exchanges, conversation_of, comparable_of)
         self._nearest = Nearest(exchanges)
-        self._ledger = ledger
-        self._misses = Misses(ledger)
+        self._violations = violations
+        self._misses = Misses(violations)
         self._drifts: dict[int, Finding] = {}
         self._order = Order(exchanges)
 
@@ -110,7 +110,7 @@ class Feeder:
         if choice is None:
             raise self._miss("http", asked)
         if not choice.exact:
-            self._drifts[request] = self._ledger.add(self._drift(choice, asked, conversation))
+            self._drifts[request] = self._violations.add(self._drift(choice, asked, conversation))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
         if conversation is None and choice.exact:  # a model's calls are told by events, in their order
@@ -150,7 +150,7 @@ class Feeder:
             choice = self._chooser.tool(asked, call_id, lane)
         return None if choice is None else self._serve(choice)
 
-    def lay_over(
+    def inject(
         self,
         kind: str,
         request: int,
@@ -166,7 +166,7 @@ class Feeder:
         if kind == "http":
             choice = self._chooser.http(request, asked, conversation, lane, taken=False)
             if choice is not None and not choice.exact:
-                self._ledger.add(self._drift(choice, asked, conversation))
+                self._violations.add(self._drift(choice, asked, conversation))
         else:
             choice = self._chooser.tool(asked, call_id, lane, taken=False)
         return None if choice is None else self._serve(choice)
@@ -188,7 +188,7 @@ class Feeder:
         earlier = self._order.overtaken_by(choice.number, lane)
         if earlier is not None:
             late, early = (self._exchanges[number] for number in (choice.number, earlier))
-            self._ledger.add(
+            self._violations.add(
                 Finding(
                     kind=Kind.ORDER,
                     summary=f"{_said(early.kind, early.asked)} came before {_said(late.kind, late.asked)}: "
@@ -218,8 +218,8 @@ class Feeder:
         drift = self._drifts.pop(request, None)
         if drift is None or drift.asked is None:
             return
-        self._ledger.findings.remove(drift)
-        self._ledger.add(self._missed("http", drift.asked))
+        self._violations.findings.remove(drift)
+        self._violations.add(self._missed("http", drift.asked))
 
     def _miss(self, kind: str, asked: dict[str, Json], call_id: str = "") -> ReplayDivergence:
         return self._misses.add(self._missed(kind, asked, call_id))
@@ -241,13 +241,13 @@ class Feeder:
             call_id=call_id,
         )
 
-    def settle(self, left: Departure | None = None) -> None:
+    def settle(self, left: DivergencePoint | None = None) -> None:
         """The run is over: what nobody asked for is a finding too, unless the run had left the golden before it."""
         for number in self._chooser.unplayed():
             exchange = self._exchanges[number]
             if left is not None and not _due(exchange, left):
                 continue
-            self._ledger.add(
+            self._violations.add(
                 Finding(
                     kind=Kind.UNPLAYED,
                     summary=f"{_said(exchange.kind, exchange.asked)} was recorded, and not asked for",
@@ -259,7 +259,7 @@ class Feeder:
             )
 
 
-def _due(exchange: Exchange, left: Departure) -> bool:
+def _due(exchange: Exchange, left: DivergencePoint) -> bool:
     """Whether the golden has it before the run left it, in the lane of that or in the main one."""
     there = left.exchange
     return there is not None and exchange.lane in ("", there.lane) and exchange.began < there.began

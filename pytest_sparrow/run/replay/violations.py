@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Finding", "Kind", "Ledger"]
+__all__ = ["Finding", "Kind", "Violations"]
 
 
 class Kind(enum.Enum):
@@ -35,7 +35,7 @@ class Kind(enum.Enum):
     """A proposed tool ran without a wrapper."""
     UNREAD = "unread"
     """Calls of a model in a format that no codec reads."""
-    UNSEEN = "unseen"
+    UNCAPTURED = "unseen"
     """A connection that no boundary recorded: a replay will refuse it."""
     CHILD = "child"
     """A process that a replay started outside of a tool."""
@@ -80,7 +80,7 @@ _ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
 """Kinds that are found while somebody asks."""
 
 
-class Ledger:
+class Violations:
     """The findings of a run, in the order in which they came. Appending is atomic; the run's lock guards the rest.
 
     Args:

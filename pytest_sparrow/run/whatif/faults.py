@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import spell
 from pytest_sparrow.matching.keys import request_key
-from pytest_sparrow.run.replay.base import Feeding
+from pytest_sparrow.run.replay.base import GoldenReplayer
 from pytest_sparrow.run.replay.violations import Finding, Kind
-from pytest_sparrow.run.whatif.fork import At, Place, exception_of, place_of
+from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
 from pytest_sparrow.wire.bodies import chunks_of
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.replay.violations import Ledger
+    from pytest_sparrow.run.replay.violations import Violations
 
 
-__all__ = ["FAULTS", "Fault", "Overlay", "Then", "ThenOf", "broken", "fault_of", "malformed"]
+__all__ = ["FAULTS", "Fault", "FaultPlan", "Then", "ThenOf", "broken", "fault_of", "malformed"]
 
 
-class Then(Feeding, Protocol):
+class Then(GoldenReplayer, Protocol):
     """What a model says after a fault, written by hand."""
 
     def says(self, call_id: str) -> bool:
@@ -44,21 +44,21 @@ class Then(Feeding, Protocol):
         ...
 
 
-ThenOf = Callable[[Callable[[dict[str, Any]], Any], "Ledger"], Then]
+ThenOf = Callable[[Callable[[dict[str, Any]], Any], "Violations"], Then]
 """Makes it, of what reads a request and of the ledger."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault(Place):
+class Fault(Trigger):
     """A recorded answer that fails. The run's lock guards it.
 
     Attributes:
         times: how many crossings in a row fail, from the ``nth`` on.
-        answered: what the agent gets, where neither ``status`` nor ``spoil`` says it.
+        answered: what the agent gets, where neither ``status`` nor ``corrupt`` says it.
         status: an HTTP error, told in the words of the provider that is asked.
         message: its text.
         headers: further headers of it.
-        spoil: makes of the recorded answer what the agent gets; None where it can't.
+        corrupt: makes of the recorded answer what the agent gets; None where it can't.
         needs: what the recorded answer must be for that, in words.
         error: the very exception that a tool raises.
         delay: seconds that each piece of the recorded answer comes late; 0: it doesn't come.
@@ -73,7 +73,7 @@ class Fault(Place):
     status: int | None = None
     message: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    spoil: Callable[[dict[str, Json]], dict[str, Json] | None] | None = None
+    corrupt: Callable[[dict[str, Json]], dict[str, Json] | None] | None = None
     needs: str = ""
     error: Exception | None = None
     delay: float = 0.0
@@ -96,7 +96,7 @@ class Fault(Place):
         return f"the run made {self.how_many}"
 
 
-class Overlay:
+class FaultPlan:
     """The faults of a run. Not thread safe: the run's lock guards it.
 
     Attributes:
@@ -111,7 +111,7 @@ class Overlay:
         self.left_out: list[str] = []
         self.then: Then | None = None
         self.hidden: set[int] = set()
-        self._owed: dict[str, Exchange] = {}
+        self._deferred: dict[str, Exchange] = {}
         self._failed: dict[str, tuple[str, bool]] = {}
 
     def meets(self, kind: str, asked: dict[str, Json]) -> Fault | None:
@@ -138,11 +138,11 @@ class Overlay:
 
     def owe(self, asked: dict[str, Json], exchange: Exchange) -> None:
         """The agent did not wait for an answer that came late: asked again, the request gets it."""
-        self._owed[request_key("http", asked)] = exchange
+        self._deferred[request_key("http", asked)] = exchange
 
-    def owed(self, asked: dict[str, Json]) -> Exchange | None:
+    def deferred(self, asked: dict[str, Json]) -> Exchange | None:
         """The answer that is owed to a request."""
-        return self._owed.pop(request_key("http", asked), None) if self._owed else None
+        return self._deferred.pop(request_key("http", asked), None) if self._deferred else None
 
     def settle(self) -> Iterator[Finding]:
         """The run is over: a fault that never came is a finding."""
@@ -170,9 +170,9 @@ _OF_TOOLS: dict[str, Callable[[], Exception]] = {
 }
 """What a tool raises that meets the same."""
 
-_SPOILED = ("malformed", "broken", "slow")
+_CORRUPTIONS = ("malformed", "broken", "slow")
 
-FAULTS = (*_TRANSPORT, "429", "500", *_SPOILED)
+FAULTS = (*_TRANSPORT, "429", "500", *_CORRUPTIONS)
 """Names of faults of HTTP; any other status from 400 to 599 is one, too."""
 
 _LONGEST_DELAY = 5.0
@@ -235,7 +235,7 @@ def _of_tool(
 
 
 def _of_http(make: Callable[..., Fault], word: object, given: dict[str, Any], said: str) -> Fault:
-    if not isinstance(word, str) or (word not in (*_TRANSPORT, *_SPOILED) and not _is_status(word)):
+    if not isinstance(word, str) or (word not in (*_TRANSPORT, *_CORRUPTIONS) and not _is_status(word)):
         raise UsageError(f"sparrow.{said}: there is no such fault; there are: {_names()}")
     if word in _TRANSPORT:
         _only(given, ("message",), said)
@@ -243,14 +243,14 @@ def _of_http(make: Callable[..., Fault], word: object, given: dict[str, Any], sa
         return make(answered={"error": {"type": kind, "message": given.get("message", usual)}})
     if word == "malformed":
         _only(given, (), said)
-        return make(spoil=malformed, needs="an answer of JSON")
+        return make(corrupt=malformed, needs="an answer of JSON")
     if word == "broken":
         _only(given, ("after",), said)
         after = given.get("after", 1)
         if type(after) is not int or after < 0:
             raise UsageError(f"sparrow.{said}: after= takes a number of chunks, not {after!r}")
         return make(
-            spoil=functools.partial(broken, after=after), needs=f"an answer of more than {after} chunks"
+            corrupt=functools.partial(broken, after=after), needs=f"an answer of more than {after} chunks"
         )
     if word == "slow":
         _only(given, ("delay",), said)
@@ -312,9 +312,9 @@ def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
     form = next((form for form in ("sse", "lines") if form in body), "")
     pieces = list(body.get(form) or [])
     for number, piece in enumerate(pieces):
-        spoiled = _spoiled_event(piece) if form == "sse" else _half(piece)
-        if spoiled != piece:
-            pieces[number] = spoiled
+        corrupted = _corrupted_event(piece) if form == "sse" else _half(piece)
+        if corrupted != piece:
+            pieces[number] = corrupted
             return {**answered, "body": {**body, form: pieces}}
     return None
 
@@ -339,7 +339,7 @@ def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
     return {**answered, "body": {"base64": half}, "error": _CUT}
 
 
-def _spoiled_event(event: str) -> str:
+def _corrupted_event(event: str) -> str:
     """Its JSON cut in half; as it is where its data is none."""
     lines = event.split("\n")
     for number, line in enumerate(lines):

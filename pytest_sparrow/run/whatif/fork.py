@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.replay.violations import Finding
 
-__all__ = ["At", "Branch", "Departure", "Place", "before_branch", "branch_of", "exception_of", "place_of"]
+__all__ = ["At", "DivergencePoint", "Fork", "Trigger", "before_fork", "exception_of", "fork_of", "place_of"]
 
 
 _MOST_NAMES = 50
@@ -37,7 +37,7 @@ _MOST_SHOWN = 4
 
 
 @dataclass(slots=True, kw_only=True)
-class Place:
+class Trigger:
     """A crossing, named before the run. The run's lock guards it.
 
     Attributes:
@@ -115,7 +115,7 @@ def _times(count: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
+class DivergencePoint:
     """The crossing at which a run left its golden: from there on only the test's own asserts judge.
 
     Attributes:
@@ -142,7 +142,7 @@ class Departure:
 
 
 @dataclass(slots=True, kw_only=True)
-class Branch(Place):
+class Fork(Trigger):
     """A fork: the call at which a run leaves its golden.
 
     Attributes:
@@ -170,8 +170,8 @@ class Branch(Place):
         return self.live and self.reached
 
 
-def before_branch(
-    left: Departure, golden: Sequence[Event], new: Sequence[Event]
+def before_fork(
+    left: DivergencePoint, golden: Sequence[Event], new: Sequence[Event]
 ) -> tuple[list[Event], list[Event]]:
     """The events of both runs up to where the new one left the golden.
 
@@ -217,13 +217,13 @@ _OF_HTTP = ("status", "headers", "body", "error")
 _BODIES = ("json", "sse", "lines", "text", "base64")
 
 
-def branch_of(
+def fork_of(
     at: At,
     replace: Mapping[str, Any] | None,
     raises: Exception | type[Exception] | None,
     *,
     live: bool,
-) -> Branch:
+) -> Fork:
     """The fork that a user asks for.
 
     Raises:
@@ -236,7 +236,7 @@ def branch_of(
     if kind == "tool" and raises is not None:
         error = exception_of(raises, said)
         answered: dict[str, Any] = {"raised": error_to_json(error)}
-        return Branch(said=said, kind=kind, name=name, nth=nth, answered=answered, error=error, live=live)
+        return Fork(said=said, kind=kind, name=name, nth=nth, answered=answered, error=error, live=live)
     if raises is not None:
         raise UsageError(
             f"sparrow.{said}: raises= is for tools; an HTTP answer is replace={{'status': 500, …}}"
@@ -249,7 +249,7 @@ def branch_of(
     answered = jsonable(dict(replace), where="replace", hint="an answer as exchanges.jsonl holds it")
     if kind == "http":
         answered = _http(answered, said)
-    return Branch(said=said, kind=kind, name=name, nth=nth, answered=answered, live=live)
+    return Fork(said=said, kind=kind, name=name, nth=nth, answered=answered, live=live)
 
 
 def place_of(at: At, said: str) -> tuple[str, str, int]:

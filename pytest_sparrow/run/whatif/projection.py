@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer
-    from pytest_sparrow.run.whatif.replayer import ScriptFeeder
-    from pytest_sparrow.run.whatif.script import Call, Turn
+    from pytest_sparrow.run.whatif.replayer import EventReplayer
+    from pytest_sparrow.run.whatif.script import ScriptedCall, Turn
 
 __all__ = ["LEFT_OUT", "both_sides"]
 
@@ -39,29 +39,29 @@ _Numbered = tuple[int, "Event"]
 
 
 def both_sides(
-    feeder: ScriptFeeder, new: Sequence[Event], wraps: Callable[[str], bool]
+    replayer: EventReplayer, new: Sequence[Event], wraps: Callable[[str], bool]
 ) -> tuple[list[Event], list[Event]]:
     """The script's events and the new run's, ready to be compared but for `LEFT_OUT`.
 
     Args:
-        feeder: what fed the run.
+        replayer: what fed the run.
         new: the new run's events.
         wraps: whether a tool is wrapped: of another one nobody knows whether the agent called it.
     """
-    script = feeder.script
+    script = replayer.script
     calls = [call for turn in script.turns for call in turn.calls]
     has_lanes = any(call.lane for call in script.unproposed) or any(turn.lane for turn in script.turns)
     kinds = {event.type for event in new} - _NARRATED
     told: list[_Numbered] = [(at, event) for at, event in script.others if event.type in kinds]
     for turn in script.turns:
-        told += _turn(turn, feeder.told.get(turn.number, turn.answer))
+        told += _turn(turn, replayer.told.get(turn.number, turn.answer))
     for call in calls:
-        told += _call(call, feeder.ids.get(call.at, call.id), wraps)
+        told += _call(call, replayer.ids.get(call.at, call.id), wraps)
     for call in script.unproposed:
         told.append((call.at, _proposed(call.id, call.name, call.args, call.lane)))
         told += _call(call, call.id, wraps)
     told.sort(key=_at)
-    silent = {feeder.ids.get(call.at, call.id) for call in calls if call.given is None}
+    silent = {replayer.ids.get(call.at, call.id) for call in calls if call.given is None}
     return [event for _, event in told], list(_of_new(new, wraps, silent, keeps_lanes=has_lanes))
 
 
@@ -92,7 +92,7 @@ def _proposed(call_id: str, name: str, args: Any, lane: str) -> Event:
     return in_lane(ev.ToolUseProposed(run="", id=call_id, name=name, args=args, risk=_RISK), lane)
 
 
-def _call(call: Call, call_id: str, wraps: Callable[[str], bool]) -> Iterator[_Numbered]:
+def _call(call: ScriptedCall, call_id: str, wraps: Callable[[str], bool]) -> Iterator[_Numbered]:
     """What follows the proposal. The agent must not call what was denied; it must call what gave something."""
     made = call.called and wraps(call.name)
     if made:

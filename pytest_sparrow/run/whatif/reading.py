@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import SparrowError
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.run.whatif.script import Call, Given, Script, Turn
+from pytest_sparrow.run.whatif.script import Given, Script, ScriptedCall, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,7 @@ class _Answer:
     lane: str
     at: int
     parts: list[Part] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ScriptedCall] = field(default_factory=list)
     usage: Usage | None = None
     failure: Failure | None = None
     _kind: type[Text | Reasoning] = Text
@@ -79,7 +79,7 @@ class _Answer:
             self._kind = kind
         self._pieces.append(text)
 
-    def propose(self, call: Call) -> None:
+    def propose(self, call: ScriptedCall) -> None:
         """A call stands between texts."""
         self._join()
         self.parts.append(Proposal(call.id, call.name, call.args))
@@ -116,8 +116,8 @@ class _Reader:
     def __init__(self) -> None:
         self._answers: list[_Answer] = []
         self._lanes: dict[str, _Lane] = {}
-        self._calls: dict[str, Call] = {}
-        self._unproposed: list[Call] = []
+        self._calls: dict[str, ScriptedCall] = {}
+        self._unproposed: list[ScriptedCall] = []
         self._others: list[tuple[int, Event]] = []
 
     def script(self) -> Script:
@@ -182,7 +182,7 @@ class _Reader:
         return True
 
     def proposed(self, number: int, fields: _Fields) -> bool:
-        call = Call(
+        call = ScriptedCall(
             id=fields.text("id"),
             name=fields.text("name"),
             args=fields.value("args"),
@@ -238,7 +238,7 @@ class _Reader:
             call.given = Given(blocks=blocks, is_error=fields.get("is_error") is True)
         return True
 
-    def _of_call(self, fields: _Fields) -> Call | None:
+    def _of_call(self, fields: _Fields) -> ScriptedCall | None:
         """The call that this happens to: its turn is over."""
         call = self._calls.get(fields.text("id"))
         for label in (fields.lane, *([call.lane] if call is not None else [])):

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.dispatch import ModelCall
-    from pytest_sparrow.run.replay.violations import Ledger
-    from pytest_sparrow.run.whatif.fork import Departure
-    from pytest_sparrow.run.whatif.script import Call, Given, Script, Turn
+    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.run.whatif.fork import DivergencePoint
+    from pytest_sparrow.run.whatif.script import Given, Script, ScriptedCall, Turn
 
-__all__ = ["Queues", "ScriptFeeder", "answered_of"]
+__all__ = ["EventReplayer", "TurnQueues", "answered_of"]
 
 
-class Queues:
+class TurnQueues:
     """A script's turns, to be taken.
 
     Lanes have other names in another run: a lane takes the turns of the scripted one of its name, else of the first
@@ -124,13 +124,13 @@ def _as_text(block: Json) -> str:
 _STATUS = re.compile(r"(?<!\d)([45]\d\d)(?!\d)")
 
 
-class ScriptFeeder:
+class EventReplayer:
     """A script's side of a replay. Not thread safe: the run's lock guards it.
 
     Args:
         script: what to feed.
         read: what the codecs make of a request.
-        ledger: where misses go.
+        violations: where misses go.
         by_hand: the script was written for this test: a tool whose output it doesn't say is meant to run.
 
     Attributes:
@@ -144,7 +144,7 @@ class ScriptFeeder:
         self,
         script: Script,
         read: Callable[[dict[str, Json]], ModelCall | None],
-        ledger: Ledger,
+        violations: Violations,
         *,
         by_hand: bool = False,
     ) -> None:
@@ -153,20 +153,20 @@ class ScriptFeeder:
         self.told: dict[int, ModelAnswer] = {}
         self.ids: dict[int, str] = {}
         self._read = read
-        self._ledger = ledger
+        self._violations = violations
         self._by_hand = by_hand
-        self._misses = Misses(ledger)
-        self._queues = Queues(script.turns)
-        self._calls: dict[str, Call] = {}
-        self._fed: list[Call] = []
-        self._unproposed: dict[Hashable, deque[Call]] = defaultdict(deque)
+        self._misses = Misses(violations)
+        self._queues = TurnQueues(script.turns)
+        self._calls: dict[str, ScriptedCall] = {}
+        self._replayed: list[ScriptedCall] = []
+        self._unproposed: dict[Hashable, deque[ScriptedCall]] = defaultdict(deque)
         for call in script.unproposed:
             self._unproposed[call.name, canonical(call.args)].append(call)
 
     @property
     def denied(self) -> Counter[str]:
         """How many calls the model was fed that were denied, by the tool's name."""
-        return Counter(call.name for call in self._fed if call.denied)
+        return Counter(call.name for call in self._replayed if call.denied)
 
     @property
     def lanes(self) -> Mapping[str, str]:
@@ -255,7 +255,7 @@ class ScriptFeeder:
         self._queues.take(lane)
         return self._served("http", asked, {}, lane)
 
-    def lay_over(
+    def inject(
         self,
         kind: str,
         request: int,  # noqa: ARG002 - as every feeder takes it
@@ -298,15 +298,15 @@ class ScriptFeeder:
         self._misses.stop_after_many("call", asked)
         raise self._miss("call", asked, lane)
 
-    def settle(self, left: Departure | None = None) -> None:
+    def settle(self, left: DivergencePoint | None = None) -> None:
         """The run is over: turns that nobody asked for are findings, unless the run had left the golden."""
         if left is not None:
             return
         for turn in self._queues.left():
             summary = f"{turn}: scripted, and not asked for"
-            self._ledger.add(Finding(kind=Kind.UNPLAYED, summary=summary, boundary="http"))
+            self._violations.add(Finding(kind=Kind.UNPLAYED, summary=summary, boundary="http"))
 
-    def _called(self, asked: dict[str, Json], call_id: str | None) -> Call | None:
+    def _called(self, asked: dict[str, Json], call_id: str | None) -> ScriptedCall | None:
         if call_id is not None:
             return self._calls.get(call_id)
         waiting = self._unproposed.get((asked["name"], canonical(asked["args"])))
@@ -318,7 +318,7 @@ class ScriptFeeder:
         proposed = [part for part in told.parts if isinstance(part, Proposal)]
         for call, part in zip(turn.calls, proposed, strict=False):
             self.ids[call.at] = part.id
-            self._fed.append(call)
+            self._replayed.append(call)
             self._calls[part.id] = call
 
     def _served(self, kind: str, asked: dict[str, Json], answered: dict[str, Json], lane: str) -> Exchange:

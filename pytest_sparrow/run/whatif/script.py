@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer
 
-__all__ = ["Call", "Given", "Script", "Turn"]
+__all__ = ["Given", "Script", "ScriptedCall", "Turn"]
 
 _MOST = 60
 """Characters of a text that a message shows."""
@@ -35,7 +35,7 @@ class Given:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Call:
+class ScriptedCall:
     """One call of a tool.
 
     Attributes:
@@ -82,7 +82,7 @@ class Turn:
     lane: str
     at: int
     answer: ModelAnswer
-    calls: tuple[Call, ...] = ()
+    calls: tuple[ScriptedCall, ...] = ()
 
     def __str__(self) -> str:
         """``turn 3, proposes refund(amount_eur=39.0)``."""
@@ -110,7 +110,7 @@ class Script:
     """
 
     turns: tuple[Turn, ...] = ()
-    unproposed: tuple[Call, ...] = ()
+    unproposed: tuple[ScriptedCall, ...] = ()
     others: tuple[tuple[int, Event], ...] = field(default=())
 
 

@@ -71,7 +71,7 @@ class Caller:
         """The raw chunks of a streamed response, all or the first few; ``seen`` is called with each."""
         got: list[bytes] = []
 
-        def take(chunk: bytes) -> bool:
+        def recorder(chunk: bytes) -> bool:
             got.append(chunk)
             if seen is not None:
                 seen(chunk)
@@ -83,7 +83,7 @@ class Caller:
                 client.stream(method, url, **kwargs) as response,
             ):
                 for chunk in response.iter_raw():
-                    if take(chunk):
+                    if recorder(chunk):
                         break
             return got
 
@@ -93,7 +93,7 @@ class Caller:
                 client.stream(method, url, **kwargs) as response,
             ):
                 async for chunk in response.aiter_raw():
-                    if take(chunk):
+                    if recorder(chunk):
                         break
 
         asyncio.run(main())

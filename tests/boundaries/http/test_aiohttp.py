@@ -66,7 +66,7 @@ def test_a_fed_response_is_aiohttps_own():
 
     with loopback(x=lambda call: call.answer(b'{"n": 1}', set_cookie="c=v; Path=/", **JSON)) as server:
         both = twice(server, _running(ask))
-    assert both.live == both.fed
+    assert both.live == both.replayed
     (crossing,) = both.recorded.crossings
     assert (crossing.asked["method"], crossing.asked["url"]) == ("POST", f"{server.url}/x?q=1")
     assert crossing.asked["body"] == {"json": {"a": 1}}
@@ -85,8 +85,8 @@ def test_each_hop_crosses_and_cookies_are_kept_between_them():
         b=lambda call: call.answer(call.headers["cookie"].encode()),
     ) as server:
         both = twice(server, _running(ask, keep_cookies=True))
-    assert both.live == both.fed == ("c=v", [302])
-    asked = [dict(crossing.asked["headers"]).get("Cookie") for crossing in both.replayed.crossings]
+    assert both.live == both.replayed == ("c=v", [302])
+    asked = [dict(crossing.asked["headers"]).get("Cookie") for crossing in both.replay_run.crossings]
     assert asked == [None, "c=v"]
     assert [crossing.complete for crossing in both.recorded.crossings] == [True, True]
 
@@ -125,7 +125,7 @@ def test_raise_for_status_middlewares_and_tracing_are_aiohttps_own():
 
     with loopback(x=route) as server:
         both = twice(server, run)
-    assert both.live == both.fed == ((503, "Service Unavailable"), ["again"])
+    assert both.live == both.replayed == ((503, "Service Unavailable"), ["again"])
     assert len(both.recorded.crossings) == 2
 
 
@@ -165,8 +165,8 @@ def test_every_way_to_read_gives_the_same_live_and_fed(read):
 
     with loopback(s=_stream) as server:
         both = twice(server, _running(ask))
-    assert both.live == both.fed
-    assert [run.crossings[0].complete for run in (both.recorded, both.replayed)] == [True, True]
+    assert both.live == both.replayed
+    assert [run.crossings[0].complete for run in (both.recorded, both.replay_run)] == [True, True]
 
 
 def test_a_stream_is_fed_an_event_at_a_time_however_it_is_read():
@@ -180,7 +180,7 @@ def test_a_stream_is_fed_an_event_at_a_time_however_it_is_read():
 
     with loopback(s=_stream) as server:
         both = twice(server, _running(ask))
-    assert both.fed == ([(event, True) for event in EVENTS], EVENTS)
+    assert both.replayed == ([(event, True) for event in EVENTS], EVENTS)
 
 
 def test_a_read_that_is_given_up_and_tried_again_loses_nothing():
@@ -205,7 +205,7 @@ def test_a_read_that_is_given_up_and_tried_again_loses_nothing():
 
     with loopback(s=route) as server:
         both = twice(server, _running(ask))
-    assert both.live == both.fed == EVENTS[0]
+    assert both.live == both.replayed == EVENTS[0]
     assert both.recorded.crossings[0].complete is True
 
 
@@ -228,7 +228,7 @@ def test_two_reads_at_once_are_refused_as_ever():
             return await one
 
     with loopback(s=route) as server:
-        assert twice(server, _running(ask)).fed == EVENTS[0][:-1]
+        assert twice(server, _running(ask)).replayed == EVENTS[0][:-1]
 
 
 def test_a_response_that_nobody_reads_is_settled_by_the_run():
@@ -257,11 +257,11 @@ def test_a_fed_response_that_is_forgotten_warns_of_nothing():
     with loopback(s=_stream) as server:
         with window(FakeRun()) as recorded:
             _running(lambda session: _whole(session, server.url))()
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             _running(forget)()
             gc.collect()
-            replayed.crossings[0].flush()
-    assert replayed.crossings[0].complete is False
+            replay_run.crossings[0].flush()
+    assert replay_run.crossings[0].complete is False
 
 
 def test_compressed_answers_are_uncompressed_in_the_recording_whoever_uncompresses():
@@ -275,7 +275,7 @@ def test_compressed_answers_are_uncompressed_in_the_recording_whoever_uncompress
     with loopback(z=lambda call: call.answer(zipped, content_encoding="gzip", **JSON)) as server:
         both = twice(server, _running(ask, auto_decompress=False))
     assert both.live == zipped
-    assert json.loads(both.fed) == {"z": 1}
+    assert json.loads(both.replayed) == {"z": 1}
     assert both.recorded.crossings[0].answered["body"] == {"json": {"z": 1}}
 
 
@@ -288,7 +288,7 @@ def test_a_429_is_fed_without_its_wait():
 
     with loopback(x=lambda call: call.answer(b"{}", status=429, retry_after="20")) as server:
         both = twice(server, _running(ask))
-    assert (both.live, both.fed) == ((429, "20"), (429, "0"))
+    assert (both.live, both.replayed) == ((429, "20"), (429, "0"))
 
 
 def test_a_request_that_aiohttp_tries_again_crosses_twice():
@@ -305,7 +305,7 @@ def test_a_request_that_aiohttp_tries_again_crosses_twice():
 
     with loopback(x=route) as server:
         both = twice(server, _running(ask))
-    assert both.live == both.fed == "ok"
+    assert both.live == both.replayed == "ok"
     first, second = both.recorded.crossings
     assert set(first.answered) == {"error"}
     assert second.answered["status"] == 200
@@ -331,7 +331,7 @@ def test_a_total_timeout_in_the_middle_of_a_body_comes_again():
     with loopback(s=route) as server:
         both = twice(server, _running(ask, timeout=aiohttp.ClientTimeout(total=0.2)))
         go_on.set()
-    assert both.live == both.fed == EVENTS[:1]
+    assert both.live == both.replayed == EVENTS[:1]
     assert both.recorded.crossings[0].answered["error"]["type"] == "TimeoutError"
 
 
@@ -347,7 +347,7 @@ def test_several_requests_of_one_session():
 
     with loopback(x=lambda call: call.answer(call.path.encode())) as server:
         both = twice(server, _running(ask))
-    assert both.live == both.fed == (["/x?0", "/x?1", "/x?2"], 0)
+    assert both.live == both.replayed == (["/x?0", "/x?1", "/x?2"], 0)
 
 
 def test_outside_every_window_connections_are_kept():
@@ -386,9 +386,9 @@ def test_a_server_in_the_same_event_loop_is_the_world():
         port = free.port
     with window(FakeRun()) as run:
         assert asyncio.run(main()) == {"you": "hi"}
-    with window(run.replay()) as replayed:
+    with window(run.replay()) as replay_run:
         assert asyncio.run(main()) == {"you": "hi"}
-    assert (asked, replayed.unplayed) == (["hi"], 0)
+    assert (asked, replay_run.unplayed) == (["hi"], 0)
 
 
 def test_websockets_pass_when_recording_and_are_refused_by_name_in_a_replay():
@@ -414,11 +414,11 @@ def test_websockets_pass_when_recording_and_are_refused_by_name_in_a_replay():
     with window(FakeRun()) as run:
         assert asyncio.run(main()) == "hello"
     assert run.crossings == []
-    with window(FakeRun([])) as replayed, pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+    with window(FakeRun([])) as replay_run, pytest.raises(aiohttp.WSServerHandshakeError) as caught:
         asyncio.run(main())
     assert caught.value.status == 418
-    assert "a WebSocket to 127.0.0.1" in replayed.refused[0]
-    assert "allow_hosts" in replayed.refused[0]
+    assert "a WebSocket to 127.0.0.1" in replay_run.refused[0]
+    assert "allow_hosts" in replay_run.refused[0]
 
 
 def test_a_unix_socket_is_allowed_by_its_path():
@@ -471,7 +471,7 @@ def test_an_answer_without_a_body_has_no_framing():
 
     with loopback(x=lambda call: call.answer(status=204)) as server:
         both = twice(server, _running(ask))
-    assert both.live == both.fed == (204, b"", False)
+    assert both.live == both.replayed == (204, b"", False)
 
 
 def test_a_recorded_header_of_two_lines_is_one_header():
@@ -508,7 +508,7 @@ def test_a_timeout_while_connecting_is_recorded_as_what_the_client_makes_of_it()
 
     with loopback() as server:
         both = twice(server, lambda: asyncio.run(main()))
-    assert both.live == both.fed == "Connection timeout to host http://api.example.com/x"
+    assert both.live == both.replayed == "Connection timeout to host http://api.example.com/x"
     assert both.recorded.crossings[0].answered["error"]["type"] == "ConnectionTimeoutError"
 
 
@@ -517,7 +517,7 @@ class _Patient(FakeRun):
 
     def ask(self, kind, asked):
         crossing = super().ask(kind, asked)
-        crossing.patience = 5.0
+        crossing.cancellation_wait = 5.0
         return crossing
 
 
@@ -534,10 +534,10 @@ def test_a_total_timeout_ends_a_wait_for_more_than_was_recorded():
     with loopback(s=_stream) as server:
         with window(FakeRun()) as recorded:
             assert b"".join(_running(lambda s: _whole(s, server.url))()) == b"".join(EVENTS)
-        replayed = _Patient(recorded.replay()._golden)
-        with window(replayed):
+        replay_run = _Patient(recorded.replay()._golden)
+        with window(replay_run):
             assert _running(ask, timeout=aiohttp.ClientTimeout(total=0.1))() == EVENTS
-    assert replayed.refused == []
+    assert replay_run.refused == []
 
 
 async def _whole(session, url):

@@ -72,7 +72,7 @@ def test_a_body_reaches_the_server_as_without_us_and_is_recorded(kind):
     with loopback(up=_echo) as server:
         alone = _upload(f"{server.url}/up", make)
         both = twice(server, lambda: _upload(f"{server.url}/up", make))
-    assert both.live == both.fed == alone
+    assert both.live == both.replayed == alone
     assert both.recorded.crossings[0].asked["body"] == recorded
 
 
@@ -90,7 +90,7 @@ def test_a_file_is_read_and_sent_and_closed(tmp_path):
     with loopback(up=_echo) as server:
         alone = _upload(f"{server.url}/up", make)
         both = twice(server, lambda: _upload(f"{server.url}/up", make))
-    assert both.live == both.fed == alone
+    assert both.live == both.replayed == alone
     assert both.recorded.crossings[0].asked["body"] == {"text": "then sent"}
     assert [file.closed for file in files] == [True] * 3
 
@@ -114,7 +114,7 @@ def test_a_body_that_can_be_read_once_follows_a_redirect(tmp_path):
         both = twice(server, lambda: _upload(f"{server.url}/moved", _form, **options))
     bodies = [crossing.asked["body"] for crossing in both.recorded.crossings]
     assert bodies[0] == bodies[1]
-    assert both.live == both.fed
+    assert both.live == both.replayed
     assert "multipart/form-data" in both.live[1]["content-type"]
 
 
@@ -131,12 +131,12 @@ async def _breaks():
     raise ValueError("no more")
 
 
-@pytest.mark.parametrize("feeding", [False, True])
-def test_a_body_that_fails_to_be_read_is_aiohttps_own_error(feeding):
+@pytest.mark.parametrize("replaying", [False, True])
+def test_a_body_that_fails_to_be_read_is_aiohttps_own_error(replaying):
     """As where it is sent: a ClientConnectionError that names what happened."""
     with (
         loopback(up=_echo) as server,
-        window(FakeRun([] if feeding else None)) as run,
+        window(FakeRun([] if replaying else None)) as run,
         pytest.raises(aiohttp.ClientConnectionError, match="no more"),
     ):
         _upload(f"{server.url}/up", _breaks)

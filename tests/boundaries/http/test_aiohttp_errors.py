@@ -9,7 +9,7 @@ import pytest
 from yarl import URL
 
 from pytest_sparrow.boundaries.http.aiohttp.errors import error_of, failure_of
-from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.exchange import TransportFailure
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_a_certificate_that_was_refused_is_one_again(request_):
 def test_an_error_of_a_subclass_has_the_nearest_name():
     """What a program derives is recorded as what aiohttp exports; a cancellation is no error."""
     mine = type("Mine", (aiohttp.ServerDisconnectedError,), {})
-    assert failure_of(mine("gone")) == Failure(type="ServerDisconnectedError", message="gone")
+    assert failure_of(mine("gone")) == TransportFailure(type="ServerDisconnectedError", message="gone")
     assert failure_of(asyncio.CancelledError()) is None
-    assert failure_of(ValueError("x")) == Failure(type="ValueError", message="x")
+    assert failure_of(ValueError("x")) == TransportFailure(type="ValueError", message="x")
 
 
 @pytest.mark.parametrize(
@@ -80,18 +80,18 @@ def test_an_error_of_a_subclass_has_the_nearest_name():
 )
 def test_an_error_that_httpx_recorded_has_its_like(request_, name, kind):
     """A golden may have been recorded with another library."""
-    assert type(error_of(Failure(type=name, message="m"), request_)) is kind
+    assert type(error_of(TransportFailure(type=name, message="m"), request_)) is kind
 
 
 @pytest.mark.parametrize("name", ["InvalidURL", "ClientSession", "SystemExit", "__doc__", "Nothing", ""])
 def test_nothing_else_is_looked_up_by_name(request_, name):
     """Only what asking and reading raise; anything else is a connection error."""
-    again = error_of(Failure(type=name, message="m"), request_)
+    again = error_of(TransportFailure(type=name, message="m"), request_)
     assert (type(again), str(again)) == (aiohttp.ClientConnectionError, "m")
 
 
 def test_an_error_whose_parts_a_golden_does_not_hold_is_its_base(request_):
     """A class that can't be made from a text is replaced by the nearest that can."""
-    again = error_of(Failure(type="ServerFingerprintMismatch", message="m"), request_)
+    again = error_of(TransportFailure(type="ServerFingerprintMismatch", message="m"), request_)
     assert type(again) is aiohttp.ServerConnectionError or type(again) is aiohttp.ClientConnectionError
     assert str(again) == "m"

@@ -34,7 +34,7 @@ def test_fifty_gathered_requests_get_their_own_answers():
 
     with loopback(echo=_echo) as server:
         both = twice(server, lambda: asyncio.run(main()))
-    assert both.live == both.fed == [str(n) for n in range(50)]
+    assert both.live == both.replayed == [str(n) for n in range(50)]
 
 
 def test_two_threads_with_loops_of_their_own_get_their_own_answers():
@@ -60,7 +60,7 @@ def test_two_threads_with_loops_of_their_own_get_their_own_answers():
 
     with loopback(echo=_echo) as server:
         both = twice(server, ask_all)
-    assert both.live == both.fed == {0: "0", 1: "1"}
+    assert both.live == both.replayed == {0: "0", 1: "1"}
 
 
 def test_a_client_that_makes_a_session_for_each_loop_is_recorded_in_both():
@@ -83,7 +83,7 @@ def test_a_client_that_makes_a_session_for_each_loop_is_recorded_in_both():
     with loopback() as server:
         server.routes["/chat/completions"] = lambda call: call.answer(answer, content_type="application/json")
         both = twice(server, ask_twice)
-    assert both.live == both.fed == ["x", "x"]
+    assert both.live == both.replayed == ["x", "x"]
 
 
 def test_httpx_over_aiohttp_crosses_once():
@@ -96,7 +96,7 @@ def test_httpx_over_aiohttp_crosses_once():
 
     with loopback(echo=_echo) as server:
         both = twice(server, lambda: asyncio.run(main()))
-    assert both.live == both.fed == [{"you": str(n)} for n in range(3)]
+    assert both.live == both.replayed == [{"you": str(n)} for n in range(3)]
     assert len(both.recorded.crossings) == 3
     assert all("httpx" in dict(c.asked["headers"])["user-agent"] for c in both.recorded.crossings)
 
@@ -126,7 +126,7 @@ def test_openai_over_aiohttp_streams_once():
     with loopback() as server:
         server.routes["/chat/completions"] = route
         both = twice(server, lambda: asyncio.run(main()))
-    assert both.live == both.fed == ["a", "b"]
+    assert both.live == both.replayed == ["a", "b"]
     assert [crossing.complete for crossing in both.recorded.crossings] == [True]
 
 
@@ -144,7 +144,7 @@ def test_a_request_while_the_world_answers_passes():
 
     with loopback(echo=_echo) as server:
         both = twice(server, lambda: asyncio.run(main()))
-    assert both.live == both.fed == "1"
+    assert both.live == both.replayed == "1"
     assert len(both.recorded.crossings) == 1
 
 

@@ -81,7 +81,7 @@ def test_converse_is_recorded_as_json_and_fed_without_a_server():
     (crossing,) = both.recorded.crossings
     assert crossing.asked["body"] == {"json": {"messages": ASK["messages"]}}
     assert crossing.answered["body"] == {"json": ANSWER}
-    assert _without_metadata(both.live) == _without_metadata(both.fed) == ANSWER
+    assert _without_metadata(both.live) == _without_metadata(both.replayed) == ANSWER
 
 
 def test_converse_stream_is_fed_byte_for_byte():
@@ -93,8 +93,8 @@ def test_converse_stream_is_fed_byte_for_byte():
             return list(_client("bedrock-runtime", server.url).converse_stream(**ASK)["stream"])
 
         both = twice(server, ask)
-    assert both.live == both.fed
-    assert [next(iter(event)) for event in both.fed] == [
+    assert both.live == both.replayed
+    assert [next(iter(event)) for event in both.replayed] == [
         "messageStart",
         "contentBlockDelta",
         "contentBlockDelta",
@@ -115,7 +115,7 @@ def test_a_stream_that_is_left_early_is_incomplete_and_left_again():
             return first
 
         both = twice(server, ask)
-    assert both.live == both.fed
+    assert both.live == both.replayed
     assert both.recorded.crossings[0].complete is False
 
 
@@ -152,11 +152,11 @@ def test_retries_cross_each_and_are_not_waited_for_again(mode, fault, slept):
         with window(FakeRun()) as recorded:
             live = ask()
         waits, slept[:] = len(slept), []
-        with window(recorded.replay()) as replayed, no_waits():
-            fed = ask()
-    assert len(tried) == len(recorded.crossings) == len(replayed.crossings) == 3
-    assert _without_metadata(live) == _without_metadata(fed) == ANSWER
-    assert live["ResponseMetadata"]["RetryAttempts"] == fed["ResponseMetadata"]["RetryAttempts"] == 2
+        with window(recorded.replay()) as replay_run, no_waits():
+            replayed = ask()
+    assert len(tried) == len(recorded.crossings) == len(replay_run.crossings) == 3
+    assert _without_metadata(live) == _without_metadata(replayed) == ANSWER
+    assert live["ResponseMetadata"]["RetryAttempts"] == replayed["ResponseMetadata"]["RetryAttempts"] == 2
     assert waits == len(slept) == 2
     assert all(wait <= LONGEST for wait in slept)
 
@@ -175,7 +175,7 @@ def test_an_error_of_the_service_is_its_exception_again():
             return str(caught.value)
 
         both = twice(server, ask)
-    assert both.live == both.fed
+    assert both.live == both.replayed
 
 
 def test_an_error_of_the_transport_is_botocores_again():
@@ -191,7 +191,7 @@ def test_an_error_of_the_transport_is_botocores_again():
 
     with loopback() as server:
         both = twice(server, ask)
-    assert both.live == both.fed
+    assert both.live == both.replayed
 
 
 def test_objects_are_put_and_got():
@@ -214,7 +214,7 @@ def test_objects_are_put_and_got():
 
         both = twice(server, ask)
         put = server.calls[0]
-    assert both.live == both.fed
-    assert both.fed[0] + both.fed[1] == content
+    assert both.live == both.replayed
+    assert both.replayed[0] + both.replayed[1] == content
     assert content in put.body
     assert [c.asked["method"] for c in both.recorded.crossings] == ["PUT", "GET", "HEAD"]

@@ -32,10 +32,10 @@ def test_fifty_gathered_requests_get_their_own_answers(library):
     with loopback(echo=_echo) as server:
         with window(FakeRun()) as recorded:
             live = asyncio.run(main(server.url))
-        with window(recorded.replay()) as replayed:
-            fed = asyncio.run(main(server.url))
-    assert live == fed == [str(n) for n in range(50)]
-    assert replayed.unplayed == 0
+        with window(recorded.replay()) as replay_run:
+            replayed = asyncio.run(main(server.url))
+    assert live == replayed == [str(n) for n in range(50)]
+    assert replay_run.unplayed == 0
     assert {crossing.settled for crossing in recorded.crossings} == {1}
 
 

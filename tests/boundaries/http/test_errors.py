@@ -22,13 +22,13 @@ def test_a_connection_that_fails_fails_again_in_the_same_class(caller):
     url = f"http://127.0.0.1:{_free_port()}/"
     with window(FakeRun()) as recorded, pytest.raises(caller.errors.connect) as was:
         caller.request("GET", url)
-    with window(recorded.replay()) as replayed, pytest.raises(caller.errors.connect) as now:
+    with window(recorded.replay()) as replay_run, pytest.raises(caller.errors.connect) as now:
         caller.request("GET", url)
     (crossing,) = recorded.crossings
     assert crossing.answered == {"error": {"type": was.type.__name__, "message": str(was.value)}}
     assert (now.type, str(now.value)) == (was.type, str(was.value))
     assert str(getattr(now.value, "request", SimpleNamespace(url=url)).url) == url
-    assert (crossing.settled, replayed.crossings[0].settled) == (1, 1)
+    assert (crossing.settled, replay_run.crossings[0].settled) == (1, 1)
 
 
 def test_a_timeout_times_out_again_without_waiting(caller):
@@ -60,8 +60,12 @@ def test_a_wait_before_a_retry_is_not_waited_for_again(caller):
         with window(FakeRun()) as recorded:
             assert caller.request("GET", f"{server.url}/x").headers["retry-after"] == "20"
         with window(recorded.replay()):
-            fed = caller.request("GET", f"{server.url}/x")
-    assert (fed.status_code, fed.headers["retry-after-ms"], fed.headers["retry-after"]) == (429, "1", "0")
+            replayed = caller.request("GET", f"{server.url}/x")
+    assert (replayed.status_code, replayed.headers["retry-after-ms"], replayed.headers["retry-after"]) == (
+        429,
+        "1",
+        "0",
+    )
     assert recorded.crossings[0].answered["headers"].count(["retry-after", "20"]) == 1
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.bodies import FedTake, LiveTake
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.wire.bodies import body_of, chunks_of
 from pytest_sparrow.wire.ndjson import MEDIA_TYPES, is_done, lines_of
@@ -76,11 +76,11 @@ def test_lines_arrive_while_the_server_is_still_at_it_and_are_fed_one_by_one(cal
     with loopback(s=_stream(LINES, has_first)) as server:
         with window(FakeRun()) as recorded:
             assert caller.chunks("GET", f"{server.url}/s", seen=lambda chunk: has_first.set()) == LINES
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             assert caller.chunks("GET", f"{server.url}/s") == LINES
     assert recorded.crossings[0].answered["body"] == {"lines": [line.decode()[:-1] for line in LINES]}
     assert recorded.crossings[0].complete is True
-    assert replayed.crossings[0].complete is True
+    assert replay_run.crossings[0].complete is True
 
 
 def test_a_blob_is_fed_a_line_at_a_time_with_its_torn_end(caller):
@@ -98,24 +98,32 @@ def test_a_client_that_leaves_after_the_last_line_has_it_all(read, complete):
     """A client that stops at ``"done": true`` has broken nothing off; one that stops before has."""
     body = {"lines": [line.decode()[:-1] for line in LINES]}
     live = FakeCrossing("http", {})
-    fed = FakeCrossing("http", {}, fed={"status": 200, "headers": {}, "body": {**body, "torn": " "}})
-    takes = (LiveTake(live, method="POST", status=200, headers=NDJSON), FedTake(fed, pieces=4))
-    for take in takes:
+    replayed = FakeCrossing(
+        "http", {}, replayed={"status": 200, "headers": {}, "body": {**body, "torn": " "}}
+    )
+    takes = (
+        LiveBodyRecorder(live, method="POST", status=200, headers=NDJSON),
+        ReplayedBodyRecorder(replayed, pieces=4),
+    )
+    for recorder in takes:
         for line in LINES[:read]:
-            take.add(line)
-        take.closed()
-    assert (live.complete, fed.complete) == (complete, complete)
+            recorder.add(line)
+        recorder.closed()
+    assert (live.complete, replayed.complete) == (complete, complete)
 
 
 def test_a_half_read_stream_is_peeked_line_by_line():
     """What the agent has read so far is told as lines, live and fed alike."""
     body = {"lines": ['{"n": 1}', '{"n": 2}']}
     live = FakeCrossing("http", {})
-    fed = FakeCrossing("http", {}, fed={"status": 200, "headers": {}, "body": body})
-    takes = (LiveTake(live, method="POST", status=200, headers=NDJSON), FedTake(fed, pieces=2))
-    for take, crossing in zip(takes, (live, fed), strict=True):
+    replayed = FakeCrossing("http", {}, replayed={"status": 200, "headers": {}, "body": body})
+    takes = (
+        LiveBodyRecorder(live, method="POST", status=200, headers=NDJSON),
+        ReplayedBodyRecorder(replayed, pieces=2),
+    )
+    for recorder, crossing in zip(takes, (live, replayed), strict=True):
         for number in (1, 2):
-            take.add(LINES[number - 1])
+            recorder.add(LINES[number - 1])
             assert crossing.peek()["body"] == {"lines": body["lines"][:number]}
 
 

@@ -80,10 +80,10 @@ def test_the_openai_sdk_stream_is_equal_in_replay():
         server.routes["/chat/completions"] = route
         with window(FakeRun()) as recorded:
             live = ask(server)
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             assert ask(server) == live == ["0", "1", "2"]
     assert recorded.crossings[0].complete is True
-    assert replayed.crossings[0].complete is True
+    assert replay_run.crossings[0].complete is True
 
 
 def test_the_openai_sdk_retries_a_fed_429_at_once():
@@ -104,10 +104,10 @@ def test_the_openai_sdk_retries_a_fed_429_at_once():
         server.routes["/chat/completions"] = route
         with window(FakeRun()) as recorded:
             assert ask(server) == "x"
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             assert ask(server) == "x"
     assert [crossing.answered["status"] for crossing in recorded.crossings] == [429, 200]
-    assert replayed.unplayed == 0
+    assert replay_run.unplayed == 0
 
 
 def test_a_request_that_may_be_of_two_runs_is_refused_naming_both(caller):

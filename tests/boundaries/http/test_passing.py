@@ -35,10 +35,10 @@ def _mock(caller):
 
 
 @pytest.mark.parametrize("make", [_transport, _mock])
-@pytest.mark.parametrize("feeding", [False, True])
-def test_code_of_this_process_is_not_the_world(httpx_caller, make, feeding):
+@pytest.mark.parametrize("replaying", [False, True])
+def test_code_of_this_process_is_not_the_world(httpx_caller, make, replaying):
     """ASGI, WSGI and mock transports pass through, recording and replaying, and nothing is asked."""
-    with window(FakeRun([] if feeding else None)) as run:
+    with window(FakeRun([] if replaying else None)) as run:
         response = httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     assert response.content == APP_SAYS
     assert run.crossings == run.misses == []
@@ -49,15 +49,15 @@ def test_code_of_this_process_crosses_where_a_setting_says_so(httpx_caller, make
     """With in_process the app is recorded, and in replay fed without running."""
     with window(FakeRun(in_process=True)) as recorded:
         httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
-    with window(recorded.replay(in_process=True)) as replayed:
+    with window(recorded.replay(in_process=True)) as replay_run:
         response = httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     assert response.json() == {"from": "the app"}
     assert recorded.crossings[0].answered["body"] in (
         {"json": {"from": "the app"}},
         {"text": APP_SAYS.decode()},
     )
-    assert len(replayed.crossings) == 1
-    assert replayed.crossings[0].settled == 1
+    assert len(replay_run.crossings) == 1
+    assert replay_run.crossings[0].settled == 1
 
 
 def test_a_response_that_was_loaded_at_once_is_recorded_uncompressed(httpx_caller):
@@ -74,8 +74,8 @@ def test_a_response_that_was_loaded_at_once_is_recorded_uncompressed(httpx_calle
         assert httpx_caller.request("GET", "http://app/", client={"transport": transport}).text == "zipped"
 
 
-@pytest.mark.parametrize("feeding", [False, True])
-def test_starlette_test_client_runs_the_app_and_what_the_app_asks_crosses(feeding):
+@pytest.mark.parametrize("replaying", [False, True])
+def test_starlette_test_client_runs_the_app_and_what_the_app_asks_crosses(replaying):
     """The app under test runs in replay; the model call that it makes is fed."""
     import httpx2
     from starlette.applications import Starlette
@@ -95,7 +95,7 @@ def test_starlette_test_client_runs_the_app_and_what_the_app_asks_crosses(feedin
 
         with window(FakeRun()) as run:
             assert use_app() == "app: from the model"
-        if feeding:
+        if replaying:
             with window(run.replay()) as run:
                 assert use_app() == "app: from the model"
         assert len(server.calls) == 1

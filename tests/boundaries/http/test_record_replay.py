@@ -18,18 +18,18 @@ def _both(caller, server, *args, **kwargs):
     with window(FakeRun()) as recorded:
         live = caller.request(*args, **kwargs)
     count = len(server.calls)
-    with window(recorded.replay()) as replayed:
-        fed = caller.request(*args, **kwargs)
+    with window(recorded.replay()) as replay_run:
+        replayed = caller.request(*args, **kwargs)
     assert len(server.calls) == count
-    assert (replayed.misses, replayed.refused, replayed.unplayed) == ([], [], 0)
-    assert all(crossing.settled == 1 for crossing in [*recorded.crossings, *replayed.crossings])
-    return live, fed, recorded, replayed
+    assert (replay_run.misses, replay_run.refused, replay_run.unplayed) == ([], [], 0)
+    assert all(crossing.settled == 1 for crossing in [*recorded.crossings, *replay_run.crossings])
+    return live, replayed, recorded, replay_run
 
 
 def test_json_is_recorded_as_json_and_fed_back_equal(caller):
     """A JSON exchange is kept parsed, both ways, and the fed response equals the live one."""
     with loopback(chat=lambda call: call.answer(b'{"text": "h\xc3\xa9",  "n": 1.50}', **JSON)) as server:
-        live, fed, recorded, replayed = _both(
+        live, replayed, recorded, replay_run = _both(
             caller, server, "POST", f"{server.url}/chat?q=1", json={"ask": ["x", 1]}
         )
     (crossing,) = recorded.crossings
@@ -37,12 +37,12 @@ def test_json_is_recorded_as_json_and_fed_back_equal(caller):
     assert crossing.asked["url"] == f"{server.url}/chat?q=1"
     assert crossing.asked["body"] == {"json": {"ask": ["x", 1]}}
     assert crossing.answered["body"] == {"json": {"text": "hé", "n": 1.5}}
-    assert (live.status_code, live.json()) == (fed.status_code, fed.json())
-    assert fed.headers["content-type"] == "application/json"
-    assert int(fed.headers["content-length"]) == len(fed.content)
-    assert replayed.crossings[0].answered == replayed.crossings[0].fed
+    assert (live.status_code, live.json()) == (replayed.status_code, replayed.json())
+    assert replayed.headers["content-type"] == "application/json"
+    assert int(replayed.headers["content-length"]) == len(replayed.content)
+    assert replay_run.crossings[0].answered == replay_run.crossings[0].replayed
     assert crossing.complete is True
-    assert replayed.crossings[0].complete is True
+    assert replay_run.crossings[0].complete is True
 
 
 def test_compressed_text_is_fed_as_plain_text(caller):
@@ -52,9 +52,9 @@ def test_compressed_text_is_fed_as_plain_text(caller):
             gzip.compress(b"plain"), content_encoding="gzip", content_type="text/plain"
         )
     ) as server:
-        live, fed, recorded, _ = _both(caller, server, "GET", f"{server.url}/z")
+        live, replayed, recorded, _ = _both(caller, server, "GET", f"{server.url}/z")
     assert recorded.crossings[0].answered["body"] == {"text": "plain"}
-    assert live.text == fed.text == "plain"
+    assert live.text == replayed.text == "plain"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
@@ -63,10 +63,10 @@ def test_compressed_answers_are_kept_as_what_they_say(caller, coding):
     squeeze = {"gzip": gzip.compress, "deflate": zlib.compress}[coding]
     body = squeeze(b'{"zipped": true}')
     with loopback(z=lambda call: call.answer(body, content_encoding=coding, **JSON)) as server:
-        live, fed, recorded, _ = _both(caller, server, "GET", f"{server.url}/z")
+        live, replayed, recorded, _ = _both(caller, server, "GET", f"{server.url}/z")
     assert recorded.crossings[0].answered["body"] == {"json": {"zipped": True}}
-    assert live.json() == fed.json() == {"zipped": True}
-    assert "content-encoding" not in fed.headers
+    assert live.json() == replayed.json() == {"zipped": True}
+    assert "content-encoding" not in replayed.headers
 
 
 def test_what_cannot_be_uncompressed_fails_in_the_same_way_again(caller):
@@ -99,11 +99,11 @@ def test_what_cannot_be_uncompressed_fails_in_the_same_way_again(caller):
 def test_bodies_that_are_not_what_they_claim_come_back_as_bytes(caller, content_type, raw, key):
     """Whatever a body is, it is recorded without a crash and fed as the same bytes (JSON: as equal JSON)."""
     with loopback(x=lambda call: call.answer(raw, content_type=content_type)) as server:
-        live, fed, recorded, _ = _both(caller, server, "GET", f"{server.url}/x")
+        live, replayed, recorded, _ = _both(caller, server, "GET", f"{server.url}/x")
     assert set(recorded.crossings[0].answered["body"]) == {key}
     assert live.content == raw
-    assert fed.text == live.text if key != "json" else fed.json() == live.json()
-    assert key == "json" or fed.content == raw
+    assert replayed.text == live.text if key != "json" else replayed.json() == live.json()
+    assert key == "json" or replayed.content == raw
 
 
 def test_no_body_is_no_body(caller):
@@ -111,9 +111,9 @@ def test_no_body_is_no_body(caller):
     with loopback(
         nothing=lambda call: call.answer(status=204), page=lambda call: call.answer(b"12345")
     ) as server:
-        _, fed, recorded, _ = _both(caller, server, "DELETE", f"{server.url}/nothing")
+        _, replayed, recorded, _ = _both(caller, server, "DELETE", f"{server.url}/nothing")
         live_head, fed_head, heads, _ = _both(caller, server, "HEAD", f"{server.url}/page")
-    assert (fed.status_code, fed.content) == (204, b"")
+    assert (replayed.status_code, replayed.content) == (204, b"")
     assert "body" not in recorded.crossings[0].answered
     assert "body" not in recorded.crossings[0].asked
     assert live_head.headers["content-length"] == fed_head.headers["content-length"] == "5"
@@ -126,15 +126,15 @@ def test_each_redirect_is_a_crossing_of_its_own(caller):
         a=lambda call: call.answer(b"moved", status=302, location="/b"),
         b=lambda call: call.answer(b'{"b": 1}', **JSON),
     ) as server:
-        live, fed, recorded, _ = _both(
+        live, replayed, recorded, _ = _both(
             caller, server, "GET", f"{server.url}/a", client={"follow_redirects": True}
         )
     assert [crossing.asked["url"] for crossing in recorded.crossings] == [
         f"{server.url}/a",
         f"{server.url}/b",
     ]
-    assert live.json() == fed.json() == {"b": 1}
-    assert len(fed.history) == 1
+    assert live.json() == replayed.json() == {"b": 1}
+    assert len(replayed.history) == 1
 
 
 def test_multipart_is_asked_by_parts(caller):

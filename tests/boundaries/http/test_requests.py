@@ -60,10 +60,10 @@ def test_a_request_crosses_once_and_is_fed_equal():
     (crossing,) = both.recorded.crossings
     assert crossing.asked["url"] == f"{server.url}/x?q=%C3%A4+b"
     assert crossing.asked["body"] == {"json": {"ask": [1]}}
-    assert _seen(both.fed) == _seen(both.live)
-    assert both.fed.json() == {"é": 1}
-    assert both.fed.raw.version == both.live.raw.version == 11
-    assert both.fed.elapsed.total_seconds() >= 0
+    assert _seen(both.replayed) == _seen(both.live)
+    assert both.replayed.json() == {"é": 1}
+    assert both.replayed.raw.version == both.live.raw.version == 11
+    assert both.replayed.elapsed.total_seconds() >= 0
 
 
 def test_redirects_leave_their_history_and_their_cookies():
@@ -82,8 +82,8 @@ def test_redirects_leave_their_history_and_their_cookies():
                 return response.text, history, [(c.name, c.value, c.expires) for c in session.cookies]
 
         both = twice(server, ask)
-    assert both.live == both.fed
-    assert both.fed[:2] == ("seen=1", [302])
+    assert both.live == both.replayed
+    assert both.replayed[:2] == ("seen=1", [302])
     assert len(both.recorded.crossings) == 2
 
 
@@ -95,7 +95,7 @@ def test_compressed_text_is_fed_as_plain_text():
         )
     ) as server:
         both = twice(server, lambda: _ask("GET", f"{server.url}/z").text)
-    assert both.live == both.fed == "plain"
+    assert both.live == both.replayed == "plain"
     assert both.recorded.crossings[0].answered["body"] == {"text": "plain"}
 
 
@@ -109,7 +109,7 @@ def test_a_session_keeps_its_connection_alive_while_recording():
 
         both = twice(server, ask)
         assert len({id(call.handler) for call in server.calls}) == 1
-    assert both.live == both.fed == [b"x"] * 3
+    assert both.live == both.replayed == [b"x"] * 3
 
 
 def _as_file(raw):
@@ -144,7 +144,7 @@ def test_however_a_stream_is_read_it_reads_the_same(reader, path):
                 return READERS[reader](response)
 
         both = twice(server, ask)
-    assert both.live == both.fed
+    assert both.live == both.replayed
     assert both.recorded.crossings[0].complete is True
 
 
@@ -165,7 +165,7 @@ def test_a_stream_that_the_client_leaves_early_is_incomplete():
 
         both = twice(server, ask)
         go_on.set()
-    assert both.live == both.fed == b'data: {"n": 1}'
+    assert both.live == both.replayed == b'data: {"n": 1}'
     (crossing,) = both.recorded.crossings
     assert crossing.complete is False
     assert b'data: {"n": 1}'.decode() in str(crossing.answered["body"])
@@ -199,7 +199,7 @@ def test_uploads_arrive_whole_and_are_matched(kind):
             assert [part["body"] for part in parts] == [{"text": "1"}, {"text": "text"}]
         else:
             both = twice(server, ask)
-            assert both.live == both.fed != "0"
+            assert both.live == both.replayed != "0"
 
 
 def _raised(url, **options):
@@ -226,7 +226,7 @@ def test_what_urllib3_raises_is_mapped_as_ever():
         }
         both = twice(server, lambda: [_raised(url, timeout=0.2) for url in cases])
         go_on.set()
-    assert both.live == both.fed == list(cases.values())
+    assert both.live == both.replayed == list(cases.values())
 
 
 def test_retries_of_an_adapter_cross_each_and_wait_no_more():
@@ -246,11 +246,11 @@ def test_retries_of_an_adapter_cross_each_and_wait_no_more():
 
         with window(FakeRun()) as recorded:
             live = ask(0)
-        with window(recorded.replay()) as replayed, no_waits():
-            fed = ask(100)  # minutes, if they were waited
+        with window(recorded.replay()) as replay_run, no_waits():
+            replayed = ask(100)  # minutes, if they were waited
         assert len(tried) == 3
-    assert live == fed == "ok"
-    assert (len(recorded.crossings), replayed.unplayed) == (3, 0)
+    assert live == replayed == "ok"
+    assert (len(recorded.crossings), replay_run.unplayed) == (3, 0)
 
 
 def test_a_miss_raises_for_status_and_says_what_it_is():
@@ -284,5 +284,5 @@ def test_two_sessions_in_two_threads_get_their_own_answers():
             return got
 
         both = twice(server, ask)
-    assert both.live == both.fed
-    assert all(said == got for said, got in both.fed.items())
+    assert both.live == both.replayed
+    assert all(said == got for said, got in both.replayed.items())

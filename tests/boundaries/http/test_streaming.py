@@ -41,9 +41,9 @@ def test_a_stream_is_fed_an_event_at_a_time(caller):
     with loopback(s=_stream([blob[:7], blob[7:30], blob[30:]])) as server:
         with window(FakeRun()) as recorded:
             caller.chunks("GET", f"{server.url}/s")
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             assert caller.chunks("GET", f"{server.url}/s") == EVENTS
-    assert replayed.crossings[0].complete is True
+    assert replay_run.crossings[0].complete is True
 
 
 def test_a_torn_last_event_stays_torn(caller):
@@ -63,13 +63,13 @@ def test_a_client_that_closes_early_leaves_an_incomplete_record(caller):
         with window(FakeRun()) as recorded:
             caller.chunks("GET", f"{server.url}/s", first=1)
         go_on.set()
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             caller.chunks("GET", f"{server.url}/s", first=1)
     (crossing,) = recorded.crossings
     assert crossing.answered["body"] == {"sse": ['data: {"n": 1}']}
     assert crossing.complete is False
     assert crossing.settled == 1
-    assert replayed.crossings[0].settled == 1
+    assert replay_run.crossings[0].settled == 1
 
 
 def test_a_replay_that_stops_earlier_than_the_recording_is_incomplete(caller):
@@ -77,10 +77,10 @@ def test_a_replay_that_stops_earlier_than_the_recording_is_incomplete(caller):
     with loopback(s=_stream(EVENTS)) as server:
         with window(FakeRun()) as recorded:
             caller.chunks("GET", f"{server.url}/s")
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             caller.chunks("GET", f"{server.url}/s", first=1)
     assert recorded.crossings[0].complete is True
-    assert replayed.crossings[0].complete is False
+    assert replay_run.crossings[0].complete is False
 
 
 def test_closing_at_done_is_complete(caller):
@@ -99,10 +99,10 @@ def test_closing_at_done_is_complete(caller):
         with window(FakeRun()) as recorded:
             assert b"".join(caller.chunks("GET", f"{server.url}/s", first=3)).endswith(EVENTS[-1])
         closed.set()
-        with window(recorded.replay()) as replayed:
+        with window(recorded.replay()) as replay_run:
             caller.chunks("GET", f"{server.url}/s", first=3)
     assert recorded.crossings[0].complete is True
-    assert replayed.crossings[0].complete is True
+    assert replay_run.crossings[0].complete is True
 
 
 def test_an_answer_closed_unread_is_complete_only_if_it_was_empty(caller):
@@ -165,20 +165,20 @@ def test_a_server_that_dies_in_the_middle_dies_again_in_replay(caller):
         call.die()
 
     has_first = threading.Event()
-    live, fed = [], []
+    live, replayed = [], []
     with loopback(s=route) as server:
         with window(FakeRun()) as recorded, pytest.raises(caller.errors.transport) as was:
             caller.chunks("GET", f"{server.url}/s", seen=lambda chunk: (live.append(chunk), has_first.set()))
-        with window(recorded.replay()) as replayed, pytest.raises(caller.errors.transport) as now:
-            caller.chunks("GET", f"{server.url}/s", seen=fed.append)
+        with window(recorded.replay()) as replay_run, pytest.raises(caller.errors.transport) as now:
+            caller.chunks("GET", f"{server.url}/s", seen=replayed.append)
     (crossing,) = recorded.crossings
-    assert live == fed == EVENTS[:1]
+    assert live == replayed == EVENTS[:1]
     assert crossing.answered["status"] == 200
     assert crossing.answered["body"] == {"sse": ['data: {"n": 1}']}
     assert crossing.answered["error"] == {"type": was.type.__name__, "message": str(was.value)}
     assert crossing.complete is False
     assert (now.type, str(now.value)) == (was.type, str(was.value))
-    assert (crossing.settled, replayed.crossings[0].settled) == (1, 1)
+    assert (crossing.settled, replay_run.crossings[0].settled) == (1, 1)
 
 
 @pytest.mark.parametrize("library", ["httpx2", "httpx"])

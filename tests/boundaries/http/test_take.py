@@ -1,7 +1,7 @@
 """What a take tells of a stream that is still open."""
 
 from boundaries.fakes import FakeCrossing
-from pytest_sparrow.boundaries.http.bodies import FedTake, LiveTake
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder
 
 SSE = [("content-type", "text/event-stream")]
 FED = {"status": 200, "headers": {}, "body": {"sse": ["data: 1", "data: 2"]}}
@@ -9,11 +9,14 @@ FED = {"status": 200, "headers": {}, "body": {"sse": ["data: 1", "data: 2"]}}
 
 def test_a_stream_that_stands_still_is_read_once():
     """An agent that holds a stream open and does a thousand other things must not have it parsed a thousand times."""
-    live, fed = FakeCrossing("http", {}), FakeCrossing("http", {}, fed=FED)
-    takes = (LiveTake(live, method="POST", status=200, headers=SSE), FedTake(fed, pieces=2))
-    for take, crossing in zip(takes, (live, fed), strict=True):
+    live, replayed = FakeCrossing("http", {}), FakeCrossing("http", {}, replayed=FED)
+    takes = (
+        LiveBodyRecorder(live, method="POST", status=200, headers=SSE),
+        ReplayedBodyRecorder(replayed, pieces=2),
+    )
+    for recorder, crossing in zip(takes, (live, replayed), strict=True):
         assert crossing.peek() is None
         for read in (["data: 1"], ["data: 1", "data: 2"]):
-            take.add(f"{read[-1]}\n\n".encode())
+            recorder.add(f"{read[-1]}\n\n".encode())
             assert crossing.peek()["body"]["sse"] == read
             assert crossing.peek() is None

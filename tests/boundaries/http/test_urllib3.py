@@ -52,12 +52,12 @@ def test_json_is_recorded_as_json_and_fed_as_urllib3s_own_response():
     assert (crossing.asked["method"], crossing.asked["url"]) == ("POST", url)
     assert crossing.asked["body"] == {"json": {"ask": ["x", 1]}}
     assert crossing.answered["body"] == {"json": {"n": 1.5}}
-    assert type(both.fed) is urllib3.HTTPResponse
-    assert _seen(both.fed) == _seen(both.live)
-    assert both.fed.json() == {"n": 1.5}
-    assert both.fed.headers["Content-Type"] == "application/json"
-    assert int(both.fed.headers["content-length"]) == len(both.fed.data)
-    assert both.fed.version_string == both.live.version_string
+    assert type(both.replayed) is urllib3.HTTPResponse
+    assert _seen(both.replayed) == _seen(both.live)
+    assert both.replayed.json() == {"n": 1.5}
+    assert both.replayed.headers["Content-Type"] == "application/json"
+    assert int(both.replayed.headers["content-length"]) == len(both.replayed.data)
+    assert both.replayed.version_string == both.live.version_string
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -70,8 +70,8 @@ def test_every_hop_of_a_redirect_crosses_on_its_own(status):
         both = twice(server, lambda: _ask("POST", f"{server.url}/old", body=b"text"))
     assert [crossing.answered["status"] for crossing in both.recorded.crossings] == [status, 200]
     assert [c.asked["url"] for c in both.recorded.crossings] == [f"{server.url}/old", f"{server.url}/new"]
-    assert _seen(both.fed) == _seen(both.live)
-    assert both.fed.retries.history == both.live.retries.history
+    assert _seen(both.replayed) == _seen(both.live)
+    assert both.replayed.retries.history == both.live.retries.history
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_every_retry_crosses_on_its_own_and_its_wait_is_not_waited_again(status,
         url = f"{server.url}/x"
         both = twice(server, lambda: (list(slept), slept.clear(), _ask("GET", url, retries=retries))[2])
     assert [crossing.answered["status"] for crossing in both.recorded.crossings] == [status, status, 200]
-    assert (both.live.data, both.fed.data) == (b"now", b"now")
-    assert len(both.fed.retries.history) == len(both.live.retries.history) == 2
+    assert (both.live.data, both.replayed.data) == (b"now", b"now")
+    assert len(both.replayed.retries.history) == len(both.live.retries.history) == 2
     assert all(wait <= LONGEST for wait in slept)
 
 
@@ -128,8 +128,8 @@ def test_compressed_answers_are_kept_as_what_they_say(coding, decode_content):
     with loopback(z=lambda call: call.answer(squeeze(b'{"a":1}'), content_encoding=coding, **JSON)) as server:
         both = twice(server, lambda: _ask("GET", f"{server.url}/z", decode_content=decode_content))
     assert both.recorded.crossings[0].answered["body"] == {"json": {"a": 1}}
-    assert both.fed.data == b'{"a":1}'
-    assert "content-encoding" not in both.fed.headers
+    assert both.replayed.data == b'{"a":1}'
+    assert "content-encoding" not in both.replayed.headers
 
 
 def test_a_connection_is_kept_alive_while_recording():
@@ -142,7 +142,7 @@ def test_a_connection_is_kept_alive_while_recording():
 
         both = twice(server, ask)
         assert len({id(call.handler) for call in server.calls}) == 1
-    assert both.live == both.fed == [b"x", b"".join(EVENTS), b"x"]
+    assert both.live == both.replayed == [b"x", b"".join(EVENTS), b"x"]
 
 
 READERS = {
@@ -178,7 +178,7 @@ def test_however_a_client_reads_it_reads_the_same(reader, path):
                 return read
 
         both = twice(server, ask)
-    assert both.live == both.fed
+    assert both.live == both.replayed
 
 
 def test_chunks_are_fed_an_event_at_a_time():
@@ -198,7 +198,7 @@ def test_chunks_are_fed_an_event_at_a_time():
                 urllib3.PoolManager().request("GET", f"{server.url}/s", preload_content=False).read_chunked()
             ),
         )
-    assert both.fed == EVENTS
+    assert both.replayed == EVENTS
     assert both.recorded.crossings[0].complete is True
 
 
@@ -243,7 +243,7 @@ def test_a_client_that_leaves_early_leaves_an_incomplete_record():
 
         both = twice(server, ask)
         go_on.set()
-    assert both.live == both.fed == EVENTS[0]
+    assert both.live == both.replayed == EVENTS[0]
     assert both.recorded.crossings[0].answered["body"] == {"sse": ['data: {"n": 1}']}
     assert both.recorded.crossings[0].complete is False
 
@@ -297,7 +297,7 @@ def test_releasing_the_connection_ends_nothing():
                 return response.read()
 
         both = twice(server, ask)
-    assert both.live == both.fed == b"later"
+    assert both.live == both.replayed == b"later"
     assert both.recorded.crossings[0].complete is True
 
 
@@ -366,7 +366,7 @@ def test_a_file_is_sent_again_at_a_retry():
             server, lambda: _ask("POST", f"{server.url}/x", body=_opened(b"file"), retries=retries).status
         )
     assert tried == [b"file", b"file"]
-    assert both.live == both.fed == 200
+    assert both.live == both.replayed == 200
 
 
 def test_two_threads_with_a_pool_each_and_with_one_for_both():
@@ -392,9 +392,9 @@ def test_two_threads_with_a_pool_each_and_with_one_for_both():
             return got
 
         both = twice(server, ask)
-    assert both.live == both.fed
-    assert all(said == got for said, got in both.fed.items())
-    assert len(both.fed) == 15
+    assert both.live == both.replayed
+    assert all(said == got for said, got in both.replayed.items())
+    assert len(both.replayed) == 15
 
 
 def test_a_miss_is_a_418_that_retries_leave_alone():

@@ -10,7 +10,7 @@ from urllib3 import exceptions
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
-from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.exchange import TransportFailure
 from pytest_sparrow.boundaries.http.urllib3.adapter import error_of
 
 
@@ -35,8 +35,8 @@ def _words(text):
 
 def _same(server, ask):
     both = twice(server, ask)
-    assert both.fed[1] == both.live[1]
-    assert _words(both.fed[2]) == _words(both.live[2])
+    assert both.replayed[1] == both.live[1]
+    assert _words(both.replayed[2]) == _words(both.live[2])
     return both
 
 
@@ -56,7 +56,7 @@ def test_a_reset_connection_is_reset_again(retries):
     with loopback(x=lambda call: call.die()) as server:
         both = _same(server, lambda: _raised("GET", f"{server.url}/x", retries=retries))
     assert both.recorded.crossings[0].answered["error"]["type"] == "ProtocolError"
-    assert "Connection aborted." in both.fed[2]
+    assert "Connection aborted." in both.replayed[2]
 
 
 @pytest.mark.parametrize("retries", [0, False])
@@ -120,7 +120,7 @@ def test_a_body_that_breaks_off_breaks_off_again(cut, preload):
     with loopback(x=route) as server:
         both = twice(server, ask)
     (crossing,) = both.recorded.crossings
-    assert both.live == both.fed
+    assert both.live == both.replayed
     assert crossing.answered["status"] == 200
     assert crossing.complete is False
     if not preload:
@@ -145,7 +145,7 @@ class _Impatient(FakeRun):
 
     def ask(self, kind, asked):
         crossing = super().ask(kind, asked)
-        crossing.patience = 0.0
+        crossing.cancellation_wait = 0.0
         return crossing
 
 
@@ -189,7 +189,7 @@ def test_a_body_shorter_than_it_says_is_well_where_the_client_says_so(pieces):
                     return str(error)
 
         both = twice(server, ask)
-    assert both.live == both.fed
+    assert both.live == both.replayed
     assert (both.live == b"12345") is pieces
 
 
@@ -203,7 +203,7 @@ def test_a_plain_proxy_is_asked_for_the_whole_url():
                 return pools.request("GET", "http://far.example.com/x").data
 
         both = twice(server, ask)
-    assert both.live == both.fed == b"by proxy"
+    assert both.live == both.replayed == b"by proxy"
     assert both.recorded.crossings[0].asked["url"] == "http://far.example.com/x"
 
 
@@ -290,7 +290,7 @@ def test_an_error_of_an_unknown_name_is_a_failing_connection(name):
 )
 def test_what_httpx_recorded_is_raised_by_its_meaning(type_, kind):
     """A golden outlives a change of library."""
-    failure = Failure(type=type_, message="as it was")
+    failure = TransportFailure(type=type_, message="as it was")
     error = error_of(failure, exceptions, pool=None, conn=None, url="/x")
     assert type(error) is getattr(exceptions, kind)
     assert "as it was" in str(error)

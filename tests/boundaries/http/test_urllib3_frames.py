@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.exchange import TransportFailure
 from pytest_sparrow.boundaries.http.urllib3.bodies import Chunks, Owners, Plain, Watched
 
 PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=6)
@@ -29,7 +29,7 @@ def _cut(wire, sizes):
 def test_chunks_cut_anywhere_give_their_content(pieces, sizes):
     """The content is that of the chunks, and the end is seen; before the end something is missing."""
     frames = Chunks()
-    got = b"".join(piece for data in _cut(_chunked(pieces), sizes) for piece in frames.take(data))
+    got = b"".join(piece for data in _cut(_chunked(pieces), sizes) for piece in frames.recorder(data))
     assert got == b"".join(pieces)
     assert frames.ended
     assert frames.missing() is None
@@ -42,7 +42,7 @@ def test_chunks_that_break_off_say_so(pieces, until):
     wire = _chunked(pieces)
     cut = wire[: min(until, wire.rindex(b"0\r\nt: x"))]
     frames = Chunks()
-    assert b"".join(pieces).startswith(b"".join(frames.take(cut)))
+    assert b"".join(pieces).startswith(b"".join(frames.recorder(cut)))
     assert not frames.ended
     assert frames.missing()
 
@@ -50,9 +50,9 @@ def test_chunks_that_break_off_say_so(pieces, until):
 def test_plain_content_ends_at_its_length_or_with_its_connection():
     """A length tells the end; without one whatever comes is content."""
     frames = Plain(5)
-    assert list(frames.take(b"123")) == [b"123"]
+    assert list(frames.recorder(b"123")) == [b"123"]
     assert frames.missing() == "IncompleteRead(3 bytes read, 2 more expected)"
-    assert list(frames.take(b"45")) == [b"45"]
+    assert list(frames.recorder(b"45")) == [b"45"]
     assert (frames.ended, frames.missing()) == (True, None)
     assert Plain(0).ended
     assert (Plain(None).ended, Plain(None).missing()) == (False, None)
@@ -76,15 +76,20 @@ class _Take:
 
 
 def _named(error):
-    return Failure(type=type(error).__name__, message=str(error))
+    return TransportFailure(type=type(error).__name__, message=str(error))
 
 
 @pytest.mark.parametrize("strict", [True, False])
 def test_every_way_to_read_is_watched(strict):
     """read, read1, readline and readinto all tell the take, and the last byte tells the end."""
-    take = _Take()
+    recorder = _Take()
     watched = Watched(
-        io.BufferedReader(io.BytesIO(b"aa\nbbccdd")), Plain(9), take, _named, owners=Owners(), strict=strict
+        io.BufferedReader(io.BytesIO(b"aa\nbbccdd")),
+        Plain(9),
+        recorder,
+        _named,
+        owners=Owners(),
+        strict=strict,
     )
     buffer = bytearray(2)
     assert watched.readline() == b"aa\n"
@@ -93,7 +98,7 @@ def test_every_way_to_read_is_watched(strict):
     assert watched.peek(1)[:1] == b"d"
     assert watched.read1(9) == b"dd"
     watched.close()
-    assert take.said == [b"aa\n", b"bb", b"cc", b"dd", "exhausted", "closed"]
+    assert recorder.said == [b"aa\n", b"bb", b"cc", b"dd", "exhausted", "closed"]
 
 
 def test_an_error_while_reading_breaks_the_take():
@@ -103,7 +108,7 @@ def test_an_error_while_reading_breaks_the_take():
         def read(self, size=-1):
             raise ConnectionResetError("gone")
 
-    take = _Take()
+    recorder = _Take()
     with pytest.raises(ConnectionResetError):
-        Watched(Reset(), Chunks(), take, _named, owners=Owners(), strict=True).read(5)
-    assert take.said == [Failure(type="ConnectionResetError", message="gone")]
+        Watched(Reset(), Chunks(), recorder, _named, owners=Owners(), strict=True).read(5)
+    assert recorder.said == [TransportFailure(type="ConnectionResetError", message="gone")]

@@ -125,9 +125,9 @@ def test_waits_after_a_dropped_connection_are_not_waited_again(ask, slept):
             was = ask(server.url)
     waits, slept[:] = list(slept), []
     assert [wait > 10 * LONGEST for wait in waits] == [True, True]
-    with window(recorded.replay()) as replayed, no_waits():
+    with window(recorded.replay()) as replay_run, no_waits():
         now = ask(server.url)
-    assert [call.asked["method"] for call in replayed.crossings] == ["POST"] * 3
+    assert [call.asked["method"] for call in replay_run.crossings] == ["POST"] * 3
     assert now == was
     assert slept == [LONGEST, LONGEST]
 

@@ -20,9 +20,9 @@ class Twice:
     """What came of it, both times."""
 
     live: Any
-    fed: Any
+    replayed: Any
     recorded: FakeRun
-    replayed: FakeRun
+    replay_run: FakeRun
 
 
 def twice(server: Loopback, ask: Callable[[], Any]) -> Twice:
@@ -30,9 +30,9 @@ def twice(server: Loopback, ask: Callable[[], Any]) -> Twice:
     with window(FakeRun()) as recorded:
         live = ask()
     count = len(server.calls)
-    with window(recorded.replay()) as replayed:
-        fed = ask()
+    with window(recorded.replay()) as replay_run:
+        replayed = ask()
     assert len(server.calls) == count
-    assert (replayed.misses, replayed.refused, replayed.unplayed) == ([], [], 0)
-    assert all(crossing.settled == 1 for crossing in [*recorded.crossings, *replayed.crossings])
-    return Twice(live=live, fed=fed, recorded=recorded, replayed=replayed)
+    assert (replay_run.misses, replay_run.refused, replay_run.unplayed) == ([], [], 0)
+    assert all(crossing.settled == 1 for crossing in [*recorded.crossings, *replay_run.crossings])
+    return Twice(live=live, replayed=replayed, recorded=recorded, replay_run=replay_run)

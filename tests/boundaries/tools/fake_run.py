@@ -30,10 +30,10 @@ class Kept:
 class FakeCrossing:
     run: FakeRun
     kept: Kept
-    fed: dict[str, Any] | None = None
+    replayed: dict[str, Any] | None = None
     checked: bool = False
     error: Exception | None = None
-    patience: float | None = None
+    cancellation_wait: float | None = None
     flush: Callable[[], None] | None = None
     peek: Callable[[], dict] | None = None
 
@@ -66,7 +66,7 @@ class FakeRun:
             self._left.setdefault(_key(kept.kind, kept.asked), []).append(kept)
 
     @property
-    def feeding(self) -> bool:
+    def replaying(self) -> bool:
         return self.golden is not None
 
     def ask(self, kind: str, asked: dict[str, Any]) -> FakeCrossing:
@@ -77,7 +77,7 @@ class FakeRun:
                 waiting = self._left.get(_key(kind, asked))
                 if not waiting:
                     raise self.refuse(f"no answer to {kept.asked}")
-                crossing.fed = waiting.pop().answered
+                crossing.replayed = waiting.pop().answered
             self.kept.append(kept)
             self.crossings.append(crossing)
             return crossing

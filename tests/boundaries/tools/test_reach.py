@@ -25,7 +25,7 @@ def ran():
     return []
 
 
-def fed(fn, *args, **kwargs):
+def replayed(fn, *args, **kwargs):
     """What a call gives once it has been recorded, and what bodies it ran by then."""
     with opened() as recorded:
         fn(*args, **kwargs)
@@ -54,7 +54,7 @@ def test_copies_of_a_function_are_fed(tools, ran):
     tools.tool(refund)
     for call in (lambda: table["refund"](1), partial, lambda: logged(1), in_default):
         ran.clear()
-        assert fed(call) == ("done 1", [("refund", {"order": 1})])
+        assert replayed(call) == ("done 1", [("refund", {"order": 1})])
         assert ran == [1]  # when it was recorded
 
 
@@ -162,7 +162,7 @@ class Shop:
         return f"{cls.__name__} {order}"
 
 
-class Branch(Shop):
+class Fork(Shop):
     def refund(self, order: int) -> str:
         return f"branch of {super().refund(order)}"
 
@@ -173,8 +173,8 @@ def test_a_method_of_one_instance(tools):
     kept = one.refund
     tools.tool(one.refund)
     for call in (kept, one.refund, functools.partial(Shop.refund, one)):
-        assert fed(call, 1) == ("one 1", [("refund", {"order": 1})])
-    assert fed(other.refund, 1) == ("other 1", [])
+        assert replayed(call, 1) == ("one 1", [("refund", {"order": 1})])
+    assert replayed(other.refund, 1) == ("other 1", [])
 
 
 def test_two_instances_are_two_tools(tools):
@@ -182,24 +182,24 @@ def test_two_instances_are_two_tools(tools):
     one, other = Shop("one"), Shop("other")
     tools.tool(one.refund, name="first")
     tools.tool(other.refund, name="second")
-    assert fed(one.refund, 1) == ("one 1", [("first", {"order": 1})])
-    assert fed(other.refund, 1) == ("other 1", [("second", {"order": 1})])
+    assert replayed(one.refund, 1) == ("one 1", [("first", {"order": 1})])
+    assert replayed(other.refund, 1) == ("other 1", [("second", {"order": 1})])
 
 
 def test_a_callable_object(tools):
     """An object with a __call__ crosses when it is called, whoever holds it; others of its class run as ever."""
     one, other = Shop("one"), Shop("other")
     tools.tool(one, name="shop")
-    assert fed(one, 1) == ("called one 1", [("shop", {"order": 1})])
-    assert fed(other, 1) == ("called other 1", [])
+    assert replayed(one, 1) == ("called one 1", [("shop", {"order": 1})])
+    assert replayed(other, 1) == ("called other 1", [])
 
 
 def test_a_method_of_a_class_and_its_super(tools):
     """A closure over a class (super()) works while it is wrapped; a classmethod keeps the class that it is asked by."""
-    tools.tool(Branch.refund)
+    tools.tool(Fork.refund)
     tools.tool(Shop.close)
-    assert fed(Branch("x").refund, 1) == ("branch of x 1", [("refund", {"order": 1})])
-    assert fed(Branch.close, 1) == ("Branch 1", [("close", {"order": 1})])
+    assert replayed(Fork("x").refund, 1) == ("branch of x 1", [("refund", {"order": 1})])
+    assert replayed(Fork.close, 1) == ("Branch 1", [("close", {"order": 1})])
 
 
 def test_a_recursive_tool_is_one_call(tools):
@@ -209,7 +209,7 @@ def test_a_recursive_tool_is_one_call(tools):
         return 0 if n == 0 else 1 + count(n - 1)
 
     tools.tool(count)
-    assert fed(count, 3) == (3, [("count", {"n": 3})])
+    assert replayed(count, 3) == (3, [("count", {"n": 3})])
 
 
 def test_one_function_under_two_keys(tools):
@@ -219,8 +219,8 @@ def test_one_function_under_two_keys(tools):
         return order
 
     table = tools.tools({"refund": refund, "refund_twice": refund})
-    assert fed(table["refund"], 1) == (1, [("refund", {"order": 1})])
-    assert fed(table["refund_twice"], 1) == (1, [("refund_twice", {"order": 1})])
+    assert replayed(table["refund"], 1) == (1, [("refund", {"order": 1})])
+    assert replayed(table["refund_twice"], 1) == (1, [("refund_twice", {"order": 1})])
 
 
 def test_one_function_under_two_names(tools):
@@ -232,7 +232,7 @@ def test_one_function_under_two_names(tools):
     wrapped = {name: tools.tool(answer, name=name) for name in ("lookup", "policy", "refund")}
     assert tools.names == ("lookup", "policy", "refund")
     for name, wrapper in wrapped.items():
-        assert fed(wrapper, 1) == (1, [(name, {"order": 1})])
+        assert replayed(wrapper, 1) == (1, [(name, {"order": 1})])
 
     def other(order: int) -> int:
         return order
@@ -264,8 +264,8 @@ def test_the_last_to_leave_puts_the_code_back():
     first.tool(one.refund)
     second.tool(other.refund)
     first.close()
-    assert fed(other.refund, 1) == ("other 1", [("refund", {"order": 1})])
-    assert fed(one.refund, 1) == ("one 1", [])
+    assert replayed(other.refund, 1) == ("other 1", [("refund", {"order": 1})])
+    assert replayed(one.refund, 1) == ("one 1", [])
     second.close()
     assert Shop.refund.__code__ is code
 
@@ -302,7 +302,7 @@ def test_code_that_pytest_has_rewritten(tools):
 
     assert any(not name.isidentifier() for name in checked.__code__.co_varnames)
     tools.tool(checked)
-    assert fed(checked, 1) == (1, [("checked", {"order": 1})])
+    assert replayed(checked, 1) == (1, [("checked", {"order": 1})])
 
 
 def test_a_call_with_wrong_arguments_crosses(tools):
@@ -345,8 +345,8 @@ def test_a_callable_object_keeps_its_face(tools):
     caller = Caller()
     tools.tool(refund)
     wrapper = tools.tool(caller, name="caller")
-    assert fed(refund, 1) == ((1, 1), [("refund", {"order": 1})])
-    assert fed(wrapper, 1)[0] == 2
+    assert replayed(refund, 1) == ((1, 1), [("refund", {"order": 1})])
+    assert replayed(wrapper, 1)[0] == 2
 
 
 def test_a_proxy_is_no_function(tools):
@@ -362,7 +362,7 @@ def test_a_proxy_is_no_function(tools):
         return f"refunded {order}"
 
     wrapper = tools.tool(refund)
-    assert fed(wrapper, 1) == ("audited refunded 1", [("refund", {"order": 1})])
+    assert replayed(wrapper, 1) == ("audited refunded 1", [("refund", {"order": 1})])
 
 
 def test_names_that_the_stand_in_uses_itself(tools):
@@ -373,7 +373,7 @@ def test_names_that_the_stand_in_uses_itself(tools):
         return _sparrow + _sparrow_args + _sparrow_kwargs + enter
 
     tools.tool(tool)
-    assert fed(tool, 1) == (13, [("tool", {"_sparrow_kwargs": 1, "enter": 2})])
+    assert replayed(tool, 1) == (13, [("tool", {"_sparrow_kwargs": 1, "enter": 2})])
 
 
 def test_deep_recursion(tools):
@@ -383,7 +383,7 @@ def test_deep_recursion(tools):
         return 0 if n == 0 else 1 + walk(n - 1)
 
     tools.tool(walk)
-    assert fed(walk, 400)[0] == 400
+    assert replayed(walk, 400)[0] == 400
 
 
 def test_a_wrapper_kept_from_an_earlier_run(tools):
@@ -394,9 +394,9 @@ def test_a_wrapper_kept_from_an_earlier_run(tools):
 
     with contextlib.closing(Tools()) as earlier:
         kept = earlier.tool(refund)
-    assert fed(refund, 1) == (1, [])
+    assert replayed(refund, 1) == (1, [])
     tools.tool(kept)
-    assert fed(refund, 1) == (1, [("refund", {"order": 1})])
+    assert replayed(refund, 1) == (1, [("refund", {"order": 1})])
 
 
 def test_a_run_within_a_run_takes_nothing_with_it(tools):
@@ -408,7 +408,7 @@ def test_a_run_within_a_run_takes_nothing_with_it(tools):
     with contextlib.closing(Tools()) as inner:
         inner.tool(refund)
         tools.tool(refund)
-    assert fed(refund, 1) == (1, [("refund", {"order": 1})])
+    assert replayed(refund, 1) == (1, [("refund", {"order": 1})])
 
 
 def test_what_is_refused_changes_nothing(tools):
@@ -426,4 +426,4 @@ def test_what_is_refused_changes_nothing(tools):
         with pytest.raises(UsageError):
             tools.tool(refund, **wrong)
         assert tools.wrapped("refund")
-        assert fed(refund, 1) == (1, [("refund", {"order": 1})])
+        assert replayed(refund, 1) == (1, [("refund", {"order": 1})])

@@ -53,8 +53,8 @@ def test_a_function_is_recorded_then_fed(world):
     assert recorded.only.asked == {"name": "price", "args": {"order": 1}}
     assert recorded.only.answered == {"returned": "39.90"}
     with replay(world, recorded) as run:
-        fed = price(order=1)
-    assert repr(fed) == repr(live) == "Decimal('39.90')"
+        replayed = price(order=1)
+    assert repr(replayed) == repr(live) == "Decimal('39.90')"
     assert run.only.settled
     assert run.only.complete
 

@@ -23,17 +23,17 @@ from aiohttp import ConnectionTimeoutError
 
 from pytest_sparrow.boundaries.http import flow
 from pytest_sparrow.boundaries.http.aiohttp.bodies import (
-    FedSource,
     LiveSource,
     Reader,
+    ReplayedSource,
     connection_with,
     head,
     is_chunked,
     read_body,
 )
 from pytest_sparrow.boundaries.http.aiohttp.errors import error_of, failure_of
-from pytest_sparrow.boundaries.http.bodies import LiveTake
-from pytest_sparrow.boundaries.http.flow import Live, admit, drive_async
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder
+from pytest_sparrow.boundaries.http.flow import Live, drive_async, route
 from pytest_sparrow.boundaries.patching import Patch
 from pytest_sparrow.boundaries.world import stepped
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
-    from pytest_sparrow.boundaries.http.bodies import Served, Take
-    from pytest_sparrow.boundaries.http.exchange import Failure, Headers, Reply
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
+    from pytest_sparrow.boundaries.http.exchange import Headers, Reply, TransportFailure
     from pytest_sparrow.boundaries.http.flow import Step
     from pytest_sparrow.run.crossing import Crossing
 
@@ -56,7 +56,7 @@ def connecting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitab
     """``BaseConnector.connect``: where a request is answered, refused, or on its way."""
 
     async def connect(connector: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _Call(connector=connector, request=req)
+        call = _RequestCall(connector=connector, request=req)
         go = functools.partial(original, connector, req, *args, **kwargs)
         steps: dict[Step, Callable[[], Awaitable[Any]]] = {
             "read": functools.partial(read_body, req),
@@ -64,7 +64,7 @@ def connecting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitab
             "pass": functools.partial(_passed, go, req),
         }
         contact = _contact(connector, req)
-        admitted = await drive_async(admit(_SKIN, call, contact), steps)
+        admitted = await drive_async(route(_ADAPTER, call, contact), steps)
         if not isinstance(admitted, Live):
             return admitted
         with admitted:
@@ -120,7 +120,7 @@ async def _connected(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Call:
+class _RequestCall:
     """One request.
 
     Attributes:
@@ -141,7 +141,7 @@ _KEY = "_sparrow"
 class _Going:
     """A connection to the world."""
 
-    def __init__(self, call: _Call, live: Live, protocol: Any) -> None:
+    def __init__(self, call: _RequestCall, live: Live, protocol: Any) -> None:
         self._call = call
         self._live = live
         # Used once: whether a kept connection is still good at the next request is chance, and aiohttp asks again
@@ -161,16 +161,16 @@ class _Going:
         return self._live
 
     def started(self, response: Any) -> None:
-        _SKIN.watch(self._call, response, self._live.crossing)
+        _ADAPTER.watch(self._call, response, self._live.crossing)
 
 
 class _Given:
     """A connection that has an answer already."""
 
-    def __init__(self, reply: Reply, body: Served, take: Take | None) -> None:
+    def __init__(self, reply: Reply, body: Served, recorder: BodyRecorder | None) -> None:
         self._reply = reply
         self._body = body
-        self._take = take
+        self._recorder = recorder
 
     def sending(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -178,15 +178,15 @@ class _Given:
     def started(self, response: Any) -> None:
         parsed = response.content
         if parsed.is_eof():
-            if self._take is not None:
-                self._take.exhausted()
+            if self._recorder is not None:
+                self._recorder.exhausted()
             return
         protocol = response.connection.protocol
         chunked = is_chunked(self._reply)
-        source = FedSource(self._body, self._take, protocol, parsed, chunked=chunked)
+        source = ReplayedSource(self._body, self._recorder, protocol, parsed, chunked=chunked)
         response.content = Reader(
             source,
-            self._take,
+            self._recorder,
             parsed,
             chunked=chunked,
             timer=protocol.timer,
@@ -194,23 +194,25 @@ class _Given:
         )
 
 
-class _Skin:
-    """See `pytest_sparrow.boundaries.http.flow.Skin`."""
+class _AiohttpAdapter:
+    """See `pytest_sparrow.boundaries.http.flow.Adapter`."""
 
-    def headers(self, request: _Call) -> Headers:
+    def headers(self, request: _RequestCall) -> Headers:
         return list(request.request.headers.items())
 
-    def response(self, request: _Call, reply: Reply, body: Served, take: Take | None) -> Any:
+    def response(
+        self, request: _RequestCall, reply: Reply, body: Served, recorder: BodyRecorder | None
+    ) -> Any:
         given = connection_with(request.connector, request.request, head(request.request, reply))
-        vars(given)[_KEY] = _Given(reply, body, take)
+        vars(given)[_KEY] = _Given(reply, body, recorder)
         return given
 
-    def fail(self, request: _Call, error: Exception) -> Any:
+    def fail(self, request: _RequestCall, error: Exception) -> Any:
         # Not raised here: the client makes a timeout while connecting of any timeout.
         return connection_with(request.connector, request.request, error)
 
-    def watch(self, request: _Call, response: Any, crossing: Crossing) -> Any:
-        take = LiveTake(
+    def watch(self, request: _RequestCall, response: Any, crossing: Crossing) -> Any:
+        recorder = LiveBodyRecorder(
             crossing,
             method=request.request.method,
             status=response.status,
@@ -221,30 +223,30 @@ class _Skin:
         )
         arriving = response.content
         if arriving.at_eof():
-            take.exhausted()
+            recorder.exhausted()
             return response
         chunked = "chunked" in response.headers.get("transfer-encoding", "").lower()
         response.content = Reader(
-            LiveSource(arriving, take),
-            take,
+            LiveSource(arriving, recorder),
+            recorder,
             arriving,
             chunked=chunked,
             unread_is_whole=_is_redirect(response),
         )
         return response
 
-    def error(self, request: _Call, failure: Failure) -> Exception:
+    def error(self, request: _RequestCall, failure: TransportFailure) -> Exception:
         return error_of(failure, request.request)
 
-    def read_timeout(self, request: _Call) -> float | None:  # noqa: ARG002
-        """Not known before the client reads: see `FedSource`."""
+    def read_timeout(self, request: _RequestCall) -> float | None:  # noqa: ARG002
+        """Not known before the client reads: see `ReplayedSource`."""
         return None
 
-    def failure_of(self, error: BaseException) -> Failure | None:
+    def failure_of(self, error: BaseException) -> TransportFailure | None:
         return failure_of(error)
 
 
-_SKIN = _Skin()
+_ADAPTER = _AiohttpAdapter()
 
 
 def _is_redirect(response: Any) -> bool:

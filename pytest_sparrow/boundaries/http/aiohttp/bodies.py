@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from multidict import CIMultiDict
 
-    from pytest_sparrow.boundaries.http.bodies import Served, Take
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
     from pytest_sparrow.boundaries.http.exchange import Reply
 
-__all__ = ["FedSource", "LiveSource", "Reader", "connection_with", "head", "is_chunked", "read_body"]
+__all__ = ["LiveSource", "Reader", "ReplayedSource", "connection_with", "head", "is_chunked", "read_body"]
 
 
 async def read_body(request: Any) -> bytes:
@@ -224,7 +224,7 @@ def _one_line(value: str) -> str:
     return " ".join(value.splitlines()) if "\r" in value or "\n" in value else value
 
 
-class Source(Protocol):
+class ByteSource(Protocol):
     """Where the pieces come from."""
 
     async def next(self) -> tuple[bytes, bool]:
@@ -235,41 +235,47 @@ class Source(Protocol):
 class LiveSource:
     """The reader that the connection feeds."""
 
-    def __init__(self, fed_by_connection: StreamReader, take: Take) -> None:
-        self._reader = fed_by_connection
-        self._take = take
+    def __init__(self, replayed_by_connection: StreamReader, recorder: BodyRecorder) -> None:
+        self._reader = replayed_by_connection
+        self._recorder = recorder
 
     async def next(self) -> tuple[bytes, bool]:
-        """See `Source`."""
+        """See `ByteSource`."""
         data, ends = await self._reader.readchunk()
         if data:
-            self._take.add(data)
+            self._recorder.add(data)
         return data, ends
 
 
-class FedSource:
+class ReplayedSource:
     """A recorded body, which goes through aiohttp's parser a piece at a time.
 
     Args:
         body: what to serve.
-        take: who watches, or None.
+        recorder: who watches, or None.
         protocol: takes the bytes of the wire (``ResponseHandler.data_received``).
         parsed: the reader that the parser feeds.
         chunked: whether the body is framed in chunks; else its length was told.
     """
 
     def __init__(
-        self, body: Served, take: Take | None, protocol: Any, parsed: StreamReader, *, chunked: bool
+        self,
+        body: Served,
+        recorder: BodyRecorder | None,
+        protocol: Any,
+        parsed: StreamReader,
+        *,
+        chunked: bool,
     ) -> None:
         self._body = body
-        self._take = take
+        self._recorder = recorder
         self._protocol = protocol
         self._parsed = parsed
         self._chunked = chunked
         self._next = 0
 
     async def next(self) -> tuple[bytes, bool]:
-        """See `Source`."""
+        """See `ByteSource`."""
         # As any real answer would let them: a loop that polls must not starve the other tasks.
         await asyncio.sleep(0)
         while True:
@@ -278,16 +284,16 @@ class FedSource:
                 return data, self._chunked
             if self._parsed.is_eof():
                 return b"", False
-            await self._feed()
+            await self._replay()
 
-    async def _feed(self) -> None:
+    async def _replay(self) -> None:
         if self._next < len(self._body.chunks):
             if self._body.late is not None:
                 await replace(self._body.late, limit=self._protocol.client_waits or None).wait()
             chunk = self._body.chunks[self._next]
             self._next += 1
-            if self._take is not None:
-                self._take.add(chunk)
+            if self._recorder is not None:
+                self._recorder.add(chunk)
             self._protocol.data_received(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
             return
         await self._body.end()
@@ -302,19 +308,19 @@ class Reader(StreamReader):
 
     Args:
         source: where the pieces come from.
-        take: who watches, or None.
+        recorder: who watches, or None.
         like: the reader in whose place this one stands.
         chunked: whether HTTP chunks are told apart.
         timer: what ends a wait that takes too long, where the source doesn't.
         unread_is_whole: a client that read nothing had all that it wanted.
     """
 
-    __slots__ = ("_pulling", "_source", "_take", "_unread_is_whole")
+    __slots__ = ("_pulling", "_recorder", "_source", "_unread_is_whole")
 
     def __init__(
         self,
-        source: Source,
-        take: Take | None,
+        source: ByteSource,
+        recorder: BodyRecorder | None,
         like: StreamReader,
         *,
         chunked: bool,
@@ -325,7 +331,7 @@ class Reader(StreamReader):
         loop = asyncio.get_running_loop()
         super().__init__(_Still(loop), limit, timer=timer, loop=loop)
         self._source = source
-        self._take = take
+        self._recorder = recorder
         self._pulling = False
         self._unread_is_whole = unread_is_whole
         if chunked:
@@ -341,8 +347,8 @@ class Reader(StreamReader):
             with self._timer:
                 data, ends = await self._source.next()
         except Exception as error:
-            if self._take is not None:
-                self._take.broke(failure_of(error))
+            if self._recorder is not None:
+                self._recorder.broke(failure_of(error))
             self.set_exception(error)
             raise
         finally:
@@ -351,8 +357,8 @@ class Reader(StreamReader):
         if ends:
             self.end_http_chunk_receiving()
         elif not data:
-            if self._take is not None:
-                self._take.exhausted()
+            if self._recorder is not None:
+                self._recorder.exhausted()
             self.feed_eof()
 
     async def wait_eof(self) -> None:
@@ -363,12 +369,12 @@ class Reader(StreamReader):
     def set_exception(self, exc: BaseException, *cause: Any) -> None:
         """The connection broke, or (what aiohttp does then, too) the client is done with the answer."""
         super().set_exception(exc, *cause)
-        if self._take is None:
+        if self._recorder is None:
             return
         if self._unread_is_whole and not self.total_bytes:
-            self._take.exhausted()
+            self._recorder.exhausted()
         else:
-            self._take.closed()
+            self._recorder.closed()
 
 
 class _Still(BaseProtocol):

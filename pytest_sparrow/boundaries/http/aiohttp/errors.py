@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.exchange import TransportFailure
 
 __all__ = ["error_of", "failure_of"]
 
@@ -29,15 +29,15 @@ _ALSO = {
 _RAISED = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError)
 
 
-def failure_of(error: BaseException) -> Failure | None:
+def failure_of(error: BaseException) -> TransportFailure | None:
     """An error by the nearest name that aiohttp exports; None: the task was cancelled."""
     if not isinstance(error, Exception):
         return None
     names = (kind.__name__ for kind in type(error).__mro__ if getattr(aiohttp, kind.__name__, None) is kind)
-    return Failure(type=next(names, type(error).__name__), message=str(error))
+    return TransportFailure(type=next(names, type(error).__name__), message=str(error))
 
 
-def error_of(failure: Failure, request: Any) -> Exception:
+def error_of(failure: TransportFailure, request: Any) -> Exception:
     """A recorded error as it would be raised for this request."""
     if failure.type == "TimeoutError":
         # The client's own total timeout is asyncio's.

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_sparrow.boundaries.http import flow
-from pytest_sparrow.boundaries.http.bodies import LiveTake, Tee
-from pytest_sparrow.boundaries.http.exchange import Failure
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee
+from pytest_sparrow.boundaries.http.exchange import TransportFailure
 from pytest_sparrow.boundaries.http.flow import drive, whole
 from pytest_sparrow.boundaries.http.urllib3.bodies import (
     Chunks,
@@ -44,7 +44,7 @@ from pytest_sparrow.boundaries.world import isolated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.boundaries.http.bodies import Served, Take
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
     from pytest_sparrow.boundaries.http.exchange import Headers, Reply
     from pytest_sparrow.boundaries.http.flow import Step
     from pytest_sparrow.run.crossing import Crossing
@@ -89,7 +89,7 @@ class _Told(OSError):
     __repr__ = __str__
 
 
-def failure_of(error: BaseException, exceptions: Any, conn: Any) -> Failure | None:
+def failure_of(error: BaseException, exceptions: Any, conn: Any) -> TransportFailure | None:
     """An error that came instead of an answer, as urllib3 would see it; None: none of the world's.
 
     Args:
@@ -100,38 +100,42 @@ def failure_of(error: BaseException, exceptions: Any, conn: Any) -> Failure | No
     if not isinstance(error, Exception):
         return None
     if isinstance(error, exceptions.ProxyError):
-        return Failure(type="ProxyError", message=f"{error.args[0]}: {error.args[-1]!r}")
+        return TransportFailure(type="ProxyError", message=f"{error.args[0]}: {error.args[-1]!r}")
     proxied = getattr(conn, "proxy", None) and not getattr(conn, "has_connected_to_proxy", True)
     if proxied and isinstance(error, OSError | http.client.HTTPException | exceptions.TimeoutError):
-        return Failure(type="ProxyError", message=f"{_PROXY}: {error!r}")
+        return TransportFailure(type="ProxyError", message=f"{_PROXY}: {error!r}")
     if isinstance(error, ssl.SSLError):
-        return Failure(type="SSLError", message=repr(error))
+        return TransportFailure(type="SSLError", message=repr(error))
     if isinstance(error, exceptions.HTTPError):
-        return Failure(type=_name(error, exceptions), message=_message(error, exceptions))
+        return TransportFailure(type=_name(error, exceptions), message=_message(error, exceptions))
     if isinstance(error, OSError | http.client.HTTPException):
-        return Failure(type="ProtocolError", message=f"{_ABORTED} {error!r}")
-    return Failure(type=type(error).__name__, message=str(error))
+        return TransportFailure(type="ProtocolError", message=f"{_ABORTED} {error!r}")
+    return TransportFailure(type=type(error).__name__, message=str(error))
 
 
-def failure_while_reading(error: BaseException) -> Failure | None:
+def failure_while_reading(error: BaseException) -> TransportFailure | None:
     """An error that came with the body, as urllib3 would raise it; `EOFError` for one that says what is missing."""
     if isinstance(error, TimeoutError) or (isinstance(error, ssl.SSLError) and "timed out" in str(error)):
-        return Failure(type="ReadTimeoutError", message="Read timed out.")
+        return TransportFailure(type="ReadTimeoutError", message="Read timed out.")
     if isinstance(error, ssl.SSLError):
-        return Failure(type="SSLError", message=repr(error))
+        return TransportFailure(type="SSLError", message=repr(error))
     if isinstance(error, EOFError):
         missing = str(error)
-        return Failure(type="ProtocolError", message=_BROKEN * missing.startswith("Inc") + missing)
+        return TransportFailure(type="ProtocolError", message=_BROKEN * missing.startswith("Inc") + missing)
     if isinstance(error, OSError | http.client.HTTPException):
-        return Failure(type="ProtocolError", message=f"{_BROKEN}{error!r}")
-    return Failure(type=type(error).__name__, message=str(error)) if isinstance(error, Exception) else None
+        return TransportFailure(type="ProtocolError", message=f"{_BROKEN}{error!r}")
+    return (
+        TransportFailure(type=type(error).__name__, message=str(error))
+        if isinstance(error, Exception)
+        else None
+    )
 
 
-def error_of(failure: Failure, exceptions: Any, *, pool: Any, conn: Any, url: str) -> Exception:
+def error_of(failure: TransportFailure, exceptions: Any, *, pool: Any, conn: Any, url: str) -> Exception:
     """A recorded error as one of urllib3's; a NewConnectionError if its name is none of those that may be raised."""
     name = _ELSEWHERE.get(failure.type, failure.type)
     if name != failure.type and name == "ProtocolError" and "message body" not in failure.message:
-        failure = Failure(type=name, message=f"{_ABORTED} {failure.message}")
+        failure = TransportFailure(type=name, message=f"{_ABORTED} {failure.message}")
     kind = getattr(exceptions, name if name in _RAISED else "NewConnectionError")
     args = _args(kind.__name__, failure.message, exceptions, conn)
     # Each class has a constructor of its own, which would put its words around these.
@@ -163,7 +167,7 @@ def _cause(text: str, exceptions: Any) -> Exception:
     """What a proxy's error came of: whether the connection failed decides which retries are counted."""
     name, _, rest = text.partition("(")
     if name in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError"):
-        failure = Failure(type="NewConnectionError", message=rest.rstrip(")").strip("'\""))
+        failure = TransportFailure(type="NewConnectionError", message=rest.rstrip(")").strip("'\""))
         return error_of(failure, exceptions, pool=None, conn=None, url="")
     return _Told(text)
 
@@ -225,7 +229,7 @@ def _wrap_make(original: Any, prepare: Any, library: Any) -> Any:
 
 
 class _Try:
-    """One try of a request; also what the flow knows of the library (see `flow.Skin`): its request is this one."""
+    """One try of a request; also what the flow knows of the library (see `flow.Adapter`): its request is this one."""
 
     def __init__(
         self,
@@ -260,13 +264,13 @@ class _Try:
         return drive(whole(self, self, self._contact()), steps)
 
     def headers(self, request: Any) -> Headers:  # noqa: ARG002 - see the class
-        """See `pytest_sparrow.boundaries.http.flow.Skin`, also for the methods below."""
+        """See `pytest_sparrow.boundaries.http.flow.Adapter`, also for the methods below."""
         given = self._options.get("headers") or {}
         return [(_text(name), _text(value)) for name, value in given.items()]
 
-    def response(self, request: Any, reply: Reply, body: Served, take: Take | None) -> Any:  # noqa: ARG002
+    def response(self, request: Any, reply: Reply, body: Served, recorder: BodyRecorder | None) -> Any:  # noqa: ARG002
         has_body = self._method != "HEAD" and (reply.status or 0) >= 200 and reply.status not in (204, 304)
-        tee = Tee(body, take, failure_while_reading)
+        tee = Tee(body, recorder, failure_while_reading)
         conn = self._library.connection.HTTPConnection(self._pool.host, self._pool.port)
         conn.sock = served = ServedSocket(reply.status or 0, reply.headers, tee, has_body=has_body)
         conn.is_verified = True  # or urllib3 warns of a certificate that nobody asked for
@@ -282,18 +286,20 @@ class _Try:
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:  # noqa: ARG002
         wire = _wire(response)
-        take = LiveTake(crossing, method=self._method, status=response.status, headers=_pairs(response))
+        recorder = LiveBodyRecorder(
+            crossing, method=self._method, status=response.status, headers=_pairs(response)
+        )
         if wire is None:  # read already
-            take.add(response.data)
-            take.exhausted()
+            recorder.add(response.data)
+            recorder.exhausted()
             return response
         if wire.fp is None:
-            take.exhausted()
+            recorder.exhausted()
         else:
             wire.fp = Watched(
                 wire.fp,
                 self._frames(wire),
-                take,
+                recorder,
                 failure_while_reading,
                 owners=Owners(response, wire),
                 strict=wire.chunked or self._is_strict,
@@ -302,14 +308,14 @@ class _Try:
             response.read(cache_content=True)
         return response
 
-    def error(self, request: Any, failure: Failure) -> Exception:  # noqa: ARG002
+    def error(self, request: Any, failure: TransportFailure) -> Exception:  # noqa: ARG002
         return error_of(failure, self._library.exceptions, pool=self._pool, conn=self._conn, url=self._url)
 
     def read_timeout(self, request: Any) -> float | None:  # noqa: ARG002
         limit = getattr(self._options.get("timeout"), "read_timeout", None)
         return limit if isinstance(limit, int | float) else None
 
-    def failure_of(self, error: BaseException) -> Failure | None:
+    def failure_of(self, error: BaseException) -> TransportFailure | None:
         return failure_of(error, self._library.exceptions, self._conn)
 
     def _read(self) -> bytes:

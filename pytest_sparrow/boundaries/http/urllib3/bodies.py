@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from pytest_sparrow.boundaries.http.bodies import Take, Tee
-    from pytest_sparrow.boundaries.http.exchange import Failure, Headers
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Tee
+    from pytest_sparrow.boundaries.http.exchange import Headers, TransportFailure
 
 __all__ = ["Chunks", "Frames", "Owners", "Plain", "ServedSocket", "Watched", "read_body"]
 
@@ -186,7 +186,7 @@ class Plain:
         """Whether it has come to its end."""
         return self._length is not None and self._got >= self._length
 
-    def take(self, data: bytes) -> Iterator[bytes]:
+    def recorder(self, data: bytes) -> Iterator[bytes]:
         """The content that some bytes of the connection hold."""
         if data:
             self._got += len(data)
@@ -209,7 +209,7 @@ class Chunks:
         self._line = bytearray()
         self._wants_size = True
 
-    def take(self, data: bytes) -> Iterator[bytes]:
+    def recorder(self, data: bytes) -> Iterator[bytes]:
         """See `Plain`."""
         while data and not self.ended:
             if self._left:
@@ -253,7 +253,7 @@ class Watched:
     Args:
         file: the real one.
         frames: how the content is framed.
-        take: who watches.
+        recorder: who watches.
         failure_of: names an error that reading raised; None for one that is none of the world's.
         owners: the responses that read from it.
         strict: whether the client raises where the content is cut off. Where not, `http.client` still does for one
@@ -264,21 +264,21 @@ class Watched:
         self,
         file: Any,
         frames: Frames,
-        take: Take,
-        failure_of: Callable[[BaseException], Failure | None],
+        recorder: BodyRecorder,
+        failure_of: Callable[[BaseException], TransportFailure | None],
         *,
         owners: Owners,
         strict: bool,
     ) -> None:
         self._file = file
         self._frames = frames
-        self._take = take
+        self._recorder = recorder
         self._failure_of = failure_of
         self._owners = owners
         self._strict = strict
         self._cut = ""
         if frames.ended:
-            take.exhausted()
+            recorder.exhausted()
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read so many bytes; all, for -1."""
@@ -309,7 +309,7 @@ class Watched:
             if not self._owners.are_collected():
                 if self._cut:
                     self._broke(EOFError(self._cut))
-                self._take.closed()
+                self._recorder.closed()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -322,21 +322,21 @@ class Watched:
             raise
 
     def _seen(self, data: bytes, *, is_end: bool) -> bytes:
-        for piece in self._frames.take(data):
-            self._take.add(piece)
+        for piece in self._frames.recorder(data):
+            self._recorder.add(piece)
         if self._frames.ended:
-            self._take.exhausted()
+            self._recorder.exhausted()
         elif is_end:
             self._ends(self._frames.missing(), final=self._strict or not data)
         return data
 
     def _ends(self, missing: str | None, *, final: bool) -> None:
         if missing is None or (final and not self._strict):
-            self._take.exhausted()
+            self._recorder.exhausted()
         elif final:
             self._broke(EOFError(missing))
         else:
             self._cut = missing
 
     def _broke(self, error: BaseException) -> None:
-        self._take.broke(self._failure_of(error))
+        self._recorder.broke(self._failure_of(error))
