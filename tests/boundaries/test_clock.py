@@ -269,24 +269,24 @@ def test_a_recording_moves_nothing_but_in_steps():
     assert needed_clock(ClockMode.FLOW, THEN) is None
     assert needed_clock(ClockMode.REAL, THEN) is None
     stepping = needed_clock(ClockMode.STEP, THEN)
-    assert isinstance(stepping.hands, Stepping)
-    assert stepping.hands.now() == ZERO
+    assert isinstance(stepping.source, Stepping)
+    assert stepping.source.now() == ZERO
 
 
 def test_a_replay_follows_its_golden():
     """A golden that was recorded in steps is replayed in steps, any other flows; real leaves both alone."""
     stepped, flowing = golden(clock={"mode": "step"}), golden(clock={"mode": "flow"})
     for mode in (ClockMode.FLOW, ClockMode.STEP):
-        assert isinstance(needed_clock(mode, THEN, stepped).hands, Stepping)
-        assert isinstance(needed_clock(mode, THEN, flowing).hands, Flowing)
-        assert isinstance(needed_clock(mode, THEN, golden()).hands, Flowing)
+        assert isinstance(needed_clock(mode, THEN, stepped).source, Stepping)
+        assert isinstance(needed_clock(mode, THEN, flowing).source, Flowing)
+        assert isinstance(needed_clock(mode, THEN, golden()).source, Flowing)
     assert needed_clock(ClockMode.REAL, THEN, stepped) is None
 
 
 @pytest.mark.parametrize("timestamp", ["2023-11-14T22:13:20.123456789Z", "2023-11-14T23:13:20.123456+01:00"])
 def test_timestamps_of_the_cockpit_and_of_other_offsets(timestamp):
     """Nanoseconds and offsets are read."""
-    assert needed_clock(ClockMode.FLOW, THEN, golden(timestamp)).hands.now() // 1000 >= ZERO // 1000 + 123456
+    assert needed_clock(ClockMode.FLOW, THEN, golden(timestamp)).source.now() // 1000 >= ZERO // 1000 + 123456
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", "", "0001-01-01T00:00:00+14:00", "1960-01-01T00:00:00Z"])
@@ -300,11 +300,11 @@ def test_watching_a_run():
     moved = needed_clock(ClockMode.FLOW, THEN, golden(), [])
     exchange = Exchange(kind="tool", asked={}, answered={}, began=10.0, ended=20.0)
     moved.asked(SimpleNamespace(recorded=exchange))
-    assert 10 <= shown(moved.hands) < 20
+    assert 10 <= shown(moved.source) < 20
     moved.answered(SimpleNamespace(recorded=exchange), {})
     moved.asked(SimpleNamespace(recorded=None))
     moved.answered(SimpleNamespace(recorded=None), None)
-    assert 20 <= shown(moved.hands) < 80
+    assert 20 <= shown(moved.source) < 80
 
 
 # The time zone.

@@ -244,12 +244,12 @@ def test_a_library_that_is_loaded_later_is_patched_then():
     """Shutting the world imports no gRPC; one that is imported within is refused all the same."""
     script = """if True:
         import sys
-        from pytest_sparrow.boundaries import network
+        from pytest_sparrow.boundaries import guard
         from pytest_sparrow.errors import ReplayDivergence
-        from pytest_sparrow.recording.window import open_window
+        from pytest_sparrow.run.context import open_window
 
         class Run:
-            run_id, in_process, feeding = "r", False, True
+            run_id, in_process, replaying = "r", False, True
             def passes_host(self, host, port):
                 return "cross"
             def refuse(self, what, hint=""):
@@ -257,7 +257,7 @@ def test_a_library_that_is_loaded_later_is_patched_then():
 
         run = Run()
         open_window(run)
-        with network.shut(run):
+        with guard.shut(run):
             assert "grpc" not in sys.modules
             import grpc
             try:

@@ -127,7 +127,7 @@ def test_servers_of_this_process_are_spared(host):
 
 def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
     """Where the kernel's tables can't be read, Python's own sockets are enough."""
-    from pytest_sparrow.boundaries.guard import guard as network
+    from pytest_sparrow.boundaries.guard import network
 
     monkeypatch.setattr(network, "_PROC", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as own:
@@ -140,7 +140,7 @@ def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are Linux's")
 def test_servers_that_python_does_not_know_are_found_in_proc(monkeypatch):
     """A listening socket of C code is found in the kernel's tables; a connected one isn't listening."""
-    from pytest_sparrow.boundaries.guard import guard as network
+    from pytest_sparrow.boundaries.guard import network
 
     monkeypatch.setattr(network.gc, "get_objects", list)
     with socket.create_server(("127.0.0.1", 0)) as own:

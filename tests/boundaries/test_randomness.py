@@ -96,7 +96,7 @@ def test_numpy_is_seeded_when_it_is_loaded_later():
     """A test that is the first to import numpy draws what it draws when it is not, and numpy isn't loaded for it."""
     code = """
         import random, sys
-        from pytest_sparrow.boundaries.randomness import Seeded
+        from pytest_sparrow.boundaries.world import Seeded
         with Seeded(7):
             assert "numpy" not in sys.modules
             import numpy as np

@@ -126,7 +126,7 @@ def test_asyncio_is_not_loaded_for_it():
     """It is changed when it is loaded, and put back."""
     program = """
         import sys
-        from pytest_sparrow.boundaries import tasks
+        from pytest_sparrow.boundaries.world import tasks
 
         finders = list(sys.meta_path)
         tasks.install()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.comparing import MISSING, Place, Rules, compare
+from pytest_sparrow.comparing import MISSING, Position, Rules, compare
 from pytest_sparrow.events import dump_event, parse_event
 
 from .making import (
@@ -264,7 +264,7 @@ def test_another_argument_is_told_once_with_both_values():
     (root,) = comparison.roots
     assert root.path == "ToolUseStarted[refund].args['amount']"
     assert (root.golden, root.new) == (39.99, 139.99)
-    assert root.golden_at == root.new_at == Place(5, 1)
+    assert root.golden_at == root.new_at == Position(5, 1)
     assert (comparison.golden_count, comparison.golden_turns) == (10, 2)
     assert {change.subject for change in comparison.followers} == {
         "ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished",

@@ -1,7 +1,7 @@
 """Other plugins bring codecs of their own by one hook."""
 
 CODEC = """
-    from pytest_sparrow.recording.codec import ModelAnswer, ModelRequest, Proposal, Text, Usage
+    from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Proposal, Text, Usage
 
     class Acme:
         name = "acme"

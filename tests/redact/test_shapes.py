@@ -4,11 +4,11 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.redact.synthetic import IN_CONTEXT, LOOK_ALIKES, SECRETS
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor, shapes
-from pytest_sparrow.redact.scanner import suspicious
+from pytest_sparrow.redact.suspicion import suspicious
+from tests.redact.synthetic import IN_CONTEXT, LOOK_ALIKES, SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -80,6 +80,7 @@ _FINDER = AfterLoading((_HOME,), _patch)
 
 # What runs in the place of the function's code. It runs with the globals of asyncio.tasks, so it imports.
 async def _wait_for(fut, timeout):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    from pytest_sparrow.boundaries.world.tasks import waiting
 
     return await waiting(fut, timeout)
 

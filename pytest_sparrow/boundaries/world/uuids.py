@@ -133,26 +133,31 @@ def draw(version: int, *given: int | None) -> uuid.UUID:
 
 
 def _uuid1(node=None, clock_seq=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    from pytest_sparrow.boundaries.world.uuids import draw
 
     return draw(1, node, clock_seq)
 
 
 def _uuid4():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from pytest_sparrow.boundaries.world.uuids import draw
 
     return draw(4)
 
 
 def _uuid6(node=None, clock_seq=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    from pytest_sparrow.boundaries.world.uuids import draw
 
     return draw(6, node, clock_seq)
 
 
 def _uuid7():  # type: ignore[no-untyped-def]  # noqa: ANN202
+    from pytest_sparrow.boundaries.world.uuids import draw
 
     return draw(7)
 
 
 def _uuid8(a=None, b=None, c=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    from pytest_sparrow.boundaries.world.uuids import draw
 
     return draw(8, a, b, c)
 

@@ -67,7 +67,7 @@ def test_a_library_that_is_loaded_later_is_patched_then():
         import asyncio, sys
         from pytest_sparrow.boundaries import http
         from pytest_sparrow.errors import ReplayDivergence
-        from pytest_sparrow.recording.window import open_window
+        from pytest_sparrow.run.context import open_window
 
         class Run:
             run_id, in_process, feeding, asked = "r", False, True, 0

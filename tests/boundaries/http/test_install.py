@@ -114,7 +114,7 @@ PRELUDE = """
     import sys
     from pytest_sparrow.boundaries import http
     from pytest_sparrow.errors import ReplayDivergence
-    from pytest_sparrow.recording.window import open_window
+    from pytest_sparrow.run.context import open_window
 
     class Run:
         run_id, in_process, feeding, asked = "r", False, True, 0

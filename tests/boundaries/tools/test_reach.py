@@ -162,7 +162,7 @@ class Shop:
         return f"{cls.__name__} {order}"
 
 
-class Fork(Shop):
+class Branch(Shop):
     def refund(self, order: int) -> str:
         return f"branch of {super().refund(order)}"
 
@@ -196,10 +196,10 @@ def test_a_callable_object(tools):
 
 def test_a_method_of_a_class_and_its_super(tools):
     """A closure over a class (super()) works while it is wrapped; a classmethod keeps the class that it is asked by."""
-    tools.tool(Fork.refund)
+    tools.tool(Branch.refund)
     tools.tool(Shop.close)
-    assert replayed(Fork("x").refund, 1) == ("branch of x 1", [("refund", {"order": 1})])
-    assert replayed(Fork.close, 1) == ("Branch 1", [("close", {"order": 1})])
+    assert replayed(Branch("x").refund, 1) == ("branch of x 1", [("refund", {"order": 1})])
+    assert replayed(Branch.close, 1) == ("Branch 1", [("close", {"order": 1})])
 
 
 def test_a_recursive_tool_is_one_call(tools):

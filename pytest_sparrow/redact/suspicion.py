@@ -1,0 +1,115 @@
+"""A quick look at bytes: may anything secret be inside? Most lines are cleared here, in about a microsecond.
+
+Python's ``re`` tries an alternation at every byte (1.1 ms for 20 kB with 20 literals), but it looks for one
+literal byte at memory speed. So one ``translate`` makes the rare bytes that every shape holds (``-``, ``_``,
+``.``, ``B``, ``I``, ``J``) the same byte, and lowers the rest. Two searches then look around such a byte for
+shapes, and around a colon for names. They run over the reversed bytes: what tells is what stands in front,
+and ``re`` rejects a branch faster ahead than behind.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.redact.names import FRAGMENTS
+from pytest_sparrow.redact.shapes import SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["MARKS", "suspicious"]
+
+MARKS = re.compile(r"[-_.BIJ:=]")
+"""One of these stands in every text that `suspicious` suspects for its shape or a name in it."""
+
+
+def _fold(byte: int) -> int:
+    if byte in b"-_.BIJ":
+        return ord("-")
+    # So that ?api_key=… is found by the same search as {"api_key":…
+    return ord(":") if byte == ord("=") else bytes([byte]).lower()[0]
+
+
+_TABLE = bytes(map(_fold, range(256)))
+_RUN = rb"[a-z0-9%+/~-]"
+_RUN_LENGTH = 12
+_DIGITS = [b"%d" % digit for digit in range(10)]
+
+
+def _folded(literal: str) -> bytes:
+    return literal.encode().translate(_TABLE)
+
+
+def _shape_search() -> re.Pattern[bytes]:
+    """``-``, then (backwards) what a prefix has in front of it, then a look at what follows the prefix."""
+    branches: dict[bytes, set[bytes]] = {}
+    short: set[bytes] = set()
+    for shape in SHAPES:
+        for prefix in shape.prefixes:
+            folded = _folded(prefix)
+            anchor = folded.rindex(b"-")
+            behind, ahead = folded[:anchor][::-1], folded[anchor + 1 :][::-1]
+            run = _RUN * (min(shape.run, _RUN_LENGTH) - len(ahead)) if shape.run else b""
+            look = rb"(?<=%s%s-%s)" % (run, re.escape(ahead), re.escape(behind))
+            if len(behind) < 2:
+                short.add(re.escape(behind) + look)
+            else:
+                branches.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
+    # Two bytes that no prefix ends with turn most candidates away.
+    filters = (
+        _one_of(branches),
+        _one_of({rest.lstrip(b"\\")[:1] for rests in branches.values() for rest in rests}),
+    )
+    return re.compile(b"-(?:(?=%s%s)%s|%s)" % (*filters, _grouped(branches), b"|".join(sorted(short))))
+
+
+def _one_of(first_bytes: Iterable[bytes]) -> bytes:
+    return b"[%s]" % b"".join(re.escape(byte) for byte in sorted(first_bytes))
+
+
+def _name_search() -> re.Pattern[bytes]:
+    """A colon between (backwards) a text or a list, and the quote and the end of a name."""
+    branches: dict[bytes, set[bytes]] = {}
+    for name in (*FRAGMENTS, "code", "value"):
+        first, *rest = reversed(name)
+        branches.setdefault(first.encode(), set()).add("".join(map(_maybe_capital, rest)).encode())
+    # {"key":"…  or  {"key": …  or  {"keys":[…  or  ?key=…  or  KEY='…, but no number's name and no schema's {"key":{…
+    value = rb"(?:(?<=[\\\"\[ ]:) ?\"\\*|(?<=[^\s&#;<>{\[]:))"
+    # Names are numbered, and those of forms nested: api_key2, API_KEY_2, "password 2", user[password].
+    ends = rb"(?=%s)[][s0-9 -]*%s" % (_one_of({*branches, *_DIGITS, b" ", b"-", b"]"}), _grouped(branches))
+    return re.compile(rb":(?:%s%s|(?<=\{:)\"\\*s?e[i-]kooc)" % (value, ends))
+
+
+def _maybe_capital(letter: str) -> str:
+    # Capital B, I and J are folded to "-".
+    return f"[{letter}-]" if letter in "bij" else re.escape(letter)
+
+
+def _grouped(branches: dict[bytes, set[bytes]]) -> bytes:
+    """An alternation by first byte: to reject a branch that begins with another byte costs 3 ns."""
+    groups = (
+        re.escape(first) + b"(?:%s)" % b"|".join(sorted(rest)) for first, rest in sorted(branches.items())
+    )
+    return b"(?:%s)" % b"|".join(groups)
+
+
+_SHAPES = _shape_search()
+_NAMES = _name_search()
+
+
+def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
+    """Whether a JSON line, or a text, may hold a secret; never False where the slow way would find one.
+
+    Args:
+        data: UTF-8.
+        needles: known secrets, in every spelling that they may have in the data.
+    """
+    for needle in needles:
+        if needle in data:
+            return True
+    folded = data.translate(_TABLE)[::-1]
+    if _SHAPES.search(folded) or _NAMES.search(folded):
+        return True
+    # A URL with a user and a password.
+    return b"@" in data and b"://" in data
