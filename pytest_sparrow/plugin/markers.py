@@ -101,12 +101,8 @@ def _override(
 
 
 def _misplaced(name: str) -> str:
-    setting = next((setting for setting in TABLE if setting.name == name), None)
-    return (
-        f"unknown setting {name!r}"
-        if setting is None
-        else f"{name!r} cannot stand here, but in: {setting.places.shown}"
-    )
+    elsewhere = next((setting.places.shown for setting in TABLE if setting.name == name), "")
+    return f"{name!r} cannot stand here, but in: {elsewhere}" if elsewhere else f"unknown setting {name!r}"
 
 
 def _check_faults(item: pytest.Item) -> None:

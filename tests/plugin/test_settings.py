@@ -159,7 +159,7 @@ def test_who_wins(inner):
         ),
         (
             "{'mode': 'record'}",
-            "conftest.py: sparrow_settings: 'mode' cannot stand here, but in: command line, marker, environment, ini; *",
+            "conftest.py: sparrow_settings: 'mode' cannot stand here, but in: command line, marker, *; *",
         ),
     ],
 )
