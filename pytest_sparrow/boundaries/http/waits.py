@@ -34,11 +34,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AfterLoading
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.facts import RetryClock
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.run.context import current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_sparrow.providers.facts import ProviderFacts
     from pytest_sparrow.run.crossing import OpenRun
 
 __all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run", "tried"]
@@ -137,32 +140,8 @@ def _run() -> Any:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiter:
-    """A kind of module that sleeps before a next try, and for nothing else.
-
-    Attributes:
-        name: the last parts of its name.
-        has: what tells it from a module of the same name that is none: a global, or an attribute of one.
-        clocks: its globals that it sleeps by.
-    """
-
-    name: str
-    has: str
-    clocks: tuple[str, ...]
-
-
-_WAITERS = (
-    # SDKs that Stainless generates: openai, anthropic, groq, together, cerebras and more.
-    _Waiter(name="_base_client", has="BaseClient._calculate_retry_timeout", clocks=("time", "anyio")),
-    # Those that Speakeasy generates: mistralai and more.
-    _Waiter(name="utils.retries", has="retry_with_backoff", clocks=("time", "asyncio")),
-    # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
-    _Waiter(name="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
-    # requests and boto3.
-    _Waiter(name="urllib3.util.retry", has="Retry", clocks=("time",)),
-    _Waiter(name="botocore.endpoint", has="Endpoint", clocks=("time",)),
-)
+_URLLIB3 = RetryClock(module="urllib3.util.retry", has="Retry", clocks=("time",))
+"""The clock of urllib3's own retries, which requests and boto3 use; those of SDKs are facts of codecs."""
 
 
 _TENACITY = "tenacity"
@@ -172,16 +151,22 @@ class _Names:
     """The names of modules that may be waiters: their last parts tell."""
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name == _TENACITY or _waiter(name) is not None)
+        return isinstance(name, str) and (name == _TENACITY or bool(_retry_clocks(name)))
 
 
-_LAST = {waiter.name.rpartition(".")[2]: waiter for waiter in _WAITERS}
+@functools.lru_cache(maxsize=4)
+def _by_last_part(known: ProviderFacts) -> dict[str, tuple[RetryClock, ...]]:
+    found: dict[str, tuple[RetryClock, ...]] = {}
+    for clock in (_URLLIB3, *known.retry_clocks):
+        last = clock.module.rpartition(".")[2]
+        found[last] = (*found.get(last, ()), clock)
+    return found
 
 
-def _waiter(name: str) -> _Waiter | None:
+def _retry_clocks(name: str) -> list[RetryClock]:
     # By the last part first: thousands of modules are asked about.
-    waiter = _LAST.get(name.rpartition(".")[2])
-    return waiter if waiter is not None and f".{name}".endswith(f".{waiter.name}") else None
+    alike = _by_last_part(facts()).get(name.rpartition(".")[2], ())
+    return [clock for clock in alike if f".{name}".endswith(f".{clock.module}")]
 
 
 class _ShortClock(ModuleType):
@@ -214,6 +199,8 @@ _patches: list[_Patch] = []
 _seen: set[str] = set()
 """Names of modules that were looked at; only names, so that a module that is gone can be gone."""
 _candidates: list[str] = []
+_seen_for: ProviderFacts | None = None
+"""The facts by which they were looked at."""
 
 
 @contextlib.contextmanager
@@ -239,6 +226,11 @@ def no_waits() -> Iterator[None]:
 
 def _waiting() -> list[ModuleType]:
     """The loaded modules that may be waiters. Each name is looked at once: 5,000 before every test cost 1.7 ms."""
+    global _seen_for  # noqa: PLW0603 - see above
+    if _seen_for is not facts():
+        _seen_for = facts()
+        _seen.clear()
+        _candidates.clear()
     new = sys.modules.keys() - _seen
     _seen.update(new)
     _candidates.extend(name for name in new if name in _NAMES)
@@ -253,10 +245,8 @@ def _shorten(module: ModuleType) -> None:
             for owner, name, replacement in replacements(module):
                 _put(owner, name, replacement)
             return
-        waiter = _waiter(module.__name__)
-        if waiter is None or not _has(module, waiter.has):
-            return
-        for name in waiter.clocks:
+        known = [clock for clock in _retry_clocks(module.__name__) if _has(module, clock.has)]
+        for name in dict.fromkeys(name for clock in known for name in clock.clocks):
             clock = vars(module).get(name)
             if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock):
                 _put(module, name, _ShortClock(clock))
