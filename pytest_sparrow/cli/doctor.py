@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import say
-from pytest_sparrow.comparing.paths import safe
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.store.swap import _exchange
+from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -127,7 +127,7 @@ def _doctor(options: argparse.Namespace) -> int:
         *_file_system(folder),
         *_goldens(folder, options.goldens),
     ]
-    say(f"{line.level:7}  {safe(line.about)}: {safe(line.text)}" for line in found)
+    say(f"{line.level:7}  {printable(line.about)}: {printable(line.text)}" for line in found)
     counts = Counter(line.level for line in found)
     print(", ".join(f"{counts[level]} {level}" for level in ("ok", "note", "problem")))
     return _PROBLEMS if counts["problem"] else 0

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller
 from pytest_sparrow.run.crossing import OpenCrossing
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane

@@ -27,12 +27,12 @@ import contextlib
 import contextvars
 import functools
 import sys
-import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.patching import AfterLoading
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import current_run, is_answering, open_runs
 
@@ -168,13 +168,6 @@ _WAITERS = (
 _TENACITY = "tenacity"
 
 
-class _Names:
-    """The names of modules that may be waiters: their last parts tell."""
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name == _TENACITY or _waiter(name) is not None)
-
-
 _LAST = {waiter.name.rpartition(".")[2]: waiter for waiter in _WAITERS}
 
 
@@ -199,80 +192,50 @@ class _ShortClock(ModuleType):
         return self._clock.sleep(min(seconds, LONGEST) if is_replayed() else seconds, *rest, **named)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Patch:
-    owner: ModuleType | type
-    name: str
-    original: Any
-    replacement: Any
-
-
-# Process-wide, because what is patched is. All of it under the lock, and empty when nothing is installed.
-_lock = threading.RLock()
-_installed = 0
-_patches: list[_Patch] = []
-_seen: set[str] = set()
-"""Names of modules that were looked at; only names, so that a module that is gone can be gone."""
-_candidates: list[str] = []
-
-
 @contextlib.contextmanager
 def no_waits() -> Iterator[None]:
     """Shorten them, for SDKs that are loaded now and for those that are loaded within. May be nested."""
-    global _installed  # noqa: PLW0603 - see above
-    with _lock:
-        _installed += 1
-        if _installed == 1:
-            sys.meta_path.insert(0, _FINDER)
-            for module in _waiting():
-                _shorten(module)
-    try:
+    with _PATCHES:
         yield
-    finally:
-        with _lock:
-            _installed -= 1
-            if _installed == 0:
-                with contextlib.suppress(ValueError):
-                    sys.meta_path.remove(_FINDER)
-                _undo()
 
 
-def _waiting() -> list[ModuleType]:
-    """The loaded modules that may be waiters. Each name is looked at once: 5,000 before every test cost 1.7 ms."""
-    new = sys.modules.keys() - _seen
-    _seen.update(new)
-    _candidates.extend(name for name in new if name in _NAMES)
-    return [module for name in _candidates if (module := sys.modules.get(name)) is not None]
+def _patches_for(module: ModuleType) -> list[AttributePatch]:
+    if module.__name__ == _TENACITY:
+        return [AttributePatch(*replacement) for replacement in replacements(module)]
+    waiter = _waiter(module.__name__)
+    if waiter is None or not _has(module, waiter.has):
+        return []
+    clocks = {name: vars(module).get(name) for name in waiter.clocks}
+    return [
+        AttributePatch(module, name, _ShortClock(clock))
+        for name, clock in clocks.items()
+        if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock)
+    ]
 
 
-def _shorten(module: ModuleType) -> None:
-    with _lock:
-        if not _installed:
-            return
-        if module.__name__ == _TENACITY:
-            for owner, name, replacement in replacements(module):
-                _put(owner, name, replacement)
-            return
-        waiter = _waiter(module.__name__)
-        if waiter is None or not _has(module, waiter.has):
-            return
-        for name in waiter.clocks:
-            clock = vars(module).get(name)
-            if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock):
-                _put(module, name, _ShortClock(clock))
+class _Modules(Mapping[str, PatchesFor]):
+    """The modules that may be waiters, by name; the last parts tell. Iterating gives those that are loaded."""
 
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        """Names of modules that were looked at; only names, so that a module that is gone can be gone."""
+        self._candidates: list[str] = []
 
-def _put(owner: ModuleType | type, name: str, replacement: Any) -> None:
-    _patches.append(_Patch(owner=owner, name=name, original=vars(owner)[name], replacement=replacement))
-    setattr(owner, name, replacement)
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name == _TENACITY or _waiter(name) is not None)
 
+    def __getitem__(self, name: str) -> PatchesFor:
+        return _patches_for
 
-def _undo() -> None:
-    for patch in reversed(_patches):
-        # What somebody else has put there since is theirs.
-        if vars(patch.owner).get(patch.name) is patch.replacement:
-            setattr(patch.owner, patch.name, patch.original)
-    _patches.clear()
+    def __iter__(self) -> Iterator[str]:
+        # Each name is looked at once: 5,000 before every test cost 1.7 ms.
+        new = sys.modules.keys() - self._seen
+        self._seen |= new
+        self._candidates.extend(name for name in new if name in self)
+        return iter(self._candidates)
+
+    def __len__(self) -> int:
+        return len(self._candidates)
 
 
 def _has(module: object, dotted: str) -> bool:
@@ -282,5 +245,5 @@ def _has(module: object, dotted: str) -> bool:
     return found is not None
 
 
-_NAMES = _Names()
-_FINDER = AfterLoading(_NAMES, _shorten)
+# Process-wide, because what is patched is.
+_PATCHES = Patches(_Modules())

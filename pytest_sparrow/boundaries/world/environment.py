@@ -12,6 +12,7 @@ import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.patching import MISSING, ItemPatch
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings import dummy_key
 
@@ -68,28 +69,20 @@ class ReplayedEnvironment:
             for name, value in (recorded.items() if isinstance(recorded, dict) else ())
             if value is None or isinstance(value, str)
         }
-        self._before: dict[str, str | None] = {}
+        self._patches: list[ItemPatch] = []
 
     def set(self) -> None:
         """Make the environment the recorded one."""
         names = tuple(self._recorded)
-        known = {name for name, value in self._recorded.items() if value is not None}
-        for name in [name for name in self._environ if name not in known and _allowed(name, names)]:
-            self._before[name] = self._environ.pop(name)
-        for name in known:
-            self._before[name] = self._environ.get(name)
-            self._environ[name] = self._recorded[name] or ""
+        values = {name: value for name, value in self._recorded.items() if value is not None}
+        absent = [name for name in self._environ if name not in values and _allowed(name, names)]
+        replacements = {**dict.fromkeys(absent, MISSING), **values}
+        self._patches = [ItemPatch(self._environ, *item).apply() for item in replacements.items()]
 
     def restore(self) -> None:
         """Put back what `set` changed; again after the fixtures' teardown, since monkeypatch may undo to our value."""
-        for name, before in list(self._before.items()):
-            if self._environ.get(name) != self._recorded.get(name):
-                continue  # changed meanwhile; a later call looks again
-            del self._before[name]
-            if before is None:
-                self._environ.pop(name, None)
-            else:
-                self._environ[name] = before
+        for patch in self._patches:
+            patch.restore()
 
 
 def _allowed(name: str, patterns: Iterable[str]) -> bool:
@@ -147,16 +140,7 @@ def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[
         extra: further names to fill.
     """
     environment = os.environ if environ is None else environ
-    filled = dummies(environment, extra)
-    before = {name: environment.get(name) for name in filled}
-    environment.update(filled)
-    try:
+    with contextlib.ExitStack() as stack:
+        for name, dummy in dummies(environment, extra).items():
+            stack.enter_context(ItemPatch(environment, name, dummy))
         yield
-    finally:
-        for name, value in before.items():
-            if environment.get(name) != filled[name]:
-                continue
-            if value is None:
-                del environment[name]
-            else:
-                environment[name] = value
