@@ -19,11 +19,11 @@ from pytest_sparrow.providers.codec import (
     Failure,
     ModelAnswer,
     ModelRequest,
+    Output,
     Part,
     Proposal,
     Reasoning,
     Text,
-    ToolResult,
 )
 from pytest_sparrow.providers.composing import synthetic_failure, synthetic_reply
 from pytest_sparrow.providers.facts import ProviderFacts, StreamEnd
@@ -204,7 +204,7 @@ def _calls(messages: list[Json]) -> Iterator[dict[str, Json]]:
         yield from (call for call in as_list(message.get("tool_calls")) if isinstance(call, dict))
 
 
-def _results(messages: list[Json]) -> Iterator[ToolResult]:
+def _results(messages: list[Json]) -> Iterator[Output]:
     ids, calls = CallIds(), OpenCalls()
     for message in map(as_dict, messages):
         for call in _calls([message]):
@@ -215,7 +215,7 @@ def _results(messages: list[Json]) -> Iterator[ToolResult]:
         name = as_text(message.get("tool_name")) or as_text(message.get("name"))
         call_id = calls.answered(wire=as_text(message.get("tool_call_id")), name=name)
         if call_id:
-            yield ToolResult(id=call_id, blocks=LazyBlocks(partial(_blocks, message.get("content"))))
+            yield Output(id=call_id, blocks=LazyBlocks(partial(_blocks, message.get("content"))))
 
 
 def _blocks(content: Json) -> list[Json]:

@@ -25,7 +25,6 @@ from pytest_sparrow.providers.codec import (
     Proposal,
     Reasoning,
     Text,
-    ToolResult,
 )
 from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.eventstream import frames_of
@@ -245,7 +244,7 @@ def _stable_block(block: Json) -> Json:
     return kept
 
 
-def _results(messages: list[Json]) -> Iterator[ToolResult]:
+def _results(messages: list[Json]) -> Iterator[Output]:
     for message in map(as_dict, messages):
         if message.get("role") == "assistant":
             continue  # what is in there the service did itself
@@ -253,7 +252,7 @@ def _results(messages: list[Json]) -> Iterator[ToolResult]:
             result = as_dict(block).get("toolResult")
             call_id = as_text(as_dict(result).get("toolUseId"))
             if isinstance(result, dict) and call_id:
-                yield ToolResult(
+                yield Output(
                     id=call_id,
                     blocks=LazyBlocks(partial(_blocks, result.get("content"))),
                     is_error=result.get("status") == "error",
