@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import say
-from pytest_sparrow.comparing.paths import safe
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.store.swap import _exchange
+from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -31,10 +32,16 @@ __all__ = ["add_to"]
 _PROBLEMS = 1
 
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
-_SDKS = (
-    *("openai", "anthropic", "google-genai", "mistralai", "groq", "cohere", "ollama", "boto3", "requests"),
-    *("litellm", "langchain-core", "langgraph", "pydantic-ai-slim", "openai-agents", "mcp"),
+_FRAMEWORKS = (
+    "cohere",
+    "requests",
+    "litellm",
+    "langchain-core",
+    "langgraph",
+    "pydantic-ai-slim",
+    "openai-agents",
 )
+"""Beside the SDKs of providers, which are facts of codecs."""
 _REFUSED = {
     "grpcio": "not recorded; its calls are refused by name in a replay",
     "websockets": "not recorded; its connections are refused by name in a replay",
@@ -116,7 +123,7 @@ def _doctor(options: argparse.Namespace) -> int:
         *_file_system(folder),
         *_goldens(folder, options.goldens),
     ]
-    say(f"{line.level:7}  {safe(line.about)}: {safe(line.text)}" for line in found)
+    say(f"{line.level:7}  {printable(line.about)}: {printable(line.text)}" for line in found)
     counts = Counter(line.level for line in found)
     print(", ".join(f"{counts[level]} {level}" for level in ("ok", "note", "problem")))
     return _PROBLEMS if counts["problem"] else 0
@@ -158,7 +165,7 @@ def _libraries() -> Iterator[_Line]:
     if not covered:
         names = ", ".join(library.name for library in http.LIBRARIES)
         yield _Line("note", "HTTP", f"none of {names} is installed: only tools are recorded")
-    for package in _SDKS:
+    for package in dict.fromkeys((*facts().packages.values(), *_FRAMEWORKS)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")

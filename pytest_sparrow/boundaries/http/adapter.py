@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
     from pytest_sparrow.boundaries.http.exchange import Headers, Reply
-    from pytest_sparrow.boundaries.patching import Patch
+    from pytest_sparrow.boundaries.patching import AttributePatch
     from pytest_sparrow.run.crossing import Crossing
 
 __all__ = ["Adapter", "Library", "exported_name"]
@@ -39,7 +39,7 @@ class Library:
     oldest: str
     covered: str
     needs: tuple[str, ...]
-    patches: Callable[[ModuleType], list[Patch]]
+    patches: Callable[[ModuleType], list[AttributePatch]]
     carries: tuple[str, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.cancellation import wait_for_cancel
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
-from pytest_sparrow.wire import ndjson, sse
+from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -26,6 +26,7 @@ __all__ = [
     "ServedBody",
     "Tee",
     "checkpoint",
+    "is_last",
 ]
 
 
@@ -155,7 +156,7 @@ class ReplayedBodyRecorder(BodyRecorder):
         return {**replayed, "body": {form: body[form][: self._count]}}
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
-        complete = ended or (not broken and (self._count >= self._pieces or _is_last(self._last)))
+        complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
         self._crossing.settle(self._crossing.replayed, complete=complete)
 
 
@@ -165,7 +166,7 @@ def _says_done(answered: dict[str, object]) -> bool:
     if not form or not isinstance(body, dict):
         return False
     last = str(body.get("torn") or (body[form][-1] if body[form] else ""))
-    return _is_last(last.encode())
+    return is_last(last.encode())
 
 
 def _form(body: object) -> str:
@@ -173,8 +174,9 @@ def _form(body: object) -> str:
     return next((form for form in ("sse", "lines") if isinstance(body, dict) and form in body), "")
 
 
-def _is_last(piece: bytes) -> bool:
-    return sse.is_done(piece) or ndjson.is_done(piece)
+def is_last(piece: bytes) -> bool:
+    """Whether a piece of a stream says that no more will come."""
+    return any(end.is_at_end_of(piece) for end in facts().stream_ends)
 
 
 async def checkpoint() -> None:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.http.adapter import Adapter, Library
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee, checkpoint
 from pytest_sparrow.boundaries.http.flow import OutgoingRequest, drive, drive_async, whole
-from pytest_sparrow.boundaries.patching import Patch
-from pytest_sparrow.boundaries.world.isolation import isolated, stepped
+from pytest_sparrow.boundaries.patching import AttributePatch
+from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 
 if TYPE_CHECKING:
@@ -239,12 +239,12 @@ def _sent_async(send: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitabl
     return stepped(send(request))
 
 
-def patches_for(library: Any) -> list[Patch]:
+def patches_for(library: Any) -> list[AttributePatch]:
     """The patches for a loaded httpx2 or httpx; none where the module is only half loaded."""
     if not hasattr(library, "Client"):
         return []
     adapter = _HttpxAdapter(library)
-    found: list[Patch] = []
+    found: list[AttributePatch] = []
     for client, transport, public, wrap in (
         ("Client", "HTTPTransport", "handle_request", adapter.wrap_handle),
         ("AsyncClient", "AsyncHTTPTransport", "handle_async_request", adapter.wrap_handle_async),
@@ -253,8 +253,7 @@ def patches_for(library: Any) -> list[Patch]:
         if owner is None or name not in vars(owner):
             owner, name, wrapper = getattr(library, transport, None), public, wrap
         if owner is not None and name in vars(owner):
-            original = vars(owner)[name]
-            found.append(Patch(owner=owner, name=name, original=original, replacement=wrapper(original)))
+            found.append(AttributePatch(owner, name, wrapper(vars(owner)[name])))
     return found
 
 

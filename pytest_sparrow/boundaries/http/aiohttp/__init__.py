@@ -10,12 +10,12 @@ from pytest_sparrow.exchange import TransportErrorName
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pytest_sparrow.boundaries.patching import Patch
+    from pytest_sparrow.boundaries.patching import AttributePatch
 
 __all__ = ["LIBRARY"]
 
 
-def _patches(module: ModuleType) -> list[Patch]:
+def _patches(module: ModuleType) -> list[AttributePatch]:
     if LIBRARY.missing(module):
         return []  # half loaded, or a version that is not covered: the network guard refuses its connections
     # The adapter imports aiohttp, so it is imported when aiohttp is loaded.

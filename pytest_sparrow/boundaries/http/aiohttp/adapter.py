@@ -30,8 +30,8 @@ from pytest_sparrow.boundaries.http.aiohttp.bodies import (
 )
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder
 from pytest_sparrow.boundaries.http.flow import LiveRequest, OutgoingRequest, drive_async, route
-from pytest_sparrow.boundaries.patching import Patch
-from pytest_sparrow.boundaries.world.isolation import stepped
+from pytest_sparrow.boundaries.patching import AttributePatch
+from pytest_sparrow.boundaries.world import stepped
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ def _unquoted(literal: str) -> str:
         return literal
 
 
-def patches_for(library: Any) -> list[Patch]:
+def patches_for(library: Any) -> list[AttributePatch]:
     """The patches for a loaded aiohttp that lacks none of the needed names."""
     found = []
     for owner, name, wrapper in (
@@ -319,6 +319,5 @@ def patches_for(library: Any) -> list[Patch]:
         (library.ClientResponse, "start", _wrap_start),
     ):
         original = vars(owner)[name]
-        replacement = functools.wraps(original)(wrapper(original))
-        found.append(Patch(owner=owner, name=name, original=original, replacement=replacement))
+        found.append(AttributePatch(owner, name, functools.wraps(original)(wrapper(original))))
     return found

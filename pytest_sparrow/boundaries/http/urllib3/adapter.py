@@ -35,8 +35,8 @@ from pytest_sparrow.boundaries.http.urllib3.bodies import (
     ServedSocket,
     read_body,
 )
-from pytest_sparrow.boundaries.patching import Patch
-from pytest_sparrow.boundaries.world.isolation import isolated
+from pytest_sparrow.boundaries.patching import AttributePatch
+from pytest_sparrow.boundaries.world import isolated
 from pytest_sparrow.exchange import TransportFailure
 
 if TYPE_CHECKING:
@@ -178,15 +178,13 @@ _TUNNEL_WAITS = "_sparrow_tunnel_waits"
 """The attribute of a connection whose tunnel is not open yet."""
 
 
-def patches_for(library: Any) -> list[Patch]:
+def patches_for(library: Any) -> list[AttributePatch]:
     """The patches for a loaded urllib3 that lacks none of the needed names."""
     plain, secure = library.connectionpool.HTTPConnectionPool, library.connectionpool.HTTPSConnectionPool
     make, prepare = vars(plain)["_make_request"], vars(secure)["_prepare_proxy"]
     return [
-        Patch(owner=secure, name="_prepare_proxy", original=prepare, replacement=_wrap_prepare(prepare)),
-        Patch(
-            owner=plain, name="_make_request", original=make, replacement=_wrap_make(make, prepare, library)
-        ),
+        AttributePatch(secure, "_prepare_proxy", _wrap_prepare(prepare)),
+        AttributePatch(plain, "_make_request", _wrap_make(make, prepare, library)),
     ]
 
 
