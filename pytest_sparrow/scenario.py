@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.exchange import TransportErrorName
 from pytest_sparrow.providers.codec import Failure, Reasoning, Text, Usage
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def fails(status: int, message: str = "") -> Failure:
 
 def disconnects(message: str = "connection refused") -> Failure:
     """Nobody answers: the transport raises a ConnectError."""
-    return Failure(f"ConnectError: {message}")
+    return Failure(f"{TransportErrorName.CONNECT_ERROR}: {message}")
 
 
 def breaks_off(text: str = "", *, after: int | None = None) -> list[Step]:
@@ -133,7 +134,9 @@ def breaks_off(text: str = "", *, after: int | None = None) -> list[Step]:
     said: list[Step] = [Text(words)] if words else []
     return [
         *said,
-        Failure("RemoteProtocolError: peer closed connection without sending complete message body"),
+        Failure(
+            f"{TransportErrorName.REMOTE_PROTOCOL_ERROR}: peer closed connection without sending complete message body"
+        ),
     ]
 
 

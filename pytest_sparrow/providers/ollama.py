@@ -26,6 +26,7 @@ from pytest_sparrow.providers.codec import (
     Text,
 )
 from pytest_sparrow.providers.composing import synthetic_failure, synthetic_reply
+from pytest_sparrow.providers.facts import ProviderFacts, StreamEnd
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -134,6 +135,15 @@ def _call(proposal: Proposal) -> dict[str, Json]:
     return {"function": {"name": proposal.name, "arguments": proposal.args}}
 
 
+_FACTS = ProviderFacts(
+    packages={"ollama": "ollama"},
+    volatile_answer_keys=frozenset(
+        {"created_at", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
+    ),
+    stream_ends=(StreamEnd(field="done", value=True),),
+)
+
+
 class Ollama:
     """Ollama's chat and generate, recognised by the path and the request's shape; see `Codec`.
 
@@ -143,6 +153,7 @@ class Ollama:
     """
 
     name: str = "ollama"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None where it is another one."""

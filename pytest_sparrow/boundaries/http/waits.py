@@ -24,41 +24,35 @@ What tenacity waits is shortened in another way, see `tenacity_waits`.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.http.flow import last_request_was_allowed
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.facts import RetryClock
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.run.context import current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_sparrow.providers.facts import ProviderFacts
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run", "tried"]
+__all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run"]
 
 
 LONGEST = 0.001
 """Seconds that a wait takes while feeding; not 0, since a sleep also lets others run."""
 
 
-_passed: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_passed", default=False)
-
-
-def tried(*, passes: bool) -> None:
-    """A request is made here; ``passes``: to a host that a setting keeps reachable."""
-    _passed.set(passes)
-
-
 def is_replayed() -> bool:
     """Whether what is tried next will be fed, if it is what was tried last."""
-    if _passed.get():
+    if last_request_was_allowed.get():
         return False
     try:
         return replaying_run() is not None
@@ -137,44 +131,25 @@ def _run() -> Any:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiter:
-    """A kind of module that sleeps before a next try, and for nothing else.
-
-    Attributes:
-        name: the last parts of its name.
-        has: what tells it from a module of the same name that is none: a global, or an attribute of one.
-        clocks: its globals that it sleeps by.
-    """
-
-    name: str
-    has: str
-    clocks: tuple[str, ...]
-
-
-_WAITERS = (
-    # SDKs that Stainless generates: openai, anthropic, groq, together, cerebras and more.
-    _Waiter(name="_base_client", has="BaseClient._calculate_retry_timeout", clocks=("time", "anyio")),
-    # Those that Speakeasy generates: mistralai and more.
-    _Waiter(name="utils.retries", has="retry_with_backoff", clocks=("time", "asyncio")),
-    # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
-    _Waiter(name="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
-    # requests and boto3.
-    _Waiter(name="urllib3.util.retry", has="Retry", clocks=("time",)),
-    _Waiter(name="botocore.endpoint", has="Endpoint", clocks=("time",)),
-)
-
+_URLLIB3 = RetryClock(module="urllib3.util.retry", has="Retry", clocks=("time",))
+"""The clock of urllib3's own retries, which requests and boto3 use; those of SDKs are facts of codecs."""
 
 _TENACITY = "tenacity"
 
 
-_LAST = {waiter.name.rpartition(".")[2]: waiter for waiter in _WAITERS}
+@functools.lru_cache(maxsize=4)
+def _by_last_part(known: ProviderFacts) -> dict[str, tuple[RetryClock, ...]]:
+    found: dict[str, tuple[RetryClock, ...]] = {}
+    for clock in (_URLLIB3, *known.retry_clocks):
+        last = clock.module.rpartition(".")[2]
+        found[last] = (*found.get(last, ()), clock)
+    return found
 
 
-def _waiter(name: str) -> _Waiter | None:
+def _retry_clocks(name: str) -> list[RetryClock]:
     # By the last part first: thousands of modules are asked about.
-    waiter = _LAST.get(name.rpartition(".")[2])
-    return waiter if waiter is not None and f".{name}".endswith(f".{waiter.name}") else None
+    alike = _by_last_part(facts()).get(name.rpartition(".")[2], ())
+    return [clock for clock in alike if f".{name}".endswith(f".{clock.module}")]
 
 
 class _ShortClock(ModuleType):
@@ -202,10 +177,8 @@ def no_waits() -> Iterator[None]:
 def _patches_for(module: ModuleType) -> list[AttributePatch]:
     if module.__name__ == _TENACITY:
         return [AttributePatch(*replacement) for replacement in replacements(module)]
-    waiter = _waiter(module.__name__)
-    if waiter is None or not _has(module, waiter.has):
-        return []
-    clocks = {name: vars(module).get(name) for name in waiter.clocks}
+    known = [clock for clock in _retry_clocks(module.__name__) if _has(module, clock.has)]
+    clocks = {name: vars(module).get(name) for clock in known for name in clock.clocks}
     return [
         AttributePatch(module, name, _ShortClock(clock))
         for name, clock in clocks.items()
@@ -220,14 +193,19 @@ class _Modules(Mapping[str, PatchesFor]):
         self._seen: set[str] = set()
         """Names of modules that were looked at; only names, so that a module that is gone can be gone."""
         self._candidates: list[str] = []
+        self._asked_for: ProviderFacts | None = None
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name == _TENACITY or _waiter(name) is not None)
+        return isinstance(name, str) and (name == _TENACITY or bool(_retry_clocks(name)))
 
     def __getitem__(self, name: str) -> PatchesFor:
         return _patches_for
 
     def __iter__(self) -> Iterator[str]:
+        if self._asked_for is not facts():  # a codec was added or removed since
+            self._asked_for = facts()
+            self._seen.clear()
+            self._candidates.clear()
         # Each name is looked at once: 5,000 before every test cost 1.7 ms.
         new = sys.modules.keys() - self._seen
         self._seen |= new

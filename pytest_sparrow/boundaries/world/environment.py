@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.patching import MISSING, ItemPatch
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.settings import dummy_key
 
 if TYPE_CHECKING:
@@ -89,30 +90,13 @@ def _allowed(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-_KEYS: tuple[tuple[str, ...], ...] = (
-    ("OPENAI_API_KEY",),
-    ("AZURE_OPENAI_API_KEY",),
-    # With a token set, a key as well would make the SDK send both.
-    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-    # google-genai warns where both are set and they weren't before.
-    ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    ("MISTRAL_API_KEY",),
-    ("GROQ_API_KEY",),
+_OTHER_KEYS: tuple[tuple[str, ...], ...] = (
     ("CO_API_KEY",),
     ("COHERE_API_KEY",),
-    ("DEEPSEEK_API_KEY",),
-    ("OPENROUTER_API_KEY",),
-    ("TOGETHER_API_KEY",),
-    ("FIREWORKS_API_KEY",),
-    ("XAI_API_KEY",),
-    ("CEREBRAS_API_KEY",),
-    ("PERPLEXITY_API_KEY",),
-    ("PPLX_API_KEY",),
     ("VOYAGE_API_KEY",),
     ("TAVILY_API_KEY",),
 )
-"""Names that SDK constructors read. Of names in one row each is an alternative: only the first is filled, and
-only where none of them is set."""
+"""Variables that SDKs of services read whose format no codec knows; rows as in `ProviderFacts.key_variables`."""
 
 
 def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
@@ -125,7 +109,7 @@ def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, 
         environ: the environment.
         extra: further names to fill.
     """
-    rows = [*_KEYS, *((name,) for name in extra)]
+    rows = [*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)]
     return {row[0]: dummy_key(row[0]) for row in rows if not any(environ.get(name) for name in row)}
 
 

@@ -28,6 +28,7 @@ from pytest_sparrow.providers.codec import (
 )
 from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.eventstream import frames_of
+from pytest_sparrow.providers.facts import KeyShape, ProviderFacts, RetryClock
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -140,6 +141,19 @@ _WELL = frozenset({"", "end_turn", "tool_use", "max_tokens", "stop_sequence"})
 _INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 
 
+_FACTS = ProviderFacts(
+    key_shapes=(
+        KeyShape(kind="aws-bedrock-key", prefixes=("ABSK",), rest=r"[A-Za-z0-9+/]{100,}={0,2}"),
+        KeyShape(kind="aws-bedrock-key", prefixes=("bedrock-api-key-",), rest=r"[A-Za-z0-9+/]{20,}={0,2}"),
+    ),
+    packages={"boto3": "boto3"},
+    retry_clocks=(RetryClock(module="botocore.endpoint", has="Endpoint", clocks=("time",)),),
+    answer_headers=frozenset({"x-amzn-errortype"}),
+    volatile_answer_keys=frozenset({"latencyMs"}),
+    call_id_keys=frozenset({"toolUseId"}),
+)
+
+
 class Bedrock:
     """Bedrock's converse, recognised by its path, whole and streamed; see `Codec`.
 
@@ -147,6 +161,7 @@ class Bedrock:
     """
 
     name: str = "bedrock-converse"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None where it is another one."""
