@@ -10,13 +10,12 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.redact.synthetic import SECRETS
-
 from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.eventstream import frame_bytes, json_frame
 from tests.cassettes import anthropic_samples, gemini_samples, responses_samples, wire_samples
 from tests.fuzzing.targets import KNOWING
 from tests.redact.many import WITH_CHECKSUMS
+from tests.redact.synthetic import SECRETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

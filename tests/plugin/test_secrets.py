@@ -7,10 +7,10 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
-from tests.redact.synthetic import SECRETS
 
 from plugin.leaking import leaking
 from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, WITH_CHECKSUMS
+from tests.redact.synthetic import SECRETS
 
 ALL = [*SECRETS, *WITH_CHECKSUMS, *((name.lower(), value) for name, value in ENVIRONMENT.items())]
 

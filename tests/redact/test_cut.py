@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.redact.synthetic import SECRETS
 
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.streams import cuts_between
+from tests.redact.synthetic import SECRETS
 from tests.redact.test_pieces import chat, said
 
 KEY = SECRETS[1][1]

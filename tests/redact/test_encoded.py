@@ -6,9 +6,9 @@ import base64
 from urllib.parse import quote
 
 import pytest
-from tests.redact.synthetic import SECRETS
 
 from pytest_sparrow.redact import Redactor
+from tests.redact.synthetic import SECRETS
 
 KEY = SECRETS[0][1]
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.redact.synthetic import SECRETS
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.names import field_rule
+from tests.redact.synthetic import SECRETS
 
 DATA = Path(__file__).parents[1] / "data" / "transcripts"
 

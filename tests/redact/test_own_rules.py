@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.redact.synthetic import SECRETS
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.user_rules import Allowed, read_allowed, read_rules, value_digest
+from tests.redact.synthetic import SECRETS
 
 KEY = SECRETS[0][1]
 
