@@ -21,6 +21,8 @@ All of them hold data (not only a text) and pickle, since pytest-xdist sends the
 
 from __future__ import annotations
 
+from pytest_sparrow.text import printable
+
 __all__ = [
     "DamagedTranscript",
     "NotRecordable",
@@ -72,20 +74,15 @@ class DamagedTranscript(StoreError):
 
     def __str__(self) -> str:
         where = self.path if self.line is None else f"{self.path}:{self.line}"
-        return f"{_printable(where)}: {_printable(self.reason)}" + (f"\n  {self.hint}" if self.hint else "")
+        return f"{_shortened(where)}: {_shortened(self.reason)}" + (f"\n  {self.hint}" if self.hint else "")
 
 
 _MOST = 1000
 
 
-def _printable(text: str) -> str:
-    """What stands in a hostile file, or is its name, must not reach a terminal raw, nor fill it."""
-    text = text if len(text) <= _MOST else f"{text[: _MOST // 2]} … {text[-_MOST // 2 :]}"
-    if text.isprintable():
-        return text
-    return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
-    )
+def _shortened(text: str) -> str:
+    """A text that a hostile file may hold, or be named by: printable, and cut in its middle."""
+    return printable(text if len(text) <= _MOST else f"{text[: _MOST // 2]} … {text[-_MOST // 2 :]}")
 
 
 class TooLarge(DamagedTranscript):

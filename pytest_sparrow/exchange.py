@@ -1,14 +1,17 @@
-"""One crossing of a boundary: what the agent asked and what the world answered."""
+"""Holds an exchange, one crossing of a boundary: what the agent asked and what the world answered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from pytest_sparrow.json_objects import read_object
 
-__all__ = ["LOOSE_LANES", "SETUP_LANES", "TASK_LANES", "WORK_LANES", "Exchange", "Json"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["LOOSE_LANES", "SETUP_LANES", "TASK_LANES", "WORK_LANES", "Asked", "Exchange", "Json"]
 
 Json: TypeAlias = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
@@ -101,6 +104,27 @@ class Exchange:
         exchange = read_object(cls, line)
         _check_asked(exchange.kind, exchange.asked)
         return exchange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What an agent asks at a boundary, and where in its run: what a replay chooses an answer for.
+
+    Attributes:
+        kind: "http", "tool" or "call".
+        content: the *asked* half, in the shape that `Exchange` has for its kind.
+        number: which crossing of its run asks, from 0.
+        lane: the lane that asks; "" is the main one.
+        conversation: the conversation that a request to a model carries; None for anything else.
+        call_id: for a tool, the id of the proposal that the call answers; None where no model proposed it.
+    """
+
+    kind: str
+    content: dict[str, Json]
+    number: int = 0
+    lane: str = ""
+    conversation: Sequence[Json] | None = None
+    call_id: str | None = None
 
 
 # By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.

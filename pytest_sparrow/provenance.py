@@ -21,50 +21,50 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.registry import facts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["NO_CIRCUMSTANCES", "Circumstances", "changed_since", "circumstances", "repo_head", "snapshot"]
+__all__ = [
+    "NO_CIRCUMSTANCES",
+    "Circumstances",
+    "changed_since",
+    "circumstances",
+    "packages",
+    "repo_head",
+    "snapshot",
+]
 
 
-PACKAGES: dict[str, str] = {
+_PACKAGES: dict[str, str] = {
     "agents": "openai-agents",
     "aiohttp": "aiohttp",
-    "anthropic": "anthropic",
     "autogen_core": "autogen-core",
-    "boto3": "boto3",
     "claude_agent_sdk": "claude-agent-sdk",
     "cohere": "cohere",
     "crewai": "crewai",
     "dspy": "dspy",
     "google.adk": "google-adk",
-    "google.genai": "google-genai",
-    "groq": "groq",
     "haystack": "haystack-ai",
     "httpx": "httpx",
     "httpx2": "httpx2",
     "instructor": "instructor",
     "langchain": "langchain",
-    "langchain_anthropic": "langchain-anthropic",
     "langchain_core": "langchain-core",
-    "langchain_openai": "langchain-openai",
     "langgraph": "langgraph",
     "litellm": "litellm",
     "llama_index.core": "llama-index-core",
-    "mcp": "mcp",
-    "mistralai": "mistralai",
-    "ollama": "ollama",
-    "openai": "openai",
     "pydantic_ai": "pydantic-ai-slim",
     "requests": "requests",
     "semantic_kernel": "semantic-kernel",
     "smolagents": "smolagents",
     "strands": "strands-agents",
 }
-"""Modules of SDKs and frameworks, each with the distribution it comes from."""
+"""Modules of frameworks and HTTP libraries, each with the distribution it comes from; SDKs are facts of codecs."""
 
 _OWN = "pytest-sparrow"
 
@@ -107,6 +107,11 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
     )
 
 
+def packages() -> dict[str, str]:
+    """The modules whose versions a recording notes, each with the distribution that it comes from."""
+    return {**facts().packages, **_PACKAGES}
+
+
 def snapshot() -> dict[str, Json]:
     """Python, platform, locale, hash seed, and the versions of the SDKs that are loaded by now.
 
@@ -114,7 +119,7 @@ def snapshot() -> dict[str, Json]:
         ``python``, ``implementation``, ``platform``, ``locale``, ``hash_seed`` (texts) and ``packages``, an object of
         distribution → version.
     """
-    loaded = (name for module, name in PACKAGES.items() if module in sys.modules)
+    loaded = (name for module, name in packages().items() if module in sys.modules)
     return {**_interpreter(), "packages": _versions((*loaded, _OWN))}
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import say
-from pytest_sparrow.comparing.paths import safe
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.store.swap import _exchange
+from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -33,10 +34,16 @@ _COVERED = {
     "aiohttp": "recorded and fed; its WebSockets are refused in a replay",
     "urllib3": "recorded and fed, and with it requests and botocore (boto3)",
 }
-_SDKS = (
-    *("openai", "anthropic", "google-genai", "mistralai", "groq", "cohere", "ollama", "boto3", "requests"),
-    *("litellm", "langchain-core", "langgraph", "pydantic-ai-slim", "openai-agents", "mcp"),
+_FRAMEWORKS = (
+    "cohere",
+    "requests",
+    "litellm",
+    "langchain-core",
+    "langgraph",
+    "pydantic-ai-slim",
+    "openai-agents",
 )
+"""Beside the SDKs of providers, which are facts of codecs."""
 _REFUSED = {
     "grpcio": "not recorded; its calls are refused by name in a replay",
     "websockets": "not recorded; its connections are refused by name in a replay",
@@ -127,7 +134,7 @@ def _doctor(options: argparse.Namespace) -> int:
         *_file_system(folder),
         *_goldens(folder, options.goldens),
     ]
-    say(f"{line.level:7}  {safe(line.about)}: {safe(line.text)}" for line in found)
+    say(f"{line.level:7}  {printable(line.about)}: {printable(line.text)}" for line in found)
     counts = Counter(line.level for line in found)
     print(", ".join(f"{counts[level]} {level}" for level in ("ok", "note", "problem")))
     return _PROBLEMS if counts["problem"] else 0
@@ -170,7 +177,7 @@ def _libraries() -> Iterator[_Line]:
         yield _Line(
             "note", "HTTP", "none of httpx, httpx2, aiohttp, urllib3 is installed: only tools are recorded"
         )
-    for package in _SDKS:
+    for package in dict.fromkeys((*facts().packages.values(), *_FRAMEWORKS)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import complain, say
-from pytest_sparrow.comparing.paths import safe
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.store import load_transcript
+from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -115,7 +115,7 @@ def _one(source: Path, destination: Destination, tally: _Tally, *, overwrite: bo
         return
     if what:
         tally.written += 1
-        say([f"{safe(str(source))} -> {safe(str(destination.folder))}  ({what})"])
+        say([f"{printable(str(source))} -> {printable(str(destination.folder))}  ({what})"])
 
 
 def _run(source: Path, destination: Destination, *, overwrite: bool) -> str:

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing.paths import safe
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.store import load_transcript
+from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,7 +41,7 @@ def say(lines: Iterable[str]) -> None:
 def complain(error: object) -> None:
     """Print an error, each of its lines made safe."""
     for line in str(error).split("\n"):
-        print(safe(line), file=sys.stderr)
+        print(printable(line), file=sys.stderr)
 
 
 def quiet_pipe(work: Callable[[], int]) -> int:

@@ -14,8 +14,9 @@ import re
 from typing import TypeAlias
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.text import printable, unescaped
 
-__all__ = ["Path", "Pattern", "element_label", "matches", "parse", "render", "safe"]
+__all__ = ["Path", "Pattern", "element_label", "matches", "parse", "render"]
 
 Path: TypeAlias = tuple[str, ...]
 """Steps as in the module's docstring."""
@@ -33,46 +34,6 @@ _STEP = re.compile(
       | \[(?P<label>[^\]'"]*)\]""",
     re.VERBOSE,
 )
-_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", re.DOTALL)
-
-
-def safe(text: str, quote: str = "") -> str:
-    """The text with everything that is not printable (controls, bidi marks, odd spaces) escaped visibly.
-
-    Args:
-        text: any text.
-        quote: the quotation mark that the text will stand in: it and the backslash are escaped too, so that
-            the text can be read back; or "".
-    """
-    if text.isprintable() and (not quote or ("\\" not in text and quote not in text)):
-        return text
-    return "".join(_escape(char, quote) for char in text)
-
-
-def _escape(char: str, quote: str) -> str:
-    if quote and char in ("\\", quote):
-        return "\\" + char
-    if char.isprintable():
-        return char
-    if char in _SHORT:
-        return _SHORT[char]
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_LONG = {short[1]: char for char, short in _SHORT.items()}
-
-
-def _unescape(text: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        two, four, eight, char = match.groups()
-        if char is not None:
-            return _LONG.get(char, char)
-        code = int(two or four or eight, 16)
-        return chr(code) if code < 0x110000 else match.group()
-
-    return _ESCAPED.sub(one, text) if "\\" in text else text
 
 
 def render(path: Path) -> str:
@@ -84,10 +45,10 @@ def render(path: Path) -> str:
     for step in steps:
         name = step[1:]
         if step[0] == "[":
-            parts.append(f"[{name}]" if _PLAIN_LABEL.match(name) else f'["{safe(name, chr(34))}"]')
+            parts.append(f"[{name}]" if _PLAIN_LABEL.match(name) else f'["{printable(name, chr(34))}"]')
         else:
             dotted = (all_dotted or keys == 0) and _WORD.match(name)
-            parts.append(f".{name}" if dotted else f"['{safe(name, chr(39))}']")
+            parts.append(f".{name}" if dotted else f"['{printable(name, chr(39))}']")
             keys += 1
     return "".join(parts)
 
@@ -119,8 +80,8 @@ def _step(match: re.Match[str]) -> str:
     if match["word"] is not None:
         return "." + match["word"]
     if match["key"] is not None:
-        return "." + _unescape(match["key"])
-    return "[" + (_unescape(match["quoted"]) if match["quoted"] is not None else match["label"])
+        return "." + unescaped(match["key"])
+    return "[" + (unescaped(match["quoted"]) if match["quoted"] is not None else match["label"])
 
 
 _EXAMPLE = "Copy it from a report, like ToolUseStarted[refund].args['amount']; * matches any name."

@@ -9,6 +9,7 @@ from pytest_sparrow.comparing.diff import Sameness, json_changes, value_changes
 from pytest_sparrow.comparing.ids import Bijection, IdText
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
 from pytest_sparrow.matching.keys import host_of
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["TOOL_ARGS", "comparable_by", "request_changes", "tool_changes"]
 
 _ROOT = "request"
-
-_CALL_ID_KEYS = frozenset({"tool_call_id", "tool_use_id", "call_id", "toolUseId"})
-"""Keys under which providers' requests refer to a tool call by its id."""
-
-_CALL_KEYS = frozenset({"functionCall", "functionResponse", "function_call", "function_response"})
-"""Keys of objects whose ``id`` is a call's: Gemini's, where clients make ids up that nobody seeds."""
 
 
 def request_changes(
@@ -111,13 +106,14 @@ def _flat(asked: dict[str, Json]) -> dict[str, Json]:
 
 
 def _call_ids(value: Json) -> set[str]:
+    known = facts()
     found: set[str] = set()
     waiting: list[Json] = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            found.update(v for k, v in item.items() if k in _CALL_ID_KEYS and isinstance(v, str))
-            calls = (v for k, v in item.items() if k in _CALL_KEYS and isinstance(v, dict))
+            found.update(v for k, v in item.items() if k in known.call_id_keys and isinstance(v, str))
+            calls = (v for k, v in item.items() if k in known.call_keys and isinstance(v, dict))
             found.update(v["id"] for v in calls if isinstance(v.get("id"), str))
             waiting.extend(item.values())
         elif isinstance(item, list):

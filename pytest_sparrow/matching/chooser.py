@@ -23,7 +23,9 @@ from pytest_sparrow.matching.similarity import Similarity
 from pytest_sparrow.wire.jsonrpc import is_look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Hashable
+    from collections.abc import Container
+
+    from pytest_sparrow.exchange import Asked
 
 __all__ = ["BEGINNING", "AnswerQueues", "Choice", "Chooser", "ComparableOf", "ConversationOf"]
 
@@ -156,63 +158,49 @@ class Chooser:
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return request_key(kind, asked), kind == "tool" and proposed
 
-    def http(
-        self,
-        request: int,
-        asked: dict[str, Json],
-        conversation: Sequence[Json] | None,
-        lane: str,
-        *,
-        taken: bool = True,
-    ) -> Choice | None:
-        """Choose for an HTTP request, the run's ``request``-th; None is a miss and takes nothing.
+    def choose(self, asked: Asked, *, taken: bool = True) -> Choice | None:
+        """Choose the exchange that answers what is asked; None is a miss and takes nothing.
 
-        Not ``taken``: the answer is shown, and stays; nothing continues this request.
+        A tool's call is answered by the id of its proposal, then by exact arguments: some hosts count ids from 0 in
+        every conversation, and of calls of one id, arguments and lane tell which. A ``sparrow.call`` is answered by
+        its name and exact arguments.
+
+        Args:
+            asked: what is asked.
+            taken: False shows the answer, and leaves it to be asked for; nothing continues this request.
         """
-        chain = None if conversation is None else prefixes(conversation)
-        choice = self._choose_http(request, asked, conversation, chain, lane)
+        chain = None if asked.conversation is None else prefixes(asked.conversation)
+        choice = self._choose_http(asked, chain) if asked.kind == "http" else self._choose_exact(asked)
         if not taken:
             self._give_back(choice)
-            return choice
-        if choice is not None:
-            self._golden_of[request] = choice.number
-        if chain:
-            self._seen.add(chain, request, lane)
+        elif asked.kind == "http":
+            if choice is not None:
+                self._golden_of[asked.number] = choice.number
+            if chain:
+                self._seen.add(chain, asked.number, asked.lane)
         return choice
 
-    def _choose_http(
-        self,
-        request: int,
-        asked: dict[str, Json],
-        conversation: Sequence[Json] | None,
-        chain: list[bytes] | None,
-        lane: str,
-    ) -> Choice | None:
-        key = self._exact_key("http", asked, proposed=False)
+    def _choose_http(self, asked: Asked, chain: list[bytes] | None) -> Choice | None:
+        lane = asked.lane
+        key = self._exact_key("http", asked.content, proposed=False)
         choice = self._take_exact(key, lane)
         if choice is not None:
             return choice
         if key in self._look_ups:  # comes more often than recorded: what it was answered last
             return Choice(number=self._look_ups[key], exact=True, again=True)
-        shape = request_shape(asked)
-        if chain is None or conversation is None:
+        shape = request_shape(asked.content)
+        if chain is None:
             number = self._in_lane(shape, lane, queues=self._near)
         else:
-            number = self._next_in_conversation(shape, asked, conversation, chain, lane)
+            number = self._next_in_conversation(shape, asked, chain)
         if number is None:
             return None
-        self._borrowed[number] = request
+        self._borrowed[number] = asked.number
         self._bind(lane, number)
         return Choice(number=number, exact=False)
 
-    def _next_in_conversation(
-        self,
-        shape: _Shape,
-        asked: dict[str, Json],
-        conversation: Sequence[Json],
-        chain: list[bytes],
-        lane: str,
-    ) -> int | None:
+    def _next_in_conversation(self, shape: _Shape, asked: Asked, chain: list[bytes]) -> int | None:
+        lane, conversation = asked.lane, asked.conversation or ()
         found, length = self._seen.predecessors(chain, lane)
         befores = [self._golden_of.get(request) for request in found]
         if befores and befores[0] is None:
@@ -224,7 +212,7 @@ class Chooser:
         ]
         # The same words, then the same words since the request before, then anything: the surest first.
         for key in (key for alike in zip(*keys, strict=True) for key in alike):
-            number = self._nearest_root(key, asked, lane) if not befores else None
+            number = self._nearest_root(key, asked.content, lane) if not befores else None
             number = self._first(key, lane, queues=self._near) if number is None else number
             if number is not None:
                 return number
@@ -256,31 +244,16 @@ class Chooser:
         else:
             self._borrowed[choice.number] = choice.displaced
 
-    def tool(
-        self, asked: dict[str, Json], call_id: str | None, lane: str, *, taken: bool = True
-    ) -> Choice | None:
-        """Choose for a tool call: by the id of the proposal it answers, then by exact arguments.
-
-        Some hosts count ids from 0 in every conversation: of calls of one id, arguments and lane tell which. Not
-        ``taken``: the answer is shown, and stays.
-        """
-        choice = self._choose_tool(asked, call_id, lane)
-        if not taken:
-            self._give_back(choice)
-        return choice
-
-    def _choose_tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Choice | None:
-        for key in () if call_id is None else _call_keys(asked, call_id):
-            number = self._first(key, lane, queues=self._by_call)
+    def _choose_exact(self, asked: Asked) -> Choice | None:
+        """Choose for a tool's call or a ``sparrow.call``."""
+        for key in () if asked.call_id is None else _call_keys(asked.content, asked.call_id):
+            number = self._first(key, asked.lane, queues=self._by_call)
             if number is not None:
                 self._played.add(number)
-                self._bind(lane, number)
+                self._bind(asked.lane, number)
                 return Choice(number=number, exact=True)
-        return self._take_exact(self._exact_key("tool", asked, proposed=call_id is not None), lane)
-
-    def call(self, asked: dict[str, Json], lane: str) -> Choice | None:
-        """Choose for a ``sparrow.call``: by name and exact arguments."""
-        return self._take_exact(self._exact_key("call", asked, proposed=False), lane)
+        key_of_all = self._exact_key(asked.kind, asked.content, proposed=asked.call_id is not None)
+        return self._take_exact(key_of_all, asked.lane)
 
     def _take_exact(self, key: tuple[str, bool], lane: str) -> Choice | None:
         number = self._first(key, lane, queues=self._exact)

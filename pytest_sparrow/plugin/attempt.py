@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.golden import Directories, GoldenPlace
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
-    from pytest_sparrow.run.replay.base import GoldenReplayer
+    from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts
+from pytest_sparrow.providers.registry import register, unregister
 
 if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Codec
@@ -18,7 +20,7 @@ _CODECS: pytest.StashKey[tuple[Codec, ...]] = pytest.StashKey()
 
 
 def codecs_of(config: pytest.Config) -> tuple[Codec, ...]:
-    """The codecs to try, in order; asked for once a session.
+    """The codecs to try, in order; asked for once a session, and registered until its end.
 
     Raises:
         pytest.UsageError: what a hook gave is no codec; the text says which one and why.
@@ -28,6 +30,8 @@ def codecs_of(config: pytest.Config) -> tuple[Codec, ...]:
         given = [codec for some in config.hook.pytest_sparrow_codecs(config=config) for codec in some]
         for codec in given:
             _check(codec)
+        register(given)
+        config.add_cleanup(lambda: unregister(given))
         known = config.stash[_CODECS] = (*given, *builtin_codecs())
     return known
 
@@ -41,3 +45,5 @@ def _check(codec: Any) -> None:
     missing = [name for name in _METHODS if not callable(getattr(codec, name, None))]
     if missing:
         raise pytest.UsageError(f"{where}: the codec {codec.name!r} lacks {', '.join(missing)}")
+    if not isinstance(getattr(codec, "facts", NO_FACTS), ProviderFacts):
+        raise pytest.UsageError(f"{where}: the facts of the codec {codec.name!r} are no ProviderFacts")

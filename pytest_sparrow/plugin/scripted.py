@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.providers.dispatch import Wire
-    from pytest_sparrow.run.replay.base import GoldenReplayer
+    from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript

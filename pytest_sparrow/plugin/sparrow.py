@@ -16,7 +16,7 @@ from pytest_sparrow.run.whatif.fork import At, fork_of
 
 if TYPE_CHECKING:
     from pytest_sparrow.plugin.window import Window
-    from pytest_sparrow.run.whatif.faults import ThenOf
+    from pytest_sparrow.run.whatif.faults import ReplayerOf
     from pytest_sparrow.scenario import Turn
     from pytest_sparrow.settings import Mode
     from pytest_sparrow.transcript import Transcript
@@ -273,7 +273,7 @@ class Sparrow:
         return iter(self.events)
 
 
-def _continuation(turns: Sequence[Turn]) -> ThenOf:
+def _continuation(turns: Sequence[Turn]) -> ReplayerOf:
     """What makes the feeder of turns that were written by hand."""
     from pytest_sparrow.run.whatif.reading import read_script
     from pytest_sparrow.run.whatif.replayer import EventReplayer

@@ -9,7 +9,7 @@ from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
 from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
 from pytest_sparrow.boundaries.http.waits import no_waits
-from pytest_sparrow.boundaries.world import tasks, threads
+from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.replay.violations import Finding, Kind
@@ -71,10 +71,7 @@ class Window:
                 stack.enter_context(noting_uncaptured(self.run, self._report_uncaptured))
             http.install()
             stack.callback(http.uninstall)
-            threads.install()
-            stack.callback(threads.uninstall)
-            tasks.install()
-            stack.callback(tasks.uninstall)
+            stack.enter_context(strands.PATCHES)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for name in self.run.settings.tools:

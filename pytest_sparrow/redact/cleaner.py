@@ -41,27 +41,21 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.streams import Cut
     from pytest_sparrow.redact.user_rules import Allowed, OwnRules
 
-__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "STAND_INS", "Cleaner"]
+__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "Cleaner"]
 
 
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
 REQUEST_HEADERS = _BODY | {
     "accept",
-    "anthropic-beta",
-    "anthropic-version",
     "content-range",
     "last-event-id",
-    "mcp-protocol-version",
-    "openai-beta",
     "prefer",
     "range",
     "x-amz-target",
-    "x-goog-upload-command",
-    "x-goog-upload-protocol",
     "x-http-method-override",
 }
-"""What shapes a request and is not this machine's, this moment's or a secret."""
+"""What shapes a request and is not this machine's, this moment's or a secret; providers' own are facts of codecs."""
 
 ANSWER_HEADERS = _BODY | {
     "accept-ranges",
@@ -71,15 +65,10 @@ ANSWER_HEADERS = _BODY | {
     "last-modified",
     "link",
     "location",
-    "mcp-protocol-version",
-    "mcp-session-id",
     "operation-location",
     "retry-after",
     "retry-after-ms",
     "www-authenticate",
-    "x-amzn-errortype",
-    "x-goog-upload-status",
-    "x-goog-upload-url",
     "x-ms-error-code",
     "x-next-page",
     "x-page",
@@ -94,10 +83,6 @@ ANSWER_HEADERS = _BODY | {
 
 PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
 """What a part of a multipart body is."""
-
-STAND_INS = {"mcp-session-id": "recorded-session"}
-"""What is kept of a header of which only the presence matters: a client of MCP that got a session ends it."""
-
 
 _T = TypeVar("_T")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import is_specific, is_word
 from pytest_sparrow.redact.placeholders import outside_placeholders
 from pytest_sparrow.redact.suspicion import MARKS, suspicious
@@ -44,8 +45,6 @@ _PLAIN = re.compile(
 _COMMON = frozenset({"changeme", "password", "password1", "postgres", "undefined", "disabled", "anonymous"})
 _USERINFO = re.compile(r"://[^\s/:@]*:([^\s/]+)@")
 _KINDS = {
-    "gemini-key": "google-key",
-    "google-generative-ai-key": "google-key",
     "hf-token": "huggingface-token",
     "hugging-face-hub-token": "huggingface-token",
     "huggingfacehub-token": "huggingface-token",
@@ -92,6 +91,8 @@ def _is_common(value: str) -> bool:
 
 
 def _kind(name: str) -> str:
+    if name in facts().key_kinds:
+        return facts().key_kinds[name]
     kind = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     for long, short in (("-api-key", "-key"), ("-api-token", "-token"), ("-access-token", "-token")):
         if kind.endswith(long):

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, STAND_INS, Cleaner
+from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, Cleaner
 from pytest_sparrow.redact.directories import Places
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.placeholders import Numbering
@@ -126,7 +127,7 @@ class Redactor:
             headers: (name, value) pairs as on the wire.
             answered: whether they came with an answer, not with a request.
         """
-        return self._kept(headers, ANSWER_HEADERS if answered else REQUEST_HEADERS)
+        return self._kept(headers, _answer_headers() if answered else _request_headers())
 
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
@@ -157,11 +158,11 @@ class Redactor:
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
         """
-        return self._settled_half(asked, REQUEST_HEADERS) if kind == "http" else self._object(asked)
+        return self._settled_half(asked, _request_headers()) if kind == "http" else self._object(asked)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`."""
-        return self._settled_half(answered, ANSWER_HEADERS) if kind == "http" else self._object(answered)
+        return self._settled_half(answered, _answer_headers()) if kind == "http" else self._object(answered)
 
     def _settled_half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
@@ -225,11 +226,20 @@ class Redactor:
             name = cased.lower()
             if name in allowed or name in self._extra:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        return {name: STAND_INS.get(name) or self.value(value) for name, value in kept.items()}
+        fixed = facts().header_values
+        return {name: fixed.get(name) or self.value(value) for name, value in kept.items()}
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)
         return clean
+
+
+def _request_headers() -> frozenset[str]:
+    return REQUEST_HEADERS | facts().request_headers
+
+
+def _answer_headers() -> frozenset[str]:
+    return ANSWER_HEADERS | facts().answer_headers
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.errors import SecretFound
-from pytest_sparrow.redact.scanner_rules import RULES, long_runs, needles_of
+from pytest_sparrow.redact.scanner_rules import long_runs, needles_of, scan_rules
 from pytest_sparrow.redact.user_rules import NOTHING_ALLOWED, Allowed, value_digest
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Hit", "Scanner"]
 
-_ELSEWHERE = tuple(rule for rule in RULES if not rule.in_run)
 _RUN = 20
 _REMEMBERED = 4096
 _LONGEST_KEY = 512
@@ -59,6 +58,8 @@ class Scanner:
     def __init__(
         self, environ: Mapping[str, str] | None = None, *, allowed: Allowed = NOTHING_ALLOWED
     ) -> None:
+        self._rules = scan_rules()
+        self._outside_runs = tuple(rule for rule in self._rules if not rule.in_run)
         self._needles = needles_of(os.environ if environ is None else environ)
         self._allowed = allowed
         self._harmless: set[bytes] = set()
@@ -96,7 +97,7 @@ class Scanner:
         telling = False
         keys = b" ".join(runs)
         # Most lines hold no long run: then a handful of formats is left to look for.
-        for rule in RULES if runs else _ELSEWHERE:
+        for rule in self._rules if runs else self._outside_runs:
             if rule.needle in (keys if rule.in_run else data):
                 telling = True
                 for match in rule.pattern.finditer(data):

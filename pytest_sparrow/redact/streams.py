@@ -18,6 +18,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import PLACEHOLDER
 
 if TYPE_CHECKING:
@@ -112,8 +113,6 @@ Finder = Callable[[str, Sequence[int]], list[Cut]]
 _Track = tuple[object, ...]
 _Piece = tuple[int, Any, Any, str]  # the event's number, and where its text stands: container, key, text
 
-_NUMBERS = ("index", "output_index", "content_index", "summary_index")
-
 
 def hide_across(events: Sequence[str], find: Finder) -> list[str]:
     """The texts of a stream's events, with something else for what lies in the texts that they spell together.
@@ -123,10 +122,11 @@ def hide_across(events: Sequence[str], find: Finder) -> list[str]:
             of newline-delimited JSON.
         find: finds it in a whole text.
     """
+    indices = facts().stream_indices
     parsed = [_payload(text) for text in events]
     tracks: dict[_Track, list[_Piece]] = {}
     for number, payload in enumerate(parsed):
-        for track, container, key, text in _texts(payload, ()):
+        for track, container, key, text in _texts(payload, (), indices):
             tracks.setdefault(track, []).append((number, container, key, text))
     changed: set[int] = set()
     for pieces in tracks.values():
@@ -146,9 +146,10 @@ def joined_texts(events: Sequence[str]) -> Iterator[str]:
     payloads = _read_at_once(events)
     if payloads is None:
         payloads = [_payload(text) for text in events]
+    indices = facts().stream_indices
     tracks: dict[Any, Any] = {}
     for payload in payloads:
-        _gather(payload, tracks)
+        _gather(payload, tracks, indices)
     yield from _joined_of(tracks)
 
 
@@ -214,11 +215,11 @@ def _with_payload(text: str, payload: Json) -> str:
     return "\n".join(spelled if line.startswith("data:") else line for line in text.split("\n"))
 
 
-def _texts(value: Json, track: _Track) -> Iterator[tuple[_Track, Any, Any, str]]:
+def _texts(value: Json, track: _Track, indices: Sequence[str]) -> Iterator[tuple[_Track, Any, Any, str]]:
     """Every text in a payload, with what it is a piece of: its path, and the numbers that events give their parts."""
     if isinstance(value, dict):
         kind = value.get("type")
-        numbers = [value.get(name) for name in _NUMBERS]
+        numbers = [value.get(name) for name in indices]
         here = (
             *track,
             kind if isinstance(kind, str) else "",
@@ -228,14 +229,14 @@ def _texts(value: Json, track: _Track) -> Iterator[tuple[_Track, Any, Any, str]]
             if isinstance(item, str):
                 yield (*here, key), value, key, item
             else:
-                yield from _texts(item, (*here, key))
+                yield from _texts(item, (*here, key), indices)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             place = number if not isinstance(item, dict) or "index" not in item else "#"
             if isinstance(item, str):
                 yield (*track, place), value, number, item
             else:
-                yield from _texts(item, (*track, place))
+                yield from _texts(item, (*track, place), indices)
 
 
 def _read_at_once(events: Sequence[str]) -> list[Json] | None:
@@ -248,24 +249,24 @@ def _read_at_once(events: Sequence[str]) -> list[Json] | None:
     return payloads if len(payloads) == len(spelled) else None
 
 
-def _gather(value: Json, tracks: dict[Any, Any]) -> None:
+def _gather(value: Json, tracks: dict[Any, Any], indices: Sequence[str]) -> None:
     """Sort the texts of a payload to the others of their track: the tracks of `_texts`, as a tree."""
     if type(value) is dict:
         kind = value.get("type")
-        numbers = [(name, value[name]) for name in _NUMBERS if isinstance(value.get(name), int)]
+        numbers = [(name, value[name]) for name in indices if isinstance(value.get(name), int)]
         here = tracks.setdefault((kind if type(kind) is str else "", *numbers), {})
         for key, item in value.items():
             if type(item) is str:
                 here.setdefault(key, []).append(item)
             elif type(item) is dict or type(item) is list:
-                _gather(item, here.setdefault((key,), {}))
+                _gather(item, here.setdefault((key,), {}), indices)
     elif type(value) is list:
         for number, item in enumerate(value):
             if type(item) is str:
                 tracks.setdefault(number, []).append(item)
             else:
                 place = number if type(item) is not dict or "index" not in item else "#"
-                _gather(item, tracks.setdefault((place,), {}))
+                _gather(item, tracks.setdefault((place,), {}), indices)
 
 
 def _joined_of(tracks: dict[Any, Any]) -> Iterator[str]:

@@ -13,12 +13,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.report.text import bounded, counted, one_line, shown, shown_pair
+from pytest_sparrow.text import WIDTH, bounded, counted, one_line, shown, shown_pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_sparrow.comparing.result import Change, Comparison, Position
+    from pytest_sparrow.comparing.result import Change, Comparison, Missing, Position
+    from pytest_sparrow.exchange import Json
 
 __all__ = [
     "MOST_LINES",
@@ -63,7 +64,7 @@ def headline_of(change: Change) -> str:
         return _of_event(change, name)
     keys = [step for step in change.steps if step[0] == "."]
     if change.subject == "RunFinished" and tuple(keys) == _STATUS:
-        return f"the run ended as {shown(change.new, 40)}, not as {shown(change.golden, 40)}"
+        return f"the run ended as {_value(change.new, 40)}, not as {_value(change.golden, 40)}"
     told = _VALUES.get((change.subject, keys[0] if keys else "")) or _VALUES.get((change.subject, ""))
     if told is not None:
         return told.format(name=name)
@@ -170,9 +171,20 @@ def change_lines(change: Change, comparison: Comparison | None = None, *, mark: 
     path = one_line(change.path, _MOST_PATH)
     lines = [f"  {path}" + (f"  ({'; '.join(notes)})" if notes else "")]
     if change.kind == "moved":
-        return [*lines, f"    both    {shown(change.golden)}"]
-    golden, new = shown_pair(change.golden, change.new)
+        return [*lines, f"    both    {_value(change.golden)}"]
+    golden, new = _both(change)
     return [*lines, f"    golden  {golden}", f"    new     {new}"]
+
+
+def _both(change: Change) -> tuple[str, str]:
+    golden, new = change.golden, change.new
+    if golden is MISSING or new is MISSING:
+        return _value(golden), _value(new)
+    return shown_pair(golden, new)
+
+
+def _value(value: Json | Missing, width: int = WIDTH) -> str:
+    return "(nothing)" if value is MISSING else shown(value, width)
 
 
 def where(change: Change, comparison: Comparison) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from os.path import commonpath
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.report.text import counted, one_line
+from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
-from pytest_sparrow.report.text import WIDTH, counted, one_line, shown
+from pytest_sparrow.text import WIDTH, counted, one_line, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

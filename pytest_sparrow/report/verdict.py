@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
 from pytest_sparrow.report.chance import likely_chance, likely_race
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, headline_of, where
-from pytest_sparrow.report.text import bounded, counted, one_line
 from pytest_sparrow.report.ways_out import may_be_ignored, ways_out
 from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.text import bounded, counted, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,8 +11,8 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.report.text import one_line
 from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

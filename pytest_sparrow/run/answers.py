@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.events import Event
-    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.exchange import Asked, Exchange, Json
     from pytest_sparrow.providers.dispatch import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import OpenCrossing
     from pytest_sparrow.run.emitter import ToolFacts
-    from pytest_sparrow.run.replay.base import GoldenReplayer
+    from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.run.whatif.faults import Fault
     from pytest_sparrow.run.whatif.fork import Fork
@@ -105,28 +105,26 @@ class Answers:
             yield Finding(kind=Kind.UNREACHED, summary=summary, hint=fork.reachable)
         yield from self.fault_plan.settle()
 
-    def replay(
-        self, crossing: OpenCrossing, number: int, conversation: Sequence[Json] | None
-    ) -> dict[str, Json] | None:
-        """The answer to a crossing, the run's ``number``-th; None: the boundary goes to the world, or runs the tool.
+    def replay(self, crossing: OpenCrossing, asked: Asked) -> dict[str, Json] | None:
+        """The answer to a crossing; None: the boundary goes to the world, or runs the tool.
 
         Raises:
-            ReplayDivergence: there is none.
+            ReplayDivergence: the golden holds no answer.
         """
         replayer, fork = self.replayer, self.fork
         if replayer is None:
             return None
-        fault = self.fault_plan.meets(crossing.kind, crossing.asked)
-        if fork is not None and fork.meets(crossing.kind, crossing.asked):
-            return self._forked(replayer, fork, crossing, number, conversation)
+        fault = self.fault_plan.meets(asked.kind, asked.content)
+        if fork is not None and fork.meets(asked.kind, asked.content):
+            return self._forked(replayer, fork, crossing, asked)
         replayer = self._replayer_of(replayer, crossing)
         if fault is not None and not fault.delay:
-            failing = self._fail(replayer, fault, crossing, number, conversation)
+            failing = self._fail(replayer, fault, crossing, asked)
             if failing is not None:
                 return failing
         if fork is not None and fork.opened:
             return None
-        exchange = self._recorded(replayer, crossing, number, conversation)
+        exchange = self._recorded(replayer, crossing, asked)
         if exchange is None:
             return None
         crossing.recorded = exchange
@@ -136,41 +134,22 @@ class Answers:
             self._injected(fault, crossing, exchange)
         return self._answer_to(crossing, exchange)
 
-    def _recorded(
-        self,
-        replayer: GoldenReplayer,
-        crossing: OpenCrossing,
-        number: int,
-        conversation: Sequence[Json] | None,
-    ) -> Exchange | None:
+    def _recorded(self, replayer: GoldenReplayer, crossing: OpenCrossing, asked: Asked) -> Exchange | None:
         """The exchange that answers; None: a tool is meant to run."""
-        lane = crossing.lane.label
-        match crossing.kind:
-            case "http":
-                deferred = self.fault_plan.deferred(crossing.asked)
-                return deferred or replayer.http(number, crossing.asked, conversation, lane)
-            case "tool":
-                pending = crossing.call_id if crossing.proposed else None
-                policy = self._policy(crossing.asked["name"])
-                if policy is Policy.RUN:
-                    crossing.recorded = replayer.ran(crossing.asked, pending, lane)
-                    return None
-                crossing.checked = policy is Policy.VERIFY
-                return replayer.tool(crossing.asked, pending, lane)
-            case _:
-                return replayer.call(crossing.asked, lane)
+        if asked.kind == "tool":
+            policy = self._policy(asked.content["name"])
+            if policy is Policy.RUN:
+                crossing.recorded = replayer.skip(asked)
+                return None
+            crossing.checked = policy is Policy.VERIFY
+        deferred = self.fault_plan.deferred(asked.content) if asked.kind == "http" else None
+        return deferred or replayer.answer(asked)
 
     def _forked(
-        self,
-        replayer: GoldenReplayer,
-        fork: Fork,
-        crossing: OpenCrossing,
-        number: int,
-        conversation: Sequence[Json] | None,
+        self, replayer: GoldenReplayer, fork: Fork, crossing: OpenCrossing, asked: Asked
     ) -> dict[str, Json]:
-        """The fork is reached."""
-        pending, lane = crossing.call_id if crossing.proposed else None, crossing.lane.label
-        crossing.recorded = replayer.skip(crossing.kind, number, crossing.asked, conversation, pending, lane)
+        """The fork's answer: the crossing is the divergence point."""
+        crossing.recorded = replayer.skip(asked)
         crossing.error = fork.error
         self._leave(crossing, crossing.recorded)
         self.replaying = not fork.live
@@ -189,24 +168,17 @@ class Answers:
         return then if is_models or (crossing.kind == "tool" and then.says(crossing.call_id)) else replayer
 
     def _fail(
-        self,
-        replayer: GoldenReplayer,
-        fault: Fault,
-        crossing: OpenCrossing,
-        number: int,
-        conversation: Sequence[Json] | None,
+        self, replayer: GoldenReplayer, fault: Fault, crossing: OpenCrossing, asked: Asked
     ) -> dict[str, Json] | None:
-        """The crossing's failing answer; None: there is nothing to lay the fault over.
+        """The crossing's failing answer; None: there is no answer that the fault could be injected into.
 
-        Once the run has left its golden, it may ask for what that doesn't hold: this fails as well.
+        Once the run has left its golden, it may ask for what the golden doesn't hold: such a call fails as well.
         """
-        pending = crossing.call_id if crossing.proposed else None
-        lane, asked = crossing.lane.label, crossing.asked
-        exchange = replayer.inject(crossing.kind, number, asked, conversation, pending, lane)
+        exchange = replayer.preview(asked)
         if exchange is None and self.divergence_point is None:
             return None
         recorded = None if exchange is None else self._answer_to(crossing, exchange)
-        answered = faulted(fault, asked, crossing.model, recorded)
+        answered = faulted(fault, asked.content, crossing.model, recorded)
         if answered is not None:
             crossing.error = fault.error
             self._injected(fault, crossing, exchange)

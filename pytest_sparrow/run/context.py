@@ -1,33 +1,22 @@
-"""Which run is open here: by context first, then the only one there is; and where in the user's code a call comes from.
-
-Which run is open here: by context first, then the only one there is.
-
-Where in the user's own code a call comes from.
-"""
+"""Which run is open here: by context first, then the only one there is."""
 
 from __future__ import annotations
 
 import contextvars
 import functools
-import os
-import sys
-import sysconfig
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
     from pytest_sparrow.run.crossing import OpenRun
 
 __all__ = [
     "answering",
     "borrowed_lane",
-    "caller",
     "carried",
     "close_window",
     "current_run",
@@ -163,31 +152,3 @@ def current_run() -> OpenRun | None:
         "  Start the thread with a copy of the context: contextvars.copy_context().run(target), "
         "or asyncio.to_thread(...)."
     )
-
-
-_OURS = str(Path(__file__).parents[1]) + os.sep
-_INSTALLED = tuple(
-    sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-
-
-def caller() -> str:
-    """``agent.py:56``: the innermost line from here that is neither ours nor installed; "" if there is none.
-
-    What hides itself from tracebacks (a tool's stand-in, which bears the name of the tool's own file) is none either.
-    """
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.stack() uses, reading no files
-    while frame is not None:
-        name = frame.f_code.co_filename
-        hidden = "__tracebackhide__" in frame.f_code.co_varnames
-        if not hidden and not name.startswith((_OURS, "<", *_INSTALLED)):
-            return f"{_short(name)}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
-
-
-def _short(name: str) -> str:
-    try:
-        return str(Path(name).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return name

@@ -12,11 +12,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_sparrow.exchange import Asked
 from pytest_sparrow.providers.codec import Failure, ModelAnswer
 from pytest_sparrow.providers.dispatch import CodecFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import NotRecordable
@@ -254,6 +255,22 @@ class OpenCrossing:
     def as_is(self) -> bool:
         """Whether the answer is served as it is, waits and all."""
         return self.fault is not None
+
+    def to_match(self, number: int, conversation: Sequence[Json] | None) -> Asked:
+        """What a replay chooses an answer for.
+
+        Args:
+            number: which crossing of the run this is, from 0.
+            conversation: the conversation that a request to a model carries, as a golden has it, or None.
+        """
+        return Asked(
+            kind=self.kind,
+            content=self.asked,
+            number=number,
+            lane=self.lane.label,
+            conversation=conversation,
+            call_id=self.call_id if self.proposed else None,
+        )
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; a second call does nothing."""

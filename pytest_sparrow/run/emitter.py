@@ -22,7 +22,6 @@ from pytest_sparrow.providers.codec import (
     Proposal,
     Reasoning,
     Text,
-    ToolResult,
 )
 from pytest_sparrow.providers.reading import blocks_of_answer
 from pytest_sparrow.run.lanes import Lane, in_lane
@@ -148,7 +147,7 @@ class Emitter:
             lane.model = request.model
             self.model = self.model or request.model
             self._tell(lane, ev.RouteSelected(run=self._run, chain=[request.model], context_window=0))
-        newest: dict[str, ToolResult] = {result.id: result for result in request.results}
+        newest: dict[str, Output] = {result.id: result for result in request.results}
         for result in newest.values():
             if self.proposals.answered_on_wire(result.id, lane):
                 self._output_event(lane, result.id, list(result.blocks), is_error=result.is_error)

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller
 from pytest_sparrow.run.crossing import OpenCrossing
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.dispatch import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
-    from pytest_sparrow.run.replay.base import GoldenReplayer
+    from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Passage", "Run", "passage"]
@@ -203,7 +203,7 @@ class Run:
             number = self.crossings
             self.crossings += 1
             self._tell_asked(crossing, asked)
-            crossing.replayed = self.answers.replay(crossing, number, conversation)
+            crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
             for watcher in self.watchers:

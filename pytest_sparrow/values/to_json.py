@@ -26,6 +26,7 @@ from uuid import UUID
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import MAX_DEPTH, canonical
+from pytest_sparrow.text import cut
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -292,4 +293,4 @@ def brief(value: object) -> str:
         text = repr(value)
     except Exception:  # noqa: BLE001 - a user's __repr__ may raise anything
         return f"<{type_name(value)}>"
-    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
+    return cut(text, _MOST)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_sparrow.events.jsontext import encode
+from pytest_sparrow.text import cut
 from pytest_sparrow.wire.jsonrpc import what_is_asked
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def describe(kind: str, asked: dict[str, Json], *, query: bool = False) -> str:
     """
     if kind == "http":
         url = urlsplit(asked["url"])
-        behind = f"?{_cut(url.query)}" if query and url.query else ""
+        behind = f"?{cut(url.query, _MOST)}" if query and url.query else ""
         return f"{asked['method'].upper()} {url.netloc}{url.path}{behind}{what_is_asked(asked)}"
     if kind == "tool":
         return f"{asked['name']}({_named(asked['args'])})"
@@ -40,8 +41,4 @@ def _named(args: dict[str, Json]) -> str:
 
 
 def _short(value: Json) -> str:
-    return _cut(encode(value).decode())
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _MOST else text[: _MOST - 1] + "…"
+    return cut(encode(value).decode(), _MOST)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["ServerSentEvent", "events_of", "is_done", "parse_event_text", "serve", "split_events"]
+__all__ = ["ServerSentEvent", "data_of_line", "events_of", "parse_event_text", "serve", "split_events"]
 
 
 _BLANK = "\n\n"
@@ -52,10 +52,10 @@ def serve(body: dict[str, Json]) -> list[bytes]:
     return chunks
 
 
-def is_done(raw: bytes) -> bool:
-    """Whether a stream ends with OpenAI's ``data: [DONE]``, after which its SDK closes without reading on."""
-    last = raw.rstrip().rpartition(b"\n")[2]
-    return last.startswith(b"data:") and last.removeprefix(b"data:").strip() == b"[DONE]"
+def data_of_line(line: str) -> str | None:
+    """The value of a ``data:`` line, or None for any other line."""
+    name, colon, value = line.partition(":")
+    return value.removeprefix(" ") if name == "data" and colon else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

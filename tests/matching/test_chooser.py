@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.exchange import Asked, Exchange
 from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.keys import prefixes
 from pytest_sparrow.matching.similarity import Similarity
@@ -46,6 +46,22 @@ def tool(name, args, call_id="", lane=""):
     )
 
 
+def choose_http(chooser, number, asked, messages=None, lane="", *, taken=True):
+    """Choose for an HTTP request, the run's ``number``-th."""
+    wanted = Asked(kind="http", content=asked, number=number, conversation=messages, lane=lane)
+    return chooser.choose(wanted, taken=taken)
+
+
+def choose_tool(chooser, asked, call_id=None, lane="", *, taken=True):
+    """Choose for a tool's call, which a model proposed under ``call_id``."""
+    return chooser.choose(Asked(kind="tool", content=asked, call_id=call_id, lane=lane), taken=taken)
+
+
+def choose_call(chooser, asked):
+    """Choose for a ``sparrow.call``."""
+    return chooser.choose(Asked(kind="call", content=asked))
+
+
 class Replay:
     """A chooser, and the numbers of the requests made to it."""
 
@@ -55,7 +71,7 @@ class Replay:
 
     def http(self, asked, lane=""):
         self.count += 1
-        return self.chooser.http(self.count - 1, asked, conversation(asked), lane)
+        return choose_http(self.chooser, self.count - 1, asked, conversation(asked), lane)
 
 
 def test_an_exact_request_takes_its_own_answer_in_any_order():
@@ -156,31 +172,31 @@ def test_a_lane_prefers_the_answers_of_the_lane_it_followed():
 def test_a_proposed_call_is_answered_by_its_id_whatever_its_arguments():
     """The proposal's id decides; other arguments are found by the comparison."""
     chooser = Chooser([tool("refund", {"amount": 39.99}, "call_1")], conversation)
-    choice = chooser.tool({"name": "refund", "args": {"amount": 139.99}}, "call_1", "")
+    choice = choose_tool(chooser, {"name": "refund", "args": {"amount": 139.99}}, "call_1", "")
     assert (choice.number, choice.exact) == (0, True)
 
 
 def test_an_unproposed_call_never_takes_the_answer_of_a_proposal():
     """A call out of nowhere with the same arguments leaves the proposal's answer where it is."""
     chooser = Chooser([tool("refund", {"amount": 1}, "call_1")], conversation)
-    assert chooser.tool({"name": "refund", "args": {"amount": 1}}, None, "") is None
-    assert chooser.tool({"name": "refund", "args": {"amount": 1}}, "call_1", "").number == 0
+    assert choose_tool(chooser, {"name": "refund", "args": {"amount": 1}}, None, "") is None
+    assert choose_tool(chooser, {"name": "refund", "args": {"amount": 1}}, "call_1", "").number == 0
 
 
 def test_a_call_of_a_proposal_never_takes_the_answer_of_an_unproposed_one():
     """The other way round as well, though the recorded call happens to have the very id that is asked for."""
     golden = tool("refund", {"amount": 1})
     chooser = Chooser([golden], conversation)
-    assert chooser.tool(golden.asked, golden.asked["id"], "") is None
-    assert chooser.tool(golden.asked, None, "").number == 0
+    assert choose_tool(chooser, golden.asked, golden.asked["id"], "") is None
+    assert choose_tool(chooser, golden.asked, None, "").number == 0
 
 
 def test_a_proposal_is_answered_once():
     """An agent that runs one proposed call twice gets no second answer."""
     golden = tool("refund", {"amount": 1}, "call_1")
     chooser = Chooser([golden], conversation)
-    assert chooser.tool(golden.asked, "call_1", "").exact
-    assert chooser.tool(golden.asked, "call_1", "") is None
+    assert choose_tool(chooser, golden.asked, "call_1", "").exact
+    assert choose_tool(chooser, golden.asked, "call_1", "") is None
 
 
 def test_a_call_matches_by_name_and_exact_arguments():
@@ -189,9 +205,9 @@ def test_a_call_matches_by_name_and_exact_arguments():
     chooser = Chooser(
         [tool("geo", ["berlin"]), Exchange(kind="call", asked=asked, answered=None)], conversation
     )
-    assert chooser.call({**asked, "args": ["paris"]}, "") is None
-    assert chooser.call(asked, "").number == 1
-    assert chooser.call(asked, "") is None
+    assert choose_call(chooser, {**asked, "args": ["paris"]}) is None
+    assert choose_call(chooser, asked).number == 1
+    assert choose_call(chooser, asked) is None
 
 
 def test_what_the_user_ignores_does_not_decide_and_in_tools_only():
@@ -202,16 +218,20 @@ def test_what_the_user_ignores_does_not_decide_and_in_tools_only():
 
     call = Exchange(kind="call", asked={"name": "f", "args": {"n": 1, "at": "noon"}}, answered=None)
     chooser = Chooser([tool("f", {"n": 1, "at": "noon"}), call], conversation, comparable_of)
-    assert chooser.tool({"name": "f", "args": {"n": 2, "at": "noon"}}, None, "") is None
-    assert chooser.tool({"name": "f", "args": {"n": 1, "at": "night"}}, None, "").number == 0
-    assert chooser.call({"name": "f", "args": {"n": 1, "at": "night"}}, "") is None
+    assert choose_tool(chooser, {"name": "f", "args": {"n": 2, "at": "noon"}}, None, "") is None
+    assert choose_tool(chooser, {"name": "f", "args": {"n": 1, "at": "night"}}, None, "").number == 0
+    assert choose_call(chooser, {"name": "f", "args": {"n": 1, "at": "night"}}) is None
 
 
 def test_unproposed_calls_match_by_exact_arguments():
     """Without a proposal the arguments are all there is to go by."""
     chooser = Chooser([tool("add", {"n": n}) for n in range(3)], conversation)
-    assert [chooser.tool({"name": "add", "args": {"n": n}}, None, "").number for n in (2, 0, 1)] == [2, 0, 1]
-    assert chooser.tool({"name": "add", "args": {"n": 9}}, None, "") is None
+    assert [choose_tool(chooser, {"name": "add", "args": {"n": n}}, None, "").number for n in (2, 0, 1)] == [
+        2,
+        0,
+        1,
+    ]
+    assert choose_tool(chooser, {"name": "add", "args": {"n": 9}}, None, "") is None
 
 
 def test_picking_is_not_quadratic():
@@ -219,7 +239,8 @@ def test_picking_is_not_quadratic():
     size = 20_000
     chooser = Chooser([tool("add", {"n": 0}, lane=f"thread-{n % 64}") for n in range(size)], conversation)
     taken = {
-        chooser.tool({"name": "add", "args": {"n": 0}}, None, f"thread-{n % 7}").number for n in range(size)
+        choose_tool(chooser, {"name": "add", "args": {"n": 0}}, None, f"thread-{n % 7}").number
+        for n in range(size)
     }
     assert len(taken) == size
 
@@ -230,10 +251,10 @@ def test_one_call_id_in_two_conversations_gives_each_its_own_answer():
         tool("look", {"who": who}, "call_0", lane) for who, lane in (("A", "task-1"), ("B", "task-2"))
     ] + [tool("look", {}, "call_1", lane) for lane in ("task-1", "task-2")]
     replay = Replay(*golden).chooser
-    assert replay.tool(golden[1].asked, "call_0", "task-1").number == 1
-    assert replay.tool(golden[0].asked, "call_0", "task-2").number == 0
-    assert replay.tool(golden[2].asked, "call_1", "task-1").number == 3
-    assert replay.tool({"name": "look", "args": {"who": "C"}}, "call_1", "task-2").number == 2
+    assert choose_tool(replay, golden[1].asked, "call_0", "task-1").number == 1
+    assert choose_tool(replay, golden[0].asked, "call_0", "task-2").number == 0
+    assert choose_tool(replay, golden[2].asked, "call_1", "task-1").number == 3
+    assert choose_tool(replay, {"name": "look", "args": {"who": "C"}}, "call_1", "task-2").number == 2
 
 
 def test_the_newest_own_answer_tells_which_lane_is_which():
@@ -416,7 +437,7 @@ def rpc(method, number=1, **params):
 
 
 def ask(chooser, request, asked):
-    return chooser.http(request, asked, None, "")
+    return choose_http(chooser, request, asked, None, "")
 
 
 def test_what_a_server_offers_may_be_asked_more_or_less_often_than_recorded():
@@ -445,7 +466,7 @@ def test_an_answer_that_is_only_shown_stays():
     chooser = Chooser(golden, lambda _: None)
 
     def show(asked):
-        choice = chooser.http(9, asked, None, "", taken=False)
+        choice = choose_http(chooser, 9, asked, None, "", taken=False)
         return None if choice is None else (choice.number, choice.exact)
 
     for _ in range(2):
@@ -453,8 +474,8 @@ def test_an_answer_that_is_only_shown_stays():
         assert show(get("edited")) == (0, False)
         assert show(rpc("tools/list")) == (1, True)
         assert show(rpc("prompts/list")) is None
-        assert chooser.tool({"name": "f", "args": {}}, "call_1", "", taken=False).number == 2
-        assert chooser.tool({"name": "g", "args": {}}, None, "", taken=False).number == 3
+        assert choose_tool(chooser, {"name": "f", "args": {}}, "call_1", "", taken=False).number == 2
+        assert choose_tool(chooser, {"name": "g", "args": {}}, None, "", taken=False).number == 3
         assert chooser.unplayed() == [0, 1, 2, 3]
     assert ask(chooser, 0, rpc("tools/list")).number == 1
     assert show(rpc("tools/list")) == (1, True)
@@ -465,7 +486,7 @@ def test_a_shown_answer_stays_lent_to_whom_has_it():
     """Who asks exactly and takes nothing takes nothing back either: the next one who does is told of the loan."""
     replay = Replay(http(get("a")))
     assert replay.http(get("x")).exact is False
-    assert replay.chooser.http(7, get("a"), None, "", taken=False).exact
+    assert choose_http(replay.chooser, 7, get("a"), None, "", taken=False).exact
     assert replay.chooser.unplayed() == []
     assert replay.http(get("a")).displaced == 0
 
@@ -474,7 +495,7 @@ def test_what_continues_a_shown_answer_continues_nothing():
     """A request that failed on purpose was never answered: the same words again are answered by the same exchange."""
     replay = Replay(http(chat(user("hi"))), http(chat(user("hi"), user("more"))))
     edited = chat(user("hello"))
-    assert replay.chooser.http(9, edited, conversation(edited), "", taken=False).number == 0
+    assert choose_http(replay.chooser, 9, edited, conversation(edited), "", taken=False).number == 0
     assert replay.http(chat(user("hello"), user("more"))).number == 0
 
 
@@ -498,10 +519,10 @@ def test_each_lane_stands_for_one_of_the_golden():
         tool("end", {}, lane=""),
     ]
     chooser = Chooser(golden, conversation)
-    chooser.tool({"name": "look", "args": {}}, None, "task-1")
-    chooser.tool({"name": "look", "args": {}}, None, "task-2")
+    choose_tool(chooser, {"name": "look", "args": {}}, None, "task-1")
+    choose_tool(chooser, {"name": "look", "args": {}}, None, "task-2")
     assert chooser.lanes == {"task-1": "task-1", "task-2": "task-2"}
-    chooser.tool({"name": "step", "args": {"n": 2}}, None, "task-1")
+    choose_tool(chooser, {"name": "step", "args": {"n": 2}}, None, "task-1")
     assert chooser.lanes == {"task-1": "task-2", "task-2": "task-1"}
-    chooser.tool({"name": "end", "args": {}}, None, "task-1")
+    choose_tool(chooser, {"name": "end", "args": {}}, None, "task-1")
     assert chooser.lanes == {"task-1": "task-2", "task-2": "task-1"}

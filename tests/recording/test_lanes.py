@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.boundaries.world import threads
+from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, current_run, open_window
@@ -23,10 +23,10 @@ def run():
     """An open run, with threads handing it on."""
     run = Run("a", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
     token = open_window(run)
-    threads.install()
+    strands.PATCHES.install()
     run.body_begins()
     yield run
-    threads.uninstall()
+    strands.PATCHES.uninstall()
     close_window(run, token)
 
 
@@ -121,10 +121,10 @@ def test_a_thread_that_was_there_before_is_known_by_name_only(run):
         found.append(lane())
         done.set()
 
-    threads.uninstall()
+    strands.PATCHES.uninstall()
     thread = threading.Thread(target=work)
     thread.start()
-    threads.install()
+    strands.PATCHES.install()
     go.set()
     assert done.wait(5)
     thread.join()
@@ -134,20 +134,20 @@ def test_a_thread_that_was_there_before_is_known_by_name_only(run):
 def test_a_copied_context_in_another_thread_is_a_lane_of_its_own(run):
     """What a framework does by itself is understood as well."""
     context = contextvars.copy_context()
-    threads.uninstall()
+    strands.PATCHES.uninstall()
     try:
         assert in_thread(lambda: context.run(lane)) == "task-1"
     finally:
-        threads.install()
+        strands.PATCHES.install()
 
 
 def test_outside_the_window_threads_are_left_alone():
     """With nothing installed the originals are the very ones."""
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-    threads.install()
+    strands.PATCHES.install()
     assert threading.Thread.start is not start
     assert in_thread(lane) is None
-    threads.uninstall()
+    strands.PATCHES.uninstall()
     assert (threading.Thread.start, ThreadPoolExecutor.submit) == (start, submit)
 
 

@@ -16,7 +16,7 @@ NEW_TURN = [propose("1", "add", {"a": 1}), start("1", name="add", args={"a": 1})
 def changes(golden, new, *, wraps=("add",), told=None):
     """What a comparison finds, as paths."""
     replayer = EventReplayer(read_script(golden), lambda _: None, None)
-    replayer.told.update(told or {})
+    replayer.sent.update(told or {})
     theirs, mine = both_sides(replayer, new, lambda name: name in wraps)
     found = compare(theirs, mine, Rules(ignore_types=LEFT_OUT))
     return [change.path for change in (*found.roots, *found.followers)]

@@ -10,7 +10,7 @@ from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.replay.base import MOST_MISSES
+from pytest_sparrow.run.replay.replayer import MOST_MISSES
 from pytest_sparrow.run.replay.violations import Kind
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.reading import read_script

@@ -122,7 +122,7 @@ def test_the_same_turns(way, run_id):
             except (openai.APIError, anthropic.APIError):
                 assert turn.answer.failure is not None
             else:
-                told = run.answers.replayer.told[turn.number]
+                told = run.answers.replayer.sent[turn.number]
                 assert text == "".join(part.text for part in told.parts if isinstance(part, Text))
                 proposed = [part for part in told.parts if isinstance(part, Proposal)]
                 assert [name for _, name in calls] == [part.name for part in proposed]

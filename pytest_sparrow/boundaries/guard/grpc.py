@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.network import judge, judge_path, refused, replaying_run
-from pytest_sparrow.boundaries.patching import Patch, Patches
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return found["host"], int(found["port"] or _DEFAULT_PORT)
 
 
-def _calls(channels: ModuleType) -> list[Patch]:
+def _calls(channels: ModuleType) -> list[AttributePatch]:
     wanted = CALLS[channels.__name__].items()
     owners = [(vars(channels).get(owner), names) for owner, names in wanted]
     if all(owner is not None and name in vars(owner) for owner, names in owners for name in names):
@@ -85,12 +85,12 @@ def _calls(channels: ModuleType) -> list[Patch]:
     return _openings(sys.modules[channels.__name__.rpartition(".")[0]])
 
 
-def _without_calls(library: ModuleType) -> list[Patch]:
+def _without_calls(library: ModuleType) -> list[AttributePatch]:
     """Where the module of the calls is gone, it won't be loaded."""
     return [] if _is_there(f"{library.__name__}._channel") else _openings(library)
 
 
-def _openings(library: ModuleType) -> list[Patch]:
+def _openings(library: ModuleType) -> list[AttributePatch]:
     return [
         _patch(library, name, _judged_opening)
         for name in ("insecure_channel", "secure_channel")
@@ -103,10 +103,9 @@ def _is_there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Patch:
+def _patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> AttributePatch:
     original = vars(owner)[name]
-    replacement = functools.wraps(original)(wrap(original))
-    return Patch(owner=owner, name=name, original=original, replacement=replacement)
+    return AttributePatch(owner, name, functools.wraps(original)(wrap(original)))
 
 
 def _judged(original: Callable[..., Any]) -> Callable[..., Any]:

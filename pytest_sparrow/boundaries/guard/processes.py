@@ -20,7 +20,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import caller, current_run
+from pytest_sparrow.frames import caller
+from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

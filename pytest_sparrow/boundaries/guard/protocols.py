@@ -29,7 +29,7 @@ from pytest_sparrow.boundaries.guard.network import (
     replaying_run,
     shut_sockets,
 )
-from pytest_sparrow.boundaries.patching import Patch, Patches
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,11 +49,11 @@ _CLIENTS = (
 )
 
 
-def _websocket_patches_for(client: ModuleType) -> list[Patch]:
+def _websocket_patches_for(client: ModuleType) -> list[AttributePatch]:
     original = vars(client).get("parse_uri")
     if original is None:
         return []
-    return [Patch(owner=client, name="parse_uri", original=original, replacement=_judged_websocket(original))]
+    return [AttributePatch(client, "parse_uri", _judged_websocket(original))]
 
 
 def _judged_websocket(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,14 +119,13 @@ _JUDGED: dict[str, Callable[..., None]] = {
 }
 
 
-def _uvloop_patches_for(library: ModuleType) -> list[Patch]:
+def _uvloop_patches_for(library: ModuleType) -> list[AttributePatch]:
     loop = vars(library).get("Loop")
     if loop is None:
         return []
     return [
-        Patch(owner=loop, name=name, original=original, replacement=_judged_uvloop(original, judge_call))
+        AttributePatch(loop, name, _judged_uvloop(original, judge_call))
         for name, judge_call in _JUDGED.items()
-        # Inherited from a class of C, which takes no patches; put back, it stands in the subclass.
         if (original := getattr(loop, name, None)) is not None
     ]
 
@@ -160,6 +159,5 @@ def shut(run: OpenRun) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(shut_sockets(run))
         for patches in (WEBSOCKET_PATCHES, grpc.PATCHES, UVLOOP_PATCHES):
-            patches.install()
-            stack.callback(patches.uninstall)
+            stack.enter_context(patches)
         yield

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.network import is_loopback, listens_at_path, listens_on_port
-from pytest_sparrow.run.context import caller, current_run
+from pytest_sparrow.frames import caller
+from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

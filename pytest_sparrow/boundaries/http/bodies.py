@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sparrow.boundaries.cancellation import wait_for_cancel
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
-from pytest_sparrow.wire import ndjson, sse
+from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["BodyRecorder", "Late", "LiveBodyRecorder", "ReplayedBodyRecorder", "Served", "Tee", "checkpoint"]
+__all__ = [
+    "BodyRecorder",
+    "Late",
+    "LiveBodyRecorder",
+    "ReplayedBodyRecorder",
+    "Served",
+    "Tee",
+    "checkpoint",
+    "is_last",
+]
 
 
 class BodyRecorder(Protocol):
@@ -151,7 +160,7 @@ class ReplayedBodyRecorder:
 
     def closed(self) -> None:
         """See `BodyRecorder`."""
-        self._settle(complete=self._left <= 0 or _is_last(self._last))
+        self._settle(complete=self._left <= 0 or is_last(self._last))
 
     def broke(self, failure: TransportFailure | None) -> None:  # noqa: ARG002 - the golden has it already
         """See `BodyRecorder`."""
@@ -169,7 +178,7 @@ def _says_done(answered: dict[str, object]) -> bool:
     if not form or not isinstance(body, dict):
         return False
     last = str(body.get("torn") or (body[form][-1] if body[form] else ""))
-    return _is_last(last.encode())
+    return is_last(last.encode())
 
 
 def _form(body: object) -> str:
@@ -177,8 +186,9 @@ def _form(body: object) -> str:
     return next((form for form in ("sse", "lines") if isinstance(body, dict) and form in body), "")
 
 
-def _is_last(piece: bytes) -> bool:
-    return sse.is_done(piece) or ndjson.is_done(piece)
+def is_last(piece: bytes) -> bool:
+    """Whether a piece of a stream says that no more will come."""
+    return any(end.is_at_end_of(piece) for end in facts().stream_ends)
 
 
 async def checkpoint() -> None:

@@ -29,7 +29,7 @@ from pytest_sparrow.boundaries.http import flow
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee, checkpoint
 from pytest_sparrow.boundaries.http.exchange import TransportFailure
 from pytest_sparrow.boundaries.http.flow import drive, drive_async, whole
-from pytest_sparrow.boundaries.patching import Patch
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated, stepped
 
 if TYPE_CHECKING:
@@ -106,12 +106,12 @@ def _inner(transport: Any) -> Any:
     return None
 
 
-def patches_for(library: Any) -> list[Patch]:
+def patches_for(library: Any) -> list[AttributePatch]:
     """What to replace in a loaded httpx2 or httpx; nothing is changed yet."""
     if not hasattr(library, "Client"):
         return []
     adapter = _HttpxAdapter(library)
-    found: list[Patch] = []
+    found: list[AttributePatch] = []
     for client, transport, public, wrap in (
         ("Client", "HTTPTransport", "handle_request", adapter.wrap_handle),
         ("AsyncClient", "AsyncHTTPTransport", "handle_async_request", adapter.wrap_handle_async),
@@ -120,8 +120,7 @@ def patches_for(library: Any) -> list[Patch]:
         if owner is None or name not in vars(owner):
             owner, name, wrapper = getattr(library, transport, None), public, wrap
         if owner is not None and name in vars(owner):
-            original = vars(owner)[name]
-            found.append(Patch(owner=owner, name=name, original=original, replacement=wrapper(original)))
+            found.append(AttributePatch(owner, name, wrapper(vars(owner)[name])))
     return found
 
 

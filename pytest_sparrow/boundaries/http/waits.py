@@ -27,18 +27,20 @@ import contextlib
 import contextvars
 import functools
 import sys
-import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.patching import AfterLoading
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.facts import RetryClock
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.run.context import current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_sparrow.providers.facts import ProviderFacts
     from pytest_sparrow.run.crossing import OpenRun
 
 __all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run", "tried"]
@@ -137,51 +139,25 @@ def _run() -> Any:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiter:
-    """A kind of module that sleeps before a next try, and for nothing else.
-
-    Attributes:
-        name: the last parts of its name.
-        has: what tells it from a module of the same name that is none: a global, or an attribute of one.
-        clocks: its globals that it sleeps by.
-    """
-
-    name: str
-    has: str
-    clocks: tuple[str, ...]
-
-
-_WAITERS = (
-    # SDKs that Stainless generates: openai, anthropic, groq, together, cerebras and more.
-    _Waiter(name="_base_client", has="BaseClient._calculate_retry_timeout", clocks=("time", "anyio")),
-    # Those that Speakeasy generates: mistralai and more.
-    _Waiter(name="utils.retries", has="retry_with_backoff", clocks=("time", "asyncio")),
-    # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
-    _Waiter(name="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
-    # requests and boto3.
-    _Waiter(name="urllib3.util.retry", has="Retry", clocks=("time",)),
-    _Waiter(name="botocore.endpoint", has="Endpoint", clocks=("time",)),
-)
-
+_URLLIB3 = RetryClock(module="urllib3.util.retry", has="Retry", clocks=("time",))
+"""The clock of urllib3's own retries, which requests and boto3 use; those of SDKs are facts of codecs."""
 
 _TENACITY = "tenacity"
 
 
-class _Names:
-    """The names of modules that may be waiters: their last parts tell."""
+@functools.lru_cache(maxsize=4)
+def _by_last_part(known: ProviderFacts) -> dict[str, tuple[RetryClock, ...]]:
+    found: dict[str, tuple[RetryClock, ...]] = {}
+    for clock in (_URLLIB3, *known.retry_clocks):
+        last = clock.module.rpartition(".")[2]
+        found[last] = (*found.get(last, ()), clock)
+    return found
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name == _TENACITY or _waiter(name) is not None)
 
-
-_LAST = {waiter.name.rpartition(".")[2]: waiter for waiter in _WAITERS}
-
-
-def _waiter(name: str) -> _Waiter | None:
+def _retry_clocks(name: str) -> list[RetryClock]:
     # By the last part first: thousands of modules are asked about.
-    waiter = _LAST.get(name.rpartition(".")[2])
-    return waiter if waiter is not None and f".{name}".endswith(f".{waiter.name}") else None
+    alike = _by_last_part(facts()).get(name.rpartition(".")[2], ())
+    return [clock for clock in alike if f".{name}".endswith(f".{clock.module}")]
 
 
 class _ShortClock(ModuleType):
@@ -199,80 +175,53 @@ class _ShortClock(ModuleType):
         return self._clock.sleep(min(seconds, LONGEST) if is_replayed() else seconds, *rest, **named)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Patch:
-    owner: ModuleType | type
-    name: str
-    original: Any
-    replacement: Any
-
-
-# Process-wide, because what is patched is. All of it under the lock, and empty when nothing is installed.
-_lock = threading.RLock()
-_installed = 0
-_patches: list[_Patch] = []
-_seen: set[str] = set()
-"""Names of modules that were looked at; only names, so that a module that is gone can be gone."""
-_candidates: list[str] = []
-
-
 @contextlib.contextmanager
 def no_waits() -> Iterator[None]:
     """Shorten them, for SDKs that are loaded now and for those that are loaded within. May be nested."""
-    global _installed  # noqa: PLW0603 - see above
-    with _lock:
-        _installed += 1
-        if _installed == 1:
-            sys.meta_path.insert(0, _FINDER)
-            for module in _waiting():
-                _shorten(module)
-    try:
+    with _PATCHES:
         yield
-    finally:
-        with _lock:
-            _installed -= 1
-            if _installed == 0:
-                with contextlib.suppress(ValueError):
-                    sys.meta_path.remove(_FINDER)
-                _undo()
 
 
-def _waiting() -> list[ModuleType]:
-    """The loaded modules that may be waiters. Each name is looked at once: 5,000 before every test cost 1.7 ms."""
-    new = sys.modules.keys() - _seen
-    _seen.update(new)
-    _candidates.extend(name for name in new if name in _NAMES)
-    return [module for name in _candidates if (module := sys.modules.get(name)) is not None]
+def _patches_for(module: ModuleType) -> list[AttributePatch]:
+    if module.__name__ == _TENACITY:
+        return [AttributePatch(*replacement) for replacement in replacements(module)]
+    known = [clock for clock in _retry_clocks(module.__name__) if _has(module, clock.has)]
+    clocks = {name: vars(module).get(name) for clock in known for name in clock.clocks}
+    return [
+        AttributePatch(module, name, _ShortClock(clock))
+        for name, clock in clocks.items()
+        if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock)
+    ]
 
 
-def _shorten(module: ModuleType) -> None:
-    with _lock:
-        if not _installed:
-            return
-        if module.__name__ == _TENACITY:
-            for owner, name, replacement in replacements(module):
-                _put(owner, name, replacement)
-            return
-        waiter = _waiter(module.__name__)
-        if waiter is None or not _has(module, waiter.has):
-            return
-        for name in waiter.clocks:
-            clock = vars(module).get(name)
-            if isinstance(clock, ModuleType) and not isinstance(clock, _ShortClock):
-                _put(module, name, _ShortClock(clock))
+class _Modules(Mapping[str, PatchesFor]):
+    """The modules that may be waiters, by name; the last parts tell. Iterating gives those that are loaded."""
 
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        """Names of modules that were looked at; only names, so that a module that is gone can be gone."""
+        self._candidates: list[str] = []
+        self._asked_for: ProviderFacts | None = None
 
-def _put(owner: ModuleType | type, name: str, replacement: Any) -> None:
-    _patches.append(_Patch(owner=owner, name=name, original=vars(owner)[name], replacement=replacement))
-    setattr(owner, name, replacement)
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name == _TENACITY or bool(_retry_clocks(name)))
 
+    def __getitem__(self, name: str) -> PatchesFor:
+        return _patches_for
 
-def _undo() -> None:
-    for patch in reversed(_patches):
-        # What somebody else has put there since is theirs.
-        if vars(patch.owner).get(patch.name) is patch.replacement:
-            setattr(patch.owner, patch.name, patch.original)
-    _patches.clear()
+    def __iter__(self) -> Iterator[str]:
+        if self._asked_for is not facts():  # a codec was added or removed since
+            self._asked_for = facts()
+            self._seen.clear()
+            self._candidates.clear()
+        # Each name is looked at once: 5,000 before every test cost 1.7 ms.
+        new = sys.modules.keys() - self._seen
+        self._seen |= new
+        self._candidates.extend(name for name in new if name in self)
+        return iter(self._candidates)
+
+    def __len__(self) -> int:
+        return len(self._candidates)
 
 
 def _has(module: object, dotted: str) -> bool:
@@ -282,5 +231,5 @@ def _has(module: object, dotted: str) -> bool:
     return found is not None
 
 
-_NAMES = _Names()
-_FINDER = AfterLoading(_NAMES, _shorten)
+# Process-wide, because what is patched is.
+_PATCHES = Patches(_Modules())

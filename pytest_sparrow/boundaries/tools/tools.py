@@ -11,9 +11,11 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
+from contextlib import ExitStack
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from pytest_sparrow.boundaries.patching import AttributePatch, ItemPatch, MemberPatch, SequencePatch
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
 from pytest_sparrow.boundaries.tools.target import find, target_of
 from pytest_sparrow.boundaries.tools.trampoline import changing
@@ -21,84 +23,11 @@ from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, say_again,
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.patching import Patch
     from pytest_sparrow.boundaries.tools.target import CallTarget
     from pytest_sparrow.settings import Policy
 
-__all__ = ["ToolPatches", "Tools"]
-
-
-class ToolPatches:
-    """Replacements for the time of a run; undone in reverse order.
-
-    Something else that was put in place meanwhile (by monkeypatch, say) is left alone: whoever put it there
-    takes it out.
-    """
-
-    def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
-
-    def attribute(self, owner: Any, name: str, new: Any) -> None:
-        """Replace an attribute of a module, class or instance."""
-        space = _space(owner)
-        own = space is not None and name in space
-        old = space[name] if own and space is not None else None
-
-        def undo() -> None:
-            now = _space(owner)
-            if now is None or now.get(name) is not new:
-                return
-            if own:
-                setattr(owner, name, old)
-            else:
-                delattr(owner, name)
-
-        setattr(owner, name, new)
-        self._undo.append(undo)
-
-    def later(self, undo: Callable[[], None]) -> None:
-        """Undo something that is done already."""
-        self._undo.append(undo)
-
-    def items(self, container: Any, new: dict[Any, Any]) -> None:
-        """Replace items of a mutable mapping (by key), sequence (by index) or set (by the old item)."""
-        old = {key: key if isinstance(container, MutableSet) else container[key] for key in new}
-        _put(container, new)
-
-        def undo() -> None:
-            if isinstance(container, MutableMapping):
-                _put(container, {key: old[key] for key in new if container.get(key) is new[key]})
-            elif isinstance(container, MutableSequence):
-                # By identity: the agent may have inserted or removed others.
-                back = {id(new[key]): old[key] for key in new}
-                _put(container, {i: back[id(item)] for i, item in enumerate(container) if id(item) in back})
-            else:
-                _put(container, {new[key]: old[key] for key in new if new[key] in container})
-
-        self._undo.append(undo)
-
-    def undo(self) -> None:
-        """Put everything back, the last replacement first. A second call does nothing."""
-        while self._undo:
-            self._undo.pop()()
-
-
-def _put(container: Any, items: dict[Any, Any]) -> None:
-    if isinstance(container, MutableSet):
-        for old in items:
-            container.discard(old)
-        for new in items.values():
-            container.add(new)
-    else:
-        for key, new in items.items():
-            container[key] = new
-
-
-def _space(owner: Any) -> Any:
-    """The namespace, without waking lazily loaded modules: asking them for an attribute would import them."""
-    try:
-        return object.__getattribute__(owner, "__dict__") if not isinstance(owner, type) else vars(owner)
-    except AttributeError:
-        return None
+__all__ = ["Tools"]
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -110,7 +39,7 @@ class Tools:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[ToolOptions, Any]] = {}
-        self._patches = ToolPatches()
+        self._patches = ExitStack()
         self._lock = threading.RLock()
         self._reached: dict[int, Any] = {}
 
@@ -243,7 +172,7 @@ class Tools:
     def close(self) -> None:
         """Put every original back. The wrappers stay usable, and are transparent outside a run."""
         with self._lock:
-            self._patches.undo()
+            self._patches.close()
             self._reached.clear()
 
     def _given(self, fn: Any, /, **said: Any) -> Any:
@@ -262,7 +191,8 @@ class Tools:
         wrapper = self._new(fn, {"name": name, **said}, None, method=method)
         bound = isinstance(fn, FunctionType | staticmethod | classmethod)
         # Anything else in a class is not bound to its instances; our function would be.
-        self._patches.attribute(owner, name, wrapper if bound or not in_class else staticmethod(wrapper))
+        new = wrapper if bound or not in_class else staticmethod(wrapper)
+        self._patches.enter_context(AttributePatch(owner, name, new))
         return wrapper
 
     def _wrapped(
@@ -307,7 +237,7 @@ class Tools:
         plain = getattr(wrapper, "__func__", wrapper)
         if id(plain) not in self._reached:
             self._reached[id(plain)] = plain
-            self._patches.later(target.put(plain))
+            self._patches.callback(target.put(plain))
 
     def _again(self, wrapper: Any, before: ToolOptions, said: dict[str, Any]) -> Any:
         """A wrapper that there is; what is new is said of it, for all who have it."""
@@ -317,7 +247,7 @@ class Tools:
         self._check_name(options.name, fn)
         known = self._known.get(before.name)
         if options != before:
-            self._patches.later(say_again(wrapper, options))
+            self._patches.callback(say_again(wrapper, options))
             if known is not None and _same_tool(known[1], fn):
                 del self._known[before.name]
         self._register(options, fn)
@@ -346,13 +276,14 @@ class Tools:
             )
         if isinstance(collection, Mapping):
             new = {name: self._member(fn, name) for name, fn in collection.items()}
-            return self._exchange(collection, new) if isinstance(collection, MutableMapping) else new
-        if isinstance(collection, MutableSet):
-            return self._exchange(collection, {fn: self._member(fn) for fn in collection})
-        if isinstance(collection, MutableSequence):
-            return self._exchange(
-                collection, {index: self._member(fn) for index, fn in enumerate(collection)}
+            return (
+                self._replace(ItemPatch, collection, new) if isinstance(collection, MutableMapping) else new
             )
+        if isinstance(collection, MutableSet):
+            return self._replace(MemberPatch, collection, {fn: self._member(fn) for fn in collection})
+        if isinstance(collection, MutableSequence):
+            new = {index: self._member(fn) for index, fn in enumerate(collection)}
+            return self._replace(SequencePatch, collection, new)
         wrapped = [self._member(fn) for fn in collection]
         if isinstance(collection, tuple):
             return tuple(wrapped)
@@ -366,9 +297,10 @@ class Tools:
             raise UsageError(f"sparrow.tools: {fn!r}{where} cannot be called")
         return self._wrapped(fn, {}, key=key)
 
-    def _exchange(self, container: Any, new: dict[Any, Any]) -> Any:
-        self._patches.items(container, new)
-        return container
+    def _replace(self, patch: type[Patch], collection: Any, new: dict[Any, Any]) -> Any:
+        for key, wrapper in new.items():
+            self._patches.enter_context(patch(collection, key, wrapper))
+        return collection
 
 
 def _same_tool(one: Any, other: Any) -> bool:

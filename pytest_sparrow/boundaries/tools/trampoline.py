@@ -13,9 +13,11 @@ import functools
 import inspect
 import operator
 import threading
+from contextlib import ExitStack
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, copy_function
 from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
@@ -51,9 +53,8 @@ class StandIn:
 
     def __init__(self, function: FunctionType) -> None:
         self.function = function
-        self.real = _copy(function)
-        self._code: CodeType | None = None
-        self._signed = False
+        self.real = copy_function(function)
+        self._patches = ExitStack()
         self._wrappers: list[tuple[Any, Callable[..., Any]]] = []
 
     def wrapper(self, owner: Any = None) -> Callable[..., Any] | None:
@@ -72,15 +73,15 @@ class StandIn:
         """
         entry = owner, wrapper
         with changing:
+            if not self._wrappers:
+                self._replace()
             self._wrappers.append(entry)
-            if self._code is None:
-                self._begin()
 
         def take_away() -> None:
             with changing:
                 self._wrappers = [each for each in self._wrappers if each is not entry]
                 if not self._wrappers:
-                    self._end()
+                    self._patches.close()
 
         return take_away
 
@@ -95,38 +96,16 @@ class StandIn:
                     return wrapper, args[1:]
         return self.real, args
 
-    def _begin(self) -> None:
-        if "__signature__" not in vars(self.function):
-            # The code takes any arguments, so that a call with wrong ones crosses, too.
-            self.function.__signature__ = inspect.signature(  # type: ignore[attr-defined]
-                self.real, follow_wrapped=False
-            )
-            self._signed = True
-        self.function.__code__ = self._code = _handing_on(self.real.__code__, self)
-
-    def _end(self) -> None:
-        # Code that someone else has put there meanwhile is left alone.
-        if self.function.__code__ is self._code:
-            self.function.__code__ = self.real.__code__
-        if self._signed:
-            vars(self.function).pop("__signature__", None)
-            self._signed = False
-        self._code = None  # it holds this object, and the collector doesn't look into code
-
-
-def _copy(function: FunctionType) -> FunctionType:
-    copy = FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    functools.update_wrapper(copy, function)
-    del vars(copy)["__wrapped__"]
-    vars(copy).update(vars(function))  # a decorator's own __wrapped__ among them
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
+    def _replace(self) -> None:
+        with ExitStack() as stack:
+            if "__signature__" not in vars(self.function):
+                # The code takes any arguments, so that a call with wrong ones crosses, too.
+                signature = inspect.signature(self.real, follow_wrapped=False)
+                stack.enter_context(AttributePatch(self.function, "__signature__", signature))
+            # Not kept by anything else when it is put back: the code holds this object, and the collector doesn't look
+            # into code.
+            stack.enter_context(CodePatch(self.function, _handing_on(self.real.__code__, self)))
+            self._patches = stack.pop_all()
 
 
 def _handing_on(code: CodeType, entrance: StandIn) -> CodeType:

@@ -8,8 +8,7 @@ Randomness of a run: seeded, the same in record and replay; what the world draws
 from __future__ import annotations
 
 from pytest_sparrow.boundaries.world.clock import Clock, needed_clock, noted_clock
-from pytest_sparrow.boundaries.world.isolation import isolated, stepped
-from pytest_sparrow.boundaries.world.randomness import Seeded, new_seed, noted_seed
+from pytest_sparrow.boundaries.world.randomness import Seeded, isolated, new_seed, noted_seed, stepped
 from pytest_sparrow.boundaries.world.zone import zone_here
 
 __all__ = [

@@ -9,19 +9,19 @@ when it is first used in a process, the openai SDK one a request, and neither mu
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import sys
-import sysconfig
 import types
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.patching import CodePatch, Patches, copy_function
+from pytest_sparrow.frames import is_installed, package_name
 from pytest_sparrow.run.context import is_answering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["draw", "seeded_uuids"]
 
@@ -34,9 +34,6 @@ _BASE = 1_767_225_600
 _YEAR = 365 * 24 * 3600
 
 
-_INSTALLED = tuple(
-    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 _MAKERS = frozenset({"attr", "attrs", "dataclasses", "pydantic", "pydantic_core"})
 """Packages that draw on behalf of whose class it is (``default_factory=uuid4``)."""
 
@@ -59,10 +56,10 @@ class _Streams:
 def _package_of(frame: types.FrameType | None) -> str:
     """The installed package whose code runs in a frame, "" for the user's own."""
     while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = package_name(frame)
         if package not in _MAKERS:
-            file = frame.f_globals.get("__file__")
-            return package if isinstance(file, str) and file.startswith(_INSTALLED) else ""
+            # Not the file of the code: that of an __init__ which a class maker wrote has none.
+            return package if is_installed(frame.f_globals.get("__file__")) else ""
         frame = frame.f_back
     return ""
 
@@ -116,17 +113,21 @@ def _stamped(version: int, value: int) -> int:
 
 
 # Process-wide, because the functions are; None while no seeded test runs.
-_draws: _Streams | None = None
-_originals: dict[int, Any] = {}
+_streams: _Streams | None = None
+_real: dict[int, Callable[..., uuid.UUID]] = {}
 
 
 def draw(version: int, *given: int | None) -> uuid.UUID:
-    """A UUID for the code that stands in for the functions' own; a real one for what the world does."""
-    if _draws is None or is_answering():
-        made: uuid.UUID = _originals[version](*given)
-        return made
-    # Behind this function and the stand-in stands who draws.
-    return _draws.of(_package_of(sys._getframe(2))).draw(version, *given)  # noqa: SLF001
+    """A UUID for the code that runs in the functions' place; a real one for code of the world.
+
+    Args:
+        version: the UUID's version.
+        given: the arguments of the function, all of them.
+    """
+    if _streams is None or is_answering():
+        return _real[version](*given)
+    # Two frames up, behind this function and the one in whose place it runs, stands who draws.
+    return _streams.of(_package_of(sys._getframe(2))).draw(version, *given)  # noqa: SLF001
 
 
 # What runs in the place of the functions' code. It runs with the globals of the uuid module, so it imports.
@@ -162,27 +163,27 @@ def _uuid8(a=None, b=None, c=None):  # type: ignore[no-untyped-def]  # noqa: ANN
     return draw(8, a, b, c)
 
 
-_STAND_INS = {1: _uuid1, 4: _uuid4, 6: _uuid6, 7: _uuid7, 8: _uuid8}
+_SEEDED = {1: _uuid1, 4: _uuid4, 6: _uuid6, 7: _uuid7, 8: _uuid8}
+
+
+def _patches_for(module: types.ModuleType) -> Iterator[CodePatch]:
+    for version, seeded in _SEEDED.items():
+        function = getattr(module, f"uuid{version}", None)
+        if isinstance(function, types.FunctionType) and not function.__closure__:
+            _real[version] = copy_function(function)
+            yield CodePatch(function, seeded.__code__)
+
+
+_PATCHES = Patches({"uuid": _patches_for})
 
 
 @contextmanager
 def seeded_uuids(seed: int) -> Iterator[None]:
     """Let the functions of `uuid` draw from a seed. Not to be nested: one test runs at a time."""
-    global _draws  # noqa: PLW0603 - see above
-    codes: dict[int, tuple[types.FunctionType, types.CodeType]] = {}
-    for version, stand_in in _STAND_INS.items():
-        function = getattr(uuid, f"uuid{version}", None)
-        if isinstance(function, types.FunctionType) and not function.__closure__:
-            code = function.__code__
-            codes[version] = function, code
-            _originals[version] = types.FunctionType(
-                code, function.__globals__, function.__name__, function.__defaults__
-            )
-            function.__code__ = stand_in.__code__
-    _draws = _Streams(seed)
+    global _streams  # noqa: PLW0603 - see above
+    _streams = _Streams(seed)
     try:
-        yield
+        with _PATCHES:
+            yield
     finally:
-        for function, code in codes.values():
-            function.__code__ = code
-        _draws = None
+        _streams = None

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.patching import ItemPatch
+
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
@@ -89,25 +91,23 @@ class Zone:
     def __init__(self, noted: Json, moment: float) -> None:
         self._noted = noted
         self._moment = moment
-        self._before: str | None = None
-        self._ours: str | None = None
+        self._patch: ItemPatch | None = None
 
     def set(self) -> None:
         """Put it in place."""
         wanted = _wanted(self._noted)
         if not wanted or not hasattr(time, "tzset") or _is_here(self._noted, self._moment):
             return
-        self._before = os.environ.get("TZ")
-        offset = _use(wanted[-1], self._moment)
         # A name that the system doesn't know silently means UTC: the offset tells.
-        if _use(wanted[0], self._moment) != offset:
-            _use(wanted[-1], self._moment)
-        self._ours = os.environ["TZ"]
+        known = _offset(wanted[0], self._moment) == _offset(wanted[-1], self._moment)
+        self._patch = ItemPatch(os.environ, "TZ", wanted[0] if known else wanted[-1]).apply()
+        time.tzset()
 
     def restore(self) -> None:
         """Put the former one back, where ours stands. May be called again: a fixture may have put ours back since."""
-        if self._ours is not None and os.environ.get("TZ") == self._ours:
-            _use(self._before, self._moment)
+        if self._patch is not None:
+            self._patch.restore()
+            time.tzset()
 
 
 def _wanted(noted: Json) -> list[str]:
@@ -125,11 +125,8 @@ def _is_here(noted: dict[str, Json], moment: float) -> bool:
     return bool(here["tz"] == noted.get("tz"))
 
 
-def _use(text: str | None, moment: float) -> int:
-    """Set ``TZ``; gives the offset that it means, in seconds."""
-    if text is None:
-        os.environ.pop("TZ", None)
-    else:
-        os.environ["TZ"] = text
-    time.tzset()
-    return time.localtime(moment).tm_gmtoff
+def _offset(text: str, moment: float) -> int:
+    """The offset from UTC that a ``TZ`` text means at a moment, in seconds."""
+    with ItemPatch(os.environ, "TZ", text):
+        time.tzset()
+        return time.localtime(moment).tm_gmtoff

@@ -15,12 +15,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import spell
 from pytest_sparrow.matching.keys import request_key
-from pytest_sparrow.run.replay.base import GoldenReplayer
 from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
@@ -30,22 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
 
 
-__all__ = ["FAULTS", "Fault", "FaultPlan", "Then", "ThenOf", "broken", "fault_of", "malformed"]
+__all__ = ["FAULTS", "Fault", "FaultPlan", "ReplayerOf", "broken", "fault_of", "malformed"]
 
 
-class Then(GoldenReplayer, Protocol):
-    """What a model says after a fault, written by hand."""
-
-    def says(self, call_id: str) -> bool:
-        """Whether it holds what a call gives, or that it must not be made."""
-        ...
-
-
-ThenOf = Callable[[Callable[[dict[str, Any]], Any], "Violations"], Then]
-"""Makes it, of what reads a request and of the ledger."""
+ReplayerOf = Callable[[Callable[[dict[str, Any]], Any], "Violations"], "GoldenReplayer"]
+"""Makes the replayer of what a test says by hand, from what reads a request and the run's violations."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +70,7 @@ class Fault(Trigger):
     error: Exception | None = None
     delay: float = 0.0
     recovers: bool = False
-    then: ThenOf | None = None
+    then: ReplayerOf | None = None
     hits: int = 0
     spared: int = 0
 
@@ -109,7 +101,7 @@ class FaultPlan:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.left_out: list[str] = []
-        self.then: Then | None = None
+        self.then: GoldenReplayer | None = None
         self.hidden: set[int] = set()
         self._deferred: dict[str, Exchange] = {}
         self._failed: dict[str, tuple[str, bool]] = {}
@@ -189,7 +181,7 @@ def fault_of(
     retry_after: float | None = None,
     message: str | None = None,
     recovers: bool = False,
-    then: ThenOf | None = None,
+    then: ReplayerOf | None = None,
 ) -> Fault:
     """The fault that a user asks for.
 

@@ -54,7 +54,7 @@ def both_sides(
     kinds = {event.type for event in new} - _NARRATED
     told: list[_Numbered] = [(at, event) for at, event in script.others if event.type in kinds]
     for turn in script.turns:
-        told += _turn(turn, replayer.told.get(turn.number, turn.answer))
+        told += _turn(turn, replayer.sent.get(turn.number, turn.answer))
     for call in calls:
         told += _call(call, replayer.ids.get(call.at, call.id), wraps)
     for call in script.unproposed:

@@ -20,15 +20,15 @@ from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, P
 from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
 from pytest_sparrow.providers.replies import fault_of
-from pytest_sparrow.run.replay.base import Misses
+from pytest_sparrow.run.replay.replayer import GoldenReplayer
 from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.wire.describe import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from pytest_sparrow.errors import ReplayDivergence
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Asked, Json
     from pytest_sparrow.providers.dispatch import ModelCall
     from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.run.whatif.fork import DivergencePoint
@@ -124,19 +124,18 @@ def _as_text(block: Json) -> str:
 _STATUS = re.compile(r"(?<!\d)([45]\d\d)(?!\d)")
 
 
-class EventReplayer:
-    """A script's side of a replay. Not thread safe: the run's lock guards it.
+class EventReplayer(GoldenReplayer):
+    """Answers from a script: from the events of a golden without exchanges, or from what a test says by hand.
 
     Args:
-        script: what to feed.
+        script: the turns and calls to replay.
         read: what the codecs make of a request.
         violations: where misses go.
         by_hand: the script was written for this test: a tool whose output it doesn't say is meant to run.
 
     Attributes:
-        script: what is fed.
-        served: how many answers were given.
-        told: by the number of a turn that was taken: what the agent's own format could say of it.
+        script: the turns and calls that are replayed.
+        sent: by the number of a turn that was taken: what the agent's own format could say of it.
         ids: by the number of the event that proposed a call: the id that it had on the wire.
     """
 
@@ -148,14 +147,12 @@ class EventReplayer:
         *,
         by_hand: bool = False,
     ) -> None:
+        super().__init__(violations)
         self.script = script
-        self.served = 0
-        self.told: dict[int, ModelAnswer] = {}
+        self.sent: dict[int, ModelAnswer] = {}
         self.ids: dict[int, str] = {}
         self._read = read
-        self._violations = violations
         self._by_hand = by_hand
-        self._misses = Misses(violations)
         self._queues = TurnQueues(script.turns)
         self._calls: dict[str, ScriptedCall] = {}
         self._replayed: list[ScriptedCall] = []
@@ -165,165 +162,123 @@ class EventReplayer:
 
     @property
     def denied(self) -> Counter[str]:
-        """How many calls the model was fed that were denied, by the tool's name."""
+        """How many replayed calls were denied, by the tool's name."""
         return Counter(call.name for call in self._replayed if call.denied)
 
     @property
-    def lanes(self) -> Mapping[str, str]:
-        """None: turns have no lanes."""
-        return {}
-
-    @property
     def size(self) -> int:
-        """How many answers there are: turns, and outputs that no turn stands before."""
+        """How many answers there are: turns, and outputs of calls that no turn proposes."""
         return len(self.script.turns) + len(self.script.unproposed)
 
-    def http(
-        self,
-        request: int,  # noqa: ARG002 - as every feeder takes it
-        asked: dict[str, Json],
-        conversation: Sequence[Json] | None,  # noqa: ARG002
-        lane: str,
-    ) -> Exchange:
-        """The answer to an HTTP request, built from the lane's next turn.
-
-        Raises:
-            ReplayDivergence: it is no request to a model; or no turn is left.
-        """
-        self._misses.stop_after_many("http", asked)
-        call = self._read(asked)
-        if call is None or not isinstance(call.request, ModelRequest):
-            raise self._miss("http", asked, lane)
-        turn = self._queues.next(lane)
-        if turn is None:
-            left = next(self._queues.left(), None)
-            end = self._end if left is None else "the transcript holds no further turn of this lane"
-            raise self._misses.add(
-                Finding(
-                    kind=Kind.MISS,
-                    summary=f"{describe('http', asked)}: {end}",
-                    hint="" if left is None else f"next in another lane: {left}",
-                    boundary="http",
-                    asked=asked,
-                )
-            )
-        self._queues.take(lane)
-        answered = self._built(call, asked, turn)
-        self._tell(turn, call.answer(asked, answered))
-        return self._served("http", asked, answered, lane)
-
-    def tool(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
-        """What the called tool gave; None: nobody says, and it is meant to run.
-
-        Raises:
-            ReplayDivergence: the transcript holds no such call, or no output of it.
-        """
-        self._misses.stop_after_many("tool", asked)
-        call = self._called(asked, call_id)
-        if call is not None and call.given is not None:
-            return self._served("tool", asked, answered_of(call.given), lane)
-        if call is not None and call.denied:
-            summary = f"{describe('tool', asked)}: the agent calls what was denied"
-            raise self._misses.add(
-                Finding(kind=Kind.MISS, summary=summary, boundary="tool", asked=asked, call_id=call_id or "")
-            )
-        if call is not None and self._by_hand:
-            return None
-        raise self._miss("tool", asked, lane, call_id or "")
-
-    def ran(self, asked: dict[str, Json], call_id: str | None, lane: str) -> Exchange | None:
-        """A tool runs for real: what the script says of it is not asked for."""
-        call = self._called(asked, call_id)
-        if call is None or call.given is None:
-            return None
-        return self._served("tool", asked, answered_of(call.given), lane)
-
-    def skip(
-        self,
-        kind: str,
-        request: int,  # noqa: ARG002 - as every feeder takes it
-        asked: dict[str, Json],
-        conversation: Sequence[Json] | None,  # noqa: ARG002
-        call_id: str | None,
-        lane: str,
-    ) -> Exchange | None:
-        """A tool or an HTTP request gets another answer: the turn, or the output, counts as played."""
-        if kind == "tool":
-            return self.ran(asked, call_id, lane)
-        if self._queues.next(lane) is None or self._read(asked) is None:
-            return None
-        self._queues.take(lane)
-        return self._served("http", asked, {}, lane)
-
-    def inject(
-        self,
-        kind: str,
-        request: int,  # noqa: ARG002 - as every feeder takes it
-        asked: dict[str, Json],
-        conversation: Sequence[Json] | None,  # noqa: ARG002
-        call_id: str | None,
-        lane: str,
-    ) -> Exchange | None:
-        """What a request or a call would have been answered, had it not failed; the turn, or the output, stays."""
-        if kind == "tool":
-            call = self._calls.get(call_id or "")
-            if call is None or call.given is None:
-                return None
-            return self._served("tool", asked, answered_of(call.given), lane)
-        turn, model = self._queues.next(lane), self._read(asked)
-        if turn is None or model is None or not isinstance(model.request, ModelRequest):
-            return None
-        return self._served("http", asked, self._built(model, asked, turn), lane)
-
-    def _built(self, call: ModelCall, asked: dict[str, Json], turn: Turn) -> dict[str, Json]:
-        """The *answered* half that says a turn; a codec that can't build it is a miss."""
-        try:
-            return call.compose(asked, _sayable(turn.answer))
-        except CodecFault as fault:
-            raise self._misses.add(
-                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked)
-            ) from fault
-
     def says(self, call_id: str) -> bool:
-        """Whether the script holds what a call gives, or that it must not be made."""
+        """Whether the script says what a call gives, or that the agent must not make it."""
         call = self._calls.get(call_id)
         return call is not None and (call.given is not None or call.denied)
 
-    def call(self, asked: dict[str, Json], lane: str) -> Exchange:
-        """A ``sparrow.call`` writes no event.
+    def _answer(self, asked: Asked) -> Exchange | None:
+        match asked.kind:
+            case "http":
+                return self._next_turn(asked)
+            case "tool":
+                return self._output(asked)
+            case _:  # a ``sparrow.call`` writes no event
+                raise self._no_answer(asked)
 
-        Raises:
-            ReplayDivergence: always.
-        """
-        self._misses.stop_after_many("call", asked)
-        raise self._miss("call", asked, lane)
+    def _next_turn(self, asked: Asked) -> Exchange:
+        """The answer to a request, built from the lane's next turn."""
+        call = self._model_call(asked)
+        if call is None:
+            raise self._no_answer(asked)
+        turn = self._queues.next(asked.lane)
+        if turn is None:
+            left = next(self._queues.left(), None)
+            end = self._end if left is None else "the transcript holds no further turn of this lane"
+            raise self._miss(
+                Finding(
+                    kind=Kind.MISS,
+                    summary=f"{describe('http', asked.content)}: {end}",
+                    hint="" if left is None else f"next in another lane: {left}",
+                    boundary="http",
+                    asked=asked.content,
+                )
+            )
+        self._queues.take(asked.lane)
+        answered = self._built(call, asked, turn)
+        self._sent(turn, call.answer(asked.content, answered))
+        return _exchange(asked, answered)
+
+    def _output(self, asked: Asked) -> Exchange | None:
+        """What the called tool gave; None: the script doesn't say, and the tool is meant to run."""
+        call = self._called(asked)
+        if call is not None and call.given is not None:
+            return _exchange(asked, answered_of(call.given))
+        if call is not None and call.denied:
+            summary = f"{describe('tool', asked.content)}: the agent calls what was denied"
+            raise self._miss(
+                Finding(
+                    kind=Kind.MISS,
+                    summary=summary,
+                    boundary="tool",
+                    asked=asked.content,
+                    call_id=asked.call_id or "",
+                )
+            )
+        if call is not None and self._by_hand:
+            return None
+        raise self._no_answer(asked)
+
+    def _skip(self, asked: Asked) -> Exchange | None:
+        if asked.kind == "tool":
+            call = self._called(asked)
+            return None if call is None or call.given is None else _exchange(asked, answered_of(call.given))
+        if self._queues.next(asked.lane) is None or self._read(asked.content) is None:
+            return None
+        self._queues.take(asked.lane)
+        return _exchange(asked, {})
+
+    def _preview(self, asked: Asked) -> Exchange | None:
+        if asked.kind == "tool":
+            call = self._calls.get(asked.call_id or "")
+            return None if call is None or call.given is None else _exchange(asked, answered_of(call.given))
+        turn, model = self._queues.next(asked.lane), self._model_call(asked)
+        return None if turn is None or model is None else _exchange(asked, self._built(model, asked, turn))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
-        """The run is over: turns that nobody asked for are findings, unless the run had left the golden."""
+        """Add the turns that nobody asked for to the violations, unless the run had left its golden."""
         if left is not None:
             return
         for turn in self._queues.left():
             summary = f"{turn}: scripted, and not asked for"
             self._violations.add(Finding(kind=Kind.UNPLAYED, summary=summary, boundary="http"))
 
-    def _called(self, asked: dict[str, Json], call_id: str | None) -> ScriptedCall | None:
-        if call_id is not None:
-            return self._calls.get(call_id)
-        waiting = self._unproposed.get((asked["name"], canonical(asked["args"])))
+    def _model_call(self, asked: Asked) -> ModelCall | None:
+        """The request as its codec reads it; None: it asks no model."""
+        call = self._read(asked.content)
+        return call if call is not None and isinstance(call.request, ModelRequest) else None
+
+    def _built(self, call: ModelCall, asked: Asked, turn: Turn) -> dict[str, Json]:
+        """The *answered* half that says a turn; a codec that can't build it is a miss."""
+        try:
+            return call.compose(asked.content, _sayable(turn.answer))
+        except CodecFault as fault:
+            raise self._miss(
+                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked.content)
+            ) from fault
+
+    def _called(self, asked: Asked) -> ScriptedCall | None:
+        if asked.call_id is not None:
+            return self._calls.get(asked.call_id)
+        waiting = self._unproposed.get((asked.content["name"], canonical(asked.content["args"])))
         return waiting.popleft() if waiting else None
 
-    def _tell(self, turn: Turn, told: ModelAnswer) -> None:
+    def _sent(self, turn: Turn, answer: ModelAnswer) -> None:
         """Some formats have no ids for calls, or other ones: calls are known by their order."""
-        self.told[turn.number] = told
-        proposed = [part for part in told.parts if isinstance(part, Proposal)]
+        self.sent[turn.number] = answer
+        proposed = [part for part in answer.parts if isinstance(part, Proposal)]
         for call, part in zip(turn.calls, proposed, strict=False):
             self.ids[call.at] = part.id
             self._replayed.append(call)
             self._calls[part.id] = call
-
-    def _served(self, kind: str, asked: dict[str, Json], answered: dict[str, Json], lane: str) -> Exchange:
-        self.served += 1
-        return Exchange(kind=kind, asked=asked, answered=answered, lane=lane)
 
     @property
     def _end(self) -> str:
@@ -332,18 +287,23 @@ class EventReplayer:
             f"the transcript ends after turn {count}" if count else "the transcript holds no turn of a model"
         )
 
-    def _miss(self, kind: str, asked: dict[str, Json], lane: str, call_id: str = "") -> ReplayDivergence:
-        turn = self._queues.next(lane)
-        return self._misses.add(
+    def _no_answer(self, asked: Asked) -> ReplayDivergence:
+        turn = self._queues.next(asked.lane)
+        return self._miss(
             Finding(
                 kind=Kind.MISS,
-                summary=f"{describe(kind, asked)}: the transcript holds events only, and no answer to this",
+                summary=f"{describe(asked.kind, asked.content)}: the transcript holds events only, "
+                "and no answer to this",
                 hint=f"next: {turn}" if turn is not None else self._end,
-                boundary=kind,
-                asked=asked,
-                call_id=call_id,
+                boundary=asked.kind,
+                asked=asked.content,
+                call_id=asked.call_id or "",
             )
         )
+
+
+def _exchange(asked: Asked, answered: dict[str, Json]) -> Exchange:
+    return Exchange(kind=asked.kind, asked=asked.content, answered=answered, lane=asked.lane)
 
 
 def _sayable(answer: ModelAnswer) -> ModelAnswer:

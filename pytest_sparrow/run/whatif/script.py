@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
+from pytest_sparrow.text import cut
 from pytest_sparrow.wire.describe import describe
 
 if TYPE_CHECKING:
@@ -121,5 +122,4 @@ def _call(proposal: Proposal) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _MOST else line[: _MOST - 1] + "…"
+    return cut(" ".join(text.split()), _MOST)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder, is_last
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.wire.bodies import body_of, chunks_of
-from pytest_sparrow.wire.ndjson import MEDIA_TYPES, is_done, lines_of
+from pytest_sparrow.wire.ndjson import MEDIA_TYPES, lines_of
 
 NDJSON = [("content-type", "application/x-ndjson")]
 LINES = [b'{"n": 1}\n', b'{"n": 2}\n', b'{"done": true}\n']
@@ -49,13 +49,13 @@ def test_a_request_of_lines_stays_text():
 
 def test_done_is_the_last_line_only():
     """Only a stream whose last line says ``"done": true`` has said everything."""
-    assert is_done(b'{"n": 1}\n{"done": true}\n')
-    assert not is_done(b'{"done": true}\n{"n": 1}\n')
-    assert not is_done(b'{"done": 1}\n')
-    assert not is_done(b'{"done": tr')
-    assert not is_done(b'"done"')
-    assert not is_done(b'{"done": ' + b"[" * 100_000)
-    assert not is_done(b"")
+    assert is_last(b'{"n": 1}\n{"done": true}\n')
+    assert not is_last(b'{"done": true}\n{"n": 1}\n')
+    assert not is_last(b'{"done": 1}\n')
+    assert not is_last(b'{"done": tr')
+    assert not is_last(b'"done"')
+    assert not is_last(b'{"done": ' + b"[" * 100_000)
+    assert not is_last(b"")
 
 
 def _stream(pieces, after_first=None):

@@ -34,7 +34,7 @@ from pytest_sparrow.boundaries.http.aiohttp.bodies import (
 from pytest_sparrow.boundaries.http.aiohttp.errors import error_of, failure_of
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder
 from pytest_sparrow.boundaries.http.flow import Live, drive_async, route
-from pytest_sparrow.boundaries.patching import Patch
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import stepped
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ _NEEDED = (
 )
 
 
-def patches_for(library: Any) -> list[Patch]:
+def patches_for(library: Any) -> list[AttributePatch]:
     """What to replace in a loaded aiohttp; nothing is changed yet."""
     if not all(name in vars(getattr(library, owner, object)) for owner, name in _NEEDED):
         return []
@@ -290,6 +290,5 @@ def patches_for(library: Any) -> list[Patch]:
         (library.ClientResponse, "start", starting),
     ):
         original = vars(owner)[name]
-        replacement = functools.wraps(original)(wrapper(original))
-        found.append(Patch(owner=owner, name=name, original=original, replacement=replacement))
+        found.append(AttributePatch(owner, name, functools.wraps(original)(wrapper(original))))
     return found

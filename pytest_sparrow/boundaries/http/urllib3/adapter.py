@@ -38,7 +38,7 @@ from pytest_sparrow.boundaries.http.urllib3.bodies import (
     Watched,
     read_body,
 )
-from pytest_sparrow.boundaries.patching import Patch
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ _PORTS = {"http": 80, "https": 443}
 _TUNNEL_WAITS = "_sparrow_tunnel_waits"
 
 
-def patches_for(library: Any) -> list[Patch]:
+def patches_for(library: Any) -> list[AttributePatch]:
     """What to replace in a loaded urllib3; nothing is changed yet."""
     pools: Any = getattr(library, "connectionpool", None)
     if not hasattr(library, "exceptions") or not hasattr(pools, "HTTPSConnectionPool"):
@@ -200,10 +200,8 @@ def patches_for(library: Any) -> list[Patch]:
         return []
     make, prepare = vars(plain)["_make_request"], vars(secure)["_prepare_proxy"]
     return [
-        Patch(owner=secure, name="_prepare_proxy", original=prepare, replacement=_wrap_prepare(prepare)),
-        Patch(
-            owner=plain, name="_make_request", original=make, replacement=_wrap_make(make, prepare, library)
-        ),
+        AttributePatch(secure, "_prepare_proxy", _wrap_prepare(prepare)),
+        AttributePatch(plain, "_make_request", _wrap_make(make, prepare, library)),
     ]
 
 

@@ -1,25 +1,80 @@
-"""Values as short lines that are safe to print: one line each, nothing raw, the part that differs in view."""
+"""Escapes and shortens texts and JSON values, so that each is one short line that is safe to print."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
-
-from pytest_sparrow.comparing.paths import safe
-from pytest_sparrow.comparing.result import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sparrow.comparing.result import Missing
     from pytest_sparrow.exchange import Json
 
-__all__ = ["bounded", "counted", "excerpt", "one_line", "shown", "shown_pair"]
+__all__ = [
+    "WIDTH",
+    "bounded",
+    "counted",
+    "cut",
+    "excerpt",
+    "one_line",
+    "printable",
+    "shown",
+    "shown_pair",
+    "times",
+    "unescaped",
+]
 
 WIDTH = 100
 """Characters of a value that a report shows."""
 
 _GAP = "…"
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LONG = {short[1]: char for char, short in _SHORT.items()}
+_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", re.DOTALL)
+
+
+def printable(text: str, quote: str = "") -> str:
+    """The text with every character that is not printable (controls, bidi marks, odd spaces) escaped visibly.
+
+    Args:
+        text: any text.
+        quote: the quotation mark around the text. The mark and the backslash are escaped too, so that `unescaped`
+            can read the text back. "" for none.
+    """
+    if text.isprintable() and (not quote or ("\\" not in text and quote not in text)):
+        return text
+    return "".join(_escape(char, quote) for char in text)
+
+
+def _escape(char: str, quote: str) -> str:
+    if quote and char in ("\\", quote):
+        return "\\" + char
+    if char.isprintable():
+        return char
+    if char in _SHORT:
+        return _SHORT[char]
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def unescaped(text: str) -> str:
+    """The text that `printable` escaped for a quotation mark."""
+
+    def one(match: re.Match[str]) -> str:
+        two, four, eight, char = match.groups()
+        if char is not None:
+            return _LONG.get(char, char)
+        code = int(two or four or eight, 16)
+        return chr(code) if code < 0x110000 else match.group()
+
+    return _ESCAPED.sub(one, text) if "\\" in text else text
+
+
+def cut(text: str, width: int) -> str:
+    """The first ``width`` characters of a text; a longer text ends in ``…``."""
+    return text if len(text) <= width else text[: width - 1] + _GAP
 
 
 def one_line(text: str, width: int = 0) -> str:
@@ -30,18 +85,16 @@ def one_line(text: str, width: int = 0) -> str:
         width: the most characters to show, 0 for all; a longer one ends in ``…``.
     """
     if not width:
-        return safe(text)
-    line = safe(text[: width + 1])
-    return line if len(line) <= width else line[: width - 1] + _GAP
+        return printable(text)
+    return cut(printable(text[: width + 1]), width)
 
 
-def shown(value: Json | Missing, width: int = WIDTH) -> str:
+def shown(value: Json, width: int = WIDTH) -> str:
     """A JSON value on one line, at most ``width`` characters."""
-    spelled = _spelled(value, width)
-    return spelled if len(spelled) <= width else spelled[: width - 1] + _GAP
+    return cut(_spelled(value, width), width)
 
 
-def shown_pair(golden: Json | Missing, new: Json | Missing, width: int = WIDTH) -> tuple[str, str]:
+def shown_pair(golden: Json, new: Json, width: int = WIDTH) -> tuple[str, str]:
     """Two values, each on one line of at most ``width`` characters, so that their difference is in view."""
     if isinstance(golden, str) and isinstance(new, str):
         # The windows are cut before they are escaped: a text may be megabytes long.
@@ -50,18 +103,14 @@ def shown_pair(golden: Json | Missing, new: Json | Missing, width: int = WIDTH) 
         if max(len(one), len(other)) <= width:
             return one, other
         return excerpt(one, other, width)
-    if golden is MISSING or new is MISSING:
-        return shown(golden, width), shown(new, width)
     return excerpt(_spelled(golden, _MOST), _spelled(new, _MOST), width)
 
 
 _MOST = 100_000
 
 
-def _spelled(value: Json | Missing, most: int) -> str:
-    """Compact JSON, escaped; a huge value is cut on the way, since only ``most`` characters are wanted."""
-    if value is MISSING:
-        return "(nothing)"
+def _spelled(value: Json, most: int) -> str:
+    """Compact JSON, escaped; a huge value is cut early, since only ``most`` characters are wanted."""
     if isinstance(value, str):
         return _quoted(value[: most + 1])
     if isinstance(value, dict | list):
@@ -73,7 +122,7 @@ def _spelled(value: Json | Missing, most: int) -> str:
             length += len(part)
             if length > most:
                 break
-        return safe("".join(parts)[: most + 1])
+        return printable("".join(parts)[: most + 1])
     return json.dumps(value)
 
 
@@ -81,7 +130,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": "))
 
 
 def _quoted(text: str) -> str:
-    return f'"{safe(text, chr(34))}"'
+    return f'"{printable(text, chr(34))}"'
 
 
 def excerpt(golden_text: str, new_text: str, width: int) -> tuple[str, str]:
@@ -111,7 +160,7 @@ def _window(text: str, start: int, width: int) -> str:
     head = _GAP if start else ""
     rest = text[start : start + width + 1]
     room = width - len(head)
-    return head + (rest if len(rest) <= room else rest[: room - 1] + _GAP)
+    return head + cut(rest, room)
 
 
 def _common_prefix(one: str, other: str) -> int:
@@ -127,12 +176,12 @@ def _common_prefix(one: str, other: str) -> int:
 
 
 def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str]:
-    """At most ``limit`` lines: what is left out of the middle is counted.
+    """At most ``limit`` lines; a line in the middle counts the lines that are left out.
 
     Args:
         lines: the lines.
         limit: the most lines to give, at least ``keep_last`` + 2.
-        keep_last: how many of the last lines stay whatever happens (the commands).
+        keep_last: how many of the last lines (the commands) are never left out.
     """
     if len(lines) <= limit:
         return list(lines)
@@ -144,3 +193,8 @@ def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 difference``, ``3 differences``."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def times(number: int) -> str:
+    """``once``, ``2 times``."""
+    return "once" if number == 1 else f"{number} times"

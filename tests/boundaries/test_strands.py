@@ -9,7 +9,7 @@ from asyncio import wait_for
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.boundaries.world import tasks
+from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, open_window
@@ -24,9 +24,9 @@ def run():
     """An open run."""
     run = Run("a", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
     token = open_window(run)
-    tasks.install()
+    strands.PATCHES.install()
     yield run
-    tasks.uninstall()
+    strands.PATCHES.uninstall()
     close_window(run, token)
 
 
@@ -114,11 +114,11 @@ def test_it_is_wait_for_in_all_else(run):
 def test_outside_a_run_it_is_the_very_same():
     """The code is put back by the last uninstall; one window may lie in another."""
     code = asyncio.wait_for.__code__
-    tasks.install()
-    tasks.install()
-    tasks.uninstall()
+    strands.PATCHES.install()
+    strands.PATCHES.install()
+    strands.PATCHES.uninstall()
     assert (asyncio.wait_for.__code__ is code) is (sys.version_info >= (3, 12))
-    tasks.uninstall()
+    strands.PATCHES.uninstall()
     assert asyncio.wait_for.__code__ is code
 
 
@@ -126,15 +126,15 @@ def test_asyncio_is_not_loaded_for_it():
     """It is changed when it is loaded, and put back."""
     program = """
         import sys
-        from pytest_sparrow.boundaries.world import tasks
+        from pytest_sparrow.boundaries.world import strands
 
         finders = list(sys.meta_path)
-        tasks.install()
+        strands.PATCHES.install()
         assert "asyncio" not in sys.modules
         import asyncio
-        assert (asyncio.wait_for.__code__ is tasks._wait_for.__code__) is (sys.version_info < (3, 12))
-        tasks.uninstall()
-        assert asyncio.wait_for.__code__ is not tasks._wait_for.__code__
+        assert (asyncio.wait_for.__code__ is strands._wait_for.__code__) is (sys.version_info < (3, 12))
+        strands.PATCHES.uninstall()
+        assert asyncio.wait_for.__code__ is not strands._wait_for.__code__
         assert sys.meta_path == finders
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)

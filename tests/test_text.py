@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.comparing import MISSING
-from pytest_sparrow.report.text import bounded, counted, excerpt, one_line, shown, shown_pair
+from pytest_sparrow.text import bounded, counted, excerpt, one_line, shown, shown_pair
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 JSON = st.recursive(
@@ -70,9 +69,8 @@ def test_a_huge_value_costs_what_is_shown():
     assert Watched.looked_at < 1_000
 
 
-def test_what_is_missing_is_not_null():
-    """No value at all, and JSON's null, look different."""
-    assert shown_pair(MISSING, None) == ("(nothing)", "null")
+def test_the_text_null_is_not_null():
+    """JSON's null and the text "null" look different."""
     assert shown_pair("null", None) == ('"null"', "null")
 
 
