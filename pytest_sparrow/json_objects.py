@@ -49,10 +49,9 @@ def read_object(model: type[_Model], value: Json, *, required: tuple[str, ...] =
     return make(**read, extra={name: found for name, found in value.items() if name not in names})
 
 
-@functools.cache
-def keys_of(model: type[Any]) -> tuple[str, ...]:
+def keys_of(model: type[DataclassInstance]) -> tuple[str, ...]:
     """The keys that a model knows, in its order."""
-    return tuple(each.name for each in fields(model) if each.name != "extra")
+    return tuple(name for name in model.__dataclass_fields__ if name != "extra")
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import Json  # noqa: TC001 - pydantic reads the annotations
 from pytest_sparrow.json_objects import keys_of, read_object
@@ -132,7 +132,7 @@ def _read_time(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _written(model: Any) -> dict[str, Json]:
+def _written(model: RunInputs | RunMeta) -> dict[str, Json]:
     """The fields of a model in their order, then the keys that this version doesn't know."""
     return {name: getattr(model, name) for name in keys_of(type(model))} | model.extra
 
