@@ -65,7 +65,7 @@ OWNERS = {
     "_pytest": set(),
     "argparse": {"cli"},
     "pydantic": {"json_objects", "events", "values", "boundaries"},
-    "deepdiff": set(),
+    "deepdiff": {"comparing"},
     "httpx": {"boundaries"},
     "httpx2": {"boundaries"},
     "openai": set(),
