@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -11,7 +12,17 @@ from pytest_sparrow.json_objects import read_object
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LOOSE_LANES", "SETUP_LANES", "TASK_LANES", "WORK_LANES", "Asked", "Exchange", "Json"]
+__all__ = [
+    "LOOSE_LANES",
+    "SETUP_LANES",
+    "TASK_LANES",
+    "WORK_LANES",
+    "Asked",
+    "Exchange",
+    "Json",
+    "TransportErrorName",
+    "TransportFailure",
+]
 
 Json: TypeAlias = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
@@ -147,3 +158,35 @@ def _check_asked(kind: str, asked: dict[str, Json]) -> None:
 
 
 _WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+
+
+class TransportErrorName(StrEnum):
+    """How a transport fails, by httpx's names; an adapter raises its library's own error for a name."""
+
+    CONNECT_ERROR = "ConnectError"
+    CONNECT_TIMEOUT = "ConnectTimeout"
+    LOCAL_PROTOCOL_ERROR = "LocalProtocolError"
+    POOL_TIMEOUT = "PoolTimeout"
+    PROXY_ERROR = "ProxyError"
+    READ_ERROR = "ReadError"
+    READ_TIMEOUT = "ReadTimeout"
+    REMOTE_PROTOCOL_ERROR = "RemoteProtocolError"
+    WRITE_ERROR = "WriteError"
+    WRITE_TIMEOUT = "WriteTimeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportFailure:
+    """An error that the transport raised, as the ``error`` of an *answered* half says it.
+
+    Attributes:
+        type: a `TransportErrorName`, or the name of the recording library's own exception class.
+        message: the error's text.
+    """
+
+    type: str
+    message: str
+
+    def to_json(self) -> dict[str, Json]:
+        """The failure as the object under ``error``."""
+        return {"type": str(self.type), "message": self.message}
