@@ -175,7 +175,7 @@ def test_wrong_folder_settings(inner, said, says):
 
 
 def test_wrong_settings_across_processes(inner):
-    """With pytest-xdist a wrong sparrow_settings or marker is met in a worker, and ends the session with exit code 4."""
+    """Under pytest-xdist a worker meets a wrong sparrow_settings, and the session ends with exit code 4."""
     inner.write(
         "conftest.py", "import pytest\n@pytest.fixture\ndef sparrow_settings(): return {'level': 'deep'}\n"
     )
