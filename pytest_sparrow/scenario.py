@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.exchange import TransportErrorName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -149,7 +150,7 @@ def fails(status: int, message: str = "") -> Broken:
 
 def disconnects(message: str = "connection refused") -> Broken:
     """Nobody answers: the transport raises a ConnectError."""
-    return Broken(f"ConnectError: {message}")
+    return Broken(f"{TransportErrorName.CONNECT_ERROR}: {message}")
 
 
 def breaks_off(text: str = "", *, after: int | None = None) -> list[Step]:
@@ -161,7 +162,9 @@ def breaks_off(text: str = "", *, after: int | None = None) -> list[Step]:
     said: list[Step] = [Said(words)] if words else []
     return [
         *said,
-        Broken("RemoteProtocolError: peer closed connection without sending complete message body"),
+        Broken(
+            f"{TransportErrorName.REMOTE_PROTOCOL_ERROR}: peer closed connection without sending complete message body"
+        ),
     ]
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.session import ATTEMPT, AttemptState
-from pytest_sparrow.settings import Behaviour, judged_by
+from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState
+from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -127,6 +127,11 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note how a phase was reported, and hand the report what the summary needs (it crosses xdist with it)."""
+    session = item.config.stash[SESSION]
+    if session.wrong and report.failed:
+        report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
+        session.wrong = ""
+        return
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
@@ -181,7 +186,7 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
     if expected and report.skipped and state.divergence:
         facts["remarks"].append(f"diverged, and is expected to fail (xfail): {_first_line(state.divergence)}")
-    if facts["outcome"] in ("feed", "diverged") and state.attempt.behaviour is Behaviour.FEED:
+    if facts["outcome"] and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
 
@@ -200,5 +205,5 @@ def _word(state: AttemptState, report: pytest.TestReport) -> str:
     if state.attempt.blocked is not None:
         return "blocked"
     if state.divergence and (not report.skipped or hasattr(report, "wasxfail")):
-        return "diverged" if state.attempt.behaviour.value != "record" else ""
-    return state.attempt.behaviour.value if report.passed and not state.failed else ""
+        return "diverged" if not state.attempt.behaviour.records else ""
+    return state.attempt.behaviour.outcome if report.passed and not state.failed else ""

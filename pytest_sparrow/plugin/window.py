@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import guard, http
+from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
-from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.boundaries.world.environment import dummy_keys

@@ -16,6 +16,9 @@ import pytest
 from boundaries.fakes import FakeRun
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import guard
+from pytest_sparrow.boundaries.guard import watcher
+from pytest_sparrow.boundaries.guard.network import noting_uncaptured
+from pytest_sparrow.boundaries.guard.processes import naming_children
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.run.context import close_window, open_window
 
@@ -127,28 +130,28 @@ def test_servers_of_this_process_are_spared(host):
 
 def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
     """Where the kernel's tables can't be read, Python's own sockets are enough."""
-    from pytest_sparrow.boundaries.guard import network
+    from pytest_sparrow.boundaries.guard import addresses
 
-    monkeypatch.setattr(network, "_PROC", tmp_path)
+    monkeypatch.setattr(addresses, "_PROC", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as own:
         port = own.getsockname()[1]
-        assert network.listens_on_port(port)
-        assert not network.listens_on_port(port, udp=True)
-    assert not network.listens_on_port(port)
+        assert addresses.listens_on_port(port)
+        assert not addresses.listens_on_port(port, udp=True)
+    assert not addresses.listens_on_port(port)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are Linux's")
 def test_servers_that_python_does_not_know_are_found_in_proc(monkeypatch):
     """A listening socket of C code is found in the kernel's tables; a connected one isn't listening."""
-    from pytest_sparrow.boundaries.guard import network
+    from pytest_sparrow.boundaries.guard import addresses
 
-    monkeypatch.setattr(network.gc, "get_objects", list)
+    monkeypatch.setattr(addresses.gc, "get_objects", list)
     with socket.create_server(("127.0.0.1", 0)) as own:
-        assert network.listens_on_port(own.getsockname()[1])
+        assert addresses.listens_on_port(own.getsockname()[1])
         with socket.create_connection(own.getsockname()) as client:
-            assert not network.listens_on_port(client.getsockname()[1])
+            assert not addresses.listens_on_port(client.getsockname()[1])
     with _elsewhere() as port:
-        assert not network.listens_on_port(port)
+        assert not addresses.listens_on_port(port)
 
 
 def test_own_udp_ports_are_spared():
@@ -324,6 +327,17 @@ def test_multiprocessing_may_talk_with_its_own():
         shared = manager.dict(x=1)
         assert shared["x"] == 1
     assert run.refused == []
+
+
+def test_one_hook_serves_every_run_and_watch(monkeypatch):
+    """However many runs are shut, noted or watched, the process gets one audit hook: it can't be taken off again."""
+    hooks = []
+    monkeypatch.setattr(sys, "addaudithook", hooks.append)
+    monkeypatch.setattr(watcher, "_WATCHER", watcher._Watcher())
+    for _ in range(2):
+        with _shut() as run, naming_children(run, print), noting_uncaptured(FakeRun(), print):
+            pass
+    assert len(hooks) == 1
 
 
 def test_an_idle_hook_does_nothing():

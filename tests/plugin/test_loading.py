@@ -50,8 +50,8 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
         def test_plain(session_wide):
             assert not set({HEAVY!r}) & set(sys.modules)
             rooms = {{name for name in sys.modules if name.startswith("pytest_sparrow")}}
-            allowed = {{"pytest_sparrow", "pytest_sparrow.settings", "pytest_sparrow.errors"}}
-            assert {{name for name in rooms - allowed if not name.startswith("pytest_sparrow.plugin")}} == set()
+            light = tuple("pytest_sparrow." + room for room in ("plugin", "settings", "errors", "text"))
+            assert {{name for name in rooms - {{"pytest_sparrow"}} if not name.startswith(light)}} == set()
         """,
     )
     result = inner.run(option)

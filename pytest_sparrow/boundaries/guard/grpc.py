@@ -1,4 +1,4 @@
-"""gRPC calls, refused by name: its C core opens sockets that no guard of Python's sees.
+"""Refuses gRPC calls by name: the C core of gRPC opens sockets that no audit event shows.
 
 Refused is what reaches out, a call or a wait for the connection, not the channel: one that nobody uses asks no one,
 and one that was opened before the run is refused as well. That needs private classes of ``grpc._channel`` and
@@ -13,7 +13,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.guard.network import judge, judge_path, refused, replaying_run
+from pytest_sparrow.boundaries.guard.network import judge, judge_path, refused
+from pytest_sparrow.boundaries.guard.watcher import replaying_run
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 
 if TYPE_CHECKING:

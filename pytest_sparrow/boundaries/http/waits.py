@@ -24,13 +24,13 @@ What tenacity waits is shortened in another way, see `tenacity_waits`.
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import functools
 import sys
 from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.http.flow import last_request_was_allowed
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.providers.facts import RetryClock
@@ -43,24 +43,16 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.facts import ProviderFacts
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run", "tried"]
+__all__ = ["LONGEST", "is_replayed", "no_waits", "replacements", "replaying_run"]
 
 
 LONGEST = 0.001
 """Seconds that a wait takes while feeding; not 0, since a sleep also lets others run."""
 
 
-_passed: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_passed", default=False)
-
-
-def tried(*, passes: bool) -> None:
-    """A request is made here; ``passes``: to a host that a setting keeps reachable."""
-    _passed.set(passes)
-
-
 def is_replayed() -> bool:
     """Whether what is tried next will be fed, if it is what was tried last."""
-    if _passed.get():
+    if last_request_was_allowed.get():
         return False
     try:
         return replaying_run() is not None

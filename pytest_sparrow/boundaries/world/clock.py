@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from pytest_sparrow.boundaries.world.zone import Zone, zone_here
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
-from pytest_sparrow.settings import ClockMode
+from pytest_sparrow.settings import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -289,7 +289,7 @@ class Clock:
 
 
 def needed_clock(
-    mode: ClockMode, started: datetime, golden: Any = None, answers: Sequence[Exchange] = ()
+    mode: WallClock, started: datetime, golden: Any = None, answers: Sequence[Exchange] = ()
 ) -> Clock | None:
     """The clock that a run needs, or None: the real one.
 
@@ -299,17 +299,17 @@ def needed_clock(
         golden: the inputs of the golden that feeds the run; None while recording.
         answers: the golden's exchanges, by the time of their asking.
     """
-    if mode is ClockMode.REAL:
+    if mode is WallClock.REAL:
         return None
     if golden is None:
-        return Clock(Stepping(_nanoseconds(started)), Zone(None, 0)) if mode is ClockMode.STEP else None
+        return Clock(Stepping(_nanoseconds(started)), Zone(None, 0)) if mode is WallClock.STEP else None
     zero = _moment_of(golden.timestamp)
     if zero is None:
         return None
     noted = _noted(golden.config_snapshot)
     # As it was recorded: a golden whose clock ran would not fit one that stands still, and the other way round.
     source: TimeSource
-    if noted.get("mode") == ClockMode.STEP.value:
+    if noted.get("mode") == WallClock.STEP.value:
         source = Stepping(_nanoseconds(zero))
     else:
         body = noted.get("body")
@@ -318,7 +318,7 @@ def needed_clock(
     return Clock(source, Zone(noted, zero.timestamp()))
 
 
-def noted_clock(mode: ClockMode, started: datetime, body: float | None) -> dict[str, Json]:
+def noted_clock(mode: WallClock, started: datetime, body: float | None) -> dict[str, Json]:
     """What a golden says of the clock that it was recorded by: ``config_snapshot.clock``.
 
     Args:

@@ -1,4 +1,4 @@
-"""Putting the skins on and taking them off."""
+"""Installing and uninstalling the adapters."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def _now():
 
 
 def test_the_private_name_is_still_there():
-    """What the skin hooks into exists; if this fails, the fallback works but misses custom transports."""
+    """The names that the adapter patches exist; if this fails, the fallback works but misses custom transports."""
     assert all(name in vars(owner) for owner, name in PATCHED)
 
 

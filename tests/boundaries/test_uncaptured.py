@@ -1,7 +1,9 @@
 """While recording, what no boundary sees and a replay would refuse is noted, once a place, and nothing else changes."""
 
+import _socket
 import contextlib
 import http.client
+import multiprocessing
 import socket
 import urllib.error
 import urllib.request
@@ -13,8 +15,10 @@ import urllib3
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
+from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.run.context import answering
+
+SAVED = socket.socket.connect
 
 
 def _free_port():
@@ -43,8 +47,9 @@ def test_a_connection_that_no_skin_knows_is_told_with_its_library_and_the_users_
         _by_urllib(port)
     (line,) = told
     assert line.startswith(f"127.0.0.1:{port} (urllib, ")
-    assert "test_unseen.py:" in line
-    assert f"not recorded; a replay will refuse it (or sparrow_allow_hosts = 127.0.0.1:{port})" in line
+    assert "test_uncaptured.py:" in line
+    hint = f"sparrow_allow_hosts = 127.0.0.1:{port} keeps it reachable"
+    assert line.endswith(f": not recorded; a replay will refuse it ({hint})")
 
 
 def test_a_name_is_told_as_it_was_asked_for():
@@ -93,6 +98,21 @@ def test_a_unix_socket_is_told_by_its_path(tmp_path):
     assert told[0].startswith(path)
 
 
+@pytest.mark.parametrize("connect", [_socket.socket.connect, SAVED], ids=["_socket", "saved"])
+def test_no_socket_is_past_the_notes(connect):
+    """Neither the methods of the C class below ``socket``, nor one that was saved before."""
+    with _noting(FakeRun()) as told, socket.socket() as sock, pytest.raises(ConnectionRefusedError):
+        connect(sock, ("127.0.0.1", _free_port()))
+    assert len(told) == 1
+
+
+def test_multiprocessing_is_not_told():
+    """Its sockets are between processes of this very program, and a replay spares them."""
+    with _noting(FakeRun()) as told, multiprocessing.get_context("fork").Manager() as manager:
+        assert manager.dict(x=1)["x"] == 1
+    assert told == []
+
+
 def test_many_places_are_counted():
     """Five lines, and how many more there were."""
     with _noting(FakeRun()) as told:
@@ -128,14 +148,13 @@ def test_a_feeding_run_and_no_run_are_not_watched():
 
 
 def test_everything_is_put_back():
-    """Nested in any order, the very functions come back, and inherited ones are inherited again."""
-    before = (vars(socket.socket).get("connect"), vars(socket.socket).get("connect_ex"), socket.getaddrinfo)
+    """Nested in any order, the very function comes back."""
+    before = socket.getaddrinfo
     first, second = noting_uncaptured(FakeRun(), print), noting_uncaptured(FakeRun(), print)
     first.__enter__()
     second.__enter__()
-    assert socket.getaddrinfo is not before[2]
+    assert socket.getaddrinfo is not before
     first.__exit__(None, None, None)
-    assert socket.getaddrinfo is not before[2]
+    assert socket.getaddrinfo is not before
     second.__exit__(None, None, None)
-    after = (vars(socket.socket).get("connect"), vars(socket.socket).get("connect_ex"), socket.getaddrinfo)
-    assert all(a is b for a, b in zip(after, before, strict=True))
+    assert socket.getaddrinfo is before
