@@ -1,4 +1,4 @@
-"""``pytest-sparrow doctor [FOLDER]``: what this environment has, and what that means for recordings and replays."""
+"""``pytest-sparrow doctor [FOLDER]``: prints what this environment has, and what that means for replays."""
 
 from __future__ import annotations
 
