@@ -397,7 +397,7 @@ KnownEvent: TypeAlias = Annotated[
     | UpdateAvailable,
     Field(discriminator="type"),
 ]
-"""The 26 types, told apart by ``type``."""
+"""The 26 types, discriminated by ``type``."""
 
 EVENT_TYPES: dict[str, type[WireModel]] = {
     model.__name__: model for model in get_args(get_args(KnownEvent)[0])
