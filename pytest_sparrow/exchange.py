@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
+from pytest_sparrow.json_objects import read_object
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -67,8 +69,8 @@ class Exchange:
 
     Attributes:
         kind: "http", "tool" or "call".
-        asked: what the agent asked; compared, never fed.
-        answered: what the world answered; fed, never compared. None when it never did (killed, cancelled).
+        asked: what the agent asked; compared, never replayed.
+        answered: what the world answered; replayed, never compared. None when it never did (killed, cancelled).
         lane: the strand of the run that asked; "" is the main one.
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.
@@ -110,18 +112,9 @@ class Exchange:
         Raises:
             ValueError: the object is not an exchange; the text says which key is wrong.
         """
-        known = dict(line)
-        values: dict[str, Any] = {}
-        for key, kinds, required in _FIELDS:
-            if key in known:
-                value = known.pop(key)
-                if not isinstance(value, kinds):
-                    raise ValueError(f"{key!r} has the wrong type ({type(value).__name__})")
-                values[key] = value
-            elif required:
-                raise ValueError(f"{key!r} is missing")
-        _check_asked(values["kind"], values["asked"])
-        return cls(**values, extra=known)
+        exchange = read_object(cls, line)
+        _check_asked(exchange.kind, exchange.asked)
+        return exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,17 +137,6 @@ class Asked:
     conversation: Sequence[Json] | None = None
     call_id: str | None = None
 
-
-_FIELDS: tuple[tuple[str, tuple[type, ...], bool], ...] = (
-    ("kind", (str,), True),
-    ("asked", (dict,), True),
-    ("answered", (dict, type(None)), True),
-    ("lane", (str,), False),
-    ("began", (int, float), False),
-    ("ended", (int, float, type(None)), False),
-    ("complete", (bool,), False),
-    ("proposed", (bool,), False),
-)
 
 # By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.
 _ASKED: dict[str, tuple[tuple[str, type], ...]] = {

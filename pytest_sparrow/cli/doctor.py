@@ -1,4 +1,4 @@
-"""``pytest-sparrow doctor [FOLDER]``: what this environment has, and what that means for recordings and replays."""
+"""``pytest-sparrow doctor [FOLDER]``: prints what this environment has, and what that means for replays."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.plugin.codecs import codecs_in
+from pytest_sparrow.providers.facts import merged
+from pytest_sparrow.providers.registry import facts_of, registered
 from pytest_sparrow.store.swap import _exchange
 from pytest_sparrow.text import printable
 
@@ -115,7 +117,7 @@ def _doctor(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.folder}: there is no such folder")
     found = [
         *_python(),
-        *_libraries(),
+        *_libraries(folder),
         *_hooks(),
         *_clock(),
         *_plugins(),
@@ -159,13 +161,19 @@ def _installed(packages: dict[str, str], level: str) -> Iterator[_Line]:
             yield _Line(level, f"{package} {version}", text)
 
 
-def _libraries() -> Iterator[_Line]:
+def _libraries(folder: Path) -> Iterator[_Line]:
     covered = [line for library in http.LIBRARIES for line in _covered(library)]
     yield from covered
     if not covered:
         names = ", ".join(library.name for library in http.LIBRARIES)
         yield _Line("note", "HTTP", f"none of {names} is installed: only tools are recorded")
-    for package in dict.fromkeys((*facts().packages.values(), *_FRAMEWORKS)):
+    codecs = registered()
+    try:
+        codecs = codecs_in(folder) or codecs
+    except UsageError as error:
+        yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
+    packages = merged(map(facts_of, codecs)).packages.values()
+    for package in dict.fromkeys((*packages, *_FRAMEWORKS)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
