@@ -110,7 +110,7 @@ def borrowed_lane() -> Callable[[], None] | None:
     run = _current.get()
     if _answering.get() or run is None or id(run) not in _open:
         return None
-    return run.lend_lane()
+    return run.borrowed_lane()
 
 
 def _done_answering(work: Callable[P, R]) -> Callable[P, R]:

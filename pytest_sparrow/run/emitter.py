@@ -30,7 +30,7 @@ from pytest_sparrow.run.proposals import Proposals
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.crossing import OpenCrossing
+    from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.settings import Policy
     from pytest_sparrow.store import FsRecorder
 
@@ -68,11 +68,11 @@ class ToolFacts(Protocol):
 class Watcher(Protocol):
     """What follows a run's crossings (the clock, randomness), record and replay alike. Called under the run's lock."""
 
-    def asked(self, crossing: OpenCrossing) -> None:
+    def asked(self, crossing: Crossing) -> None:
         """A crossing has begun, and in a replay its answer is chosen; the agent doesn't have it yet."""
         ...
 
-    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:
+    def answered(self, crossing: Crossing, answered: dict[str, Json] | None) -> None:
         """The agent has its answer: a stream when it was exhausted or closed. None: there was none."""
         ...
 
