@@ -64,7 +64,7 @@ OWNERS = {
     "pytest": {"plugin"},
     "_pytest": set(),
     "argparse": {"cli"},
-    "pydantic": {"events", "values", "boundaries"},
+    "pydantic": {"json_objects", "events", "values", "boundaries"},
     "deepdiff": {"comparing"},
     "httpx": {"boundaries"},
     "httpx2": {"boundaries"},
