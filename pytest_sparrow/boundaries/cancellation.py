@@ -1,7 +1,7 @@
-"""Waiting for an agent to turn away from an answer again, as it did when it was recorded.
+"""Waits until the agent cancels a request, as it did when the run was recorded.
 
-A request that ran into ``asyncio.wait_for``, or lost a race and was cancelled, has no answer (or half of one). To
-give its agent an error instead would be another story: it waits until it is cancelled again.
+A request that ran into ``asyncio.wait_for``, or lost a race and was cancelled, has no answer (or half of one). An error
+in place of the answer would lead the agent elsewhere, so the request waits until it is cancelled again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _STEP = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationWait:
-    """How long to wait, and what to say of an agent that didn't turn away.
+    """How long to wait for the agent to cancel, and what to report if it doesn't.
 
     Attributes:
-        run: the run that feeds.
+        run: the run that replays.
         seconds: as long as the recorded agent waited, and a little longer.
-        what: what the agent does beyond the recorded run, for the ledger.
+        what: what the agent does beyond the recorded run, for the violations.
     """
 
     run: OpenRun
@@ -37,14 +37,14 @@ class CancellationWait:
     what: str
 
     async def wait(self) -> bool:
-        """Wait to be cancelled; False if that didn't come."""
+        """Wait to be cancelled; returns False if nobody cancelled."""
         await wait_for_cancel(self.seconds)
         return False
 
     def hold(self) -> bool:
-        """As `wait`, for a thread: nothing cancels one, but the run may end meanwhile; then it is True.
+        """Wait in a thread, which nothing can cancel: returns True if the run ended meanwhile, else False.
 
-        The main thread doesn't wait: the run cannot end before it goes on.
+        The main thread doesn't wait: the run cannot end before that thread goes on.
         """
         end = time.monotonic() + self.seconds
         while threading.current_thread() is not threading.main_thread() and time.monotonic() < end:
@@ -54,7 +54,7 @@ class CancellationWait:
         return False
 
     def lost(self) -> Exception:
-        """The agent did not turn away: write it into the ledger; returns what to raise."""
+        """Add to the violations that the agent did not cancel; returns what to raise."""
         return self.run.refuse(self.what, "record the test again")
 
 

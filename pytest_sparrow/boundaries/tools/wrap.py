@@ -182,7 +182,7 @@ def _takes_self(fn: Any) -> bool:
         owner = getattr(owner, "__dict__", {}).get(part)
     if isinstance(owner, type):
         return not isinstance(owner.__dict__.get(name), staticmethod)
-    # The class is still being made, or local to a function: then the parameter's name must tell.
+    # The class is still being made, or local to a function: then only the parameter's name says so.
     first = next(iter(inspect.signature(fn).parameters), "")
     return first in ("self", "cls")
 
