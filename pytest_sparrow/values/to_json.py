@@ -1,4 +1,4 @@
-"""Writes Python values as JSON: `plain` for those that JSON gives back unchanged, `jsonable` for all with a JSON form."""
+"""Writes Python values as JSON: `plain` for values that JSON gives back unchanged, `jsonable` for any with a form."""
 
 from __future__ import annotations
 
