@@ -1,13 +1,11 @@
 """Describes what a run was recorded with (versions, platform, commit), and what has changed since.
 
-What a run was recorded with, and what has changed since: ``config_snapshot`` of inputs.json.
+The description is in ``config_snapshot`` of inputs.json. It holds no path, user or host of a machine. A comparison
+ignores it; a failure mentions it where something else diverged.
 
-No path, user or host of a machine is in it. Nothing of it is compared: it is told when something else diverged.
-
-The commit that is checked out, read from ``.git`` without starting git.
-
-The layout is that of gitrepository-layout(5): a worktree's or submodule's ``.git`` is a file that names the folder,
-``commondir`` names the folder that worktrees share, and a ref is a file or a line of ``packed-refs``.
+The commit is read from ``.git`` without starting git, by the layout of gitrepository-layout(5): a worktree's or
+submodule's ``.git`` is a file that names the folder, ``commondir`` names the folder that worktrees share, and a ref is
+a file or a line of ``packed-refs``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls any function through a run (``sparrow.call``), so that a replay gets its answer from the golden."""
+"""Implements ``sparrow.call``: records the answer of any function, and replays the answer without a call."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["call"]
 
 
 def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function through a run: record its answer, or replay the answer without running the function.
+    """Call a function and record its answer, or replay the recorded answer.
 
-    The answer is restored through the function's return annotation, as a tool's is.
+    The answer is restored through the function's return annotation, as a tool's answer is.
 
     Args:
         run: the open run.
-        name: what the call is known by in the golden.
-        fn: what to call; a coroutine function gives a coroutine, a generator function a generator.
-        args: passed on; recorded as they are, in order.
-        kwargs: passed on, and recorded.
+        name: the call's name in the golden.
+        fn: the function; a coroutine function gives a coroutine, a generator function a generator.
+        args: the function's positional arguments; recorded in order.
+        kwargs: the function's keyword arguments; recorded.
 
     Raises:
-        ReplayDivergence: the golden holds no answer to this.
+        ReplayDivergence: the golden holds no answer to this call.
         NotRecordable: JSON cannot hold an argument or the result.
-        UsageError: ``fn`` cannot be called, or the name is no text.
+        UsageError: ``fn`` cannot be called, or ``name`` is empty or not a text.
     """
     if callable(name) or not name:
         raise UsageError(f'sparrow.call takes a name first, not {name!r}: sparrow.call("geo", locate, …)')

@@ -1,12 +1,12 @@
-"""Request drift: what differs between the *asked* halves of two exchanges of one kind."""
+"""Compares the *asked* halves of two exchanges of one kind: request drift, and a tool's arguments."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from pytest_sparrow.comparing.diff import Sameness, json_changes, value_changes
-from pytest_sparrow.comparing.ids import Bijection, IdText
+from pytest_sparrow.comparing.diff import Budget, json_changes, value_changes
+from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
 from pytest_sparrow.matching.keys import host_of
 from pytest_sparrow.providers.registry import facts
@@ -24,7 +24,10 @@ _ROOT = "request"
 
 
 def request_changes(
-    golden: dict[str, Json], new: dict[str, Json], rules: Rules | None = None
+    golden: dict[str, Json],
+    new: dict[str, Json],
+    rules: Rules | None = None,
+    budget: Budget | None = None,
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 
@@ -36,18 +39,22 @@ def request_changes(
     Args:
         golden: the recorded asked half.
         new: what the agent asked now.
-        rules: of which the paths, ``significant_digits`` and ``ignore_order`` act here.
+        rules: all of them act here but the level, ``ignore_types`` and ``event_rules``.
+        budget: how much may be walked, where many requests are compared.
+
+    Raises:
+        UsageError: an operator of the user's raised; the text names the operator and its error.
     """
     rules = rules or Rules()
     # An id that both sides hold means the same on both: fed answers bring their ids with them.
-    ids = IdText.of(_call_ids(golden) ^ _call_ids(new))
-    same = _sameness(ids, rules.significant_digits)
+    ids = Ids(_call_ids(golden) ^ _call_ids(new))
+    same = _sameness(ids, rules)
     canonical = Canonical(rules, ids.mask)
     sides: list[Json] = []
     for asked in (golden, new):
         side = canonical.value(_flat(asked), (_ROOT,))
         sides.append({} if side is LEFT_OUT else side)
-    return json_changes(*sides, root=_ROOT, same=same)
+    return json_changes(*sides, root=_ROOT, same=same, budget=budget)
 
 
 TOOL_ARGS = "ToolUse*"
@@ -74,13 +81,13 @@ def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
     return comparable_of
 
 
-def _sameness(ids: IdText, digits: int | None) -> Sameness:
-    renamed = Bijection(ids)
+def _sameness(ids: Ids, rules: Rules) -> Sameness:
+    renamed = Bijection(ids, ignore_case=rules.ignore_string_case)
 
     def same_text(golden: str, new: str) -> bool:
         return golden == new or renamed.same_text(_unnumbered(golden), _unnumbered(new))
 
-    return Sameness(text=same_text, mask=lambda text: ids.mask(_unnumbered(text)), digits=digits)
+    return rules.sameness(same_text, mask=lambda text: ids.mask(_unnumbered(text)))
 
 
 def _unnumbered(text: str) -> str:

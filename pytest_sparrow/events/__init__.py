@@ -1,4 +1,4 @@
-"""What can happen in a run: the 26 event types of the cockpit, and `UnknownEvent` for any other."""
+"""The events of a run: the cockpit's 26 types, and `UnknownEvent` for any other line."""
 
 from __future__ import annotations
 

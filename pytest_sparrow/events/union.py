@@ -1,9 +1,4 @@
-"""Reads and writes one event as one line of JSON; a line that fits no model becomes an `UnknownEvent`.
-
-An event that this version has no model for.
-
-Event ⇄ line.
-"""
+"""Reads and writes one event as one line of JSON; a line that fits no model becomes an `UnknownEvent`."""
 
 from __future__ import annotations
 
@@ -92,7 +87,7 @@ KnownEvent: TypeAlias = Annotated[
     | types.UpdateAvailable,
     Field(discriminator="type"),
 ]
-"""The 26 types, told apart by ``type``."""
+"""The 26 types, discriminated by ``type``."""
 
 Event: TypeAlias = KnownEvent | UnknownEvent
 """Any event: has ``type``, ``run`` (None where it belongs to no run) and ``to_json()``."""

@@ -36,7 +36,7 @@ from pytest_sparrow.redact import Places
 from pytest_sparrow.report.ways_out import damaged_text, missing_text, unreadable_text
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.run.whatif.reading import UnreadableEvent
+from pytest_sparrow.run.whatif.script import UnreadableEvent
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits

@@ -18,8 +18,9 @@ __all__ = ["facts", "facts_of", "register", "registered", "unregister", "using"]
 
 # Process-wide: what asks for facts (redaction, the comparison, a thread that sleeps) stands far from any session.
 _lock = threading.Lock()
+_BUILTIN: tuple[Codec, ...] = builtin_codecs()
 _added: list[Codec] = []
-_codecs: tuple[Codec, ...] = builtin_codecs()
+_codecs: tuple[Codec, ...] = _BUILTIN
 
 
 def registered() -> tuple[Codec, ...]:
@@ -68,5 +69,5 @@ def using(codecs: Sequence[Codec]) -> Iterator[None]:
 
 def _settle() -> None:
     global _codecs, _facts  # noqa: PLW0603 - read without the lock, and replaced whole
-    _codecs = (*_added, *builtin_codecs())
+    _codecs = (*_added, *_BUILTIN)
     _facts = merged(map(facts_of, _codecs))

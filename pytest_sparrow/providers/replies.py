@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.exchange import TransportErrorName, TransportFailure
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -24,11 +26,7 @@ __all__ = [
 ]
 
 _STATUS = re.compile(r"HTTP ([45]\d\d)(?:: (.*))?\Z", re.DOTALL)
-_TRANSPORT = re.compile(
-    r"((?:Connect|Read|Write|Pool)(?:Timeout|Error)|RemoteProtocolError|LocalProtocolError|ProxyError)"
-    r"(?:: (.*))?\Z",
-    re.DOTALL,
-)
+_TRANSPORT = re.compile(rf"({'|'.join(TransportErrorName)})(?:: (.*))?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ def stream_reply(events: Iterable[str]) -> dict[str, Json]:
 
 def broken_reply(fault: FailureStatus, so_far: dict[str, Json] | None = None) -> dict[str, Json]:
     """An answer that the transport broke off, after what had come ``so_far``; None: before anything had."""
-    return {**(so_far or {}), "error": {"type": fault.kind, "message": fault.message}}
+    return {**(so_far or {}), "error": TransportFailure(type=fault.kind, message=fault.message).to_json()}
 
 
 def event_text(data: Json, event: str = "") -> str:

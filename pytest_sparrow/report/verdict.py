@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.http import covered_libraries
 from pytest_sparrow.comparing import Change, Comparison, request_changes, tool_changes
 from pytest_sparrow.report.chance import likely_chance, likely_race
 from pytest_sparrow.report.comparison import MOST_LINES, change_lines, follow_line, headline_of, where
@@ -103,7 +104,7 @@ def _nothing(verdict: Verdict) -> Iterator[_Cause]:
         yield _Cause(
             "nothing crossed a boundary: there is nothing to record",
             (
-                "  sparrow sees HTTP through httpx, httpx2, aiohttp and urllib3 (requests, boto3), tools wrapped",
+                f"  sparrow sees HTTP through {covered_libraries()}, tools wrapped",
                 "  by sparrow.tool, and sparrow.call;",
                 "  the agent ran past all of them, or not at all",
             ),

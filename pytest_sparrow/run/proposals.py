@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.events.jsontext import equal
+from pytest_sparrow.matching.similarity import shared_arguments
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -80,7 +80,7 @@ class Proposals:
         )
         if not near:
             return None
-        call = max(near, key=lambda call: _similarity(call.args, args))
+        call = max(near, key=lambda call: shared_arguments(call.args, args))
         self._no_longer_waits(call)
         call.started = True
         return call.id
@@ -127,13 +127,3 @@ class Proposals:
 
 def _ends_as(known: str, name: str) -> bool:
     return known.endswith(name) and known[: -len(name)].endswith(("_", ".", "-", "/", ":")) if name else False
-
-
-def _similarity(proposed: Json, args: Json) -> float:
-    if equal(proposed, args):
-        return float("inf")
-    if not isinstance(proposed, dict) or not isinstance(args, dict):
-        return 0.0
-    alike = sum(key in args and equal(value, args[key]) for key, value in proposed.items())
-    # All that the model proposed: the rest are the function's own defaults, which a call always has.
-    return float("inf") if alike == len(proposed) else float(alike)

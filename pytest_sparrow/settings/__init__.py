@@ -146,7 +146,7 @@ class Settings:
         places=PYTHON,
     )
     ignore: tuple[str, ...] = row(
-        Lines(),
+        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
         "paths, as a report prints them, to leave out of the comparison",
         default=(),
     )

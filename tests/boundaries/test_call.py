@@ -1,4 +1,4 @@
-"""``sparrow.call``: other answers that come from the recording."""
+"""``sparrow.call`` records a function's answer, and replays the answer without a call."""
 
 import asyncio
 import functools

@@ -12,8 +12,8 @@ from pytest_sparrow.judging.replay import Drift, Verdict, judge_recording, judge
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.fork import DivergencePoint
-from pytest_sparrow.run.whatif.reading import read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.script import read_script
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 

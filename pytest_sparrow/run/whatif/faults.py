@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import spell
+from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
@@ -147,13 +148,16 @@ class FaultPlan:
 
 
 _TRANSPORT = {
-    "timeout": ("ReadTimeout", "The read operation timed out"),
-    "connect-timeout": ("ConnectTimeout", "timed out"),
-    "unreachable": ("ConnectError", "[Errno 111] Connection refused"),
-    "reset": ("ReadError", "[Errno 104] Connection reset by peer"),
-    "disconnected": ("RemoteProtocolError", "Server disconnected without sending a response."),
+    "timeout": (TransportErrorName.READ_TIMEOUT, "The read operation timed out"),
+    "connect-timeout": (TransportErrorName.CONNECT_TIMEOUT, "timed out"),
+    "unreachable": (TransportErrorName.CONNECT_ERROR, "[Errno 111] Connection refused"),
+    "reset": (TransportErrorName.READ_ERROR, "[Errno 104] Connection reset by peer"),
+    "disconnected": (
+        TransportErrorName.REMOTE_PROTOCOL_ERROR,
+        "Server disconnected without sending a response.",
+    ),
 }
-"""No answer comes: httpx's name of the error, which each library's skin knows as its own, and httpx's words."""
+"""Faults where no answer comes: the name of the transport error, and httpx's message."""
 
 _OF_TOOLS: dict[str, Callable[[], Exception]] = {
     "timeout": lambda: TimeoutError("timed out"),
@@ -232,7 +236,8 @@ def _of_http(make: Callable[..., Fault], word: object, given: dict[str, Any], sa
     if word in _TRANSPORT:
         _only(given, ("message",), said)
         kind, usual = _TRANSPORT[word]
-        return make(answered={"error": {"type": kind, "message": given.get("message", usual)}})
+        failure = TransportFailure(type=kind, message=given.get("message", usual))
+        return make(answered={"error": failure.to_json()})
     if word == "malformed":
         _only(given, (), said)
         return make(corrupt=malformed, needs="an answer of JSON")
@@ -286,11 +291,11 @@ def _only(given: dict[str, Any], known: tuple[str, ...], said: str) -> None:
         raise UsageError(f"sparrow.{said}: {', '.join(wrong)}= says nothing of this fault; {takes}")
 
 
-_CUT = {
-    "type": "RemoteProtocolError",
-    "message": "peer closed connection without sending complete message body (incomplete chunked read)",
-}
-"""As httpx says it."""
+_CUT = TransportFailure(
+    type=TransportErrorName.REMOTE_PROTOCOL_ERROR,
+    message="peer closed connection without sending complete message body (incomplete chunked read)",
+)
+"""A connection that ends within a body; the message is httpx's."""
 
 
 def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
@@ -323,12 +328,12 @@ def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
     if form:
         if after >= len(body[form]):
             return None
-        return {**answered, "body": {form: body[form][:after]}, "error": _CUT}
+        return {**answered, "body": {form: body[form][:after]}, "error": _CUT.to_json()}
     raw = b"".join(chunks_of(body))
     if not raw:
         return None
     half = base64.b64encode(raw[: len(raw) // 2]).decode()
-    return {**answered, "body": {"base64": half}, "error": _CUT}
+    return {**answered, "body": {"base64": half}, "error": _CUT.to_json()}
 
 
 def _corrupted_event(event: str) -> str:

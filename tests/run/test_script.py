@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.providers.codec import Proposal, Usage
-from pytest_sparrow.run.whatif.reading import UnreadableEvent, read_script
+from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.store import FsRecorder
-from replaying.telling import (
+from run.making import (
     answer,
     approve,
     call,
@@ -40,7 +40,7 @@ CASES = {
         [think("a"), said("a"), think("b"), said("b")],
         [answer("a"), answer("b")],
     ),
-    "a message that no delta told is the text": ([said("a"), said("b")], [answer("a"), answer("b")]),
+    "a message without deltas is the text": ([said("a"), said("b")], [answer("a"), answer("b")]),
     "a message after the usage is the same turn's": (
         [think("a"), used(1, 2), said("a")],
         [answer("a", usage=(1, 2))],
@@ -96,7 +96,7 @@ CASES = {
         [propose("unproposed_1"), start("unproposed_1"), gave("unproposed_1"), think("a")],
         [answer("a")],
     ),
-    "nothing is made up": ([start("1"), gave("2"), used(1, 1), think(""), said("")], []),
+    "no text is invented": ([start("1"), gave("2"), used(1, 1), think(""), said("")], []),
     "an event of a newer kind of risk is read all the same": (
         [event("ToolUseProposed", id="1", name="add", args={}, risk="Nuclear")],
         [answer(call("1"))],
@@ -123,20 +123,20 @@ def test_what_becomes_of_a_call():
         gave("2", {"Text": "no"}, is_error=True),
     ]
     first, second = read_script(events).turns[0].calls
-    assert (first.made, first.given.blocks, first.denied, first.called) == (
+    assert (first.made, first.output.blocks, first.denied, first.called) == (
         ("add", {"a": 2}),
         [{"Json": 3}],
         False,
         True,
     )
-    assert (second.made, second.given.is_error, second.denied, second.called) == (None, True, True, False)
+    assert (second.made, second.output.is_error, second.denied, second.called) == (None, True, True, False)
 
 
 def test_an_id_that_comes_again_is_a_new_call():
     """Some hosts count from 0 in each turn."""
     events = [propose("0"), gave("0", {"Json": 1}), propose("0"), gave("0", {"Json": 2})]
     calls = [turn.calls[0] for turn in read_script(events).turns]
-    assert [each.given.blocks for each in calls] == [[{"Json": 1}], [{"Json": 2}]]
+    assert [each.output.blocks for each in calls] == [[{"Json": 1}], [{"Json": 2}]]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_id_that_comes_again_is_a_new_call():
         ({"type": "ToolOutput", "run": "r", "id": "1", "blocks": "x"}, "'blocks' is no array"),
     ],
 )
-def test_a_line_that_cannot_feed_is_named(line, reason):
+def test_an_unreadable_line_is_named(line, reason):
     """Its number and what it lacks; not a run that misses a turn in silence."""
     fields = dict(line)
     with pytest.raises(UnreadableEvent, match=reason) as caught:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from pytest_sparrow.providers.codec import Output
 from pytest_sparrow.run.whatif.replayer import answered_of
-from pytest_sparrow.run.whatif.script import Given
 from pytest_sparrow.values.restore import as_declared
 from pytest_sparrow.values.type_hints import ABSENT
 
@@ -26,7 +26,7 @@ from pytest_sparrow.values.type_hints import ABSENT
 )
 def test_what_a_tool_returns(blocks, returned):
     """A value is itself, a text a str, texts are lines, a mixture is a list."""
-    assert answered_of(Given(blocks=blocks))["returned"] == returned
+    assert answered_of(Output("1", blocks=blocks))["returned"] == returned
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_a_tool_returns(blocks, returned):
 )
 def test_the_declared_type_settles_what_events_leave_open(block, annotation, value):
     """Text of JSON, or the value: whichever the tool says it returns; as told where neither is."""
-    answered = answered_of(Given(blocks=[block]))
+    answered = answered_of(Output("1", blocks=[block]))
     read = answered["returned"]
     if "otherwise" in answered:
         read = as_declared(read, answered["otherwise"], annotation)
@@ -64,5 +64,5 @@ def test_the_declared_type_settles_what_events_leave_open(block, annotation, val
 )
 def test_what_a_tool_raises(text, kind, message):
     """``Type: message`` names the exception; any other text is one without a type."""
-    raised = answered_of(Given(blocks=[{"Text": text}], is_error=True))["raised"]
+    raised = answered_of(Output("1", blocks=[{"Text": text}], is_error=True))["raised"]
     assert raised == {"type": kind, "module": "", "message": message}

@@ -1,4 +1,4 @@
-"""The feeder of events alone, asked as a run asks it."""
+"""The replayer of events alone, asked as a run asks it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.replay.replayer import MOST_MISSES
 from pytest_sparrow.run.replay.violations import Kind
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.run.whatif.reading import read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.script import read_script
 from pytest_sparrow.settings import Settings
-from replaying.telling import error, gave, propose, said, start, think
+from run.making import error, gave, propose, said, start, think
 
 CHAT = ("https://api.openai.com/v1/chat/completions", {"model": "m", "messages": []})
 OLLAMA = (
@@ -27,7 +27,7 @@ OLLAMA = (
 
 @pytest.fixture
 def replay():
-    """Opens a run that is fed from these events."""
+    """Opens a run that replays these events."""
     opened = []
 
     def begin(*events, by_hand=False):
@@ -50,7 +50,7 @@ def replay():
 
 
 def ask(run, to=CHAT):
-    """One request to a model; gives what the agent gets."""
+    """One request to a model; returns what the agent gets."""
     url, body = to
     crossing = run.ask("http", {"method": "POST", "url": url, "headers": [], "body": {"json": body}})
     crossing.settle(crossing.replayed)
@@ -58,7 +58,7 @@ def ask(run, to=CHAT):
 
 
 def call(run, name, **args):
-    """One call of a wrapped tool; gives what it is fed."""
+    """One call of a wrapped tool; returns what the tool gets."""
     crossing = run.ask("tool", {"name": name, "args": args})
     crossing.settle(crossing.replayed)
     return crossing.replayed
@@ -68,13 +68,13 @@ def call(run, name, **args):
     ("message", "status"),
     [("HTTP 503: no", 503), ("429 from provider, retrying", 429), ("order 14290 is odd", 500), ("no", 500)],
 )
-def test_an_error_alone_comes_with_a_status(replay, message, status):
-    """Its own, one that its words hold, or 500: an agent must see that it failed."""
+def test_an_error_alone_has_a_status(replay, message, status):
+    """Its own status, one in its text, or 500: an agent must see that the request failed."""
     assert ask(replay(error(message)))["status"] == status
 
 
-def test_a_broken_connection_has_none(replay):
-    """The transport raises it."""
+def test_a_broken_connection_has_no_status(replay):
+    """The transport raises the error."""
     assert ask(replay(error("ReadTimeout: late")))["error"] == {"type": "ReadTimeout", "message": "late"}
 
 
@@ -90,8 +90,8 @@ def test_calls_are_known_where_a_format_has_no_ids(replay):
     assert run.violations.findings == []
 
 
-def test_a_call_that_no_model_proposed_is_fed_by_its_arguments(replay):
-    """As a recording of ours tells it."""
+def test_a_call_that_no_model_proposed_is_answered_by_its_arguments(replay):
+    """As our own recordings hold such calls."""
     run = replay(
         propose("unproposed_1", "add", {"a": 1}),
         gave("unproposed_1", {"Json": 1}),
@@ -103,7 +103,7 @@ def test_a_call_that_no_model_proposed_is_fed_by_its_arguments(replay):
         call(run, "add", a=2)
 
 
-def test_an_output_that_nobody_tells(replay):
+def test_an_output_that_the_script_does_not_say(replay):
     """A miss in a transcript; in a scenario the tool is meant to run."""
     events = (propose("a", "one"), start("a"), think("done"))
     run = replay(*events)
@@ -117,7 +117,7 @@ def test_an_output_that_nobody_tells(replay):
 
 
 def test_after_many_misses_every_call_fails_at_once(replay):
-    """An agent that retries must not run for minutes, nor fill the ledger."""
+    """An agent that retries must not run for minutes, nor fill the violations."""
     run = replay(think("a"))
     for _ in range(MOST_MISSES + 3):
         with pytest.raises(ReplayDivergence):

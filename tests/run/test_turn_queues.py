@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pytest_sparrow.providers.codec import ModelAnswer
-from pytest_sparrow.run.whatif.reading import read_script
 from pytest_sparrow.run.whatif.replayer import TurnQueues
-from pytest_sparrow.run.whatif.script import Turn
-from replaying.telling import propose, think
+from pytest_sparrow.run.whatif.script import ScriptedTurn, read_script
+from run.making import propose, think
 
 
 def turns(*lanes):
     """A turn in each of these lanes."""
     return [
-        Turn(number=number, lane=lane, at=number, answer=ModelAnswer())
+        ScriptedTurn(number=number, lane=lane, at=number, answer=ModelAnswer())
         for number, lane in enumerate(lanes, start=1)
     ]
 

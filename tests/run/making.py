@@ -1,4 +1,4 @@
-"""Events in one line each, for tests."""
+"""Makes events and answers in one line each, for tests."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.run.whatif.reading import read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.script import read_script
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
 

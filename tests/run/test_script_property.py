@@ -20,7 +20,7 @@ from pytest_sparrow.providers.codec import (
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane
-from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.script import read_script
 
 _HEADERS = {"content-type": "application/json"}
 _USER = [{"role": "user", "content": "hi"}]

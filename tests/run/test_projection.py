@@ -1,29 +1,29 @@
-"""What of a run that was fed from events is compared: what both sides can tell."""
+"""What is compared of a scripted replay: what both sides can hold."""
 
 from __future__ import annotations
 
 from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.providers.codec import ModelAnswer
 from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
-from pytest_sparrow.run.whatif.reading import read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
-from replaying.telling import approve, error, event, gave, propose, reason, said, start, think, used
+from pytest_sparrow.run.whatif.script import read_script
+from run.making import approve, error, event, gave, propose, reason, said, start, think, used
 
 TURN = [propose("1", "add", {"a": 1}), start("1"), gave("1", {"Json": 2})]
 NEW_TURN = [propose("1", "add", {"a": 1}), start("1", name="add", args={"a": 1}), gave("1", {"Json": 2})]
 
 
-def changes(golden, new, *, wraps=("add",), told=None):
+def changes(golden, new, *, wraps=("add",), sent=None):
     """What a comparison finds, as paths."""
     replayer = EventReplayer(read_script(golden), lambda _: None, None)
-    replayer.sent.update(told or {})
+    replayer.sent.update(sent or {})
     theirs, mine = both_sides(replayer, new, lambda name: name in wraps)
     found = compare(theirs, mine, Rules(ignore_types=LEFT_OUT))
     return [change.path for change in (*found.roots, *found.followers)]
 
 
-def test_what_only_the_cockpit_tells_is_left_out():
-    """Routes, status, cost, approvals, risks, usage, the end; and names and arguments that it doesn't tell."""
+def test_what_only_the_cockpit_knows_is_left_out():
+    """Routes, status, cost, approvals, risks, usage, the end; and names and arguments that its events lack."""
     cockpit = [
         event("RunStarted", task="t", agent="coder"),
         event("RouteSelected", chain=["a", "b"], context_window=9),
@@ -42,7 +42,7 @@ def test_what_only_the_cockpit_tells_is_left_out():
 
 
 def test_a_type_that_the_test_records_itself_is_compared():
-    """From then on both can tell it."""
+    """From then on both runs can hold such events."""
     golden = [event("TestResult", passed=1, failed=0, detail=""), *TURN]
     assert changes(golden, NEW_TURN) == []
     assert changes(golden, [event("TestResult", passed=2, failed=0, detail=""), *NEW_TURN]) == [
@@ -60,20 +60,20 @@ def test_a_call_that_gave_something_was_made():
 
 
 def test_our_own_events_name_the_arguments():
-    """Then those are expected, not the proposed ones."""
+    """Then the arguments of the call are expected, not the proposed ones."""
     golden = [TURN[0], start("1", name="add", args={"a": 5}), TURN[2]]
     assert changes(golden, NEW_TURN) == ["ToolUseStarted[add].args['a']"]
 
 
 def test_a_denied_call_must_not_be_made():
-    """Its output is the agent's own words; whether it was marked as an error, not every format can say."""
+    """The output is the agent's own text; not every format can mark an output as an error."""
     golden = [TURN[0], approve("1", "Deny"), gave("1", {"Text": "no"}, is_error=True)]
     assert changes(golden, [TURN[0], gave("1", {"Text": "no"})]) == []
     assert "ToolUseStarted[add]" in changes(golden, [*NEW_TURN[:2], gave("1", {"Text": "no"})])
 
 
 def test_of_a_tool_that_is_not_wrapped_only_the_output_counts():
-    """As the next request tells it: numbers are text there, and text of JSON is JSON."""
+    """As the next request holds the output: numbers are text there, and text of JSON is JSON."""
     golden = [*TURN[:2], gave("1", {"Json": 2}, {"Text": '{"b":1}'})]
     sent = [TURN[0], gave("1", {"Text": "2"}, {"Json": {"b": 1}})]
     assert changes(golden, sent, wraps=()) == []
@@ -86,15 +86,15 @@ def test_a_call_that_says_nothing_of_its_output_leaves_it_open():
     assert changes(TURN[:2], NEW_TURN[:1]) == ["ToolUseStarted[add]"]
 
 
-def test_what_was_fed_counts_as_the_format_could_say_it():
+def test_what_was_sent_counts_as_the_format_could_say_it():
     """Reasoning that no wire holds, or text that a broken answer swallows, is nobody's change."""
     golden = [reason("hm"), think("a"), error("ReadTimeout: late")]
     replayed = ModelAnswer(failure=read_script([error("ReadTimeout: late")]).turns[0].answer.failure)
-    assert changes(golden, [error("ReadTimeout: late")], told={1: replayed}) == []
+    assert changes(golden, [error("ReadTimeout: late")], sent={1: replayed}) == []
     assert changes(golden, [error("ReadTimeout: late")]) != []
 
 
-def test_lanes_count_only_where_the_script_tells_them():
-    """The cockpit's sub-agents have none."""
+def test_lanes_count_only_where_the_script_has_them():
+    """The cockpit's sub-agents have no lanes."""
     new = [propose("1", "add", {"a": 1}, lane="work-1"), *NEW_TURN[1:]]
     assert changes(TURN, new) == []
