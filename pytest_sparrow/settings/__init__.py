@@ -282,8 +282,19 @@ def dummy_key(name: str) -> str:
     return f"sparrow-dummy-{name.lower().replace('_', '-')}"
 
 
-def policy_of(table: tuple[tuple[str, Policy], ...], name: str, risk: str) -> Policy:
-    """The policy of a tool: by its name, else by its risk, else that of all (``*``), else the recorded answer."""
+def policy_of(
+    table: tuple[tuple[str, Policy], ...], name: str, risk: str, own: Policy | None = None
+) -> Policy:
+    """The policy of a tool: its own, else by its name, its risk, that of all (``*``), else the recorded answer.
+
+    Args:
+        table: the setting ``policy``.
+        name: the tool's name.
+        risk: its risk.
+        own: the policy that was given when the tool was wrapped, or None.
+    """
+    if own is not None:
+        return own
     policies = dict(table)
     return next((policies[key] for key in (name, risk, "*") if key in policies), Policy.FEED)
 
