@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
-from pytest_sparrow.errors import NotRecordable, UsageError
+from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
 from pytest_sparrow.values.to_json import jsonable
 
@@ -40,19 +40,13 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
         raise UsageError(f'sparrow.call takes a name first, not {name!r}: sparrow.call("geo", locate, …)')
     if not callable(fn):
         raise UsageError(f"sparrow.call({name!r}, …): {fn!r} cannot be called")
-    target = WrappedFunction(fn, name, way_out=f"annotate the return type of the function called as {name!r}")
+    way_out = f"annotate the return type of the function called as {name!r}"
+    function = WrappedFunction(fn, name, way_out=way_out)
 
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
         if is_answering():
             return None
-        try:
-            asked = _asked(name, args, kwargs)
-        except NotRecordable as error:
-            if not run.keeps:
-                return None
-            run.unrecordable(error)
-            raise
-        return Invocation(run, run.ask("call", asked), target)
+        return Invocation.begin(run, "call", lambda: _asked(name, args, kwargs), function)
 
     return wrapper_of(fn, begin)(*args, **kwargs)
 

@@ -221,4 +221,5 @@ class Answers:
         if self.replayer is not None and self.replayer.size == 0:
             # A fixture runs before a missing golden is told: it must not reach the world either.
             return Policy.FEED
-        return self._tools.policy(name) or policy_of(self._settings.policy, name, self._tools.risk(name))
+        risk, own = self._tools.risk(name), self._tools.policy(name)
+        return policy_of(self._settings.policy, name, risk, own)
