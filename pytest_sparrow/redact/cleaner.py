@@ -1,8 +1,6 @@
 """Walks parsed values and headers, and replaces each secret by its placeholder.
 
-The headers that a transcript keeps: by allow-list, so that a header nobody thought of is left out.
-
-The walk over parsed values and their texts: what is a secret there becomes its placeholder.
+A transcript keeps only the headers of an allow-list, so a header that nobody thought of is left out.
 """
 
 from __future__ import annotations
@@ -136,7 +134,7 @@ class Cleaner:
     def field(self, text: str, rule: Rule) -> str:
         """The value of a field with this rule: replaced whole where it is plausibly a secret."""
         clean = self.text(text)
-        # Of a connection string only the password is replaced where it can be told apart.
+        # Of a connection string only the password is replaced where it is recognisable.
         forms = (clean,) if rule.sure is Sure.CONNECTION else (clean, text)
         if bare_value(clean) and any(plausible(form, rule) for form in forms):
             return self._whole(text, rule)

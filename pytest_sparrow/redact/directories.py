@@ -1,7 +1,7 @@
-"""Directories of this machine and this run: ``<dir:tmp>`` in a transcript, the real path before the agent.
+"""Replaces directories of this machine and this run by placeholders such as ``<dir:tmp>``, and puts them back.
 
-A path is searched for as text, in the spellings that JSON, JSON within JSON and URLs give it; so it is found in
-plain texts, in arguments, in server-sent events and in queries alike, and nothing around it is spelled anew.
+A path is searched for as text, in the spellings of JSON, of JSON within JSON and of URLs. So it is found in plain
+texts, arguments, server-sent events and queries alike, and nothing around it is spelled anew.
 """
 
 from __future__ import annotations

@@ -1,9 +1,4 @@
-"""The redactor of one transcript, and the same with a scanner behind it.
-
-The redactor of one transcript: secrets and places in, placeholders out; everything else untouched.
-
-A redactor with a scanner behind it: what leaves it is clean by both, or does not leave it.
-"""
+"""The redactor of one transcript: replaces secrets and directories, and checks its result with the scanner."""
 
 from __future__ import annotations
 
@@ -198,7 +193,7 @@ class Redactor:
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):
             return events
-        if self._places.found:  # else the model was told of none
+        if self._places.found:  # else no model has read one
             events = hide_across(events, self._places.across)
         if any(self._cleaner.suspects(text) for text in joined_texts(events)):
             events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))

@@ -1,12 +1,8 @@
-"""Replaces secrets that a stream spells in pieces, over many server-sent events or lines.
+"""Replaces secrets and directories that a stream spells in pieces, over many server-sent events or JSON lines.
 
-Where the secrets stood: a text and its clean form → what was replaced, and by what. Pure.
-
-What a stream spells piece by piece, over many server-sent events or lines of JSON: paths and secrets.
-
-A model that was told ``/tmp/pytest-7/report.txt`` says it again in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; and
-so it says a key. The pieces of one text are put together, searched as one, and the placeholder goes into the piece in
-which the find began; the others lose what belonged to it. There are as many events afterwards as before.
+A model that has read ``/tmp/pytest-7/report.txt`` repeats it in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; a key
+likewise. The pieces of one text are joined and searched as one text. The placeholder goes into the piece in which the
+hit begins; the other pieces lose their part of it. The number of events stays the same.
 """
 
 from __future__ import annotations
@@ -109,7 +105,7 @@ def _common(one: str, other: str) -> int:
 
 
 Finder = Callable[[str, Sequence[int]], list[Cut]]
-"""Gives what to replace in a text, in order and apart, and is told where each of its pieces ends."""
+"""Gives what to replace in a text, in order and apart, and gets the ends of its pieces."""
 
 _Track = tuple[object, ...]
 _Piece = tuple[int, Any, Any, str]  # the event's number, and where its text stands: container, key, text

@@ -46,7 +46,7 @@ class Kind(Protocol):
         """
 
 
-def refused(value: object, origin: str, valid: str) -> UsageError:
+def _refusal(value: object, origin: str, valid: str) -> UsageError:
     """The error for a wrong value."""
     shown = repr(value)
     if len(shown) > _MOST_SHOWN:
@@ -87,7 +87,7 @@ class Choice:
         try:
             return self.words(value)
         except ValueError:
-            raise refused(value, origin, self.valid) from None
+            raise _refusal(value, origin, self.valid) from None
 
     def parse(self, text: str, origin: str) -> Any:
         """The member that a word names."""
@@ -113,7 +113,7 @@ class Text:
     def read(self, value: Any, origin: str) -> str:
         """The string."""
         if not isinstance(value, str) or (self.folder and not _is_folder(value)):
-            raise refused(value, origin, self.valid)
+            raise _refusal(value, origin, self.valid)
         return value
 
     parse = read
@@ -134,7 +134,7 @@ class Flag:
         """The flag."""
         if isinstance(value, bool):
             return value
-        raise refused(value, origin, self.valid)
+        raise _refusal(value, origin, self.valid)
 
     def parse(self, text: str, origin: str) -> bool:
         """The flag that a word names."""
@@ -161,7 +161,7 @@ class Number:
         """The number, or the flag."""
         if isinstance(value, int) and value >= 0 and (self.flag or not isinstance(value, bool)):
             return value
-        raise refused(value, origin, self.valid)
+        raise _refusal(value, origin, self.valid)
 
     def parse(self, text: str, origin: str) -> int:
         """The number in a text; ``0`` and ``1`` are numbers."""
@@ -182,12 +182,10 @@ class Lines:
     Attributes:
         check: ``module:function`` that is called with the strings and their origin, and raises `UsageError`.
         flag: true and false are values, too: all, or none.
-        what: what a string is, where that is more than a string.
     """
 
     check: str = ""
     flag: bool = False
-    what: str = "strings"
     ini: ClassVar[Literal["linelist"]] = "linelist"
 
     @property
@@ -203,7 +201,7 @@ class Lines:
         if not isinstance(lines, list | tuple | set | frozenset) or not all(
             isinstance(line, str) for line in lines
         ):
-            raise refused(value, origin, self.valid)
+            raise _refusal(value, origin, self.valid)
         lines = tuple(lines)
         if lines and self.check:  # only who says something pays for the import
             _check(self.check, lines, origin)
@@ -243,11 +241,11 @@ class Table:
         elif isinstance(value, list | tuple):
             pairs = [self._pair(line, origin) for line in value]
         else:
-            raise refused(value, origin, self.valid)
+            raise _refusal(value, origin, self.valid)
         found = []
         for name, word in pairs:
             if not isinstance(name, str):
-                raise refused(name, f"{origin}: the key", "a string")
+                raise _refusal(name, f"{origin}: the key", "a string")
             found.append((name, Choice(self.words).read(word, f"{origin}: {name}")))
         return tuple(found)
 
@@ -256,7 +254,7 @@ class Table:
             (part.strip() for part in line.rpartition("=")) if isinstance(line, str) else ("", "", "")
         )
         if not name:
-            raise refused(line, origin, f"like {self.examples}")
+            raise _refusal(line, origin, f"like {self.examples}")
         return name, word
 
     def parse(self, text: str, origin: str) -> tuple[tuple[str, Any], ...]:

@@ -172,3 +172,16 @@ def test_wrong_folder_settings(inner, said, says):
     result.stderr.fnmatch_lines([f"ERROR: {says}"])
     result.stdout.fnmatch_lines([says])
     result.stdout.no_fnmatch_line("*fixture.py*")
+
+
+def test_wrong_settings_across_processes(inner):
+    """Under pytest-xdist a worker meets a wrong sparrow_settings, and the session ends with exit code 4."""
+    inner.write(
+        "conftest.py", "import pytest\n@pytest.fixture\ndef sparrow_settings(): return {'level': 'deep'}\n"
+    )
+    inner.write("test_it.py", "def test_it(sparrow): pass\n")
+    result = inner.run("-n", "1", "-p", "xdist.plugin", "-W", "ignore")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: conftest.py: sparrow_settings: level: 'deep' is not one of: exact, *"]
+    )
