@@ -69,8 +69,8 @@ class Exchange:
 
     Attributes:
         kind: "http", "tool" or "call".
-        asked: what the agent asked; compared, never fed.
-        answered: what the world answered; fed, never compared. None when it never did (killed, cancelled).
+        asked: what the agent asked; compared, never replayed.
+        answered: what the world answered; replayed, never compared. None when it never did (killed, cancelled).
         lane: the strand of the run that asked; "" is the main one.
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.

@@ -1,13 +1,11 @@
 """Describes what a run was recorded with (versions, platform, commit), and what has changed since.
 
-What a run was recorded with, and what has changed since: ``config_snapshot`` of inputs.json.
+The description is in ``config_snapshot`` of inputs.json. It holds no path, user or host of a machine. A comparison
+ignores it; a failure mentions it where something else diverged.
 
-No path, user or host of a machine is in it. Nothing of it is compared: it is told when something else diverged.
-
-The commit that is checked out, read from ``.git`` without starting git.
-
-The layout is that of gitrepository-layout(5): a worktree's or submodule's ``.git`` is a file that names the folder,
-``commondir`` names the folder that worktrees share, and a ref is a file or a line of ``packed-refs``.
+The commit is read from ``.git`` without starting git, by the layout of gitrepository-layout(5): a worktree's or
+submodule's ``.git`` is a file that names the folder, ``commondir`` names the folder that worktrees share, and a ref is
+a file or a line of ``packed-refs``.
 """
 
 from __future__ import annotations
@@ -21,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.http import LIBRARIES
 from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ __all__ = [
 
 _PACKAGES: dict[str, str] = {
     "agents": "openai-agents",
-    "aiohttp": "aiohttp",
     "autogen_core": "autogen-core",
     "claude_agent_sdk": "claude-agent-sdk",
     "cohere": "cohere",
@@ -50,8 +48,6 @@ _PACKAGES: dict[str, str] = {
     "dspy": "dspy",
     "google.adk": "google-adk",
     "haystack": "haystack-ai",
-    "httpx": "httpx",
-    "httpx2": "httpx2",
     "instructor": "instructor",
     "langchain": "langchain",
     "langchain_core": "langchain-core",
@@ -59,12 +55,11 @@ _PACKAGES: dict[str, str] = {
     "litellm": "litellm",
     "llama_index.core": "llama-index-core",
     "pydantic_ai": "pydantic-ai-slim",
-    "requests": "requests",
     "semantic_kernel": "semantic-kernel",
     "smolagents": "smolagents",
     "strands": "strands-agents",
 }
-"""Modules of frameworks and HTTP libraries, each with the distribution it comes from; SDKs are facts of codecs."""
+"""Modules of frameworks, each with the distribution that it comes from; codecs know SDKs, adapters HTTP libraries."""
 
 _OWN = "pytest-sparrow"
 
@@ -109,7 +104,8 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
 
 def packages() -> dict[str, str]:
     """The modules whose versions a recording notes, each with the distribution that it comes from."""
-    return {**facts().packages, **_PACKAGES}
+    sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
+    return {**facts().packages, **{name: name for name in sending}, **_PACKAGES}
 
 
 def snapshot() -> dict[str, Json]:

@@ -1,4 +1,4 @@
-"""One run in memory: what it was given, what happened, what the world answered."""
+"""Holds one run in memory: what it was given, what happened, and what the world answered."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.comparing.diff import Budget, json_changes, value_changes
-from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness
+from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness, rounded
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
 from pytest_sparrow.matching.keys import host_of
 from pytest_sparrow.providers.registry import facts
@@ -66,9 +66,14 @@ def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
     return value_changes(golden["args"], new["args"], (TOOL_ARGS, "[" + new["name"], ".args"), Sameness())
 
 
-def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
-    """What gives a tool's asked half without the arguments that the rules leave out."""
-    canonical = Canonical(rules)  # once: it is asked for every recorded call and every call of a replay
+def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]] | None:
+    """Return a function that reduces a tool's asked half to the arguments that count by the rules, as they count.
+
+    None where the rules change nothing about arguments.
+    """
+    if not rules.change_arguments:
+        return None
+    canonical = Canonical(rules)  # once: every recorded call and every call of a replay is reduced
 
     def comparable_of(asked: dict[str, Json]) -> dict[str, Json]:
         args = asked["args"]
@@ -76,9 +81,24 @@ def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
             args = canonical.value(args, (event, "[" + asked["name"], ".args"))
             if args is LEFT_OUT:
                 return {**asked, "args": {}}
+        args = _as_counted(args, rules)
         return asked if args is asked["args"] else {**asked, "args": args}
 
     return comparable_of
+
+
+def _as_counted(value: Json, rules: Rules) -> Json:
+    """The value with numbers rounded and texts without case where the rules say so."""
+    if rules.digits is None and not rules.ignore_string_case:
+        return value
+    if isinstance(value, dict):
+        return {rules.masked(str)(key): _as_counted(item, rules) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_counted(item, rules) for item in value]
+    if isinstance(value, str):
+        return rules.masked(str)(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return rounded(value, rules.digits) if is_number else value
 
 
 def _sameness(ids: Ids, rules: Rules) -> Sameness:

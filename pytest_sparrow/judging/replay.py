@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing import Change, Comparison, Rules, compare, request_changes
+from pytest_sparrow.comparing import Budget, Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
@@ -189,6 +189,9 @@ def judge_replay(
         redactor: hides in the new run what was hidden in the golden.
         failed: whether the test failed by itself; its status is then no divergence of its own.
         further: the ids of the further runs that the test opened.
+
+    Raises:
+        UsageError: one of the user's operators raised; the text names the operator and its error.
     """
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
@@ -246,9 +249,18 @@ def rules_of(settings: Settings, *further: str) -> Rules:
     """The rules that the settings ask for, and further paths to leave out.
 
     Raises:
-        UsageError: a path that can't be read; the text names it.
+        UsageError: a path or a regular expression that can't be read; the text names it.
     """
-    return Rules(level=settings.level, exclude_paths=(*settings.ignore, *further))
+    return Rules(
+        level=settings.level,
+        exclude_paths=(*settings.ignore, *settings.exclude_paths, *further),
+        exclude_regex_paths=settings.exclude_regex_paths,
+        significant_digits=settings.significant_digits,
+        ignore_order=settings.ignore_order,
+        ignore_string_case=settings.ignore_string_case,
+        ignore_numeric_type_changes=settings.ignore_numeric_type_changes,
+        custom_operators=settings.custom_operators,
+    )
 
 
 def judge_recording(run: Run, *, failed: bool, alone: bool) -> Verdict:
@@ -307,10 +319,11 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; equal drift is told once."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
+    budget = Budget()
     for finding in found:
         assert finding.golden is not None
         assert finding.asked is not None
-        changes = tuple(request_changes(finding.golden, finding.asked, rules))
+        changes = tuple(request_changes(finding.golden, finding.asked, rules, budget))
         if changes:
             seen = {(change.path, repr((change.golden, change.new))) for change in changes}
             drifts.append(Drift(finding=finding, changes=changes, repeats=seen <= known))

@@ -129,7 +129,7 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
-            comparable_of=comparable_by(rules) if settings.ignore else None,
+            comparable_of=comparable_by(rules),
             replayer=replayer,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
         )

@@ -153,7 +153,7 @@ class _OutsidePolicy:
         self._settings = settings
 
     def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
-        from pytest_sparrow.run.run import passage
+        from pytest_sparrow.run.crossing import passage
 
         allowed, ignored = self._settings.allow_hosts, self._settings.ignore_hosts
         if passage(host, port, allow=allowed, ignore=ignored) != "cross":

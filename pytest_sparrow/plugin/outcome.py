@@ -109,7 +109,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _judge(state: AttemptState, *, failed: bool) -> None:
-    judged = state.attempt.finish(failed=failed)
+    from pytest_sparrow.errors import UsageError
+
+    try:
+        judged = state.attempt.finish(failed=failed)
+    except UsageError as error:  # a rule of the user's that can't be applied fails its test, and no other
+        state.divergence = state.attempt.shown(str(error))
+        return
     diverged = [one for one in judged if one.verdict.diverged]
     if diverged:
         from pytest_sparrow.report.verdict import render

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
-from pytest_sparrow.boundaries.http.waits import no_waits
+from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
 from pytest_sparrow.boundaries.world import (
     Clock,
     Seeded,
@@ -77,7 +77,7 @@ class Window:
             if self.run.replaying:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(guard.shut(self.run))
-                stack.enter_context(no_waits())
+                stack.enter_context(skip_retry_delays())
                 stack.enter_context(naming_children(self.run, self._report_child))
             elif self.run.keeps:
                 stack.enter_context(noting_uncaptured(self.run, self._report_uncaptured))

@@ -1,8 +1,6 @@
 """Walks parsed values and headers, and replaces each secret by its placeholder.
 
-The headers that a transcript keeps: by allow-list, so that a header nobody thought of is left out.
-
-The walk over parsed values and their texts: what is a secret there becomes its placeholder.
+A transcript keeps only the headers of an allow-list, so a header that nobody thought of is left out.
 """
 
 from __future__ import annotations
@@ -31,6 +29,7 @@ from pytest_sparrow.redact.texts import (
     replace_userinfo,
 )
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +134,7 @@ class Cleaner:
     def field(self, text: str, rule: Rule) -> str:
         """The value of a field with this rule: replaced whole where it is plausibly a secret."""
         clean = self.text(text)
-        # Of a connection string only the password is replaced where it can be told apart.
+        # Of a connection string only the password is replaced where it is recognisable.
         forms = (clean,) if rule.sure is Sure.CONNECTION else (clean, text)
         if bare_value(clean) and any(plausible(form, rule) for form in forms):
             return self._whole(text, rule)
@@ -283,12 +282,11 @@ class Cleaner:
         return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
 
     def _by_form(self, text: str) -> str:
-        head = text.lstrip()[:6]
-        if head.startswith(("{", "[")):
+        if text.lstrip()[:1] in ("{", "["):
             clean = self._json_text(text)
             if clean is not None:
                 return clean
-        if head.startswith(("data:", "event:", "id:", ":")) and "data:" in text:
+        if sse.holds_data(text.lstrip()):
             return self._event_text(text)
         return self.plain(text)
 
@@ -303,14 +301,8 @@ class Cleaner:
 
     def _event_text(self, text: str) -> str:
         """One server-sent event: what stands behind ``data:`` is a text of its own, line by line."""
-        lines = text.split("\n")
-        for number, line in enumerate(lines):
-            field, colon, payload = line.partition(":")
-            if field == "data" and colon:
-                space = " " if payload.startswith(" ") else ""
-                lines[number] = f"data:{space}{self.text(payload.removeprefix(' '))}"
         # As a whole too: a key file has many lines.
-        return self.plain("\n".join(lines))
+        return self.plain(sse.with_data(text, self.text))
 
     def _rule_of(self, key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
         """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""

@@ -1,9 +1,4 @@
-"""Secrets whose text is known: from environment variables, or met in a field whose name said so.
-
-The secrets of this process: values of environment variables whose names look secret.
-
-Secrets whose text is known: from the environment, or met in a field whose name said so.
-"""
+"""Finds secrets whose text is known: from environment variables, or from a field whose name marked it as secret."""
 
 from __future__ import annotations
 
@@ -159,7 +154,7 @@ class Known:
         """From now on replace this secret wherever it stands; no word, and no more than a bounded number.
 
         An answer's ``{"session": {"access_token": "f3a9…"}}`` comes back as a tool's argument or a header of
-        another name: in a replay, where the agent was fed the placeholder, it comes back as that.
+        another name: in a replay, where the agent was given the placeholder, it comes back as that.
         """
         if not is_specific(secret) or secret in self._kinds or "<secret:" in secret:
             return

@@ -1,9 +1,4 @@
-"""The redactor of one transcript, and the same with a scanner behind it.
-
-The redactor of one transcript: secrets and places in, placeholders out; everything else untouched.
-
-A redactor with a scanner behind it: what leaves it is clean by both, or does not leave it.
-"""
+"""The redactor of one transcript: replaces secrets and directories, and checks its result with the scanner."""
 
 from __future__ import annotations
 
@@ -23,6 +18,7 @@ from pytest_sparrow.redact.placeholders import Numbering
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
+from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -185,9 +181,9 @@ class Redactor:
         if not isinstance(body, dict):
             return self.value(body)
         text, parts = body.get("text"), body.get("multipart")
-        for form in ("sse", "lines"):
-            if isinstance(body.get(form), list):
-                body = {**body, form: self._stream(body[form])}
+        form = stream_form(body)
+        if form and isinstance(body[form], list):
+            body = {**body, form: self._stream(body[form])}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):
@@ -197,7 +193,7 @@ class Redactor:
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):
             return events
-        if self._places.found:  # else the model was told of none
+        if self._places.found:  # else no model has read one
             events = hide_across(events, self._places.across)
         if any(self._cleaner.suspects(text) for text in joined_texts(events)):
             events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))

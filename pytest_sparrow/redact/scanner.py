@@ -1,7 +1,7 @@
-"""The second look: at bytes that are about to be written, by rules that are not the redactor's.
+"""Scans bytes that are about to be written for secrets, by rules that the redactor does not share.
 
-Whatever the redactor overlooks (a rule that is missing, a bug) must not end up in a repository. What is found here is
-never replaced: the recording fails, names the place and the kind, and the user decides.
+A secret that the redactor overlooks (a missing rule, a bug) must not end up in a repository. The scanner replaces
+nothing: the recording fails, names the place and the kind, and the user decides.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Scanner:
             yield Hit(kind=kind, value=value, start=start)
 
     def _path_in(self, text: bytes, hit: Hit) -> str:
-        """Where in the JSON it stands, like ``asked.body.json.messages[2].content``; "" where that can't be told."""
+        """Where in the JSON it stands, like ``asked.body.json.messages[2].content``; "" where that is unknown."""
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):

@@ -1,18 +1,12 @@
 """The rules of the scanner: key formats that are secrets beyond doubt, and this process's own secrets.
 
-Long unbroken runs of characters in bytes: nothing but keys, ids, hashes and encoded data looks like that.
-
-``re`` takes 12 ns a byte for ``[A-Za-z0-9_-]{24,}``. One ``translate`` that makes all of these one byte, and a search
-for 24 of them in a row, take 0.7 ns a byte where there is none.
-
-What the scanner calls a secret: key formats that say so beyond doubt.
-
-It stands behind the redactor, shares none of its patterns, and a find stops a recording. So each rule asks for all
-that its format promises (prefix, exact length, alphabet, checksum, a header that decodes), and for a random part:
+The scanner stands behind the redactor, shares none of its patterns, and a hit stops a recording. So each rule asks for
+all that its format promises (prefix, exact length, alphabet, checksum, a header that decodes), and for a random part:
 ``sk-ant-api03-xxxxxxxx`` in a manual is no key. Sources: the vendors' documentation of their keys; GitHub's note on
 its token format (CRC-32 in base 62: "Behind GitHub's new authentication token formats", 2021); RFC 7468 and 7519.
 
-The secrets of this process as a scanner looks for them: in every spelling that a file may give them.
+Keys, ids and hashes are long unbroken runs of characters. ``re`` takes 12 ns a byte for ``[A-Za-z0-9_-]{24,}``. One
+``translate`` that makes all of these one byte, and a search for 24 of them in a row, take 0.7 ns a byte.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
-"""Replaces secrets that a stream spells in pieces, over many server-sent events or lines.
+"""Replaces secrets and directories that a stream spells in pieces, over many server-sent events or JSON lines.
 
-Where the secrets stood: a text and its clean form → what was replaced, and by what. Pure.
-
-What a stream spells piece by piece, over many server-sent events or lines of JSON: paths and secrets.
-
-A model that was told ``/tmp/pytest-7/report.txt`` says it again in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; and
-so it says a key. The pieces of one text are put together, searched as one, and the placeholder goes into the piece in
-which the find began; the others lose what belonged to it. There are as many events afterwards as before.
+A model that has read ``/tmp/pytest-7/report.txt`` repeats it in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; a key
+likewise. The pieces of one text are joined and searched as one text. The placeholder goes into the piece in which the
+hit begins; the other pieces lose their part of it. The number of events stays the same.
 """
 
 from __future__ import annotations
@@ -20,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import PLACEHOLDER
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,7 +105,7 @@ def _common(one: str, other: str) -> int:
 
 
 Finder = Callable[[str, Sequence[int]], list[Cut]]
-"""Gives what to replace in a text, in order and apart, and is told where each of its pieces ends."""
+"""Gives what to replace in a text, in order and apart, and gets the ends of its pieces."""
 
 _Track = tuple[object, ...]
 _Piece = tuple[int, Any, Any, str]  # the event's number, and where its text stands: container, key, text
@@ -192,12 +189,8 @@ def _payload(text: str) -> Json:
 def _spelled_payload(text: str) -> str | None:
     if text.startswith("{"):  # no server-sent event says anything so
         return text
-    if text.startswith("data: {") and "\n" not in text:
-        return text[6:]
-    lines = [line for line in text.split("\n") if line.startswith("data:")]
-    if len(lines) != 1 or not lines[0][5:].lstrip().startswith("{"):
-        return None
-    return lines[0][5:].strip()
+    data = sse.only_data(text)
+    return data.strip() if data is not None and data.lstrip().startswith("{") else None
 
 
 def _decoded(text: str) -> Json:
@@ -211,8 +204,7 @@ def _with_payload(text: str, payload: Json) -> str:
     spelled = jsontext.encode(payload).decode()
     if text.startswith("{"):
         return spelled
-    spelled = f"data: {spelled}"
-    return "\n".join(spelled if line.startswith("data:") else line for line in text.split("\n"))
+    return sse.with_data(text, lambda _: spelled)
 
 
 def _texts(value: Json, track: _Track, indices: Sequence[str]) -> Iterator[tuple[_Track, Any, Any, str]]:

@@ -150,6 +150,43 @@ class Settings:
         "paths, as a report prints them, to leave out of the comparison",
         default=(),
     )
+    exclude_paths: tuple[str, ...] = row(
+        Lines(),
+        "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
+        default=(),
+    )
+    exclude_regex_paths: tuple[str, ...] = row(
+        Lines(),
+        "regular expressions, searched for in each path as a report prints it",
+        default=(),
+    )
+    significant_digits: int | None = row(
+        Number(),
+        "to how many digits after the point numbers are compared",
+        default=None,
+        default_shown="all",
+    )
+    ignore_order: bool | tuple[str, ...] = row(
+        Lines(flag=True),
+        "the order of lists does not count: in all of them, or at and below these paths",
+        default=False,
+    )
+    ignore_string_case: bool = row(
+        Flag(),
+        "texts and keys that differ in case alone are equal",
+        default=False,
+    )
+    ignore_numeric_type_changes: bool = row(
+        Flag(),
+        "numbers are compared to 12 digits after the point, unless `significant_digits` says otherwise",
+        default=False,
+    )
+    custom_operators: tuple[object, ...] = row(
+        Objects("pytest_sparrow.comparing.rules:read_operators", "a list of operators as DeepDiff has them"),
+        "objects that decide whether two values are equal, as DeepDiff has them",
+        default=(),
+        places=PYTHON,
+    )
     tools: tuple[str, ...] = row(
         Lines(),
         "dotted names of tools to wrap",
@@ -245,8 +282,19 @@ def dummy_key(name: str) -> str:
     return f"sparrow-dummy-{name.lower().replace('_', '-')}"
 
 
-def policy_of(table: tuple[tuple[str, Policy], ...], name: str, risk: str) -> Policy:
-    """The policy of a tool: by its name, else by its risk, else that of all (``*``), else the recorded answer."""
+def policy_of(
+    table: tuple[tuple[str, Policy], ...], name: str, risk: str, own: Policy | None = None
+) -> Policy:
+    """The policy of a tool: its own, else by its name, its risk, that of all (``*``), else the recorded answer.
+
+    Args:
+        table: the setting ``policy``.
+        name: the tool's name.
+        risk: its risk.
+        own: the policy that was given when the tool was wrapped, or None.
+    """
+    if own is not None:
+        return own
     policies = dict(table)
     return next((policies[key] for key in (name, risk, "*") if key in policies), Policy.FEED)
 

@@ -84,7 +84,7 @@ def test_it_starts_then_and_runs_on(real):
 
 
 def test_an_answer_moves_it_to_when_it_had_arrived(real):
-    """A fed answer moves it forward to the recorded arrival, and from there it runs on."""
+    """A replayed answer moves it forward to the recorded arrival, and from there it runs on."""
     hands = Flowing(ZERO, [0.5, 41.0], real=real)
     real.passes(0.1)
     hands.asked(0.5)
@@ -105,8 +105,8 @@ def test_it_never_goes_back(real):
     assert shown(hands) == 10
 
 
-def test_a_slow_replay_stays_before_the_next_asking(real):
-    """Between two crossings it waits at the recorded asking, so that a slow machine reads no later moment."""
+def test_a_slow_replay_stays_before_the_next_request(real):
+    """Between two crossings it waits at the recorded request, so that a slow machine reads no later moment."""
     hands = Flowing(ZERO, [0.01, 5.02], real=real)
     hands.asked(0.01)
     hands.arrived(5.0)
@@ -296,7 +296,7 @@ def test_a_timestamp_that_is_no_time_leaves_the_clock_alone(timestamp):
 
 
 def test_watching_a_run():
-    """The clock follows the exchanges that feed; one that has none moves nothing."""
+    """The clock follows the recorded exchanges; a crossing that has none moves nothing."""
     moved = needed_clock(WallClock.FLOW, THEN, golden(), [])
     exchange = Exchange(kind="tool", asked={}, answered={}, began=10.0, ended=20.0)
     moved.asked(SimpleNamespace(recorded=exchange))

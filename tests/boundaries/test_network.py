@@ -1,4 +1,4 @@
-"""The network guard: nothing leaves while a run feeds, but what a setting allows or this process serves."""
+"""The network guard: nothing leaves while a run replays, but what a setting allows or this process serves."""
 
 import _socket
 import asyncio
@@ -54,7 +54,7 @@ def _elsewhere():
 
 @pytest.mark.parametrize("name", ["connect", "connect_ex"])
 def test_a_connection_is_refused_by_host_port_and_setting(name):
-    """The refusal is raised, is in the ledger, nothing was sent, and the socket is closed."""
+    """The refusal is raised, is a violation, nothing was sent, and the socket is closed."""
     with _shut() as run, socket.socket() as sock:
         sock.setblocking(False)  # a connect that went out would say "in progress"
         with pytest.raises(ReplayDivergence, match=r"10\.255\.255\.1:80"):
@@ -229,7 +229,7 @@ def test_an_allowed_name_works_though_connect_sees_an_address(monkeypatch):
 
 
 def test_ignored_hosts_fail_as_if_nobody_listened():
-    """Telemetry gets an ordinary network error and no entry in the ledger."""
+    """Telemetry gets an ordinary network error and no violation."""
     with _shut(hosts={"t.example.com": "ignore", "10.255.255.1": "ignore"}) as run:
         with pytest.raises(socket.gaierror):
             socket.create_connection(("t.example.com", 443))
@@ -257,7 +257,7 @@ def test_a_thread_without_context_is_refused_in_the_open_run():
 
 
 def test_a_recording_run_is_not_shut():
-    """Only connections of a feeding run are refused."""
+    """Only connections of a replaying run are refused."""
     with guard.shut(FakeRun([])), _elsewhere() as port:
         recording = FakeRun()
         token = open_window(recording)
@@ -341,7 +341,7 @@ def test_one_hook_serves_every_run_and_watch(monkeypatch):
 
 
 def test_an_idle_hook_does_nothing():
-    """The audit hook stays when no run feeds: then, and outside a feeding run, nothing is judged."""
+    """The audit hook stays when no run replays: then, and outside a replaying run, nothing is judged."""
     with _shut():
         pass
     with socket.socket() as sock:

@@ -85,28 +85,28 @@ def test_it_is_wait_for_in_all_else(run):
     async def fails():
         raise KeyError("x")
 
-    async def stopped(told):
+    async def stopped(log):
         try:
             await asyncio.sleep(LONG)
         finally:
-            told.append("stopped")
+            log.append("stopped")
 
     async def main():
-        told = []
+        log = []
         assert await wait_for(value(), LONG) == 5
         with pytest.raises(KeyError):
             await wait_for(fails(), LONG)
         with pytest.raises(asyncio.TimeoutError):
-            await wait_for(stopped(told), 0.001)
+            await wait_for(stopped(log), 0.001)
         with pytest.raises(asyncio.TimeoutError):
             await wait_for(stopped([]), 0)
-        waits = asyncio.create_task(wait_for(stopped(told), LONG))
+        waits = asyncio.create_task(wait_for(stopped(log), LONG))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         waits.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waits
-        return told
+        return log
 
     assert asyncio.run(main()) == ["stopped", "stopped"]
 

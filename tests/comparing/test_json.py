@@ -300,6 +300,19 @@ def test_what_a_rule_leaves_out_of_arguments_is_left_out_of_what_chooses_the_ans
         assert comparable_by(Rules(exclude_paths=(f"{event}.args",)))(asked) == {**asked, "args": {}}
 
 
+def test_arguments_count_in_choosing_as_in_the_comparison():
+    """Numbers to the digits that count, texts without their case, lists without their order; true is no number."""
+    rules = Rules(significant_digits=1, ignore_string_case=True, ignore_order=True)
+    comparable_of = comparable_by(rules)
+    one, other = (
+        comparable_of({"name": "Refund", "args": args})
+        for args in ({"To": "ANNA", "n": [1.01, True]}, {"to": "anna", "n": [True, 1]})
+    )
+    assert one == other
+    assert one["name"] == "Refund"
+    assert comparable_by(Rules(level="trajectory")) is None
+
+
 def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():
     """They are the same in its proposal and in its start."""
     one, other = ({"name": "refund", "args": {"amount": amount}, "id": "c"} for amount in (1, 2))

@@ -63,7 +63,7 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
 def test_each_public_name(name):
     """Every public name can be imported, and is the very object of the module that is its home."""
     value = getattr(pytest_sparrow, name)
-    home = pytest_sparrow._HOME_OF.get(name)
+    home = pytest_sparrow._home_of(name)
     if home is None:
         assert name == "__version__"
         return

@@ -12,7 +12,7 @@ import types
 
 import pytest
 
-from pytest_sparrow.boundaries.http.waits import no_waits
+from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
 from pytest_sparrow.comparing.requests import request_changes
 from pytest_sparrow.providers.facts import NO_FACTS, KeyShape, ProviderFacts, RetryClock, StreamEnd, merged
 from pytest_sparrow.providers.registry import facts, registered, using
@@ -269,9 +269,9 @@ def test_a_retry_clock_is_skipped_for_as_long_as_its_codec_is_registered(monkeyp
     module.Retrying = object
     monkeypatch.setitem(sys.modules, module.__name__, module)
     clock = RetryClock(module="_retrying", has="Retrying", clocks=("time",))
-    with no_waits():
+    with skip_retry_delays():
         assert module.time is time
-    with using([declaring(retry_clocks=(clock,))]), no_waits():
+    with using([declaring(retry_clocks=(clock,))]), skip_retry_delays():
         assert module.time is not time
     assert module.time is time
 

@@ -1,8 +1,8 @@
 """Refuses gRPC calls by name: the C core of gRPC opens sockets that no audit event shows.
 
-Refused is what reaches out, a call or a wait for the connection, not the channel: one that nobody uses asks no one,
-and one that was opened before the run is refused as well. That needs private classes of ``grpc._channel`` and
-``grpc.aio._channel``, held by a test; where one is gone, no channel can be opened.
+Calls and waits for the connection are refused, not the channel itself: a channel that nobody uses connects to nothing,
+and calls over a channel that was opened before the run must be refused, too. That needs private classes of
+``grpc._channel`` and ``grpc.aio._channel``, held by a test; where one is gone, no channel can be opened.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "Channel": ("get_state",),
     },
 }
-"""What reaches out: by module and class, its methods. Those of a channel do where ``try_to_connect`` is set."""
+"""The methods that connect, by module and class. Those of a channel connect where ``try_to_connect`` is set."""
 
 _CONNECTING = ("subscribe", "get_state")
 _DEFAULT_PORT = 443
@@ -112,7 +112,7 @@ def _patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> AttributePatch:
 def _judged(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(caller: Any, *args: Any, **kwargs: Any) -> Any:
         run = replaying_run()
-        if run is not None and _reaches_out(original.__name__, args, kwargs):
+        if run is not None and _connects(original.__name__, args, kwargs):
             _judge(run, _target_of(caller))
         return original(caller, *args, **kwargs)
 
@@ -129,7 +129,7 @@ def _judged_opening(original: Callable[..., Any]) -> Callable[..., Any]:
     return open_channel
 
 
-def _reaches_out(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _connects(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     # subscribe(callback, try_to_connect), get_state(try_to_connect)
     return method not in _CONNECTING or bool(kwargs.get("try_to_connect", args and args[-1] is True))
 

@@ -189,7 +189,7 @@ _JUDGED: dict[str, Callable[..., None]] = {
     "socket.gethostbyaddr": _naming,
     "socket.getnameinfo": _naming,
 }
-"""Python's audit events that reach out, and what judges their arguments."""
+"""Python's audit events of connecting, sending and looking up, and what judges their arguments."""
 
 
 # While a run records.

@@ -3,8 +3,8 @@
 Programs are not stopped, and their environment is left as it is: an agent may start `git status` for good reason, and
 what a child prints of its environment may be part of what is compared.
 
-A forked child holds a copy of the run, so what it finds must reach the original. The lines go through a page of shared
-memory, which outlives `os._exit` and needs no descriptor that a child might close.
+A forked child holds a copy of the run, so its violations must be brought to the original. They go through a page of
+shared memory, which outlives `os._exit` and needs no descriptor that a child might close.
 """
 
 from __future__ import annotations

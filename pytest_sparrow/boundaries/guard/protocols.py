@@ -121,13 +121,13 @@ def _uvloop_patches_for(library: ModuleType) -> list[AttributePatch]:
 
 def _judged_uvloop(original: Callable[..., Any], judge_call: Callable[..., None]) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def reach(loop: Any, *args: Any, **kwargs: Any) -> Any:
+    async def judged(loop: Any, *args: Any, **kwargs: Any) -> Any:
         run = replaying_run()
         if run is not None:
             judge_call(run, *args, **kwargs)
         return await original(loop, *args, **kwargs)
 
-    return reach
+    return judged
 
 
 UVLOOP_PATCHES = Patches({"uvloop": _uvloop_patches_for})

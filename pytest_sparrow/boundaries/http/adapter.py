@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
     from pytest_sparrow.boundaries.http.exchange import Headers, Reply
     from pytest_sparrow.boundaries.patching import AttributePatch
+    from pytest_sparrow.providers.facts import RetryClock
     from pytest_sparrow.run.crossing import Crossing
 
 __all__ = ["Adapter", "Library", "exported_name"]
@@ -33,6 +34,7 @@ class Library:
         errors: the library's own name of a transport error, by a name of `TransportErrorName`; names that are the
             same are left out.
         patches: gives the patches for the loaded module; none where the module is only half loaded.
+        retry_clocks: modules of the library that sleep before a retry.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Library:
     patches: Callable[[ModuleType], list[AttributePatch]]
     carries: tuple[str, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
+    retry_clocks: tuple[RetryClock, ...] = ()
 
     def missing(self, module: ModuleType) -> list[str]:
         """Names of `needs` that the loaded module lacks."""

@@ -1,9 +1,4 @@
-"""A deterministic world for a run: clock, randomness, environment, threads and tasks.
-
-The wall clock of a replay: it starts when the recording did, and moves on with its answers.
-
-Randomness of a run: seeded, the same in record and replay; what the world draws is none of it.
-"""
+"""A deterministic world for a run: clock, randomness, environment, threads and tasks."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Environment variables of a run: recorded by allow-list, set again in a replay, with dummy keys for SDKs.
+"""Records environment variables by an allow-list, sets them again in a replay, and fills absent API keys with dummies.
 
-Environment variables by allow-list: written down when a run is recorded, set again while it is replayed.
-
-Keys for SDK constructors that refuse to start without one, while nothing will be sent.
+SDK constructors refuse to start without a key, although a replay will send nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ __all__ = ["ReplayedEnvironment", "dummies", "dummy_keys", "environment_to_recor
 def environment_to_record(
     patterns: Iterable[str], redactor: Redactor, environ: Mapping[str, str] | None = None
 ) -> dict[str, str | None]:
-    """The variables that a recording notes, by name; None for a name or pattern that nothing else matches.
+    """The variables that a recording notes, by name; None for a name that is absent, or a pattern.
 
     Args:
         patterns: names, ``*`` and ``?`` as in file names.
@@ -37,7 +35,7 @@ def environment_to_record(
         environ: the environment; ``os.environ`` if None.
 
     Raises:
-        UsageError: one of them looks like a secret; a golden is no place for it.
+        UsageError: one of them looks like a secret, which a golden must not hold.
     """
     environment = os.environ if environ is None else environ
     allowed = tuple(patterns)
@@ -55,8 +53,8 @@ def environment_to_record(
 class ReplayedEnvironment:
     """The environment as it was recorded, while a replay runs.
 
-    A variable that was absent is absent, also one that matches a recorded pattern only now. What the test changes
-    itself meanwhile is left alone.
+    A variable that was absent is absent, also where it matches a recorded pattern only now. A variable that the test
+    itself changes meanwhile is left alone.
 
     Args:
         recorded: ``env`` of the recording, of any shape.
@@ -81,7 +79,7 @@ class ReplayedEnvironment:
         self._patches = [ItemPatch(self._environ, *item).apply() for item in replacements.items()]
 
     def restore(self) -> None:
-        """Put back what `set` changed; again after the fixtures' teardown, since monkeypatch may undo to our value."""
+        """Put back what `set` changed. To be called again after the teardown of fixtures, as `Patch.restore`."""
         for patch in self._patches:
             patch.restore()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.crossing import OpenCrossing
+    from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.lanes import Lane
 
 __all__ = ["Retries", "Seeded", "isolated", "new_seed", "noted_seed", "stepped"]
@@ -215,45 +215,45 @@ class _Failed:
 
 
 class Retries:
-    """Watches a run (see `recording.ports.Watcher`), and rewinds the generators at a repeated request.
+    """Follows a run's crossings (see `run.emitter.Watcher`), and rewinds the generators at a repeated request.
 
-    Only the next crossing of the run can be the repetition: if another lane crosses in between, it may have drawn, too,
-    and to rewind would give it the same numbers twice.
+    Only the next crossing of the run can be the repetition: if another lane crosses in between, that lane may have
+    drawn, too, and to rewind would give it the same numbers twice.
     """
 
     def __init__(self) -> None:
         self._failed: _Failed | None = None
 
-    def asked(self, crossing: OpenCrossing) -> None:
-        """Rewind, if this is the failed request again."""
+    def asked(self, crossing: Crossing) -> None:
+        """Rewind, if the failed request is made again."""
         failed, self._failed = self._failed, None
         if failed is None or crossing.kind != "http" or crossing.lane is not failed.lane:
             return
         if request_key("http", crossing.asked) == failed.key:
             failed.state.restore()
 
-    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:
-        """Note where the generators stand, if this answer is one that is tried again."""
+    def answered(self, crossing: Crossing, answered: dict[str, Json] | None) -> None:
+        """Note the state of the generators, if SDKs try again after this answer."""
         unanswered = crossing.recorded is not None and crossing.recorded.answered is None
         if crossing.kind == "http" and answered is not None and not unanswered and _fails(answered):
             self._failed = _Failed(crossing.lane, request_key("http", crossing.asked), GeneratorState())
 
 
 def _fails(answered: dict[str, Json]) -> bool:
-    """Whether SDKs try again after this (openai 3.54 and anthropic do after these statuses)."""
+    """Whether SDKs try again after an answer (openai 3.54 and anthropic do after these statuses)."""
     status = answered.get("status")
     return "error" in answered or (isinstance(status, int) and (status in (408, 409, 429) or status >= 500))
 
 
 class Seeded:
-    """Seeds what a process shares while a test's function runs, and restores it exactly.
+    """Seeds the process's shared generators while a test's function runs, and restores them exactly.
 
     `secrets`, `os.urandom` and `random.SystemRandom` are never touched: while the world is open, what they protect is
     real.
 
     Attributes:
         seed: the seed.
-        retries: watches the run, so that what SDKs draw between tries doesn't count.
+        retries: follows the run, so that what SDKs draw between tries doesn't count.
     """
 
     def __init__(self, seed: int) -> None:
@@ -276,7 +276,7 @@ class Seeded:
 
 
 def new_seed() -> int:
-    """A seed for a test that has none yet; 32 bits, so that every generator takes all of it."""
+    """A seed for a test that has none yet, of 32 bits: every generator uses all of them."""
     return secrets.randbits(32)
 
 

@@ -1,9 +1,9 @@
-"""UUIDs from the seed: `uuid1`, `uuid4`, and `uuid6` to `uuid8` where Python has them.
+"""Draws UUIDs from a seed: `uuid1`, `uuid4`, and `uuid6` to `uuid8` where Python has them.
 
 The functions keep their identity and get other code, so that ``from uuid import uuid4``, done long before, is covered.
 
 Each installed package draws from a stream of its own, and the user's code from another one: pydantic-graph draws nine
-when it is first used in a process, the openai SDK one a request, and neither must shift what the agent draws.
+UUIDs when it is first used in a process, the openai SDK one a request, and neither must shift what the agent draws.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _YEAR = 365 * 24 * 3600
 
 
 _MAKERS = frozenset({"attr", "attrs", "dataclasses", "pydantic", "pydantic_core"})
-"""Packages that draw on behalf of whose class it is (``default_factory=uuid4``)."""
+"""Packages that draw on behalf of the class that they make (``default_factory=uuid4``)."""
 
 
 class _Streams:
-    """The UUIDs of one test, a stream for each who draws."""
+    """The UUID streams of one test: one for each installed package, and one for the user's code."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._streams: dict[str, _Draws] = {}
 
     def of(self, package: str) -> _Draws:
-        """The stream of an installed package, or ("") of the user's own code."""
+        """The stream of an installed package; of the user's own code for ""."""
         stream = self._streams.get(package)
         if stream is None:
             stream = self._streams.setdefault(package, _Draws(f"{self._seed} {package}".rstrip()))
@@ -54,11 +54,11 @@ class _Streams:
 
 
 def _package_of(frame: types.FrameType | None) -> str:
-    """The installed package whose code runs in a frame, "" for the user's own."""
+    """The installed package whose code runs in a frame; "" for the user's own code."""
     while frame is not None:
         package = package_name(frame)
         if package not in _MAKERS:
-            # Not the file of the code: that of an __init__ which a class maker wrote has none.
+            # The module's file, not the code's: an __init__ that a class maker wrote has no file.
             return package if is_installed(frame.f_globals.get("__file__")) else ""
         frame = frame.f_back
     return ""
@@ -67,8 +67,8 @@ def _package_of(frame: types.FrameType | None) -> str:
 class _Draws:
     """The UUIDs of one stream, in the order in which they are drawn.
 
-    Those that hold a time hold one that the seed decides (some moment of 2026), a millisecond later with each: they
-    sort as they were drawn, and are the same in every recording of the test.
+    The time in a UUID that holds one is decided by the seed (some moment of 2026), and a millisecond later with each:
+    UUIDs sort as they were drawn, and are the same in every recording of the test.
     """
 
     def __init__(self, seed: int | str) -> None:
@@ -107,7 +107,7 @@ class _Draws:
 
 
 def _stamped(version: int, value: int) -> int:
-    """With version and variant set (RFC 9562, 4)."""
+    """The value with version and variant set (RFC 9562, 4)."""
     value &= ~(0xF000 << 64 | 0xC000 << 48)
     return value | version << 76 | 0x8000 << 48
 
@@ -126,7 +126,7 @@ def draw(version: int, *given: int | None) -> uuid.UUID:
     """
     if _streams is None or is_answering():
         return _real[version](*given)
-    # Two frames up, behind this function and the one in whose place it runs, stands who draws.
+    # Two frames up: behind this function and the one that runs in uuid4's place.
     return _streams.of(_package_of(sys._getframe(2))).draw(version, *given)  # noqa: SLF001
 
 

@@ -1,4 +1,4 @@
-"""The local time zone: what it is here, and putting another one in its place."""
+"""Notes the local time zone of a recording, and puts it in place in a replay."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ABBREVIATION = re.compile(r"[A-Za-z]{3,}\Z")
 
 
 def zone_here(moment: float) -> dict[str, Json]:
-    """The local time zone as a golden holds it.
+    """The local time zone of this process, as a golden notes it.
 
     Args:
         moment: seconds since the epoch; the offset may depend on it.
 
     Returns:
-        ``zone``: the IANA name, or None where it can't be known; ``tz``: a POSIX ``TZ`` text that gives the same
-        local time at that moment, for machines that don't know the name.
+        ``zone`` (the IANA name, or None where it can't be known) and ``tz`` (a POSIX ``TZ`` text that gives the same
+        local time at that moment, for machines that don't know the name).
     """
     said = os.environ.get("TZ", "").removeprefix(":")
     name = said.rpartition("zoneinfo/")[2] if said else _linked()
@@ -49,7 +49,7 @@ def _linked() -> str | None:
 
 
 def _fits(name: str, moment: float) -> bool:
-    """Whether the name is in the database, and means what the local time is."""
+    """Whether the time zone database has the name, with the offset that the local time has."""
     import datetime as dt
     import zoneinfo
 
@@ -79,9 +79,9 @@ def _posix(moment: float) -> str:
 
 
 class Zone:
-    """The local time zone of a golden, put in place process-wide: local time is.
+    """The local time zone of a golden. It is put in place for the whole process, since local time is the process's.
 
-    What holds no time zone changes nothing, and so does a system that can't change it (Windows).
+    Nothing changes where the golden notes no time zone, or the system can't change its own (Windows).
 
     Args:
         noted: what `zone_here` gave.
@@ -94,17 +94,17 @@ class Zone:
         self._patch: ItemPatch | None = None
 
     def set(self) -> None:
-        """Put it in place."""
+        """Put the zone in place."""
         wanted = _wanted(self._noted)
         if not wanted or not hasattr(time, "tzset") or _is_here(self._noted, self._moment):
             return
-        # A name that the system doesn't know silently means UTC: the offset tells.
+        # A name that the system doesn't know silently means UTC, as its offset shows.
         known = _offset(wanted[0], self._moment) == _offset(wanted[-1], self._moment)
         self._patch = ItemPatch(os.environ, "TZ", wanted[0] if known else wanted[-1]).apply()
         time.tzset()
 
     def restore(self) -> None:
-        """Put the former one back, where ours stands. May be called again: a fixture may have put ours back since."""
+        """Put the former zone back, unless somebody has set another one. May be called again, as `Patch.restore`."""
         if self._patch is not None:
             self._patch.restore()
             time.tzset()

@@ -46,7 +46,7 @@ def _errors(request):
 
 
 def test_every_error_comes_back_in_its_class_with_its_text(request_):
-    """What an agent catches and what it prints are the same when fed."""
+    """What an agent catches and what it prints are the same in a replay."""
     for error in _errors(request_):
         failure = ADAPTER.failure_of(error)
         again = error_of(failure, request_)

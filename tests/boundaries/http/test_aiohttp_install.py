@@ -70,7 +70,7 @@ def test_a_library_that_is_loaded_later_is_patched_then():
         from pytest_sparrow.run.context import open_window
 
         class Run:
-            run_id, in_process, feeding, asked = "r", False, True, 0
+            run_id, in_process, replaying, asked = "r", False, True, 0
             def ask(self, kind, asked):
                 self.asked += 1
                 raise ReplayDivergence("a miss")

@@ -59,7 +59,7 @@ def test_plain_content_ends_at_its_length_or_with_its_connection():
 
 
 class _ListRecorder:
-    """Keeps what a body recorder is told."""
+    """Keeps the calls that a body recorder gets."""
 
     def __init__(self):
         self.calls = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http.adapter import Library
 from pytest_sparrow.exchange import TransportErrorName
+from pytest_sparrow.providers.facts import RetryClock
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,6 +40,7 @@ LIBRARY = Library(
         TransportErrorName.READ_TIMEOUT: "ReadTimeoutError",
         TransportErrorName.REMOTE_PROTOCOL_ERROR: "ProtocolError",
     },
+    retry_clocks=(RetryClock(module="urllib3.util.retry", has="Retry", clocks=("time",)),),
     patches=_patches,
 )
 """The other names of `TransportErrorName` become a NewConnectionError, or (ProxyError) the error of the same name."""

@@ -1,4 +1,4 @@
-"""What an SDK waits before a next try is not waited again in a replay, whatever the failure was."""
+"""A replay skips the delay of an SDK before a retry, whatever the failure was."""
 
 import asyncio
 import importlib
@@ -18,7 +18,7 @@ from mistralai.client.utils import BackoffStrategy, RetryConfig
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.waits import LONGEST, no_waits
+from pytest_sparrow.boundaries.http.retry_delays import SHORT_DELAY, skip_retry_delays
 
 MESSAGES = [{"role": "user", "content": "Hi."}]
 CHAT = {
@@ -82,7 +82,7 @@ SDKS = [_openai, _openai_async, _groq, _anthropic, _anthropic_async, _mistral, _
 
 @pytest.fixture
 def slept(monkeypatch):
-    """What SDKs sleep, in seconds: noted, and not slept."""
+    """The seconds that SDKs want to sleep; nobody sleeps."""
     seconds = []
 
     async def sleep(wanted, *_):
@@ -110,8 +110,8 @@ def _dropping():
 
 
 @pytest.mark.parametrize("ask", SDKS, ids=lambda ask: ask.__name__.strip("_"))
-def test_waits_after_a_dropped_connection_are_not_waited_again(ask, slept):
-    """The real SDK tries again as it did, sleeps a millisecond for what it slept, and gets the same answer."""
+def test_delays_after_a_dropped_connection_are_skipped(ask, slept):
+    """The real SDK retries as in the recording, sleeps a millisecond each time, and gets the same answer."""
     with loopback() as server:
         route = _dropping()
         for path in (
@@ -123,27 +123,27 @@ def test_waits_after_a_dropped_connection_are_not_waited_again(ask, slept):
             server.routes[path] = route
         with window(FakeRun()) as recorded:
             was = ask(server.url)
-    waits, slept[:] = list(slept), []
-    assert [wait > 10 * LONGEST for wait in waits] == [True, True]
-    with window(recorded.replay()) as replay_run, no_waits():
+    delays, slept[:] = list(slept), []
+    assert [delay > 10 * SHORT_DELAY for delay in delays] == [True, True]
+    with window(recorded.replay()) as replay_run, skip_retry_delays():
         now = ask(server.url)
     assert [call.asked["method"] for call in replay_run.crossings] == ["POST"] * 3
     assert now == was
-    assert slept == [LONGEST, LONGEST]
+    assert slept == [SHORT_DELAY, SHORT_DELAY]
 
 
-def test_what_is_not_fed_waits_as_long_as_it_must(slept):
-    """A live fork, or a tool that runs, asks a real server: it is not pestered."""
+def test_a_live_retry_keeps_its_delay(slept):
+    """A live fork, or a tool that runs, asks a real server, which needs the time."""
     with loopback() as server:
         server.routes["/chat/completions"] = _dropping()
-        with window(FakeRun()), no_waits():
+        with window(FakeRun()), skip_retry_delays():
             _openai(server.url)
-    assert [wait > 10 * LONGEST for wait in slept] == [True, True]
+    assert [delay > 10 * SHORT_DELAY for delay in slept] == [True, True]
 
 
 @pytest.mark.parametrize("ask", [_openai, _openai_async], ids=lambda ask: ask.__name__.strip("_"))
-def test_a_host_that_is_allowed_is_waited_for_while_others_are_fed(ask, slept):
-    """A service that a fixture has just started must not be given up within milliseconds; what is fed is not waited."""
+def test_an_allowed_host_keeps_its_delay_while_other_hosts_are_replayed(ask, slept):
+    """A service that a fixture has just started needs the time; only replayed retries are not delayed."""
     with loopback() as server, loopback() as service:
         server.routes["/chat/completions"] = _dropping()
         with window(FakeRun()) as recorded:
@@ -151,10 +151,10 @@ def test_a_host_that_is_allowed_is_waited_for_while_others_are_fed(ask, slept):
         slept.clear()
         service.routes["/chat/completions"] = _dropping()
         hosts = {f"127.0.0.1:{service.port}": "allow"}
-        with window(recorded.replay(hosts=hosts)), no_waits():
+        with window(recorded.replay(hosts=hosts)), skip_retry_delays():
             ask(service.url)
             _openai(server.url)
-    assert [wait > 10 * LONGEST for wait in slept] == [True, True, False, False]
+    assert [delay > 10 * SHORT_DELAY for delay in slept] == [True, True, False, False]
 
 
 PLACES = [
@@ -174,8 +174,8 @@ def test_clocks_are_replaced_and_put_back(module, clock):
     """In the private modules that sleep, nested; the very module comes back, and its other functions stay its own."""
     module = importlib.import_module(module)
     real = vars(module)[clock]
-    with no_waits():
-        with no_waits():
+    with skip_retry_delays():
+        with skip_retry_delays():
             short = vars(module)[clock]
             assert short is not real
             assert getattr(short, "get_running_loop", None) is getattr(real, "get_running_loop", None)
@@ -184,16 +184,16 @@ def test_clocks_are_replaced_and_put_back(module, clock):
     assert vars(module)[clock] is real
 
 
-def test_an_sdk_that_is_loaded_later_waits_no_longer_either():
+def test_delays_of_an_sdk_that_is_loaded_later_are_skipped():
     """The first import of an SDK often lies within the test."""
     program = """
         import sys, time
         from pytest_sparrow.boundaries import http
-        from pytest_sparrow.boundaries.http.waits import no_waits
+        from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
 
         finders = list(sys.meta_path)
         http.install()
-        with no_waits():
+        with skip_retry_delays():
             import groq, urllib3.util.retry
             for module in (groq._base_client, urllib3.util.retry):
                 assert module.time is not time
@@ -206,10 +206,10 @@ def test_an_sdk_that_is_loaded_later_waits_no_longer_either():
 
 
 def test_a_module_of_a_like_name_keeps_its_clock(monkeypatch):
-    """A user's own _base_client is no SDK's."""
+    """A user's own module _base_client is not an SDK's."""
     name = "my_agent._base_client"
     module = type(sys)(name)
     module.time = time
     monkeypatch.setitem(sys.modules, name, module)
-    with no_waits():
+    with skip_retry_delays():
         assert module.time is time

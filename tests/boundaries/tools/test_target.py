@@ -59,7 +59,7 @@ def test_copies_of_a_function_are_fed(tools, ran):
 
 
 def test_every_kind_of_parameter_arrives(tools, ran):
-    """Positional-only, keyword-only, starred, defaults, names that the stand-in might use itself."""
+    """Positional-only, keyword-only, starred, defaults, names that the trampoline might use itself."""
 
     def tool(enter, value=2, /, item=3, *args, stream, step=5, **thrown):
         ran.append((enter, value, item, args, stream, step, thrown))
@@ -365,8 +365,8 @@ def test_a_proxy_is_no_function(tools):
     assert replayed(wrapper, 1) == ("audited refunded 1", [("refund", {"order": 1})])
 
 
-def test_names_that_the_stand_in_uses_itself(tools):
-    """A closure over a name of the stand-in's own, and a parameter of that name."""
+def test_names_that_the_trampoline_uses_itself(tools):
+    """A closure over a name of the trampoline's own, and a parameter of that name."""
     _sparrow = _sparrow_args = 5
 
     def tool(_sparrow_kwargs: int, enter: int = 2) -> int:
