@@ -19,6 +19,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.http import LIBRARIES
 from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ __all__ = [
 
 _PACKAGES: dict[str, str] = {
     "agents": "openai-agents",
-    "aiohttp": "aiohttp",
     "autogen_core": "autogen-core",
     "claude_agent_sdk": "claude-agent-sdk",
     "cohere": "cohere",
@@ -48,8 +48,6 @@ _PACKAGES: dict[str, str] = {
     "dspy": "dspy",
     "google.adk": "google-adk",
     "haystack": "haystack-ai",
-    "httpx": "httpx",
-    "httpx2": "httpx2",
     "instructor": "instructor",
     "langchain": "langchain",
     "langchain_core": "langchain-core",
@@ -57,12 +55,11 @@ _PACKAGES: dict[str, str] = {
     "litellm": "litellm",
     "llama_index.core": "llama-index-core",
     "pydantic_ai": "pydantic-ai-slim",
-    "requests": "requests",
     "semantic_kernel": "semantic-kernel",
     "smolagents": "smolagents",
     "strands": "strands-agents",
 }
-"""Modules of frameworks and HTTP libraries, each with the distribution it comes from; SDKs are facts of codecs."""
+"""Modules of frameworks, each with the distribution that it comes from; codecs know SDKs, adapters HTTP libraries."""
 
 _OWN = "pytest-sparrow"
 
@@ -107,7 +104,8 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
 
 def packages() -> dict[str, str]:
     """The modules whose versions a recording notes, each with the distribution that it comes from."""
-    return {**facts().packages, **_PACKAGES}
+    sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
+    return {**facts().packages, **{name: name for name in sending}, **_PACKAGES}
 
 
 def snapshot() -> dict[str, Json]:

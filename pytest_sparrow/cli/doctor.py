@@ -36,7 +36,6 @@ _PROBLEMS = 1
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
 _FRAMEWORKS = (
     "cohere",
-    "requests",
     "litellm",
     "langchain-core",
     "langgraph",
@@ -173,7 +172,8 @@ def _libraries(folder: Path) -> Iterator[_Line]:
     except UsageError as error:
         yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
     packages = merged(map(facts_of, codecs)).packages.values()
-    for package in dict.fromkeys((*packages, *_FRAMEWORKS)):
+    carried = [package for library in http.LIBRARIES for package in library.carries]
+    for package in dict.fromkeys((*packages, *carried, *_FRAMEWORKS)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")

@@ -28,9 +28,10 @@ def request_changes(
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 
-    A JSON body stands at the root, beside ``request.method``, ``request.url`` and ``request.query``; any
-    other body is ``request.body``; tools and calls keep their keys. What counts is what counts in matching
-    (`matching.counts`). Ids of tool calls count only where no one-to-one renaming explains them.
+    A JSON body stands at the root, beside ``request.method``, ``request.url`` and ``request.query``; where the body
+    has such a key itself, the request's own is ``request.http.query``. Any other body is ``request.body``; tools and
+    calls keep their keys. What counts is what counts in matching (`matching.counts`). Ids of tool calls count only
+    where no one-to-one renaming explains them.
 
     Args:
         golden: the recorded asked half.
@@ -120,5 +121,6 @@ def _flat(asked: dict[str, Json]) -> dict[str, Json]:
     body = body_of(asked)
     if isinstance(body, dict) and isinstance(body.get("json"), dict):
         # The body's own keys win: one called "url" or "method" is rarer than a reader of the report.
-        return {**flat, **body["json"]}
+        hidden = {key: flat.pop(key) for key in list(flat) if key in body["json"]}
+        return {**flat, **({"http": hidden} if hidden else {}), **body["json"]}
     return flat if body is None else {**flat, "body": body}

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
+from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.jsonrpc import without_id
-from pytest_sparrow.wire.sse import data_of_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,12 +167,11 @@ def _without(value: Json, mask: Callable[[str], str], left_out: AbstractSet[str]
 
 
 def _event_without(text: str, mask: Callable[[str], str], left_out: AbstractSet[str]) -> str:
-    lines = []
-    for line in text.split("\n"):
-        data = data_of_line(line)
-        value = line if data is None else _parsed(data.strip())
-        lines.append(line if isinstance(value, str) else f"data:{digest(_without(value, mask, left_out))}")
-    return "\n".join(lines)
+    def changed(data: str) -> str:
+        value = _parsed(data.strip())
+        return data if isinstance(value, str) else digest(_without(value, mask, left_out))
+
+    return sse.with_data(text, changed)
 
 
 def _parsed(text: Json) -> Json:

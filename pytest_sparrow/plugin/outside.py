@@ -90,7 +90,7 @@ class _Policy:
 
     def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
         from pytest_sparrow.errors import ReplayDivergence
-        from pytest_sparrow.run.run import passage
+        from pytest_sparrow.run.crossing import passage
 
         if (
             passage(host, port, allow=self._settings.allow_hosts, ignore=self._settings.ignore_hosts)
