@@ -277,7 +277,7 @@ def settings_at(place: Place) -> dict[str, Setting]:
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
-    Each variable has a dummy of its own, so that a redacted request tells which key it held, as the recorded one does.
+    Each variable has a dummy of its own, so that a redacted request shows which key it held, as the recorded one does.
     """
     return f"sparrow-dummy-{name.lower().replace('_', '-')}"
 
