@@ -151,12 +151,12 @@ class Settings:
         default=(),
     )
     exclude_paths: tuple[str, ...] = row(
-        Lines(),
+        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
         "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
         default=(),
     )
     exclude_regex_paths: tuple[str, ...] = row(
-        Lines(),
+        Lines(check="pytest_sparrow.comparing.rules:check_patterns"),
         "regular expressions, searched for in each path as a report prints it",
         default=(),
     )
@@ -167,7 +167,7 @@ class Settings:
         default_shown="all",
     )
     ignore_order: bool | tuple[str, ...] = row(
-        Lines(flag=True),
+        Lines(check="pytest_sparrow.comparing.paths:check_paths", flag=True),
         "the order of lists does not count: in all of them, or at and below these paths",
         default=False,
     )
