@@ -73,8 +73,8 @@ def test_an_unbroken_codec_is_told_by_nothing():
     [
         ({"request": KeyError("x")}, "raised KeyError('x')"),
         ({"answer": KeyError("x")}, "raised KeyError('x')"),
-        ({"request": {"model": "a-1"}}, "gave dict from request()"),
-        ({"answer": None}, "gave NoneType from answer()"),
+        ({"request": {"model": "a-1"}}, "returned dict from request()"),
+        ({"answer": None}, "returned NoneType from answer()"),
     ],
 )
 def test_a_broken_codec_is_told_once_and_the_run_goes_on(broken, said):
@@ -111,7 +111,7 @@ def test_the_next_codecs_are_asked_in_place_of_a_broken_one():
 def test_an_answer_that_can_not_be_built_names_the_codec(broken):
     """Composing raises one exception, whatever the codec raised or gave."""
     call = Wire([Acme(compose=broken)]).read(asked())
-    with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|gave NoneType)"):
+    with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|returned NoneType)"):
         call.compose(asked(), ModelAnswer())
 
 

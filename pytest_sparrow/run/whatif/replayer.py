@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.events.jsontext import canonical, encode
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Output, Proposal
+from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
-from pytest_sparrow.providers.replies import fault_of
 from pytest_sparrow.run.replay.replayer import GoldenReplayer
 from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.wire.describe import describe
