@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST", "uncompressed"]
 
 MOST = 64 << 20
-"""The most bytes that content may expand to, since kilobytes may expand to terabytes; longer content stays as it came."""
+"""The most bytes that content may expand to, since kilobytes may expand to terabytes; longer content is kept as is."""
 
 _SLICE = 256
 """Bytes passed at once to a decoder without an output limit: bounds what one slice can expand to."""
