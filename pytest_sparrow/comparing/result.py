@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.settings import Level
 
-__all__ = ["MISSING", "Change", "Comparison", "Kind", "Missing", "Position"]
+__all__ = ["MISSING", "Change", "ChangeKind", "Comparison", "Missing", "Position"]
 
 
 class Missing(enum.Enum):
@@ -27,7 +27,7 @@ class Missing(enum.Enum):
 MISSING: Final = Missing.MISSING
 """There is no value on this side (None would be JSON's null)."""
 
-Kind = Literal["changed", "added", "removed", "moved"]
+ChangeKind = Literal["changed", "added", "removed", "moved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Change:
         follows: whether this merely follows from an earlier change; see `compare.causality`.
     """
 
-    kind: Kind
+    kind: ChangeKind
     steps: Path
     golden: Json | Missing = MISSING
     new: Json | Missing = MISSING

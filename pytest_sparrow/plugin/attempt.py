@@ -17,23 +17,25 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SecretFound, SparrowError
+from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
 from pytest_sparrow.judging.recording import same_recording
-from pytest_sparrow.judging.replay import Judged, Verdict, judge_recording, judge_replay, rules_of
+from pytest_sparrow.judging.replay import judge_recording, judge_replay, rules_of
 from pytest_sparrow.plugin.scripted import (
     accept_by,
     event_replayer,
     scripted_golden,
     shown_as,
-    unreadable_event_text,
+    unreadable_event,
 )
 from pytest_sparrow.plugin.secrets import refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.sparrow import Sparrow
 from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.plugin.world import World
-from pytest_sparrow.provenance import changed_since, repo_head, snapshot
+from pytest_sparrow.provenance import repo_head, snapshot
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Places
-from pytest_sparrow.report.ways_out import damaged_text, missing_text, unreadable_text
+from pytest_sparrow.report.plain import render_finding
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.reading import UnreadableEvent
@@ -94,12 +96,12 @@ class Kept:
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
         nodeid: the test.
-        folder: where the golden lies; for "dropped", where the unfinished recording was put aside.
+        remark: for the summary: where a dropped recording was put; None for the others.
     """
 
     what: str
     nodeid: str
-    folder: str
+    remark: Finding | None = None
 
 
 class Attempt:
@@ -127,7 +129,7 @@ class Attempt:
     ) -> None:
         self.place = place
         self.settings = settings
-        self.blocked: str | None = None
+        self.blocked: Finding | None = None
         self._task = task
         self._directories = directories
         self._codecs = codecs
@@ -144,7 +146,11 @@ class Attempt:
         self._golden = self._read_golden()
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
         if self.behaviour is Behaviour.MISSING and self.blocked is None:
-            self.blocked = missing_text(place.recorder, place.shown)
+            self.blocked = Finding(
+                kind=Kind.NO_GOLDEN,
+                detail={"golden": place.shown},
+                ways=(Way(WayKind.RECORD, (place.recorder,)),),
+            )
         self._config: dict[str, Json] = {}
         self._hides = self._recorded("directories") is True if self._replays else settings.directories
         self.find_directories()
@@ -204,17 +210,20 @@ class Attempt:
             return self._store.load(self.place.run_id)
         except DamagedTranscript as error:
             # In every mode: damaged is never missing, and what is damaged is not recorded over.
-            self.blocked = damaged_text(str(error), self.place.shown)
+            self.blocked = self._unusable(Kind.DAMAGED, error)
         except (SparrowError, OSError) as error:
-            self.blocked = unreadable_text(str(error), self.place.shown)
+            self.blocked = self._unusable(Kind.UNREADABLE, error)
         return None
+
+    def _unusable(self, kind: Kind, error: Exception) -> Finding:
+        return Finding(kind=kind, detail={"text": str(error), "golden": self.place.shown})
 
     def _event_replayer(self, wire: Wire) -> Callable[[Violations], GoldenReplayer] | None:
         golden = self._golden if self._replays else None
         try:
             return event_replayer(golden, wire, by_hand=bool(self.settings.script))
         except UnreadableEvent as error:
-            self.blocked = unreadable_event_text(error, self.place)
+            self.blocked = unreadable_event(error, self.place)
             return None
 
     def _answers(self) -> list[Exchange] | None:
@@ -228,9 +237,18 @@ class Attempt:
             case _:
                 return [] if self.blocked is not None else None
 
+    @property
+    def blocked_text(self) -> str:
+        """Why the body must not run, as a failure says it; "" where it may run."""
+        return "" if self.blocked is None else render_finding(self.blocked)
+
     def shown(self, text: str) -> str:
         """A text as it may be printed: without secrets."""
         return self._redactor.text(text)
+
+    def cleaned(self, value: Json) -> Json:
+        """A JSON value as it may be printed: without secrets."""
+        return self._redactor.value(value)
 
     @property
     def closed(self) -> bool:
@@ -239,9 +257,9 @@ class Attempt:
 
     @property
     def findings(self) -> list[str]:
-        """What the ledgers hold, a summary each."""
+        """The titles of all violations."""
         return [
-            finding.summary
+            title(finding)
             for attempt in (self, *self._further)
             for finding in attempt.run.violations.findings
         ]
@@ -275,7 +293,7 @@ class Attempt:
             place, settings, self._directories, self._codecs, task=task, secret_rules=self._secret_rules
         )
         if attempt.blocked is not None:
-            pytest.fail(attempt.blocked, pytrace=False)
+            pytest.fail(attempt.blocked_text, pytrace=False)
         self._further.append(attempt)
         attempt.open()
         failed = True
@@ -285,7 +303,7 @@ class Attempt:
         finally:
             attempt.window.close(failed=failed)
 
-    def finish(self, *, failed: bool) -> list[Judged]:
+    def finish(self, *, failed: bool) -> list[Verdict]:
         """End the run and judge it, and the further ones; the second call judges nothing.
 
         Args:
@@ -296,27 +314,27 @@ class Attempt:
         self.window.close(failed=failed)
         return [attempt.judge(failed=failed) for attempt in (self, *self._further)]
 
-    def judge(self, *, failed: bool) -> Judged:
+    def judge(self, *, failed: bool) -> Verdict:
         """Judge this run alone, once it is over."""
-        verdict = Verdict()
-        if self.blocked is None and self.behaviour is Behaviour.FEED:
+        if self.blocked is not None:
+            return Verdict()
+        if self.behaviour is Behaviour.FEED:
             assert self._golden is not None
-            verdict = judge_replay(
-                self._golden, self.run, self._redactor, failed=failed, further=self._opened
+            return judge_replay(
+                self._golden, self.run, self._redactor, self._subject(), failed=failed, further=self._opened
             )
-        elif self.blocked is None and self.behaviour is Behaviour.RECORD:
-            verdict = judge_recording(self.run, failed=failed, alone=not self._further)
-        return Judged(
-            verdict=verdict,
+        if self.behaviour is Behaviour.RECORD:
+            return judge_recording(self.run, self._subject(), failed=failed, alone=not self._further)
+        return Verdict()
+
+    def _subject(self) -> Subject:
+        return Subject(
             nodeid=self.place.test,
-            folder=shown_as(self.settings, self.place),
-            accept=accept_by(self.settings, self.place),
+            golden=shown_as(self.settings, self.place),
             recorder=self.place.recorder,
             recording=self.behaviour is Behaviour.RECORD,
-            since=changed_since(self._golden.inputs.config_snapshot)
-            if verdict.diverged and self._replays and self._golden is not None
-            else "",
             judged_by=judged_by(self.settings) if self.behaviour is Behaviour.FEED else "",
+            accept=accept_by(self.settings, self.place),
         )
 
     @property
@@ -337,8 +355,9 @@ class Attempt:
         self.window.close(failed=not passed)
         store, run_id = self._store, self.place.run_id
         if not passed:
-            aside = store.abandon(run_id)
-            return [Kept("dropped", self.place.nodeid, str(aside))]
+            detail = {"folder": str(store.abandon(run_id))}
+            remark = Finding(kind=Kind.NOT_KEPT, detail=detail)
+            return [Kept("dropped", self.place.nodeid, remark)]
         inputs = inputs_of(
             self.settings,
             self.run.started,
@@ -348,7 +367,7 @@ class Attempt:
             head=repo_head(self.place.directory),
         )
         try:
-            return [self._kept(self._written(inputs))]
+            return [Kept(self._written(inputs), self.place.nodeid)]
         except SecretFound:
             store.abandon(run_id)
             raise
@@ -378,6 +397,3 @@ class Attempt:
             return "unchanged"
         store.abandon(run_id)
         raise error
-
-    def _kept(self, what: str) -> Kept:
-        return Kept(what, self.place.nodeid, self.place.shown)

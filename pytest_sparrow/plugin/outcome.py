@@ -1,15 +1,8 @@
-"""The outcome of a test: a divergence fails the call phase once, and no report shows a secret.
-
-Reports of tests that use sparrow, without secrets: they end up in CI logs and JUnit files.
-
-pytest prints values where an assert fails, and what the agent printed. Only what holds a secret is changed: a
-traceback becomes plain text then, and loses its colours.
-
-The outcome of a test: a divergence makes the call phase fail, once, without our frames.
-"""
+"""Decides the outcome of a test: a divergence fails the call phase once, and no report shows a secret."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +11,9 @@ from pytest_sparrow.plugin.session import ATTEMPT, AttemptState
 from pytest_sparrow.settings import Behaviour, judged_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from pytest_sparrow.findings import Finding, Verdict
 
 __all__ = ["call_phase", "clean", "forget", "reported"]
 
@@ -64,7 +58,7 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     if state.attempt.blocked is not None:
         state.attempt.finish(failed=True)
-        pytest.fail(state.attempt.blocked, pytrace=False)
+        pytest.fail(state.attempt.blocked_text, pytrace=False)
     state.attempt.find_directories()
     try:
         with state.attempt.world.around_body(item):
@@ -114,15 +108,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _judge(state: AttemptState, *, failed: bool) -> None:
-    judged = state.attempt.finish(failed=failed)
-    diverged = [one for one in judged if one.verdict.diverged]
+    verdicts = state.attempt.finish(failed=failed)
+    diverged = [verdict for verdict in verdicts if verdict.diverged]
     if diverged:
-        from pytest_sparrow.report.verdict import render
+        from pytest_sparrow.report.plain import render_verdict
 
-        state.divergence = state.attempt.shown("\n\n".join(render(one) for one in diverged))
-    state.missed = any(one.verdict.missed for one in judged)
-    state.contradicted = any(one.verdict.contradicted for one in judged)
-    state.remarks = [state.attempt.shown(remark) for one in judged for remark in one.verdict.remarks]
+        state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, diverged)))
+    state.diverged = diverged
+    state.missed = any(verdict.missed for verdict in verdicts)
+    state.contradicted = any(verdict.contradicted for verdict in verdicts)
+    state.remarks = [remark for verdict in verdicts for remark in verdict.remarks]
 
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -138,7 +133,10 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         if report.failed:
             facts = _setup_failed(state, report)
     elif report.when == "teardown":
-        facts = {"kept": [[kept.what, kept.nodeid, kept.folder] for kept in state.kept]}
+        facts = {
+            "kept": [kept.what for kept in state.kept],
+            "remarks": _sent(state, ((kept.nodeid, kept.remark) for kept in state.kept if kept.remark)),
+        }
     elif state.attempt.closed:
         facts = _called(state, report)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
@@ -159,7 +157,7 @@ def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, A
     _judge(state, failed=True)
     if state.attempt.blocked is None and not state.missed:
         return {}
-    _tell(report, state.attempt.blocked or state.divergence)
+    _tell(report, state.attempt.blocked_text or state.divergence)
     return {"outcome": _word(state, report)}
 
 
@@ -171,23 +169,36 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if state.attempt.blocked is not None and expected:
         # What a mark expects to fail is the test, and it did not run.
         del report.wasxfail
-        report.outcome, report.longrepr = "failed", state.attempt.blocked
+        report.outcome, report.longrepr = "failed", state.attempt.blocked_text
     if report.passed and not hasattr(report, "wasxfail"):
         state.passed = True
     else:
         state.failed = True
     if report.failed:
         _tell(report, state.divergence)
-    facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
-    if expected and report.skipped and state.divergence:
-        facts["remarks"].append(f"diverged, and is expected to fail (xfail): {_first_line(state.divergence)}")
+    facts: dict[str, Any] = {"outcome": _word(state, report)}
+    remarks = list(state.remarks)
+    if expected and report.skipped and state.diverged:
+        remarks.append(_expected(state.diverged[0]))
+    if remarks:
+        facts["remarks"] = _sent(state, ((report.nodeid, remark) for remark in remarks))
+    if state.diverged:
+        facts["verdicts"] = json.dumps([verdict.sent(state.attempt.cleaned) for verdict in state.diverged])
     if facts["outcome"] in ("feed", "diverged") and state.attempt.behaviour is Behaviour.FEED:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+def _expected(verdict: Verdict) -> Finding:
+    from pytest_sparrow.findings import Finding, Kind
+
+    return Finding(kind=Kind.EXPECTED, parts=verdict.findings[:1])
+
+
+def _sent(state: AttemptState, remarks: Iterable[tuple[str, Finding]]) -> str:
+    """Remarks as pytest-xdist carries them: a text of JSON, each remark with its node id."""
+    clean = state.attempt.cleaned
+    return json.dumps([[nodeid, remark.cleaned(clean).to_json()] for nodeid, remark in remarks])
 
 
 def _tell(report: pytest.TestReport, text: str) -> None:

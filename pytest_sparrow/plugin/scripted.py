@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.run.whatif.reading import UnreadableEvent, read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.scenario import transcript
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["accept_by", "event_replayer", "scripted_golden", "shown_as", "unreadable_event_text"]
+__all__ = ["accept_by", "event_replayer", "scripted_golden", "shown_as", "unreadable_event"]
 
 
 def scripted_golden(settings: Settings, place: GoldenPlace) -> Transcript | None:
@@ -44,10 +45,10 @@ def event_replayer(
     return lambda violations: EventReplayer(script, wire.read, violations, by_hand=by_hand)
 
 
-def unreadable_event_text(error: UnreadableEvent, place: GoldenPlace) -> str:
-    """Why a body is not run whose golden can't feed it."""
+def unreadable_event(error: UnreadableEvent, place: GoldenPlace) -> Finding:
+    """Why a body is not run whose golden can't be replayed."""
     where = f"{place.shown}/events.jsonl:{error.line}"
-    return f"no agent can be fed from this transcript\n  {where}: {error.reason}"
+    return Finding(kind=Kind.UNREADABLE, case="events", detail={"text": f"{where}: {error.reason}"})
 
 
 def shown_as(settings: Settings, place: GoldenPlace) -> str:
@@ -55,8 +56,8 @@ def shown_as(settings: Settings, place: GoldenPlace) -> str:
     return "the test's own script" if settings.script else place.shown
 
 
-def accept_by(settings: Settings, place: GoldenPlace) -> str:
-    """How to accept a difference, where recording the test would not do; else ""."""
+def accept_by(settings: Settings, place: GoldenPlace) -> Way | None:
+    """How to accept a difference where recording the test would not do, or None."""
     if settings.script:
-        return "change the script"
-    return f"change {place.shown}, which no test records" if place.corpus else ""
+        return Way(WayKind.EDIT_SCRIPT)
+    return Way(WayKind.EDIT_GOLDEN, (place.shown,)) if place.corpus else None

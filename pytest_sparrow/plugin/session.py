@@ -19,6 +19,8 @@ from pytest_sparrow.settings import Mode, dummy_key
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http import OutsidePolicy
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt, Kept
     from pytest_sparrow.settings import Settings
 
@@ -35,8 +37,8 @@ class SessionState:
         decided: names of the settings that the command line has said.
         counts: how many tests ended how.
         ways: how many tests were judged by other settings than the defaults, by those settings.
-        remarks: lines for the summary, each with its node id.
-        aside: recordings that were not kept: the node id, and the folder they were put aside in.
+        remarks: findings for the summary as JSON, each with its node id.
+        verdicts: the verdicts on the tests that diverged as JSON, by node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that hold a dummy of ours.
@@ -48,8 +50,8 @@ class SessionState:
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
-    remarks: list[tuple[str, str]] = field(default_factory=list)
-    aside: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    verdicts: dict[str, list[Json]] = field(default_factory=dict)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
@@ -62,7 +64,8 @@ class AttemptState:
 
     Attributes:
         attempt: the attempt.
-        divergence: the text of its divergence, "" if there is none.
+        diverged: the verdicts of its runs that diverged.
+        divergence: the text of these, "" if there are none.
         missed: the agent asked for something that the replay could not give.
         contradicted: the agent did something else than the golden says; stopping early is nothing else.
         passed: a passing report of the call phase has come.
@@ -72,12 +75,13 @@ class AttemptState:
     """
 
     attempt: Attempt
+    diverged: list[Verdict] = field(default_factory=list)
     divergence: str = ""
     missed: bool = False
     contradicted: bool = False
     passed: bool = False
     failed: bool = False
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
 
 

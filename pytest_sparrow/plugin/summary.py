@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.plugin.session import SESSION, SessionState
@@ -34,12 +35,10 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
-    for remark in facts.get("remarks", ()):
-        state.remarks.append((report.nodeid, remark))
-    for what, nodeid, folder in facts.get("kept", ()):
-        state.counts[what] += 1
-        if what == "dropped":
-            state.aside.append((nodeid, folder))
+    state.counts.update(facts.get("kept", ()))
+    state.remarks += json.loads(facts.get("remarks", "[]"))
+    if "verdicts" in facts:
+        state.verdicts[report.nodeid] = json.loads(facts["verdicts"])
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -59,12 +58,14 @@ def write(terminal: Any, config: pytest.Config) -> None:
     line = _counts(state)
     if not line:
         return
-    if state.remarks or state.aside:
-        from pytest_sparrow.report.remarks import aside_lines, remark_lines
+    if state.remarks:
+        from pytest_sparrow.findings import Finding
+        from pytest_sparrow.report.plain import summary_lines
 
         terminal.write_sep("=", "pytest-sparrow")
-        for told in (*remark_lines(state.remarks), *aside_lines(state.aside)):
-            terminal.write_line(told)
+        remarks = [(nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks]
+        for remark_line in summary_lines(remarks):
+            terminal.write_line(remark_line)
     terminal.write_line(f"sparrow: {line}")
 
 

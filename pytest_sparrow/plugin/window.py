@@ -11,8 +11,8 @@ from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
 from pytest_sparrow.boundaries.http.waits import no_waits
 from pytest_sparrow.boundaries.world import tasks, threads
 from pytest_sparrow.boundaries.world.environment import dummy_keys
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.replay.violations import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,13 +86,13 @@ class Window:
 
     def _tell_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
-        self.run.violations.add(Finding(kind=kind, summary=line))
+        self.run.violations.add(Finding(kind=kind, detail={"text": line}))
 
     def _tell_child(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.CHILD, summary=line))
+        self.run.violations.add(Finding(kind=Kind.CHILD, detail={"text": line}))
 
     def _report_uncaptured(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, summary=line))
+        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, detail={"text": line}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""
