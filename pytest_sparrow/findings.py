@@ -208,17 +208,19 @@ class Finding:
         """How many events the new run had when it was found."""
         return 0 if self.new_at is None else self.new_at.event
 
-    def cleaned(self, clean: Callable[[Json], Json]) -> Finding:
-        """The finding with what came from a run cleaned of secrets.
+    def cleaned(self, clean: Callable[[str], str]) -> Finding:
+        """The finding with all texts that came from a run as they may be printed.
 
         Args:
-            clean: a JSON value without its secrets.
+            clean: a text without its secrets.
         """
-        golden, new = (value if value is MISSING else clean(value) for value in (self.golden, self.new))
-        parts = tuple(part.cleaned(clean) for part in self.parts)
-        steps = tuple(clean(list(self.steps)))
         return replace(
-            self, golden=golden, new=new, parts=parts, steps=steps, detail=clean(dict(self.detail))
+            self,
+            golden=_cleaned(self.golden, clean),
+            new=_cleaned(self.new, clean),
+            steps=tuple(map(clean, self.steps)),
+            parts=tuple(part.cleaned(clean) for part in self.parts),
+            detail=_cleaned(dict(self.detail), clean),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -323,11 +325,11 @@ class Verdict:
             )
         return cls(**given)
 
-    def sent(self, clean: Callable[[Json], Json]) -> dict[str, Json]:
+    def sent(self, clean: Callable[[str], str]) -> dict[str, Json]:
         """The verdict as JSON for another process: without secrets, with few findings and short values.
 
         Args:
-            clean: a JSON value without its secrets.
+            clean: a text without its secrets.
         """
         findings = tuple(_short(finding.cleaned(clean)) for finding in self.findings[:_MOST_SENT])
         return replace(self, findings=findings, remarks=()).to_json()
@@ -357,6 +359,17 @@ def _short(finding: Finding) -> Finding:
 
 def _spelled(value: Json | Missing) -> str:
     return value if isinstance(value, str) else "" if value is MISSING else encode(value).decode()
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """A JSON value, or `MISSING`, with each of its texts cleaned."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(each, clean) for each in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(each, clean) for key, each in value.items()}
+    return value
 
 
 def _json_of(value: Any) -> dict[str, Json]:

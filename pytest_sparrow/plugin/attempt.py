@@ -246,10 +246,6 @@ class Attempt:
         """A text as it may be printed: without secrets."""
         return self._redactor.text(text)
 
-    def cleaned(self, value: Json) -> Json:
-        """A JSON value as it may be printed: without secrets."""
-        return self._redactor.value(value)
-
     @property
     def closed(self) -> bool:
         """Whether the run is over."""

@@ -183,7 +183,7 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if remarks:
         facts["remarks"] = _sent(state, ((report.nodeid, remark) for remark in remarks))
     if state.diverged:
-        facts["verdicts"] = json.dumps([verdict.sent(state.attempt.cleaned) for verdict in state.diverged])
+        facts["verdicts"] = json.dumps([verdict.sent(state.attempt.shown) for verdict in state.diverged])
     if facts["outcome"] in ("feed", "diverged") and state.attempt.behaviour is Behaviour.FEED:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
@@ -197,7 +197,7 @@ def _expected(verdict: Verdict) -> Finding:
 
 def _sent(state: AttemptState, remarks: Iterable[tuple[str, Finding]]) -> str:
     """Remarks as pytest-xdist carries them: a text of JSON, each remark with its node id."""
-    clean = state.attempt.cleaned
+    clean = state.attempt.shown
     return json.dumps([[nodeid, remark.cleaned(clean).to_json()] for nodeid, remark in remarks])
 
 
