@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing import compare as compare
     from pytest_sparrow.errors import *  # noqa: F403
     from pytest_sparrow.events import *  # noqa: F403
+    from pytest_sparrow.events.types import *  # noqa: F403
     from pytest_sparrow.exchange import Exchange as Exchange
     from pytest_sparrow.plugin.sparrow import Sparrow as Sparrow
     from pytest_sparrow.store import FsRecorder as FsRecorder
@@ -25,68 +26,30 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES: dict[str, tuple[str, ...]] = {
-    "pytest_sparrow.plugin.sparrow": ("Sparrow",),
-    "pytest_sparrow.store": ("FsRecorder", "Recorder", "Replayer"),
-    "pytest_sparrow.transcript": ("RunInputs", "RunMeta", "Transcript"),
-    "pytest_sparrow.exchange": ("Exchange",),
-    "pytest_sparrow.comparing": ("Comparison", "Rules", "compare"),
-    "pytest_sparrow.errors": (
-        "DamagedTranscript",
-        "NotRecordable",
-        "RecordedMeanwhile",
-        "RecordedToolError",
-        "ReplayDivergence",
-        "SecretFound",
-        "SparrowError",
-        "StoreError",
-        "TooLarge",
-        "UnknownRun",
-        "UnsafeName",
-        "UsageError",
-    ),
-    "pytest_sparrow.events": (
-        "AgentSpawned",
-        "AgentStatus",
-        "ApprovalRequested",
-        "ApprovalResolved",
-        "AutonomyChanged",
-        "CheckpointCreated",
-        "Compacted",
-        "CostUpdate",
-        "DiffApplied",
-        "DiffProposed",
-        "Error",
-        "Event",
-        "Message",
-        "ModelSwitched",
-        "ReasoningDelta",
-        "RouteSelected",
-        "RunFinished",
-        "RunStarted",
-        "SkillLearned",
-        "TestResult",
-        "ThinkingDelta",
-        "TokenUsage",
-        "TokenUsageEstimated",
-        "ToolOutput",
-        "ToolUseProposed",
-        "ToolUseStarted",
-        "UnknownEvent",
-        "UpdateAvailable",
-        "parse_event",
-    ),
+_HOMES = {
+    "Sparrow": "pytest_sparrow.plugin.sparrow",
+    "FsRecorder": "pytest_sparrow.store",
+    "Recorder": "pytest_sparrow.store",
+    "Replayer": "pytest_sparrow.store",
+    "RunInputs": "pytest_sparrow.transcript",
+    "RunMeta": "pytest_sparrow.transcript",
+    "Transcript": "pytest_sparrow.transcript",
+    "Exchange": "pytest_sparrow.exchange",
+    "Comparison": "pytest_sparrow.comparing",
+    "Rules": "pytest_sparrow.comparing",
+    "compare": "pytest_sparrow.comparing",
+    "parse_event": "pytest_sparrow.events",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+"""The modules of single public names."""
 
-__all__ = [  # noqa: PLE0604 - read off the table above
-    "__version__",
-    *sorted(_HOME_OF),
-]
+_ALL_CLASSES = ("pytest_sparrow.errors", "pytest_sparrow.events")
+"""Modules that list public classes and types themselves, those that import least first."""
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
+    if name == "__all__":
+        return __dir__()
+    home = _home_of(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(home), name)
@@ -95,4 +58,19 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    classes = (name for home in _ALL_CLASSES for name in _classes(home))
+    return sorted({"__version__", *_HOMES, *classes})
+
+
+def _home_of(name: str) -> str | None:
+    """The module that a public name is imported from, or None.
+
+    A name that is no class's may be a submodule's: none is imported to look for it.
+    """
+    if name in _HOMES or not name[:1].isupper():
+        return _HOMES.get(name)
+    return next((home for home in _ALL_CLASSES if name in _classes(home)), None)
+
+
+def _classes(home: str) -> list[str]:
+    return [name for name in importlib.import_module(home).__all__ if name[:1].isupper()]

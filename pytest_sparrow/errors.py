@@ -147,7 +147,7 @@ class SecretFound(NotRecordable):
     Attributes:
         file: the file they were meant for.
         line: the line within it, counted from 1.
-        path: where in the line's JSON the secret stands, or "" where that can't be told.
+        path: where in the line's JSON the secret stands, or "" where that is unknown.
         kind: what it is taken for, like ``github-token``; never the secret itself.
         digest: names the value for the setting that allows it, like ``value:0123456789abcdef``.
     """
@@ -173,7 +173,7 @@ class SecretFound(NotRecordable):
 class ReplayDivergence(SparrowError):
     """In a replay the agent asked for something that the golden does not hold.
 
-    The same text is in the run's ledger: swallowing the exception does not hide it.
+    The same text is among the run's violations: swallowing the exception does not hide it.
 
     Attributes:
         summary: what was asked, in one line.

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
+
+from pytest_sparrow.json_objects import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LOOSE_LANES", "SETUP_LANES", "TASK_LANES", "WORK_LANES", "Asked", "Exchange", "Json"]
+__all__ = [
+    "LOOSE_LANES",
+    "SETUP_LANES",
+    "TASK_LANES",
+    "WORK_LANES",
+    "Asked",
+    "Exchange",
+    "Json",
+    "TransportErrorName",
+    "TransportFailure",
+]
 
 Json: TypeAlias = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
@@ -56,8 +69,8 @@ class Exchange:
 
     Attributes:
         kind: "http", "tool" or "call".
-        asked: what the agent asked; compared, never fed.
-        answered: what the world answered; fed, never compared. None when it never did (killed, cancelled).
+        asked: what the agent asked; compared, never replayed.
+        answered: what the world answered; replayed, never compared. None when it never did (killed, cancelled).
         lane: the strand of the run that asked; "" is the main one.
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.
@@ -99,18 +112,9 @@ class Exchange:
         Raises:
             ValueError: the object is not an exchange; the text says which key is wrong.
         """
-        known = dict(line)
-        values: dict[str, Any] = {}
-        for key, kinds, required in _FIELDS:
-            if key in known:
-                value = known.pop(key)
-                if not isinstance(value, kinds):
-                    raise ValueError(f"{key!r} has the wrong type ({type(value).__name__})")
-                values[key] = value
-            elif required:
-                raise ValueError(f"{key!r} is missing")
-        _check_asked(values["kind"], values["asked"])
-        return cls(**values, extra=known)
+        exchange = read_object(cls, line)
+        _check_asked(exchange.kind, exchange.asked)
+        return exchange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,17 +138,6 @@ class Asked:
     call_id: str | None = None
 
 
-_FIELDS: tuple[tuple[str, tuple[type, ...], bool], ...] = (
-    ("kind", (str,), True),
-    ("asked", (dict,), True),
-    ("answered", (dict, type(None)), True),
-    ("lane", (str,), False),
-    ("began", (int, float), False),
-    ("ended", (int, float, type(None)), False),
-    ("complete", (bool,), False),
-    ("proposed", (bool,), False),
-)
-
 # By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.
 _ASKED: dict[str, tuple[tuple[str, type], ...]] = {
     "http": (("method", str), ("url", str)),
@@ -165,3 +158,35 @@ def _check_asked(kind: str, asked: dict[str, Json]) -> None:
 
 
 _WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}
+
+
+class TransportErrorName(StrEnum):
+    """How a transport fails, by httpx's names; an adapter raises its library's own error for a name."""
+
+    CONNECT_ERROR = "ConnectError"
+    CONNECT_TIMEOUT = "ConnectTimeout"
+    LOCAL_PROTOCOL_ERROR = "LocalProtocolError"
+    POOL_TIMEOUT = "PoolTimeout"
+    PROXY_ERROR = "ProxyError"
+    READ_ERROR = "ReadError"
+    READ_TIMEOUT = "ReadTimeout"
+    REMOTE_PROTOCOL_ERROR = "RemoteProtocolError"
+    WRITE_ERROR = "WriteError"
+    WRITE_TIMEOUT = "WriteTimeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportFailure:
+    """An error that the transport raised, as the ``error`` of an *answered* half says it.
+
+    Attributes:
+        type: a `TransportErrorName`, or the name of the recording library's own exception class.
+        message: the error's text.
+    """
+
+    type: str
+    message: str
+
+    def to_json(self) -> dict[str, Json]:
+        """The failure as the object under ``error``."""
+        return {"type": str(self.type), "message": self.message}

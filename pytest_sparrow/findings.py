@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.comparing.paths import Path, render
 from pytest_sparrow.comparing.result import MISSING
 from pytest_sparrow.events.jsontext import encode
-from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances
 from pytest_sparrow.text import excerpt
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ class Kind(enum.Enum):
     """A proposed tool ran without a wrapper."""
     CHILD = "child"
     """A process that a replay started outside of a tool."""
+    BROKEN_RULE = "broken-rule"
+    """A rule of the user's that can't be applied."""
     LATE = "late"
     """A crossing that was still open when the test ended."""
     UNREAD = "unread"
@@ -242,6 +243,26 @@ class Finding:
         if "ways" in given:
             given["ways"] = _ways(given["ways"])
         return cls(**given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What makes one source of chance a likelier cause than another.
+
+    Attributes:
+        hash_seeds: ``PYTHONHASHSEED`` of the recording and of this process, "random" where the variable is not set;
+            None: the recording noted nothing.
+        own_ids: loaded modules that make uuids which no seed reaches.
+        side_by_side: whether the run had strands side by side.
+    """
+
+    hash_seeds: tuple[str, str] | None = None
+    own_ids: tuple[str, ...] = ()
+    side_by_side: bool = False
+
+
+NO_CIRCUMSTANCES = Circumstances()
+"""Nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,11 @@
 """Describes what a run was recorded with (versions, platform, commit), and what has changed since.
 
-What a run was recorded with, and what has changed since: ``config_snapshot`` of inputs.json.
+The description is in ``config_snapshot`` of inputs.json. It holds no path, user or host of a machine. A comparison
+ignores it; a failure mentions it where something else diverged.
 
-No path, user or host of a machine is in it. Nothing of it is compared: it is told when something else diverged.
-
-The commit that is checked out, read from ``.git`` without starting git.
-
-The layout is that of gitrepository-layout(5): a worktree's or submodule's ``.git`` is a file that names the folder,
-``commondir`` names the folder that worktrees share, and a ref is a file or a line of ``packed-refs``.
+The commit is read from ``.git`` without starting git, by the layout of gitrepository-layout(5): a worktree's or
+submodule's ``.git`` is a file that names the folder, ``commondir`` names the folder that worktrees share, and a ref is
+a file or a line of ``packed-refs``.
 """
 
 from __future__ import annotations
@@ -18,8 +16,11 @@ import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.http import LIBRARIES
+from pytest_sparrow.findings import Circumstances
+from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,69 +28,41 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["NO_CIRCUMSTANCES", "Circumstances", "changed_since", "circumstances", "repo_head", "snapshot"]
+__all__ = [
+    "changed_since",
+    "circumstances",
+    "packages",
+    "repo_head",
+    "snapshot",
+]
 
 
-PACKAGES: dict[str, str] = {
+_PACKAGES: dict[str, str] = {
     "agents": "openai-agents",
-    "aiohttp": "aiohttp",
-    "anthropic": "anthropic",
     "autogen_core": "autogen-core",
-    "boto3": "boto3",
     "claude_agent_sdk": "claude-agent-sdk",
     "cohere": "cohere",
     "crewai": "crewai",
     "dspy": "dspy",
     "google.adk": "google-adk",
-    "google.genai": "google-genai",
-    "groq": "groq",
     "haystack": "haystack-ai",
-    "httpx": "httpx",
-    "httpx2": "httpx2",
     "instructor": "instructor",
     "langchain": "langchain",
-    "langchain_anthropic": "langchain-anthropic",
     "langchain_core": "langchain-core",
-    "langchain_openai": "langchain-openai",
     "langgraph": "langgraph",
     "litellm": "litellm",
     "llama_index.core": "llama-index-core",
-    "mcp": "mcp",
-    "mistralai": "mistralai",
-    "ollama": "ollama",
-    "openai": "openai",
     "pydantic_ai": "pydantic-ai-slim",
-    "requests": "requests",
     "semantic_kernel": "semantic-kernel",
     "smolagents": "smolagents",
     "strands": "strands-agents",
 }
-"""Modules of SDKs and frameworks, each with the distribution it comes from."""
+"""Modules of frameworks, each with the distribution that it comes from; codecs know SDKs, adapters HTTP libraries."""
 
 _OWN = "pytest-sparrow"
 
 _OWN_IDS = ("fastuuid", "uuid_utils")
 """Modules that make uuids themselves, in Rust: langchain-core's and litellm's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What makes one source of chance a likelier cause than another.
-
-    Attributes:
-        hash_seeds: ``PYTHONHASHSEED`` of the recording and of this process, "random" where it is not set; None: nothing
-            was noted.
-        own_ids: loaded modules that make uuids which no seed reaches.
-        side_by_side: whether the run had strands side by side.
-    """
-
-    hash_seeds: tuple[str, str] | None = None
-    own_ids: tuple[str, ...] = ()
-    side_by_side: bool = False
-
-
-NO_CIRCUMSTANCES = Circumstances()
-"""Nothing is known."""
 
 
 def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstances:
@@ -107,6 +80,12 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
     )
 
 
+def packages() -> dict[str, str]:
+    """The modules whose versions a recording notes, each with the distribution that it comes from."""
+    sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
+    return {**facts().packages, **{name: name for name in sending}, **_PACKAGES}
+
+
 def snapshot() -> dict[str, Json]:
     """Python, platform, locale, hash seed, and the versions of the SDKs that are loaded by now.
 
@@ -114,7 +93,7 @@ def snapshot() -> dict[str, Json]:
         ``python``, ``implementation``, ``platform``, ``locale``, ``hash_seed`` (texts) and ``packages``, an object of
         distribution → version.
     """
-    loaded = (name for module, name in PACKAGES.items() if module in sys.modules)
+    loaded = (name for module, name in packages().items() if module in sys.modules)
     return {**_interpreter(), "packages": _versions((*loaded, _OWN))}
 
 

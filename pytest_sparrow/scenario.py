@@ -1,7 +1,7 @@
-"""A run written by hand, for what is hard to record: the tool fails, the model refuses, the stream breaks off.
+"""Scenarios are runs written by hand, for what is hard to record: a tool fails, the model refuses, a stream breaks off.
 
-A scenario is a sequence of turns, the model's answers. A turn is a text, one of the steps below, or a list of those
-where an answer holds more than one::
+A scenario is a sequence of turns, the model's answers. A turn is a text, one of the steps below, or a list of texts
+and steps where an answer holds more than one::
 
     from pytest_sparrow.scenario import breaks_off, calls, fails, says
 
@@ -23,6 +23,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.exchange import TransportErrorName
+from pytest_sparrow.providers.codec import Failure, Reasoning, Text, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,12 +34,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.transcript import Transcript
 
 __all__ = [
-    "Broken",
     "Called",
-    "Counted",
-    "Said",
     "Step",
-    "Thought",
     "Turn",
     "breaks_off",
     "calls",
@@ -51,41 +49,12 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Assistant text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Thought:
-    """Private reasoning, for formats that show it."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """The tokens of an answer."""
-
-    input: int
-    output: int
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """How an answer fails; what stands before it in the turn had come by then."""
-
-    message: str
-
-
 _NOTHING: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A call that the model proposes, and what the agent's tool gives. Made by `calls`.
+    """A call that the model proposes, and what comes of it. Made by `calls`.
 
     Without `gives`, `raises` or `denied` the agent's own tool runs.
     """
@@ -97,37 +66,37 @@ class Called:
     refusal: str | None = None
 
     def gives(self, value: Any) -> Called:
-        """The wrapped tool is not run, and gives this: what JSON can hold, restored through its annotation."""
+        """The wrapped tool does not run, and returns this: a JSON value, restored through the return annotation."""
         return replace(self, value=value, error=None, refusal=None)
 
     def raises(self, error: Exception | type[Exception]) -> Called:
-        """The wrapped tool is not run, and raises this.
+        """The wrapped tool does not run, and raises this.
 
-        An exception of its own type if that is a builtin, or found in the tool's module or its ``raises=``.
+        The exception keeps its type if the type is a builtin, or found in the tool's module or its ``raises=``.
         """
-        made = error() if isinstance(error, type) else error
-        return replace(self, value=_NOTHING, error=made, refusal=None)
+        raised = error() if isinstance(error, type) else error
+        return replace(self, value=_NOTHING, error=raised, refusal=None)
 
     def denied(self, text: str = "") -> Called:
-        """The agent must not call it, and tells the model something else: this text, or ("") anything."""
+        """The agent must not make the call, and tells the model this text instead, or ("") any text."""
         return replace(self, value=_NOTHING, error=None, refusal=text)
 
 
-Step: TypeAlias = str | Said | Thought | Counted | Broken | Called
-"""What an answer is made of; a str is what the assistant says."""
+Step: TypeAlias = str | Text | Reasoning | Usage | Failure | Called
+"""A part of an answer; a str is what the assistant says."""
 
 Turn: TypeAlias = "Step | Sequence[Step | Sequence[Step]]"
 """One answer of the model; `breaks_off` gives two steps, which may stand among others."""
 
 
-def says(text: str) -> Said:
+def says(text: str) -> Text:
     """The assistant says this; a plain str means the same."""
-    return Said(text)
+    return Text(text)
 
 
-def thinks(text: str) -> Thought:
-    """The model reasons; left out where a provider's format doesn't show it."""
-    return Thought(text)
+def thinks(text: str) -> Reasoning:
+    """The model reasons; left out where a provider's format doesn't show reasoning."""
+    return Reasoning(text)
 
 
 def calls(tool: str, args: Any = None, /, **named: Any) -> Called:
@@ -135,33 +104,39 @@ def calls(tool: str, args: Any = None, /, **named: Any) -> Called:
     return Called(tool, named if args is None else args)
 
 
-def uses(tokens_in: int, tokens_out: int) -> Counted:
-    """The answer's usage; by default there is none."""
-    return Counted(tokens_in, tokens_out)
+def uses(tokens_in: int, tokens_out: int) -> Usage:
+    """The answer's usage in tokens; by default an answer has none."""
+    return Usage(tokens_in, tokens_out)
 
 
-def fails(status: int, message: str = "") -> Broken:
-    """The provider answers with an HTTP error: ``fails(429, "slow down")``. The SDK's next try takes the next turn."""
+def fails(status: int, message: str = "") -> Failure:
+    """The provider answers with an HTTP error: ``fails(429, "slow down")``. The SDK's next try takes the next turn.
+
+    Raises:
+        UsageError: the status is not from 400 to 599.
+    """
     if not 400 <= status <= 599:
         raise UsageError(f"fails() takes an HTTP status from 400 to 599, not {status!r}")
-    return Broken(f"HTTP {status}: {message}" if message else f"HTTP {status}")
+    return Failure(f"HTTP {status}: {message}" if message else f"HTTP {status}")
 
 
-def disconnects(message: str = "connection refused") -> Broken:
+def disconnects(message: str = "connection refused") -> Failure:
     """Nobody answers: the transport raises a ConnectError."""
-    return Broken(f"ConnectError: {message}")
+    return Failure(f"{TransportErrorName.CONNECT_ERROR}: {message}")
 
 
 def breaks_off(text: str = "", *, after: int | None = None) -> list[Step]:
     """The connection breaks in the middle of the answer, ``after`` so many words of ``text`` (default: all).
 
-    An agent that doesn't stream gets no word of it.
+    An agent that doesn't stream gets no word of the answer.
     """
     words = text if after is None else " ".join(text.split()[:after])
-    said: list[Step] = [Said(words)] if words else []
+    said: list[Step] = [Text(words)] if words else []
     return [
         *said,
-        Broken("RemoteProtocolError: peer closed connection without sending complete message body"),
+        Failure(
+            f"{TransportErrorName.REMOTE_PROTOCOL_ERROR}: peer closed connection without sending complete message body"
+        ),
     ]
 
 
@@ -200,15 +175,15 @@ def checked(turns: Any, where: str) -> tuple[tuple[Step, ...], ...]:
 def _steps(turn: Any, where: str) -> tuple[Step, ...]:
     steps = list(_flat(turn))
     for step in steps:
-        if not isinstance(step, str | Said | Thought | Counted | Broken | Called):
+        if not isinstance(step, str | Text | Reasoning | Usage | Failure | Called):
             raise UsageError(
                 f"{where} holds {step!r}; a turn is a text, or a list of texts and of what "
                 "says, thinks, calls, uses, fails, disconnects and breaks_off give"
             )
-    broken = [number for number, step in enumerate(steps) if isinstance(step, Broken)]
+    broken = [number for number, step in enumerate(steps) if isinstance(step, Failure)]
     if broken and broken[0] != len(steps) - 1:
         raise UsageError(f"{where}: an answer that fails says nothing after it")
-    return tuple([Said(step) if isinstance(step, str) else step for step in steps])
+    return tuple([Text(step) if isinstance(step, str) else step for step in steps])
 
 
 def _flat(turn: Any) -> Iterator[Any]:
@@ -245,19 +220,19 @@ def _answer(run: str, turn: Sequence[Step], made: Sequence[tuple[str, Called]]) 
     ids = iter(made)
     for step in turn:
         match step:
-            case Said(text):
+            case Text(text):
                 yield ev.ThinkingDelta(run=run, text=text)
-            case Thought(text):
+            case Reasoning(text):
                 yield ev.ReasoningDelta(run=run, text=text)
             case Called(name, args):
                 call_id, _ = next(ids)
                 plain = _plain(args, f"calls({name!r})")
                 yield ev.ToolUseProposed(run=run, id=call_id, name=name, args=plain, risk="Mutating")
-    texts = [step.text for step in turn if isinstance(step, Said)]
+    texts = [step.text for step in turn if isinstance(step, Text)]
     for step in turn:
-        if isinstance(step, Counted):
+        if isinstance(step, Usage):
             yield ev.TokenUsage(run=run, input=step.input, output=step.output)
-        elif isinstance(step, Broken):
+        elif isinstance(step, Failure):
             yield ev.Error(run=run, message=step.message)
             return
     if not made:

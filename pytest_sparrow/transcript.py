@@ -1,16 +1,19 @@
-"""One run in memory: what it was given, what happened, what the world answered."""
+"""Holds one run in memory: what it was given, what happened, and what the world answered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.exchange import Json  # noqa: TC001 - pydantic reads the annotations
+from pytest_sparrow.json_objects import keys_of, read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_sparrow.events import Event
-    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.exchange import Exchange
 
 __all__ = ["FORMAT", "FURTHER_RUNS", "LineSource", "RunInputs", "RunMeta", "Transcript"]
 
@@ -62,28 +65,18 @@ class RunInputs:
 
     def to_json(self) -> dict[str, Json]:
         """The object in ``inputs.json``, in the cockpit's order."""
-        known = {name: getattr(self, name) for name in _INPUT_KINDS}
-        return known | self.extra
+        return _written(self)
 
     @classmethod
     def from_json(cls, value: Json) -> RunInputs:
-        """Read the object back.
+        """Read the object back; all keys of the cockpit must be there.
 
         Raises:
             ValueError: it is not the inputs of a run; the text says which key is wrong.
         """
-        values, extra = _known(value, _INPUT_KINDS, required=_INPUT_KINDS)
-        return cls(**values, extra=extra)
-
-
-_INPUT_KINDS: dict[str, tuple[type, ...]] = {
-    "task": (str,),
-    "config_snapshot": (object,),
-    "model_id": (str,),
-    "repo_head": (str, type(None)),
-    "timestamp": (str,),
-    "agent": (str,),
-}
+        return read_object(
+            cls, value, required=("task", "config_snapshot", "model_id", "repo_head", "timestamp", "agent")
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +96,9 @@ class RunMeta:
     """
 
     run_id: str
-    created_at: datetime = field(default_factory=_now)
     event_count: int | None = None
     exchange_count: int | None = None
+    created_at: datetime = field(default_factory=_now)
     format: int | None = FORMAT
     complete: bool = True
     nodeid: str | None = None
@@ -114,38 +107,21 @@ class RunMeta:
 
     def to_json(self) -> dict[str, Json]:
         """The object in ``meta.json``; what is None is left out."""
-        known = {name: getattr(self, name) for name in _META_KINDS}
-        known["created_at"] = self.created_at.astimezone(UTC).strftime(_CREATED_AT)
-        return {name: value for name, value in known.items() if value is not None} | self.extra
+        known = _written(self) | {"created_at": self.created_at.astimezone(UTC).strftime(_CREATED_AT)}
+        return {name: value for name, value in known.items() if value is not None or name in self.extra}
 
     @classmethod
     def from_json(cls, value: Json) -> RunMeta:
-        """Read the object back.
+        """Read the object back; without ``format`` it is one of the cockpit's.
 
         Raises:
             ValueError: it is not the meta of a run; the text says which key is wrong.
         """
-        values, extra = _known(value, _META_KINDS, required=("run_id", "created_at"))
-        for name in ("event_count", "exchange_count", "format"):
-            if isinstance(values.get(name), bool):
-                raise ValueError(f"{name!r} has the wrong type (bool)")
-        if not all(isinstance(digest, str) for digest in values.get("sha256", {}).values()):
-            raise ValueError("'sha256' holds something that is no text")
-        values["created_at"] = _read_time(values["created_at"])
-        values.setdefault("format", None)
-        return cls(**values, extra=extra)
-
-
-_META_KINDS: dict[str, tuple[type, ...]] = {
-    "run_id": (str,),
-    "event_count": (int,),
-    "exchange_count": (int,),
-    "created_at": (str,),
-    "format": (int,),
-    "complete": (bool,),
-    "nodeid": (str,),
-    "sha256": (dict,),
-}
+        if isinstance(value, dict):
+            value = {"format": None, **value}
+            if isinstance(value.get("created_at"), str):
+                value["created_at"] = _read_time(value["created_at"])
+        return read_object(cls, value, required=("created_at",))
 
 
 def _read_time(text: str) -> datetime:
@@ -156,20 +132,9 @@ def _read_time(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _known(
-    value: Json, kinds: Mapping[str, tuple[type, ...]], *, required: Iterable[str]
-) -> tuple[dict[str, Any], dict[str, Json]]:
-    """Split an object into the keys that are known, checked, and the others."""
-    if not isinstance(value, dict):
-        raise ValueError(f"is no object ({type(value).__name__})")
-    for name in required:
-        if name not in value:
-            raise ValueError(f"{name!r} is missing")
-    values = {name: value[name] for name in kinds if name in value}
-    for name, found in values.items():
-        if not isinstance(found, kinds[name]):
-            raise ValueError(f"{name!r} has the wrong type ({type(found).__name__})")
-    return values, {name: found for name, found in value.items() if name not in kinds}
+def _written(model: RunInputs | RunMeta) -> dict[str, Json]:
+    """The fields of a model in their order, then the keys that this version doesn't know."""
+    return {name: getattr(model, name) for name in keys_of(type(model))} | model.extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

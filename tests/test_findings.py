@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.findings import Finding, Kind, Place, Subject, Verdict, Way, WayKind
-from pytest_sparrow.provenance import Circumstances
+from pytest_sparrow.findings import Circumstances, Finding, Kind, Place, Subject, Verdict, Way, WayKind
 
 TEXT = st.text("ab \0é\u2028", max_size=4)
 NUMBER = st.integers(0, 9)

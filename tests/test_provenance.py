@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from pytest_sparrow.provenance import PACKAGES, changed_since, snapshot
+from pytest_sparrow.provenance import changed_since, packages, snapshot
 
 
 def test_a_snapshot_says_what_matters_and_nothing_of_the_machine():
@@ -28,11 +28,11 @@ def test_a_snapshot_says_what_matters_and_nothing_of_the_machine():
 
 def test_only_what_is_loaded_is_noted():
     """An SDK that is installed and not loaded had no part in the run; ours always has."""
-    packages = snapshot()["packages"]
-    assert packages["httpx2"] == httpx2.__version__
-    assert packages["pytest-sparrow"] == importlib.metadata.version("pytest-sparrow")
-    loaded = {name for module, name in PACKAGES.items() if module in sys.modules}
-    assert set(packages) <= {*loaded, "pytest-sparrow"}
+    noted = snapshot()["packages"]
+    assert noted["httpx2"] == httpx2.__version__
+    assert noted["pytest-sparrow"] == importlib.metadata.version("pytest-sparrow")
+    loaded = {name for module, name in packages().items() if module in sys.modules}
+    assert set(noted) <= {*loaded, "pytest-sparrow"}
 
 
 def test_a_snapshot_has_not_changed_since_itself():

@@ -1,4 +1,4 @@
-"""``sparrow.call``: any other answer that a replay must get from the recording."""
+"""Implements ``sparrow.call``: records the answer of any function, and replays the answer without a call."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
-from pytest_sparrow.errors import NotRecordable, UsageError
+from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
 from pytest_sparrow.values.to_json import jsonable
 
@@ -20,39 +20,33 @@ __all__ = ["call"]
 
 
 def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Call a function through a run: recorded, or fed without running it.
+    """Call a function and record its answer, or replay the recorded answer.
 
-    The answer is restored through the function's return annotation, as a tool's is.
+    The answer is restored through the function's return annotation, as a tool's answer is.
 
     Args:
         run: the open run.
-        name: what the call is known by in the golden.
-        fn: what to call; a coroutine function gives a coroutine, a generator function a generator.
-        args: passed on; recorded as they are, in order.
-        kwargs: passed on, and recorded.
+        name: the call's name in the golden.
+        fn: the function; a coroutine function gives a coroutine, a generator function a generator.
+        args: the function's positional arguments; recorded in order.
+        kwargs: the function's keyword arguments; recorded.
 
     Raises:
-        ReplayDivergence: the golden holds no answer to this.
+        ReplayDivergence: the golden holds no answer to this call.
         NotRecordable: JSON cannot hold an argument or the result.
-        UsageError: ``fn`` cannot be called, or the name is no text.
+        UsageError: ``fn`` cannot be called, or ``name`` is empty or not a text.
     """
     if callable(name) or not name:
         raise UsageError(f'sparrow.call takes a name first, not {name!r}: sparrow.call("geo", locate, …)')
     if not callable(fn):
         raise UsageError(f"sparrow.call({name!r}, …): {fn!r} cannot be called")
-    target = WrappedFunction(fn, name, way_out=f"annotate the return type of the function called as {name!r}")
+    way_out = f"annotate the return type of the function called as {name!r}"
+    function = WrappedFunction(fn, name, way_out=way_out)
 
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
         if is_answering():
             return None
-        try:
-            asked = _asked(name, args, kwargs)
-        except NotRecordable as error:
-            if not run.keeps:
-                return None
-            run.unrecordable(error)
-            raise
-        return Invocation(run, run.ask("call", asked), target)
+        return Invocation.begin(run, "call", lambda: _asked(name, args, kwargs), function)
 
     return wrapper_of(fn, begin)(*args, **kwargs)
 

@@ -1,7 +1,7 @@
-"""Waiting for an agent to turn away from an answer again, as it did when it was recorded.
+"""Waits for an agent to cancel a request or call again, as the recorded agent did.
 
-A request that ran into ``asyncio.wait_for``, or lost a race and was cancelled, has no answer (or half of one). To
-give its agent an error instead would be another story: it waits until it is cancelled again.
+A request that ran into ``asyncio.wait_for``, or that lost a race, has no answer or half an answer. An error in place of
+the answer would be one that the recorded agent never met, so the replay waits for the cancellation.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["CancellationWait", "wait_for_cancel"]
 
-_STEP = 0.02
+_POLL = 0.02
+"""Seconds between two looks whether the run is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationWait:
-    """How long to wait, and what to say of an agent that didn't turn away.
+    """How long to wait for a cancellation, and which violation it is when none comes.
 
     Attributes:
-        run: the run that feeds.
-        seconds: as long as the recorded agent waited, and a little longer.
-        what: what the agent does beyond the recorded run, for the ledger.
+        run: the replaying run.
+        seconds: a little longer than the recorded agent waited.
+        what: the violation's text: what the agent does beyond the recorded run.
     """
 
     run: OpenRun
@@ -37,29 +38,29 @@ class CancellationWait:
     what: str
 
     async def wait(self) -> bool:
-        """Wait to be cancelled; False if that didn't come."""
+        """Wait for the task's cancellation, in a task; False: the task was not cancelled."""
         await wait_for_cancel(self.seconds)
         return False
 
     def hold(self) -> bool:
-        """As `wait`, for a thread: nothing cancels one, but the run may end meanwhile; then it is True.
+        """Wait for the end of the run, in a thread, which nothing cancels; False: the run goes on.
 
-        The main thread doesn't wait: the run cannot end before it goes on.
+        The main thread does not wait, since the run cannot end while the main thread waits.
         """
         end = time.monotonic() + self.seconds
         while threading.current_thread() is not threading.main_thread() and time.monotonic() < end:
             if self.run not in open_runs():
                 return True
-            time.sleep(_STEP)
+            time.sleep(_POLL)
         return False
 
-    def lost(self) -> Exception:
-        """The agent did not turn away: write it into the ledger; returns what to raise."""
+    def not_cancelled(self) -> Exception:
+        """Note the violation that the agent did not cancel; returns the error to raise."""
         return self.run.refuse(self.what, "record the test again")
 
 
 async def wait_for_cancel(seconds: float) -> None:
-    """Sleep, on asyncio or trio."""
+    """Sleep in a task of asyncio or trio."""
     trio = sys.modules.get("trio")
     if trio is not None and _is_trio(trio):
         await trio.sleep(seconds)

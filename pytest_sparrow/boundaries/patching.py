@@ -1,29 +1,276 @@
-"""Replaces attributes of libraries for a while: at once where a library is loaded, else as soon as it is.
+"""Replaces things for a while and puts them back exactly: attributes, items, function code, environment variables.
 
-Doing something to a library when it is loaded, without loading it.
-
-Attributes of libraries replaced for a while: at once where the library is loaded, else as soon as it is.
+A `Patch` replaces one thing now. `Patches` replace things of modules, which they never import: at once where a module
+is loaded, else as soon as it is.
 """
 
 from __future__ import annotations
 
+import abc
 import contextlib
+import functools
 import importlib.abc
 import sys
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping, Sequence
+    from collections.abc import Container, MutableMapping, MutableSequence, MutableSet, Sequence
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import CodeType
 
-__all__ = ["AfterLoading", "Patch", "Patches"]
+__all__ = [
+    "MISSING",
+    "AfterLoading",
+    "AttributePatch",
+    "CodePatch",
+    "ItemPatch",
+    "MemberPatch",
+    "Patch",
+    "Patches",
+    "PatchesFor",
+    "SequencePatch",
+    "copy_function",
+]
+
+MISSING: Final[Any] = object()
+"""Stands for nothing: what an attribute or item holds that is not there, and what removes one."""
+
+
+class Patch(abc.ABC):
+    """One thing replaced between `apply` and `restore`, or within a ``with`` block.
+
+    Args:
+        owner: the object whose part is replaced.
+        key: the part's name, key or index.
+        replacement: what stands there meanwhile.
+    """
+
+    def __init__(self, owner: Any, key: Any, replacement: Any) -> None:
+        self.owner = owner
+        self.key = key
+        self.replacement = replacement
+        self._original: Any = MISSING
+        self._applied = False
+
+    @property
+    def place(self) -> tuple[int, Any]:
+        """The same for two patches that replace the same part of the same object."""
+        return id(self.owner), self.key
+
+    def apply(self) -> Self:
+        """Replace."""
+        self._original = self._read()
+        self._write(self.replacement)
+        self._applied = True
+        return self
+
+    def restore(self) -> None:
+        """Put the original back, unless somebody else has replaced our replacement meanwhile.
+
+        Whoever wrapped our replacement keeps it: to put the original back would take their wrapper off, too. Until the
+        original is back, a later call looks again: a fixture may have undone its own replacement since.
+        """
+        if self._applied and self._stands():
+            self._write(self._original)
+            self._applied = False
+
+    def __enter__(self) -> Self:
+        return self.apply()
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+
+    def _stands(self) -> bool:
+        now = self._read()
+        # The environment gives another string each time.
+        return now is self.replacement or (isinstance(now, str) and now == self.replacement)
+
+    @abc.abstractmethod
+    def _read(self) -> Any:
+        """What stands there, or `MISSING`."""
+
+    @abc.abstractmethod
+    def _write(self, value: Any) -> None:
+        """Put a value there; `MISSING` removes what is there."""
+
+
+class AttributePatch(Patch):
+    """An attribute of a module, class or instance. What was inherited is inherited again afterwards."""
+
+    def _read(self) -> Any:
+        space = _namespace(self.owner)
+        if space is None:  # an instance with slots
+            return getattr(self.owner, self.key, MISSING)
+        return space.get(self.key, MISSING)
+
+    def _write(self, value: Any) -> None:
+        if value is MISSING:
+            delattr(self.owner, self.key)
+        else:
+            setattr(self.owner, self.key, value)
+
+
+def _namespace(owner: Any) -> Mapping[str, Any] | None:
+    """The object's own attributes. Lazily loaded modules are not asked for one, which would import them."""
+    try:
+        return vars(owner) if isinstance(owner, type) else object.__getattribute__(owner, "__dict__")
+    except AttributeError:
+        return None
+
+
+class ItemPatch(Patch):
+    """An item of a mapping, an environment variable among them. The replacement `MISSING` removes the item."""
+
+    owner: MutableMapping[Any, Any]
+
+    def _read(self) -> Any:
+        return self.owner.get(self.key, MISSING)
+
+    def _write(self, value: Any) -> None:
+        if value is MISSING:
+            self.owner.pop(self.key, None)
+        else:
+            self.owner[self.key] = value
+
+
+class SequencePatch(Patch):
+    """An item of a sequence, by its index. It is put back where it stands by then: others may have come or gone."""
+
+    owner: MutableSequence[Any]
+
+    def _read(self) -> Any:
+        if self._applied:
+            self.key = self._index()
+        return MISSING if self.key is None else self.owner[self.key]
+
+    def _write(self, value: Any) -> None:
+        self.owner[self.key] = value
+
+    def _index(self) -> int | None:
+        indices: list[int] = [index for index, item in enumerate(self.owner) if item is self.replacement]
+        return self.key if self.key in indices else next(iter(indices), None)
+
+
+class MemberPatch(Patch):
+    """A member of a set; ``key`` is the member itself."""
+
+    owner: MutableSet[Any]
+
+    def _read(self) -> Any:
+        if not self._applied:
+            return self.key
+        return self.replacement if self.replacement in self.owner else MISSING
+
+    def _write(self, value: Any) -> None:
+        self.owner.discard(self.key if value is self.replacement else self.replacement)
+        self.owner.add(value)
+
+
+class CodePatch(Patch):
+    """The code of a function, which keeps its identity: whoever holds the function calls the other code.
+
+    Args:
+        function: a plain function.
+        code: has as many free variables as the function's own code.
+    """
+
+    owner: FunctionType
+
+    def __init__(self, function: FunctionType, code: CodeType) -> None:
+        super().__init__(function, "__code__", code)
+
+    def _read(self) -> CodeType:
+        return self.owner.__code__
+
+    def _write(self, value: CodeType) -> None:
+        self.owner.__code__ = value  # type: ignore[misc]  # mypy sees a method
+
+
+def copy_function(function: FunctionType) -> FunctionType:
+    """Another function with the same code, and all else the same: runs what `CodePatch` replaces."""
+    copy = FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    functools.update_wrapper(copy, function)
+    del vars(copy)["__wrapped__"]
+    vars(copy).update(vars(function))  # a decorator's own __wrapped__ among them
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
+
+
+PatchesFor: TypeAlias = Callable[[ModuleType], Iterable[Patch]]
+"""Gives the patches of a module; none where the module is only half loaded."""
+
+
+class Patches:
+    """The patches of some modules, between the first `install` and the last `uninstall`.
+
+    Counted, so that runs may nest. Process-wide, because what is patched is; so an instance is a module's constant.
+    Also a context manager.
+
+    Args:
+        modules: by the name of a module, what gives its patches. ``in`` is asked for each module that is loaded
+            meanwhile; iterating gives the names to look for at the start.
+    """
+
+    def __init__(self, modules: Mapping[str, PatchesFor]) -> None:
+        self._modules = modules
+        self._finder = AfterLoading(modules, lambda module: self._patch(module.__name__, module))
+        # All of it under the lock, and empty when nothing is installed.
+        self._lock = threading.RLock()
+        self._installed = 0
+        self._patches: list[Patch] = []
+
+    def install(self) -> None:
+        """Replace. Each call needs an `uninstall`."""
+        with self._lock:
+            self._installed += 1
+            if self._installed > 1:
+                return
+            sys.meta_path.insert(0, self._finder)
+            for name in self._modules:
+                self._patch(name, sys.modules.get(name))
+
+    def uninstall(self) -> None:
+        """Undo one `install`; the last call puts the originals back. More calls do nothing."""
+        with self._lock:
+            if self._installed == 0:
+                return
+            self._installed -= 1
+            if self._installed:
+                return
+            with contextlib.suppress(ValueError):
+                sys.meta_path.remove(self._finder)
+            while self._patches:
+                self._patches.pop().restore()
+
+    def __enter__(self) -> Self:
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.uninstall()
+
+    def _patch(self, name: str, module: ModuleType | None) -> None:
+        """Replace in a loaded module, once: two names may be one module (``httpx2.alias_httpx()``)."""
+        with self._lock:
+            if module is None or not self._installed or name not in self._modules:
+                return
+            known = {patch.place for patch in self._patches}
+            for patch in self._modules[name](module):
+                if patch.place not in known:
+                    self._patches.append(patch.apply())
 
 
 class AfterLoading(importlib.abc.MetaPathFinder):
-    """Finds nothing itself: lets the others find, and acts when the module has run. Stands in ``sys.meta_path``.
+    """Acts when a module has run. Stands in ``sys.meta_path``, and lets the other finders find the module.
 
     Args:
         names: the modules' names.
@@ -37,7 +284,7 @@ class AfterLoading(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """See `importlib.abc.MetaPathFinder`."""
+        """The spec that another finder gives, with a loader that also acts; None for other modules."""
         if fullname not in self._names:
             return None
         finders = list(sys.meta_path)
@@ -58,85 +305,9 @@ def _after_loading(loader: Any, then: Callable[[ModuleType], None]) -> None:
         return
 
     def exec_module(module: ModuleType) -> None:
-        # Another AfterLoading may have wrapped the same loader, and have taken it off already.
+        # Another AfterLoading may have wrapped the same loader, and have taken its wrapper off already.
         vars(loader).pop("exec_module", None)
         run(module)
         then(module)
 
     loader.exec_module = exec_module
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patch:
-    """One attribute of a class or a module, replaced.
-
-    Attributes:
-        owner: the class or the module.
-        name: the attribute.
-        original: what stood there.
-        replacement: what stands there now.
-    """
-
-    owner: type | ModuleType
-    name: str
-    original: Any
-    replacement: Any
-
-
-_Find: TypeAlias = "Callable[[ModuleType], list[Patch]]"
-
-
-class Patches:
-    """What is replaced in some libraries, between the first `install` and the last `uninstall`.
-
-    No library is imported for it. Process-wide, because what is patched is; so an instance is a module's constant.
-
-    Args:
-        libraries: by the name of a module, what gives the patches for it: none where it is only half loaded.
-    """
-
-    def __init__(self, libraries: Mapping[str, _Find]) -> None:
-        self._libraries = libraries
-        self._finder = AfterLoading(libraries, lambda module: self._patch(module.__name__, module))
-        # All of it under the lock, and empty when nothing is installed.
-        self._lock = threading.RLock()
-        self._installed = 0
-        self._patches: list[Patch] = []
-
-    def install(self) -> None:
-        """Replace. Counted: each call needs an `uninstall`; calls may nest."""
-        with self._lock:
-            self._installed += 1
-            if self._installed > 1:
-                return
-            sys.meta_path.insert(0, self._finder)
-            for name in self._libraries:
-                self._patch(name, sys.modules.get(name))
-
-    def uninstall(self) -> None:
-        """Undo one `install`; the last one puts the libraries' own attributes back. More calls do nothing."""
-        with self._lock:
-            if self._installed == 0:
-                return
-            self._installed -= 1
-            if self._installed:
-                return
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self._finder)
-            for patch in reversed(self._patches):
-                # Whoever wrapped our wrapper since keeps it (it passes everything through now): putting the
-                # original back would take their wrapper off, too.
-                if vars(patch.owner).get(patch.name) is patch.replacement:
-                    setattr(patch.owner, patch.name, patch.original)
-            self._patches.clear()
-
-    def _patch(self, name: str, module: ModuleType | None) -> None:
-        """Replace in a loaded library, once: two names may be one module (``httpx2.alias_httpx()``)."""
-        with self._lock:
-            if module is None or not self._installed or name not in self._libraries:
-                return
-            known = {(patch.owner, patch.name) for patch in self._patches}
-            for patch in self._libraries[name](module):
-                if (patch.owner, patch.name) not in known:
-                    setattr(patch.owner, patch.name, patch.replacement)
-                    self._patches.append(patch)

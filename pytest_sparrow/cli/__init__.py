@@ -1,4 +1,4 @@
-"""The console script ``pytest-sparrow``: argv → verbs. One file a verb; this one only dispatches.
+"""The console script ``pytest-sparrow``: dispatches to one module for each verb.
 
 Exit codes of every verb: 0 all well · 1 differences · 2 damaged or unsafe store · 4 usage.
 """

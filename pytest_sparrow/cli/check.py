@@ -1,4 +1,4 @@
-"""``pytest-sparrow check [PATH…]``: is every transcript whole, and what did killed recordings leave?"""
+"""``pytest-sparrow check [PATH…]``: checks that every transcript is whole, and lists what killed recordings left."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ def _check(options: argparse.Namespace) -> int:
     else:
         for goldens in _goldens(Path(), options.goldens):
             _check_path(goldens, counts, limits, everything=options.all)
-    told = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
-    if not told and options.paths:
+    summary = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
+    if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
         raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
-    say([told or "no transcripts here: give the folder that holds them"])
+    say([summary or "no transcripts here: give the folder that holds them"])
     if counts["damaged"]:
         return _DAMAGED
     return _UNFINISHED if counts["unfinished"] or counts["left of a swap"] else 0

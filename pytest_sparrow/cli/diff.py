@@ -1,4 +1,4 @@
-"""``pytest-sparrow diff A B``: what differs between two runs."""
+"""``pytest-sparrow diff A B``: prints what differs between two runs."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""``pytest-sparrow doctor [FOLDER]``: what this environment has, and what that means for recordings and replays."""
+"""``pytest-sparrow doctor [FOLDER]``: prints what this environment has, and what that means for replays."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import platform
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -13,8 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.plugin.codecs import codecs_in
+from pytest_sparrow.providers.facts import merged
+from pytest_sparrow.providers.registry import facts_of, registered
 from pytest_sparrow.store.swap import _exchange
 from pytest_sparrow.text import printable
 
@@ -22,21 +27,22 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from pytest_sparrow.boundaries.http.adapter import Library
+
 __all__ = ["add_to"]
 
 _PROBLEMS = 1
 
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
-_COVERED = {
-    "httpx": "recorded and fed",
-    "httpx2": "recorded and fed",
-    "aiohttp": "recorded and fed; its WebSockets are refused in a replay",
-    "urllib3": "recorded and fed, and with it requests and botocore (boto3)",
-}
-_SDKS = (
-    *("openai", "anthropic", "google-genai", "mistralai", "groq", "cohere", "ollama", "boto3", "requests"),
-    *("litellm", "langchain-core", "langgraph", "pydantic-ai-slim", "openai-agents", "mcp"),
+_FRAMEWORKS = (
+    "cohere",
+    "litellm",
+    "langchain-core",
+    "langgraph",
+    "pydantic-ai-slim",
+    "openai-agents",
 )
+"""Beside the SDKs of providers, which are facts of codecs."""
 _REFUSED = {
     "grpcio": "not recorded; its calls are refused by name in a replay",
     "websockets": "not recorded; its connections are refused by name in a replay",
@@ -68,22 +74,13 @@ _WATCH = {
     "pytest-timeout": "its thread method ends the whole process, and no verdict is told: use the signal method",
 }
 _HOOKS = {
-    "httpx": ("Client._transport_for_url", "AsyncClient._transport_for_url"),
-    "httpx2": ("Client._transport_for_url", "AsyncClient._transport_for_url"),
-    "aiohttp": (
-        "BaseConnector.connect",
-        "BaseConnector._release",
-        "ClientRequest.send",
-        "ClientResponse.start",
-        "StreamReader._wait",
-    ),
-    "urllib3.connectionpool": ("HTTPConnectionPool._make_request", "HTTPSConnectionPool._prepare_proxy"),
     "grpc._channel": ("_UnaryUnaryMultiCallable.__call__", "Channel.subscribe"),
     "websockets.asyncio.client": ("parse_uri",),
     "websockets.sync.client": ("parse_uri",),
     "concurrent.futures.thread": ("_worker",),
 }
-"""Private names that the project stands on, by module; a module that isn't installed is passed over."""
+"""Private names, by module, on which other rooms than the HTTP boundary rely; modules that are not installed are passed
+over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +116,7 @@ def _doctor(options: argparse.Namespace) -> int:
         raise UsageError(f"{options.folder}: there is no such folder")
     found = [
         *_python(),
-        *_libraries(),
+        *_libraries(folder),
         *_hooks(),
         *_clock(),
         *_plugins(),
@@ -163,14 +160,20 @@ def _installed(packages: dict[str, str], level: str) -> Iterator[_Line]:
             yield _Line(level, f"{package} {version}", text)
 
 
-def _libraries() -> Iterator[_Line]:
-    covered = list(_installed(_COVERED, "ok"))
+def _libraries(folder: Path) -> Iterator[_Line]:
+    covered = [line for library in http.LIBRARIES for line in _covered(library)]
     yield from covered
     if not covered:
-        yield _Line(
-            "note", "HTTP", "none of httpx, httpx2, aiohttp, urllib3 is installed: only tools are recorded"
-        )
-    for package in _SDKS:
+        names = ", ".join(library.name for library in http.LIBRARIES)
+        yield _Line("note", "HTTP", f"none of {names} is installed: only tools are recorded")
+    codecs = registered()
+    try:
+        codecs = codecs_in(folder) or codecs
+    except UsageError as error:
+        yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
+    packages = merged(map(facts_of, codecs)).packages.values()
+    carried = [package for library in http.LIBRARIES for package in library.carries]
+    for package in dict.fromkeys((*packages, *carried, *_FRAMEWORKS)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
@@ -178,8 +181,27 @@ def _libraries() -> Iterator[_Line]:
     yield from _installed(_UNCAPTURED, "note")
 
 
+def _covered(library: Library) -> Iterator[_Line]:
+    version = _version(library.name)
+    if version is None:
+        return
+    if _numbers(version) < _numbers(library.oldest):
+        yield _Line(
+            "note",
+            f"{library.name} {version}",
+            f"older than {library.oldest}, the oldest version that is covered",
+        )
+    else:
+        yield _Line("ok", f"{library.name} {version}", library.covered)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:2]]
+
+
 def _hooks() -> Iterator[_Line]:
-    for name, places in _HOOKS.items():
+    needed = {library.name: library.needs for library in http.LIBRARIES}
+    for name, places in {**needed, **_HOOKS}.items():
         try:
             module = importlib.import_module(name)
         except ImportError:

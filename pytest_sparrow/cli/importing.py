@@ -1,4 +1,4 @@
-"""``pytest-sparrow import SOURCE…``: recordings of other tools, and the cockpit's runs, made into transcripts."""
+"""``pytest-sparrow import SOURCE…``: makes transcripts of other tools' recordings and of the cockpit's runs."""
 
 from __future__ import annotations
 

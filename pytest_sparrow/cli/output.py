@@ -1,8 +1,6 @@
-"""Prints safely, and loads the runs that a command line names.
+"""Prints text safely, and loads the runs that a command line names.
 
-Printing: nothing raw on the terminal, and quiet when the reader has gone.
-
-A run named on the command line.
+Nothing raw reaches the terminal, and a closed pipe ends the output quietly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``pytest-sparrow show RUN``: a run to read, turn by turn."""
+"""``pytest-sparrow show RUN``: prints a run to read, turn by turn."""
 
 from __future__ import annotations
 

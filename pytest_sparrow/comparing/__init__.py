@@ -1,15 +1,17 @@
-"""Two runs, or two requests: what differs, where, and what merely follows. Pure."""
+"""Compares two runs, or two requests: what differs, where, and what merely follows. Pure."""
 
 from __future__ import annotations
 
-from pytest_sparrow.comparing.comparing import HasEvents, compare, follow
-from pytest_sparrow.comparing.diff import Sameness, json_changes
+from pytest_sparrow.comparing.diff import Budget, json_changes
+from pytest_sparrow.comparing.identity import Sameness
+from pytest_sparrow.comparing.pipeline import HasEvents, compare
 from pytest_sparrow.comparing.requests import comparable_by, request_changes, tool_changes
-from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Position
+from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Position, follow
 from pytest_sparrow.comparing.rules import EventRule, Rules
 
 __all__ = [
     "MISSING",
+    "Budget",
     "Change",
     "Comparison",
     "EventRule",

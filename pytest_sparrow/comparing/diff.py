@@ -1,65 +1,60 @@
-"""Turns aligned units that differ into changes with paths.
+"""Turns two JSON values that differ into changes with paths, with DeepDiff as the engine.
 
-Two JSON values → changes with paths without indices. One walk; an element put in front doesn't cascade.
-
-Aligned units → changes: ids are mapped along the way, and only what differs is walked.
+DeepDiff walks, and our operators say what JSON and the rules mean: `_Children` pairs the keys of objects (through the
+renaming of ids) and the elements of lists (by our own alignment, so that an element put in front is one change);
+`_Leaves` compares texts and numbers. What DeepDiff finds becomes a `Change` at once. No other module knows DeepDiff,
+and it is imported when the first difference is walked.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass, replace
-from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from itertools import groupby
+from traceback import extract_tb
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_sparrow.comparing.align import Keys, align
-from pytest_sparrow.comparing.ids import Bijection, IdText
-from pytest_sparrow.comparing.paths import Path, element_label, parse
+from pytest_sparrow.comparing.align import align
+from pytest_sparrow.comparing.identity import CanonicalKeys, Sameness, same_leaf
+from pytest_sparrow.comparing.paths import Path, element_label, parse, render
 from pytest_sparrow.comparing.result import MISSING, Change, Position
-from pytest_sparrow.comparing.units import CanonicalKeys, Fingerprint, Group, rounded
+from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import BrokenJson, decode, equal
+from pytest_sparrow.matching.similarity import shared_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
-    from pytest_sparrow.comparing.lanes import GroupPair
-    from pytest_sparrow.comparing.paths import Path
-    from pytest_sparrow.comparing.units import NumberedEvent
+    from deepdiff.model import DiffLevel
+
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "Sameness",
-    "changes_of",
-    "in_run_order",
-    "json_changes",
-    "json_within",
-    "value_changes",
-    "with_moves",
-]
-
+__all__ = ["Budget", "json_changes", "json_within", "value_changes"]
 
 _MOST_SCALARS = 16
 """A list of plain values (an image's bytes, a vector) that differs in more places is told as one change."""
 
+_MOST_CHILDREN = 1_000
+"""An object or a list that differs in more places is told as one change."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sameness:
-    """When two leaves count as equal.
+
+@dataclass(slots=True)
+class Budget:
+    """How much of a comparison DeepDiff may still walk; it takes about 0.1 ms a level.
+
+    A user's operators lift the limits: what they settle must not be told.
 
     Attributes:
-        text: whether two texts do.
-        renamed: the new run's spelling of a golden text, for keys that are ids.
-        mask: hides ids, so that list elements are paired whatever their ids.
-        digits: numbers count as equal when rounded to so many digits after the point.
+        pairs: pairs of events (or of requests) that differ; of further ones each field that differs is told whole.
+        levels: values within the pairs that differ; an object or a list that holds more is told whole.
     """
 
-    text: Callable[[str, str], bool] = str.__eq__
-    renamed: Callable[[str], str] = str
-    mask: Callable[[str], str] | None = None
-    digits: int | None = None
+    pairs: int = 200
+    levels: int = 5_000
 
 
-def json_changes(golden: Json, new: Json, *, root: str, same: Sameness | None = None) -> list[Change]:
+def json_changes(
+    golden: Json, new: Json, *, root: str, same: Sameness | None = None, budget: Budget | None = None
+) -> list[Change]:
     """The changes from one JSON value to another, for example between two request bodies.
 
     JSON text inside a string is compared as JSON. List elements are paired by content, so that one put in
@@ -70,8 +65,12 @@ def json_changes(golden: Json, new: Json, *, root: str, same: Sameness | None = 
         new: the value of the new run.
         root: the path of both, like ``request`` or ``ToolUseStarted[refund].args``.
         same: when leaves count as equal; by default JSON identity.
+        budget: how much may be walked; by default as much as in a comparison of its own.
+
+    Raises:
+        UsageError: an operator of the user's raised; the text names the operator and its error.
     """
-    return value_changes(golden, new, parse(root), same or Sameness())
+    return value_changes(golden, new, parse(root), same or Sameness(), budget=budget)
 
 
 def value_changes(
@@ -79,102 +78,281 @@ def value_changes(
     new: Json,
     path: Path,
     same: Sameness,
-    golden_at: Position | None = None,
-    new_at: Position | None = None,
+    at: tuple[Position | None, Position | None] = (None, None),
+    *,
+    budget: Budget | None = None,
 ) -> list[Change]:
-    """As `json_changes`, from a path in steps, for a value at a place in both runs."""
-    walk = _Walk(same, golden_at, new_at)
-    walk.values(golden, new, path)
-    return walk.changes
+    """As `json_changes`, from a path in steps, for values at a position in both runs."""
+    if equal(golden, new):
+        return []
+    budget = budget or Budget()
+    walk = _Walk(same, at, budget)
+    if budget.pairs <= 0 and not same.operators:
+        return walk.fields(golden, new, path)
+    changes = walk.changes(golden, new, path)
+    budget.pairs -= bool(changes)
+    return changes
 
 
 class _Walk:
-    def __init__(self, same: Sameness, golden_at: Position | None, new_at: Position | None) -> None:
-        self.changes: list[Change] = []
-        self._same = same
-        self._keys = CanonicalKeys(same.mask, same.digits)
-        self._golden_at = golden_at
-        self._new_at = new_at
+    """Compares the values at one place of both runs."""
 
-    def _changed(self, path: Path, golden: Json, new: Json) -> None:
-        self.changes.append(
-            Change(
-                kind="added" if golden is MISSING else "removed" if new is MISSING else "changed",
-                steps=path,
-                golden=golden,
-                new=new,
-                golden_at=self._golden_at,
-                new_at=self._new_at,
-            )
+    def __init__(self, same: Sameness, at: tuple[Position | None, Position | None], budget: Budget) -> None:
+        self._same = same
+        self._at = at
+        self._budget = budget
+
+    def change(self, path: Path, golden: Json, new: Json) -> Change:
+        return Change(
+            kind="added" if golden is MISSING else "removed" if new is MISSING else "changed",
+            steps=path,
+            golden=golden,
+            new=new,
+            golden_at=self._at[0],
+            new_at=self._at[1],
         )
 
-    def values(self, golden: Json, new: Json, path: Path) -> None:
-        if isinstance(golden, dict) and isinstance(new, dict):
-            self._objects(golden, new, path)
-        elif isinstance(golden, list) and isinstance(new, list):
-            self._lists(golden, new, path)
-        elif isinstance(golden, str) and isinstance(new, str):
-            self._texts(golden, new, path)
-        elif not self._same_scalar(golden, new):
-            self._changed(path, golden, new)
+    def fields(self, golden: Json, new: Json, path: Path) -> list[Change]:
+        """The fields that differ, each told whole: one look at both values, and no engine."""
+        if not isinstance(golden, dict) or not isinstance(new, dict):
+            return [self.change(path, golden, new)]
+        return [
+            self.change((*path, step), one, other)
+            for step, one, other in _Children(self._same, self._budget).that_differ(golden, new)
+        ]
 
-    def _same_scalar(self, golden: Json, new: Json) -> bool:
-        if golden is None or isinstance(golden, bool) or isinstance(new, bool):
-            return golden is new
-        if isinstance(golden, int | float) and isinstance(new, int | float):
-            return rounded(golden, self._same.digits) == rounded(new, self._same.digits)
+    def changes(self, golden: Json, new: Json, path: Path) -> list[Change]:
+        """The changes between two values, in the golden's order."""
+        from deepdiff import DeepDiff
+
+        tree = DeepDiff(
+            golden,
+            new,
+            view="tree",
+            custom_operators=[
+                *(_UsersOperator(operator, path) for operator in self._same.operators),
+                _Children(self._same, self._budget),
+                _Leaves(self._same, lambda inner, level: self.changes(*inner, _path(level, path))),
+            ],
+            ignore_private_variables=False,
+            threshold_to_diff_deeper=0,
+        )
+        levels = [level for found in tree.values() for level in found]
+        levels.sort(key=lambda level: [step.order for step in _steps(level)])
+        changes: list[Change] = []
+        for lists, siblings in groupby(levels, key=_plain_lists):
+            found = [change for level in siblings for change in self._of_level(level, path)]
+            if lists is not None and len(found) > _MOST_SCALARS:
+                found = [self.change(found[0].steps[: lists.depth + len(path)], lists.golden, lists.new)]
+            changes += found
+        return changes
+
+    def _of_level(self, level: DiffLevel, path: Path) -> Iterator[Change]:
+        """The changes within JSON text if the level holds them, else the level's own."""
+        from deepdiff.helper import notpresent
+
+        if _INNER in level.additional:
+            yield from level.additional[_INNER]
+            return
+        golden, new = (MISSING if side is notpresent else side for side in (level.t1, level.t2))
+        yield self.change(_path(level, path), golden, new)
+
+
+class _Step(str):
+    """A key of the objects that DeepDiff walks: a step of a path, and its order among its siblings.
+
+    The text is unique among siblings; elements of a list share the ``step``.
+    """
+
+    __slots__ = ("order", "step")
+
+    order: int
+    step: str
+
+    @classmethod
+    def of(cls, order: int, step: str) -> _Step:
+        made = cls(f"{order}{step}")
+        made.order, made.step = order, step
+        return made
+
+
+def _steps(level: DiffLevel) -> list[_Step]:
+    """The steps from the root of a walk to a level."""
+    steps: list[_Step] = []
+    above = level.up
+    while above is not None:
+        relationship = above.t1_child_rel or above.t2_child_rel
+        assert relationship is not None
+        assert isinstance(relationship.param, _Step)
+        steps.append(relationship.param)
+        above = above.up
+    return steps[::-1]
+
+
+def _path(level: DiffLevel, root: Path) -> Path:
+    return (*root, *(step.step for step in _steps(level)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PlainLists:
+    """Two lists that hold plain values only."""
+
+    golden: list[Json]
+    new: list[Json]
+    depth: int
+
+
+_INNER = "sparrow: changes within JSON text"
+_PLAIN = "sparrow: plain lists"
+"""Where a level keeps what DeepDiff has no place for."""
+
+
+def _plain_lists(level: DiffLevel) -> _PlainLists | None:
+    """The two lists that a level's values are elements of, if all elements are plain values."""
+    return None if level.up is None else level.up.additional.get(_PLAIN)
+
+
+class _Report(Protocol):
+    """A DeepDiff, as far as operators need one."""
+
+    def custom_report_result(self, report_type: str, level: DiffLevel) -> None: ...
+
+
+class _UsersOperator:
+    """An operator of the user's: sees our paths, and is named where it raises."""
+
+    def __init__(self, operator: object, root: Path) -> None:
+        self._operator = operator
+        self._root = root
+
+    def match(self, level: DiffLevel) -> bool:
+        # In place of DeepDiff's own paths, which know neither events nor our pairs of elements.
+        vars(level)["path"] = lambda *_, **__: render(_path(level, self._root))
+        return bool(self._asked("match", level))
+
+    def give_up_diffing(self, level: DiffLevel, diff_instance: _Report) -> bool:
+        return bool(self._asked("give_up_diffing", level=level, diff_instance=diff_instance))
+
+    def _asked(self, question: str, *args: object, **kwargs: object) -> object:
+        try:
+            return getattr(self._operator, question)(*args, **kwargs)
+        except Exception as error:
+            frame = extract_tb(error.__traceback__)[-1]
+            raise UsageError(
+                f"custom_operators: {type(self._operator).__name__}.{question} raised "
+                f"{type(error).__name__}: {error}\n  at {frame.filename}:{frame.lineno}"
+            ) from error
+
+
+_Child = tuple[str, Any, Any]
+"""A step, the golden's value and the new one; MISSING where a side has none."""
+
+
+class _Children:
+    """Pairs what two objects or two lists hold, and leaves to DeepDiff the pairs that may differ."""
+
+    def __init__(self, same: Sameness, budget: Budget) -> None:
+        self._same = same
+        self._keys = CanonicalKeys(same.mask, same.digits)
+        self._budget = budget
+
+    def match(self, level: DiffLevel) -> bool:
+        return isinstance(level.t1, dict | list) and type(level.t1) is type(level.t2)
+
+    def give_up_diffing(self, level: DiffLevel, diff_instance: _Report) -> bool:
+        golden, new = level.t1, level.t2
+        children = self.that_differ(golden, new)
+        if not self._same.operators:
+            if len(children) > min(_MOST_CHILDREN, self._budget.levels):
+                diff_instance.custom_report_result("values_changed", level)
+                return True
+            self._budget.levels -= len(children)
+        if isinstance(golden, list) and not _has_containers(golden) and not _has_containers(new):
+            level.additional[_PLAIN] = _PlainLists(golden, new, len(_steps(level)))
+        steps = [_Step.of(order, step) for order, (step, _, _) in enumerate(children)]
+        sides = [
+            {
+                step: child[side]
+                for step, child in zip(steps, children, strict=True)
+                if child[side] is not MISSING
+            }
+            for side in (1, 2)
+        ]
+        level.t1, level.t2 = sides
         return False
 
-    def _objects(self, golden: dict[str, Json], new: dict[str, Json], path: Path) -> None:
+    def that_differ(self, golden: Json, new: Json) -> list[_Child]:
+        """The children of two objects or two lists that may differ, in the golden's order."""
+        paired = self._pairs(golden, new) if isinstance(golden, dict) else self._aligned(golden, new)
+        return [child for child in paired if not self._equal(child[1], child[2])]
+
+    def _equal(self, golden: Json, new: Json) -> bool:
+        """Whether two values are the same; False also where only JSON texts within them would say so."""
+        if isinstance(golden, dict) and isinstance(new, dict):
+            return all(self._equal(one, other) for _, one, other in self._pairs(golden, new))
+        if isinstance(golden, list) and isinstance(new, list):
+            return len(golden) == len(new) and all(map(self._equal, golden, new))
+        if isinstance(golden, str) and isinstance(new, str):
+            return self._same.text(golden, new)
+        return same_leaf(golden, new, self._same.digits)
+
+    def _pairs(self, golden: dict[str, Json], new: dict[str, Json]) -> Iterator[_Child]:
+        """The values of two objects by key; each new key pairs with at most one golden key."""
         taken: set[str] = set()
+        folded = {key.lower(): key for key in new} if self._same.ignore_case else {}
         for key, value in golden.items():
-            step = "." + key
             other = key if key in new else self._same.renamed(key)
-            # A key that answers to itself, or to another one already, is no partner of this one as well.
+            other = other if other in new else folded.get(other.lower(), other)
             if other in new and other not in taken and (other == key or other not in golden):
                 taken.add(other)
-                self.values(value, new[other], (*path, step))
+                yield "." + key, value, new[other]
             else:
-                self._changed((*path, step), value, MISSING)
+                yield "." + key, value, MISSING
         for key, value in new.items():
             if key not in taken:
-                self._changed((*path, "." + key), MISSING, value)
+                yield "." + key, MISSING, value
 
-    def _lists(self, golden: list[Json], new: list[Json], path: Path) -> None:
+    def _aligned(self, golden: list[Json], new: list[Json]) -> Iterator[_Child]:
+        """The elements of two lists, paired by content, then by kind and similarity."""
         key = self._keys.key
         exact = ([key(item) for item in golden], [key(item) for item in new])
-        if exact[0] == exact[1] and self._same.mask is None:
-            return
         kinds = ([_kind(item) for item in golden], [_kind(item) for item in new])
-        before = len(self.changes)
-        for i, j in align([exact, kinds], lambda i, j: _alike(golden[i], new[j])):
-            if i is None and j is not None:
-                self._changed((*path, "[" + element_label(new[j])), MISSING, new[j])
-            elif i is not None:
-                step = "[" + element_label(golden[i])
-                if j is None:
-                    self._changed((*path, step), golden[i], MISSING)
-                else:
-                    self.values(golden[i], new[j], (*path, step))
-        if (
-            len(self.changes) - before > _MOST_SCALARS
-            and not _has_containers(golden)
-            and not _has_containers(new)
-        ):
-            del self.changes[before:]
-            self._changed(path, golden, new)
+        for i, j in align([exact, kinds], lambda i, j: shared_fields(golden[i], new[j])):
+            one = MISSING if i is None else golden[i]
+            other = MISSING if j is None else new[j]
+            yield "[" + element_label(other if one is MISSING else one), one, other
 
-    def _texts(self, golden: str, new: str, path: Path) -> None:
-        if self._same.text(golden, new):
-            return
-        inner = json_within(golden), json_within(new)
-        if MISSING not in inner and _of_a_kind(*inner):
-            before = len(self.changes)
-            self.values(*inner, path)
-            # JSON that is equal but written otherwise is still another text; numbers that only count as equal are not.
-            if len(self.changes) > before or (self._same.digits is not None and not equal(*inner)):
-                return
-        self._changed(path, golden, new)
+
+class _Leaves:
+    """Compares what is no pair of objects or of lists: texts (also as the JSON within them), numbers, kinds."""
+
+    def __init__(self, same: Sameness, walk: Callable[[tuple[Json, Json], DiffLevel], list[Change]]) -> None:
+        self._same = same
+        self._walk = walk
+
+    def match(self, level: DiffLevel) -> bool:
+        return not isinstance(level.t1, dict | list) or type(level.t1) is not type(level.t2)
+
+    def give_up_diffing(self, level: DiffLevel, diff_instance: _Report) -> bool:
+        # DeepDiff's own comparison of texts would also make a text of their difference, line by line.
+        if isinstance(level.t1, str) and isinstance(level.t2, str):
+            if not self._same.text(level.t1, level.t2) and not self._same_within(level):
+                diff_instance.custom_report_result("values_changed", level)
+        elif not same_leaf(level.t1, level.t2, self._same.digits):
+            diff_instance.custom_report_result("values_changed", level)
+        return True
+
+    def _same_within(self, level: DiffLevel) -> bool:
+        """Whether two texts are the same as JSON; what differs there is kept at the level."""
+        inner = json_within(level.t1), json_within(level.t2)
+        if MISSING in inner or not _of_a_kind(*inner):
+            return False
+        changes = self._walk(inner, level)
+        if changes:
+            level.additional[_INNER] = changes
+            return False
+        # JSON that is equal but written otherwise is still another text; values that only count as equal are not.
+        return self._same.is_lenient and not equal(*inner)
 
 
 def _of_a_kind(golden: Json, new: Json) -> bool:
@@ -200,187 +378,5 @@ def _kind(item: Json) -> tuple[str, str]:
     return ("list", "") if isinstance(item, list) else ("value", "")
 
 
-def _alike(golden: Json, new: Json) -> float:
-    """How many of the keys two objects share with equal plain values; 0 for anything else."""
-    if not isinstance(golden, dict) or not isinstance(new, dict) or not golden:
-        return 0.0
-    same = sum(bool(key in new and value == new[key]) for key, value in golden.items())
-    return same / max(len(golden), len(new))
-
-
 def _has_containers(items: list[Json]) -> bool:
     return any(isinstance(item, dict | list) for item in items)
-
-
-Aligned: TypeAlias = tuple[Group | None, Group | None, bool]
-"""A unit of the golden, the one that answers to it, and whether it has moved."""
-
-_ARGUMENTS = frozenset({"ToolUseProposed", "ToolUseStarted"})
-
-
-def in_run_order(lanes: Iterable[list[GroupPair]]) -> list[GroupPair]:
-    """All pairs in the golden's order; a unit that only the new run has stands behind the one before it.
-
-    That is the one before it in its lane, or in the run where its lane begins with it: a lane that is new was begun
-    by something.
-    """
-    lanes = list(lanes)
-    # Where the units of both stand: in the new run, then in the golden.
-    both = sorted(
-        (new.head.at.event, golden.head.at.event) for golden, new in chain(*lanes) if golden and new
-    )
-    placed: list[tuple[int, int, GroupPair]] = []
-    for pairs in lanes:
-        after = 0
-        for golden, new in pairs:
-            if golden is not None:
-                after = golden.head.at.event
-                placed.append((after, 0, (golden, new)))
-            elif new is not None:
-                at = new.head.at.event
-                before = bisect_left(both, (at,))
-                placed.append((after or (both[before - 1][1] if before else 0), at, (golden, new)))
-    placed.sort(key=lambda each: each[:2])
-    return [pair for _, _, pair in placed]
-
-
-def with_moves(pairs: list[GroupPair]) -> Iterator[Aligned]:
-    """Pairs as (golden, new, moved): a unit missing in one place and found whole in another has moved."""
-    lost: dict[int, list[Group]] = {}
-    for golden, new in reversed(pairs):
-        if golden is not None and new is None:
-            lost.setdefault(golden.exact, []).append(golden)
-    moved_to: dict[int, Group] = {}
-    arrived: set[int] = set()
-    for golden, new in pairs:
-        if new is not None and golden is None and lost.get(new.exact):
-            moved_to[id(lost[new.exact].pop())] = new
-            arrived.add(id(new))
-    for golden, new in pairs:
-        if golden is not None and id(golden) in moved_to:
-            yield golden, moved_to[id(golden)], True
-        elif id(new) not in arrived:
-            yield golden, new, False
-
-
-def changes_of(pairs: Iterable[Aligned], ids: IdText, digits: int | None) -> list[Change]:
-    """The changes of all pairs, in their order.
-
-    Marked as following are: the rest of a call that was added or removed; what was added or removed side by
-    side with a call (what was said around it); the output of a call whose arguments changed.
-    """
-    diff = _Differ(ids, digits)
-    found: list[Change] = []
-    for run in _runs(pairs):
-        with_call = any(_is_call(golden or new) for golden, new, _ in run)
-        for golden, new, moved in run:
-            told = list(diff.units(golden, new, moved=moved))
-            aside = with_call and not _is_call(golden or new)
-            found += [replace(change, follows=True) for change in told] if aside else told
-    return found
-
-
-def _runs(pairs: Iterable[Aligned]) -> Iterator[list[Aligned]]:
-    """Unbroken runs of units that only one side has, and every other pair alone."""
-    run: list[Aligned] = []
-    for pair in pairs:
-        side = _side(pair)
-        if run and (side == 0 or side != _side(run[-1])):
-            yield run
-            run = []
-        run.append(pair)
-    if run:
-        yield run
-
-
-def _side(pair: Aligned) -> int:
-    """-1: only in the golden; 1: only in the new run; 0: in both."""
-    return 0 if pair[0] and pair[1] else -1 if pair[0] else 1
-
-
-def _is_call(group: Group | None) -> bool:
-    return group is not None and group.head.type == "ToolUseProposed"
-
-
-class _Differ:
-    def __init__(self, ids: IdText, digits: int | None) -> None:
-        self._ids = Bijection(ids)
-        self._same = Sameness(
-            text=self._ids.same_text, renamed=self._ids.renamed, mask=ids.mask, digits=digits
-        )
-
-    def units(self, golden: Group | None, new: Group | None, *, moved: bool) -> Iterator[Change]:
-        if golden is None or new is None:
-            yield from self._one_sided(golden, new)
-            return
-        if golden.head.id is not None and new.head.id is not None:
-            self._ids.declare(golden.head.id, new.head.id)
-        if golden.head.run != new.head.run:
-            self._ids.same_id(golden.head.run, new.head.run)
-        if moved:
-            yield _whole(golden.head, new.head)
-        if golden.exact == new.exact and self._ids_agree(golden, new):
-            return
-        yield from self._entries(golden, new)
-
-    def _ids_agree(self, golden: Group, new: Group) -> bool:
-        return all(map(self._agree, golden.prints, new.prints))
-
-    def _one_sided(self, golden: Group | None, new: Group | None) -> Iterator[Change]:
-        group = golden or new
-        assert group is not None
-        for number, entry in enumerate(group.entries):
-            change = _whole(entry if golden else None, entry if new else None)
-            yield change if number == 0 else replace(change, follows=True)
-
-    def _entries(self, golden: Group, new: Group) -> Iterator[Change]:
-        """The head answers to the head; the call's other events are aligned among themselves."""
-        other_call = False
-        for one, other in self._aligned_entries(golden, new):
-            told = [_whole(one, other)] if one is None or other is None else self._pair(one, other)
-            for change in told:
-                other_call = other_call or change.subject in _ARGUMENTS
-                is_answer = other_call and change.subject == "ToolOutput"
-                yield replace(change, follows=True) if is_answer else change
-
-    def _aligned_entries(
-        self, golden: Group, new: Group
-    ) -> Iterator[tuple[NumberedEvent | None, NumberedEvent | None]]:
-        """The pairs that differ."""
-        yield golden.head, new.head
-        ours, theirs = golden.prints[1:], new.prints[1:]
-        levels: list[tuple[Keys, Keys]] = [
-            ([each.exact for each in ours], [each.exact for each in theirs]),
-            ([each.kind for each in ours], [each.kind for each in theirs]),
-        ]
-        for i, j in align(levels):
-            one = None if i is None else golden.entries[i + 1]
-            other = None if j is None else new.entries[j + 1]
-            if i is None or j is None or not self._agree(ours[i], theirs[j]):
-                yield one, other
-
-    def _agree(self, golden: Fingerprint, new: Fingerprint) -> bool:
-        return golden.exact == new.exact and self._ids.same_ids(golden.ids, new.ids)
-
-    def _pair(self, golden: NumberedEvent, new: NumberedEvent) -> list[Change]:
-        return value_changes(golden.body, new.body, _root(golden), self._same, golden.at, new.at)
-
-
-def _root(entry: NumberedEvent) -> Path:
-    kind = entry.type or "Event"
-    return (kind, "[" + entry.label) if entry.label else (kind,)
-
-
-def _whole(golden: NumberedEvent | None, new: NumberedEvent | None) -> Change:
-    """A whole event that was added, removed or (both given) moved."""
-    entry = golden or new
-    assert entry is not None
-    return Change(
-        kind="moved" if golden and new else "removed" if golden else "added",
-        steps=_root(entry),
-        golden=golden.body if golden else MISSING,
-        new=new.body if new else MISSING,
-        whole=True,
-        golden_at=golden.at if golden else None,
-        new_at=new.at if new else None,
-    )

@@ -1,4 +1,4 @@
-"""Which lane of the golden answers to which of the new run, and then unit to unit.
+"""Pairs the lanes of two runs, then the units within them, and puts the pairs in the order of the run.
 
 Lanes are numbered in the order in which they first did something, which is chance: they are paired by what
 happened in them. Lanes called ``thread-…`` are threads of an executor that carry no context: which thread
@@ -8,21 +8,26 @@ calls, or a single call) are paired, whatever the lane and the order.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.align import Keys, align
 from pytest_sparrow.comparing.units import Group
 from pytest_sparrow.exchange import LOOSE_LANES, TASK_LANES
+from pytest_sparrow.matching.similarity import features, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-__all__ = ["GroupPair", "Lanes", "pair_lanes"]
+__all__ = ["AlignedGroups", "GroupPair", "Lanes", "in_run_order", "pair_lanes", "with_moves"]
 
 Lane: TypeAlias = list[Group]
 Lanes: TypeAlias = dict[str, Lane]
 GroupPair: TypeAlias = tuple[Group | None, Group | None]
+AlignedGroups: TypeAlias = tuple[Group | None, Group | None, bool]
+"""A unit of the golden, its partner in the new run, and whether the unit has moved."""
 
 _MAIN = ""
 
@@ -56,7 +61,7 @@ def _named(lanes: Lanes) -> list[Lane]:
 def _threads(lanes: Lanes) -> tuple[list[Lane], list[Lane]]:
     """The thread lanes without their routes, and each distinct route once.
 
-    A thread tells its route with its first request, so that how many tell it hangs on how many were used.
+    A thread's first request emits its route, so the number of routes depends on the number of threads used.
     """
     threads = []
     routes: dict[int, Lane] = {}
@@ -87,11 +92,11 @@ def _lane_exact(lane: Lane) -> Hashable:
 
 
 def _lane_heads(lane: Lane) -> Hashable:
-    return tuple([group.prints[0].exact for group in lane])
+    return tuple([group.fingerprints[0].exact for group in lane])
 
 
 def _lane_kinds(lane: Lane) -> Hashable:
-    return tuple([group.prints[0].kind for group in lane])
+    return tuple([group.fingerprints[0].kind for group in lane])
 
 
 def _lane_name(lane: Lane) -> Hashable:
@@ -132,11 +137,11 @@ def _paired(
 
 
 def align_groups(golden: Sequence[Group], new: Sequence[Group]) -> list[GroupPair]:
-    """Pair the units of two lanes: as wholes, then by their first event, then by kind and likeness."""
+    """Pair the units of two lanes: as wholes, then by their first event, then by kind and similarity."""
     levels: list[tuple[Keys, Keys]] = [
         ([group.exact for group in golden], [group.exact for group in new]),
-        ([group.prints[0].exact for group in golden], [group.prints[0].exact for group in new]),
-        ([group.prints[0].kind for group in golden], [group.prints[0].kind for group in new]),
+        ([group.fingerprints[0].exact for group in golden], [group.fingerprints[0].exact for group in new]),
+        ([group.fingerprints[0].kind for group in golden], [group.fingerprints[0].kind for group in new]),
     ]
     pairs = align(levels, lambda i, j: _similarity(golden[i], new[j]))
     return [(None if i is None else golden[i], None if j is None else new[j]) for i, j in pairs]
@@ -146,27 +151,53 @@ def _similarity(golden: Group, new: Group) -> float:
     """How much two units of one kind share: their further events, their fields, the words of their texts."""
     one = golden.features = golden.features or _features(golden)
     other = new.features = new.features or _features(new)
-    return len(one & other) / max(len(one | other), 1)
-
-
-_MOST_FEATURES = 200
+    return overlap(one, other)
 
 
 def _features(group: Group) -> frozenset[Hashable]:
-    found: list[Hashable] = [each.exact for each in group.prints[1:]]
-    waiting: list[object] = [group.head.body]
-    while waiting and len(found) < _MOST_FEATURES:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            for key, item in value.items():
-                if isinstance(item, dict | list | str):
-                    waiting.append(item)
-                else:
-                    found.append((key, repr(item)))
-        elif isinstance(value, list):
-            waiting.extend(value[:_MOST_FEATURES])
-        elif isinstance(value, str):
-            found.extend(value[:2000].split()[:_MOST_FEATURES])
-        else:
-            found.append(repr(value))
-    return frozenset(found)
+    return frozenset([*(each.exact for each in group.fingerprints[1:]), *features(group.head.body)])
+
+
+def in_run_order(lanes: Iterable[list[GroupPair]]) -> list[GroupPair]:
+    """All pairs in the golden's order; a unit that only the new run has stands behind its predecessor.
+
+    The predecessor is the unit before it in its lane, or in the run where a lane begins with it: something began
+    the new lane.
+    """
+    lanes = list(lanes)
+    # Where the units of both stand: in the new run, then in the golden.
+    both = sorted(
+        (new.head.at.event, golden.head.at.event) for golden, new in chain(*lanes) if golden and new
+    )
+    placed: list[tuple[int, int, GroupPair]] = []
+    for pairs in lanes:
+        after = 0
+        for golden, new in pairs:
+            if golden is not None:
+                after = golden.head.at.event
+                placed.append((after, 0, (golden, new)))
+            elif new is not None:
+                at = new.head.at.event
+                before = bisect_left(both, (at,))
+                placed.append((after or (both[before - 1][1] if before else 0), at, (golden, new)))
+    placed.sort(key=lambda each: each[:2])
+    return [pair for _, _, pair in placed]
+
+
+def with_moves(pairs: list[GroupPair]) -> Iterator[AlignedGroups]:
+    """Pairs as (golden, new, moved): a unit missing in one place and found whole in another has moved."""
+    lost: dict[int, list[Group]] = {}
+    for golden, new in reversed(pairs):
+        if golden is not None and new is None:
+            lost.setdefault(golden.exact, []).append(golden)
+    moved_to: dict[int, Group] = {}
+    arrived: set[int] = set()
+    for golden, new in pairs:
+        if new is not None and golden is None and lost.get(new.exact):
+            moved_to[id(lost[new.exact].pop())] = new
+            arrived.add(id(new))
+    for golden, new in pairs:
+        if golden is not None and id(golden) in moved_to:
+            yield golden, moved_to[id(golden)], True
+        elif id(new) not in arrived:
+            yield golden, new, False

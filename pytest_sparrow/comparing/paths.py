@@ -11,12 +11,15 @@ request every key that is a plain word is dotted. What `render` prints, `parse` 
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 from pytest_sparrow.text import printable, unescaped
 
-__all__ = ["Path", "Pattern", "element_label", "matches", "parse", "render"]
+__all__ = ["Path", "Pattern", "check_paths", "element_label", "matches", "parse", "render"]
 
 Path: TypeAlias = tuple[str, ...]
 """Steps as in the module's docstring."""
@@ -51,6 +54,19 @@ def render(path: Path) -> str:
             parts.append(f".{name}" if dotted else f"['{printable(name, chr(39))}']")
             keys += 1
     return "".join(parts)
+
+
+def check_paths(paths: Iterable[str], origin: str) -> None:
+    """Check the paths of a setting.
+
+    Raises:
+        UsageError: a text is no path; the message names the origin.
+    """
+    for path in paths:
+        try:
+            parse(path)
+        except UsageError as error:
+            raise UsageError(f"{origin}: {error}") from None
 
 
 def parse(text: str) -> Pattern:

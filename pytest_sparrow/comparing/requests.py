@@ -1,14 +1,15 @@
-"""Request drift: what differs between the *asked* halves of two exchanges of one kind."""
+"""Compares the *asked* halves of two exchanges of one kind: request drift, and a tool's arguments."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from pytest_sparrow.comparing.diff import Sameness, json_changes, value_changes
-from pytest_sparrow.comparing.ids import Bijection, IdText
+from pytest_sparrow.comparing.diff import Budget, json_changes, value_changes
+from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness, rounded
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
 from pytest_sparrow.matching.keys import host_of
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 
 if TYPE_CHECKING:
@@ -21,15 +22,12 @@ __all__ = ["TOOL_ARGS", "comparable_by", "request_changes", "tool_changes"]
 
 _ROOT = "request"
 
-_CALL_ID_KEYS = frozenset({"tool_call_id", "tool_use_id", "call_id", "toolUseId"})
-"""Keys under which providers' requests refer to a tool call by its id."""
-
-_CALL_KEYS = frozenset({"functionCall", "functionResponse", "function_call", "function_response"})
-"""Keys of objects whose ``id`` is a call's: Gemini's, where clients make ids up that nobody seeds."""
-
 
 def request_changes(
-    golden: dict[str, Json], new: dict[str, Json], rules: Rules | None = None
+    golden: dict[str, Json],
+    new: dict[str, Json],
+    rules: Rules | None = None,
+    budget: Budget | None = None,
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 
@@ -41,18 +39,22 @@ def request_changes(
     Args:
         golden: the recorded asked half.
         new: what the agent asked now.
-        rules: of which the paths, ``significant_digits`` and ``ignore_order`` act here.
+        rules: all of them act here but the level, ``ignore_types`` and ``event_rules``.
+        budget: how much may be walked, where many requests are compared.
+
+    Raises:
+        UsageError: an operator of the user's raised; the text names the operator and its error.
     """
     rules = rules or Rules()
     # An id that both sides hold means the same on both: fed answers bring their ids with them.
-    ids = IdText.of(_call_ids(golden) ^ _call_ids(new))
-    same = _sameness(ids, rules.significant_digits)
+    ids = Ids(_call_ids(golden) ^ _call_ids(new))
+    same = _sameness(ids, rules)
     canonical = Canonical(rules, ids.mask)
     sides: list[Json] = []
     for asked in (golden, new):
         side = canonical.value(_flat(asked), (_ROOT,))
         sides.append({} if side is LEFT_OUT else side)
-    return json_changes(*sides, root=_ROOT, same=same)
+    return json_changes(*sides, root=_ROOT, same=same, budget=budget)
 
 
 TOOL_ARGS = "ToolUse*"
@@ -64,9 +66,14 @@ def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
     return value_changes(golden["args"], new["args"], (TOOL_ARGS, "[" + new["name"], ".args"), Sameness())
 
 
-def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
-    """What gives a tool's asked half without the arguments that the rules leave out."""
-    canonical = Canonical(rules)  # once: it is asked for every recorded call and every call of a replay
+def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]] | None:
+    """Return a function that reduces a tool's asked half to the arguments that count by the rules, as they count.
+
+    None where the rules change nothing about arguments.
+    """
+    if not rules.change_arguments:
+        return None
+    canonical = Canonical(rules)  # once: every recorded call and every call of a replay is reduced
 
     def comparable_of(asked: dict[str, Json]) -> dict[str, Json]:
         args = asked["args"]
@@ -74,18 +81,33 @@ def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]]:
             args = canonical.value(args, (event, "[" + asked["name"], ".args"))
             if args is LEFT_OUT:
                 return {**asked, "args": {}}
+        args = _as_counted(args, rules)
         return asked if args is asked["args"] else {**asked, "args": args}
 
     return comparable_of
 
 
-def _sameness(ids: IdText, digits: int | None) -> Sameness:
-    renamed = Bijection(ids)
+def _as_counted(value: Json, rules: Rules) -> Json:
+    """The value with numbers rounded and texts without case where the rules say so."""
+    if rules.digits is None and not rules.ignore_string_case:
+        return value
+    if isinstance(value, dict):
+        return {rules.masked(str)(key): _as_counted(item, rules) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_counted(item, rules) for item in value]
+    if isinstance(value, str):
+        return rules.masked(str)(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return rounded(value, rules.digits) if is_number else value
+
+
+def _sameness(ids: Ids, rules: Rules) -> Sameness:
+    renamed = Bijection(ids, ignore_case=rules.ignore_string_case)
 
     def same_text(golden: str, new: str) -> bool:
         return golden == new or renamed.same_text(_unnumbered(golden), _unnumbered(new))
 
-    return Sameness(text=same_text, mask=lambda text: ids.mask(_unnumbered(text)), digits=digits)
+    return rules.sameness(same_text, mask=lambda text: ids.mask(_unnumbered(text)))
 
 
 def _unnumbered(text: str) -> str:
@@ -111,13 +133,14 @@ def _flat(asked: dict[str, Json]) -> dict[str, Json]:
 
 
 def _call_ids(value: Json) -> set[str]:
+    known = facts()
     found: set[str] = set()
     waiting: list[Json] = [value]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            found.update(v for k, v in item.items() if k in _CALL_ID_KEYS and isinstance(v, str))
-            calls = (v for k, v in item.items() if k in _CALL_KEYS and isinstance(v, dict))
+            found.update(v for k, v in item.items() if k in known.call_id_keys and isinstance(v, str))
+            calls = (v for k, v in item.items() if k in known.call_keys and isinstance(v, dict))
             found.update(v["id"] for v in calls if isinstance(v.get("id"), str))
             waiting.extend(item.values())
         elif isinstance(item, list):

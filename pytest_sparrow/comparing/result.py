@@ -1,18 +1,34 @@
-"""What a comparison found: changes, and where they are."""
+"""Holds what a comparison found: changes, where they are, and which merely follow from an earlier change.
+
+A change follows when there is an earlier change that does not, and
+
+- it carries the very values of an earlier change: the same golden and the same new value (values as common as
+  true, null or 3 only where both belong to the same tool or role, or have the same path);
+- it is a text that becomes the new one when an earlier change's golden value is replaced by its new value;
+- it counts or ends: usage, cost, and everything in RunFinished.
+
+What belongs together within one call or one turn is marked before, in `comparing.pipeline`: the rest of a call
+that was added or removed, what was said beside the call, and the output of a call whose arguments changed.
+Following changes are counted and can be shown; none is dropped.
+"""
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_sparrow.comparing.identity import CanonicalKeys
 from pytest_sparrow.comparing.paths import Path, render
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.settings import Level
 
-__all__ = ["MISSING", "Change", "ChangeKind", "Comparison", "Missing", "Position"]
+__all__ = ["MISSING", "Change", "ChangeKind", "Comparison", "Missing", "Position", "follow"]
 
 
 class Missing(enum.Enum):
@@ -32,11 +48,11 @@ ChangeKind = Literal["changed", "added", "removed", "moved"]
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where an event stands in its run, both counted from 1.
+    """The position of an event in its run; both numbers count from 1.
 
     Attributes:
         event: its number among the run's events: its line in ``events.jsonl``.
-        turn: the model's answer that it belongs to, 0 before the first.
+        turn: the model's answer that the event belongs to, 0 before the first.
     """
 
     event: int
@@ -50,13 +66,13 @@ class Change:
     Attributes:
         kind: "changed", "added" (only the new side has it), "removed" (only the golden), "moved" (both have
             the same event, in another order).
-        steps: where, as steps (see `compare.paths`).
+        steps: where, as steps (see `comparing.paths`).
         golden: the golden's value, or MISSING; for a whole event its fields.
         new: the new value, or MISSING.
         whole: whether a whole event was added, removed or moved, not a value within one.
         golden_at: the event in the golden, or None.
         new_at: the event in the new run, or None.
-        follows: whether this merely follows from an earlier change; see `compare.causality`.
+        follows: whether the change merely follows from an earlier one; see the module's docstring.
     """
 
     kind: ChangeKind
@@ -139,3 +155,89 @@ class Comparison:
         return (
             f"{len(self.changes)} differences ({follow} of them follow), the first at {self.changes[0].path}"
         )
+
+
+_TOTALS = frozenset({"TokenUsage", "TokenUsageEstimated", "CostUpdate", "RunFinished"})
+_COMMON_BELOW = 100
+_MOST_REPLACEMENTS = 20
+_LONGEST_TEXT = 100_000
+
+
+def follow(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The same changes in their order, with those marked that follow from an earlier one."""
+    seen = _Seen()
+    marked: list[Change] = []
+    for each in changes:
+        change = each if each.follows or not seen.explains(each) else replace(each, follows=True)
+        seen.add(change)
+        marked.append(change)
+    return tuple(marked)
+
+
+class _Seen:
+    """What earlier changes have shown."""
+
+    def __init__(self) -> None:
+        self._key = CanonicalKeys().key
+        self._values: set[Hashable] = set()
+        self._replacements: list[tuple[str, str]] = []
+        self._any = False
+
+    def explains(self, change: Change) -> bool:
+        if not self._any:
+            return False
+        if change.subject in _TOTALS:
+            return True
+        if change.whole:
+            return False
+        return self._values_key(change) in self._values or self._is_replaced(change)
+
+    def add(self, change: Change) -> None:
+        self._any = self._any or not change.follows
+        if change.whole:
+            return
+        self._values.add(self._values_key(change))
+        if not change.follows and change.kind == "changed" and len(self._replacements) < _MOST_REPLACEMENTS:
+            golden, new = _spelled(change.golden), _spelled(change.new)
+            if golden and new:
+                self._replacements.append((golden, new))
+
+    def _values_key(self, change: Change) -> Hashable:
+        common = _is_common(change.golden) and _is_common(change.new)
+        scope = (change.label or change.steps) if common else None
+        return (scope, self._side(change.golden), self._side(change.new))
+
+    def _side(self, value: object) -> Hashable:
+        return ("missing",) if value is MISSING else ("value", self._key(value))
+
+    def _is_replaced(self, change: Change) -> bool:
+        golden, new = change.golden, change.new
+        if not isinstance(golden, str) or not isinstance(new, str) or len(golden) > _LONGEST_TEXT:
+            return False
+        return any(was in golden and _replaced(golden, was, now) == new for was, now in self._replacements)
+
+
+def _replaced(text: str, was: str, now: str) -> str:
+    """The text with one word replaced by another; a part of a longer word is chance and stays."""
+    return re.sub(rf"(?<!\w){re.escape(was)}(?!\w)", lambda _: now, text)
+
+
+def _is_common(value: object) -> bool:
+    """Whether a value is so common that two of them say nothing."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return abs(value) < _COMMON_BELOW and float(value).is_integer()
+    return (
+        value is MISSING
+        or value is None
+        or isinstance(value, bool)
+        or (hasattr(value, "__len__") and len(value) < 2)
+    )
+
+
+def _spelled(value: object) -> str:
+    """A value as it would stand within a text; "" for a value so common that it may stand there by chance."""
+    if _is_common(value):
+        return ""
+    if isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, int | float) else ""

@@ -1,8 +1,6 @@
-"""The rules of a comparison: what a user tells it to ignore, round or reorder, applied to JSON.
+"""Holds the rules of a comparison and applies them to JSON, before fingerprints: leave out, order, round.
 
-What a user tells the comparison to ignore, round or rewrite.
-
-The rules' words, applied to JSON before fingerprints: leave out, and order what has no order.
+The words are DeepDiff's where DeepDiff has a word, and mean the same.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.diff import json_within
+from pytest_sparrow.comparing.identity import CanonicalKeys, Sameness
 from pytest_sparrow.comparing.paths import Path, Pattern, element_label, matches, parse, render
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.comparing.units import CanonicalKeys
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.settings import Level
@@ -26,18 +24,22 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
-__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules"]
+__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules", "read_operators"]
 
 
 EventRule: TypeAlias = "Callable[[Event], Event | None]"
-"""Gives the event to compare instead, or None to leave it out. It must depend on the event alone."""
+"""Returns the event to compare instead, or None to leave the event out. Must depend on the event alone."""
+
+_DIGITS_OF_NUMERIC_TYPES = 12
+"""DeepDiff's ``significant_digits`` where ``ignore_numeric_type_changes`` is set and the digits are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What to compare, and how. All rules act before events are aligned.
+    """What to compare, and how. All rules act before events are aligned, custom operators on aligned pairs.
 
-    The words are DeepDiff's where it has one, and mean the same; paths are ours (no indices).
+    The words are DeepDiff's where DeepDiff has a word, and mean the same; paths are ours (no indices). JSON identity
+    decides what is equal: 1 = 1.0 always, ``true`` is never a number.
 
     Attributes:
         level: how much is compared (a `Level`, or its name).
@@ -47,6 +49,13 @@ class Rules:
         exclude_regex_paths: regular expressions, searched for in each path as printed.
         significant_digits: numbers that agree when rounded to so many digits after the point are equal.
         ignore_order: True: the order within every list means nothing; or the paths at and below which.
+        ignore_string_case: whether texts and keys that differ in case alone are equal.
+        ignore_numeric_type_changes: as in DeepDiff, numbers are compared to 12 digits after the point unless
+            ``significant_digits`` says otherwise (an integer equals a float of its value in any case).
+        custom_operators: objects with DeepDiff's operator protocol: ``match(level)``, then
+            ``give_up_diffing(level, diff_instance)``, which returns True where the two values need no further
+            comparison. They are asked wherever two paired values may differ; ``level.path()`` is a path as reports
+            print it.
         ignore_types: event types that are left out.
         event_rules: functions that rewrite an event or leave it out, applied in order before all else.
     """
@@ -56,6 +65,9 @@ class Rules:
     exclude_regex_paths: tuple[str, ...] = ()
     significant_digits: int | None = None
     ignore_order: bool | tuple[str, ...] = False
+    ignore_string_case: bool = False
+    ignore_numeric_type_changes: bool = False
+    custom_operators: tuple[object, ...] = ()
     ignore_types: tuple[str, ...] = ()
     event_rules: tuple[EventRule, ...] = ()
 
@@ -63,10 +75,17 @@ class Rules:
         """Refuse what makes no sense, and make lists tuples.
 
         Raises:
-            UsageError: an unknown level, a path or pattern that can't be read, a negative number of digits.
+            UsageError: an unknown level, a path or pattern that can't be read, a negative number of digits, a
+                word that takes True or False, an object that is no operator.
         """
         object.__setattr__(self, "level", _level(self.level))
-        for name in ("exclude_paths", "exclude_regex_paths", "ignore_types", "event_rules"):
+        for name in (
+            "exclude_paths",
+            "exclude_regex_paths",
+            "custom_operators",
+            "ignore_types",
+            "event_rules",
+        ):
             object.__setattr__(self, name, _tuple(name, getattr(self, name)))
         if not isinstance(self.ignore_order, bool):
             object.__setattr__(self, "ignore_order", _tuple("ignore_order", self.ignore_order))
@@ -74,11 +93,79 @@ class Rules:
             parse(path)
         _check_patterns(self.exclude_regex_paths)
         _check_digits(self.significant_digits)
+        for name in ("ignore_string_case", "ignore_numeric_type_changes"):
+            _check_flag(name, getattr(self, name))
+        read_operators(self.custom_operators, "custom_operators")
 
     @property
     def unordered_paths(self) -> tuple[str, ...]:
         """The paths of ``ignore_order``, none where it is a bool."""
         return () if isinstance(self.ignore_order, bool) else self.ignore_order
+
+    @property
+    def change_arguments(self) -> bool:
+        """Whether arguments of tools count otherwise than as they are."""
+        leaves_out = self.exclude_paths or self.exclude_regex_paths
+        return bool(leaves_out or self.ignore_order or self.ignore_string_case or self.digits is not None)
+
+    @property
+    def digits(self) -> int | None:
+        """To how many digits after the point numbers are compared, or None for exactly."""
+        if self.significant_digits is None and self.ignore_numeric_type_changes:
+            return _DIGITS_OF_NUMERIC_TYPES
+        return self.significant_digits
+
+    def masked(self, mask: Callable[[str], str]) -> Callable[[str], str]:
+        """The mask of texts, which also hides their case where the rules ignore case."""
+        return (lambda text: mask(text).lower()) if self.ignore_string_case else mask
+
+    def sameness(
+        self,
+        text: Callable[[str, str], bool],
+        renamed: Callable[[str], str] = str,
+        mask: Callable[[str], str] = str,
+    ) -> Sameness:
+        """When leaves count as equal by these rules.
+
+        Args:
+            text: whether two texts are the same, by ids and by these rules.
+            renamed: the new run's spelling of a golden text.
+            mask: hides ids in a text.
+        """
+        return Sameness(
+            text=text,
+            renamed=renamed,
+            mask=self.masked(mask),
+            digits=self.digits,
+            ignore_case=self.ignore_string_case,
+            operators=self.custom_operators,
+        )
+
+
+def _check_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise UsageError(f"{name} is {value!r}: it must be True or False")
+
+
+def read_operators(value: object, origin: str) -> tuple[object, ...]:
+    """The operators of the setting ``custom_operators``.
+
+    Raises:
+        UsageError: the value is no list of operators; the text names the origin, and what is none.
+    """
+    operators = _tuple(origin, value)
+    for operator in operators:
+        _check_operator(operator, origin)
+    return operators
+
+
+def _check_operator(operator: object, origin: str) -> None:
+    questions = ("match", "give_up_diffing")
+    if isinstance(operator, type) or not all(callable(getattr(operator, name, None)) for name in questions):
+        raise UsageError(
+            f"{origin}: {operator!r} is no operator: it must be an object with the methods "
+            "match(level) and give_up_diffing(level, diff_instance)"
+        )
 
 
 def _check_patterns(patterns: tuple[str, ...]) -> None:
@@ -115,29 +202,29 @@ class _LeftOut:
 
 
 LEFT_OUT = _LeftOut()
-"""What `Canonical.value` gives for a value that a rule leaves out."""
+"""Returned by `Canonical.value` for a value that a rule leaves out."""
 
 _Rests = tuple[Pattern, ...]
-"""What is still to be matched of each pattern that fits so far."""
+"""The steps still to be matched of each pattern that fits so far."""
 
 
 class Canonical:
-    """One set of rules, ready to be applied; ``mask`` hides ids while a list is put in order."""
+    """Applies one set of rules to JSON values; ``mask`` hides ids while a list is put in order."""
 
     def __init__(self, rules: Rules, mask: Callable[[str], str] | None = None) -> None:
         self._left_out: _Rests = tuple(map(parse, rules.exclude_paths))
         self._regexes = [re.compile(pattern) for pattern in rules.exclude_regex_paths]
         self._unordered: _Rests = tuple(map(parse, rules.unordered_paths))
         self._all_unordered = rules.ignore_order is True
-        self._keys = CanonicalKeys(mask, rules.significant_digits)
+        self._keys = CanonicalKeys(rules.masked(mask or str), rules.digits)
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether there is nothing to do."""
         return not (self._left_out or self._regexes or self._unordered or self._all_unordered)
 
     def entries(self, found: Iterable[NumberedEvent]) -> Iterator[NumberedEvent]:
-        """The entries as they count; those that a rule leaves out whole are gone."""
+        """The events as they count; events that a rule leaves out whole are gone."""
         for entry in found:
             root = (entry.type or "Event", "[" + entry.label) if entry.label else (entry.type or "Event",)
             body = self.value(entry.body, root)
@@ -170,7 +257,7 @@ class Canonical:
         if isinstance(value, list):
             return self._list(value, path, state)
         inner = json_within(value) if isinstance(value, str) else MISSING
-        # Reports have paths into JSON text, so rules reach there too; what it then spells counts, not how.
+        # Reports have paths into JSON text, so rules reach there too; then the JSON counts, not its spelling.
         return value if inner is MISSING else canonical(self._below(inner, path, state)).decode()
 
     def _regex_hits(self, path: Path) -> bool:

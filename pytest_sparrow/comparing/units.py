@@ -1,16 +1,9 @@
-"""The units that are aligned: a tool call with all its events, or any other event alone.
+"""Makes the units that are aligned out of events: a tool call with all its events, or any other event alone.
 
-JSON values as hashable keys: equal keys exactly where the values count as equal.
-
-Tuples rather than digests: Python compares and hashes them in C, and two values never collide.
-
-Events as the comparison sees them: plain JSON, numbered, with lane and turn.
-
-The units that are aligned: a tool call with all its events, or any other event alone.
-
-Events of a call are moved behind its proposal, into its lane: tools that run in parallel finish in any order,
-and that order means nothing. Then deltas that follow one another in a lane are merged: how a provider cuts
-its text into chunks means nothing either.
+Events become plain JSON, numbered, with lane and turn. Events of a call move behind its proposal, into its lane:
+tools that run in parallel finish in any order, and that order means nothing. Then deltas that follow one another
+in a lane are merged: how a provider cuts its text into chunks means nothing either. Last, each unit gets
+fingerprints.
 """
 
 from __future__ import annotations
@@ -19,70 +12,27 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.comparing.identity import CanonicalKeys
 from pytest_sparrow.comparing.result import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator
+    from collections.abc import Hashable, Iterable, Iterator
 
-    from pytest_sparrow.comparing.ids import IdText
+    from pytest_sparrow.comparing.identity import Ids
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
 __all__ = [
     "CALL_TYPES",
-    "CanonicalKeys",
     "Fingerprint",
+    "Fingerprinter",
     "Group",
     "NumberedEvent",
-    "Printer",
     "entries",
     "group_calls",
+    "ids_of",
     "merge_deltas",
-    "printed",
-    "rounded",
 ]
-
-
-_TRUE, _FALSE, _NULL = ("true",), ("false",), ("null",)
-
-
-def rounded(number: float, digits: int | None) -> float:
-    """The number as it counts: rounded to ``digits`` after the point, a whole number as an int."""
-    if digits is not None:
-        number = round(number, digits)
-    return int(number) if number == number // 1 else number
-
-
-class CanonicalKeys:
-    """Makes keys: JSON identity (``true`` ≠ 1, 1 = 1.0, -0 = 0), texts through a mask, numbers rounded.
-
-    Equal keys also have equal ``repr``, which is an order over all of them.
-    """
-
-    def __init__(self, mask: Callable[[str], str] | None = None, digits: int | None = None) -> None:
-        self._mask = mask
-        self._digits = digits
-
-    def key(self, value: Json) -> Hashable:
-        """A key of one JSON value."""
-        if isinstance(value, str):
-            return self._mask(value) if self._mask is not None else value
-        if value is None:
-            return _NULL
-        if isinstance(value, bool):
-            return _TRUE if value else _FALSE
-        if isinstance(value, dict):
-            mask = self._mask or str
-            # The None tells an object from a list.
-            return (None, *sorted([(mask(key), self.key(item)) for key, item in value.items()], key=_first))
-        if isinstance(value, list):
-            return ((), *map(self.key, value))
-        return rounded(value, self._digits)
-
-
-def _first(pair: tuple[str, Hashable]) -> str:
-    return pair[0]
-
 
 CALL_TYPES = frozenset(
     {"ToolUseProposed", "ToolUseStarted", "ToolOutput", "ApprovalRequested", "ApprovalResolved"}
@@ -98,10 +48,10 @@ _MASKED = frozenset({"type", "run", "lane", "timestamp", "created", "created_at"
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """One event on its way through the passes.
+    """One event on its way through the comparison.
 
     Attributes:
-        at: its place in its run.
+        at: its position in its run.
         type: the event's type, "" where it has none.
         lane: its lane's label, "" for the main one.
         run: its run's id, "" where it has none.
@@ -124,11 +74,11 @@ class NumberedEvent:
 
 
 def entries(events: Iterable[tuple[int, Event]]) -> Iterator[NumberedEvent]:
-    """Numbered events to entries: masks what says when or where, finds labels and counts turns.
+    """Turn numbered events into `NumberedEvent`: mask what does not count, find labels and count turns.
 
-    A turn is one answer of a model: it begins, lane by lane, with the first text, reasoning or proposal after
+    A turn is one answer of a model. In each lane a turn begins with the first text, reasoning or proposal after
     a tool call, a whole message, a usage or an error. A call's events belong to the turn of its proposal; what a
-    lane does before its first answer belongs to none (0).
+    lane does before its first answer belongs to turn 0.
     """
     turns = _Turns()
     names: dict[str, str] = {}
@@ -153,12 +103,20 @@ def entries(events: Iterable[tuple[int, Event]]) -> Iterator[NumberedEvent]:
         yield NumberedEvent(place, kind, lane, _text(wire.get("run")), own_id, label, body)
 
 
+def ids_of(found: Iterable[NumberedEvent]) -> Iterator[str]:
+    """The ids that events carry as ``id`` or ``run``."""
+    for entry in found:
+        yield entry.run
+        if entry.id is not None:
+            yield entry.id
+
+
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
 
 
 def _label(kind: str, own_id: str | None, body: dict[str, Json], names: dict[str, str]) -> str:
-    """The tool's name for events of a call (known from its proposal), the role of who spoke or worked."""
+    """The tool's name for a call's events (known from the proposal), the role for other events."""
     if kind in CALL_TYPES:
         name = body.get("name", body.get("tool"))
         if isinstance(name, str) and own_id is not None:
@@ -198,12 +156,12 @@ _DELTAS = frozenset({"ThinkingDelta", "ReasoningDelta"})
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """An entry's fingerprints.
+    """The fingerprints of one event.
 
     Attributes:
-        exact: equal exactly for entries that are equal but for ids.
-        kind: equal for entries of one type and label.
-        ids: the ids in its fields, in a fixed order.
+        exact: equal exactly for events that are equal but for ids.
+        kind: equal for events of one type and label.
+        ids: the ids in the event's fields, in a fixed order.
     """
 
     exact: int
@@ -217,14 +175,14 @@ class Group:
 
     Attributes:
         entries: the event, or the call's proposal and its other events as they came.
-        prints: the fingerprints of each, once made.
-        exact: fingerprint of the whole unit, 0 until made.
+        fingerprints: the fingerprints of each event, once made.
+        exact: the fingerprint of the whole unit, 0 until made.
         finished: whether the call's output is here.
-        features: what makes it like another one, once asked for.
+        features: what the similarity of two units is measured by, once asked for.
     """
 
     entries: list[NumberedEvent]
-    prints: list[Fingerprint] = field(default_factory=list)
+    fingerprints: list[Fingerprint] = field(default_factory=list)
     exact: int = 0
     finished: bool = False
     features: frozenset[Hashable] = frozenset()
@@ -269,7 +227,7 @@ class _CallUnits:
         known = self._here.get((entry.lane, own_id))
         if known is not None and not known.finished:
             return known
-        # A lane that proposed nothing takes the oldest call that no such lane has taken, and keeps it to its end.
+        # A lane without proposals gets the oldest call that no such lane has got, until that call ends.
         waiting = self._open[own_id]
         while waiting and waiting[0].finished:
             waiting.popleft()
@@ -304,8 +262,8 @@ def _apart(one: NumberedEvent, other: NumberedEvent) -> bool:
 def _mergeable(entry: NumberedEvent) -> bool:
     if entry.type not in _DELTAS or not isinstance(entry.body.get("text", ""), str):
         return False
-    # A rule may have left the text out: in how many pieces it came still means nothing. One that says more than a
-    # text and whose it is stays as it is, or what more it says would be lost.
+    # A rule may have left the text out: the number of its chunks still means nothing. A delta with further fields
+    # stays as it is, or those fields would be lost.
     return len(entry.body) == ("text" in entry.body) + bool(entry.label)
 
 
@@ -316,40 +274,41 @@ def _merged(run: list[NumberedEvent]) -> Group:
     return Group([run[0].with_body(body)])
 
 
-class Printer:
+class Fingerprinter:
     """Makes fingerprints that can be compared with each other: a small integer for each distinct content."""
 
-    def __init__(self, ids: IdText, digits: int | None) -> None:
+    def __init__(self, ids: Ids, digits: int | None = None, *, ignore_case: bool = False) -> None:
         self._numbers: dict[Hashable, int] = {}
         self._ids = ids
         self._found: list[str] = []
+        self._fold = str.lower if ignore_case else str
         self._keys = CanonicalKeys(self._mask, digits)
 
     def _mask(self, text: str) -> str:
         within = self._ids.within(text)
         if not within:
-            return text
+            return self._fold(text)
         self._found.extend(within)
-        return self._ids.mask(text)
+        return self._fold(self._ids.mask(text))
 
     def number(self, key: Hashable) -> int:
         """The number of a key; the same for equal keys, from 1."""
         return self._numbers.setdefault(key, len(self._numbers) + 1)
 
     def entry(self, entry: NumberedEvent) -> Fingerprint:
-        """The fingerprints of one entry."""
+        """The fingerprints of one event."""
         self._found = []
         body = self._keys.key(entry.body)
-        kind = self.number(("kind", entry.type, entry.label))
-        exact = self.number((entry.type, entry.label, entry.id is None, body))
+        label = self._fold(entry.label)
+        kind = self.number(("kind", entry.type, label))
+        exact = self.number((entry.type, label, entry.id is None, body))
         return Fingerprint(exact, kind, tuple(self._found))
 
-
-def printed(groups: Iterable[Group], printer: Printer) -> list[Group]:
-    """The units with their fingerprints."""
-    done = []
-    for group in groups:
-        group.prints = [printer.entry(entry) for entry in group.entries]
-        group.exact = printer.number(("group", *[each.exact for each in group.prints]))
-        done.append(group)
-    return done
+    def groups(self, groups: Iterable[Group]) -> list[Group]:
+        """The units with their fingerprints."""
+        done = []
+        for group in groups:
+            group.fingerprints = [self.entry(entry) for entry in group.entries]
+            group.exact = self.number(("group", *[each.exact for each in group.fingerprints]))
+            done.append(group)
+        return done

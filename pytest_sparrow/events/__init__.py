@@ -1,84 +1,11 @@
-"""What can happen in a run: the 26 event types of the cockpit, and `UnknownEvent` for any other."""
+"""The events of a run: the cockpit's 26 types, and `UnknownEvent` for any other line."""
 
 from __future__ import annotations
 
+from pytest_sparrow.events import types
 from pytest_sparrow.events.base import Block
-from pytest_sparrow.events.types import (
-    AgentSpawned,
-    AgentState,
-    AgentStatus,
-    ApprovalRequested,
-    ApprovalResolved,
-    Autonomy,
-    AutonomyChanged,
-    CheckpointCreated,
-    Compacted,
-    CostUpdate,
-    Decision,
-    DiffApplied,
-    DiffProposed,
-    DiffStat,
-    Error,
-    Message,
-    ModelSwitched,
-    Outcome,
-    ReasoningDelta,
-    Risk,
-    RouteSelected,
-    RunFinished,
-    RunStarted,
-    SkillLearned,
-    TestResult,
-    ThinkingDelta,
-    Tokens,
-    TokenUsage,
-    TokenUsageEstimated,
-    ToolOutput,
-    ToolUseProposed,
-    ToolUseStarted,
-    UpdateAvailable,
-)
-from pytest_sparrow.events.union import EVENT_TYPES, Event, KnownEvent, UnknownEvent, dump_event, parse_event
+from pytest_sparrow.events.types import *  # noqa: F403
+from pytest_sparrow.events.union import Event, UnknownEvent, dump_event, parse_event
 
-__all__ = [
-    "EVENT_TYPES",
-    "AgentSpawned",
-    "AgentState",
-    "AgentStatus",
-    "ApprovalRequested",
-    "ApprovalResolved",
-    "Autonomy",
-    "AutonomyChanged",
-    "Block",
-    "CheckpointCreated",
-    "Compacted",
-    "CostUpdate",
-    "Decision",
-    "DiffApplied",
-    "DiffProposed",
-    "DiffStat",
-    "Error",
-    "Event",
-    "KnownEvent",
-    "Message",
-    "ModelSwitched",
-    "Outcome",
-    "ReasoningDelta",
-    "Risk",
-    "RouteSelected",
-    "RunFinished",
-    "RunStarted",
-    "SkillLearned",
-    "TestResult",
-    "ThinkingDelta",
-    "TokenUsage",
-    "TokenUsageEstimated",
-    "Tokens",
-    "ToolOutput",
-    "ToolUseProposed",
-    "ToolUseStarted",
-    "UnknownEvent",
-    "UpdateAvailable",
-    "dump_event",
-    "parse_event",
-]
+__all__ = ["Block", "Event", "UnknownEvent", "dump_event", "parse_event"]
+__all__ += types.__all__

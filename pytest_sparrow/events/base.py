@@ -1,8 +1,7 @@
 """The pydantic base classes of all events, and the blocks of a tool's output.
 
-What all event models share: strict, frozen, extras kept, equal by JSON identity.
-
-The blocks of a tool's output: ``{"Text": s}``, ``{"Json": any}``, ``{"Image": …}`` or ``{"Diff": …}``.
+Events are strict and frozen, keep extra keys, and are equal by JSON identity. A block is ``{"Text": s}``,
+``{"Json": any}``, ``{"Image": …}`` or ``{"Diff": …}``.
 """
 
 from __future__ import annotations

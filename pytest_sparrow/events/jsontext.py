@@ -1,4 +1,4 @@
-"""JSON that loses nothing: what goes out comes back equal, and what could not come back is refused."""
+"""Writes and reads JSON without loss: every value comes back equal, and a value that could not is refused."""
 
 from __future__ import annotations
 

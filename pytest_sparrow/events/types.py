@@ -5,7 +5,7 @@ The format is serde's internally tagged enum: ``{"type": "ThinkingDelta", "run":
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from pytest_sparrow.events.base import U32, U64, Block, EventModel, WireModel
 from pytest_sparrow.exchange import Json
 
 __all__ = [
+    "EVENT_TYPES",
     "AgentSpawned",
     "AgentState",
     "AgentStatus",
@@ -28,6 +29,7 @@ __all__ = [
     "DiffProposed",
     "DiffStat",
     "Error",
+    "KnownEvent",
     "Message",
     "ModelSwitched",
     "Outcome",
@@ -364,3 +366,40 @@ class UpdateAvailable(WireModel):
     crate_url: str
     release_url: str
     install_cmd: str
+
+
+KnownEvent: TypeAlias = Annotated[
+    RunStarted
+    | RouteSelected
+    | ModelSwitched
+    | ThinkingDelta
+    | ReasoningDelta
+    | Message
+    | ToolUseProposed
+    | ApprovalRequested
+    | ApprovalResolved
+    | ToolUseStarted
+    | ToolOutput
+    | DiffProposed
+    | DiffApplied
+    | TestResult
+    | AgentSpawned
+    | AgentStatus
+    | CheckpointCreated
+    | SkillLearned
+    | CostUpdate
+    | TokenUsage
+    | TokenUsageEstimated
+    | AutonomyChanged
+    | RunFinished
+    | Error
+    | Compacted
+    | UpdateAvailable,
+    Field(discriminator="type"),
+]
+"""The 26 types, discriminated by ``type``."""
+
+EVENT_TYPES: dict[str, type[WireModel]] = {
+    model.__name__: model for model in get_args(get_args(KnownEvent)[0])
+}
+"""The model of each type, by its name on the wire."""

@@ -1,26 +1,20 @@
-"""Reads and writes one event as one line of JSON; a line that fits no model becomes an `UnknownEvent`.
-
-An event that this version has no model for.
-
-Event ⇄ line.
-"""
+"""Reads and writes one event as one line of JSON; a line that fits no model becomes an `UnknownEvent`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.events import types
 from pytest_sparrow.events.jsontext import canonical, decode, encode, equal
+from pytest_sparrow.events.types import EVENT_TYPES, KnownEvent
 
 if TYPE_CHECKING:
-    from pytest_sparrow.events.base import WireModel
     from pytest_sparrow.exchange import Json
 
-__all__ = ["EVENT_TYPES", "Event", "KnownEvent", "UnknownEvent", "dump_event", "parse_event"]
+__all__ = ["Event", "UnknownEvent", "dump_event", "parse_event"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,44 +57,8 @@ class UnknownEvent:
         return hash(canonical(self.value))
 
 
-KnownEvent: TypeAlias = Annotated[
-    types.RunStarted
-    | types.RouteSelected
-    | types.ModelSwitched
-    | types.ThinkingDelta
-    | types.ReasoningDelta
-    | types.Message
-    | types.ToolUseProposed
-    | types.ApprovalRequested
-    | types.ApprovalResolved
-    | types.ToolUseStarted
-    | types.ToolOutput
-    | types.DiffProposed
-    | types.DiffApplied
-    | types.TestResult
-    | types.AgentSpawned
-    | types.AgentStatus
-    | types.CheckpointCreated
-    | types.SkillLearned
-    | types.CostUpdate
-    | types.TokenUsage
-    | types.TokenUsageEstimated
-    | types.AutonomyChanged
-    | types.RunFinished
-    | types.Error
-    | types.Compacted
-    | types.UpdateAvailable,
-    Field(discriminator="type"),
-]
-"""The 26 types, told apart by ``type``."""
-
 Event: TypeAlias = KnownEvent | UnknownEvent
 """Any event: has ``type``, ``run`` (None where it belongs to no run) and ``to_json()``."""
-
-EVENT_TYPES: dict[str, type[WireModel]] = {
-    model.__name__: model for model in get_args(get_args(KnownEvent)[0])
-}
-"""The model of each type, by its name on the wire."""
 
 
 def parse_event(data: bytes | str | dict[str, Json]) -> Event:

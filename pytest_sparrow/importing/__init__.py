@@ -1,4 +1,4 @@
-"""Recordings of other tools, and runs of the cockpit, made into transcripts."""
+"""Makes transcripts of other tools' recordings and of the cockpit's runs."""
 
 from __future__ import annotations
 

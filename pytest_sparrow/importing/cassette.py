@@ -1,8 +1,4 @@
-"""Reads VCR cassettes (YAML or JSON), each interaction as the two halves of an exchange.
-
-One interaction of a VCR cassette, as the two halves of an ``http`` exchange.
-
-VCR cassettes, as vcrpy and pytest-recording write them: YAML or JSON, format version 1.
+"""Reads VCR cassettes (YAML or JSON, format version 1), each interaction as the two halves of an exchange.
 
 Format: https://vcrpy.readthedocs.io and its serializers; ``parsed_body`` (a body as JSON beside, or instead of,
 ``body``) is what the custom serializers of several agent frameworks write.

@@ -1,8 +1,6 @@
 """Writes imported recordings to where they belong: a test's golden, or a folder of runs.
 
-Where an imported recording goes: a test's golden, or a folder of runs.
-
-Imported recordings into a store, told as events by the same way as a recorded run.
+They become events in the same way as a recorded run.
 """
 
 from __future__ import annotations

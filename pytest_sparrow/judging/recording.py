@@ -10,39 +10,20 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Rules, compare
-from pytest_sparrow.comparing.ids import IdText
-from pytest_sparrow.comparing.units import entries
+from pytest_sparrow.comparing.identity import Ids
+from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["same_recording"]
-
-_VOLATILE = frozenset(
-    {
-        "id",
-        "created",
-        "created_at",
-        "completed_at",
-        "system_fingerprint",
-        "request_id",
-        "responseId",
-        "createTime",
-        "thoughtSignature",
-        "total_duration",
-        "load_duration",
-        "prompt_eval_duration",
-        "eval_duration",
-        "latencyMs",
-    }
-)
-"""Keys of providers' answers whose values are new in every answer."""
-
-_REPEATED = frozenset({"thoughtSignature", "thought_signature"})
-"""Those that the next request repeats."""
 
 
 def same_recording(before: Transcript, after: Transcript) -> bool:
@@ -58,13 +39,13 @@ def same_recording(before: Transcript, after: Transcript) -> bool:
 
 def _prints(transcript: Transcript) -> Counter[str]:
     # A multiset: parallel exchanges end in any order.
-    ids = IdText(entries(enumerate(transcript.events, 1)))
+    ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
     return Counter(_print(exchange, ids) for exchange in transcript.exchanges)
 
 
-def _print(exchange: Exchange, ids: IdText) -> str:
-    volatile = _VOLATILE if exchange.kind == "http" else frozenset[str]()
-    repeated = _REPEATED if exchange.kind == "http" else frozenset[str]()
+def _print(exchange: Exchange, ids: Ids) -> str:
+    volatile = facts().volatile_answer_keys if exchange.kind == "http" else frozenset[str]()
+    repeated = facts().volatile_request_keys if exchange.kind == "http" else frozenset[str]()
     asked = request_key(exchange.kind, _masked(exchange.asked, ids, repeated))
     return digest([asked, exchange.complete, _masked(_with_lines_read(exchange.answered), ids, volatile)])
 
@@ -77,7 +58,7 @@ def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None
     return {**answered, "body": {**body, "lines": [_parsed(line) for line in body["lines"]]}}
 
 
-def _masked(value: Json, ids: IdText, volatile: frozenset[str]) -> Json:
+def _masked(value: Json, ids: Ids, volatile: AbstractSet[str]) -> Json:
     """The value with ids masked and, within answers of the wire, what is volatile left out."""
     if isinstance(value, str):
         return ids.mask(_masked_event(value, ids, volatile) if volatile and "data:" in value else value)
@@ -88,17 +69,14 @@ def _masked(value: Json, ids: IdText, volatile: frozenset[str]) -> Json:
     return value
 
 
-def _masked_event(text: str, ids: IdText, volatile: frozenset[str]) -> str:
+def _masked_event(text: str, ids: Ids, volatile: AbstractSet[str]) -> str:
     """A server-sent event with the JSON in its data masked like any other."""
-    return "\n".join(_masked_line(line, ids, volatile) for line in text.split("\n"))
 
+    def masked(data: str) -> str:
+        value = _parsed(data.strip())
+        return data if isinstance(value, str) else digest(_masked(value, ids, volatile))
 
-def _masked_line(line: str, ids: IdText, volatile: frozenset[str]) -> str:
-    name, _, data = line.partition(":")
-    if name != "data":
-        return line
-    value = _parsed(data.strip())
-    return line if isinstance(value, str) else f"data:{digest(_masked(value, ids, volatile))}"
+    return sse.with_data(text, masked)
 
 
 def _parsed(text: Json) -> Json:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.comparing import Rules, compare, request_changes
+from pytest_sparrow.boundaries.http import covered_libraries
+from pytest_sparrow.comparing import Budget, Rules, compare, request_changes
 from pytest_sparrow.comparing.paths import render
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
@@ -47,6 +48,9 @@ def judge_replay(
         subject: what is judged, for the verdict.
         failed: whether the test failed by itself; its status is then no divergence of its own.
         further: the ids of the further runs that the test opened.
+
+    Raises:
+        UsageError: one of the user's operators raised; the text names the operator and its error.
     """
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
@@ -62,7 +66,7 @@ def judge_replay(
         violations=(*_failures(run), *_never_opened(golden, further)),
         drifts=tuple(drifts) if settings.requests is Requests.COMPARE else (),
         comparison=compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules),
-        nothing=run.answers.served_nothing,
+        nothing=Finding(kind=Kind.NOTHING_REPLAYED) if run.answers.served_nothing else None,
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
         what_if=_what_if_of(run),
         unwrapped=tuple(_unwrapped(run)),
@@ -102,9 +106,18 @@ def rules_of(settings: Settings, *further: str) -> Rules:
     """The rules that the settings ask for, and further paths to leave out.
 
     Raises:
-        UsageError: a path that can't be read; the text names it.
+        UsageError: a path or a regular expression that can't be read; the text names it.
     """
-    return Rules(level=settings.level, exclude_paths=(*settings.ignore, *further))
+    return Rules(
+        level=settings.level,
+        exclude_paths=(*settings.ignore, *settings.exclude_paths, *further),
+        exclude_regex_paths=settings.exclude_regex_paths,
+        significant_digits=settings.significant_digits,
+        ignore_order=settings.ignore_order,
+        ignore_string_case=settings.ignore_string_case,
+        ignore_numeric_type_changes=settings.ignore_numeric_type_changes,
+        custom_operators=settings.custom_operators,
+    )
 
 
 def judge_recording(run: Run, subject: Subject, *, failed: bool, alone: bool) -> Verdict:
@@ -116,7 +129,9 @@ def judge_recording(run: Run, subject: Subject, *, failed: bool, alone: bool) ->
         failed: whether the test failed before it could hold something.
         alone: whether the test opened no further runs, which may hold what there is.
     """
-    nothing = alone and not failed and run.crossings == 0 and not run.events
+    nothing = None
+    if alone and not failed and run.crossings == 0 and not run.events:
+        nothing = Finding(kind=Kind.NOTHING_RECORDED, detail={"libraries": covered_libraries()})
     return verdict_of(Found(violations=_failures(run), nothing=nothing), subject, _remarks(run))
 
 
@@ -168,10 +183,11 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
+    budget = Budget()
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)
-        changes = tuple(request_changes(finding.golden, finding.new, rules))
+        changes = tuple(request_changes(finding.golden, finding.new, rules, budget))
         if changes:
             seen = {(change.path, repr((change.golden, change.new))) for change in changes}
             drifts.append(Drift(finding=finding, changes=changes, repeats=seen <= known))

@@ -6,9 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
-from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind, of_change, of_changes
+from pytest_sparrow.findings import (
+    NO_CIRCUMSTANCES,
+    Circumstances,
+    Finding,
+    Kind,
+    Subject,
+    Verdict,
+    Way,
+    WayKind,
+    of_change,
+    of_changes,
+)
 from pytest_sparrow.judging.chance import is_race, likely_chance
-from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,7 +90,7 @@ class Found:
         violations: the violations that are failures, request drift aside.
         drifts: the drifted requests that are failures.
         comparison: how the events compare; None where there was nothing to compare with.
-        nothing: whether a recording holds nothing, or a replay served nothing.
+        nothing: the finding that a recording holds nothing, or that a replay served nothing; None elsewhere.
         circumstances: what makes one source of chance a likelier cause than another.
         what_if: the doing of the test's own fork and faults.
         unwrapped: tools that the model proposed, and that the test did not wrap.
@@ -89,7 +99,7 @@ class Found:
     violations: tuple[Finding, ...] = ()
     drifts: tuple[Drift, ...] = ()
     comparison: Comparison | None = None
-    nothing: bool = False
+    nothing: Finding | None = None
     circumstances: Circumstances = NO_CIRCUMSTANCES
     what_if: WhatIf = NO_WHAT_IF
     unwrapped: tuple[str, ...] = ()
@@ -113,7 +123,7 @@ def verdict_of(found: Found, subject: Subject, remarks: Sequence[Finding] = ()) 
     """The verdict on a run."""
     if not (found.violations or found.drifts or found.nothing or not found.same_events):
         return Verdict(subject=subject, remarks=tuple(remarks))
-    causes, followers = _ordered(found, recording=subject.recording)
+    causes, followers = _ordered(found)
     return Verdict(
         subject=subject,
         findings=(*causes, *(replace(finding, follows=True) for finding in followers)),
@@ -139,15 +149,17 @@ def _contradicted(found: Found) -> bool:
 # Causes, and what follows from them.
 
 
-def _ordered(found: Found, *, recording: bool) -> tuple[list[Finding], list[Finding]]:
+def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
     """The causes, the telling ones first; and what merely follows from them.
 
     After a call that had no recorded answer the agent goes on with an error in its hands: what it does then follows.
     """
-    causes = [*found.of(Kind.UNRECORDABLE), *found.of(Kind.REFUSED), *_nothing(found, recording=recording)]
+    causes = [*found.of(Kind.UNRECORDABLE), *found.of(Kind.REFUSED)]
+    if found.nothing is not None and not found.missed:
+        causes.append(found.nothing)
     followers: list[Finding] = []
     misses = found.of(Kind.MISS)
-    if found.comparison is not None and not found.nothing:
+    if found.comparison is not None and found.nothing is None:
         roots, later = _split(found.comparison, misses)
         causes += _changes(roots, found)
         followers += [of_change(change, found.comparison) for change in (*later, *found.comparison.followers)]
@@ -158,20 +170,13 @@ def _ordered(found: Found, *, recording: bool) -> tuple[list[Finding], list[Find
     order = found.of(Kind.ORDER)
     causes += order[:_MOST_ALIKE]
     unplayed = found.of(Kind.UNPLAYED)
-    asked_for = _telling(unplayed, alone=not causes, after_miss=bool(misses) or found.nothing)
+    asked_for = _telling(unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None)
     causes += asked_for
     followers += [finding for finding in unplayed if not any(finding is one for one in asked_for)]
     followers += order[_MOST_ALIKE:]
     for kind in (Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD):
         causes += found.of(kind)
     return causes, followers
-
-
-def _nothing(found: Found, *, recording: bool) -> Iterator[Finding]:
-    if found.nothing and recording:
-        yield Finding(kind=Kind.NOTHING_RECORDED)
-    elif found.nothing and not found.missed:
-        yield Finding(kind=Kind.NOTHING_REPLAYED)
 
 
 def _split(comparison: Comparison, misses: Sequence[Finding]) -> tuple[list[Change], list[Change]]:
@@ -255,7 +260,7 @@ def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator
     yield from _wrap(found)
     if _came_after(found):
         yield _after(found.what_if)
-    elif not _at_is_wrong(found) and not (found.nothing and not found.missed):
+    elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
         yield from _accept(subject, found.what_if)
     paths = tuple(_paths(causes))
     if paths and _rules_settle(found.violations):

@@ -12,14 +12,14 @@ import pytest
 from pytest_sparrow.plugin import (
     corpus,
     hookspecs,
+    markers,
     options,
     outcome,
     outside,
-    overrides,
     session,
     summary,
 )
-from pytest_sparrow.plugin.overrides import INJECT, MARKER
+from pytest_sparrow.plugin.markers import INJECT, MARKER
 from pytest_sparrow.plugin.session import SESSION
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check every marker, so that a wrong one is an error before anything runs."""
-    overrides.check_markers(config, items)
+    markers.check_markers(config, items)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -96,7 +96,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
     """Know which fixture is being set up, to name it."""
-    return (yield from outside.setting_up(request.config.stash[SESSION], fixturedef))
+    return (yield from outside.setting_up(request, fixturedef))
 
 
 def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:

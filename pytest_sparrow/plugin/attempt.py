@@ -38,8 +38,8 @@ from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.run.whatif.reading import UnreadableEvent
-from pytest_sparrow.settings import Behaviour, Mode, Settings, behaviour, judged_by
+from pytest_sparrow.run.whatif.script import UnreadableEvent
+from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
@@ -145,7 +145,7 @@ class Attempt:
         self._started = False
         self._golden = self._read_golden()
         self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
-        if self.behaviour is Behaviour.MISSING and self.blocked is None:
+        if self.behaviour.missing and self.blocked is None:
             self.blocked = Finding(
                 kind=Kind.NO_GOLDEN,
                 detail={"golden": place.shown},
@@ -167,18 +167,18 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
-            comparable_of=comparable_by(rules) if settings.ignore else None,
+            comparable_of=comparable_by(rules),
             replayer=replayer,
-            sink=RecorderSink(self._store, place.run_id) if self.behaviour is Behaviour.RECORD else None,
+            sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
         )
         self.world = World(self.run, settings, self.behaviour, self._golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
-        replays = self._golden if self.behaviour is Behaviour.FEED else None
+        replays = self._golden if self.behaviour.replays else None
         self.sparrow = Sparrow(self.window, settings.mode, replays, self._open_further)
 
     @property
     def _replays(self) -> bool:
-        return self.behaviour is Behaviour.FEED
+        return self.behaviour.replays
 
     def _recorded(self, key: str) -> Json:
         """What the golden that feeds has noted in its ``config_snapshot``; None where it has not, or nothing feeds."""
@@ -201,7 +201,7 @@ class Attempt:
         self.world.after_teardown()
 
     def _read_golden(self) -> Transcript | None:
-        if self.settings.mode is Mode.OFF:
+        if not self.settings.mode.reads:
             return None
         scripted = scripted_golden(self.settings, self.place)
         if scripted is not None:
@@ -227,15 +227,12 @@ class Attempt:
             return None
 
     def _answers(self) -> list[Exchange] | None:
-        match self.behaviour:
-            case Behaviour.FEED:
-                assert self._golden is not None
-                # By the asking: they are written as they end, and parallel ones end in any order.
-                return sorted(self._golden.exchanges, key=lambda exchange: exchange.began)
-            case Behaviour.MISSING:
-                return []  # fixtures that run before the failure is told must not reach the world either
-            case _:
-                return [] if self.blocked is not None else None
+        if self.behaviour.replays:
+            assert self._golden is not None
+            # By the asking: they are written as they end, and parallel ones end in any order.
+            return sorted(self._golden.exchanges, key=lambda exchange: exchange.began)
+        # Fixtures that run before the failure is reported must not reach the world either.
+        return [] if self.behaviour.shut or self.blocked is not None else None
 
     @property
     def blocked_text(self) -> str:
@@ -262,7 +259,7 @@ class Attempt:
 
     def open(self) -> None:
         """Open the run; from here to `finish` what the agent does belongs to it."""
-        if self.behaviour is Behaviour.RECORD and self.blocked is None:
+        if self.behaviour.records and self.blocked is None:
             if self.settings.env:
                 self._config["env"] = environment_to_record(self.settings.env, self._redactor)
             if self._hides:
@@ -314,12 +311,12 @@ class Attempt:
         """Judge this run alone, once it is over."""
         if self.blocked is not None:
             return Verdict()
-        if self.behaviour is Behaviour.FEED:
+        if self.behaviour.compares:
             assert self._golden is not None
             return judge_replay(
                 self._golden, self.run, self._redactor, self._subject(), failed=failed, further=self._opened
             )
-        if self.behaviour is Behaviour.RECORD:
+        if self.behaviour.records:
             return judge_recording(self.run, self._subject(), failed=failed, alone=not self._further)
         return Verdict()
 
@@ -328,8 +325,8 @@ class Attempt:
             nodeid=self.place.test,
             golden=shown_as(self.settings, self.place),
             recorder=self.place.recorder,
-            recording=self.behaviour is Behaviour.RECORD,
-            judged_by=judged_by(self.settings) if self.behaviour is Behaviour.FEED else "",
+            recording=self.behaviour.records,
+            judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=accept_by(self.settings, self.place),
         )
 

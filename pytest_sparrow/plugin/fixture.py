@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from pytest_sparrow.errors import SparrowError
-from pytest_sparrow.plugin import overrides
 from pytest_sparrow.plugin.attempt import Attempt
 from pytest_sparrow.plugin.codecs import codecs_of
 from pytest_sparrow.plugin.golden import Directories, place_of
-from pytest_sparrow.plugin.overrides import marked, override
+from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked
 from pytest_sparrow.plugin.secrets import rules_of_plugins
-from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState
-from pytest_sparrow.settings import Mode
+from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,13 +25,13 @@ __all__ = ["run"]
 T = TypeVar("T")
 
 
-def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Sparrow]:
+def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     """Open this test's run, and at teardown keep or drop what was recorded."""
     item = request.node
     session = request.config.stash[SESSION]
-    settings = _or_fail(lambda: _settings_of(item, session, said))
-    place = place_of(item, settings.directory, settings.golden)
-    if place.corpus and settings.mode is Mode.OFF:
+    settings = _settings_of(item, session, folder)
+    place = place_of(item, settings.dir, settings.golden)
+    if place.corpus and not settings.mode.reads:
         pytest.skip("a run of a corpus can only be replayed, and sparrow is off")
     codecs = _or_fail(lambda: codecs_of(request.config))
     secret_rules = _or_fail(lambda: rules_of_plugins(request.config))
@@ -46,7 +43,7 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
     session.attempts[item.nodeid] = state
     try:
         _or_fail(attempt.open)
-        _or_fail(lambda: overrides.inject_faults(item, attempt.sparrow))
+        _or_fail(lambda: inject_faults(item, attempt.sparrow))
         yield attempt.sparrow
     finally:
         attempt.finish(failed=True)  # closed already, unless the call phase was never reached
@@ -54,15 +51,12 @@ def run(request: pytest.FixtureRequest, said: Mapping[str, Any]) -> Iterator[Spa
         _or_fail(lambda: _keep(state))
 
 
-def _settings_of(item: pytest.Item, session: SessionState, said: Mapping[str, Any]) -> Settings:
-    if not isinstance(said, Mapping):
-        raise pytest.UsageError(f"sparrow_settings must return a dict of settings, not {said!r}")
-    if "mode" in said:
-        raise pytest.UsageError(
-            "sparrow_settings: the mode is no folder's setting; use the marker, SPARROW_MODE or ini sparrow_mode"
-        )
-    settings = override(session.settings, said, "sparrow_settings", decided=session.decided)
-    return marked(item, session, settings)
+def _settings_of(item: pytest.Item, session: SessionState, folder: object) -> Settings:
+    """The test's settings; they were checked before, except in a worker of pytest-xdist."""
+    try:
+        return marked(item, session, folder_settings(folder, "sparrow_settings", session))
+    except pytest.UsageError as error:
+        raise refusal(session, str(error)) from None
 
 
 def _keep(state: AttemptState) -> None:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.session import ATTEMPT, AttemptState
-from pytest_sparrow.settings import Behaviour, judged_by
+from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState
+from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from pytest_sparrow.findings import Finding, Verdict
+    from pytest_sparrow.findings import Finding
 
 __all__ = ["call_phase", "clean", "forget", "reported"]
 
@@ -108,11 +108,19 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _judge(state: AttemptState, *, failed: bool) -> None:
-    verdicts = state.attempt.finish(failed=failed)
+    from pytest_sparrow.errors import UsageError
+    from pytest_sparrow.findings import Finding, Kind
+    from pytest_sparrow.report.plain import render_finding, render_verdict
+
+    try:
+        verdicts = state.attempt.finish(failed=failed)
+    except UsageError as error:  # a rule of the user's that can't be applied fails its test, and no other
+        state.cause = Finding(kind=Kind.BROKEN_RULE, detail={"text": str(error)})
+        state.divergence = state.attempt.shown(render_finding(state.cause))
+        return
     diverged = [verdict for verdict in verdicts if verdict.diverged]
     if diverged:
-        from pytest_sparrow.report.plain import render_verdict
-
+        state.cause = diverged[0].findings[0]
         state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, diverged)))
     state.diverged = diverged
     state.missed = any(verdict.missed for verdict in verdicts)
@@ -122,6 +130,11 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note how a phase was reported, and hand the report what the summary needs (it crosses xdist with it)."""
+    session = item.config.stash[SESSION]
+    if session.wrong and report.failed:
+        report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
+        session.wrong = ""
+        return
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
@@ -178,21 +191,21 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
         _tell(report, state.divergence)
     facts: dict[str, Any] = {"outcome": _word(state, report)}
     remarks = list(state.remarks)
-    if expected and report.skipped and state.diverged:
-        remarks.append(_expected(state.diverged[0]))
+    if expected and report.skipped and state.cause is not None:
+        remarks.append(_expected(state.cause))
     if remarks:
         facts["remarks"] = _sent(state, ((report.nodeid, remark) for remark in remarks))
     if state.diverged:
         facts["verdicts"] = json.dumps([verdict.sent(state.attempt.shown) for verdict in state.diverged])
-    if facts["outcome"] in ("feed", "diverged") and state.attempt.behaviour is Behaviour.FEED:
+    if facts["outcome"] and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
 
 
-def _expected(verdict: Verdict) -> Finding:
+def _expected(cause: Finding) -> Finding:
     from pytest_sparrow.findings import Finding, Kind
 
-    return Finding(kind=Kind.EXPECTED, parts=verdict.findings[:1])
+    return Finding(kind=Kind.EXPECTED, parts=(cause,))
 
 
 def _sent(state: AttemptState, remarks: Iterable[tuple[str, Finding]]) -> str:
@@ -211,5 +224,5 @@ def _word(state: AttemptState, report: pytest.TestReport) -> str:
     if state.attempt.blocked is not None:
         return "blocked"
     if state.divergence and (not report.skipped or hasattr(report, "wasxfail")):
-        return "diverged" if state.attempt.behaviour.value != "record" else ""
-    return state.attempt.behaviour.value if report.passed and not state.failed else ""
+        return "diverged" if not state.attempt.behaviour.records else ""
+    return state.attempt.behaviour.outcome if report.passed and not state.failed else ""

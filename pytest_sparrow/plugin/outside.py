@@ -5,14 +5,17 @@ They belong to no run. In record they pass; in replay they are refused, with the
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sparrow.plugin.golden import place_of
-from pytest_sparrow.plugin.overrides import marked
-from pytest_sparrow.plugin.session import ATTEMPT, OUTSIDE, SESSION, SessionState
-from pytest_sparrow.settings import Mode, Settings
+from pytest_sparrow.plugin.markers import folder_settings, marked
+from pytest_sparrow.plugin.options import shown_file
+from pytest_sparrow.plugin.session import ATTEMPT, OUTSIDE, SESSION, refusal
+from pytest_sparrow.settings import Settings, behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,7 +32,8 @@ def begin(item: pytest.Item) -> None:
         settings = marked(item, session, session.settings)
     except pytest.UsageError:
         return  # the fixture will tell it
-    if not _will_replay(item, settings):
+    golden = place_of(item, settings.dir, settings.golden).folder.exists()
+    if not behaviour(settings.mode, golden=golden).shut:
         return
     from pytest_sparrow.boundaries import http
 
@@ -51,22 +55,30 @@ def end(item: pytest.Item) -> None:
     del item.stash[OUTSIDE]
 
 
-def setting_up(session: SessionState, fixturedef: Any) -> Generator[None, Any, Any]:
-    """Know the name of the fixture that is set up now; and later of the one that is torn down."""
+def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[None, Any, Any]:
+    """Know the name of the fixture that is set up or torn down now, and check the settings that it returns."""
+    session = request.config.stash[SESSION]
     before, session.fixture = session.fixture, fixturedef.argname
     try:
         result = yield
     finally:
         session.fixture = before
+    if fixturedef.argname == "sparrow_settings":
+        _check_folder(result, request, fixturedef)
     # Finalizers run last in, first out: this one comes before the fixture's own.
     fixturedef.addfinalizer(lambda: setattr(session, "fixture", fixturedef.argname))
     return result
 
 
-def _will_replay(item: pytest.Item, settings: Settings) -> bool:
-    if settings.mode is Mode.NEW:
-        return place_of(item, settings.directory, settings.golden).folder.exists()
-    return settings.mode is Mode.REPLAY
+def _check_folder(value: object, request: pytest.FixtureRequest, fixturedef: Any) -> None:
+    """Check what a fixture ``sparrow_settings`` returns."""
+    code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
+    file = "" if code is None else f"{shown_file(Path(code.co_filename), request.config)}: "
+    session = request.config.stash[SESSION]
+    try:
+        folder_settings(value, f"{file}sparrow_settings", session)
+    except pytest.UsageError as error:
+        raise refusal(session, str(error)) from None
 
 
 class _Policy:
@@ -78,7 +90,7 @@ class _Policy:
 
     def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
         from pytest_sparrow.errors import ReplayDivergence
-        from pytest_sparrow.run.run import passage
+        from pytest_sparrow.run.crossing import passage
 
         if (
             passage(host, port, allow=self._settings.allow_hosts, ignore=self._settings.ignore_hosts)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.findings import Finding, Kind, Way, WayKind
-from pytest_sparrow.run.whatif.reading import UnreadableEvent, read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.scenario import transcript
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sparrow.plugin.options import read_decided, read_mode, read_settings
-from pytest_sparrow.settings import Mode, dummy_key
+from pytest_sparrow.plugin.options import read_session
+from pytest_sparrow.settings import dummy_key
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http import OutsidePolicy
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.attempt import Attempt, Kept
     from pytest_sparrow.settings import Settings
 
-__all__ = ["ATTEMPT", "OUTSIDE", "SESSION", "AttemptState", "SessionState", "start", "stop"]
+__all__ = ["ATTEMPT", "OUTSIDE", "SESSION", "AttemptState", "SessionState", "refusal", "start", "stop"]
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class SessionState:
 
     Attributes:
         settings: before marker and ``sparrow_settings``.
-        origin: where the mode came from.
+        origin: the ini key or the variable that gives the mode, "" where nothing but the command line does.
         decided: names of the settings that the command line has said.
         counts: how many tests ended how.
         ways: how many tests were judged by other settings than the defaults, by those settings.
@@ -42,7 +42,8 @@ class SessionState:
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that hold a dummy of ours.
-        rerun: tests whose attempt failed and is made again: what became of its recording is no news.
+        wrong: a wrong setting that was met while tests run: the session ends with it.
+    rerun: tests whose attempt failed and is made again: what became of its recording is no news.
     """
 
     settings: Settings
@@ -55,6 +56,7 @@ class SessionState:
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
+    wrong: str = ""
     rerun: set[str] = field(default_factory=set)
 
 
@@ -65,7 +67,8 @@ class AttemptState:
     Attributes:
         attempt: the attempt.
         diverged: the verdicts of its runs that diverged.
-        divergence: the text of these, "" if there are none.
+        cause: what made it fail first, or None.
+        divergence: the text of its divergence, "" if there is none.
         missed: the agent asked for something that the replay could not give.
         contradicted: the agent did something else than the golden says; stopping early is nothing else.
         passed: a passing report of the call phase has come.
@@ -76,6 +79,7 @@ class AttemptState:
 
     attempt: Attempt
     diverged: list[Verdict] = field(default_factory=list)
+    cause: Finding | None = None
     divergence: str = ""
     missed: bool = False
     contradicted: bool = False
@@ -96,16 +100,23 @@ def start(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: one of them is wrong.
     """
-    mode, origin = read_mode(config)
-    settings = read_settings(config, mode)
-    state = SessionState(settings, origin, read_decided(config, origin))
+    said = read_session(config)
+    settings = said.settings
+    origin = "" if "mode" in said.decided else said.origins.get("mode", "")
+    state = SessionState(settings, origin, said.decided)
     config.stash[SESSION] = state
-    if mode is Mode.REPLAY:
+    if settings.mode.shut:
         # Only what the user lists: a dummy that is set so early also makes `skipif(no key)` tests run.
         for name in settings.dummy_keys:
             if name not in os.environ:
                 os.environ[name] = dummy_key(name)
                 state.filled_keys.append(name)
+
+
+def refusal(session: SessionState, wrong: str) -> BaseException:
+    """What fails a test because of a wrong setting; the session ends with a usage error once that is reported."""
+    session.wrong = wrong
+    return pytest.fail.Exception(wrong, pytrace=False)
 
 
 def stop(config: pytest.Config) -> None:

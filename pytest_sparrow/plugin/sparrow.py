@@ -275,8 +275,8 @@ class Sparrow:
 
 def _continuation(turns: Sequence[Turn]) -> ReplayerOf:
     """What makes the feeder of turns that were written by hand."""
-    from pytest_sparrow.run.whatif.reading import read_script
     from pytest_sparrow.run.whatif.replayer import EventReplayer
+    from pytest_sparrow.run.whatif.script import read_script
     from pytest_sparrow.scenario import checked, transcript
 
     script = read_script(transcript("then", *checked(turns, "sparrow.inject(then=…)")).events)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.plugin.session import SESSION, SessionState
+import pytest
+
+from pytest_sparrow.plugin.session import SESSION
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
-    import pytest
+    from pytest_sparrow.plugin.session import SessionState
 
 __all__ = ["collect", "header", "write"]
 
@@ -18,7 +20,7 @@ def header(config: pytest.Config) -> str:
     """Which mode is in force, and who said so."""
     state = config.stash[SESSION]
     mode, origin = state.settings.mode, state.origin
-    said = f"sparrow: {mode.value}" + ("" if origin in ("default", "command line") else f" (from {origin})")
+    said = f"sparrow: {mode.value}" + (f" (from {origin})" if origin else "")
     return ", ".join(filter(None, (said, judged_by(state.settings))))
 
 
@@ -31,6 +33,8 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if _is_rerun(state, report):
         return
     facts: dict[str, Any] = getattr(report, "sparrow", {})
+    if "wrong" in facts and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(facts["wrong"])
     if facts.get("outcome"):
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
@@ -70,14 +74,14 @@ def write(terminal: Any, config: pytest.Config) -> None:
 
 
 _WORDS = (
-    ("feed", "replayed equal"),
+    ("replayed", "replayed equal"),
     ("diverged", "diverged"),
     ("blocked", "without a usable golden"),
     ("recorded", "recorded"),
     ("updated", "recorded again, changed"),
     ("unchanged", "recorded again, unchanged"),
     ("dropped", "not recorded"),
-    ("pass", "ran with sparrow off"),
+    ("inert", "ran with sparrow off"),
 )
 
 

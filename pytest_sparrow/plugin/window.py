@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import guard, http
+from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
-from pytest_sparrow.boundaries.guard.uncaptured import noting_uncaptured
-from pytest_sparrow.boundaries.http.waits import no_waits
-from pytest_sparrow.boundaries.world import tasks, threads
+from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
+from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
@@ -65,16 +65,13 @@ class Window:
             if self.run.replaying:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(guard.shut(self.run))
-                stack.enter_context(no_waits())
+                stack.enter_context(skip_retry_delays())
                 stack.enter_context(naming_children(self.run, self._tell_child))
             elif self.run.keeps:
                 stack.enter_context(noting_uncaptured(self.run, self._report_uncaptured))
             http.install()
             stack.callback(http.uninstall)
-            threads.install()
-            stack.callback(threads.uninstall)
-            tasks.install()
-            stack.callback(tasks.uninstall)
+            stack.enter_context(strands.PATCHES)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for name in self.run.settings.tools:

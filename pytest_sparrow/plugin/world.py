@@ -6,7 +6,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.world import Clock, Seeded, needed_clock, new_seed, noted_clock, noted_seed
-from pytest_sparrow.settings import Behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.run import Run
-    from pytest_sparrow.settings import Settings
+    from pytest_sparrow.settings import Behaviour, Settings
     from pytest_sparrow.transcript import Transcript
 
 __all__ = ["World"]
@@ -45,9 +44,9 @@ class World:
     ) -> None:
         self._mode = settings.clock
         self._run = run
-        replays = golden.inputs if behaviour is Behaviour.FEED and golden is not None else None
+        replays = golden.inputs if behaviour.replays and golden is not None else None
         self.clock: Clock | None = None
-        if replays is not None or behaviour is Behaviour.RECORD:
+        if replays is not None or behaviour.records:
             self.clock = needed_clock(settings.clock, run.started, replays, answers or ())
         self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
@@ -111,9 +110,9 @@ def _seed(settings: Settings, behaviour: Behaviour, golden: Transcript | None) -
     recorded = None if golden is None else noted_seed(golden.inputs.config_snapshot)
     if settings.seed is False:
         return None
-    if behaviour is Behaviour.FEED:
+    if behaviour.replays:
         return recorded
-    if behaviour is not Behaviour.RECORD:
+    if not behaviour.records:
         return None
     if settings.seed is not True:
         return settings.seed

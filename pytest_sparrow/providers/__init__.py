@@ -1,35 +1,42 @@
-"""Wire formats of model providers, one file each: what a request holds and what an answer says."""
+"""Wire formats of model providers, one file or folder each: what a request holds and what an answer says.
+
+Codecs are imported when they are first asked for (PEP 562): scenarios use the words of `pytest_sparrow.providers.codec`
+while tests are collected, and need no codec for that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from pytest_sparrow.providers.anthropic.codec import AnthropicMessages
-from pytest_sparrow.providers.bedrock.codec import Bedrock
-from pytest_sparrow.providers.gemini.codec import Gemini
-from pytest_sparrow.providers.mcp import MCP
-from pytest_sparrow.providers.ollama import Ollama
-from pytest_sparrow.providers.openai_chat.codec import OpenAIChat
-from pytest_sparrow.providers.openai_responses.codec import OpenAIResponses
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Codec
 
-__all__ = [
-    "MCP",
-    "AnthropicMessages",
-    "Bedrock",
-    "Gemini",
-    "Ollama",
-    "OpenAIChat",
-    "OpenAIResponses",
-    "builtin_codecs",
-]
+_MODULES = {
+    "MCP": "mcp",
+    "AnthropicMessages": "anthropic.codec",
+    "Bedrock": "bedrock.codec",
+    "Gemini": "gemini.codec",
+    "Ollama": "ollama",
+    "OpenAIResponses": "openai_responses.codec",
+    # OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
+    "OpenAIChat": "openai_chat.codec",
+}
+"""The codecs that come with pytest-sparrow, in the order in which they are asked, and their modules."""
+
+__all__ = ["builtin_codecs", *_MODULES]  # noqa: PLE0604 - read off the table above
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
-    """The codecs that come with pytest-sparrow; the first one that knows a request reads it.
+    """The codecs that come with pytest-sparrow; the first one that knows a request reads it."""
+    return tuple(_load(name)() for name in _MODULES)
 
-    OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
-    """
-    return (MCP(), AnthropicMessages(), Bedrock(), Gemini(), Ollama(), OpenAIResponses(), OpenAIChat())
+
+def _load(name: str) -> Any:
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _load(name)

@@ -1,4 +1,7 @@
-"""What a provider's codec tells a run about the traffic it sees. Codecs live in ``providers``, above."""
+"""The words for what a model is asked and answers, and the protocol of the codecs that read and write them.
+
+Codecs, scenarios, scripts and replays all use these words. The module imports the standard library only.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +24,8 @@ __all__ = [
     "Reasoning",
     "Text",
     "ToolRequest",
-    "ToolResult",
     "Usage",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
-    """One tool's output, as a request sends it back to the model.
-
-    Attributes:
-        id: the call's id.
-        blocks: cockpit blocks: ``{"Text": s}``, ``{"Json": any}`` or ``{"Image": {"data": [ints], "mime": s}}``.
-        is_error: whether the agent marked it as an error.
-    """
-
-    id: str
-    blocks: Sequence[Json]
-    is_error: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +43,7 @@ class ModelRequest:
     model: str
     conversation: Sequence[Json]
     task: str
-    results: Sequence[ToolResult] = ()
+    results: Sequence[Output] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +90,13 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a hosted tool gave, in the answer itself; blocks as in `ToolResult`."""
+    """What a tool gave: of a hosted tool in the answer itself, of an agent's tool in the next request.
+
+    Attributes:
+        id: the call's id.
+        blocks: cockpit blocks: ``{"Text": s}``, ``{"Json": any}`` or ``{"Image": {"data": [ints], "mime": s}}``.
+        is_error: whether the tool failed.
+    """
 
     id: str
     blocks: Sequence[Json]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image, image_data, json_block
 from pytest_sparrow.providers.codec import ModelAnswer, Output, ToolRequest
+from pytest_sparrow.providers.facts import ProviderFacts
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -41,10 +42,20 @@ __all__ = ["MCP"]
 _INTERNAL_ERROR = -32603
 
 
+_FACTS = ProviderFacts(
+    packages={"mcp": "mcp"},
+    request_headers=frozenset({"mcp-protocol-version"}),
+    answer_headers=frozenset({"mcp-protocol-version", "mcp-session-id"}),
+    # A client that got a session ends it.
+    header_values={"mcp-session-id": "recorded-session"},
+)
+
+
 class MCP:
     """The calls of MCP tools, recognised by their JSON-RPC envelope; see `Codec`."""
 
     name: str = "mcp"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ToolRequest | None:
         """Read a ``tools/call``; None for any other request."""

@@ -19,13 +19,14 @@ from pytest_sparrow.providers.codec import (
     Failure,
     ModelAnswer,
     ModelRequest,
+    Output,
     Part,
     Proposal,
     Reasoning,
     Text,
-    ToolResult,
 )
 from pytest_sparrow.providers.composing import synthetic_failure, synthetic_reply
+from pytest_sparrow.providers.facts import ProviderFacts, StreamEnd
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -134,6 +135,15 @@ def _call(proposal: Proposal) -> dict[str, Json]:
     return {"function": {"name": proposal.name, "arguments": proposal.args}}
 
 
+_FACTS = ProviderFacts(
+    packages={"ollama": "ollama"},
+    volatile_answer_keys=frozenset(
+        {"created_at", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
+    ),
+    stream_ends=(StreamEnd(field="done", value=True),),
+)
+
+
 class Ollama:
     """Ollama's chat and generate, recognised by the path and the request's shape; see `Codec`.
 
@@ -143,6 +153,7 @@ class Ollama:
     """
 
     name: str = "ollama"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None where it is another one."""
@@ -193,7 +204,7 @@ def _calls(messages: list[Json]) -> Iterator[dict[str, Json]]:
         yield from (call for call in as_list(message.get("tool_calls")) if isinstance(call, dict))
 
 
-def _results(messages: list[Json]) -> Iterator[ToolResult]:
+def _results(messages: list[Json]) -> Iterator[Output]:
     ids, calls = CallIds(), OpenCalls()
     for message in map(as_dict, messages):
         for call in _calls([message]):
@@ -204,7 +215,7 @@ def _results(messages: list[Json]) -> Iterator[ToolResult]:
         name = as_text(message.get("tool_name")) or as_text(message.get("name"))
         call_id = calls.answered(wire=as_text(message.get("tool_call_id")), name=name)
         if call_id:
-            yield ToolResult(id=call_id, blocks=LazyBlocks(partial(_blocks, message.get("content"))))
+            yield Output(id=call_id, blocks=LazyBlocks(partial(_blocks, message.get("content"))))
 
 
 def _blocks(content: Json) -> list[Json]:

@@ -1,4 +1,4 @@
-"""What must not reach the disk: secrets and directories become placeholders before anything is written."""
+"""Keeps secrets and directories off the disk: each becomes a placeholder before anything is written."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Walks parsed values and headers, and replaces each secret by its placeholder.
 
-The headers that a transcript keeps: by allow-list, so that a header nobody thought of is left out.
-
-The walk over parsed values and their texts: what is a secret there becomes its placeholder.
+A transcript keeps only the headers of an allow-list, so a header that nobody thought of is left out.
 """
 
 from __future__ import annotations
@@ -31,6 +29,7 @@ from pytest_sparrow.redact.texts import (
     replace_userinfo,
 )
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,27 +40,21 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.streams import Cut
     from pytest_sparrow.redact.user_rules import Allowed, OwnRules
 
-__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "STAND_INS", "Cleaner"]
+__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "Cleaner"]
 
 
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
 REQUEST_HEADERS = _BODY | {
     "accept",
-    "anthropic-beta",
-    "anthropic-version",
     "content-range",
     "last-event-id",
-    "mcp-protocol-version",
-    "openai-beta",
     "prefer",
     "range",
     "x-amz-target",
-    "x-goog-upload-command",
-    "x-goog-upload-protocol",
     "x-http-method-override",
 }
-"""What shapes a request and is not this machine's, this moment's or a secret."""
+"""What shapes a request and is not this machine's, this moment's or a secret; providers' own are facts of codecs."""
 
 ANSWER_HEADERS = _BODY | {
     "accept-ranges",
@@ -71,15 +64,10 @@ ANSWER_HEADERS = _BODY | {
     "last-modified",
     "link",
     "location",
-    "mcp-protocol-version",
-    "mcp-session-id",
     "operation-location",
     "retry-after",
     "retry-after-ms",
     "www-authenticate",
-    "x-amzn-errortype",
-    "x-goog-upload-status",
-    "x-goog-upload-url",
     "x-ms-error-code",
     "x-next-page",
     "x-page",
@@ -94,10 +82,6 @@ ANSWER_HEADERS = _BODY | {
 
 PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
 """What a part of a multipart body is."""
-
-STAND_INS = {"mcp-session-id": "recorded-session"}
-"""What is kept of a header of which only the presence matters: a client of MCP that got a session ends it."""
-
 
 _T = TypeVar("_T")
 
@@ -150,7 +134,7 @@ class Cleaner:
     def field(self, text: str, rule: Rule) -> str:
         """The value of a field with this rule: replaced whole where it is plausibly a secret."""
         clean = self.text(text)
-        # Of a connection string only the password is replaced where it can be told apart.
+        # Of a connection string only the password is replaced where it is recognisable.
         forms = (clean,) if rule.sure is Sure.CONNECTION else (clean, text)
         if bare_value(clean) and any(plausible(form, rule) for form in forms):
             return self._whole(text, rule)
@@ -298,12 +282,11 @@ class Cleaner:
         return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
 
     def _by_form(self, text: str) -> str:
-        head = text.lstrip()[:6]
-        if head.startswith(("{", "[")):
+        if text.lstrip()[:1] in ("{", "["):
             clean = self._json_text(text)
             if clean is not None:
                 return clean
-        if head.startswith(("data:", "event:", "id:", ":")) and "data:" in text:
+        if sse.holds_data(text.lstrip()):
             return self._event_text(text)
         return self.plain(text)
 
@@ -318,14 +301,8 @@ class Cleaner:
 
     def _event_text(self, text: str) -> str:
         """One server-sent event: what stands behind ``data:`` is a text of its own, line by line."""
-        lines = text.split("\n")
-        for number, line in enumerate(lines):
-            field, colon, payload = line.partition(":")
-            if field == "data" and colon:
-                space = " " if payload.startswith(" ") else ""
-                lines[number] = f"data:{space}{self.text(payload.removeprefix(' '))}"
         # As a whole too: a key file has many lines.
-        return self.plain("\n".join(lines))
+        return self.plain(sse.with_data(text, self.text))
 
     def _rule_of(self, key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
         """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""

@@ -1,7 +1,7 @@
-"""Directories of this machine and this run: ``<dir:tmp>`` in a transcript, the real path before the agent.
+"""Replaces directories of this machine and this run by placeholders such as ``<dir:tmp>``, and puts them back.
 
-A path is searched for as text, in the spellings that JSON, JSON within JSON and URLs give it; so it is found in
-plain texts, in arguments, in server-sent events and in queries alike, and nothing around it is spelled anew.
+A path is searched for as text, in the spellings of JSON, of JSON within JSON and of URLs. So it is found in plain
+texts, arguments, server-sent events and queries alike, and nothing around it is spelled anew.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_sparrow.redact.streams import Cut
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +126,7 @@ class Places:
     def _restored(self, text: str) -> str:
         if _MARK not in text:
             return text
-        quoted = text.lstrip()[:1] in ("{", "[") or text.startswith(("data:", "event:", "id:"))
+        quoted = text.lstrip()[:1] in ("{", "[") or sse.holds_data(text)
 
         def path_of(match: re.Match[str]) -> str:
             path = self._paths.get(match[1])

@@ -1,9 +1,4 @@
-"""Secrets whose text is known: from environment variables, or met in a field whose name said so.
-
-The secrets of this process: values of environment variables whose names look secret.
-
-Secrets whose text is known: from the environment, or met in a field whose name said so.
-"""
+"""Finds secrets whose text is known: from environment variables, or from a field whose name marked it as secret."""
 
 from __future__ import annotations
 
@@ -16,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import is_specific, is_word
 from pytest_sparrow.redact.placeholders import outside_placeholders
 from pytest_sparrow.redact.suspicion import MARKS, suspicious
@@ -44,8 +40,6 @@ _PLAIN = re.compile(
 _COMMON = frozenset({"changeme", "password", "password1", "postgres", "undefined", "disabled", "anonymous"})
 _USERINFO = re.compile(r"://[^\s/:@]*:([^\s/]+)@")
 _KINDS = {
-    "gemini-key": "google-key",
-    "google-generative-ai-key": "google-key",
     "hf-token": "huggingface-token",
     "hugging-face-hub-token": "huggingface-token",
     "huggingfacehub-token": "huggingface-token",
@@ -92,6 +86,8 @@ def _is_common(value: str) -> bool:
 
 
 def _kind(name: str) -> str:
+    if name in facts().key_kinds:
+        return facts().key_kinds[name]
     kind = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     for long, short in (("-api-key", "-key"), ("-api-token", "-token"), ("-access-token", "-token")):
         if kind.endswith(long):
@@ -158,7 +154,7 @@ class Known:
         """From now on replace this secret wherever it stands; no word, and no more than a bounded number.
 
         An answer's ``{"session": {"access_token": "f3a9…"}}`` comes back as a tool's argument or a header of
-        another name: in a replay, where the agent was fed the placeholder, it comes back as that.
+        another name: in a replay, where the agent was given the placeholder, it comes back as that.
         """
         if not is_specific(secret) or secret in self._kinds or "<secret:" in secret:
             return

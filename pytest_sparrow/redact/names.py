@@ -1,8 +1,8 @@
-"""Field names that say "this is a secret", and the values that are none all the same.
+"""Tells which field names mark a secret, and which values of such fields are harmless.
 
-A name is read without case and separators: ``apiKey``, ``api_key`` and ``X-API-Key`` end alike. What a value
-must look like depends on how sure the name makes us: any text is a password where the field says so, while a
-field called ``token`` holds a piece of a word in a list of log probabilities.
+Names are compared without case and separators: ``apiKey``, ``api_key`` and ``X-API-Key`` end alike. The surer the
+name, the less the value has to look like a secret: any text is a password in a field of that name, while a field
+``token`` may hold a piece of a word in a list of log probabilities.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands in a transcript where a secret was: its kind and a number, never a hash of it."""
+"""Makes the placeholders of secrets: the secret's kind and a number, never a hash of the secret."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""The redactor of one transcript, and the same with a scanner behind it.
-
-The redactor of one transcript: secrets and places in, placeholders out; everything else untouched.
-
-A redactor with a scanner behind it: what leaves it is clean by both, or does not leave it.
-"""
+"""The redactor of one transcript: replaces secrets and directories, and checks its result with the scanner."""
 
 from __future__ import annotations
 
@@ -15,13 +10,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, STAND_INS, Cleaner
+from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, Cleaner
 from pytest_sparrow.redact.directories import Places
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.placeholders import Numbering
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
+from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -126,7 +123,7 @@ class Redactor:
             headers: (name, value) pairs as on the wire.
             answered: whether they came with an answer, not with a request.
         """
-        return self._kept(headers, ANSWER_HEADERS if answered else REQUEST_HEADERS)
+        return self._kept(headers, _answer_headers() if answered else _request_headers())
 
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
@@ -157,11 +154,11 @@ class Redactor:
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
         """
-        return self._settled_half(asked, REQUEST_HEADERS) if kind == "http" else self._object(asked)
+        return self._settled_half(asked, _request_headers()) if kind == "http" else self._object(asked)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`."""
-        return self._settled_half(answered, ANSWER_HEADERS) if kind == "http" else self._object(answered)
+        return self._settled_half(answered, _answer_headers()) if kind == "http" else self._object(answered)
 
     def _settled_half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
@@ -184,9 +181,9 @@ class Redactor:
         if not isinstance(body, dict):
             return self.value(body)
         text, parts = body.get("text"), body.get("multipart")
-        for form in ("sse", "lines"):
-            if isinstance(body.get(form), list):
-                body = {**body, form: self._stream(body[form])}
+        form = stream_form(body)
+        if form and isinstance(body[form], list):
+            body = {**body, form: self._stream(body[form])}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):
@@ -196,7 +193,7 @@ class Redactor:
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):
             return events
-        if self._places.found:  # else the model was told of none
+        if self._places.found:  # else no model has read one
             events = hide_across(events, self._places.across)
         if any(self._cleaner.suspects(text) for text in joined_texts(events)):
             events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))
@@ -225,11 +222,20 @@ class Redactor:
             name = cased.lower()
             if name in allowed or name in self._extra:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        return {name: STAND_INS.get(name) or self.value(value) for name, value in kept.items()}
+        fixed = facts().header_values
+        return {name: fixed.get(name) or self.value(value) for name, value in kept.items()}
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)
         return clean
+
+
+def _request_headers() -> frozenset[str]:
+    return REQUEST_HEADERS | facts().request_headers
+
+
+def _answer_headers() -> frozenset[str]:
+    return ANSWER_HEADERS | facts().answer_headers
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:

@@ -1,7 +1,7 @@
-"""The second look: at bytes that are about to be written, by rules that are not the redactor's.
+"""Scans bytes that are about to be written for secrets, by rules that the redactor does not share.
 
-Whatever the redactor overlooks (a rule that is missing, a bug) must not end up in a repository. What is found here is
-never replaced: the recording fails, names the place and the kind, and the user decides.
+A secret that the redactor overlooks (a missing rule, a bug) must not end up in a repository. The scanner replaces
+nothing: the recording fails, names the place and the kind, and the user decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.errors import SecretFound
-from pytest_sparrow.redact.scanner_rules import RULES, long_runs, needles_of
+from pytest_sparrow.redact.scanner_rules import long_runs, needles_of, scan_rules
 from pytest_sparrow.redact.user_rules import NOTHING_ALLOWED, Allowed, value_digest
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Hit", "Scanner"]
 
-_ELSEWHERE = tuple(rule for rule in RULES if not rule.in_run)
 _RUN = 20
 _REMEMBERED = 4096
 _LONGEST_KEY = 512
@@ -59,6 +58,8 @@ class Scanner:
     def __init__(
         self, environ: Mapping[str, str] | None = None, *, allowed: Allowed = NOTHING_ALLOWED
     ) -> None:
+        self._rules = scan_rules()
+        self._outside_runs = tuple(rule for rule in self._rules if not rule.in_run)
         self._needles = needles_of(os.environ if environ is None else environ)
         self._allowed = allowed
         self._harmless: set[bytes] = set()
@@ -96,7 +97,7 @@ class Scanner:
         telling = False
         keys = b" ".join(runs)
         # Most lines hold no long run: then a handful of formats is left to look for.
-        for rule in RULES if runs else _ELSEWHERE:
+        for rule in self._rules if runs else self._outside_runs:
             if rule.needle in (keys if rule.in_run else data):
                 telling = True
                 for match in rule.pattern.finditer(data):
@@ -155,7 +156,7 @@ class Scanner:
             yield Hit(kind=kind, value=value, start=start)
 
     def _path_in(self, text: bytes, hit: Hit) -> str:
-        """Where in the JSON it stands, like ``asked.body.json.messages[2].content``; "" where that can't be told."""
+        """Where in the JSON it stands, like ``asked.body.json.messages[2].content``; "" where that is unknown."""
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):

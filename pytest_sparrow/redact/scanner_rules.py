@@ -1,18 +1,12 @@
 """The rules of the scanner: key formats that are secrets beyond doubt, and this process's own secrets.
 
-Long unbroken runs of characters in bytes: nothing but keys, ids, hashes and encoded data looks like that.
-
-``re`` takes 12 ns a byte for ``[A-Za-z0-9_-]{24,}``. One ``translate`` that makes all of these one byte, and a search
-for 24 of them in a row, take 0.7 ns a byte where there is none.
-
-What the scanner calls a secret: key formats that say so beyond doubt.
-
-It stands behind the redactor, shares none of its patterns, and a find stops a recording. So each rule asks for all
-that its format promises (prefix, exact length, alphabet, checksum, a header that decodes), and for a random part:
+The scanner stands behind the redactor, shares none of its patterns, and a hit stops a recording. So each rule asks for
+all that its format promises (prefix, exact length, alphabet, checksum, a header that decodes), and for a random part:
 ``sk-ant-api03-xxxxxxxx`` in a manual is no key. Sources: the vendors' documentation of their keys; GitHub's note on
 its token format (CRC-32 in base 62: "Behind GitHub's new authentication token formats", 2021); RFC 7468 and 7519.
 
-The secrets of this process as a scanner looks for them: in every spelling that a file may give them.
+Keys, ids and hashes are long unbroken runs of characters. ``re`` takes 12 ns a byte for ``[A-Za-z0-9_-]{24,}``. One
+``translate`` that makes all of these one byte, and a search for 24 of them in a row, take 0.7 ns a byte.
 """
 
 from __future__ import annotations
@@ -30,10 +24,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
+from pytest_sparrow.providers.registry import facts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["RULES", "RUN_CHARACTERS", "Needle", "ScanRule", "is_random", "is_weak", "long_runs", "needles_of"]
+    from pytest_sparrow.providers.facts import ProviderFacts
+
+__all__ = [
+    "RUN_CHARACTERS",
+    "Needle",
+    "ScanRule",
+    "is_random",
+    "is_weak",
+    "long_runs",
+    "needles_of",
+    "scan_rules",
+]
 
 
 RUN_CHARACTERS = (string.ascii_letters + string.digits + "+/-_").encode()
@@ -123,12 +130,18 @@ def _format(
 
 
 def _keys(
-    kind: str, prefixes: bytes, body: bytes, holds: Callable[[re.Match[bytes]], bool] = _random_part
+    kind: str,
+    prefixes: bytes,
+    body: bytes,
+    holds: Callable[[re.Match[bytes]], bool] = _random_part,
+    needle: bytes = b"",
 ) -> tuple[ScanRule, ...]:
     """Keys of a literal prefix (one of several) and a body, whose own group, if it has one, is the random part."""
     grouped = body if re.compile(body).groups else rb"(" + body + rb")"
     return tuple(
-        _format(kind, prefix, rb"(" + _FRONT + re.escape(prefix) + grouped + rb")(?![A-Za-z0-9])", holds)
+        _format(
+            kind, needle or prefix, rb"(" + _FRONT + re.escape(prefix) + grouped + rb")(?![A-Za-z0-9])", holds
+        )
         for prefix in prefixes.split()
     )
 
@@ -221,13 +234,7 @@ _JWT = _format(
     + rb"(?=(eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20,}))(eyJ[\w-]{8,})\.(eyJ[\w-]{8,})\.([\w-]{20,})",
     _is_jwt,
 )
-_OPENAI = _format(
-    "openai-key",
-    b"T3BlbkFJ",
-    rb"(" + _FRONT + rb"sk-((?:[a-zA-Z]{3,12}-)?[\w-]{16,100}T3BlbkFJ[\w-]{16,100}))(?![\w-])",
-)
-
-RULES: tuple[ScanRule, ...] = (
+_SERVICES: tuple[ScanRule, ...] = (
     _PEM,
     _URL,
     *_AWS,
@@ -238,25 +245,11 @@ RULES: tuple[ScanRule, ...] = (
     _format("azure-key", b"AccountKey=", rb"AccountKey=([A-Za-z0-9+/]{86}==)"),
     _JWT,
     _format("sendgrid-key", b"SG.", rb"(" + _FRONT + rb"SG\.([\w-]{22}\.[\w-]{43}))(?![\w-])"),
-    _OPENAI,
     *_keys("github-token", b"ghp_ gho_ ghu_ ghs_ ghr_", _A + rb"{36}", _github_checksum),
     *_keys("github-token", b"github_pat_", rb"([A-Za-z0-9]{22}_[A-Za-z0-9]{59})"),
-    *_keys(
-        "anthropic-key",
-        b"sk-ant-api03- sk-ant-admin01- sk-ant-oat01- sk-ant-ort01- sk-ant-sid01-",
-        _W + rb"{80,120}",
-    ),
-    *_keys("openai-key", b"sk-proj- sk-svcacct- sk-admin-", _W + rb"{40,}"),
-    *_keys("openrouter-key", b"sk-or-v1-", _X + rb"{64}"),
-    *_keys("google-key", b"AIza", _W + rb"{35}(?!_|-)"),
-    *_keys("google-client-secret", b"GOCSPX-", _W + rb"{28}"),
     *_keys("huggingface-token", b"hf_", _A + rb"{34}"),
-    *_keys("groq-key", b"gsk_", _A + rb"{52}"),
-    *_keys("xai-key", b"xai-", _A + rb"{80}"),
     *_keys("replicate-token", b"r8_", _A + rb"{37}"),
-    *_keys("perplexity-key", b"pplx-", _A + rb"{48,64}"),
     *_keys("langsmith-key", b"lsv2_pt_ lsv2_sk_", rb"([0-9a-f]{32}_[0-9a-f]{10})"),
-    *_keys("nvidia-key", b"nvapi-", _W + rb"{60,70}"),
     *_keys("pinecone-key", b"pcsk_", rb"[A-Za-z0-9_]{60,80}"),
     *_keys("npm-token", b"npm_", _A + rb"{36}"),
     *_keys("pypi-token", b"pypi-AgEIcHlwaS5vcmc", _W + rb"{50,}"),
@@ -283,7 +276,27 @@ RULES: tuple[ScanRule, ...] = (
         rb"discord(?:app)?\.com/api/webhooks/([0-9]{17,20}/([\w-]{60,72}))",
     ),
 )
-"""All formats; several rules may be of one kind."""
+"""Formats of services that are no providers of models; several rules may be of one kind."""
+
+
+def scan_rules() -> tuple[ScanRule, ...]:
+    """All formats: of services, and of the keys that the registered codecs declare."""
+    return _rules_with(facts())
+
+
+@functools.lru_cache(maxsize=4)
+def _rules_with(known: ProviderFacts) -> tuple[ScanRule, ...]:
+    keys = (
+        rule
+        for each in known.sure_keys
+        for rule in _keys(
+            each.kind,
+            " ".join(each.prefixes).encode(),
+            each.rest.encode(),
+            needle=each.needle.encode(),
+        )
+    )
+    return (*_SERVICES, *keys)
 
 
 _SHORTEST = 10

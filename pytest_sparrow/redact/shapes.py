@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.registry import facts
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["SHAPES", "Shape", "replace_shapes"]
+    from pytest_sparrow.providers.facts import ProviderFacts
+
+__all__ = ["Shape", "known_shapes", "replace_shapes", "shapes_with"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ class Shape:
 
 def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
     """The text with every secret of a known shape replaced by ``placeholder(kind, secret)``."""
-    for shape in SHAPES:
+    for shape in known_shapes():
         if any(prefix in text for prefix in shape.prefixes):
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
     return text
@@ -59,10 +64,10 @@ def _replacer(shape: Shape, placeholder: Callable[[str, str], str]) -> Callable[
 
 
 def _key(kind: str, prefix: str | tuple[str, ...], body: str, *, run: int = 16, starts: str = "") -> Shape:
-    """A key that begins with a literal prefix; ``starts`` is a pattern for several that begin alike."""
+    """A key that begins with a literal prefix; ``starts`` is a pattern for several that begin with one character."""
     prefixes = (prefix,) if isinstance(prefix, str) else prefix
-    whole = starts or re.escape(prefixes[0])
-    first, rest = whole[0], whole[1:]
+    first = prefixes[0][0]
+    rest = starts[1:] or f"(?:{'|'.join(re.escape(each[1:]) for each in prefixes)})"
     # The first character is matched before the look behind: a pattern that begins with a literal is searched
     # at memory speed. A key begins where no word goes on; an escape of a JSON text (\n, \u0026) or of a
     # URL (%3D) in front of it is no word.
@@ -127,35 +132,9 @@ _AZURE_AI = Shape(
     pattern=re.compile(rf"(?:(?<!{_A})|(?<=\\[bfnrt])){_A}{{52}}JQQJ99{_A}{{26}}{_END}"),
 )
 
-# The order matters where one prefix begins like another: the narrower shape stands first.
-SHAPES: tuple[Shape, ...] = (
-    _PEM,
-    _key("anthropic-key", "sk-ant-", rf"{_W}{{20,}}"),
-    _key("openrouter-key", "sk-or-", rf"(?:v[0-9]-)?{_A}{{32,}}"),
+_SERVICES: tuple[Shape, ...] = (
     _key("langfuse-key", "sk-lf-", rf"{_X}{{8}}-{_X}{{4}}-{_X}{{4}}-{_X}{{4}}-{_X}{{12}}"),
-    _key(
-        "openai-key",
-        ("sk-proj-", "sk-svcacct-", "sk-admin-", "sk-None-"),
-        rf"{_W}{{20,}}",
-        starts="sk-(?:proj|svcacct|admin|None)-",
-    ),
-    # The first form (20 + "T3BlbkFJ" + 20) and its many look-alikes (DeepSeek, Moonshot, LiteLLM …): an
-    # unbroken run, or one with a digit and a capital; "sk-learn-compat-layer" has neither.
-    _key(
-        "openai-key",
-        "sk-",
-        rf"(?:(?:{_A}{{1,12}}[-_]){{0,4}}{_A}{{16,}}{_W}*"
-        rf"|(?={_W}{{0,60}}[0-9])(?={_W}{{0,60}}[A-Z]){_W}{{20,}})",
-    ),
-    _key("openai-session", "sess-", rf"{_A}{{36,}}"),
-    _key("openai-ephemeral-key", "ek_", rf"{_X}{{32,}}"),
-    _key("google-key", "AIza", rf"{_W}{{35}}(?!{_W})"),
-    _key("google-key", "AQ.A", rf"{_W}{{30,}}"),
-    _key("google-token", "ya29.", rf"{_W}{{20,}}(?:\.{_W}+)*"),
-    _key("google-client-secret", "GOCSPX-", rf"{_W}{{20,}}"),
     _key("aws-access-key-id", ("AKIA", "ASIA"), rf"[A-Z2-7]{{16}}{_END}", starts="A(?:KIA|SIA)"),
-    _key("aws-bedrock-key", "ABSK", r"[A-Za-z0-9+/]{100,}={0,2}"),
-    _key("aws-bedrock-key", "bedrock-api-key-", r"[A-Za-z0-9+/]{20,}={0,2}"),
     _AZURE_AI,
     # Tokens of GitHub Apps carry a JWT behind the prefix since 2026, hence the dots.
     _key(
@@ -210,16 +189,9 @@ SHAPES: tuple[Shape, ...] = (
     _key("webhook-secret", "whsec_", r"[A-Za-z0-9+/]{24,}={0,2}"),
     _key("huggingface-token", "hf_", rf"{_A}{{30,}}"),
     _key("huggingface-token", "api_org_", rf"{_A}{{30,}}"),
-    _key("groq-key", "gsk_", rf"{_A}{{40,}}"),
-    _key("xai-key", "xai-", rf"{_W}{{40,}}"),
     _key("replicate-token", "r8_", rf"{_W}{{35,}}"),
-    _key("perplexity-key", "pplx-", rf"{_A}{{40,}}"),
     _key("langsmith-key", ("lsv2_pt_", "lsv2_sk_"), rf"{_X}{{32}}(?:_{_X}{{10}})?", starts="lsv2_(?:pt|sk)_"),
     _key("logfire-token", "pylf_v", rf"[0-9]_[a-z]{{2}}_{_A}{{30,}}", run=12),
-    _key("cerebras-key", "csk-", rf"{_A}{{40,}}"),
-    _key("fireworks-key", "fw_", rf"{_A}{{22,}}"),
-    _key("together-key", "tgp_v1_", rf"{_W}{{40,}}"),
-    _key("nvidia-key", "nvapi-", rf"{_W}{{60,}}"),
     _key("voyage-key", "pa-", rf"(?={_W}{{0,42}}[0-9])(?={_W}{{0,42}}[A-Z]){_W}{{43}}(?!{_W})"),
     _key("jina-key", "jina_", rf"{_A}{{32}}{_W}{{20,}}"),
     _key("tavily-key", "tvly-", rf"(?:dev-|prod-)?{_W}{{20,}}"),
@@ -246,7 +218,19 @@ SHAPES: tuple[Shape, ...] = (
         rf"{_X}{{32}}",
         starts="shp(?:at|ca|pa|ss)_",
     ),
-    _JWT,
-    _BEARER,
-    _BASIC,
 )
+"""Keys of services that are no providers of models."""
+
+
+def known_shapes() -> tuple[Shape, ...]:
+    """All shapes: of services, of formats, and of the keys that the registered codecs declare."""
+    return shapes_with(facts())
+
+
+@functools.lru_cache(maxsize=4)
+def shapes_with(known: ProviderFacts) -> tuple[Shape, ...]:
+    """All shapes, with those of these facts."""
+    keys = [_key(each.kind, each.prefixes, each.rest, run=each.run) for each in known.key_shapes]
+    # Where one prefix begins like another, the narrower shape comes first.
+    ordered = sorted((*keys, *_SERVICES), key=lambda shape: -max(map(len, shape.prefixes)))
+    return (_PEM, *ordered, _JWT, _BEARER, _BASIC)

@@ -1,12 +1,8 @@
-"""Replaces secrets that a stream spells in pieces, over many server-sent events or lines.
+"""Replaces secrets and directories that a stream spells in pieces, over many server-sent events or JSON lines.
 
-Where the secrets stood: a text and its clean form → what was replaced, and by what. Pure.
-
-What a stream spells piece by piece, over many server-sent events or lines of JSON: paths and secrets.
-
-A model that was told ``/tmp/pytest-7/report.txt`` says it again in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; and
-so it says a key. The pieces of one text are put together, searched as one, and the placeholder goes into the piece in
-which the find began; the others lose what belonged to it. There are as many events afterwards as before.
+A model that has read ``/tmp/pytest-7/report.txt`` repeats it in pieces: ``/tmp/py``, ``test-7/rep``, ``ort``; a key
+likewise. The pieces of one text are joined and searched as one text. The placeholder goes into the piece in which the
+hit begins; the other pieces lose their part of it. The number of events stays the same.
 """
 
 from __future__ import annotations
@@ -18,7 +14,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import PLACEHOLDER
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,12 +105,10 @@ def _common(one: str, other: str) -> int:
 
 
 Finder = Callable[[str, Sequence[int]], list[Cut]]
-"""Gives what to replace in a text, in order and apart, and is told where each of its pieces ends."""
+"""Gives what to replace in a text, in order and apart, and gets the ends of its pieces."""
 
 _Track = tuple[object, ...]
 _Piece = tuple[int, Any, Any, str]  # the event's number, and where its text stands: container, key, text
-
-_NUMBERS = ("index", "output_index", "content_index", "summary_index")
 
 
 def hide_across(events: Sequence[str], find: Finder) -> list[str]:
@@ -123,10 +119,11 @@ def hide_across(events: Sequence[str], find: Finder) -> list[str]:
             of newline-delimited JSON.
         find: finds it in a whole text.
     """
+    indices = facts().stream_indices
     parsed = [_payload(text) for text in events]
     tracks: dict[_Track, list[_Piece]] = {}
     for number, payload in enumerate(parsed):
-        for track, container, key, text in _texts(payload, ()):
+        for track, container, key, text in _texts(payload, (), indices):
             tracks.setdefault(track, []).append((number, container, key, text))
     changed: set[int] = set()
     for pieces in tracks.values():
@@ -146,9 +143,10 @@ def joined_texts(events: Sequence[str]) -> Iterator[str]:
     payloads = _read_at_once(events)
     if payloads is None:
         payloads = [_payload(text) for text in events]
+    indices = facts().stream_indices
     tracks: dict[Any, Any] = {}
     for payload in payloads:
-        _gather(payload, tracks)
+        _gather(payload, tracks, indices)
     yield from _joined_of(tracks)
 
 
@@ -191,12 +189,8 @@ def _payload(text: str) -> Json:
 def _spelled_payload(text: str) -> str | None:
     if text.startswith("{"):  # no server-sent event says anything so
         return text
-    if text.startswith("data: {") and "\n" not in text:
-        return text[6:]
-    lines = [line for line in text.split("\n") if line.startswith("data:")]
-    if len(lines) != 1 or not lines[0][5:].lstrip().startswith("{"):
-        return None
-    return lines[0][5:].strip()
+    data = sse.only_data(text)
+    return data.strip() if data is not None and data.lstrip().startswith("{") else None
 
 
 def _decoded(text: str) -> Json:
@@ -210,15 +204,14 @@ def _with_payload(text: str, payload: Json) -> str:
     spelled = jsontext.encode(payload).decode()
     if text.startswith("{"):
         return spelled
-    spelled = f"data: {spelled}"
-    return "\n".join(spelled if line.startswith("data:") else line for line in text.split("\n"))
+    return sse.with_data(text, lambda _: spelled)
 
 
-def _texts(value: Json, track: _Track) -> Iterator[tuple[_Track, Any, Any, str]]:
+def _texts(value: Json, track: _Track, indices: Sequence[str]) -> Iterator[tuple[_Track, Any, Any, str]]:
     """Every text in a payload, with what it is a piece of: its path, and the numbers that events give their parts."""
     if isinstance(value, dict):
         kind = value.get("type")
-        numbers = [value.get(name) for name in _NUMBERS]
+        numbers = [value.get(name) for name in indices]
         here = (
             *track,
             kind if isinstance(kind, str) else "",
@@ -228,14 +221,14 @@ def _texts(value: Json, track: _Track) -> Iterator[tuple[_Track, Any, Any, str]]
             if isinstance(item, str):
                 yield (*here, key), value, key, item
             else:
-                yield from _texts(item, (*here, key))
+                yield from _texts(item, (*here, key), indices)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             place = number if not isinstance(item, dict) or "index" not in item else "#"
             if isinstance(item, str):
                 yield (*track, place), value, number, item
             else:
-                yield from _texts(item, (*track, place))
+                yield from _texts(item, (*track, place), indices)
 
 
 def _read_at_once(events: Sequence[str]) -> list[Json] | None:
@@ -248,24 +241,24 @@ def _read_at_once(events: Sequence[str]) -> list[Json] | None:
     return payloads if len(payloads) == len(spelled) else None
 
 
-def _gather(value: Json, tracks: dict[Any, Any]) -> None:
+def _gather(value: Json, tracks: dict[Any, Any], indices: Sequence[str]) -> None:
     """Sort the texts of a payload to the others of their track: the tracks of `_texts`, as a tree."""
     if type(value) is dict:
         kind = value.get("type")
-        numbers = [(name, value[name]) for name in _NUMBERS if isinstance(value.get(name), int)]
+        numbers = [(name, value[name]) for name in indices if isinstance(value.get(name), int)]
         here = tracks.setdefault((kind if type(kind) is str else "", *numbers), {})
         for key, item in value.items():
             if type(item) is str:
                 here.setdefault(key, []).append(item)
             elif type(item) is dict or type(item) is list:
-                _gather(item, here.setdefault((key,), {}))
+                _gather(item, here.setdefault((key,), {}), indices)
     elif type(value) is list:
         for number, item in enumerate(value):
             if type(item) is str:
                 tracks.setdefault(number, []).append(item)
             else:
                 place = number if type(item) is not dict or "index" not in item else "#"
-                _gather(item, tracks.setdefault((place,), {}))
+                _gather(item, tracks.setdefault((place,), {}), indices)
 
 
 def _joined_of(tracks: dict[Any, Any]) -> Iterator[str]:

@@ -1,13 +1,7 @@
 """Finds named secrets inside texts: URLs, forms, quoted JSON, percent-encoding, base64.
 
-Patterns that find named secrets inside text: in URLs, in forms, in quotations of JSON.
-
-Secrets in percent-encoding: in a URL's path and query, in a form, in a URL within a text.
-
-Secrets within base64: ``user:password``, a key in a Kubernetes secret, a file that a tool gives back.
-
-What decodes to a text is cleaned as a text and encoded again, so that an agent that decodes it in a replay meets the
-placeholder. What decodes to anything else (an image, an archive) is left alone.
+Base64 that decodes to a text is cleaned as a text and encoded again, so that an agent that decodes it in a replay
+reads the placeholder. Base64 of anything else (an image, an archive) is left alone.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""The secrets that users and other plugins declare, and the values that users declare harmless.
+"""Reads what users and other plugins declare as secrets, and what they declare as harmless.
 
-What a user says is no secret: a kind, or one value by its digest.
-
-What a user, or another plugin, calls a secret: a pattern, the name of a field, or a finder.
-
-A line of the setting is ``kind = pattern``, ``kind = field:name``, or either without its kind.
+A line of the setting ``secrets`` is ``kind = pattern``, ``kind = field:name``, or either without its kind. A word of
+``not_secret`` is a kind, or the digest of one value.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pytest_sparrow.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.provenance import Circumstances
+    from pytest_sparrow.findings import Circumstances
 
 __all__ = ["likely", "record_command", "way_out"]
 

@@ -249,6 +249,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNREACHED: _unreached,
     Kind.UNWRAPPED: _unwrapped,
     Kind.CHILD: _text,
+    Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
     Kind.LATE: _late,
     Kind.UNREAD: _unread,
     Kind.UNCAPTURED: _text,
@@ -323,13 +324,14 @@ def _no_golden_hint(finding: Finding) -> str:
 _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNRECORDABLE: lambda finding: str(finding.detail.get("hint", "")),
     Kind.REFUSED: lambda finding: str(finding.detail.get("hint", "")),
-    Kind.NOTHING_RECORDED: lambda _: (
-        "sparrow sees HTTP through httpx, httpx2, aiohttp and urllib3 (requests, boto3), tools wrapped\n"
+    Kind.NOTHING_RECORDED: lambda finding: (
+        f"sparrow sees HTTP through {finding.detail['libraries']}, tools wrapped\n"
         "by sparrow.tool, and sparrow.call;\n"
         "the agent ran past all of them, or not at all"
     ),
     Kind.NOTHING_REPLAYED: lambda _: "did the agent run, and through a library that sparrow sees?",
     Kind.MISS: _miss_hint,
+    Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in _text(finding).splitlines()[1:]),
     Kind.UNREACHED: _reach,
     Kind.NO_GOLDEN: _no_golden_hint,
     Kind.DAMAGED: _damaged_hint,

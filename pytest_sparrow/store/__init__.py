@@ -1,4 +1,4 @@
-"""Runs on disk: nothing half-written, nothing lost silently, damage never taken for absence.
+"""Keeps runs on disk: a run is whole or absent, and damage is never taken for absence.
 
 Names are resolved lazily: the plugin asks `pytest_sparrow.store.names` before anything heavy may be imported.
 """

@@ -1,8 +1,6 @@
-"""Says what is wrong with a file of a transcript, and how big a transcript may be.
+"""Describes damage to a transcript's files in words that name the line and the way out, and limits their size.
 
-What is wrong with a file of a transcript, in words that name the line and the way out.
-
-How big a transcript may be: a hostile golden in a pull request must not exhaust the machine that reads it.
+The limits protect the machine that reads a hostile golden of a pull request.
 """
 
 from __future__ import annotations
@@ -84,25 +82,25 @@ def missing_file(path: Path) -> DamagedTranscript:
     return DamagedTranscript(str(path), None, "the file is missing", _RESTORE)
 
 
-def wrong_count(path: Path, found: int, told: int, what: str) -> DamagedTranscript:
+def wrong_count(path: Path, found: int, recorded: int, what: str) -> DamagedTranscript:
     """More or fewer lines than meta.json says."""
-    reason = f"holds {found} {what}, and meta.json says {told}"
+    reason = f"holds {found} {what}, and meta.json says {recorded}"
     return DamagedTranscript(str(path), max(found, 1), reason, _RESTORE)
 
 
-def changed_file(path: Path, data: bytes, told: str) -> DamagedTranscript | None:
+def changed_file(path: Path, data: bytes, recorded: str) -> DamagedTranscript | None:
     """A file whose SHA-256 is another than the recorded one; newlines alone are named as such."""
-    if hashlib.sha256(data).hexdigest() == told:
+    if hashlib.sha256(data).hexdigest() == recorded:
         return None
     if by_newline := conflict(path, data):
         return by_newline
     unix = data.replace(b"\r\n", b"\n")
-    if hashlib.sha256(unix).hexdigest() == told:
+    if hashlib.sha256(unix).hexdigest() == recorded:
         line = data[: data.index(b"\r\n")].count(b"\n") + 1
         return DamagedTranscript(
             str(path), line, "only its newlines were changed: \\n became \\r\\n", _NEWLINES
         )
-    if hashlib.sha256(unix.rstrip(b"\n") + b"\n").hexdigest() == told:
+    if hashlib.sha256(unix.rstrip(b"\n") + b"\n").hexdigest() == recorded:
         line = unix.count(b"\n") or 1
         return DamagedTranscript(str(path), line, "only the newlines at its end were changed", _NEWLINES)
     return DamagedTranscript(

@@ -1,12 +1,12 @@
-"""Lines of ``exchanges.jsonl`` → exchanges: what a request shares with earlier ones is put back.
+"""Decodes the lines of ``exchanges.jsonl``: puts back what a request shares with earlier requests.
 
-On disk the body of an ``http`` exchange's *asked* half may be ``{"same": S, "json": J}``. S says what isn't spelled
-in J, and where it is: at the same place of the request on an earlier line, lines counted from 1.
+On disk the body of an ``http`` exchange's *asked* half may be ``{"same": S, "json": J}``. S names the values that J
+leaves out, and the earlier line that has them at the same place of its request (lines count from 1):
 
-- an integer, in place of ``null`` in J: the value is that line's.
-- an array of ``[at, line, start, stop]``, for an array in J: from ``at`` on stand the items from ``start`` to before
-  ``stop`` of that line's array; J has only the others.
-- an object, for an object in J: the same for some of its keys.
+- an integer, where J has ``null``: that line has the value.
+- an array of ``[at, line, start, stop]``, where J has an array: at index ``at`` stand the items ``start`` to
+  ``stop`` (exclusive) of that line's array; J holds the other items.
+- an object, where J has an object: the same for some of the object's keys.
 """
 
 from __future__ import annotations

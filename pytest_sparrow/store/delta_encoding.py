@@ -1,10 +1,4 @@
-"""Delta encoding of requests: what a request repeats of earlier ones is written once.
-
-A JSON value cut into the pieces that two requests may have in common. Pure.
-
-Which items of an array stood in the arrays before it, at the same place of earlier requests.
-
-What a request repeats of earlier ones is written once: exchanges → lines, one after the other.
+"""Encodes requests as deltas: a value that an earlier request of the run holds is written once.
 
 An agent sends its whole conversation with every request; written in full, n turns would take n² bytes. The reader's
 half, and the form on disk, are in `pytest_sparrow.store.delta_decoding`.
@@ -31,7 +25,7 @@ __all__ = ["MAX_ITEMS", "SAME", "Arrays", "DeltaEncoder", "Draft", "Piece", "Run
 
 
 MAX_ITEMS = 1 << 20
-"""Items of an array that is shared or rebuilt: a few lines that double one another must not fill the memory."""
+"""Items of an array that is shared or decoded: a few lines that double one another must not fill the memory."""
 
 _MAX_LEVELS = 3
 """Objects within one another that are cut: ``{"request": {"contents": […]}}`` is, what lies deeper is one piece."""
@@ -46,7 +40,7 @@ class Piece:
     Attributes:
         value: the value.
         key: equal for values that are spelled alike to the byte, and for no others at the same place: 1 is not
-            1.0, and the order of keys counts, since a request is rebuilt exactly. Memory per piece is bounded.
+            1.0, and the order of keys counts, since a request is decoded exactly. Memory per piece is bounded.
         size: bytes of its spelling, about.
         fields: an object's pieces, or None for what isn't cut so.
         items: an array's keys and sizes, or None.

@@ -1,8 +1,6 @@
-"""Writes bytes to the disk, whole or with an error that names the file; locks between processes.
+"""Writes bytes to the disk, whole or with an error that names the file, and locks files between processes.
 
-Bytes to the disk: every write of a store is one of these, whole or an error that names the file.
-
-Locks between processes: taken by the kernel, so a killed holder never leaves one behind.
+The kernel holds the locks, so a killed process never leaves a lock behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Transcript → the bytes of its files; what did not change since it was read keeps its own bytes."""
+"""Turns a transcript into the bytes of its files; what has not changed since it was read keeps its own bytes."""
 
 from __future__ import annotations
 

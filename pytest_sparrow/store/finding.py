@@ -1,8 +1,6 @@
 """Finds the folder that holds a finished run, and what interrupted writers left beside it.
 
-Which folder holds a finished run, whatever moment a writer was killed at, or is writing now.
-
-What writers left beside the finished runs of a store: found without a write, and given back where it is whole.
+Finding never writes. It works whatever moment a writer was killed at, and while another process writes.
 """
 
 from __future__ import annotations
@@ -129,7 +127,7 @@ def _held(folder: Path) -> Iterator[tuple[int, int] | None]:
     """Which folder this is now, None where there is none.
 
     It is kept open meanwhile: else the system may give the number of a folder that was swapped out and
-    removed to the next one, and the two could not be told apart. (Windows opens no folders, and does not
+    removed to the next one, and nothing could tell the two apart. (Windows opens no folders, and does not
     give numbers again so soon.)
     """
     if sys.platform == "win32":

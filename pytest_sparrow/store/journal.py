@@ -1,4 +1,4 @@
-"""A run under way, on disk as it happens: a killed process leaves what it had, and it is never a golden."""
+"""Journals a run on disk while it happens: a killed process leaves what it had, and that is never a golden."""
 
 from __future__ import annotations
 
@@ -152,8 +152,8 @@ class Journal:
                     self._open(name)
                 self._files[name].append(line + b"\n")
             except OSError as error:
-                told = self._lost[name, given] = refused(error, self.folder / name)
-                raise told from error
+                refusal = self._lost[name, given] = refused(error, self.folder / name)
+                raise refusal from error
             self._lost.pop((name, given), None)
 
 

@@ -1,4 +1,4 @@
-"""Where everything of a store lies, and the two files that keep git from harming it."""
+"""Says where a store keeps its files, and writes the two files that keep git from harming a golden."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Names that are safe on every file system. Standard library only: the plugin asks before a run is opened."""
+"""Turns names into folder names that are safe on every file system.
+
+It imports the standard library only, since the plugin needs names before a run is opened.
+"""
 
 from __future__ import annotations
 

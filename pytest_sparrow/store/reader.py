@@ -1,4 +1,4 @@
-"""Folder → transcript. Reading never writes, and never takes damage for absence."""
+"""Reads a folder into a transcript, without writing, and never takes damage for absence."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
     events = _lines(folder / EVENTS, files.get(EVENTS), parse_event, complete=meta.complete)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
-        read = partial(_rebuilt, DeltaDecoder(limits), limits)
+        read = partial(_decoded, DeltaDecoder(limits), limits)
         exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], read, complete=meta.complete)
     else:
         exchanges = (), ()
@@ -114,8 +114,8 @@ def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Ev
                 raise _last_line(path, number, line)
     if meta.complete and meta.event_count not in (None, number):
         raise damage.wrong_count(path, number, meta.event_count or 0, "events")
-    told = (meta.sha256 or {}).get(EVENTS)
-    if meta.complete and told not in (None, digest.hexdigest()):
+    recorded = (meta.sha256 or {}).get(EVENTS)
+    if meta.complete and recorded not in (None, digest.hexdigest()):
         _check_digests(folder, meta, _read(folder, folder, limits))
 
 
@@ -261,7 +261,7 @@ def _lines(
     return values, tuple(lines)
 
 
-def _rebuilt(decoder: DeltaDecoder, limits: Limits, line: bytes) -> Exchange:
+def _decoded(decoder: DeltaDecoder, limits: Limits, line: bytes) -> Exchange:
     try:
         return decoder.read(line)
     except Beyond as error:
@@ -299,14 +299,14 @@ def _check_digests(folder: Path, meta: RunMeta, files: dict[str, bytes]) -> None
     if meta.sha256 is None:
         return
     for name in (EVENTS, EXCHANGES, INPUTS):
-        told = meta.sha256.get(name)
-        if told is None and name not in files:
+        recorded = meta.sha256.get(name)
+        if recorded is None and name not in files:
             continue
-        if told is None:
+        if recorded is None:
             raise DamagedTranscript(
                 str(folder / name), None, "is not part of this run: meta.json has no digest"
             )
         if name not in files:
             raise damage.missing_file(folder / name)
-        if changed := damage.changed_file(folder / name, files[name], told):
+        if changed := damage.changed_file(folder / name, files[name], recorded):
             raise changed

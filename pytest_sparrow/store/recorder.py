@@ -1,9 +1,4 @@
-"""The store on disk: a folder of transcripts, and the protocols for those who bring a store of their own.
-
-What a store can do, for those who bring their own.
-
-The store on disk: a folder of transcripts.
-"""
+"""The store on disk, a folder of transcripts; and the protocols for users who bring a store of their own."""
 
 from __future__ import annotations
 

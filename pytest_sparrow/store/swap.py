@@ -1,6 +1,6 @@
-"""All or nothing: a folder is written whole beside its place, made durable, and swapped in.
+"""Replaces a folder all or nothing: writes the new one beside the old, makes it durable, and swaps it in.
 
-The states that a killed writer can leave, each with one whole run to be found (see `reader`):
+A killed writer can leave these states, each with one whole run that a reader finds (see `finding`):
 
 1. the run, and ``.<run>.new``, whole or not;
 2. only ``.<run>.new`` and ``.<run>.old``, both whole (between two renames);

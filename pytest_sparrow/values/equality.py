@@ -1,4 +1,4 @@
-"""Whether a restored value is the value: the same types and the same contents, all the way down."""
+"""Finds where a restored value differs from the original: in type or content, all the way down."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Path = tuple[Any, ...]
 
 
 def difference(old: Any, new: Any) -> tuple[str, str] | None:
-    """The first place where ``new`` is not ``old``: its path, and what is wrong there; None if the same.
+    """The path of the first difference between two values, and a sentence on it; None if they are the same.
 
     Finer than ``==``: 1 is not True nor 1.0, Decimal("1.50") is not Decimal("1.5"), a list is not a tuple.
     """
@@ -46,7 +46,7 @@ _Parts = list[tuple[Any, Any]]
 
 
 def _parts(value: Any) -> _Parts | None:
-    """What a container holds, by key or index; None for a value that holds nothing or compares as a whole."""
+    """The contents of a container, by key or index; None for a value that is compared as a whole."""
     if isinstance(value, str | bytes):
         return None
     if isinstance(value, Mapping):
@@ -59,7 +59,7 @@ def _parts(value: Any) -> _Parts | None:
 
 
 def _own(value: Any) -> _Parts:
-    """What a container is besides its items."""
+    """The properties of a container besides its items."""
     if isinstance(value, defaultdict):
         return [("default_factory", _Whole(value.default_factory))]
     if isinstance(value, deque):
@@ -68,8 +68,8 @@ def _own(value: Any) -> _Parts:
 
 
 def _in_order(value: Iterable[Any]) -> _Parts:
-    # Equal members have equal hashes but need not be of one type or text (1 and True, two Decimals): ordered
-    # by what tells them apart, two same sets give the same list.
+    # Equal members have equal hashes but need not be of one type or text (1 and True, two Decimals). Sorted by type,
+    # hash and text, two sets that are the same give the same list.
     return [("…", item) for item in sorted(value, key=lambda item: (type_name(item), hash(item), repr(item)))]
 
 
@@ -114,7 +114,7 @@ def _same_leaf(old: Any, new: Any) -> bool:
     if old is new:
         return True
     if isinstance(old, float | Decimal):
-        return repr(old) == repr(new)  # tells -0.0 from 0.0 and 1.50 from 1.5
+        return repr(old) == repr(new)  # -0.0 is not 0.0, and 1.50 is not 1.5
     if isinstance(old, datetime | time):
         return (
             bool(old == new)
@@ -126,7 +126,7 @@ def _same_leaf(old: Any, new: Any) -> bool:
 
 
 def _same_zone(old: datetime | time, new: datetime | time) -> bool:
-    """A fixed offset is one whoever's class it is; a zone with summer time is more than its offset now."""
+    """Whether two time zones are the same: fixed offsets of any class, else zones of one class."""
     return type(old.tzinfo) is type(new.tzinfo) or (_is_fixed(old) and _is_fixed(new))
 
 

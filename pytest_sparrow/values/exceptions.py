@@ -1,4 +1,4 @@
-"""A tool's exception, written down and raised again. Nothing is imported by a name that a golden holds."""
+"""Writes a tool's exception as JSON and makes it again; no name from a golden is ever imported."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["error_from_json", "error_to_json"]
 def error_to_json(error: Exception) -> dict[str, Json]:
     """``{"type", "module", "message", "args"?, "attributes"?}`` of an exception.
 
-    ``args`` are what its constructor takes (left out where JSON cannot hold them), ``attributes`` those of
-    its instance attributes that JSON can hold.
+    ``args`` are the arguments of its constructor (left out where JSON cannot hold them), ``attributes`` the instance
+    attributes that JSON can hold.
     """
     kind = type(error)
     found: dict[str, Json] = {"type": kind.__qualname__, "module": kind.__module__, "message": _text(error)}
@@ -39,19 +39,22 @@ def error_to_json(error: Exception) -> dict[str, Json]:
 def error_from_json(
     recorded: dict[str, Json], *, fn: Callable[..., Any] | None = None, raises: Iterable[type[Exception]] = ()
 ) -> Exception:
-    """The exception to raise in a replay: of the recorded type if it is in reach, with the recorded text.
+    """The exception to raise in a replay: of the recorded type if that is known here, with the recorded text.
 
-    In reach are ``raises``, the builtins, and what the tool's own module holds: its globals, and the globals
-    of modules that it imported. Names are looked up, nothing is imported. Only subclasses of Exception count.
+    Known are ``raises``, the builtins, the globals of the tool's own module, and those of modules that it imported.
+    Names are looked up, nothing is imported. Only subclasses of Exception count.
 
     Args:
-        recorded: what `error_to_json` gave; ``module`` is "" where events alone don't tell it.
+        recorded: what `error_to_json` gave; ``module`` is "" where the golden's events alone don't name it.
         fn: the tool.
-        raises: further types in reach.
+        raises: further known types.
+
+    Returns:
+        The exception; a `RecordedToolError` where the type is unknown or can't be made with that text.
     """
     message = str(recorded.get("message", ""))
     name = str(recorded.get("type", ""))
-    kind = _in_reach(name, str(recorded.get("module", "")), fn, raises)
+    kind = _known_type(name, str(recorded.get("module", "")), fn, raises)
     args = recorded.get("args")
     args = tuple(args) if isinstance(args, list) else None
     attributes = recorded.get("attributes")
@@ -74,7 +77,7 @@ def _text(error: Exception) -> str:
 
 
 def _constructor_args(error: Exception) -> tuple[Any, ...]:
-    """What to call the type with: pickle's answer, which knows more than ``args`` (OSError's file name)."""
+    """The arguments to call the type with: those of pickle, which knows more than ``args`` (OSError's file name)."""
     try:
         reduced = error.__reduce__()
     except Exception:  # noqa: BLE001 - as in _text
@@ -93,7 +96,7 @@ def _held(values: list[Any]) -> list[Json] | None:
     return found
 
 
-def _in_reach(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]) -> type[Exception] | None:
+def _known_type(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]) -> type[Exception] | None:
     for kind in raises:
         if kind.__qualname__ == name and module in ("", kind.__module__):
             return kind
@@ -113,7 +116,7 @@ def _in_reach(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]
 
 
 def _walk(place: dict[str, Any], name: str) -> Any:
-    """``Client.Refused`` in a namespace, through what stands in classes; getattr might run code."""
+    """The object behind ``Client.Refused`` in a namespace, without getattr, which might run code; None if not there."""
     first, *rest = name.split(".")
     found = place.get(first)
     for part in rest:
@@ -126,13 +129,13 @@ def _constructed(kind: type[Exception], args: tuple[Any, ...] | None, _: str) ->
         return None
     try:
         error = kind(*args)
-    except Exception:  # noqa: BLE001 - a constructor that takes something else than it passes on as args
+    except Exception:  # noqa: BLE001 - a constructor with other parameters than the args that it passes on
         return None
     return error if type(error) is kind else None
 
 
 def _bare(kind: type[Exception], args: tuple[Any, ...] | None, message: str) -> Exception | None:
-    """Without its constructor, where that does not take the recorded args."""
+    """The exception made without its constructor, where that refuses the recorded args."""
     given = (message,) if args is None else args
     try:
         error = kind.__new__(kind, *given)

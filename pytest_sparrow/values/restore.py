@@ -1,9 +1,4 @@
-"""Restores what a tool returned from its JSON, through the declared type.
-
-Two readings of one output: events don't tell text of JSON from the value itself, a declared type does.
-
-What a tool returned, as JSON, and back: equal in type and value, or refused when it is recorded.
-"""
+"""Writes what a tool returned as JSON, and restores it through the declared type: equal, or refused when recorded."""
 
 from __future__ import annotations
 
@@ -28,7 +23,18 @@ __all__ = ["DoesNotFit", "as_declared", "from_json", "to_json"]
 
 
 def as_declared(value: Json, otherwise: Json, annotation: Any) -> Json:
-    """The reading that is of the declared type; ``value`` where both are, or neither, or nothing is declared."""
+    """The one of two readings of an output that fits the declared type.
+
+    Events don't say whether an output is a text that holds JSON, or the value itself.
+
+    Args:
+        value: one reading.
+        otherwise: the other.
+        annotation: the declared type, or `ABSENT`.
+
+    Returns:
+        ``value`` where both readings fit, or neither, or nothing is declared.
+    """
     if annotation is type_hints.ABSENT or annotation is Any:
         return value
     from pydantic import TypeAdapter, ValidationError
@@ -49,29 +55,29 @@ def as_declared(value: Json, otherwise: Json, annotation: Any) -> Json:
 
 
 class DoesNotFit(Exception):
-    """A JSON value that an annotation does not take; the text says why."""
+    """A JSON value does not fit an annotation; the text says why."""
 
 
 def to_json(value: Any, annotation: Any = ABSENT, *, where: str = "…", hint: str = "") -> Json:
     """A value as the JSON from which `from_json` with the same annotation gives the same value.
 
     Args:
-        value: what a tool gave.
+        value: what a tool returned.
         annotation: its declared type; `ABSENT` for none: then only plain JSON types come back.
-        where: what the path in an error starts with.
+        where: the start of the path in an error.
         hint: the way out to name in an error.
 
     Returns:
-        JSON that shares nothing with the value: the agent may change what it got.
+        JSON that shares no object with the value: the agent may change the value.
 
     Raises:
-        NotRecordable: it would come back as something else; names the path and the two types.
+        NotRecordable: the value would come back as something else; names the path and the two types.
     """
     adapter = _adapter(annotation)
     if adapter is None:
         return plain(value, where=where, hint=hint)
-    # Our own form first: it is the one of the arguments, and puts sets in order, so that recording again
-    # changes nothing. pydantic's knows aliases, serializers and encodings.
+    # Our own form first: arguments have it, and it puts sets in order, so that recording again changes nothing.
+    # pydantic's form knows aliases, serializers and encodings.
     problem = "", ""
     for form in (_own_form, _pydantic_form):
         try:
@@ -89,10 +95,10 @@ def to_json(value: Any, annotation: Any = ABSENT, *, where: str = "…", hint: s
 def from_json(json: Json, annotation: Any = ABSENT) -> Any:
     """The value that `to_json` wrote, restored through its declared type.
 
-    Null is None whatever the annotation says: functions that may return None are often annotated as if not.
+    Null is None whatever the annotation says: functions that may return None are often annotated as if they didn't.
 
     Raises:
-        DoesNotFit: the JSON is not of this type (the annotation was changed since it was recorded).
+        DoesNotFit: the JSON is not of this type (the annotation was changed since the recording).
     """
     adapter = _adapter(annotation)
     if adapter is None:
@@ -147,7 +153,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
         return _new_adapter(annotation)
 
 
-# Bounded, since it keeps types alive that tests made up; pydantic keeps a model's own schema on the model.
+# Bounded, since it keeps types alive that tests define; pydantic keeps a model's own schema on the model.
 @functools.lru_cache(maxsize=512)
 def _known_adapter(annotation: Any) -> TypeAdapter[Any] | None:
     return _new_adapter(annotation)

@@ -1,9 +1,4 @@
-"""Writes Python values as JSON, step by step, by each value's own type.
-
-One step from a Python value towards JSON, by the value's own type. One way: nothing comes back.
-
-Python values as JSON: `plain` takes what JSON gives back as it was, `jsonable` what it can write down.
-"""
+"""Writes Python values as JSON: `plain` for values that JSON gives back unchanged, `jsonable` for any with a form."""
 
 from __future__ import annotations
 
@@ -35,14 +30,14 @@ __all__ = ["NO_JSON", "Walker", "brief", "jsonable", "plain", "simpler", "spell_
 
 
 NO_JSON: Any = object()
-"""Given for a value that has no form in JSON."""
+"""Stands for: the value has no form in JSON."""
 
 
 @singledispatch
 def simpler(value: object) -> Any:
-    """The value as something nearer to JSON, or `NO_JSON`.
+    """The value one step nearer to JSON, by its own type; `NO_JSON` where it has no form in JSON.
 
-    Sets are not handled here: their order is settled by who walks them.
+    Sets are not handled here: `Walker` sorts them.
     """
     kind: Any = type(value)
     if isinstance(value, type):
@@ -158,7 +153,7 @@ def _(value: tuple) -> Any:  # type: ignore[type-arg]
 
 
 _Path = tuple[Any, ...]
-"""Where a value stands: () or (path above, key or index). Spelled out only in an error."""
+"""The path to a value: () or (path above, key or index). Spelled out only in an error."""
 
 # An answer lies within {"returned": …} and the exchange's own object, an argument within two more.
 _DEEPEST = MAX_DEPTH - 4
@@ -170,33 +165,33 @@ def plain(value: Any, *, where: str, hint: str = "") -> Json:
     Args:
         value: what to copy; subclasses (an IntEnum, a defaultdict) are refused, since JSON would not give
             them back as what they are.
-        where: what the path in an error starts with.
+        where: the start of the path in an error.
         hint: the way out to name in an error.
 
     Raises:
-        NotRecordable: it holds anything else; names the path.
+        NotRecordable: the value holds anything else; names the path.
     """
     return Walker(where, hint, convert=False).walk(value)
 
 
 def jsonable(value: Any, *, where: str, hint: str = "") -> Json:
-    """A copy of a value as JSON, one way: for what is compared and never given back.
+    """A copy of a value as JSON, one way: for values that are compared and never restored.
 
     Models, dataclasses, attrs classes, named tuples and mappings become objects; sequences arrays; sets
     arrays in sorted order; bytes ``{"base64": …}``; dates, decimals, paths and ids their usual text; enums
     their value.
 
     Raises:
-        NotRecordable: it holds something with no such form (a function, a client, NaN); names the path.
+        NotRecordable: the value holds something with no such form (a function, a client, NaN); names the path.
     """
     return Walker(where, hint, convert=True).walk(value)
 
 
 class Walker:
-    """Makes the copies of `plain` and `jsonable`; one may be kept and used again, from any thread.
+    """Makes the copies of `plain` and `jsonable`; may be used again, from any thread.
 
     Args:
-        where: what the path in an error starts with.
+        where: the start of the path in an error.
         hint: the way out to name in an error.
         convert: whether values of other types are converted (`jsonable`) or refused (`plain`).
     """
@@ -209,16 +204,16 @@ class Walker:
         self._convert = convert
 
     def walk(self, value: Any, path: _Path = (), depth: int = 0) -> Json:
-        """The copy.
+        """A copy of a value.
 
         Raises:
-            NotRecordable: JSON cannot hold it.
+            NotRecordable: JSON cannot hold the value.
         """
         kind = type(value)
         if kind is str:
             return value if value.isascii() else self._text(value, path)
         if value is None or kind is bool or kind is int:
-            return value  # an integer too long to print is refused by whoever writes it
+            return value  # an integer too long to print is refused when it is written
         if kind is float:
             return value if isfinite(value) else self._refuse(path, f"{value} is no JSON number")
         if depth > _DEEPEST:

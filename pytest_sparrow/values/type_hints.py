@@ -1,4 +1,4 @@
-"""What a function's annotations say about the values that it gives."""
+"""Reads a function's annotations: the types of what it returns and yields, and whether JSON restores them unaided."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ _GENERATORS = (
 
 
 def item_annotation(annotation: Any) -> Any:
-    """What a generator with this return annotation yields; anything else is taken for the item itself."""
+    """The type of the items of a generator with this return annotation; any other annotation is the items' type."""
     annotation = _bare(annotation)
     if annotation in _GENERATORS:
         return ABSENT
@@ -96,7 +96,7 @@ def item_annotation(annotation: Any) -> Any:
 
 
 def result_annotation(annotation: Any) -> Any:
-    """What a generator with this return annotation returns at its end."""
+    """The type of the value that a generator with this return annotation returns at its end."""
     annotation = _bare(annotation)
     args = typing.get_args(annotation)
     if typing.get_origin(annotation) is abc.Generator and len(args) == 3:
@@ -105,7 +105,7 @@ def result_annotation(annotation: Any) -> Any:
 
 
 def awaited_annotation(annotation: Any) -> Any:
-    """What a plain function's awaitable gives: ``T`` for ``Awaitable[T]`` or ``Coroutine[…, …, T]``."""
+    """The type of the result of an awaitable: ``T`` for ``Awaitable[T]`` or ``Coroutine[…, …, T]``."""
     bare = _bare(annotation)
     origin = typing.get_origin(bare)
     if isinstance(origin, type) and issubclass(origin, abc.Awaitable):
@@ -120,9 +120,9 @@ _QUALIFIERS = frozenset({"Annotated", "Required", "NotRequired", "ReadOnly", "Fi
 
 
 def is_plain(annotation: Any, _above: tuple[Any, ...] = ()) -> bool:
-    """Whether the type holds only what JSON gives back as it was, so that restoring has nothing to do.
+    """Whether JSON gives back all values of the type as they were, so that there is nothing to restore.
 
-    Then nothing may be done, either: validating 40 as ``float`` would give 40.0, and the agent another text.
+    Then nothing may be restored, either: validating 40 as ``float`` would give 40.0, and the agent another text.
     """
     annotation = _bare(annotation)
     if any(annotation is above for above in _above):
@@ -155,7 +155,7 @@ def _is_plain_typed_dict(annotation: Any, above: tuple[Any, ...]) -> bool:
 
 
 def _bare(annotation: Any) -> Any:
-    """Without Annotated and the like, NewType, type aliases and type variables."""
+    """The annotation without Annotated and the like, NewType, type aliases and type variables."""
     for _ in range(20):  # no alias is that long; a circular one ends here
         name = getattr(
             typing.get_origin(annotation), "__name__", getattr(typing.get_origin(annotation), "_name", "")

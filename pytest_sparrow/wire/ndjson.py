@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["MEDIA_TYPES", "is_done", "lines_of", "serve"]
+__all__ = ["MEDIA_TYPES", "lines_of", "serve"]
 
 MEDIA_TYPES = frozenset(
     {"application/x-ndjson", "application/jsonl", "application/stream+json", "application/json-lines"}
@@ -44,15 +43,3 @@ def serve(body: dict[str, Json]) -> list[bytes]:
     if torn := body.get("torn"):
         chunks.append(str(torn).encode())
     return chunks
-
-
-def is_done(raw: bytes) -> bool:
-    """Whether a stream ends with a line that says ``"done": true``, as Ollama's last one does: no more will come."""
-    last = raw.rstrip().rpartition(b"\n")[2]
-    if b'"done"' not in last:
-        return False
-    try:
-        value = json.loads(last)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and value.get("done") is True

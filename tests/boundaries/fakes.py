@@ -1,4 +1,4 @@
-"""A run as boundaries see it, without what lies behind the port: it keeps what it is told, or feeds it."""
+"""A run as boundaries see it, without what lies behind the port: it keeps what crosses, or replays it."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class FakeCrossing:
 
 
 class FakeRun:
-    """Records, or feeds first come first served among equal requests.
+    """Records, or replays first come first served among equal requests.
 
     Args:
-        golden: crossings to feed; None records.
+        golden: crossings to replay; None records.
         hosts: what `passes_host` says of a host, "cross" where it isn't named.
         in_process: capture in-process transports.
         run_id: the run's id.
@@ -89,7 +89,7 @@ class FakeRun:
         return ReplayDivergence(what, (hint,) if hint else ())
 
     def replay(self, **settings: Any) -> FakeRun:
-        """A run that feeds what this one recorded, headers as the redactor leaves them: an object."""
+        """A run that replays what this one recorded, headers as the redactor leaves them: an object."""
         return FakeRun([_stored(crossing) for crossing in self.crossings], **settings)
 
     @property
@@ -121,7 +121,7 @@ def _stored(crossing: FakeCrossing) -> FakeCrossing:
 
 @contextlib.contextmanager
 def window(run: FakeRun) -> Iterator[FakeRun]:
-    """A run open in this context, the HTTP boundary on, the world shut if it feeds."""
+    """A run open in this context, the HTTP boundary on, the world shut if it replays."""
     with contextlib.ExitStack() as stack:
         if run.replaying:
             stack.enter_context(guard.shut(run))

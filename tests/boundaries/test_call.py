@@ -1,4 +1,4 @@
-"""``sparrow.call``: other answers that come from the recording."""
+"""``sparrow.call`` records a function's answer, and replays the answer without a call."""
 
 import asyncio
 import functools
@@ -14,7 +14,7 @@ from pytest_sparrow.errors import NotRecordable, ReplayDivergence, UsageError
 
 
 def test_a_function_is_called_once():
-    """Recorded under its name with positions and keywords; fed with the same type, without running again."""
+    """Recorded under its name with positions and keywords; replayed with the same type, without running again."""
     ran = []
 
     def rate(base: str, /, name: str, run: int = 1) -> Decimal:

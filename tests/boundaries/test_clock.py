@@ -18,7 +18,7 @@ from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
 from pytest_sparrow.boundaries.world.zone import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.settings import ClockMode
+from pytest_sparrow.settings import WallClock
 
 SECOND = 10**9
 ZERO = 1_700_000_000 * SECOND
@@ -84,7 +84,7 @@ def test_it_starts_then_and_runs_on(real):
 
 
 def test_an_answer_moves_it_to_when_it_had_arrived(real):
-    """A fed answer moves it forward to the recorded arrival, and from there it runs on."""
+    """A replayed answer moves it forward to the recorded arrival, and from there it runs on."""
     hands = Flowing(ZERO, [0.5, 41.0], real=real)
     real.passes(0.1)
     hands.asked(0.5)
@@ -105,8 +105,8 @@ def test_it_never_goes_back(real):
     assert shown(hands) == 10
 
 
-def test_a_slow_replay_stays_before_the_next_asking(real):
-    """Between two crossings it waits at the recorded asking, so that a slow machine reads no later moment."""
+def test_a_slow_replay_stays_before_the_next_request(real):
+    """Between two crossings it waits at the recorded request, so that a slow machine reads no later moment."""
     hands = Flowing(ZERO, [0.01, 5.02], real=real)
     hands.asked(0.01)
     hands.arrived(5.0)
@@ -266,9 +266,9 @@ def golden(timestamp="2023-11-14T22:13:20+00:00", **noted):
 
 def test_a_recording_moves_nothing_but_in_steps():
     """Both flow and real leave a recording alone; step starts at the run's start."""
-    assert needed_clock(ClockMode.FLOW, THEN) is None
-    assert needed_clock(ClockMode.REAL, THEN) is None
-    stepping = needed_clock(ClockMode.STEP, THEN)
+    assert needed_clock(WallClock.FLOW, THEN) is None
+    assert needed_clock(WallClock.REAL, THEN) is None
+    stepping = needed_clock(WallClock.STEP, THEN)
     assert isinstance(stepping.source, Stepping)
     assert stepping.source.now() == ZERO
 
@@ -276,28 +276,28 @@ def test_a_recording_moves_nothing_but_in_steps():
 def test_a_replay_follows_its_golden():
     """A golden that was recorded in steps is replayed in steps, any other flows; real leaves both alone."""
     stepped, flowing = golden(clock={"mode": "step"}), golden(clock={"mode": "flow"})
-    for mode in (ClockMode.FLOW, ClockMode.STEP):
+    for mode in (WallClock.FLOW, WallClock.STEP):
         assert isinstance(needed_clock(mode, THEN, stepped).source, Stepping)
         assert isinstance(needed_clock(mode, THEN, flowing).source, Flowing)
         assert isinstance(needed_clock(mode, THEN, golden()).source, Flowing)
-    assert needed_clock(ClockMode.REAL, THEN, stepped) is None
+    assert needed_clock(WallClock.REAL, THEN, stepped) is None
 
 
 @pytest.mark.parametrize("timestamp", ["2023-11-14T22:13:20.123456789Z", "2023-11-14T23:13:20.123456+01:00"])
 def test_timestamps_of_the_cockpit_and_of_other_offsets(timestamp):
     """Nanoseconds and offsets are read."""
-    assert needed_clock(ClockMode.FLOW, THEN, golden(timestamp)).source.now() // 1000 >= ZERO // 1000 + 123456
+    assert needed_clock(WallClock.FLOW, THEN, golden(timestamp)).source.now() // 1000 >= ZERO // 1000 + 123456
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", "", "0001-01-01T00:00:00+14:00", "1960-01-01T00:00:00Z"])
 def test_a_timestamp_that_is_no_time_leaves_the_clock_alone(timestamp):
     """What a clock can't show is no reason to fail."""
-    assert needed_clock(ClockMode.FLOW, THEN, golden(timestamp)) is None
+    assert needed_clock(WallClock.FLOW, THEN, golden(timestamp)) is None
 
 
 def test_watching_a_run():
-    """The clock follows the exchanges that feed; one that has none moves nothing."""
-    moved = needed_clock(ClockMode.FLOW, THEN, golden(), [])
+    """The clock follows the recorded exchanges; a crossing that has none moves nothing."""
+    moved = needed_clock(WallClock.FLOW, THEN, golden(), [])
     exchange = Exchange(kind="tool", asked={}, answered={}, began=10.0, ended=20.0)
     moved.asked(SimpleNamespace(recorded=exchange))
     assert 10 <= shown(moved.source) < 20

@@ -1,4 +1,4 @@
-"""Allow-listed environment variables: noted, fed, and nothing left behind."""
+"""Allow-listed environment variables: noted, replayed, and nothing left behind."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_an_empty_secret_is_none():
     assert environment_to_record(["MY_API_KEY"], Redactor({}), {}) == {"MY_API_KEY": None}
 
 
-def test_the_recorded_environment_is_fed_and_put_back():
+def test_the_recorded_environment_is_set_and_put_back():
     """Values as recorded, absent as recorded (a pattern's too); others are left alone, and all come back."""
     environ = {"REGION": "us", "GONE": "here", "FEATURE_B": "new", "OTHER": "x"}
     before = dict(environ)
@@ -52,7 +52,7 @@ def test_the_recorded_environment_is_fed_and_put_back():
 
 
 def test_what_the_test_changes_is_its_own_until_it_undoes_it():
-    """A change made meanwhile stays; one that monkeypatch undoes later, to what was fed, goes back to what was."""
+    """A change made meanwhile stays; a change that monkeypatch undoes later goes back to what was."""
     environ = {"REGION": "us", "MODE": "a"}
     replayed = ReplayedEnvironment({"REGION": "eu", "MODE": "b"}, environ)
     replayed.set()
@@ -66,7 +66,7 @@ def test_what_the_test_changes_is_its_own_until_it_undoes_it():
 
 @pytest.mark.parametrize("recorded", [None, [], "x", {"A": 1}, {}])
 def test_nothing_recorded_changes_nothing(recorded):
-    """A golden without an environment feeds none."""
+    """A golden without an environment sets none."""
     environ = {"A": "x"}
     ReplayedEnvironment(recorded, environ).set()
     assert environ == {"A": "x"}

@@ -79,7 +79,7 @@ def _refused_each(calls):
 
 @pytest.mark.parametrize("ask", WAYS)
 def test_a_call_is_refused_by_name_in_a_replay(ask):
-    """Protocol, host, port and the setting that keeps it reachable are named, and it is in the ledger."""
+    """Protocol, host, port and the setting that keeps it reachable are named, and it is a violation."""
     with window(FakeRun([])) as run, pytest.raises(ReplayDivergence):
         ask(FAR)
     assert run.refused == [
@@ -117,7 +117,7 @@ def test_every_kind_of_call_of_aio_is_refused():
 
 
 def test_a_channel_that_nobody_calls_is_no_contact_with_the_world():
-    """Clients are made where no tool runs: opening, asking for the state and closing reach nobody."""
+    """Clients are made where no tool runs: opening, asking for the state and closing connect to nobody."""
     with window(FakeRun([])) as run:
         with grpc.insecure_channel(FAR) as channel:
             channel.unary_unary("/t/T")
@@ -155,7 +155,7 @@ def test_an_allowed_host_is_reached(ask, monkeypatch):
 
 @pytest.mark.parametrize("ask", WAYS)
 def test_an_ignored_host_is_unavailable(ask):
-    """Telemetry gets gRPC's own error, and no entry in the ledger."""
+    """Telemetry gets gRPC's own error, and no violation."""
     with (
         window(FakeRun([], hosts={"api.example.com": "ignore"})) as run,
         pytest.raises(grpc.RpcError) as caught,
@@ -188,7 +188,7 @@ def test_what_a_target_names(target, found):
 
 @pytest.mark.parametrize("target", ["xds:///service", "unix-abstract:name", "passthrough:///h:1"])
 def test_a_target_whose_hosts_only_grpc_knows_is_refused(target):
-    """What can't be told apart is not let through."""
+    """A target that cannot be read is not let through."""
     with pytest.raises(ValueError, match=target):
         places(target)
     with (

@@ -17,7 +17,7 @@ def test_absent_and_empty_keys_are_filled_and_put_back():
         assert environ["OPENAI_API_KEY"] == "mine"
         names = ["GROQ_API_KEY", "MY_KEY", "ANTHROPIC_API_KEY"]
         assert [environ[name] for name in names] == [dummy_key(name) for name in names]
-        assert len(set(environ.values())) == len(environ), "which key it is must be told by the value"
+        assert len(set(environ.values())) == len(environ), "the value must say which key it is"
     assert environ == before
 
 

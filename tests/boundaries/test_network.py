@@ -1,4 +1,4 @@
-"""The network guard: nothing leaves while a run feeds, but what a setting allows or this process serves."""
+"""The network guard: nothing leaves while a run replays, but what a setting allows or this process serves."""
 
 import _socket
 import asyncio
@@ -16,6 +16,9 @@ import pytest
 from boundaries.fakes import FakeRun
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import guard
+from pytest_sparrow.boundaries.guard import watcher
+from pytest_sparrow.boundaries.guard.network import noting_uncaptured
+from pytest_sparrow.boundaries.guard.processes import naming_children
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.run.context import close_window, open_window
 
@@ -51,7 +54,7 @@ def _elsewhere():
 
 @pytest.mark.parametrize("name", ["connect", "connect_ex"])
 def test_a_connection_is_refused_by_host_port_and_setting(name):
-    """The refusal is raised, is in the ledger, nothing was sent, and the socket is closed."""
+    """The refusal is raised, is a violation, nothing was sent, and the socket is closed."""
     with _shut() as run, socket.socket() as sock:
         sock.setblocking(False)  # a connect that went out would say "in progress"
         with pytest.raises(ReplayDivergence, match=r"10\.255\.255\.1:80"):
@@ -127,28 +130,28 @@ def test_servers_of_this_process_are_spared(host):
 
 def test_servers_of_this_process_are_found_without_proc(monkeypatch, tmp_path):
     """Where the kernel's tables can't be read, Python's own sockets are enough."""
-    from pytest_sparrow.boundaries.guard import network
+    from pytest_sparrow.boundaries.guard import addresses
 
-    monkeypatch.setattr(network, "_PROC", tmp_path)
+    monkeypatch.setattr(addresses, "_PROC", tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as own:
         port = own.getsockname()[1]
-        assert network.listens_on_port(port)
-        assert not network.listens_on_port(port, udp=True)
-    assert not network.listens_on_port(port)
+        assert addresses.listens_on_port(port)
+        assert not addresses.listens_on_port(port, udp=True)
+    assert not addresses.listens_on_port(port)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are Linux's")
 def test_servers_that_python_does_not_know_are_found_in_proc(monkeypatch):
     """A listening socket of C code is found in the kernel's tables; a connected one isn't listening."""
-    from pytest_sparrow.boundaries.guard import network
+    from pytest_sparrow.boundaries.guard import addresses
 
-    monkeypatch.setattr(network.gc, "get_objects", list)
+    monkeypatch.setattr(addresses.gc, "get_objects", list)
     with socket.create_server(("127.0.0.1", 0)) as own:
-        assert network.listens_on_port(own.getsockname()[1])
+        assert addresses.listens_on_port(own.getsockname()[1])
         with socket.create_connection(own.getsockname()) as client:
-            assert not network.listens_on_port(client.getsockname()[1])
+            assert not addresses.listens_on_port(client.getsockname()[1])
     with _elsewhere() as port:
-        assert not network.listens_on_port(port)
+        assert not addresses.listens_on_port(port)
 
 
 def test_own_udp_ports_are_spared():
@@ -226,7 +229,7 @@ def test_an_allowed_name_works_though_connect_sees_an_address(monkeypatch):
 
 
 def test_ignored_hosts_fail_as_if_nobody_listened():
-    """Telemetry gets an ordinary network error and no entry in the ledger."""
+    """Telemetry gets an ordinary network error and no violation."""
     with _shut(hosts={"t.example.com": "ignore", "10.255.255.1": "ignore"}) as run:
         with pytest.raises(socket.gaierror):
             socket.create_connection(("t.example.com", 443))
@@ -254,7 +257,7 @@ def test_a_thread_without_context_is_refused_in_the_open_run():
 
 
 def test_a_recording_run_is_not_shut():
-    """Only connections of a feeding run are refused."""
+    """Only connections of a replaying run are refused."""
     with guard.shut(FakeRun([])), _elsewhere() as port:
         recording = FakeRun()
         token = open_window(recording)
@@ -326,8 +329,19 @@ def test_multiprocessing_may_talk_with_its_own():
     assert run.refused == []
 
 
+def test_one_hook_serves_every_run_and_watch(monkeypatch):
+    """However many runs are shut, noted or watched, the process gets one audit hook: it can't be taken off again."""
+    hooks = []
+    monkeypatch.setattr(sys, "addaudithook", hooks.append)
+    monkeypatch.setattr(watcher, "_WATCHER", watcher._Watcher())
+    for _ in range(2):
+        with _shut() as run, naming_children(run, print), noting_uncaptured(FakeRun(), print):
+            pass
+    assert len(hooks) == 1
+
+
 def test_an_idle_hook_does_nothing():
-    """The audit hook stays when no run feeds: then, and outside a feeding run, nothing is judged."""
+    """The audit hook stays when no run replays: then, and outside a replaying run, nothing is judged."""
     with _shut():
         pass
     with socket.socket() as sock:

@@ -245,7 +245,7 @@ def test_stepping_passes_on_what_is_sent_thrown_and_closed():
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            log.append("told")
+            log.append("cancelled")
             raise
 
     async def main():
@@ -261,7 +261,7 @@ def test_stepping_passes_on_what_is_sent_thrown_and_closed():
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert log == ["told"]
+        assert log == ["cancelled"]
 
     with Seeded(1):
         asyncio.run(main())
@@ -311,7 +311,7 @@ def test_only_the_same_request_next_in_the_same_lane_is_a_retry():
 
 
 def test_an_answer_that_never_came_is_no_failing_answer_in_replay_either():
-    """A replay feeds a timeout where the recording was cancelled: both must rewind, or neither."""
+    """A replay answers with a timeout where the recording was cancelled: both must rewind, or neither."""
     cancelled = Retries()
     cancelled.answered(crossing(), None)
     assert cancelled._failed is None

@@ -32,7 +32,7 @@ REACHES = {
 
 
 def run(main, **settings):
-    """Run a coroutine function on uvloop while a run feeds; gives the run."""
+    """Run a coroutine function on uvloop while a run replays; gives the run."""
     replaying = FakeRun([], **settings)
     with guard.shut(replaying):
         token = open_window(replaying)
@@ -46,14 +46,14 @@ def run(main, **settings):
 @pytest.mark.parametrize("name", REACHES)
 def test_what_its_loop_reaches_is_refused(name):
     """By host and port, name, path; nothing leaves."""
-    reach, told = REACHES[name]
+    reach, refusal = REACHES[name]
 
     async def main():
         with pytest.raises(ReplayDivergence):
             await reach()
 
     (refused,) = run(main).refused
-    assert refused.startswith(told)
+    assert refused.startswith(refusal)
 
 
 def test_servers_of_this_process_are_spared():

@@ -44,7 +44,7 @@ def _server():
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_websocket_is_refused_by_name_in_a_replay(client):
-    """Protocol, host, port and the setting that keeps it reachable are named, and it is in the ledger."""
+    """Protocol, host, port and the setting that keeps it reachable are named, and it is a violation."""
     with window(FakeRun([])) as run, pytest.raises(ReplayDivergence, match="a WebSocket to api"):
         _greet(client, "wss://api.example.com/v1/realtime?model=m")
     (refused,) = run.refused
@@ -78,7 +78,7 @@ def test_an_allowed_host_is_reached(client, monkeypatch):
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_an_ignored_host_fails_as_if_nobody_listened(client):
-    """Telemetry gets an ordinary network error, and no entry in the ledger."""
+    """Telemetry gets an ordinary network error, and no violation."""
     with window(FakeRun([], hosts={"t.example.com": "ignore"})) as run, pytest.raises(ConnectionRefusedError):
         _greet(client, "wss://t.example.com/")
     assert run.refused == []

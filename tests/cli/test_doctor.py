@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from dataclasses import replace
 
 import pytest
 
+from pytest_sparrow.boundaries.http import LIBRARIES
 from pytest_sparrow.cli import doctor, main
 
 
@@ -36,7 +38,7 @@ def test_a_sound_project_has_no_problem(told, tmp_path):
     code, lines = told()
     assert code == 0
     assert all(re.match(r"(ok|note|problem) +\S.*: .", line) for line in lines[:-1])
-    assert f"ok       httpx2 {importlib.metadata.version('httpx2')}: recorded and fed" in lines
+    assert f"ok       httpx2 {importlib.metadata.version('httpx2')}: recorded and replayed" in lines
     assert any(line.startswith("ok       goldens: 1 in 1 __sparrow__ folders") for line in lines)
     assert re.fullmatch(r"\d+ ok, \d+ note, 0 problem", lines[-1])
     assert [path.name for path in tmp_path.iterdir()] == ["__sparrow__"]
@@ -67,6 +69,7 @@ def test_where_nothing_is_installed_but_the_core(told, tmp_path, monkeypatch):
 
     monkeypatch.setattr(doctor.metadata, "version", nothing)
     monkeypatch.setattr(doctor, "_HOOKS", {"no_such_module_anywhere": ("x",)})
+    monkeypatch.setattr(doctor.http, "LIBRARIES", [replace(LIBRARIES[0], name="no_such_library_anywhere")])
     code, lines = told()
     assert code == 1
     assert any(line.startswith("problem  time-machine: not installed") for line in lines)
@@ -76,10 +79,21 @@ def test_where_nothing_is_installed_but_the_core(told, tmp_path, monkeypatch):
 def test_a_private_name_that_is_gone_is_a_problem(told, monkeypatch):
     """Each name that the project stands on is looked for; all of them are there now."""
     assert list(doctor._hooks()) == []
-    monkeypatch.setattr(doctor, "_HOOKS", {"httpx2": ("Client._gone",)})
+    library = replace(LIBRARIES[0], name="httpx2", needs=("Client._gone",))
+    monkeypatch.setattr(doctor.http, "LIBRARIES", [library])
     code, lines = told()
     assert code == 1
     assert any(line.startswith("problem  httpx2: Client._gone is gone") for line in lines)
+
+
+def test_a_version_that_is_too_old_is_noted(told, monkeypatch):
+    """The adapter says which version of its library is the oldest that is covered."""
+    library = replace(LIBRARIES[0], name="httpx2", oldest="999.1")
+    monkeypatch.setattr(doctor.http, "LIBRARIES", [library])
+    code, lines = told()
+    assert code == 0
+    version = importlib.metadata.version("httpx2")
+    assert f"note     httpx2 {version}: older than 999.1, the oldest version that is covered" in lines
 
 
 def test_a_folder_that_is_none_is_a_wrong_use(told, capsys):

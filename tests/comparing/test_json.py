@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
-from pytest_sparrow.comparing.diff import Sameness
+from pytest_sparrow.comparing.identity import Sameness
 from pytest_sparrow.comparing.requests import comparable_by, tool_changes
 from pytest_sparrow.events.jsontext import equal
 
@@ -298,6 +298,19 @@ def test_what_a_rule_leaves_out_of_arguments_is_left_out_of_what_chooses_the_ans
         assert comparable_of(asked) == {**asked, "args": {"amount": 1}}
         assert comparable_of({**asked, "name": "pay"})["args"] is asked["args"]
         assert comparable_by(Rules(exclude_paths=(f"{event}.args",)))(asked) == {**asked, "args": {}}
+
+
+def test_arguments_count_in_choosing_as_in_the_comparison():
+    """Numbers to the digits that count, texts without their case, lists without their order; true is no number."""
+    rules = Rules(significant_digits=1, ignore_string_case=True, ignore_order=True)
+    comparable_of = comparable_by(rules)
+    one, other = (
+        comparable_of({"name": "Refund", "args": args})
+        for args in ({"To": "ANNA", "n": [1.01, True]}, {"to": "anna", "n": [True, 1]})
+    )
+    assert one == other
+    assert one["name"] == "Refund"
+    assert comparable_by(Rules(level="trajectory")) is None
 
 
 def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():

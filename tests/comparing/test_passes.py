@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.comparing.comparing import at_level
-from pytest_sparrow.comparing.ids import Bijection, IdText
-from pytest_sparrow.comparing.units import CanonicalKeys, entries, group_calls, merge_deltas
+from pytest_sparrow.comparing.identity import Bijection, CanonicalKeys, Ids
+from pytest_sparrow.comparing.pipeline import at_level
+from pytest_sparrow.comparing.units import entries, group_calls, ids_of, merge_deltas
 from pytest_sparrow.events.jsontext import equal
 from pytest_sparrow.settings import Level
 
@@ -185,20 +185,20 @@ def test_deltas_of_two_roles_stay_apart():
 
 def test_ids_are_found_as_whole_words_only():
     """An id counts inside a text where it stands as a word, and only if it couldn't be a common one."""
-    ids = IdText(entries_of([proposes("call_12"), proposes("1"), proposes("refund")]))
+    ids = Ids(ids_of(entries_of([proposes("call_12"), proposes("1"), proposes("refund")])))
     assert ids.within('{"id":"call_12"}, call_123, 1, refund') == ["call_12"]
     assert ids.mask("call_12 call_123") == "\x00id call_123"
 
 
 def test_an_id_of_six_characters_counts_in_a_text():
     """The shortest ids that providers count up are found; what is shorter may be any word."""
-    ids = IdText(entries_of([proposes("call_0"), proposes("id_12")]))
+    ids = Ids(ids_of(entries_of([proposes("call_0"), proposes("id_12")])))
     assert ids.within("call_0 and id_12") == ["call_0"]
 
 
 def bijection():
     names = ("call_a1", "call_a2", "call_b1", "call_b2")
-    return Bijection(IdText(entries_of(proposes(name) for name in names)))
+    return Bijection(Ids(names))
 
 
 def test_a_bijection_breaks_where_one_id_answers_to_two():

@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from pytest_sparrow import exchange as exchange_module
-from pytest_sparrow import transcript as transcript_module
 from pytest_sparrow.events import EVENT_TYPES
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.json_objects import keys_of
+from pytest_sparrow.transcript import RunInputs, RunMeta
 
 from .corpus import GOLDENS, ROOT
 
@@ -20,7 +21,7 @@ ROWS = [
 ]
 
 
-def keys_of(heading):
+def documented(heading):
     """The keys that the first table below a heading names, in its order."""
     table = TEXT.split(f"\n{heading}\n")[1].split("|---|", 1)[1].split("\n\n", 1)[0]
     return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
@@ -37,12 +38,12 @@ def test_the_table_of_events_names_every_key_in_its_order(name):
 
 def test_the_tables_of_files_name_every_key_in_its_order():
     """inputs.json, meta.json and an exchange: the keys that the code writes, in its order."""
-    assert keys_of("## 3. inputs.json") == list(transcript_module._INPUT_KINDS)
-    assert keys_of("## 4. meta.json") == list(transcript_module._META_KINDS)
-    line = exchange_module.Exchange(
+    assert documented("## 3. inputs.json") == list(keys_of(RunInputs))
+    assert documented("## 4. meta.json") == list(keys_of(RunMeta))
+    line = Exchange(
         kind="tool", asked={}, answered={}, lane="task-1", complete=False, proposed=True
     ).to_json()
-    assert keys_of("## 6. Exchanges") == list(line)
+    assert documented("## 6. Exchanges") == list(line)
 
 
 def test_every_example_is_a_recorded_line():

@@ -10,10 +10,9 @@ import json
 import jsonschema
 import pytest
 
-from pytest_sparrow import exchange as exchange_module
-from pytest_sparrow import transcript as transcript_module
 from pytest_sparrow.events import EVENT_TYPES, UnknownEvent, parse_event
 from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.json_objects import keys_of
 from pytest_sparrow.transcript import RunInputs, RunMeta
 
 from .corpus import GOLDENS, ROOT, SCHEMAS, TRANSCRIPTS
@@ -145,8 +144,7 @@ def test_what_a_schema_lets_pass_is_read(name, read):
     """What fits the schema of a file loads, and the same keys are required."""
     good = json.loads((GOLDENS[0] / f"{name}.json").read_bytes())
     schema = validator(name).schema
-    kinds = {"inputs": transcript_module._INPUT_KINDS, "meta": transcript_module._META_KINDS}[name]
-    assert set(schema["properties"]) == set(kinds)
+    assert set(schema["properties"]) == set(keys_of({"inputs": RunInputs, "meta": RunMeta}[name]))
     for bad in spoilt(good):
         if validator(name).is_valid(bad):
             assert read(bad) is not None
@@ -167,7 +165,7 @@ def test_what_the_exchange_schema_lets_pass_is_read():
         "asked",
         "answered",
     ]
-    assert {key for key, *_ in exchange_module._FIELDS} == set(validator("exchange").schema["properties"])
+    assert set(keys_of(Exchange)) == set(validator("exchange").schema["properties"])
     every = [line for golden in GOLDENS for line in lines_of(golden, "exchanges.jsonl")]
     for bad in (bad for line in every[:40] for bad in spoilt(line)):
         if validator("exchange").is_valid(bad):

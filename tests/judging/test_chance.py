@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_sparrow.comparing import MISSING, Change
-from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.findings import Circumstances, Finding, Kind
 from pytest_sparrow.judging.chance import is_race, likely_chance
-from pytest_sparrow.provenance import Circumstances
 from pytest_sparrow.report.advice import likely
 
 

@@ -14,8 +14,8 @@ from pytest_sparrow.judging.verdict import Drift, Found, verdict_of
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.whatif.fork import DivergencePoint
-from pytest_sparrow.run.whatif.reading import read_script
 from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.script import read_script
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
@@ -123,7 +123,7 @@ EQUAL = compare([says("a")], [says("a")])
         ({"comparison": UNEQUAL}, True),
         ({"violations": (finding(Kind.UNPLAYED),)}, True),
         ({"drifts": (Drift(finding=finding(Kind.DRIFT), changes=()),)}, True),
-        ({"nothing": True}, True),
+        ({"nothing": finding(Kind.NOTHING_REPLAYED)}, True),
     ],
 )
 def test_any_one_thing_makes_a_divergence(found, diverged):
@@ -156,7 +156,7 @@ def test_to_stop_before_the_end_contradicts_nothing():
         not_done = kind in (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD)
         assert verdict(violations=(finding(kind),)).contradicted is not not_done
     assert verdict(drifts=(Drift(finding=finding(Kind.DRIFT), changes=()),)).contradicted
-    assert not verdict(nothing=True).contradicted
+    assert not verdict(nothing=finding(Kind.NOTHING_REPLAYED)).contradicted
     assert not verdict().contradicted
 
 

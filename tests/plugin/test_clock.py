@@ -190,10 +190,10 @@ def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
     inner.write("test_it.py", "def test_it(sparrow): pass")
     result = inner.refused("-o", "sparrow_clock=fast")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*ini sparrow_clock: 'fast' is not one of: flow, step, real*"])
+    result.stderr.fnmatch_lines(["*-o sparrow_clock: 'fast' is not one of: flow, step, real*"])
     result = inner.refused("-o", "sparrow_seed=maybe")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*ini sparrow_seed takes true, false or a number from 0, not 'maybe'*"])
+    result.stderr.fnmatch_lines(["*-o sparrow_seed: 'maybe' is not true, false or a number from 0*"])
 
 
 def test_without_time_machine_the_failure_names_the_way_out(inner):

@@ -122,7 +122,7 @@ def test_a_limit_is_lifted_in_the_ini_file(inner):
     inner.write("pytest.ini", "[pytest]\nsparrow_limits = lines = 2\n")
     result = inner.refused()
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*ini sparrow_limits: 'lines = 2' is no limit; *exchanges, values*"])
+    result.stderr.fnmatch_lines(["*pytest.ini: sparrow_limits: 'lines = 2' is no limit; *exchanges, values*"])
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202eevil\u2066\x9b31m\r"

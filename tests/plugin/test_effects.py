@@ -24,7 +24,10 @@ def test_a_recording_names_what_its_replay_will_refuse(inner):
     result.assert_outcomes(passed=1)
     place = server.url.removeprefix("http://")
     result.stdout.fnmatch_lines(
-        [f"test_it.py::test_it: {place} (urllib, test_it.py:*): not recorded; a replay will refuse it (or *"]
+        [
+            f"test_it.py::test_it: {place} (urllib, test_it.py:*): "
+            "not recorded; a replay will refuse it (sparrow_allow_hosts = *"
+        ]
     )
     result = inner.replay()
     result.assert_outcomes(failed=1)

@@ -83,4 +83,4 @@ def test_wrong_values_are_usage_errors(inner):
     inner.write("test_it.py", "import pytest\n\n@pytest.mark.sparrow(env=3)\ndef test_it(sparrow): pass\n")
     result = inner.refused()
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*env takes a string or a list of strings, not 3*"])
+    result.stderr.fnmatch_lines(["*env: 3 is not a string or a list of strings*"])

@@ -50,8 +50,8 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
         def test_plain(session_wide):
             assert not set({HEAVY!r}) & set(sys.modules)
             rooms = {{name for name in sys.modules if name.startswith("pytest_sparrow")}}
-            allowed = {{"pytest_sparrow", "pytest_sparrow.settings", "pytest_sparrow.errors"}}
-            assert {{name for name in rooms - allowed if not name.startswith("pytest_sparrow.plugin")}} == set()
+            light = tuple("pytest_sparrow." + room for room in ("plugin", "settings", "errors", "text"))
+            assert {{name for name in rooms - {{"pytest_sparrow"}} if not name.startswith(light)}} == set()
         """,
     )
     result = inner.run(option)
@@ -63,7 +63,7 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
 def test_each_public_name(name):
     """Every public name can be imported, and is the very object of the module that is its home."""
     value = getattr(pytest_sparrow, name)
-    home = pytest_sparrow._HOME_OF.get(name)
+    home = pytest_sparrow._home_of(name)
     if home is None:
         assert name == "__version__"
         return

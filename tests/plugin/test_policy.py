@@ -178,8 +178,8 @@ def test_what_the_tool_was_wrapped_with_wins(recorded):
 @pytest.mark.parametrize(
     ("ini", "says"),
     [
-        ("price = ran", "*ini sparrow_policy: price: 'ran' is not one of: feed, run, verify*"),
-        ("run", "*ini sparrow_policy: 'run' is not like 'refund = feed'*"),
+        ("price = ran", "*pytest.ini: sparrow_policy: price: 'ran' is not one of: feed, run, verify*"),
+        ("run", "*pytest.ini: sparrow_policy: 'run' is not like 'refund = feed'*"),
     ],
 )
 def test_a_wrong_word_is_a_usage_error(inner, ini, says):

@@ -20,7 +20,7 @@ SAYS = """
     ("options", "environ", "ini", "marked", "plain", "header"),
     [
         ((), "", "", "off", "replay", "sparrow: replay"),
-        ((), "", "off", "off", "off", "sparrow: off (from ini sparrow_mode)"),
+        ((), "", "off", "off", "off", "sparrow: off (from pytest.ini: sparrow_mode)"),
         ((), "off", "record", "off", "off", "sparrow: off (from SPARROW_MODE)"),
         ((), "record", "", "off", "record", "sparrow: record (from SPARROW_MODE)"),
         (("--sparrow-mode=off",), "record", "new", "off", "off", "sparrow: off"),
@@ -58,21 +58,26 @@ def test_precedence(inner, options, environ, ini, marked, plain, header):
         ),
         (("--sparrow-mode=play",), "", "", "*--sparrow-mode: 'play' is not one of: replay, record, new*off*"),
         ((), "play", "", "*SPARROW_MODE: 'play' is not one of: replay, record, new*off*"),
-        ((), "", "sparrow_mode = play", "*ini sparrow_mode: 'play' is not one of: replay, record, new*off*"),
+        (
+            (),
+            "",
+            "sparrow_mode = play",
+            "*pytest.ini: sparrow_mode: 'play' is not one of: replay, record, new*off*",
+        ),
         (
             (),
             "",
             "sparrow_level = deep",
-            "*ini sparrow_level: 'deep' is not one of: exact, trajectory, outcome*",
+            "*pytest.ini: sparrow_level: 'deep' is not one of: exact, trajectory, outcome*",
         ),
         (
             (),
             "",
             "sparrow_requests = no",
-            "*ini sparrow_requests: 'no' is not one of: compare, report, ignore*",
+            "*pytest.ini: sparrow_requests: 'no' is not one of: compare, report, ignore*",
         ),
-        ((), "", "sparrow_unwrapped = no", "*ini sparrow_unwrapped: 'no' is not one of: warn, fail*"),
-        ((), "", "sparrow_dir = a/b", "*ini sparrow_dir: 'a/b' is not the name of a folder*"),
+        ((), "", "sparrow_unwrapped = no", "*pytest.ini: sparrow_unwrapped: 'no' is not one of: warn, fail*"),
+        ((), "", "sparrow_dir = a/b", "*pytest.ini: sparrow_dir: 'a/b' is not the name of a folder*"),
         ((), "", "sparrow_in_process = perhaps", "*sparrow_in_process*perhaps*true*false*"),
     ],
 )
@@ -107,12 +112,12 @@ def test_wrong_values_are_usage_errors(inner, options, environ, ini, says):
         ("'record'", "*test_it.py::test_it: @pytest.mark.sparrow takes keywords only*"),
         (
             "ignore=3",
-            "*test_it.py::test_it: @pytest.mark.sparrow: ignore takes a string or a list of strings, not 3*",
+            "*test_it.py::test_it: @pytest.mark.sparrow: ignore: 3 is not a string or a list of strings*",
         ),
-        ("agent=3", "*test_it.py::test_it: @pytest.mark.sparrow: agent takes a string, not 3*"),
+        ("agent=3", "*test_it.py::test_it: @pytest.mark.sparrow: agent: 3 is not a string*"),
         (
             "in_process='no'",
-            "*test_it.py::test_it: @pytest.mark.sparrow: in_process takes True or False, not 'no'*",
+            "*test_it.py::test_it: @pytest.mark.sparrow: in_process: 'no' is not true or false*",
         ),
     ],
 )
@@ -138,7 +143,7 @@ def test_wrong_markers_are_usage_errors(inner, marker, says):
 
 
 @pytest.mark.parametrize("word", ["record", "new"])
-@pytest.mark.parametrize("origin", ["ini sparrow_mode", "SPARROW_MODE", "@pytest.mark.sparrow"])
+@pytest.mark.parametrize("origin", ["pytest.ini: sparrow_mode", "SPARROW_MODE", "@pytest.mark.sparrow"])
 def test_ci_refuses_what_nobody_typed(inner, origin, word):
     """Under CI a mode that writes, said anywhere but on the command line: exit code 4, and nothing is written."""
     inner.env(CI="true")

@@ -7,7 +7,7 @@ import pytest
 from plugin.support import AGENT
 from pytest_sparrow import FsRecorder, NotRecordable, UsageError
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.run.whatif.reading import read_script
+from pytest_sparrow.run.whatif.script import read_script
 from pytest_sparrow.scenario import breaks_off, calls, disconnects, fails, says, thinks, transcript, uses
 
 HEAD = """
@@ -205,12 +205,12 @@ def test_the_words_of_a_scenario():
         ModelAnswer(parts=(Text("end"),)),
     ]
     (a, b), (c,) = script.turns[0].calls, script.turns[7].calls
-    assert (a.given.blocks, b.given.blocks, b.given.is_error) == (
+    assert (a.output.blocks, b.output.blocks, b.output.is_error) == (
         [{"Json": [1]}],
         [{"Text": "ValueError: no"}],
         True,
     )
-    assert (c.denied, c.called, c.given.blocks) == (True, False, [{"Text": "not you"}])
+    assert (c.denied, c.called, c.output.blocks) == (True, False, [{"Text": "not you"}])
     assert written.inputs.task == "t"
     assert not written.holds_exchanges
 

@@ -119,9 +119,9 @@ def test_wrong_rules_are_usage_errors(inner):
     """A pattern that is none, or that finds everything, and a word that is no kind: named with where it was said."""
     inner.write("test_it.py", RULES)
     for line, text in (
-        ("sparrow_secrets=a = (", "*ini sparrow_secrets: '(' is no regular expression*"),
-        ("sparrow_secrets=x*", "*ini sparrow_secrets: 'x[*]' finds a secret in the empty text*"),
-        ("sparrow_not_secret=A B", "*ini sparrow_not_secret: 'A B' is neither a kind*"),
+        ("sparrow_secrets=a = (", "*-o sparrow_secrets: '(' is no regular expression*"),
+        ("sparrow_secrets=x*", "*-o sparrow_secrets: 'x[*]' finds a secret in the empty text*"),
+        ("sparrow_not_secret=A B", "*-o sparrow_not_secret: 'A B' is neither a kind*"),
     ):
         result = inner.refused("--sparrow-record", "-o", line)
         assert result.ret == 4

@@ -152,17 +152,36 @@ def test_who_wins(inner):
 @pytest.mark.parametrize(
     ("said", "says"),
     [
-        ("{'colour': 'red'}", "sparrow_settings: unknown setting 'colour'; there are: agent, *"),
-        ("{'level': 'deep'}", "sparrow_settings: level: 'deep' is not one of: exact, trajectory, outcome"),
-        ("{'mode': 'record'}", "sparrow_settings: the mode is no folder's setting; *"),
+        ("{'colour': 'red'}", "conftest.py: sparrow_settings: unknown setting 'colour'; there are: agent, *"),
+        (
+            "{'level': 'deep'}",
+            "conftest.py: sparrow_settings: level: 'deep' is not one of: exact, trajectory, outcome",
+        ),
+        (
+            "{'mode': 'record'}",
+            "conftest.py: sparrow_settings: 'mode' cannot stand here, but in: command line, marker, *; *",
+        ),
     ],
 )
 def test_wrong_folder_settings(inner, said, says):
-    """A wrong sparrow_settings stops each of its tests with one line, without our frames."""
+    """A wrong sparrow_settings is a usage error that names the conftest.py, with one line and without our frames."""
     inner.write("conftest.py", f"import pytest\n@pytest.fixture\ndef sparrow_settings(): return {said}\n")
     inner.write("test_it.py", "def test_it(sparrow): pass\n")
     result = inner.replay()
-    assert result.ret == 1
-    result.assert_outcomes(errors=1)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {says}"])
     result.stdout.fnmatch_lines([says])
     result.stdout.no_fnmatch_line("*fixture.py*")
+
+
+def test_wrong_settings_across_processes(inner):
+    """Under pytest-xdist a worker meets a wrong sparrow_settings, and the session ends with exit code 4."""
+    inner.write(
+        "conftest.py", "import pytest\n@pytest.fixture\ndef sparrow_settings(): return {'level': 'deep'}\n"
+    )
+    inner.write("test_it.py", "def test_it(sparrow): pass\n")
+    result = inner.run("-n", "1", "-p", "xdist.plugin", "-W", "ignore")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: conftest.py: sparrow_settings: level: 'deep' is not one of: exact, *"]
+    )

@@ -13,6 +13,8 @@ from tests.redact.synthetic import IN_CONTEXT, LOOK_ALIKES, SECRETS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SHAPES = shapes.known_shapes()
+
 PLACES: dict[str, Callable[[str], object]] = {
     "asked json": lambda s: {"messages": [{"role": "user", "content": f"my key: {s}, use it"}]},
     "key of an object": lambda s: {s: 1},
@@ -38,18 +40,18 @@ def test_every_shape_is_found_in_every_place(place: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "prefix"),
-    [(number, prefix) for number, shape in enumerate(shapes.SHAPES) for prefix in shape.prefixes],
-    ids=lambda part: part if isinstance(part, str) else shapes.SHAPES[part].kind,
+    [(number, prefix) for number, shape in enumerate(SHAPES) for prefix in shape.prefixes],
+    ids=lambda part: part if isinstance(part, str) else SHAPES[part].kind,
 )
 def test_every_shape_finds_what_no_other_does(
     number: int, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A made-up key of every prefix is hidden as what it is, and no longer is where its shape is taken away."""
-    shape = shapes.SHAPES[number]
+    shape = SHAPES[number]
     samples = [(secret, secret) for kind, secret in SECRETS if kind == shape.kind and prefix in secret]
     samples += [(before + secret, secret) for kind, before, secret in IN_CONTEXT if prefix in before]
     assert all(_hidden(text) == [(shape.kind, secret)] for text, secret in samples)
-    monkeypatch.setattr(shapes, "SHAPES", (*shapes.SHAPES[:number], *shapes.SHAPES[number + 1 :]))
+    monkeypatch.setattr(shapes, "known_shapes", lambda: (*SHAPES[:number], *SHAPES[number + 1 :]))
     assert any((shape.kind, secret) not in _hidden(text) for text, secret in samples)
 
 

@@ -1,8 +1,8 @@
-"""gRPC calls, refused by name: its C core opens sockets that no guard of Python's sees.
+"""Refuses gRPC calls by name: the C core of gRPC opens sockets that no audit event shows.
 
-Refused is what reaches out, a call or a wait for the connection, not the channel: one that nobody uses asks no one,
-and one that was opened before the run is refused as well. That needs private classes of ``grpc._channel`` and
-``grpc.aio._channel``, held by a test; where one is gone, no channel can be opened.
+Calls and waits for the connection are refused, not the channel itself: a channel that nobody uses connects to nothing,
+and calls over a channel that was opened before the run must be refused, too. That needs private classes of
+``grpc._channel`` and ``grpc.aio._channel``, held by a test; where one is gone, no channel can be opened.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.guard.network import judge, judge_path, refused, replaying_run
-from pytest_sparrow.boundaries.patching import Patch, Patches
+from pytest_sparrow.boundaries.guard.network import judge, judge_path, refused
+from pytest_sparrow.boundaries.guard.watcher import replaying_run
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
         "Channel": ("get_state",),
     },
 }
-"""What reaches out: by module and class, its methods. Those of a channel do where ``try_to_connect`` is set."""
+"""The methods that connect, by module and class. Those of a channel connect where ``try_to_connect`` is set."""
 
 _CONNECTING = ("subscribe", "get_state")
 _DEFAULT_PORT = 443
@@ -77,7 +78,7 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return found["host"], int(found["port"] or _DEFAULT_PORT)
 
 
-def _calls(channels: ModuleType) -> list[Patch]:
+def _calls(channels: ModuleType) -> list[AttributePatch]:
     wanted = CALLS[channels.__name__].items()
     owners = [(vars(channels).get(owner), names) for owner, names in wanted]
     if all(owner is not None and name in vars(owner) for owner, names in owners for name in names):
@@ -85,12 +86,12 @@ def _calls(channels: ModuleType) -> list[Patch]:
     return _openings(sys.modules[channels.__name__.rpartition(".")[0]])
 
 
-def _without_calls(library: ModuleType) -> list[Patch]:
+def _without_calls(library: ModuleType) -> list[AttributePatch]:
     """Where the module of the calls is gone, it won't be loaded."""
     return [] if _is_there(f"{library.__name__}._channel") else _openings(library)
 
 
-def _openings(library: ModuleType) -> list[Patch]:
+def _openings(library: ModuleType) -> list[AttributePatch]:
     return [
         _patch(library, name, _judged_opening)
         for name in ("insecure_channel", "secure_channel")
@@ -103,16 +104,15 @@ def _is_there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> Patch:
+def _patch(owner: Any, name: str, wrap: Callable[[Any], Any]) -> AttributePatch:
     original = vars(owner)[name]
-    replacement = functools.wraps(original)(wrap(original))
-    return Patch(owner=owner, name=name, original=original, replacement=replacement)
+    return AttributePatch(owner, name, functools.wraps(original)(wrap(original)))
 
 
 def _judged(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(caller: Any, *args: Any, **kwargs: Any) -> Any:
         run = replaying_run()
-        if run is not None and _reaches_out(original.__name__, args, kwargs):
+        if run is not None and _connects(original.__name__, args, kwargs):
             _judge(run, _target_of(caller))
         return original(caller, *args, **kwargs)
 
@@ -129,7 +129,7 @@ def _judged_opening(original: Callable[..., Any]) -> Callable[..., Any]:
     return open_channel
 
 
-def _reaches_out(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _connects(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     # subscribe(callback, try_to_connect), get_state(try_to_connect)
     return method not in _CONNECTING or bool(kwargs.get("try_to_connect", args and args[-1] is True))
 

@@ -1,26 +1,23 @@
-"""Child processes and forked children of a run: named, and what they find reaches the run.
+"""Names the programs that a replaying run starts, and brings home what forked children of a run find.
 
-Child processes that are started while a run feeds: named, since nobody sees what they do.
+Programs are not stopped, and their environment is left as it is: an agent may start `git status` for good reason, and
+what a child prints of its environment may be part of what is compared.
 
-They are not stopped, and their environment is left as it is: an agent may start `git status` for good reason, and what
-a child prints of its environment may be part of what is compared.
-
-Forked children of a run's process: they hold a copy of the run, and what they find must reach the original.
-
-It goes through a page of shared memory, which outlives `os._exit` and needs no descriptor that a child might close.
+A forked child holds a copy of the run, so its violations must be brought to the original. They go through a page of
+shared memory, which outlives `os._exit` and needs no descriptor that a child might close.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import caller, current_run
+from pytest_sparrow.boundaries.guard.watcher import watching
+from pytest_sparrow.frames import caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,72 +27,45 @@ if TYPE_CHECKING:
 __all__ = ["hearing_forked", "naming_children"]
 
 
+# Programs.
+
+
 _MOST = 5
 """Programs that are named; the rest is counted."""
 
 
 @contextlib.contextmanager
-def naming_children(run: OpenRun, tell: Callable[[str], None]) -> Iterator[None]:
-    """While open, note the processes that the run starts outside of tools, and tell of each place once, at the end.
+def naming_children(run: OpenRun, report: Callable[[str], None]) -> Iterator[None]:
+    """While open, note the programs that the run starts outside of tools, and report each once, at the end.
 
-    Seen are Python's audit events ``subprocess.Popen``, ``os.system``, ``os.posix_spawn`` and ``os.spawn``; not what
-    `multiprocessing` spawns, which has none. A forked child is refused connections as its parent is.
+    Not seen is what `multiprocessing` spawns, which has no audit event. A forked child is refused connections as its
+    parent is.
 
     Args:
-        run: the run that feeds.
-        tell: gets a line for the report: program, the user's line, and what that means.
+        run: the run that replays.
+        report: gets a line: program, the user's line, and what that means.
     """
     started: dict[str, None] = {}
-    _WATCH.enter(run, started)
+    handlers = {
+        event: functools.partial(_note, started, name_of_program)
+        for event, name_of_program in _PROGRAMS.items()
+    }
     try:
-        yield
+        with watching(run, handlers, replaying=True):
+            yield
     finally:
-        _WATCH.leave(run)
-        for one in list(started)[:_MOST]:
-            tell(f"{one} was started outside of a tool: it ran for real, and what it did was not seen")
+        for program in list(started)[:_MOST]:
+            report(f"{program} was started outside of a tool: it ran for real, and what it did was not seen")
         if len(started) > _MOST:
-            tell(f"{len(started) - _MOST} more processes were started outside of tools")
+            report(f"{len(started) - _MOST} more processes were started outside of tools")
 
 
-class _ProcessWatch:
-    """One audit hook for the process (PEP 578: it can't be taken off), and what each run has started."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._started: list[tuple[OpenRun, dict[str, None]]] = []
-        self._hooked = False
-
-    def enter(self, run: OpenRun, started: dict[str, None]) -> None:
-        with self._lock:
-            if not self._hooked:
-                self._hooked = True
-                sys.addaudithook(self._audit)
-            self._started.append((run, started))
-
-    def leave(self, run: OpenRun) -> None:
-        with self._lock:
-            self._started = [one for one in self._started if one[0] is not run]
-
-    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self._started:
-            return
-        program = _PROGRAMS.get(event)
-        if program is None:
-            return
-        with contextlib.suppress(Exception):  # a note that fails must not stop the process that it notes
-            name = program(*args)
-            where = caller()
-            if name and where and not _asks_about_the_machine():
-                self._note(f"{name} ({where})")
-
-    def _note(self, what: str) -> None:
-        try:
-            run = current_run()
-        except UsageError:
-            run = self._started[0][0]
-        for noting, started in self._started:
-            if noting is run and run.replaying:
-                started[what] = None
+def _note(started: dict[str, None], name_of_program: Callable[..., str], *args: Any) -> None:
+    with contextlib.suppress(Exception):  # a note that fails must not stop the process that it notes
+        name = name_of_program(*args)
+        where = caller()
+        if name and where and not _asks_about_the_machine():
+            started[f"{name} ({where})"] = None
 
 
 _ASKING = frozenset({"platform", "ctypes.util", "uuid", "sysconfig"})
@@ -144,10 +114,10 @@ _PROGRAMS: dict[str, Callable[..., str]] = {
     "os.posix_spawn": _of_path,
     "os.spawn": _of_spawn,
 }
-"""Python's audit events that start a program (its manual: "Audit events table"), and what gives its name."""
+"""Python's audit events that start a program, and what gives its name."""
 
-# Process-wide, as what it hooks is; empty while nothing feeds.
-_WATCH = _ProcessWatch()
+
+# Forked children.
 
 
 _SLOT = 512
@@ -158,13 +128,13 @@ _SLOTS = 64
 
 @contextlib.contextmanager
 def hearing_forked(
-    in_child: Callable[[Callable[[str], None]], None], tell: Callable[[str], None]
+    in_child: Callable[[Callable[[str], None]], None], report: Callable[[str], None]
 ) -> Iterator[None]:
-    """While open, hear what forked children of this process have to say, and tell each line once, at the end.
+    """While open, hear what forked children of this process have to say, and report each line once, at the end.
 
     Args:
         in_child: called in every child, right after the fork, with what takes its lines.
-        tell: gets the lines, in this process.
+        report: gets the lines, in this process.
     """
     if not hasattr(os, "register_at_fork"):  # Windows
         yield
@@ -178,7 +148,7 @@ def hearing_forked(
     finally:
         _HEARING.remove(hearing)
         for line in dict.fromkeys(_lines(page)):
-            tell(line)
+            report(line)
         # Not closed: a thread of a child may write still. It goes with its last reference.
 
 

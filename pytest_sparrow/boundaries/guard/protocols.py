@@ -1,44 +1,34 @@
-"""Shuts the world: sockets, and the libraries whose connections Python's audit events do not show.
+"""Judges connections that Python's audit events do not show, or show too late to name: WebSockets, and uvloop's.
 
-WebSockets of the ``websockets`` library, refused by name (openai's realtime, Gemini live).
+WebSockets of the ``websockets`` library (openai's realtime, Gemini live) are refused by name. Their sockets would be
+refused all the same, but late, and as a name that is looked up. Every connection, sync or not, begins with
+``parse_uri``, which each client module has as a name of its own. A test holds that; where it is gone, the refusal of
+the socket stands. aiohttp's WebSockets, and httpx's, are refused by the HTTP boundary.
 
-Their sockets would be refused all the same, but late, and as a name that is looked up. Every connection, sync or not,
-begins with ``parse_uri``, which each client module has as a name of its own. A test holds that; where it is gone, the
-guard's refusal stands. aiohttp's WebSockets, and httpx's, are refused by the HTTP boundary.
-
-uvloop's connections: its loop opens sockets in C (libuv), past Python's audit events, so its methods are judged.
-
-A datagram endpoint that is not connected sends by libuv as well, through an object that can't be replaced: not seen.
-
-Shutting the world: sockets, and the protocols that are refused by their own name.
+uvloop's loop opens sockets in C (libuv), so its methods are judged. A datagram endpoint that is not connected sends by
+libuv as well, through an object that can't be replaced: not seen.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.guard import grpc
-from pytest_sparrow.boundaries.guard.network import (
-    judge,
-    judge_lookup,
-    judge_path,
-    replaying_run,
-    shut_sockets,
-)
-from pytest_sparrow.boundaries.patching import Patch, Patches
+from pytest_sparrow.boundaries.guard.addresses import host_text
+from pytest_sparrow.boundaries.guard.network import judge, judge_lookup, judge_path
+from pytest_sparrow.boundaries.guard.watcher import replaying_run
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import ModuleType
 
     from pytest_sparrow.run.crossing import OpenRun
 
 
-__all__ = ["shut"]
+__all__ = ["UVLOOP_PATCHES", "WEBSOCKET_PATCHES"]
 
 
 _CLIENTS = (
@@ -49,11 +39,11 @@ _CLIENTS = (
 )
 
 
-def _websocket_patches_for(client: ModuleType) -> list[Patch]:
+def _websocket_patches_for(client: ModuleType) -> list[AttributePatch]:
     original = vars(client).get("parse_uri")
     if original is None:
         return []
-    return [Patch(owner=client, name="parse_uri", original=original, replacement=_judged_websocket(original))]
+    return [AttributePatch(client, "parse_uri", _judged_websocket(original))]
 
 
 def _judged_websocket(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,8 +97,7 @@ def _unix(run: OpenRun, _factory: Any, path: Any = None, **_: Any) -> None:
 
 
 def _look_up(run: OpenRun, host: Any, port: Any = None, **_: Any) -> None:
-    name = host.decode("idna") if isinstance(host, bytes) else host
-    judge_lookup(run, name, port if isinstance(port, int) else None)
+    judge_lookup(run, host_text(host), port if isinstance(port, int) else None)
 
 
 _JUDGED: dict[str, Callable[..., None]] = {
@@ -119,47 +108,26 @@ _JUDGED: dict[str, Callable[..., None]] = {
 }
 
 
-def _uvloop_patches_for(library: ModuleType) -> list[Patch]:
+def _uvloop_patches_for(library: ModuleType) -> list[AttributePatch]:
     loop = vars(library).get("Loop")
     if loop is None:
         return []
     return [
-        Patch(owner=loop, name=name, original=original, replacement=_judged_uvloop(original, judge_call))
+        AttributePatch(loop, name, _judged_uvloop(original, judge_call))
         for name, judge_call in _JUDGED.items()
-        # Inherited from a class of C, which takes no patches; put back, it stands in the subclass.
         if (original := getattr(loop, name, None)) is not None
     ]
 
 
 def _judged_uvloop(original: Callable[..., Any], judge_call: Callable[..., None]) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def reach(loop: Any, *args: Any, **kwargs: Any) -> Any:
+    async def judged(loop: Any, *args: Any, **kwargs: Any) -> Any:
         run = replaying_run()
         if run is not None:
             judge_call(run, *args, **kwargs)
         return await original(loop, *args, **kwargs)
 
-    return reach
+    return judged
 
 
 UVLOOP_PATCHES = Patches({"uvloop": _uvloop_patches_for})
-
-
-@contextlib.contextmanager
-def shut(run: OpenRun) -> Iterator[None]:
-    """While open, connections that belong to a feeding run are refused, naming host, port and the setting.
-
-    Refused are TCP and UDP addresses, unix sockets, the resolving of names, WebSockets and gRPC calls; each refusal
-    is in the run's ledger, and raised. Spared: what ``passes_host`` allows, and addresses at which this process
-    itself listens, so that an app under test may run on a loopback server. An ignored host (telemetry) gets an
-    ordinary "connection refused", and no entry in the ledger. May nest; the last one out restores exactly.
-
-    Args:
-        run: the run that feeds.
-    """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(shut_sockets(run))
-        for patches in (WEBSOCKET_PATCHES, grpc.PATCHES, UVLOOP_PATCHES):
-            patches.install()
-            stack.callback(patches.uninstall)
-        yield

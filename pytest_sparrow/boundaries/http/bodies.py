@@ -1,53 +1,93 @@
-"""Copies a body on its way to the client, and settles the crossing once the client has what it wants.
-
-Watching a body on its way to the client, and settling the crossing once the client has what it wants.
-
-The tee: chunks reach the client as they arrive, and a take watches them go by.
-"""
+"""Watches bodies on their way to the client, settles their crossings, and serves recorded bodies."""
 
 from __future__ import annotations
 
+import abc
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.cancellation import wait_for_cancel
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
-from pytest_sparrow.wire import ndjson, sse
+from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from pytest_sparrow.boundaries.cancellation import CancellationWait
-    from pytest_sparrow.boundaries.http.exchange import TransportFailure
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Json, TransportFailure
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["BodyRecorder", "Late", "LiveBodyRecorder", "ReplayedBodyRecorder", "Served", "Tee", "checkpoint"]
+__all__ = [
+    "BodyRecorder",
+    "ChunkDelay",
+    "LiveBodyRecorder",
+    "ReplayedBodyRecorder",
+    "ServedBody",
+    "Tee",
+    "checkpoint",
+    "is_last",
+]
 
 
-class BodyRecorder(Protocol):
-    """One body on its way; of the last three methods the first call counts."""
+class BodyRecorder(abc.ABC):
+    """Watches one body on its way to the client and settles the crossing at the first of three ends.
 
+    The ends are `exhausted`, `closed` and `broke`; later calls change nothing.
+
+    Args:
+        crossing: what to settle.
+    """
+
+    def __init__(self, crossing: Crossing) -> None:
+        self._crossing = crossing
+        self._count = 0
+        self._peeked = 0
+        self._settled = False
+        crossing.flush = self.closed
+        crossing.peek = self._peek
+
+    @abc.abstractmethod
     def add(self, chunk: bytes) -> None:
-        """The client is about to get this."""
-        ...
+        """Note a chunk that the client is about to get."""
 
     def exhausted(self) -> None:
-        """The body came to its end."""
-        ...
+        """Settle: the body came to its end."""
+        self._end(ended=True)
 
     def closed(self) -> None:
-        """The client closed it, perhaps before the end."""
-        ...
+        """Settle: the client closed the body, perhaps before its end."""
+        self._end()
 
     def broke(self, failure: TransportFailure | None) -> None:
-        """The transport raised, or (None) the client was cancelled."""
-        ...
+        """Settle: the transport failed, or (None) the client was cancelled."""
+        self._end(broken=True, failure=failure)
+
+    def _peek(self) -> dict[str, Json] | None:
+        if self._count == self._peeked:
+            return None
+        self._peeked = self._count
+        return self._so_far()
+
+    def _end(
+        self, *, ended: bool = False, broken: bool = False, failure: TransportFailure | None = None
+    ) -> None:
+        if not self._settled:
+            self._settled = True
+            self._settle(ended=ended, broken=broken, failure=failure)
+
+    @abc.abstractmethod
+    def _so_far(self) -> dict[str, Json]:
+        """The *answered* half up to the last chunk."""
+
+    @abc.abstractmethod
+    def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
+        """Settle the crossing; called once."""
 
 
-class LiveBodyRecorder:
-    """Keeps what the world says and settles with it.
+class LiveBodyRecorder(BodyRecorder):
+    """Keeps a body of the world and settles with the recorded answer.
 
     Args:
         crossing: what to settle.
@@ -60,43 +100,22 @@ class LiveBodyRecorder:
     def __init__(
         self, crossing: Crossing, *, method: str, status: int, headers: Headers, decoded: bool = False
     ) -> None:
-        self._crossing = crossing
+        super().__init__(crossing)
         self._method = method
         self._status = status
         self._headers = headers
         self._decoded = decoded
         self._chunks: list[bytes] = []
-        self._settled = False
-        self._peeked = 0
-        crossing.flush = self.closed
-        crossing.peek = self._so_far
-
-    def _so_far(self) -> dict[str, Json] | None:
-        if len(self._chunks) == self._peeked:
-            return None
-        self._peeked = len(self._chunks)
-        return answered_of(self._status, self._headers, b"".join(self._chunks), decoded=self._decoded)
 
     def add(self, chunk: bytes) -> None:
-        """See `BodyRecorder`."""
+        """Keep a chunk that the client is about to get."""
+        self._count += 1
         self._chunks.append(chunk)
 
-    def exhausted(self) -> None:
-        """See `BodyRecorder`."""
-        self._settle(ended=True)
+    def _so_far(self) -> dict[str, Json]:
+        return answered_of(self._status, self._headers, b"".join(self._chunks), decoded=self._decoded)
 
-    def closed(self) -> None:
-        """See `BodyRecorder`."""
-        self._settle(ended=False)
-
-    def broke(self, failure: TransportFailure | None) -> None:
-        """See `BodyRecorder`."""
-        self._settle(ended=False, broken=True, failure=failure)
-
-    def _settle(self, *, ended: bool, broken: bool = False, failure: TransportFailure | None = None) -> None:
-        if self._settled:
-            return
-        self._settled = True
+    def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
         raw = b"".join(self._chunks)
         self._chunks.clear()
         answered = answered_of(self._status, self._headers, raw, decoded=self._decoded, failure=failure)
@@ -110,93 +129,68 @@ class LiveBodyRecorder:
         return not self._decoded and header(self._headers, "content-length") == str(size)
 
 
-class ReplayedBodyRecorder:
-    """Watches a served body; settles with what was fed.
+class ReplayedBodyRecorder(BodyRecorder):
+    """Watches a replayed body and settles with the recorded answer.
 
     Args:
-        crossing: what to settle.
-        pieces: how many chunks there are to serve.
+        crossing: what to settle; has a recorded answer.
+        pieces: the number of the body's chunks.
     """
 
     def __init__(self, crossing: Crossing, *, pieces: int) -> None:
-        self._crossing = crossing
+        super().__init__(crossing)
         self._pieces = pieces
-        self._left = pieces
         self._last = b""
-        self._settled = False
-        self._peeked = pieces
-        crossing.flush = self.closed
-        crossing.peek = self._so_far
 
-    def _so_far(self) -> dict[str, Json] | None:
-        if self._left == self._peeked:
-            return None
-        self._peeked = self._left
+    def add(self, chunk: bytes) -> None:
+        """Count a chunk that the client is about to get."""
+        self._count += 1
+        self._last = chunk
+
+    def _so_far(self) -> dict[str, Json]:
         replayed = self._crossing.replayed
         assert replayed is not None
         body = replayed.get("body")
-        form = _form(body)
+        form = stream_form(body)
         if not form or not isinstance(body, dict):
             return replayed
-        return {**replayed, "body": {form: body[form][: self._pieces - self._left]}}
+        return {**replayed, "body": {form: body[form][: self._count]}}
 
-    def add(self, chunk: bytes) -> None:
-        """See `BodyRecorder`."""
-        self._left -= 1
-        self._last = chunk
-
-    def exhausted(self) -> None:
-        """See `BodyRecorder`."""
-        self._settle(complete=True)
-
-    def closed(self) -> None:
-        """See `BodyRecorder`."""
-        self._settle(complete=self._left <= 0 or _is_last(self._last))
-
-    def broke(self, failure: TransportFailure | None) -> None:  # noqa: ARG002 - the golden has it already
-        """See `BodyRecorder`."""
-        self._settle(complete=False)
-
-    def _settle(self, *, complete: bool) -> None:
-        if not self._settled:
-            self._settled = True
-            self._crossing.settle(self._crossing.replayed, complete=complete)
+    def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
+        complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
+        self._crossing.settle(self._crossing.replayed, complete=complete)
 
 
 def _says_done(answered: dict[str, object]) -> bool:
     body = answered.get("body")
-    form = _form(body)
+    form = stream_form(body)
     if not form or not isinstance(body, dict):
         return False
     last = str(body.get("torn") or (body[form][-1] if body[form] else ""))
-    return _is_last(last.encode())
+    return is_last(last.encode())
 
 
-def _form(body: object) -> str:
-    """The key of a body that comes piece by piece, or ""."""
-    return next((form for form in ("sse", "lines") if isinstance(body, dict) and form in body), "")
-
-
-def _is_last(piece: bytes) -> bool:
-    return sse.is_done(piece) or ndjson.is_done(piece)
+def is_last(piece: bytes) -> bool:
+    """Whether a piece of a stream says that no more will come."""
+    return any(end.is_at_end_of(piece) for end in facts().stream_ends)
 
 
 async def checkpoint() -> None:
-    """Let other tasks run, as any real answer would: a loop that polls must not starve the rest."""
-    # httpx and httpx2 both stand on anyio, so it is there, and it knows which event loop this is.
+    """Let other tasks run, as a real answer would: a loop that polls must not starve the other tasks."""
+    # httpx and httpx2 depend on anyio, which knows the running event loop.
     from anyio.lowlevel import checkpoint as pause
 
     await pause()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Late:
-    """How each piece of a body comes late.
+class ChunkDelay:
+    """Delays each chunk of a body.
 
     Attributes:
-        seconds: by how much.
-        limit: how many seconds the client waits for a piece; None: as long as it takes.
-        error: gives what the client raises then.
+        seconds: the delay.
+        limit: the client's read timeout in seconds; None: no timeout.
+        error: gives the error that the client raises after its timeout.
     """
 
     seconds: float
@@ -204,12 +198,16 @@ class Late:
     error: Callable[[], Exception]
 
     def hold(self) -> None:
-        """Wait for a piece, in a thread; raises where the client doesn't wait so long."""
+        """Delay a chunk in a thread.
+
+        Raises:
+            Exception: the client's timeout is shorter than the delay; the error is ``error()``.
+        """
         time.sleep(self._waited)
         self._end()
 
     async def wait(self) -> None:
-        """As `hold`, in a task."""
+        """Delay a chunk in a task; otherwise as `hold`."""
         await wait_for_cancel(self._waited)
         self._end()
 
@@ -222,15 +220,15 @@ class Late:
             raise self.error()
 
 
-class Served:
-    """A recorded body, as the source of a tee.
+class ServedBody:
+    """A body that is served in place of a live one; the source of a `Tee`.
 
     Args:
-        chunks: what to serve, a piece at a time; an attribute, too.
-        error: what to raise after them.
-        cancellation_wait: for a client that reads on where the recorded one turned away.
-        lost: gives what to raise then, in the end.
-        late: how late each piece comes; None: at once. An attribute, too.
+        chunks: the body's chunks; also an attribute.
+        error: the error to raise after the chunks.
+        cancellation_wait: how to treat a client that reads beyond the point where the recorded client cancelled.
+        not_cancelled: gives the error to raise when the client does not cancel.
+        delay: the delay of each chunk; None: no delay. Also an attribute.
     """
 
     def __init__(
@@ -238,57 +236,57 @@ class Served:
         chunks: tuple[bytes, ...],
         error: Exception | None = None,
         cancellation_wait: CancellationWait | None = None,
-        lost: Callable[[], Exception] | None = None,
-        late: Late | None = None,
+        not_cancelled: Callable[[], Exception] | None = None,
+        delay: ChunkDelay | None = None,
     ) -> None:
         self.chunks = chunks
-        self.late = late
+        self.delay = delay
         self._error = error
         self._cancellation_wait = cancellation_wait
-        self._lost = lost
+        self._not_cancelled = not_cancelled
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self.chunks:
-            if self.late is not None:
-                self.late.hold()
+            if self.delay is not None:
+                self.delay.hold()
             yield chunk
         if self._error is not None:
             raise self._error
         if (
             self._cancellation_wait is not None
-            and self._lost is not None
+            and self._not_cancelled is not None
             and not self._cancellation_wait.hold()
         ):
-            raise self._lost()
+            raise self._not_cancelled()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in self.chunks:
-            await (checkpoint() if self.late is None else self.late.wait())
+            await (checkpoint() if self.delay is None else self.delay.wait())
             yield chunk
         await self.end()
 
     async def end(self) -> None:
-        """What comes after the chunks: nothing, the error, or a wait for the client to turn away."""
+        """Follow the chunks with nothing, with the error, or with a wait for the client's cancellation."""
         if self._error is not None:
             raise self._error
-        if self._cancellation_wait is not None and self._lost is not None:
+        if self._cancellation_wait is not None and self._not_cancelled is not None:
             await self._cancellation_wait.wait()
-            raise self._lost()
+            raise self._not_cancelled()
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing: a recorded body holds no connection."""
 
     async def aclose(self) -> None:
-        """Nothing to close."""
+        """Do nothing: a recorded body holds no connection."""
 
 
 class Tee:
-    """A response's stream, watched; mixed into each library's own stream classes.
+    """Passes a response's chunks to the client and shows each to a recorder; a mixin for httpx's stream classes.
 
     Args:
         source: the stream to read from.
-        recorder: who watches, or None.
-        failure_of: names the error that the source raised; None for a cancellation.
+        recorder: the recorder, or None.
+        failure_of: gives the failure for an error that the source raised; None for a cancellation.
     """
 
     def __init__(
@@ -308,7 +306,7 @@ class Tee:
                     self._recorder.add(chunk)
                 yield chunk
         except GeneratorExit:
-            # The client turned away; close() tells whether it had all it wanted.
+            # The client stopped reading; close() settles.
             raise
         except BaseException as error:
             self._broke(error)
@@ -329,7 +327,7 @@ class Tee:
             self._broke(error)
             raise
         finally:
-            # An abandoned generator would be closed by the event loop some time later, or never.
+            # The event loop would close an abandoned generator some time later, or never.
             close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
             if close is not None:
                 await close()
@@ -337,7 +335,7 @@ class Tee:
             self._recorder.exhausted()
 
     def close(self) -> None:
-        """The client is done: close the source, and settle."""
+        """Close the source and settle: the client is done."""
         try:
             self._source.close()
         finally:
@@ -345,7 +343,7 @@ class Tee:
                 self._recorder.closed()
 
     async def aclose(self) -> None:
-        """The client is done: close the source, and settle."""
+        """Close the source and settle: the client is done."""
         try:
             await self._source.aclose()
         finally:

@@ -1,8 +1,6 @@
-"""The two halves of an HTTP exchange, read from the wire, and the reply that a client is given.
+"""Converts an HTTP exchange between the wire and JSON: asked and answered halves, and the replies a replay gives.
 
-One HTTP exchange, whatever the library: its two halves from the wire, and the answer back to the wire.
-
-What a client is given instead of the world: a fed answer, a refusal, or nothing.
+Nothing here depends on an HTTP library.
 """
 
 from __future__ import annotations
@@ -10,10 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type
+from pytest_sparrow.exchange import TransportErrorName, TransportFailure
+from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type, stream_form
 from pytest_sparrow.wire.encodings import uncompressed
 from pytest_sparrow.wire.ndjson import MEDIA_TYPES
 
@@ -26,28 +27,55 @@ __all__ = [
     "EMPTY",
     "Headers",
     "Reply",
-    "TransportFailure",
     "answered_of",
     "asked_of",
+    "chunk_bytes",
+    "head_bytes",
     "header",
+    "may_have_body",
     "refusal",
     "reply_of",
 ]
 
-
 Headers = Sequence[tuple[str, str]]
 """Header names and values in order; names may repeat."""
 
-# What describes the bytes on the wire, not the content: a served answer has its own.
+# Headers that describe the bytes on the wire, not the content: a replayed answer has its own.
 _FRAMING = frozenset({"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"})
 
-_LONGEST_HONOURED_WAIT = 120.0
-"""Seconds. The SDKs give up rather than wait longer (openai 3.54 `MAX_RETRY_AFTER_DELAY`), so a longer wait
-decides what the agent does and must be served as it was."""
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+_LONGEST_HONOURED_DELAY = 120.0
+"""Seconds. SDKs give up rather than wait longer (openai 3.54 `MAX_RETRY_AFTER_DELAY`): a longer retry delay decides
+what the agent does, so a replay keeps the recorded delay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer that pytest-sparrow gives in place of the world.
+
+    Attributes:
+        status: the status code; None: no answer came, only ``failure``.
+        headers: names and values, in order.
+        chunks: the body, in the pieces that the client gets.
+        failure: the error to raise after the chunks, or at once where ``status`` is None.
+        crossing: the crossing to settle when the client has the whole answer; None: no crossing.
+        delay: the delay of each piece of the body, in seconds.
+        cancellation_wait: how to treat a client that reads beyond the point where the recorded client cancelled; None:
+            the answer is whole.
+    """
+
+    status: int | None
+    headers: tuple[tuple[str, str], ...] = ()
+    chunks: tuple[bytes, ...] = ()
+    failure: TransportFailure | None = None
+    crossing: Crossing | None = None
+    delay: float = 0.0
+    cancellation_wait: CancellationWait | None = None
 
 
 def asked_of(method: str, url: str, headers: Headers, raw: bytes) -> dict[str, Json]:
-    """The *asked* half of a request; headers as pairs, since the run makes the dict."""
+    """The *asked* half of a request; the headers stay pairs, which the run makes an object of."""
     asked: dict[str, Json] = {"method": method.upper(), "url": url, "headers": [[n, v] for n, v in headers]}
     if raw:
         asked["body"] = body_of(raw, header(headers, "content-type"), answered=False)
@@ -64,15 +92,15 @@ def answered_of(
 ) -> dict[str, Json]:
     """The *answered* half of a response.
 
-    Compressed content is kept uncompressed and its ``content-encoding`` left out. Where that fails, the raw
-    bytes are kept as base64 beside the header, and the header means: still compressed.
+    Compressed content is kept uncompressed, without the header ``content-encoding``. Content that cannot be
+    uncompressed is kept as base64, with the header, which then means: still compressed.
 
     Args:
         status: the status code.
-        headers: as they came.
-        raw: the body's bytes as they came, as far as they came.
+        headers: names and values, in order.
+        raw: the bytes of the body that arrived.
         decoded: whether ``raw`` is uncompressed already.
-        failure: what the transport raised in the middle of the body.
+        failure: the error that the transport raised within the body.
     """
     coding = "" if decoded or not raw else header(headers, "content-encoding")
     content = uncompressed(raw, coding)
@@ -83,19 +111,19 @@ def answered_of(
     elif content:
         answered["body"] = body_of(content, header(headers, "content-type"), answered=True)
     if failure is not None:
-        answered["error"] = {"type": failure.type, "message": failure.message}
+        answered["error"] = failure.to_json()
     return answered
 
 
 def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> Reply:
-    """What to serve for a recorded answer.
+    """The reply that replays a recorded answer.
 
     Raises:
-        ValueError: this is no answer that we wrote; the text says why.
+        ValueError: the recorded answer is malformed; the text says where.
     """
     if not answered and crossing.cancellation_wait is not None:
         nothing = TransportFailure(
-            type="ReadTimeout", message="the recorded run got no answer to this either"
+            type=TransportErrorName.READ_TIMEOUT, message="the recorded run got no answer to this either"
         )
         return Reply(status=None, failure=nothing, crossing=crossing)
     failure = _failure_of(answered.get("error"))
@@ -111,13 +139,13 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     recorded = _pairs(answered.get("headers"))
     headers = [pair for pair in recorded if pair[0].lower() not in _FRAMING]
     if not crossing.as_is:
-        headers = _without_waiting(status, headers)
+        headers = _without_retry_delay(status, headers)
     coding = header(recorded, "content-encoding")
     if coding and body and ("base64" in body or "text" in body):
         headers.append(("content-encoding", coding))
     if method.upper() == "HEAD":
         headers += [pair for pair in recorded if pair[0].lower() == "content-length"]
-    elif failure is None and not _is_stream(body, recorded) and status >= 200 and status not in (204, 304):
+    elif failure is None and not _is_stream(body, recorded) and may_have_body(status):
         headers.append(("content-length", str(sum(map(len, chunks)))))
     return Reply(
         status=status,
@@ -130,12 +158,12 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
 
 
 def header(headers: Iterable[tuple[str, str]], name: str) -> str:
-    """The values of a header, joined as RFC 9110, 5.3 says; "" where there is none."""
+    """The values of a header, joined as RFC 9110, 5.3 says; "" where the header is absent."""
     return ", ".join(value for known, value in headers if known.lower() == name)
 
 
 def _pairs(headers: Json) -> list[tuple[str, str]]:
-    """Recorded headers: an object in a golden, pairs in what this process has just recorded."""
+    """Recorded headers as pairs; a golden holds an object, a crossing of this process pairs."""
     pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
     if not isinstance(pairs, list) or not all(
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
@@ -151,22 +179,21 @@ def _failure_of(error: Json) -> TransportFailure | None:
 
 
 def _is_stream(body: Json, headers: Headers) -> bool:
-    if body and ("sse" in body or "lines" in body):
+    if stream_form(body):
         return True
     kind = media_type(header(headers, "content-type"))[0]
-    return kind == "text/event-stream" or kind in MEDIA_TYPES
+    return kind == sse.MEDIA_TYPE or kind in MEDIA_TYPES
 
 
-def _without_waiting(status: int, headers: Headers) -> list[tuple[str, str]]:
-    """The headers with the wait for a retry taken out: the SDK would sleep again in every replay.
+def _without_retry_delay(status: int, headers: Headers) -> list[tuple[str, str]]:
+    """The headers with the shortest retry delay, so that SDKs do not sleep in every replay.
 
-    ``retry-after-ms: 1``, since "0" makes the SDKs fall back to half a second of their own; ``retry-after``
-    becomes "0" rather than nothing, for agents that read it themselves.
+    ``retry-after-ms`` becomes "1", since SDKs replace "0" by half a second of their own; ``retry-after`` becomes "0"
+    and is not removed, for agents that read the header themselves.
     """
     if status not in (408, 409, 429) and status < 500:
         return list(headers)
-    waits = [_seconds(name.lower(), value) for name, value in headers]
-    if any(wait > _LONGEST_HONOURED_WAIT for wait in waits):
+    if any(_delay_of(name.lower(), value) > _LONGEST_HONOURED_DELAY for name, value in headers):
         return list(headers)
     kept = [
         (name, "0" if name.lower() == "retry-after" else value)
@@ -176,8 +203,8 @@ def _without_waiting(status: int, headers: Headers) -> list[tuple[str, str]]:
     return [*kept, ("retry-after-ms", "1")]
 
 
-def _seconds(name: str, value: str) -> float:
-    """How long a header asks to wait; 0 for a date, which lies in the past by now."""
+def _delay_of(name: str, value: str) -> float:
+    """The retry delay in seconds that a header asks for; 0 for a date, which is in the past by now."""
     if name not in ("retry-after", "retry-after-ms"):
         return 0.0
     try:
@@ -186,67 +213,54 @@ def _seconds(name: str, value: str) -> float:
         return 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransportFailure:
-    """An error that the transport raised.
-
-    Attributes:
-        type: the name of the client library's exception class, like "ReadTimeout".
-        message: its text.
-    """
-
-    type: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer that doesn't come from the world.
-
-    Attributes:
-        status: the status code, or None where nothing came but ``failure``.
-        headers: name and value, in order.
-        chunks: the body, each piece as the client gets it.
-        failure: what to raise: after the chunks, or at once where status is None.
-        crossing: the crossing to settle when the client has it all, if there is one.
-        delay: seconds that each piece of the body comes late.
-        cancellation_wait: what to do with a client that wants more than the recorded one waited for; None: it is whole.
-    """
-
-    status: int | None
-    headers: tuple[tuple[str, str], ...] = ()
-    chunks: tuple[bytes, ...] = ()
-    failure: TransportFailure | None = None
-    crossing: Crossing | None = None
-    delay: float = 0.0
-    cancellation_wait: CancellationWait | None = None
-
-
 EMPTY = Reply(status=204)
+"""The reply to ignored hosts in a replay."""
 
 
 def refusal(error: Exception) -> Reply:
-    """418, told not to be retried, with a body whose message the SDKs show.
+    """The reply to a refused request: status 418, no retry, and a body whose message SDKs show.
 
-    An exception would be retried by some SDKs and shown as "Connection error." (measured, with nine
-    clients). The body suits OpenAI's, Anthropic's and Google's error shapes at once.
+    Some SDKs would retry an exception and show only "Connection error." (measured with nine clients). The body fits the
+    error shapes of OpenAI, Anthropic and Google at once.
     """
     if isinstance(error, ReplayDivergence):
-        # One line: SDKs print the body's repr, where a line break would be shown as \n.
+        # One line: SDKs print the repr of the body, which shows a line break as \n.
         message = "; ".join([error.summary, *error.details])
     else:
         message = " ".join(str(error).split())
-    told = {
+    shown = {
         "type": "sparrow_replay_divergence",
         "message": message,
         "status": "SPARROW_REPLAY_DIVERGENCE",
         "param": None,
         "code": None,
     }
-    content = json.dumps({"type": "error", "error": told}, ensure_ascii=False).encode("utf-8", "replace")
+    content = json.dumps({"type": "error", "error": shown}, ensure_ascii=False).encode("utf-8", "replace")
     headers = (
         ("content-type", "application/json"),
         ("x-should-retry", "false"),
         ("content-length", str(len(content))),
     )
     return Reply(status=418, headers=headers, chunks=(content,))
+
+
+def may_have_body(status: int) -> bool:
+    """Whether an answer of this status can have a body (RFC 9112, 6.3)."""
+    return status >= 200 and status not in (204, 304)
+
+
+def head_bytes(status: int, headers: Headers, *, chunked: bool, encoding: str) -> bytes:
+    """An answer in HTTP/1.1 up to its body, for libraries that parse a replayed answer themselves."""
+    lines = [f"HTTP/1.1 {status} {_PHRASES.get(status, '')}", *(f"{n}: {_one_line(v)}" for n, v in headers)]
+    if chunked:
+        lines.append("transfer-encoding: chunked")
+    return "\r\n".join([*lines, "\r\n"]).encode(encoding, "replace")
+
+
+def chunk_bytes(piece: bytes) -> bytes:
+    """A piece of a body as one HTTP chunk (RFC 9112, 7.1); the empty piece is the last chunk."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def _one_line(value: str) -> str:
+    return " ".join(value.splitlines()) if "\r" in value or "\n" in value else value

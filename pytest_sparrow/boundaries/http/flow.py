@@ -1,54 +1,42 @@
-"""The flow of one request, for every library, sync and async; an adapter adds what is the library's own.
+"""Takes one request through the HTTP boundary, for every library, sync and async.
 
-What becomes of a request outside every window: the plugin knows, this is where it says so.
-
-Where a request goes: through, into a crossing, or back with a refusal. Neutral of libraries.
-
-The way of one request, for every library, sync and async: the skins do what is the library's own.
-
-A skin drives a flow: it does each step that the flow yields, in its own world, and sends back what came of it.
+The flow is a generator. It yields the steps that depend on the library and on threads or tasks; `drive` and
+`drive_async` do each step and send its result back.
 """
 
 from __future__ import annotations
 
+import contextvars
 import functools
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_sparrow.boundaries.cancellation import CancellationWait
-from pytest_sparrow.boundaries.http.bodies import Late, ReplayedBodyRecorder, Served
-from pytest_sparrow.boundaries.http.exchange import (
-    EMPTY,
-    Headers,
-    Reply,
-    TransportFailure,
-    asked_of,
-    refusal,
-    reply_of,
-)
-from pytest_sparrow.boundaries.http.waits import tried
+from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecorder, ServedBody
+from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
 from pytest_sparrow.errors import ReplayDivergence, UsageError
+from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.run.context import answering, current_run, is_answering, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
     from types import TracebackType
 
-    from pytest_sparrow.boundaries.http.bodies import BodyRecorder
+    from pytest_sparrow.boundaries.http.adapter import Adapter
     from pytest_sparrow.boundaries.http.exchange import Headers
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
 __all__ = [
-    "Adapter",
-    "Contact",
     "Flow",
-    "Live",
+    "FlowStep",
+    "LiveRequest",
+    "OutgoingRequest",
     "OutsidePolicy",
-    "Step",
     "begin",
     "drive",
     "drive_async",
+    "last_request_was_allowed",
     "refusal_outside",
     "route",
     "router",
@@ -56,38 +44,45 @@ __all__ = [
     "whole",
 ]
 
-
 OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], Exception | None]
-"""Called with host, port and "METHOD url" of a request that belongs to no run. Returns what refuses it, whose
-text the client is shown (in replay: naming the fixture), or None to let it pass. Called from any thread."""
+"""Called with host, port and "METHOD url" of a request that belongs to no run, from any thread. Returns the error that
+refuses the request, whose text the client is shown, or None to let the request pass."""
 
-# Process-wide, as the patches are: a request outside every window has no run to carry a policy.
+# Process-wide, as the patches are: a request outside every window has no run that could hold a policy.
 _policy: OutsidePolicy | None = None
 
 
 def set_outside_policy(policy: OutsidePolicy | None) -> OutsidePolicy | None:
-    """Set the policy, None for "everything passes"; returns the one before, to be set again afterwards."""
+    """Set the policy; None lets every request pass. Returns the previous policy, to be set again afterwards."""
     global _policy
     before, _policy = _policy, policy
     return before
 
 
 def refusal_outside(host: str, port: int | None, what: str) -> Exception | None:
-    """What the policy says of one request."""
+    """The error with which the policy refuses a request that belongs to no run; None: the request may pass."""
     return None if _policy is None else _policy(host, port, what)
 
 
+last_request_was_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
+    "pytest_sparrow_last_request_was_allowed", default=False
+)
+"""Whether the last request of this context went to a host that a setting keeps reachable."""
+
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contact:
+class OutgoingRequest:
     """A request before its body is read.
 
     Attributes:
         method: in upper case.
-        url: whole, as sent.
-        host: without brackets.
-        port: the scheme's own where the URL names none.
-        in_process: the transport leads to code of this process.
-        websocket: the request asks to become a WebSocket.
+        url: the whole URL.
+        host: without brackets; the path of a Unix socket.
+        port: the scheme's own where the URL names none; None: there is no port.
+        in_process: whether the transport leads to code of this process.
+        websocket: whether the request asks to become a WebSocket.
     """
 
     method: str
@@ -97,134 +92,120 @@ class Contact:
     in_process: bool = False
     websocket: bool = False
 
+    @classmethod
+    def to(
+        cls,
+        scheme: str,
+        host: str,
+        port: int | None,
+        *,
+        method: str,
+        url: str,
+        upgrade: str = "",
+        in_process: bool = False,
+    ) -> OutgoingRequest:
+        """A request to a host and port, which is the scheme's own where None; ``upgrade`` is the header's value."""
+        return cls(
+            method=method,
+            url=url,
+            host=host,
+            port=port or _PORTS.get(scheme),
+            in_process=in_process,
+            websocket=scheme in ("ws", "wss") or upgrade.lower() == "websocket",
+        )
+
     def __str__(self) -> str:
         return f"{self.method} {self.url.partition('?')[0]}"
 
 
-def router(contact: Contact) -> OpenRun | Reply | None:
-    """Where a request goes: to a run, which must be asked; back with a reply; or, for None, through."""
+def router(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
+    """Where a request goes: the run that must be asked, the reply that the client gets, or None for the world."""
     if is_answering():
-        # A transport that sends through a client of its own crosses once; and a tool is recorded as a whole.
+        # A transport that sends through a client of its own crosses once; a running tool is recorded as a whole.
         return None
     try:
         run = current_run()
     except UsageError as error:
-        return None if contact.in_process else _ownerless(contact, error)
+        return None if outgoing.in_process else _ownerless(outgoing, error)
     if run is None:
-        if contact.in_process:
+        if outgoing.in_process:
             return None
-        refused = refusal_outside(contact.host, contact.port, str(contact))
+        refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
         return None if refused is None else refusal(refused)
-    if contact.in_process and not run.in_process:
+    if outgoing.in_process and not run.in_process:
         return None
-    return _by_host(run, contact)
+    return _by_host(run, outgoing)
 
 
-def begin(run: OpenRun, contact: Contact, headers: Headers, raw: bytes) -> Crossing | Reply:
-    """Ask a run: a reply to serve (fed, or refused), or a crossing to take to the world and settle.
+def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes) -> Crossing | Reply:
+    """Ask a run: a reply to serve (replayed or refused), or a crossing to take to the world and settle.
 
     Raises:
-        NotRecordable: the request holds something that JSON cannot.
+        NotRecordable: the request holds a value that JSON cannot hold.
     """
     try:
-        crossing = run.ask("http", asked_of(contact.method, contact.url, headers, raw))
+        crossing = run.ask("http", asked_of(outgoing.method, outgoing.url, headers, raw))
     except (ReplayDivergence, UsageError) as error:
         return refusal(error)
     if crossing.replayed is None:
         return crossing
     try:
-        reply = reply_of(crossing.replayed, method=contact.method, crossing=crossing)
+        reply = reply_of(crossing.replayed, method=outgoing.method, crossing=crossing)
     except ValueError as error:
-        what = f"the golden's answer to {contact} can't be served: {error}"
+        what = f"the golden's answer to {outgoing} can't be served: {error}"
         return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
     if crossing.cancellation_wait is None:
         return reply
-    what = f"{contact}: the agent wants more of the answer than the recorded run waited for"
+    what = f"{outgoing}: the agent wants more of the answer than the recorded run waited for"
     return replace(
         reply, cancellation_wait=CancellationWait(run=run, seconds=crossing.cancellation_wait, what=what)
     )
 
 
-def _by_host(run: OpenRun, contact: Contact) -> OpenRun | Reply | None:
-    verdict = run.passes_host(contact.host, contact.port)
-    tried(passes=verdict == "allow")
+def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
+    verdict = run.passes_host(outgoing.host, outgoing.port)
+    last_request_was_allowed.set(verdict == "allow")
     if verdict == "allow":
         return None
     if verdict == "ignore":
         return EMPTY if run.replaying else None
-    if not contact.websocket:
+    if not outgoing.websocket:
         return run
     if not run.replaying:
         return None
     return refusal(
         run.refuse(
-            f"a WebSocket to {contact.host}:{contact.port} ({contact}) can't be replayed",
-            f"allow_hosts = {contact.host}:{contact.port} keeps it reachable; WebSockets aren't recorded",
+            f"a WebSocket to {outgoing.host}:{outgoing.port} ({outgoing}) can't be replayed",
+            f"allow_hosts = {outgoing.host}:{outgoing.port} keeps it reachable; WebSockets aren't recorded",
         )
     )
 
 
-def _ownerless(contact: Contact, error: UsageError) -> Reply:
-    """Two runs are open and nothing says whose request it is: refused, and in the ledger of each."""
+def _ownerless(outgoing: OutgoingRequest, error: UsageError) -> Reply:
+    """Refuse a request that may belong to either of two open runs; the refusal is a violation in each."""
     for run in open_runs():
-        run.refuse(f"{contact}: {error}")
+        run.refuse(f"{outgoing}: {error}")
     return refusal(error)
 
 
-Step: TypeAlias = Literal["read", "pause", "pass", "send"]
-"""What a crossing needs done by the sync or the async world around it: read the request's body, and give its
-bytes; let other tasks run; pass the request on, since it doesn't cross; send it into the world. (No enum: hashing
-its members is slow.)"""
+FlowStep: TypeAlias = Literal["read", "pause", "pass", "send"]
+"""What the flow needs from the surrounding thread or task: the bytes of the request's body; a pause for other tasks;
+the response to a request that does not cross; the response of the world. (No enum: hashing its members is slow.)"""
 
-Flow: TypeAlias = Generator["Step | CancellationWait", Any, Any]
-"""A step may also be patience: wait as long. Gives the response in the end."""
+Flow: TypeAlias = Generator["FlowStep | CancellationWait", Any, Any]
+"""The way of one request; a yielded `CancellationWait` must be waited for. Returns the response."""
 
 
 _Headers: TypeAlias = "MutableMapping[str, str]"
 
 
-class Adapter(Protocol):
-    """What a library gives. A request and a response are whatever the skin takes for one."""
-
-    def headers(self, request: Any) -> Headers:
-        """The request's headers; asked once its body is read."""
-        ...
-
-    def response(self, request: Any, reply: Reply, body: Served, recorder: BodyRecorder | None) -> Any:
-        """The library's own response, with the reply's status and headers; reading it reads ``body``.
-
-        What the client gets of it is told to ``recorder``, if there is one.
-        """
-        ...
-
-    def fail(self, request: Any, error: Exception) -> Any:
-        """Raise the error, as if no answer had come; or a response that will."""
-        ...
-
-    def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:
-        """A response of the world whose body tells a `LiveBodyRecorder` of the crossing what the client reads."""
-        ...
-
-    def error(self, request: Any, failure: TransportFailure) -> Exception:
-        """A recorded error as an exception of this library; nothing else is ever looked up by its name."""
-        ...
-
-    def read_timeout(self, request: Any) -> float | None:
-        """How many seconds the client waits for a piece of the answer; None: as long as it takes."""
-        ...
-
-    def failure_of(self, error: BaseException) -> TransportFailure | None:
-        """An error by the nearest name that the library exports, for a replay to find; None: cancelled."""
-        ...
-
-
-class Live:
+class LiveRequest:
     """A request on its way to the world: ``with live:`` around the library's sending, once or in parts.
 
-    What runs within belongs to no run. An error that leaves it settles the crossing.
+    What runs within belongs to no run. An error that leaves the block settles the crossing.
 
     Args:
-        adapter: the library.
+        adapter: the library's adapter.
         crossing: what to settle.
         headers: where to say ``Connection: close`` meanwhile; None: nowhere.
     """
@@ -256,52 +237,60 @@ class Live:
             self.broke(error)
 
     def broke(self, error: BaseException) -> None:
-        """Settle, since there will be no answer."""
+        """Settle the crossing with an error, since no answer will come."""
         failure = self._adapter.failure_of(error)
         if failure is None:
             self.crossing.settle(None, complete=False)
         else:
-            self.crossing.settle({"error": {"type": failure.type, "message": failure.message}})
+            self.crossing.settle({"error": failure.to_json()})
 
 
 def whole(
-    adapter: Adapter, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
+    adapter: Adapter,
+    request: Any,
+    outgoing: OutgoingRequest,
+    *,
+    alone: Callable[[], _Headers | None] | None = None,
 ) -> Flow:
-    """A request from its door to its response; for ``alone`` see `route`."""
-    admitted = yield from route(adapter, request, contact, alone=alone)
-    if not isinstance(admitted, Live):
-        return admitted
-    with admitted:
+    """A request's way up to its response; see `route` for the arguments."""
+    routed = yield from route(adapter, request, outgoing, alone=alone)
+    if not isinstance(routed, LiveRequest):
+        return routed
+    with routed:
         response = yield "send"
-    return adapter.watch(request, response, admitted.crossing)
+    return adapter.watch(request, response, routed.crossing)
 
 
 def route(
-    adapter: Adapter, request: Any, contact: Contact, *, alone: Callable[[], _Headers | None] | None = None
+    adapter: Adapter,
+    request: Any,
+    outgoing: OutgoingRequest,
+    *,
+    alone: Callable[[], _Headers | None] | None = None,
 ) -> Flow:
-    """A request up to where the world begins: gives the response, or `Live` for one that must be sent.
+    """A request's way up to the world: returns the response, or a `LiveRequest` for a request that must be sent.
 
     Args:
-        adapter: the library.
-        request: what the skin's functions are given.
-        contact: the request, for the gate.
-        alone: gives the headers of a request that must have a connection which nobody uses again, or None where
-            it must not: a client that is cached across event loops would find this connection in its pool, in
-            the next loop, and die with "Event loop is closed". Not asked unless the request goes to the world.
+        adapter: the library's adapter.
+        request: the adapter's own object for the request.
+        outgoing: the request as the router sees it.
+        alone: gives the headers of a request whose connection must not be used again, or None where it may be. A client
+            that is cached across event loops would find the connection of a closed loop in its pool, and fail with
+            "Event loop is closed". Called only for a request that goes to the world.
     """
-    met = router(contact)
-    if met is None:
+    owner = router(outgoing)
+    if owner is None:
         return (yield "pass")
-    if isinstance(met, Reply):
+    if isinstance(owner, Reply):
         yield "pause"
-        return _serve(adapter, request, met)
+        return _serve(adapter, request, owner)
     raw = yield "read"
-    begun = begin(met, contact, adapter.headers(request), raw)
+    begun = begin(owner, outgoing, adapter.headers(request), raw)
     if not isinstance(begun, Reply):
-        return Live(adapter, begun, None if alone is None else alone())
+        return LiveRequest(adapter, begun, None if alone is None else alone())
     try:
         yield "pause"
-    except BaseException:  # cancelled before it got anything
+    except BaseException:  # cancelled before the client got anything
         if begun.crossing is not None:
             begun.crossing.settle(None, complete=False)
         raise
@@ -310,21 +299,24 @@ def route(
     return _serve(adapter, request, begun)
 
 
-def drive(flow: Flow, steps: Mapping[Step, Callable[[], Any]]) -> Any:
-    """Do a flow's steps in a thread."""
+def drive(flow: Flow, steps: Mapping[FlowStep, Callable[[], Any]]) -> Any:
+    """Do a flow's steps in a thread, which needs no step "pause": the system switches between threads."""
     result, error = None, None
     while True:
         try:
             step = flow.send(result) if error is None else flow.throw(error)
         except StopIteration as stop:
             return stop.value
+        result, error = None, None
+        if step == "pause":
+            continue
         try:
-            result, error = steps[step]() if isinstance(step, str) else step.hold(), None
+            result = steps[step]() if isinstance(step, str) else step.hold()
         except BaseException as raised:  # noqa: BLE001 - the flow raises it again
             error = raised
 
 
-async def drive_async(flow: Flow, steps: Mapping[Step, Callable[[], Awaitable[Any]]]) -> Any:
+async def drive_async(flow: Flow, steps: Mapping[FlowStep, Callable[[], Awaitable[Any]]]) -> Any:
     """Do a flow's steps in a task."""
     result, error = None, None
     while True:
@@ -339,14 +331,14 @@ async def drive_async(flow: Flow, steps: Mapping[Step, Callable[[], Awaitable[An
 
 
 def _unanswered(adapter: Adapter, request: Any, reply: Reply, cancellation_wait: CancellationWait) -> Flow:
-    """No answer came before the recorded agent turned away: let this one do so, too."""
+    """Wait for the agent to cancel the request, as the recorded agent did before an answer came."""
     try:
-        is_over = yield cancellation_wait
+        run_is_over = yield cancellation_wait
     finally:
         if reply.crossing is not None:
             reply.crossing.settle(None, complete=False)
-    if not is_over:
-        return adapter.fail(request, _lost(adapter, request, cancellation_wait))
+    if not run_is_over:
+        return adapter.fail(request, _not_cancelled(adapter, request, cancellation_wait))
     return _serve(adapter, request, reply)
 
 
@@ -356,27 +348,28 @@ def _serve(adapter: Adapter, request: Any, reply: Reply) -> Any:
     if reply.status is None:
         if crossing is not None:
             crossing.settle(crossing.replayed or None, complete=bool(crossing.replayed))
-        return adapter.fail(
-            request, error or adapter.error(request, TransportFailure(type="ConnectError", message=""))
-        )
-    lost = (
-        None if cancellation_wait is None else functools.partial(_lost, adapter, request, cancellation_wait)
+        nothing = TransportFailure(type=TransportErrorName.CONNECT_ERROR, message="")
+        return adapter.fail(request, error or adapter.error(request, nothing))
+    not_cancelled = (
+        None
+        if cancellation_wait is None
+        else functools.partial(_not_cancelled, adapter, request, cancellation_wait)
     )
-    body = Served(reply.chunks, error, cancellation_wait, lost, _late(adapter, request, reply.delay))
+    delay = _delay(adapter, request, reply.delay) if reply.delay else None
+    body = ServedBody(reply.chunks, error, cancellation_wait, not_cancelled, delay)
     recorder = None if crossing is None else ReplayedBodyRecorder(crossing, pieces=len(reply.chunks))
     return adapter.response(request, reply, body, recorder)
 
 
-def _late(adapter: Adapter, request: Any, seconds: float) -> Late | None:
-    if not seconds:
-        return None
-    timed_out = TransportFailure(type="ReadTimeout", message="The read operation timed out")
-    return Late(
+def _delay(adapter: Adapter, request: Any, seconds: float) -> ChunkDelay:
+    timed_out = TransportFailure(type=TransportErrorName.READ_TIMEOUT, message="The read operation timed out")
+    return ChunkDelay(
         seconds=seconds,
         limit=adapter.read_timeout(request),
         error=functools.partial(adapter.error, request, timed_out),
     )
 
 
-def _lost(adapter: Adapter, request: Any, cancellation_wait: CancellationWait) -> Exception:
-    return adapter.error(request, TransportFailure(type="ReadTimeout", message=str(cancellation_wait.lost())))
+def _not_cancelled(adapter: Adapter, request: Any, cancellation_wait: CancellationWait) -> Exception:
+    message = str(cancellation_wait.not_cancelled())
+    return adapter.error(request, TransportFailure(type=TransportErrorName.READ_TIMEOUT, message=message))

@@ -1,22 +1,18 @@
-"""The adapter for httpx2 and httpx: the same classes twice, so one adapter, given the module.
+"""The adapter for httpx2 and httpx, which have the same classes: one adapter, made for each module.
 
-Telling the world from code of this process, by the transport that a client would use.
+`Client._transport_for_url` and `AsyncClient._transport_for_url` are patched: every request, redirect, mount and proxy
+goes through one of them. They return the chosen transport within a proxy transport. The names are private. Where one is
+missing, the public ``HTTPTransport.handle_request`` or ``AsyncHTTPTransport.handle_async_request`` is patched, which
+custom transports do not go through.
 
-The rule, first match wins:
+Whether a transport leads to the world or to code of this process is decided by the first rule that matches:
 
-1. MockTransport, ASGITransport, WSGITransport, and subclasses: in process.
-2. HTTPTransport, AsyncHTTPTransport, and subclasses: the world.
-3. It has a callable ``app``, or belongs to a framework's test client: in process.
-4. It holds another transport (retries, caches, logging): whatever that one is.
-5. Anything else (openai's and litellm's aiohttp transports, curl): the world. Taking a home-made fake for the
-   world only means that its answers are recorded; the other mistake would go live in a replay.
-
-The skin for httpx2 and httpx: the same classes twice, so one skin, given the module.
-
-What is patched: ``Client._transport_for_url`` and ``AsyncClient._transport_for_url``, which every request,
-redirect, mount and proxy goes through. The name is private; where it is missing, the public
-``HTTPTransport.handle_request`` and ``AsyncHTTPTransport.handle_async_request`` are, which miss custom
-transports.
+1. MockTransport, ASGITransport, WSGITransport and their subclasses: in process.
+2. HTTPTransport, AsyncHTTPTransport and their subclasses: the world.
+3. A transport with a callable ``app``, or of a framework's test client: in process.
+4. A transport that holds another transport (retries, caches, logging): what the other transport is.
+5. Any other transport (openai's and litellm's aiohttp transports, curl): the world. A home-made fake that is taken for
+   the world is only recorded; the opposite mistake would let a replay reach the world.
 """
 
 from __future__ import annotations
@@ -25,25 +21,24 @@ import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.http import flow
+from pytest_sparrow.boundaries.http.adapter import Adapter, Library
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee, checkpoint
-from pytest_sparrow.boundaries.http.exchange import TransportFailure
-from pytest_sparrow.boundaries.http.flow import drive, drive_async, whole
-from pytest_sparrow.boundaries.patching import Patch
+from pytest_sparrow.boundaries.http.flow import OutgoingRequest, drive, drive_async, whole
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated, stepped
+from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
     from pytest_sparrow.boundaries.http.exchange import Headers, Reply
-    from pytest_sparrow.boundaries.http.flow import Step
+    from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["is_in_process", "patches_for", "speaks_http2"]
+__all__ = ["LIBRARIES", "is_in_process", "patches_for", "speaks_http2"]
 
 
-_LIBRARIES = ("httpx2", "httpx")
 _IN_PROCESS = ("MockTransport", "ASGITransport", "WSGITransport")
 _NETWORK = ("HTTPTransport", "AsyncHTTPTransport")
 _TEST_CLIENTS = ("starlette.testclient", "litestar.testing")
@@ -56,12 +51,12 @@ def is_in_process(transport: Any) -> bool:
 
 
 def speaks_http2(transport: Any) -> bool:
-    """Whether it may speak HTTP/2, where a ``Connection`` header is an error (RFC 9113, 8.2.2)."""
+    """Whether a transport may speak HTTP/2, where a ``Connection`` header is an error (RFC 9113, 8.2.2)."""
     return any(getattr(getattr(found, "_pool", None), "_http2", False) for found in _last(transport))
 
 
 def _last(transport: Any) -> Iterator[Any]:
-    """The transport that decides, at most one: the first that is known, else the innermost."""
+    """The transport that decides: the first that a rule knows, else the innermost."""
     found = transport
     for _ in range(_DEEPEST):
         inner = None if _verdict(found) else _inner(found)
@@ -83,53 +78,34 @@ def _verdict(transport: Any) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _verdict_of_class(kind: type) -> str:
-    """What a class says for good: the library that it comes from is loaded by now."""
+    """The verdict of a class, which never changes: the library of the class is loaded."""
     if any(known in kind.__mro__ for known in _classes(_IN_PROCESS)):
         return "in process"
     return "world" if any(known in kind.__mro__ for known in _classes(_NETWORK)) else ""
 
 
 def _classes(names: tuple[str, ...]) -> Iterator[type]:
-    for library in _LIBRARIES:
-        module = sys.modules.get(library)
+    for library in LIBRARIES:
+        module = sys.modules.get(library.name)
         for name in names:
             if module is not None and isinstance(kind := getattr(module, name, None), type):
                 yield kind
 
 
 def _inner(transport: Any) -> Any:
-    """The transport that another one holds in an attribute, or None."""
-    # vars(), not getattr(): a property may do work, and __getattr__ may find transports without end.
+    """The transport that another transport holds in an attribute, or None."""
+    # Not getattr(): a property may do work, and a __getattr__ may give transports without end.
     for value in getattr(transport, "__dict__", {}).values():
         if hasattr(type(value), "handle_request") or hasattr(type(value), "handle_async_request"):
             return value
     return None
 
 
-def patches_for(library: Any) -> list[Patch]:
-    """What to replace in a loaded httpx2 or httpx; nothing is changed yet."""
-    if not hasattr(library, "Client"):
-        return []
-    adapter = _HttpxAdapter(library)
-    found: list[Patch] = []
-    for client, transport, public, wrap in (
-        ("Client", "HTTPTransport", "handle_request", adapter.wrap_handle),
-        ("AsyncClient", "AsyncHTTPTransport", "handle_async_request", adapter.wrap_handle_async),
-    ):
-        owner, name, wrapper = getattr(library, client, None), "_transport_for_url", adapter.wrap_choice
-        if owner is None or name not in vars(owner):
-            owner, name, wrapper = getattr(library, transport, None), public, wrap
-        if owner is not None and name in vars(owner):
-            original = vars(owner)[name]
-            found.append(Patch(owner=owner, name=name, original=original, replacement=wrapper(original)))
-    return found
-
-
-class _HttpxAdapter:
-    """One library's side of the boundary."""
+class _HttpxAdapter(Adapter):
+    """The adapter for one of the two modules."""
 
     def __init__(self, library: Any) -> None:
-        self._library = library
+        super().__init__(library)
         self._stream = type("SparrowStream", (Tee, library.SyncByteStream, library.AsyncByteStream), {})
 
     def wrap_choice(self, original: Any) -> Any:
@@ -155,18 +131,17 @@ class _HttpxAdapter:
         return handle_async_request
 
     def cross(self, request: Any, transport: Any, send: Callable[[Any], Any]) -> Any:
-        """One request, from a thread."""
-        steps: dict[Step, Callable[[], Any]] = {
+        """Take one request of a thread through the boundary."""
+        steps: dict[FlowStep, Callable[[], Any]] = {
             "read": request.read,
-            "pause": _nothing,
             "pass": functools.partial(send, request),
             "send": functools.partial(_sent, send, request),
         }
-        return drive(whole(self, request, _contact(request, transport)), steps)
+        return drive(whole(self, request, _outgoing(request, transport)), steps)
 
     async def cross_async(self, request: Any, transport: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
-        """One request, from a task."""
-        steps: dict[Step, Callable[[], Awaitable[Any]]] = {
+        """Take one request of a task through the boundary."""
+        steps: dict[FlowStep, Callable[[], Awaitable[Any]]] = {
             "read": request.aread,
             "pause": checkpoint,
             "pass": functools.partial(send, request),
@@ -176,22 +151,21 @@ class _HttpxAdapter:
         def alone() -> Any:
             return None if speaks_http2(transport) else request.headers
 
-        return await drive_async(whole(self, request, _contact(request, transport), alone=alone), steps)
+        return await drive_async(whole(self, request, _outgoing(request, transport), alone=alone), steps)
 
     def headers(self, request: Any) -> Headers:
-        """See `pytest_sparrow.boundaries.http.flow.Adapter`, also for the methods below."""
         return request.headers.multi_items()  # type: ignore[no-any-return]
 
-    def response(self, request: Any, reply: Reply, body: Served, recorder: BodyRecorder | None) -> Any:
+    def response(self, request: Any, reply: Reply, body: ServedBody, recorder: BodyRecorder | None) -> Any:
         stream = self._stream(body, recorder, self.failure_of)
-        # Bytes: the library would encode text as ASCII, and a recorded header may hold more.
+        # As bytes: the library would encode text as ASCII, and a recorded header may hold other characters.
         headers = [
             (name.encode("utf-8", "replace"), value.encode("utf-8", "replace"))
             for name, value in reply.headers
         ]
         return self._library.Response(reply.status, headers=headers, stream=stream, request=request)
 
-    def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002 - the error holds it
+    def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002 - the error holds the request
         raise error
 
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:
@@ -204,7 +178,7 @@ class _HttpxAdapter:
             decoded=loaded,
         )
         if loaded:
-            # The transport read it all already, so nobody will iterate its stream.
+            # The transport has read the whole body, so nobody will iterate the stream.
             recorder.add(response.content)
             recorder.exhausted()
         else:
@@ -215,14 +189,8 @@ class _HttpxAdapter:
         limit: float | None = request.extensions.get("timeout", {}).get("read")
         return limit
 
-    def failure_of(self, error: BaseException) -> TransportFailure | None:
-        if not isinstance(error, Exception):
-            return None
-        names = (k.__name__ for k in type(error).__mro__ if getattr(self._library, k.__name__, None) is k)
-        return TransportFailure(type=next(names, type(error).__name__), message=str(error))
-
     def error(self, request: Any, failure: TransportFailure) -> Exception:
-        exported = failure.type if failure.type in self._library.__all__ else "ConnectError"
+        exported = failure.type if failure.type in self._library.__all__ else TransportErrorName.CONNECT_ERROR
         kind = getattr(self._library, exported)
         if not (isinstance(kind, type) and issubclass(kind, self._library.RequestError)):
             kind = self._library.ConnectError
@@ -231,7 +199,7 @@ class _HttpxAdapter:
 
 
 class _ProxyTransport:
-    """Stands before a transport for one request; everything but sending is the transport's own."""
+    """Sends a client's requests through the boundary; everything else is the wrapped transport's own."""
 
     __slots__ = ("_adapter", "_transport")
 
@@ -249,18 +217,16 @@ class _ProxyTransport:
         return getattr(self._transport, name)
 
 
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-
-def _contact(request: Any, transport: Any) -> flow.Contact:
+def _outgoing(request: Any, transport: Any) -> OutgoingRequest:
     url = request.url
-    return flow.Contact(
+    return OutgoingRequest.to(
+        url.scheme,
+        url.host,
+        url.port,
         method=request.method,
         url=str(url),
-        host=url.host,
-        port=url.port or _PORTS.get(url.scheme),
+        upgrade=request.headers.get("upgrade", ""),
         in_process=is_in_process(transport),
-        websocket=url.scheme in ("ws", "wss") or request.headers.get("upgrade", "").lower() == "websocket",
     )
 
 
@@ -273,5 +239,32 @@ def _sent_async(send: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitabl
     return stepped(send(request))
 
 
-def _nothing() -> None:
-    """A thread needs no pause: the system sees to it."""
+def patches_for(library: Any) -> list[AttributePatch]:
+    """The patches for a loaded httpx2 or httpx; none where the module is only half loaded."""
+    if not hasattr(library, "Client"):
+        return []
+    adapter = _HttpxAdapter(library)
+    found: list[AttributePatch] = []
+    for client, transport, public, wrap in (
+        ("Client", "HTTPTransport", "handle_request", adapter.wrap_handle),
+        ("AsyncClient", "AsyncHTTPTransport", "handle_async_request", adapter.wrap_handle_async),
+    ):
+        owner, name, wrapper = getattr(library, client, None), "_transport_for_url", adapter.wrap_choice
+        if owner is None or name not in vars(owner):
+            owner, name, wrapper = getattr(library, transport, None), public, wrap
+        if owner is not None and name in vars(owner):
+            found.append(AttributePatch(owner, name, wrapper(vars(owner)[name])))
+    return found
+
+
+LIBRARIES = tuple(
+    Library(
+        name=name,
+        oldest=oldest,
+        covered="recorded and replayed",
+        needs=("Client._transport_for_url", "AsyncClient._transport_for_url"),
+        patches=patches_for,
+    )
+    for name, oldest in (("httpx", "0.28"), ("httpx2", "2.10"))
+)
+"""Both modules. Names of their transport errors are those of `TransportErrorName`."""

@@ -1,4 +1,4 @@
-"""Hand-written tools: wrapped functions that are recorded, and fed in a replay."""
+"""Hand-written tools: wrapped functions whose calls are recorded, and replayed without running the function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call of a wrapped function under way: what every skin (sync, async, generator) has in common."""
+"""One call of a wrapped function under way: what wrappers of every kind (sync, async, generator) have in common."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["Invocation", "WrappedFunction"]
 
 
 class WrappedFunction:
-    """The function behind a wrapper, and how its answers are written and restored.
+    """The function behind a wrapper, and the types of its answers.
 
     Args:
         fn: the function.
         name: its name in the transcript.
         returns: the type of its answers, or None: its return annotation.
-        raises: exception types in reach of a replay.
-        way_out: what to do about an answer that cannot be held.
+        raises: exception types that a replay may raise again.
+        way_out: what to do about an answer that JSON cannot hold.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class WrappedFunction:
 
     @functools.cached_property
     def yielded(self) -> Any:
-        """The type of what a generator yields."""
+        """The type of a generator's items."""
         return type_hints.item_annotation(self._declared)
 
     @functools.cached_property
     def at_end(self) -> Any:
-        """The type of what a generator returns."""
+        """The type of the value that a generator returns at its end."""
         return (
             type_hints.ABSENT if self._returns is not None else type_hints.result_annotation(self._declared)
         )
 
     def error(self, recorded: dict[str, Json]) -> Exception:
-        """The recorded exception, to be raised."""
+        """The recorded exception, to be raised again."""
         return error_from_json(recorded, fn=self.fn, raises=self._raises)
 
 
@@ -79,31 +79,56 @@ class Invocation:
     """One crossing of a wrapped function.
 
     Live: enter the call (``with call:``) around the function's own code, then say what came: `returned`, or
-    `began_stream`, `item`, `ended`. What is raised within settles it. Fed: `answer` or `items`.
+    `began_stream`, `item`, `ended`. What is raised within settles the crossing. Replayed: `answer` or `items`.
 
     Attributes:
         replayed: the recorded *answered* half, or None: the function must run.
     """
 
-    __slots__ = ("_answering", "_awaited", "_crossing", "_items", "_run", "_target", "replayed")
+    __slots__ = ("_answering", "_awaited", "_crossing", "_function", "_items", "_run", "replayed")
 
-    def __init__(self, run: OpenRun, crossing: Crossing, target: WrappedFunction) -> None:
+    def __init__(self, run: OpenRun, crossing: Crossing, function: WrappedFunction) -> None:
         self._run = run
         self._crossing = crossing
-        self._target = target
+        self._function = function
         self._items: list[Json] | None = None
         self._awaited = False
         self._answering: answering | None = None
         self.replayed = crossing.replayed
 
+    @classmethod
+    def begin(
+        cls, run: OpenRun, kind: str, asked: Callable[[], dict[str, Json]], function: WrappedFunction
+    ) -> Invocation | None:
+        """Begin a crossing; None where the call can't be written, and the run needs no writing.
+
+        Args:
+            run: the open run.
+            kind: "tool" or "call".
+            asked: gives what is asked, in JSON.
+            function: what is called.
+
+        Raises:
+            NotRecordable: JSON cannot hold an argument.
+            ReplayDivergence: the golden holds no answer.
+        """
+        try:
+            content = asked()
+        except NotRecordable as error:
+            if not run.keeps:
+                return None
+            run.unrecordable(error)
+            raise
+        return cls(run, run.ask(kind, content), function)
+
     @property
     def checked(self) -> bool:
-        """Whether the function must run although there is an answer to feed: first `live`, then that answer."""
+        """Whether the function must run although there is a recorded answer: first `live`, then that answer."""
         return self.replayed is not None and self._crossing.checked
 
     def live(self) -> Invocation:
-        """The same crossing as one whose function runs; what it gives settles it."""
-        call = Invocation(self._run, self._crossing, self._target)
+        """The same crossing, for the function to run: what the function gives settles the crossing."""
+        call = Invocation(self._run, self._crossing, self._function)
         call.replayed = None
         return call
 
@@ -111,7 +136,7 @@ class Invocation:
     def most_items(self) -> int:
         """How many items a checked generator may yield: one more than recorded, or as many where it was broken off.
 
-        It may never end otherwise.
+        Without a limit it might never end.
         """
         replayed = self.replayed or {}
         return len(replayed.get("yielded", ())) + (0 if replayed.get("broken_off") else 1)
@@ -128,56 +153,58 @@ class Invocation:
         if error is None or (
             self._items is not None and isinstance(error, StopIteration | StopAsyncIteration)
         ):
-            return  # a generator's end is no error: `ended` says so
+            return  # a generator's end is no error, and goes to `ended`
         self.raised(error)
 
     def is_awaited(self) -> None:
-        """The function is no coroutine function, and yet gave something to await: a replay must know."""
+        """Note that a plain function gave something to await: a replay must know."""
         self._awaited = True
 
     def returned(self, value: Any) -> None:
-        """The function returned.
+        """Settle with what the function returned.
 
         Raises:
             NotRecordable: the value would not come back as it is.
         """
-        json = self._encoded(value, self._target.returned, f"{self._target.name}() -> …")
+        json = self._encoded(value, self._function.returned, f"{self._function.name}() -> …")
         self._settle({"returned": json})
 
     def began_stream(self) -> None:
-        """The function is a generator, and starts."""
+        """Note that a generator starts."""
         self._items = []
         self._crossing.flush = self.broke_off
 
     def item(self, value: Any) -> None:
-        """The generator yielded.
+        """Note an item that the generator yielded.
 
         Raises:
             NotRecordable: the value would not come back as it is.
         """
         assert self._items is not None
-        self._items.append(self._encoded(value, self._target.yielded, f"{self._target.name}() yields …"))
+        self._items.append(self._encoded(value, self._function.yielded, f"{self._function.name}() yields …"))
 
     def ended(self, value: Any) -> None:
-        """The generator is exhausted, and returned ``value``.
+        """Settle: the generator is exhausted, and returned ``value``.
 
         Raises:
             NotRecordable: the value would not come back as it is.
         """
         answered: dict[str, Json] = {}
         if value is not None:
-            answered["returned"] = self._encoded(value, self._target.at_end, f"{self._target.name}() -> …")
+            answered["returned"] = self._encoded(
+                value, self._function.at_end, f"{self._function.name}() -> …"
+            )
         self._settle(answered)
 
     def broke_off(self) -> None:
-        """Nobody reads the generator any further."""
+        """Settle: nobody reads the generator any further."""
         if self.replayed is not None:
             self._crossing.settle(self.replayed, complete=False)
         else:
             self._settle({"broken_off": True}, complete=False)
 
     def raised(self, error: BaseException) -> None:
-        """The function raised; what is no answer of it (cancelled, Ctrl-C, our own errors) leaves none."""
+        """Settle with what the function raised; cancelling, Ctrl-C and our own errors are no answer."""
         if isinstance(error, Exception) and not isinstance(error, SparrowError):
             self._settle({"raised": error_to_json(error)})
         elif self._items:
@@ -191,10 +218,10 @@ class Invocation:
         except NotRecordable as error:
             if not self._run.keeps:
                 return f"<{type(value).__qualname__}>"
-            told = NotRecordable(error.path, error.reason, _way_out(value, self._target.way_out))
-            self._run.unrecordable(told)
+            unrecordable = NotRecordable(error.path, error.reason, _way_out(value, self._function.way_out))
+            self._run.unrecordable(unrecordable)
             self._crossing.settle(None, complete=False)
-            raise told from error.__cause__
+            raise unrecordable from error.__cause__
 
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:
@@ -203,7 +230,7 @@ class Invocation:
             answered["awaited"] = True
         self._crossing.settle(answered, complete=complete)
 
-    # Fed.
+    # Replayed.
 
     @property
     def pieces(self) -> int:
@@ -211,7 +238,7 @@ class Invocation:
         return len((self.replayed or {}).get("yielded", ()))
 
     async def cancelled_again(self) -> None:
-        """Where the recorded agent turned away before the end (a timeout, say), wait until this one does so, too."""
+        """Where the recorded agent stopped waiting before the end (a timeout, say), wait for this one to stop, too."""
         if self._crossing.cancellation_wait is not None:
             try:
                 await wait_for_cancel(self._crossing.cancellation_wait)
@@ -219,9 +246,10 @@ class Invocation:
                 self._crossing.settle(self.replayed or None, complete=False)
 
     def answer(self) -> Any:
-        """What the recorded call returned; raises what it raised.
+        """Return what the recorded call returned, or raise what it raised.
 
-        Where the answer has two readings (``otherwise``, of a run that is fed from events), the declared type decides.
+        Where the answer has two readings (``otherwise``, of a run that is replayed from events), the declared type
+        decides.
 
         Raises:
             ReplayDivergence: there is no recorded answer, or it is of another kind (a generator's), or no longer fits.
@@ -234,17 +262,17 @@ class Invocation:
         if "yielded" in replayed:
             raise self._changed("was recorded as a generator, and is none now")
         if "raised" in replayed:
-            raise self._crossing.error or self._target.error(replayed["raised"])
+            raise self._crossing.error or self._function.error(replayed["raised"])
         value = replayed.get("returned")
         if "otherwise" in replayed:
-            value = as_declared(value, replayed["otherwise"], self._target.returned)
-        return self._restored(value, self._target.returned)
+            value = as_declared(value, replayed["otherwise"], self._function.returned)
+        return self._restored(value, self._function.returned)
 
     def items(self) -> Generator[Any, None, Any]:
-        """What the recorded generator yielded, one after the other; ends, returns or raises as it did.
+        """Yield what the recorded generator yielded; end, return or raise as it did.
 
         Raises:
-            ReplayDivergence: it is read further than it was when recorded, or was no generator.
+            ReplayDivergence: the generator is read further than when it was recorded, or was no generator then.
         """
         replayed = self.replayed
         assert replayed is not None
@@ -257,7 +285,7 @@ class Invocation:
             if "returned" in replayed and "yielded" not in replayed:
                 raise self._changed("was recorded as a plain function, and is a generator now")
             for json in replayed.get("yielded", ()):
-                yield self._restored(json, self._target.yielded)
+                yield self._restored(json, self._function.yielded)
             exhausted = True
         finally:
             self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))
@@ -266,8 +294,8 @@ class Invocation:
                 f"is read beyond the {len(replayed['yielded'])} items that the recorded run read"
             )
         if "raised" in replayed:
-            raise self._crossing.error or self._target.error(replayed["raised"])
-        return self._restored(replayed.get("returned"), self._target.at_end)
+            raise self._crossing.error or self._function.error(replayed["raised"])
+        return self._restored(replayed.get("returned"), self._function.at_end)
 
     def _restored(self, json: Json, annotation: Any) -> Any:
         try:
@@ -276,7 +304,7 @@ class Invocation:
             raise self._changed(f"the recorded answer does not fit its type any more ({error})") from error
 
     def _changed(self, what: str) -> Exception:
-        return self._run.refuse(f"{self._target.name}: {what}", "record the test again")
+        return self._run.refuse(f"{self._function.name}: {what}", "record the test again")
 
 
 def _way_out(value: Any, usual: str) -> str:

@@ -1,9 +1,4 @@
-"""Finds the function to wrap: from a dotted name, a method, or a callable object.
-
-A tool given by its dotted name: ``myagent.tools.refund`` or ``myagent.tools.Client.refund``.
-
-What a tool is given as (a function, a method, a callable object) → the function whose calls are to cross.
-"""
+"""Finds the function whose calls are to cross: behind a dotted name, a method, or a callable object."""
 
 from __future__ import annotations
 
@@ -14,13 +9,13 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.options import close_matches
-from pytest_sparrow.boundaries.tools.trampoline import stand_in_for
+from pytest_sparrow.boundaries.tools.trampoline import trampoline_of
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.boundaries.tools.trampoline import StandIn
+    from pytest_sparrow.boundaries.tools.trampoline import Trampoline
 
 __all__ = ["Attribute", "CallTarget", "find", "target_of"]
 
@@ -41,7 +36,9 @@ class Attribute:
 
 
 def find(dotted: str) -> Attribute:
-    """Follow a dotted name, importing the modules on the way: it comes from the user's own settings.
+    """Follow a dotted name like ``myagent.tools.refund`` or ``myagent.tools.Client.refund``.
+
+    The modules on the way are imported: the name comes from the user's own settings.
 
     Raises:
         UsageError: it leads nowhere; names the part that failed and what is there instead.
@@ -93,17 +90,17 @@ def _as_it_stands(owner: Any, name: str) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallTarget:
-    """How the calls of one tool are reached, through whatever reference they are made.
+    """The function behind one tool, and which of its calls are meant.
 
     Attributes:
-        stand_in: of the plain function behind it.
-        fn: what to wrap: it has the name, the signature and the rest.
+        trampoline: the trampoline of the plain function.
+        fn: what to wrap: the object with the tool's name, signature and the rest.
         real: what the wrapper runs.
         owner: the instance whose calls alone are meant; None: all calls are.
         bound_to: the class through which a classmethod was given.
     """
 
-    stand_in: StandIn
+    trampoline: Trampoline
     fn: Any
     real: Any
     owner: Any = None
@@ -116,15 +113,15 @@ class CallTarget:
 
     @property
     def wrapper(self) -> Any:
-        """The wrapper that takes the calls now, as this tool was given; None where there is none."""
-        wrapper = self.stand_in.wrapper(self.owner)
+        """The wrapper that takes the calls now, in the form in which this tool was given; None where there is none."""
+        wrapper = self.trampoline.wrapper(self.owner)
         if wrapper is not None:
             return self.as_given(wrapper)
-        of_all = None if self.owner is None else self.stand_in.wrapper()
+        of_all = None if self.owner is None else self.trampoline.wrapper()
         return None if of_all is None else MethodType(of_all, self.owner)
 
     def as_given(self, wrapper: Any) -> Any:
-        """A wrapper, bound to the class through which the tool was given."""
+        """A wrapper in the form in which the tool was given: bound to a class, or as a static or class method."""
         if self.bound_to is not None:
             return MethodType(wrapper, self.bound_to)
         if isinstance(self.fn, staticmethod | classmethod) and isinstance(wrapper, FunctionType):
@@ -132,33 +129,33 @@ class CallTarget:
         return wrapper
 
     def put(self, wrapper: Any) -> Callable[[], None]:
-        """Let a wrapper (the plain function of it) take the calls; returns what takes it away again."""
-        return self.stand_in.put(wrapper, self.owner)
+        """Let a wrapper (a plain function) take the calls; returns a function that takes the wrapper away again."""
+        return self.trampoline.put(wrapper, self.owner)
 
 
 def target_of(fn: Any) -> CallTarget | None:
-    """How the calls of what was given as a tool are reached; None where only a wrapper's own calls are.
+    """The target of what was given as a tool; None where only calls of the wrapper itself can cross.
 
     That is so for a partial, a function in C, a cached function: whoever has such an object itself calls it directly.
     """
     # Not isinstance: a proxy (wrapt's decorators) says it is a function, and does more than the one behind it.
     if type(fn) is FunctionType:
-        stand_in = stand_in_for(fn)
-        return CallTarget(stand_in=stand_in, fn=fn, real=stand_in.real)
+        trampoline = trampoline_of(fn)
+        return CallTarget(trampoline=trampoline, fn=fn, real=trampoline.real)
     owner, function = _parts(fn)
     if type(function) is not FunctionType:
         return None
-    stand_in = stand_in_for(function)
+    trampoline = trampoline_of(function)
     if isinstance(fn, staticmethod | classmethod):
-        return CallTarget(stand_in=stand_in, fn=fn, real=stand_in.real)
+        return CallTarget(trampoline=trampoline, fn=fn, real=trampoline.real)
     if isinstance(owner, type):
         # Its subclasses call it as well.
-        return CallTarget(stand_in=stand_in, fn=function, real=stand_in.real, bound_to=owner)
-    return CallTarget(stand_in=stand_in, fn=fn, real=MethodType(stand_in.real, owner), owner=owner)
+        return CallTarget(trampoline=trampoline, fn=function, real=trampoline.real, bound_to=owner)
+    return CallTarget(trampoline=trampoline, fn=fn, real=MethodType(trampoline.real, owner), owner=owner)
 
 
 def _parts(fn: Any) -> tuple[Any, Any]:
-    """The instance or class, and the function."""
+    """The instance or class that a callable is bound to, and its function; None for what is not there."""
     if type(fn) is MethodType:
         return fn.__self__, fn.__func__
     if isinstance(fn, staticmethod | classmethod):

@@ -1,9 +1,4 @@
-"""The tools of one run: wrapped, known by name, and given back when the run ends.
-
-Wrappers put where the originals were, and taken out again.
-
-The tools of one run: wrapped, known by name, and given back when the run ends.
-"""
+"""Wraps the tools of one run, knows them by name, and puts the originals back when the run ends."""
 
 from __future__ import annotations
 
@@ -11,94 +6,30 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
+from contextlib import ExitStack
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from pytest_sparrow.boundaries.patching import AttributePatch, ItemPatch, MemberPatch, SequencePatch
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
 from pytest_sparrow.boundaries.tools.target import find, target_of
 from pytest_sparrow.boundaries.tools.trampoline import changing
-from pytest_sparrow.boundaries.tools.wrap import name_of, options_of, say_again, unwrapped, wrap, wrapped_by
+from pytest_sparrow.boundaries.tools.wrap import (
+    change_options,
+    name_of,
+    options_of,
+    unwrapped,
+    wrap,
+    wrapped_by,
+)
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
+    from pytest_sparrow.boundaries.patching import Patch
     from pytest_sparrow.boundaries.tools.target import CallTarget
     from pytest_sparrow.settings import Policy
 
-__all__ = ["ToolPatches", "Tools"]
-
-
-class ToolPatches:
-    """Replacements for the time of a run; undone in reverse order.
-
-    Something else that was put in place meanwhile (by monkeypatch, say) is left alone: whoever put it there
-    takes it out.
-    """
-
-    def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
-
-    def attribute(self, owner: Any, name: str, new: Any) -> None:
-        """Replace an attribute of a module, class or instance."""
-        space = _space(owner)
-        own = space is not None and name in space
-        old = space[name] if own and space is not None else None
-
-        def undo() -> None:
-            now = _space(owner)
-            if now is None or now.get(name) is not new:
-                return
-            if own:
-                setattr(owner, name, old)
-            else:
-                delattr(owner, name)
-
-        setattr(owner, name, new)
-        self._undo.append(undo)
-
-    def later(self, undo: Callable[[], None]) -> None:
-        """Undo something that is done already."""
-        self._undo.append(undo)
-
-    def items(self, container: Any, new: dict[Any, Any]) -> None:
-        """Replace items of a mutable mapping (by key), sequence (by index) or set (by the old item)."""
-        old = {key: key if isinstance(container, MutableSet) else container[key] for key in new}
-        _put(container, new)
-
-        def undo() -> None:
-            if isinstance(container, MutableMapping):
-                _put(container, {key: old[key] for key in new if container.get(key) is new[key]})
-            elif isinstance(container, MutableSequence):
-                # By identity: the agent may have inserted or removed others.
-                back = {id(new[key]): old[key] for key in new}
-                _put(container, {i: back[id(item)] for i, item in enumerate(container) if id(item) in back})
-            else:
-                _put(container, {new[key]: old[key] for key in new if new[key] in container})
-
-        self._undo.append(undo)
-
-    def undo(self) -> None:
-        """Put everything back, the last replacement first. A second call does nothing."""
-        while self._undo:
-            self._undo.pop()()
-
-
-def _put(container: Any, items: dict[Any, Any]) -> None:
-    if isinstance(container, MutableSet):
-        for old in items:
-            container.discard(old)
-        for new in items.values():
-            container.add(new)
-    else:
-        for key, new in items.items():
-            container[key] = new
-
-
-def _space(owner: Any) -> Any:
-    """The namespace, without waking lazily loaded modules: asking them for an attribute would import them."""
-    try:
-        return object.__getattribute__(owner, "__dict__") if not isinstance(owner, type) else vars(owner)
-    except AttributeError:
-        return None
+__all__ = ["Tools"]
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -106,13 +37,14 @@ _C = TypeVar("_C")
 
 
 class Tools:
-    """What ``sparrow.tool`` and ``sparrow.tools`` do. One for each run; thread safe."""
+    """The tools of one run: what ``sparrow.tool`` and ``sparrow.tools`` do. Thread safe."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[ToolOptions, Any]] = {}
-        self._patches = ToolPatches()
+        self._patches = ExitStack()
         self._lock = threading.RLock()
-        self._reached: dict[int, Any] = {}
+        self._targeted: dict[int, Any] = {}
+        """Wrappers of this run that take the calls of a target, by id."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +52,7 @@ class Tools:
         return tuple(self._known)
 
     def options(self, name: str) -> ToolOptions | None:
-        """The options of a tool by its name; None where no tool of this name is wrapped."""
+        """The options of a tool; None where no tool of this name is wrapped."""
         known = self._known.get(name)
         return None if known is None else known[0]
 
@@ -130,7 +62,7 @@ class Tools:
         return DEFAULT_RISK if options is None or options.risk is None else options.risk
 
     def policy(self, name: str) -> Policy | None:
-        """What was said of a tool when it was wrapped; None where nothing was."""
+        """The policy that was given when a tool was wrapped; None where none was."""
         options = self.options(name)
         return None if options is None else options.policy
 
@@ -194,9 +126,9 @@ class Tools:
     ) -> Any:
         """Wrap one tool.
 
-        Until `close`, calls through any other reference to it cross, too (see `StandIn`): a function, a method of
-        an instance (of this one only) or class, an object with a ``__call__``. What a dotted name leads to is
-        replaced in place where it is none of these.
+        Until `close`, calls through any other reference to the tool cross, too (see `Trampoline`), where the tool is a
+        function, a method of an instance (of this one only) or class, or an object with a ``__call__``. Anything else
+        that a dotted name leads to is replaced in its place.
 
         Args:
             fn: a function, method, partial, callable or dotted name; left out for use as a decorator.
@@ -208,8 +140,8 @@ class Tools:
             policy: see `ToolOptions`; "feed", "run" or "verify".
 
         Returns:
-            The wrapper (the very same for a function that is wrapped already and nothing new is said), or a
-            decorator.
+            The wrapper, or a decorator. A function that is wrapped already keeps its wrapper; new options count for
+            all who have it.
 
         Raises:
             UsageError: a dotted name that leads nowhere, an unknown risk or policy, a name that another tool has.
@@ -222,10 +154,10 @@ class Tools:
             "ignore": ignore,
             "policy": policy,
         }
-        said = {key: value for key, value in every.items() if value is not None and value != ()}
+        options = {key: value for key, value in every.items() if value is not None and value != ()}
         if fn is None:
-            return functools.partial(self._given, **said)
-        return self._given(fn, **said)
+            return functools.partial(self._tool, **options)
+        return self._tool(fn, **options)
 
     def tools(self, collection: _C) -> _C:
         """Wrap a collection of tools: a mapping of names to functions, or functions.
@@ -243,10 +175,10 @@ class Tools:
     def close(self) -> None:
         """Put every original back. The wrappers stay usable, and are transparent outside a run."""
         with self._lock:
-            self._patches.undo()
-            self._reached.clear()
+            self._patches.close()
+            self._targeted.clear()
 
-    def _given(self, fn: Any, /, **said: Any) -> Any:
+    def _tool(self, fn: Any, /, **said: Any) -> Any:
         with self._lock, changing:
             return self._dotted(fn, said) if isinstance(fn, str) else self._wrapped(fn, said)
 
@@ -262,7 +194,8 @@ class Tools:
         wrapper = self._new(fn, {"name": name, **said}, None, method=method)
         bound = isinstance(fn, FunctionType | staticmethod | classmethod)
         # Anything else in a class is not bound to its instances; our function would be.
-        self._patches.attribute(owner, name, wrapper if bound or not in_class else staticmethod(wrapper))
+        new = wrapper if bound or not in_class else staticmethod(wrapper)
+        self._patches.enter_context(AttributePatch(owner, name, new))
         return wrapper
 
     def _wrapped(
@@ -274,18 +207,18 @@ class Tools:
         usual_name: str = "",
         key: str | None = None,
     ) -> Any:
-        """A wrapper for whatever is given as a tool; ``key`` is its name in a mapping."""
+        """A wrapper for any tool; ``key`` is its name in a mapping."""
         options = options_of(fn)
         if options is not None:
             return self._again(fn, options, said)
         target = target_of(fn)
         before = None if target is None else target.wrapper
         options = options_of(before)
-        # One function under two names that were given is two tools; a name given later renames.
+        # One function under two explicit names is two tools; an explicit name that comes later renames.
         wanted = said.get("name", key)
-        given = options is not None and options.name != (usual_name or name_of(fn))
+        explicit = options is not None and options.name != (usual_name or name_of(fn))
         renamed = wanted is not None and options is not None and wanted != options.name
-        if options is not None and not (renamed and (given or key is not None)):
+        if options is not None and not (renamed and (explicit or key is not None)):
             return self._again(before, options, said)
         name = usual_name or name_of(fn) if key is None else key
         return self._new(fn, {"name": name, **said}, target, method=method)
@@ -303,21 +236,21 @@ class Tools:
         return target.as_given(wrapper)
 
     def _put(self, target: CallTarget, wrapper: Any) -> None:
-        """This run's calls go to the wrapper, as long as this run lasts: another one may have put it there, too."""
+        """Let the wrapper take the calls as long as this run lasts: another run may have put it there, too."""
         plain = getattr(wrapper, "__func__", wrapper)
-        if id(plain) not in self._reached:
-            self._reached[id(plain)] = plain
-            self._patches.later(target.put(plain))
+        if id(plain) not in self._targeted:
+            self._targeted[id(plain)] = plain
+            self._patches.callback(target.put(plain))
 
     def _again(self, wrapper: Any, before: ToolOptions, said: dict[str, Any]) -> Any:
-        """A wrapper that there is; what is new is said of it, for all who have it."""
+        """The wrapper that is there already, with the new options, for all who have it."""
         merged = {field.name: getattr(before, field.name) for field in dataclasses.fields(before)}
         options = make_options(**{**merged, **said})
         fn = unwrapped(wrapper)
         self._check_name(options.name, fn)
         known = self._known.get(before.name)
         if options != before:
-            self._patches.later(say_again(wrapper, options))
+            self._patches.callback(change_options(wrapper, options))
             if known is not None and _same_tool(known[1], fn):
                 del self._known[before.name]
         self._register(options, fn)
@@ -346,13 +279,14 @@ class Tools:
             )
         if isinstance(collection, Mapping):
             new = {name: self._member(fn, name) for name, fn in collection.items()}
-            return self._exchange(collection, new) if isinstance(collection, MutableMapping) else new
-        if isinstance(collection, MutableSet):
-            return self._exchange(collection, {fn: self._member(fn) for fn in collection})
-        if isinstance(collection, MutableSequence):
-            return self._exchange(
-                collection, {index: self._member(fn) for index, fn in enumerate(collection)}
+            return (
+                self._replace(ItemPatch, collection, new) if isinstance(collection, MutableMapping) else new
             )
+        if isinstance(collection, MutableSet):
+            return self._replace(MemberPatch, collection, {fn: self._member(fn) for fn in collection})
+        if isinstance(collection, MutableSequence):
+            new = {index: self._member(fn) for index, fn in enumerate(collection)}
+            return self._replace(SequencePatch, collection, new)
         wrapped = [self._member(fn) for fn in collection]
         if isinstance(collection, tuple):
             return tuple(wrapped)
@@ -366,13 +300,14 @@ class Tools:
             raise UsageError(f"sparrow.tools: {fn!r}{where} cannot be called")
         return self._wrapped(fn, {}, key=key)
 
-    def _exchange(self, container: Any, new: dict[Any, Any]) -> Any:
-        self._patches.items(container, new)
-        return container
+    def _replace(self, patch: type[Patch], collection: Any, new: dict[Any, Any]) -> Any:
+        for key, wrapper in new.items():
+            self._patches.enter_context(patch(collection, key, wrapper))
+        return collection
 
 
 def _same_tool(one: Any, other: Any) -> bool:
-    """The same function; a bound method of the same instance; or a closure that was made again."""
+    """Whether two are the same function, bound methods of the same instance, or one closure that was made again."""
     if one is other:
         return True
     if type(one) is MethodType and type(other) is MethodType:

@@ -1,9 +1,9 @@
-"""A function's code replaced for a time, so that a call through any reference to it goes to its wrapper.
+"""Replaces a function's code for a while, so that a call through any reference to it goes to its wrapper.
 
 Agents keep their functions in dicts, closures and the tool objects of frameworks, made long before the test began. A
-wrapper beside the function reaches none of these, and in a replay the real tool would run. So the function keeps its
-identity, signature and place, and its code hands every call to the wrapper; the wrapper calls a copy that has the
-real code.
+wrapper beside the function catches no call through these, and in a replay the real tool would run. So the function
+keeps its identity, signature and place, and its code hands every call to the wrapper; the wrapper calls a copy that
+has the real code.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ import functools
 import inspect
 import operator
 import threading
+from contextlib import ExitStack
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, copy_function
 from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["StandIn", "changing", "stand_in_for"]
+__all__ = ["Trampoline", "changing", "trampoline_of"]
 
-_ENTRANCE = "pytest-sparrow: the entrance stands here"
+_PLACEHOLDER = "pytest-sparrow: the trampoline stands here"
 _KEPT_FLAGS = inspect.CO_ITERABLE_COROUTINE
 
 changing = threading.RLock()
-"""Held from asking for a stand-in to putting a wrapper: two tests in one process may wrap the same function."""
+"""Held from asking for a trampoline to putting a wrapper: two tests in one process may wrap the same function."""
 
 
-def stand_in_for(function: FunctionType) -> StandIn:
-    """What stands in for a function: what stands there now, or a new one."""
+def trampoline_of(function: FunctionType) -> Trampoline:
+    """The trampoline of a function: the one in its code, or a new one."""
     for constant in function.__code__.co_consts:
-        if isinstance(constant, StandIn) and constant.function is function:
+        if isinstance(constant, Trampoline) and constant.function is function:
             return constant
-    return StandIn(function)
+    return Trampoline(function)
 
 
-class StandIn:
-    """The stand-in of one function.
+class Trampoline:
+    """Hands the calls of one function to its wrappers.
 
     Args:
-        function: a plain function, on which nothing stands in yet.
+        function: a plain function that has no trampoline yet.
 
     Attributes:
         function: the function itself.
@@ -51,13 +53,12 @@ class StandIn:
 
     def __init__(self, function: FunctionType) -> None:
         self.function = function
-        self.real = _copy(function)
-        self._code: CodeType | None = None
-        self._signed = False
+        self.real = copy_function(function)
+        self._patches = ExitStack()
         self._wrappers: list[tuple[Any, Callable[..., Any]]] = []
 
     def wrapper(self, owner: Any = None) -> Callable[..., Any] | None:
-        """The newest wrapper that takes the calls of an instance, or (None) of the function itself."""
+        """The newest wrapper for the calls of an instance, or (None) of the function itself; None if there is none."""
         return next((wrapper for whose, wrapper in reversed(self._wrappers) if whose is owner), None)
 
     def put(self, wrapper: Callable[..., Any], owner: Any = None) -> Callable[[], None]:
@@ -68,24 +69,24 @@ class StandIn:
             owner: take only calls whose first argument is this instance, and leave it out; None: take all.
 
         Returns:
-            takes the wrapper away again.
+            A function that takes the wrapper away again.
         """
         entry = owner, wrapper
         with changing:
+            if not self._wrappers:
+                self._replace()
             self._wrappers.append(entry)
-            if self._code is None:
-                self._begin()
 
         def take_away() -> None:
             with changing:
                 self._wrappers = [each for each in self._wrappers if each is not entry]
                 if not self._wrappers:
-                    self._end()
+                    self._patches.close()
 
         return take_away
 
     def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """What is to be called in the function's place, and with what: the stand-in's code asks this."""
+        """What the function's code is to call, and with which arguments."""
         # Without a run (within a live tool, say) the shortest way: a tool that calls itself gets deep.
         if current_run() is not None:
             for owner, wrapper in reversed(self._wrappers):
@@ -95,42 +96,19 @@ class StandIn:
                     return wrapper, args[1:]
         return self.real, args
 
-    def _begin(self) -> None:
-        if "__signature__" not in vars(self.function):
-            # The code takes any arguments, so that a call with wrong ones crosses, too.
-            self.function.__signature__ = inspect.signature(  # type: ignore[attr-defined]
-                self.real, follow_wrapped=False
-            )
-            self._signed = True
-        self.function.__code__ = self._code = _handing_on(self.real.__code__, self)
-
-    def _end(self) -> None:
-        # Code that someone else has put there meanwhile is left alone.
-        if self.function.__code__ is self._code:
-            self.function.__code__ = self.real.__code__
-        if self._signed:
-            vars(self.function).pop("__signature__", None)
-            self._signed = False
-        self._code = None  # it holds this object, and the collector doesn't look into code
+    def _replace(self) -> None:
+        with ExitStack() as stack:
+            if "__signature__" not in vars(self.function):
+                # The code takes any arguments, so that a call with wrong ones crosses, too.
+                signature = inspect.signature(self.real, follow_wrapped=False)
+                stack.enter_context(AttributePatch(self.function, "__signature__", signature))
+            # Closing drops the patch: the code holds this object, and the garbage collector doesn't look into code.
+            stack.enter_context(CodePatch(self.function, _handing_on(self.real.__code__, self)))
+            self._patches = stack.pop_all()
 
 
-def _copy(function: FunctionType) -> FunctionType:
-    copy = FunctionType(
-        function.__code__,
-        function.__globals__,
-        function.__name__,
-        function.__defaults__,
-        function.__closure__,
-    )
-    functools.update_wrapper(copy, function)
-    del vars(copy)["__wrapped__"]
-    vars(copy).update(vars(function))  # a decorator's own __wrapped__ among them
-    copy.__kwdefaults__ = function.__kwdefaults__
-    return copy
-
-
-def _handing_on(code: CodeType, entrance: StandIn) -> CodeType:
-    """Code of the kind, the name and the place of another, that hands each call on; it takes any arguments."""
+def _handing_on(code: CodeType, trampoline: Trampoline) -> CodeType:
+    """Code of the same kind, name and place as another, which hands each call on; it takes any arguments."""
     tree = ast.parse(_source(code))
     for node in ast.walk(tree):
         if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.excepthandler):
@@ -139,7 +117,7 @@ def _handing_on(code: CodeType, entrance: StandIn) -> CodeType:
             node.col_offset = node.end_col_offset = 0
     new = _only(_only(compile(tree, code.co_filename, "exec")))
     return new.replace(
-        co_consts=tuple(entrance if constant == _ENTRANCE else constant for constant in new.co_consts),
+        co_consts=tuple(trampoline if constant == _PLACEHOLDER else constant for constant in new.co_consts),
         co_name=code.co_name,
         co_qualname=code.co_qualname,
         co_flags=new.co_flags | code.co_flags & _KEPT_FLAGS,
@@ -191,7 +169,7 @@ def outer():
     {is_async}def function(*{own}_args, **{own}_kwargs):
         __tracebackhide__ = True
         if 0: ({"".join(f"{name}, " for name in free)})
-        {own} = {_ENTRANCE!r}
+        {own} = {_PLACEHOLDER!r}
         {own}, {own}_args = {own}.now({own}_args)
         {body.format(own)}
 """

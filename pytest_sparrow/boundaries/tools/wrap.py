@@ -1,4 +1,4 @@
-"""Wrapping one function as a tool."""
+"""Wraps one function as a tool: its calls cross the boundary, with their arguments under the parameters' names."""
 
 from __future__ import annotations
 
@@ -8,39 +8,41 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
-from pytest_sparrow.boundaries.tools.options import Binding, check_ignore
+from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.context import current_run
+from pytest_sparrow.values.to_json import Walker
 from pytest_sparrow.values.type_hints import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.boundaries.tools.options import ToolOptions
+    from pytest_sparrow.exchange import Json
 
-__all__ = ["name_of", "options_of", "say_again", "unwrapped", "wrap", "wrapped_by"]
+__all__ = ["change_options", "name_of", "options_of", "unwrapped", "wrap", "wrapped_by"]
 
 _MARK = "__sparrow_tool__"
 
 
 class _Tool:
-    """What is behind one wrapper."""
+    """The function and the options behind one wrapper."""
 
     def __init__(
         self, fn: Callable[..., Any], options: ToolOptions, *, method: bool, real: Callable[..., Any]
     ) -> None:
         self.fn = fn
         self.real = real
-        self.method = method
         self.wrapper: Callable[..., Any] | None = None
-        self.say(options)
+        self._method = method
+        self.set_options(options)
 
-    def say(self, options: ToolOptions) -> None:
-        """From now on these options count."""
+    def set_options(self, options: ToolOptions) -> None:
+        """Let these options count from now on."""
         self.options = options
-        self._binding = Binding(self.fn, options, method=self.method)
-        self._target = WrappedFunction(
+        self._arguments = _Arguments(self.fn, options, method=self._method)
+        self._function = WrappedFunction(
             self.fn,
             options.name,
             returns=options.returns,
@@ -49,35 +51,32 @@ class _Tool:
         )
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
-        """Begin a call's crossing; None where it belongs to no run."""
+        """Begin the crossing of a call; None where the call belongs to no run."""
         run = current_run()
         if run is None:
             return None
-        try:
-            named = self._binding.json(args, kwargs)
-        except NotRecordable as error:
-            if not run.keeps:
-                return None
-            run.unrecordable(error)
-            raise
-        return Invocation(run, run.ask("tool", {"name": self.options.name, "args": named}), self._target)
+
+        def asked() -> dict[str, Json]:
+            return {"name": self.options.name, "args": self._arguments.json(args, kwargs)}
+
+        return Invocation.begin(run, "tool", asked, self._function)
 
 
 def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any = None) -> Any:
     """A wrapper that crosses the boundary in an open run, and is transparent outside.
 
-    It keeps signature, annotations, attributes, ``__wrapped__``, and what kind of function it is (coroutine
-    function, generator, async generator). A wrapper is given back unchanged.
+    It keeps signature, annotations, attributes, ``__wrapped__``, and the kind of function (coroutine function,
+    generator, async generator). A function that is a wrapper already is returned as it is.
 
     Args:
         fn: a function, method, partial, callable object, or a classmethod or staticmethod of a class body.
-        options: its name and the rest.
+        options: the tool's name and the rest.
         method: whether the first parameter is the instance or class, and so no argument of the tool; None:
             found out from the function.
-        real: what to run instead of ``fn``, where something stands in for that.
+        real: what to run instead of ``fn``, where the code of ``fn`` is replaced.
 
     Raises:
-        UsageError: it cannot be called, is a class, or ``ignore`` names no parameter of it.
+        UsageError: ``fn`` cannot be called, is a class, or ``ignore`` names no parameter of it.
     """
     if isinstance(fn, staticmethod | classmethod):
         inner = wrap(fn.__func__, options, method=isinstance(fn, classmethod), real=real)
@@ -99,27 +98,30 @@ def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any
     return wrapper
 
 
-def say_again(wrapper: Any, options: ToolOptions) -> Callable[[], None]:
+def change_options(wrapper: Any, options: ToolOptions) -> Callable[[], None]:
     """Give a wrapper other options.
 
     Returns:
-        gives it back those that it had, unless others were said meanwhile.
+        A function that gives the former options back, unless they were changed again meanwhile.
+
+    Raises:
+        UsageError: ``ignore`` names no parameter of the function.
     """
     tool = _behind(wrapper)
     assert tool is not None
     before = tool.options
     check_ignore(tool.fn, options)
-    tool.say(options)
+    tool.set_options(options)
 
-    def take_back() -> None:
+    def change_back() -> None:
         if tool.options is options:
-            tool.say(before)
+            tool.set_options(before)
 
-    return take_back
+    return change_back
 
 
 def options_of(fn: Any) -> ToolOptions | None:
-    """The options that a wrapper was made with; None for what is no wrapper."""
+    """The options of a wrapper; None for what is no wrapper."""
     tool = _behind(fn)
     return None if tool is None else tool.options
 
@@ -131,7 +133,7 @@ def unwrapped(fn: Any) -> Any:
 
 
 def wrapped_by(wrapper: Any) -> Any:
-    """What was given to be wrapped, where something stands in for it; else None."""
+    """The function that was wrapped, where its code is replaced; else None."""
     tool = _behind(wrapper)
     return None if tool is None or tool.real is tool.fn else tool.fn
 
@@ -145,7 +147,7 @@ def _behind(fn: Any) -> _Tool | None:
 
 
 def name_of(fn: Any) -> str:
-    """The name a function is known by: its own, a partial's function's, or a callable object's type's."""
+    """The name of a function: its own, a partial's function's, or a callable object's type's."""
     while isinstance(fn, functools.partial):
         fn = fn.func
     name = getattr(fn, "__name__", None)
@@ -180,6 +182,95 @@ def _takes_self(fn: Any) -> bool:
         owner = getattr(owner, "__dict__", {}).get(part)
     if isinstance(owner, type):
         return not isinstance(owner.__dict__.get(name), staticmethod)
-    # The class is still being made, or local to a function: then the parameter's name must tell.
+    # The class is still being made, or local to a function: then only the parameter's name says so.
     first = next(iter(inspect.signature(fn).parameters), "")
     return first in ("self", "cls")
+
+
+class _Arguments:
+    """Writes the arguments of one tool's calls, under the names of the parameters that take them.
+
+    Defaults are filled in, so that ``refund(1)`` and ``refund(1, reason=None)`` are the same call, and a
+    changed default is seen. ``*args`` stand under their own name as an array; ``**kwargs`` each under its own
+    name, as the model proposed them, or all under theirs where one has the name of a parameter. A call that
+    doesn't fit the signature (the real function will raise TypeError), or whose function has none, is written
+    as ``{"args": [...], name: value, …}``.
+
+    Args:
+        fn: the tool.
+        options: name and parameters to leave out.
+        method: whether the first parameter is the instance or class, which is no argument of the tool.
+    """
+
+    def __init__(self, fn: Callable[..., Any], options: ToolOptions, *, method: bool) -> None:
+        self._options = options
+        self._method = method
+        self._parameters: list[inspect.Parameter] = []
+        self._walkers: dict[str, Walker] = {}
+        try:
+            self._signature: inspect.Signature | None = inspect.signature(fn)
+        except (TypeError, ValueError):
+            self._signature = None
+        else:
+            every = list(self._signature.parameters.values())[1 if method else 0 :]
+            self._parameters = [parameter for parameter in every if parameter.name not in options.ignore]
+
+    def json(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
+        """The arguments as JSON, a copy of what they are now: the agent may change them later.
+
+        Raises:
+            NotRecordable: JSON cannot hold one; names the tool and the parameter.
+        """
+        given, defaults = self._named(args, kwargs)
+        found = {name: self._value(name, value) for name, value in given.items()}
+        for name, value in defaults.items():
+            try:
+                found[name] = self._value(name, value)
+            except NotRecordable:
+                continue  # a sentinel, a description object: the function's own affair
+        if defaults:
+            order = [parameter.name for parameter in self._parameters if parameter.name in found]
+            found = {name: found[name] for name in (*order, *found)}
+        return found
+
+    def _value(self, name: str, value: Any) -> Json:
+        walker = self._walkers.get(name)
+        if walker is None:
+            where, hint = (
+                f"{self._options.name}({name})",
+                f"leave it out of what is recorded: sparrow.tool(…, ignore=({name!r},))",
+            )
+            walker = self._walkers[name] = Walker(where, hint, convert=True)
+        return walker.walk(value)
+
+    def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arguments given, and the defaults of the others, by name."""
+        try:
+            bound = None if self._signature is None else self._signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            bound = None
+        if bound is None:
+            return self._unbound(args, kwargs), {}
+        given: dict[str, Any] = {}
+        defaults: dict[str, Any] = {}
+        for parameter in self._parameters:
+            name = parameter.name
+            if name in bound and parameter.kind is parameter.VAR_KEYWORD:
+                given.update(self._extra(name, bound[name]))
+            elif name in bound:
+                given[name] = bound[name]
+            elif parameter.default is not parameter.empty:
+                defaults[name] = parameter.default
+        return given, defaults
+
+    def _extra(self, own: str, extra: dict[str, Any]) -> dict[str, Any]:
+        extra = {name: value for name, value in extra.items() if name not in self._options.ignore}
+        taken = {parameter.name for parameter in self._parameters}
+        return {own: extra} if taken & extra.keys() else extra
+
+    def _unbound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        positional = list(args[1:] if self._method else args)
+        named = {name: value for name, value in kwargs.items() if name not in self._options.ignore}
+        if not positional:
+            return named
+        return {"args": positional, **({"kwargs": named} if "args" in named else named)}

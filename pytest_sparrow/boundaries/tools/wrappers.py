@@ -1,4 +1,4 @@
-"""The four shapes of a wrapper: function, coroutine function, generator and async generator function."""
+"""Makes wrappers of four kinds: function, coroutine function, generator and async generator function."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wrapper_of(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
 
     Args:
         fn: a function, method, partial or callable object.
-        begin: begins a crossing with the arguments; None where the call belongs to no run.
+        begin: begins a crossing with the arguments; gives None where the call belongs to no run.
     """
     if _is(inspect.iscoroutinefunction, fn):
         return _coroutine_function(fn, begin)
@@ -126,7 +126,7 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
 
 
 class _Unwatched:
-    """Stands in for the call of an async generator that is fed, or of no run: nothing is written down."""
+    """In place of the call, for an async generator that is replayed or belongs to no run: nothing is noted."""
 
     def __enter__(self) -> None: ...
 
@@ -144,7 +144,7 @@ class _Unwatched:
 _UNWATCHED = _Unwatched()
 
 
-# What a plain function may give besides a value: decorators often hide a coroutine or generator function.
+# What a plain function may return besides a value: decorators often hide a coroutine or generator function.
 
 
 def _live(given: Any, call: Invocation) -> Any:
@@ -170,7 +170,7 @@ def _replayed(call: Invocation) -> Any:
     return _replayed_later(call) if awaited else call.answer()
 
 
-# A checked call: the function runs, and what it gives or raises is told; then the agent gets what was recorded.
+# A checked call: the function runs, and what it returns or raises is recorded; then the agent gets the recorded answer.
 
 
 def _live_of(call: Invocation) -> Begin:

@@ -1,15 +1,9 @@
-"""A deterministic world for a run: clock, randomness, environment, threads and tasks.
-
-The wall clock of a replay: it starts when the recording did, and moves on with its answers.
-
-Randomness of a run: seeded, the same in record and replay; what the world draws is none of it.
-"""
+"""A deterministic world for a run: clock, randomness, environment, threads and tasks."""
 
 from __future__ import annotations
 
 from pytest_sparrow.boundaries.world.clock import Clock, needed_clock, noted_clock
-from pytest_sparrow.boundaries.world.isolation import isolated, stepped
-from pytest_sparrow.boundaries.world.randomness import Seeded, new_seed, noted_seed
+from pytest_sparrow.boundaries.world.randomness import Seeded, isolated, new_seed, noted_seed, stepped
 from pytest_sparrow.boundaries.world.zone import zone_here
 
 __all__ = [

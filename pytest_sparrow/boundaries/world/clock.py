@@ -1,10 +1,7 @@
-"""The wall clock of one run: which one it needs, what it shows, and how it is put in place.
+"""Moves the wall clock of a run: in a replay it starts when the recording did, and moves on with the recorded answers.
 
-What a moved clock shows. Pure: no library, and the real time is handed in.
-
-Putting a clock's hands before the process's wall clock: the one place that knows time-machine.
-
-The clock of one run: which one it needs, and how it follows the run's crossings.
+A `TimeSource` says what time it is: `Flowing` follows a recording, `Stepping` stands still between crossings. Only
+`travelling` knows time-machine, which shows that time to the process.
 """
 
 from __future__ import annotations
@@ -19,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from pytest_sparrow.boundaries.world.zone import Zone, zone_here
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
-from pytest_sparrow.settings import ClockMode
+from pytest_sparrow.settings import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.crossing import OpenCrossing
+    from pytest_sparrow.run.crossing import Crossing
 
 __all__ = [
     "GRACE",
@@ -44,18 +41,18 @@ __all__ = [
 _SECOND = 1_000_000_000
 
 GRACE = 1.0
-"""Seconds. How long a replay may lag behind the recording before its clock passes the recorded next asking."""
+"""Seconds that a replay may lag behind its recording before its clock passes the next recorded request."""
 
 TICK = 1.0
-"""Seconds that a stepping clock goes on with each crossing. What agents wait for through a boundary they wait for in
-seconds; with a small tick, a loop that polls until a deadline would poll thousands of times."""
+"""Seconds that a stepping clock moves on with each crossing. Agents wait for seconds for what a boundary brings; with a
+small tick, a loop that polls until a deadline would poll thousands of times."""
 
 
 class TimeSource(Protocol):
-    """Where a clock stands.
+    """Says what time it is in a run.
 
     Attributes:
-        skipped: nanoseconds that it moved forward at crossings, not with elapsed time.
+        skipped: nanoseconds that the time moved forward at crossings, not with elapsed time.
     """
 
     skipped: int
@@ -69,11 +66,11 @@ class TimeSource(Protocol):
         ...
 
     def asked(self, began: float | None) -> None:
-        """Something crossed; ``began`` is when the recorded run asked it, in its seconds."""
+        """A crossing begins; ``began`` is when the recorded one did, in seconds of its run, None if there is none."""
         ...
 
     def arrived(self, ended: float | None) -> None:
-        """Its answer is in; ``ended`` is when it was in the recorded run, in its seconds."""
+        """A crossing's answer is in; ``ended`` is when the recorded one was, in seconds of its run."""
         ...
 
     def skip(self, nanoseconds: int) -> None:
@@ -82,19 +79,20 @@ class TimeSource(Protocol):
 
 
 class Flowing:
-    """Runs on with elapsed time, and moves forward to when the recorded run asked and was answered.
+    """A time that flows with elapsed time, and moves forward to when the recorded run asked and was answered.
 
-    The start of the test's own code counts like a crossing. Between two it doesn't pass the moment at which the
-    recorded run came to the next, unless the replay is more than `GRACE` late: what an unchanged agent reads on a slow
-    machine lies between the same two moments as it did. A loop that waits for a deadline ends all the same.
+    The start of the test's own code counts like a crossing. Between two crossings, the time doesn't pass the moment at
+    which the recorded run came to the next one, unless the replay is more than `GRACE` late: what an unchanged agent
+    reads on a slow machine lies between the same two moments as in the recording. A loop that waits for a deadline ends
+    all the same.
 
-    Not thread safe in the strict sense: two threads that cross at once may each move it, forward only.
+    Not thread safe in the strict sense: two threads that cross at once may each move the time, forward only.
 
     Args:
         zero: the recorded run's start, in nanoseconds since the epoch.
-        began: when the recorded run asked, in its seconds, rising.
-        body: when the test's own code started in the recorded run, in its seconds, where that is known.
-        real: nanoseconds of a clock that nobody sets. (A default, not a global: freezegun replaces globals.)
+        began: when the recorded crossings began, in seconds of the run, rising.
+        body: when the test's own code started, in seconds of the recorded run; None where that is not known.
+        real: gives nanoseconds of a clock that nobody sets. (A default, not a global: freezegun replaces globals.)
     """
 
     def __init__(
@@ -112,7 +110,7 @@ class Flowing:
         self._asked = 0
         self._real = real
         self._anchor = (zero, real())
-        """What it showed, and what the real clock showed then; one tuple, so that a reader never sees half of it."""
+        """The time at the last move, and what the real clock showed then; one tuple, so that no reader sees half."""
 
     def now(self) -> int:
         """Nanoseconds since the epoch."""
@@ -120,17 +118,17 @@ class Flowing:
         return shown + self._held(shown, self._real() - then)
 
     def body_starts(self) -> None:
-        """The test's own code starts: what fixtures took, here and there, is forgotten."""
+        """The test's own code starts: how long fixtures took, then and now, no longer counts."""
         self._move_to(self._body)
         self._body = None
 
     def asked(self, began: float | None) -> None:
-        """The replay has come to the next asking."""
+        """A crossing begins: move to when the recorded one began."""
         self._move_to(began)
         self._asked += 1
 
     def arrived(self, ended: float | None) -> None:
-        """The replay has its answer."""
+        """A crossing's answer is in: move to when the recorded one was."""
         self._move_to(ended)
 
     def skip(self, nanoseconds: int) -> None:
@@ -148,7 +146,7 @@ class Flowing:
         return self._zero + round(seconds * 1e6) * 1000
 
     def _held(self, shown: int, elapsed: int) -> int:
-        """How much of the elapsed time it shows."""
+        """How much of the elapsed time counts."""
         following = self._began[self._asked] if self._asked < len(self._began) else None
         following = following if self._body is None else min(self._body, following or self._body)
         if following is None:
@@ -160,7 +158,7 @@ class Flowing:
 
 
 class Stepping:
-    """Stands still, and goes on one `TICK` with each crossing: the same in record and replay.
+    """A time that stands still, and moves on one `TICK` with each crossing: the same in record and replay.
 
     Args:
         zero: the recorded run's start, in nanoseconds since the epoch.
@@ -175,20 +173,20 @@ class Stepping:
         return self._now
 
     def body_starts(self) -> None:
-        """Nothing: fixtures that cross are counted like any code."""
+        """Nothing changes: crossings of fixtures count like any other."""
 
-    def asked(self, began: float | None) -> None:  # noqa: ARG002 - every crossing is worth the same
-        """One tick."""
+    def asked(self, began: float | None) -> None:  # noqa: ARG002 - every crossing counts the same
+        """A crossing begins: one tick."""
         self._now += round(TICK * _SECOND)
 
     def arrived(self, ended: float | None) -> None:
-        """Nothing: how long an answer takes is chance."""
+        """Nothing changes: how long an answer takes is chance."""
 
     def skip(self, nanoseconds: int) -> None:
-        """Nothing: a run within this one stands still, too."""
+        """Nothing changes: a run within this one stands still, too."""
 
 
-_MARK = "sparrow_hands"
+_MARK = "sparrow_time_source"
 
 
 def _time_machine() -> Any:
@@ -204,7 +202,7 @@ def _time_machine() -> Any:
 
 
 def somebody_else_travels() -> bool:
-    """Whether the test has set the clock by itself, with time-machine or freezegun, before its run opened."""
+    """Whether the test had set the clock by itself, with time-machine or freezegun, before its run opened."""
     if "freezegun" in sys.modules and dt.datetime.__name__ == "FakeDatetime":
         return True
     library = sys.modules.get("time_machine")
@@ -213,11 +211,10 @@ def somebody_else_travels() -> bool:
 
 @contextmanager
 def travelling(source: TimeSource) -> Iterator[None]:
-    """Let the wall clock of the whole process show what the hands show, and to the world's code the real time.
+    """Let the wall clock of the whole process show the time of a source, and to code of the world the real time.
 
-    A tool that runs asks servers that look at dates, in signatures and tokens.
-
-    A test that travels within wins as long as it does, with time-machine as with freezegun.
+    A tool that runs asks servers that look at dates, in signatures and tokens. A test that itself travels meanwhile,
+    with time-machine or freezegun, wins as long as it travels.
 
     Raises:
         UsageError: time-machine cannot be imported.
@@ -225,8 +222,8 @@ def travelling(source: TimeSource) -> Iterator[None]:
     library = _time_machine()
     travel = library.travel(0.0)
     traveller = travel.start()
-    # time-machine asks whoever stands on top of its stack for the time. That is how a clock can run, and be moved
-    # while somebody else travels on top of it, which its own move_to can't.
+    # time-machine asks the top of its stack for the time. So this time can flow, and be moved while somebody else
+    # travels on top of it, which time-machine's own move_to can't.
     real = library.escape_hatch.time.time_ns
     traveller.time_ns = lambda: real() if is_answering() else source.now()
     setattr(traveller, _MARK, source)
@@ -237,7 +234,7 @@ def travelling(source: TimeSource) -> Iterator[None]:
         if stack and stack[-1] is traveller:
             travel.stop()
         elif traveller in stack:
-            # A fixture that was set up after ours still travels; it unpatches when it stops.
+            # A fixture that was set up later still travels; it unpatches when it stops.
             stack.remove(traveller)
         below = getattr(stack[-1], _MARK, None) if stack else None
         if below is not None:
@@ -248,12 +245,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Moves the wall clock while a run is open. Watches the run (see `recording.ports.Watcher`).
+    """Moves the wall clock while a run is open, and follows the run's crossings (see `run.emitter.Watcher`).
 
     Where the test has set the clock by itself before, nothing is moved: it did so in the recording, too.
 
     Args:
-        source: what the clock shows.
+        source: what time it is.
         zone: the recorded time zone.
     """
 
@@ -275,41 +272,42 @@ class Clock:
         self._stack.close()
 
     def body_starts(self) -> None:
-        """The test's own code starts: fixtures may have taken another time than they took when it was recorded."""
+        """The test's own code starts."""
         self.source.body_starts()
 
-    def asked(self, crossing: OpenCrossing) -> None:
-        """Something crossed."""
+    def asked(self, crossing: Crossing) -> None:
+        """A crossing begins."""
         self.source.asked(None if crossing.recorded is None else crossing.recorded.began)
 
-    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:  # noqa: ARG002
+    def answered(self, crossing: Crossing, answered: dict[str, Json] | None) -> None:  # noqa: ARG002
         """The agent has its answer, a stream to its end."""
         if crossing.recorded is not None:
             self.source.arrived(crossing.recorded.ended)
 
 
 def needed_clock(
-    mode: ClockMode, started: datetime, golden: Any = None, answers: Sequence[Exchange] = ()
+    mode: WallClock, started: datetime, golden: Any = None, answers: Sequence[Exchange] = ()
 ) -> Clock | None:
-    """The clock that a run needs, or None: the real one.
+    """The clock that a run needs; None for the real one.
 
     Args:
-        mode: what the user said.
+        mode: the setting ``clock``.
         started: the run's start.
-        golden: the inputs of the golden that feeds the run; None while recording.
-        answers: the golden's exchanges, by the time of their asking.
+        golden: the inputs of the golden that the run replays; None while recording.
+        answers: the golden's exchanges, in the order in which they began.
     """
-    if mode is ClockMode.REAL:
+    if mode is WallClock.REAL:
         return None
     if golden is None:
-        return Clock(Stepping(_nanoseconds(started)), Zone(None, 0)) if mode is ClockMode.STEP else None
+        return Clock(Stepping(_nanoseconds(started)), Zone(None, 0)) if mode is WallClock.STEP else None
     zero = _moment_of(golden.timestamp)
     if zero is None:
         return None
     noted = _noted(golden.config_snapshot)
-    # As it was recorded: a golden whose clock ran would not fit one that stands still, and the other way round.
+    # As recorded, whatever the setting says now: a golden of a flowing time does not fit one that stands still, and
+    # the other way round.
     source: TimeSource
-    if noted.get("mode") == ClockMode.STEP.value:
+    if noted.get("mode") == WallClock.STEP.value:
         source = Stepping(_nanoseconds(zero))
     else:
         body = noted.get("body")
@@ -318,13 +316,13 @@ def needed_clock(
     return Clock(source, Zone(noted, zero.timestamp()))
 
 
-def noted_clock(mode: ClockMode, started: datetime, body: float | None) -> dict[str, Json]:
-    """What a golden says of the clock that it was recorded by: ``config_snapshot.clock``.
+def noted_clock(mode: WallClock, started: datetime, body: float | None) -> dict[str, Json]:
+    """What a golden notes of the clock of its recording, ``config_snapshot.clock``.
 
     Args:
-        mode: what the user said.
+        mode: the setting ``clock``.
         started: the run's start.
-        body: when the test's own code started, in seconds of the run; None if it hasn't.
+        body: when the test's own code started, in seconds of the run; None if it has not started.
     """
     return {"mode": mode.value, **zone_here(started.timestamp()), **({} if body is None else {"body": body})}
 
@@ -335,7 +333,7 @@ def _noted(snapshot: Json) -> dict[str, Json]:
 
 
 def _moment_of(timestamp: str) -> datetime | None:
-    """A golden's timestamp; None where it is no time that a clock can show."""
+    """A golden's timestamp as a time; None where a clock can't show it."""
     try:
         moment = datetime.fromisoformat(timestamp)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,8 +1,6 @@
-"""Environment variables of a run: recorded by allow-list, set again in a replay, with dummy keys for SDKs.
+"""Records environment variables by an allow-list, sets them again in a replay, and fills absent API keys with dummies.
 
-Environment variables by allow-list: written down when a run is recorded, set again while it is replayed.
-
-Keys for SDK constructors that refuse to start without one, while nothing will be sent.
+SDK constructors refuse to start without a key, although a replay will send nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +10,9 @@ import os
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.patching import MISSING, ItemPatch
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.settings import dummy_key
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["ReplayedEnvironment", "dummies", "dummy_keys", "environment_to_recor
 def environment_to_record(
     patterns: Iterable[str], redactor: Redactor, environ: Mapping[str, str] | None = None
 ) -> dict[str, str | None]:
-    """The variables that a recording notes, by name; None for a name or pattern that nothing else matches.
+    """The variables that a recording notes, by name; None for a name that is absent, or a pattern.
 
     Args:
         patterns: names, ``*`` and ``?`` as in file names.
@@ -35,7 +35,7 @@ def environment_to_record(
         environ: the environment; ``os.environ`` if None.
 
     Raises:
-        UsageError: one of them looks like a secret; a golden is no place for it.
+        UsageError: one of them looks like a secret, which a golden must not hold.
     """
     environment = os.environ if environ is None else environ
     allowed = tuple(patterns)
@@ -53,8 +53,8 @@ def environment_to_record(
 class ReplayedEnvironment:
     """The environment as it was recorded, while a replay runs.
 
-    A variable that was absent is absent, also one that matches a recorded pattern only now. What the test changes
-    itself meanwhile is left alone.
+    A variable that was absent is absent, also where it matches a recorded pattern only now. A variable that the test
+    itself changes meanwhile is left alone.
 
     Args:
         recorded: ``env`` of the recording, of any shape.
@@ -68,58 +68,33 @@ class ReplayedEnvironment:
             for name, value in (recorded.items() if isinstance(recorded, dict) else ())
             if value is None or isinstance(value, str)
         }
-        self._before: dict[str, str | None] = {}
+        self._patches: list[ItemPatch] = []
 
     def set(self) -> None:
         """Make the environment the recorded one."""
         names = tuple(self._recorded)
-        known = {name for name, value in self._recorded.items() if value is not None}
-        for name in [name for name in self._environ if name not in known and _allowed(name, names)]:
-            self._before[name] = self._environ.pop(name)
-        for name in known:
-            self._before[name] = self._environ.get(name)
-            self._environ[name] = self._recorded[name] or ""
+        values = {name: value for name, value in self._recorded.items() if value is not None}
+        absent = [name for name in self._environ if name not in values and _allowed(name, names)]
+        replacements = {**dict.fromkeys(absent, MISSING), **values}
+        self._patches = [ItemPatch(self._environ, *item).apply() for item in replacements.items()]
 
     def restore(self) -> None:
-        """Put back what `set` changed; again after the fixtures' teardown, since monkeypatch may undo to our value."""
-        for name, before in list(self._before.items()):
-            if self._environ.get(name) != self._recorded.get(name):
-                continue  # changed meanwhile; a later call looks again
-            del self._before[name]
-            if before is None:
-                self._environ.pop(name, None)
-            else:
-                self._environ[name] = before
+        """Put back what `set` changed. To be called again after the teardown of fixtures, as `Patch.restore`."""
+        for patch in self._patches:
+            patch.restore()
 
 
 def _allowed(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-_KEYS: tuple[tuple[str, ...], ...] = (
-    ("OPENAI_API_KEY",),
-    ("AZURE_OPENAI_API_KEY",),
-    # With a token set, a key as well would make the SDK send both.
-    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
-    # google-genai warns where both are set and they weren't before.
-    ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-    ("MISTRAL_API_KEY",),
-    ("GROQ_API_KEY",),
+_OTHER_KEYS: tuple[tuple[str, ...], ...] = (
     ("CO_API_KEY",),
     ("COHERE_API_KEY",),
-    ("DEEPSEEK_API_KEY",),
-    ("OPENROUTER_API_KEY",),
-    ("TOGETHER_API_KEY",),
-    ("FIREWORKS_API_KEY",),
-    ("XAI_API_KEY",),
-    ("CEREBRAS_API_KEY",),
-    ("PERPLEXITY_API_KEY",),
-    ("PPLX_API_KEY",),
     ("VOYAGE_API_KEY",),
     ("TAVILY_API_KEY",),
 )
-"""Names that SDK constructors read. Of names in one row each is an alternative: only the first is filled, and
-only where none of them is set."""
+"""Variables that SDKs of services read whose format no codec knows; rows as in `ProviderFacts.key_variables`."""
 
 
 def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
@@ -132,7 +107,7 @@ def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, 
         environ: the environment.
         extra: further names to fill.
     """
-    rows = [*_KEYS, *((name,) for name in extra)]
+    rows = [*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)]
     return {row[0]: dummy_key(row[0]) for row in rows if not any(environ.get(name) for name in row)}
 
 
@@ -147,16 +122,7 @@ def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[
         extra: further names to fill.
     """
     environment = os.environ if environ is None else environ
-    filled = dummies(environment, extra)
-    before = {name: environment.get(name) for name in filled}
-    environment.update(filled)
-    try:
+    with contextlib.ExitStack() as stack:
+        for name, dummy in dummies(environment, extra).items():
+            stack.enter_context(ItemPatch(environment, name, dummy))
         yield
-    finally:
-        for name, value in before.items():
-            if environment.get(name) != filled[name]:
-                continue
-            if value is None:
-                del environment[name]
-            else:
-                environment[name] = value

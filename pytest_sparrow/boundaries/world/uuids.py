@@ -1,27 +1,27 @@
-"""UUIDs from the seed: `uuid1`, `uuid4`, and `uuid6` to `uuid8` where Python has them.
+"""Draws UUIDs from a seed: `uuid1`, `uuid4`, and `uuid6` to `uuid8` where Python has them.
 
 The functions keep their identity and get other code, so that ``from uuid import uuid4``, done long before, is covered.
 
 Each installed package draws from a stream of its own, and the user's code from another one: pydantic-graph draws nine
-when it is first used in a process, the openai SDK one a request, and neither must shift what the agent draws.
+UUIDs when it is first used in a process, the openai SDK one a request, and neither must shift what the agent draws.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import sys
-import sysconfig
 import types
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.patching import CodePatch, Patches, copy_function
+from pytest_sparrow.frames import is_installed, package_name
 from pytest_sparrow.run.context import is_answering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["draw", "seeded_uuids"]
 
@@ -34,22 +34,19 @@ _BASE = 1_767_225_600
 _YEAR = 365 * 24 * 3600
 
 
-_INSTALLED = tuple(
-    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 _MAKERS = frozenset({"attr", "attrs", "dataclasses", "pydantic", "pydantic_core"})
-"""Packages that draw on behalf of whose class it is (``default_factory=uuid4``)."""
+"""Packages that draw on behalf of the class that they make (``default_factory=uuid4``)."""
 
 
 class _Streams:
-    """The UUIDs of one test, a stream for each who draws."""
+    """The UUID streams of one test: one for each installed package, and one for the user's code."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._streams: dict[str, _Draws] = {}
 
     def of(self, package: str) -> _Draws:
-        """The stream of an installed package, or ("") of the user's own code."""
+        """The stream of an installed package; of the user's own code for ""."""
         stream = self._streams.get(package)
         if stream is None:
             stream = self._streams.setdefault(package, _Draws(f"{self._seed} {package}".rstrip()))
@@ -57,12 +54,12 @@ class _Streams:
 
 
 def _package_of(frame: types.FrameType | None) -> str:
-    """The installed package whose code runs in a frame, "" for the user's own."""
+    """The installed package whose code runs in a frame; "" for the user's own code."""
     while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        package = package_name(frame)
         if package not in _MAKERS:
-            file = frame.f_globals.get("__file__")
-            return package if isinstance(file, str) and file.startswith(_INSTALLED) else ""
+            # The module's file, not the code's: an __init__ that a class maker wrote has no file.
+            return package if is_installed(frame.f_globals.get("__file__")) else ""
         frame = frame.f_back
     return ""
 
@@ -70,8 +67,8 @@ def _package_of(frame: types.FrameType | None) -> str:
 class _Draws:
     """The UUIDs of one stream, in the order in which they are drawn.
 
-    Those that hold a time hold one that the seed decides (some moment of 2026), a millisecond later with each: they
-    sort as they were drawn, and are the same in every recording of the test.
+    The time in a UUID that holds one is decided by the seed (some moment of 2026), and a millisecond later with each:
+    UUIDs sort as they were drawn, and are the same in every recording of the test.
     """
 
     def __init__(self, seed: int | str) -> None:
@@ -110,23 +107,27 @@ class _Draws:
 
 
 def _stamped(version: int, value: int) -> int:
-    """With version and variant set (RFC 9562, 4)."""
+    """The value with version and variant set (RFC 9562, 4)."""
     value &= ~(0xF000 << 64 | 0xC000 << 48)
     return value | version << 76 | 0x8000 << 48
 
 
 # Process-wide, because the functions are; None while no seeded test runs.
-_draws: _Streams | None = None
-_originals: dict[int, Any] = {}
+_streams: _Streams | None = None
+_real: dict[int, Callable[..., uuid.UUID]] = {}
 
 
 def draw(version: int, *given: int | None) -> uuid.UUID:
-    """A UUID for the code that stands in for the functions' own; a real one for what the world does."""
-    if _draws is None or is_answering():
-        made: uuid.UUID = _originals[version](*given)
-        return made
-    # Behind this function and the stand-in stands who draws.
-    return _draws.of(_package_of(sys._getframe(2))).draw(version, *given)  # noqa: SLF001
+    """A UUID for the code that runs in the functions' place; a real one for code of the world.
+
+    Args:
+        version: the UUID's version.
+        given: the arguments of the function, all of them.
+    """
+    if _streams is None or is_answering():
+        return _real[version](*given)
+    # Two frames up: behind this function and the one that runs in uuid4's place.
+    return _streams.of(_package_of(sys._getframe(2))).draw(version, *given)  # noqa: SLF001
 
 
 # What runs in the place of the functions' code. It runs with the globals of the uuid module, so it imports.
@@ -162,27 +163,27 @@ def _uuid8(a=None, b=None, c=None):  # type: ignore[no-untyped-def]  # noqa: ANN
     return draw(8, a, b, c)
 
 
-_STAND_INS = {1: _uuid1, 4: _uuid4, 6: _uuid6, 7: _uuid7, 8: _uuid8}
+_SEEDED = {1: _uuid1, 4: _uuid4, 6: _uuid6, 7: _uuid7, 8: _uuid8}
+
+
+def _patches_for(module: types.ModuleType) -> Iterator[CodePatch]:
+    for version, seeded in _SEEDED.items():
+        function = getattr(module, f"uuid{version}", None)
+        if isinstance(function, types.FunctionType) and not function.__closure__:
+            _real[version] = copy_function(function)
+            yield CodePatch(function, seeded.__code__)
+
+
+_PATCHES = Patches({"uuid": _patches_for})
 
 
 @contextmanager
 def seeded_uuids(seed: int) -> Iterator[None]:
     """Let the functions of `uuid` draw from a seed. Not to be nested: one test runs at a time."""
-    global _draws  # noqa: PLW0603 - see above
-    codes: dict[int, tuple[types.FunctionType, types.CodeType]] = {}
-    for version, stand_in in _STAND_INS.items():
-        function = getattr(uuid, f"uuid{version}", None)
-        if isinstance(function, types.FunctionType) and not function.__closure__:
-            code = function.__code__
-            codes[version] = function, code
-            _originals[version] = types.FunctionType(
-                code, function.__globals__, function.__name__, function.__defaults__
-            )
-            function.__code__ = stand_in.__code__
-    _draws = _Streams(seed)
+    global _streams  # noqa: PLW0603 - see above
+    _streams = _Streams(seed)
     try:
-        yield
+        with _PATCHES:
+            yield
     finally:
-        for function, code in codes.values():
-            function.__code__ = code
-        _draws = None
+        _streams = None

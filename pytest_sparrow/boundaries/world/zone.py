@@ -1,4 +1,4 @@
-"""The local time zone: what it is here, and putting another one in its place."""
+"""Notes the local time zone of a recording, and puts it in place in a replay."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.patching import ItemPatch
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -19,14 +21,14 @@ _ABBREVIATION = re.compile(r"[A-Za-z]{3,}\Z")
 
 
 def zone_here(moment: float) -> dict[str, Json]:
-    """The local time zone as a golden holds it.
+    """The local time zone of this process, as a golden notes it.
 
     Args:
         moment: seconds since the epoch; the offset may depend on it.
 
     Returns:
-        ``zone``: the IANA name, or None where it can't be known; ``tz``: a POSIX ``TZ`` text that gives the same
-        local time at that moment, for machines that don't know the name.
+        ``zone`` (the IANA name, or None where it can't be known) and ``tz`` (a POSIX ``TZ`` text that gives the same
+        local time at that moment, for machines that don't know the name).
     """
     said = os.environ.get("TZ", "").removeprefix(":")
     name = said.rpartition("zoneinfo/")[2] if said else _linked()
@@ -47,7 +49,7 @@ def _linked() -> str | None:
 
 
 def _fits(name: str, moment: float) -> bool:
-    """Whether the name is in the database, and means what the local time is."""
+    """Whether the time zone database has the name, with the offset that the local time has."""
     import datetime as dt
     import zoneinfo
 
@@ -77,9 +79,9 @@ def _posix(moment: float) -> str:
 
 
 class Zone:
-    """The local time zone of a golden, put in place process-wide: local time is.
+    """The local time zone of a golden. It is put in place for the whole process, since local time is the process's.
 
-    What holds no time zone changes nothing, and so does a system that can't change it (Windows).
+    Nothing changes where the golden notes no time zone, or the system can't change its own (Windows).
 
     Args:
         noted: what `zone_here` gave.
@@ -89,25 +91,23 @@ class Zone:
     def __init__(self, noted: Json, moment: float) -> None:
         self._noted = noted
         self._moment = moment
-        self._before: str | None = None
-        self._ours: str | None = None
+        self._patch: ItemPatch | None = None
 
     def set(self) -> None:
-        """Put it in place."""
+        """Put the zone in place."""
         wanted = _wanted(self._noted)
         if not wanted or not hasattr(time, "tzset") or _is_here(self._noted, self._moment):
             return
-        self._before = os.environ.get("TZ")
-        offset = _use(wanted[-1], self._moment)
-        # A name that the system doesn't know silently means UTC: the offset tells.
-        if _use(wanted[0], self._moment) != offset:
-            _use(wanted[-1], self._moment)
-        self._ours = os.environ["TZ"]
+        # A name that the system doesn't know silently means UTC, as its offset shows.
+        known = _offset(wanted[0], self._moment) == _offset(wanted[-1], self._moment)
+        self._patch = ItemPatch(os.environ, "TZ", wanted[0] if known else wanted[-1]).apply()
+        time.tzset()
 
     def restore(self) -> None:
-        """Put the former one back, where ours stands. May be called again: a fixture may have put ours back since."""
-        if self._ours is not None and os.environ.get("TZ") == self._ours:
-            _use(self._before, self._moment)
+        """Put the former zone back, unless somebody has set another one. May be called again, as `Patch.restore`."""
+        if self._patch is not None:
+            self._patch.restore()
+            time.tzset()
 
 
 def _wanted(noted: Json) -> list[str]:
@@ -125,11 +125,8 @@ def _is_here(noted: dict[str, Json], moment: float) -> bool:
     return bool(here["tz"] == noted.get("tz"))
 
 
-def _use(text: str | None, moment: float) -> int:
-    """Set ``TZ``; gives the offset that it means, in seconds."""
-    if text is None:
-        os.environ.pop("TZ", None)
-    else:
-        os.environ["TZ"] = text
-    time.tzset()
-    return time.localtime(moment).tm_gmtoff
+def _offset(text: str, moment: float) -> int:
+    """The offset from UTC that a ``TZ`` text means at a moment, in seconds."""
+    with ItemPatch(os.environ, "TZ", text):
+        time.tzset()
+        return time.localtime(moment).tm_gmtoff

@@ -26,6 +26,8 @@ from pytest_sparrow.providers.anthropic.content import (
 )
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
 from pytest_sparrow.providers.composing import synthetic_failure
+from pytest_sparrow.providers.facts import KeyShape, ProviderFacts
+from pytest_sparrow.providers.openai_chat.facts import STAINLESS
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -80,10 +82,37 @@ _MODEL_IN_PATH = re.compile(
 )
 
 
+_FACTS = ProviderFacts(
+    # With a token set, a key as well would make the SDK send both.
+    key_variables=(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),),
+    key_shapes=(KeyShape(kind="anthropic-key", prefixes=("sk-ant-",), rest="[A-Za-z0-9_-]{20,}"),),
+    sure_keys=(
+        KeyShape(
+            kind="anthropic-key",
+            prefixes=(
+                "sk-ant-api03-",
+                "sk-ant-admin01-",
+                "sk-ant-oat01-",
+                "sk-ant-ort01-",
+                "sk-ant-sid01-",
+            ),
+            rest="[A-Za-z0-9_-]{80,120}",
+        ),
+    ),
+    packages={"anthropic": "anthropic", "langchain_anthropic": "langchain-anthropic"},
+    retry_clocks=(STAINLESS,),
+    request_headers=frozenset({"anthropic-beta", "anthropic-version"}),
+    volatile_answer_keys=frozenset({"id", "request_id"}),
+    call_id_keys=frozenset({"tool_use_id"}),
+    stream_indices=("index",),
+)
+
+
 class AnthropicMessages:
     """Messages, recognised by shape, so that a proxy on any path is understood; see `Codec`."""
 
     name: str = "anthropic-messages"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request for a message; None where the shape is another one."""

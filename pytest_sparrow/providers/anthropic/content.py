@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image
-from pytest_sparrow.providers.codec import Output, Part, Proposal, Reasoning, Text, ToolResult, Usage
+from pytest_sparrow.providers.codec import Output, Part, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.reading import (
     StreamReader,
     as_dict,
@@ -99,10 +99,10 @@ def _known(part: dict[str, Json]) -> Json | None:
     return encoded_image(as_text(source.get("data")), as_text(source.get("media_type")))
 
 
-def tool_results(messages: list[Json]) -> list[ToolResult]:
+def tool_results(messages: list[Json]) -> list[Output]:
     """Every tool output that a conversation sends back, in its order; a hosted tool's belongs to an answer."""
     return [
-        ToolResult(
+        Output(
             id=as_text(block.get("tool_use_id")),
             blocks=LazyBlocks(partial(output_blocks, block.get("content"))),
             is_error=block.get("is_error") is True,

@@ -25,10 +25,10 @@ from pytest_sparrow.providers.codec import (
     Proposal,
     Reasoning,
     Text,
-    ToolResult,
 )
 from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.eventstream import frames_of
+from pytest_sparrow.providers.facts import KeyShape, ProviderFacts, RetryClock
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -141,6 +141,19 @@ _WELL = frozenset({"", "end_turn", "tool_use", "max_tokens", "stop_sequence"})
 _INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 
 
+_FACTS = ProviderFacts(
+    key_shapes=(
+        KeyShape(kind="aws-bedrock-key", prefixes=("ABSK",), rest=r"[A-Za-z0-9+/]{100,}={0,2}"),
+        KeyShape(kind="aws-bedrock-key", prefixes=("bedrock-api-key-",), rest=r"[A-Za-z0-9+/]{20,}={0,2}"),
+    ),
+    packages={"boto3": "boto3"},
+    retry_clocks=(RetryClock(module="botocore.endpoint", has="Endpoint", clocks=("time",)),),
+    answer_headers=frozenset({"x-amzn-errortype"}),
+    volatile_answer_keys=frozenset({"latencyMs"}),
+    call_id_keys=frozenset({"toolUseId"}),
+)
+
+
 class Bedrock:
     """Bedrock's converse, recognised by its path, whole and streamed; see `Codec`.
 
@@ -148,6 +161,7 @@ class Bedrock:
     """
 
     name: str = "bedrock-converse"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None where it is another one."""
@@ -230,7 +244,7 @@ def _stable_block(block: Json) -> Json:
     return kept
 
 
-def _results(messages: list[Json]) -> Iterator[ToolResult]:
+def _results(messages: list[Json]) -> Iterator[Output]:
     for message in map(as_dict, messages):
         if message.get("role") == "assistant":
             continue  # what is in there the service did itself
@@ -238,7 +252,7 @@ def _results(messages: list[Json]) -> Iterator[ToolResult]:
             result = as_dict(block).get("toolResult")
             call_id = as_text(as_dict(result).get("toolUseId"))
             if isinstance(result, dict) and call_id:
-                yield ToolResult(
+                yield Output(
                     id=call_id,
                     blocks=LazyBlocks(partial(_blocks, result.get("content"))),
                     is_error=result.get("status") == "error",

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
 from pytest_sparrow.providers.composing import synthetic_failure
+from pytest_sparrow.providers.facts import KeyShape, ProviderFacts, RetryClock
 from pytest_sparrow.providers.gemini.answer import read_chunks
 from pytest_sparrow.providers.gemini.compose import compose_gemini
 from pytest_sparrow.providers.gemini.content import (
@@ -49,6 +50,34 @@ _NO_CALLS = ("/cachedContents", "/batches", "/countTokens", "/embedContent", "/b
 _FOREIGN_KEYS = frozenset({"ttl", "expireTime", "expire_time", "displayName", "display_name", "messages"})
 
 
+_FACTS = ProviderFacts(
+    # google-genai warns where both are set and they weren't before.
+    key_variables=(("GOOGLE_API_KEY", "GEMINI_API_KEY"),),
+    key_kinds={"GEMINI_API_KEY": "google-key", "GOOGLE_GENERATIVE_AI_API_KEY": "google-key"},
+    key_shapes=(
+        KeyShape(kind="google-key", prefixes=("AIza",), rest="[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
+        KeyShape(kind="google-key", prefixes=("AQ.A",), rest="[A-Za-z0-9_-]{30,}"),
+        KeyShape(kind="google-token", prefixes=("ya29.",), rest=r"[A-Za-z0-9_-]{20,}(?:\.[A-Za-z0-9_-]+)*"),
+        KeyShape(kind="google-client-secret", prefixes=("GOCSPX-",), rest="[A-Za-z0-9_-]{20,}"),
+    ),
+    sure_keys=(
+        KeyShape(kind="google-key", prefixes=("AIza",), rest="[A-Za-z0-9_-]{35}(?!_|-)"),
+        KeyShape(kind="google-client-secret", prefixes=("GOCSPX-",), rest="[A-Za-z0-9_-]{28}"),
+    ),
+    packages={"google.genai": "google-genai"},
+    # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
+    retry_clocks=(
+        RetryClock(module="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
+    ),
+    request_headers=frozenset({"x-goog-upload-command", "x-goog-upload-protocol"}),
+    answer_headers=frozenset({"x-goog-upload-status", "x-goog-upload-url"}),
+    volatile_answer_keys=frozenset({"createTime", "responseId", "thoughtSignature"}),
+    volatile_request_keys=frozenset({"thoughtSignature", "thought_signature"}),
+    # Clients make the ids of these up, and nobody seeds them.
+    call_keys=frozenset({"functionCall", "functionResponse", "function_call", "function_response"}),
+)
+
+
 class Gemini:
     """Gemini's own format, recognised by the path, or by ``contents`` of its shape on any other; see `Codec`.
 
@@ -62,6 +91,7 @@ class Gemini:
     """
 
     name: str = "gemini"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None where it is another one."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import CallIds, LazyBlocks, OpenCalls, encoded_image, json_block
-from pytest_sparrow.providers.codec import ToolResult
+from pytest_sparrow.providers.codec import Output
 from pytest_sparrow.providers.reading import as_dict, as_list, as_text, raw_text, spoken_text
 
 if TYPE_CHECKING:
@@ -122,12 +122,12 @@ def ask_ids(contents: list[_Fields]) -> tuple[CallIds, CallIds]:
     return CallIds(calls), CallIds(prefix=f"hosted-{turn}")
 
 
-def tool_results(contents: list[_Fields]) -> list[ToolResult]:
+def tool_results(contents: list[_Fields]) -> list[Output]:
     """Every function's output that the conversation holds, oldest first."""
     return list(_results(contents))
 
 
-def _results(contents: list[_Fields]) -> Iterator[ToolResult]:
+def _results(contents: list[_Fields]) -> Iterator[Output]:
     ids, calls = CallIds(), OpenCalls()
     for content in contents:
         for part in parts_of(content):
@@ -143,7 +143,7 @@ def _results(contents: list[_Fields]) -> Iterator[ToolResult]:
             call_id = calls.answered(wire=wire, name=as_text(output.get("name"))) or call_id_of(output)
             if call_id:
                 failed = set(as_dict(output.get("response"))) == {"error"}
-                yield ToolResult(id=call_id, blocks=LazyBlocks(partial(_blocks, output)), is_error=failed)
+                yield Output(id=call_id, blocks=LazyBlocks(partial(_blocks, output)), is_error=failed)
 
 
 def _blocks(output: _Fields) -> list[Json]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import CallIds, LazyBlocks, OpenCalls, content_blocks, image_block
-from pytest_sparrow.providers.codec import Failure, Part, Proposal, Reasoning, Text, ToolResult, Usage
+from pytest_sparrow.providers.codec import Failure, Output, Part, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.reading import (
     StreamReader,
     arguments_of,
@@ -115,9 +115,9 @@ def _content_parts(content: Json) -> Iterator[Part]:
             yield Text(text)
 
 
-def tool_results(messages: list[Json]) -> list[ToolResult]:
+def tool_results(messages: list[Json]) -> list[Output]:
     """Every tool output of a conversation, in its order (roles ``tool`` and, legacy, ``function``)."""
-    results: list[ToolResult] = []
+    results: list[Output] = []
     ids, unnamed = CallIds(), OpenCalls()
     for message in map(as_dict, messages):
         for call in _calls(message):
@@ -129,7 +129,7 @@ def tool_results(messages: list[Json]) -> list[ToolResult]:
         call_id = as_text(message.get("tool_call_id")) or unnamed.answered(wire="", name="")
         if call_id:
             blocks = LazyBlocks(partial(content_blocks, message.get("content"), _known))
-            results.append(ToolResult(id=call_id, blocks=blocks))
+            results.append(Output(id=call_id, blocks=blocks))
     return results
 
 

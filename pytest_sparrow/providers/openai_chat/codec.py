@@ -19,6 +19,7 @@ from pytest_sparrow.providers.openai_chat.answer import (
     usage_of,
 )
 from pytest_sparrow.providers.openai_chat.compose import compose_chat
+from pytest_sparrow.providers.openai_chat.facts import CHAT_FACTS
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -47,6 +48,7 @@ class OpenAIChat:
     """Chat completions, recognised by shape, so that a proxy on any path is understood; see `Codec`."""
 
     name: str = "openai-chat"
+    facts = CHAT_FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a chat request; None where the shape is another one."""

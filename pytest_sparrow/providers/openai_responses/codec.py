@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
+from pytest_sparrow.providers.facts import ProviderFacts
 from pytest_sparrow.providers.openai_responses.answer import OutputItem, item_parts, join_response
 from pytest_sparrow.providers.openai_responses.compose import compose_response
 from pytest_sparrow.providers.openai_responses.request import conversation_of, input_items, tool_results
@@ -63,6 +64,14 @@ _ITEMS = re.compile(r"\w+_(call|call_output)\Z|reasoning\Z|item_reference\Z")
 _ONE = re.compile(r"/responses/(?:[a-z]+[_-][\w-]{8,}|[0-9a-fA-F-]{32,})(?P<cancel>/cancel)?\Z")
 
 
+# Keys, packages and retries are those of `pytest_sparrow.providers.openai_chat.facts`.
+_FACTS = ProviderFacts(
+    volatile_answer_keys=frozenset({"id", "created_at", "completed_at"}),
+    call_id_keys=frozenset({"call_id"}),
+    stream_indices=("output_index", "content_index", "summary_index"),
+)
+
+
 class OpenAIResponses:
     """Responses, recognised by shape, so that a proxy on any path is understood; see `Codec`.
 
@@ -71,6 +80,7 @@ class OpenAIResponses:
     """
 
     name: str = "openai-responses"
+    facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request that creates, fetches, cancels or compacts a response; None for any other shape."""

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, image_block
-from pytest_sparrow.providers.codec import ToolResult
+from pytest_sparrow.providers.codec import Output
 from pytest_sparrow.providers.reading import as_dict, as_list, as_text, text_block
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _normal_part(part: Json) -> Json:
     return {key: value for key, value in fields.items() if value is not None} if fields else part
 
 
-def tool_results(body: dict[str, Json]) -> list[ToolResult]:
+def tool_results(body: dict[str, Json]) -> list[Output]:
     """Every output of a tool that the agent ran, and every word on an approval, in order."""
     results = []
     for item in map(as_dict, input_items(body)):
@@ -92,7 +92,7 @@ def tool_results(body: dict[str, Json]) -> list[ToolResult]:
             continue
         if call_id:
             failed = item.get("status") == "failed"
-            results.append(ToolResult(id=call_id, blocks=LazyBlocks(partial(read, item)), is_error=failed))
+            results.append(Output(id=call_id, blocks=LazyBlocks(partial(read, item)), is_error=failed))
     return results
 
 

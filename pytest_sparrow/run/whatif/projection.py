@@ -1,19 +1,20 @@
-"""A replay from events alone, compared: both runs reduced to what both can tell. Pure.
+"""Reduces a scripted replay and its script to what both can hold, so that the two can be compared.
 
-Of the script that is what was fed, as the agent's own format could say it, and what became of each call; of the new
-run the same kinds of events. What only the cockpit tells (approvals, diffs, cost, routes, risks, sub-agents' names …)
-is compared where the new run tells such events, too: where the test records them itself.
+Of the script that is what was sent, as the agent's own format could say it, and what came of each call; of the new run
+the same kinds of events. What only the cockpit knows (approvals, diffs, cost, routes, risks, sub-agents' names …) is
+compared where the test records such events itself.
 """
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import events as ev
 from pytest_sparrow.events.jsontext import encode
-from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
 from pytest_sparrow.providers.reading import blocks_of_answer, text_block
-from pytest_sparrow.run.lanes import in_lane
+from pytest_sparrow.run.emitter import Emitter
+from pytest_sparrow.run.lanes import Lane, in_lane
 from pytest_sparrow.run.whatif.replayer import answered_of
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer
     from pytest_sparrow.run.whatif.replayer import EventReplayer
-    from pytest_sparrow.run.whatif.script import ScriptedCall, Turn
+    from pytest_sparrow.run.whatif.script import ScriptedCall, ScriptedTurn
 
 __all__ = ["LEFT_OUT", "both_sides"]
 
 LEFT_OUT = ("RunStarted", "RouteSelected", "TokenUsage", "RunFinished")
-"""What every run of ours tells by itself, and what says nothing of an agent that is fed: for `Rules.ignore_types`."""
+"""Types that every run emits, and that say nothing of the agent's behaviour in a scripted replay: for
+`Rules.ignore_types`."""
 
-_NARRATED = frozenset({*LEFT_OUT, "Message"})
+_EMITTED = frozenset({*LEFT_OUT, "Message"})
 
 _RISK: Any = "Mutating"
 """A tool's risk is the cockpit's own setting."""
@@ -44,71 +46,54 @@ def both_sides(
     """The script's events and the new run's, ready to be compared but for `LEFT_OUT`.
 
     Args:
-        replayer: what fed the run.
+        replayer: the replayer that answered the run.
         new: the new run's events.
-        wraps: whether a tool is wrapped: of another one nobody knows whether the agent called it.
+        wraps: whether a tool is wrapped: of an unwrapped tool nobody knows whether the agent called it.
     """
     script = replayer.script
     calls = [call for turn in script.turns for call in turn.calls]
     has_lanes = any(call.lane for call in script.unproposed) or any(turn.lane for turn in script.turns)
-    kinds = {event.type for event in new} - _NARRATED
-    told: list[_Numbered] = [(at, event) for at, event in script.others if event.type in kinds]
+    kinds = {event.type for event in new} - _EMITTED
+    scripted: list[_Numbered] = [(at, event) for at, event in script.others if event.type in kinds]
     for turn in script.turns:
-        told += _turn(turn, replayer.sent.get(turn.number, turn.answer))
+        scripted += _turn(turn, replayer.sent.get(turn.number, turn.answer))
     for call in calls:
-        told += _call(call, replayer.ids.get(call.at, call.id), wraps)
+        scripted += _call(call, replayer.ids.get(call.at, call.proposal.id), wraps)
     for call in script.unproposed:
-        told.append((call.at, _proposed(call.id, call.name, call.args, call.lane)))
-        told += _call(call, call.id, wraps)
-    told.sort(key=_at)
-    silent = {replayer.ids.get(call.at, call.id) for call in calls if call.given is None}
-    return [event for _, event in told], list(_of_new(new, wraps, silent, keeps_lanes=has_lanes))
+        proposed = call.proposal
+        event = ev.ToolUseProposed(run="", id=proposed.id, name=proposed.name, args=proposed.args, risk=_RISK)
+        scripted.append((call.at, in_lane(event, call.lane)))
+        scripted += _call(call, proposed.id, wraps)
+    scripted.sort(key=itemgetter(0))
+    silent = {replayer.ids.get(call.at, call.proposal.id) for call in calls if call.output is None}
+    return [event for _, event in scripted], list(_of_new(new, wraps, silent, keeps_lanes=has_lanes))
 
 
-def _at(numbered: _Numbered) -> int:
-    return numbered[0]
-
-
-def _turn(turn: Turn, answer: ModelAnswer) -> Iterator[_Numbered]:
-    for part in answer.parts:
-        match part:
-            case Text(text):
-                event: Event = ev.ThinkingDelta(run="", text=text)
-            case Reasoning(text):
-                event = ev.ReasoningDelta(run="", text=text)
-            case Proposal(call_id, name, args):
-                event = _proposed(call_id, name, args, "")
-            case _:
-                continue
-        yield turn.at, in_lane(event, turn.lane)
-    texts = [part.text for part in answer.parts if isinstance(part, Text)]
-    if texts and not any(isinstance(part, Proposal) for part in answer.parts):
-        yield turn.at, in_lane(ev.Message(run="", role="assistant", text="".join(texts)), turn.lane)
-    if answer.failure is not None:
-        yield turn.at, in_lane(ev.Error(run="", message=answer.failure.message), turn.lane)
-
-
-def _proposed(call_id: str, name: str, args: Any, lane: str) -> Event:
-    return in_lane(ev.ToolUseProposed(run="", id=call_id, name=name, args=args, risk=_RISK), lane)
+def _turn(turn: ScriptedTurn, answer: ModelAnswer) -> Iterator[_Numbered]:
+    """A turn's events, as a run emits them."""
+    emitted: list[Event] = []
+    Emitter("", "", emitted.append, lambda _: _RISK).model_answered(Lane(turn.lane), answer)
+    return ((turn.at, event) for event in emitted)
 
 
 def _call(call: ScriptedCall, call_id: str, wraps: Callable[[str], bool]) -> Iterator[_Numbered]:
-    """What follows the proposal. The agent must not call what was denied; it must call what gave something."""
-    made = call.called and wraps(call.name)
+    """The events that follow a proposal. The agent must not make a denied call; it must make one that has an output."""
+    proposed = call.proposal
+    made = call.called and wraps(proposed.name)
     if made:
-        name, args = call.made or (call.name, call.args)
+        name, args = call.made or (proposed.name, proposed.args)
         yield call.at, in_lane(ev.ToolUseStarted(run="", id=call_id, name=name, args=args), call.lane)
-    if call.given is not None:
+    if call.output is not None:
         if made:
-            blocks, is_error = blocks_of_answer(answered_of(call.given))
+            blocks, is_error = blocks_of_answer(answered_of(call.output))
         else:
-            blocks, is_error = _as_sent(call.given.blocks), False
+            blocks, is_error = _as_sent(call.output.blocks), False
         event = ev.ToolOutput(run="", id=call_id, blocks=blocks, is_error=is_error)
         yield call.at, in_lane(event, call.lane)
 
 
 def _as_sent(blocks: Sequence[Json]) -> list[Json]:
-    """An output that only the next request tells: there numbers are text, and text of JSON is JSON."""
+    """The blocks of an output that only the next request holds: there numbers are text, and text of JSON is JSON."""
     return [_sent(block) for block in blocks]
 
 
@@ -124,14 +109,22 @@ def _sent(block: Json) -> Json:
 def _of_new(
     events: Iterable[Event], wraps: Callable[[str], bool], silent: set[str], *, keeps_lanes: bool
 ) -> Iterator[Event]:
+    """The new run's events, as the script could hold them.
+
+    Args:
+        events: the new run's.
+        wraps: whether a tool is wrapped.
+        silent: ids of calls whose output the script doesn't say.
+        keeps_lanes: whether the script has lanes.
+    """
     started: set[str] = set()
     names: dict[str, str] = {}
     for event in events:
-        told = event
+        reduced = event
         if isinstance(event, ev.ToolUseProposed):
             names[event.id] = event.name
             started.discard(event.id)
-            told = event.model_copy(update={"risk": _RISK})
+            reduced = event.model_copy(update={"risk": _RISK})
         elif isinstance(event, ev.ToolUseStarted):
             started.add(event.id)
             if not wraps(names.get(event.id, "")):
@@ -139,14 +132,14 @@ def _of_new(
         elif isinstance(event, ev.ToolOutput):
             if event.id in silent:
                 continue
-            if event.id not in started:  # told by the next request, where many formats can't mark an error
+            if event.id not in started:  # the next request holds it, where many formats can't mark an error
                 wire = event.to_json()
-                told = ev.parse_event({**wire, "blocks": _as_sent(wire["blocks"]), "is_error": False})
-        yield told if keeps_lanes or isinstance(told, ev.UnknownEvent) else _in_main(told)
+                reduced = ev.parse_event({**wire, "blocks": _as_sent(wire["blocks"]), "is_error": False})
+        yield reduced if keeps_lanes or isinstance(reduced, ev.UnknownEvent) else _in_main(reduced)
 
 
 def _in_main(event: Event) -> Event:
-    """Where the script tells no lanes apart, neither does the comparison."""
+    """The event without its lane: where the script has no lanes, none are compared."""
     if not (event.model_extra or {}).get("lane"):  # type: ignore[union-attr]
         return event
     value = event.to_json()

@@ -1,23 +1,17 @@
-"""Replays a run from its events alone: each request to a model gets the next turn, in its provider's format.
-
-Which turn is next, lane by lane. Pure but for its own positions.
-
-What a tool gave, from the blocks of an event back to what a wrapped tool is fed. Pure.
-
-Feeds a run from events alone: each request to a model gets the next turn, in its provider's own format.
-"""
+"""Replays a run from its events alone: each request to a model gets the next turn, in its provider's format."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict, deque
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import canonical, encode
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.findings import Finding, Kind, asking
-from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Proposal
+from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Output, Proposal
 from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
 from pytest_sparrow.providers.replies import fault_of
@@ -31,63 +25,62 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.dispatch import ModelCall
     from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.run.whatif.fork import DivergencePoint
-    from pytest_sparrow.run.whatif.script import Given, Script, ScriptedCall, Turn
+    from pytest_sparrow.run.whatif.script import Script, ScriptedCall, ScriptedTurn
 
 __all__ = ["EventReplayer", "TurnQueues", "answered_of"]
 
 
 class TurnQueues:
-    """A script's turns, to be taken.
+    """A script's turns, one queue a lane.
 
-    Lanes have other names in another run: a lane takes the turns of the scripted one of its name, else of the first
-    that no other lane has, else of the main one. So a transcript without lanes is taken in its order, whoever asks.
+    Lanes have other names in another run: a lane takes the turns of the scripted lane of its name, else of the first
+    scripted lane that no other lane follows, else of the main one. So the turns of a transcript without lanes are taken
+    in their order, whoever asks.
     """
 
-    def __init__(self, turns: Iterable[Turn]) -> None:
-        self._waiting: dict[str, deque[Turn]] = {"": deque()}
+    def __init__(self, turns: Iterable[ScriptedTurn]) -> None:
+        self._waiting: dict[str, deque[ScriptedTurn]] = {"": deque()}
         for turn in turns:
             self._waiting.setdefault(turn.lane, deque()).append(turn)
-        self._taken_by: dict[str, str] = {"": ""}
+        self._followed: dict[str, str] = {"": ""}
         self._free = dict.fromkeys(label for label in self._waiting if label)
 
-    def next(self, lane: str) -> Turn | None:
-        """The next turn for a lane, which stays there; None: there is none left."""
+    def next(self, lane: str) -> ScriptedTurn | None:
+        """The next turn for a lane, which stays in the queue; None: no turn is left."""
         waiting = self._waiting[self._scripted(lane)]
         return waiting[0] if waiting else None
 
     def take(self, lane: str) -> None:
-        """The next turn for a lane is taken."""
+        """Remove the next turn for a lane."""
         self._waiting[self._scripted(lane)].popleft()
 
-    def left(self) -> Iterator[Turn]:
+    def left(self) -> Iterator[ScriptedTurn]:
         """The turns that nobody took, in their order."""
-        return iter(sorted((turn for each in self._waiting.values() for turn in each), key=_number))
+        return iter(
+            sorted((turn for each in self._waiting.values() for turn in each), key=attrgetter("number"))
+        )
 
     def _scripted(self, lane: str) -> str:
-        known = self._taken_by.get(lane)
+        known = self._followed.get(lane)
         if known is None:
             known = lane if lane in self._free else next(iter(self._free), "")
             self._free.pop(known, None)
-            self._taken_by[lane] = known
+            self._followed[lane] = known
         return known
-
-
-def _number(turn: Turn) -> int:
-    return turn.number
 
 
 _RAISED = re.compile(r"([A-Za-z_][\w.]*): (.*)\Z", re.DOTALL)
 
 
-def answered_of(given: Given) -> dict[str, Json]:
-    """The *answered* half of a ``tool`` exchange.
+def answered_of(output: Output) -> dict[str, Json]:
+    """The *answered* half of a ``tool`` exchange that gives an output.
 
     Events don't tell text of JSON from the value itself: ``otherwise`` holds the other reading, for a tool whose
     declared type asks for it.
     """
-    if given.is_error:
-        return {"raised": _raised("\n".join(_as_text(block) for block in given.blocks))}
-    values = [_value(block) for block in given.blocks]
+    if output.is_error:
+        return {"raised": _raised("\n".join(_as_text(block) for block in output.blocks))}
+    values = [_value(block) for block in output.blocks]
     if len(values) > 1 and all(isinstance(value, str) for value in values):
         return {"returned": "\n".join(values)}
     value = values[0] if len(values) == 1 else values or None
@@ -102,14 +95,14 @@ def answered_of(given: Given) -> dict[str, Json]:
 
 
 def _raised(text: str) -> dict[str, Json]:
-    """``Type: message`` names an exception; its module is unknown, so that any of this name will do."""
+    """The exception that ``Type: message`` names; its module is unknown, so that any module's will do."""
     found = _RAISED.match(text)
     kind, message = found.groups() if found else ("", text)
     return {"type": kind, "module": "", "message": message}
 
 
 def _value(block: Json) -> Json:
-    """What a block holds: its text, its value; of a diff or an image what there is."""
+    """The text or value that a block holds; of a diff or an image, its object."""
     if isinstance(block, dict) and len(block) == 1:
         return next(iter(block.values()))
     return block
@@ -157,12 +150,12 @@ class EventReplayer(GoldenReplayer):
         self._replayed: list[ScriptedCall] = []
         self._unproposed: dict[Hashable, deque[ScriptedCall]] = defaultdict(deque)
         for call in script.unproposed:
-            self._unproposed[call.name, canonical(call.args)].append(call)
+            self._unproposed[call.proposal.name, canonical(call.proposal.args)].append(call)
 
     @property
     def denied(self) -> Counter[str]:
         """How many replayed calls were denied, by the tool's name."""
-        return Counter(call.name for call in self._replayed if call.denied)
+        return Counter(call.proposal.name for call in self._replayed if call.denied)
 
     @property
     def size(self) -> int:
@@ -172,7 +165,7 @@ class EventReplayer(GoldenReplayer):
     def says(self, call_id: str) -> bool:
         """Whether the script says what a call gives, or that the agent must not make it."""
         call = self._calls.get(call_id)
-        return call is not None and (call.given is not None or call.denied)
+        return call is not None and (call.output is not None or call.denied)
 
     def _answer(self, asked: Asked) -> Exchange | None:
         match asked.kind:
@@ -194,14 +187,14 @@ class EventReplayer(GoldenReplayer):
             raise self._miss(asking(Kind.MISS, asked, "ended", **self._next(left)))
         self._queues.take(asked.lane)
         answered = self._built(call, asked, turn)
-        self._sent(turn, call.answer(asked.content, answered))
+        self._note_sent(turn, call.answer(asked.content, answered))
         return _exchange(asked, answered)
 
     def _output(self, asked: Asked) -> Exchange | None:
         """What the called tool gave; None: the script doesn't say, and the tool is meant to run."""
         call = self._called(asked)
-        if call is not None and call.given is not None:
-            return _exchange(asked, answered_of(call.given))
+        if call is not None and call.output is not None:
+            return _exchange(asked, answered_of(call.output))
         if call is not None and call.denied:
             raise self._miss(asking(Kind.MISS, asked, "denied"))
         if call is not None and self._by_hand:
@@ -211,7 +204,7 @@ class EventReplayer(GoldenReplayer):
     def _skip(self, asked: Asked) -> Exchange | None:
         if asked.kind == "tool":
             call = self._called(asked)
-            return None if call is None or call.given is None else _exchange(asked, answered_of(call.given))
+            return None if call is None or call.output is None else _exchange(asked, answered_of(call.output))
         if self._queues.next(asked.lane) is None or self._read(asked.content) is None:
             return None
         self._queues.take(asked.lane)
@@ -220,7 +213,7 @@ class EventReplayer(GoldenReplayer):
     def _preview(self, asked: Asked) -> Exchange | None:
         if asked.kind == "tool":
             call = self._calls.get(asked.call_id or "")
-            return None if call is None or call.given is None else _exchange(asked, answered_of(call.given))
+            return None if call is None or call.output is None else _exchange(asked, answered_of(call.output))
         turn, model = self._queues.next(asked.lane), self._model_call(asked)
         return None if turn is None or model is None else _exchange(asked, self._built(model, asked, turn))
 
@@ -238,7 +231,7 @@ class EventReplayer(GoldenReplayer):
         call = self._read(asked.content)
         return call if call is not None and isinstance(call.request, ModelRequest) else None
 
-    def _built(self, call: ModelCall, asked: Asked, turn: Turn) -> dict[str, Json]:
+    def _built(self, call: ModelCall, asked: Asked, turn: ScriptedTurn) -> dict[str, Json]:
         """The *answered* half that says a turn; a codec that can't build it is a miss."""
         try:
             return call.compose(asked.content, _sayable(turn.answer))
@@ -251,8 +244,8 @@ class EventReplayer(GoldenReplayer):
         waiting = self._unproposed.get((asked.content["name"], canonical(asked.content["args"])))
         return waiting.popleft() if waiting else None
 
-    def _sent(self, turn: Turn, answer: ModelAnswer) -> None:
-        """Some formats have no ids for calls, or other ones: calls are known by their order."""
+    def _note_sent(self, turn: ScriptedTurn, answer: ModelAnswer) -> None:
+        """Note what was sent. Some formats have no ids for calls, or other ones: calls are matched by their order."""
         self.sent[turn.number] = answer
         proposed = [part for part in answer.parts if isinstance(part, Proposal)]
         for call, part in zip(turn.calls, proposed, strict=False):
@@ -260,7 +253,7 @@ class EventReplayer(GoldenReplayer):
             self._replayed.append(call)
             self._calls[part.id] = call
 
-    def _next(self, turn: Turn | None) -> dict[str, Json]:
+    def _next(self, turn: ScriptedTurn | None) -> dict[str, Json]:
         """What a miss tells of the script: how many turns it has, and which of them would be next."""
         return {"turns": len(self.script.turns), "next": None if turn is None else turn.gist()}
 
@@ -274,7 +267,7 @@ def _exchange(asked: Asked, answered: dict[str, Json]) -> Exchange:
 
 
 def _sayable(answer: ModelAnswer) -> ModelAnswer:
-    """The answer as a provider says it: an error alone comes with a status, 500 where its words hold none."""
+    """The answer as a provider says it: an error alone has a status, 500 where the error's text holds none."""
     failure = answer.failure
     if failure is None or answer.parts:
         return answer

@@ -1,4 +1,4 @@
-"""The ways to make a request (httpx2 and httpx, sync and async, and aiohttp) behind one face."""
+"""The ways to make a request (httpx2 and httpx, sync and async, and aiohttp) behind one interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WAYS = (*HTTPX_WAYS, "aiohttp-async")
 
 @dataclass(frozen=True)
 class Caller:
-    """One way; each request has a client of its own."""
+    """Makes requests in one way, each with a client of its own."""
 
     way: str
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Call:
-    """One request, and the means to answer it."""
+    """A received request, and the means to answer it."""
 
     handler: BaseHTTPRequestHandler
     method: str
@@ -40,7 +40,7 @@ class Call:
         self.handler.end_headers()
 
     def chunk(self, data: bytes) -> None:
-        """One chunk, sent at once."""
+        """Send a chunk at once."""
         self.handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.handler.wfile.flush()
 

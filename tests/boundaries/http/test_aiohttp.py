@@ -1,4 +1,4 @@
-"""aiohttp's requests cross: each hop and each try; what is fed is aiohttp's own response, read by its own parser."""
+"""Each hop and each attempt of aiohttp crosses; its own parser reads a replayed answer into its own response."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,7 @@ def test_a_fed_response_is_aiohttps_own():
 
 
 def test_each_hop_crosses_and_cookies_are_kept_between_them():
-    """A cookie that a redirect sets is sent to where it leads, live and fed; the history is whole."""
+    """A cookie that a redirect sets is sent to the redirect's target, live and replayed; the history is whole."""
 
     async def ask(session):
         async with session.get(f"{server.url}/a") as response:
@@ -92,19 +92,19 @@ def test_each_hop_crosses_and_cookies_are_kept_between_them():
 
 
 def test_raise_for_status_middlewares_and_tracing_are_aiohttps_own():
-    """What stands above the connection runs as ever while feeding."""
-    told = []
+    """Everything above the connection runs in a replay as it runs live."""
+    noted = []
 
     async def retry_once(request, handler):
         response = await handler(request)
         if response.status == 503:
-            told.append("again")
+            noted.append("again")
             response.release()
             response = await handler(request)
         return response
 
     async def ended(session, context, params):
-        told.append(("ended", params.response.status))
+        noted.append(("ended", params.response.status))
 
     async def ask(session):
         with pytest.raises(aiohttp.ClientResponseError) as caught:
@@ -116,12 +116,12 @@ def test_raise_for_status_middlewares_and_tracing_are_aiohttps_own():
         call.answer(b"no", status=503)
 
     def run():
-        told.clear()
+        noted.clear()
         trace = aiohttp.TraceConfig()
         trace.on_request_exception.append(_noop)
         trace.on_request_end.append(ended)
         result = _running(ask, trace_configs=[trace])()
-        return result, list(told)
+        return result, list(noted)
 
     with loopback(x=route) as server:
         both = twice(server, run)
@@ -265,7 +265,7 @@ def test_a_fed_response_that_is_forgotten_warns_of_nothing():
 
 
 def test_compressed_answers_are_uncompressed_in_the_recording_whoever_uncompresses():
-    """With ``auto_decompress`` off the client gets the raw bytes live, and what they say when fed."""
+    """With ``auto_decompress`` off the client gets the raw bytes live, and their content in a replay."""
 
     async def ask(session):
         async with session.get(f"{server.url}/z") as response:
@@ -292,7 +292,7 @@ def test_a_429_is_fed_without_its_wait():
 
 
 def test_a_request_that_aiohttp_tries_again_crosses_twice():
-    """Aiohttp repeats a GET whose connection was dropped: two crossings, live and fed, and the second answers."""
+    """Aiohttp repeats a GET whose connection was dropped: two crossings, live and replayed, and the second answers."""
     tries = []
 
     def route(call):
@@ -438,7 +438,7 @@ def test_a_unix_socket_is_allowed_by_its_path():
 
 
 def test_waiting_to_be_told_to_continue_is_answered():
-    """A client that sends its body only after 100 Continue is told so when fed."""
+    """A client that sends its body only after 100 Continue gets that answer in a replay."""
 
     async def handler(request):
         return web.Response(text=await request.text())
@@ -463,7 +463,7 @@ def test_waiting_to_be_told_to_continue_is_answered():
 
 
 def test_an_answer_without_a_body_has_no_framing():
-    """A 204 is fed as what it is: no length, no chunks."""
+    """A replayed 204 has no length and no chunks."""
 
     async def ask(session):
         async with session.delete(f"{server.url}/x") as response:
@@ -498,7 +498,7 @@ class _Slow(aiohttp.TCPConnector):
 
 
 def test_a_timeout_while_connecting_is_recorded_as_what_the_client_makes_of_it():
-    """It is aiohttp's own ConnectionTimeoutError, with its text, live and fed."""
+    """It is aiohttp's own ConnectionTimeoutError, with its text, live and replayed."""
 
     async def main():
         async with aiohttp.ClientSession(connector=_Slow()) as session:
@@ -513,7 +513,7 @@ def test_a_timeout_while_connecting_is_recorded_as_what_the_client_makes_of_it()
 
 
 class _Patient(FakeRun):
-    """Feeds answers of which the recorded agent did not wait for the end."""
+    """Replays answers that the recorded agent cancelled before their end."""
 
     def ask(self, kind, asked):
         crossing = super().ask(kind, asked)
@@ -522,7 +522,7 @@ class _Patient(FakeRun):
 
 
 def test_a_total_timeout_ends_a_wait_for_more_than_was_recorded():
-    """The client turns away from a fed answer by its own clock, as it did when it was recorded."""
+    """The client's own timeout cancels a replayed answer, as in the recording."""
 
     async def ask(session):
         async with session.get(f"{server.url}/s") as response:

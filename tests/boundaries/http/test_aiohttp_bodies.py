@@ -21,9 +21,11 @@ def _upload(url, make, **options):
 
 
 def _echo(call):
-    # Whatever is JSON is fed as equal JSON, so it is compared as such.
-    told = {name: call.headers.get(name) for name in ("content-type", "content-length", "transfer-encoding")}
-    call.answer(json.dumps([call.body.decode("latin-1"), told]).encode())
+    # A JSON body is replayed as equal JSON, so bodies are compared as JSON.
+    received = {
+        name: call.headers.get(name) for name in ("content-type", "content-length", "transfer-encoding")
+    }
+    call.answer(json.dumps([call.body.decode("latin-1"), received]).encode())
 
 
 async def _pieces():
@@ -77,7 +79,7 @@ def test_a_body_reaches_the_server_as_without_us_and_is_recorded(kind):
 
 
 def test_a_file_is_read_and_sent_and_closed(tmp_path):
-    """An open file is uploaded from where it stands, and aiohttp closes it, live and fed."""
+    """An open file is uploaded from where it stands, and aiohttp closes it, live and replayed."""
     path = tmp_path / "up.txt"
     path.write_bytes(b"skipped, then sent")
     files = []

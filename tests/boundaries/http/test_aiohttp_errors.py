@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from pytest_sparrow.boundaries.http.aiohttp.errors import error_of, failure_of
-from pytest_sparrow.boundaries.http.exchange import TransportFailure
+from pytest_sparrow.boundaries.http.aiohttp.adapter import ADAPTER, error_of
+from pytest_sparrow.exchange import TransportFailure
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def _errors(request):
 
 
 def test_every_error_comes_back_in_its_class_with_its_text(request_):
-    """What an agent catches and what it prints are the same when fed."""
+    """What an agent catches and what it prints are the same in a replay."""
     for error in _errors(request_):
-        failure = failure_of(error)
+        failure = ADAPTER.failure_of(error)
         again = error_of(failure, request_)
         assert (type(again), str(again)) == (type(error), str(error))
 
@@ -56,7 +56,7 @@ def test_every_error_comes_back_in_its_class_with_its_text(request_):
 def test_a_certificate_that_was_refused_is_one_again(request_):
     """Its text holds an exception's repr, of which a golden has the text only; the class is the same."""
     error = aiohttp.ClientConnectorCertificateError(request_.connection_key, ssl.CertificateError("expired"))
-    again = error_of(failure_of(error), request_)
+    again = error_of(ADAPTER.failure_of(error), request_)
     assert type(again) is type(error)
     assert "expired" in str(again)
 
@@ -64,9 +64,11 @@ def test_a_certificate_that_was_refused_is_one_again(request_):
 def test_an_error_of_a_subclass_has_the_nearest_name():
     """What a program derives is recorded as what aiohttp exports; a cancellation is no error."""
     mine = type("Mine", (aiohttp.ServerDisconnectedError,), {})
-    assert failure_of(mine("gone")) == TransportFailure(type="ServerDisconnectedError", message="gone")
-    assert failure_of(asyncio.CancelledError()) is None
-    assert failure_of(ValueError("x")) == TransportFailure(type="ValueError", message="x")
+    assert ADAPTER.failure_of(mine("gone")) == TransportFailure(
+        type="ServerDisconnectedError", message="gone"
+    )
+    assert ADAPTER.failure_of(asyncio.CancelledError()) is None
+    assert ADAPTER.failure_of(ValueError("x")) == TransportFailure(type="ValueError", message="x")
 
 
 @pytest.mark.parametrize(

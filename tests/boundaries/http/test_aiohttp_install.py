@@ -1,4 +1,4 @@
-"""Putting aiohttp's skin on and taking it off."""
+"""Installing and uninstalling the adapter for aiohttp."""
 
 import asyncio
 import subprocess
@@ -26,7 +26,7 @@ def _now():
 
 
 def test_the_names_are_there():
-    """What the skin stands on exists; if this fails, requests of aiohttp are refused in a replay."""
+    """The names that the adapter needs exist; if this fails, requests of aiohttp are refused in a replay."""
     assert all(name in vars(owner) for owner, name in PATCHED + PRIVATE)
 
 
@@ -46,10 +46,10 @@ async def _get(url):
 
 @pytest.mark.parametrize(("owner", "name"), PRIVATE)
 def test_without_a_private_name_nothing_is_patched_and_the_guard_refuses(owner, name, monkeypatch):
-    """The fallback fails closed: real while recording, refused by the network guard while feeding."""
+    """The fallback fails closed: real while recording, refused by the network guard in a replay."""
     kept = vars(owner)[name]
     monkeypatch.delattr(owner, name)
-    # aiohttp itself still needs it: from where we don't look.
+    # aiohttp itself still needs the name, and finds it where the adapter does not look.
     base = type("Base", (), {name: kept})
     finder = lambda self, asked: getattr(base, asked).__get__(self)  # noqa: E731
     monkeypatch.setattr(owner, "__getattr__", finder, raising=False)
@@ -70,7 +70,7 @@ def test_a_library_that_is_loaded_later_is_patched_then():
         from pytest_sparrow.run.context import open_window
 
         class Run:
-            run_id, in_process, feeding, asked = "r", False, True, 0
+            run_id, in_process, replaying, asked = "r", False, True, 0
             def ask(self, kind, asked):
                 self.asked += 1
                 raise ReplayDivergence("a miss")

@@ -103,12 +103,12 @@ def test_httpx_over_aiohttp_crosses_once():
 
 def _chunk(text):
     delta = {"index": 0, "delta": {"content": text}}
-    told = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [delta]}
-    return b"data: " + json.dumps(told).encode() + b"\n\n"
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [delta]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
 def test_openai_over_aiohttp_streams_once():
-    """The openai SDK's aiohttp client streams the same, live and fed, in one crossing."""
+    """The openai SDK's aiohttp client streams the same, live and replayed, in one crossing."""
 
     def route(call):
         call.start(content_type="text/event-stream")
@@ -149,7 +149,7 @@ def test_a_request_while_the_world_answers_passes():
 
 
 def test_a_fed_stream_lets_other_tasks_run():
-    """Between two pieces of a fed stream the others get their turn, as they do between real ones."""
+    """Other tasks run between two pieces of a replayed stream, as between pieces of a live stream."""
     turns = []
 
     def route(call):

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_sparrow.boundaries.http.bodies import is_last
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type
 from pytest_sparrow.wire.encodings import uncompressed
-from pytest_sparrow.wire.sse import events_of, is_done
+from pytest_sparrow.wire.sse import events_of
 
 TYPES = st.sampled_from(
     [
@@ -62,11 +63,11 @@ def test_a_stream_that_cannot_be_rejoined_is_text_or_bytes():
 
 def test_done_is_the_last_line_only():
     """Only a stream that ends with [DONE] has said everything."""
-    assert is_done(b"data: 1\n\ndata: [DONE]\n\n")
-    assert is_done(b"data:[DONE]")
-    assert not is_done(b"data: [DONE]\n\ndata: 1\n\n")
-    assert not is_done(b"[DONE]")
-    assert not is_done(b"")
+    assert is_last(b"data: 1\n\ndata: [DONE]\n\n")
+    assert is_last(b"data:[DONE]")
+    assert not is_last(b"data: [DONE]\n\ndata: 1\n\n")
+    assert not is_last(b"[DONE]")
+    assert not is_last(b"")
 
 
 @pytest.mark.parametrize(

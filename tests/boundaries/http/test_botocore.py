@@ -13,7 +13,7 @@ from botocore.config import Config
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
-from pytest_sparrow.boundaries.http.waits import LONGEST, no_waits
+from pytest_sparrow.boundaries.http.retry_delays import SHORT_DELAY, skip_retry_delays
 
 MODEL = "anthropic.claude-x"
 ANSWER = {
@@ -151,14 +151,14 @@ def test_retries_cross_each_and_are_not_waited_for_again(mode, fault, slept):
 
         with window(FakeRun()) as recorded:
             live = ask()
-        waits, slept[:] = len(slept), []
-        with window(recorded.replay()) as replay_run, no_waits():
+        delays, slept[:] = len(slept), []
+        with window(recorded.replay()) as replay_run, skip_retry_delays():
             replayed = ask()
     assert len(tried) == len(recorded.crossings) == len(replay_run.crossings) == 3
     assert _without_metadata(live) == _without_metadata(replayed) == ANSWER
     assert live["ResponseMetadata"]["RetryAttempts"] == replayed["ResponseMetadata"]["RetryAttempts"] == 2
-    assert waits == len(slept) == 2
-    assert all(wait <= LONGEST for wait in slept)
+    assert delays == len(slept) == 2
+    assert all(delay <= SHORT_DELAY for delay in slept)
 
 
 def test_an_error_of_the_service_is_its_exception_again():

@@ -1,4 +1,4 @@
-"""Errors of the transport are answers, too; and waits that servers ask for aren't waited for again."""
+"""A replay raises recorded transport errors, and skips the retry delays that servers ask for."""
 
 import socket
 import threading
@@ -32,7 +32,7 @@ def test_a_connection_that_fails_fails_again_in_the_same_class(caller):
 
 
 def test_a_timeout_times_out_again_without_waiting(caller):
-    """A read timeout is fed as a read timeout, without asking the server."""
+    """A read timeout is replayed as a read timeout, without a request to the server."""
     go_on = threading.Event()
     with loopback(slow=lambda call: go_on.wait(10)) as server:
         with window(FakeRun()) as recorded, pytest.raises(caller.errors.timeout):
@@ -55,7 +55,7 @@ def test_an_error_of_an_unknown_name_is_a_connect_error(caller, name):
 
 
 def test_a_wait_before_a_retry_is_not_waited_for_again(caller):
-    """A fed 429 asks for one millisecond where the recorded one asked for 20 seconds."""
+    """A replayed 429 asks for one millisecond where the recorded one asked for 20 seconds."""
     with loopback(x=lambda call: call.answer(b"{}", status=429, retry_after="20")) as server:
         with window(FakeRun()) as recorded:
             assert caller.request("GET", f"{server.url}/x").headers["retry-after"] == "20"
@@ -78,7 +78,7 @@ def _served(status, **headers):
 
 
 def test_which_answers_have_their_wait_shortened():
-    """Statuses that SDKs retry have; others, and waits too long for any SDK, are served as they were."""
+    """Only statuses that SDKs retry change; delays too long for any SDK are replayed as recorded."""
     assert _served(503)["retry-after-ms"] == "1"
     assert _served(429, **{"retry-after-ms": "1500"})["retry-after-ms"] == "1"
     assert _served(429, **{"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"})["retry-after"] == "0"
@@ -103,6 +103,6 @@ def test_which_answers_have_their_wait_shortened():
     ids=str,
 )
 def test_an_answer_that_nobody_wrote_is_refused(part):
-    """Of any wrong type: what serves it knows the ValueError, and tells the agent in whose words it is asked."""
+    """A malformed answer of any kind raises a ValueError, which the flow turns into a reply for the agent."""
     with pytest.raises(ValueError, match=r"^its "):
         reply_of({"status": 200, "headers": {}, **part}, method="GET", crossing=FakeCrossing("http", {}))

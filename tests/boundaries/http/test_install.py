@@ -1,4 +1,4 @@
-"""Putting the skins on and taking them off."""
+"""Installing and uninstalling the adapters."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def _now():
 
 
 def test_the_private_name_is_still_there():
-    """What the skin hooks into exists; if this fails, the fallback works but misses custom transports."""
+    """The names that the adapter patches exist; if this fails, the fallback works but misses custom transports."""
     assert all(name in vars(owner) for owner, name in PATCHED)
 
 
@@ -70,7 +70,7 @@ def test_a_wrapper_that_came_later_is_left_alone(monkeypatch):
 
 
 def test_without_the_private_name_the_public_transports_are_patched(httpx_caller, monkeypatch):
-    """The fallback records and feeds plain clients, and is taken off again."""
+    """The fallback records and replays plain clients, and is uninstalled again."""
     caller = httpx_caller
     library = caller.library
     client = library.AsyncClient if caller.is_async else library.Client
@@ -117,7 +117,7 @@ PRELUDE = """
     from pytest_sparrow.run.context import open_window
 
     class Run:
-        run_id, in_process, feeding, asked = "r", False, True, 0
+        run_id, in_process, replaying, asked = "r", False, True, 0
         def ask(self, kind, asked):
             self.asked += 1
             raise ReplayDivergence("a miss")

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
-from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder, is_last
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.wire.bodies import body_of, chunks_of
-from pytest_sparrow.wire.ndjson import MEDIA_TYPES, is_done, lines_of
+from pytest_sparrow.wire.ndjson import MEDIA_TYPES, lines_of
 
 NDJSON = [("content-type", "application/x-ndjson")]
 LINES = [b'{"n": 1}\n', b'{"n": 2}\n', b'{"done": true}\n']
@@ -49,13 +49,13 @@ def test_a_request_of_lines_stays_text():
 
 def test_done_is_the_last_line_only():
     """Only a stream whose last line says ``"done": true`` has said everything."""
-    assert is_done(b'{"n": 1}\n{"done": true}\n')
-    assert not is_done(b'{"done": true}\n{"n": 1}\n')
-    assert not is_done(b'{"done": 1}\n')
-    assert not is_done(b'{"done": tr')
-    assert not is_done(b'"done"')
-    assert not is_done(b'{"done": ' + b"[" * 100_000)
-    assert not is_done(b"")
+    assert is_last(b'{"n": 1}\n{"done": true}\n')
+    assert not is_last(b'{"done": true}\n{"n": 1}\n')
+    assert not is_last(b'{"done": 1}\n')
+    assert not is_last(b'{"done": tr')
+    assert not is_last(b'"done"')
+    assert not is_last(b'{"done": ' + b"[" * 100_000)
+    assert not is_last(b"")
 
 
 def _stream(pieces, after_first=None):
@@ -84,7 +84,7 @@ def test_lines_arrive_while_the_server_is_still_at_it_and_are_fed_one_by_one(cal
 
 
 def test_a_blob_is_fed_a_line_at_a_time_with_its_torn_end(caller):
-    """The last line without a newline is served as it was, without one."""
+    """The last line without a newline is replayed without a newline."""
     blob = b"".join(LINES)[:-1]
     with loopback(s=_stream([blob[:3], blob[3:20], blob[20:]])) as server:
         with window(FakeRun()) as recorded:
@@ -95,17 +95,17 @@ def test_a_blob_is_fed_a_line_at_a_time_with_its_torn_end(caller):
 
 @pytest.mark.parametrize(("read", "complete"), [(1, False), (3, True)])
 def test_a_client_that_leaves_after_the_last_line_has_it_all(read, complete):
-    """A client that stops at ``"done": true`` has broken nothing off; one that stops before has."""
+    """A client that stops at ``"done": true`` has read the whole stream; a client that stops earlier has not."""
     body = {"lines": [line.decode()[:-1] for line in LINES]}
     live = FakeCrossing("http", {})
     replayed = FakeCrossing(
         "http", {}, replayed={"status": 200, "headers": {}, "body": {**body, "torn": " "}}
     )
-    takes = (
+    recorders = (
         LiveBodyRecorder(live, method="POST", status=200, headers=NDJSON),
         ReplayedBodyRecorder(replayed, pieces=4),
     )
-    for recorder in takes:
+    for recorder in recorders:
         for line in LINES[:read]:
             recorder.add(line)
         recorder.closed()
@@ -113,15 +113,15 @@ def test_a_client_that_leaves_after_the_last_line_has_it_all(read, complete):
 
 
 def test_a_half_read_stream_is_peeked_line_by_line():
-    """What the agent has read so far is told as lines, live and fed alike."""
+    """A recorder shows the lines that the agent has read so far, live and replayed."""
     body = {"lines": ['{"n": 1}', '{"n": 2}']}
     live = FakeCrossing("http", {})
     replayed = FakeCrossing("http", {}, replayed={"status": 200, "headers": {}, "body": body})
-    takes = (
+    recorders = (
         LiveBodyRecorder(live, method="POST", status=200, headers=NDJSON),
         ReplayedBodyRecorder(replayed, pieces=2),
     )
-    for recorder, crossing in zip(takes, (live, replayed), strict=True):
+    for recorder, crossing in zip(recorders, (live, replayed), strict=True):
         for number in (1, 2):
             recorder.add(LINES[number - 1])
             assert crossing.peek()["body"] == {"lines": body["lines"][:number]}
@@ -136,6 +136,6 @@ def test_a_path_that_is_spelled_over_several_lines_is_hidden():
         json.dumps({"message": {"content": piece}}) for piece in ("/tmp/py", "test-7/a", "sk-" + "a1B2" * 12)
     ]
     clean = redactor.answered("http", {"status": 200, "headers": {}, "body": {"lines": lines}})
-    told = [json.loads(line)["message"]["content"] for line in clean["body"]["lines"]]
-    assert "".join(told[:2]) == "<dir:tmp>/a"
-    assert told[2].startswith("<secret:")
+    texts = [json.loads(line)["message"]["content"] for line in clean["body"]["lines"]]
+    assert "".join(texts[:2]) == "<dir:tmp>/a"
+    assert texts[2].startswith("<secret:")

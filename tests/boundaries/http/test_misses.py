@@ -9,11 +9,11 @@ from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
 from pytest_sparrow.run.context import close_window, open_window
 
-TOLD = "the golden holds no answer to POST"
+MISSED = "the golden holds no answer to POST"
 
 
 def test_a_miss_is_answered_418(caller):
-    """A request that the golden doesn't hold gets 418, told not to be retried, with the reason as JSON."""
+    """A request that the golden doesn't hold gets 418, without a retry, and the reason as JSON."""
     with window(FakeRun([])) as run:
         response = caller.request("GET", "http://api.example.com/v1/x")
     assert response.status_code == 418
@@ -55,12 +55,12 @@ def test_sdks_show_a_miss_after_one_try(ask):
     ):
         ask()
     assert caught.value.status_code == 418
-    assert TOLD in str(caught.value)
+    assert MISSED in str(caught.value)
     assert len(run.misses) == 1
 
 
 def test_the_openai_sdk_stream_is_equal_in_replay():
-    """The openai SDK closes at [DONE]; what it yields live and fed is equal, and the record is complete."""
+    """The openai SDK closes at [DONE]; what it yields live and replayed is equal, and the record is complete."""
     events = [
         b'data: {"id": "c", "choices": [{"index": 0, "delta": {"content": "%d"}}]}\n\n' % n for n in range(3)
     ]
@@ -87,7 +87,7 @@ def test_the_openai_sdk_stream_is_equal_in_replay():
 
 
 def test_the_openai_sdk_retries_a_fed_429_at_once():
-    """A recorded 429 and its retry are both fed."""
+    """A recorded 429 and its retry are both replayed."""
     answers = iter([429, 200])
 
     def route(call):
@@ -111,7 +111,7 @@ def test_the_openai_sdk_retries_a_fed_429_at_once():
 
 
 def test_a_request_that_may_be_of_two_runs_is_refused_naming_both(caller):
-    """A thread without context, with two runs open: 418 with both names, and in the ledger of each."""
+    """A thread without context, with two runs open: 418 with both names, and a violation in each."""
     import threading
 
     first, second, got = FakeRun(run_id="one"), FakeRun(run_id="two"), []

@@ -46,7 +46,7 @@ def test_code_of_this_process_is_not_the_world(httpx_caller, make, replaying):
 
 @pytest.mark.parametrize("make", [_transport, _mock])
 def test_code_of_this_process_crosses_where_a_setting_says_so(httpx_caller, make):
-    """With in_process the app is recorded, and in replay fed without running."""
+    """With in_process the app is recorded, and replayed without running."""
     with window(FakeRun(in_process=True)) as recorded:
         httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     with window(recorded.replay(in_process=True)) as replay_run:
@@ -76,7 +76,7 @@ def test_a_response_that_was_loaded_at_once_is_recorded_uncompressed(httpx_calle
 
 @pytest.mark.parametrize("replaying", [False, True])
 def test_starlette_test_client_runs_the_app_and_what_the_app_asks_crosses(replaying):
-    """The app under test runs in replay; the model call that it makes is fed."""
+    """The app under test runs in replay; the model call that it makes is replayed."""
     import httpx2
     from starlette.applications import Starlette
     from starlette.responses import PlainTextResponse

@@ -1,4 +1,4 @@
-"""What was recorded is fed back, equal, and the server isn't asked again."""
+"""A recorded answer is replayed, equal, without a request to the server."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ def _both(caller, server, *args, **kwargs):
 
 
 def test_json_is_recorded_as_json_and_fed_back_equal(caller):
-    """A JSON exchange is kept parsed, both ways, and the fed response equals the live one."""
+    """A JSON exchange is kept parsed, both ways, and the replayed response equals the live one."""
     with loopback(chat=lambda call: call.answer(b'{"text": "h\xc3\xa9",  "n": 1.50}', **JSON)) as server:
         live, replayed, recorded, replay_run = _both(
             caller, server, "POST", f"{server.url}/chat?q=1", json={"ask": ["x", 1]}
@@ -59,7 +59,7 @@ def test_compressed_text_is_fed_as_plain_text(caller):
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_compressed_answers_are_kept_as_what_they_say(caller, coding):
-    """A compressed answer is recorded uncompressed, and fed without the coding."""
+    """A compressed answer is recorded uncompressed, and replayed without the coding."""
     squeeze = {"gzip": gzip.compress, "deflate": zlib.compress}[coding]
     body = squeeze(b'{"zipped": true}')
     with loopback(z=lambda call: call.answer(body, content_encoding=coding, **JSON)) as server:
@@ -97,7 +97,7 @@ def test_what_cannot_be_uncompressed_fails_in_the_same_way_again(caller):
     ],
 )
 def test_bodies_that_are_not_what_they_claim_come_back_as_bytes(caller, content_type, raw, key):
-    """Whatever a body is, it is recorded without a crash and fed as the same bytes (JSON: as equal JSON)."""
+    """Any body is recorded without a crash and replayed as the same bytes (JSON: as equal JSON)."""
     with loopback(x=lambda call: call.answer(raw, content_type=content_type)) as server:
         live, replayed, recorded, _ = _both(caller, server, "GET", f"{server.url}/x")
     assert set(recorded.crossings[0].answered["body"]) == {key}
@@ -107,7 +107,7 @@ def test_bodies_that_are_not_what_they_claim_come_back_as_bytes(caller, content_
 
 
 def test_no_body_is_no_body(caller):
-    """An empty answer has no body key, and HEAD keeps the length that it told."""
+    """An empty answer has no body key, and HEAD keeps its content-length."""
     with loopback(
         nothing=lambda call: call.answer(status=204), page=lambda call: call.answer(b"12345")
     ) as server:
@@ -121,7 +121,7 @@ def test_no_body_is_no_body(caller):
 
 
 def test_each_redirect_is_a_crossing_of_its_own(caller):
-    """A followed redirect is two exchanges, live and fed."""
+    """A followed redirect is two exchanges, live and replayed."""
     with loopback(
         a=lambda call: call.answer(b"moved", status=302, location="/b"),
         b=lambda call: call.answer(b'{"b": 1}', **JSON),
@@ -193,7 +193,7 @@ def test_a_golden_with_non_ascii_headers_is_served(caller):
     "answered", [{"status": "200"}, {"status": 200, "body": {"what": 1}}, {"status": 200, "body": []}, {}]
 )
 def test_an_answer_that_we_never_wrote_is_refused_by_name(caller, answered):
-    """A golden that was edited by hand into no answer at all gives a readable 418, and a ledger entry."""
+    """A golden that was edited by hand into no answer at all gives a readable 418, and a violation."""
     with window(FakeRun()) as recorded, loopback(x=lambda call: call.answer(b"hi")) as server:
         caller.request("GET", f"{server.url}/x")
     golden = recorded.replay()

@@ -1,4 +1,4 @@
-"""requests, on urllib3: one crossing a request, and nothing that requests shows is missing from what is fed."""
+"""requests sends through urllib3; a replayed response has everything that requests shows."""
 
 import contextlib
 import gzip
@@ -14,7 +14,7 @@ from requests_toolbelt.multipart.encoder import MultipartEncoder
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
-from pytest_sparrow.boundaries.http.waits import no_waits
+from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
 
 SSE = {"content_type": "text/event-stream"}
 EVENTS = [b'data: {"n": 1}\n\n', b'data: {"n": 2}\n\n', b"data: [DONE]\n\n"]
@@ -246,7 +246,7 @@ def test_retries_of_an_adapter_cross_each_and_wait_no_more():
 
         with window(FakeRun()) as recorded:
             live = ask(0)
-        with window(recorded.replay()) as replay_run, no_waits():
+        with window(recorded.replay()) as replay_run, skip_retry_delays():
             replayed = ask(100)  # minutes, if they were waited
         assert len(tried) == 3
     assert live == replayed == "ok"

@@ -122,7 +122,7 @@ def recorded(inner):
 
 
 def test_it_replays_with_the_server_off_and_spread_over_workers(recorded):
-    """Green in one process and under xdist: streams, an agent that leaves one unread, retries without their waits."""
+    """Green in one process and under xdist: streams, an agent that leaves one unread, retries without their delays."""
     recorded.replay().assert_outcomes(passed=4)
     recorded.replay("-p", "xdist", "-n", "2").assert_outcomes(passed=4)
 
@@ -132,5 +132,5 @@ def test_a_changed_request_is_red_and_names_path_and_both_values(recorded):
     recorded.env(PROMPT="be rude")
     result = recorded.replay("-k", "whole or streamed")
     result.assert_outcomes(failed=2)
-    told = ["  request.messages[system].content", '    golden  "be kind"', '    new     "be rude"']
-    assert [line for line in result.outlines if line in told] == told * 2
+    shown = ["  request.messages[system].content", '    golden  "be kind"', '    new     "be rude"']
+    assert [line for line in result.outlines if line in shown] == shown * 2

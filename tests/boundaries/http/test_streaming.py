@@ -1,4 +1,4 @@
-"""Streams: chunks as they come, settled when the client is done, fed an event at a time."""
+"""A stream is recorded as it comes, settled when the client is done, and replayed an event at a time."""
 
 import asyncio
 import gzip
@@ -183,7 +183,7 @@ def test_a_server_that_dies_in_the_middle_dies_again_in_replay(caller):
 
 @pytest.mark.parametrize("library", ["httpx2", "httpx"])
 def test_a_cancelled_stream_is_kept_without_an_error(library):
-    """Cancelling is the agent's own doing: no answer of the world's, so no error to feed."""
+    """Cancelling is the agent's own doing: no answer of the world's, so no error to replay."""
     httpx = __import__(library)
     go_on = threading.Event()
 
@@ -235,7 +235,7 @@ def test_a_request_cancelled_before_its_answer_settles_with_nothing(library):
 
 @pytest.mark.parametrize("library", ["httpx2", "httpx"])
 def test_a_fed_stream_lets_other_tasks_run(library):
-    """Between the events of a fed stream other tasks get their turn, as they do between real chunks."""
+    """Other tasks run between the events of a replayed stream, as between chunks of a live stream."""
     httpx, turns = __import__(library), []
 
     async def main(url):

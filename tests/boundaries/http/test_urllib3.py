@@ -1,4 +1,4 @@
-"""urllib3's requests cross: each hop, each try; what is fed is urllib3's own response."""
+"""Each hop and each attempt of urllib3 crosses; a replayed answer is urllib3's own response."""
 
 import gc
 import gzip
@@ -16,7 +16,7 @@ from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries import http
-from pytest_sparrow.boundaries.http.waits import LONGEST, no_waits
+from pytest_sparrow.boundaries.http.retry_delays import SHORT_DELAY, skip_retry_delays
 from pytest_sparrow.errors import ReplayDivergence
 
 JSON = {"content_type": "application/json"}
@@ -44,7 +44,7 @@ def _stream(call):
 
 
 def test_json_is_recorded_as_json_and_fed_as_urllib3s_own_response():
-    """A JSON exchange is kept parsed, both ways; the fed response is the real class over the recorded bytes."""
+    """A JSON exchange is kept parsed, both ways; the replayed response has the real class over the recorded bytes."""
     with loopback(chat=lambda call: call.answer(b'{"n":1.5}', **JSON)) as server:
         url = f"{server.url}/chat?q=1"
         both = twice(server, lambda: _ask("POST", url, json={"ask": ["x", 1]}))
@@ -97,13 +97,13 @@ def test_every_retry_crosses_on_its_own_and_its_wait_is_not_waited_again(status,
             call.answer(b"now")
 
     retries = urllib3.Retry(5, status_forcelist=[503], backoff_factor=8)
-    with loopback(x=route) as server, no_waits():
+    with loopback(x=route) as server, skip_retry_delays():
         url = f"{server.url}/x"
         both = twice(server, lambda: (list(slept), slept.clear(), _ask("GET", url, retries=retries))[2])
     assert [crossing.answered["status"] for crossing in both.recorded.crossings] == [status, status, 200]
     assert (both.live.data, both.replayed.data) == (b"now", b"now")
     assert len(both.replayed.retries.history) == len(both.live.retries.history) == 2
-    assert all(wait <= LONGEST for wait in slept)
+    assert all(wait <= SHORT_DELAY for wait in slept)
 
 
 def test_a_wait_before_a_redirect_is_not_waited_again(slept):
@@ -114,16 +114,16 @@ def test_a_wait_before_a_redirect_is_not_waited_again(slept):
             new=lambda call: call.answer(b"new"),
         ) as server,
         urllib3.connection_from_url(server.url) as pool,
-        no_waits(),
+        skip_retry_delays(),
     ):
         twice(server, lambda: pool.urlopen("GET", "/old"))
-    assert slept == [7, LONGEST]
+    assert slept == [7, SHORT_DELAY]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 @pytest.mark.parametrize("decode_content", [True, False])
 def test_compressed_answers_are_kept_as_what_they_say(coding, decode_content):
-    """Recorded uncompressed, whether the client decodes or not, and fed without the coding."""
+    """Recorded uncompressed, whether the client decodes or not, and replayed without the coding."""
     squeeze = {"gzip": gzip.compress, "deflate": zlib.compress}[coding]
     with loopback(z=lambda call: call.answer(squeeze(b'{"a":1}'), content_encoding=coding, **JSON)) as server:
         both = twice(server, lambda: _ask("GET", f"{server.url}/z", decode_content=decode_content))
@@ -271,7 +271,7 @@ def test_the_garbage_collector_settles_nothing(in_a_cycle):
 
 
 def test_a_response_that_is_never_read_is_settled_when_the_run_ends():
-    """Held on to, unread: the run's end flushes it, live and fed."""
+    """Held on to, unread: the run's end flushes it, live and replayed."""
     with loopback(s=_stream) as server, urllib3.PoolManager() as pools:
         with window(FakeRun()) as recorded:
             pools.request("GET", f"{server.url}/s")

@@ -10,8 +10,8 @@ from urllib3 import exceptions
 from boundaries.fakes import FakeCrossing, FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
-from pytest_sparrow.boundaries.http.exchange import TransportFailure
 from pytest_sparrow.boundaries.http.urllib3.adapter import error_of
+from pytest_sparrow.exchange import TransportFailure
 
 
 def _free_port():
@@ -141,7 +141,7 @@ def test_a_body_that_broke_off_before_anything_came_breaks_off_again():
 
 
 class _Impatient(FakeRun):
-    """Feeds answers that the recorded agent turned away from."""
+    """Replays answers that the recorded agent cancelled."""
 
     def ask(self, kind, asked):
         crossing = super().ask(kind, asked)
@@ -151,7 +151,7 @@ class _Impatient(FakeRun):
 
 @pytest.mark.parametrize("answered", [{}, {"status": 200, "body": {"sse": ["data: 1"]}}])
 def test_more_of_an_answer_than_the_recorded_agent_waited_for_is_a_timeout(answered):
-    """What came is fed; then, since nobody turns away, a ReadTimeoutError, and the run is told."""
+    """The recorded part is replayed; then, since nobody cancels, comes a ReadTimeoutError and a violation."""
     asked = {"method": "GET", "url": "http://far.example.com/x"}
     run = _Impatient([FakeCrossing("http", asked, answered=answered, complete=False)])
     got = []
@@ -210,7 +210,7 @@ def test_a_plain_proxy_is_asked_for_the_whole_url():
 @pytest.mark.parametrize("target", ["http://far.example.com/x", "https://far.example.com/x"])
 @pytest.mark.parametrize("retries", [1, False])
 def test_a_proxy_that_is_gone_is_gone_again(target, retries):
-    """Before a tunnel as before a plain request: a ProxyError, one crossing a try, and no contact in a replay."""
+    """Before a tunnel as before a plain request: a ProxyError, one crossing an attempt, and no contact in a replay."""
     proxy = f"http://127.0.0.1:{_free_port()}"
     with loopback() as server:
         both = _same(

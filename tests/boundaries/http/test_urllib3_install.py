@@ -1,4 +1,4 @@
-"""The skin is put on while a run is open, and taken off to the very function; those who use none see nothing of it."""
+"""The adapter for urllib3 is installed while a run is open; uninstalling puts back the very functions."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def _now():
 
 
 def test_the_private_names_are_still_there():
-    """What the skin hooks into exists, and botocore's pools inherit it; if not, a replay refuses, by the guard."""
+    """The patched names exist, and botocore's pools inherit them; without them the guard refuses in a replay."""
     assert all(name in vars(owner) for owner, name in PLACES)
     for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
         assert pool._make_request is urllib3.HTTPConnectionPool._make_request
@@ -102,7 +102,7 @@ def test_a_library_that_is_loaded_later_is_patched_then():
         from pytest_sparrow.run.context import open_window
 
         class Run:
-            run_id, in_process, feeding, asked = "r", False, True, 0
+            run_id, in_process, replaying, asked = "r", False, True, 0
             def ask(self, kind, asked):
                 self.asked += 1
                 raise ReplayDivergence("a miss")

@@ -1,4 +1,4 @@
-"""One piece of client code run twice: recorded against the real server, then fed without asking it."""
+"""Runs one piece of client code twice: recorded against the real server, then replayed without the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that records into a list or feeds from one: the port of `recording.crossing`, no more."""
+"""A run that records into a list or replays from one: the port of `run.crossing`, no more."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FakeCrossing:
 
 @dataclass
 class FakeRun:
-    """Records where ``golden`` is None; else feeds: by kind and exact question, first in, first out."""
+    """Records where ``golden`` is None; else replays: by kind and exact question, first in, first out."""
 
     golden: list[Kept] | None = None
     run_id: str = "fake"
@@ -101,7 +101,7 @@ class FakeRun:
 
 @contextlib.contextmanager
 def opened(golden: FakeRun | None = None) -> Iterator[FakeRun]:
-    """An open run that records, or feeds what another has recorded."""
+    """An open run that records, or replays what another has recorded."""
     run = FakeRun(None if golden is None else golden.kept)
     token = open_window(run)
     try:

@@ -204,7 +204,7 @@ _json = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(_json)
 def test_json_is_written_as_it_is(value):
-    """A value of JSON types only is written as itself, sharing nothing with it."""
+    """A value of JSON types only is written as itself, as a copy."""
     found = jsonable(value, where="x")
     assert found == value
     assert repr(found) == repr(value)

@@ -300,7 +300,7 @@ def test_returns_says_what_the_annotation_does_not(world):
 
 
 def test_an_answer_that_no_longer_fits_its_type_is_a_divergence(world):
-    """Where the annotation changed since, the replay says so instead of giving something else."""
+    """Where the annotation changed since, the replay says so instead of returning something else."""
 
     def price(order) -> Decimal:
         world.touch()

@@ -1,4 +1,4 @@
-"""Tools that are generators: fed as generators, item by item."""
+"""Tools that are generators: replayed as generators, item by item."""
 
 import asyncio
 import inspect
@@ -265,7 +265,7 @@ def test_an_item_that_json_cannot_hold_closes_the_generator():
 
 
 def test_a_tool_that_changed_its_kind_is_a_divergence():
-    """A golden of a plain function feeds no generator, nor the other way round: record again."""
+    """A golden of a plain function answers no generator, nor the other way round: record again."""
 
     def rows():
         return [1]

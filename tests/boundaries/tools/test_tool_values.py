@@ -217,7 +217,7 @@ def test_the_error_of_a_lying_annotation_names_both():
 
 
 def test_json_of_another_type_does_not_fit():
-    """A golden whose answer the annotation no longer takes is told with its place."""
+    """A golden whose answer the annotation no longer takes is reported with its place."""
     with pytest.raises(DoesNotFit, match=r"\['amount'\]"):
         from_json({"due": None}, Money)
 

@@ -39,7 +39,7 @@ def same(before, after):
     )
 
 
-def crossed(fn):
+def crossings_of(fn):
     """The names and arguments of what crosses while ``fn`` runs."""
     with opened() as run:
         fn()
@@ -50,11 +50,11 @@ def test_a_function_is_wrapped_wherever_it_was_imported(tools):
     """A plain function crosses in its module and where it was imported by name; close puts it back."""
     before = state()
     tools.tool(shop.refund)
-    assert crossed(lambda: desk.serve(1)) == [("refund", {"order": 1})]
-    assert crossed(lambda: shop.lookup(order=2)) == [("refund", {"order": 2})]
+    assert crossings_of(lambda: desk.serve(1)) == [("refund", {"order": 1})]
+    assert crossings_of(lambda: shop.lookup(order=2)) == [("refund", {"order": 2})]
     tools.close()
     assert same(before, state())
-    assert crossed(lambda: desk.serve(1)) == []
+    assert crossings_of(lambda: desk.serve(1)) == []
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_a_dotted_name_is_replaced_in_place(tools, dotted, use, expected):
     before = state()
     real = use()
     tools.tool(f"{SHOP}.{dotted}")
-    assert crossed(use) == expected
+    assert crossings_of(use) == expected
     assert use() == real
     tools.close()
-    assert crossed(use) == []
+    assert crossings_of(use) == []
     assert same(before, state())
 
 
 def test_a_dotted_name_in_a_subclass_leaves_the_base_alone(tools):
     """An inherited method is wrapped where it was named, not where it stands."""
     tools.tool(f"{SHOP}.Client.shared")
-    assert crossed(lambda: shop.Base().shared(1)) == []
+    assert crossings_of(lambda: shop.Base().shared(1)) == []
     tools.close()
     assert "shared" not in vars(shop.Client)
 
@@ -139,8 +139,8 @@ def test_as_a_decorator(tools):
     async def two(x, ctx):
         return x
 
-    assert crossed(lambda: one(1)) == [("one", {"x": 1})]
-    assert crossed(lambda: asyncio.run(two(1, object()))) == [("second", {"x": 1})]
+    assert crossings_of(lambda: one(1)) == [("one", {"x": 1})]
+    assert crossings_of(lambda: asyncio.run(two(1, object()))) == [("second", {"x": 1})]
     assert inspect.iscoroutinefunction(two)
     assert tools.names == ("one", "second")
     assert (tools.risk("one"), tools.risk("second"), tools.risk("never")) == (
@@ -156,7 +156,7 @@ def test_as_a_decorator(tools):
 
 
 def test_wrong_options_are_refused(tools):
-    """An unknown risk, a parameter that isn't there, a type that is no exception: told with what is valid."""
+    """An unknown risk, a parameter that isn't there, a type that is no exception: refused with what is valid."""
 
     def refund(order, amount):
         return None
@@ -218,8 +218,8 @@ def test_options_said_later_count(tools):
     assert tools.names == ("refund_order", "make")
     assert tools.risk("refund_order") == "Network"
     assert tools.risk("make") == "Exec"
-    assert crossed(lambda: desk.serve(1)) == [("refund_order", {"order": 1})]
-    assert crossed(lambda: shop.Client.make(1)) == [("make", {"order": 1})]
+    assert crossings_of(lambda: desk.serve(1)) == [("refund_order", {"order": 1})]
+    assert crossings_of(lambda: shop.Client.make(1)) == [("make", {"order": 1})]
     tools.close()
     assert same(before, state())
 
@@ -229,8 +229,8 @@ def test_a_bound_method_stays_bound_when_options_change(tools):
     tools.tool(f"{SHOP}.Client.refund")
     later = tools.tool(shop.client.refund, risk="Exec")
     assert later(1) == "real 1"
-    assert crossed(lambda: later(1)) == [("refund", {"order": 1})]
-    assert crossed(lambda: shop.Client().refund(2)) == [("refund", {"order": 2})]
+    assert crossings_of(lambda: later(1)) == [("refund", {"order": 1})]
+    assert crossings_of(lambda: shop.Client().refund(2)) == [("refund", {"order": 2})]
 
 
 def test_a_second_run_within_the_first_sees_the_same_wrapper():
@@ -241,14 +241,14 @@ def test_a_second_run_within_the_first_sees_the_same_wrapper():
     assert inner.tool(f"{SHOP}.refund") is wrapper
     assert inner.wrapped("refund")
     inner.close()
-    assert crossed(lambda: desk.serve(1)) == [("refund", {"order": 1})]
+    assert crossings_of(lambda: desk.serve(1)) == [("refund", {"order": 1})]
     outer.close()
     assert same(before, state())
-    assert crossed(lambda: desk.serve(1)) == []
+    assert crossings_of(lambda: desk.serve(1)) == []
 
 
 def test_what_others_put_in_place_is_left_alone(tools):
-    """A patch laid over ours is taken out by whoever laid it, not by us."""
+    """A patch that somebody put over ours is taken out by them, not by us."""
     original = shop.prefilled
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, shop, "prefilled", original)
@@ -274,14 +274,14 @@ def test_a_mapping_is_wrapped_in_place(tools):
     assert tools.names == ("first", "second")
     assert one.__module__ == __name__
     assert table["first"] is not one
-    assert crossed(lambda: one(1)) == [("first", {"x": 1})]
-    assert crossed(lambda: [table["second"](1), table["first"](x=2)]) == [
+    assert crossings_of(lambda: one(1)) == [("first", {"x": 1})]
+    assert crossings_of(lambda: [table["second"](1), table["first"](x=2)]) == [
         ("second", {"x": 1}),
         ("first", {"x": 2}),
     ]
     table["third"] = len
     tools.close()
-    assert crossed(lambda: one(1)) == []
+    assert crossings_of(lambda: one(1)) == []
     assert table == {"first": one, "second": two, "third": len}
 
 
@@ -290,7 +290,10 @@ def test_a_list_and_a_set_are_wrapped_in_place(tools):
     listed, grouped = [one], {two}
     assert tools.tools(listed) is listed
     assert tools.tools(grouped) is grouped
-    assert crossed(lambda: [fn(1) for fn in (*listed, *grouped)]) == [("one", {"x": 1}), ("two", {"x": 1})]
+    assert crossings_of(lambda: [fn(1) for fn in (*listed, *grouped)]) == [
+        ("one", {"x": 1}),
+        ("two", {"x": 1}),
+    ]
     listed.insert(0, len)
     tools.close()
     assert listed == [len, one]
@@ -300,17 +303,17 @@ def test_a_list_and_a_set_are_wrapped_in_place(tools):
 def test_what_cannot_be_changed_is_copied(tools):
     """Tuples, frozensets, read-only mappings and iterators give wrapped copies."""
     pair = tools.tools((one, two))
-    assert crossed(lambda: [fn(1) for fn in pair]) == [("one", {"x": 1}), ("two", {"x": 1})]
+    assert crossings_of(lambda: [fn(1) for fn in pair]) == [("one", {"x": 1}), ("two", {"x": 1})]
     assert type(pair) is tuple
     assert type(tools.tools(frozenset({one}))) is frozenset
     assert [type(fn) for fn in tools.tools(fn for fn in (one,))] == [type(one)]
     table = tools.tools(MappingProxyType({"one": one}))
-    assert crossed(lambda: table["one"](3)) == [("one", {"x": 3})]
+    assert crossings_of(lambda: table["one"](3)) == [("one", {"x": 3})]
 
 
 @pytest.mark.parametrize("wrong", ["refund", 3, {"refund": {"fn": one}}, {1: one}, [one, "two"]])
 def test_a_collection_of_something_else_is_refused(tools, wrong):
-    """What holds no functions is told, with the item, and nothing is replaced."""
+    """What holds no functions is refused, naming the item, and nothing is replaced."""
     with pytest.raises(UsageError, match=r"sparrow\.tools"):
         tools.tools(wrong)
     assert wrong == wrong.__class__(wrong)
@@ -322,7 +325,7 @@ def test_a_function_reached_through_its_class(tools):
     before = state()
     tools.tool(shop.Client.refund)
     tools.tool(shop.Client.add)
-    assert crossed(lambda: shop.Client().refund(1)) == [("refund", {"order": 1})]
-    assert crossed(lambda: shop.Client().add(2)) == [("add", {"order": 2})]
+    assert crossings_of(lambda: shop.Client().refund(1)) == [("refund", {"order": 1})]
+    assert crossings_of(lambda: shop.Client().add(2)) == [("add", {"order": 2})]
     tools.close()
     assert same(before, state())

@@ -1,1 +1,51 @@
-"""The adapter for aiohttp 3.11 and later."""
+"""Holds the facts of aiohttp; `adapter` patches the loaded aiohttp, `bodies` reads requests and serves answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.http.adapter import Library
+from pytest_sparrow.exchange import TransportErrorName
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pytest_sparrow.boundaries.patching import AttributePatch
+
+__all__ = ["LIBRARY"]
+
+
+def _patches(module: ModuleType) -> list[AttributePatch]:
+    if LIBRARY.missing(module):
+        return []  # half loaded, or a version that is not covered: the network guard refuses its connections
+    # The adapter imports aiohttp, so it is imported when aiohttp is loaded.
+    from pytest_sparrow.boundaries.http.aiohttp.adapter import patches_for
+
+    return patches_for(module)
+
+
+LIBRARY = Library(
+    name="aiohttp",
+    oldest="3.11",
+    covered="recorded and replayed; its WebSockets are refused in a replay",
+    needs=(
+        "BaseConnector.connect",
+        "BaseConnector._release",
+        "ClientRequest.send",
+        "ClientResponse.start",
+        "StreamReader._wait",
+    ),
+    errors={
+        TransportErrorName.READ_TIMEOUT: "SocketTimeoutError",
+        TransportErrorName.WRITE_TIMEOUT: "ServerTimeoutError",
+        TransportErrorName.CONNECT_TIMEOUT: "ConnectionTimeoutError",
+        TransportErrorName.POOL_TIMEOUT: "ConnectionTimeoutError",
+        TransportErrorName.READ_ERROR: "ClientOSError",
+        TransportErrorName.WRITE_ERROR: "ClientOSError",
+        TransportErrorName.CONNECT_ERROR: "ClientConnectorError",
+        TransportErrorName.REMOTE_PROTOCOL_ERROR: "ServerDisconnectedError",
+    },
+    patches=_patches,
+)
+"""Two of the needed names are private: ``StreamReader._wait``, in which all reading waits for data, and
+``BaseConnector._release``, by which a connection goes back to its connector."""

@@ -1,103 +1,99 @@
-"""How a request of aiohttp crosses: while it connects, sends, and starts to read the answer.
+"""Takes requests of aiohttp through the boundary while aiohttp connects, sends, and starts to read the answer.
 
-How a request of aiohttp crosses: while it gets its connection, sends, and starts to read the answer.
-
-The skin for aiohttp 3.11 and later.
-
-What is patched is public: ``BaseConnector.connect``, which every hop of every request goes through behind the
-client's middlewares and in front of any socket; ``ClientRequest.send`` and ``ClientResponse.start``, which come next.
-So everything above (redirects, cookies, retries, tracing, the response class) is aiohttp's own. Two private names
-are needed: ``StreamReader._wait`` (see `aiohttp_reader`), and ``BaseConnector._release``, by which a connection goes
-back (see `aiohttp_served`). Where one is missing nothing is patched, and the network guard refuses.
+The patched names are public: ``BaseConnector.connect``, which every hop of every request goes through, behind the
+client's middlewares and in front of any socket; then ``ClientRequest.send`` and ``ClientResponse.start``. So redirects,
+cookies, retries, tracing and the response class stay aiohttp's own.
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import errno
 import functools
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ConnectionTimeoutError
+import aiohttp
 
-from pytest_sparrow.boundaries.http import flow
+from pytest_sparrow.boundaries.http.adapter import Adapter
+from pytest_sparrow.boundaries.http.aiohttp import LIBRARY
 from pytest_sparrow.boundaries.http.aiohttp.bodies import (
+    BodyReader,
     LiveSource,
-    Reader,
     ReplayedSource,
-    connection_with,
-    head,
     is_chunked,
     read_body,
+    replay_connection,
 )
-from pytest_sparrow.boundaries.http.aiohttp.errors import error_of, failure_of
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder
-from pytest_sparrow.boundaries.http.flow import Live, drive_async, route
-from pytest_sparrow.boundaries.patching import Patch
+from pytest_sparrow.boundaries.http.flow import LiveRequest, OutgoingRequest, drive_async, route
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import stepped
+from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
-    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
-    from pytest_sparrow.boundaries.http.exchange import Headers, Reply, TransportFailure
-    from pytest_sparrow.boundaries.http.flow import Step
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
+    from pytest_sparrow.boundaries.http.exchange import Headers, Reply
+    from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["connecting", "patches_for", "sending", "starting"]
+__all__ = ["ADAPTER", "error_of", "patches_for"]
 
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-def connecting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """``BaseConnector.connect``: where a request is answered, refused, or on its way."""
+def _wrap_connect(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap ``BaseConnector.connect``, which gives a request its connection: to the world, or with an answer on it."""
 
     async def connect(connector: Any, req: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _RequestCall(connector=connector, request=req)
+        request = _ConnectingRequest(connector=connector, request=req)
         go = functools.partial(original, connector, req, *args, **kwargs)
-        steps: dict[Step, Callable[[], Awaitable[Any]]] = {
+        steps: dict[FlowStep, Callable[[], Awaitable[Any]]] = {
             "read": functools.partial(read_body, req),
             "pause": functools.partial(asyncio.sleep, 0),
             "pass": functools.partial(_passed, go, req),
         }
-        contact = _contact(connector, req)
-        admitted = await drive_async(route(_ADAPTER, call, contact), steps)
-        if not isinstance(admitted, Live):
-            return admitted
-        with admitted:
+        routed = await drive_async(route(ADAPTER, request, _outgoing(connector, req)), steps)
+        if not isinstance(routed, LiveRequest):
+            return routed
+        with routed:
             connection = await _connected(go, req)
-        vars(connection)[_KEY] = _Going(call, admitted, connection.protocol)
+        vars(connection)[_KEY] = _LiveConnection(request, routed, connection.protocol)
         return connection
 
     return connect
 
 
-def sending(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """``ClientRequest.send``: what it draws or calls belongs to the world."""
+def _wrap_send(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap ``ClientRequest.send``: the random numbers and calls within belong to the world."""
 
     async def send(request: Any, conn: Any) -> Any:
-        crossing = vars(conn).get(_KEY)
-        if crossing is None:
+        known = vars(conn).get(_KEY)
+        if known is None:
             return await original(request, conn)
-        with crossing.sending():
+        with known.sending():
             return await stepped(original(request, conn))
 
     return send
 
 
-def starting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """``ClientResponse.start``: from here on, what the client reads is watched."""
+def _wrap_start(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """Wrap ``ClientResponse.start``, after which the client reads the body: the response gets a `BodyReader`."""
 
     async def start(response: Any, connection: Any) -> Any:
-        crossing = vars(connection).pop(_KEY, None)
-        if crossing is None:
+        known = vars(connection).pop(_KEY, None)
+        if known is None:
             return await original(response, connection)
-        with crossing.sending():
+        with known.sending():
             started = await stepped(original(response, connection))
-        crossing.started(response)
+        known.started(response)
         return started
 
     return start
@@ -106,7 +102,7 @@ def starting(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable
 async def _passed(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
     connection = await go()
     if request.headers.get("connection", "").lower() == "close":
-        # httpx over aiohttp, while recording: aiohttp would keep a connection that it has just asked to be closed.
+        # httpx over aiohttp while recording: aiohttp would keep a connection although the request asks to close it.
         connection.protocol.force_close()
     return connection
 
@@ -115,18 +111,18 @@ async def _connected(go: Callable[[], Awaitable[Any]], request: Any) -> Any:
     try:
         return await stepped(go())
     except TimeoutError as error:
-        # What the client makes of it, which is what the agent sees.
-        raise ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
+        # The client raises this error, so the agent sees it.
+        raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {request.url}") from error
 
 
 @dataclass(slots=True, kw_only=True)
-class _RequestCall:
-    """One request.
+class _ConnectingRequest:
+    """One request that asks for a connection.
 
     Attributes:
-        connector: what would connect it.
+        connector: the client's connector.
         request: the ``ClientRequest``.
-        auto_decompress: whether the client gets compressed content uncompressed.
+        auto_decompress: whether aiohttp uncompresses content for the client.
     """
 
     connector: Any
@@ -135,24 +131,24 @@ class _RequestCall:
 
 
 _KEY = "_sparrow"
-"""Where a connection keeps what it is to us: `_Going` or `_Given`."""
+"""The attribute of a connection that holds a `_LiveConnection` or an `_AnsweredConnection`."""
 
 
-class _Going:
-    """A connection to the world."""
+class _LiveConnection:
+    """Watches a connection to the world."""
 
-    def __init__(self, call: _RequestCall, live: Live, protocol: Any) -> None:
-        self._call = call
+    def __init__(self, request: _ConnectingRequest, live: LiveRequest, protocol: Any) -> None:
+        self._request = request
         self._live = live
-        # Used once: whether a kept connection is still good at the next request is chance, and aiohttp asks again
-        # where it isn't; that would be one crossing more.
+        # Used once: whether a kept connection is still open at the next request is chance, and aiohttp sends again
+        # where it is not, which would be one more crossing.
         protocol.force_close()
         set_params = protocol.set_response_params
 
         def set_response_params(**params: Any) -> None:
-            # Only the client and the parser know whether content is uncompressed on its way.
+            # Only the client and the parser know whether aiohttp uncompresses content.
             del protocol.set_response_params
-            call.auto_decompress = params.get("auto_decompress", True)
+            request.auto_decompress = params.get("auto_decompress", True)
             set_params(**params)
 
         protocol.set_response_params = set_response_params
@@ -161,13 +157,13 @@ class _Going:
         return self._live
 
     def started(self, response: Any) -> None:
-        _ADAPTER.watch(self._call, response, self._live.crossing)
+        ADAPTER.watch(self._request, response, self._live.crossing)
 
 
-class _Given:
-    """A connection that has an answer already."""
+class _AnsweredConnection:
+    """Serves the answer that a connection without a socket holds."""
 
-    def __init__(self, reply: Reply, body: Served, recorder: BodyRecorder | None) -> None:
+    def __init__(self, reply: Reply, body: ServedBody, recorder: BodyRecorder | None) -> None:
         self._reply = reply
         self._body = body
         self._recorder = recorder
@@ -184,34 +180,35 @@ class _Given:
         protocol = response.connection.protocol
         chunked = is_chunked(self._reply)
         source = ReplayedSource(self._body, self._recorder, protocol, parsed, chunked=chunked)
-        response.content = Reader(
+        response.content = BodyReader(
             source,
             self._recorder,
             parsed,
+            ADAPTER.failure_of,
             chunked=chunked,
             timer=protocol.timer,
             unread_is_whole=_is_redirect(response),
         )
 
 
-class _AiohttpAdapter:
-    """See `pytest_sparrow.boundaries.http.flow.Adapter`."""
+class _AiohttpAdapter(Adapter):
+    """The adapter; its requests are `_ConnectingRequest`, its responses connections, until aiohttp reads the answer."""
 
-    def headers(self, request: _RequestCall) -> Headers:
+    def headers(self, request: _ConnectingRequest) -> Headers:
         return list(request.request.headers.items())
 
     def response(
-        self, request: _RequestCall, reply: Reply, body: Served, recorder: BodyRecorder | None
+        self, request: _ConnectingRequest, reply: Reply, body: ServedBody, recorder: BodyRecorder | None
     ) -> Any:
-        given = connection_with(request.connector, request.request, head(request.request, reply))
-        vars(given)[_KEY] = _Given(reply, body, recorder)
-        return given
+        connection = replay_connection(request.connector, request.request, reply)
+        vars(connection)[_KEY] = _AnsweredConnection(reply, body, recorder)
+        return connection
 
-    def fail(self, request: _RequestCall, error: Exception) -> Any:
-        # Not raised here: the client makes a timeout while connecting of any timeout.
-        return connection_with(request.connector, request.request, error)
+    def fail(self, request: _ConnectingRequest, error: Exception) -> Any:
+        # Not raised here: the client would turn any timeout into a timeout while connecting.
+        return replay_connection(request.connector, request.request, error)
 
-    def watch(self, request: _RequestCall, response: Any, crossing: Crossing) -> Any:
+    def watch(self, request: _ConnectingRequest, response: Any, crossing: Crossing) -> Any:
         recorder = LiveBodyRecorder(
             crossing,
             method=request.request.method,
@@ -226,70 +223,101 @@ class _AiohttpAdapter:
             recorder.exhausted()
             return response
         chunked = "chunked" in response.headers.get("transfer-encoding", "").lower()
-        response.content = Reader(
+        response.content = BodyReader(
             LiveSource(arriving, recorder),
             recorder,
             arriving,
+            self.failure_of,
             chunked=chunked,
             unread_is_whole=_is_redirect(response),
         )
         return response
 
-    def error(self, request: _RequestCall, failure: TransportFailure) -> Exception:
+    def error(self, request: _ConnectingRequest, failure: TransportFailure) -> Exception:
         return error_of(failure, request.request)
 
-    def read_timeout(self, request: _RequestCall) -> float | None:  # noqa: ARG002
-        """Not known before the client reads: see `ReplayedSource`."""
-        return None
-
-    def failure_of(self, error: BaseException) -> TransportFailure | None:
-        return failure_of(error)
+    def read_timeout(self, request: _ConnectingRequest) -> float | None:  # noqa: ARG002
+        return None  # not known before the client reads: `ReplayedSource` asks then
 
 
-_ADAPTER = _AiohttpAdapter()
+ADAPTER = _AiohttpAdapter(aiohttp)
 
 
 def _is_redirect(response: Any) -> bool:
-    """Whether the client may go on without having read the body, as it does when it follows."""
+    """Whether the client may follow the answer without reading its body."""
     return response.status in _REDIRECTS and "location" in response.headers
 
 
-def _contact(connector: Any, request: Any) -> flow.Contact:
+def _outgoing(connector: Any, request: Any) -> OutgoingRequest:
     url = request.url
-    upgrade = request.headers.get("upgrade", "").lower()
-    # A connector to a unix socket (or a named pipe) has its path: the URL's host says nothing then.
+    # A connector to a Unix socket or a named pipe has a path; then the URL's host means nothing.
     path = getattr(connector, "path", None)
-    return flow.Contact(
+    return OutgoingRequest.to(
+        url.scheme,
+        path if isinstance(path, str) else url.raw_host or "",
+        url.port,
         method=request.method,
         url=str(url),
-        host=path if isinstance(path, str) else url.raw_host or "",
-        port=url.port,
-        websocket=url.scheme in ("ws", "wss") or upgrade == "websocket",
+        upgrade=request.headers.get("upgrade", ""),
     )
 
 
-_NEEDED = (
-    ("BaseConnector", "connect"),
-    ("BaseConnector", "_release"),
-    ("ClientRequest", "send"),
-    ("ClientResponse", "start"),
-    ("StreamReader", "_wait"),
-)
+# Errors of sending and reading; the other exported errors say that the request itself is wrong.
+_RAISED = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError)
 
 
-def patches_for(library: Any) -> list[Patch]:
-    """What to replace in a loaded aiohttp; nothing is changed yet."""
-    if not all(name in vars(getattr(library, owner, object)) for owner, name in _NEEDED):
-        return []
-    # Only now, since it imports aiohttp, which may have been half loaded.
+def error_of(failure: TransportFailure, request: Any) -> Exception:
+    """A recorded failure as the error that aiohttp raises for this request."""
+    if failure.type == "TimeoutError":
+        # The client's total timeout raises asyncio's error.
+        return TimeoutError(failure.message) if failure.message else TimeoutError()
+    name = LIBRARY.errors.get(failure.type, failure.type)
+    if failure.type == TransportErrorName.REMOTE_PROTOCOL_ERROR and "message body" in failure.message:
+        name = "ClientPayloadError"  # httpx has one name for both: the message tells a body that ended early
+    kind = getattr(aiohttp, name) if name in aiohttp.__all__ else None
+    if isinstance(kind, type) and issubclass(kind, _RAISED):
+        for base in kind.__mro__:
+            try:
+                return _new_error(base, failure.message, request)
+            except TypeError:
+                # The class needs arguments that a golden does not hold; its base needs fewer.
+                continue
+    return aiohttp.ClientConnectionError(failure.message)
 
+
+def _new_error(kind: Any, message: str, request: Any) -> Exception:
+    error: Exception
+    if issubclass(kind, aiohttp.ClientConnectorError):
+        # The text is "Cannot connect to host … [why]", made from the request and the system's error.
+        why = re.search(r"\[(.*)\]$", message, re.DOTALL)
+        error = kind(request.connection_key, OSError(errno.ECONNREFUSED, why[1] if why else message))
+    elif issubclass(kind, aiohttp.ClientOSError):
+        numbered = re.fullmatch(r"\[Errno (\d+)\] (.*)", message, re.DOTALL)
+        error = kind(int(numbered[1]), numbered[2]) if numbered else kind(message)
+    elif issubclass(kind, aiohttp.ClientResponseError):
+        shown = re.match(r"(\d+), message=('.*'|\".*\"), url=", message, re.DOTALL)
+        status, text = (int(shown[1]), _unquoted(shown[2])) if shown else (0, message)
+        error = kind(request.request_info, (), status=status, message=text)
+    else:
+        error = kind(message)
+    return error
+
+
+def _unquoted(literal: str) -> str:
+    try:
+        return str(ast.literal_eval(literal))
+    except (ValueError, SyntaxError):
+        return literal
+
+
+def patches_for(library: Any) -> list[AttributePatch]:
+    """The patches for a loaded aiohttp that lacks none of the needed names."""
     found = []
     for owner, name, wrapper in (
-        (library.BaseConnector, "connect", connecting),
-        (library.ClientRequest, "send", sending),
-        (library.ClientResponse, "start", starting),
+        (library.BaseConnector, "connect", _wrap_connect),
+        (library.ClientRequest, "send", _wrap_send),
+        (library.ClientResponse, "start", _wrap_start),
     ):
         original = vars(owner)[name]
-        replacement = functools.wraps(original)(wrapper(original))
-        found.append(Patch(owner=owner, name=name, original=original, replacement=replacement))
+        found.append(AttributePatch(owner, name, functools.wraps(original)(wrapper(original))))
     return found

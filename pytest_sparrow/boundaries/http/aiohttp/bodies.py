@@ -1,19 +1,14 @@
-"""Request bodies as aiohttp takes them, and answers as aiohttp's own parser and reader read them.
+"""Reads request bodies as aiohttp holds them, and lets aiohttp's own parser and reader read live and recorded answers.
 
-A request's body as aiohttp takes it (bytes, forms, files, iterables): read for a crossing, and still to be sent.
-
-A connection without a socket, on which aiohttp finds a recorded answer: its own parser reads it.
-
-What a client reads of an answer: aiohttp's own reader, which gets each piece when the client wants more.
-
-All of its public methods wait for data in one place, ``_wait``. The name is private, and held by a test.
+A recorded answer stands on a connection without a socket: aiohttp's own code parses its head, and `BodyReader` gives
+the parser a piece of the body whenever the client wants more. All public methods of aiohttp's reader wait for data in
+one private method, ``_wait``; a test holds the name.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import BytesPayload, ClientConnectionError, ClientOSError, Payload, StreamReader
@@ -22,46 +17,49 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from pytest_sparrow.boundaries.http.aiohttp.errors import failure_of
+from pytest_sparrow.boundaries.http.exchange import chunk_bytes, head_bytes, header, may_have_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from multidict import CIMultiDict
 
-    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Served
+    from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
     from pytest_sparrow.boundaries.http.exchange import Reply
+    from pytest_sparrow.exchange import TransportFailure
 
-__all__ = ["LiveSource", "Reader", "ReplayedSource", "connection_with", "head", "is_chunked", "read_body"]
+__all__ = ["BodyReader", "LiveSource", "ReplayedSource", "is_chunked", "read_body", "replay_connection"]
 
 
 async def read_body(request: Any) -> bytes:
-    """The bytes that a ``ClientRequest`` would send, before any compression; what can be read once is replaced.
+    """The bytes that a ``ClientRequest`` would send, before any compression.
+
+    A body that can be read only once is replaced by a payload of the same bytes.
 
     Raises:
-        ClientConnectionError: the body could not be read; as it is when it can't be sent.
+        ClientConnectionError: the body could not be read; aiohttp raises the same where a body cannot be sent.
     """
     body = request.body
     if not isinstance(body, Payload):
         return bytes(body or b"")
-    gathered = _Gathered()
+    buffer = _BodyBuffer()
     try:
-        await body.write(gathered)
+        await body.write(buffer)
     except OSError as error:
         raise ClientOSError(error.errno, f"Can not write request body for {request.url}") from error
     except Exception as error:
         raise ClientConnectionError(
             f"Failed to send bytes into the underlying connection: {error!r}"
         ) from error
-    raw = b"".join(gathered.chunks)
+    raw = b"".join(buffer.chunks)
     if not isinstance(body, BytesPayload):
-        # The attribute, not the property: its setter warns, and closes what we close in the end.
-        setattr(request, "_body" if "_body" in vars(request) else "body", _Read(raw, body))
+        # Not the property: its setter warns, and closes the payload, which is closed later.
+        setattr(request, "_body" if "_body" in vars(request) else "body", _ReadPayload(raw, body))
     return raw
 
 
-class _Gathered(AbstractStreamWriter):
-    """Takes what a payload writes."""
+class _BodyBuffer(AbstractStreamWriter):
+    """Keeps the bytes that a payload writes, neither compressed nor framed."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
@@ -73,20 +71,20 @@ class _Gathered(AbstractStreamWriter):
         self.chunks.append(chunk)
 
     async def drain(self) -> None:
-        """Nothing is waited for."""
+        pass
 
     def enable_compression(self, encoding: str = "deflate", strategy: int | None = None) -> None:
-        """What is recorded is not compressed."""
+        pass
 
     def enable_chunking(self) -> None:
-        """What is recorded is not framed."""
+        pass
 
     async def write_headers(self, status_line: str, headers: CIMultiDict[str]) -> None:
-        """A payload writes none."""
+        pass
 
 
-class _Read(Payload):
-    """A payload that was read, in place of it: with its headers, and closing it.
+class _ReadPayload(Payload):
+    """Stands in for a payload that was read: has its headers, and closes it.
 
     Not a `BytesPayload`, which warns of large bodies.
     """
@@ -113,47 +111,41 @@ class _Read(Payload):
         await writer.write(self._raw if content_length is None else self._raw[:content_length])
 
     async def close(self) -> None:
-        # Before 3.12 payloads weren't closed.
+        # Payloads have this method since aiohttp 3.12.
         close = getattr(self._payload, "close", None)
         if close is not None:
             await close()
 
 
-def connection_with(connector: Any, request: Any, answer: bytes | Exception) -> Connection:
-    """A connection for one request, which answers it with the head of an answer, or breaks."""
+def replay_connection(connector: Any, request: Any, answer: Reply | Exception) -> Connection:
+    """A connection without a socket for one request: holds the head of a reply, or raises an error."""
     loop = asyncio.get_running_loop()
-    protocol = _Protocol(loop, answer)
-    protocol.connection_made(_Nowhere())
-    pool: Any = _NoPool(force_close=connector.force_close)
-    return _Connection(pool, request.connection_key, protocol, loop)
+    protocol = _ReplayProtocol(loop, answer if isinstance(answer, Exception) else _head(request, answer))
+    protocol.connection_made(_NullTransport())
+    pool: Any = _NullConnector(force_close=connector.force_close)
+    return _ReplayConnection(pool, request.connection_key, protocol, loop)
 
 
-def head(request: Any, reply: Reply) -> bytes:
-    """The bytes of an answer up to its body."""
-    status = reply.status or 0
-    lines = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{n}: {_one_line(v)}" for n, v in reply.headers)]
-    if is_chunked(reply):
-        lines.append("transfer-encoding: chunked")
-    # Who waits to be told to continue would never send its body.
-    begin = "HTTP/1.1 100 Continue\r\n\r\n" if "expect" in request.headers else ""
-    return (begin + "\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "replace")
+def _head(request: Any, reply: Reply) -> bytes:
+    head = head_bytes(reply.status or 0, reply.headers, chunked=is_chunked(reply), encoding="utf-8")
+    # A client that waits for the answer 100 would never send its body.
+    return b"HTTP/1.1 100 Continue\r\n\r\n" + head if "expect" in request.headers else head
 
 
 def is_chunked(reply: Reply) -> bool:
-    """Whether the body must be framed in chunks: its length isn't told, and there may be one."""
-    told = any(name.lower() == "content-length" for name, _ in reply.headers)
-    return not told and reply.status not in (204, 304)
+    """Whether the body must be framed in chunks: there may be a body, and no header says its length."""
+    return not header(reply.headers, "content-length") and may_have_body(reply.status or 0)
 
 
-class _Connection(Connection):
-    """May be forgotten without a warning: there is no socket to close."""
+class _ReplayConnection(Connection):
+    """A connection that may be dropped without a warning, since there is no socket to close."""
 
     def __del__(self, *_: Any) -> None:
-        """See above."""
+        pass
 
 
-class _Protocol(ResponseHandler):
-    """Has received the answer's head as soon as somebody will parse it."""
+class _ReplayProtocol(ResponseHandler):
+    """Receives the answer's head, or the error, as soon as the client asks for an answer."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, answer: bytes | Exception) -> None:
         super().__init__(loop)
@@ -162,7 +154,7 @@ class _Protocol(ResponseHandler):
         self.client_waits: float | None = None
 
     def set_response_params(self, **params: Any) -> None:
-        # Nothing is waited for on a wire; `Reader` minds the total timeout.
+        # No data comes from a socket, so no read can time out; `BodyReader` keeps the total timeout.
         super().set_response_params(**{**params, "read_timeout": None})
         self.timer = params.get("timer")
         self.client_waits = params.get("read_timeout")
@@ -172,27 +164,27 @@ class _Protocol(ResponseHandler):
             self.set_exception(self._answer)
 
 
-class _Nowhere(asyncio.Transport):
-    """Takes what is sent; nobody gets it."""
+class _NullTransport(asyncio.Transport):
+    """Discards what is sent, and never receives."""
 
     def __init__(self) -> None:
         super().__init__()
         self._closing = False
 
     def write(self, data: Any) -> None:
-        """See above."""
+        pass
 
     def writelines(self, list_of_data: Iterable[Any]) -> None:
-        """See above."""
+        pass
 
     def get_write_buffer_size(self) -> int:
         return 0
 
     def pause_reading(self) -> None:
-        """Nothing comes by itself."""
+        pass
 
     def resume_reading(self) -> None:
-        """Nothing comes by itself."""
+        pass
 
     def is_closing(self) -> bool:
         return self._closing
@@ -203,8 +195,8 @@ class _Nowhere(asyncio.Transport):
     abort = close
 
 
-class _NoPool:
-    """The connector that such a connection goes back to: it is never used again."""
+class _NullConnector:
+    """Closes the protocol of each connection that comes back, so that none is used again."""
 
     def __init__(self, *, force_close: bool) -> None:
         self.force_close = force_close
@@ -213,34 +205,28 @@ class _NoPool:
         protocol.close()
 
 
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
-
-
-def _one_line(value: str) -> str:
-    return " ".join(value.splitlines()) if "\r" in value or "\n" in value else value
-
-
 class ByteSource(Protocol):
-    """Where the pieces come from."""
+    """Gives a body piece by piece."""
 
     async def next(self) -> tuple[bytes, bool]:
-        """The next piece, and whether an HTTP chunk ends with it; (b"", False) at the end. May be cancelled."""
+        """The next piece, and whether an HTTP chunk ends there; (b"", False) at the end. May be cancelled."""
         ...
 
 
 class LiveSource:
-    """The reader that the connection feeds."""
+    """Gives the body that a live connection receives, and shows each piece to a recorder.
 
-    def __init__(self, replayed_by_connection: StreamReader, recorder: BodyRecorder) -> None:
-        self._reader = replayed_by_connection
+    Args:
+        reader: the reader that the connection fills.
+        recorder: the recorder.
+    """
+
+    def __init__(self, reader: StreamReader, recorder: BodyRecorder) -> None:
+        self._reader = reader
         self._recorder = recorder
 
     async def next(self) -> tuple[bytes, bool]:
-        """See `ByteSource`."""
+        """The next piece that the connection has received."""
         data, ends = await self._reader.readchunk()
         if data:
             self._recorder.add(data)
@@ -248,19 +234,19 @@ class LiveSource:
 
 
 class ReplayedSource:
-    """A recorded body, which goes through aiohttp's parser a piece at a time.
+    """Gives a recorded body, a piece at a time, through aiohttp's parser.
 
     Args:
-        body: what to serve.
-        recorder: who watches, or None.
-        protocol: takes the bytes of the wire (``ResponseHandler.data_received``).
-        parsed: the reader that the parser feeds.
-        chunked: whether the body is framed in chunks; else its length was told.
+        body: the recorded body.
+        recorder: the recorder, or None.
+        protocol: receives the bytes of the wire (``ResponseHandler.data_received``).
+        parsed: the reader that the parser fills.
+        chunked: whether the body is framed in chunks; else a header said its length.
     """
 
     def __init__(
         self,
-        body: Served,
+        body: ServedBody,
         recorder: BodyRecorder | None,
         protocol: Any,
         parsed: StreamReader,
@@ -275,8 +261,8 @@ class ReplayedSource:
         self._next = 0
 
     async def next(self) -> tuple[bytes, bool]:
-        """See `ByteSource`."""
-        # As any real answer would let them: a loop that polls must not starve the other tasks.
+        """The next piece that the parser has made of the recorded body."""
+        # Other tasks run, as with a real answer: a loop that polls must not starve them.
         await asyncio.sleep(0)
         while True:
             data = self._parsed.read_nowait()
@@ -288,50 +274,53 @@ class ReplayedSource:
 
     async def _replay(self) -> None:
         if self._next < len(self._body.chunks):
-            if self._body.late is not None:
-                await replace(self._body.late, limit=self._protocol.client_waits or None).wait()
+            if self._body.delay is not None:
+                await replace(self._body.delay, limit=self._protocol.client_waits or None).wait()
             chunk = self._body.chunks[self._next]
             self._next += 1
             if self._recorder is not None:
                 self._recorder.add(chunk)
-            self._protocol.data_received(b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._chunked else chunk)
+            self._protocol.data_received(chunk_bytes(chunk) if self._chunked else chunk)
             return
         await self._body.end()
         if self._chunked:
-            self._protocol.data_received(b"0\r\n\r\n")
+            self._protocol.data_received(chunk_bytes(b""))
         else:
             self._parsed.feed_eof()
 
 
-class Reader(StreamReader):
-    """Reads a source, and tells a take when there is no more to read.
+class BodyReader(StreamReader):
+    """Replaces a response's reader: reads a source whenever the client wants more, and tells a recorder of the end.
 
     Args:
-        source: where the pieces come from.
-        recorder: who watches, or None.
-        like: the reader in whose place this one stands.
-        chunked: whether HTTP chunks are told apart.
-        timer: what ends a wait that takes too long, where the source doesn't.
-        unread_is_whole: a client that read nothing had all that it wanted.
+        source: gives the pieces.
+        recorder: the recorder, or None.
+        replaced: the reader that is replaced.
+        failure_of: gives the failure for an error that the source raised.
+        chunked: whether the client sees where HTTP chunks end.
+        timer: ends a wait that takes too long, where the source does not.
+        unread_is_whole: whether a client that read nothing needed nothing.
     """
 
-    __slots__ = ("_pulling", "_recorder", "_source", "_unread_is_whole")
+    __slots__ = ("_failure_of", "_pulling", "_recorder", "_source", "_unread_is_whole")
 
     def __init__(
         self,
         source: ByteSource,
         recorder: BodyRecorder | None,
-        like: StreamReader,
+        replaced: StreamReader,
+        failure_of: Callable[[BaseException], TransportFailure | None],
         *,
         chunked: bool,
         timer: Any = None,
         unread_is_whole: bool = False,
     ) -> None:
-        limit = like.get_read_buffer_limits()[0]
+        limit = replaced.get_read_buffer_limits()[0]
         loop = asyncio.get_running_loop()
-        super().__init__(_Still(loop), limit, timer=timer, loop=loop)
+        super().__init__(_UnpausedProtocol(loop), limit, timer=timer, loop=loop)
         self._source = source
         self._recorder = recorder
+        self._failure_of = failure_of
         self._pulling = False
         self._unread_is_whole = unread_is_whole
         if chunked:
@@ -348,7 +337,7 @@ class Reader(StreamReader):
                 data, ends = await self._source.next()
         except Exception as error:
             if self._recorder is not None:
-                self._recorder.broke(failure_of(error))
+                self._recorder.broke(self._failure_of(error))
             self.set_exception(error)
             raise
         finally:
@@ -362,12 +351,12 @@ class Reader(StreamReader):
             self.feed_eof()
 
     async def wait_eof(self) -> None:
-        """Wait for the end, and so read up to there: nobody else feeds this reader."""
+        """Read up to the end; nobody else fills this reader."""
         while not self.is_eof():
             await self._wait("wait_eof")
 
     def set_exception(self, exc: BaseException, *cause: Any) -> None:
-        """The connection broke, or (what aiohttp does then, too) the client is done with the answer."""
+        """Note that the connection broke, or that the client closed the answer, for which aiohttp calls this, too."""
         super().set_exception(exc, *cause)
         if self._recorder is None:
             return
@@ -377,11 +366,11 @@ class Reader(StreamReader):
             self._recorder.closed()
 
 
-class _Still(BaseProtocol):
-    """A protocol that isn't paused: what isn't asked for doesn't come."""
+class _UnpausedProtocol(BaseProtocol):
+    """A protocol that never needs a pause, since data comes only when the client wants more."""
 
     def pause_reading(self) -> None:
-        """See above."""
+        pass
 
     def resume_reading(self, *_: Any, **__: Any) -> None:
-        """See above."""
+        pass

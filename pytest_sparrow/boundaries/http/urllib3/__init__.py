@@ -1,1 +1,46 @@
-"""The adapter for urllib3, and so for requests and botocore."""
+"""Holds the facts of urllib3; `adapter` patches the loaded urllib3, `bodies` reads requests and serves answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.http.adapter import Library
+from pytest_sparrow.exchange import TransportErrorName
+from pytest_sparrow.providers.facts import RetryClock
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from pytest_sparrow.boundaries.patching import AttributePatch
+
+__all__ = ["LIBRARY"]
+
+
+def _patches(module: ModuleType) -> list[AttributePatch]:
+    if LIBRARY.missing(module) or not hasattr(module, "exceptions"):
+        return []  # half loaded, or a version that is not covered: the network guard refuses its connections
+    # Imported with urllib3: the adapter and its bodies are large.
+    from pytest_sparrow.boundaries.http.urllib3.adapter import patches_for
+
+    return patches_for(module)
+
+
+LIBRARY = Library(
+    name="urllib3",
+    oldest="1.26",
+    covered="recorded and replayed, and with it requests and botocore (boto3)",
+    carries=("requests", "boto3"),
+    needs=(
+        "connectionpool.HTTPConnectionPool._make_request",
+        "connectionpool.HTTPSConnectionPool._prepare_proxy",
+    ),
+    errors={
+        TransportErrorName.CONNECT_TIMEOUT: "ConnectTimeoutError",
+        TransportErrorName.READ_ERROR: "ProtocolError",
+        TransportErrorName.READ_TIMEOUT: "ReadTimeoutError",
+        TransportErrorName.REMOTE_PROTOCOL_ERROR: "ProtocolError",
+    },
+    retry_clocks=(RetryClock(module="urllib3.util.retry", has="Retry", clocks=("time",)),),
+    patches=_patches,
+)
+"""The other names of `TransportErrorName` become a NewConnectionError, or (ProxyError) the error of the same name."""

@@ -1,36 +1,44 @@
-"""Request bodies as urllib3 takes them, and answers as `http.client` reads them.
+"""Reads request bodies as urllib3 holds them, serves recorded answers to http.client, and records live answers.
 
-Telling a client that closes its response from the garbage collector that does.
-
-A request's body as urllib3 takes it, bytes, text, a file or an iterable: read, and still to be sent.
-
-A recorded answer as bytes on a connection that isn't there: `http.client` and urllib3 read it as ever.
-
-The content of a response as it is read off its connection: what `http.client` reads, without what frames it.
+A recorded answer stands on a connection whose socket is a `ServedSocket`. A live answer is read from a `RecordedFile`,
+which removes the framing of what http.client reads.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import io
 import weakref
 from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.http.exchange import chunk_bytes, head_bytes, header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, Tee
-    from pytest_sparrow.boundaries.http.exchange import Headers, TransportFailure
+    from pytest_sparrow.boundaries.http.exchange import Headers
+    from pytest_sparrow.exchange import TransportFailure
 
-__all__ = ["Chunks", "Frames", "Owners", "Plain", "ServedSocket", "Watched", "read_body"]
+__all__ = [
+    "ChunkedFraming",
+    "Framing",
+    "Owners",
+    "PlainFraming",
+    "RecordedFile",
+    "ServedSocket",
+    "read_body",
+]
 
 
 class Owners:
-    """The objects whose end closes a body.
+    """Tells a client that closes its response from the garbage collector that closes the response's body.
 
-    The collector may strike anywhere, in the middle of writing a run's journal, too: what it closes must settle
-    nothing. The run's end does (`Crossing.flush`).
+    The collector may run anywhere, even while a run's journal is written, so a body that the collector closes must
+    settle nothing. The run's end settles it (`Crossing.flush`).
+
+    Args:
+        owners: the objects whose end closes the body.
     """
 
     def __init__(self, *owners: Any) -> None:
@@ -38,11 +46,11 @@ class Owners:
         self.add(*owners)
 
     def add(self, *owners: Any) -> None:
-        """More of them; none is kept alive."""
+        """Add owners; none is kept alive."""
         self._refs += [weakref.ref(owner) for owner in owners]
 
     def are_collected(self) -> bool:
-        """Whether one of them is on its way out: `io`'s finalizer marks it, the collector forgets references to it."""
+        """Whether an owner is being collected: `io`'s finalizer marks it, or the weak reference to it is dead."""
         owners = [ref() for ref in self._refs]
         return any(owner is None or getattr(owner, "_finalizing", False) for owner in owners)
 
@@ -51,13 +59,13 @@ _BLOCK = 65_536
 
 
 def read_body(body: Any) -> tuple[bytes, Any]:
-    """A body's bytes, and what to send in its place.
+    """A body's bytes, and the body to send in its place.
 
-    What can be read once only is replaced by what says the same, in the same pieces, so that the upload has the form
-    that it would have had: urllib3 sends a file and an iterable in chunks where no length is given.
+    A body that can be read only once is replaced by one of the same kind and pieces, so that the upload keeps its form:
+    urllib3 sends a file and an iterable in chunks where no length is given.
 
     Raises:
-        TypeError: it is none of what urllib3 takes.
+        TypeError: urllib3 does not accept such a body.
     """
     if body is None:
         return b"", None
@@ -73,7 +81,7 @@ def read_body(body: Any) -> tuple[bytes, Any]:
 
 def _file(file: Any) -> tuple[bytes, Any]:
     start = _position(file)
-    # In blocks, as urllib3 does: some file-likes (requests-toolbelt's) want a size.
+    # In blocks, as urllib3 does: some file-like objects (requests-toolbelt's) need a size.
     content = b"".join(_bytes(block) for block in iter(lambda: file.read(_BLOCK) or b"", b""))
     if start is None:
         return content, io.BytesIO(content)
@@ -82,7 +90,7 @@ def _file(file: Any) -> tuple[bytes, Any]:
 
 
 def _position(file: Any) -> Any:
-    """Where to go back to after reading; None: it can't be told, or can't be gone to."""
+    """The position to return to after reading; None: the file has no position, or cannot seek."""
     try:
         return file.tell() if not hasattr(file, "seekable") or file.seekable() else None
     except (AttributeError, OSError):
@@ -94,45 +102,47 @@ def _bytes(piece: Any) -> bytes:
 
 
 class ServedSocket:
-    """In place of a connection's socket: takes any request, and holds one answer.
+    """Stands in for a connection's socket: accepts any request, and holds one answer.
 
     Args:
         status: the status code.
-        headers: name and value, in order.
-        body: the pieces of the body, each asked for only when the client wants it.
-        has_body: whether there can be one (RFC 9112, 6.3).
+        headers: names and values, in order.
+        body: the pieces of the body; each is read only when the client wants it.
+        has_body: whether the answer can have a body (RFC 9112, 6.3).
 
     Attributes:
-        owners: who reads from it.
+        owners: the objects that read from the socket.
     """
 
     def __init__(self, status: int, headers: Headers, body: Tee, *, has_body: bool) -> None:
         self.owners = Owners()
-        self._file = io.BufferedReader(_Wire(self, _pieces(status, headers, body, has_body=has_body), body))
+        self._file = io.BufferedReader(
+            _AnswerFile(self, _pieces(status, headers, body, has_body=has_body), body)
+        )
         self.owners.add(self._file)
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedIOBase:
-        """What the answer is read from."""
+        """The file from which http.client reads the answer."""
         return self._file
 
     def sendall(self, data: Any, *_: Any) -> None:
-        """The request goes nowhere."""
+        """Discard the request."""
 
     def settimeout(self, seconds: float | None) -> None:
-        """Nothing is waited for."""
+        """Do nothing: the answer is there already."""
 
     def shutdown(self, how: int) -> None:
-        """There is no connection."""
+        """Do nothing: there is no connection."""
 
     def close(self) -> None:
-        """There is no connection; the answer can still be read, as from a real one."""
+        """Do nothing: the answer can still be read, as after the close of a real socket."""
 
 
-class _Wire(io.RawIOBase):
-    """The bytes of an answer, a piece of its body at a time."""
+class _AnswerFile(io.RawIOBase):
+    """Reads the bytes of an answer, its body piece by piece."""
 
     def __init__(self, sock: ServedSocket, pieces: Generator[bytes], body: Tee) -> None:
-        self._sock = sock  # botocore looks for it here, to set a timeout
+        self._sock = sock  # botocore finds the socket here, to set a timeout
         self._pieces = pieces
         self._body = body
         self._rest = b""
@@ -157,24 +167,21 @@ class _Wire(io.RawIOBase):
 
 
 def _pieces(status: int, headers: Headers, body: Tee, *, has_body: bool) -> Generator[bytes]:
-    """The head, then the content: in chunks where no length is known, since then each is read as it is served."""
-    chunked = has_body and not any(name.lower() == "content-length" for name, _ in headers)
-    coding = [("transfer-encoding", "chunked")] if chunked else []
-    lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, '')}"]
-    lines += [f"{name}: {' '.join(value.splitlines())}" for name, value in [*headers, *coding]]
-    yield "\r\n".join([*lines, "\r\n"]).encode("latin-1", "replace")
+    """The head, then the body; in chunks where no length is known, so that each piece is read when it is served."""
+    chunked = has_body and not header(headers, "content-length")
+    yield head_bytes(status, headers, chunked=chunked, encoding="latin-1")
     for piece in body:
         if piece:  # an empty chunk would be the last one
-            yield b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece
+            yield chunk_bytes(piece) if chunked else piece
     if chunked:
-        yield b"0\r\n\r\n"
+        yield chunk_bytes(b"")
 
 
-class Plain:
-    """Content that nothing frames.
+class PlainFraming:
+    """Follows content that is not framed.
 
     Args:
-        length: how many bytes there will be; None: as many as come.
+        length: the number of bytes; None: up to the end of the connection.
     """
 
     def __init__(self, length: int | None) -> None:
@@ -183,24 +190,24 @@ class Plain:
 
     @property
     def ended(self) -> bool:
-        """Whether it has come to its end."""
+        """Whether the content has come to its end."""
         return self._length is not None and self._got >= self._length
 
-    def recorder(self, data: bytes) -> Iterator[bytes]:
-        """The content that some bytes of the connection hold."""
+    def content(self, data: bytes) -> Iterator[bytes]:
+        """The pieces of content in the next bytes of the connection."""
         if data:
             self._got += len(data)
             yield data
 
     def missing(self) -> str | None:
-        """What is missing where the connection ends here, in urllib3's words; None: nothing."""
+        """What is missing where the connection ends now, in urllib3's words; None: nothing."""
         if self._length is None or self.ended:
             return None
         return f"IncompleteRead({self._got} bytes read, {self._length - self._got} more expected)"
 
 
-class Chunks:
-    """Content in chunks (RFC 9112, 7.1), whose bytes may be cut anywhere."""
+class ChunkedFraming:
+    """Follows content in chunks (RFC 9112, 7.1), whose bytes may be cut anywhere."""
 
     def __init__(self) -> None:
         self.ended = False
@@ -209,8 +216,8 @@ class Chunks:
         self._line = bytearray()
         self._wants_size = True
 
-    def recorder(self, data: bytes) -> Iterator[bytes]:
-        """See `Plain`."""
+    def content(self, data: bytes) -> Iterator[bytes]:
+        """The pieces of content in the next bytes of the connection."""
         while data and not self.ended:
             if self._left:
                 piece, data = data[: self._left], data[self._left :]
@@ -225,7 +232,7 @@ class Chunks:
                 self._line.clear()
 
     def missing(self) -> str | None:
-        """See `Plain`."""
+        """What is missing where the connection ends now, in urllib3's words; None: nothing."""
         if self.ended:
             return None
         if not self._left:
@@ -239,31 +246,31 @@ class Chunks:
         try:
             self._left = int(line.partition(b";")[0], 16)
         except ValueError:
-            return  # no size: the client finds that out by itself
+            return  # no size: the client raises its own error
         self.ended = self._left == 0
         self._wants_size = False
 
 
-Frames = Plain | Chunks
+Framing = PlainFraming | ChunkedFraming
 
 
-class Watched:
-    """The file that an `http.client.HTTPResponse` reads its body from; a take watches what is read.
+class RecordedFile:
+    """Stands in for the file from which an `http.client.HTTPResponse` reads its body; a recorder sees what is read.
 
     Args:
-        file: the real one.
-        frames: how the content is framed.
-        recorder: who watches.
-        failure_of: names an error that reading raised; None for one that is none of the world's.
-        owners: the responses that read from it.
-        strict: whether the client raises where the content is cut off. Where not, `http.client` still does for one
-            that reads to the end in one go: then it closes without asking for more.
+        file: the real file.
+        framing: follows the framing of the content.
+        recorder: the recorder.
+        failure_of: gives the failure for an error of reading; None: the error does not come from the world.
+        owners: the responses that read from the file.
+        strict: whether the client raises an error where the content is cut off. Where not, `http.client` still raises
+            one for a client that reads to the end at once, and then closes the file without reading on.
     """
 
     def __init__(
         self,
         file: Any,
-        frames: Frames,
+        framing: Framing,
         recorder: BodyRecorder,
         failure_of: Callable[[BaseException], TransportFailure | None],
         *,
@@ -271,38 +278,38 @@ class Watched:
         strict: bool,
     ) -> None:
         self._file = file
-        self._frames = frames
+        self._framing = framing
         self._recorder = recorder
         self._failure_of = failure_of
         self._owners = owners
         self._strict = strict
         self._cut = ""
-        if frames.ended:
+        if framing.ended:
             recorder.exhausted()
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read so many bytes; all, for -1."""
-        data: bytes = self._tried(self._file.read, size)
-        return self._seen(data, is_end=size is None or size < 0 or len(data) < size)
+        """Read ``size`` bytes, or up to the end for -1."""
+        data: bytes = self._read(self._file.read, size)
+        return self._record(data, is_end=size is None or size < 0 or len(data) < size)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Read what there is."""
-        data: bytes = self._tried(self._file.read1, size)
-        return self._seen(data, is_end=not data and size != 0)
+        """Read the bytes that are there, at most ``size``."""
+        data: bytes = self._read(self._file.read1, size)
+        return self._record(data, is_end=not data and size != 0)
 
     def readline(self, limit: int = -1, /) -> bytes:
         """Read a line."""
-        data: bytes = self._tried(self._file.readline, limit)
-        return self._seen(data, is_end=not data and limit != 0)
+        data: bytes = self._read(self._file.readline, limit)
+        return self._record(data, is_end=not data and limit != 0)
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read into a buffer; returns how many bytes."""
-        count: int = self._tried(self._file.readinto, buffer)
-        self._seen(bytes(memoryview(buffer)[:count]), is_end=not count and len(buffer) > 0)
+        """Read into a buffer; returns the number of bytes."""
+        count: int = self._read(self._file.readinto, buffer)
+        self._record(bytes(memoryview(buffer)[:count]), is_end=not count and len(buffer) > 0)
         return count
 
     def close(self) -> None:
-        """The client is done, at the end or before."""
+        """Close the file and settle: the client is done, at the end or before."""
         try:
             self._file.close()
         finally:
@@ -314,20 +321,20 @@ class Watched:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
-    def _tried(self, read: Callable[[Any], Any], wanted: Any) -> Any:
+    def _read(self, read: Callable[[Any], Any], wanted: Any) -> Any:
         try:
             return read(wanted)
         except BaseException as error:
             self._broke(error)
             raise
 
-    def _seen(self, data: bytes, *, is_end: bool) -> bytes:
-        for piece in self._frames.recorder(data):
+    def _record(self, data: bytes, *, is_end: bool) -> bytes:
+        for piece in self._framing.content(data):
             self._recorder.add(piece)
-        if self._frames.ended:
+        if self._framing.ended:
             self._recorder.exhausted()
         elif is_end:
-            self._ends(self._frames.missing(), final=self._strict or not data)
+            self._ends(self._framing.missing(), final=self._strict or not data)
         return data
 
     def _ends(self, missing: str | None, *, final: bool) -> None:

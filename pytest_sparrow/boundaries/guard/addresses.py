@@ -1,0 +1,153 @@
+"""Tells addresses apart without asking anyone: this machine's own, and those where this very process listens.
+
+Whether this process listens somewhere is asked only when a connection would be refused otherwise. The kernel's tables
+are asked first (Linux: exact, with the sockets that C code opened), then the socket objects that Python's garbage
+collector knows (any system). Sockets are never opened by their file descriptor: with a default timeout set, that alone
+would change them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import ipaddress
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "host_text",
+    "is_loopback",
+    "is_multiprocessings",
+    "is_numeric",
+    "is_own_name",
+    "listens_at_path",
+    "listens_on_port",
+    "spelled",
+]
+
+
+def is_numeric(host: str) -> bool:
+    """Whether a host is an address already, so that resolving it asks no one."""
+    return _address(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback: ``localhost`` and names below it (RFC 6761, 6.3) count."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = _address(host)
+    if address is None:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    # Linux connects the unspecified address to this machine.
+    return bool(mapped.is_loopback or mapped.is_unspecified)
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a host is this machine's own name, which stands in its own tables."""
+    return host.lower() == socket.gethostname().lower()
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+_UNIX = getattr(socket, "AF_UNIX", None)
+_LISTENING = "0A"
+_PROC = Path("/proc/self")
+
+
+def listens_on_port(port: int, *, udp: bool = False) -> bool:
+    """Whether this process listens on a TCP port, or has bound a UDP port, of any interface."""
+    return _proc_port(port, udp=udp) or any(
+        _port_of(own) == port for own in _python_sockets(udp=udp) if own.family != _UNIX
+    )
+
+
+def listens_at_path(path: str) -> bool:
+    """Whether this process listens at the path of a unix socket."""
+    return any(
+        own.family == _UNIX and os.fsdecode(own.getsockname()) == path for own in _python_sockets(udp=False)
+    )
+
+
+def _python_sockets(*, udp: bool) -> Iterator[socket.socket]:
+    for found in gc.get_objects():
+        # type(), not isinstance(): that would ask lazy proxies for their __class__, and so wake them.
+        if issubclass(type(found), socket.socket):
+            with contextlib.suppress(OSError):
+                if _waits(found, udp=udp):
+                    yield found
+
+
+def _waits(found: socket.socket, *, udp: bool) -> bool:
+    if found.fileno() < 0:
+        return False
+    if udp:
+        return found.type == socket.SOCK_DGRAM
+    return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+
+
+def _port_of(own: socket.socket) -> int | None:
+    name = own.getsockname()
+    return name[1] if isinstance(name, tuple) and len(name) > 1 else None
+
+
+def _proc_port(port: int, *, udp: bool) -> bool:
+    wanted = f":{port:04X}"
+    inodes = {
+        fields[9]
+        for fields in _proc_table("udp" if udp else "tcp")
+        if fields[1].endswith(wanted) and (udp or fields[3] == _LISTENING)
+    }
+    return bool(inodes) and not inodes.isdisjoint(_own_inodes())
+
+
+def _proc_table(protocol: str) -> Iterator[list[str]]:
+    """The rows of /proc/net/tcp and its like (proc(5)): local address, state and inode are 1, 3 and 9."""
+    for name in (protocol, f"{protocol}6"):
+        with contextlib.suppress(OSError):
+            rows = (_PROC / "net" / name).read_text("ascii").splitlines()[1:]
+            yield from (fields for row in rows if len(fields := row.split()) > 9)
+
+
+def _own_inodes() -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for entry in (_PROC / "fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                target = str(entry.readlink())
+                if target.startswith("socket:["):
+                    yield target[len("socket:[") : -1]
+
+
+_OF_MULTIPROCESSING = re.compile(r"(?:\A\0|/pymp-[^/]+/)listener-[^/]+\Z")
+
+
+def is_multiprocessings(path: str) -> bool:
+    """Whether `multiprocessing` made a unix socket, to talk with processes that it started: fork servers, managers.
+
+    It names them all alike (``util.get_temp_dir`` and ``connection.arbitrary_address``), in whichever process.
+    """
+    return "multiprocessing" in sys.modules and _OF_MULTIPROCESSING.search(path) is not None
+
+
+def host_text(host: Any) -> Any:
+    """A host as text, where it is given as bytes; anything else as it is."""
+    return host.decode("idna") if isinstance(host, bytes | bytearray) else host
+
+
+def spelled(host: str, port: int | None) -> str:
+    """``db.example.com:5432``, ``[2001:db8::1]:443``; without a port the host alone."""
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"

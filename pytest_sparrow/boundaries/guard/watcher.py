@@ -1,0 +1,137 @@
+"""Watches what Python code does with sockets and programs: one audit hook for the process, which dispatches to runs.
+
+The C code behind every socket asks the hook (PEP 578), so no saved method and no `_socket.socket` goes past it. A hook
+can't be taken off again; while nothing is watched it does nothing. `socket.getaddrinfo` alone is patched as well: no
+audit event says which addresses a name was resolved to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.guard.addresses import host_text, is_numeric
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.run.context import current_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType
+
+    from pytest_sparrow.run.crossing import OpenRun
+
+__all__ = ["names_of", "replaying_run", "watching"]
+
+
+@contextlib.contextmanager
+def watching(run: OpenRun, handlers: Mapping[str, Callable[..., None]], *, replaying: bool) -> Iterator[None]:
+    """While open, call handlers for what code of a run does outside of its crossings. May nest.
+
+    Args:
+        run: the run.
+        handlers: by the name of an audit event (Python's manual: "Audit events table"), what gets the event's
+            arguments. An exception that a handler raises is raised where the event happened, and prevents it.
+        replaying: call them only while the run replays, or (False) only while it doesn't.
+    """
+    watch = _Watch(run=run, handlers=handlers, replaying=replaying)
+    _WATCHER.enter(watch)
+    try:
+        yield
+    finally:
+        _WATCHER.leave(watch)
+
+
+def replaying_run() -> OpenRun | None:
+    """The replaying run that a connection made here belongs to, or None."""
+    run = _WATCHER.run_here()
+    return run if run is not None and run.replaying else None
+
+
+def names_of(address: str) -> tuple[str, ...]:
+    """The names that an address was resolved from since anything has been watched, the latest one last."""
+    return _WATCHER.names_of(address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Watch:
+    run: OpenRun
+    handlers: Mapping[str, Callable[..., None]]
+    replaying: bool
+
+
+class _Watcher:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches: tuple[_Watch, ...] = ()
+        self._events: frozenset[str] = frozenset()
+        self._hooked = False
+        self._names: dict[str, dict[str, None]] = {}
+        self._patches = Patches({"socket": self._patches_for})
+
+    def enter(self, watch: _Watch) -> None:
+        with self._lock:
+            if not self._hooked:
+                self._hooked = True
+                sys.addaudithook(self._audit)
+            self._set((*self._watches, watch))
+            self._patches.install()
+
+    def leave(self, watch: _Watch) -> None:
+        with self._lock:
+            self._patches.uninstall()
+            self._set(tuple(each for each in self._watches if each is not watch))
+            if not self._watches:
+                self._names.clear()
+
+    def run_here(self) -> OpenRun | None:
+        """The run that the code here belongs to; None within a crossing, whose code is the world's."""
+        try:
+            return current_run()
+        except UsageError:
+            # A thread without context, and several runs: asyncio resolves names in one. Any that is shut will do.
+            return next((watch.run for watch in self._watches if watch.run.replaying), None)
+
+    def names_of(self, address: str) -> tuple[str, ...]:
+        return tuple(self._names.get(address, ()))
+
+    def _set(self, watches: tuple[_Watch, ...]) -> None:
+        self._watches = watches
+        self._events = frozenset(event for watch in watches for event in watch.handlers)
+
+    def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in self._events:
+            return
+        run = self.run_here()
+        for watch in self._watches:
+            handler = watch.handlers.get(event)
+            if handler is not None and watch.run is run and watch.replaying is run.replaying:
+                handler(*args)
+
+    def _patches_for(self, module: ModuleType) -> list[AttributePatch]:
+        original = vars(module)["getaddrinfo"]
+
+        @functools.wraps(original)
+        def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(host, *args, **kwargs)
+            with contextlib.suppress(Exception):  # a note that fails must not stop the look-up
+                self._note(host_text(host), [str(address[0]) for *_, address in found])
+            return found
+
+        return [AttributePatch(module, "getaddrinfo", getaddrinfo)]
+
+    def _note(self, name: str, addresses: list[str]) -> None:
+        if not name or is_numeric(name) or self.run_here() is None:
+            return
+        for address in addresses:
+            names = self._names.setdefault(address, {})
+            names.pop(name, None)
+            names[name] = None
+
+
+# Process-wide, as what it watches is; no run is held while nothing is watched.
+_WATCHER = _Watcher()

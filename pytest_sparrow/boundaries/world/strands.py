@@ -1,0 +1,131 @@
+"""Keeps threads and tasks in their run and their lane, while a run is open.
+
+Work that is handed to another thread keeps its run and gets a lane of its own: neither `threading.Thread.start` nor
+`ThreadPoolExecutor.submit` (which asyncio's executors use) hands on the context.
+
+The task that ``asyncio.wait_for`` makes before Python 3.12 borrows the lane of its caller, in whose own task it awaits
+from 3.12 on. Otherwise each request behind it would be a strand of its own, though the caller does nothing but wait:
+agents side by side could be told apart by words only, and one after the other had no order. (``asyncio.timeout`` makes
+no task, and neither do anyio's scopes.)
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
+from pytest_sparrow.run.context import borrowed_lane, carried
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from pytest_sparrow.boundaries.patching import Patch
+
+__all__ = ["PATCHES", "waiting"]
+
+
+def _threads(module: Any) -> list[Patch]:
+    return [AttributePatch(module.Thread, "start", _started(module.Thread.start))]
+
+
+def _started(start: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    @functools.wraps(start)
+    def hand_on_and_start(thread: threading.Thread) -> None:
+        # A pool's own threads belong to nobody, and would only use up numbers of lanes: each piece of work brings its
+        # lane with it.
+        if not _serves_a_pool(thread):
+            thread.run = carried(thread.run)  # type: ignore[method-assign]
+        start(thread)
+
+    return hand_on_and_start
+
+
+def _serves_a_pool(thread: threading.Thread) -> bool:
+    worker = getattr(sys.modules.get("concurrent.futures.thread"), "_worker", None)  # a private name
+    return worker is not None and getattr(thread, "_target", None) is worker
+
+
+def _pools(module: Any) -> list[Patch]:
+    pool = module.ThreadPoolExecutor
+    return [AttributePatch(pool, "submit", _submitted(pool.submit))]
+
+
+def _submitted(submit: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
+    @functools.wraps(submit)
+    def hand_on_and_submit(pool: Any, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return submit(pool, carried(work), *args, **kwargs)
+
+    return hand_on_and_submit
+
+
+_WAIT_FOR_MAKES_A_TASK = sys.version_info < (3, 12)
+
+# Process-wide, because the function is; set when its code is replaced.
+_real_wait_for: Any = None
+
+
+def _tasks(module: types.ModuleType) -> list[Patch]:
+    """Other code for `asyncio.wait_for`: so ``from asyncio import wait_for`` is covered."""
+    global _real_wait_for  # noqa: PLW0603 - see above
+    function = getattr(module, "wait_for", None)
+    if not _WAIT_FOR_MAKES_A_TASK or not isinstance(function, types.FunctionType) or function.__closure__:
+        return []
+    code = function.__code__
+    if code.co_varnames[: code.co_argcount] != ("fut", "timeout"):
+        return []  # not the function that we know
+    _real_wait_for = copy_function(function)
+    return [CodePatch(function, _wait_for.__code__)]
+
+
+# What runs in the place of the function's code. It runs with the globals of asyncio.tasks, so it imports.
+async def _wait_for(fut, timeout):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    from pytest_sparrow.boundaries.world.strands import waiting
+
+    return await waiting(fut, timeout)
+
+
+def waiting(awaited: Any, timeout: float | None) -> Any:
+    """What `asyncio.wait_for` of the same arguments gives, but for the lane. Called in the task that waits."""
+    # A task or a future that is there already is a strand of its own.
+    borrow = borrowed_lane() if isinstance(awaited, Coroutine) else None
+    return _real_wait_for(awaited if borrow is None else _InBorrowedLane(awaited, borrow), timeout)
+
+
+class _InBorrowedLane(Coroutine[Any, Any, Any]):
+    """A coroutine that acts in the lane of the strand that waits for it.
+
+    No coroutine around it: one that is cancelled before it starts would never start the one within, which Python warns
+    about. What anyio and debuggers ask a coroutine for is the inner one's.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], borrow: Callable[[], None]) -> None:
+        self._coroutine = coroutine
+        self._borrow: Callable[[], None] | None = borrow
+
+    def send(self, value: Any, /) -> Any:
+        borrow, self._borrow = self._borrow, None
+        if borrow is not None:
+            borrow()
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
+
+PATCHES = Patches({"threading": _threads, "concurrent.futures.thread": _pools, "asyncio.tasks": _tasks})
+"""Installed while a run is open."""

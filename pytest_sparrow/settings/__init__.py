@@ -1,0 +1,309 @@
+"""What the user said: the table of settings, each of them one row, and the values of one test.
+
+A row of `Settings` is all that a setting is: the ini key, the command-line option, the check of markers and of
+``sparrow_settings``, the environment variable and the README's table come from the row.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, Table, Text
+from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour
+from pytest_sparrow.settings.row import PYTHON, USUAL, Place, Setting, row
+
+__all__ = [
+    "SHORT_OPTIONS",
+    "TABLE",
+    "TELEMETRY_HOSTS",
+    "Behaviour",
+    "Level",
+    "Mode",
+    "Place",
+    "Policy",
+    "Requests",
+    "Setting",
+    "Settings",
+    "Unwrapped",
+    "WallClock",
+    "behaviour",
+    "dummy_key",
+    "judged_by",
+    "policy_of",
+    "settings_at",
+]
+
+
+class WallClock(enum.Enum):
+    """What the wall clock does while a run is open."""
+
+    FLOW = "flow"
+    """Recording: left alone. Replay: starts at the recorded moment, runs on, and moves on with the replayed answers."""
+    STEP = "step"
+    """Stands still, and goes on one tick with each crossing: the same in record and replay."""
+    REAL = "real"
+    """Left alone."""
+
+
+class Level(enum.Enum):
+    """How much of a run is compared."""
+
+    EXACT = "exact"
+    TRAJECTORY = "trajectory"
+    OUTCOME = "outcome"
+
+
+class Requests(enum.Enum):
+    """What request drift is: a failure, a remark, or nothing."""
+
+    COMPARE = "compare"
+    REPORT = "report"
+    IGNORE = "ignore"
+
+
+class Unwrapped(enum.Enum):
+    """What a proposed tool that nobody wrapped is: a remark or a failure."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Policy(enum.Enum):
+    """What becomes of a wrapped tool's call in a replay."""
+
+    FEED = "feed"
+    """The call gets the recorded answer; the tool does not run."""
+    RUN = "run"
+    """The tool runs, and its output is compared like any event."""
+    VERIFY = "verify"
+    """The tool runs, its output is compared, and the agent gets the recorded answer: one difference stays one."""
+
+
+TELEMETRY_HOSTS = (
+    "api.smith.langchain.com",
+    "*.sentry.io",
+    "*.ingest.sentry.io",
+    "*.posthog.com",
+    "logfire-api.pydantic.dev",
+    "logfire-us.pydantic.dev",
+    "logfire-eu.pydantic.dev",
+    "cloud.langfuse.com",
+    "us.cloud.langfuse.com",
+    "telemetry.crewai.com",
+    "*.datadoghq.com",
+    "*.honeycomb.io",
+    "api.traceloop.com",
+)
+"""Hosts that agents report to: no part of what an agent does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one test, after command line, marker, ``sparrow_settings``, environment and ini file."""
+
+    mode: Mode = row(
+        Choice(Mode),
+        "what happens with the world and with the golden",
+        default=DEFAULT_MODE,
+        places=Place.COMMAND_LINE | Place.MARKER | Place.ENVIRONMENT | Place.INI,
+    )
+    level: Level = row(
+        Choice(Level),
+        "how much is compared",
+        default=Level.EXACT,
+        places=Place.COMMAND_LINE | USUAL,
+    )
+    requests: Requests = row(
+        Choice(Requests),
+        "what request drift is: a failure, a remark (the scripted replay: prompts may be edited), or nothing",
+        default=Requests.COMPARE,
+        places=Place.COMMAND_LINE | USUAL,
+    )
+    unwrapped: Unwrapped = row(
+        Choice(Unwrapped),
+        "what a proposed tool that nobody wrapped is: a remark or a failure",
+        default=Unwrapped.WARN,
+    )
+    policy: tuple[tuple[str, Policy], ...] = row(
+        Table(Policy, "'refund = feed', 'ReadOnly = run', '* = verify'"),
+        "what becomes of wrapped tools in a replay, by a tool's name, a risk or `*`",
+        default=(),
+        default_shown="feed",
+    )
+    golden: str = row(
+        Text(),
+        "the name of another test of the file, whose golden is replayed",
+        default="",
+        places=Place.MARKER,
+        default_shown="its own",
+    )
+    script: tuple[Any, ...] = row(
+        Objects("pytest_sparrow.scenario:checked", "a list of turns"),
+        "turns that stand in for a golden ([scenarios](docs/scenarios.md))",
+        default=(),
+        places=PYTHON,
+    )
+    ignore: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
+        "paths, as a report prints them, to leave out of the comparison",
+        default=(),
+    )
+    exclude_paths: tuple[str, ...] = row(
+        Lines(),
+        "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
+        default=(),
+    )
+    exclude_regex_paths: tuple[str, ...] = row(
+        Lines(),
+        "regular expressions, searched for in each path as a report prints it",
+        default=(),
+    )
+    significant_digits: int | None = row(
+        Number(),
+        "to how many digits after the point numbers are compared",
+        default=None,
+        default_shown="all",
+    )
+    ignore_order: bool | tuple[str, ...] = row(
+        Lines(flag=True),
+        "the order of lists does not count: in all of them, or at and below these paths",
+        default=False,
+    )
+    ignore_string_case: bool = row(
+        Flag(),
+        "texts and keys that differ in case alone are equal",
+        default=False,
+    )
+    ignore_numeric_type_changes: bool = row(
+        Flag(),
+        "numbers are compared to 12 digits after the point, unless `significant_digits` says otherwise",
+        default=False,
+    )
+    custom_operators: tuple[object, ...] = row(
+        Objects("pytest_sparrow.comparing.rules:read_operators", "a list of operators as DeepDiff has them"),
+        "objects that decide whether two values are equal, as DeepDiff has them",
+        default=(),
+        places=PYTHON,
+    )
+    tools: tuple[str, ...] = row(
+        Lines(),
+        "dotted names of tools to wrap",
+        default=(),
+    )
+    allow_hosts: tuple[str, ...] = row(
+        Lines(),
+        "`host`, `host:port` or the path of a unix socket that stay reachable in a replay",
+        default=(),
+    )
+    ignore_hosts: tuple[str, ...] = row(
+        Lines(),
+        "hosts that are never recorded, and answered 204 in a replay; an ini file adds to the default",
+        default=TELEMETRY_HOSTS,
+        default_shown="known telemetry hosts",
+        adds=True,
+    )
+    in_process: bool = row(
+        Flag(),
+        "also capture transports that lead to code of the same process (ASGI, WSGI, MockTransport)",
+        default=False,
+    )
+    agent: str = row(
+        Text(),
+        "the agent's name in transcripts",
+        default="pytest",
+    )
+    env: tuple[str, ...] = row(
+        Lines(),
+        "environment variables to record, and to set again in a replay; `FEATURE_*` is a pattern",
+        default=(),
+    )
+    clock: WallClock = row(
+        Choice(WallClock),
+        "what the wall clock does. flow: starts a replay at the recorded moment and moves on with the answers; step: "
+        "stands still but for a second a crossing, in record and replay; real: left alone",
+        default=WallClock.FLOW,
+    )
+    seed: bool | int = row(
+        Number(flag=True),
+        "seed `random`, `uuid` and numpy, the same in record and replay; a number seeds tests that are recorded",
+        default=True,
+    )
+    directories: bool = row(
+        Flag(),
+        "hide temporary, project and home directories in goldens, and put the replay's own back",
+        default=True,
+    )
+    secrets: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.redact.user_rules:read_rules"),
+        "further secrets: `kind = regex`, `kind = field:name`, or either bare",
+        default=(),
+    )
+    not_secret: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.redact.user_rules:read_allowed"),
+        "what is no secret though it looks like one: a kind, or `value:<digest>`",
+        default=(),
+    )
+    limits: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.store.damage:Limits.of"),
+        "how much is read of a golden: `events = 2000000`, … ; the error that a limit makes names it",
+        default=(),
+        places=Place.INI,
+        default_shown="generous",
+    )
+    dummy_keys: tuple[str, ...] = row(
+        Lines(),
+        "further API keys to fill with a dummy while a test replays; as ini, from the start of the session",
+        default=(),
+    )
+    dir: str = row(
+        Text(folder=True),
+        "the name of the goldens' folder",
+        default="__sparrow__",
+        places=Place.INI,
+    )
+
+
+TABLE: tuple[Setting, ...] = tuple(replace(each.metadata["row"], name=each.name) for each in fields(Settings))
+"""Every setting, in the order of the README's table."""
+
+
+def settings_at(place: Place) -> dict[str, Setting]:
+    """The settings that may stand in a place, by name."""
+    return {setting.name: setting for setting in TABLE if place in setting.places}
+
+
+def dummy_key(name: str) -> str:
+    """What an absent API key is filled with while a test replays: no provider would take it for a key.
+
+    Each variable has a dummy of its own, so that a redacted request tells which key it held, as the recorded one does.
+    """
+    return f"sparrow-dummy-{name.lower().replace('_', '-')}"
+
+
+def policy_of(
+    table: tuple[tuple[str, Policy], ...], name: str, risk: str, own: Policy | None = None
+) -> Policy:
+    """The policy of a tool: its own, else by its name, its risk, that of all (``*``), else the recorded answer.
+
+    Args:
+        table: the setting ``policy``.
+        name: the tool's name.
+        risk: its risk.
+        own: the policy that was given when the tool was wrapped, or None.
+    """
+    if own is not None:
+        return own
+    policies = dict(table)
+    return next((policies[key] for key in (name, risk, "*") if key in policies), Policy.FEED)
+
+
+def judged_by(settings: Settings) -> str:
+    """The settings that a run is judged by and that are no default, like ``requests=report, level=trajectory``."""
+    said = []
+    if settings.requests is not Requests.COMPARE:
+        said.append(f"requests={settings.requests.value}")
+    if settings.level is not Level.EXACT:
+        said.append(f"level={settings.level.value}")
+    return ", ".join(said)

@@ -1,0 +1,282 @@
+"""The kinds of values that a setting takes: each reads a Python or TOML value, and the text of an ini file."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pytest_sparrow.errors import UsageError
+
+if TYPE_CHECKING:
+    import enum
+
+__all__ = ["Choice", "Flag", "Kind", "Lines", "Number", "Objects", "Table", "Text"]
+
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
+_MOST_SHOWN = 200
+
+
+class Kind(Protocol):
+    """What values a setting takes."""
+
+    @property
+    def ini(self) -> Literal["string", "linelist"]:
+        """The type of the ini key, as ``parser.addini`` takes it."""
+
+    @property
+    def valid(self) -> str:
+        """What is valid, as a message and the README say it."""
+
+    def read(self, value: Any, origin: str) -> Any:
+        """The setting's value from a value of Python or TOML.
+
+        Raises:
+            UsageError: the value is wrong; the text names the origin, the value and what is valid.
+        """
+
+    def parse(self, text: str, origin: str) -> Any:
+        """The setting's value from the text of an ini file, a command line or an environment variable.
+
+        Raises:
+            UsageError: as for `read`.
+        """
+
+
+def _refusal(value: object, origin: str, valid: str) -> UsageError:
+    """The error for a wrong value."""
+    shown = repr(value)
+    if len(shown) > _MOST_SHOWN:
+        shown = f"{shown[:_MOST_SHOWN]}…"
+    return UsageError(f"{origin}: {shown} is not {valid}")
+
+
+def _check(dotted: str, value: Any, origin: str) -> Any:
+    """Call ``module:function`` with a value and its origin.
+
+    The table stands below the rooms that use the values, so a reader is named, and imported where it is needed.
+    """
+    module, _, name = dotted.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found(value, origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words.
+
+    Attributes:
+        words: their enumeration.
+    """
+
+    words: type[enum.Enum]
+    ini: ClassVar[Literal["string"]] = "string"
+
+    @property
+    def valid(self) -> str:
+        """The words."""
+        return "one of: " + ", ".join(member.value for member in self.words)
+
+    def read(self, value: Any, origin: str) -> Any:
+        """The member that a word names; a member is taken as it is."""
+        try:
+            return self.words(value)
+        except ValueError:
+            raise _refusal(value, origin, self.valid) from None
+
+    def parse(self, text: str, origin: str) -> Any:
+        """The member that a word names."""
+        return self.read(text.strip(), origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string.
+
+    Attributes:
+        folder: the string names one folder, without a path.
+    """
+
+    folder: bool = False
+    ini: ClassVar[Literal["string"]] = "string"
+
+    @property
+    def valid(self) -> str:
+        """What the string is."""
+        return "the name of a folder" if self.folder else "a string"
+
+    def read(self, value: Any, origin: str) -> str:
+        """The string."""
+        if not isinstance(value, str) or (self.folder and not _is_folder(value)):
+            raise _refusal(value, origin, self.valid)
+        return value
+
+    parse = read
+
+
+def _is_folder(name: str) -> bool:
+    return name not in ("", ".", "..") and not any(sign in name for sign in "/\\\0")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    ini: ClassVar[Literal["string"]] = "string"
+    valid = "true or false"
+
+    def read(self, value: Any, origin: str) -> bool:
+        """The flag."""
+        if isinstance(value, bool):
+            return value
+        raise _refusal(value, origin, self.valid)
+
+    def parse(self, text: str, origin: str) -> bool:
+        """The flag that a word names."""
+        return self.read(_FLAGS.get(text.strip().lower(), text), origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number from 0.
+
+    Attributes:
+        flag: true and false are values, too.
+    """
+
+    flag: bool = False
+    ini: ClassVar[Literal["string"]] = "string"
+
+    @property
+    def valid(self) -> str:
+        """The numbers."""
+        return "true, false or a number from 0" if self.flag else "a number from 0"
+
+    def read(self, value: Any, origin: str) -> int:
+        """The number, or the flag."""
+        if isinstance(value, int) and value >= 0 and (self.flag or not isinstance(value, bool)):
+            return value
+        raise _refusal(value, origin, self.valid)
+
+    def parse(self, text: str, origin: str) -> int:
+        """The number in a text; ``0`` and ``1`` are numbers."""
+        word = text.strip().lower()
+        if word.isascii() and word.isdigit() and len(word) <= _LONGEST_NUMBER:
+            return int(word)
+        return self.read(_FLAGS.get(word, text), origin)
+
+
+_LONGEST_NUMBER = 1000
+"""Python itself refuses to read numbers of more than 4300 digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Several strings: a list, or a line each.
+
+    Attributes:
+        check: ``module:function`` that is called with the strings and their origin, and raises `UsageError`.
+        flag: true and false are values, too: all, or none.
+    """
+
+    check: str = ""
+    flag: bool = False
+    ini: ClassVar[Literal["linelist"]] = "linelist"
+
+    @property
+    def valid(self) -> str:
+        """The strings."""
+        return ("true, false, " if self.flag else "") + "a string or a list of strings"
+
+    def read(self, value: Any, origin: str) -> bool | tuple[str, ...]:
+        """The strings; a single one may stand alone."""
+        if self.flag and isinstance(value, bool):
+            return value
+        lines = (value,) if isinstance(value, str) else value
+        if not isinstance(lines, list | tuple | set | frozenset) or not all(
+            isinstance(line, str) for line in lines
+        ):
+            raise _refusal(value, origin, self.valid)
+        lines = tuple(lines)
+        if lines and self.check:  # only who says something pays for the import
+            _check(self.check, lines, origin)
+        return lines
+
+    def parse(self, text: str, origin: str) -> bool | tuple[str, ...]:
+        """The strings, one a line."""
+        if self.flag and text.strip().lower() in _FLAGS:
+            return _FLAGS[text.strip().lower()]
+        return self.read([line.strip() for line in text.splitlines() if line.strip()], origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Words by name: a dict or a TOML table, or lines like ``refund = feed``.
+
+    Attributes:
+        words: the words' enumeration.
+        examples: lines that are right, for messages.
+    """
+
+    words: type[enum.Enum]
+    examples: str
+    ini: ClassVar[Literal["linelist"]] = "linelist"
+
+    @property
+    def valid(self) -> str:
+        """The table."""
+        return f"a table or lines like {self.examples}"
+
+    def read(self, value: Any, origin: str) -> tuple[tuple[str, Any], ...]:
+        """The pairs of the table, in order."""
+        if isinstance(value, str):
+            value = [value]
+        if isinstance(value, dict):
+            pairs = list(value.items())
+        elif isinstance(value, list | tuple):
+            pairs = [self._pair(line, origin) for line in value]
+        else:
+            raise _refusal(value, origin, self.valid)
+        found = []
+        for name, word in pairs:
+            if not isinstance(name, str):
+                raise _refusal(name, f"{origin}: the key", "a string")
+            found.append((name, Choice(self.words).read(word, f"{origin}: {name}")))
+        return tuple(found)
+
+    def _pair(self, line: object, origin: str) -> tuple[str, str]:
+        name, _, word = (
+            (part.strip() for part in line.rpartition("=")) if isinstance(line, str) else ("", "", "")
+        )
+        if not name:
+            raise _refusal(line, origin, f"like {self.examples}")
+        return name, word
+
+    def parse(self, text: str, origin: str) -> tuple[tuple[str, Any], ...]:
+        """The pairs, one a line."""
+        return self.read([line for line in text.splitlines() if line.strip()], origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """Python objects, which no file can hold.
+
+    Attributes:
+        reader: ``module:function`` that is called with the value and its origin, and gives the setting's value.
+        valid: what is valid.
+    """
+
+    reader: str
+    valid: str
+    ini: ClassVar[Literal["string"]] = "string"
+
+    def read(self, value: Any, origin: str) -> Any:
+        """What the reader gives."""
+        return _check(self.reader, value, origin)
+
+    parse = read

@@ -1,0 +1,169 @@
+"""Replacing for a while: everything comes back exactly, and what somebody else has put there meanwhile stays."""
+
+import importlib
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_sparrow.boundaries.patching import (
+    MISSING,
+    AfterLoading,
+    AttributePatch,
+    CodePatch,
+    ItemPatch,
+    MemberPatch,
+    Patches,
+    SequencePatch,
+    copy_function,
+)
+
+
+class Base:
+    """Has an attribute to inherit."""
+
+    name = "base"
+
+
+class Slotted:
+    """Has no namespace."""
+
+    __slots__ = ("name",)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """The name of a module that can be imported, and is not loaded yet."""
+    (tmp_path / "awaited_module.py").write_text("ran = True", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "awaited_module"
+    sys.modules.pop("awaited_module", None)
+
+
+# One thing.
+
+
+def test_an_attribute_is_put_back_and_an_inherited_one_is_inherited_again():
+    """Of a class, of an instance, and of an instance without a namespace."""
+    child = type("Child", (Base,), {})
+    slotted = Slotted()
+    slotted.name = "own"
+    for owner, before in ((Base, "base"), (child, "base"), (Base(), "base"), (slotted, "own")):
+        with AttributePatch(owner, "name", "new"):
+            assert owner.name == "new"
+        assert owner.name == before
+    assert "name" not in vars(child)
+
+
+def test_what_somebody_else_has_put_there_stays():
+    """Until it is gone: then a later call puts the original back, and a further one does nothing."""
+    space = SimpleNamespace(name="original")
+    patch = AttributePatch(space, "name", "ours").apply()
+    space.name = "theirs"
+    patch.restore()
+    assert space.name == "theirs"
+    space.name = "ours"
+    patch.restore()
+    assert space.name == "original"
+    space.name = "ours"
+    patch.restore()
+    assert space.name == "ours"
+
+
+def test_an_item_is_put_back_or_removed_again():
+    """Of any mapping, the environment among them."""
+    items = {"there": 1, "gone": 2}
+    with ItemPatch(items, "there", 5), ItemPatch(items, "new", 6), ItemPatch(items, "gone", MISSING):
+        assert items == {"there": 5, "new": 6}
+    assert items == {"there": 1, "gone": 2}
+
+
+def test_an_item_of_a_sequence_is_put_back_where_it_stands_by_then():
+    """Others may have come or gone; an equal object that is another one is left alone."""
+    old, new = [1], [2]
+    items = [old, new]
+    patch = SequencePatch(items, 0, new).apply()
+    assert items[0] is new
+    items.insert(0, "first")
+    patch.restore()
+    assert items[1] is old
+    assert items[2] is new
+    patch = SequencePatch(items, 1, new).apply()
+    items.clear()
+    patch.restore()
+    assert items == []
+
+
+def test_a_member_of_a_set_is_put_back_if_its_replacement_is_still_there():
+    """A member that was taken out meanwhile does not come back."""
+    members = {"a", "b"}
+    with MemberPatch(members, "a", "x"), MemberPatch(members, "b", "y"):
+        assert members == {"x", "y"}
+        members.discard("y")
+    assert members == {"a"}
+
+
+def test_a_functions_code_is_replaced_under_every_reference_and_its_copy_runs_the_real_code():
+    """The function keeps its identity; defaults and closures go with the copy."""
+    offset = 10
+
+    def real(x, *, y=1):
+        return x + y + offset
+
+    def other(x, *, y=1):
+        return offset and "other"
+
+    held, copy, code = [real], copy_function(real), real.__code__
+    with CodePatch(real, other.__code__):
+        assert held[0](1) == "other"
+        assert copy(1, y=2) == 13
+    assert held[0](1) == 12
+    assert real.__code__ is code
+
+
+# Modules.
+
+
+def test_patches_wait_for_their_module_nest_and_are_put_back(module):
+    """The module isn't imported for them; the last uninstall restores, and one more does nothing."""
+    finders = list(sys.meta_path)
+    patches = Patches({module: lambda loaded: [AttributePatch(loaded, "ran", "patched")]})
+    with patches, patches:
+        assert module not in sys.modules
+        loaded = importlib.import_module(module)
+        assert loaded.ran == "patched"
+        patches.uninstall()
+        assert loaded.ran == "patched"
+        patches.uninstall()
+        assert loaded.ran is True
+        patches.install()
+        assert loaded.ran == "patched"
+    assert loaded.ran is True
+    patches.uninstall()
+    assert sys.meta_path == finders
+
+
+def test_one_module_under_two_names_is_patched_once(module, monkeypatch):
+    """A library may put itself in another one's place."""
+    loaded = importlib.import_module(module)
+    monkeypatch.setitem(sys.modules, "its_alias", loaded)
+
+    def patches_for(library):
+        return [AttributePatch(library, "ran", [library.ran])]
+
+    with Patches({module: patches_for, "its_alias": patches_for}):
+        assert loaded.ran == [True]
+    assert loaded.ran is True
+
+
+def test_two_may_wait_for_the_same_module(module, monkeypatch):
+    """Each acts once, on the module that has run; its loader is left as it was."""
+    acted = []
+    finders = [
+        AfterLoading([module], lambda loaded, who=who: acted.append((who, loaded.ran)))
+        for who in ("one", "other")
+    ]
+    monkeypatch.setattr(sys, "meta_path", [*finders, *sys.meta_path])
+    loaded = importlib.import_module(module)
+    assert sorted(acted) == [("one", True), ("other", True)]
+    assert "exec_module" not in vars(loaded.__loader__)
