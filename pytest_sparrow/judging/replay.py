@@ -11,6 +11,7 @@ from pytest_sparrow.comparing.paths import render
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
@@ -153,8 +154,7 @@ def _never_opened(golden: Transcript, further: Sequence[str]) -> Iterator[Findin
 
 
 def _judged_elsewhere(*, failed: bool) -> list[str]:
-    # The task is the first user text of a request, and requests are judged by the setting `requests`.
-    paths = ["RunStarted.task"]
+    paths = [*JUDGED_AS_REQUESTS]
     return [*paths, "RunFinished.outcome['status']"] if failed else paths
 
 

@@ -182,7 +182,7 @@ def _drift(finding: Finding) -> str:
 
 def _unreadable(finding: Finding) -> str:
     if finding.case == "events":
-        return "no agent can be replayed from this transcript"
+        return "no agent can be answered from this transcript"
     return "the golden of this test can't be read"
 
 
