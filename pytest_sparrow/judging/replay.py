@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Budget, Change, Comparison, Rules, compare, request_changes
 from pytest_sparrow.events import Event, dump_event, parse_event
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS
 from pytest_sparrow.provenance import NO_CIRCUMSTANCES, Circumstances, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.replay.violations import Finding, Kind
@@ -287,8 +288,7 @@ def _never_opened(golden: Transcript, further: Sequence[str]) -> Iterator[Findin
 
 
 def _judged_elsewhere(*, failed: bool) -> list[str]:
-    # The task is the first user text of a request, and requests are judged by the setting `requests`.
-    paths = ["RunStarted.task"]
+    paths = [*JUDGED_AS_REQUESTS]
     return [*paths, "RunFinished.outcome['status']"] if failed else paths
 
 

@@ -10,10 +10,9 @@ from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
 from pytest_sparrow.providers.dispatch import CodecFault, Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.crossing import faulted
 from pytest_sparrow.run.replay.violations import Kind
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.run.whatif.faults import Fault
+from pytest_sparrow.run.whatif.faults import Fault, faulted
 from pytest_sparrow.settings import Settings
 
 URL = "https://acme.test/talk"
