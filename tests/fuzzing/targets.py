@@ -23,7 +23,7 @@ from pytest_sparrow.providers.codec import ModelRequest, Proposal
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import NO_RULES, read_rules
-from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
+from pytest_sparrow.report.plain import MOST_LINES, render_comparison
 from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.damage import Beyond
 from pytest_sparrow.store.delta_decoding import DeltaDecoder

@@ -6,11 +6,12 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import ThinkingDelta
+from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
 from pytest_sparrow.providers.dispatch import CodecFault, Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.replay.violations import Kind
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.faults import Fault, faulted
 from pytest_sparrow.settings import Settings
@@ -58,7 +59,7 @@ def run_with(codec, *requests):
 
 
 def remarks(run):
-    return [finding.summary for finding in run.violations.of(Kind.UNREAD)]
+    return [title(finding) for finding in run.violations.of(Kind.UNREAD)]
 
 
 def test_an_unbroken_codec_is_told_by_nothing():

@@ -1,6 +1,7 @@
 """The table of settings: each row makes the README's line, and is a field with its default."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,10 @@ def test_places_are_named():
     """Every place has a name, and names come in the order in which they win."""
     assert (Place.INI | Place.MARKER).shown == "marker, ini"
     assert all(place.shown for place in Place)
+
+
+def test_the_readme_has_every_mode():
+    """The README's table of modes has a row for each mode, and no other."""
+    text = README.read_text(encoding="utf-8")
+    rows = text.partition("## Modes")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| (\w+) \| (?!how)", rows, flags=re.MULTILINE) == [mode.value for mode in Mode]
