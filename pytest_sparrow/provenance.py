@@ -16,9 +16,10 @@ import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.http import LIBRARIES
+from pytest_sparrow.findings import Circumstances
 from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 __all__ = [
-    "NO_CIRCUMSTANCES",
-    "Circumstances",
     "changed_since",
     "circumstances",
     "packages",
@@ -40,7 +39,6 @@ __all__ = [
 
 _PACKAGES: dict[str, str] = {
     "agents": "openai-agents",
-    "aiohttp": "aiohttp",
     "autogen_core": "autogen-core",
     "claude_agent_sdk": "claude-agent-sdk",
     "cohere": "cohere",
@@ -48,8 +46,6 @@ _PACKAGES: dict[str, str] = {
     "dspy": "dspy",
     "google.adk": "google-adk",
     "haystack": "haystack-ai",
-    "httpx": "httpx",
-    "httpx2": "httpx2",
     "instructor": "instructor",
     "langchain": "langchain",
     "langchain_core": "langchain-core",
@@ -57,37 +53,16 @@ _PACKAGES: dict[str, str] = {
     "litellm": "litellm",
     "llama_index.core": "llama-index-core",
     "pydantic_ai": "pydantic-ai-slim",
-    "requests": "requests",
     "semantic_kernel": "semantic-kernel",
     "smolagents": "smolagents",
     "strands": "strands-agents",
 }
-"""Modules of frameworks and HTTP libraries, each with the distribution it comes from; SDKs are facts of codecs."""
+"""Modules of frameworks, each with the distribution that it comes from; codecs know SDKs, adapters HTTP libraries."""
 
 _OWN = "pytest-sparrow"
 
 _OWN_IDS = ("fastuuid", "uuid_utils")
 """Modules that make uuids themselves, in Rust: langchain-core's and litellm's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What makes one source of chance a likelier cause than another.
-
-    Attributes:
-        hash_seeds: ``PYTHONHASHSEED`` of the recording and of this process, "random" where it is not set; None: nothing
-            was noted.
-        own_ids: loaded modules that make uuids which no seed reaches.
-        side_by_side: whether the run had strands side by side.
-    """
-
-    hash_seeds: tuple[str, str] | None = None
-    own_ids: tuple[str, ...] = ()
-    side_by_side: bool = False
-
-
-NO_CIRCUMSTANCES = Circumstances()
-"""Nothing is known."""
 
 
 def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstances:
@@ -107,7 +82,8 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
 
 def packages() -> dict[str, str]:
     """The modules whose versions a recording notes, each with the distribution that it comes from."""
-    return {**facts().packages, **_PACKAGES}
+    sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
+    return {**facts().packages, **{name: name for name in sending}, **_PACKAGES}
 
 
 def snapshot() -> dict[str, Json]:

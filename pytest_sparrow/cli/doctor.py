@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.plugin.codecs import codecs_in
+from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.providers.facts import merged
 from pytest_sparrow.providers.registry import facts_of, registered
 from pytest_sparrow.store.swap import _exchange
@@ -36,7 +36,6 @@ _PROBLEMS = 1
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
 _FRAMEWORKS = (
     "cohere",
-    "requests",
     "litellm",
     "langchain-core",
     "langgraph",
@@ -173,7 +172,8 @@ def _libraries(folder: Path) -> Iterator[_Line]:
     except UsageError as error:
         yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
     packages = merged(map(facts_of, codecs)).packages.values()
-    for package in dict.fromkeys((*packages, *_FRAMEWORKS)):
+    carried = [package for library in http.LIBRARIES for package in library.carries]
+    for package in dict.fromkeys((*packages, *carried, *_FRAMEWORKS)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")

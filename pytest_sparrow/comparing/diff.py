@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sparrow.comparing.align import align
@@ -236,9 +237,10 @@ class _UsersOperator:
         try:
             return getattr(self._operator, question)(*args, **kwargs)
         except Exception as error:
+            frame = extract_tb(error.__traceback__)[-1]
             raise UsageError(
                 f"custom_operators: {type(self._operator).__name__}.{question} raised "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {error}\n  at {frame.filename}:{frame.lineno}"
             ) from error
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
-__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules"]
+__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules", "check_patterns", "read_operators"]
 
 
 EventRule: TypeAlias = "Callable[[Event], Event | None]"
@@ -91,17 +91,22 @@ class Rules:
             object.__setattr__(self, "ignore_order", _tuple("ignore_order", self.ignore_order))
         for path in (*self.exclude_paths, *self.unordered_paths):
             parse(path)
-        _check_patterns(self.exclude_regex_paths)
+        check_patterns(self.exclude_regex_paths, "exclude_regex_paths")
         _check_digits(self.significant_digits)
         for name in ("ignore_string_case", "ignore_numeric_type_changes"):
             _check_flag(name, getattr(self, name))
-        for operator in self.custom_operators:
-            _check_operator(operator)
+        read_operators(self.custom_operators, "custom_operators")
 
     @property
     def unordered_paths(self) -> tuple[str, ...]:
         """The paths of ``ignore_order``, none where it is a bool."""
         return () if isinstance(self.ignore_order, bool) else self.ignore_order
+
+    @property
+    def change_arguments(self) -> bool:
+        """Whether arguments of tools count otherwise than as they are."""
+        leaves_out = self.exclude_paths or self.exclude_regex_paths
+        return bool(leaves_out or self.ignore_order or self.ignore_string_case or self.digits is not None)
 
     @property
     def digits(self) -> int | None:
@@ -142,23 +147,38 @@ def _check_flag(name: str, value: object) -> None:
         raise UsageError(f"{name} is {value!r}: it must be True or False")
 
 
-def _check_operator(operator: object) -> None:
+def read_operators(value: object, origin: str) -> tuple[object, ...]:
+    """The operators of the setting ``custom_operators``.
+
+    Raises:
+        UsageError: the value is no list of operators; the text names the origin, and what is none.
+    """
+    operators = _tuple(origin, value)
+    for operator in operators:
+        _check_operator(operator, origin)
+    return operators
+
+
+def _check_operator(operator: object, origin: str) -> None:
     questions = ("match", "give_up_diffing")
     if isinstance(operator, type) or not all(callable(getattr(operator, name, None)) for name in questions):
         raise UsageError(
-            f"custom_operators: {operator!r} is no operator: it must be an object with the methods "
+            f"{origin}: {operator!r} is no operator: it must be an object with the methods "
             "match(level) and give_up_diffing(level, diff_instance)"
         )
 
 
-def _check_patterns(patterns: tuple[str, ...]) -> None:
+def check_patterns(patterns: tuple[str, ...], origin: str) -> None:
+    """Check the regular expressions of a setting.
+
+    Raises:
+        UsageError: a text is no regular expression; the message names the origin.
+    """
     for pattern in patterns:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise UsageError(
-                f"exclude_regex_paths: {pattern!r} is no regular expression ({error})"
-            ) from error
+            raise UsageError(f"{origin}: {pattern!r} is no regular expression ({error})") from error
 
 
 def _check_digits(digits: object) -> None:

@@ -1,1 +1,1 @@
-"""A live run: crossings in, events and exchanges out."""
+"""A run under way: crossings become events and exchanges, and a replay's crossings get their answers."""

@@ -6,10 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelRequest
-from pytest_sparrow.run.crossing import faulted
 from pytest_sparrow.run.replay.replayer import cancellation_wait_of
-from pytest_sparrow.run.replay.violations import Finding, Kind
-from pytest_sparrow.run.whatif.faults import FaultPlan
+from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
 from pytest_sparrow.wire.jsonrpc import addressed
@@ -19,9 +17,10 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
+    from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.dispatch import Wire
     from pytest_sparrow.redact import Redactor
-    from pytest_sparrow.run.crossing import OpenCrossing
+    from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
     from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
@@ -101,11 +100,10 @@ class Answers:
     def _unreached(self) -> Iterator[Finding]:
         fork = self.fork
         if fork is not None and not fork.reached:
-            summary = f"sparrow.{fork.said} was never reached: the run made {fork.how_many}"
-            yield Finding(kind=Kind.UNREACHED, summary=summary, hint=fork.reachable)
+            yield fork.unreached("fork")
         yield from self.fault_plan.settle()
 
-    def replay(self, crossing: OpenCrossing, asked: Asked) -> dict[str, Json] | None:
+    def replay(self, crossing: Crossing, asked: Asked) -> dict[str, Json] | None:
         """The answer to a crossing; None: the boundary goes to the world, or runs the tool.
 
         Raises:
@@ -134,7 +132,7 @@ class Answers:
             self._injected(fault, crossing, exchange)
         return self._answer_to(crossing, exchange)
 
-    def _recorded(self, replayer: GoldenReplayer, crossing: OpenCrossing, asked: Asked) -> Exchange | None:
+    def _recorded(self, replayer: GoldenReplayer, crossing: Crossing, asked: Asked) -> Exchange | None:
         """The exchange that answers; None: a tool is meant to run."""
         if asked.kind == "tool":
             policy = self._policy(asked.content["name"])
@@ -146,7 +144,7 @@ class Answers:
         return deferred or replayer.answer(asked)
 
     def _forked(
-        self, replayer: GoldenReplayer, fork: Fork, crossing: OpenCrossing, asked: Asked
+        self, replayer: GoldenReplayer, fork: Fork, crossing: Crossing, asked: Asked
     ) -> dict[str, Json]:
         """The fork's answer: the crossing is the divergence point."""
         crossing.recorded = replayer.skip(asked)
@@ -155,11 +153,11 @@ class Answers:
         self.replaying = not fork.live
         return fork.answered
 
-    def _answer_to(self, crossing: OpenCrossing, exchange: Exchange) -> dict[str, Json]:
+    def _answer_to(self, crossing: Crossing, exchange: Exchange) -> dict[str, Json]:
         replayed: dict[str, Json] = self._redactor.put_back(exchange.answered or {})
         return addressed(crossing.asked, exchange.asked, replayed) if crossing.kind == "http" else replayed
 
-    def _replayer_of(self, replayer: GoldenReplayer, crossing: OpenCrossing) -> GoldenReplayer:
+    def _replayer_of(self, replayer: GoldenReplayer, crossing: Crossing) -> GoldenReplayer:
         """What answers a crossing: the golden, or what a test wrote for after a fault."""
         then = self.fault_plan.then
         if then is None:
@@ -168,7 +166,7 @@ class Answers:
         return then if is_models or (crossing.kind == "tool" and then.says(crossing.call_id)) else replayer
 
     def _fail(
-        self, replayer: GoldenReplayer, fault: Fault, crossing: OpenCrossing, asked: Asked
+        self, replayer: GoldenReplayer, fault: Fault, crossing: Crossing, asked: Asked
     ) -> dict[str, Json] | None:
         """The crossing's failing answer; None: there is no answer that the fault could be injected into.
 
@@ -184,7 +182,7 @@ class Answers:
             self._injected(fault, crossing, exchange)
         return answered
 
-    def _injected(self, fault: Fault, crossing: OpenCrossing, exchange: Exchange | None) -> None:
+    def _injected(self, fault: Fault, crossing: Crossing, exchange: Exchange | None) -> None:
         self.fault_plan.came(fault)
         crossing.fault = fault
         if crossing.kind == "tool":
@@ -195,7 +193,7 @@ class Answers:
         if fault.then is not None and self.fault_plan.then is None:
             self.fault_plan.then = fault.then(self._wire.read, self._violations)
 
-    def failed(self, fault: Fault, crossing: OpenCrossing, *, complete: bool) -> None:
+    def failed(self, fault: Fault, crossing: Crossing, *, complete: bool) -> None:
         """A crossing with a fault is over. An answer that came late and whole has not failed."""
         if fault.delay and complete:
             return
@@ -204,7 +202,7 @@ class Answers:
         if fault.recovers:
             self.fault_plan.hidden.update(crossing.hides)
 
-    def _leave(self, crossing: OpenCrossing, exchange: Exchange | None) -> None:
+    def _leave(self, crossing: Crossing, exchange: Exchange | None) -> None:
         """What was told and found so far is judged, what comes now is not."""
         if self.divergence_point is None:
             self.divergence_point = DivergencePoint(

@@ -1,4 +1,4 @@
-"""Which run is open here: by context first, then the only one there is."""
+"""Finds the run that is open here: by context first, then the only open run there is."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _answering: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparro
 
 
 class answering:  # noqa: N801 - used like a function: ``with answering():``
-    """The world is answering a crossing: what its code does meanwhile belongs to no run.
+    """The world is answering a crossing: calls that its code makes meanwhile belong to no run.
 
-    A tool that asks a server, or calls another tool, does so only while it is live: a replay feeds the tool's
-    answer and never sees these crossings, so a recording must not hold them either.
+    A tool asks a server, or calls another tool, only while it runs live: a replay returns the tool's recorded answer
+    and never sees these crossings, so a recording must not hold them either.
     """
 
     __slots__ = ("_token",)
@@ -53,12 +53,12 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
         try:
             _answering.reset(self._token)
         except ValueError:
-            # A coroutine that is closed in another context than it ran in; that context never was answering.
+            # A coroutine is closed in another context than it ran in; this context never was answering.
             _answering.set(False)
 
 
 def is_answering() -> bool:
-    """Whether the code that runs here is the world, `answering`."""
+    """Whether the code that runs here is the world, which is `answering`."""
     return _answering.get()
 
 
@@ -81,10 +81,10 @@ def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None
 
 
 def carried(work: Callable[P, R]) -> Callable[P, R]:
-    """The work as another thread must do it: for the run it is handed over in, in a lane of its own.
+    """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
-    Neither threads nor executors hand on the context; without this a pool's calls could be told apart by their
-    arguments only. Outside every window it is the work itself.
+    Neither threads nor executors hand on the context; without this, only their arguments would tell a pool's calls
+    apart. Outside every window the result is the work itself.
     """
     if _answering.get():
         return _done_answering(work)
@@ -106,11 +106,11 @@ def carried(work: Callable[P, R]) -> Callable[P, R]:
 
 
 def borrowed_lane() -> Callable[[], None] | None:
-    """What gives this strand's lane to the strand that calls it; None outside every run, or `answering`."""
+    """A function that puts the strand that calls it into this strand's lane; None outside every run, or `answering`."""
     run = _current.get()
     if _answering.get() or run is None or id(run) not in _open:
         return None
-    return run.lend_lane()
+    return run.borrowed_lane()
 
 
 def _done_answering(work: Callable[P, R]) -> Callable[P, R]:

@@ -1,10 +1,10 @@
-"""Lanes: the sequential strands of a run, told apart by contextvars.
+"""Lanes are the sequential strands of a run, kept apart by contextvars.
 
-What is handed to another thread (a thread's target, an executor's work) begins a lane there, numbered by the
-handing; so does a context that was copied into another task or thread, numbered by its first crossing. A thread
-that carries no context at all (one that was there before and takes work from a queue of its own) gets a
-``thread-…`` lane: which of them takes which call is chance, so the order between calls in such lanes means
-nothing, and the comparison knows them by that name.
+Work that is handed to another thread (a thread's target, an executor's work) begins a lane there, numbered by the
+handing. A context that was copied into another task or thread begins a lane, too, numbered by its first crossing. A
+thread that carries no context at all (it was there before, and takes work from a queue of its own) gets a ``thread-…``
+lane. Which of these threads takes which call is chance: the order between calls in such lanes means nothing, and the
+comparison knows the lanes by that name.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Lane:
     """One strand.
 
     Attributes:
-        label: its name on disk.
-        parent: the lane it stems from, or None.
-        model: the model it asked last, "" before the first.
-        open: its crossings that are not settled yet.
-        children: how many pieces of work it has handed to other threads.
+        label: the lane's name on disk.
+        parent: the lane that it began in, or None.
+        model: the model that the lane asked last, "" before the first.
+        open: the lane's crossings that are not settled yet.
+        children: how many pieces of work the lane has handed to other threads.
     """
 
     label: str
@@ -67,7 +67,7 @@ _here: contextvars.ContextVar[_Here | None] = contextvars.ContextVar("pytest_spa
 
 
 def in_lane(event: Event, label: str) -> Event:
-    """The event with the lane it happened in; the main lane goes without saying."""
+    """The event with the lane in which it happened; the main lane is left out."""
     if not label or isinstance(event, UnknownEvent):
         return event
     return event.model_copy(update={"lane": label})
@@ -84,7 +84,7 @@ class Lanes:
         _here.set(_Here(self, self.main, weakref.ref(_strand())))
 
     def here(self) -> Lane:
-        """The lane of the calling strand; made on its first call."""
+        """The lane of the calling strand; made on the strand's first call."""
         strand = _strand()
         known = _here.get()
         if known is not None and known.lanes is self:
@@ -104,20 +104,20 @@ class Lanes:
         return Lane(f"{parent.label or self._work}{number}", parent, parent.model)
 
     def body_begins(self) -> None:
-        """From here the main lane's work is the test's own.
+        """The test's own code begins: number the main lane's work from here.
 
-        What fixtures handed out (a server, only while recording) is named apart, and shifts no number.
+        Work that fixtures handed out (a server, only while recording) has names of its own, and shifts no number.
         """
         self._work = WORK_LANES
         self.main.children = 0
 
     def borrow(self, lane: Lane) -> None:
-        """From here on the calling strand acts in another one's lane: that one does nothing but wait for it."""
+        """Put the calling strand into another strand's lane, while the other only waits for it."""
         _here.set(_Here(self, lane, weakref.ref(_strand())))
 
     @contextmanager
     def within(self, lane: Lane) -> Iterator[None]:
-        """In the thread that takes the work: what crosses here belongs to that lane."""
+        """In the thread that takes the work: crossings belong to this lane."""
         token = _here.set(_Here(self, lane, weakref.ref(_strand())))
         try:
             yield
@@ -126,7 +126,7 @@ class Lanes:
 
 
 def _strand() -> object:
-    """The task that is running here, or else the thread. Imports neither asyncio nor trio for its sake."""
+    """The task that runs here, else the thread. Imports neither asyncio nor trio: tasks need one of them loaded."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:

@@ -1,4 +1,4 @@
-"""The tool calls that a model has proposed, and what has become of each."""
+"""Keeps the tool calls that models have proposed, and what has become of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Proposals:
     """Proposed calls by id and by name. Not thread safe: the run's lock guards it.
 
     Attributes:
-        unwrapped: how often a tool of this name ran without a wrapper: its output came in the next request.
+        unwrapped: how often a tool of each name ran without a wrapper: its output came in the next request.
     """
 
     unwrapped: Counter[str] = field(default_factory=Counter)
@@ -39,7 +39,7 @@ class Proposals:
     _foreign: set[str] = field(default_factory=set)
 
     def add(self, call_id: str, name: str, args: Json, lane: Lane) -> None:
-        """A model proposed a call.
+        """Add a call that a model proposed.
 
         An id that comes again is a new call: some hosts count from 0 each turn, in every conversation.
         """
@@ -62,16 +62,16 @@ class Proposals:
         )
 
     def lane_of(self, call_id: str, lane: Lane) -> Lane:
-        """The lane in which a call was proposed; the given one where it wasn't."""
+        """The lane in which a call was proposed; ``lane`` for a call that was not."""
         call = self._known(call_id, lane)
         return lane if call is None else call.lane
 
     def start(self, name: str, args: Json, lane: Lane) -> str | None:
         """The id of the pending proposal that a call of this name with these arguments answers, or None.
 
-        A proposal made in the caller's own lane, or in one that it stems from, comes before any other: agents that
-        run side by side ask for the same things. Then exact arguments win; else the proposal that shares most of
-        them, the oldest of equals: an agent that changes an argument on the way still answers that proposal.
+        A proposal made in the caller's own lane, or in one of its parents, comes before any other: agents that run side
+        by side ask for the same things. Then exact arguments win; else the proposal that shares most arguments, the
+        oldest of equals: an agent that changes an argument on the way still answers that proposal.
         """
         lanes = self._waiting.get(name, {})
         own = next((lanes[each] for each in lane.line() if each in lanes), None)
@@ -94,16 +94,16 @@ class Proposals:
                 del lanes[call.lane]
 
     def finished(self, call_id: str, lane: Lane) -> None:
-        """A wrapped call gave its output."""
+        """A wrapped call has its output."""
         call = self._known(call_id, lane)
         if call is not None:
             call.answered = True
 
     def answered_on_wire(self, call_id: str, lane: Lane) -> bool:
-        """A request carries this call's output; True where it is news: nothing else has told it."""
+        """A request carries a call's output; returns whether the output is new: no event holds it yet."""
         call = self._known(call_id, lane)
         if call is None:
-            # Proposed before this run began (a conversation that was restored): told once.
+            # Proposed before this run began (in a restored conversation): new once.
             if call_id in self._foreign:
                 return False
             self._foreign.add(call_id)
@@ -117,7 +117,7 @@ class Proposals:
         return True
 
     def _known(self, call_id: str, lane: Lane) -> _ProposedCall | None:
-        """The call of this id that was proposed in this lane, or in one that it stems from; else the newest."""
+        """The call of this id that was proposed in this lane, or in one of its parents; else the newest."""
         calls = self._calls.get(call_id)
         if not calls:
             return None

@@ -11,63 +11,37 @@ import functools
 import threading
 import time
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
+from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.crossing import OpenCrossing
+from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.remarks import Unread, unwrapped
 from pytest_sparrow.run.replay.replayer import ExchangeReplayer
-from pytest_sparrow.run.replay.violations import Finding, Kind, Violations
+from pytest_sparrow.run.replay.violations import Violations, divergence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
     from pytest_sparrow.providers.dispatch import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.run.crossing import Passage
     from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
     from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
-__all__ = ["Passage", "Run", "passage"]
-
-
-Passage = Literal["cross", "ignore", "allow"]
-
-
-def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterable[str]) -> Passage:
-    """What happens to traffic to a host (or, as ``host``, to the path of a unix socket).
-
-    ``*`` in a pattern matches any part of a name; a pattern with a port matches that port only. Allowing wins
-    over ignoring, since it is what a user said about one host against a default list.
-    """
-    return _passage(host, port, tuple(allow), tuple(ignore))
-
-
-# An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.
-@functools.lru_cache(maxsize=256)
-def _passage(host: str, port: int | None, allow: tuple[str, ...], ignore: tuple[str, ...]) -> Passage:
-    if _matches(host, port, allow):
-        return "allow"
-    if _matches(host, port, ignore):
-        return "ignore"
-    return "cross"
-
-
-def _matches(host: str, port: int | None, patterns: tuple[str, ...]) -> bool:
-    name = host.lower().strip("[]")
-    names = [name] if port is None else [name, f"{name}:{port}", f"[{name}]:{port}"]
-    return any(fnmatchcase(candidate, pattern.lower()) for pattern in patterns for candidate in names)
+__all__ = ["Run"]
 
 
 _T = TypeVar("_T")
@@ -132,7 +106,7 @@ class Run:
         self.started = datetime.now(UTC)
         self._zero = time.monotonic()
         self._last = 0.0
-        self._open: dict[int, OpenCrossing] = {}
+        self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
 
@@ -159,8 +133,9 @@ class Run:
 
     def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
         """Write a refused contact with the world into the ledger; returns what to raise."""
-        self.violations.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
-        return ReplayDivergence(what, (hint,) if hint else ())
+        return divergence(
+            self.violations.add(Finding(kind=Kind.REFUSED, detail={"text": what, "hint": hint}))
+        )
 
     def fork(self) -> Lane:
         """A lane for work that is handed from here to another thread."""
@@ -176,18 +151,20 @@ class Run:
         """In the thread that takes the work: what crosses belongs to that lane."""
         return self._lanes.within(lane)
 
-    def lend_lane(self) -> Callable[[], None]:
-        """What gives the calling strand's lane to the strand that calls it."""
+    def borrowed_lane(self) -> Callable[[], None]:
+        """A function that puts the strand that calls it into this strand's lane."""
         with self._lock:
             return functools.partial(self._lanes.borrow, self._lanes.here())
 
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
         self.violations.add(
-            Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint)
+            Finding(
+                kind=Kind.UNRECORDABLE, detail={"at": error.path, "text": error.reason, "hint": error.hint}
+            )
         )
 
-    def ask(self, kind: str, asked: dict[str, Json]) -> OpenCrossing:
+    def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:
         """Begin a crossing; see `pytest_sparrow.run.crossing.OpenRun.ask`."""
         if self.violations.mirror is not None and self.keeps:
             raise self._asked_in_a_child(kind, asked)
@@ -196,13 +173,13 @@ class Run:
         replays = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if replays else None
         with self._lock:
-            crossing = OpenCrossing(self, kind, clean, self._lanes.here(), self._now())
+            crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model = model
             number = self.crossings
             self.crossings += 1
-            self._tell_asked(crossing, asked)
+            self._emit_asked(crossing, asked)
             crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
@@ -210,7 +187,7 @@ class Run:
                 watcher.asked(crossing)
             return crossing
 
-    def settle(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
+    def settle(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
         """End a crossing; what comes after the run's end is dropped, since the run has been judged."""
         if self._over(crossing):
             return
@@ -228,9 +205,9 @@ class Run:
             crossing.lane.open.remove(crossing)
             before = len(self.events)
             if words is not None and crossing.call_id:
-                self._emitter.remote_tool_answered(crossing.tells_in, crossing.call_id, words)
+                self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, words)
             elif words is not None:
-                self._emitter.model_answered(crossing.lane, words, crossing.told)
+                self._emitter.model_answered(crossing.lane, words, crossing.emitted)
             elif crossing.kind == "tool":
                 self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
             if crossing.fault is not None:
@@ -327,10 +304,10 @@ class Run:
     def _lose(self, error: StoreError) -> None:
         """The disk refused: no doing of the agent's, which goes on; the recording can't be kept, and the test fails."""
         what, _, hint = str(error).partition("\n")
-        self.violations.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
+        self.violations.add(Finding(kind=Kind.UNRECORDABLE, detail={"text": what, "hint": hint.strip()}))
         self._sink = None
 
-    def _tell_asked(self, crossing: OpenCrossing, asked: dict[str, Json]) -> None:
+    def _emit_asked(self, crossing: Crossing, asked: dict[str, Json]) -> None:
         if crossing.kind == "tool":
             again = self.answers.fault_plan.again(crossing.asked)
             if again is None:
@@ -343,7 +320,7 @@ class Run:
         elif crossing.model is not None:
             request = crossing.model.request
             if isinstance(request, ToolRequest):
-                crossing.call_id, crossing.tells_in = self._emitter.remote_tool_called(
+                crossing.call_id, crossing.emits_in = self._emitter.remote_tool_called(
                     crossing.lane, request.name, request.args
                 )
             else:
@@ -353,10 +330,10 @@ class Run:
             if crossing.kind == "http":
                 self._unread.add(asked)
 
-    def _over(self, crossing: OpenCrossing) -> bool:
+    def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
-    def _keep(self, crossing: OpenCrossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
+    def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
         if self._sink is None:
             return
         exchange = Exchange(
@@ -379,7 +356,7 @@ class Run:
             return None if model is None else model.conversation
         return self._wire.conversation(clean)
 
-    def _catch_up(self, crossing: OpenCrossing) -> None:
+    def _catch_up(self, crossing: Crossing) -> None:
         """The strand goes on while its stream is open: tell what it acts on."""
         if crossing.call_id:
             return  # a tool's output is told once, whole
@@ -387,14 +364,12 @@ class Run:
         if crossing.model is not None and so_far is not None:
             words = crossing.model.answer(crossing.asked, so_far)
             before = len(self.events)
-            crossing.told = self._emitter.model_is_answering(crossing.lane, words, crossing.told)
+            crossing.emitted = self._emitter.model_is_answering(crossing.lane, words, crossing.emitted)
             crossing.hides.extend(range(before, len(self.events)))
 
-    def _end_early(self, crossing: OpenCrossing) -> None:
+    def _end_early(self, crossing: Crossing) -> None:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.violations.add(
-                Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end")
-            )
+            self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)

@@ -150,6 +150,43 @@ class Settings:
         "paths, as a report prints them, to leave out of the comparison",
         default=(),
     )
+    exclude_paths: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
+        "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
+        default=(),
+    )
+    exclude_regex_paths: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.comparing.rules:check_patterns"),
+        "regular expressions, searched for in each path as a report prints it",
+        default=(),
+    )
+    significant_digits: int | None = row(
+        Number(),
+        "to how many digits after the point numbers are compared",
+        default=None,
+        default_shown="all",
+    )
+    ignore_order: bool | tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.comparing.paths:check_paths", flag=True),
+        "the order of lists does not count: in all of them, or at and below these paths",
+        default=False,
+    )
+    ignore_string_case: bool = row(
+        Flag(),
+        "texts and keys that differ in case alone are equal",
+        default=False,
+    )
+    ignore_numeric_type_changes: bool = row(
+        Flag(),
+        "numbers are compared to 12 digits after the point, unless `significant_digits` says otherwise",
+        default=False,
+    )
+    custom_operators: tuple[object, ...] = row(
+        Objects("pytest_sparrow.comparing.rules:read_operators", "a list of operators as DeepDiff has them"),
+        "objects that decide whether two values are equal, as DeepDiff has them",
+        default=(),
+        places=PYTHON,
+    )
     tools: tuple[str, ...] = row(
         Lines(),
         "dotted names of tools to wrap",
@@ -240,7 +277,7 @@ def settings_at(place: Place) -> dict[str, Setting]:
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
-    Each variable has a dummy of its own, so that a redacted request tells which key it held, as the recorded one does.
+    Each variable has a dummy of its own, so that a redacted request shows which key it held, as the recorded one does.
     """
     return f"sparrow-dummy-{name.lower().replace('_', '-')}"
 

@@ -1,8 +1,6 @@
-"""HTTP bodies as readable JSON, and back to the same bytes; multipart forms by their parts.
+"""Turns HTTP bodies into JSON that a person can read and compare, and back into bytes that a client reads the same.
 
-multipart/form-data by its parts: the boundary is new in every request and says nothing.
-
-Bodies: bytes to what a person can read and compare, and back to what a client reads the same.
+A multipart/form-data body is kept by its parts: its boundary is new in every request and says nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["body_of", "chunks_of", "media_type", "parts_of"]
+__all__ = ["body_of", "chunks_of", "media_type", "parts_of", "stream_form"]
 
-
+_SERVED = {"sse": sse.serve, "lines": ndjson.serve}
 _CRLF = b"\r\n"
 
 
@@ -82,12 +80,12 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
     Args:
         raw: the content, uncompressed.
         content_type: the header, or "".
-        answered: False for a request, which is compared but never fed: only there multipart is taken apart,
-            and only an answer, which may be read while it comes, is divided into lines.
+        answered: False for a request, which is compared but never replayed: only requests are divided into the parts
+            of multipart, and only answers, which a client may read as they come, into lines.
     """
     kind, parameters = media_type(content_type)
     body: dict[str, Json] | None = None
-    if kind == "text/event-stream":
+    if kind == sse.MEDIA_TYPE:
         body = sse.events_of(raw)
     elif kind in ndjson.MEDIA_TYPES and answered:
         body = ndjson.lines_of(raw)
@@ -98,16 +96,20 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
     return body or _text(raw) or {"base64": base64.b64encode(raw).decode("ascii")}
 
 
+def stream_form(body: Json) -> str:
+    """The key of a body that comes piece by piece, "sse" or "lines"; "" for any other body."""
+    return next((form for form in _SERVED if isinstance(body, dict) and form in body), "")
+
+
 def chunks_of(body: dict[str, Json]) -> list[bytes]:
-    """The chunks that serve a recorded body: one an event or a line for a stream, else one in all.
+    """The chunks that serve a recorded body: one for each event or line of a stream, else a single chunk.
 
     Raises:
-        ValueError: this is no body that we wrote; the text says why.
+        ValueError: the body is none that a recording has; the text says why.
     """
-    for form, serve in (("sse", sse.serve), ("lines", ndjson.serve)):
-        if form in body:
-            _check_texts(body[form], form)
-            return serve(body)
+    if form := stream_form(body):
+        _check_texts(body[form], form)
+        return _SERVED[form](body)
     if "json" in body:
         # It was read from a golden, or from the wire.
         return [jsontext.spell(body["json"])]
@@ -157,7 +159,7 @@ def _children(item: dict[str, Json] | list[Json]) -> list[Json]:
 
 
 def _text(raw: bytes) -> dict[str, Json] | None:
-    # UTF-8 only: then the bytes are exact without asking the content-type header again when feeding.
+    # UTF-8 only: then the bytes are exact without the content-type header in a replay.
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -262,6 +262,17 @@ def test_the_query_is_told_by_field():
     ]
 
 
+def graphql(page):
+    asked = http([], query=f"?page={page}")
+    return {**asked, "body": {"json": {"query": "{ a }"}}}
+
+
+def test_a_query_counts_beside_a_body_with_a_key_of_that_name():
+    """A GraphQL request has a body with the key `query`: what the URL says is told under another path."""
+    sides = (graphql(n) for n in (1, 2))
+    assert told(request_changes(*sides)) == [("changed", "request.http.query.page[]", "1", "2")]
+
+
 def test_a_field_of_the_query_without_a_value_counts():
     """One that is there and empty is not one that is missing."""
     assert [change.path for change in request_changes(http([], query="?a="), http([]))] == ["request.query"]
@@ -298,6 +309,19 @@ def test_what_a_rule_leaves_out_of_arguments_is_left_out_of_what_chooses_the_ans
         assert comparable_of(asked) == {**asked, "args": {"amount": 1}}
         assert comparable_of({**asked, "name": "pay"})["args"] is asked["args"]
         assert comparable_by(Rules(exclude_paths=(f"{event}.args",)))(asked) == {**asked, "args": {}}
+
+
+def test_arguments_count_in_choosing_as_in_the_comparison():
+    """Numbers to the digits that count, texts without their case, lists without their order; true is no number."""
+    rules = Rules(significant_digits=1, ignore_string_case=True, ignore_order=True)
+    comparable_of = comparable_by(rules)
+    one, other = (
+        comparable_of({"name": "Refund", "args": args})
+        for args in ({"To": "ANNA", "n": [1.01, True]}, {"to": "anna", "n": [True, 1]})
+    )
+    assert one == other
+    assert one["name"] == "Refund"
+    assert comparable_by(Rules(level="trajectory")) is None
 
 
 def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():

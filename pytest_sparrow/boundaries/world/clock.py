@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.crossing import OpenCrossing
+    from pytest_sparrow.run.crossing import Crossing
 
 __all__ = [
     "GRACE",
@@ -275,11 +275,11 @@ class Clock:
         """The test's own code starts."""
         self.source.body_starts()
 
-    def asked(self, crossing: OpenCrossing) -> None:
+    def asked(self, crossing: Crossing) -> None:
         """A crossing begins."""
         self.source.asked(None if crossing.recorded is None else crossing.recorded.began)
 
-    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:  # noqa: ARG002
+    def answered(self, crossing: Crossing, answered: dict[str, Json] | None) -> None:  # noqa: ARG002
         """The agent has its answer, a stream to its end."""
         if crossing.recorded is not None:
             self.source.arrived(crossing.recorded.ended)

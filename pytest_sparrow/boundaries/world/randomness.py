@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.crossing import OpenCrossing
+    from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.lanes import Lane
 
 __all__ = ["Retries", "Seeded", "isolated", "new_seed", "noted_seed", "stepped"]
@@ -224,7 +224,7 @@ class Retries:
     def __init__(self) -> None:
         self._failed: _Failed | None = None
 
-    def asked(self, crossing: OpenCrossing) -> None:
+    def asked(self, crossing: Crossing) -> None:
         """Rewind, if the failed request is made again."""
         failed, self._failed = self._failed, None
         if failed is None or crossing.kind != "http" or crossing.lane is not failed.lane:
@@ -232,7 +232,7 @@ class Retries:
         if request_key("http", crossing.asked) == failed.key:
             failed.state.restore()
 
-    def answered(self, crossing: OpenCrossing, answered: dict[str, Json] | None) -> None:
+    def answered(self, crossing: Crossing, answered: dict[str, Json] | None) -> None:
         """Note the state of the generators, if SDKs try again after this answer."""
         unanswered = crossing.recorded is not None and crossing.recorded.answered is None
         if crossing.kind == "http" and answered is not None and not unanswered and _fails(answered):

@@ -1,1 +1,1 @@
-"""A golden fed back, and the ledger of what didn't fit."""
+"""Replays a golden, and keeps what did not fit it."""

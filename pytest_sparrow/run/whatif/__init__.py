@@ -1,1 +1,1 @@
-"""A run fed from its events alone: the model's turns, what tools gave, and what of a new run can be compared."""
+"""Replays that leave the golden, or have none: forks, faults and scripts."""

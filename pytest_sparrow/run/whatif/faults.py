@@ -13,6 +13,7 @@ import base64
 import functools
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -21,20 +22,24 @@ from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import spell
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.matching.keys import request_key
-from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.providers.codec import Failure, ModelAnswer
+from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
-from pytest_sparrow.wire.bodies import chunks_of
+from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.bodies import chunks_of, stream_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.findings import Finding
+    from pytest_sparrow.providers.dispatch import ModelCall
     from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
 
 
-__all__ = ["FAULTS", "Fault", "FaultPlan", "ReplayerOf", "broken", "fault_of", "malformed"]
+__all__ = ["FAULTS", "Fault", "FaultPlan", "ReplayerOf", "broken", "fault_of", "faulted", "malformed"]
 
 
 ReplayerOf = Callable[[Callable[[dict[str, Any]], Any], "Violations"], "GoldenReplayer"]
@@ -78,15 +83,6 @@ class Fault(Trigger):
     def meets(self, kind: str, asked: dict[str, Json]) -> bool:
         """Count a crossing; whether it is one of those that are to fail."""
         return self.counts(kind, asked) and self.nth <= self.met < self.nth + self.times
-
-    @property
-    def missed(self) -> str:
-        """Why it never came, in words."""
-        if self.spared and self.needs:
-            return f"it needs {self.needs}, and the golden holds no such answer there"
-        if self.spared:
-            return "something else was laid over the same call, or the golden holds no answer to it"
-        return f"the run made {self.how_many}"
 
 
 class FaultPlan:
@@ -141,10 +137,7 @@ class FaultPlan:
         """The run is over: a fault that never came is a finding."""
         for fault in self.faults:
             if not fault.hits:
-                summary = f"sparrow.{fault.said} hit nothing: {fault.missed}"
-                yield Finding(
-                    kind=Kind.UNREACHED, summary=summary, hint="" if fault.spared else fault.reachable
-                )
+                yield fault.unreached("fault", spared=fault.spared, needs=fault.needs)
 
 
 _TRANSPORT = {
@@ -306,7 +299,7 @@ def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
     if "json" in body:
         text = spell(body["json"]).decode()
         return {**answered, "body": {"text": _half(text)}}
-    form = next((form for form in ("sse", "lines") if form in body), "")
+    form = stream_form(body)
     pieces = list(body.get(form) or [])
     for number, piece in enumerate(pieces):
         corrupted = _corrupted_event(piece) if form == "sse" else _half(piece)
@@ -324,7 +317,7 @@ def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
     body = answered.get("body")
     if not isinstance(body, dict) or "error" in answered:
         return None
-    form = next((form for form in ("sse", "lines") if form in body), "")
+    form = stream_form(body)
     if form:
         if after >= len(body[form]):
             return None
@@ -337,16 +330,50 @@ def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
 
 
 def _corrupted_event(event: str) -> str:
-    """Its JSON cut in half; as it is where its data is none."""
-    lines = event.split("\n")
-    for number, line in enumerate(lines):
-        name, _, data = line.partition(":")
-        if name == "data" and data.lstrip().startswith("{"):
-            lines[number] = f"data: {_half(data.lstrip())}"
-            return "\n".join(lines[: number + 1])
-    return event
+    """An event with its JSON cut in half; unchanged where its data is not JSON."""
+
+    def corrupted(data: str) -> str | None:
+        return _half(data.lstrip()) if data.lstrip().startswith("{") else None
+
+    return sse.up_to_data(event, corrupted) or event
 
 
 def _half(text: str) -> str:
     """Half of an object or a list, which is no JSON; of anything else with what makes it none."""
     return text[: max(len(text) // 2, 1)] if text[:1] in "{[" else f"{{{text}"
+
+
+def faulted(
+    fault: Fault, asked: dict[str, Json], model: ModelCall | None, recorded: dict[str, Json] | None
+) -> dict[str, Json] | None:
+    """The *answered* half of a crossing that fails; None where the recorded answer can't fail like this.
+
+    Args:
+        fault: the fault to inject.
+        asked: the *asked* half.
+        model: the request as its codec reads it, or None.
+        recorded: the recorded *answered* half, or None: the golden has none.
+    """
+    if fault.status is not None:
+        return _status(fault, asked, model)
+    if fault.corrupt is not None:
+        return None if recorded is None else fault.corrupt(recorded)
+    return fault.answered
+
+
+def _status(fault: Fault, asked: dict[str, Json], model: ModelCall | None) -> dict[str, Json]:
+    """An HTTP error in the provider's own words; in plain JSON where no codec can build it."""
+    answered: dict[str, Json] = {
+        "headers": {"content-type": "application/json"},
+        "body": {"json": {"error": {"message": fault.message, "code": fault.status}}},
+    }
+    if model is not None:
+        with suppress(CodecFault):
+            failure = Failure(f"HTTP {fault.status}: {fault.message}")
+            answered = model.compose(asked, ModelAnswer(failure=failure))
+    headers = answered.get("headers")
+    return {
+        **answered,
+        "status": fault.status,
+        "headers": {**(headers if isinstance(headers, dict) else {}), **fault.headers},
+    }
