@@ -209,9 +209,9 @@ class Sparrow:
     ) -> None:
         """Make a recorded answer fail: the agent's recovery is what the test asserts. Before the agent runs.
 
-        The fault is laid over the recorded answer, which the agent gets when it asks again. Up to the fault the run is
-        compared with the golden as ever; after it only the test's own asserts judge, and what the golden holds no
-        answer to. A fault that hits nothing fails the test. May be called more than once; a recording, and mode "off",
+        The fault takes the place of the recorded answer, which the agent gets when it asks again. Up to the fault the
+        run is compared with the golden as ever; after the fault only the test's own asserts judge, and a call that the
+        golden holds no answer to fails. A fault that hits nothing fails the test. May be called more than once; a recording, and mode "off",
         run without faults.
 
         Args:
@@ -244,7 +244,7 @@ class Sparrow:
             then=None if then is None else _continuation(then),
         )
         if self._run.crossings:
-            raise UsageError(f"sparrow.{injected.said}: faults are laid before the agent runs")
+            raise UsageError(f"sparrow.{injected.said}: faults are injected before the agent runs")
         if self._run.replaying:
             self._run.answers.fault_plan.faults.append(injected)
         else:
@@ -274,7 +274,7 @@ class Sparrow:
 
 
 def _continuation(turns: Sequence[Turn]) -> ReplayerOf:
-    """What makes the feeder of turns that were written by hand."""
+    """A function that makes the replayer of turns that a test wrote."""
     from pytest_sparrow.run.whatif.replayer import EventReplayer
     from pytest_sparrow.run.whatif.script import read_script
     from pytest_sparrow.scenario import checked, transcript
