@@ -15,6 +15,7 @@ from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -70,15 +71,12 @@ def _masked(value: Json, ids: Ids, volatile: AbstractSet[str]) -> Json:
 
 def _masked_event(text: str, ids: Ids, volatile: AbstractSet[str]) -> str:
     """A server-sent event with the JSON in its data masked like any other."""
-    return "\n".join(_masked_line(line, ids, volatile) for line in text.split("\n"))
 
+    def masked(data: str) -> str:
+        value = _parsed(data.strip())
+        return data if isinstance(value, str) else digest(_masked(value, ids, volatile))
 
-def _masked_line(line: str, ids: Ids, volatile: AbstractSet[str]) -> str:
-    name, _, data = line.partition(":")
-    if name != "data":
-        return line
-    value = _parsed(data.strip())
-    return line if isinstance(value, str) else f"data:{digest(_masked(value, ids, volatile))}"
+    return sse.with_data(text, masked)
 
 
 def _parsed(text: Json) -> Json:

@@ -19,7 +19,7 @@ from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.codec import Failure, Usage
 from pytest_sparrow.providers.replies import json_text
-from pytest_sparrow.wire.sse import ServerSentEvent, parse_event_text, split_events
+from pytest_sparrow.wire.sse import ServerSentEvent, looks_like_event, parse_event_text, split_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -240,9 +240,7 @@ def stream_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None
     if isinstance(texts, list):
         return _parsed(as_text(text) for text in texts)
     text = body.get("text")
-    if isinstance(text, str) and text.lstrip("\ufeff\r\n").startswith(
-        ("data:", "event:", ":", "id:", "retry:")
-    ):
+    if isinstance(text, str) and looks_like_event(text.lstrip("\ufeff\r\n")):
         return _parsed(split_events(text))
     return None
 

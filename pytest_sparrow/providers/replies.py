@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,7 +61,7 @@ def json_reply(body: Json, *, status: int = 200) -> dict[str, Json]:
 
 def stream_reply(events: Iterable[str]) -> dict[str, Json]:
     """A stream of events, each as `event_text` gives it."""
-    headers = {"content-type": "text/event-stream; charset=utf-8"}
+    headers = {"content-type": f"{sse.MEDIA_TYPE}; charset=utf-8"}
     return {"status": 200, "headers": headers, "body": {"sse": list(events)}}
 
 
@@ -71,9 +72,7 @@ def broken_reply(fault: FailureStatus, so_far: dict[str, Json] | None = None) ->
 
 def event_text(data: Json, event: str = "") -> str:
     """One server-sent event without its blank line; ``data`` is a JSON value, or a str that goes as it is."""
-    text = data if isinstance(data, str) else json_text(data)
-    lines = [f"event: {event}"] if event else []
-    return "\n".join([*lines, *(f"data: {line}" for line in text.split("\n"))])
+    return sse.event_of(data if isinstance(data, str) else json_text(data), event)
 
 
 def json_text(value: Json) -> str:

@@ -29,6 +29,7 @@ from pytest_sparrow.redact.texts import (
     replace_userinfo,
 )
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,12 +282,11 @@ class Cleaner:
         return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
 
     def _by_form(self, text: str) -> str:
-        head = text.lstrip()[:6]
-        if head.startswith(("{", "[")):
+        if text.lstrip()[:1] in ("{", "["):
             clean = self._json_text(text)
             if clean is not None:
                 return clean
-        if head.startswith(("data:", "event:", "id:", ":")) and "data:" in text:
+        if sse.holds_data(text.lstrip()):
             return self._event_text(text)
         return self.plain(text)
 
@@ -301,14 +301,8 @@ class Cleaner:
 
     def _event_text(self, text: str) -> str:
         """One server-sent event: what stands behind ``data:`` is a text of its own, line by line."""
-        lines = text.split("\n")
-        for number, line in enumerate(lines):
-            field, colon, payload = line.partition(":")
-            if field == "data" and colon:
-                space = " " if payload.startswith(" ") else ""
-                lines[number] = f"data:{space}{self.text(payload.removeprefix(' '))}"
         # As a whole too: a key file has many lines.
-        return self.plain("\n".join(lines))
+        return self.plain(sse.with_data(text, self.text))
 
     def _rule_of(self, key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
         """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""

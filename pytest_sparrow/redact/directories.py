@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_sparrow.redact.streams import Cut
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,7 +126,7 @@ class Places:
     def _restored(self, text: str) -> str:
         if _MARK not in text:
             return text
-        quoted = text.lstrip()[:1] in ("{", "[") or text.startswith(("data:", "event:", "id:"))
+        quoted = text.lstrip()[:1] in ("{", "[") or sse.holds_data(text)
 
         def path_of(match: re.Match[str]) -> str:
             path = self._paths.get(match[1])

@@ -18,6 +18,7 @@ from pytest_sparrow.redact.placeholders import Numbering
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
+from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -180,9 +181,9 @@ class Redactor:
         if not isinstance(body, dict):
             return self.value(body)
         text, parts = body.get("text"), body.get("multipart")
-        for form in ("sse", "lines"):
-            if isinstance(body.get(form), list):
-                body = {**body, form: self._stream(body[form])}
+        form = stream_form(body)
+        if form and isinstance(body[form], list):
+            body = {**body, form: self._stream(body[form])}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):

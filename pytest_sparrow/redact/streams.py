@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import PLACEHOLDER
+from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -188,12 +189,8 @@ def _payload(text: str) -> Json:
 def _spelled_payload(text: str) -> str | None:
     if text.startswith("{"):  # no server-sent event says anything so
         return text
-    if text.startswith("data: {") and "\n" not in text:
-        return text[6:]
-    lines = [line for line in text.split("\n") if line.startswith("data:")]
-    if len(lines) != 1 or not lines[0][5:].lstrip().startswith("{"):
-        return None
-    return lines[0][5:].strip()
+    data = sse.only_data(text)
+    return data.strip() if data is not None and data.lstrip().startswith("{") else None
 
 
 def _decoded(text: str) -> Json:
@@ -207,8 +204,7 @@ def _with_payload(text: str, payload: Json) -> str:
     spelled = jsontext.encode(payload).decode()
     if text.startswith("{"):
         return spelled
-    spelled = f"data: {spelled}"
-    return "\n".join(spelled if line.startswith("data:") else line for line in text.split("\n"))
+    return sse.with_data(text, lambda _: spelled)
 
 
 def _texts(value: Json, track: _Track, indices: Sequence[str]) -> Iterator[tuple[_Track, Any, Any, str]]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["body_of", "chunks_of", "media_type", "parts_of"]
+__all__ = ["body_of", "chunks_of", "media_type", "parts_of", "stream_form"]
 
-
+_SERVED = {"sse": sse.serve, "lines": ndjson.serve}
 _CRLF = b"\r\n"
 
 
@@ -87,7 +87,7 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
     """
     kind, parameters = media_type(content_type)
     body: dict[str, Json] | None = None
-    if kind == "text/event-stream":
+    if kind == sse.MEDIA_TYPE:
         body = sse.events_of(raw)
     elif kind in ndjson.MEDIA_TYPES and answered:
         body = ndjson.lines_of(raw)
@@ -98,16 +98,20 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
     return body or _text(raw) or {"base64": base64.b64encode(raw).decode("ascii")}
 
 
+def stream_form(body: Json) -> str:
+    """The key of a body that comes piece by piece, "sse" or "lines"; "" for any other body."""
+    return next((form for form in _SERVED if isinstance(body, dict) and form in body), "")
+
+
 def chunks_of(body: dict[str, Json]) -> list[bytes]:
     """The chunks that serve a recorded body: one an event or a line for a stream, else one in all.
 
     Raises:
         ValueError: this is no body that we wrote; the text says why.
     """
-    for form, serve in (("sse", sse.serve), ("lines", ndjson.serve)):
-        if form in body:
-            _check_texts(body[form], form)
-            return serve(body)
+    if form := stream_form(body):
+        _check_texts(body[form], form)
+        return _SERVED[form](body)
     if "json" in body:
         # It was read from a golden, or from the wire.
         return [jsontext.spell(body["json"])]

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.wire import sse
+
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
@@ -105,18 +107,13 @@ def _readdressed(message: Json, then: Json, now: Json) -> Json:
 
 
 def _event(text: Json, then: Json, now: Json) -> Json:
-    if not isinstance(text, str):  # in a golden: what serves it refuses it
-        return text
-    lines = []
-    for line in text.split("\n"):
-        name, _, value = line.partition(":")
-        if name == "data":
-            try:
-                message = json.loads(value)
-            except (ValueError, RecursionError):
-                message = None
-            changed = _readdressed(message, then, now)
-            if changed is not message:
-                line = f"data: {json.dumps(changed, ensure_ascii=False, separators=(',', ':'))}"  # noqa: PLW2901
-        lines.append(line)
-    return "\n".join(lines)
+    def readdressed(data: str) -> str:
+        try:
+            message = json.loads(data)
+        except (ValueError, RecursionError):
+            return data
+        changed = _readdressed(message, then, now)
+        return data if changed is message else json.dumps(changed, ensure_ascii=False, separators=(",", ":"))
+
+    # In a golden it may be anything: what serves it refuses it.
+    return sse.with_data(text, readdressed) if isinstance(text, str) else text

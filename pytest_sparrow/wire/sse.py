@@ -1,8 +1,6 @@
-"""Server-sent events: cut into texts without loss, joined to the same bytes, and read field by field.
+"""Cuts streams of server-sent events into texts and joins them again, and reads or changes the fields of one text.
 
-Server-sent events as texts: split without loss, joined to the same bytes.
-
-Server-sent events as text: which field says what (WHATWG HTML, "Server-sent events", section 9.2).
+Format: WHATWG HTML, "Server-sent events", sections 9.2.5 and 9.2.6. No other module knows how an event is spelled.
 """
 
 from __future__ import annotations
@@ -11,22 +9,37 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["ServerSentEvent", "data_of_line", "events_of", "parse_event_text", "serve", "split_events"]
+__all__ = [
+    "MEDIA_TYPE",
+    "ServerSentEvent",
+    "data_of_line",
+    "event_of",
+    "events_of",
+    "holds_data",
+    "looks_like_event",
+    "only_data",
+    "parse_event_text",
+    "serve",
+    "split_events",
+    "up_to_data",
+    "with_data",
+]
 
+MEDIA_TYPE = "text/event-stream"
 
 _BLANK = "\n\n"
+_FIELDS = ("data:", "event:", ":", "id:", "retry:")
 
 
 def events_of(raw: bytes) -> dict[str, Json] | None:
     r"""A stream of events as ``{"sse": [event, …]}``, plus ``"torn"``: what follows the last blank line.
 
-    An event ends with a blank line (WHATWG HTML, 9.2.6); what has none was never dispatched by any client,
-    so it must not look like an event, nor become one in a replay. ``\r\n`` becomes ``\n``, which the
-    standard makes equal.
+    An event ends with a blank line (9.2.6). Clients dispatch no event without one, so the rest of a stream must not
+    look like an event, nor become one in a replay. ``\r\n`` becomes ``\n``, which the standard makes equal.
 
     Returns:
         None where the bytes could not be given back: no UTF-8, or a lone ``\r`` as a line ending.
@@ -45,17 +58,11 @@ def events_of(raw: bytes) -> dict[str, Json] | None:
 
 
 def serve(body: dict[str, Json]) -> list[bytes]:
-    """The chunks of a recorded stream: one an event, and the torn rest as it was."""
+    """The chunks of a recorded stream: one for each event, and the torn rest as it was."""
     chunks = [f"{event}{_BLANK}".encode() for event in body["sse"]]
     if torn := body.get("torn"):
         chunks.append(str(torn).encode())
     return chunks
-
-
-def data_of_line(line: str) -> str | None:
-    """The value of a ``data:`` line, or None for any other line."""
-    name, colon, value = line.partition(":")
-    return value.removeprefix(" ") if name == "data" and colon else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +79,7 @@ class ServerSentEvent:
 
 
 def parse_event_text(text: str) -> ServerSentEvent | None:
-    """Read one event's lines; None for one without data (a comment that keeps the line open, a bare id)."""
+    """Read one event's lines; None for an event without data (a comment that keeps the line open, a bare id)."""
     event = ""
     data: list[str] = []
     for line in _lines(text):
@@ -83,6 +90,17 @@ def parse_event_text(text: str) -> ServerSentEvent | None:
         elif name == "event":
             event = value
     return ServerSentEvent(event=event, data="\n".join(data)) if data else None
+
+
+def event_of(data: str, event: str = "") -> str:
+    """The text of one event, without its blank line.
+
+    Args:
+        data: the event's data; each line of the data becomes a ``data:`` line.
+        event: the event's type; none if "".
+    """
+    lines = [f"event: {event}"] if event else []
+    return "\n".join([*lines, *(f"data: {line}" for line in data.split("\n"))])
 
 
 def split_events(text: str) -> Iterator[str]:
@@ -96,6 +114,54 @@ def split_events(text: str) -> Iterator[str]:
             lines = []
     if lines:
         yield "\n".join(lines)
+
+
+def looks_like_event(text: str) -> bool:
+    """Whether a text begins as an event does: with a field's name, or a comment."""
+    return text.startswith(_FIELDS)
+
+
+def holds_data(text: str) -> bool:
+    """Whether a text begins as an event does and has data."""
+    return text.startswith(_FIELDS) and "data:" in text
+
+
+def data_of_line(line: str) -> str | None:
+    """The value of a ``data:`` line, or None for any other line."""
+    return line[5:].removeprefix(" ") if line.startswith("data:") else None
+
+
+def only_data(event: str) -> str | None:
+    """The value of the only ``data:`` line of an event; None where the event has none or several."""
+    if "\n" not in event:
+        return data_of_line(event)
+    found = [line for line in event.split("\n") if line.startswith("data:")]
+    return data_of_line(found[0]) if len(found) == 1 else None
+
+
+def with_data(event: str, change: Callable[[str], str]) -> str:
+    """An event with the value of each ``data:`` line replaced by ``change(value)``; all else stays as spelled."""
+    lines = event.split("\n")
+    for number, line in enumerate(lines):
+        value = data_of_line(line)
+        if value is not None:
+            lines[number] = line[: len(line) - len(value)] + change(value)
+    return "\n".join(lines)
+
+
+def up_to_data(event: str, change: Callable[[str], str | None]) -> str | None:
+    """An event that ends with a changed ``data:`` line: the first for whose value ``change`` is not None.
+
+    Returns:
+        None where ``change`` is None for every line.
+    """
+    lines = event.split("\n")
+    for number, line in enumerate(lines):
+        value = data_of_line(line)
+        changed = None if value is None else change(value)
+        if changed is not None:
+            return "\n".join([*lines[:number], f"data: {changed}"])
+    return None
 
 
 def _lines(text: str) -> list[str]:

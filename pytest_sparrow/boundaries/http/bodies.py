@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.cancellation import wait_for_cancel
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
 from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -150,7 +151,7 @@ class ReplayedBodyRecorder(BodyRecorder):
         replayed = self._crossing.replayed
         assert replayed is not None
         body = replayed.get("body")
-        form = _form(body)
+        form = stream_form(body)
         if not form or not isinstance(body, dict):
             return replayed
         return {**replayed, "body": {form: body[form][: self._count]}}
@@ -162,16 +163,11 @@ class ReplayedBodyRecorder(BodyRecorder):
 
 def _says_done(answered: dict[str, object]) -> bool:
     body = answered.get("body")
-    form = _form(body)
+    form = stream_form(body)
     if not form or not isinstance(body, dict):
         return False
     last = str(body.get("torn") or (body[form][-1] if body[form] else ""))
     return is_last(last.encode())
-
-
-def _form(body: object) -> str:
-    """The key of a body that is a list of pieces; "" for any other body."""
-    return next((form for form in ("sse", "lines") if isinstance(body, dict) and form in body), "")
 
 
 def is_last(piece: bytes) -> bool:

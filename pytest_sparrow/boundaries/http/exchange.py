@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
-from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type
+from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type, stream_form
 from pytest_sparrow.wire.encodings import uncompressed
 from pytest_sparrow.wire.ndjson import MEDIA_TYPES
 
@@ -178,10 +179,10 @@ def _failure_of(error: Json) -> TransportFailure | None:
 
 
 def _is_stream(body: Json, headers: Headers) -> bool:
-    if body and ("sse" in body or "lines" in body):
+    if stream_form(body):
         return True
     kind = media_type(header(headers, "content-type"))[0]
-    return kind == "text/event-stream" or kind in MEDIA_TYPES
+    return kind == sse.MEDIA_TYPE or kind in MEDIA_TYPES
 
 
 def _without_retry_delay(status: int, headers: Headers) -> list[tuple[str, str]]:

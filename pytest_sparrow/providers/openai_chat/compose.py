@@ -115,7 +115,7 @@ class _Reply:
             events.append(
                 event_text({**self._object("chat.completion.chunk", []), "usage": _usage(self.usage)})
             )
-        events.append("data: [DONE]" if fault is None else event_text({"error": error_object(fault)}))
+        events.append(event_text("[DONE]") if fault is None else event_text({"error": error_object(fault)}))
         return stream_reply(events)
 
     @property

@@ -20,7 +20,8 @@ from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
-from pytest_sparrow.wire.bodies import chunks_of
+from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.bodies import chunks_of, stream_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,7 +304,7 @@ def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
     if "json" in body:
         text = spell(body["json"]).decode()
         return {**answered, "body": {"text": _half(text)}}
-    form = next((form for form in ("sse", "lines") if form in body), "")
+    form = stream_form(body)
     pieces = list(body.get(form) or [])
     for number, piece in enumerate(pieces):
         corrupted = _corrupted_event(piece) if form == "sse" else _half(piece)
@@ -321,7 +322,7 @@ def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
     body = answered.get("body")
     if not isinstance(body, dict) or "error" in answered:
         return None
-    form = next((form for form in ("sse", "lines") if form in body), "")
+    form = stream_form(body)
     if form:
         if after >= len(body[form]):
             return None
@@ -334,14 +335,12 @@ def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
 
 
 def _corrupted_event(event: str) -> str:
-    """Its JSON cut in half; as it is where its data is none."""
-    lines = event.split("\n")
-    for number, line in enumerate(lines):
-        name, _, data = line.partition(":")
-        if name == "data" and data.lstrip().startswith("{"):
-            lines[number] = f"data: {_half(data.lstrip())}"
-            return "\n".join(lines[: number + 1])
-    return event
+    """An event with its JSON cut in half; unchanged where its data is not JSON."""
+
+    def corrupted(data: str) -> str | None:
+        return _half(data.lstrip()) if data.lstrip().startswith("{") else None
+
+    return sse.up_to_data(event, corrupted) or event
 
 
 def _half(text: str) -> str:
