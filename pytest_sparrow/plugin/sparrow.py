@@ -211,8 +211,8 @@ class Sparrow:
 
         The fault takes the place of the recorded answer, which the agent gets when it asks again. Up to the fault the
         run is compared with the golden as ever; after the fault only the test's own asserts judge, and a call that the
-        golden holds no answer to fails. A fault that hits nothing fails the test. May be called more than once; a recording, and mode "off",
-        run without faults.
+        golden holds no answer to fails. A fault that hits nothing fails the test. May be called more than once; a
+        recording, and mode "off", run without faults.
 
         Args:
             fault: of HTTP "timeout", "connect-timeout", "unreachable", "reset", "disconnected", a status ("429",
