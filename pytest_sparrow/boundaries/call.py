@@ -37,7 +37,7 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
         UsageError: ``fn`` cannot be called, or ``name`` is empty or not a text.
     """
     if callable(name) or not name:
-        raise UsageError(f'sparrow.call takes a name first, not {name!r}: sparrow.call("geo", locate, …)')
+        raise UsageError(f'sparrow.call needs a name first, not {name!r}: sparrow.call("geo", locate, …)')
     if not callable(fn):
         raise UsageError(f"sparrow.call({name!r}, …): {fn!r} cannot be called")
     way_out = f"annotate the return type of the function called as {name!r}"

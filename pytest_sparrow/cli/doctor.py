@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.plugin.codecs import codecs_in
+from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.providers.facts import merged
 from pytest_sparrow.providers.registry import facts_of, registered
 from pytest_sparrow.store.swap import _exchange

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlsplit
 
 from pytest_sparrow.comparing.diff import Budget, json_changes, value_changes
 from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness, rounded
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
-from pytest_sparrow.matching.keys import host_of
-from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact import strip_numbers
+from pytest_sparrow.matching.counts import address_of, asked_fields, body_of, call_ids, unnumbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,10 +28,10 @@ def request_changes(
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 
-    A JSON body stands at the root, beside ``request.method``, ``request.url`` and ``request.query``; any
-    other body is ``request.body``; tools and calls keep their keys. As in matching, headers and the port of a
-    loopback host never count, nor do the numbers of secrets' placeholders. Ids of tool calls count only where
-    no one-to-one renaming explains them.
+    A JSON body stands at the root, beside ``request.method``, ``request.url`` and ``request.query``; where the body
+    has such a key itself, the request's own is ``request.http.query``. Any other body is ``request.body``; tools and
+    calls keep their keys. What counts is what counts in matching (`matching.counts`). Ids of tool calls count only
+    where no one-to-one renaming explains them.
 
     Args:
         golden: the recorded asked half.
@@ -46,8 +43,8 @@ def request_changes(
         UsageError: an operator of the user's raised; the text names the operator and its error.
     """
     rules = rules or Rules()
-    # An id that both sides hold means the same on both: fed answers bring their ids with them.
-    ids = Ids(_call_ids(golden) ^ _call_ids(new))
+    # An id that both sides hold means the same on both: replayed answers bring their ids with them.
+    ids = Ids(call_ids(golden) ^ call_ids(new))
     same = _sameness(ids, rules)
     canonical = Canonical(rules, ids.mask)
     sides: list[Json] = []
@@ -105,44 +102,25 @@ def _sameness(ids: Ids, rules: Rules) -> Sameness:
     renamed = Bijection(ids, ignore_case=rules.ignore_string_case)
 
     def same_text(golden: str, new: str) -> bool:
-        return golden == new or renamed.same_text(_unnumbered(golden), _unnumbered(new))
+        return golden == new or renamed.same_text(unnumbered(golden), unnumbered(new))
 
-    return rules.sameness(same_text, mask=lambda text: ids.mask(_unnumbered(text)))
-
-
-def _unnumbered(text: str) -> str:
-    if "<secret:" not in text:
-        return text
-    return strip_numbers(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+    return rules.sameness(same_text, mask=lambda text: ids.mask(unnumbered(text)))
 
 
 def _flat(asked: dict[str, Json]) -> dict[str, Json]:
-    flat = {key: value for key, value in asked.items() if key not in ("headers", "id", "body", "url")}
-    if isinstance(asked.get("method"), str):
-        flat["method"] = asked["method"].upper()
-    if isinstance(asked.get("url"), str):
-        url = urlsplit(asked["url"])
-        flat["url"] = f"{url.scheme}://{host_of(asked['url'])}{url.path}"
-        for name, value in sorted(parse_qsl(url.query, keep_blank_values=True)):
-            flat.setdefault("query", {}).setdefault(name, []).append(value)
-    body = asked.get("body")
+    """What counts of an asked half, with the fields of a JSON body at the root."""
+    flat = asked_fields(asked)
+    if "url" not in flat:
+        return flat
+    address = address_of(flat["url"])
+    flat["method"] = flat["method"].upper()
+    flat["url"] = f"{address.scheme}://{address.host}{address.path}"
+    for name, value in address.query:
+        flat.setdefault("query", {}).setdefault(name, []).append(value)
+    flat.pop("body", None)
+    body = body_of(asked)
     if isinstance(body, dict) and isinstance(body.get("json"), dict):
         # The body's own keys win: one called "url" or "method" is rarer than a reader of the report.
-        return {**flat, **body["json"]}
+        hidden = {key: flat.pop(key) for key in list(flat) if key in body["json"]}
+        return {**flat, **({"http": hidden} if hidden else {}), **body["json"]}
     return flat if body is None else {**flat, "body": body}
-
-
-def _call_ids(value: Json) -> set[str]:
-    known = facts()
-    found: set[str] = set()
-    waiting: list[Json] = [value]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            found.update(v for k, v in item.items() if k in known.call_id_keys and isinstance(v, str))
-            calls = (v for k, v in item.items() if k in known.call_keys and isinstance(v, dict))
-            found.update(v["id"] for v in calls if isinstance(v.get("id"), str))
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
-    return found

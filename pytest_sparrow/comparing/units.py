@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.identity import CanonicalKeys
 from pytest_sparrow.comparing.result import Position
+from pytest_sparrow.matching.counts import event_fields
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
@@ -41,9 +42,6 @@ CALL_TYPES = frozenset(
 
 _SPEAKING = frozenset({"ReasoningDelta", "ThinkingDelta", "Message", "ToolUseProposed"})
 _ENDS_ANSWER = frozenset({"Message", "TokenUsage", "ToolUseStarted", "ToolOutput", "Error"})
-
-_MASKED = frozenset({"type", "run", "lane", "timestamp", "created", "created_at", "ts", "duration_ms"})
-"""Fields of an event itself (never of the data in it) that say when or where it was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +87,9 @@ def entries(events: Iterable[tuple[int, Event]]) -> Iterator[NumberedEvent]:
         kind = _text(wire.get("type"))
         lane = _text(wire.get("lane"))
         own_id = wire.get("id") if isinstance(wire.get("id"), str) else None
-        body = {key: value for key, value in wire.items() if key not in _MASKED}
+        body = event_fields(wire)
         if own_id is not None:
             del body["id"]
-        if (
-            kind == "RunFinished"
-            and isinstance(body.get("outcome"), dict)
-            and "duration_ms" in body["outcome"]
-        ):
-            body["outcome"] = {key: value for key, value in body["outcome"].items() if key != "duration_ms"}
         label = _label(kind, own_id, body, names)
         place = Position(number, turns.of(kind, lane, own_id))
         yield NumberedEvent(place, kind, lane, _text(wire.get("run")), own_id, label, body)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from pytest_sparrow.events.jsontext import canonical, equal
-from pytest_sparrow.matching.keys import host_of
+from pytest_sparrow.matching.counts import address_of, asked_fields
 from pytest_sparrow.wire.jsonrpc import what_is_asked
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Similarity:
     def _words(self, asked: dict[str, Json]) -> frozenset[str]:
         query, said = "", None
         if "name" in asked:
-            said = {key: value for key, value in asked.items() if key not in ("name", "id")}
+            said = {key: value for key, value in asked_fields(asked).items() if key != "name"}
         else:
             query, said = urlsplit(asked.get("url", "")).query, asked.get("body")
         text = canonical(said)[: self.limit].decode("utf-8", "replace")
@@ -118,7 +118,7 @@ _MOST_READ = 8
 _MOST_BYTES = 20_000
 
 
-class _Address(NamedTuple):
+class _Recipient(NamedTuple):
     """Where a request goes: a name; or a method, host and path, and what an MCP client asks for there."""
 
     kind: str
@@ -136,7 +136,7 @@ class Nearest:
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
         self._exchanges = exchanges
-        self._by_address: dict[_Address, list[int]] = {}
+        self._by_address: dict[_Recipient, list[int]] = {}
         self._similarity = Similarity(_MOST_BYTES)
 
     def find(self, kind: str, asked: dict[str, Json], unplayed: Collection[int]) -> int | None:
@@ -157,7 +157,7 @@ class Nearest:
             asked, ((number, self._exchanges[number].asked) for number in candidates)
         )
 
-    def _most_similar_addressed(self, own: _Address) -> list[int]:
+    def _most_similar_addressed(self, own: _Recipient) -> list[int]:
         same = self._by_address.get(own)
         if same is not None:
             return same
@@ -167,14 +167,14 @@ class Nearest:
         return sorted(number for address in found for number in self._by_address[address])
 
 
-def _address(kind: str, asked: dict[str, Json]) -> _Address:
+def _address(kind: str, asked: dict[str, Json]) -> _Recipient:
     if kind != "http":
-        return _Address(kind, asked["name"])
-    url = asked["url"]
-    return _Address(kind, what_is_asked(asked), asked["method"].upper(), host_of(url), urlsplit(url).path)
+        return _Recipient(kind, asked["name"])
+    address = address_of(asked["url"])
+    return _Recipient(kind, what_is_asked(asked), asked["method"].upper(), address.host, address.path)
 
 
-def _address_similarity(own: _Address, other: _Address) -> float:
+def _address_similarity(own: _Recipient, other: _Recipient) -> float:
     """How similar the addresses of two HTTP requests are, 0 for not at all; two tools never are."""
     if own.kind != "http" or (own.kind, own.name) != (other.kind, other.name):
         return 0.0

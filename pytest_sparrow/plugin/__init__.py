@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin import (
-    corpus,
-    hookspecs,
+    extensions,
+    fixture,
+    golden,
     markers,
     options,
     outcome,
-    outside,
     session,
-    summary,
 )
 from pytest_sparrow.plugin.markers import INJECT, MARKER
 from pytest_sparrow.plugin.session import SESSION
@@ -38,69 +37,69 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the hooks that others may implement."""
-    pluginmanager.add_hookspecs(hookspecs)
+    pluginmanager.add_hookspecs(extensions)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Read the settings, so that a wrong one is an error before anything runs."""
+    """Read the settings: a wrong setting is an error before anything runs."""
     config.addinivalue_line("markers", f"{MARKER}(**settings): settings of pytest-sparrow for one test")
     config.addinivalue_line(
-        "markers", f"{corpus.CORPUS}(folder): make one test of every transcript in a folder, and replay it"
+        "markers", f"{golden.CORPUS}(folder): make one test of every transcript in a folder, and replay it"
     )
     config.addinivalue_line(
         "markers",
         f"{INJECT}(fault, at, **options): make a recorded answer fail, as sparrow.inject does",
     )
     session.start(config)
-    # The logreport hook is given no config: it needs an object that holds it.
+    # The logreport hook gets no config, so an object holds the config.
     config.pluginmanager.register(_Reports(config), "sparrow-reports")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Give back what was set for the session."""
+    """Restore what the session set."""
     session.stop(config)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say which mode is in force."""
-    return summary.header(config)
+    """Name the mode in force."""
+    return session.header(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test of every transcript of a corpus."""
-    corpus.generate(metafunc)
+    golden.generate(metafunc)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check every marker, so that a wrong one is an error before anything runs."""
+    """Check every marker: a wrong marker is an error before anything runs."""
     markers.check_markers(config, items)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Shut what belongs to no run, before the first fixture of a test that replays."""
+    """Shut the world before the first fixture of a test that replays."""
     outcome.forget(item)
-    outside.begin(item)
+    fixture.begin(item)
     return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Open it again, after the last fixture."""
+    """Open the world again after the last fixture."""
     try:
         return (yield)
     finally:
-        outside.end(item)
+        fixture.end(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
-    """Know which fixture is being set up, to name it."""
-    return (yield from outside.setting_up(request, fixturedef))
+    """Note which fixture is being set up, so that messages can name it."""
+    return (yield from fixture.setting_up(request, fixturedef))
 
 
 def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:
-    """No fixture is being torn down any more."""
+    """Forget the fixture that was torn down."""
     request.config.stash[SESSION].fixture = ""
 
 
@@ -112,25 +111,25 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Learn how the call phase ended, as reported in the end."""
+    """Note how a phase ended, as reported in the end."""
     report = yield
     outcome.reported(item, report)
     return report
 
 
 class _Reports:
-    """Reports as they are logged: here (sub-reports among them), or sent by an xdist worker."""
+    """Collects reports as they are logged: this process's own (sub-reports among them), and those of xdist workers."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        summary.collect(self._config, report)
+        session.collect(self._config, report)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Say what was replayed, recorded and remarked."""
-    summary.write(terminalreporter, config)
+    """Write what was replayed, recorded and remarked."""
+    session.write_summary(terminalreporter, config)
 
 
 @pytest.fixture
@@ -141,9 +140,7 @@ def sparrow_settings() -> dict[str, Any]:
 
 @pytest.fixture
 def sparrow(request: pytest.FixtureRequest, sparrow_settings: dict[str, Any]) -> Iterator[Sparrow]:
-    """This test's run: recorded in record mode, fed from the golden and compared with it in replay."""
-    from pytest_sparrow.plugin import fixture
-
+    """This test's run: recorded in record mode; in replay answered from the golden and compared with the golden."""
     yield from fixture.run(request, sparrow_settings)
 
 

@@ -1,9 +1,4 @@
-"""One attempt of one test: opened by the fixture, judged after the body, kept or dropped at the end.
-
-inputs.json of a recording.
-
-One attempt of one test: opened by the fixture, judged after the body, kept or dropped at the end.
-"""
+"""One attempt of one test: opened by the fixture, judged after the body, and kept or dropped at the end."""
 
 from __future__ import annotations
 
@@ -16,75 +11,37 @@ import pytest
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
-from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, SecretFound, SparrowError
+from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
+from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
 from pytest_sparrow.judging.recording import same_recording
-from pytest_sparrow.judging.replay import Judged, Verdict, judge_recording, judge_replay, rules_of
-from pytest_sparrow.plugin.scripted import (
-    accept_by,
-    event_replayer,
-    scripted_golden,
-    shown_as,
-    unreadable_event_text,
-)
-from pytest_sparrow.plugin.secrets import refuse_secret_name, secrets_of
+from pytest_sparrow.judging.replay import judge_recording, judge_replay, rules_of
+from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
+from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.sparrow import Sparrow
-from pytest_sparrow.plugin.window import Window
-from pytest_sparrow.plugin.world import World
-from pytest_sparrow.provenance import changed_since, repo_head, snapshot
+from pytest_sparrow.plugin.window import Window, World
+from pytest_sparrow.provenance import repo_head, snapshot
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Places
-from pytest_sparrow.report.ways_out import damaged_text, missing_text, unreadable_text
+from pytest_sparrow.report.plain import render_finding
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.run.whatif.script import UnreadableEvent
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.plugin.golden import Directories, GoldenPlace
+    from pytest_sparrow.plugin.golden import GoldenPlace
+    from pytest_sparrow.plugin.hiding import Directories
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
-    from pytest_sparrow.run.replay.violations import Violations
     from pytest_sparrow.settings import Settings
-    from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Attempt", "Kept", "inputs_of"]
-
-
-def inputs_of(
-    settings: Settings,
-    started: datetime,
-    *,
-    task: str,
-    model: str,
-    config: dict[str, Json] | None = None,
-    head: str | None = None,
-) -> RunInputs:
-    """The inputs of a run that is recorded now.
-
-    Args:
-        settings: what the user said.
-        started: the run's zero, in UTC.
-        task: what the agent was asked.
-        model: the model asked first.
-        config: the ``config_snapshot``.
-        head: the commit that is checked out.
-    """
-    return RunInputs(
-        task=task,
-        config_snapshot=config or {},
-        model_id=model,
-        repo_head=head,
-        timestamp=started.isoformat(),
-        agent=settings.agent,
-    )
+__all__ = ["Attempt", "Kept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +51,37 @@ class Kept:
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
         nodeid: the test.
-        folder: where the golden lies; for "dropped", where the unfinished recording was put aside.
+        remark: for the summary: where the unfinished recording of a dropped one lies; None for the others.
     """
 
     what: str
     nodeid: str
-    folder: str
+    remark: Finding | None = None
 
 
 class Attempt:
-    """One run of one attempt, and the further runs that the test opened.
+    """One run of one test, and the further runs that the test opens.
+
+    Args:
+        place: where the golden lies.
+        settings: the test's settings.
+        directories: the directories to hide in a golden.
+        codecs: the codecs to try, in order.
+        task: the task of a further run.
+        secret_rules: the secret rules of other plugins.
 
     Attributes:
-        place: where its golden lies.
-        settings: what the user said.
-        behaviour: what follows.
+        place: where the golden lies.
+        settings: the test's settings.
+        behaviour: what the mode means for this test.
         blocked: why the body must not run, or None.
         run: the run.
-        window: the time in which it is open.
-        sparrow: what the test gets.
+        window: opens and closes the run.
+        world: the run's clock and randomness.
+        sparrow: the object that the test gets.
+
+    Raises:
+        UsageError: a setting is wrong, as far as only a run can know.
     """
 
     def __init__(
@@ -127,7 +96,6 @@ class Attempt:
     ) -> None:
         self.place = place
         self.settings = settings
-        self.blocked: str | None = None
         self._task = task
         self._directories = directories
         self._codecs = codecs
@@ -141,19 +109,25 @@ class Attempt:
         )
         self._further: list[Attempt] = []
         self._started = False
-        self._golden = self._read_golden()
-        self.behaviour = behaviour(settings.mode, golden=self._golden is not None)
-        if self.behaviour.missing and self.blocked is None:
-            self.blocked = missing_text(place.recorder, place.shown)
         self._config: dict[str, Json] = {}
-        self._hides = self._recorded("directories") is True if self._replays else settings.directories
+        self._source = Source(settings, place, self._store)
+        self.behaviour = behaviour(settings.mode, golden=self._source.golden is not None)
+        self._replayed = self._source.golden if self.behaviour.replays else None
+        self._hides = self._noted("directories") is True if self.behaviour.replays else settings.directories
         self.find_directories()
-        self._environment = ReplayedEnvironment(self._redactor.put_back(self._recorded("env")))
-        tools = Tools()
+        self._environment = ReplayedEnvironment(self._redactor.put_back(self._noted("env")))
         wire = Wire(codecs)
-        replayer = self._event_replayer(wire)
+        replayer = self._source.event_replayer(wire) if self.behaviour.replays else None
+        self.blocked = self._source.unusable
+        if self.behaviour.missing and self.blocked is None:
+            self.blocked = Finding(
+                kind=Kind.NO_GOLDEN,
+                detail={"golden": place.shown},
+                ways=(Way(WayKind.RECORD, (place.recorder,)),),
+            )
+        tools = Tools()
         answers = self._answers()
-        rules = rules_of(settings)  # here, so that a wrong path is told in every mode, before the body runs
+        rules = rules_of(settings)
         self.run = Run(
             place.run_id,
             settings,
@@ -165,68 +139,42 @@ class Attempt:
             replayer=replayer,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
         )
-        self.world = World(self.run, settings, self.behaviour, self._golden, answers)
+        self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
-        replays = self._golden if self.behaviour.replays else None
-        self.sparrow = Sparrow(self.window, settings.mode, replays, self._open_further)
+        self.sparrow = Sparrow(self.window, settings.mode, self._replayed, self._open_further)
 
-    @property
-    def _replays(self) -> bool:
-        return self.behaviour.replays
+    def _noted(self, key: str) -> Json:
+        """A note of the golden that is replayed; None in other modes."""
+        return self._source.noted(key) if self.behaviour.replays else None
 
-    def _recorded(self, key: str) -> Json:
-        """What the golden that feeds has noted in its ``config_snapshot``; None where it has not, or nothing feeds."""
-        golden = self._golden if self._replays else None
-        noted = None if golden is None else golden.inputs.config_snapshot
-        return noted.get(key) if isinstance(noted, dict) else None
+    def _answers(self) -> list[Exchange] | None:
+        """The recorded answers; none where the world is shut all the same, and None where the world is open."""
+        if self.behaviour.replays:
+            return self._source.answers
+        # Fixtures that run before the failure is reported must not reach the world either.
+        return [] if self.behaviour.shut or self.blocked is not None else None
 
     def find_directories(self) -> None:
-        """Hide the directories that are there by now: fixtures make theirs one by one.
+        """Hide the directories that are known by now: fixtures make theirs one by one.
 
-        A replay follows its golden: what that holds in plain, an older one, is compared in plain.
+        Goldens recorded before placeholders existed contain real paths; those are compared as they are.
         """
         if self._hides:
             for name, path in self._directories.known().items():
                 self._places.add(name, path)
 
     def after_teardown(self) -> None:
-        """The test's fixtures are torn down: what they undid to the recorded environment goes back too."""
+        """Restore the environment and the time zone again: fixtures may have put back recorded values."""
         self._environment.restore()
         self.world.after_teardown()
 
-    def _read_golden(self) -> Transcript | None:
-        if not self.settings.mode.reads:
-            return None
-        scripted = scripted_golden(self.settings, self.place)
-        if scripted is not None:
-            return scripted
-        try:
-            return self._store.load(self.place.run_id)
-        except DamagedTranscript as error:
-            # In every mode: damaged is never missing, and what is damaged is not recorded over.
-            self.blocked = damaged_text(str(error), self.place.shown)
-        except (SparrowError, OSError) as error:
-            self.blocked = unreadable_text(str(error), self.place.shown)
-        return None
-
-    def _event_replayer(self, wire: Wire) -> Callable[[Violations], GoldenReplayer] | None:
-        golden = self._golden if self._replays else None
-        try:
-            return event_replayer(golden, wire, by_hand=bool(self.settings.script))
-        except UnreadableEvent as error:
-            self.blocked = unreadable_event_text(error, self.place)
-            return None
-
-    def _answers(self) -> list[Exchange] | None:
-        if self.behaviour.replays:
-            assert self._golden is not None
-            # By the asking: they are written as they end, and parallel ones end in any order.
-            return sorted(self._golden.exchanges, key=lambda exchange: exchange.began)
-        # Fixtures that run before the failure is reported must not reach the world either.
-        return [] if self.behaviour.shut or self.blocked is not None else None
+    @property
+    def blocked_text(self) -> str:
+        """Why the body must not run, as a failure says it; "" where the body may run."""
+        return "" if self.blocked is None else render_finding(self.blocked)
 
     def shown(self, text: str) -> str:
-        """A text as it may be printed: without secrets."""
+        """A text without secrets, as it may be printed."""
         return self._redactor.text(text)
 
     @property
@@ -236,43 +184,50 @@ class Attempt:
 
     @property
     def findings(self) -> list[str]:
-        """What the ledgers hold, a summary each."""
+        """The titles of all violations, of further runs too."""
         return [
-            finding.summary
+            title(finding)
             for attempt in (self, *self._further)
             for finding in attempt.run.violations.findings
         ]
 
     def open(self) -> None:
-        """Open the run; from here to `finish` what the agent does belongs to it."""
+        """Open the run: what the agent does belongs to the run until `finish`."""
         if self.behaviour.records and self.blocked is None:
-            if self.settings.env:
-                self._config["env"] = environment_to_record(self.settings.env, self._redactor)
-            if self._hides:
-                self._config["directories"] = True
-            inputs = inputs_of(
-                self.settings,
-                self.run.started,
-                task=self._task,
-                model="",
-                config={**self.world.notes, **self._config},
-            )
-            refuse_secret_name(self.place, self._redactor)
-            # A parametrised test's id may hold a directory.
-            nodeid = self._redactor.value(self.place.nodeid)
-            self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
-            self._started = True
+            self._start_recording()
         self.window.open()
+
+    def _start_recording(self) -> None:
+        if self.settings.env:
+            self._config["env"] = environment_to_record(self.settings.env, self._redactor)
+        if self._hides:
+            self._config["directories"] = True
+        refuse_secret_name(self.place, self._redactor)
+        # A parametrised test's id may hold a directory.
+        nodeid = self._redactor.value(self.place.nodeid)
+        inputs = self._inputs(self._task, "", {**self.world.notes, **self._config})
+        self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
+        self._started = True
+
+    def _inputs(self, task: str, model: str, config: dict[str, Json], head: str | None = None) -> RunInputs:
+        return RunInputs(
+            task=task,
+            config_snapshot=config,
+            model_id=model,
+            repo_head=head,
+            timestamp=self.run.started.isoformat(),
+            agent=self.settings.agent,
+        )
 
     @contextmanager
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
         place = self.place.further(name)
-        settings = replace(self.settings, script=())  # that is the test's own run
+        settings = replace(self.settings, script=())  # the script is for the test's own run
         attempt = Attempt(
             place, settings, self._directories, self._codecs, task=task, secret_rules=self._secret_rules
         )
         if attempt.blocked is not None:
-            pytest.fail(attempt.blocked, pytrace=False)
+            pytest.fail(attempt.blocked_text, pytrace=False)
         self._further.append(attempt)
         attempt.open()
         failed = True
@@ -282,8 +237,8 @@ class Attempt:
         finally:
             attempt.window.close(failed=failed)
 
-    def finish(self, *, failed: bool) -> list[Judged]:
-        """End the run and judge it, and the further ones; the second call judges nothing.
+    def finish(self, *, failed: bool) -> list[Verdict]:
+        """End the run and judge it and the further runs; a second call judges nothing.
 
         Args:
             failed: whether the test has failed by itself.
@@ -293,88 +248,83 @@ class Attempt:
         self.window.close(failed=failed)
         return [attempt.judge(failed=failed) for attempt in (self, *self._further)]
 
-    def judge(self, *, failed: bool) -> Judged:
+    def judge(self, *, failed: bool) -> Verdict:
         """Judge this run alone, once it is over."""
-        verdict = Verdict()
-        if self.blocked is None and self.behaviour.compares:
-            assert self._golden is not None
-            verdict = judge_replay(
-                self._golden, self.run, self._redactor, failed=failed, further=self._opened
+        if self.blocked is not None:
+            return Verdict()
+        if self.behaviour.compares and self._replayed is not None:
+            return judge_replay(
+                self._replayed,
+                self.run,
+                self._redactor,
+                self._subject(),
+                failed=failed,
+                further=self._further_runs,
             )
-        elif self.blocked is None and self.behaviour.records:
-            verdict = judge_recording(self.run, failed=failed, alone=not self._further)
-        return Judged(
-            verdict=verdict,
+        if self.behaviour.records:
+            return judge_recording(self.run, self._subject(), failed=failed, alone=not self._further)
+        return Verdict()
+
+    def _subject(self) -> Subject:
+        return Subject(
             nodeid=self.place.test,
-            folder=shown_as(self.settings, self.place),
-            accept=accept_by(self.settings, self.place),
+            golden=self._source.name,
             recorder=self.place.recorder,
             recording=self.behaviour.records,
-            since=changed_since(self._golden.inputs.config_snapshot)
-            if verdict.diverged and self._replays and self._golden is not None
-            else "",
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
+            accept=self._source.accept,
         )
 
     @property
-    def _opened(self) -> list[str]:
+    def _further_runs(self) -> list[str]:
         return [attempt.place.run_id for attempt in self._further]
 
-    def _further_runs(self) -> dict[str, Json]:
-        return {FURTHER_RUNS: self._opened} if self._further else {}
-
     def keep(self, *, passed: bool) -> list[Kept]:
-        """Write the goldens if the test passed, else put what was recorded aside. In other modes nothing happens."""
+        """Write the goldens of what was recorded if the test passed, else leave the recordings unfinished."""
         return [kept for attempt in (self, *self._further) for kept in attempt.keep_own(passed=passed)]
 
     def keep_own(self, *, passed: bool) -> list[Kept]:
-        """Write or put aside this run's recording alone."""
+        """Write the golden of this run alone, or leave its recording unfinished.
+
+        Raises:
+            SecretFound: the recording holds a secret.
+            RecordedMeanwhile: another process has recorded something else.
+        """
         if not self._started:
             return []
         self.window.close(failed=not passed)
-        store, run_id = self._store, self.place.run_id
+        run_id = self.place.run_id
         if not passed:
-            aside = store.abandon(run_id)
-            return [Kept("dropped", self.place.nodeid, str(aside))]
-        inputs = inputs_of(
-            self.settings,
-            self.run.started,
-            task=self.run.task or self._task,
-            model=self.run.model,
-            config={**snapshot(), **self.world.notes, **self._config, **self._further_runs()},
-            head=repo_head(self.place.directory),
+            detail = {"folder": str(self._store.abandon(run_id))}
+            return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
+        config = {**snapshot(), **self.world.notes, **self._config}
+        if self._further:
+            config[FURTHER_RUNS] = self._further_runs
+        inputs = self._inputs(
+            self.run.task or self._task, self.run.model, config, repo_head(self.place.directory)
         )
         try:
-            return [self._kept(self._written(inputs))]
+            what = self._write(inputs)
         except SecretFound:
-            store.abandon(run_id)
+            self._store.abandon(run_id)
             raise
+        return [Kept(what, self.place.nodeid)]
 
-    def _written(self, inputs: RunInputs) -> str:
-        store, run_id = self._store, self.place.run_id
+    def _write(self, inputs: RunInputs) -> str:
+        """Write the golden; gives what became of the recording."""
+        store, run_id, golden = self._store, self.place.run_id, self._source.golden
         store.set_inputs(run_id, inputs)
-        if self._golden is not None and same_recording(self._golden, store.pending(run_id)):
+        if golden is not None and same_recording(golden, store.pending(run_id)):
             store.discard(run_id)
             return "unchanged"
         try:
-            store.finalize(run_id, instead_of=self._golden)
-        except RecordedMeanwhile as error:
-            return self._recorded_twice(error)
-        return "recorded" if self._golden is None else "updated"
-
-    def _recorded_twice(self, error: RecordedMeanwhile) -> str:
-        """Another process has recorded the test since this run began: the first one that is whole stays.
-
-        Raises:
-            RecordedMeanwhile: it holds something else.
-        """
-        store, run_id = self._store, self.place.run_id
-        first = store.load(run_id)
-        if first is not None and same_recording(first, store.pending(run_id)):
-            store.discard(run_id)
-            return "unchanged"
-        store.abandon(run_id)
-        raise error
-
-    def _kept(self, what: str) -> Kept:
-        return Kept(what, self.place.nodeid, self.place.shown)
+            store.finalize(run_id, instead_of=golden)
+        except RecordedMeanwhile:
+            # The first recording that is whole stays.
+            first = store.load(run_id)
+            if first is not None and same_recording(first, store.pending(run_id)):
+                store.discard(run_id)
+                return "unchanged"
+            store.abandon(run_id)
+            raise
+        return "recorded" if golden is None else "updated"

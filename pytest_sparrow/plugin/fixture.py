@@ -1,32 +1,42 @@
-"""What the fixture ``sparrow`` does."""
+"""The fixture ``sparrow``: opens a test's run, and in a replay refuses what other fixtures ask of the world."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_sparrow.errors import SparrowError
-from pytest_sparrow.plugin.attempt import Attempt
-from pytest_sparrow.plugin.codecs import codecs_of
-from pytest_sparrow.plugin.golden import Directories, place_of
+from pytest_sparrow.errors import ReplayDivergence, SparrowError
+from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked
-from pytest_sparrow.plugin.secrets import rules_of_plugins
-from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState, refusal
+from pytest_sparrow.plugin.options import shown_file
+from pytest_sparrow.plugin.session import ATTEMPT, OUTSIDE, SESSION, AttemptState, SessionState, refusal
+from pytest_sparrow.settings import behaviour
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from pytest_sparrow.plugin.sparrow import Sparrow
     from pytest_sparrow.settings import Settings
 
-__all__ = ["run"]
+__all__ = ["begin", "end", "run", "setting_up"]
 
 T = TypeVar("T")
 
 
 def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
-    """Open this test's run, and at teardown keep or drop what was recorded."""
+    """Open this test's run, and at teardown keep or drop what was recorded.
+
+    Args:
+        request: the request of the fixture ``sparrow``.
+        folder: what the fixture ``sparrow_settings`` returned.
+    """
+    from pytest_sparrow.plugin.attempt import Attempt
+    from pytest_sparrow.plugin.extensions import codecs_of, secret_rules_of
+    from pytest_sparrow.plugin.hiding import Directories
+
     item = request.node
     session = request.config.stash[SESSION]
     settings = _settings_of(item, session, folder)
@@ -34,7 +44,7 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     if place.corpus and not settings.mode.reads:
         pytest.skip("a run of a corpus can only be replayed, and sparrow is off")
     codecs = _or_fail(lambda: codecs_of(request.config))
-    secret_rules = _or_fail(lambda: rules_of_plugins(request.config))
+    secret_rules = _or_fail(lambda: secret_rules_of(request.config))
     attempt = _or_fail(
         lambda: Attempt(place, settings, Directories(request), codecs, secret_rules=secret_rules)
     )
@@ -64,10 +74,96 @@ def _keep(state: AttemptState) -> None:
 
 
 def _or_fail(step: Callable[[], T]) -> T:
-    """A user's mistake, or a disk that refuses, is told without our frames."""
+    """Fail the test without our frames where the user made a mistake, or the disk refuses."""
     try:
         return step()
     except (SparrowError, OSError, pytest.UsageError) as error:
-        told = str(error)
+        message = str(error)
     # Outside of the handler: inside it the text would come twice, around "during handling of".
-    pytest.fail(told, pytrace=False)
+    pytest.fail(message, pytrace=False)
+
+
+def begin(item: pytest.Item) -> None:
+    """Shut the world before the first fixture of a test that will replay.
+
+    Requests of session fixtures and of teardown belong to no run: a recording lets them pass, and a replay refuses
+    them with the fixture's name.
+    """
+    if "sparrow" not in getattr(item, "fixturenames", ()):
+        return
+    session = item.config.stash[SESSION]
+    try:
+        settings = marked(item, session, session.settings)
+    except pytest.UsageError:
+        return  # the fixture will raise it again
+    golden = place_of(item, settings.dir, settings.golden).folder.exists()
+    if not behaviour(settings.mode, golden=golden).shut:
+        return
+    from pytest_sparrow.boundaries import http
+
+    item.stash[OUTSIDE] = http.set_outside_policy(_OutsidePolicy(item, settings))
+    http.install()
+
+
+def end(item: pytest.Item) -> None:
+    """Open the world again after the last fixture is torn down, and restore all that a replay set."""
+    state = item.stash.get(ATTEMPT, None)
+    if state is not None:
+        state.attempt.after_teardown()
+    if OUTSIDE not in item.stash:
+        return
+    from pytest_sparrow.boundaries import http
+
+    http.uninstall()
+    http.set_outside_policy(item.stash[OUTSIDE])
+    del item.stash[OUTSIDE]
+
+
+def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[None, Any, Any]:
+    """Note which fixture is being set up or torn down; check what ``sparrow_settings`` returns."""
+    session = request.config.stash[SESSION]
+    before, session.fixture = session.fixture, fixturedef.argname
+    try:
+        result = yield
+    finally:
+        session.fixture = before
+    if fixturedef.argname == "sparrow_settings":
+        _check_folder(result, request, fixturedef)
+    # Finalizers run last in, first out: this one comes before the fixture's own.
+    fixturedef.addfinalizer(lambda: setattr(session, "fixture", fixturedef.argname))
+    return result
+
+
+def _check_folder(value: object, request: pytest.FixtureRequest, fixturedef: Any) -> None:
+    """Check what a fixture ``sparrow_settings`` returns; a message names the fixture's file."""
+    code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
+    file = "" if code is None else f"{shown_file(Path(code.co_filename), request.config)}: "
+    session = request.config.stash[SESSION]
+    try:
+        folder_settings(value, f"{file}sparrow_settings", session)
+    except pytest.UsageError as error:
+        raise refusal(session, str(error)) from None
+
+
+class _OutsidePolicy:
+    """Refuses a request outside the run, and names the fixture or the teardown that makes the request."""
+
+    def __init__(self, item: pytest.Item, settings: Settings) -> None:
+        self._item = item
+        self._settings = settings
+
+    def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
+        from pytest_sparrow.run.crossing import passage
+
+        allowed, ignored = self._settings.allow_hosts, self._settings.ignore_hosts
+        if passage(host, port, allow=allowed, ignore=ignored) != "cross":
+            return None
+        fixture = self._item.config.stash[SESSION].fixture
+        where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
+        return ReplayDivergence(
+            f"{what}: {where} of {self._item.nodeid} reaches out, outside the test's run, and this is a replay",
+            (
+                "make the call within the test or in a fixture that requests sparrow, "
+                f"or keep the host reachable: ini sparrow_allow_hosts = {host}",
+            ),
+        )

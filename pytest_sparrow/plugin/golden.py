@@ -1,25 +1,26 @@
-"""Where a test's golden lies, and the directories around the test by their placeholders.
+"""Where a test's golden lies: beside its file, or in a corpus, a folder of transcripts of which each makes a test.
 
-Where a test's golden lies. Imports nothing heavy: it is asked for tests that never open a run.
-
-The directories around a test, by the names that stand for them in a transcript.
+Nothing heavy is imported: every session asks, also for tests that never open a run.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.plugin.corpus import corpus_folder
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pytest
+__all__ = ["CORPUS", "GoldenPlace", "check_corpus", "corpus_folder", "generate", "place_of"]
 
+CORPUS = "sparrow_corpus"
 
-__all__ = ["Directories", "GoldenPlace", "place_of"]
+_FIXTURE = "sparrow"
+_INPUTS = "inputs.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class GoldenPlace:
 
     @property
     def shown(self) -> str:
-        """The folder as a message names it: from where pytest was started, if it lies below."""
+        """The folder as a message names it: from where pytest was started, if the folder lies below."""
         try:
             return str(self.folder.relative_to(Path.cwd()))
         except (ValueError, OSError):
@@ -70,12 +71,12 @@ class GoldenPlace:
 
 
 def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace:
-    """The place of a test: the exact name is what stands after the file in its node id.
+    """The place of a test's golden; a test's exact name is its node id without the file.
 
     Args:
         item: the test.
         directory: name of the goldens' folder.
-        golden: the exact name of another test of the file, whose golden is meant; "" for its own.
+        golden: the exact name of another test of the file, whose golden is used; "" for the test's own.
     """
     from pytest_sparrow.store.names import safe_name
 
@@ -103,7 +104,7 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace
 
 
 def _as_argument(item: pytest.Item, after: str) -> str:
-    """The test as pytest takes it on the command line: from where it was started, not from its root folder."""
+    """The test as pytest's command line takes it: relative to where pytest was started, not to its root folder."""
     try:
         path = item.path.relative_to(item.config.invocation_params.dir)
     except ValueError:
@@ -111,59 +112,66 @@ def _as_argument(item: pytest.Item, after: str) -> str:
     return f"{path.as_posix()}::{after}" if after else path.as_posix()
 
 
-_PROJECT = (".git", ".hg", "pyproject.toml", "setup.cfg", "setup.py")
+def generate(metafunc: pytest.Metafunc) -> None:
+    """Make one test of every transcript, in the order of their names, which every worker of pytest-xdist shares.
 
-
-class Directories:
-    """What `pytest_sparrow.redact.Places` hides for one test.
-
-    Args:
-        request: the request of the fixture ``sparrow``.
+    A wrong marker fails the collection of its file.
     """
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self._item = request.node
-        self._config = request.config
-        self._base = _base(request)
-
-    def known(self) -> dict[str, str]:
-        """The directories that are there by now, the most special first: fixtures make theirs one by one."""
-        return dict(self._known())
-
-    def _known(self) -> Iterator[tuple[str, str]]:
-        fixtures: dict[str, Any] = getattr(self._item, "funcargs", {})
-        own = fixtures.get("tmp_path", fixtures.get("tmpdir"))
-        if own is not None:
-            # Its number depends on which tests ran before.
-            yield "tmp_path", str(own)
-        if self._base is not None:
-            yield "tmp", str(self._base)
-        root = _root(self._config)
-        yield "root", str(root)
-        try:
-            here = Path.cwd()
-            if not here.is_relative_to(root):  # below it, the place depends on the root alone
-                yield "cwd", str(here)
-            yield "home", str(Path.home())
-        except (OSError, RuntimeError):
-            return  # the directory was removed, or nobody has a home
+    marker = metafunc.definition.get_closest_marker(CORPUS)
+    if marker is None:
+        return
+    where = f"{metafunc.definition.nodeid}: @pytest.mark.{CORPUS}"
+    root = _root(marker, metafunc, where)
+    if _FIXTURE not in metafunc.fixturenames:
+        pytest.fail(
+            f"{where}: the test does not use the fixture {_FIXTURE}, which replays the run", pytrace=False
+        )
+    names = sorted(_transcripts(root))
+    if not names:
+        pytest.fail(
+            f"{where}: {root} holds no transcript: a transcript is a folder with {_INPUTS} and events.jsonl",
+            pytrace=False,
+        )
+    metafunc.parametrize(_FIXTURE, [os.path.join(root, name) for name in names], ids=names, indirect=True)  # noqa: PTH118 - ten thousand
 
 
-def _base(request: pytest.FixtureRequest) -> Path | None:
-    """The base of all temporary folders; it is made here where nobody has asked for one yet, since a tool may."""
-    try:
-        base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
-    except (LookupError, OSError):  # -p no:tmpdir; or a place where none can be made
+def _root(marker: pytest.Mark, metafunc: pytest.Metafunc, where: str) -> Path:
+    said: Any = marker.args[0] if len(marker.args) == 1 and not marker.kwargs else None
+    if not isinstance(said, str | os.PathLike) or not os.fspath(said):
+        pytest.fail(f'{where} takes one folder, like {CORPUS}("runs/")', pytrace=False)
+    places = [metafunc.definition.path.parent / said, metafunc.config.rootpath / said]
+    for place in places:
+        if place.is_dir():
+            return Path(os.path.abspath(place))  # noqa: PTH100 - resolve() would follow links
+    tried = "\n".join(f"  {place}" for place in dict.fromkeys(places))
+    pytest.fail(f"{where}: there is no such folder; looked for\n{tried}", pytrace=False)
+
+
+def _transcripts(root: Path) -> Iterator[str]:
+    """Names of the folders that hold a transcript; a name that begins with a dot is the store's own."""
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and os.path.exists(os.path.join(entry.path, _INPUTS)):  # noqa: PTH110, PTH118
+                yield entry.name
+
+
+def corpus_folder(item: pytest.Item) -> Path | None:
+    """The transcript that a test of a corpus replays; None for any other test."""
+    if item.get_closest_marker(CORPUS) is None:
         return None
-    return base
+    callspec = getattr(item, "callspec", None)
+    folder = None if callspec is None else callspec.params.get(_FIXTURE)
+    return None if folder is None else Path(folder)
 
 
-def _root(config: pytest.Config) -> Path:
-    """The project's folder; without an ini file pytest's own root depends on the arguments."""
-    root = config.rootpath
-    if config.inipath is not None:
-        return root
-    return next(
-        (folder for folder in (root, *root.parents) if any((folder / name).exists() for name in _PROJECT)),
-        root,
-    )
+def check_corpus(item: pytest.Item) -> None:
+    """Check that a test's corpus marker has made tests.
+
+    Raises:
+        pytest.UsageError: the marker is on a unittest, which pytest cannot parametrise.
+    """
+    if item.get_closest_marker(CORPUS) is not None and corpus_folder(item) is None:
+        raise pytest.UsageError(
+            f"{item.nodeid}: @pytest.mark.{CORPUS} needs a test that pytest can parametrise: "
+            "a function, or a method of a class that is no unittest.TestCase"
+        )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin import corpus
-from pytest_sparrow.plugin.corpus import CORPUS
+from pytest_sparrow.plugin.golden import CORPUS, check_corpus
 from pytest_sparrow.plugin.options import as_pytest_error, refuse_writing_in_ci
 from pytest_sparrow.plugin.session import SESSION
 from pytest_sparrow.settings import TABLE, Place, Settings, settings_at
@@ -145,7 +144,7 @@ def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
         return
     session = config.stash[SESSION]
     for item in items:
-        corpus.check(item)
+        check_corpus(item)
         _check_faults(item)
         if item.get_closest_marker(MARKER) is not None:
             marked(item, session, session.settings)

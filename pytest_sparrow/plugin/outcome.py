@@ -1,15 +1,8 @@
-"""The outcome of a test: a divergence fails the call phase once, and no report shows a secret.
-
-Reports of tests that use sparrow, without secrets: they end up in CI logs and JUnit files.
-
-pytest prints values where an assert fails, and what the agent printed. Only what holds a secret is changed: a
-traceback becomes plain text then, and loses its colours.
-
-The outcome of a test: a divergence makes the call phase fail, once, without our frames.
-"""
+"""Decides the outcome of a test: a divergence fails the call phase once, and no report shows a secret."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,18 +11,22 @@ from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from pytest_sparrow.findings import Finding
 
 __all__ = ["call_phase", "clean", "forget", "reported"]
 
 
 def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
-    """Hide the secrets in a report's failure and in what was captured.
+    """Hide the secrets in a report's failure and in its captured output, which end up in CI logs and JUnit files.
+
+    pytest prints values where an assert fails, and the agent's output. Only a text with a secret is changed: a
+    traceback becomes plain text then, and loses its colours.
 
     Args:
         report: changed in place.
-        shown: a text without its secrets.
+        shown: removes the secrets from a text.
     """
     if report.failed or hasattr(report, "wasxfail"):
         text = report.longreprtext
@@ -46,7 +43,7 @@ _HEADING = "pytest-sparrow"
 
 
 def forget(item: pytest.Item) -> None:
-    """Before an attempt: what an earlier one (a rerun's) left is not its own."""
+    """Drop the state of an earlier attempt (before a rerun)."""
     if ATTEMPT in item.stash:
         del item.stash[ATTEMPT]
 
@@ -54,17 +51,17 @@ def forget(item: pytest.Item) -> None:
 def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     """Run the body, then judge the run.
 
-    A test that fails by itself keeps its own failure, and the divergence is added to it as a note. One that fails
-    only because a replay had no answer for it fails with the divergence alone, and so does one that skips itself
-    (`pytest.skip()`, `pytest.xfail()`) after it did something else than recorded: `except Exception: pytest.skip()`
-    must not hide a miss.
+    A test that fails by itself keeps its own failure, with the divergence as a note. A test that fails only because
+    the replay had no answer fails with the divergence alone. So does a test that skips itself (`pytest.skip()`,
+    `pytest.xfail()`) after the agent did something else than recorded: `except Exception: pytest.skip()` must not
+    hide a miss.
     """
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return (yield)
     if state.attempt.blocked is not None:
         state.attempt.finish(failed=True)
-        pytest.fail(state.attempt.blocked, pytrace=False)
+        pytest.fail(state.attempt.blocked_text, pytrace=False)
     state.attempt.find_directories()
     try:
         with state.attempt.world.around_body(item):
@@ -84,7 +81,7 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def _stands(error: BaseException, state: AttemptState) -> bool:
-    """Whether what the body raised is the test's outcome; a divergence beside it is then added as a note."""
+    """Whether the body's exception is the test's outcome; a divergence is then added to the exception as a note."""
     if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
         return not state.contradicted
     if state.divergence and _is_ours(error, state):
@@ -95,7 +92,7 @@ def _stands(error: BaseException, state: AttemptState) -> bool:
 
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:
-    """Whether this is a miss coming back: raised at a tool, or by an SDK that was served its text."""
+    """Whether the exception is a miss coming back: raised at a tool, or by an SDK that got the miss as an answer."""
     from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 
     texts = state.attempt.findings
@@ -117,22 +114,32 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
     from pytest_sparrow.errors import UsageError
 
     try:
-        judged = state.attempt.finish(failed=failed)
-    except UsageError as error:  # a rule of the user's that can't be applied fails its test, and no other
-        state.divergence = state.attempt.shown(str(error))
+        verdicts = state.attempt.finish(failed=failed)
+    except UsageError as error:
+        _rule_failed(state, error)
         return
-    diverged = [one for one in judged if one.verdict.diverged]
-    if diverged:
-        from pytest_sparrow.report.verdict import render
+    state.diverged = [verdict for verdict in verdicts if verdict.diverged]
+    if state.diverged:
+        from pytest_sparrow.report.plain import render_verdict
 
-        state.divergence = state.attempt.shown("\n\n".join(render(one) for one in diverged))
-    state.missed = any(one.verdict.missed for one in judged)
-    state.contradicted = any(one.verdict.contradicted for one in judged)
-    state.remarks = [state.attempt.shown(remark) for one in judged for remark in one.verdict.remarks]
+        state.cause = state.diverged[0].findings[0]
+        state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, state.diverged)))
+    state.missed = any(verdict.missed for verdict in verdicts)
+    state.contradicted = any(verdict.contradicted for verdict in verdicts)
+    state.remarks = [remark for verdict in verdicts for remark in verdict.remarks]
+
+
+def _rule_failed(state: AttemptState, error: Exception) -> None:
+    """A rule of the user's that can't be applied fails its test, and no other."""
+    from pytest_sparrow.findings import Finding, Kind
+    from pytest_sparrow.report.plain import render_finding
+
+    state.cause = Finding(kind=Kind.BROKEN_RULE, detail={"text": str(error)})
+    state.divergence = state.attempt.shown(render_finding(state.cause))
 
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Note how a phase was reported, and hand the report what the summary needs (it crosses xdist with it)."""
+    """Note how a phase was reported, and add what the summary needs to the report, which crosses xdist."""
     session = item.config.stash[SESSION]
     if session.wrong and report.failed:
         report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
@@ -149,7 +156,10 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         if report.failed:
             facts = _setup_failed(state, report)
     elif report.when == "teardown":
-        facts = {"kept": [[kept.what, kept.nodeid, kept.folder] for kept in state.kept]}
+        facts = {
+            "kept": [kept.what for kept in state.kept],
+            "remarks": _sent(state, ((kept.nodeid, kept.remark) for kept in state.kept if kept.remark)),
+        }
     elif state.attempt.closed:
         facts = _called(state, report)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
@@ -158,7 +168,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def _in_real_time(report: pytest.TestReport) -> None:
-    """Correct the end that was read while the clock was moved; the duration is of another clock."""
+    """Correct a time that was read from the moved clock; the duration comes from another clock."""
     if report.when == "setup":
         report.stop = report.start + report.duration
     elif report.when == "call":
@@ -166,11 +176,11 @@ def _in_real_time(report: pytest.TestReport) -> None:
 
 
 def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
-    """A fixture that ran the agent failed: for want of an answer, perhaps. What is unplayed says nothing here."""
+    """Judge a run whose setup failed, perhaps for a missing answer; unplayed exchanges say nothing here."""
     _judge(state, failed=True)
     if state.attempt.blocked is None and not state.missed:
         return {}
-    _tell(report, state.attempt.blocked or state.divergence)
+    _add_section(report, state.attempt.blocked_text or state.divergence)
     return {"outcome": _word(state, report)}
 
 
@@ -182,27 +192,40 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if state.attempt.blocked is not None and expected:
         # What a mark expects to fail is the test, and it did not run.
         del report.wasxfail
-        report.outcome, report.longrepr = "failed", state.attempt.blocked
+        report.outcome, report.longrepr = "failed", state.attempt.blocked_text
     if report.passed and not hasattr(report, "wasxfail"):
         state.passed = True
     else:
         state.failed = True
     if report.failed:
-        _tell(report, state.divergence)
-    facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
-    if expected and report.skipped and state.divergence:
-        facts["remarks"].append(f"diverged, and is expected to fail (xfail): {_first_line(state.divergence)}")
-    if facts["outcome"] and state.attempt.behaviour.compares:
+        _add_section(report, state.divergence)
+    facts: dict[str, Any] = {"outcome": _word(state, report)}
+    remarks = list(state.remarks)
+    if expected and report.skipped and state.cause is not None:
+        remarks.append(_expected(state.cause))
+    if remarks:
+        facts["remarks"] = _sent(state, ((report.nodeid, remark) for remark in remarks))
+    if state.diverged:
+        facts["verdicts"] = json.dumps([verdict.sent(state.attempt.shown) for verdict in state.diverged])
+    if facts["outcome"] in ("replayed", "diverged") and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+def _expected(cause: Finding) -> Finding:
+    from pytest_sparrow.findings import Finding, Kind
+
+    return Finding(kind=Kind.EXPECTED, parts=(cause,))
 
 
-def _tell(report: pytest.TestReport, text: str) -> None:
-    """Add a section, where the failure itself doesn't say it already."""
+def _sent(state: AttemptState, remarks: Iterable[tuple[str, Finding]]) -> str:
+    """Remarks as pytest-xdist carries them: a text of JSON, each remark with its node id."""
+    clean = state.attempt.shown
+    return json.dumps([[nodeid, remark.cleaned(clean).to_json()] for nodeid, remark in remarks])
+
+
+def _add_section(report: pytest.TestReport, text: str) -> None:
+    """Add a section, unless the failure itself has the text."""
     if text and text not in report.longreprtext:
         report.sections.append((_HEADING, text))
 

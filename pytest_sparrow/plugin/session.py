@@ -1,47 +1,60 @@
-"""The session's state, settings and codecs.
+"""The state of a session in typed stash keys, and the session's header and summary on the terminal.
 
-What the plugin keeps, in typed stash keys: nothing lives in module globals.
-
-The session: its settings, and the keys that a user wants filled from the start.
+Nothing lives in module globals.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_sparrow.plugin.options import read_session
-from pytest_sparrow.settings import dummy_key
+from pytest_sparrow.settings import dummy_key, judged_by
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http import OutsidePolicy
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt, Kept
     from pytest_sparrow.settings import Settings
 
-__all__ = ["ATTEMPT", "OUTSIDE", "SESSION", "AttemptState", "SessionState", "refusal", "start", "stop"]
+__all__ = [
+    "ATTEMPT",
+    "OUTSIDE",
+    "SESSION",
+    "AttemptState",
+    "SessionState",
+    "collect",
+    "header",
+    "refusal",
+    "start",
+    "stop",
+    "write_summary",
+]
 
 
 @dataclass(slots=True)
 class SessionState:
-    """The session's settings, and what to tell at its end.
+    """The session's settings, and what its summary needs.
 
     Attributes:
-        settings: before marker and ``sparrow_settings``.
+        settings: the settings before marker and ``sparrow_settings``.
         origin: the ini key or the variable that gives the mode, "" where nothing but the command line does.
-        decided: names of the settings that the command line has said.
+        decided: names of the settings that stand on the command line.
         counts: how many tests ended how.
         ways: how many tests were judged by other settings than the defaults, by those settings.
-        remarks: lines for the summary, each with its node id.
-        aside: recordings that were not kept: the node id, and the folder they were put aside in.
+        remarks: findings for the summary as JSON, each with its node id.
+        verdicts: the verdicts on the tests that diverged as JSON, by node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
-        filled_keys: environment variables that hold a dummy of ours.
-        wrong: a wrong setting that was met while tests run: the session ends with it.
-    rerun: tests whose attempt failed and is made again: what became of its recording is no news.
+        filled_keys: environment variables that this plugin filled with dummies.
+        wrong: the message of a wrong setting that was found while tests run; the session ends with it.
+        rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
     """
 
     settings: Settings
@@ -49,8 +62,8 @@ class SessionState:
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
-    remarks: list[tuple[str, str]] = field(default_factory=list)
-    aside: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    verdicts: dict[str, list[Json]] = field(default_factory=dict)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
@@ -60,26 +73,30 @@ class SessionState:
 
 @dataclass(slots=True)
 class AttemptState:
-    """One attempt, and what its reports said.
+    """One attempt, and what the reports of its phases said.
 
     Attributes:
         attempt: the attempt.
+        diverged: the verdicts on its runs that diverged.
+        cause: the first finding that makes it fail, or None.
         divergence: the text of its divergence, "" if there is none.
-        missed: the agent asked for something that the replay could not give.
-        contradicted: the agent did something else than the golden says; stopping early is nothing else.
+        missed: the agent asked for something that the golden has no answer to.
+        contradicted: the agent did something else than the golden says; stopping early alone does not contradict.
         passed: a passing report of the call phase has come.
         failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
-        remarks: what is worth a line in the summary.
+        remarks: findings for the summary.
         kept: what became of the recordings.
     """
 
     attempt: Attempt
+    diverged: list[Verdict] = field(default_factory=list)
+    cause: Finding | None = None
     divergence: str = ""
     missed: bool = False
     contradicted: bool = False
     passed: bool = False
     failed: bool = False
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
 
 
@@ -108,14 +125,92 @@ def start(config: pytest.Config) -> None:
 
 
 def refusal(session: SessionState, wrong: str) -> BaseException:
-    """What fails a test because of a wrong setting; the session ends with a usage error once that is reported."""
+    """The exception that fails a test for a wrong setting; once reported, the session ends with a usage error."""
     session.wrong = wrong
     return pytest.fail.Exception(wrong, pytrace=False)
 
 
 def stop(config: pytest.Config) -> None:
-    """Take the dummies out again, where they still stand."""
+    """Remove the dummy keys that nothing has replaced since."""
     state = config.stash.get(SESSION, None)
     for name in state.filled_keys if state is not None else ():
         if os.environ.get(name) == dummy_key(name):
             del os.environ[name]
+
+
+def header(config: pytest.Config) -> str:
+    """The line that names the mode in force and its origin."""
+    state = config.stash[SESSION]
+    mode, origin = state.settings.mode, state.origin
+    said = f"sparrow: {mode.value}" + (f" (from {origin})" if origin else "")
+    return ", ".join(filter(None, (said, judged_by(state.settings))))
+
+
+def collect(config: pytest.Config, report: pytest.TestReport) -> None:
+    """Add the facts of one report to the summary, and note whether the report forbids keeping a recording.
+
+    Raises:
+        pytest.UsageError: the report is of a test with a wrong setting.
+    """
+    state = config.stash[SESSION]
+    running = state.attempts.get(report.nodeid)
+    if running is not None and report.when == "call" and report.failed:
+        running.failed = True  # a sub-report of unittest's: the test's own comes through makereport
+    if _is_rerun(state, report):
+        return
+    facts: dict[str, Any] = getattr(report, "sparrow", {})
+    if "wrong" in facts and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(facts["wrong"])
+    if facts.get("outcome"):
+        state.counts[facts["outcome"]] += 1
+    if facts.get("judged_by"):
+        state.ways[facts["judged_by"]] += 1
+    state.counts.update(facts.get("kept", ()))
+    state.remarks += json.loads(facts.get("remarks", "[]"))
+    if "verdicts" in facts:
+        state.verdicts[report.nodeid] = json.loads(facts["verdicts"])
+
+
+def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
+    """Whether the report is of an attempt that pytest-rerunfailures makes again: its failing phase, or its teardown."""
+    if str(report.outcome) == "rerun":
+        state.rerun.add(report.nodeid)
+        return True
+    if report.when == "teardown" and report.nodeid in state.rerun:
+        state.rerun.discard(report.nodeid)
+        return True
+    return False
+
+
+def write_summary(terminal: Any, config: pytest.Config) -> None:
+    """Write the summary; nothing where no test used sparrow."""
+    state = config.stash[SESSION]
+    line = _counts(state)
+    if not line:
+        return
+    if state.remarks:
+        from pytest_sparrow.findings import Finding
+        from pytest_sparrow.report.plain import summary_lines
+
+        terminal.write_sep("=", "pytest-sparrow")
+        for text in summary_lines((nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks):
+            terminal.write_line(text)
+    terminal.write_line(f"sparrow: {line}")
+
+
+_WORDS = (
+    ("replayed", "replayed equal"),
+    ("diverged", "diverged"),
+    ("blocked", "without a usable golden"),
+    ("recorded", "recorded"),
+    ("updated", "recorded again, changed"),
+    ("unchanged", "recorded again, unchanged"),
+    ("dropped", "not recorded"),
+    ("inert", "ran with sparrow off"),
+)
+
+
+def _counts(state: SessionState) -> str:
+    line = ", ".join(f"{state.counts[key]} {words}" for key, words in _WORDS if state.counts[key])
+    ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
+    return f"{line} ({ways})" if line and ways else line

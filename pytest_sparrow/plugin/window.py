@@ -1,28 +1,40 @@
-"""A run with its boundaries: opened together, closed together, restored exactly."""
+"""Opens a run with its boundaries, its clock and its randomness, and closes them again, restored exactly."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
 from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
-from pytest_sparrow.boundaries.world import strands
+from pytest_sparrow.boundaries.world import (
+    Clock,
+    Seeded,
+    needed_clock,
+    new_seed,
+    noted_clock,
+    noted_seed,
+    strands,
+)
 from pytest_sparrow.boundaries.world.environment import dummy_keys
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.replay.violations import Finding, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pytest
 
     from pytest_sparrow.boundaries.tools import Tools
-    from pytest_sparrow.boundaries.world import Clock
     from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment
+    from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.run import Run
+    from pytest_sparrow.settings import Behaviour, Settings
+    from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Window"]
+__all__ = ["Window", "World"]
 
 
 class Window:
@@ -30,9 +42,9 @@ class Window:
 
     Args:
         run: the run.
-        tools: its tools; those that the settings name are wrapped when the window opens.
-        environment: the recorded environment, where the run feeds one.
-        clock: moves the wall clock, where the run needs it moved.
+        tools: the run's tools; those that the settings name are wrapped when the window opens.
+        environment: the recorded environment, where the run replays one.
+        clock: moves the wall clock, where the run needs a moved clock.
     """
 
     def __init__(
@@ -49,10 +61,10 @@ class Window:
         self._stack = ExitStack()
 
     def open(self) -> None:
-        """Install what captures, shut the world if the run feeds, and open the run.
+        """Install what captures, shut the world if the run replays, and open the run.
 
         Raises:
-            UsageError: a tool's dotted name cannot be resolved; or the clock must be moved and cannot be.
+            UsageError: a tool's dotted name cannot be resolved, or the clock cannot be moved where it must be.
         """
         with ExitStack() as stack:
             stack.callback(self.tools.close)
@@ -61,12 +73,12 @@ class Window:
                 stack.callback(self._environment.restore)
             if self._clock is not None:
                 stack.enter_context(self._clock)
-            stack.enter_context(hearing_forked(self._in_forked_child, self._tell_forked))
+            stack.enter_context(hearing_forked(self._in_forked_child, self._report_forked))
             if self.run.replaying:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(guard.shut(self.run))
                 stack.enter_context(skip_retry_delays())
-                stack.enter_context(naming_children(self.run, self._tell_child))
+                stack.enter_context(naming_children(self.run, self._report_child))
             elif self.run.keeps:
                 stack.enter_context(noting_uncaptured(self.run, self._report_uncaptured))
             http.install()
@@ -78,18 +90,18 @@ class Window:
                 self.tools.tool(name)
             self._stack = stack.pop_all()
 
-    def _in_forked_child(self, say: Callable[[str], None]) -> None:
-        self.run.violations.mirror = say
+    def _in_forked_child(self, report: Callable[[str], None]) -> None:
+        self.run.violations.mirror = report
 
-    def _tell_forked(self, line: str) -> None:
+    def _report_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
-        self.run.violations.add(Finding(kind=kind, summary=line))
+        self.run.violations.add(Finding(kind=kind, detail={"text": line}))
 
-    def _tell_child(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.CHILD, summary=line))
+    def _report_child(self, line: str) -> None:
+        self.run.violations.add(Finding(kind=Kind.CHILD, detail={"text": line}))
 
     def _report_uncaptured(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, summary=line))
+        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, detail={"text": line}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""
@@ -97,3 +109,103 @@ class Window:
         with stack:
             if not self.run.closed:
                 self.run.close(failed=failed)
+
+
+class World:
+    """The clock and the randomness of one run: which ones the run needs, and what its golden notes of them.
+
+    Args:
+        run: the run; clock and randomness follow its crossings.
+        settings: the test's settings.
+        behaviour: what the mode means for this test.
+        golden: the golden; in record mode the earlier golden.
+        answers: the golden's exchanges in the order of their requests.
+
+    Attributes:
+        clock: the clock to enter while the window is open; None: the real clock.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        settings: Settings,
+        behaviour: Behaviour,
+        golden: Transcript | None,
+        answers: Sequence[Exchange] | None,
+    ) -> None:
+        self._mode = settings.clock
+        self._run = run
+        replays = golden.inputs if behaviour.replays and golden is not None else None
+        self.clock: Clock | None = None
+        if replays is not None or behaviour.records:
+            self.clock = needed_clock(settings.clock, run.started, replays, answers or ())
+        self._body: float | None = None
+        self._seed = _seed(settings, behaviour, golden)
+        self._seeded = False
+        if self.clock is not None:
+            run.watchers.append(self.clock)
+
+    @property
+    def notes(self) -> dict[str, Json]:
+        """What a recording notes of clock and seed, for ``config_snapshot``."""
+        notes: dict[str, Json] = {"clock": noted_clock(self._mode, self._run.started, self._body)}
+        if self._seeded:
+            notes["seed"] = self._seed
+        return notes
+
+    @property
+    def moves_clock(self) -> bool:
+        """Whether times that were read while the run was open differ from the real times."""
+        return self.clock is not None
+
+    @contextmanager
+    def around_body(self, item: pytest.Item) -> Iterator[None]:
+        """Set the clock and seed randomness right before the test's own code, whatever kind of test it is.
+
+        Not in a hook: pytest-randomly seeds in pytest_runtest_call, which no hook can come after for certain, and
+        pytest_pyfunc_call is not called for unittest's tests.
+        """
+        runtest = item.runtest
+
+        def in_this_world() -> None:
+            __tracebackhide__ = True
+            self._body = round(self._run.elapsed(), 6)
+            self._run.body_begins()
+            if self.clock is not None:
+                self.clock.body_starts()
+            with self._randomness():
+                runtest()
+
+        item.runtest = in_this_world  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            del item.runtest
+
+    def _randomness(self) -> AbstractContextManager[object]:
+        if self._seed is None:
+            return nullcontext()
+        seeded = Seeded(self._seed)
+        self._seeded = True
+        self._run.watchers.append(seeded.retries)
+        return seeded
+
+    def after_teardown(self) -> None:
+        """Restore the time zone again: a fixture may have put back the recorded one."""
+        if self.clock is not None:
+            self.clock.zone.restore()
+
+
+def _seed(settings: Settings, behaviour: Behaviour, golden: Transcript | None) -> int | None:
+    """The seed; None leaves randomness alone."""
+    recorded = None if golden is None else noted_seed(golden.inputs.config_snapshot)
+    if settings.seed is False:
+        return None
+    if behaviour.replays:
+        return recorded
+    if not behaviour.records:
+        return None
+    if settings.seed is not True:
+        return settings.seed
+    # The earlier golden's seed, or an unchanged agent's recording would change.
+    return new_seed() if recorded is None else recorded

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelRequest
 from pytest_sparrow.run.replay.replayer import cancellation_wait_of
-from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
+    from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.dispatch import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Crossing
@@ -100,8 +100,7 @@ class Answers:
     def _unreached(self) -> Iterator[Finding]:
         fork = self.fork
         if fork is not None and not fork.reached:
-            summary = f"sparrow.{fork.said} was never reached: the run made {fork.how_many}"
-            yield Finding(kind=Kind.UNREACHED, summary=summary, hint=fork.reachable)
+            yield fork.unreached("fork")
         yield from self.fault_plan.settle()
 
     def replay(self, crossing: Crossing, asked: Asked) -> dict[str, Json] | None:

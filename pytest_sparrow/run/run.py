@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
+from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
@@ -19,12 +20,13 @@ from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.remarks import Unread, unwrapped
 from pytest_sparrow.run.replay.replayer import ExchangeReplayer
-from pytest_sparrow.run.replay.violations import Finding, Kind, Violations
+from pytest_sparrow.run.replay.violations import Violations, divergence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
     from pytest_sparrow.providers.dispatch import ModelCall, Wire
@@ -126,8 +128,9 @@ class Run:
 
     def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
         """Write a refused contact with the world into the ledger; returns what to raise."""
-        self.violations.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
-        return ReplayDivergence(what, (hint,) if hint else ())
+        return divergence(
+            self.violations.add(Finding(kind=Kind.REFUSED, detail={"text": what, "hint": hint}))
+        )
 
     def fork(self) -> Lane:
         """A lane for work that the calling strand hands to another thread."""
@@ -151,7 +154,9 @@ class Run:
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
         self.violations.add(
-            Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint)
+            Finding(
+                kind=Kind.UNRECORDABLE, detail={"at": error.path, "text": error.reason, "hint": error.hint}
+            )
         )
 
     def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:
@@ -294,7 +299,7 @@ class Run:
     def _lose(self, error: StoreError) -> None:
         """The disk refused: no doing of the agent's, which goes on; the recording can't be kept, and the test fails."""
         what, _, hint = str(error).partition("\n")
-        self.violations.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
+        self.violations.add(Finding(kind=Kind.UNRECORDABLE, detail={"text": what, "hint": hint.strip()}))
         self._sink = None
 
     def _emit_asked(self, crossing: Crossing, asked: dict[str, Json]) -> None:
@@ -361,7 +366,5 @@ class Run:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.violations.add(
-                Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end")
-            )
+            self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)

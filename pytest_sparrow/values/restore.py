@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import NotRecordable
@@ -115,9 +114,6 @@ def from_json(json: Json, annotation: Any = ABSENT) -> Any:
         raise DoesNotFit(f"{place}: {first['msg']}".removeprefix(": ")) from None
     except Exception as error:  # a model's own validator, or a type not fully defined
         raise DoesNotFit(f"{type_name(error)}: {error}") from error
-
-
-_Form = Callable[[Any, "TypeAdapter[Any]", str], "Json"]
 
 
 def _own_form(value: Any, _: TypeAdapter[Any], where: str) -> Json:

@@ -108,7 +108,7 @@ def test_within_a_live_tool_a_call_is_the_tools_own():
 def test_a_forgotten_name_is_told():
     """``sparrow.call(fn, …)`` without a name, or with nothing to call, says what was meant."""
     with opened() as run:
-        with pytest.raises(UsageError, match="takes a name first"):
+        with pytest.raises(UsageError, match="needs a name first"):
             call(run, len, "x")
         with pytest.raises(UsageError, match="cannot be called"):
             call(run, "geo", "Berlin")

@@ -262,6 +262,17 @@ def test_the_query_is_told_by_field():
     ]
 
 
+def graphql(page):
+    asked = http([], query=f"?page={page}")
+    return {**asked, "body": {"json": {"query": "{ a }"}}}
+
+
+def test_a_query_counts_beside_a_body_with_a_key_of_that_name():
+    """A GraphQL request has a body with the key `query`: what the URL says is told under another path."""
+    sides = (graphql(n) for n in (1, 2))
+    assert told(request_changes(*sides)) == [("changed", "request.http.query.page[]", "1", "2")]
+
+
 def test_a_field_of_the_query_without_a_value_counts():
     """One that is there and empty is not one that is missing."""
     assert [change.path for change in request_changes(http([], query="?a="), http([]))] == ["request.query"]

@@ -135,7 +135,7 @@ def test_a_line_that_cannot_feed_fails_before_the_body(inner):
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "no agent can be fed from this transcript",
+            "no agent can be answered from this transcript",
             "  __sparrow__/test_it/test_openai/events.jsonl:3: this is no ThinkingDelta: 'text' is missing",
         ]
     )

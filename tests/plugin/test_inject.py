@@ -40,7 +40,7 @@ HEAD = """
     def test_plain(sparrow):
         assert agent.with_requests() == "hello"
 """
-"""The tests into whose goldens the faults are injected."""
+"""The tests whose goldens the faults change."""
 
 
 @pytest.fixture(scope="module")

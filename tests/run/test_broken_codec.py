@@ -6,11 +6,12 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import ThinkingDelta
+from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
 from pytest_sparrow.providers.dispatch import CodecFault, Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.replay.violations import Kind
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.faults import Fault, faulted
 from pytest_sparrow.settings import Settings
@@ -58,7 +59,7 @@ def run_with(codec, *requests):
 
 
 def remarks(run):
-    return [finding.summary for finding in run.violations.of(Kind.UNREAD)]
+    return [title(finding) for finding in run.violations.of(Kind.UNREAD)]
 
 
 def test_an_unbroken_codec_is_told_by_nothing():
@@ -73,8 +74,8 @@ def test_an_unbroken_codec_is_told_by_nothing():
     [
         ({"request": KeyError("x")}, "raised KeyError('x')"),
         ({"answer": KeyError("x")}, "raised KeyError('x')"),
-        ({"request": {"model": "a-1"}}, "gave dict from request()"),
-        ({"answer": None}, "gave NoneType from answer()"),
+        ({"request": {"model": "a-1"}}, "returned dict from request()"),
+        ({"answer": None}, "returned NoneType from answer()"),
     ],
 )
 def test_a_broken_codec_is_told_once_and_the_run_goes_on(broken, said):
@@ -111,7 +112,7 @@ def test_the_next_codecs_are_asked_in_place_of_a_broken_one():
 def test_an_answer_that_can_not_be_built_names_the_codec(broken):
     """Composing raises one exception, whatever the codec raised or gave."""
     call = Wire([Acme(compose=broken)]).read(asked())
-    with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|gave NoneType)"):
+    with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|returned NoneType)"):
         call.compose(asked(), ModelAnswer())
 
 

@@ -9,6 +9,7 @@ from pytest_sparrow.events import Message, SkillLearned
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
@@ -92,7 +93,7 @@ def test_an_unwrapped_call_shows_by_its_output(run):
     outputs = [event for event in run.events if event.type == "ToolOutput"]
     assert [(output.id, output.blocks) for output in outputs] == [("c1", [{"Json": {"ok": True}}])]
     run.close(failed=False)
-    assert [finding.summary for finding in run.violations.findings] == [
+    assert [title(finding) for finding in run.violations.findings] == [
         "refund: proposed once, not wrapped: it ran, and its arguments were not checked"
     ]
 

@@ -1,6 +1,7 @@
 """The table of settings: each row makes the README's line, and is a field with its default."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_objects_are_read_where_they_are_used():
     """Python objects go through the reader that the row names, and its error names the origin."""
     kind = Objects("pytest_sparrow.scenario:checked", "a list of turns")
     assert len(kind.read(["a", "b"], "here")) == 2
-    with pytest.raises(Exception, match=r"^here takes a list of turns, not 3"):
+    with pytest.raises(Exception, match=r"^here: 3 is not a list of turns$"):
         kind.read(3, "here")
 
 
@@ -118,3 +119,10 @@ def test_places_are_named():
     """Every place has a name, and names come in the order in which they win."""
     assert (Place.INI | Place.MARKER).shown == "marker, ini"
     assert all(place.shown for place in Place)
+
+
+def test_the_readme_has_every_mode():
+    """The README's table of modes has a row for each mode, and no other."""
+    text = README.read_text(encoding="utf-8")
+    rows = text.partition("## Modes")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| (\w+) \| (?!how)", rows, flags=re.MULTILINE) == [mode.value for mode in Mode]

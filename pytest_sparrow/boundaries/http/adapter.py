@@ -77,7 +77,7 @@ class Adapter(abc.ABC):
     def response(self, request: Any, reply: Reply, body: ServedBody, recorder: BodyRecorder | None) -> Any:
         """The library's own response, with the reply's status and headers; its content is ``body``.
 
-        The response tells ``recorder``, if there is one, what the client reads.
+        The response shows ``recorder``, if there is one, what the client reads.
         """
 
     @abc.abstractmethod
@@ -86,7 +86,7 @@ class Adapter(abc.ABC):
 
     @abc.abstractmethod
     def watch(self, request: Any, response: Any, crossing: Crossing) -> Any:
-        """A live response whose body tells a `LiveBodyRecorder` of the crossing what the client reads."""
+        """A live response whose body shows a `LiveBodyRecorder` of the crossing what the client reads."""
 
     @abc.abstractmethod
     def error(self, request: Any, failure: TransportFailure) -> Exception:

@@ -1,4 +1,4 @@
-"""Takes one request through the HTTP boundary, for every library, sync and async.
+"""Sends one request through the HTTP boundary, for every library, sync and async.
 
 The flow is a generator. It yields the steps that depend on the library and on threads or tasks; `drive` and
 `drive_async` do each step and send its result back.
@@ -34,6 +34,7 @@ __all__ = [
     "OutgoingRequest",
     "OutsidePolicy",
     "begin",
+    "cross",
     "drive",
     "drive_async",
     "last_request_was_allowed",
@@ -41,7 +42,6 @@ __all__ = [
     "route",
     "router",
     "set_outside_policy",
-    "whole",
 ]
 
 OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], Exception | None]
@@ -138,7 +138,7 @@ def router(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
 
 
 def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes) -> Crossing | Reply:
-    """Ask a run: a reply to serve (replayed or refused), or a crossing to take to the world and settle.
+    """Ask a run: a reply to serve (replayed or refused), or a crossing that the world must answer.
 
     Raises:
         NotRecordable: the request holds a value that JSON cannot hold.
@@ -245,7 +245,7 @@ class LiveRequest:
             self.crossing.settle({"error": failure.to_json()})
 
 
-def whole(
+def cross(
     adapter: Adapter,
     request: Any,
     outgoing: OutgoingRequest,

@@ -12,7 +12,7 @@ Whether a transport leads to the world or to code of this process is decided by 
 3. A transport with a callable ``app``, or of a framework's test client: in process.
 4. A transport that holds another transport (retries, caches, logging): what the other transport is.
 5. Any other transport (openai's and litellm's aiohttp transports, curl): the world. A home-made fake that is taken for
-   the world is only recorded; the opposite mistake would let a replay reach the world.
+   the world is only recorded; the opposite mistake would let a replay call the world.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http.adapter import Adapter, Library
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee, checkpoint
-from pytest_sparrow.boundaries.http.flow import OutgoingRequest, drive, drive_async, whole
+from pytest_sparrow.boundaries.http.flow import OutgoingRequest, cross, drive, drive_async
 from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
@@ -131,16 +131,16 @@ class _HttpxAdapter(Adapter):
         return handle_async_request
 
     def cross(self, request: Any, transport: Any, send: Callable[[Any], Any]) -> Any:
-        """Take one request of a thread through the boundary."""
+        """Send one request of a thread through the boundary."""
         steps: dict[FlowStep, Callable[[], Any]] = {
             "read": request.read,
             "pass": functools.partial(send, request),
             "send": functools.partial(_sent, send, request),
         }
-        return drive(whole(self, request, _outgoing(request, transport)), steps)
+        return drive(cross(self, request, _outgoing(request, transport)), steps)
 
     async def cross_async(self, request: Any, transport: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Take one request of a task through the boundary."""
+        """Send one request of a task through the boundary."""
         steps: dict[FlowStep, Callable[[], Awaitable[Any]]] = {
             "read": request.aread,
             "pause": checkpoint,
@@ -151,7 +151,7 @@ class _HttpxAdapter(Adapter):
         def alone() -> Any:
             return None if speaks_http2(transport) else request.headers
 
-        return await drive_async(whole(self, request, _outgoing(request, transport), alone=alone), steps)
+        return await drive_async(cross(self, request, _outgoing(request, transport), alone=alone), steps)
 
     def headers(self, request: Any) -> Headers:
         return request.headers.multi_items()  # type: ignore[no-any-return]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["SHORT_DELAY", "skip_retry_delays"]
 
 SHORT_DELAY = 0.001
-"""Seconds that a skipped delay takes; not 0, since a sleep also lets other threads and tasks run."""
+"""Seconds that a skipped delay lasts; not 0, since a sleep also lets other threads and tasks run."""
 
 
 @contextlib.contextmanager

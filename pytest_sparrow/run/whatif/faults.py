@@ -17,7 +17,6 @@ from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.providers.codec import Failure, ModelAnswer
 from pytest_sparrow.providers.dispatch import CodecFault
-from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
 from pytest_sparrow.wire import sse
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.dispatch import ModelCall
     from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
@@ -76,15 +76,6 @@ class Fault(Trigger):
     def meets(self, kind: str, asked: dict[str, Json]) -> bool:
         """Count a crossing; returns whether the crossing is to fail."""
         return self.counts(kind, asked) and self.nth <= self.met < self.nth + self.times
-
-    @property
-    def missed(self) -> str:
-        """Why it never came, in words."""
-        if self.spared and self.needs:
-            return f"it needs {self.needs}, and the golden holds no such answer there"
-        if self.spared:
-            return "something else was laid over the same call, or the golden holds no answer to it"
-        return f"the run made {self.how_many}"
 
 
 class FaultPlan:
@@ -139,10 +130,7 @@ class FaultPlan:
         """The run is over: a fault that never came is a finding."""
         for fault in self.faults:
             if not fault.hits:
-                summary = f"sparrow.{fault.said} hit nothing: {fault.missed}"
-                yield Finding(
-                    kind=Kind.UNREACHED, summary=summary, hint="" if fault.spared else fault.reachable
-                )
+                yield fault.unreached("fault", spared=fault.spared, needs=fault.needs)
 
 
 _TRANSPORT = {

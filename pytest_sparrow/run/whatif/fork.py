@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import ToolUseStarted
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.values.exceptions import error_to_json
 from pytest_sparrow.values.to_json import jsonable
 
@@ -18,15 +19,12 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.replay.violations import Finding
 
 __all__ = ["At", "DivergencePoint", "Fork", "Trigger", "before_fork", "exception_of", "fork_of", "place_of"]
 
 
 _MOST_NAMES = 50
 """The most names that are kept of what a run asks for, for a message."""
-
-_MOST_SHOWN = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,29 +67,12 @@ class Trigger:
         host, path, address = _place(asked)
         return any(fnmatchcase(f"{place}{path}", self.name) for place in (address, host) if place)
 
-    @property
-    def how_many(self) -> str:
-        """How many of them the run made, in words."""
-        what, to = ("call", f" of {self.name}") if self.kind == "tool" else ("HTTP request", "")
-        if self.kind == "http" and self.name:
-            to = f" to {self.name}"
-        return f"{self.met or 'no'} {what}{'s' if self.met > 1 else ''}{to}"
-
-    @property
-    def reachable(self) -> str:
-        """What ``at=`` would have met in this run, as a line of a report; "" where the run made nothing of the kind."""
-        count = self.made.total()
-        if not count:
-            return (
-                "" if self.kind == "http" else "reach   no wrapped tool was called; sparrow.tool(…) wraps one"
-            )
-        known = [(name, times) for name, times in self.made.items() if name]
-        said = [f'at="{name}" ({_times(times)})' for name, times in known[:_MOST_SHOWN]]
-        if len(known) > _MOST_SHOWN:
-            said.append("…")
-        if self.kind == "http":
-            said.insert(0, "at=1" if count == 1 else f"at=1 to {count}")
-        return f"reach   {', '.join(said)}"
+    def unreached(self, case: str, **detail: Json) -> Finding:
+        """The finding that the run never came to it, with what ``at=`` would have met in this run."""
+        made = [[name, count] for name, count in self.made.items() if name]
+        what: dict[str, Json] = {"said": self.said, "name": self.name, "met": self.met}
+        what |= {"made": made, "count": self.made.total()}
+        return Finding(kind=Kind.UNREACHED, case=case, boundary=self.kind, detail={**what, **detail})
 
 
 def _place(asked: dict[str, Json]) -> tuple[str, str, str]:
@@ -101,10 +82,6 @@ def _place(asked: dict[str, Json]) -> tuple[str, str, str]:
         return url.hostname or "", url.path, url.netloc
     except ValueError:
         return "", "", ""
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

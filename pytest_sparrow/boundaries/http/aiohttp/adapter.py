@@ -1,4 +1,4 @@
-"""Takes requests of aiohttp through the boundary while aiohttp connects, sends, and starts to read the answer.
+"""Sends requests of aiohttp through the boundary while aiohttp connects, sends, and starts to read the answer.
 
 The patched names are public: ``BaseConnector.connect``, which every hop of every request goes through, behind the
 client's middlewares and in front of any socket; then ``ClientRequest.send`` and ``ClientResponse.start``. So redirects,
@@ -273,7 +273,7 @@ def error_of(failure: TransportFailure, request: Any) -> Exception:
         return TimeoutError(failure.message) if failure.message else TimeoutError()
     name = LIBRARY.errors.get(failure.type, failure.type)
     if failure.type == TransportErrorName.REMOTE_PROTOCOL_ERROR and "message body" in failure.message:
-        name = "ClientPayloadError"  # httpx has one name for both: the message tells a body that ended early
+        name = "ClientPayloadError"  # httpx has one name for both errors; the message differs
     kind = getattr(aiohttp, name) if name in aiohttp.__all__ else None
     if isinstance(kind, type) and issubclass(kind, _RAISED):
         for base in kind.__mro__:

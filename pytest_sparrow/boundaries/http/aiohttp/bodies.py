@@ -290,7 +290,7 @@ class ReplayedSource:
 
 
 class BodyReader(StreamReader):
-    """Replaces a response's reader: reads a source whenever the client wants more, and tells a recorder of the end.
+    """Replaces a response's reader: reads a source whenever the client wants more, and notes the end in a recorder.
 
     Args:
         source: gives the pieces.
@@ -298,7 +298,7 @@ class BodyReader(StreamReader):
         replaced: the reader that is replaced.
         failure_of: gives the failure for an error that the source raised.
         chunked: whether the client sees where HTTP chunks end.
-        timer: ends a wait that takes too long, where the source does not.
+        timer: ends a wait that lasts too long, where the source does not.
         unread_is_whole: whether a client that read nothing needed nothing.
     """
 

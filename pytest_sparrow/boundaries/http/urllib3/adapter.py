@@ -1,4 +1,4 @@
-"""Takes requests of urllib3, and so of requests and botocore, through the boundary, and maps urllib3's errors.
+"""Sends requests of urllib3, and so of requests and botocore, through the boundary, and maps urllib3's errors.
 
 `HTTPConnectionPool._make_request` is patched: every redirect and every retry goes through it; the pools of botocore and
 of proxies inherit it. The name is private; urllib3 1.26 and 2 both call it with a connection that is not opened yet. A
@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from pytest_sparrow.boundaries.http.adapter import Adapter, exported_name
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee
 from pytest_sparrow.boundaries.http.exchange import may_have_body
-from pytest_sparrow.boundaries.http.flow import OutgoingRequest, drive, whole
+from pytest_sparrow.boundaries.http.flow import OutgoingRequest, cross, drive
 from pytest_sparrow.boundaries.http.urllib3 import LIBRARY
 from pytest_sparrow.boundaries.http.urllib3.bodies import (
     ChunkedFraming,
@@ -235,13 +235,13 @@ class _RequestAttempt(Adapter):
         self._is_strict = bool(options.get("enforce_content_length", "preload_content" in options))
 
     def cross(self) -> Any:
-        """Take the attempt through the boundary; returns urllib3's response."""
+        """Send the attempt through the boundary; returns urllib3's response."""
         steps: dict[FlowStep, Callable[[], Any]] = {
             "read": self._read,
             "pass": lambda: self._make(self._conn, **self._options),
             "send": self._send,
         }
-        return drive(whole(self, self, self._outgoing()), steps)
+        return drive(cross(self, self, self._outgoing()), steps)
 
     def headers(self, request: Any) -> Headers:  # noqa: ARG002 - see the class
         headers = self._options.get("headers") or {}
@@ -259,7 +259,7 @@ class _RequestAttempt(Adapter):
 
     def fail(self, request: Any, error: Exception) -> Any:  # noqa: ARG002
         if getattr(self._conn, "proxy", None):
-            # Without this, urllib3 takes any error for a failed connection to the proxy.
+            # Without this, urllib3 treats any error as a failed connection to the proxy.
             self._conn._has_connected_to_proxy = True  # noqa: SLF001
         raise error
 
@@ -309,7 +309,7 @@ class _RequestAttempt(Adapter):
 
     def _outgoing(self) -> OutgoingRequest:
         pool = self._pool
-        # A plain proxy is asked for the whole URL.
+        # A request to a plain proxy names the whole URL.
         url = f"{self._origin()}{self._url}" if self._url.startswith("/") else self._url
         parts = urlsplit(url)
         upgrades = [value for name, value in self.headers(self) if name.lower() == "upgrade"]

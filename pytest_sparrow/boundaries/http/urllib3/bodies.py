@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Owners:
-    """Tells a client that closes its response from the garbage collector that closes the response's body.
+    """Distinguishes a client that closes its response from the garbage collector that closes the response's body.
 
     The collector may run anywhere, even while a run's journal is written, so a body that the collector closes must
     settle nothing. The run's end settles it (`Crossing.flush`).
@@ -62,7 +62,7 @@ def read_body(body: Any) -> tuple[bytes, Any]:
     """A body's bytes, and the body to send in its place.
 
     A body that can be read only once is replaced by one of the same kind and pieces, so that the upload keeps its form:
-    urllib3 sends a file and an iterable in chunks where no length is given.
+    urllib3 sends a file and an iterable in chunks where no header says the length.
 
     Raises:
         TypeError: urllib3 does not accept such a body.

@@ -1,4 +1,4 @@
-"""Finds the codecs of a session, or of a project: those that other plugins bring, then the built-in ones."""
+"""The hooks that other plugins and ``conftest.py`` files may implement, and what they give: codecs and secret rules."""
 
 from __future__ import annotations
 
@@ -9,29 +9,51 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts
-from pytest_sparrow.providers.registry import register, unregister
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_sparrow.providers.codec import Codec
+    from pytest_sparrow.redact.user_rules import SecretFinder
 
-__all__ = ["codecs_in", "codecs_of"]
+__all__ = ["codecs_in", "codecs_of", "pytest_sparrow_codecs", "pytest_sparrow_redact", "secret_rules_of"]
+
+
+def pytest_sparrow_codecs(config: pytest.Config) -> Sequence[Codec]:  # type: ignore[empty-body]
+    """Codecs for wire formats of model providers, beside those that come with pytest-sparrow.
+
+    Asked once a session, before the first test that uses the fixture. They are tried before the built-in ones, so
+    that one of yours may take over a host that looks like another's format. What a codec is:
+    `pytest_sparrow.providers.codec.Codec`, and ``docs/providers.md``.
+    """
+
+
+def pytest_sparrow_redact(config: pytest.Config) -> Sequence[str | SecretFinder]:  # type: ignore[empty-body]
+    """Secrets that must not be recorded, besides those that are known by themselves.
+
+    Asked once a session, before the first test that uses the fixture. Strings are lines as the ini key
+    ``sparrow_secrets`` has them; an object has a ``kind`` and a method ``find(text)`` that gives the start and the end
+    of each secret in a text: `pytest_sparrow.redact.user_rules.SecretFinder`, and ``docs/secrets.md``.
+    """
+
 
 _METHODS = ("request", "answer", "compose")
 _CODECS: pytest.StashKey[tuple[Codec, ...]] = pytest.StashKey()
+_RULES: pytest.StashKey[tuple[str | SecretFinder, ...]] = pytest.StashKey()
 
 
 def codecs_of(config: pytest.Config) -> tuple[Codec, ...]:
     """The codecs to try, in order; asked for once a session, and registered until its end.
 
     Raises:
-        pytest.UsageError: what a hook gave is no codec; the text says which one and why.
+        pytest.UsageError: a hook returned something else than codecs; the text says which value, and why.
     """
     known = config.stash.get(_CODECS, None)
     if known is None:
+        from pytest_sparrow.providers import builtin_codecs
+        from pytest_sparrow.providers.registry import register, unregister
+
         given = [codec for some in config.hook.pytest_sparrow_codecs(config=config) for codec in some]
         for codec in given:
             _check(codec)
@@ -70,6 +92,8 @@ class _Probe:
 
 
 def _check(codec: Any) -> None:
+    from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts
+
     where = "pytest_sparrow_codecs"
     if isinstance(codec, type):
         raise pytest.UsageError(f"{where}: {codec.__name__} is a class; give an instance: {codec.__name__}()")
@@ -80,3 +104,19 @@ def _check(codec: Any) -> None:
         raise pytest.UsageError(f"{where}: the codec {codec.name!r} lacks {', '.join(missing)}")
     if not isinstance(getattr(codec, "facts", NO_FACTS), ProviderFacts):
         raise pytest.UsageError(f"{where}: the facts of the codec {codec.name!r} are no ProviderFacts")
+
+
+def secret_rules_of(config: pytest.Config) -> tuple[str | SecretFinder, ...]:
+    """The secret rules of other plugins and ``conftest.py`` files; asked for once a session.
+
+    Raises:
+        UsageError: a hook returned something else than rules; the text says why.
+    """
+    known = config.stash.get(_RULES, None)
+    if known is None:
+        from pytest_sparrow.redact.user_rules import read_rules
+
+        known = tuple(rule for some in config.hook.pytest_sparrow_redact(config=config) for rule in some)
+        read_rules(known, "pytest_sparrow_redact")
+        config.stash[_RULES] = known
+    return known

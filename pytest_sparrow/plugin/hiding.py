@@ -1,0 +1,131 @@
+"""Says what a test's golden must not hold: the machine's directories, and secrets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.world.environment import dummies
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact.scanner import Scanner
+from pytest_sparrow.redact.user_rules import read_allowed, read_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pytest
+
+    from pytest_sparrow.plugin.golden import GoldenPlace
+    from pytest_sparrow.redact import Places
+    from pytest_sparrow.redact.user_rules import SecretFinder
+    from pytest_sparrow.settings import Settings
+
+__all__ = ["Directories", "Secrets", "refuse_secret_name", "secrets_of"]
+
+_PROJECT = (".git", ".hg", "pyproject.toml", "setup.cfg", "setup.py")
+
+
+class Directories:
+    """Finds the directories that `pytest_sparrow.redact.Places` hides for one test.
+
+    Args:
+        request: the request of the fixture ``sparrow``.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._item = request.node
+        self._config = request.config
+        self._base = _base(request)
+
+    def known(self) -> dict[str, str]:
+        """The directories known by now, the most specific first: fixtures make theirs one by one."""
+        return dict(self._known())
+
+    def _known(self) -> Iterator[tuple[str, str]]:
+        fixtures: dict[str, Any] = getattr(self._item, "funcargs", {})
+        own = fixtures.get("tmp_path", fixtures.get("tmpdir"))
+        if own is not None:
+            # Its number depends on which tests ran before.
+            yield "tmp_path", str(own)
+        if self._base is not None:
+            yield "tmp", str(self._base)
+        root = _root(self._config)
+        yield "root", str(root)
+        try:
+            here = Path.cwd()
+            if not here.is_relative_to(root):  # below it, the place depends on the root alone
+                yield "cwd", str(here)
+            yield "home", str(Path.home())
+        except (OSError, RuntimeError):
+            return  # the directory was removed, or nobody has a home
+
+
+def _base(request: pytest.FixtureRequest) -> Path | None:
+    """The base of all temporary folders, made here if absent: a tool may ask for a temporary folder later."""
+    try:
+        base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
+    except (LookupError, OSError):  # -p no:tmpdir; or a place where none can be made
+        return None
+    return base
+
+
+def _root(config: pytest.Config) -> Path:
+    """The project's folder: without an ini file, pytest's own root would depend on the arguments."""
+    root = config.rootpath
+    if config.inipath is not None:
+        return root
+    return next(
+        (folder for folder in (root, *root.parents) if any((folder / name).exists() for name in _PROJECT)),
+        root,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """The redactor and the scanner of one test.
+
+    Attributes:
+        redactor: hides known secrets.
+        scanner: refuses to write the secrets that are left.
+    """
+
+    redactor: Redactor
+    scanner: Scanner
+
+
+def secrets_of(settings: Settings, places: Places, given: Sequence[str | SecretFinder]) -> Secrets:
+    """The redactor and the scanner of one test.
+
+    Args:
+        settings: the test's settings.
+        places: the directories to hide.
+        given: the secret rules of other plugins.
+
+    Raises:
+        UsageError: a line of the settings can't be read; the text names it.
+    """
+    allowed = read_allowed(settings.not_secret, "sparrow_not_secret")
+    rules = read_rules((*given, *settings.secrets), "sparrow_secrets")
+    # With the dummies of a replay: they stand where the recording had keys, and are hidden in the same way.
+    environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
+    return Secrets(
+        redactor=Redactor(environ, places=places, rules=rules, allowed=allowed),
+        scanner=Scanner(allowed=allowed),
+    )
+
+
+def refuse_secret_name(place: GoldenPlace, redactor: Redactor) -> None:
+    """Refuse to record a test whose id holds a secret: the id would name the golden's folder.
+
+    Raises:
+        UsageError: the id holds a secret; the text does not repeat the secret.
+    """
+    shown = redactor.text(place.nodeid)
+    if shown != place.nodeid:
+        raise UsageError(
+            f"{shown}: the test's id holds a secret, and a golden's folder is named after it (pytest prints it, too): "
+            "give the parameter an id without it, like pytest.param(key, id='admin-key')"
+        )

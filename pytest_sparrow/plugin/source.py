@@ -1,0 +1,98 @@
+"""Reads what answers a test: the test's own golden, another test's, a corpus's, or the script in the test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.errors import DamagedTranscript, SparrowError
+from pytest_sparrow.findings import Finding, Kind, Way, WayKind
+from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
+from pytest_sparrow.scenario import transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.plugin.golden import GoldenPlace
+    from pytest_sparrow.providers.dispatch import Wire
+    from pytest_sparrow.run.replay.replayer import GoldenReplayer
+    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.settings import Settings
+    from pytest_sparrow.store import FsRecorder
+    from pytest_sparrow.transcript import Transcript
+
+__all__ = ["Source"]
+
+
+class Source:
+    """The golden of one test, as far as there is one.
+
+    Args:
+        settings: the test's settings.
+        place: where the golden lies.
+        store: reads the golden.
+
+    Attributes:
+        golden: the golden; None where there is none, or none is usable.
+        unusable: why the golden cannot be used, or None.
+        name: the golden as a report names it.
+        accept: how to accept a difference where recording the test would not do, or None.
+    """
+
+    def __init__(self, settings: Settings, place: GoldenPlace, store: FsRecorder) -> None:
+        self.unusable: Finding | None = None
+        self._place = place
+        self._by_hand = bool(settings.script)
+        self.name = "the test's own script" if self._by_hand else place.shown
+        self.accept: Way | None = None
+        if self._by_hand:
+            self.accept = Way(WayKind.EDIT_SCRIPT)
+        elif place.corpus:
+            self.accept = Way(WayKind.EDIT_GOLDEN, (place.shown,))
+        self.golden = self._read(settings, store) if settings.mode.reads else None
+
+    def _read(self, settings: Settings, store: FsRecorder) -> Transcript | None:
+        """The golden.
+
+        Raises:
+            NotRecordable: the script holds a value that JSON cannot.
+        """
+        if self._by_hand:
+            return transcript(self._place.run_id, *settings.script, agent=settings.agent)
+        try:
+            return store.load(self._place.run_id)
+        except DamagedTranscript as error:
+            # In every mode: damaged is never missing, and nothing is recorded over a damaged golden.
+            self.unusable = self._unusable(Kind.DAMAGED, error)
+        except (SparrowError, OSError) as error:
+            self.unusable = self._unusable(Kind.UNREADABLE, error)
+        return None
+
+    def _unusable(self, kind: Kind, error: Exception) -> Finding:
+        return Finding(kind=kind, detail={"text": str(error), "golden": self._place.shown})
+
+    def noted(self, key: str) -> Json:
+        """A note of the golden's ``config_snapshot``; None where the golden has none."""
+        snapshot = None if self.golden is None else self.golden.inputs.config_snapshot
+        return snapshot.get(key) if isinstance(snapshot, dict) else None
+
+    @property
+    def answers(self) -> list[Exchange]:
+        """The golden's exchanges in the order of their requests; they are written as they end."""
+        exchanges = [] if self.golden is None else self.golden.exchanges
+        return sorted(exchanges, key=lambda exchange: exchange.began)
+
+    def event_replayer(self, wire: Wire) -> Callable[[Violations], GoldenReplayer] | None:
+        """What makes the replayer of a golden that holds events alone; None where the exchanges answer."""
+        if self.golden is None or self.golden.holds_exchanges:
+            return None
+        try:
+            script = read_script(self.golden.events)
+        except UnreadableEvent as error:
+            where = f"{self._place.shown}/events.jsonl:{error.line}"
+            detail = {"text": f"{where}: {error.reason}"}
+            self.unusable = Finding(kind=Kind.UNREADABLE, case="events", detail=detail)
+            return None
+        by_hand = self._by_hand
+        return lambda violations: EventReplayer(script, wire.read, violations, by_hand=by_hand)

@@ -1,0 +1,79 @@
+"""What counts is decided in one place: matching, comparing and same_recording ask the same tables."""
+
+import pytest
+
+from pytest_sparrow.comparing import compare, request_changes
+from pytest_sparrow.events import Message, RunStarted, parse_event
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.judging.recording import same_recording
+from pytest_sparrow.matching import counts
+from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
+
+
+def run(event, asked=None):
+    asked = asked or {"method": "GET", "url": "http://h/", "headers": {}}
+    return Transcript(
+        inputs=RunInputs(task="t", config_snapshot={}, model_id="m", repo_head=None, timestamp="", agent="a"),
+        meta=RunMeta(run_id="r"),
+        events=[RunStarted(run="r", task="t", agent="a"), event],
+        exchanges=[Exchange(kind="http", asked=asked, answered={"status": 200})],
+    )
+
+
+def test_a_field_of_events_is_ignored_by_one_table(monkeypatch):
+    """One entry more, and neither a comparison nor a second recording sees the field."""
+    one, other = (parse_event({"type": "SkillLearned", "run": "r", "name": "x", "host": n}) for n in "ab")
+    assert not compare([one], [other]).equal
+    assert not same_recording(run(one), run(other))
+    monkeypatch.setattr(counts, "_NOT_OF_EVENTS", counts._NOT_OF_EVENTS | {"host"})
+    assert compare([one], [other]).equal
+    assert same_recording(run(one), run(other))
+
+
+def test_a_field_of_requests_is_ignored_by_one_table(monkeypatch):
+    """One entry more, and neither matching, nor request drift, nor a second recording sees the field."""
+    event = Message(run="r", role="assistant", text="x")
+    one, other = ({"method": "GET", "url": "http://h/", "headers": {}, "body": {"text": n}} for n in "ab")
+    tools = [{"name": "t", "args": {}, "trace": n} for n in "ab"]
+    assert request_changes(*tools)
+    assert request_key("tool", tools[0]) != request_key("tool", tools[1])
+    monkeypatch.setattr(counts, "_NOT_OF_REQUESTS", counts._NOT_OF_REQUESTS | {"trace"})
+    assert not request_changes(*tools)
+    assert request_key("tool", tools[0]) == request_key("tool", tools[1])
+    assert not same_recording(run(event, one), run(event, other))
+    assert same_recording(run(event, {**one, "headers": {"x": "y"}}), run(event, one))
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({"url": "http://localhost:1/a?x=1&y=2"}, False),
+        ({"url": "http://127.0.0.1:2/a?y=2&x=1"}, False),
+        ({"url": "http://localhost/b?x=1&y=2"}, True),
+        ({"url": "https://localhost/a?x=1&y=2"}, True),
+        ({"url": "http://localhost/a?x=1"}, True),
+        ({"method": "post"}, False),
+        ({"method": "PUT"}, True),
+        ({"headers": {"date": "now"}}, False),
+        ({"body": {"json": {"jsonrpc": "2.0", "id": 9, "method": "ping"}}}, False),
+        ({"body": {"json": {"jsonrpc": "2.0", "id": 1, "method": "pong"}}}, True),
+        ({"body": {"json": {"jsonrpc": "2.0", "id": 1, "method": "ping", "x": "<secret:k:2>"}}}, True),
+    ],
+)
+def test_a_request_is_the_same_for_matching_and_for_request_drift(change, counts):
+    """What makes another key makes a change, and only that."""
+    asked = {
+        "method": "POST",
+        "url": "http://localhost/a?x=1&y=2",
+        "headers": {},
+        "body": {"json": {"jsonrpc": "2.0", "id": 1, "method": "ping"}},
+    }
+    other = {**asked, **change}
+    assert (request_key("http", asked) != request_key("http", other)) is counts
+    assert bool(request_changes(asked, other)) is counts
+
+
+def test_addresses_of_a_request_are_read_once():
+    """An agent asks at few URLs, a thousand times each."""
+    assert counts.address_of("http://h/a?b=1") is counts.address_of("http://h/a?b=1")
