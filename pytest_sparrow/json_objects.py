@@ -78,8 +78,8 @@ def _unfaked(hint: Any) -> Any:
         return hint
     from pydantic import InstanceOf
 
-    real: Any = hint.__mro__[1]
-    return InstanceOf[real]
+    instance_of: Any = InstanceOf
+    return instance_of[hint.__mro__[1]]
 
 
 def _has_no_default(each: Field[Any]) -> bool:
