@@ -54,7 +54,7 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
             assert {{name for name in rooms - allowed if not name.startswith("pytest_sparrow.plugin")}} == set()
         """,
     )
-    result = inner.run(option)
+    result = inner.run(option, fresh=True)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*sparrow: *replayed*")
 
