@@ -54,7 +54,7 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
             assert {{name for name in rooms - {{"pytest_sparrow"}} if not name.startswith(light)}} == set()
         """,
     )
-    result = inner.run(option)
+    result = inner.run(option, fresh=True)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*sparrow: *replayed*")
 
