@@ -90,16 +90,16 @@ def _sides(
     if hidden:
         mine = [event for number, event in enumerate(mine) if number not in hidden]
         if left is not None:
-            left = replace(left, told=left.told - sum(number < left.told for number in hidden))
+            left = replace(left, emitted=left.emitted - sum(number < left.emitted for number in hidden))
     if isinstance(run.answers.replayer, EventReplayer):
         theirs, mine = both_sides(
-            run.answers.replayer, mine if left is None else mine[: left.told], run.wraps
+            run.answers.replayer, mine if left is None else mine[: left.emitted], run.wraps
         )
         if left is not None:  # cut by counting, and what only one side tells must not count
             theirs, mine = (
                 [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
             )
-            left = replace(left, told=len(mine))
+            left = replace(left, emitted=len(mine))
     return (theirs, mine) if left is None else before_fork(left, theirs, mine)
 
 

@@ -263,7 +263,7 @@ def test_a_run_is_judged_up_to_where_it_left_its_golden():
     """What came later is for the test's own asserts, drift as well; what tells only of faults counts nowhere."""
     known, later = drift({"n": 1}, {"n": 2}), drift({"n": 5}, {"n": 6})
     golden = golden_of([says("a"), event("SkillLearned", name="s"), ended("completed")])
-    left = DivergencePoint(kind="http", lane="", told=2, known=(known,))
+    left = DivergencePoint(kind="http", lane="", emitted=2, known=(known,))
     faulty = [event("Error", message="fault"), says("a"), event("Error", message="new")]
     run = run_of(*faulty, findings=[known, later], hidden=[0], divergence_point=left)
     said = judged(golden, run)
@@ -291,7 +291,7 @@ def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to
     )
     run.answers.replayer = EventReplayer(read_script(golden), lambda _: None, None)
     run.wraps = lambda _: True
-    run.answers.divergence_point = DivergencePoint(kind="http", lane="", told=2)
+    run.answers.divergence_point = DivergencePoint(kind="http", lane="", emitted=2)
     assert not changes(judged(golden_of(golden), run))
     run.events[1] = says("b")
     assert changes(judged(golden_of(golden), run))

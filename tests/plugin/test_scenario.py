@@ -157,7 +157,7 @@ def test_a_script_replays_in_every_mode_and_is_compared(inner):
 @pytest.mark.parametrize(
     ("marker", "text"),
     [
-        ('script="Hello"', "*script takes a list of turns, not 'Hello'*"),
+        ('script="Hello"', "*script: 'Hello' is not a list of turns*"),
         ("script=[]", "*script is empty: a script without a turn answers nothing*"),
         ("script=[1]", "*script: turn 1 holds 1; a turn is a text, or a list*"),
         ("script=['a'], golden='test_b'", "*golden and script exclude each other*"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers import Bedrock, builtin_codecs
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.providers.replies import fault_of
+from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.wire.bodies import chunks_of
 
 from .turns import FAILURES, TEXTS, hosted, proposals, turns

@@ -12,9 +12,9 @@ from pytest_sparrow.events.jsontext import canonical, encode
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.findings import Finding, Kind, asking
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Output, Proposal
+from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
-from pytest_sparrow.providers.replies import fault_of
 from pytest_sparrow.run.replay.replayer import GoldenReplayer
 
 if TYPE_CHECKING:
