@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.exchange import LOOSE_LANES, Asked
 from pytest_sparrow.findings import Finding, Kind, Place, asking
-from pytest_sparrow.matching.chooser import Choice, Chooser, ComparableOf, ConversationOf
+from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.matching.similarity import Nearest
 from pytest_sparrow.run.replay.violations import Violations, divergence
@@ -171,7 +171,7 @@ class ExchangeReplayer(GoldenReplayer):
             self._violations.add(self._drift(choice, asked))
         return self._exchanges[choice.number]
 
-    def _check_order(self, choice: Choice, lane: str) -> None:
+    def _check_order(self, choice: Chosen, lane: str) -> None:
         earlier = self._order.overtaken_by(choice.number, lane)
         if earlier is not None:
             late, early = (self._exchanges[number] for number in (choice.number, earlier))
@@ -186,7 +186,7 @@ class ExchangeReplayer(GoldenReplayer):
                 )
             )
 
-    def _drift(self, choice: Choice, asked: Asked) -> Finding:
+    def _drift(self, choice: Chosen, asked: Asked) -> Finding:
         finding = asking(Kind.DRIFT, asked, of_model=asked.conversation is not None)
         return replace(finding, **self._recorded(choice.number))
 
