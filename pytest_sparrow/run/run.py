@@ -127,7 +127,7 @@ class Run:
         return passage(host, port, allow=self.settings.allow_hosts, ignore=self.settings.ignore_hosts)
 
     def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
-        """Write a refused contact with the world into the ledger; returns what to raise."""
+        """Add a refused contact with the world to the violations; returns what to raise."""
         return divergence(
             self.violations.add(Finding(kind=Kind.REFUSED, detail={"text": what, "hint": hint}))
         )
@@ -269,7 +269,7 @@ class Run:
         No lock is taken and no value is shown: another thread may have held the lock when the child was forked.
         """
         what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
-        reason = "asked for in a forked process, of which a run can neither record nor feed anything"
+        reason = "asked for in a forked process, for which a run can neither record nor replay"
         hint = "use threads or tasks, or ask in the test's own process"
         if self.replaying:
             return self.refuse(f"{what}: {reason}", hint)

@@ -141,7 +141,7 @@ def test_a_conversation_whose_words_another_missed_with_goes_on_in_its_own_lane_
 
 
 def test_messages_do_not_run_into_one_another():
-    """Conversations are told apart by their messages, not by what these are when joined."""
+    """Conversations differ by their messages, not by the text of the joined messages."""
     assert prefixes([1, 12])[-1] != prefixes([11, 2])[-1]
 
 

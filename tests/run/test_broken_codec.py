@@ -62,7 +62,7 @@ def remarks(run):
     return [title(finding) for finding in run.violations.of(Kind.UNREAD)]
 
 
-def test_an_unbroken_codec_is_told_by_nothing():
+def test_an_unbroken_codec_has_no_remark():
     """The words are events, and there is no remark."""
     run = run_with(Acme(), asked())
     assert [event.text for event in run.events if isinstance(event, ThinkingDelta)] == ["Hello."]
@@ -78,16 +78,16 @@ def test_an_unbroken_codec_is_told_by_nothing():
         ({"answer": None}, "returned NoneType from answer()"),
     ],
 )
-def test_a_broken_codec_is_told_once_and_the_run_goes_on(broken, said):
-    """Each exchange goes on as plain HTTP; codec, fault and first request are told, once a method."""
+def test_a_broken_codec_is_named_once_and_the_run_goes_on(broken, said):
+    """Each exchange goes on as plain HTTP; codec, fault and first request are named, once a method."""
     run = run_with(Acme(**broken), asked(), asked(), asked())
     assert remarks(run) == [f"the codec 'acme' {said} on POST acme.test/talk: read as plain HTTP"]
     assert not [event for event in run.events if isinstance(event, ThinkingDelta)]
     assert run.events[-1].type == "RunFinished"
 
 
-def test_each_method_is_told_of_its_own():
-    """A codec that breaks in one place on one request, and elsewhere on the next, is told of twice."""
+def test_each_method_is_named():
+    """A codec that breaks in one place on one request, and elsewhere on the next, is named twice."""
     codec = Acme(answer=ValueError("no"))
     wire = Wire([codec])
     call = wire.read(asked())
@@ -117,7 +117,7 @@ def test_an_answer_that_can_not_be_built_names_the_codec(broken):
 
 
 def test_a_fault_that_the_codec_can_not_say_is_plain_json():
-    """A status that a test lays over a call reaches the agent all the same."""
+    """A status that a test injects into a call reaches the agent all the same."""
     call = Wire([Acme(compose=NotImplementedError())]).read(asked())
     answered = faulted(
         Fault(kind="http", name="", nth=1, said="fault", status=503, message="down"), asked(), call, None
