@@ -5,7 +5,7 @@ Work that is handed to another thread keeps its run and gets a lane of its own: 
 
 The task that ``asyncio.wait_for`` makes before Python 3.12 borrows the lane of its caller, in whose own task it awaits
 from 3.12 on. Otherwise each request behind it would be a strand of its own, though the caller does nothing but wait:
-agents side by side could be told apart by words only, and one after the other had no order. (``asyncio.timeout`` makes
+agents side by side differed in words only, and one after the other had no order. (``asyncio.timeout`` makes
 no task, and neither do anyio's scopes.)
 """
 
