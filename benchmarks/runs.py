@@ -13,6 +13,7 @@ from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
@@ -91,4 +92,4 @@ def replaying(golden: Sequence[Exchange]) -> Iterator[Opened]:
     finally:
         window.close(failed=False)
         if run.violations.findings:
-            raise RuntimeError(f"the replay diverged: {run.violations.findings[0].summary}")
+            raise RuntimeError(f"the replay diverged: {title(run.violations.findings[0])}")

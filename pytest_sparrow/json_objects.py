@@ -61,7 +61,7 @@ def _adapter(model: type[Any]) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
     from typing_extensions import TypedDict
 
-    hints = get_type_hints(model)
+    hints = {name: _unfaked(hint) for name, hint in get_type_hints(model).items()}
     # A dataclass itself is strict only about being an instance of its class.
     keys = {
         each.name: hints[each.name] if _has_no_default(each) else NotRequired[hints[each.name]]
@@ -70,6 +70,16 @@ def _adapter(model: type[Any]) -> TypeAdapter[Any]:
     }
     typed_dict: Any = TypedDict
     return TypeAdapter(typed_dict(model.__name__, keys))
+
+
+def _unfaked(hint: Any) -> Any:
+    """The type; where a test has frozen the time, a check for instances of the type that freezegun has replaced."""
+    if not isinstance(hint, type) or not hint.__module__.startswith("freezegun"):
+        return hint
+    from pydantic import InstanceOf
+
+    instance_of: Any = InstanceOf
+    return instance_of[hint.__mro__[1]]
 
 
 def _has_no_default(each: Field[Any]) -> bool:

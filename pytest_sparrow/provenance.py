@@ -16,10 +16,10 @@ import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import LIBRARIES
+from pytest_sparrow.findings import Circumstances
 from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 __all__ = [
-    "NO_CIRCUMSTANCES",
-    "Circumstances",
     "changed_since",
     "circumstances",
     "packages",
@@ -65,26 +63,6 @@ _OWN = "pytest-sparrow"
 
 _OWN_IDS = ("fastuuid", "uuid_utils")
 """Modules that make uuids themselves, in Rust: langchain-core's and litellm's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """What makes one source of chance a likelier cause than another.
-
-    Attributes:
-        hash_seeds: ``PYTHONHASHSEED`` of the recording and of this process, "random" where it is not set; None: nothing
-            was noted.
-        own_ids: loaded modules that make uuids which no seed reaches.
-        side_by_side: whether the run had strands side by side.
-    """
-
-    hash_seeds: tuple[str, str] | None = None
-    own_ids: tuple[str, ...] = ()
-    side_by_side: bool = False
-
-
-NO_CIRCUMSTANCES = Circumstances()
-"""Nothing is known."""
 
 
 def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstances:

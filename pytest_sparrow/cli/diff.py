@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import load, say
 from pytest_sparrow.comparing import Rules, compare
-from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
+from pytest_sparrow.report.plain import MOST_LINES, render_comparison
 from pytest_sparrow.settings import Level
 from pytest_sparrow.text import counted, one_line
 

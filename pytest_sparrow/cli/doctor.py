@@ -48,7 +48,7 @@ _REFUSED = {
     "websockets": "not recorded; its connections are refused by name in a replay",
 }
 _UNCAPTURED = {
-    "uvloop": "HTTP is recorded and fed; connections that its loop opens itself are refused in a replay, but not "
+    "uvloop": "HTTP is recorded and replayed; connections that its loop opens itself are refused in a replay, but not "
     "datagrams that it sends without being connected",
     "pycurl": "opens its own sockets: neither recorded nor refused",
     "curl-cffi": "opens its own sockets: neither recorded nor refused",
@@ -71,7 +71,7 @@ _WATCH = {
     "pytest-recording": "a test that uses both may record the cassette's answers: one test, one of them",
     "pytest-vcr": "a test that uses both may record the cassette's answers: one test, one of them",
     "vcrpy": "a test that uses both may record the cassette's answers: one test, one of them",
-    "pytest-timeout": "its thread method ends the whole process, and no verdict is told: use the signal method",
+    "pytest-timeout": "its thread method ends the whole process, and no verdict is printed: use the signal method",
 }
 _HOOKS = {
     "grpc._channel": ("_UnaryUnaryMultiCallable.__call__", "Channel.subscribe"),
@@ -142,7 +142,7 @@ def _python() -> Iterator[_Line]:
     yield _Line(
         "note",
         "child processes",
-        "not recorded, not fed; a forked one is refused connections as its parent is, any other is only named",
+        "neither recorded nor replayed; a forked one is refused connections as its parent is, any other is only named",
     )
 
 

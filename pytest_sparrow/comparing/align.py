@@ -1,9 +1,10 @@
-"""Which element of one sequence answers to which of the other: never quadratic.
+"""Pairs the elements of two sequences, in order on both sides and never at quadratic cost.
 
-Each element has a key per level, from exact to loose. What is equal at the first level is paired first; what
-lies in the gaps between is tried at the next. Within a gap: trim the common ends, drop what the other side
-doesn't hold at all, then Myers' greedy search (An O(ND) Difference Algorithm, 1986) while the differences are
-few, else split at elements that are unique on both sides (Cohen's patience diff), else go window by window.
+Each element has a key per level, from exact to loose. Elements that are equal at the first level are paired first;
+the next level pairs what lies in the gaps between them. Within a gap: trim the common ends, drop elements that the
+other side does not hold at all, then Myers' greedy search (An O(ND) Difference Algorithm, 1986) while the
+differences are few, else split at elements that are unique on both sides (Bram Cohen's diff), else go window by
+window.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def align(
 
     Args:
         levels: the keys of both sequences, the most exact level first; at least one.
-        similarity: how alike (0 to 1) two elements are whose keys agree at the last level; decides within
-            small gaps which of several candidates is taken.
+        similarity: how similar (0 to 1) two elements are whose keys agree at the last level; decides within
+            small gaps which of several candidates is paired.
     """
     golden_count, new_count = map(len, levels[0])
     effort = _Effort(_STEPS_PER_ELEMENT * (golden_count + new_count))
@@ -49,7 +50,7 @@ def align(
         left: list[_Gap] = []
         for gap in gaps:
             if last and similarity is not None and _size(gap) <= _SMALL_GAP:
-                found = _most_alike(golden, new, gap, similarity)
+                found = _most_similar(golden, new, gap, similarity)
             else:
                 found = _common(golden, new, gap, effort)
             matched.extend(found)
@@ -60,7 +61,7 @@ def align(
 
 
 class _Effort:
-    """What Myers' search may still spend, so that hostile input costs no more than a constant an element."""
+    """How many steps Myers' search may still take, so that hostile input costs a constant an element at most."""
 
     def __init__(self, steps: int) -> None:
         self.steps = steps + 10_000
@@ -92,7 +93,7 @@ def _filled(matches: list[_Match], golden_count: int, new_count: int) -> list[Pa
 
 
 def _common(golden: Keys, new: Keys, gap: _Gap, effort: _Effort) -> list[_Match]:
-    """A common subsequence of a gap, in order; the longest where that is cheap to know."""
+    """A common subsequence of a gap, in order; the longest one where the search is cheap."""
     i, i_end, j, j_end = gap
     head: list[_Match] = []
     while i < i_end and j < j_end and golden[i] == new[j]:
@@ -149,7 +150,7 @@ def _equal_run(golden: Keys, new: Keys, rows: list[int], columns: list[int]) -> 
 
 
 def _myers(golden: Keys, new: Keys, effort: _Effort) -> list[_Match] | None:
-    """The longest common subsequence, or None where it takes too many edits or too much effort."""
+    """The longest common subsequence, or None where the search costs too many edits or too much effort."""
     n, m = len(golden), len(new)
     trace: list[dict[int, int]] = []
     for edits in range(min(n + m, _MOST_EDITS) + 1):
@@ -172,7 +173,7 @@ def _myers(golden: Keys, new: Keys, effort: _Effort) -> list[_Match] | None:
 
 
 def _entered(before: dict[int, int], k: int, n: int, m: int) -> tuple[int, int]:
-    """Where diagonal ``k`` (x - y) is entered with one more edit, and from which; x is -1 for nowhere."""
+    """Where the next edit enters diagonal ``k`` (x - y), and from which diagonal; x is -1 for nowhere."""
     down = before.get(k + 1, -1)
     if down - k > m:
         down = -1
@@ -198,7 +199,7 @@ def _anchors(golden: Keys, new: Keys) -> list[_Match]:
     counted, other = Counter(golden), Counter(new)
     place = {key: j for j, key in enumerate(new) if other[key] == 1}
     candidates = [(i, place[key]) for i, key in enumerate(golden) if counted[key] == 1 and key in place]
-    # Longest increasing run of the second number: piles, and for each the one that it was laid on.
+    # Longest increasing run of the second number: piles, and for each candidate the top of the pile before.
     tops: list[int] = []
     holders: list[int] = []
     below: list[int] = []
@@ -216,7 +217,7 @@ def _anchors(golden: Keys, new: Keys) -> list[_Match]:
 
 
 def _windowed(golden: Keys, new: Keys, effort: _Effort) -> list[_Match]:
-    """Repetitive and much changed: the longest common subsequence of one window after the other."""
+    """A common subsequence of repetitive sequences that changed much: the longest of one window after the other."""
     matches: list[_Match] = []
     i = j = 0
     while i < len(golden) and j < len(new):
@@ -235,7 +236,7 @@ def _windowed(golden: Keys, new: Keys, effort: _Effort) -> list[_Match]:
 
 
 def _greedy(golden: Keys, new: Keys) -> list[_Match]:
-    """Each element with the next equal one that isn't far ahead: cheap, in order, not the longest."""
+    """A common subsequence that pairs each element with the next equal one near by: cheap, not the longest."""
     places: dict[Hashable, list[int]] = defaultdict(list)
     for j, key in enumerate(new):
         places[key].append(j)
@@ -250,8 +251,10 @@ def _greedy(golden: Keys, new: Keys) -> list[_Match]:
     return matches
 
 
-def _most_alike(golden: Keys, new: Keys, gap: _Gap, similarity: Callable[[int, int], float]) -> list[_Match]:
-    """The pairing of a small gap, in order, that is most alike in sum; only equal keys pair."""
+def _most_similar(
+    golden: Keys, new: Keys, gap: _Gap, similarity: Callable[[int, int], float]
+) -> list[_Match]:
+    """The pairing of a small gap, in order, with the greatest sum of similarities; only equal keys pair."""
     i0, i1, j0, j1 = gap
     best = [[0.0] * (j1 - j0 + 1) for _ in range(i1 - i0 + 1)]
     score: dict[_Match, float] = {}

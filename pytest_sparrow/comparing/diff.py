@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "json_changes", "json_within", "value_changes"]
 
 _MOST_SCALARS = 16
-"""A list of plain values (an image's bytes, a vector) that differs in more places is told as one change."""
+"""A list of plain values (an image's bytes, a vector) that differs in more places is one change."""
 
 _MOST_CHILDREN = 1_000
-"""An object or a list that differs in more places is told as one change."""
+"""An object or a list that differs in more places is one change."""
 
 
 @dataclass(slots=True)
 class Budget:
     """How much of a comparison DeepDiff may still walk; it takes about 0.1 ms a level.
 
-    A user's operators lift the limits: what they settle must not be told.
+    A user's operators lift the limits: what they settle is no change.
 
     Attributes:
-        pairs: pairs of events (or of requests) that differ; of further ones each field that differs is told whole.
-        levels: values within the pairs that differ; an object or a list that holds more is told whole.
+        pairs: pairs of events (or of requests) that differ; of further pairs each field that differs is one change.
+        levels: values within the pairs that differ; an object or a list that holds more is one change.
     """
 
     pairs: int = 200
@@ -113,7 +113,7 @@ class _Walk:
         )
 
     def fields(self, golden: Json, new: Json, path: Path) -> list[Change]:
-        """The fields that differ, each told whole: one look at both values, and no engine."""
+        """The fields that differ, a change each, without DeepDiff."""
         if not isinstance(golden, dict) or not isinstance(new, dict):
             return [self.change(path, golden, new)]
         return [

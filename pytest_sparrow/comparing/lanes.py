@@ -76,7 +76,7 @@ def _threads(lanes: Lanes) -> tuple[list[Lane], list[Lane]]:
 
 
 def _units(lane: Lane) -> Iterator[Lane]:
-    """A lane cut into turns; what stands outside a turn (a call that no model proposed) is alone."""
+    """A lane cut into turns; a unit outside of turns (a call that no model proposed) stands alone."""
     unit: Lane = []
     for group in lane:
         if unit and (group.head.at.turn != unit[-1].head.at.turn or group.head.at.turn == 0):

@@ -1,4 +1,4 @@
-"""Paths without indices: where in an event or a request a value stands.
+"""Reads, prints and matches paths, which say without indices where in an event or a request a value stands.
 
 A path is a tuple of steps: the root's name, then ``".key"`` for a key and ``"[label"`` for a label. The label
 after the root is the tool's name or the role; the label of a list's element is its role or name, or "".
@@ -14,10 +14,10 @@ import re
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.text import printable, unescaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-from pytest_sparrow.text import printable, unescaped
 
 __all__ = ["Path", "Pattern", "check_paths", "element_label", "matches", "parse", "render"]
 

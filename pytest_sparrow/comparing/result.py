@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.settings import Level
 
-__all__ = ["MISSING", "Change", "Comparison", "Kind", "Missing", "Position", "follow"]
+__all__ = ["MISSING", "Change", "ChangeKind", "Comparison", "Missing", "Position", "follow"]
 
 
 class Missing(enum.Enum):
@@ -43,7 +43,7 @@ class Missing(enum.Enum):
 MISSING: Final = Missing.MISSING
 """There is no value on this side (None would be JSON's null)."""
 
-Kind = Literal["changed", "added", "removed", "moved"]
+ChangeKind = Literal["changed", "added", "removed", "moved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Change:
         follows: whether the change merely follows from an earlier one; see the module's docstring.
     """
 
-    kind: Kind
+    kind: ChangeKind
     steps: Path
     golden: Json | Missing = MISSING
     new: Json | Missing = MISSING

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
-__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules", "read_operators"]
+__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules", "check_patterns", "read_operators"]
 
 
 EventRule: TypeAlias = "Callable[[Event], Event | None]"
@@ -91,7 +91,7 @@ class Rules:
             object.__setattr__(self, "ignore_order", _tuple("ignore_order", self.ignore_order))
         for path in (*self.exclude_paths, *self.unordered_paths):
             parse(path)
-        _check_patterns(self.exclude_regex_paths)
+        check_patterns(self.exclude_regex_paths, "exclude_regex_paths")
         _check_digits(self.significant_digits)
         for name in ("ignore_string_case", "ignore_numeric_type_changes"):
             _check_flag(name, getattr(self, name))
@@ -168,14 +168,17 @@ def _check_operator(operator: object, origin: str) -> None:
         )
 
 
-def _check_patterns(patterns: tuple[str, ...]) -> None:
+def check_patterns(patterns: tuple[str, ...], origin: str) -> None:
+    """Check the regular expressions of a setting.
+
+    Raises:
+        UsageError: a text is no regular expression; the message names the origin.
+    """
     for pattern in patterns:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise UsageError(
-                f"exclude_regex_paths: {pattern!r} is no regular expression ({error})"
-            ) from error
+            raise UsageError(f"{origin}: {pattern!r} is no regular expression ({error})") from error
 
 
 def _check_digits(digits: object) -> None:

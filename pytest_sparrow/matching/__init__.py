@@ -1,1 +1,1 @@
-"""Which recorded exchange answers what the agent asks. Pure."""
+"""Chooses which recorded exchange answers what the agent asks. Pure."""

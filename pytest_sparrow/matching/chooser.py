@@ -1,12 +1,9 @@
 """Chooses which recorded exchange answers what the agent asks now.
 
-The recorded answers under their keys, each given once. Constant cost however many there are.
-
-Which recorded exchange answers what the agent asks now.
-
-The order of trust: the same request, then (HTTP only) the exchange that the conversation leads to. What is
-asked exactly always gets its own answer: where an earlier, different request was given that answer for want of
-a better one, the answer is given again and the earlier request turns out to have been one too many.
+The same request comes first, then (HTTP only) the exchange that the conversation leads to. A request that was
+recorded always gets its own answer: where an earlier, different request got that answer as the nearest one, the
+answer is used again, and the earlier request turns out to have been one too many. The cost of a choice is constant,
+however many exchanges there are.
 """
 
 from __future__ import annotations
@@ -27,18 +24,18 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Asked
 
-__all__ = ["BEGINNING", "AnswerQueues", "Choice", "Chooser", "ComparableOf", "ConversationOf"]
+__all__ = ["BEGINNING", "AnswerQueues", "Chooser", "Chosen", "ComparableOf", "ConversationOf"]
 
 
 BEGINNING = "\0beginning"
-"""In place of a lane: only the exchanges that are the first of a lane."""
+"""Stands in place of a lane for the exchanges that are the first of their lane."""
 
 
 class AnswerQueues:
     """First-in first-out queues of exchange numbers under a key, for one lane and for all lanes.
 
-    A number stands in several queues (by key, by shape, by conversation). Whoever takes it marks it in the set
-    that all of them share, and a queue drops taken numbers when they come to its head.
+    A number stands in several queues (by key, by shape, by conversation). All queues share one set of the numbers
+    that are taken, and a queue drops taken numbers when they come to its head.
     """
 
     def __init__(self, taken: Container[int]) -> None:
@@ -46,12 +43,12 @@ class AnswerQueues:
         self._queues: dict[tuple[Hashable, str | None], deque[int]] = {}
 
     def add(self, key: Hashable, lane: str, number: int, *, begins: bool) -> None:
-        """Append an exchange, under its lane and under all lanes; ``begins``: it is the first of its lane."""
+        """Append an exchange under its lane and under all lanes; ``begins`` says that it is the first of its lane."""
         for place in (lane, None, BEGINNING) if begins else (lane, None):
             self._queues.setdefault((key, place), deque()).append(number)
 
     def first(self, key: Hashable, lane: str | None = None) -> int | None:
-        """The oldest number not taken under a key: in one lane, in any (None), or of BEGINNING."""
+        """The oldest number under a key that is not taken: in one lane, in any lane (None), or of BEGINNING."""
         queue = self._queues.get((key, lane))
         while queue:
             if queue[0] not in self._taken:
@@ -60,36 +57,37 @@ class AnswerQueues:
         return None
 
     def some(self, key: Hashable, most: int) -> list[int]:
-        """The first numbers not taken under a key, in any lane, among its ``most`` oldest."""
+        """The numbers under a key that are not taken, in any lane, among the ``most`` oldest."""
         if self.first(key) is None:
             return []
         return [number for number in islice(self._queues[key, None], most) if number not in self._taken]
 
 
 ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
-"""Reads the conversation out of an ``http`` asked half; None where it is no model's request."""
+"""Reads the conversation out of an ``http`` asked half; None for a request that no model answers."""
 
 _Shape = tuple[str, str, str]
 
 _NUMBERED_BY_CHANCE = (TASK_LANES, LOOSE_LANES)
-"""Labels of lanes (docs/format.md, section 8) that are numbered by who crosses first."""
+"""Labels of lanes (docs/format.md, section 8) whose numbers depend on who crosses a boundary first."""
 
 _MOST_ROOTS = 64
-"""Conversations that begin side by side, among which words decide: more would cost too much."""
+"""The most conversations that begin side by side of which the words are compared: more would cost too much."""
+
 ComparableOf: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
-"""A tool's asked half without what the user tells the comparison to ignore: it must not decide here either."""
+"""Reduces a tool's asked half to what counts by the user's rules: the rest must not decide here either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Chosen:
     """The exchange that answers.
 
     Attributes:
-        number: its place in the golden, counted from 0.
+        number: the exchange's number in the golden, from 0.
         exact: whether the request is the recorded one; False is request drift.
-        displaced: an earlier request (the caller's own number) that had been given this answer as the nearest
-            one, and is now one too many; None almost always.
-        again: whether it is given a further time: a look-up.
+        displaced: an earlier request (the caller's own number) that got this answer as the nearest one, and is now
+            one too many; None almost always.
+        again: whether the answer is used once more: a look-up.
     """
 
     number: int
@@ -99,7 +97,7 @@ class Choice:
 
 
 class Chooser:
-    """The exchanges of a golden, each given at most once. Not thread safe: the run's lock guards it."""
+    """Chooses among the exchanges of a golden, each at most once. Not thread safe: the run's lock guards it."""
 
     def __init__(
         self,
@@ -113,7 +111,9 @@ class Chooser:
         self._played: set[int] = set()
         self._look_ups: dict[tuple[str, bool], int] = {}
         self._look_up_of: dict[int, tuple[str, bool]] = {}
-        self._borrowed: dict[int, int] = {}  # golden number → the request that has it without being the same
+        self._borrowed: dict[
+            int, int
+        ] = {}  # golden number → the request that has its answer without being the same
         self._exact = AnswerQueues(self._played)
         self._near = AnswerQueues(_Either(self._played, self._borrowed))
         self._by_call = AnswerQueues(self._played)
@@ -158,16 +158,16 @@ class Chooser:
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return request_key(kind, asked), kind == "tool" and proposed
 
-    def choose(self, asked: Asked, *, taken: bool = True) -> Choice | None:
-        """Choose the exchange that answers what is asked; None is a miss and takes nothing.
+    def choose(self, asked: Asked, *, taken: bool = True) -> Chosen | None:
+        """Choose the exchange that answers what is asked; None is a miss, and every exchange stays available.
 
-        A tool's call is answered by the id of its proposal, then by exact arguments: some hosts count ids from 0 in
-        every conversation, and of calls of one id, arguments and lane tell which. A ``sparrow.call`` is answered by
-        its name and exact arguments.
+        A tool's call is matched by the id of its proposal, then by exact arguments. Some hosts count ids from 0 in
+        every conversation: arguments and lane distinguish calls of one id. A ``sparrow.call`` is matched by its name
+        and exact arguments.
 
         Args:
             asked: what is asked.
-            taken: False shows the answer, and leaves it to be asked for; nothing continues this request.
+            taken: False only looks: the exchange stays available, and no later request continues this one.
         """
         chain = None if asked.conversation is None else prefixes(asked.conversation)
         choice = self._choose_http(asked, chain) if asked.kind == "http" else self._choose_exact(asked)
@@ -180,14 +180,14 @@ class Chooser:
                 self._seen.add(chain, asked.number, asked.lane)
         return choice
 
-    def _choose_http(self, asked: Asked, chain: list[bytes] | None) -> Choice | None:
+    def _choose_http(self, asked: Asked, chain: list[bytes] | None) -> Chosen | None:
         lane = asked.lane
         key = self._exact_key("http", asked.content, proposed=False)
         choice = self._take_exact(key, lane)
         if choice is not None:
             return choice
-        if key in self._look_ups:  # comes more often than recorded: what it was answered last
-            return Choice(number=self._look_ups[key], exact=True, again=True)
+        if key in self._look_ups:  # more often than recorded: the last recorded answer
+            return Chosen(number=self._look_ups[key], exact=True, again=True)
         shape = request_shape(asked.content)
         if chain is None:
             number = self._in_lane(shape, lane, queues=self._near)
@@ -197,21 +197,21 @@ class Chooser:
             return None
         self._borrowed[number] = asked.number
         self._bind(lane, number)
-        return Choice(number=number, exact=False)
+        return Chosen(number=number, exact=False)
 
     def _next_in_conversation(self, shape: _Shape, asked: Asked, chain: list[bytes]) -> int | None:
         lane, conversation = asked.lane, asked.conversation or ()
         found, length = self._seen.predecessors(chain, lane)
         befores = [self._golden_of.get(request) for request in found]
         if befores and befores[0] is None:
-            return None  # it continues a request that had no answer: nothing recorded can follow
+            return None  # the request before had no answer: nothing recorded can follow it
         keys = [
             _near_keys(shape, before, conversation, chain, length)
             for before in (befores or [None])
             if before is not None or not befores
         ]
-        # The same words, then the same words since the request before, then anything: the surest first.
-        for key in (key for alike in zip(*keys, strict=True) for key in alike):
+        # The surest first: all the same words, then the same words since the request before, then any words.
+        for key in (key for equally_sure in zip(*keys, strict=True) for key in equally_sure):
             number = self._nearest_root(key, asked.content, lane) if not befores else None
             number = self._first(key, lane, queues=self._near) if number is None else number
             if number is not None:
@@ -219,9 +219,9 @@ class Chooser:
         return None
 
     def _nearest_root(self, key: Hashable, asked: dict[str, Json], lane: str) -> int | None:
-        """Whose conversation begins, in a lane whose number is chance, and of which nothing is known yet.
+        """The conversation that begins with the most similar words, for a new lane whose number is chance.
 
-        None: the lane's name or what it has followed so far says more.
+        None where the lane's name, or the lane that it has followed so far, says more.
         """
         if lane in self._lanes or not lane.startswith(_NUMBERED_BY_CHANCE):
             return None
@@ -234,8 +234,8 @@ class Chooser:
             asked, ((number, self._exchanges[number].asked) for number in found)
         )
 
-    def _give_back(self, choice: Choice | None) -> None:
-        # At once: a queue forgets what it finds taken.
+    def _give_back(self, choice: Chosen | None) -> None:
+        # Before any other choice: a queue forgets the numbers that it finds taken.
         if choice is None or choice.again:
             return
         self._played.discard(choice.number)
@@ -244,24 +244,24 @@ class Chooser:
         else:
             self._borrowed[choice.number] = choice.displaced
 
-    def _choose_exact(self, asked: Asked) -> Choice | None:
+    def _choose_exact(self, asked: Asked) -> Chosen | None:
         """Choose for a tool's call or a ``sparrow.call``."""
         for key in () if asked.call_id is None else _call_keys(asked.content, asked.call_id):
             number = self._first(key, asked.lane, queues=self._by_call)
             if number is not None:
                 self._played.add(number)
                 self._bind(asked.lane, number)
-                return Choice(number=number, exact=True)
+                return Chosen(number=number, exact=True)
         key_of_all = self._exact_key(asked.kind, asked.content, proposed=asked.call_id is not None)
         return self._take_exact(key_of_all, asked.lane)
 
-    def _take_exact(self, key: tuple[str, bool], lane: str) -> Choice | None:
+    def _take_exact(self, key: tuple[str, bool], lane: str) -> Chosen | None:
         number = self._first(key, lane, queues=self._exact)
         if number is None:
             return None
         self._played.add(number)
         self._bind(lane, number)
-        return Choice(number=number, exact=True, displaced=self._borrowed.pop(number, None))
+        return Chosen(number=number, exact=True, displaced=self._borrowed.pop(number, None))
 
     def _first(self, key: Hashable, lane: str, *, queues: AnswerQueues) -> int | None:
         """Of equal exchanges, one of the golden's lane that this lane follows, else the oldest."""
@@ -271,8 +271,8 @@ class Chooser:
     def _in_lane(self, key: Hashable, lane: str, *, queues: AnswerQueues) -> int | None:
         """As `_first`, in the lane only.
 
-        One that follows none yet is at its beginning. The name helps where work was handed to a thread, since it
-        is numbered by the handing; tasks are numbered as they come, and so are the beginnings.
+        A lane that follows none yet is at its beginning. A lane's name helps where work was handed to a thread, since
+        the handing numbers such lanes; tasks are numbered as they come, and so are the beginnings of lanes.
         """
         followed = self._lanes.get(lane)
         if followed is not None:
@@ -282,12 +282,12 @@ class Chooser:
         return next((number for number in found if number is not None), None)
 
     def _bind(self, lane: str, number: int) -> None:
-        # The newest evidence: what agents side by side ask first is often the same, and tells nothing.
+        # The newest match counts: the first requests of agents side by side are often the same.
         there = self._lanes[lane] = self._exchanges[number].lane
         before = self._stands_for.get(lane)
         if before == there or _MAIN in (lane, there):
             return
-        # Each lane of the golden is stood for by one: whoever is taken it from gets what the taker had.
+        # One lane stands for each of the golden's: the lane that loses its place gets the winner's former one.
         other = self._stood_for_by.get(there)
         self._stands_for[lane], self._stood_for_by[there] = there, lane
         if before is not None and other is not None:
@@ -299,7 +299,7 @@ class Chooser:
 
     @property
     def lanes(self) -> Mapping[str, str]:
-        """The golden's lane that each lane of this run stands for: one each, by the newest match; see `_bind`."""
+        """The golden's lane that each lane of this run stands for, by the newest match; see `_bind`."""
         return self._stands_for
 
     def unplayed(self) -> list[int]:
@@ -324,10 +324,11 @@ def _is_handed(lane: str) -> bool:
 def _near_keys(
     shape: _Shape, before: int | None, conversation: Sequence[Json], chain: list[bytes], length: int
 ) -> tuple[tuple[object, ...], ...]:
-    """Where a model's request stands that follows the golden's exchange ``before`` (None: it begins a conversation).
+    """The keys of a model's request after the golden's exchange ``before`` (None: at a conversation's beginning).
 
-    By all its words; by those after the first ``length`` messages, which came with that exchange: an edited prompt
-    leaves the answer and the outputs in them as they are; by its place alone.
+    The first key holds all words of the conversation. The second holds the words after the first ``length`` messages,
+    which came with that exchange: an edited prompt leaves the later messages as they are. The third holds the place
+    alone.
     """
     whole = chain[-1] if chain else b""
     since = prefixes(conversation[length:])[-1] if 0 < length < len(chain) else whole
@@ -335,7 +336,7 @@ def _near_keys(
 
 
 def _call_keys(asked: dict[str, Json], call_id: Json) -> tuple[tuple[Json, ...], ...]:
-    """A proposed call's keys: by its id and arguments, then by its id alone."""
+    """The keys of a proposed call: its id with its arguments, then its id alone."""
     name = asked["name"]
     return (name, call_id, request_key("tool", asked)), (name, call_id)
 

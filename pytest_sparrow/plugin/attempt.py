@@ -12,16 +12,18 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
+from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
 from pytest_sparrow.judging.recording import same_recording
-from pytest_sparrow.judging.replay import Judged, Verdict, judge_recording, judge_replay, rules_of
+from pytest_sparrow.judging.replay import judge_recording, judge_replay, rules_of
+from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
-from pytest_sparrow.plugin.sparrow import Sparrow
 from pytest_sparrow.plugin.window import Window, World
-from pytest_sparrow.provenance import changed_since, repo_head, snapshot
+from pytest_sparrow.provenance import repo_head, snapshot
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Places
-from pytest_sparrow.report.ways_out import missing_text
+from pytest_sparrow.report.plain import render_finding
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
@@ -49,12 +51,12 @@ class Kept:
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
         nodeid: the test.
-        folder: where the golden lies; for "dropped", where the unfinished recording lies.
+        remark: for the summary: where the unfinished recording of a dropped one lies; None for the others.
     """
 
     what: str
     nodeid: str
-    folder: str
+    remark: Finding | None = None
 
 
 class Attempt:
@@ -116,9 +118,13 @@ class Attempt:
         self._environment = ReplayedEnvironment(self._redactor.put_back(self._noted("env")))
         wire = Wire(codecs)
         replayer = self._source.event_replayer(wire) if self.behaviour.replays else None
-        self.blocked = self._source.unusable or None
+        self.blocked = self._source.unusable
         if self.behaviour.missing and self.blocked is None:
-            self.blocked = missing_text(place.recorder, place.shown)
+            self.blocked = Finding(
+                kind=Kind.NO_GOLDEN,
+                detail={"golden": place.shown},
+                ways=(Way(WayKind.RECORD, (place.recorder,)),),
+            )
         tools = Tools()
         answers = self._answers()
         rules = rules_of(settings)
@@ -162,6 +168,11 @@ class Attempt:
         self._environment.restore()
         self.world.after_teardown()
 
+    @property
+    def blocked_text(self) -> str:
+        """Why the body must not run, as a failure says it; "" where the body may run."""
+        return "" if self.blocked is None else render_finding(self.blocked)
+
     def shown(self, text: str) -> str:
         """A text without secrets, as it may be printed."""
         return self._redactor.text(text)
@@ -173,9 +184,9 @@ class Attempt:
 
     @property
     def findings(self) -> list[str]:
-        """The summaries of all violations, of further runs too."""
+        """The titles of all violations, of further runs too."""
         return [
-            finding.summary
+            title(finding)
             for attempt in (self, *self._further)
             for finding in attempt.run.violations.findings
         ]
@@ -216,7 +227,7 @@ class Attempt:
             place, settings, self._directories, self._codecs, task=task, secret_rules=self._secret_rules
         )
         if attempt.blocked is not None:
-            pytest.fail(attempt.blocked, pytrace=False)
+            pytest.fail(attempt.blocked_text, pytrace=False)
         self._further.append(attempt)
         attempt.open()
         failed = True
@@ -226,7 +237,7 @@ class Attempt:
         finally:
             attempt.window.close(failed=failed)
 
-    def finish(self, *, failed: bool) -> list[Judged]:
+    def finish(self, *, failed: bool) -> list[Verdict]:
         """End the run and judge it and the further runs; a second call judges nothing.
 
         Args:
@@ -237,32 +248,32 @@ class Attempt:
         self.window.close(failed=failed)
         return [attempt.judge(failed=failed) for attempt in (self, *self._further)]
 
-    def judge(self, *, failed: bool) -> Judged:
+    def judge(self, *, failed: bool) -> Verdict:
         """Judge this run alone, once it is over."""
-        verdict = self._verdict(failed=failed) if self.blocked is None else Verdict()
-        compared = self._replayed if self.behaviour.compares else None
-        since = ""
-        if compared is not None and verdict.diverged:
-            since = changed_since(compared.inputs.config_snapshot)
-        return Judged(
-            verdict=verdict,
-            nodeid=self.place.test,
-            folder=self._source.name,
-            accept=self._source.accept,
-            recorder=self.place.recorder,
-            recording=self.behaviour.records,
-            since=since,
-            judged_by=judged_by(self.settings) if self.behaviour.compares else "",
-        )
-
-    def _verdict(self, *, failed: bool) -> Verdict:
+        if self.blocked is not None:
+            return Verdict()
         if self.behaviour.compares and self._replayed is not None:
             return judge_replay(
-                self._replayed, self.run, self._redactor, failed=failed, further=self._further_runs
+                self._replayed,
+                self.run,
+                self._redactor,
+                self._subject(),
+                failed=failed,
+                further=self._further_runs,
             )
         if self.behaviour.records:
-            return judge_recording(self.run, failed=failed, alone=not self._further)
+            return judge_recording(self.run, self._subject(), failed=failed, alone=not self._further)
         return Verdict()
+
+    def _subject(self) -> Subject:
+        return Subject(
+            nodeid=self.place.test,
+            golden=self._source.name,
+            recorder=self.place.recorder,
+            recording=self.behaviour.records,
+            judged_by=judged_by(self.settings) if self.behaviour.compares else "",
+            accept=self._source.accept,
+        )
 
     @property
     def _further_runs(self) -> list[str]:
@@ -284,7 +295,8 @@ class Attempt:
         self.window.close(failed=not passed)
         run_id = self.place.run_id
         if not passed:
-            return [Kept("dropped", self.place.nodeid, str(self._store.abandon(run_id)))]
+            detail = {"folder": str(self._store.abandon(run_id))}
+            return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
         config = {**snapshot(), **self.world.notes, **self._config}
         if self._further:
             config[FURTHER_RUNS] = self._further_runs
@@ -296,7 +308,7 @@ class Attempt:
         except SecretFound:
             self._store.abandon(run_id)
             raise
-        return [Kept(what, self.place.nodeid, self.place.shown)]
+        return [Kept(what, self.place.nodeid)]
 
     def _write(self, inputs: RunInputs) -> str:
         """Write the golden; gives what became of the recording."""

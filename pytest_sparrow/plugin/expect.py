@@ -1,9 +1,4 @@
-"""Which tools were called, and how: the calls that a test asserts on.
-
-A tool call, to assert on.
-
-``sparrow.expect``: which tools were called. Pure.
-"""
+"""Compares the tool calls of a run with the calls that a test expects (``sparrow.expect``). Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +11,11 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-
 __all__ = ["MODES", "Expected", "ToolCall", "check_calls"]
 
 
 class ToolCall(NamedTuple):
-    """Equal to a plain ``(name, args)`` pair."""
+    """A tool call to assert on; equal to a plain ``(name, args)`` pair."""
 
     name: str
     args: Json
@@ -37,8 +31,8 @@ def check_calls(made: Sequence[ToolCall], expected: Sequence[Expected], mode: st
     """Assert that the calls made are the expected ones; see `pytest_sparrow.Sparrow.expect`.
 
     Raises:
-        AssertionError: they are not.
-        UsageError: an unknown mode.
+        AssertionError: the calls differ.
+        UsageError: the mode is unknown.
     """
     __tracebackhide__ = True
     if mode not in MODES:
@@ -65,14 +59,14 @@ def _is(call: ToolCall, wish: Expected) -> bool:
     if isinstance(wish, str):
         return call.name == wish
     name, args = wish
-    # The wish stands left, so that a dirty-equals object decides and not the plain value.
+    # The wish stands on the left, so that a dirty-equals object decides and not the plain value.
     return bool(call.name == name and args == call.args)
 
 
 def _pair(made: Sequence[ToolCall], expected: Sequence[Expected]) -> tuple[list[Expected], list[ToolCall]]:
-    """The largest pairing of wishes and calls (augmenting paths); gives what is left on each side.
+    """The wishes and the calls that are left after the largest pairing of both (by augmenting paths).
 
-    Taking the first call that fits would go wrong where one wish is broader than another.
+    Pairing each wish with the first call that fits would go wrong where one wish is broader than another.
     """
     fits = [[index for index, call in enumerate(made) if _is(call, wish)] for wish in expected]
     owner: dict[int, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,9 @@ from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from pytest_sparrow.findings import Finding
 
 __all__ = ["call_phase", "clean", "forget", "reported"]
 
@@ -59,7 +61,7 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     if state.attempt.blocked is not None:
         state.attempt.finish(failed=True)
-        pytest.fail(state.attempt.blocked, pytrace=False)
+        pytest.fail(state.attempt.blocked_text, pytrace=False)
     state.attempt.find_directories()
     try:
         with state.attempt.world.around_body(item):
@@ -112,18 +114,28 @@ def _judge(state: AttemptState, *, failed: bool) -> None:
     from pytest_sparrow.errors import UsageError
 
     try:
-        judged = state.attempt.finish(failed=failed)
-    except UsageError as error:  # a rule of the user's that can't be applied fails its test, and no other
-        state.divergence = state.attempt.shown(str(error))
+        verdicts = state.attempt.finish(failed=failed)
+    except UsageError as error:
+        _rule_failed(state, error)
         return
-    diverged = [one for one in judged if one.verdict.diverged]
-    if diverged:
-        from pytest_sparrow.report.verdict import render
+    state.diverged = [verdict for verdict in verdicts if verdict.diverged]
+    if state.diverged:
+        from pytest_sparrow.report.plain import render_verdict
 
-        state.divergence = state.attempt.shown("\n\n".join(render(one) for one in diverged))
-    state.missed = any(one.verdict.missed for one in judged)
-    state.contradicted = any(one.verdict.contradicted for one in judged)
-    state.remarks = [state.attempt.shown(remark) for one in judged for remark in one.verdict.remarks]
+        state.cause = state.diverged[0].findings[0]
+        state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, state.diverged)))
+    state.missed = any(verdict.missed for verdict in verdicts)
+    state.contradicted = any(verdict.contradicted for verdict in verdicts)
+    state.remarks = [remark for verdict in verdicts for remark in verdict.remarks]
+
+
+def _rule_failed(state: AttemptState, error: Exception) -> None:
+    """A rule of the user's that can't be applied fails its test, and no other."""
+    from pytest_sparrow.findings import Finding, Kind
+    from pytest_sparrow.report.plain import render_finding
+
+    state.cause = Finding(kind=Kind.BROKEN_RULE, detail={"text": str(error)})
+    state.divergence = state.attempt.shown(render_finding(state.cause))
 
 
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -144,7 +156,10 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         if report.failed:
             facts = _setup_failed(state, report)
     elif report.when == "teardown":
-        facts = {"kept": [[kept.what, kept.nodeid, kept.folder] for kept in state.kept]}
+        facts = {
+            "kept": [kept.what for kept in state.kept],
+            "remarks": _sent(state, ((kept.nodeid, kept.remark) for kept in state.kept if kept.remark)),
+        }
     elif state.attempt.closed:
         facts = _called(state, report)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
@@ -165,7 +180,7 @@ def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, A
     _judge(state, failed=True)
     if state.attempt.blocked is None and not state.missed:
         return {}
-    _add_section(report, state.attempt.blocked or state.divergence)
+    _add_section(report, state.attempt.blocked_text or state.divergence)
     return {"outcome": _word(state, report)}
 
 
@@ -177,23 +192,36 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if state.attempt.blocked is not None and expected:
         # What a mark expects to fail is the test, and it did not run.
         del report.wasxfail
-        report.outcome, report.longrepr = "failed", state.attempt.blocked
+        report.outcome, report.longrepr = "failed", state.attempt.blocked_text
     if report.passed and not hasattr(report, "wasxfail"):
         state.passed = True
     else:
         state.failed = True
     if report.failed:
         _add_section(report, state.divergence)
-    facts: dict[str, Any] = {"outcome": _word(state, report), "remarks": list(state.remarks)}
-    if expected and report.skipped and state.divergence:
-        facts["remarks"].append(f"diverged, and is expected to fail (xfail): {_first_line(state.divergence)}")
+    facts: dict[str, Any] = {"outcome": _word(state, report)}
+    remarks = list(state.remarks)
+    if expected and report.skipped and state.cause is not None:
+        remarks.append(_expected(state.cause))
+    if remarks:
+        facts["remarks"] = _sent(state, ((report.nodeid, remark) for remark in remarks))
+    if state.diverged:
+        facts["verdicts"] = json.dumps([verdict.sent(state.attempt.shown) for verdict in state.diverged])
     if facts["outcome"] in ("replayed", "diverged") and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
+def _expected(cause: Finding) -> Finding:
+    from pytest_sparrow.findings import Finding, Kind
+
+    return Finding(kind=Kind.EXPECTED, parts=(cause,))
+
+
+def _sent(state: AttemptState, remarks: Iterable[tuple[str, Finding]]) -> str:
+    """Remarks as pytest-xdist carries them: a text of JSON, each remark with its node id."""
+    clean = state.attempt.shown
+    return json.dumps([[nodeid, remark.cleaned(clean).to_json()] for nodeid, remark in remarks])
 
 
 def _add_section(report: pytest.TestReport, text: str) -> None:

@@ -5,6 +5,7 @@ Nothing lives in module globals.
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from pytest_sparrow.settings import dummy_key, judged_by
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http import OutsidePolicy
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt, Kept
     from pytest_sparrow.settings import Settings
 
@@ -45,8 +48,8 @@ class SessionState:
         decided: names of the settings that stand on the command line.
         counts: how many tests ended how.
         ways: how many tests were judged by other settings than the defaults, by those settings.
-        remarks: lines for the summary, each with its node id.
-        unkept: recordings that did not become goldens: the node id, and the folder that holds the recording.
+        remarks: findings for the summary as JSON, each with its node id.
+        verdicts: the verdicts on the tests that diverged as JSON, by node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that this plugin filled with dummies.
@@ -59,8 +62,8 @@ class SessionState:
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
-    remarks: list[tuple[str, str]] = field(default_factory=list)
-    unkept: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    verdicts: dict[str, list[Json]] = field(default_factory=dict)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
@@ -74,22 +77,26 @@ class AttemptState:
 
     Attributes:
         attempt: the attempt.
+        diverged: the verdicts on its runs that diverged.
+        cause: the first finding that makes it fail, or None.
         divergence: the text of its divergence, "" if there is none.
         missed: the agent asked for something that the golden has no answer to.
         contradicted: the agent did something else than the golden says; stopping early alone does not contradict.
         passed: a passing report of the call phase has come.
         failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
-        remarks: lines for the summary.
+        remarks: findings for the summary.
         kept: what became of the recordings.
     """
 
     attempt: Attempt
+    diverged: list[Verdict] = field(default_factory=list)
+    cause: Finding | None = None
     divergence: str = ""
     missed: bool = False
     contradicted: bool = False
     passed: bool = False
     failed: bool = False
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
 
 
@@ -158,12 +165,10 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
-    for remark in facts.get("remarks", ()):
-        state.remarks.append((report.nodeid, remark))
-    for what, nodeid, folder in facts.get("kept", ()):
-        state.counts[what] += 1
-        if what == "dropped":
-            state.unkept.append((nodeid, folder))
+    state.counts.update(facts.get("kept", ()))
+    state.remarks += json.loads(facts.get("remarks", "[]"))
+    if "verdicts" in facts:
+        state.verdicts[report.nodeid] = json.loads(facts["verdicts"])
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -183,11 +188,12 @@ def write_summary(terminal: Any, config: pytest.Config) -> None:
     line = _counts(state)
     if not line:
         return
-    if state.remarks or state.unkept:
-        from pytest_sparrow.report.remarks import aside_lines, remark_lines
+    if state.remarks:
+        from pytest_sparrow.findings import Finding
+        from pytest_sparrow.report.plain import summary_lines
 
         terminal.write_sep("=", "pytest-sparrow")
-        for text in (*remark_lines(state.remarks), *aside_lines(state.unkept)):
+        for text in summary_lines((nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks):
             terminal.write_line(text)
     terminal.write_line(f"sparrow: {line}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
-from pytest_sparrow.report.ways_out import damaged_text, unreadable_text
+from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.scenario import transcript
@@ -35,21 +35,21 @@ class Source:
 
     Attributes:
         golden: the golden; None where there is none, or none is usable.
-        unusable: why the golden cannot be used, or "".
+        unusable: why the golden cannot be used, or None.
         name: the golden as a report names it.
-        accept: how to accept a difference where recording the test would not do, or "".
+        accept: how to accept a difference where recording the test would not do, or None.
     """
 
     def __init__(self, settings: Settings, place: GoldenPlace, store: FsRecorder) -> None:
-        self.unusable = ""
+        self.unusable: Finding | None = None
         self._place = place
         self._by_hand = bool(settings.script)
         self.name = "the test's own script" if self._by_hand else place.shown
-        self.accept = ""
+        self.accept: Way | None = None
         if self._by_hand:
-            self.accept = "change the script"
+            self.accept = Way(WayKind.EDIT_SCRIPT)
         elif place.corpus:
-            self.accept = f"change {place.shown}, which no test records"
+            self.accept = Way(WayKind.EDIT_GOLDEN, (place.shown,))
         self.golden = self._read(settings, store) if settings.mode.reads else None
 
     def _read(self, settings: Settings, store: FsRecorder) -> Transcript | None:
@@ -64,10 +64,13 @@ class Source:
             return store.load(self._place.run_id)
         except DamagedTranscript as error:
             # In every mode: damaged is never missing, and nothing is recorded over a damaged golden.
-            self.unusable = damaged_text(str(error), self._place.shown)
+            self.unusable = self._unusable(Kind.DAMAGED, error)
         except (SparrowError, OSError) as error:
-            self.unusable = unreadable_text(str(error), self._place.shown)
+            self.unusable = self._unusable(Kind.UNREADABLE, error)
         return None
+
+    def _unusable(self, kind: Kind, error: Exception) -> Finding:
+        return Finding(kind=kind, detail={"text": str(error), "golden": self._place.shown})
 
     def noted(self, key: str) -> Json:
         """A note of the golden's ``config_snapshot``; None where the golden has none."""
@@ -88,7 +91,8 @@ class Source:
             script = read_script(self.golden.events)
         except UnreadableEvent as error:
             where = f"{self._place.shown}/events.jsonl:{error.line}"
-            self.unusable = f"no agent can be answered from this transcript\n  {where}: {error.reason}"
+            detail = {"text": f"{where}: {error.reason}"}
+            self.unusable = Finding(kind=Kind.UNREADABLE, case="events", detail=detail)
             return None
         by_hand = self._by_hand
         return lambda violations: EventReplayer(script, wire.read, violations, by_hand=by_hand)

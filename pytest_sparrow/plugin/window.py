@@ -19,8 +19,8 @@ from pytest_sparrow.boundaries.world import (
     strands,
 )
 from pytest_sparrow.boundaries.world.environment import dummy_keys
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.replay.violations import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -95,13 +95,13 @@ class Window:
 
     def _report_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
-        self.run.violations.add(Finding(kind=kind, summary=line))
+        self.run.violations.add(Finding(kind=kind, detail={"text": line}))
 
     def _report_child(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.CHILD, summary=line))
+        self.run.violations.add(Finding(kind=Kind.CHILD, detail={"text": line}))
 
     def _report_uncaptured(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, summary=line))
+        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, detail={"text": line}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""

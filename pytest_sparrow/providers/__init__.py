@@ -1,4 +1,4 @@
-"""Wire formats of model providers, one file or folder each: what a request holds and what an answer says.
+"""Codecs: what requests and answers of model providers mean; a file or a folder for each wire format.
 
 Codecs are imported when they are first asked for (PEP 562): scenarios use the words of `pytest_sparrow.providers.codec`
 while tests are collected, and need no codec for that.
@@ -28,7 +28,7 @@ __all__ = ["builtin_codecs", *_MODULES]  # noqa: PLE0604 - read off the table ab
 
 
 def builtin_codecs() -> tuple[Codec, ...]:
-    """The codecs that come with pytest-sparrow; the first one that knows a request reads it."""
+    """The codecs that come with pytest-sparrow, in the order in which they are asked to read a request."""
     return tuple(_load(name)() for name in _MODULES)
 
 

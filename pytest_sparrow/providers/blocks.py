@@ -1,8 +1,6 @@
-"""The content of a tool's output as blocks, and ids for calls that a provider left without one.
+"""Turns the content of a tool's output into blocks of events, and numbers calls that a provider left without an id.
 
-Content of a tool message as the cockpit's blocks: ``{"Text"}``, ``{"Json"}``, ``{"Image"}``.
-
-Ids for calls to which a provider gave none, the same in an answer and in the requests that repeat it.
+Blocks are the cockpit's: ``{"Text"}``, ``{"Json"}``, ``{"Image"}``.
 """
 
 from __future__ import annotations
@@ -36,10 +34,10 @@ __all__ = [
 
 
 class LazyBlocks(Sequence[Json]):
-    """Blocks that are worked out when first looked at.
+    """Blocks that are parsed at the first access.
 
-    Each request repeats every tool output of the conversation, and a run looks only at those it hasn't seen:
-    parsing all of them each time would cost the square of the conversation's length.
+    Each request repeats every tool output of the conversation, and a run looks only at the new outputs: to parse
+    all of them each time would cost the square of the conversation's length.
     """
 
     __slots__ = ("_blocks", "_read")
@@ -91,7 +89,7 @@ def json_block(value: Json) -> Json:
 
 
 MAX_IMAGE = 1024
-"""Bytes of an image that an event holds; of a larger one it holds size and SHA-256 (the exchange has the content)."""
+"""Bytes of an image that an event holds; of a larger image an event holds size and SHA-256."""
 
 _MAX_BASE64 = 1368
 """Characters of base64 that are at most `MAX_IMAGE` bytes."""
@@ -103,7 +101,7 @@ _DATA_URI = re.compile(r"data:([^,;]*)[^,]{0,200},", re.IGNORECASE)
 
 
 def image_block(url: str) -> Json | None:
-    """An Image block for a ``data:`` URI (RFC 2397), or None for any other or broken one."""
+    """An Image block for a ``data:`` URI (RFC 2397), or None for any other or a broken URI."""
     if url[:5].lower() != "data:":
         return None
     kind, comma, data = url[5:].partition(",")
@@ -145,7 +143,7 @@ def image_block_of(content: bytes, mime: str) -> Json:
     if len(content) <= MAX_IMAGE:
         image["data"] = list(content)
     else:
-        image |= _print(content)
+        image |= _fingerprint(content)
     return {"Image": image}
 
 
@@ -182,10 +180,10 @@ def _slim_text(text: str) -> Json:
         content = base64.b64decode(data + "=" * (-len(data) % 4), validate=True)
     except binascii.Error:
         return text
-    return text if len(content) <= MAX_IMAGE else {**mime, **_print(content)}
+    return text if len(content) <= MAX_IMAGE else {**mime, **_fingerprint(content)}
 
 
-def _print(content: bytes) -> dict[str, Json]:
+def _fingerprint(content: bytes) -> dict[str, Json]:
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
@@ -202,7 +200,7 @@ class CallIds:
         self._prefix = prefix
 
     def fill(self, own: str) -> str:
-        """The call's own id, or the next one of ours."""
+        """The call's own id, or the next number."""
         if own:
             return own
         self._count += 1

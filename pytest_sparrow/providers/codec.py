@@ -1,7 +1,4 @@
-"""The words for what a model is asked and answers, and the protocol of the codecs that read and write them.
-
-Codecs, scenarios, scripts and replays all use these words. The module imports the standard library only.
-"""
+"""Defines a codec: what it reads in requests and answers of one wire format, and how it builds an answer."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class ModelRequest:
 
     Attributes:
         model: the model asked for.
-        conversation: the messages in order, system and developer messages left out; used to tell which
+        conversation: the messages in order, system and developer messages left out; used to find which
             request continues which, so each message must look the same in the next request.
         task: the first user text, or "".
         results: every tool output the conversation holds, oldest first.
@@ -48,7 +45,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolRequest:
-    """A request that calls a tool over HTTP, such as MCP's ``tools/call``: told like a wrapped tool's call.
+    """A request that calls a tool over HTTP, such as MCP's ``tools/call``; its events are those of a wrapped tool.
 
     Its answer is a `ModelAnswer` with one `Output` part (the id is ignored), or with a `Failure` and none.
 
@@ -90,7 +87,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a tool gave: of a hosted tool in the answer itself, of an agent's tool in the next request.
+    """A tool's output: of a hosted tool in the answer itself, of an agent's tool in the next request.
 
     Attributes:
         id: the call's id.
@@ -108,7 +105,7 @@ Part = Text | Reasoning | Proposal | Output
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one answer, as the provider counts them."""
+    """The tokens of one answer as the provider counts them."""
 
     input: int
     output: int
@@ -131,7 +128,12 @@ class ModelAnswer:
 
 
 class Codec(Protocol):
-    """One provider's wire format. Stateless: the same instance serves every run and thread."""
+    """One provider's wire format. Stateless: the same instance serves every run and thread.
+
+    A codec may also have an attribute ``facts``, a `pytest_sparrow.providers.facts.ProviderFacts`: what recording,
+    redaction, comparison and ``pytest-sparrow doctor`` need to know of the provider. A codec without ``facts``
+    declares none.
+    """
 
     name: str
 
@@ -148,6 +150,6 @@ class Codec(Protocol):
 
         The other way round of `answer`: for every answer that this format can express,
         ``answer(asked, compose(asked, a)) == a``, with texts of one kind that stand side by side joined where the
-        format can't keep them apart. Deterministic: made-up ids depend on the request alone.
+        format can't keep them apart. Deterministic: synthetic ids depend on the request alone.
         """
         ...

@@ -1,4 +1,4 @@
-"""What the codecs make of an exchange. A codec that raises costs its words and nothing else: no run ends by it."""
+"""Asks the codecs what an HTTP exchange says. A codec that raises costs the events of its exchange, never the run."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ __all__ = ["CodecFault", "Faults", "ModelCall", "Wire"]
 
 
 class CodecFault(Exception):
-    """A codec raised, or gave what is none of its protocol's; the text says which, what, and on which request."""
+    """A codec raised or returned a wrong type; the text names the codec, the fault and the request."""
 
 
 class Faults:
-    """What codecs did wrong, told once a codec and method: a broken one breaks on every request alike."""
+    """The faults of codecs, one for each codec and method: a broken method breaks on every request alike."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple[str, str], str] = {}
+        self._first: dict[tuple[str, str], str] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._told.values()))
+        return iter(tuple(self._first.values()))
 
     def add(self, fault: CodecFault, codec: Codec, method: str, *, instead: str) -> None:
-        """A codec failed.
+        """Remember a fault, unless one of this codec's method is known.
 
         Args:
-            fault: how.
-            codec: which.
-            method: in which of its methods.
+            fault: what went wrong.
+            codec: the codec that failed.
+            method: the name of the codec's method.
             instead: what became of the exchange.
         """
         # One step, since threads share a run's codecs.
-        self._told.setdefault((codec.name, method), f"{fault}: {instead}")
+        self._first.setdefault((codec.name, method), f"{fault}: {instead}")
 
 
 _PLAIN = "read as plain HTTP"
@@ -50,19 +50,19 @@ _PLAIN = "read as plain HTTP"
 def _asked_of(
     codec: Codec, method: Callable[..., Any], asked: dict[str, Json], *more: Any, kinds: Any
 ) -> Any:
-    """What a codec's method gives, which must be one of these kinds.
+    """The result of a codec's method, an instance of one of ``kinds``.
 
     Raises:
-        CodecFault: it raised, or gave something else.
+        CodecFault: the method raised, or returned something else.
     """
     try:
-        given = method(asked, *more)
+        result = method(asked, *more)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the codec's
         said = f"raised {error!r}"
     else:
-        if isinstance(given, kinds):
-            return given
-        said = f"gave {type(given).__name__} from {method.__name__}()"
+        if isinstance(result, kinds):
+            return result
+        said = f"returned {type(result).__name__} from {method.__name__}()"
     raise CodecFault(f"the codec {codec.name!r} {said} on {describe('http', asked)}")
 
 
@@ -76,11 +76,11 @@ class ModelCall:
 
     @property
     def conversation(self) -> Sequence[Json] | None:
-        """The conversation that it carries; None for a tool's call."""
+        """The conversation that the request carries; None for the call of a tool."""
         return self.request.conversation if isinstance(self.request, ModelRequest) else None
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
-        """Read the answer to this call; one that the codec breaks on says nothing."""
+        """Read the answer to this call; an answer on which the codec breaks says nothing."""
         try:
             read: ModelAnswer = _asked_of(self.codec, self.codec.answer, asked, answered, kinds=ModelAnswer)
         except CodecFault as fault:
@@ -92,17 +92,17 @@ class ModelCall:
         """Build the *answered* half that says ``answer``.
 
         Raises:
-            CodecFault: the codec can't.
+            CodecFault: the codec can't build it.
         """
         built: dict[str, Json] = _asked_of(self.codec, self.codec.compose, asked, answer, kinds=dict)
         return built
 
 
 class Wire:
-    """The codecs, asked in order.
+    """The codecs of a run, asked in order.
 
     Attributes:
-        faults: what they did wrong so far.
+        faults: the faults of codecs so far.
     """
 
     def __init__(self, codecs: Sequence[Codec]) -> None:
@@ -110,9 +110,9 @@ class Wire:
         self._codecs = tuple(codecs)
 
     def read(self, asked: dict[str, Json]) -> ModelCall | None:
-        """The model call that an ``http`` asked half is, or None: other traffic yields no model events.
+        """Read an ``http`` asked half as a call to a model; None for other traffic, which yields no model events.
 
-        A codec that breaks on a request doesn't know it; the next ones are asked.
+        Where a codec breaks on a request, the next codecs are asked.
         """
         broken: list[tuple[CodecFault, Codec]] = []
         found: ModelCall | None = None

@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image, image_data, json_block
 from pytest_sparrow.providers.codec import ModelAnswer, Output, ToolRequest
+from pytest_sparrow.providers.composing import (
+    broken_reply,
+    event_text,
+    fault_of,
+    json_reply,
+    json_text,
+    stream_reply,
+)
 from pytest_sparrow.providers.facts import ProviderFacts
 from pytest_sparrow.providers.reading import (
     as_dict,
@@ -24,14 +32,6 @@ from pytest_sparrow.providers.reading import (
     lenient_json,
     stream_events,
     text_block,
-)
-from pytest_sparrow.providers.replies import (
-    broken_reply,
-    event_text,
-    fault_of,
-    json_reply,
-    json_text,
-    stream_reply,
 )
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _known(part: dict[str, Json]) -> Json | None:
 
 
 def _content(block: Json) -> Json:
-    """A block as a content part; a large image, whose bytes no event holds, is told as JSON."""
+    """A block as a content part; a large image, whose bytes no event holds, becomes JSON."""
     if "Text" in block:
         return {"type": "text", "text": block["Text"]}
     if image := image_data(block):

@@ -1,8 +1,4 @@
-"""The codec of Ollama's own format: `/api/chat` and `/api/generate`, read and composed.
-
-An answer of Ollama's, built from what it is to say: lines of JSON, or one object.
-
-Ollama's own format: ``/api/chat`` and ``/api/generate``, whole or as lines of JSON.
+"""The codec of Ollama's own format, ``/api/chat`` and ``/api/generate``, whole or as lines of JSON.
 
 Format: https://github.com/ollama/ollama/blob/main/docs/api.md. A request that doesn't say ``"stream": false`` gets a
 stream. (``/v1/chat/completions`` of the same server is OpenAI's format.)
@@ -25,7 +21,7 @@ from pytest_sparrow.providers.codec import (
     Reasoning,
     Text,
 )
-from pytest_sparrow.providers.composing import synthetic_failure, synthetic_reply
+from pytest_sparrow.providers.composing import broken_reply, fault_of, json_reply, synthetic_reply
 from pytest_sparrow.providers.facts import ProviderFacts, StreamEnd
 from pytest_sparrow.providers.reading import (
     as_dict,
@@ -40,16 +36,15 @@ from pytest_sparrow.providers.reading import (
     lenient_json,
     path_of,
     raw_text,
+    synthetic_failure,
     text_block,
     usage_from,
 )
-from pytest_sparrow.providers.replies import broken_reply, fault_of, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.codec import Part
 
 
 __all__ = ["Ollama", "compose_ollama"]
@@ -63,8 +58,9 @@ def compose_ollama(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Jso
 
     What the format can't say: ids of calls (they are numbered), an empty text, texts of one kind that touch, calls of
     hosted tools, any call at all in ``/api/generate``, and in a whole answer the order of reasoning, text and calls
-    (it is this one). An error of HTTP, or of a whole answer, stands alone; a whole answer makes a status up for one
-    without, and says so in its body. A connection that breaks leaves what a stream had said, and no usage.
+    (it is this one). An error of HTTP, or of a whole answer, stands alone; a whole answer gets a synthetic status
+    where the failure has none, and marks it in its body. A connection that breaks leaves what a stream had said, and
+    no usage.
     """
     fault = None if answer.failure is None else fault_of(answer.failure)
     if fault is not None and fault.status is not None:
@@ -99,7 +95,7 @@ def _counts(answer: ModelAnswer) -> dict[str, Json]:
 
 
 class _Maker:
-    """Makes lines, or the one object.
+    """Makes the lines of a stream, or the only object of a whole answer.
 
     Args:
         model: the model's name.
@@ -147,7 +143,7 @@ _FACTS = ProviderFacts(
 class Ollama:
     """Ollama's chat and generate, recognised by the path and the request's shape; see `Codec`.
 
-    Calls have no ids that clients repeat: the n-th call of a conversation is ``call-n``, whatever id the server gave.
+    Calls have no ids that clients repeat: the n-th call of a conversation is ``call-n``, whatever id the server sent.
     A tool's output finds its call by ``tool_call_id`` where the request has it, else by ``tool_name``, else it answers
     the oldest call.
     """
@@ -156,7 +152,7 @@ class Ollama:
     facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
-        """Read a request; None where it is another one."""
+        """Read a request; None for a request of another format."""
         body = json_request(asked)
         if body is None or not isinstance(body.get("model"), str):
             return None
@@ -175,7 +171,7 @@ class Ollama:
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
-        """Read a whole answer, or the lines of a stream; of a broken one, what came."""
+        """Read a whole answer, or the lines of a stream; of a broken answer, the part that came."""
         if failure := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=failure)
         calls = sum(1 for _ in _calls(as_list((json_request(asked) or {}).get("messages"))))
@@ -225,14 +221,14 @@ def _blocks(content: Json) -> list[Json]:
 
 
 class _Joined:
-    """The parts of an answer under way: texts of one kind that touch are one. Pieces are joined once."""
+    """The parts of an answer under way: adjacent texts of one kind become one text, joined at the end."""
 
     def __init__(self, ids: CallIds) -> None:
         self._ids = ids
         self._parts: list[Proposal | tuple[type[Text | Reasoning], list[str]]] = []
 
     def add(self, chunk: dict[str, Json]) -> None:
-        """Take in a whole answer, or a line of one; of ``generate`` the texts stand beside ``response``."""
+        """Add a whole answer, or a line of a stream; of ``generate`` the texts stand beside ``response``."""
         message = as_dict(chunk.get("message"))
         self._write(Reasoning, raw_text(message.get("thinking")) or raw_text(chunk.get("thinking")))
         self._write(Text, raw_text(message.get("content")) or raw_text(chunk.get("response")))
@@ -259,7 +255,7 @@ class _Joined:
 
 
 def _chunks(answered: dict[str, Json]) -> tuple[list[dict[str, Json]], Failure | None]:
-    """The objects of an answer, and what can't be read among them; a last line may be torn."""
+    """The objects of an answer, and the failure of a line that is no object; a last line may be torn."""
     found: list[dict[str, Json]] = []
     failure: Failure | None = None
     unread: Failure | None = None
@@ -274,7 +270,7 @@ def _chunks(answered: dict[str, Json]) -> tuple[list[dict[str, Json]], Failure |
 
 
 def _lines(answered: dict[str, Json]) -> Iterable[Json]:
-    """The lines of a stream that hold anything, or the one object of a whole answer."""
+    """The lines of a stream that are not blank, or the object of a whole answer."""
     body = as_dict(answered.get("body"))
     lines = body.get("lines")
     if isinstance(lines, list):

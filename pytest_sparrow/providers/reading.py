@@ -1,10 +1,6 @@
-"""What every codec needs to read the two halves of an HTTP exchange. Nothing here raises on odd content.
+"""Reads what every codec needs from the two halves of an HTTP exchange: JSON, text, events of streams, failures.
 
-What a tool gave, as the cockpit's blocks; and text that may be JSON, read the same way everywhere.
-
-Values from the wire, as events can hold them; and back.
-
-What every codec needs from the two halves of an ``http`` exchange. Nothing here raises on odd content.
+Nothing here raises on odd content. Values come back as events can hold them.
 """
 
 from __future__ import annotations
@@ -18,7 +14,6 @@ from urllib.parse import urlsplit
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.codec import Failure, Usage
-from pytest_sparrow.providers.replies import json_text
 from pytest_sparrow.wire.sse import ServerSentEvent, looks_like_event, parse_event_text, split_events
 
 if TYPE_CHECKING:
@@ -28,9 +23,9 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "SYNTHETIC_STATUS",
     "StreamReader",
     "arguments_of",
-    "arguments_text",
     "as_dict",
     "as_list",
     "as_text",
@@ -50,6 +45,7 @@ __all__ = [
     "raw_text",
     "spoken_text",
     "stream_events",
+    "synthetic_failure",
     "text_block",
     "usage_from",
 ]
@@ -74,7 +70,7 @@ def as_text(value: Json) -> str:
 
 
 def parse_json_text(text: str) -> Json:
-    """JSON text as its value; anything else, and what an event could not hold, as the text itself."""
+    """The value of JSON text; any other text, and a value that no event can hold, as the text itself."""
     if text.count("{") + text.count("[") > _MAX_DEPTH and _depth(text) > _MAX_DEPTH:
         return as_text(text)
     try:
@@ -84,7 +80,7 @@ def parse_json_text(text: str) -> Json:
 
 
 def _depth(text: str) -> int:
-    """The most brackets open at once; those inside strings count too, which only errs towards text."""
+    """The most brackets open at once; brackets inside strings count too, which only errs towards text."""
     depth = deepest = 0
     for character in text:
         if character in "[{":
@@ -142,7 +138,7 @@ def holdable(value: Json) -> Json:
 
 
 def arguments_of(value: Json) -> Json:
-    """Parsed arguments of a call. Absent or empty ones mean "none", as every SDK's helper reads them: ``{}``."""
+    """The parsed arguments of a call; ``{}`` where they are absent or empty, as every SDK's helper reads them."""
     if value is None:
         return {}
     if not isinstance(value, str):
@@ -150,15 +146,8 @@ def arguments_of(value: Json) -> Json:
     return parse_json_text(value) if value.strip() else {}
 
 
-def arguments_text(args: Json) -> str:
-    """A proposal's arguments as the text that reads back as them; raw text goes as it is where that does."""
-    if isinstance(args, str) and args.strip() and parse_json_text(args) == args:
-        return args
-    return json_text(args)
-
-
 def usage_from(inputs: tuple[Json, ...], outputs: tuple[Json, ...]) -> Usage | None:
-    """Counts of tokens, summed; what is no count adds nothing, and without any count there is no usage."""
+    """The sums of token counts; values that are no counts add nothing, and without any count there is no usage."""
     counts = [
         [each for each in side if type(each) is int and 0 <= each <= _U64_MAX] for side in (inputs, outputs)
     ]
@@ -172,12 +161,12 @@ _MAX_MESSAGE = 1_000
 
 
 def as_dict(value: Json) -> dict[str, Json]:
-    """The value if it is an object, else an empty one."""
+    """The value if it is an object, else an empty object."""
     return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Json) -> list[Json]:
-    """The value if it is an array, else an empty one."""
+    """The value if it is an array, else an empty list."""
     return value if isinstance(value, list) else []
 
 
@@ -265,11 +254,11 @@ class StreamReader:
         self._events = events
 
     def fail(self, failure: Failure | None) -> None:
-        """Something went wrong; what went wrong before counts."""
+        """Remember a failure, unless there was an earlier failure."""
         self.failure = self.failure or failure
 
     def __iter__(self) -> Iterator[tuple[ServerSentEvent, Json]]:
-        """Each event with its value, up to ``[DONE]`` or to wherever the stream broke."""
+        """Each event with its value, up to ``[DONE]`` or the place where the stream broke."""
         unread: Failure | None = None
         for number, event in enumerate(self._events, start=1):
             if event.data.startswith("[DONE]"):
@@ -332,7 +321,7 @@ def _error_body(answered: dict[str, Json]) -> str:
 
 
 def failure_of(error: Json, otherwise: str = "") -> Failure:
-    """The failure that an error within an answer tells."""
+    """The failure that an error object within an answer describes."""
     return Failure(error_message(error) or otherwise or "an error without a message")
 
 
@@ -351,3 +340,16 @@ def error_message(body: Json, *, levels: int = 5) -> str:
         if text := error_message(as_dict(body).get(key), levels=levels - 1):
             return text
     return ""
+
+
+SYNTHETIC_STATUS = "status_made_up"
+"""Key of a synthetic error body: the failure has no status, and a whole answer needs one."""
+
+
+def synthetic_failure(answered: dict[str, Json]) -> Failure | None:
+    """The failure of an answer that `synthetic_reply` built, without the status; None for any other answer."""
+    status = answered.get("status")
+    if not isinstance(status, int) or status < 400:
+        return None
+    body = as_dict(json_answer(answered))
+    return Failure(error_message(body)) if body.get(SYNTHETIC_STATUS) is True else None

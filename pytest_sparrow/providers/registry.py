@@ -1,4 +1,4 @@
-"""Registers the codecs of a session, and answers what the registered codecs know."""
+"""Registers the codecs of a session, and unites the facts that registered codecs declare."""
 
 from __future__ import annotations
 

@@ -189,8 +189,8 @@ def _payload(text: str) -> Json:
 def _spelled_payload(text: str) -> str | None:
     if text.startswith("{"):  # no server-sent event says anything so
         return text
-    data = sse.only_data(text)
-    return data.strip() if data is not None and data.lstrip().startswith("{") else None
+    data = (sse.only_data(text) or "").strip()
+    return data if data.startswith("{") else None
 
 
 def _decoded(text: str) -> Json:

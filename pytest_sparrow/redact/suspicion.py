@@ -9,7 +9,6 @@ rejects a look-ahead faster than a look-behind.
 
 from __future__ import annotations
 
-import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -45,7 +44,6 @@ def _folded(literal: str) -> bytes:
     return literal.encode().translate(_TABLE)
 
 
-@functools.lru_cache(maxsize=4)
 def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     """``-``, then (backwards) what a prefix has in front of it, then a look at what follows the prefix."""
     branches: dict[bytes, set[bytes]] = {}
@@ -99,6 +97,8 @@ def _grouped(branches: dict[bytes, set[bytes]]) -> bytes:
     return b"(?:%s)" % b"|".join(groups)
 
 
+_shapes_of = facts()
+_shapes = _shape_search(_shapes_of)
 _NAMES = _name_search()
 
 
@@ -109,11 +109,15 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
         data: UTF-8.
         needles: known secrets, in every spelling that they may have in the data.
     """
+    global _shapes, _shapes_of
     for needle in needles:
         if needle in data:
             return True
+    # By hand: the look-up of functools.cache costs a tenth of a line.
+    if _shapes_of is not facts():
+        _shapes, _shapes_of = _shape_search(facts()), facts()
     folded = data.translate(_TABLE)[::-1]
-    if _shape_search(facts()).search(folded) or _NAMES.search(folded):
+    if _shapes.search(folded) or _NAMES.search(folded):
         return True
     # A URL with a user and a password.
     return b"@" in data and b"://" in data

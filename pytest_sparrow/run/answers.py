@@ -1,4 +1,4 @@
-"""What a crossing of a replay is given: the recorded answer, or what a fork or a fault has in its place."""
+"""Answers the crossings of a replay: with the recorded answer, or with that of a fork or a fault."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelRequest
 from pytest_sparrow.run.replay.replayer import cancellation_wait_of
-from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
+    from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.dispatch import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Crossing
@@ -35,7 +35,7 @@ class Answers:
     """The answers of one run's replay. Not thread safe: the run's lock guards it.
 
     Args:
-        replayer: the golden's answers; None: the run does not replay.
+        replayer: replays the golden; None: the run does not replay.
         violations: the run's.
         events: the run's, as they grow.
         settings: what the user said.
@@ -44,11 +44,11 @@ class Answers:
         redactor: puts this machine's directories back.
 
     Attributes:
-        replayer: see above.
+        replayer: replays the golden; None: the run does not replay.
         replaying: whether the world is shut.
         fork: the fork, or None.
         fault_plan: the faults.
-        divergence_point: where the run left its golden, by fork or fault; None: it has not.
+        divergence_point: where the run left its golden, by a fork or a fault; None: nowhere.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Answers:
 
     @property
     def denied(self) -> Counter[str]:
-        """How many calls of each tool were answered that the agent must not make."""
+        """How many calls of each tool were replayed that the agent must not make."""
         denied: Counter[str] = Counter()
         for replayer in (self.replayer, self.fault_plan.then):
             denied += Counter() if replayer is None else replayer.denied
@@ -84,11 +84,11 @@ class Answers:
 
     @property
     def served_nothing(self) -> bool:
-        """Whether the golden holds answers, and not one was asked for."""
+        """Whether the golden holds answers, and none was asked for."""
         return self.replayer is not None and self.replayer.size > 0 and self.replayer.served == 0
 
     def settle(self) -> None:
-        """The run is over: what nobody asked for is a finding, and so is a fork or a fault that never came."""
+        """The run is over: add what nobody asked for to the violations, and a fork or a fault that never came."""
         if self.replayer is None:
             return
         self.replayer.settle(self.divergence_point)
@@ -100,8 +100,7 @@ class Answers:
     def _unreached(self) -> Iterator[Finding]:
         fork = self.fork
         if fork is not None and not fork.reached:
-            summary = f"sparrow.{fork.said} was never reached: the run made {fork.how_many}"
-            yield Finding(kind=Kind.UNREACHED, summary=summary, hint=fork.reachable)
+            yield fork.unreached("fork")
         yield from self.fault_plan.settle()
 
     def replay(self, crossing: Crossing, asked: Asked) -> dict[str, Json] | None:
@@ -159,7 +158,7 @@ class Answers:
         return addressed(crossing.asked, exchange.asked, replayed) if crossing.kind == "http" else replayed
 
     def _replayer_of(self, replayer: GoldenReplayer, crossing: Crossing) -> GoldenReplayer:
-        """What answers a crossing: the golden, or what a test wrote for after a fault."""
+        """The replayer that answers a crossing: the golden's, or that of the turns that a test wrote after a fault."""
         then = self.fault_plan.then
         if then is None:
             return replayer
@@ -195,22 +194,22 @@ class Answers:
             self.fault_plan.then = fault.then(self._wire.read, self._violations)
 
     def failed(self, fault: Fault, crossing: Crossing, *, complete: bool) -> None:
-        """A crossing with a fault is over. An answer that came late and whole has not failed."""
+        """A crossing with a fault is over. A late answer that came whole has not failed."""
         if fault.delay and complete:
             return
         if fault.delay and crossing.recorded is not None:
-            self.fault_plan.owe(crossing.asked, crossing.recorded)
+            self.fault_plan.defer(crossing.asked, crossing.recorded)
         if fault.recovers:
             self.fault_plan.hidden.update(crossing.hides)
 
     def _leave(self, crossing: Crossing, exchange: Exchange | None) -> None:
-        """What was told and found so far is judged, what comes now is not."""
+        """Make the crossing the divergence point: events and violations so far are judged, later ones are not."""
         if self.divergence_point is None:
             self.divergence_point = DivergencePoint(
                 by="fork" if crossing.fault is None else "fault",
                 kind=crossing.kind,
                 lane=crossing.lane.label,
-                told=len(self._events),
+                emitted=len(self._events),
                 known=tuple(self._violations.findings),
                 exchange=exchange,
                 lanes={} if self.replayer is None else dict(self.replayer.lanes),
@@ -218,7 +217,7 @@ class Answers:
 
     def _policy(self, name: str) -> Policy:
         if self.replayer is not None and self.replayer.size == 0:
-            # A fixture runs before a missing golden is told: it must not reach the world either.
+            # A fixture runs before the missing golden fails the test: it must not reach the world either.
             return Policy.FEED
         risk, own = self._tools.risk(name), self._tools.policy(name)
         return policy_of(self._settings.policy, name, risk, own)

@@ -1,11 +1,11 @@
-"""What a run has to say at its end besides what went wrong: what it could not see, and what it could not read."""
+"""Finds, at the end of a run, what the run could not see and what no codec could read."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.wire.describe import describe
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["Unread", "unwrapped"]
 def unwrapped(
     calls: Mapping[str, int], denied: Mapping[str, int], wrapped: Callable[[str], bool]
 ) -> Iterator[Finding]:
-    """Tools whose outputs came past their wrappers, or which have none.
+    """Find the tools whose outputs came past their wrappers, or that have no wrapper.
 
     Args:
         calls: how many calls of each name had no crossing, only an output in the next request.
@@ -29,41 +29,30 @@ def unwrapped(
     for name, called in calls.items():
         is_wrapped, refused = wrapped(name), denied.get(name, 0)
         count = called - refused if is_wrapped else called
-        if count <= 0:
-            continue
-        times = "once" if count == 1 else f"{count} times"
-        if not is_wrapped and refused:
-            what = "denied, and not wrapped: whether it ran all the same was not checked"
-        elif is_wrapped:
-            what = "answered without its wrapper: the agent did not run it, or it ran another copy, unchecked"
-        else:
-            what = "not wrapped: it ran, and its arguments were not checked"
-        summary = f"{name}: proposed {times}, {what}"
-        yield Finding(kind=Kind.UNWRAPPED, summary=summary, asked={"name": name})
+        if count > 0:
+            case = "past-wrapper" if is_wrapped else "denied" if refused else ""
+            yield Finding(
+                kind=Kind.UNWRAPPED, case=case, boundary="tool", detail={"name": name, "count": count}
+            )
 
 
 class Unread:
-    """Requests that look like a model's, and that no codec knows."""
+    """The requests that look like a model's, and that no codec reads."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
 
     def add(self, asked: dict[str, Json]) -> None:
-        """Look at an HTTP request."""
+        """Count an HTTP request, if it looks like a model's."""
         if _looks_like_a_models(asked):
             self._counts[describe("http", asked)] += 1
 
     def findings(self, faults: Iterable[str]) -> Iterator[Finding]:
-        """What to tell of them, and of codecs that failed."""
+        """The findings of these requests, and of codecs that failed."""
         for fault in faults:
-            yield Finding(kind=Kind.UNREAD, summary=fault)
+            yield Finding(kind=Kind.UNREAD, case="codec", detail={"text": fault})
         for what, count in self._counts.items():
-            calls = "a call" if count == 1 else f"{count} calls"
-            yield Finding(
-                kind=Kind.UNREAD,
-                summary=f"{calls} of {what}: a model's, it seems, in a format not read yet. Fed and "
-                "compared as HTTP; texts and proposed calls are no events, and unwrapped tools can't be named",
-            )
+            yield Finding(kind=Kind.UNREAD, boundary="http", detail={"what": what, "count": count})
 
 
 def _looks_like_a_models(asked: dict[str, Json]) -> bool:

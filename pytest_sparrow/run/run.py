@@ -1,9 +1,4 @@
-"""One open run: every crossing of every boundary comes here, to be recorded or replayed, and emitted as events.
-
-Which hosts belong to the run. Pure.
-
-One open run: every crossing of every boundary comes here, to be recorded or fed, and told as events.
-"""
+"""Holds one open run: every crossing of every boundary comes here, is recorded or replayed, and becomes events."""
 
 from __future__ import annotations
 
@@ -14,8 +9,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from pytest_sparrow.errors import NotRecordable, ReplayDivergence, StoreError
+from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
@@ -24,12 +20,13 @@ from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.remarks import Unread, unwrapped
 from pytest_sparrow.run.replay.replayer import ExchangeReplayer
-from pytest_sparrow.run.replay.violations import Finding, Kind, Violations
+from pytest_sparrow.run.replay.violations import Violations, divergence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
     from pytest_sparrow.providers.dispatch import ModelCall, Wire
@@ -48,17 +45,17 @@ _T = TypeVar("_T")
 class Run:
     """A run between the opening and the closing of its window.
 
-    Thread safe. What is slow (reading the wire, redaction) happens outside the lock.
+    Thread safe. Slow work (reading the wire, redaction) happens outside the lock.
 
     Attributes:
-        run_id: its id, and the name of its folder.
+        run_id: the run's id, and the name of its folder.
         settings: what the user said.
         violations: what went wrong at the boundaries.
         events: what has happened so far, as the agent saw it (the disk gets the redacted form).
-        answers: what feeds it, with its fork and faults.
+        answers: the answers of a replay, with its fork and faults.
         crossings: how many crossings there were.
-        started: the run's zero: what exchanges count their seconds from.
-        watchers: who follows the crossings.
+        started: the run's zero, from which exchanges count their seconds.
+        watchers: follow the crossings.
     """
 
     def __init__(
@@ -117,7 +114,7 @@ class Run:
 
     @property
     def keeps(self) -> bool:
-        """Whether what crosses is written or compared."""
+        """Whether crossings are written or compared."""
         return self.replaying or self._sink is not None
 
     @property
@@ -130,12 +127,13 @@ class Run:
         return passage(host, port, allow=self.settings.allow_hosts, ignore=self.settings.ignore_hosts)
 
     def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
-        """Write a refused contact with the world into the ledger; returns what to raise."""
-        self.violations.add(Finding(kind=Kind.REFUSED, summary=what, hint=hint))
-        return ReplayDivergence(what, (hint,) if hint else ())
+        """Add a refused contact with the world to the violations; returns what to raise."""
+        return divergence(
+            self.violations.add(Finding(kind=Kind.REFUSED, detail={"text": what, "hint": hint}))
+        )
 
     def fork(self) -> Lane:
-        """A lane for work that is handed from here to another thread."""
+        """A lane for work that the calling strand hands to another thread."""
         with self._lock:
             return self._lanes.fork()
 
@@ -145,7 +143,7 @@ class Run:
             self._lanes.body_begins()
 
     def within(self, lane: Lane) -> AbstractContextManager[None]:
-        """In the thread that takes the work: what crosses belongs to that lane."""
+        """In the thread that takes the work: crossings belong to this lane."""
         return self._lanes.within(lane)
 
     def borrowed_lane(self) -> Callable[[], None]:
@@ -156,7 +154,9 @@ class Run:
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
         self.violations.add(
-            Finding(kind=Kind.UNRECORDABLE, summary=f"{error.path}: {error.reason}", hint=error.hint)
+            Finding(
+                kind=Kind.UNRECORDABLE, detail={"at": error.path, "text": error.reason, "hint": error.hint}
+            )
         )
 
     def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:
@@ -183,12 +183,12 @@ class Run:
             return crossing
 
     def settle(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        """End a crossing; what comes after the run's end is dropped, since the run has been judged."""
+        """End a crossing; an answer that comes after the run's end is dropped, since the run has been judged."""
         if self._over(crossing):
             return
-        words = None
+        answer = None
         if crossing.model is not None and answered is not None:
-            words = crossing.model.answer(crossing.asked, answered)
+            answer = crossing.model.answer(crossing.asked, answered)
         keep = (
             self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
         )
@@ -199,10 +199,10 @@ class Run:
             self._open.pop(id(crossing), None)
             crossing.lane.open.remove(crossing)
             before = len(self.events)
-            if words is not None and crossing.call_id:
-                self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, words)
-            elif words is not None:
-                self._emitter.model_answered(crossing.lane, words, crossing.emitted)
+            if answer is not None and crossing.call_id:
+                self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, answer)
+            elif answer is not None:
+                self._emitter.model_answered(crossing.lane, answer, crossing.emitted)
             elif crossing.kind == "tool":
                 self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
             if crossing.fault is not None:
@@ -215,7 +215,7 @@ class Run:
     # What the fixture uses.
 
     def hosted(self, call_id: str, name: str) -> bool:
-        """Whether a call was told that the provider ran itself: the agent did not make it."""
+        """Whether the provider ran a call itself: the agent did not make the call."""
         return (call_id, name) in self._emitter.hosted
 
     def record(self, event: Event) -> None:
@@ -225,7 +225,7 @@ class Run:
             self._emit(in_lane(event, self._lanes.here().label))
 
     def close(self, *, failed: bool) -> None:
-        """End the run: unfinished crossings are settled, and what nobody asked for goes into the ledger."""
+        """End the run: settle unfinished crossings, and add what nobody asked for to the violations."""
         with self._lock:
             for crossing in list(self._open.values()):
                 self._end_early(crossing)
@@ -264,12 +264,12 @@ class Run:
     # Within.
 
     def _asked_in_a_child(self, kind: str, asked: dict[str, Json]) -> Exception:
-        """A forked child holds a copy of this run: what it is given or told, the run never knows.
+        """What to raise in a forked child, which holds a copy of this run: the run never knows what the copy gets.
 
-        No lock is taken and no value is told: another thread may have held the lock when the child was forked.
+        No lock is taken and no value is shown: another thread may have held the lock when the child was forked.
         """
         what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
-        reason = "asked for in a forked process, of which a run can neither record nor feed anything"
+        reason = "asked for in a forked process, for which a run can neither record nor replay"
         hint = "use threads or tasks, or ask in the test's own process"
         if self.replaying:
             return self.refuse(f"{what}: {reason}", hint)
@@ -278,7 +278,7 @@ class Run:
         return error
 
     def _now(self) -> float:
-        """Seconds since the run began, in microseconds and never twice the same: the order of crossings."""
+        """Seconds since the run began, to the microsecond and never twice the same: the order of crossings."""
         self._last = max(round(self.elapsed(), 6), round(self._last + 1e-6, 6))
         return self._last
 
@@ -299,7 +299,7 @@ class Run:
     def _lose(self, error: StoreError) -> None:
         """The disk refused: no doing of the agent's, which goes on; the recording can't be kept, and the test fails."""
         what, _, hint = str(error).partition("\n")
-        self.violations.add(Finding(kind=Kind.UNRECORDABLE, summary=what, hint=hint.strip()))
+        self.violations.add(Finding(kind=Kind.UNRECORDABLE, detail={"text": what, "hint": hint.strip()}))
         self._sink = None
 
     def _emit_asked(self, crossing: Crossing, asked: dict[str, Json]) -> None:
@@ -346,27 +346,25 @@ class Run:
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
     ) -> Sequence[Json] | None:
-        """The conversation as a golden has it: without what was hidden, where anything was."""
+        """The conversation as a golden has it: redacted."""
         if model is None or clean.get("body") is asked.get("body"):
             return None if model is None else model.conversation
         return self._wire.conversation(clean)
 
     def _catch_up(self, crossing: Crossing) -> None:
-        """The strand goes on while its stream is open: tell what it acts on."""
+        """The strand goes on while its stream is open: emit what the strand acts on."""
         if crossing.call_id:
-            return  # a tool's output is told once, whole
+            return  # a tool's output is one event, once it is whole
         so_far = None if crossing.model is None or crossing.peek is None else crossing.peek()
         if crossing.model is not None and so_far is not None:
-            words = crossing.model.answer(crossing.asked, so_far)
+            answer = crossing.model.answer(crossing.asked, so_far)
             before = len(self.events)
-            crossing.emitted = self._emitter.model_is_answering(crossing.lane, words, crossing.emitted)
+            crossing.emitted = self._emitter.model_is_answering(crossing.lane, answer, crossing.emitted)
             crossing.hides.extend(range(before, len(self.events)))
 
     def _end_early(self, crossing: Crossing) -> None:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.violations.add(
-                Finding(kind=Kind.LATE, summary=f"a {crossing.kind} crossing was still open at the end")
-            )
+            self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)

@@ -151,12 +151,12 @@ class Settings:
         default=(),
     )
     exclude_paths: tuple[str, ...] = row(
-        Lines(),
+        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
         "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
         default=(),
     )
     exclude_regex_paths: tuple[str, ...] = row(
-        Lines(),
+        Lines(check="pytest_sparrow.comparing.rules:check_patterns"),
         "regular expressions, searched for in each path as a report prints it",
         default=(),
     )
@@ -167,7 +167,7 @@ class Settings:
         default_shown="all",
     )
     ignore_order: bool | tuple[str, ...] = row(
-        Lines(flag=True),
+        Lines(check="pytest_sparrow.comparing.paths:check_paths", flag=True),
         "the order of lists does not count: in all of them, or at and below these paths",
         default=False,
     )
@@ -277,7 +277,7 @@ def settings_at(place: Place) -> dict[str, Setting]:
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
-    Each variable has a dummy of its own, so that a redacted request tells which key it held, as the recorded one does.
+    Each variable has a dummy of its own, so that a redacted request shows which key it held, as the recorded one does.
     """
     return f"sparrow-dummy-{name.lower().replace('_', '-')}"
 

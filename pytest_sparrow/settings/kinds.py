@@ -264,11 +264,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """Python objects, which no file can hold.
+    """A list of Python objects, which no file can hold.
 
     Attributes:
-        reader: ``module:function`` that is called with the value and its origin, and gives the setting's value.
-        valid: what is valid.
+        reader: ``module:function`` that is called with the list and its origin, and returns the setting's value.
+        valid: what is valid, beginning with "a list of".
     """
 
     reader: str
@@ -276,7 +276,9 @@ class Objects:
     ini: ClassVar[Literal["string"]] = "string"
 
     def read(self, value: Any, origin: str) -> Any:
-        """What the reader gives."""
+        """The value that the reader returns."""
+        if not isinstance(value, list | tuple):
+            raise _refusal(value, origin, self.valid)
         return _check(self.reader, value, origin)
 
     parse = read

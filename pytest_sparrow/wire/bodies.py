@@ -1,8 +1,6 @@
-"""HTTP bodies as readable JSON, and back to the same bytes; multipart forms by their parts.
+"""Turns HTTP bodies into JSON that a person can read and compare, and back into bytes that a client reads the same.
 
-multipart/form-data by its parts: the boundary is new in every request and says nothing.
-
-Bodies: bytes to what a person can read and compare, and back to what a client reads the same.
+A multipart/form-data body is kept by its parts: its boundary is new in every request and says nothing.
 """
 
 from __future__ import annotations
@@ -82,8 +80,8 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
     Args:
         raw: the content, uncompressed.
         content_type: the header, or "".
-        answered: False for a request, which is compared but never fed: only there multipart is taken apart,
-            and only an answer, which may be read while it comes, is divided into lines.
+        answered: False for a request, which is compared but never replayed: only requests are divided into the parts
+            of multipart, and only answers, which a client may read as they come, into lines.
     """
     kind, parameters = media_type(content_type)
     body: dict[str, Json] | None = None
@@ -104,10 +102,10 @@ def stream_form(body: Json) -> str:
 
 
 def chunks_of(body: dict[str, Json]) -> list[bytes]:
-    """The chunks that serve a recorded body: one an event or a line for a stream, else one in all.
+    """The chunks that serve a recorded body: one for each event or line of a stream, else a single chunk.
 
     Raises:
-        ValueError: this is no body that we wrote; the text says why.
+        ValueError: the body is none that a recording has; the text says why.
     """
     if form := stream_form(body):
         _check_texts(body[form], form)
@@ -161,7 +159,7 @@ def _children(item: dict[str, Json] | list[Json]) -> list[Json]:
 
 
 def _text(raw: bytes) -> dict[str, Json] | None:
-    # UTF-8 only: then the bytes are exact without asking the content-type header again when feeding.
+    # UTF-8 only: then the bytes are exact without the content-type header in a replay.
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:

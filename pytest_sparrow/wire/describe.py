@@ -1,4 +1,4 @@
-"""A request in a few words, for messages. Pure."""
+"""Describes a request in a few words, for messages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def describe(kind: str, asked: dict[str, Json], *, query: bool = False) -> str:
     Args:
         kind: "http", "tool" or "call".
         asked: what is asked.
-        query: with what stands behind the path: only of an asked half that is redacted.
+        query: whether the URL's query is shown; True only for a redacted asked half.
     """
     if kind == "http":
         url = urlsplit(asked["url"])

@@ -1,4 +1,4 @@
-"""Content codings: what a compressed answer says."""
+"""Decompresses HTTP content by its content-encoding header."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 __all__ = ["MOST", "uncompressed"]
 
 MOST = 64 << 20
-"""Bytes that an answer is uncompressed to: a few kilobytes may stand for terabytes. A longer one stays as it came."""
+"""The most bytes that content may expand to, since kilobytes may expand to terabytes; longer content is kept as is."""
 
 _SLICE = 256
-"""Bytes given at once to a decoder that takes no bound: what one slice can become is bounded by it."""
+"""Bytes passed at once to a decoder without an output limit: bounds what one slice can expand to."""
 
 
 def uncompressed(raw: bytes, content_encoding: str) -> bytes | None:
     """The content under a ``content-encoding`` header, as far as it came.
 
     Like the clients' own decoders, one member of a gzip file is read, and a gzip, deflate or brotli text
-    that was cut off gives what it holds.
+    that was cut off yields what it holds.
 
     Returns:
         None where it can't be read here: an unknown coding, a decoder that isn't installed, damage, or more

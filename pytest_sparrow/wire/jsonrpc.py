@@ -1,7 +1,7 @@
-"""JSON-RPC 2.0 over HTTP, as MCP speaks it: a message's id is its address, and says nothing. Pure.
+"""Reads JSON-RPC 2.0 over HTTP, as MCP speaks it: what is asked, and which id an answer is addressed to.
 
-Ids are counted by the client as it sends, so calls side by side may swap them; an answer reaches its caller by them.
-So does MCP's progress, by a token for which its clients take the id.
+Clients count ids as they send, so parallel calls may swap ids; an answer reaches its caller by the id. So does MCP's
+progress, by a token for which clients use the id.
 Format: https://www.jsonrpc.org/specification, sections 4 and 5, and "Progress" of
 https://modelcontextprotocol.io/specification.
 """
@@ -27,10 +27,10 @@ _TOKEN = "progressToken"  # noqa: S105 - no secret
 
 
 def without_id(body: Json) -> Json:
-    """A body whose message asks, without what its id is; any other body as it is.
+    """A body with the id of its request masked; any other body as it is.
 
-    Whether it has one still counts: a notification has none. And so does the id of an answer, to what a server asks:
-    the server gave it, and "yes" to another question is another answer.
+    That there is an id still counts: a notification has none. The id of an answer to a server's request counts, too:
+    the server chose the id, and "yes" to another question is another answer.
     """
     message = _message(body)
     if message is None or "id" not in message or "method" not in message:
@@ -45,8 +45,8 @@ def without_id(body: Json) -> Json:
 def is_look_up(asked: dict[str, Json]) -> bool:
     """Whether an ``http`` asked half only asks an MCP server what it offers.
 
-    Clients ask so by themselves, before or after a call, once or once for each of those under way: how often is
-    chance. The answer is the same.
+    Clients send such requests by themselves, once or once for each call under way: their number is chance. The
+    answer is the same.
     """
     message = _message(asked.get("body"))
     method = message.get("method") if message is not None else None
@@ -96,7 +96,7 @@ def _same(one: Json, other: Json) -> bool:
 
 
 def _readdressed(message: Json, then: Json, now: Json) -> Json:
-    """An answer to ``then`` as one to ``now``; requests and notifications of the server have addresses of their own."""
+    """An answer to ``then`` as an answer to ``now``; requests and notifications of the server keep their ids."""
     if not isinstance(message, dict):
         return message
     params = message.get("params")

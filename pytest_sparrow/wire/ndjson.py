@@ -1,4 +1,4 @@
-"""Newline-delimited JSON as texts: split without loss, joined to the same bytes."""
+"""Cuts newline-delimited JSON into texts without loss, and joins them to the same bytes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["MEDIA_TYPES", "lines_of", "serve"]
 MEDIA_TYPES = frozenset(
     {"application/x-ndjson", "application/jsonl", "application/stream+json", "application/json-lines"}
 )
-"""What servers call it. None of them is registered; the format is https://github.com/ndjson/ndjson-spec."""
+"""Media types that servers use, none of them registered; format: https://github.com/ndjson/ndjson-spec."""
 
 
 def lines_of(raw: bytes) -> dict[str, Json] | None:
     r"""A body as ``{"lines": [line, …]}``, plus ``"torn"``: what follows the last ``\n``.
 
     A line ends with ``\n`` and nothing else: a ``\r`` before it stays in the text, and so does any other
-    character that some readers take for the end of a line.
+    character that some readers regard as the end of a line.
 
     Returns:
         None where the bytes are no UTF-8 text.
@@ -38,7 +38,7 @@ def lines_of(raw: bytes) -> dict[str, Json] | None:
 
 
 def serve(body: dict[str, Json]) -> list[bytes]:
-    """The chunks of a recorded body: one a line, and the torn rest as it was."""
+    """The chunks of a recorded body: one for each line, and the torn rest as it was."""
     chunks = [f"{line}\n".encode() for line in body["lines"]]
     if torn := body.get("torn"):
         chunks.append(str(torn).encode())

@@ -76,7 +76,7 @@ def renamed(events, **names):
     return copies
 
 
-def told(comparison):
+def reported(comparison):
     """(kind, path, follows) of every change."""
     return [(change.kind, change.path, change.follows) for change in comparison.changes]
 

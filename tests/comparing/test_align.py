@@ -33,7 +33,7 @@ def matched(pairs):
 @settings(max_examples=100)
 @given(SHORT, SHORT)
 def test_pairing_is_in_order_complete_and_longest(golden, new):
-    """Every element is told once; pairs are equal, in order on both sides, and as many as can be."""
+    """Every element is reported once; pairs are equal, in order on both sides, and as many as can be."""
     pairs = pairs_of(golden, new)
     assert [i for i, _ in pairs if i is not None] == list(range(len(golden)))
     assert [j for _, j in pairs if j is not None] == list(range(len(new)))
@@ -42,7 +42,7 @@ def test_pairing_is_in_order_complete_and_longest(golden, new):
 
 
 def assert_is_pairing(golden, new, pairs):
-    """Every element is told once, in order on both sides, and what is paired is equal."""
+    """Every element is reported once, in order on both sides, and what is paired is equal."""
     assert [i for i, _ in pairs if i is not None] == list(range(len(golden)))
     assert [j for _, j in pairs if j is not None] == list(range(len(new)))
     assert all(golden[i] == new[j] for i, j in matched(pairs))
@@ -74,7 +74,7 @@ def test_what_lies_between_unique_elements_is_paired_however_much_has_changed():
 @settings(max_examples=100)
 @given(SHORT, SHORT, st.sampled_from([None, lambda i, j: 1 / (1 + abs(i - j))]))
 def test_pairing_by_several_levels_is_in_order_and_complete(golden, new, similarity):
-    """What a looser level pairs lies between the pairs of the stricter one, and nothing is told twice."""
+    """What a looser level pairs lies between the pairs of the stricter one, and nothing is reported twice."""
     halves = [key // 2 for key in golden], [key // 2 for key in new]
     ones = [0 for _ in golden], [0 for _ in new]
     pairs = align([(golden, new), halves, ones], similarity)
@@ -160,8 +160,8 @@ def test_what_is_equal_at_a_looser_level_fills_the_gaps():
 
 
 @pytest.mark.parametrize("before", [0, 100])
-def test_the_most_alike_candidate_is_taken(before):
-    """Of two elements of one kind the one that is more alike is paired, not the first; anywhere in a sequence."""
+def test_the_most_similar_candidate_is_taken(before):
+    """Of two elements of one kind the one that is more similar is paired, not the first; anywhere in a sequence."""
     same = list(range(before))
     exact, kinds = ([*same, "a"], [*same, "b", "c"]), (["kind"] * (before + 1), ["kind"] * (before + 2))
     pairs = align([exact, kinds], lambda i, j: float(j == before + 1))

@@ -71,7 +71,7 @@ def test_a_text_beside_a_call_that_did_not_change_is_a_change_of_its_own():
 
 
 def test_what_was_said_around_an_added_call_follows_it_but_not_far_from_it():
-    """A turn that was added is one change, told by its call; a text added elsewhere is another."""
+    """A turn that was added is one change, reported by its call; a text added elsewhere is another."""
     golden = [event("RunStarted", task="t", agent="a"), *call("c1", "look"), says("fine"), finished()]
     new = [
         golden[0],

@@ -22,11 +22,11 @@ from .making import (
     load,
     proposes,
     renamed,
+    reported,
     roots,
     runs,
     says,
     skill,
-    told,
     usage,
 )
 
@@ -81,7 +81,7 @@ def test_one_event_in_front_of_three_thousand_is_one_insertion():
     """The issue's own measure."""
     events = [says(f"text {n}") if n % 2 else skill(f"skill {n}") for n in range(3_000)]
     comparison = compare(events, [skill("first"), *events])
-    assert told(comparison) == [("added", "SkillLearned", False)]
+    assert reported(comparison) == [("added", "SkillLearned", False)]
 
 
 def test_three_thousand_events_that_all_differ_are_paired_one_by_one():
@@ -94,7 +94,7 @@ def test_three_thousand_events_that_all_differ_are_paired_one_by_one():
 
 
 def test_a_hundred_changes_in_twenty_thousand_events_are_a_hundred():
-    """A big run with few changes is told exactly."""
+    """A big run with few changes is reported exactly."""
     golden = list(
         itertools.chain.from_iterable(
             call(f"call_{n:05}", args={"n": n}, out=f"out {n}") for n in range(7_000)
@@ -149,13 +149,13 @@ def test_other_ids_change_nothing(events):
     """Ids are new in every run: renamed one to one, also inside texts, a run is the same run."""
     other = renamed(events, **{"call_": "toolu_x", "run-0001": "run-0002"})
     comparison = compare(events, other)
-    assert comparison.equal, told(comparison)
+    assert comparison.equal, reported(comparison)
 
 
 @settings(max_examples=60)
 @given(some_run(least=1), some_run(least=1))
 def test_what_differs_one_way_differs_the_other_way(one, other):
-    """Equal is symmetric; wherever something differs, something is told that follows from nothing."""
+    """Equal is symmetric; wherever something differs, something is reported that follows from nothing."""
     there, back = compare(one, other), compare(other, one)
     assert there.equal is back.equal
     assert there.equal or (there.roots and back.roots)
@@ -177,7 +177,7 @@ def test_a_missing_event_is_missing_whole(events, data):
         if n != at and (own_id is None or getattr(each, "id", None) != own_id)
     ]
     comparison = compare(events, kept)
-    assert len(comparison.roots) == 1, told(comparison)
+    assert len(comparison.roots) == 1, reported(comparison)
     assert comparison.roots[0].kind == "removed"
     assert comparison.inserted == 0
 
@@ -185,8 +185,8 @@ def test_a_missing_event_is_missing_whole(events, data):
 def test_the_same_event_once_more_has_not_moved():
     """An event that both runs hold stays where it is; one more of its kind is added, one less removed."""
     once, twice = [skill("a"), usage()], [skill("a"), usage(), skill("a")]
-    assert told(compare(once, twice)) == [("added", "SkillLearned", False)]
-    assert told(compare(twice, once)) == [("removed", "SkillLearned", False)]
+    assert reported(compare(once, twice)) == [("added", "SkillLearned", False)]
+    assert reported(compare(twice, once)) == [("removed", "SkillLearned", False)]
 
 
 def test_changes_are_told_in_the_order_of_the_run():
@@ -287,9 +287,9 @@ def test_a_call_that_answers_to_another_id_in_a_text_is_a_change():
     assert [(c.path, c.new) for c in compare(golden, other).changes] == [
         ("ThinkingDelta.text", "as call_b2 said")
     ]
-    told_otherwise = [*same[:-1], says("as call_b1 told")]
-    assert [(c.path, c.new) for c in compare(golden, told_otherwise).changes] == [
-        ("ThinkingDelta.text", "as call_b1 told")
+    otherwise = [*same[:-1], says("as call_b1 reported")]
+    assert [(c.path, c.new) for c in compare(golden, otherwise).changes] == [
+        ("ThinkingDelta.text", "as call_b1 reported")
     ]
 
 
@@ -298,8 +298,8 @@ def test_an_event_of_a_call_that_is_missing_is_a_change(gone, kind):
     """A call that never started, or gave nothing, is not the same call, though all else of it is equal."""
     whole = call("c1")
     part = [each for place, each in enumerate(whole) if place != gone]
-    assert told(compare(whole, part)) == [("removed", f"{kind}[refund]", False)]
-    assert told(compare(part, whole)) == [("added", f"{kind}[refund]", False)]
+    assert reported(compare(whole, part)) == [("removed", f"{kind}[refund]", False)]
+    assert reported(compare(part, whole)) == [("added", f"{kind}[refund]", False)]
 
 
 def test_a_text_that_names_another_id_than_the_run_s_has_changed():
@@ -308,7 +308,7 @@ def test_a_text_that_names_another_id_than_the_run_s_has_changed():
     new = renamed(golden, **{RUN: "run-0002", "call_a1": "call_b1"})
     assert compare(golden, new).equal
     other = renamed(golden[:1], **{f"wrote {RUN}": "wrote call_b1", f'"{RUN}"': '"run-0002"'})
-    assert told(compare(golden, [*other, *new[1:]])) == [("changed", "ThinkingDelta.text", False)]
+    assert reported(compare(golden, [*other, *new[1:]])) == [("changed", "ThinkingDelta.text", False)]
 
 
 def test_ids_are_no_change_beside_one():
@@ -318,7 +318,7 @@ def test_ids_are_no_change_beside_one():
         return [*call(own, "look"), gives("other", {"said": f"as {own} said", own: [own, "x"], "n": n})]
 
     comparison = compare(run("call_a1", 1), run("call_b1", 2))
-    assert told(comparison) == [("changed", "ToolOutput.blocks[]['Json']['n']", False)]
+    assert reported(comparison) == [("changed", "ToolOutput.blocks[]['Json']['n']", False)]
 
 
 def test_a_text_put_in_front_of_a_list_is_one_change():
@@ -339,7 +339,7 @@ def test_unknown_events_are_compared_too():
     golden = parse_event({"type": "Teleported", "run": "r", "to": {"x": 1}})
     other = parse_event({"type": "Teleported", "run": "q", "to": {"x": 2}})
     assert compare([golden], [parse_event({"type": "Teleported", "run": "q", "to": {"x": 1}})]).equal
-    assert told(compare([golden], [other])) == [("changed", "Teleported.to['x']", False)]
+    assert reported(compare([golden], [other])) == [("changed", "Teleported.to['x']", False)]
 
 
 def test_a_comparison_survives_pickling():
@@ -362,7 +362,7 @@ def test_an_independent_change_is_never_called_a_follower():
 
 
 def test_an_image_that_differs_is_one_change():
-    """A list of plain values that differs in many places is told as one change."""
+    """A list of plain values that differs in many places is reported as one change."""
 
     def image(seed):
         return event(
@@ -371,7 +371,7 @@ def test_an_image_that_differs_is_one_change():
             blocks=[{"Image": {"mime": "image/png", "data": [(n * seed) % 251 for n in range(500)]}}],
         )
 
-    assert told(compare([image(3)], [image(7)])) == [
+    assert reported(compare([image(3)], [image(7)])) == [
         ("changed", "ToolOutput.blocks[]['Image']['data']", False)
     ]
 
@@ -396,7 +396,7 @@ def message(text):
     ids=["arguments", "lists", "words", "output", "words in proportion"],
 )
 def test_the_unit_that_shares_most_with_a_former_one_is_that_one_changed(former, other, later):
-    """Of two units of one kind the less alike is the added one, though it comes first."""
+    """Of two units of one kind the less similar is the added one, though it comes first."""
     comparison = compare(former, [*other, *later])
     added = [change for change in comparison.changes if change.kind == "added" and change.whole]
     assert [change.new for change in added] == [change.new for change in compare([], other).changes]

@@ -27,14 +27,14 @@ JSON = st.recursive(
 @settings(max_examples=100)
 @given(JSON, JSON)
 def test_there_are_changes_exactly_where_json_differs(golden, new):
-    """No difference is missed, none is invented, and no value is told as its own other."""
+    """No difference is missed, none is invented, and no value is reported as its own other."""
     changes = json_changes(golden, new, root="request")
     assert (not changes) is equal(golden, new)
     for change in changes:
         assert change.golden is MISSING or change.new is MISSING or not equal(change.golden, change.new)
 
 
-def told(changes):
+def reported(changes):
     return [(change.kind, change.path, change.golden, change.new) for change in changes]
 
 
@@ -52,20 +52,20 @@ def test_each_plain_value_equals_itself_alone(golden):
 def test_an_element_put_in_front_does_not_cascade():
     """One element more is one change, wherever it stands."""
     golden = [{"n": n} for n in range(50)]
-    assert told(json_changes(golden, [{"n": -1}, *golden], root="request.x")) == [
+    assert reported(json_changes(golden, [{"n": -1}, *golden], root="request.x")) == [
         ("added", "request.x[]", MISSING, {"n": -1})
     ]
 
 
 def test_only_a_list_of_plain_values_is_told_as_one_change():
-    """One that holds objects, on either side, is told by element; so is one with few changes, whatever came before."""
+    """A list with objects on either side is reported by element, and so is a list with few changes."""
     plain, objects = list(range(30)), [{"n": n} for n in range(30)]
     other = [n + 100 for n in plain]
     assert len(json_changes(plain, other, root="request")) == 1
     for golden, new in [(objects, [{"n": n} for n in other]), (objects, other), (other, objects)]:
         assert len(json_changes(golden, new, root="request")) >= 30
     many = {"a": objects, "b": [1, 2]}, {"a": [{"n": n} for n in other], "b": [1, 3]}
-    assert told(json_changes(*many, root="request"))[-1] == ("changed", "request.b[]", 2, 3)
+    assert reported(json_changes(*many, root="request"))[-1] == ("changed", "request.b[]", 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_json_texts_with_little_in_common_are_told_as_the_texts_they_are(golden,
     [({"name": "a", "v": 1}, {"name": "b", "v": 1}), ([1], 1), ([1], {}), ({}, 1), ("a", ["a"])],
 )
 def test_elements_of_another_name_or_kind_are_other_elements(golden, new):
-    """One is removed and one added, however alike they are."""
+    """One is removed and one added, however similar they are."""
     changes = json_changes([golden], [new], root="request")
     assert [(change.kind, change.golden, change.new) for change in changes] == [
         ("removed", golden, MISSING),
@@ -100,9 +100,9 @@ def test_elements_of_another_name_or_kind_are_other_elements(golden, new):
 
 
 def test_the_object_that_shares_most_with_a_former_one_is_that_one_changed():
-    """The less alike is the added one, though it comes first."""
+    """The less similar is the added one, though it comes first."""
     golden, other, later = {"v": 1, "w": 2, "x": 3}, {"v": 9, "w": 9, "x": 9}, {"v": 1, "w": 2, "x": 4}
-    assert told(json_changes([golden], [other, later], root="request")) == [
+    assert reported(json_changes([golden], [other, later], root="request")) == [
         ("added", "request[]", MISSING, other),
         ("changed", "request[].x", 3, 4),
     ]
@@ -122,18 +122,18 @@ def test_the_object_that_shares_most_with_a_former_one_is_that_one_changed():
 def test_a_key_that_is_an_id_answers_to_one_key(golden, new, found):
     """Where a and c are now called b, each key still has one partner at most: none of the others is lost."""
     same = Sameness(renamed=lambda key: "b" if key in "ac" else key)
-    assert told(json_changes(golden, new, root="request", same=same)) == found
+    assert reported(json_changes(golden, new, root="request", same=same)) == found
 
 
 def test_json_within_a_text_is_compared_as_json():
-    """Arguments travel as JSON text: the argument that changed is told, not the text."""
+    """Arguments travel as JSON text: the argument that changed is reported, not the text."""
     golden, new = {"arguments": '{"a": 1, "b": 2}'}, {"arguments": '{"a": 1, "b": 3}'}
-    assert told(json_changes(golden, new, root="request")) == [("changed", "request.arguments.b", 2, 3)]
+    assert reported(json_changes(golden, new, root="request")) == [("changed", "request.arguments.b", 2, 3)]
 
 
 def test_json_text_that_is_only_written_otherwise_is_still_another_text():
-    """What is sent is text: a space more is a change, and both texts are told."""
-    assert told(json_changes('{"a": 1}', '{"a":1}', root="request")) == [
+    """What is sent is text: a space more is a change, and both texts are reported."""
+    assert reported(json_changes('{"a": 1}', '{"a":1}', root="request")) == [
         ("changed", "request", '{"a": 1}', '{"a":1}')
     ]
 
@@ -173,7 +173,7 @@ def changed(old, new):
 def test_a_message_is_called_by_its_role_and_a_call_by_its_function():
     """Paths into a chat request read like the request."""
     drift = request_changes(http(MESSAGES), http(changed("careful", "careless")))
-    assert told(drift) == [
+    assert reported(drift) == [
         (
             "changed",
             "request.messages[system].content",
@@ -222,7 +222,7 @@ def dumped(**fields):
     ids=["arguments", "content", "one side", "text in text", "list"],
 )
 def test_rules_reach_into_json_text(golden, new):
-    """A path that is told settles its change there too, alone or by a regular expression; not what stands beside it."""
+    """A reported path settles its change there too, alone or by a regular expression, and nothing beside it."""
     (change,) = request_changes(golden, new)
     assert not request_changes(golden, new, Rules(exclude_paths=(change.path,)))
     last = change.path.rpartition(".")[2]
@@ -257,7 +257,7 @@ def test_numbers_and_order_in_json_text_follow_the_rules():
 def test_the_query_is_told_by_field():
     """A field of the query that changed has a path of its own; the order of fields means nothing."""
     assert not request_changes(http([], query="?a=1&b=2&a=3"), http([], query="?b=2&a=3&a=1"))
-    assert told(request_changes(http([], query="?a=1&b=2"), http([], query="?b=3&a=1"))) == [
+    assert reported(request_changes(http([], query="?a=1&b=2"), http([], query="?b=3&a=1"))) == [
         ("changed", "request.query.b[]", "2", "3")
     ]
 
@@ -268,9 +268,9 @@ def graphql(page):
 
 
 def test_a_query_counts_beside_a_body_with_a_key_of_that_name():
-    """A GraphQL request has a body with the key `query`: what the URL says is told under another path."""
+    """A GraphQL request has a body with the key `query`: what the URL says is reported under another path."""
     sides = (graphql(n) for n in (1, 2))
-    assert told(request_changes(*sides)) == [("changed", "request.http.query.page[]", "1", "2")]
+    assert reported(request_changes(*sides)) == [("changed", "request.http.query.page[]", "1", "2")]
 
 
 def test_a_field_of_the_query_without_a_value_counts():
@@ -327,7 +327,7 @@ def test_arguments_count_in_choosing_as_in_the_comparison():
 def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():
     """They are the same in its proposal and in its start."""
     one, other = ({"name": "refund", "args": {"amount": amount}, "id": "c"} for amount in (1, 2))
-    assert told(tool_changes(one, other)) == [("changed", "ToolUse*[refund].args['amount']", 1, 2)]
+    assert reported(tool_changes(one, other)) == [("changed", "ToolUse*[refund].args['amount']", 1, 2)]
 
 
 def test_secrets_count_by_kind_not_by_number():
@@ -343,4 +343,4 @@ def test_tools_and_calls_are_compared_by_their_arguments():
         {"name": "refund", "args": {"amount": 1}, "id": "c1"},
         {"name": "refund", "args": {"amount": 2}, "id": "c2"},
     )
-    assert told(request_changes(golden, new)) == [("changed", "request.args.amount", 1, 2)]
+    assert reported(request_changes(golden, new)) == [("changed", "request.args.amount", 1, 2)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import compare
 
-from .making import call, event, proposes, roots, runs, says, skill, told, usage
+from .making import call, event, proposes, reported, roots, runs, says, skill, usage
 
 
 def route(**more):
@@ -46,11 +46,11 @@ def test_tasks_may_run_in_any_order(rng, count):
     golden = mixed([strand(n, f"task-{n}") for n in range(count)], rng)
     new = mixed([strand(n, f"task-{names[n]}") for n in range(count)], rng)
     comparison = compare(golden, new)
-    assert comparison.equal, told(comparison)
+    assert comparison.equal, reported(comparison)
 
 
 def test_a_change_in_one_task_stays_in_it():
-    """One task of many does something else: that is told, the others pair as before."""
+    """One task of many does something else: that is reported, the others pair as before."""
     golden = mixed([strand(n, f"task-{n}") for n in range(6)], random.Random(1))
     changed = [*strand(3, "task-9")[:-1], says("done otherwise", lane="task-9")]
     new = mixed([changed, *(strand(n, f"task-{8 - n}") for n in range(6) if n != 3)], random.Random(2))
@@ -63,7 +63,7 @@ def test_a_change_in_one_task_stays_in_it():
 def test_order_within_a_task_counts():
     """A lane is sequential: two calls of one task in another order are a change."""
     one, other = call("c1", "look", lane="task-1"), call("c2", "pay", lane="task-1")
-    assert told(compare([*one, *other], [*other, *one])) == [("moved", "ToolUseProposed[look]", False)]
+    assert reported(compare([*one, *other], [*other, *one])) == [("moved", "ToolUseProposed[look]", False)]
 
 
 @settings(max_examples=50)
@@ -82,7 +82,7 @@ def test_threads_of_an_executor_may_share_calls_in_any_way(rng, calls, golden_th
         return mixed(lanes.values(), rng)
 
     comparison = compare(pooled(golden_threads), pooled(new_threads))
-    assert comparison.equal, told(comparison)
+    assert comparison.equal, reported(comparison)
 
 
 def test_a_changed_call_in_a_pool_is_one_change():
@@ -127,7 +127,7 @@ def test_another_route_in_a_pool_is_a_change():
         ]
 
     assert compare(pool(["m"], "thread-1", "thread-2"), pool(["m"], "thread-1")).equal
-    assert told(compare(pool(["m"], "thread-1"), pool(["other"], "thread-1"))) != []
+    assert reported(compare(pool(["m"], "thread-1"), pool(["other"], "thread-1"))) != []
 
 
 @pytest.mark.parametrize("lanes", [("thread-1", "thread-2"), ("task-1", "task-2")])
@@ -195,7 +195,7 @@ def test_order_within_a_turn_of_a_pool_counts():
     ids=["a name that someone gave", "the same calls", "events of the same kind"],
 )
 def test_lanes_that_changed_are_paired_by_what_they_still_share(golden, new):
-    """Each change is told against the lane's former self, not as one lane gone and another one new."""
+    """Each change is reported against the lane's former self, not as one lane gone and another one new."""
     changes = compare(golden, new).changes
     assert [change.kind for change in changes] == ["changed"] * 2
     assert all(change.new == f"{change.golden}!" for change in changes)

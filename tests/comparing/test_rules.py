@@ -13,7 +13,7 @@ from pytest_sparrow.comparing.identity import rounded
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings import Level
 
-from .making import call, event, finished, proposes, roots, says, skill, told, usage
+from .making import call, event, finished, proposes, reported, roots, says, skill, usage
 
 LINES = {"lines": [{"qty": 1, "sku": "A"}, {"qty": 2, "sku": "B"}], "note": "n"}
 OTHER = {"lines": [{"qty": 9, "sku": "A"}, {"qty": 8, "sku": "B"}], "note": "n"}
@@ -76,7 +76,7 @@ def test_rules_act_before_fingerprints():
     """Events that differ only in what is left out pair as equal: an insertion among them stays one change."""
     golden = [skill(f"{n}") if n % 2 else usage(n, n) for n in range(40)]
     new = [skill("first"), *[each if n % 2 else usage(n + 1000, n) for n, each in enumerate(golden)]]
-    assert told(compare(golden, new, Rules(exclude_paths=("TokenUsage.input",)))) == [
+    assert reported(compare(golden, new, Rules(exclude_paths=("TokenUsage.input",)))) == [
         ("added", "SkillLearned", False)
     ]
 
@@ -225,7 +225,7 @@ def test_a_custom_operator_settles_what_it_is_asked_of():
 
 
 def test_a_custom_operator_acts_on_requests_and_within_json_text():
-    """Wherever values are compared, by the path that is told."""
+    """Wherever values are compared, by the path that is reported."""
     golden, new = ({"name": "t", "args": {"x": n, "text": f'{{"y": {n}}}'}} for n in (1.0, 1.04))
     assert [change.path for change in request_changes(golden, new)] == [
         "request.args.x",

@@ -1,4 +1,4 @@
-"""Two results that changed places are told message by message."""
+"""Two results that changed places are reported message by message."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.providers.eventstream import frame_bytes, json_frame
+from pytest_sparrow.wire.eventstream import frame_bytes, json_frame
 from tests.cassettes import anthropic_samples, gemini_samples, responses_samples, wire_samples
 from tests.fuzzing.targets import KNOWING
 from tests.redact.many import WITH_CHECKSUMS

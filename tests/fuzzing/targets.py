@@ -20,16 +20,16 @@ from pytest_sparrow.events import dump_event, jsontext, parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode, encode, equal
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelRequest, Proposal
-from pytest_sparrow.providers.eventstream import frame_bytes, frames_of
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import NO_RULES, read_rules
-from pytest_sparrow.report.comparison import MOST_LINES, render_comparison
+from pytest_sparrow.report.plain import MOST_LINES, render_comparison
 from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.damage import Beyond
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
 from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
 from pytest_sparrow.wire.bodies import body_of, chunks_of
+from pytest_sparrow.wire.eventstream import frame_bytes, frames_of
 from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
 __all__ = ["KNOWING", "TARGETS"]

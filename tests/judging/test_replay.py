@@ -1,4 +1,4 @@
-"""What of a run is a failure, what a remark and what neither: the ledger and the comparison, weighed."""
+"""What of a run is a failure, what a remark and what neither: violations and comparison, weighed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import pytest
 
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
-from pytest_sparrow.judging.replay import Drift, Verdict, judge_recording, judge_replay
+from pytest_sparrow.findings import Finding, Kind, Place, Subject
+from pytest_sparrow.judging.replay import judge_recording, judge_replay
+from pytest_sparrow.judging.verdict import Drift, Found, verdict_of
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.replay.violations import Finding, Kind
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import read_script
@@ -31,14 +33,15 @@ def ended(status):
     return event("RunFinished", outcome=outcome)
 
 
-def finding(kind, summary="s", **more):
-    return Finding(kind=kind, summary=summary, **more)
+def finding(kind, **more):
+    """A finding of a kind, found after one event."""
+    return Finding(kind=kind, new_at=Place(event=1), **more)
 
 
 def drift(golden, new):
     """A drift of a request for something."""
     asked = [{"method": "POST", "url": "http://h/", "body": {"json": body}} for body in (golden, new)]
-    return finding(Kind.DRIFT, golden=asked[0], asked=asked[1])
+    return finding(Kind.DRIFT, boundary="http", golden=asked[0], new=asked[1])
 
 
 def golden_of(events=(), further=()):
@@ -73,38 +76,72 @@ def run_of(*events, findings=(), hidden=(), divergence_point=None, served_nothin
 
 
 def judged(golden, run, **more):
-    return judge_replay(golden, run, Redactor({}), **{"failed": False, **more})
+    return judge_replay(golden, run, Redactor({}), Subject(), **{"failed": False, **more})
 
+
+def recorded(run, *, failed=False, alone=True):
+    return judge_recording(run, Subject(recording=True), failed=failed, alone=alone)
+
+
+def drifts(verdict):
+    return [finding for finding in verdict.findings if finding.kind is Kind.DRIFT]
+
+
+def changes(verdict):
+    return [finding for finding in verdict.findings if finding.kind is Kind.CHANGE]
+
+
+def verdict(**found):
+    return verdict_of(Found(**found), Subject())
+
+
+VIOLATIONS = [
+    Kind.MISS,
+    Kind.REFUSED,
+    Kind.UNRECORDABLE,
+    Kind.DRIFT,
+    Kind.ORDER,
+    Kind.UNPLAYED,
+    Kind.UNREACHED,
+    Kind.UNWRAPPED,
+    Kind.CHILD,
+    Kind.UNREAD,
+    Kind.UNCAPTURED,
+    Kind.LATE,
+]
+"""What the boundaries of a run find."""
 
 UNEQUAL = compare([says("a")], [says("b")])
 EQUAL = compare([says("a")], [says("a")])
 
 
 @pytest.mark.parametrize(
-    ("verdict", "diverged"),
+    ("found", "diverged"),
     [
-        (Verdict(), False),
-        (Verdict(comparison=EQUAL, remarks=("late",)), False),
-        (Verdict(comparison=UNEQUAL), True),
-        (Verdict(findings=(finding(Kind.UNPLAYED),)), True),
-        (Verdict(drifts=(Drift(finding=finding(Kind.DRIFT), changes=()),)), True),
-        (Verdict(served_nothing=True), True),
-        (Verdict(recorded_nothing=True), True),
+        ({}, False),
+        ({"comparison": EQUAL}, False),
+        ({"comparison": UNEQUAL}, True),
+        ({"violations": (finding(Kind.UNPLAYED),)}, True),
+        ({"drifts": (Drift(finding=finding(Kind.DRIFT), changes=()),)}, True),
+        ({"nothing": finding(Kind.NOTHING_REPLAYED)}, True),
     ],
 )
-def test_any_one_thing_makes_a_divergence(verdict, diverged):
+def test_any_one_thing_makes_a_divergence(found, diverged):
     """And a remark does not."""
-    assert verdict.diverged is diverged
+    assert verdict(**found).diverged is diverged
+    remark = finding(Kind.LATE)
+    assert verdict_of(Found(**found), Subject(), [remark]).diverged is diverged
+    assert verdict_of(Found(**found), Subject(), [remark]).remarks == (remark,)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_only_a_miss_and_a_refusal_are_missed(kind):
     """What the agent asked for, and the replay could not give."""
-    assert Verdict(findings=(finding(kind),)).missed is (kind in (Kind.MISS, Kind.REFUSED))
+    assert verdict(violations=(finding(kind),)).missed is (kind in (Kind.MISS, Kind.REFUSED))
 
 
 def contradicted(golden, new):
-    return Verdict(comparison=compare(golden, new)).contradicted
+    return verdict(comparison=compare(golden, new)).contradicted
 
 
 def test_to_stop_before_the_end_contradicts_nothing():
@@ -115,29 +152,28 @@ def test_to_stop_before_the_end_contradicts_nothing():
     assert contradicted(whole, [says("b"), *whole[1:]])
     assert contradicted(whole[:1], whole[:2])
     assert contradicted([event("Teleported", to=1, by="car")], [event("Teleported", to=1)])
-    for kind in Kind:
+    for kind in VIOLATIONS:
         not_done = kind in (Kind.UNPLAYED, Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD)
-        assert Verdict(findings=(finding(kind),)).contradicted is not not_done
-    assert Verdict(drifts=(Drift(finding=finding(Kind.DRIFT), changes=()),)).contradicted
-    assert not Verdict().contradicted
+        assert verdict(violations=(finding(kind),)).contradicted is not not_done
+    assert verdict(drifts=(Drift(finding=finding(Kind.DRIFT), changes=()),)).contradicted
+    assert not verdict(nothing=finding(Kind.NOTHING_REPLAYED)).contradicted
+    assert not verdict().contradicted
 
 
 @pytest.mark.parametrize("judge", ["replay", "recording"])
-@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("kind", VIOLATIONS)
 def test_each_kind_of_finding_is_a_failure_a_remark_or_neither(kind, judge):
     """Drift has a place of its own; what a tool without a wrapper and a child are is for the user to say."""
-    run = {
-        unwrapped: run_of(findings=[finding(kind)] if kind is not Kind.DRIFT else [], unwrapped=unwrapped)
-        for unwrapped in Unwrapped
-    }
+    found = [] if kind is Kind.DRIFT else [finding(kind, detail={"name": "add"})]
+    runs = {unwrapped: run_of(findings=found, unwrapped=unwrapped) for unwrapped in Unwrapped}
+    for run in runs.values():
+        run.wraps = lambda _: True
     verdicts = {
-        unwrapped: judged(golden_of(), each)
-        if judge == "replay"
-        else judge_recording(each, failed=False, alone=True)
-        for unwrapped, each in run.items()
+        unwrapped: judged(golden_of(), run) if judge == "replay" else recorded(run)
+        for unwrapped, run in runs.items()
     }
-    said = {unwrapped: (len(v.findings), v.remarks) for unwrapped, v in verdicts.items()}
-    failure, remark, nothing = (1, ()), (0, ("s",)), (0, ())
+    said = {unwrapped: (len(v.findings), len(v.remarks)) for unwrapped, v in verdicts.items()}
+    failure, remark, nothing = (1, 0), (0, 1), (0, 0)
     if kind is Kind.DRIFT:
         assert set(said.values()) == {nothing}
     elif kind in (Kind.UNWRAPPED, Kind.CHILD):
@@ -179,33 +215,40 @@ def test_a_secret_of_the_new_run_is_hidden_before_it_is_compared():
 
 
 @pytest.mark.parametrize(
-    ("requests", "drifts", "remarks"),
+    ("requests", "drifted", "remarks"),
     [(Requests.COMPARE, 2, 0), (Requests.REPORT, 0, 1), (Requests.IGNORE, 0, 0)],
 )
-def test_what_drift_is_is_for_the_user_to_say(requests, drifts, remarks):
+def test_what_drift_is_is_for_the_user_to_say(requests, drifted, remarks):
     """A failure each, one remark that names the paths once, or nothing; without drift nothing in any case."""
     found = [drift({"n": 1, "m": 1}, {"n": 2, "m": 2}), drift({"n": 5}, {"n": 6})]
-    verdict = judged(golden_of(), run_of(findings=found, requests=requests))
-    assert (len(verdict.drifts), len(verdict.remarks)) == (drifts, remarks)
-    assert verdict.diverged is (requests is Requests.COMPARE)
+    said = judged(golden_of(), run_of(findings=found, requests=requests))
+    assert (len(drifts(said)), len(said.remarks)) == (drifted, remarks)
+    assert said.diverged is (requests is Requests.COMPARE)
     if remarks:
-        assert verdict.remarks == ("2 requests differ from the recorded ones at request.n, request.m",)
+        assert tuple(map(title, said.remarks)) == (
+            "2 requests differ from the recorded ones at request.n, request.m",
+        )
     assert judged(golden_of(), run_of(requests=requests)).remarks == ()
 
 
 def test_drift_that_the_rules_settle_is_none():
     """A path to ignore counts for requests as for events."""
     found = [drift({"n": 1}, {"n": 2}), drift({"m": 1}, {"m": 2})]
-    (left,) = judged(golden_of(), run_of(findings=found, ignore=("request.n",))).drifts
-    assert [change.path for change in left.changes] == ["request.m"]
+    (left,) = judged(golden_of(), run_of(findings=found, ignore=("request.n",))).findings
+    assert [part.path for part in left.parts] == ["request.m"]
 
 
 def test_drift_that_was_told_already_repeats():
     """Every later request of a conversation holds what drifted in the first: only one with news is told again."""
     first, again, more = {"n": 1}, {"n": 2}, {"n": 2, "m": 3}
     found = [drift(first, again), drift(first, again), drift({**first, "m": 1}, more), drift(first, {"n": 3})]
-    drifts = judged(golden_of(), run_of(findings=found)).drifts
-    assert [each.repeats for each in drifts] == [False, True, False, False]
+    told = judged(golden_of(), run_of(findings=found)).findings
+    assert [(each.new["body"]["json"], each.follows) for each in told] == [
+        ({"n": 2}, False),
+        ({"n": 2, "m": 3}, False),
+        ({"n": 3}, False),
+        ({"n": 2}, True),
+    ]
 
 
 def test_a_further_run_that_was_not_opened_is_a_failure():
@@ -213,25 +256,25 @@ def test_a_further_run_that_was_not_opened_is_a_failure():
     golden = golden_of(further=["r.one", "r.two"])
     (missing,) = judged(golden, run_of(), further=["r.one"]).findings
     assert missing.kind is Kind.UNPLAYED
-    assert "r.two" in missing.summary
+    assert title(missing) == "the further run r.two was recorded, and not opened"
 
 
 def test_a_run_is_judged_up_to_where_it_left_its_golden():
     """What came later is for the test's own asserts, drift as well; what tells only of faults counts nowhere."""
     known, later = drift({"n": 1}, {"n": 2}), drift({"n": 5}, {"n": 6})
     golden = golden_of([says("a"), event("SkillLearned", name="s"), ended("completed")])
-    left = DivergencePoint(kind="http", lane="", told=2, known=(known,))
+    left = DivergencePoint(kind="http", lane="", emitted=2, known=(known,))
     faulty = [event("Error", message="fault"), says("a"), event("Error", message="new")]
     run = run_of(*faulty, findings=[known, later], hidden=[0], divergence_point=left)
-    verdict = judged(golden, run)
-    assert verdict.comparison.equal
-    assert [each.finding for each in verdict.drifts] == [known]
-    assert not judged(golden, run_of(*faulty, hidden=[0])).comparison.equal
-    assert not judged(golden, run_of(*faulty, divergence_point=left)).comparison.equal
+    said = judged(golden, run)
+    assert not changes(said)
+    assert [each.new for each in drifts(said)] == [known.new]
+    assert changes(judged(golden, run_of(*faulty, hidden=[0])))
+    assert changes(judged(golden, run_of(*faulty, divergence_point=left)))
     # Only faults before it shorten what is compared.
-    assert not judged(
-        golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], divergence_point=left)
-    ).comparison.equal
+    assert changes(
+        judged(golden, run_of(says("a"), says("new"), says("fault"), hidden=[2], divergence_point=left))
+    )
 
 
 def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to_a_fork():
@@ -248,10 +291,10 @@ def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to
     )
     run.answers.replayer = EventReplayer(read_script(golden), lambda _: None, None)
     run.wraps = lambda _: True
-    run.answers.divergence_point = DivergencePoint(kind="http", lane="", told=2)
-    assert judged(golden_of(golden), run).comparison.equal
+    run.answers.divergence_point = DivergencePoint(kind="http", lane="", emitted=2)
+    assert not changes(judged(golden_of(golden), run))
     run.events[1] = says("b")
-    assert not judged(golden_of(golden), run).comparison.equal
+    assert changes(judged(golden_of(golden), run))
 
 
 @pytest.mark.parametrize(
@@ -267,25 +310,27 @@ def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to
 def test_a_recording_must_hold_something(crossings, events, failed, alone, nothing):
     """Unless the test failed before it could, or its further runs hold what there is."""
     run = run_of(*events, crossings=crossings)
-    assert judge_recording(run, failed=failed, alone=alone).recorded_nothing is nothing
+    found = recorded(run, failed=failed, alone=alone).findings
+    assert [each.kind for each in found] == ([Kind.NOTHING_RECORDED] if nothing else [])
 
 
 @pytest.mark.parametrize("nothing", [True, False])
 def test_a_golden_of_which_nothing_was_asked_is_a_failure(nothing):
     """The run says so."""
-    assert judged(golden_of(), run_of(served_nothing=nothing)).diverged is nothing
+    found = judged(golden_of(), run_of(served_nothing=nothing)).findings
+    assert [each.kind for each in found] == ([Kind.NOTHING_REPLAYED] if nothing else [])
 
 
 def test_a_fault_that_a_recording_leaves_out_is_a_remark():
     """A golden records no faults."""
     run = run_of()
     run.answers.fault_plan.left_out.append("inject(...)")
-    (remark,) = judge_recording(run, failed=False, alone=True).remarks
-    assert "inject(...)" in remark
+    (remark,) = recorded(run).remarks
+    assert "inject(...)" in title(remark)
 
 
 @pytest.mark.parametrize("lane", ["", "task-1"])
 def test_lanes_make_chance_a_likelier_cause(lane):
-    """What ran side by side is noted with the verdict."""
+    """Whether strands ran side by side is noted with the verdict."""
     said = event("ThinkingDelta", text="a", lane=lane) if lane else says("a")
     assert judged(golden_of(), run_of(said)).circumstances.side_by_side is bool(lane)

@@ -141,7 +141,7 @@ def test_a_conversation_whose_words_another_missed_with_goes_on_in_its_own_lane_
 
 
 def test_messages_do_not_run_into_one_another():
-    """Conversations are told apart by their messages, not by what these are when joined."""
+    """Conversations differ by their messages, not by the text of the joined messages."""
     assert prefixes([1, 12])[-1] != prefixes([11, 2])[-1]
 
 
@@ -314,7 +314,7 @@ def test_what_was_said_since_tells_which_conversation_goes_on_in_another_lane():
     assert replay.http(chat(user("hello"), *more("work-2")), "work-1").number == 3
 
 
-def test_edited_conversations_in_lanes_of_chance_find_the_likest():
+def test_edited_conversations_in_lanes_of_chance_find_the_most_similar():
     """Tasks are numbered by who comes first: whose conversation an edited one is, its words tell."""
     cities = ("berlin", "paris", "rome")
     golden = [http(chat(user(f"what is {city} like")), f"task-{n}") for n, city in enumerate(cities, 1)]
@@ -325,7 +325,7 @@ def test_edited_conversations_in_lanes_of_chance_find_the_likest():
     assert numbers == [2, 1]
 
 
-def test_the_likest_is_given_once():
+def test_the_most_similar_is_given_once():
     """Two edited conversations of the same words: the second gets what is left."""
     golden = [http(chat(user(f"what is {c} like")), f"task-{n}") for n, c in enumerate(("a", "b", "rome"), 1)]
     replay = Replay(*golden)

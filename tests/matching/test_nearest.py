@@ -51,7 +51,7 @@ def test_the_address_decides(recorded, asked, found):
 
 
 def test_what_was_not_played_comes_before_what_was():
-    """Of one address the next that is waiting; where none is, the one with the likest body."""
+    """Of one address the next that is waiting; where none is, the one with the most similar body."""
     recorded = [http("POST a/x", {"n": n, "text": text}) for n, text in enumerate(("one", "two", "one"))]
     asked = http("POST a/x", {"n": 9, "text": "two"})
     assert nearest(recorded, asked, unplayed=[2]) == 2
@@ -60,7 +60,7 @@ def test_what_was_not_played_comes_before_what_was():
 
 
 def test_a_tool_is_like_itself_only():
-    """By its arguments; another tool is never alike, wrapped or an MCP server's."""
+    """By its arguments; another tool is never similar, wrapped or an MCP server's."""
     recorded = [tool("refund", order="1"), tool("refund", order="2"), tool("look", order="3")]
     assert nearest(recorded, tool("refund", order="2", more=True), kind="tool") == 1
     assert nearest(recorded, tool("pay", order="2"), kind="tool") is None

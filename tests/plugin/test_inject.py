@@ -40,7 +40,7 @@ HEAD = """
     def test_plain(sparrow):
         assert agent.with_requests() == "hello"
 """
-"""The tests whose goldens the faults are laid over."""
+"""The tests whose goldens the faults change."""
 
 
 @pytest.fixture(scope="module")
@@ -595,8 +595,8 @@ def test_a_marker_needs_the_fixture(inner):
     result.stderr.fnmatch_lines(["*test_it.py::test_it: @pytest.mark.sparrow_inject: the test does not use*"])
 
 
-def test_faults_are_laid_before_the_agent_runs(recorded):
+def test_faults_are_injected_before_the_agent_runs(recorded):
     """Later, nobody could say which request is the first."""
     result = judged(recorded, 'agent.openai_whole()\nsparrow.inject("timeout")')
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*sparrow.inject('timeout'): faults are laid before the agent runs"])
+    result.stdout.fnmatch_lines(["*sparrow.inject('timeout'): faults are injected before the agent runs"])

@@ -141,5 +141,7 @@ def test_once_too_often(recorded, name):
     """What was recorded less often than it is asked for is no other request: no difference, and nothing to ignore."""
     title, lines = miss(recorded, name, TIMES="2")
     assert title.endswith(": the golden holds no answer to this")
-    assert lines[0] == "  recorded with just this, and played already: it is asked for more often than it was"
+    assert (
+        lines[0] == "  the golden has exactly this, and it is played already: this run asks for it more often"
+    )
     assert not [line for line in lines if line.startswith(("    golden", "  ignore"))]

@@ -143,7 +143,7 @@ def test_a_script_replays_in_every_mode_and_is_compared(inner):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
-            'refund(order_id="1", amount_eur=39.0): the agent calls what was denied',
+            'refund(order_id="1", amount_eur=39.0): the agent makes a call that was denied',
             "refund was called with other arguments",
             "  golden  the test's own script",
             "    golden  39.0",
@@ -157,7 +157,7 @@ def test_a_script_replays_in_every_mode_and_is_compared(inner):
 @pytest.mark.parametrize(
     ("marker", "text"),
     [
-        ('script="Hello"', "*script takes a list of turns, not 'Hello'*"),
+        ('script="Hello"', "*script: 'Hello' is not a list of turns*"),
         ("script=[]", "*script is empty: a script without a turn answers nothing*"),
         ("script=[1]", "*script: turn 1 holds 1; a turn is a text, or a list*"),
         ("script=['a'], golden='test_b'", "*golden and script exclude each other*"),

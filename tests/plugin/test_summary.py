@@ -82,3 +82,34 @@ def test_recordings_that_were_not_kept_are_one_line(recorded):
         ]
     )
     assert len(remarks(result)) == 2
+
+
+KEEP_VERDICTS = """
+    import json
+    import os
+    from pathlib import Path
+
+    from pytest_sparrow.findings import Verdict
+    from pytest_sparrow.report.plain import render_verdict
+
+    def pytest_runtest_logreport(report):
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            return  # the worker's own log of the report, before it is sent
+        for verdict in json.loads(getattr(report, "sparrow", {}).get("verdicts", "[]")):
+            said = render_verdict(Verdict.from_json(verdict))
+            assert report.longreprtext.endswith(said)
+            with Path("judged.txt").open("a") as file:
+                print(report.nodeid, said.splitlines()[0], file=file)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")])
+def test_a_verdict_crosses_as_data(recorded, options):
+    """Whoever reports a session has each verdict, and words it like the failure: values are not lost on the way."""
+    recorded.write("conftest.py", KEEP_VERDICTS)
+    recorded.env(PROMPT="be rude")
+    recorded.replay("-k", "drifts", *options).assert_outcomes(failed=4)
+    judged = sorted((recorded.path / "judged.txt").read_text().splitlines())
+    assert len(judged) == 4
+    assert judged[0].startswith("test_it.py::test_drifts[0] POST ")
+    assert judged[0].endswith("differs from the recorded request")

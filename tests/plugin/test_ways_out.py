@@ -103,7 +103,7 @@ def other(inner):
 
 
 @pytest.mark.parametrize(
-    ("laid", "reach"),
+    ("injected", "reach"),
     [
         ('sparrow.fork(at=("add", 2), raises=ValueError("no"))', 'at="add" (once)'),
         ('sparrow.fork(at="refund", raises=ValueError("no"))', 'at="add" (once)'),

@@ -11,14 +11,22 @@ from pytest_sparrow.plugin.session import SessionState
 from pytest_sparrow.settings import SHORT_OPTIONS, TABLE, Place, Settings
 from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, Table, Text
 
+PATHS = ("ignore", "exclude_paths", "ignore_order")
 VALID = {
     "secrets": "regular expression",
     "not_secret": "a kind, like jwt",
     "limits": "with one of: ",
-    "ignore": "begins with an event type or 'request'",
+    "exclude_regex_paths": "regular expression",
+    **dict.fromkeys(PATHS, "begins with an event type or 'request'"),
 }
 """What a message says to a wrong text where a row has a check of its own."""
-TEXTS = {"secrets": "a = (", "not_secret": "A B", "limits": "lines = 2", "ignore": "'amount'"}
+TEXTS = {
+    "secrets": "a = (",
+    "not_secret": "A B",
+    "limits": "lines = 2",
+    "exclude_regex_paths": "(",
+    **dict.fromkeys(PATHS, "'amount'"),
+}
 
 
 def wrong_texts(row):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.providers import AnthropicMessages
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.reading import text_block
-from pytest_sparrow.providers.replies import fault_of
 
 from .halves import asked
 from .turns import FAILURES, TEXTS, proposals, turns

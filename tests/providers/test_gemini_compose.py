@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.providers import Gemini
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.providers.replies import fault_of
+from pytest_sparrow.providers.composing import fault_of
 
 from .test_gemini_request import HOST, asked
 from .turns import FAILURES, OWN_WORDS, TEXTS, hosted, proposals, turns

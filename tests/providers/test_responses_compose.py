@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.reading import parse_json_text
-from pytest_sparrow.providers.replies import fault_of
 
 from .responses_halves import CODEC, asked, fetched
 from .turns import FAILURES, TEXTS, proposals, turns

@@ -45,7 +45,7 @@ def test_tasks_are_known_by_what_they_follow(lanes):
     left = DivergencePoint(
         kind="tool",
         lane=lanes["fork"],
-        told=3,
+        emitted=3,
         exchange=call("fork", "task-7"),
         lanes={lanes["first"]: "task-4", lanes["second"]: "task-5", lanes["fork"]: "task-7"},
     )
@@ -55,12 +55,12 @@ def test_tasks_are_known_by_what_they_follow(lanes):
 
 
 def test_a_lane_that_has_told_less_is_compared_that_far():
-    """What runs side by side with the call is compared as far as it was told by then."""
+    """What runs side by side with the call is compared as far as its events were emitted by then."""
     new = [started("second", "task-2"), started("fork", "task-3")]
     left = DivergencePoint(
         kind="tool",
         lane="task-3",
-        told=2,
+        emitted=2,
         exchange=call("fork", "task-7"),
         lanes={"task-2": "task-5", "task-3": "task-7"},
     )

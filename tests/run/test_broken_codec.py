@@ -6,11 +6,12 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import ThinkingDelta
+from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
 from pytest_sparrow.providers.dispatch import CodecFault, Wire
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.replay.violations import Kind
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.faults import Fault, faulted
 from pytest_sparrow.settings import Settings
@@ -58,10 +59,10 @@ def run_with(codec, *requests):
 
 
 def remarks(run):
-    return [finding.summary for finding in run.violations.of(Kind.UNREAD)]
+    return [title(finding) for finding in run.violations.of(Kind.UNREAD)]
 
 
-def test_an_unbroken_codec_is_told_by_nothing():
+def test_an_unbroken_codec_has_no_remark():
     """The words are events, and there is no remark."""
     run = run_with(Acme(), asked())
     assert [event.text for event in run.events if isinstance(event, ThinkingDelta)] == ["Hello."]
@@ -73,20 +74,20 @@ def test_an_unbroken_codec_is_told_by_nothing():
     [
         ({"request": KeyError("x")}, "raised KeyError('x')"),
         ({"answer": KeyError("x")}, "raised KeyError('x')"),
-        ({"request": {"model": "a-1"}}, "gave dict from request()"),
-        ({"answer": None}, "gave NoneType from answer()"),
+        ({"request": {"model": "a-1"}}, "returned dict from request()"),
+        ({"answer": None}, "returned NoneType from answer()"),
     ],
 )
-def test_a_broken_codec_is_told_once_and_the_run_goes_on(broken, said):
-    """Each exchange goes on as plain HTTP; codec, fault and first request are told, once a method."""
+def test_a_broken_codec_is_named_once_and_the_run_goes_on(broken, said):
+    """Each exchange goes on as plain HTTP; codec, fault and first request are named, once a method."""
     run = run_with(Acme(**broken), asked(), asked(), asked())
     assert remarks(run) == [f"the codec 'acme' {said} on POST acme.test/talk: read as plain HTTP"]
     assert not [event for event in run.events if isinstance(event, ThinkingDelta)]
     assert run.events[-1].type == "RunFinished"
 
 
-def test_each_method_is_told_of_its_own():
-    """A codec that breaks in one place on one request, and elsewhere on the next, is told of twice."""
+def test_each_method_is_named():
+    """A codec that breaks in one place on one request, and elsewhere on the next, is named twice."""
     codec = Acme(answer=ValueError("no"))
     wire = Wire([codec])
     call = wire.read(asked())
@@ -111,12 +112,12 @@ def test_the_next_codecs_are_asked_in_place_of_a_broken_one():
 def test_an_answer_that_can_not_be_built_names_the_codec(broken):
     """Composing raises one exception, whatever the codec raised or gave."""
     call = Wire([Acme(compose=broken)]).read(asked())
-    with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|gave NoneType)"):
+    with pytest.raises(CodecFault, match=r"the codec 'acme' (raised NotImplementedError|returned NoneType)"):
         call.compose(asked(), ModelAnswer())
 
 
 def test_a_fault_that_the_codec_can_not_say_is_plain_json():
-    """A status that a test lays over a call reaches the agent all the same."""
+    """A status that a test injects into a call reaches the agent all the same."""
     call = Wire([Acme(compose=NotImplementedError())]).read(asked())
     answered = faulted(
         Fault(kind="http", name="", nth=1, said="fault", status=503, message="down"), asked(), call, None

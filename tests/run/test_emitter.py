@@ -1,4 +1,4 @@
-"""From crossings to events."""
+"""Which events a run emits for its crossings."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pytest_sparrow.events import Message, SkillLearned
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
@@ -46,8 +47,8 @@ def call(call_id, name, arguments):
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def told(run):
-    """The events' types, with what tells them apart."""
+def emitted(run):
+    """The events' types, with their most telling fields."""
     keep = ("text", "name", "chain", "id", "is_error", "input", "status", "task")
     return [
         (event.type, *(value for key, value in event.to_json().items() if key in keep))
@@ -69,7 +70,7 @@ def test_one_turn_with_a_wrapped_call(run):
     tool(run, "refund", {"n": 1}, {"returned": "done"})
     chat(run, USER, {"role": "tool", "tool_call_id": "c1", "content": "done"}, answer={"content": "bye"})
     run.close(failed=False)
-    assert told(run) == [
+    assert emitted(run) == [
         ("RunStarted", "Refund order 1"),
         ("RouteSelected", ["m"]),
         ("ToolUseProposed", "c1", "refund"),
@@ -92,13 +93,13 @@ def test_an_unwrapped_call_shows_by_its_output(run):
     outputs = [event for event in run.events if event.type == "ToolOutput"]
     assert [(output.id, output.blocks) for output in outputs] == [("c1", [{"Json": {"ok": True}}])]
     run.close(failed=False)
-    assert [finding.summary for finding in run.violations.findings] == [
+    assert [title(finding) for finding in run.violations.findings] == [
         "refund: proposed once, not wrapped: it ran, and its arguments were not checked"
     ]
 
 
 def test_a_call_that_nobody_proposed_gets_a_proposal_of_its_own(run):
-    """So every call has all three of its events, and its error is told as one."""
+    """So every call has all three of its events, and an error is marked as one."""
     tool(run, "close", {"n": 1}, {"raised": {"type": "ValueError", "module": "builtins", "message": "no"}})
     assert [event.type for event in run.events] == [
         "RunStarted",
@@ -110,7 +111,7 @@ def test_a_call_that_nobody_proposed_gets_a_proposal_of_its_own(run):
     assert run.events[-1].blocks == [{"Text": "ValueError: no"}]
 
 
-def test_the_route_is_told_where_the_model_changes(run):
+def test_the_route_is_emitted_where_the_model_changes(run):
     """Once for each stretch of one model."""
     for model in ("a", "a", "b", "a"):
         chat(run, USER, model=model)
@@ -118,7 +119,7 @@ def test_the_route_is_told_where_the_model_changes(run):
 
 
 def test_the_task_is_the_first_user_text_even_where_a_tool_came_first(run):
-    """inputs.json has it then; RunStarted was told before it was known."""
+    """inputs.json has the task then; RunStarted was emitted before the task was known."""
     tool(run, "look", {}, {"returned": 1})
     chat(run, USER)
     assert run.task == "Refund order 1"
@@ -144,7 +145,7 @@ def test_what_comes_after_the_end_is_dropped(run):
 
 
 def test_calls_that_the_provider_ran_are_remembered(run):
-    """A hosted call is told as started, and known as none of the agent's; an own call of another id is the agent's."""
+    """A hosted call is emitted as started, and is not the agent's; a call of the agent's own has another id."""
     output = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}
     own = {"type": "function_call", "call_id": "call_1", "name": "refund", "arguments": "{}"}
     asked = {

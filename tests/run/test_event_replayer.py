@@ -6,12 +6,13 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.dispatch import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.replay.replayer import MOST_MISSES
-from pytest_sparrow.run.replay.violations import Kind
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import read_script
@@ -130,7 +131,7 @@ def test_what_is_left_is_a_finding_each(replay):
     run = replay(said("a"), said("b"), propose("1", "add"), gave("1"))
     ask(run)
     run.close(failed=False)
-    assert [finding.summary for finding in run.violations.of(Kind.UNPLAYED)] == [
+    assert [title(finding) for finding in run.violations.of(Kind.UNPLAYED)] == [
         'turn 2, says "b": scripted, and not asked for',
         "turn 3, proposes add(): scripted, and not asked for",
     ]

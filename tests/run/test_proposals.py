@@ -16,7 +16,7 @@ def proposals():
 
 
 def test_exact_arguments_find_their_proposal_in_any_order(proposals):
-    """Parallel calls of one name are told apart by their arguments."""
+    """Arguments tell parallel calls of one name apart."""
     for number in "123":
         proposals.add(f"call_{number}", "look", {"order": number}, MAIN)
     assert [proposals.start("look", {"order": n}, MAIN) for n in "312"] == ["call_3", "call_1", "call_2"]
@@ -70,7 +70,7 @@ def test_an_output_on_the_wire_is_news_once(proposals):
 
 
 def test_the_output_of_a_wrapped_call_is_no_news(proposals):
-    """The wrapper told it already."""
+    """The wrapper's event holds the output already."""
     proposals.add("call_1", "look", {}, MAIN)
     proposals.start("look", {}, MAIN)
     proposals.finished("call_1", MAIN)

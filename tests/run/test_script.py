@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.providers.codec import Proposal, Usage
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.store import FsRecorder
 from run.making import (
@@ -164,7 +166,10 @@ def test_real_runs_have_their_turns(run, turns):
     script = read_script(store.load(run_id).events)
     assert len(script.turns) == turns
     if run == "c2d7a7de":
-        assert [str(turn) for turn in script.turns] == [
+        findings = [
+            Finding(kind=Kind.UNPLAYED, case="turn", detail={"turn": turn.gist()}) for turn in script.turns
+        ]
+        assert [title(finding).removesuffix(": scripted, and not asked for") for finding in findings] == [
             'turn 1, proposes lookup_customer(order_id="1234") and 1 more',
             'turn 2, proposes refund(amount_eur=39.0, order_id="1234")',
             'turn 3, says "I could not refund order 1234: the refund was denied. I hav…"',

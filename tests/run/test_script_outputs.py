@@ -44,7 +44,7 @@ def test_what_a_tool_returns(blocks, returned):
     ],
 )
 def test_the_declared_type_settles_what_events_leave_open(block, annotation, value):
-    """Text of JSON, or the value: whichever the tool says it returns; as told where neither is."""
+    """Text of JSON, or the value: whichever the tool says it returns; as the block has it where neither is."""
     answered = answered_of(Output("1", blocks=[block]))
     read = answered["returned"]
     if "otherwise" in answered:

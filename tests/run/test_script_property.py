@@ -81,19 +81,19 @@ def runs(draw):
     ]
 
 
-def told(answers):
+def emitted(answers):
     """The events of a run in which every call is made, and gives its arguments back."""
     events = []
-    narrator = Emitter("r", "pytest", events.append, lambda _: "Mutating")
+    emitter = Emitter("r", "pytest", events.append, lambda _: "Mutating")
     lane = Lane("")
     for answer in answers:
-        narrator.asked_model(lane, ModelRequest(model="m", conversation=(), task="t"))
-        narrator.model_answered(lane, answer)
+        emitter.asked_model(lane, ModelRequest(model="m", conversation=(), task="t"))
+        emitter.model_answered(lane, answer)
         for part in answer.parts:
             if isinstance(part, Proposal):
-                call_id, _ = narrator.tool_called(lane, part.name, part.args)
-                narrator.tool_answered(lane, call_id, {"returned": part.args})
-    narrator.end(failed=False)
+                call_id, _ = emitter.tool_called(lane, part.name, part.args)
+                emitter.tool_answered(lane, call_id, {"returned": part.args})
+    emitter.end(failed=False)
     return events
 
 
@@ -105,8 +105,8 @@ def test_turns_survive_events_and_the_wire(request_of, answers):
     url, body = REQUESTS[request_of]
     asked = {"method": "POST", "url": url, "headers": _HEADERS, "body": {"json": body}}
     codec = Wire(builtin_codecs()).read(asked).codec
-    first = told(answers)
+    first = emitted(answers)
     script = read_script(first)
     assert [turn.answer for turn in script.turns] == answers
     read = [codec.answer(asked, codec.compose(asked, turn.answer)) for turn in script.turns]
-    assert told(read) == first
+    assert emitted(read) == first

@@ -87,7 +87,7 @@ def heard(events):
 
 
 def same(turn, events):
-    """Whether a request's events tell a turn; an id that a format can't hold may be another one."""
+    """Whether a request's events are a turn's; an id that a format can't hold may be another one."""
     expected, found = said(turn.answer), heard(events)
     if "error" in (expected, found):
         return expected == found
@@ -122,9 +122,9 @@ def test_the_same_turns(way, run_id):
             except (openai.APIError, anthropic.APIError):
                 assert turn.answer.failure is not None
             else:
-                told = run.answers.replayer.sent[turn.number]
-                assert text == "".join(part.text for part in told.parts if isinstance(part, Text))
-                proposed = [part for part in told.parts if isinstance(part, Proposal)]
+                sent = run.answers.replayer.sent[turn.number]
+                assert text == "".join(part.text for part in sent.parts if isinstance(part, Text))
+                proposed = [part for part in sent.parts if isinstance(part, Proposal)]
                 assert [name for _, name in calls] == [part.name for part in proposed]
                 assert all(one[0] in ("", part.id) for one, part in zip(calls, proposed, strict=True))
             events = run.events[before:]

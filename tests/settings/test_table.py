@@ -85,7 +85,7 @@ def test_objects_are_read_where_they_are_used():
     """Python objects go through the reader that the row names, and its error names the origin."""
     kind = Objects("pytest_sparrow.scenario:checked", "a list of turns")
     assert len(kind.read(["a", "b"], "here")) == 2
-    with pytest.raises(Exception, match=r"^here takes a list of turns, not 3"):
+    with pytest.raises(Exception, match=r"^here: 3 is not a list of turns$"):
         kind.read(3, "here")
 
 

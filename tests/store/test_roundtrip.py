@@ -7,16 +7,18 @@ import datetime as dt
 import tempfile
 from pathlib import Path
 
+import freezegun
 import pytest
 from events.strategies import FIELDS, events_of, json_values, objects, texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_sparrow import json_objects
 from pytest_sparrow.events import ThinkingDelta, UnknownEvent, dump_event
 from pytest_sparrow.events.jsontext import encode, equal
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store import iter_events, load_transcript
-from pytest_sparrow.transcript import RunInputs, Transcript
+from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
 from .shelves import RECORDED, exchange, files_in, run_of, shelf
 
@@ -196,3 +198,18 @@ def test_events_are_read_one_by_one_without_the_whole(tmp_path, monkeypatch):
     run = shelf(tmp_path).save(run_of("r", "one", "two"))
     monkeypatch.delattr("pytest_sparrow.store.reader._read")
     assert list(iter_events(tmp_path / "r")) == list(run.events)
+
+
+def test_the_first_meta_is_read_although_the_test_has_frozen_the_time():
+    """Freezegun has its own type in the place of `datetime` by then; what is no time is refused all the same."""
+    meta = {"run_id": "a", "created_at": "2026-01-02 03:04:05"}
+    try:
+        with freezegun.freeze_time("2001-02-03"):
+            json_objects._adapter.cache_clear()
+            read = RunMeta.from_json(meta)
+            assert read.created_at == dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+            with pytest.raises(ValueError, match="'created_at' has the wrong type"):
+                RunMeta.from_json({**meta, "created_at": 5})
+        assert RunMeta.from_json(meta) == read
+    finally:
+        json_objects._adapter.cache_clear()

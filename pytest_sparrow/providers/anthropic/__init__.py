@@ -1,1 +1,1 @@
-"""Anthropic messages, read and composed."""
+"""The format of Anthropic messages: reading and building."""

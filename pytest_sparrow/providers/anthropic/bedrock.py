@@ -1,7 +1,7 @@
-"""Messages through Bedrock's ``invoke-with-response-stream``: a binary stream of Anthropic's events, read and built.
+"""Reads and builds Anthropic's events in the binary stream of Bedrock's ``invoke-with-response-stream``.
 
 Format: InvokeModelWithResponseStream of https://docs.aws.amazon.com/bedrock/latest/APIReference/ (a frame's payload is
-``{"bytes": base64 of an event}``); the frames are those of `pytest_sparrow.providers.eventstream`.
+``{"bytes": base64 of an event}``); for the frames see `pytest_sparrow.wire.eventstream`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import base64
 import binascii
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.eventstream import MEDIA_TYPE, Frame, frames_of, frames_reply, json_frame
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_text,
@@ -20,6 +19,7 @@ from pytest_sparrow.providers.reading import (
     path_of,
     raw_bytes,
 )
+from pytest_sparrow.wire.eventstream import MEDIA_TYPE, Frame, frames_of, frames_reply, json_frame
 from pytest_sparrow.wire.sse import ServerSentEvent, parse_event_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _event(frame: Frame) -> ServerSentEvent:
 
 
 def as_binary(reply: dict[str, Json]) -> dict[str, Json]:
-    """A reply whose body is server-sent events as Bedrock would send it; one without a body stays."""
+    """A reply of server-sent events as Bedrock would send it; a reply without a body stays as it is."""
     if "body" not in reply:
         return reply
     events = map(parse_event_text, reply["body"]["sse"])

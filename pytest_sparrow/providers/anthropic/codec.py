@@ -1,8 +1,4 @@
-"""The codec of Anthropic messages: its own API, its proxies, and the same bodies through Bedrock and Vertex.
-
-What only Anthropic's messages have, by which they are told from other formats behind a path of somebody's own.
-
-Anthropic messages: its own API, proxies of it, and the same bodies through Bedrock and Vertex.
+"""The codec of Anthropic messages: its own API, proxies of it, and the same bodies through Bedrock and Vertex.
 
 Format: https://docs.claude.com/en/api/messages; Bedrock's body has ``anthropic_version`` and its path the model
 (https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html), and so
@@ -25,7 +21,6 @@ from pytest_sparrow.providers.anthropic.content import (
     usage_of,
 )
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
-from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.facts import KeyShape, ProviderFacts
 from pytest_sparrow.providers.openai_chat.facts import STAINLESS
 from pytest_sparrow.providers.reading import (
@@ -40,6 +35,7 @@ from pytest_sparrow.providers.reading import (
     json_request,
     path_of,
     stream_events,
+    synthetic_failure,
 )
 
 if TYPE_CHECKING:
@@ -115,11 +111,11 @@ class AnthropicMessages:
     facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
-        """Read a request for a message; None where the shape is another one."""
+        """Read a request for a message; None for a request of another format."""
         body = json_request(asked)
         if body is None or not _is_message(asked, body):
             return None
-        # Newer models take messages of role "system" within the conversation; they are told apart like the prompt.
+        # Newer models take messages of role "system" within the conversation; they are left out like the prompt.
         spoken = [one for one in as_list(body["messages"]) if as_dict(one).get("role") != "system"]
         return ModelRequest(
             model=as_text(body.get("model")) or _model_in_path(asked),
@@ -129,7 +125,7 @@ class AnthropicMessages:
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
-        """Read a whole or a streamed answer; of a broken one, what came."""
+        """Read a whole or a streamed answer; of a broken answer, the part that came."""
         if synthetic := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=synthetic)
         events = stream_events(answered) or binary_events(answered)
@@ -145,7 +141,7 @@ class AnthropicMessages:
         return ModelAnswer(parts=parts, usage=usage, failure=http_failure(answered, failure))
 
     def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
-        """Build an answer, whole or streamed as the request wants it; see `compose_message` for what can't be said."""
+        """Build an answer, whole or streamed as the request wants; `compose_message` lists what can't be said."""
         return compose_message(asked, answer)
 
 

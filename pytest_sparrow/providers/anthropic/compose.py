@@ -1,9 +1,4 @@
-"""A message of Anthropic's, composed from an answer's parts: whole, or as the events of a stream.
-
-Calls and results of tools as content blocks of an answer of Anthropic's.
-
-A message of Anthropic's, built from what it is to say: whole, or as the events of a stream.
-"""
+"""Builds a message of Anthropic's from the parts of an answer: whole, or as the events of a stream."""
 
 from __future__ import annotations
 
@@ -13,22 +8,24 @@ from pytest_sparrow.providers.anthropic.bedrock import as_binary, wants_binary
 from pytest_sparrow.providers.anthropic.content import says_error
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import ModelAnswer, Output, Part, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import request_digest, synthetic_reply
-from pytest_sparrow.providers.reading import arguments_text, as_dict, as_text, json_request
-from pytest_sparrow.providers.replies import (
+from pytest_sparrow.providers.composing import (
+    arguments_text,
     broken_reply,
     event_text,
     fault_of,
     json_reply,
     json_text,
+    request_digest,
     stream_reply,
+    synthetic_reply,
 )
+from pytest_sparrow.providers.reading import as_dict, as_text, json_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.replies import FailureStatus
+    from pytest_sparrow.providers.composing import FailureStatus
 
 __all__ = ["call_block", "compose_message", "is_own", "mcp_result", "own_result"]
 
@@ -73,7 +70,7 @@ def _is_hit(value: dict[str, Json]) -> bool:
 
 
 def call_block(call: Proposal, *, own: bool, synthetic: str) -> dict[str, Json]:
-    """A proposed call; one without an id gets the made-up end of one."""
+    """The block of a proposed call; without an id of its own the call gets a synthetic one."""
     kind, prefix = "tool_use", "toolu"
     if call.hosted:
         kind, prefix = ("server_tool_use", "srvtoolu") if own else ("mcp_tool_use", "mcptoolu")
@@ -82,7 +79,7 @@ def call_block(call: Proposal, *, own: bool, synthetic: str) -> dict[str, Json]:
 
 
 def own_result(output: Output, name: str) -> dict[str, Json]:
-    """What the provider's own tool gave: one object, or a list of what a search found."""
+    """The result of the provider's own tool: one object, or a list of what a search found."""
     values = [block["Json"] for block in output.blocks]
     listed = name == "web_search" and not any(map(_is_error_object, values))
     content = values if listed else values[0]
@@ -92,7 +89,7 @@ def own_result(output: Output, name: str) -> dict[str, Json]:
 
 
 def mcp_result(output: Output) -> dict[str, Json]:
-    """What any other hosted tool gave, as a list of texts."""
+    """The result of any other hosted tool, as a list of texts."""
     return {
         "type": "mcp_tool_result",
         "tool_use_id": output.id,
@@ -227,7 +224,7 @@ def _event(data: dict[str, Json]) -> str:
 
 
 def _block_events(block: dict[str, Json]) -> Iterator[dict[str, Json]]:
-    """A block's beginning, what it says, and its end."""
+    """The events of a block: its start, its content, and its end."""
     deltas: list[dict[str, Json]] = []
     match block["type"]:
         case "text":

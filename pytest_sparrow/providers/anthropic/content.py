@@ -1,12 +1,7 @@
-"""Anthropic's content blocks: read from an answer or a request, and joined from a stream.
+"""Reads Anthropic's content blocks: parts of answers, tool outputs in requests, and messages joined from a stream.
 
-Anthropic's content blocks: an answer's parts, a request's tool outputs, a message as every turn repeats it.
-
-Format: https://docs.claude.com/en/api/messages (content blocks of requests and answers, usage).
-
-A streamed message of Anthropic's, joined: events in, the content of the same answer unstreamed out.
-
-Format: https://docs.claude.com/en/docs/build-with-claude/streaming.
+Format: https://docs.claude.com/en/api/messages (content blocks of requests and answers, usage) and
+https://docs.claude.com/en/docs/build-with-claude/streaming.
 """
 
 from __future__ import annotations
@@ -169,7 +164,7 @@ class JoinedMessage:
 
 
 def join_message(events: Iterable[ServerSentEvent]) -> JoinedMessage:
-    """Join the events of one message, to its end or to wherever the stream broke."""
+    """Join the events of one message, up to its end or the place where the stream broke."""
     message = _Message()
     stream = StreamReader(events)
     for event, data in stream:

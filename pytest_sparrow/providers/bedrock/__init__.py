@@ -1,1 +1,1 @@
-"""Amazon Bedrock's converse, read and composed."""
+"""The format of Amazon Bedrock's converse: reading and building."""

@@ -1,8 +1,4 @@
-"""The codec of Amazon Bedrock's `converse` and `converse-stream`, for any model.
-
-A streamed conversation of Bedrock's, joined: frames in, the body of the same answer unstreamed out.
-
-Amazon Bedrock's ``converse`` and ``converse-stream``, for any model.
+"""The codec of Amazon Bedrock's ``converse`` and ``converse-stream``, for any model.
 
 Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
 …/API_runtime_ConverseStream.html. (``invoke`` carries the format of the model's own maker.)
@@ -26,8 +22,6 @@ from pytest_sparrow.providers.codec import (
     Reasoning,
     Text,
 )
-from pytest_sparrow.providers.composing import synthetic_failure
-from pytest_sparrow.providers.eventstream import frames_of
 from pytest_sparrow.providers.facts import KeyShape, ProviderFacts, RetryClock
 from pytest_sparrow.providers.reading import (
     as_dict,
@@ -45,15 +39,17 @@ from pytest_sparrow.providers.reading import (
     path_of,
     raw_bytes,
     raw_text,
+    synthetic_failure,
     text_block,
     usage_from,
 )
+from pytest_sparrow.wire.eventstream import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.eventstream import Frame
+    from pytest_sparrow.wire.eventstream import Frame
 
 
 __all__ = ["Bedrock", "join_frames"]
@@ -164,7 +160,7 @@ class Bedrock:
     facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
-        """Read a request; None where it is another one."""
+        """Read a request; None for a request of another format."""
         body, model = json_request(asked), _model(asked)
         messages = None if body is None else body.get("messages")
         if not model or not isinstance(messages, list):
@@ -225,7 +221,7 @@ def _failure_by_header(answered: dict[str, Json]) -> Failure | None:
 
 
 def _stable(message: dict[str, Json]) -> Json:
-    """A message without what changes from run to run: signatures, and ids of calls."""
+    """A message without signatures and ids of calls, which change from run to run."""
     blocks = [_stable_block(block) for block in as_list(message.get("content"))]
     return {**message, "content": blocks}
 

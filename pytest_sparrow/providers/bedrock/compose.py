@@ -1,4 +1,4 @@
-"""An answer of Bedrock's converse, built from what it is to say: JSON, or the frames of a stream."""
+"""Builds an answer of Bedrock's converse from the parts of an answer: JSON, or the frames of a stream."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import Output, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import synthetic_reply
-from pytest_sparrow.providers.eventstream import frames_reply, json_frame
+from pytest_sparrow.providers.composing import broken_reply, fault_of, json_reply, json_text, synthetic_reply
 from pytest_sparrow.providers.reading import as_dict, path_of
-from pytest_sparrow.providers.replies import broken_reply, fault_of, json_reply, json_text
+from pytest_sparrow.wire.eventstream import frames_reply, json_frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer, Part, Usage
-    from pytest_sparrow.providers.eventstream import Frame
-    from pytest_sparrow.providers.replies import FailureStatus
+    from pytest_sparrow.providers.composing import FailureStatus
+    from pytest_sparrow.wire.eventstream import Frame
 
 __all__ = ["compose_converse"]
 
@@ -32,7 +31,7 @@ _ERRORS = {
     503: "ServiceUnavailableException",
 }
 _MODEL_ERROR = 424
-"""The status of ours for a failure without one: botocore doesn't try it again."""
+"""The status for a failure that has none: botocore doesn't retry it."""
 
 
 def compose_converse(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
@@ -135,7 +134,7 @@ def _frame(kind: str, event: dict[str, Json]) -> Frame:
 
 
 def _events(block: dict[str, Json]) -> Iterator[tuple[str, dict[str, Json]]]:
-    """The events that say one block."""
+    """The events of one block."""
     call, result = block.get("toolUse"), block.get("toolResult")
     if call is not None:
         yield "contentBlockStart", {"start": {"toolUse": {key: call[key] for key in call if key != "input"}}}

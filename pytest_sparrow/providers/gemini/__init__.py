@@ -1,1 +1,1 @@
-"""Gemini, read and composed."""
+"""Gemini's format: reading and building."""

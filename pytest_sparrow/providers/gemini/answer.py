@@ -1,13 +1,9 @@
-"""The parts of a Gemini answer, whole or from the chunks of a stream.
+"""Reads the parts of a Gemini answer, whole or from the chunks of a stream.
 
-A function call of Gemini's whose arguments may come in pieces (Vertex: ``streamFunctionCallArguments``).
-
-Format: https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/PartialArg; each piece names its
-place by a JSON path such as ``$.items[0].name``, and pieces of one text follow each other.
-
-What a Gemini answer says: the parts of its candidates, whole or from the chunks of a stream.
-
-Format: https://ai.google.dev/api/generate-content (GenerateContentResponse, Candidate).
+Format: https://ai.google.dev/api/generate-content (GenerateContentResponse, Candidate). On Vertex the arguments of a
+call may come in pieces (``streamFunctionCallArguments``,
+https://cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1/PartialArg): each piece names its place by a
+JSON path such as ``$.items[0].name``, and pieces of one text follow each other.
 """
 
 from __future__ import annotations
@@ -21,8 +17,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.blocks import json_block
 from pytest_sparrow.providers.codec import Failure, Output, Part, Proposal, Reasoning, Text
-from pytest_sparrow.providers.gemini.content import call_id_of, field_of, inline_block, parts_of
-from pytest_sparrow.providers.gemini.grounding import searched
+from pytest_sparrow.providers.gemini.content import call_id_of, field_of, inline_block, parts_of, searched
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -140,10 +135,10 @@ def _scalar(piece: dict[str, Json]) -> Json:
 
 
 CODE = "code_execution"
-"""The name under which code that Gemini ran is told."""
+"""The name of the hosted call for code that Gemini ran."""
 
 INLINE = "inline_data"
-"""The name under which an image or another file within an answer is told."""
+"""The name of the hosted call for an image or another file within an answer."""
 
 _WELL = frozenset({"", "FINISH_REASON_UNSPECIFIED", "STOP", "MAX_TOKENS", "CONTINUATION"})
 """Reasons to end that are no failure, even of an answer that holds nothing."""
@@ -165,7 +160,7 @@ class GeminiAnswer:
 
 
 def read_chunks(chunks: Iterable[Json], ids: tuple[CallIds, CallIds], *, streamed: bool) -> GeminiAnswer:
-    """Read an answer: one chunk if it is whole; of a stream, texts of one kind that touch are one."""
+    """Read an answer: a single chunk if it is whole; of a stream, adjacent texts of one kind become one text."""
     candidates: dict[int, _Candidate] = {}
     usage: Usage | None = None
     failure: Failure | None = None
@@ -248,7 +243,7 @@ class _Candidate:
         return None if self._parts or self._reason in _WELL else _told(self._reason, self._message)
 
     def parts(self) -> list[Part]:
-        """The parts, and once it has ended, what was searched: before that more may come in between."""
+        """The parts; with the searches once the answer has ended, since parts may come before them."""
         found: list[Part] = []
         for part in self._parts:
             if isinstance(part, _Written):
@@ -266,7 +261,7 @@ class _Candidate:
             self._urls,
             empty=self._empty,
             waiting=self._open_tools,
-            told=self._told_searches(),
+            called=self._called_searches(),
             ids=self._hosted,
         )
 
@@ -289,7 +284,7 @@ class _Candidate:
         last.pieces.append(text)
 
     def _call(self, call: dict[str, Json]) -> None:
-        """A call, whole or in pieces: a first one with the name, then arguments, until no more is announced."""
+        """Read a call, whole or in pieces: the first piece has the name, the others arguments, the last says so."""
         if self._pieces is None or call.get("name"):
             self._pieces = CallPieces(self._calls.fill(call_id_of(call)), as_text(call.get("name")))
             self._parts.append(self._pieces)
@@ -336,14 +331,14 @@ class _Candidate:
         self._parts.append(Output(self._answered(waiting, call_id), blocks, failed))
 
     def _answered(self, waiting: deque[str], call_id: str) -> str:
-        """The id of the hosted call that is answered: the one named, else the oldest that waits."""
+        """The id of the hosted call that a result answers: the named call, else the oldest open call."""
         if call_id in waiting:
             waiting.remove(call_id)
         elif not call_id:
             call_id = waiting.popleft() if waiting else self._hosted.fill("")
         return call_id
 
-    def _told_searches(self) -> set[str]:
+    def _called_searches(self) -> set[str]:
         """Names of the provider's tools whose calls the answer held."""
         return {
             part.name

@@ -1,4 +1,4 @@
-"""Gemini: ``generateContent`` and ``streamGenerateContent``, of the Gemini API, of Vertex AI, and behind proxies.
+"""The codec of Gemini's ``generateContent`` and ``streamGenerateContent``: Gemini API, Vertex AI, and proxies.
 
 Format: https://ai.google.dev/api/generate-content; Vertex:
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference.
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
-from pytest_sparrow.providers.composing import synthetic_failure
 from pytest_sparrow.providers.facts import KeyShape, ProviderFacts, RetryClock
 from pytest_sparrow.providers.gemini.answer import read_chunks
 from pytest_sparrow.providers.gemini.compose import compose_gemini
 from pytest_sparrow.providers.gemini.content import (
+    SIGNATURES,
     ask_ids,
     contents_of,
     conversation_of,
@@ -33,6 +33,7 @@ from pytest_sparrow.providers.reading import (
     json_request,
     path_of,
     stream_events,
+    synthetic_failure,
 )
 
 if TYPE_CHECKING:
@@ -72,8 +73,8 @@ _FACTS = ProviderFacts(
     request_headers=frozenset({"x-goog-upload-command", "x-goog-upload-protocol"}),
     answer_headers=frozenset({"x-goog-upload-status", "x-goog-upload-url"}),
     volatile_answer_keys=frozenset({"createTime", "responseId", "thoughtSignature"}),
-    volatile_request_keys=frozenset({"thoughtSignature", "thought_signature"}),
-    # Clients make the ids of these up, and nobody seeds them.
+    volatile_request_keys=SIGNATURES,
+    # Clients invent ids for these, from randomness that no seed reaches.
     call_keys=frozenset({"functionCall", "functionResponse", "function_call", "function_response"}),
 )
 
@@ -83,9 +84,9 @@ class Gemini:
 
     Counting tokens, embedding, batches and caches of contents are no calls to a model, though they hold contents.
 
-    Calls keep the ids that Gemini gave them. Where it gave none, or a client made one up (a UUID behind a word),
-    the n-th such call of the conversation is ``call-n``. What Gemini's own tools did (code, searches) is told as
-    hosted calls with their outputs; grounding without a call of its own as one ``google_search``, ``file_search``
+    Calls keep Gemini's ids. Where Gemini sent none, or a client invented one (a UUID behind a word), the n-th such
+    call of the conversation is ``call-n``. What Gemini's own tools did (code, searches) becomes hosted calls with
+    their outputs; grounding without a call of its own as one ``google_search``, ``file_search``
     or ``google_maps`` at the candidate's end; an image in an answer as one ``inline_data``. A function's output is
     its whole ``response``; one that holds nothing but ``error`` is an error.
     """
@@ -94,7 +95,7 @@ class Gemini:
     facts = _FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
-        """Read a request; None where it is another one."""
+        """Read a request; None for a request of another format."""
         body = json_request(asked)
         if body is None or not _is_generation(asked, body):
             return None
@@ -152,7 +153,7 @@ def _verb(asked: dict[str, Json]) -> str:
 
 
 def _model(asked: dict[str, Json], body: dict[str, Json]) -> str:
-    """The model of the path (``…/models/<name>:generateContent``), else the one that a proxy takes in the body."""
+    """The model of the path (``…/models/<name>:generateContent``), else the model that a proxy reads in the body."""
     path = unquote(path_of(asked))
     if not _verb(asked):
         _, found, rest = path.partition("/models/")
@@ -161,7 +162,7 @@ def _model(asked: dict[str, Json], body: dict[str, Json]) -> str:
 
 
 def _chunks(answered: dict[str, Json]) -> tuple[list[Json], Failure | None, bool]:
-    """The objects of an answer, what can't be read in them, and whether they came as a stream."""
+    """The objects of an answer, the failure to read one, and whether they came as a stream."""
     events = stream_events(answered)
     if events is None:
         body = json_answer(answered)

@@ -1,4 +1,4 @@
-"""A Gemini answer, built from what it is to say: whole, as server-sent events, or as an array."""
+"""Builds a Gemini answer from the parts of an answer: whole, as server-sent events, or as an array."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import Output, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import synthetic_reply
-from pytest_sparrow.providers.gemini.answer import CODE, INLINE
-from pytest_sparrow.providers.reading import as_dict, as_text, path_of
-from pytest_sparrow.providers.replies import (
+from pytest_sparrow.providers.composing import (
     broken_reply,
     event_text,
     fault_of,
     json_reply,
     json_text,
     stream_reply,
+    synthetic_reply,
 )
+from pytest_sparrow.providers.gemini.answer import CODE, INLINE
+from pytest_sparrow.providers.reading import as_dict, as_text, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer, Part, Usage
-    from pytest_sparrow.providers.replies import FailureStatus
+    from pytest_sparrow.providers.composing import FailureStatus
 
 __all__ = ["compose_gemini"]
 
@@ -116,7 +116,7 @@ def _stream(asked: dict[str, Json], chunks: list[Json], fault: FailureStatus | N
 
 
 def _blocked(answer: ModelAnswer, fault: FailureStatus | None) -> dict[str, Json]:
-    """A refusal as Gemini tells it, where the failure names one of its reasons and nothing was said; else nothing."""
+    """A refusal as Gemini spells it, where the failure names one of its reasons and nothing was said; else nothing."""
     found = None if fault is None or fault.kind or answer.parts else _REASON.match(fault.message)
     if found is None:
         return {}
@@ -190,7 +190,7 @@ def _output(name: str, call_id: str, blocks: Sequence[Json], *, is_error: bool) 
 
 
 def _said(blocks: Sequence[Json]) -> Json:
-    """What blocks hold: of one the value itself, of more an array."""
+    """The content of blocks: the value of a single block, an array of several."""
     values = [next(iter(as_dict(block).values()), None) for block in blocks]
     return values[0] if len(values) == 1 else values
 

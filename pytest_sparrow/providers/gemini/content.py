@@ -1,7 +1,8 @@
-"""Contents of a Gemini request: the conversation, and the outputs of tools in it.
+"""Reads the contents of Gemini requests (the conversation, outputs of tools), and the grounding of answers.
 
-Format: https://ai.google.dev/api/caching#Content (Content, Part, FunctionCall, FunctionResponse). Keys may be
-camelCase or snake_case, since that is how protobuf reads JSON (https://protobuf.dev/programming-guides/json).
+Format: https://ai.google.dev/api/caching#Content (Content, Part, FunctionCall, FunctionResponse) and
+https://ai.google.dev/api/generate-content (GroundingMetadata, UrlContextMetadata). Keys may be camelCase or
+snake_case, since that is how protobuf reads JSON (https://protobuf.dev/programming-guides/json).
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.providers.blocks import CallIds, LazyBlocks, OpenCalls, encoded_image, json_block
-from pytest_sparrow.providers.codec import Output
-from pytest_sparrow.providers.reading import as_dict, as_list, as_text, raw_text, spoken_text
+from pytest_sparrow.providers.codec import Output, Part, Proposal
+from pytest_sparrow.providers.reading import as_dict, as_list, as_text, holdable, raw_text, spoken_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
 
 __all__ = [
+    "SIGNATURES",
     "ask_ids",
     "call_id_of",
     "contents_of",
@@ -29,16 +32,19 @@ __all__ = [
     "first_text",
     "inline_block",
     "parts_of",
+    "searched",
     "tool_results",
 ]
 
 _Fields = dict[str, "Json"]
 
-# Clients make ids up where the provider gave none, and send them: pydantic-ai "pyd_ai_<32 hex digits>", others a
+# Clients invent ids where the provider sent none, and send them: pydantic-ai "pyd_ai_<32 hex digits>", others a
 # UUID behind a word of theirs. Gemini's own are short ("yot5i3fn") or numbers ("function-call-1234").
 _SYNTHETIC = re.compile(r"(?:[a-z_]+[-_])?(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\Z")
 
-_VOLATILE = frozenset({"thoughtSignature", "thought_signature"})
+SIGNATURES = frozenset({"thoughtSignature", "thought_signature"})
+"""Keys of parts whose values are new in every answer, and which later requests repeat."""
+
 _WITH_IDS = frozenset(
     {
         "functionCall",
@@ -66,7 +72,7 @@ def field_of(fields: _Fields, name: str) -> Json:
 
 
 def contents_of(body: _Fields) -> list[_Fields]:
-    """The contents of a request; protobuf also reads a single one without its array."""
+    """The contents of a request; protobuf also reads a single content without its array."""
     contents = body.get("contents")
     return [as_dict(each) for each in ([contents] if isinstance(contents, dict) else as_list(contents))]
 
@@ -78,7 +84,7 @@ def parts_of(content: _Fields) -> list[_Fields]:
 
 
 def conversation_of(contents: list[_Fields]) -> list[Json]:
-    """The contents without what changes from run to run: signatures, and ids of calls."""
+    """The contents without signatures and ids of calls, which change from run to run."""
     return [
         {**content, "parts": [_stable(part) for part in parts_of(content)]}
         for content in contents
@@ -87,7 +93,7 @@ def conversation_of(contents: list[_Fields]) -> list[Json]:
 
 
 def _stable(part: _Fields) -> _Fields:
-    return {key: _without_id(key, value) for key, value in part.items() if key not in _VOLATILE}
+    return {key: _without_id(key, value) for key, value in part.items() if key not in SIGNATURES}
 
 
 def _without_id(key: str, value: Json) -> Json:
@@ -105,7 +111,7 @@ def first_text(contents: list[_Fields]) -> str:
 
 
 def call_id_of(call: _Fields) -> str:
-    """The id that the provider gave a call; "" where it gave none, or a client made it up."""
+    """The provider's id of a call; "" where the provider sent none, or a client invented it."""
     own = as_text(call.get("id"))
     return "" if _SYNTHETIC.match(own) else own
 
@@ -159,3 +165,76 @@ def inline_block(part: _Fields) -> Json:
     data, mime = raw_text(blob.get("data")), raw_text(field_of(blob, "mimeType"))
     image = encoded_image(data, mime or "application/octet-stream") if data else None
     return image or json_block(part)
+
+
+_QUERIES = ("webSearchQueries", "imageSearchQueries", "retrievalQueries")
+_SEARCHES = {
+    "web": "google_search",
+    "image": "google_search",
+    "retrievedContext": "file_search",
+    "maps": "google_maps",
+}
+
+
+def searched(
+    grounding: list[_Fields],
+    urls: list[Json],
+    *,
+    empty: Iterable[str],
+    waiting: Iterable[str],
+    called: Collection[str],
+    ids: CallIds,
+) -> Iterator[Part]:
+    """The calls of hosted tools, and their outputs, that the grounding of one candidate shows.
+
+    Args:
+        grounding: the ``groundingMetadata`` of its pieces, as they came.
+        urls: the entries of its ``urlContextMetadata``.
+        empty: ids of hosted calls that were answered with nothing: the first gets what was found.
+        waiting: ids of those that were not answered: the first gets what was found, if nobody else did.
+        called: names of the hosted tools whose calls the answer held: queries alone are then nothing new.
+        ids: numbers the calls that only the grounding shows.
+    """
+    chunks = _distinct(grounding, ("groundingChunks",))
+    for call_id in empty:
+        yield Output(call_id, _found_blocks(chunks))
+        chunks = []
+    for call_id in waiting:
+        if chunks:
+            yield Output(call_id, _found_blocks(chunks))
+            chunks = []
+    queries = _distinct(grounding, _QUERIES)
+    if chunks or (queries and not called):
+        yield from _search(ids, _search_name(chunks, grounding), {"queries": queries}, chunks)
+    if urls and "url_context" not in called:
+        asked = [field_of(as_dict(url), "retrievedUrl") for url in urls]
+        yield from _search(ids, "url_context", {"urls": asked}, urls)
+
+
+def _search(ids: CallIds, name: str, args: Json, found: list[Json]) -> Iterator[Part]:
+    call_id = ids.fill("")
+    yield Proposal(call_id, name, holdable(args), hosted=True)
+    yield Output(call_id, _found_blocks(found))
+
+
+def _found_blocks(found: list[Json]) -> list[Json]:
+    return [json_block(each) for each in found]
+
+
+def _distinct(grounding: list[_Fields], names: tuple[str, ...]) -> list[Json]:
+    """The items of these lists, each once: later chunks of a stream may repeat items."""
+    found: dict[bytes, Json] = {}
+    for each in grounding:
+        for name in names:
+            for item in as_list(field_of(each, name)):
+                found.setdefault(canonical(holdable(item)), item)
+    return list(found.values())
+
+
+def _search_name(chunks: list[Json], grounding: list[_Fields]) -> str:
+    for chunk in map(as_dict, chunks):
+        for kind, name in _SEARCHES.items():
+            if field_of(chunk, kind) is not None:
+                return name
+    retrieved = any(field_of(each, "retrievalQueries") for each in grounding)
+    return "file_search" if retrieved else "google_search"

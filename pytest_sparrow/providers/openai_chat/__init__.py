@@ -1,1 +1,1 @@
-"""OpenAI chat completions, read and composed."""
+"""The format of OpenAI chat completions: reading and building."""

@@ -1,9 +1,4 @@
-"""The parts of a chat completion: one message read whole, or joined from a stream.
-
-One chat message, whole: an answer's parts, a request's tool outputs.
-
-A streamed chat completion, joined: chunks in, the messages of the same answer unstreamed out.
-"""
+"""Reads the messages of a chat completion: whole or joined from a stream, as parts, and tool outputs of requests."""
 
 from __future__ import annotations
 
@@ -59,14 +54,14 @@ class _ChatCall:
     def proposal(self, call_id: str) -> Proposal:
         custom = self._call.get("custom")
         if isinstance(custom, dict):
-            # A custom tool takes free text by definition: it stays text even where it looks like JSON.
+            # The input of a custom tool is free text by definition: text that looks like JSON stays text.
             return Proposal(call_id, as_text(custom.get("name")), holdable(custom.get("input")))
         function = as_dict(self._call.get("function")) or self._call
         return Proposal(call_id, as_text(function.get("name")), arguments_of(function.get("arguments")))
 
 
 def ask_ids(messages: list[Json]) -> CallIds:
-    """The ids that an answer goes on with: some hosts give none, and the legacy format has none."""
+    """The numbering of calls without ids, where the answer continues it: some hosts and the legacy format have none."""
     return CallIds(sum(1 for message in messages for call in _calls(as_dict(message)) if not call.id))
 
 
@@ -172,7 +167,7 @@ class JoinedStream:
 
 
 def join_stream(events: Iterable[ServerSentEvent]) -> JoinedStream:
-    """Join chunks up to ``[DONE]``, to an error, or to wherever the stream broke."""
+    """Join chunks up to ``[DONE]``, an error, or the place where the stream broke."""
     choices: dict[int, _Choice] = {}
     usage: Usage | None = None
     stream = StreamReader(events)
@@ -289,7 +284,7 @@ class _CallPieces:
 
 
 class _ChatCalls:
-    """The calls of one choice, told apart by index, and where a host gets that wrong, by id and name."""
+    """The calls of one choice, by index, and by id and name where a host gets the index wrong."""
 
     def __init__(self) -> None:
         self._all: list[_CallPieces] = []

@@ -1,4 +1,4 @@
-"""OpenAI chat completions, and the many hosts that speak them (Azure, Groq, DeepSeek, Mistral, vLLM…).
+"""The codec of OpenAI chat completions, which many hosts speak (Azure, Groq, DeepSeek, Mistral, vLLM…).
 
 Format: https://platform.openai.com/docs/api-reference/chat (create, the object, the chunk object); the fields
 of other hosts are those seen in recorded traffic and in their own references.
@@ -51,7 +51,7 @@ class OpenAIChat:
     facts = CHAT_FACTS
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
-        """Read a chat request; None where the shape is another one."""
+        """Read a chat request; None for a request of another format."""
         body = json_request(asked)
         if body is None or not _is_chat(asked, body):
             return None
@@ -64,7 +64,7 @@ class OpenAIChat:
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
-        """Read a whole or a streamed answer; of a broken one, what came."""
+        """Read a whole or a streamed answer; of a broken answer, the part that came."""
         ids = ask_ids(as_list(as_dict(json_request(asked)).get("messages")))
         events = stream_events(answered)
         if events is None:
@@ -80,7 +80,7 @@ class OpenAIChat:
         return ModelAnswer(parts=parts, usage=usage, failure=http_failure(answered, failure))
 
     def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
-        """Build an answer, whole or streamed as the request wants it; see `compose_chat` for what can't be said."""
+        """Build an answer, whole or streamed as the request wants; `compose_chat` lists what can't be said."""
         return compose_chat(asked, answer)
 
 

@@ -1,4 +1,4 @@
-"""A chat completion, built from what it is to say: whole, or as the chunks of a stream."""
+"""Builds a chat completion from the parts of an answer: whole, or as the chunks of a stream."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import error_object, request_digest
-from pytest_sparrow.providers.reading import arguments_text, as_dict, as_list, as_text, json_request
-from pytest_sparrow.providers.replies import broken_reply, event_text, fault_of, json_reply, stream_reply
+from pytest_sparrow.providers.composing import (
+    arguments_text,
+    broken_reply,
+    error_object,
+    event_text,
+    fault_of,
+    json_reply,
+    request_digest,
+    stream_reply,
+)
+from pytest_sparrow.providers.reading import as_dict, as_list, as_text, json_request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Usage
-    from pytest_sparrow.providers.replies import FailureStatus
+    from pytest_sparrow.providers.composing import FailureStatus
 
 __all__ = ["compose_chat"]
 
@@ -65,7 +73,7 @@ class _Reply:
 
     @property
     def _legacy(self) -> bool:
-        """Whether the request knows only ``function_call``, which holds one call; more than one go as tool calls."""
+        """Whether the request knows only ``function_call``, which holds one call; several calls become tool calls."""
         return "functions" in self.request and "tools" not in self.request and len(self.calls) == 1
 
     @property
@@ -143,7 +151,7 @@ class _Reply:
 
 
 def _custom_tools(request: dict[str, Json]) -> set[str]:
-    """Names of the tools that the request declares to take free text."""
+    """Names of the tools whose input the request declares to be free text."""
     tools = [as_dict(tool) for tool in as_list(request.get("tools"))]
     return {
         as_text(as_dict(tool.get("custom")).get("name")) for tool in tools if tool.get("type") == "custom"

@@ -1,1 +1,1 @@
-"""OpenAI responses, read and composed."""
+"""The format of OpenAI responses: reading and building."""

@@ -1,14 +1,8 @@
-"""The items of a responses answer as parts, whole or joined from a stream.
+"""Reads the items of a responses answer, whole or joined from a stream, as parts.
 
-The items of a responses answer, as parts: texts, reasoning, calls, and what hosted tools gave.
-
-Which items there are: https://platform.openai.com/docs/api-reference/responses/object (``output``). An item of a
-type that is not known here is read by the rule that they all follow: ``<tool>_call`` is a call that the provider
-ran itself, ``<tool>_output`` what it gave.
-
-A streamed response, joined: events in, the items of the same answer unstreamed out.
-
-Events: https://platform.openai.com/docs/api-reference/responses-streaming.
+Items: https://platform.openai.com/docs/api-reference/responses/object (``output``). An item of a type that is not
+known here is read by the rule that all types follow: ``<tool>_call`` is a call that the provider ran itself,
+``<tool>_output`` its output. Events: https://platform.openai.com/docs/api-reference/responses-streaming.
 """
 
 from __future__ import annotations
@@ -55,7 +49,7 @@ _CLIENTS = frozenset(
 
 _UNDER_WAY = frozenset({"calling", "generating", "in_progress", "interpreting", "queued", "searching"})
 
-# Not what was asked of the tool: ids of the provider's own, and what the tool gave.
+# No arguments of the tool: the provider's own ids, and the tool's output.
 _NO_ARGUMENTS = frozenset(
     {
         "caller",
@@ -127,7 +121,7 @@ def _reasoning_parts(item: dict[str, Json]) -> Iterator[Part]:
 
 def _own_call(item: OutputItem, call_id: str, *, hosted: bool) -> Proposal:
     fields = item.fields
-    # A custom tool takes free text by definition: it stays text even where it looks like JSON.
+    # The input of a custom tool is free text by definition: text that looks like JSON stays text.
     custom = fields.get("type") == "custom_tool_call"
     args = holdable(fields.get("input")) if custom else _arguments(item)
     return Proposal(call_id, as_text(fields.get("name")), args, hosted)
@@ -144,7 +138,7 @@ def _arguments(item: OutputItem) -> Json:
 
 
 def _tool_parts(item: OutputItem, kind: str, own_id: str, answered: set[str]) -> Iterator[Part]:
-    """A call that is no function's; where the provider ran it and it is over, what it gave."""
+    """A call that is no function's, and its output where the provider ran it to its end."""
     fields = item.fields
     hosted = kind not in _CLIENTS or _ran_there(fields) or as_text(fields.get("call_id")) in answered
     yield Proposal(own_id, _tool_name(kind, fields), _tool_arguments(item, kind), hosted)
@@ -181,7 +175,7 @@ def _tool_arguments(item: OutputItem, kind: str) -> Json:
 
 
 def _outputs(fields: dict[str, Json]) -> list[Json]:
-    """What a hosted tool gave: sources, results, logs, an image; last, its error."""
+    """The output of a hosted tool: sources, results, logs, an image; its error comes last."""
     found: list[Json] = []
     if fields.get("type") == "image_generation_call":
         found.extend(_image(fields))
@@ -233,7 +227,7 @@ class JoinedResponse:
 
 
 def join_response(events: Iterable[ServerSentEvent]) -> JoinedResponse:
-    """Join events up to the last one, an error, or wherever the stream broke.
+    """Join events up to the end, an error, or the place where the stream broke.
 
     Where the last event holds the items, these count; a host that sends them empty has said them before.
     """
@@ -264,7 +258,7 @@ class _Item:
     pieces: dict[tuple[str, int], list[str]] = field(default_factory=dict)
 
     def joined(self) -> dict[str, Json]:
-        """The item as its end said, else what the fragments said so far."""
+        """The item as its last event has it, else as the fragments so far have it."""
         if self.done:
             return self.fields
         fields = dict(self.fields)
@@ -297,14 +291,14 @@ _WHOLE_TEXT = ("text", "refusal", "arguments", "input", "code")
 
 
 class _Items:
-    """The items of one answer, told apart by index, else by id."""
+    """The items of one answer, by index, else by id."""
 
     def __init__(self) -> None:
         self._items: dict[int, _Item] = {}
         self._by_id: dict[str, int] = {}
 
     def add(self, kind: str, data: dict[str, Json]) -> None:
-        """Take one event; most say nothing that another one doesn't."""
+        """Add one event; most events repeat what other events say."""
         if kind in ("response.output_item.added", "response.output_item.done"):
             fields = as_dict(data.get("item"))
             if fields:
@@ -328,11 +322,11 @@ class _Items:
         item = self._at(data, as_text(data.get("item_id")))
         item.fields = item.fields or {"type": kind, "id": as_text(data.get("item_id"))}
         number = data.get("summary_index" if place == "summary" else "content_index")
-        told = as_dict(data.get("part")) or data
+        whole_part = as_dict(data.get("part")) or data
         pieces = item.pieces.setdefault((place, number if type(number) is int else 0), [])
         if not whole:
             pieces.append(raw_text(data.get("delta")))
-        elif text := next((raw_text(told[key]) for key in _WHOLE_TEXT if told.get(key)), ""):
+        elif text := next((raw_text(whole_part[key]) for key in _WHOLE_TEXT if whole_part.get(key)), ""):
             pieces[:] = [text]
 
     def joined(self, *, ended: bool) -> list[OutputItem]:

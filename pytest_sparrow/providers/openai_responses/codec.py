@@ -1,4 +1,4 @@
-"""OpenAI responses, and the hosts that speak them (Azure, DeepSeek, Groq, OpenRouter, xAI, vLLM…).
+"""The codec of OpenAI responses, which other hosts speak too (Azure, DeepSeek, Groq, OpenRouter, xAI, vLLM…).
 
 Format: https://platform.openai.com/docs/api-reference/responses (create, get, cancel, compact).
 """
@@ -97,7 +97,7 @@ class OpenAIResponses:
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
-        """Read a whole or a streamed answer; of a broken one, what came."""
+        """Read a whole or a streamed answer; of a broken answer, the part that came."""
         events = stream_events(answered)
         if events is None:
             body = json_answer(answered)
@@ -113,7 +113,7 @@ class OpenAIResponses:
             items, response = joined.items, joined.response
             failure = joined.failure or _failure_in(response)
         if path_of(asked).endswith("/compact"):
-            items = ()  # it gives back what was said before
+            items = ()  # it returns what was said before
         counts = as_dict(response.get("usage"))
         return ModelAnswer(
             parts=list(item_parts(items)),

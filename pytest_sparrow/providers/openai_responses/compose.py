@@ -1,11 +1,4 @@
-"""A responses answer, composed from parts: whole, or as the events of a stream.
-
-Parts, as the items of a responses answer: the other way round of `openai_responses_items`.
-
-One item of a responses answer, as the events that stream it.
-
-A responses answer, built from what it is to say: whole, or as the events of a stream.
-"""
+"""Builds a responses answer from the parts of an answer: whole, or as the events of a stream."""
 
 from __future__ import annotations
 
@@ -15,23 +8,25 @@ from urllib.parse import parse_qs, urlsplit
 
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import Output, Part, Proposal, Reasoning, Text
-from pytest_sparrow.providers.composing import error_object, request_digest
-from pytest_sparrow.providers.reading import arguments_text, as_dict, as_list, as_text, json_request, path_of
-from pytest_sparrow.providers.replies import (
+from pytest_sparrow.providers.composing import (
+    arguments_text,
     broken_reply,
+    error_object,
     event_text,
     fault_of,
     json_reply,
     json_text,
+    request_digest,
     stream_reply,
 )
+from pytest_sparrow.providers.reading import as_dict, as_list, as_text, json_request, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer, Usage
-    from pytest_sparrow.providers.replies import FailureStatus
+    from pytest_sparrow.providers.composing import FailureStatus
 
 __all__ = ["compose_response", "item_events", "output_items"]
 
@@ -42,7 +37,7 @@ _ALIASES = {"computer_use_preview": "computer", "computer-preview": "computer"}
 
 
 def output_items(request: dict[str, Json], parts: Sequence[Part], digest: str) -> list[dict[str, Json]]:
-    """The items that say ``parts`` to this request; ids that nobody gave are made of ``digest``.
+    """The items that say ``parts`` to this request; missing ids are made of ``digest``.
 
     Reasoning side by side is one item of several parts, and so is text. A hosted call and its output become what
     the provider has for them, side by side: an item of the tool's type, else of MCP. An output without its call
@@ -93,7 +88,7 @@ class _Declared:
         self._clients = ({_ALIASES.get(kind, kind) for kind in kinds} & _CLIENTS) - functions
 
     def call(self, call: Proposal, synthetic: str, output: Output | None) -> list[dict[str, Json]]:
-        """The item of a call; of a hosted one with what it gave, which may be an item of its own."""
+        """The item of a call; with the output of a hosted call, which may be an item of its own."""
         if call.hosted:
             return _hosted(call, synthetic, output)
         if call.name in self._custom:
@@ -170,7 +165,7 @@ def _interpreted(block: Json) -> Json:
 
 
 def _entry(block: Json) -> Json:
-    """A block as an object, which is what every list of results is made of."""
+    """A block as an object, as lists of results need it."""
     value = _held_in(block)
     return value if isinstance(value, dict) else {"type": "text", "text": _text(block)}
 
@@ -278,7 +273,7 @@ def _is_streamed(asked: dict[str, Json], request: dict[str, Json]) -> bool:
 def _response(
     asked: dict[str, Json], request: dict[str, Json], fault: FailureStatus | None
 ) -> dict[str, Json]:
-    """The response without what it says."""
+    """The response without its output."""
     path = path_of(asked)
     _, found, fetched = path.removesuffix("/cancel").rpartition("/responses/")
     compacts = path.endswith("/compact")
@@ -318,7 +313,7 @@ def _usage(usage: Usage) -> dict[str, Json]:
 def _events(
     response: dict[str, Json], items: list[dict[str, Json]], last: dict[str, Json] | None = None
 ) -> list[str]:
-    """The events of a stream, numbered; without a ``last`` one where the connection breaks."""
+    """The events of a stream, numbered; without ``last`` where the connection breaks."""
     begun = {**response, "status": "in_progress", "error": None, "output": [], "usage": None}
     events = [{"type": f"response.{kind}", "response": begun} for kind in ("created", "in_progress")]
     for index, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""What a responses request holds: the conversation, the first user text, and the outputs of tools."""
+"""Reads a responses request: the conversation, the first user text, and the outputs of tools."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PRIVATE = frozenset({"reasoning", "compaction", "compaction_summary", "addition
 
 
 def input_items(body: dict[str, Json]) -> list[Json]:
-    """The request's items; a plain text is one message of the user."""
+    """The request's items; a plain text becomes one message of the user."""
     given = body.get("input")
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
@@ -65,7 +65,7 @@ def _normal(item: dict[str, Json]) -> Json:
 
 
 def _normal_content(content: Json) -> list[Json]:
-    """Parts without what an echo may add; a plain text is one part, and a text is one whoever said it."""
+    """Parts without the keys that a repetition may add; a plain text is one part, and so is each text."""
     parts: list[Json] = [content] if isinstance(content, str) else as_list(content)
     return [_normal_part(part) for part in parts]
 

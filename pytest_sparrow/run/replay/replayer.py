@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import LOOSE_LANES, Asked
-from pytest_sparrow.matching.chooser import Choice, Chooser, ComparableOf, ConversationOf
+from pytest_sparrow.findings import Finding, Kind, Place, asking
+from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.matching.similarity import Nearest
-from pytest_sparrow.run.replay.violations import Finding, Kind, Violations
-from pytest_sparrow.wire.describe import describe
+from pytest_sparrow.run.replay.violations import Violations, divergence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.errors import ReplayDivergence
+    from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
 __all__ = ["MOST_MISSES", "ExchangeReplayer", "GoldenReplayer", "cancellation_wait_of"]
@@ -74,10 +75,7 @@ class GoldenReplayer(ABC):
             ReplayDivergence: the golden holds no answer; the miss is a violation already.
         """
         if self._misses >= MOST_MISSES:
-            raise ReplayDivergence(
-                f"{describe(asked.kind, asked.content)}: refused, after {MOST_MISSES} calls that the golden holds "
-                "no answer to"
-            )
+            raise divergence(asking(Kind.MISS, asked, "too-many", misses=MOST_MISSES))
         return self._count(self._answer(asked))
 
     def skip(self, asked: Asked) -> Exchange | None:
@@ -118,8 +116,7 @@ class GoldenReplayer(ABC):
     def _miss(self, finding: Finding) -> ReplayDivergence:
         """Add a miss to the violations; returns what to raise."""
         self._misses += 1
-        self._violations.add(finding)
-        return ReplayDivergence(finding.summary, (finding.hint,) if finding.hint else ())
+        return divergence(self._violations.add(finding))
 
 
 class ExchangeReplayer(GoldenReplayer):
@@ -174,56 +171,47 @@ class ExchangeReplayer(GoldenReplayer):
             self._violations.add(self._drift(choice, asked))
         return self._exchanges[choice.number]
 
-    def _check_order(self, choice: Choice, lane: str) -> None:
+    def _check_order(self, choice: Chosen, lane: str) -> None:
         earlier = self._order.overtaken_by(choice.number, lane)
         if earlier is not None:
             late, early = (self._exchanges[number] for number in (choice.number, earlier))
             self._violations.add(
                 Finding(
                     kind=Kind.ORDER,
-                    summary=f"{_said(early.kind, early.asked)} came before {_said(late.kind, late.asked)}: "
-                    "recorded the other way round",
                     boundary=late.kind,
-                    number=choice.number,
+                    golden=late.asked,
+                    golden_at=Place(exchange=choice.number + 1, lane=late.lane),
+                    new_at=Place(lane=lane),
+                    detail={"before": [early.kind, early.asked]},
                 )
             )
 
-    def _drift(self, choice: Choice, asked: Asked) -> Finding:
-        return Finding(
-            kind=Kind.DRIFT,
-            summary=f"{_said('http', asked.content)} asked for something else",
-            boundary="http",
-            asked=asked.content,
-            golden=self._exchanges[choice.number].asked,
-            number=choice.number,
-            of_model=asked.conversation is not None,
-        )
+    def _drift(self, choice: Chosen, asked: Asked) -> Finding:
+        finding = asking(Kind.DRIFT, asked, of_model=asked.conversation is not None)
+        return replace(finding, **self._recorded(choice.number))
+
+    def _recorded(self, number: int) -> dict[str, Any]:
+        """The fields of a finding that tell which recorded exchange it is about."""
+        exchange = self._exchanges[number]
+        return {"golden": exchange.asked, "golden_at": Place(exchange=number + 1, lane=exchange.lane)}
 
     def _one_too_many(self, request: int) -> None:
         """An earlier request got this exchange for want of a better one: that request had no answer of its own."""
         drift = self._drifts.pop(request, None)
-        if drift is None or drift.asked is None:
+        if drift is None or not isinstance(drift.new, dict):
             return
         self._violations.findings.remove(drift)
-        self._violations.add(self._missed(Asked(kind="http", content=drift.asked)))
+        self._violations.add(self._missed(Asked(kind="http", content=drift.new)))
 
     def _missed(self, asked: Asked) -> Finding:
         kind, content = asked.kind, asked.content
         unplayed = set(self._chooser.unplayed())
         number = self._nearest.find(kind, content, unplayed)
-        golden = None if number is None else self._exchanges[number].asked
-        played = number is not None and number not in unplayed
-        return Finding(
-            kind=Kind.MISS,
-            summary=f"{_said(kind, content)}: the golden holds no answer to this",
-            hint="" if golden is None else _closest(kind, golden, content, played=played),
-            boundary=kind,
-            asked=content,
-            golden=golden,
-            number=number,
-            played=played,
-            call_id=asked.call_id or "",
-        )
+        if number is None:
+            return asking(Kind.MISS, asked)
+        same = request_key(kind, self._exchanges[number].asked) == request_key(kind, content)
+        found = asking(Kind.MISS, asked, "same" if same else "closest", played=number not in unplayed)
+        return replace(found, **self._recorded(number))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
         """Add the exchanges that nobody asked for to the violations, but those after the divergence point."""
@@ -234,11 +222,9 @@ class ExchangeReplayer(GoldenReplayer):
             self._violations.add(
                 Finding(
                     kind=Kind.UNPLAYED,
-                    summary=f"{_said(exchange.kind, exchange.asked)} was recorded, and not asked for",
                     boundary=exchange.kind,
-                    golden=exchange.asked,
-                    number=number,
                     call_id=exchange.asked.get("id", "") if exchange.kind == "tool" else "",
+                    **self._recorded(number),
                 )
             )
 
@@ -270,16 +256,3 @@ def _due(exchange: Exchange, left: DivergencePoint) -> bool:
     """Whether the golden has the exchange before the divergence point, in the main lane or in the one that left."""
     there = left.exchange
     return there is not None and exchange.lane in ("", there.lane) and exchange.began < there.began
-
-
-def _said(kind: str, asked: dict[str, Json]) -> str:
-    return describe(kind, asked, query=True)
-
-
-def _closest(kind: str, golden: dict[str, Json], asked: dict[str, Json], *, played: bool) -> str:
-    """The recorded request that is most similar to one without an answer, and why it does not answer."""
-    if request_key(kind, golden) != request_key(kind, asked):
-        return f"the closest recorded one{', played already' if played else ' not played yet'}: {_said(kind, golden)}"
-    if played:
-        return "recorded with just this, and played already: it is asked for more often than it was"
-    return "recorded with just this, but by another way: as a call that a model proposed, or that it did not"

@@ -1,11 +1,4 @@
-"""Faults: recorded answers that fail on purpose.
-
-Faults that are laid over recorded answers, and what the run must remember of those that came.
-
-``sparrow.inject``: what the user said of a fault, checked at once.
-
-A recorded HTTP answer, as it would come over a line that spoils it. Pure.
-"""
+"""Faults are recorded answers that fail on purpose: what the user asked for, what the agent gets, what came of it."""
 
 from __future__ import annotations
 
@@ -24,7 +17,6 @@ from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.providers.codec import Failure, ModelAnswer
 from pytest_sparrow.providers.dispatch import CodecFault
-from pytest_sparrow.run.replay.violations import Finding, Kind
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
 from pytest_sparrow.wire import sse
@@ -34,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.dispatch import ModelCall
     from pytest_sparrow.run.replay.replayer import GoldenReplayer
     from pytest_sparrow.run.replay.violations import Violations
@@ -43,7 +36,7 @@ __all__ = ["FAULTS", "Fault", "FaultPlan", "ReplayerOf", "broken", "fault_of", "
 
 
 ReplayerOf = Callable[[Callable[[dict[str, Any]], Any], "Violations"], "GoldenReplayer"]
-"""Makes the replayer of what a test says by hand, from what reads a request and the run's violations."""
+"""Makes the replayer of turns that a test wrote, from a function that reads requests and the run's violations."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,18 +45,18 @@ class Fault(Trigger):
 
     Attributes:
         times: how many crossings in a row fail, from the ``nth`` on.
-        answered: what the agent gets, where neither ``status`` nor ``corrupt`` says it.
-        status: an HTTP error, told in the words of the provider that is asked.
-        message: its text.
-        headers: further headers of it.
-        corrupt: makes of the recorded answer what the agent gets; None where it can't.
-        needs: what the recorded answer must be for that, in words.
+        answered: the *answered* half that the agent gets, where there is neither a ``status`` nor a ``corrupt``.
+        status: the status of an HTTP error, whose body is in the provider's own words.
+        message: the error's text.
+        headers: further headers of the error.
+        corrupt: makes of the recorded *answered* half what the agent gets; None where it can't.
+        needs: what ``corrupt`` needs of the recorded answer, in words.
         error: the very exception that a tool raises.
-        delay: seconds that each piece of the recorded answer comes late; 0: it doesn't come.
-        recovers: the run must get back to its golden: all but the fault itself is compared.
-        then: what the model says from there on, in place of the golden.
-        hits: how often it came.
-        spared: crossings that it was meant for, and could not be laid over.
+        delay: seconds that each piece of the recorded answer comes late; 0: the answer doesn't come.
+        recovers: whether the run must get back to its golden: all but the fault itself is compared.
+        then: makes the replayer of what the model says after the fault, in place of the golden; None: the golden.
+        hits: how often the fault was injected.
+        spared: how many crossings the fault was meant for, and could not be injected into.
     """
 
     times: int = 1
@@ -81,27 +74,18 @@ class Fault(Trigger):
     spared: int = 0
 
     def meets(self, kind: str, asked: dict[str, Json]) -> bool:
-        """Count a crossing; whether it is one of those that are to fail."""
+        """Count a crossing; returns whether the crossing is to fail."""
         return self.counts(kind, asked) and self.nth <= self.met < self.nth + self.times
-
-    @property
-    def missed(self) -> str:
-        """Why it never came, in words."""
-        if self.spared and self.needs:
-            return f"it needs {self.needs}, and the golden holds no such answer there"
-        if self.spared:
-            return "something else was laid over the same call, or the golden holds no answer to it"
-        return f"the run made {self.how_many}"
 
 
 class FaultPlan:
     """The faults of a run. Not thread safe: the run's lock guards it.
 
     Attributes:
-        faults: as they were laid.
-        left_out: faults that were not, as the user wrote them, since the run doesn't replay.
-        then: what the model says by now, in place of the golden; None: nothing.
-        hidden: the numbers of events that only tell of faults after which the run must get back to its golden.
+        faults: the faults to inject.
+        left_out: faults that are not injected, as the user wrote them, since the run doesn't replay.
+        then: replays what the model says after a fault, in place of the golden; None: the golden does.
+        hidden: the numbers of events that only faults caused after which the run must get back to its golden.
     """
 
     def __init__(self) -> None:
@@ -113,7 +97,7 @@ class FaultPlan:
         self._failed: dict[str, tuple[str, bool]] = {}
 
     def meets(self, kind: str, asked: dict[str, Json]) -> Fault | None:
-        """Count a crossing for every fault; the one to lay over it."""
+        """Count a crossing for every fault; returns the fault to inject, or None."""
         found: Fault | None = None
         for fault in self.faults:
             if fault.meets(kind, asked):
@@ -122,34 +106,31 @@ class FaultPlan:
         return found
 
     def came(self, fault: Fault) -> None:
-        """It was laid over a crossing."""
+        """A fault was injected into a crossing."""
         fault.hits += 1
         fault.spared -= 1
 
     def failed(self, asked: dict[str, Json], call_id: str, *, proposed: bool) -> None:
-        """A tool's call fails by a fault: made again, it is the same call."""
+        """A tool's call fails by a fault: a call with the same arguments is the same call again."""
         self._failed[request_key("tool", asked)] = (call_id, proposed)
 
     def again(self, asked: dict[str, Json]) -> tuple[str, bool] | None:
-        """The id of the call that failed by a fault and is made again, and whether a model had proposed it."""
+        """The id of the call that failed by a fault and is made again, and whether a model had proposed the call."""
         return self._failed.pop(request_key("tool", asked), None) if self._failed else None
 
-    def owe(self, asked: dict[str, Json], exchange: Exchange) -> None:
-        """The agent did not wait for an answer that came late: asked again, the request gets it."""
+    def defer(self, asked: dict[str, Json], exchange: Exchange) -> None:
+        """Keep a late answer that the agent did not wait for: the same request gets it when it is made again."""
         self._deferred[request_key("http", asked)] = exchange
 
     def deferred(self, asked: dict[str, Json]) -> Exchange | None:
-        """The answer that is owed to a request."""
+        """The answer that was deferred for a request, or None."""
         return self._deferred.pop(request_key("http", asked), None) if self._deferred else None
 
     def settle(self) -> Iterator[Finding]:
         """The run is over: a fault that never came is a finding."""
         for fault in self.faults:
             if not fault.hits:
-                summary = f"sparrow.{fault.said} hit nothing: {fault.missed}"
-                yield Finding(
-                    kind=Kind.UNREACHED, summary=summary, hint="" if fault.spared else fault.reachable
-                )
+                yield fault.unreached("fault", spared=fault.spared, needs=fault.needs)
 
 
 _TRANSPORT = {
@@ -169,7 +150,7 @@ _OF_TOOLS: dict[str, Callable[[], Exception]] = {
     "unreachable": lambda: ConnectionRefusedError(111, "Connection refused"),
     "reset": lambda: ConnectionResetError(104, "Connection reset by peer"),
 }
-"""What a tool raises that meets the same."""
+"""What a tool raises in the same case."""
 
 _CORRUPTIONS = ("malformed", "broken", "slow")
 
@@ -192,10 +173,10 @@ def fault_of(
     recovers: bool = False,
     then: ReplayerOf | None = None,
 ) -> Fault:
-    """The fault that a user asks for.
+    """Make the fault that a user asks for.
 
     Raises:
-        UsageError: an unknown fault, a place that is none, or an option that says nothing of this fault.
+        UsageError: an unknown fault, a wrong place, or an option that this fault doesn't have.
     """
     word = str(fault) if type(fault) is int else fault
     first = repr(word) if word is not None else f"raises={raises!r}"
@@ -304,7 +285,7 @@ _CUT = TransportFailure(
 
 
 def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
-    """The answer with its JSON cut in half, in a stream that of the first event or line; None: it has none."""
+    """The answer with its JSON cut in half; of a stream, that of the first event or line. None: there is no JSON."""
     body = answered.get("body")
     if not isinstance(body, dict):
         return None
@@ -322,9 +303,9 @@ def malformed(answered: dict[str, Json]) -> dict[str, Json] | None:
 
 
 def broken(answered: dict[str, Json], *, after: int) -> dict[str, Json] | None:
-    """The answer as far as ``after`` chunks of a stream, or half of one that comes whole; then the connection breaks.
+    """The answer up to ``after`` chunks of a stream, or half of a whole body; then the connection breaks.
 
-    None: it hasn't so many.
+    None: the answer hasn't so many chunks.
     """
     body = answered.get("body")
     if not isinstance(body, dict) or "error" in answered:
@@ -351,7 +332,7 @@ def _corrupted_event(event: str) -> str:
 
 
 def _half(text: str) -> str:
-    """Half of an object or a list, which is no JSON; of anything else with what makes it none."""
+    """The first half of the text, so that it is not JSON."""
     return text[: max(len(text) // 2, 1)] if text[:1] in "{[" else f"{{{text}"
 
 

@@ -1,11 +1,4 @@
-"""Forks: one call of a replay gets another answer, and the run goes on from there.
-
-Where in a run something is to happen: a call of a tool, or an HTTP request; and where a run left its golden.
-
-Where a replay leaves its golden: one call whose answer is another one; and what of two runs lies before it.
-
-``sparrow.fork``: what the user said of a fork, checked at once.
-"""
+"""Forks give one call of a replay another answer, and the run goes on from there, away from its golden."""
 
 from __future__ import annotations
 
@@ -17,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import ToolUseStarted
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.values.exceptions import error_to_json
 from pytest_sparrow.values.to_json import jsonable
 
@@ -25,28 +19,25 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.run.replay.violations import Finding
 
 __all__ = ["At", "DivergencePoint", "Fork", "Trigger", "before_fork", "exception_of", "fork_of", "place_of"]
 
 
 _MOST_NAMES = 50
-"""Names of what a run asks for that are kept, for a message."""
-
-_MOST_SHOWN = 4
+"""The most names that are kept of what a run asks for, for a message."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Trigger:
-    """A crossing, named before the run. The run's lock guards it.
+    """A crossing that the user named before the run. The run's lock guards it.
 
     Attributes:
         said: as the user wrote it, like ``fork(at="refund")``.
         kind: "tool" or "http".
         name: the tool's name; for HTTP a pattern of host and path (``*`` matches anything), "" for any request.
-        nth: which of them, from 1.
-        met: how many there were so far.
-        made: how often the run asked for what, of this kind: tools by name, HTTP by host and path.
+        nth: which of these crossings, from 1.
+        met: how many of them there were so far.
+        made: how often the run asked for each thing of this kind: tools by name, HTTP by host and path.
     """
 
     said: str
@@ -57,7 +48,7 @@ class Trigger:
     made: Counter[str] = field(default_factory=Counter)
 
     def counts(self, kind: str, asked: dict[str, Json]) -> bool:
-        """Count a crossing, if it is one of these."""
+        """Count a crossing, if it is one of these; returns whether it is."""
         if kind != self.kind:
             return False
         self._note(asked)
@@ -76,42 +67,21 @@ class Trigger:
         host, path, address = _place(asked)
         return any(fnmatchcase(f"{place}{path}", self.name) for place in (address, host) if place)
 
-    @property
-    def how_many(self) -> str:
-        """How many of them the run made, in words."""
-        what, to = ("call", f" of {self.name}") if self.kind == "tool" else ("HTTP request", "")
-        if self.kind == "http" and self.name:
-            to = f" to {self.name}"
-        return f"{self.met or 'no'} {what}{'s' if self.met > 1 else ''}{to}"
-
-    @property
-    def reachable(self) -> str:
-        """What ``at=`` would have met in this run, as a line of a report; "" where the run made nothing of the kind."""
-        count = self.made.total()
-        if not count:
-            return (
-                "" if self.kind == "http" else "reach   no wrapped tool was called; sparrow.tool(…) wraps one"
-            )
-        known = [(name, times) for name, times in self.made.items() if name]
-        said = [f'at="{name}" ({_times(times)})' for name, times in known[:_MOST_SHOWN]]
-        if len(known) > _MOST_SHOWN:
-            said.append("…")
-        if self.kind == "http":
-            said.insert(0, "at=1" if count == 1 else f"at=1 to {count}")
-        return f"reach   {', '.join(said)}"
+    def unreached(self, case: str, **detail: Json) -> Finding:
+        """The finding that the run never came to it, with what ``at=`` would have met in this run."""
+        made = [[name, count] for name, count in self.made.items() if name]
+        what: dict[str, Json] = {"said": self.said, "name": self.name, "met": self.met}
+        what |= {"made": made, "count": self.made.total()}
+        return Finding(kind=Kind.UNREACHED, case=case, boundary=self.kind, detail={**what, **detail})
 
 
 def _place(asked: dict[str, Json]) -> tuple[str, str, str]:
-    """Host and path of a request, and the host with its port."""
+    """The host and path of a request, and the host with its port."""
     try:
         url = urlsplit(asked["url"])
         return url.hostname or "", url.path, url.netloc
     except ValueError:
         return "", "", ""
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +92,8 @@ class DivergencePoint:
         by: whether a fork or a fault was met.
         kind: "tool" or "http".
         lane: the lane that asked.
-        told: how many events had been told by then, the call's own beginning included.
-        known: what the ledger held then.
+        emitted: how many events had been emitted by then, the call's own beginning included.
+        known: the violations by then.
         exchange: the recorded exchange that would have answered, or None: the golden has none.
         lanes: the golden's lane that each lane of the run followed by then. Tasks and threads are numbered by chance.
     """
@@ -131,13 +101,13 @@ class DivergencePoint:
     by: Literal["fork", "fault"] = "fork"
     kind: str
     lane: str
-    told: int
+    emitted: int
     known: tuple[Finding, ...] = ()
     exchange: Exchange | None = None
     lanes: Mapping[str, str] = field(default_factory=dict)
 
     def knew(self, finding: Finding) -> bool:
-        """Whether a finding is older."""
+        """Whether a finding is older than this point."""
         return any(finding is known for known in self.known)
 
 
@@ -146,10 +116,10 @@ class Fork(Trigger):
     """A fork: the call at which a run leaves its golden.
 
     Attributes:
-        answered: the answer that it gets.
-        error: the exception to raise instead, or None.
-        live: whether the world is open from there; else the golden goes on feeding what still fits.
-        reached: whether the run has come to it.
+        answered: the *answered* half that the call gets.
+        error: the exception that a tool's call raises instead, or None.
+        live: whether the world is open after the fork; else the golden goes on answering what still fits.
+        reached: whether the run has come to the call.
     """
 
     answered: dict[str, Json]
@@ -158,7 +128,7 @@ class Fork(Trigger):
     reached: bool = False
 
     def meets(self, kind: str, asked: dict[str, Json]) -> bool:
-        """Count a crossing; whether it is the one."""
+        """Count a crossing; returns whether it is the forked call."""
         if self.reached or not self.counts(kind, asked):
             return False
         self.reached = self.met == self.nth
@@ -166,19 +136,19 @@ class Fork(Trigger):
 
     @property
     def opened(self) -> bool:
-        """Whether the world is open by now."""
+        """Whether the fork has opened the world."""
         return self.live and self.reached
 
 
 def before_fork(
     left: DivergencePoint, golden: Sequence[Event], new: Sequence[Event]
 ) -> tuple[list[Event], list[Event]]:
-    """The events of both runs up to where the new one left the golden.
+    """The events of both runs up to the divergence point.
 
-    Of the golden: in the lane of the call up to its beginning, in others as many as the new run had told: what runs
-    side by side is told in any order.
+    Of the golden these are, in the lane of the call, the events up to the call's beginning; in other lanes as many as
+    the new run had emitted: agents that run side by side emit in any order.
     """
-    mine = list(new[: left.told])
+    mine = list(new[: left.emitted])
     missing = Counter(left.lanes.get(lane, lane) for lane in map(_lane, mine))
     own = left.exchange if left.exchange is not None and left.kind == "tool" else None
     start = None if own is None else _start(golden, own)
@@ -224,10 +194,10 @@ def fork_of(
     *,
     live: bool,
 ) -> Fork:
-    """The fork that a user asks for.
+    """Make the fork that a user asks for.
 
     Raises:
-        UsageError: a place that is none, no answer or two, or an answer of another shape.
+        UsageError: a wrong place, no answer or two, or an answer of another shape.
     """
     said = f"fork(at={at!r})"
     if (replace is None) == (raises is None):
@@ -253,7 +223,7 @@ def fork_of(
 
 
 def place_of(at: At, said: str) -> tuple[str, str, int]:
-    """What ``at=`` says: "tool" or "http", a name or a pattern ("": any request), and which of them.
+    """Read ``at=``: "tool" or "http", a name or a pattern ("": any request), and which of these crossings.
 
     Raises:
         UsageError: it is none of these.
@@ -278,7 +248,7 @@ def _kind(name: str) -> str:
 
 
 def exception_of(raises: Exception | type[Exception], said: str) -> Exception:
-    """What ``raises=`` says.
+    """The exception that ``raises=`` asks for.
 
     Raises:
         UsageError: it is no exception.
@@ -290,7 +260,7 @@ def exception_of(raises: Exception | type[Exception], said: str) -> Exception:
 
 
 def _http(answered: dict[str, Any], said: str) -> dict[str, Any]:
-    """An HTTP answer, filled in: status 200, and the content type that goes with the body."""
+    """An HTTP answer with what the user left out: status 200, and the body's content type."""
     body = answered.get("body")
     if body is not None and not (isinstance(body, dict) and len(body) == 1 and next(iter(body)) in _BODIES):
         raise UsageError(

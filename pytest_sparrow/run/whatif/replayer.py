@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import canonical, encode
 from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.findings import Finding, Kind, asking
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Output, Proposal
+from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
-from pytest_sparrow.providers.replies import fault_of
 from pytest_sparrow.run.replay.replayer import GoldenReplayer
-from pytest_sparrow.run.replay.violations import Finding, Kind
-from pytest_sparrow.wire.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -185,16 +184,7 @@ class EventReplayer(GoldenReplayer):
         turn = self._queues.next(asked.lane)
         if turn is None:
             left = next(self._queues.left(), None)
-            end = self._end if left is None else "the transcript holds no further turn of this lane"
-            raise self._miss(
-                Finding(
-                    kind=Kind.MISS,
-                    summary=f"{describe('http', asked.content)}: {end}",
-                    hint="" if left is None else f"next in another lane: {left}",
-                    boundary="http",
-                    asked=asked.content,
-                )
-            )
+            raise self._miss(asking(Kind.MISS, asked, "ended", **self._next(left)))
         self._queues.take(asked.lane)
         answered = self._built(call, asked, turn)
         self._note_sent(turn, call.answer(asked.content, answered))
@@ -206,16 +196,7 @@ class EventReplayer(GoldenReplayer):
         if call is not None and call.output is not None:
             return _exchange(asked, answered_of(call.output))
         if call is not None and call.denied:
-            summary = f"{describe('tool', asked.content)}: the agent calls what was denied"
-            raise self._miss(
-                Finding(
-                    kind=Kind.MISS,
-                    summary=summary,
-                    boundary="tool",
-                    asked=asked.content,
-                    call_id=asked.call_id or "",
-                )
-            )
+            raise self._miss(asking(Kind.MISS, asked, "denied"))
         if call is not None and self._by_hand:
             return None
         raise self._no_answer(asked)
@@ -241,8 +222,9 @@ class EventReplayer(GoldenReplayer):
         if left is not None:
             return
         for turn in self._queues.left():
-            summary = f"{turn}: scripted, and not asked for"
-            self._violations.add(Finding(kind=Kind.UNPLAYED, summary=summary, boundary="http"))
+            self._violations.add(
+                Finding(kind=Kind.UNPLAYED, case="turn", boundary="http", detail={"turn": turn.gist()})
+            )
 
     def _model_call(self, asked: Asked) -> ModelCall | None:
         """The request as its codec reads it; None: it asks no model."""
@@ -254,9 +236,7 @@ class EventReplayer(GoldenReplayer):
         try:
             return call.compose(asked.content, _sayable(turn.answer))
         except CodecFault as fault:
-            raise self._miss(
-                Finding(kind=Kind.MISS, summary=str(fault), boundary="http", asked=asked.content)
-            ) from fault
+            raise self._miss(asking(Kind.MISS, asked, "codec", text=str(fault))) from fault
 
     def _called(self, asked: Asked) -> ScriptedCall | None:
         if asked.call_id is not None:
@@ -273,26 +253,13 @@ class EventReplayer(GoldenReplayer):
             self._replayed.append(call)
             self._calls[part.id] = call
 
-    @property
-    def _end(self) -> str:
-        count = len(self.script.turns)
-        return (
-            f"the transcript ends after turn {count}" if count else "the transcript holds no turn of a model"
-        )
+    def _next(self, turn: ScriptedTurn | None) -> dict[str, Json]:
+        """What a miss tells of the script: how many turns it has, and which of them would be next."""
+        return {"turns": len(self.script.turns), "next": None if turn is None else turn.gist()}
 
     def _no_answer(self, asked: Asked) -> ReplayDivergence:
         turn = self._queues.next(asked.lane)
-        return self._miss(
-            Finding(
-                kind=Kind.MISS,
-                summary=f"{describe(asked.kind, asked.content)}: the transcript holds events only, "
-                "and no answer to this",
-                hint=f"next: {turn}" if turn is not None else self._end,
-                boundary=asked.kind,
-                asked=asked.content,
-                call_id=asked.call_id or "",
-            )
-        )
+        return self._miss(asking(Kind.MISS, asked, "events-only", **self._next(turn)))
 
 
 def _exchange(asked: Asked, answered: dict[str, Json]) -> Exchange:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import SparrowError
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
-from pytest_sparrow.text import cut
-from pytest_sparrow.wire.describe import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Part
 
 __all__ = ["UNPROPOSED", "Script", "ScriptedCall", "ScriptedTurn", "UnreadableEvent", "read_script"]
-
-_MOST = 60
-"""Characters of a text that a message shows."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -70,19 +65,16 @@ class ScriptedTurn:
     answer: ModelAnswer
     calls: tuple[ScriptedCall, ...] = ()
 
-    def __str__(self) -> str:
-        """``turn 3, proposes refund(amount_eur=39.0)``."""
-        return f"turn {self.number}, {self._gist()}"
-
-    def _gist(self) -> str:
+    def gist(self) -> dict[str, Json]:
+        """What a finding tells of the turn: its number, and what it proposes, how it fails, or what it says."""
         calls = [part for part in self.answer.parts if isinstance(part, Proposal)]
         if calls:
-            more = f" and {len(calls) - 1} more" if len(calls) > 1 else ""
-            return f"proposes {_call(calls[0])}{more}"
+            first = {"name": calls[0].name, "args": calls[0].args}
+            return {"number": self.number, "proposes": first, "more": len(calls) - 1}
         if self.answer.failure is not None:
-            return f"fails: {_short(self.answer.failure.message)}"
+            return {"number": self.number, "fails": self.answer.failure.message}
         texts = [part.text for part in self.answer.parts if isinstance(part, Text | Reasoning)]
-        return f'says "{_short(texts[-1])}"' if texts else "says nothing"
+        return {"number": self.number, "says": texts[-1] if texts else ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +90,6 @@ class Script:
     turns: tuple[ScriptedTurn, ...] = ()
     unproposed: tuple[ScriptedCall, ...] = ()
     others: tuple[tuple[int, Event], ...] = ()
-
-
-def _call(proposal: Proposal) -> str:
-    if isinstance(proposal.args, dict):
-        return describe("tool", {"name": proposal.name, "args": proposal.args})
-    return f"{proposal.name}({_short(repr(proposal.args))})"
-
-
-def _short(text: str) -> str:
-    return cut(" ".join(text.split()), _MOST)
 
 
 UNPROPOSED = re.compile(r"unproposed_\d+\Z")

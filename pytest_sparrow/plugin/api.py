@@ -1,4 +1,4 @@
-"""The object behind the fixture: what a test can say to, and ask of, its run."""
+"""The object that a test gets from the fixture ``sparrow``."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ Further = Callable[[str, str], AbstractContextManager["Sparrow"]]
 
 
 class Sparrow:
-    """This test's run.
-
-    Made by the fixture ``sparrow``; a test never makes one itself.
-    """
+    """This test's run; the fixture ``sparrow`` makes the object."""
 
     def __init__(self, window: Window, mode: Mode, golden: Transcript | None, further: Further) -> None:
         self._window = window
@@ -46,17 +43,17 @@ class Sparrow:
 
     @property
     def mode(self) -> str:
-        """The mode that is in force for this test: "replay", "record", "new" or "off"."""
+        """The mode in force for this test, like "replay"."""
         return self._mode.value
 
     @property
     def golden(self) -> Transcript | None:
-        """The golden that feeds this replay; None where none is read."""
+        """The golden that is replayed; None in a recording, and where sparrow is off."""
         return self._golden
 
     @property
     def events(self) -> Sequence[Event]:
-        """What has happened so far, oldest first, as the agent saw it."""
+        """The events so far, oldest first, as the agent saw them."""
         return tuple(self._run.events)
 
     @property
@@ -69,7 +66,7 @@ class Sparrow:
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        """The calls of wrapped tools, as made, oldest first; what a provider ran itself the agent did not call."""
+        """The agent's calls of wrapped tools, oldest first, without the calls that the provider ran itself."""
         return [
             ToolCall(event.name, event.args)
             for event in self._run.events
@@ -80,7 +77,7 @@ class Sparrow:
 
     @property
     def proposals(self) -> list[ToolCall]:
-        """The calls as the model asked for them, oldest first; with those that the provider ran itself."""
+        """The calls that the model asked for, oldest first, with the calls that the provider ran itself."""
         return [
             ToolCall(event.name, event.args)
             for event in self._run.events
@@ -88,11 +85,11 @@ class Sparrow:
         ]
 
     def record(self, event: Event) -> None:
-        """Add an event of your own to the run; it is compared like any other.
+        """Add an event of your own to the run; the event is compared like any other.
 
         Raises:
-            UsageError: the event belongs to another run.
-            NotRecordable: it holds something that JSON cannot.
+            UsageError: the value is no event, or belongs to another run.
+            NotRecordable: the event holds a value that JSON cannot.
         """
         if not hasattr(event, "to_json"):
             raise UsageError(
@@ -121,40 +118,40 @@ class Sparrow:
 
         Args:
             fn: a function, method, partial or callable, or its dotted name; left out for use as a decorator.
-            name: the name the model knows it by; default: the function's.
+            name: the name by which the model knows the tool; default: the function's.
             risk: ReadOnly, Mutating (the default), Exec, Destructive or Network.
-            returns: the type to restore answers to, where the return annotation doesn't say it.
-            raises: exception types that may be raised again in replay, besides builtins and the tool's module's.
+            returns: the type to restore answers to, where the return annotation does not give the type.
+            raises: exception types that may be raised again in a replay, besides builtins and the tool's module's.
             ignore: parameters to leave out of the recorded arguments.
-            policy: what becomes of a call in a replay: "feed" it the recorded answer (the default), "run" the tool
-                and compare what it gives, or "verify": run and compare, and give the agent the recorded answer.
+            policy: what becomes of a call in a replay: "feed" gives the recorded answer (the default), "run" runs the
+                tool and compares its output, "verify" runs and compares, and gives the recorded answer.
 
         Returns:
             The wrapper. Until the run ends, calls by any other reference to the function cross, too.
 
         Raises:
-            UsageError: a dotted name that leads nowhere, an unknown risk or policy, or a name that is taken.
+            UsageError: a dotted name leads nowhere, a risk or policy is unknown, or a name is taken.
         """
         return self._window.tools.tool(
             fn, name=name, risk=risk, returns=returns, raises=raises, ignore=ignore, policy=policy
         )
 
     def tools(self, collection: Any) -> Any:
-        """Wrap a mapping of names to functions, or a list of functions: in place until the run ends, where it can be.
+        """Wrap a mapping of names to functions, or a list of functions, in place until the run ends.
 
         Returns:
-            The collection, or a wrapped copy where it cannot be changed.
+            The collection, or a wrapped copy where the collection cannot be changed.
         """
         return self._window.tools.tools(collection)
 
     def call(self, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call anything else whose answer must come from the recording: ``sparrow.call("geo", locate, "Berlin")``.
 
-        Writes an exchange and no event. Gives a coroutine where ``fn`` is async.
+        The call makes an exchange and no event, and returns a coroutine where ``fn`` is async.
 
         Raises:
-            ReplayDivergence: the golden holds no answer to this call.
-            NotRecordable: an argument or the result cannot be held in JSON.
+            ReplayDivergence: the golden has no answer to this call.
+            NotRecordable: JSON cannot hold an argument or the result.
         """
         return call(current_run() or self._run, name, fn, *args, **kwargs)
 
@@ -166,22 +163,22 @@ class Sparrow:
         raises: Exception | type[Exception] | None = None,
         live: bool = False,
     ) -> None:
-        """What if? Replay up to one call, give it another answer, and go on from there. Before the agent runs.
+        """Replay up to one call, give the call another answer, and go on from there; say so before the agent runs.
 
-        Up to the fork the run is compared with the golden as ever; after it only the test's own asserts judge. No
-        golden is written. A fork that is never reached fails the test.
+        Up to the fork the run is compared with the golden; after the fork only the test's own asserts judge. No golden
+        is written. A fork that is never reached fails the test.
 
         Args:
-            at: a tool's name (its first call), ``("refund", 2)`` for its second, the number of an HTTP request of the
-                run, from 1: a model's turn, or a pattern of its host and path: ``"*/v1/messages"``.
+            at: a tool's name (the first call), ``("refund", 2)`` for the second call, the number of an HTTP request of
+                the run, from 1 (a model's turn), or a pattern of host and path: ``"*/v1/messages"``.
             replace: the answer as ``exchanges.jsonl`` holds it: ``{"returned": …}`` or ``{"yielded": […]}`` for a
                 tool; for HTTP ``{"body": {"json": …}}``, ``{"body": {"sse": […]}}``, ``{"status": 500}``.
             raises: what the tool raises instead.
-            live: open the world from there; else the golden's answers go on as far as they fit, and what has none is
-                a divergence.
+            live: open the world from there; else the golden's answers go on as far as they fit, and a call without an
+                answer is a divergence.
 
         Raises:
-            UsageError: this run doesn't replay, has begun or is forked already; or the fork makes no sense.
+            UsageError: this run does not replay, has begun or is forked already, or the fork makes no sense.
         """
         said = f"sparrow.fork(at={at!r})"
         if not self._run.replaying:
@@ -207,29 +204,28 @@ class Sparrow:
         recovers: bool = False,
         then: Sequence[Turn] | None = None,
     ) -> None:
-        """Make a recorded answer fail: the agent's recovery is what the test asserts. Before the agent runs.
+        """Make a recorded answer fail, so that the test can assert the agent's recovery; say so before the agent runs.
 
-        The fault is laid over the recorded answer, which the agent gets when it asks again. Up to the fault the run is
-        compared with the golden as ever; after it only the test's own asserts judge, and what the golden holds no
-        answer to. A fault that hits nothing fails the test. May be called more than once; a recording, and mode "off",
-        run without faults.
+        The agent gets the recorded answer when it asks again. Up to the fault the run is compared with the golden;
+        after the fault only the test's own asserts judge, and calls without a recorded answer. A fault that hits
+        nothing fails the test. More faults are more calls; a recording, and mode "off", run without faults.
 
         Args:
             fault: of HTTP "timeout", "connect-timeout", "unreachable", "reset", "disconnected", a status ("429",
                 "500", …), "malformed" (its JSON cut in half), "broken" (the connection breaks in the middle) or "slow";
                 of a tool "timeout", "unreachable" or "reset".
             at: as for `fork`; by default the first HTTP request.
-            raises: what a tool raises.
-            times: how many in a row fail.
-            after: how many chunks of a stream come before it is broken; default 1.
+            raises: the exception of a tool.
+            times: how many answers in a row fail.
+            after: how many chunks of a stream come before the connection breaks; default 1.
             delay: seconds that each chunk of a slow answer is late, at most 5, and really waited; default 0.2.
-            retry_after: seconds, for the header of that name of a status.
+            retry_after: seconds, for the header of that name beside a status.
             message: the error's text.
             recovers: the run must get back to its golden: all but the fault itself is compared to the end.
-            then: what the model says from there on, in place of the golden: turns as in `pytest_sparrow.scenario`.
+            then: the model's turns from there on in place of the golden, as in `pytest_sparrow.scenario`.
 
         Raises:
-            UsageError: the run has begun; or the fault makes no sense.
+            UsageError: the run has begun, or the fault makes no sense.
         """
         injected = fault_of(
             fault,
@@ -244,18 +240,18 @@ class Sparrow:
             then=None if then is None else _continuation(then),
         )
         if self._run.crossings:
-            raise UsageError(f"sparrow.{injected.said}: faults are laid before the agent runs")
+            raise UsageError(f"sparrow.{injected.said}: faults are injected before the agent runs")
         if self._run.replaying:
             self._run.answers.fault_plan.faults.append(injected)
         else:
             self._run.answers.fault_plan.left_out.append(injected.said)
 
     def run(self, name: str, task: str = "") -> AbstractContextManager[Sparrow]:
-        """A further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""
+        """Open a further run of this test, with a golden of its own: ``with sparrow.run("second") as second: …``."""
         return self._further(name, task)
 
     def expect(self, *, calls: Sequence[Expected], mode: str = "strict") -> None:
-        """Assert which tools were called so far, in any mode of pytest-sparrow.
+        """Assert which tools the agent has called so far, in any mode of pytest-sparrow.
 
         Args:
             calls: ``(name, args)`` pairs, or names alone; values are matched with ``==``, so dirty-equals works.
@@ -263,8 +259,8 @@ class Sparrow:
                 "superset" (at least these).
 
         Raises:
-            AssertionError: it was otherwise; the text shows both sides.
-            UsageError: an unknown mode.
+            AssertionError: the calls differ; the text shows both sides.
+            UsageError: the mode is unknown.
         """
         __tracebackhide__ = True
         check_calls(self.tool_calls, calls, mode)
@@ -274,7 +270,7 @@ class Sparrow:
 
 
 def _continuation(turns: Sequence[Turn]) -> ReplayerOf:
-    """What makes the feeder of turns that were written by hand."""
+    """A function that makes the replayer of turns written by hand."""
     from pytest_sparrow.run.whatif.replayer import EventReplayer
     from pytest_sparrow.run.whatif.script import read_script
     from pytest_sparrow.scenario import checked, transcript

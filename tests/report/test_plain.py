@@ -1,4 +1,4 @@
-"""A comparison as text: in the order that DESIGN fixes, and bounded."""
+"""Findings as plain text: in the order that DESIGN fixes, and bounded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import pytest
 
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
-from pytest_sparrow.report.comparison import MOST_LINES, headline, render_comparison
+from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind, of_change
+from pytest_sparrow.report.plain import (
+    MOST_LINES,
+    MOST_REMARKS,
+    render_comparison,
+    render_verdict,
+    summary_lines,
+)
+from pytest_sparrow.report.words import title
 
 RUN = "run-0001"
 
@@ -35,23 +43,27 @@ def with_amount(amount, out):
 
 
 def test_the_refund_reads_as_in_the_design():
-    """What, the caller's header, where, path and values, what follows, the commands; nothing else."""
+    """What, the test, the golden, where, path and values, what follows, the commands; nothing else."""
     comparison = compare(REFUND, with_amount(139.99, "no answer"))
-    lines = render_comparison(
-        comparison,
-        header=["  test    test_refund.py::test_refund"],
-        commands=["  accept  pytest --sparrow-record"],
-        also_follow={"request drift": 1},
+    verdict = Verdict(
+        subject=Subject(nodeid="test_refund.py::test_refund", golden="__sparrow__/test_refund"),
+        findings=(
+            *(of_change(change, comparison) for change in comparison.changes),
+            Finding(kind=Kind.DRIFT, follows=True),
+        ),
+        ways=(Way(WayKind.ACCEPT, ("test_refund.py::test_refund",)), Way(WayKind.IGNORE, ("a.b['c']",))),
     )
-    assert lines == [
+    assert render_verdict(verdict).splitlines() == [
         "refund was called with other arguments",
         "  test    test_refund.py::test_refund",
+        "  golden  __sparrow__/test_refund",
         "  where   turn 1 of 2, event 3 of 5",
         "  ToolUseStarted[refund].args['amount']",
         "    golden  39.99",
         "    new     139.99",
         "  2 more differences follow from this (ToolOutput 1, request drift 1)",
-        "  accept  pytest --sparrow-record",
+        "  accept  pytest --sparrow-record test_refund.py::test_refund",
+        """  ignore  @pytest.mark.sparrow(ignore=["a.b['c']"])""",
     ]
 
 
@@ -106,7 +118,8 @@ def test_everything_is_shown_when_asked_for():
 )
 def test_the_first_line_says_what_happened(new, said):
     """In the words of someone who watches the agent, not of the format."""
-    assert headline(compare(REFUND, new)) == said
+    comparison = compare(REFUND, new)
+    assert render_comparison(comparison)[0] == title(of_change(comparison.roots[0])) == said
 
 
 def test_an_order_that_changed_is_told_as_such():
@@ -123,3 +136,54 @@ def test_hostile_names_stay_on_their_line():
     lines = render_comparison(compare(golden, call("c1", "ev\x1b[2Jil\n\u202e", {"a\n": 2})))
     assert all(line.isprintable() for line in lines)
     assert lines[0].startswith("the model proposed ev\\x1b[2Jil\\n\\u202e")
+
+
+def remark(text):
+    return Finding(kind=Kind.UNCAPTURED, detail={"text": text})
+
+
+def test_equal_remarks_are_one_line():
+    """The line names the first test, and how many more have the remark; a test that has it twice counts once."""
+    remarks = [
+        ("t.py::a[1]", remark("drifted")),
+        ("t.py::b", remark("ran")),
+        ("t.py::a[2]", remark("drifted")),
+        ("t.py::a[2]", remark("drifted")),
+    ]
+    assert summary_lines(remarks) == ["t.py::a[1] and 1 more test: drifted", "t.py::b: ran"]
+
+
+def test_other_remarks_are_bounded():
+    """What is left out is counted, and the tests that it is about; the last line is one of the bounded."""
+    remarks = [
+        (f"t.py::a[{test}]", remark(f"remark {number}")) for number in range(30) for test in range(number + 1)
+    ]
+    lines = summary_lines(remarks)
+    assert len(lines) == MOST_REMARKS
+    assert lines[:2] == ["t.py::a[0]: remark 0", "t.py::a[0] and 1 more test: remark 1"]
+    assert lines[-1] == "… and 11 more remarks of 30 tests"
+    few = summary_lines(remarks[: sum(range(MOST_REMARKS + 1))])
+    assert len(few) == MOST_REMARKS
+    assert not any(line.startswith("…") for line in few)
+
+
+def test_a_remark_is_one_printable_line():
+    """A tool's name comes from a model: nothing of it reaches the terminal raw."""
+    (line,) = summary_lines([("t.py::a", remark("x\x1b[31m\ny: proposed once"))])
+    assert line.isprintable()
+
+
+def test_recordings_that_were_not_kept_are_one_line():
+    """One says its folder; of several the folder that holds them is named, once, after the other remarks."""
+    one, other = (
+        (nodeid, Finding(kind=Kind.NOT_KEPT, detail={"folder": folder}))
+        for nodeid, folder in (("t.py::a", "/g/.pending/a.1"), ("t.py::b", "/g/.pending/b.2"))
+    )
+    assert summary_lines([]) == []
+    assert summary_lines([one]) == [
+        "t.py::a: not recorded, since the test did not pass; put aside in /g/.pending/a.1"
+    ]
+    assert summary_lines([one, ("t.py::c", remark("ran")), other]) == [
+        "t.py::c: ran",
+        "t.py::a and 1 more test: not recorded, since they did not pass; put aside below /g/.pending",
+    ]

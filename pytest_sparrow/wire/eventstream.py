@@ -1,4 +1,4 @@
-"""Amazon's binary event stream (``application/vnd.amazon.eventstream``): frames of headers and a payload.
+"""Reads and builds Amazon's binary event stream (``application/vnd.amazon.eventstream``): frames with headers.
 
 Format: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTSelectObjectAppendix.html (the same in every service): a
 prelude of total length, headers' length and their CRC-32, the headers, the payload, and the CRC-32 of all of it;
@@ -8,12 +8,11 @@ numbers are big-endian.
 from __future__ import annotations
 
 import base64
+import json
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from pytest_sparrow.providers.replies import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +25,7 @@ MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
 _PRELUDE = struct.Struct(">III")
 _TEXT = 7
-# What the values of the other types of headers take: true, false, 1, 2, 4 and 8 bytes, a time, a UUID.
+# Bytes of the values of other header types: true, false, 1, 2, 4 and 8 bytes, a time, a UUID.
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 _WITH_LENGTH = (6, _TEXT)
 
@@ -72,7 +71,8 @@ def frame_bytes(frame: Frame) -> bytes:
 
 def json_frame(headers: Mapping[str, str], value: Json) -> Frame:
     """A frame whose payload is JSON."""
-    return Frame(headers={**headers, ":content-type": "application/json"}, payload=json_text(value).encode())
+    payload = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return Frame(headers={**headers, ":content-type": "application/json"}, payload=payload)
 
 
 def frames_reply(frames: Iterable[Frame]) -> dict[str, Json]:

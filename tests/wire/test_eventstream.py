@@ -8,7 +8,7 @@ from botocore.eventstream import EventStreamBuffer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.providers.eventstream import Frame, frame_bytes, frames_of
+from pytest_sparrow.wire.eventstream import Frame, frame_bytes, frames_of
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 FRAMES = st.builds(

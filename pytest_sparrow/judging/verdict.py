@@ -1,0 +1,347 @@
+"""Turns what was found about a run into a verdict: findings in their order, what follows from what, the ways out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
+from pytest_sparrow.findings import (
+    NO_CIRCUMSTANCES,
+    Circumstances,
+    Finding,
+    Kind,
+    Subject,
+    Verdict,
+    Way,
+    WayKind,
+    of_change,
+    of_changes,
+)
+from pytest_sparrow.judging.chance import is_race, likely_chance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_sparrow.comparing.result import Change, Comparison
+    from pytest_sparrow.run.whatif.fork import DivergencePoint
+
+__all__ = ["NO_WHAT_IF", "Drift", "Found", "WhatIf", "verdict_of"]
+
+_MOST_ALIKE = 2
+"""Findings of one kind that are causes of their own; further ones follow."""
+
+_NOT_DONE = (
+    Kind.NOTHING_RECORDED,
+    Kind.NOTHING_REPLAYED,
+    Kind.UNPLAYED,
+    Kind.UNREACHED,
+    Kind.UNWRAPPED,
+    Kind.CHILD,
+)
+"""Kinds that say what the agent did not do, or nothing about what it did."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """The fork and the faults of a run, as far as the run came to them.
+
+    Attributes:
+        injected: whether the test has any.
+        scripted: whether the model says what the test wrote for after a fault.
+        recovers: whether a fault came after which the run must get back to its golden.
+        divergence_point: where the run left its golden, or None.
+    """
+
+    injected: bool = False
+    scripted: bool = False
+    recovers: bool = False
+    divergence_point: DivergencePoint | None = None
+
+    def came_after(self, finding: Finding) -> bool:
+        """Whether the run had left its golden when something was found: no recording holds it."""
+        return self.divergence_point is not None and not self.divergence_point.knew(finding)
+
+
+NO_WHAT_IF = WhatIf()
+"""Neither a fork nor a fault."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A request that was answered, and is not the recorded one.
+
+    Attributes:
+        finding: the violation.
+        changes: where the request differs, ids and rules applied.
+        repeats: whether an earlier request had every change already.
+    """
+
+    finding: Finding
+    changes: tuple[Change, ...]
+    repeats: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was found about a run, before it is a verdict.
+
+    Attributes:
+        violations: the violations that are failures, request drift aside.
+        drifts: the drifted requests that are failures.
+        comparison: how the events compare; None where there was nothing to compare with.
+        nothing: the finding that a recording holds nothing, or that a replay served nothing; None elsewhere.
+        circumstances: what makes one source of chance a likelier cause than another.
+        what_if: the doing of the test's own fork and faults.
+        unwrapped: tools that the model proposed, and that the test did not wrap.
+    """
+
+    violations: tuple[Finding, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    comparison: Comparison | None = None
+    nothing: Finding | None = None
+    circumstances: Circumstances = NO_CIRCUMSTANCES
+    what_if: WhatIf = NO_WHAT_IF
+    unwrapped: tuple[str, ...] = ()
+
+    @property
+    def same_events(self) -> bool:
+        """Whether the events do not differ."""
+        return self.comparison is None or self.comparison.equal
+
+    @property
+    def missed(self) -> bool:
+        """Whether the agent asked for something that the replay could not give."""
+        return any(finding.kind in (Kind.MISS, Kind.REFUSED) for finding in self.violations)
+
+    def of(self, kind: Kind) -> list[Finding]:
+        """The violations of one kind."""
+        return [finding for finding in self.violations if finding.kind is kind]
+
+
+def verdict_of(found: Found, subject: Subject, remarks: Sequence[Finding] = ()) -> Verdict:
+    """The verdict on a run."""
+    if not (found.violations or found.drifts or found.nothing or not found.same_events):
+        return Verdict(subject=subject, remarks=tuple(remarks))
+    causes, followers = _ordered(found)
+    return Verdict(
+        subject=subject,
+        findings=(*causes, *(replace(finding, follows=True) for finding in followers)),
+        remarks=tuple(remarks),
+        ways=() if subject.recording else tuple(_ways(found, subject, causes)),
+        circumstances=found.circumstances,
+        contradicted=_contradicted(found),
+    )
+
+
+def _contradicted(found: Found) -> bool:
+    roots = found.comparison.roots if found.comparison is not None else ()
+    return bool(
+        found.drifts
+        or any(finding.kind not in _NOT_DONE for finding in found.violations)
+        or any(
+            change.subject != "RunFinished" and not (change.whole and change.kind == "removed")
+            for change in roots
+        )
+    )
+
+
+# Causes, and what follows from them.
+
+
+def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
+    """The causes, the telling ones first; and what merely follows from them.
+
+    After a call that had no recorded answer the agent goes on with an error in its hands: what it does then follows.
+    """
+    causes = [*found.of(Kind.UNRECORDABLE), *found.of(Kind.REFUSED)]
+    if found.nothing is not None and not found.missed:
+        causes.append(found.nothing)
+    followers: list[Finding] = []
+    misses = found.of(Kind.MISS)
+    if found.comparison is not None and found.nothing is None:
+        roots, later = _split(found.comparison, misses)
+        causes += _changes(roots, found)
+        followers += [of_change(change, found.comparison) for change in (*later, *found.comparison.followers)]
+    for drift in found.drifts:
+        (followers if drift.repeats else causes).append(_drift(drift, found.circumstances))
+    causes += [_miss(finding, found.comparison) for finding in misses[:_MOST_ALIKE]]
+    followers += misses[_MOST_ALIKE:]
+    order = found.of(Kind.ORDER)
+    causes += order[:_MOST_ALIKE]
+    unplayed = found.of(Kind.UNPLAYED)
+    asked_for = _telling(unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None)
+    causes += asked_for
+    followers += [finding for finding in unplayed if not any(finding is one for one in asked_for)]
+    followers += order[_MOST_ALIKE:]
+    for kind in (Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD):
+        causes += found.of(kind)
+    return causes, followers
+
+
+def _split(comparison: Comparison, misses: Sequence[Finding]) -> tuple[list[Change], list[Change]]:
+    """The changes of their own up to the first miss, and those after it (or of the missed call itself)."""
+    if not misses:
+        return list(comparison.roots), []
+    missed = _calls(misses)
+    before: list[Change] = []
+    later: list[Change] = []
+    for change in comparison.roots:
+        happened = change.new_at is not None and change.new_at.event <= misses[0].event
+        own = change.new_at is not None and (change.label, change.new_at.event) in missed
+        (before if happened and not own else later).append(change)
+    return before, later
+
+
+def _calls(misses: Iterable[Finding]) -> set[tuple[str, int]]:
+    """Where the events of missed calls stand: a tool's last two (its proposal and its start) at the time."""
+    return {
+        (miss.new["name"], at)
+        for miss in misses
+        if miss.boundary == "tool" and isinstance(miss.new, dict)
+        for at in (miss.event, miss.event - 1)
+    }
+
+
+def _changes(roots: Sequence[Change], found: Found) -> list[Finding]:
+    changes = [of_change(change, found.comparison) for change in roots]
+    if changes:
+        changes[0] = replace(changes[0], chance=_chance(roots, found.circumstances))
+    return changes
+
+
+def _chance(changes: Sequence[Change], circumstances: Circumstances) -> str:
+    """What would explain the first change; or, where nothing would, all of them together."""
+    within = [change for change in changes if not change.whole]
+    if not within or changes[0].whole:
+        return ""
+    likely = likely_chance(within[0].golden, within[0].new)
+    return likely or ("race" if circumstances.side_by_side and is_race(within) else "")
+
+
+def _drift(drift: Drift, circumstances: Circumstances) -> Finding:
+    return replace(
+        drift.finding, parts=of_changes(drift.changes), chance=_chance(drift.changes, circumstances)
+    )
+
+
+def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
+    """The miss with how many events the run has, and where what was asked differs from the closest recorded one."""
+    at = finding.new_at
+    # What comes after a fork or a fault is not compared, nor counted.
+    if comparison is not None and at is not None and at.event <= comparison.new_count:
+        finding = replace(finding, new_at=replace(at, events=comparison.new_count))
+    if isinstance(finding.golden, dict) and isinstance(finding.new, dict):
+        changes = tool_changes if finding.boundary == "tool" else request_changes
+        finding = replace(finding, parts=of_changes(changes(finding.golden, finding.new)))
+    return finding
+
+
+def _telling(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
+    """The unplayed answers that are causes: where there is no other cause, the first; else the first request.
+
+    The events of a request may say less than that it is missing.
+    """
+    if alone:
+        return unplayed[:_MOST_ALIKE]
+    if after_miss:
+        return []
+    return [finding for finding in unplayed if finding.boundary == "http"][:1]
+
+
+# Ways out.
+
+
+def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator[Way]:
+    """The ways that settle all of it, and none that does not."""
+    if found.violations and all(one.kind in (Kind.UNWRAPPED, Kind.CHILD) for one in found.violations):
+        yield Way(WayKind.WRAP_ANY)
+        return
+    yield from _wrap(found)
+    if _came_after(found):
+        yield _after(found.what_if)
+    elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
+        yield from _accept(subject, found.what_if)
+    paths = tuple(_paths(causes))
+    if paths and _rules_settle(found.violations):
+        yield Way(WayKind.IGNORE, paths)
+    if _only_requests_differ(found):
+        yield Way(WayKind.BEHAVIOUR_ONLY)
+
+
+def _paths(causes: Sequence[Finding]) -> Iterator[str]:
+    """The paths where it differs, as a rule takes them: of each cause the first; the changes of events are one."""
+    first = next((cause for cause in causes if cause.kind is Kind.CHANGE), None)
+    for cause in causes:
+        if cause is first:
+            yield cause.path
+        elif cause.parts and (cause.kind is Kind.DRIFT or _may_be_ignored(cause)):
+            yield cause.parts[0].path
+
+
+def _wrap(found: Found) -> Iterator[Way]:
+    """A tool was wrapped when the golden was recorded, and is not now: its missing call is no other behaviour."""
+    roots = () if found.comparison is None else found.comparison.roots
+    gone = {change.label for change in roots if change.subject == "ToolUseStarted" and change.new is MISSING}
+    for finding in found.of(Kind.UNPLAYED):
+        if finding.boundary == "tool" and isinstance(finding.golden, dict):
+            gone.add(finding.golden["name"])
+    for name in [name for name in found.unwrapped if name in gone][:1]:
+        yield Way(WayKind.WRAP, (name,))
+
+
+def _accept(subject: Subject, what_if: WhatIf) -> Iterator[Way]:
+    """Record the test again, or the test whose golden this is."""
+    if what_if.recovers:
+        yield Way(WayKind.NEED_NOT_RECOVER)
+    if subject.accept is not None:
+        yield subject.accept
+    elif subject.recorder in ("", subject.nodeid):
+        yield Way(WayKind.ACCEPT, (subject.nodeid,))
+    else:
+        yield Way(WayKind.ACCEPT_OTHER, (subject.recorder,))
+        if not what_if.injected:
+            yield Way(WayKind.OWN_GOLDEN)
+
+
+def _after(what_if: WhatIf) -> Way:
+    """No recording holds what comes after a fork or a fault."""
+    if what_if.divergence_point is not None and what_if.divergence_point.by == "fork":
+        return Way(WayKind.FORK_LIVE)
+    return Way(WayKind.EDIT_SCRIPT_AFTER if what_if.scripted else WayKind.SCRIPT_AFTER)
+
+
+def _came_after(found: Found) -> bool:
+    """Whether all that failed came after the run had left its golden."""
+    violations = found.violations
+    return (
+        bool(violations)
+        and found.same_events
+        and not found.drifts
+        and all(one.kind in (Kind.MISS, Kind.ORDER) or one.case == "turn" for one in violations)
+        and all(found.what_if.came_after(one) for one in violations)
+    )
+
+
+def _at_is_wrong(found: Found) -> bool:
+    """Whether the run is its golden's, and only the place of a fork or a fault was not met."""
+    unreached = bool(found.violations) and all(one.kind is Kind.UNREACHED for one in found.violations)
+    return unreached and found.same_events and not found.drifts
+
+
+def _may_be_ignored(finding: Finding) -> bool:
+    """Whether ignoring an argument would find an answer to a miss: a tool's call that no model proposed."""
+    unproposed = finding.boundary == "tool" and not finding.call_id
+    return finding.kind is Kind.MISS and unproposed and not finding.detail.get("played")
+
+
+def _rules_settle(violations: Sequence[Finding]) -> bool:
+    """Whether ignoring paths may be enough: no rule answers a call, or makes a call that was not made."""
+    others = [one for one in violations if not (one.kind is Kind.UNPLAYED and one.boundary == "tool")]
+    return bool(others or not violations) and all(_may_be_ignored(one) for one in others)
+
+
+def _only_requests_differ(found: Found) -> bool:
+    """Whether all that differs is what models were asked: the agent did what it did before."""
+    asked_models = bool(found.drifts) and all(drift.finding.detail.get("of_model") for drift in found.drifts)
+    return asked_models and found.same_events and not found.violations

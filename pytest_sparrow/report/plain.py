@@ -1,0 +1,257 @@
+"""Renders findings as plain text: the failure of a test, the differences of two runs, the lines of the summary.
+
+Nothing is wrapped or boxed, each value stands on one line, and the number of lines is bounded.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from os.path import commonpath
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.findings import Finding, Kind, Place, Verdict, of_change
+from pytest_sparrow.report.advice import likely, way_out
+from pytest_sparrow.report.words import both_values, follower, hints, one_value, title
+from pytest_sparrow.text import bounded, counted, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pytest_sparrow.comparing.result import Comparison
+
+__all__ = [
+    "MOST_LINES",
+    "MOST_REMARKS",
+    "render_comparison",
+    "render_finding",
+    "render_verdict",
+    "summary_lines",
+]
+
+MOST_LINES = 25
+"""The most lines that a failure may have."""
+
+MOST_REMARKS = 20
+"""The most lines that the remarks of a session may have."""
+
+_MOST_CHANGES = 3
+"""Changes that one cause shows; more are counted."""
+
+_MOST_PATH = 160
+_MOST_KINDS = 6
+_MOST_SINCE = 200
+
+
+# A failure.
+
+
+def render_verdict(verdict: Verdict) -> str:
+    """The text of a failure, at most `MOST_LINES` lines."""
+    causes = list(_causes([each for each in verdict.findings if not each.follows] or verdict.findings[:1]))
+    follows = Counter(follower(each) for each in verdict.findings if each.follows)
+    (first, *first_lines), *others = causes
+    subject = verdict.subject
+    lines = [
+        first,
+        f"  test    {one_line(subject.nodeid)}",
+        f"  golden  {one_line(subject.golden)}",
+        *([f"  judged  by {one_line(subject.judged_by)}"] if subject.judged_by else []),
+        *first_lines,
+    ]
+    for cause in others:
+        lines += [f"also: {cause[0]}", *cause[1:]]
+    last = [_follow_line(follows)] if follows else []
+    if verdict.since:
+        last.append(f"  since   {one_line(verdict.since, _MOST_SINCE)}")
+    chance = likely(verdict.findings[0], verdict.circumstances)
+    if chance:
+        last.append(f"  maybe   {chance}")
+    last += [f"  {word:<6}  {what}" for word, what in map(way_out, verdict.ways)]
+    return "\n".join(bounded([*lines, *last], MOST_LINES, keep_last=len(last)))
+
+
+def render_finding(finding: Finding) -> str:
+    """The text of one finding that stands alone: why a test's body is not run."""
+    return "\n".join([title(finding), *(f"  {line}" for line in hints(finding))])
+
+
+def _causes(findings: Sequence[Finding]) -> Iterator[list[str]]:
+    """The lines of each cause, its title first; the changes of events are one cause together."""
+    for is_change, group in groupby(findings, lambda each: each.kind is Kind.CHANGE):
+        if is_change:
+            yield _changed(list(group))
+        else:
+            yield from (_cause(each) for each in group)
+
+
+def _changed(changes: Sequence[Finding]) -> list[str]:
+    first = changes[0]
+    lines = [one_line(title(first)), f"  where   {_where(first)}", *_change_lines(first)]
+    for change in changes[1:_MOST_CHANGES]:
+        lines += _change_lines(change, place=True)
+    if len(changes) > _MOST_CHANGES:
+        lines.append(f"  {counted(len(changes) - _MOST_CHANGES, 'more difference')} of their own")
+    return lines
+
+
+def _cause(finding: Finding) -> list[str]:
+    where = _found_at(finding)
+    lines = [one_line(title(finding)), *([f"  where   {where}"] if where else [])]
+    lines += [f"  {one_line(line)}" for line in hints(finding)]
+    for change in finding.parts[:_MOST_CHANGES]:
+        lines += _change_lines(change)
+    if len(finding.parts) > _MOST_CHANGES:
+        more = counted(len(finding.parts) - _MOST_CHANGES, "more difference")
+        lines.append(f"  {more} in this request")
+    return lines
+
+
+def _found_at(finding: Finding) -> str:
+    """Where a boundary found something: the recorded exchange or the event, and the line of code that asked."""
+    place = ""
+    if finding.kind is Kind.DRIFT and finding.golden_at is not None:
+        place = f"recorded exchange {finding.golden_at.exchange}"
+    if finding.kind is Kind.MISS and finding.new_at is not None:
+        total = f" of {finding.new_at.events}" if finding.new_at.events else ""
+        place = f"event {finding.new_at.event}{total} of the new run"
+    caller = f"called from {one_line(finding.caller)}" if finding.caller else ""
+    return ", ".join(filter(None, (place, caller)))
+
+
+# Changes.
+
+
+def _change_lines(change: Finding, *, place: bool = False, mark: bool = False) -> list[str]:
+    """One change: its path, and both values.
+
+    Args:
+        change: the change.
+        place: say at which turn and event.
+        mark: say so where the change merely follows.
+    """
+    notes = ["moved"] if change.how == "moved" else []
+    notes += [_where(change)] if place else []
+    notes += ["follows"] if mark and change.follows else []
+    path = one_line(change.path, _MOST_PATH)
+    lines = [f"  {path}" + (f"  ({'; '.join(notes)})" if notes else "")]
+    if change.how == "moved":
+        return [*lines, f"    both    {one_value(change.golden)}"]
+    golden, new = both_values(change)
+    return [*lines, f"    golden  {golden}", f"    new     {new}"]
+
+
+def _where(change: Finding) -> str:
+    """``turn 3 of 4, event 17 of 43``: in the golden, or in the new run for what only the new run has."""
+    golden_at, new_at = change.golden_at, change.new_at
+    if golden_at is not None:
+        if change.how == "moved" and new_at is not None:
+            return f"{_place(golden_at)}; now event {new_at.event} of {new_at.events}"
+        return _place(golden_at)
+    return "outside the events" if new_at is None else f"{_place(new_at)} of the new run"
+
+
+def _place(at: Place) -> str:
+    turn = f"turn {at.turn} of {at.turns}, " if at.turn else ""
+    return f"{turn}event {at.event} of {at.events}"
+
+
+def _follow_line(follows: Mapping[str, int]) -> str:
+    """``3 more differences follow from this (request drift 1, ToolOutput 1, RunFinished 1)``."""
+    kinds = Counter(follows)
+    total = kinds.total()
+    named = [f"{one_line(kind, 40)} {number}" for kind, number in kinds.most_common(_MOST_KINDS)]
+    if len(kinds) > _MOST_KINDS:
+        named.append("…")
+    verb = "follows" if total == 1 else "follow"
+    return f"  {counted(total, 'more difference')} {verb} from this ({', '.join(named)})"
+
+
+def render_comparison(
+    comparison: Comparison,
+    *,
+    header: Sequence[str] = (),
+    commands: Sequence[str] = (),
+    everything: bool = False,
+    limit: int | None = MOST_LINES,
+) -> list[str]:
+    """The lines that tell how two runs differ, or one line where they are equal.
+
+    Args:
+        comparison: what was found.
+        header: lines that come after the title: the two runs.
+        commands: the last lines, which are never left out.
+        everything: also show what merely follows, each marked so.
+        limit: the most lines, or None.
+    """
+    if comparison.equal:
+        return ["the runs are equal"]
+    changes = comparison.changes if everything else comparison.roots or comparison.changes[:1]
+    shown = [of_change(change, comparison) for change in changes]
+    lines = [title(shown[0]), *header, f"  where   {_where(shown[0])}"]
+    follows = Counter() if everything else Counter(change.subject for change in comparison.followers)
+    last = [_follow_line(follows)] if follows else []
+    room = None if limit is None else max(limit - len(lines) - len(commands), 3)
+    lines += [*_as_many(shown, room, len(last), mark=everything), *last, *commands]
+    return lines if limit is None else bounded(lines, limit, keep_last=len(commands))
+
+
+def _as_many(changes: Sequence[Finding], room: int | None, taken: int, *, mark: bool) -> list[str]:
+    """The lines of as many changes as there is room for beside ``taken`` lines, and how many more there are."""
+    lines: list[str] = []
+    before = changes[0]
+    for number, change in enumerate(changes):
+        elsewhere = (change.golden_at, change.new_at) != (before.golden_at, before.new_at)
+        block = _change_lines(change, place=elsewhere, mark=mark)
+        before = change
+        left = len(changes) - number
+        if room is not None and len(lines) + len(block) + taken + (left > 1) > room:
+            return [*lines, f"  {counted(left, 'more difference')}"]
+        lines += block
+    return lines
+
+
+# The summary.
+
+
+def summary_lines(remarks: Iterable[tuple[str, Finding]]) -> list[str]:
+    """The lines for the remarks of a session: one line for all equal remarks, and one for recordings not kept.
+
+    Args:
+        remarks: the test's node id, and the remark; in the order in which they came.
+    """
+    tests: dict[str, dict[str, None]] = {}
+    not_kept: list[tuple[str, Finding]] = []
+    for nodeid, remark in remarks:
+        if remark.kind is Kind.NOT_KEPT:
+            not_kept.append((nodeid, remark))
+        else:
+            tests.setdefault(title(remark), {})[nodeid] = None
+    lines = [f"{_named(list(nodeids))}: {one_line(remark)}" for remark, nodeids in tests.items()]
+    if len(lines) > MOST_REMARKS:
+        shown = MOST_REMARKS - 1
+        left_out = {nodeid for nodeids in list(tests.values())[shown:] for nodeid in nodeids}
+        more = counted(len(lines) - shown, "more remark")
+        lines = [*lines[:shown], f"… and {more} of {counted(len(left_out), 'test')}"]
+    return lines + _not_kept(not_kept)
+
+
+def _not_kept(remarks: Sequence[tuple[str, Finding]]) -> list[str]:
+    """The recordings that were not kept, in one line: the folder of the one, or the folder that holds several."""
+    if len(remarks) < 2:
+        return [f"{_named([nodeid])}: {one_line(title(remark))}" for nodeid, remark in remarks]
+    tests = list(dict.fromkeys(nodeid for nodeid, _ in remarks))
+    below = _common([remark.detail["folder"] for _, remark in remarks])
+    return [f"{_named(tests)}: not recorded, since they did not pass; put aside below {one_line(below)}"]
+
+
+def _common(folders: Sequence[str]) -> str:
+    try:
+        return commonpath(folders)
+    except ValueError:  # on several drives
+        return folders[0]
+
+
+def _named(nodeids: list[str]) -> str:
+    first = one_line(nodeids[0])
+    return first if len(nodeids) == 1 else f"{first} and {counted(len(nodeids) - 1, 'more test')}"

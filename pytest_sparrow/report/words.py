@@ -1,0 +1,351 @@
+"""Says in words what a finding is: its title, its hints and its values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.comparing.result import MISSING
+from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.report.advice import way_out
+from pytest_sparrow.text import WIDTH, cut, one_line, shown, shown_pair, times
+from pytest_sparrow.wire.describe import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_sparrow.comparing.result import Missing
+    from pytest_sparrow.exchange import Json
+
+__all__ = ["both_values", "follower", "hints", "one_value", "title"]
+
+_NAME_WIDTH = 60
+_MOST_SAID = 60
+_MOST_REACHED = 4
+
+
+def title(finding: Finding) -> str:
+    """What was found, in one line. The line may hold what a terminal must not get: print it by `one_line`."""
+    return _TITLES[finding.kind](finding)
+
+
+def hints(finding: Finding) -> list[str]:
+    """What helps to understand or to settle a finding, a line each; not made safe for a terminal."""
+    say = _HINTS.get(finding.kind)
+    return [] if say is None else say(finding).splitlines()
+
+
+# Values.
+
+
+def one_value(value: Json | Missing, width: int = WIDTH) -> str:
+    """A value on one line of at most ``width`` characters; "(nothing)" where there is none."""
+    return "(nothing)" if value is MISSING else shown(value, width)
+
+
+def both_values(finding: Finding) -> tuple[str, str]:
+    """The golden's value and the new one, each on one line, so that their difference is in view."""
+    golden, new = finding.golden, finding.new
+    if golden is MISSING or new is MISSING:
+        return one_value(golden), one_value(new)
+    return shown_pair(golden, new)
+
+
+def _said(finding: Finding) -> str:
+    """What the agent asked; where it asked for nothing, what was recorded."""
+    asked: Any = finding.golden if finding.new is MISSING else finding.new
+    return describe(finding.boundary, asked, query=True)
+
+
+# Titles.
+
+
+def _text(finding: Finding) -> str:
+    return str(finding.detail["text"])
+
+
+def _unrecordable(finding: Finding) -> str:
+    at = finding.detail.get("at")
+    return f"{at}: {_text(finding)}" if at is not None else _text(finding)
+
+
+def _miss(finding: Finding) -> str:
+    match finding.case:
+        case "codec":
+            return _text(finding)
+        case "too-many":
+            misses = finding.detail["misses"]
+            return f"{_said(finding)}: refused, after {misses} calls that the golden holds no answer to"
+        case "denied":
+            return f"{_said(finding)}: the agent makes a call that was denied"
+        case "events-only":
+            return f"{_said(finding)}: the transcript holds events only, and no answer to this"
+        case "ended" if finding.detail["next"] is not None:
+            return f"{_said(finding)}: the transcript holds no further turn of this lane"
+        case "ended":
+            return f"{_said(finding)}: {_end(finding)}"
+    return f"{_said(finding)}: the golden holds no answer to this"
+
+
+def _end(finding: Finding) -> str:
+    turns = finding.detail["turns"]
+    return f"the transcript ends after turn {turns}" if turns else "the transcript holds no turn of a model"
+
+
+def _order(finding: Finding) -> str:
+    early = describe(*finding.detail["before"], query=True)
+    return f"{early} came before {_said(finding)}: recorded the other way round"
+
+
+def _unplayed(finding: Finding) -> str:
+    match finding.case:
+        case "turn":
+            return f"{_turn(finding.detail['turn'])}: scripted, and not asked for"
+        case "further-run":
+            return f"the further run {finding.detail['run']} was recorded, and not opened"
+    return f"{_said(finding)} was recorded, and not asked for"
+
+
+def _turn(turn: Mapping[str, Json]) -> str:
+    """``turn 3, proposes refund(amount_eur=39.0)``."""
+    start = f"turn {turn['number']}, "
+    if "proposes" in turn:
+        more = f" and {turn['more']} more" if turn["more"] else ""
+        return f"{start}proposes {_proposal(**turn['proposes'])}{more}"
+    if "fails" in turn:
+        return f"{start}fails: {_brief(turn['fails'])}"
+    return f'{start}says "{_brief(turn["says"])}"' if turn["says"] else f"{start}says nothing"
+
+
+def _proposal(name: str, args: Json) -> str:
+    if isinstance(args, dict):
+        return describe("tool", {"name": name, "args": args})
+    return f"{name}({_brief(repr(args))})"
+
+
+def _brief(text: str) -> str:
+    return cut(" ".join(text.split()), _MOST_SAID)
+
+
+def _unreached(finding: Finding) -> str:
+    of = finding.detail
+    if finding.case == "fork":
+        return f"sparrow.{of['said']} was never reached: the run made {_how_many(finding)}"
+    if of["spared"] and of["needs"]:
+        why = f"it needs {of['needs']}, and the golden holds no such answer there"
+    elif of["spared"]:
+        why = "another fault hit the same call, or the golden holds no answer to the call"
+    else:
+        why = f"the run made {_how_many(finding)}"
+    return f"sparrow.{of['said']} hit nothing: {why}"
+
+
+def _how_many(finding: Finding) -> str:
+    name, met = finding.detail["name"], finding.detail["met"]
+    if finding.boundary == "tool":
+        what, to = "call", f" of {name}"
+    else:
+        what, to = "HTTP request", f" to {name}" if name else ""
+    return f"{met or 'no'} {what}{'s' if met > 1 else ''}{to}"
+
+
+def _unwrapped(finding: Finding) -> str:
+    what = {
+        "": "not wrapped: it ran, and its arguments were not checked",
+        "denied": "denied, and not wrapped: whether it ran all the same was not checked",
+        "past-wrapper": "answered without its wrapper: the agent did not run it, or ran another copy, unchecked",
+    }[finding.case]
+    return f"{finding.detail['name']}: proposed {times(finding.detail['count'])}, {what}"
+
+
+def _unread(finding: Finding) -> str:
+    if finding.case == "codec":
+        return _text(finding)
+    count = finding.detail["count"]
+    calls = "a call" if count == 1 else f"{count} calls"
+    return (
+        f"{calls} of {finding.detail['what']}: a model's, it seems, in a format not read yet. Replayed and compared "
+        "as HTTP; texts and proposed calls are no events, and unwrapped tools can't be named"
+    )
+
+
+def _late(finding: Finding) -> str:
+    what = {"http": "an HTTP request", "tool": "a tool call"}.get(finding.boundary, "a sparrow.call")
+    return f"{what} was still open when the test ended"
+
+
+def _drift(finding: Finding) -> str:
+    if finding.case == "remark":
+        paths = ", ".join(finding.detail["paths"])
+        return f"{finding.detail['count']} requests differ from the recorded ones at {paths}"
+    return f"{_said(finding)} differs from the recorded request"
+
+
+def _unreadable(finding: Finding) -> str:
+    if finding.case == "events":
+        return "no agent can be answered from this transcript"
+    return "the golden of this test can't be read"
+
+
+def _change(finding: Finding) -> str:
+    name = one_line(finding.label, _NAME_WIDTH) or "a tool"
+    if finding.subject == "request":
+        return "the agent sent another request"
+    if finding.whole:
+        return _event(finding, name)
+    keys = tuple(step for step in finding.steps if step[0] == ".")
+    if finding.subject == "RunFinished" and keys == (".outcome", ".status"):
+        return f"the run ended as {one_value(finding.new, 40)}, not as {one_value(finding.golden, 40)}"
+    said = _VALUES.get((finding.subject, keys[0] if keys else "")) or _VALUES.get((finding.subject, ""))
+    if said is not None:
+        return said.format(name=name)
+    return f"{one_line(finding.subject, _NAME_WIDTH)} differs"
+
+
+_VALUES = {
+    ("ToolUseStarted", ".args"): "{name} was called with other arguments",
+    ("ToolUseProposed", ".args"): "the model proposed {name} with other arguments",
+    ("ToolOutput", ""): "{name} gave another output",
+    ("Message", ""): "the assistant said something else",
+    ("ThinkingDelta", ""): "the assistant said something else",
+    ("RouteSelected", ""): "another model was asked",
+    ("RunStarted", ".task"): "the run was given another task",
+    ("ApprovalResolved", ""): "the approval of {name} was decided otherwise",
+}
+"""What a changed value means, by event type and first key ("" for any)."""
+
+
+def _event(finding: Finding, name: str) -> str:
+    """What a whole event means that was added, removed or moved."""
+    if finding.subject == "ToolUseProposed":
+        return {
+            "added": f"{name} was called, where the golden has no such call",
+            "removed": f"{name} was not called",
+            "moved": f"{name} was called in another order",
+        }[finding.how]
+    if finding.subject == "ToolUseStarted" and finding.how != "moved":
+        return f"{name} was {'run' if finding.golden is MISSING else 'proposed and not run'}"
+    if finding.subject == "ToolOutput" and finding.how == "removed":
+        return f"{name} gave no output"
+    what = {"added": "is new", "removed": "is missing", "moved": "comes in another order"}[finding.how]
+    return f"{one_line(finding.subject, _NAME_WIDTH)} {what}"
+
+
+def _expected(finding: Finding) -> str:
+    return f"diverged, and is expected to fail (xfail): {title(finding.parts[0])}"
+
+
+_TITLES: dict[Kind, Callable[[Finding], str]] = {
+    Kind.UNRECORDABLE: _unrecordable,
+    Kind.REFUSED: _text,
+    Kind.NOTHING_RECORDED: lambda _: "nothing crossed a boundary: there is nothing to record",
+    Kind.NOTHING_REPLAYED: lambda _: (
+        "nothing was replayed: the golden holds answers, and the agent asked for none of them"
+    ),
+    Kind.CHANGE: _change,
+    Kind.DRIFT: _drift,
+    Kind.MISS: _miss,
+    Kind.ORDER: _order,
+    Kind.UNPLAYED: _unplayed,
+    Kind.UNREACHED: _unreached,
+    Kind.UNWRAPPED: _unwrapped,
+    Kind.CHILD: _text,
+    Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
+    Kind.LATE: _late,
+    Kind.UNREAD: _unread,
+    Kind.UNCAPTURED: _text,
+    Kind.LEFT_OUT: lambda finding: (
+        f"sparrow.{finding.detail['said']}: not in a recording, which runs without faults"
+    ),
+    Kind.NO_GOLDEN: lambda _: "no golden for this test: nothing to replay",
+    Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
+    Kind.UNREADABLE: _unreadable,
+    Kind.NOT_KEPT: lambda finding: (
+        f"not recorded, since the test did not pass; put aside in {finding.detail['folder']}"
+    ),
+    Kind.EXPECTED: _expected,
+}
+
+
+# Hints.
+
+
+def _miss_hint(finding: Finding) -> str:
+    match finding.case:
+        case "closest":
+            played = ", played already" if finding.detail["played"] else " not played yet"
+            closest: Any = finding.golden
+            return f"the closest recorded one{played}: {describe(finding.boundary, closest, query=True)}"
+        case "same" if finding.detail["played"]:
+            return "the golden has exactly this, and it is played already: this run asks for it more often"
+        case "same" if finding.call_id:
+            return "the golden has this call, but there no model proposed it and here one did"
+        case "same":
+            return "the golden has this call, but there a model proposed it and here none did"
+        case "ended" if finding.detail["next"] is not None:
+            return f"next in another lane: {_turn(finding.detail['next'])}"
+        case "events-only" if finding.detail["next"] is not None:
+            return f"next: {_turn(finding.detail['next'])}"
+        case "events-only":
+            return _end(finding)
+    return ""
+
+
+def _reach(finding: Finding) -> str:
+    """What ``at=`` would have met in this run; "" where the run made nothing of the kind."""
+    count, made = finding.detail["count"], finding.detail["made"]
+    if finding.detail.get("spared"):
+        return ""
+    if not count:
+        no_tool = "reach   no wrapped tool was called; sparrow.tool(…) wraps one"
+        return "" if finding.boundary == "http" else no_tool
+    said = [f'at="{name}" ({times(number)})' for name, number in made[:_MOST_REACHED]]
+    if len(made) > _MOST_REACHED:
+        said.append("…")
+    if finding.boundary == "http":
+        said.insert(0, "at=1" if count == 1 else f"at=1 to {count}")
+    return f"reach   {', '.join(said)}"
+
+
+def _damaged_hint(finding: Finding) -> str:
+    return f"{_text(finding)}\ngolden  {finding.detail['golden']}"
+
+
+def _unreadable_hint(finding: Finding) -> str:
+    if finding.case == "events":
+        return _text(finding)
+    return f"golden  {finding.detail['golden']}\n{_text(finding)}"
+
+
+def _no_golden_hint(finding: Finding) -> str:
+    ways = (f"{word:<6}  {what}" for word, what in map(way_out, finding.ways))
+    return "\n".join([f"golden  {finding.detail['golden']}", *ways])
+
+
+_HINTS: dict[Kind, Callable[[Finding], str]] = {
+    Kind.UNRECORDABLE: lambda finding: str(finding.detail.get("hint", "")),
+    Kind.REFUSED: lambda finding: str(finding.detail.get("hint", "")),
+    Kind.NOTHING_RECORDED: lambda finding: (
+        f"sparrow sees HTTP through {finding.detail['libraries']}, tools wrapped\n"
+        "by sparrow.tool, and sparrow.call;\n"
+        "the agent ran past all of them, or not at all"
+    ),
+    Kind.NOTHING_REPLAYED: lambda _: "did the agent run, and through a library that sparrow sees?",
+    Kind.MISS: _miss_hint,
+    Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in _text(finding).splitlines()[1:]),
+    Kind.UNREACHED: _reach,
+    Kind.NO_GOLDEN: _no_golden_hint,
+    Kind.DAMAGED: _damaged_hint,
+    Kind.UNREADABLE: _unreadable_hint,
+}
+
+
+def follower(finding: Finding) -> str:
+    """What a finding that merely follows is counted as."""
+    if finding.kind is Kind.CHANGE:
+        return finding.subject
+    return {
+        Kind.DRIFT: "request drift",
+        Kind.MISS: "no recorded answer",
+        Kind.ORDER: "another order",
+        Kind.UNPLAYED: "not asked for",
+    }[finding.kind]

@@ -1,0 +1,125 @@
+"""The words of findings: each kind and each way out has some, and no value of a run breaks them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_sparrow.exchange import Asked
+from pytest_sparrow.findings import Finding, Kind, Way, WayKind, asking
+from pytest_sparrow.report.advice import way_out
+from pytest_sparrow.report.words import hints, title
+
+TOOL = {"name": "refund", "args": {"order": "1"}}
+DETAIL = {
+    "text": "what",
+    "golden": "__sparrow__/t",
+    "said": "fork(at=9)",
+    "name": "refund",
+    "met": 2,
+    "count": 3,
+    "made": [["add", 1]],
+    "spared": 0,
+    "needs": "",
+    "what": "POST h/v1",
+    "folder": "/g/.pending/a",
+    "before": ["tool", {"name": "add", "args": {}}],
+    "libraries": "httpx",
+    "of_model": True,
+}
+
+
+def found(kind, case="", **more):
+    """A finding about a tool's call, with all that the words of any kind need."""
+    parts = (Finding(kind=Kind.LATE, boundary="http"),)
+    if kind is Kind.CHANGE:
+        more = {"steps": ("Message", ".text"), "how": "changed", **more}
+    return Finding(
+        kind=kind, case=case, boundary="tool", golden=TOOL, new=TOOL, detail=DETAIL, parts=parts, **more
+    )
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_each_kind_has_words(kind):
+    """A title without a line end, and hints that are lines."""
+    assert title(found(kind))
+    assert "\n" not in title(found(kind))
+    assert all(hints(found(kind)))
+
+
+@pytest.mark.parametrize("kind", list(WayKind))
+def test_each_way_out_has_words(kind):
+    """A word of at most six letters, which the values stand beside, and what to do."""
+    takes = {WayKind.RECORD, WayKind.ACCEPT, WayKind.ACCEPT_OTHER, WayKind.EDIT_GOLDEN, WayKind.WRAP}
+    values = ("x",) if kind in takes else ("a", "b") if kind is WayKind.IGNORE else ()
+    word, what = way_out(Way(kind, values))
+    assert 0 < len(word) <= 6
+    assert what
+    assert all(value in what for value in values)
+
+
+def test_a_rule_that_cannot_be_applied_says_what_and_then_why():
+    """The first line of the error is the title."""
+    broken = Finding(kind=Kind.BROKEN_RULE, detail={"text": "what\n  why"})
+    assert (title(broken), hints(broken)) == ("what", ["why"])
+
+
+MISS = Asked(kind="tool", content=TOOL, call_id="c1")
+TURN = {"number": 2, "says": "b"}
+
+
+@pytest.mark.parametrize(
+    ("case", "detail", "said", "hint"),
+    [
+        ("", {}, "the golden holds no answer to this", ""),
+        ("too-many", {"misses": 20}, "refused, after 20 calls that the golden holds no answer to", ""),
+        ("denied", {}, "the agent makes a call that was denied", ""),
+        (
+            "ended",
+            {"turns": 3, "next": None},
+            "the transcript ends after turn 3",
+            "",
+        ),
+        ("ended", {"turns": 0, "next": None}, "the transcript holds no turn of a model", ""),
+        (
+            "ended",
+            {"turns": 3, "next": TURN},
+            "the transcript holds no further turn of this lane",
+            'next in another lane: turn 2, says "b"',
+        ),
+        (
+            "events-only",
+            {"turns": 3, "next": {"number": 2, "fails": "HTTP 500"}},
+            "the transcript holds events only, and no answer to this",
+            "next: turn 2, fails: HTTP 500",
+        ),
+        (
+            "events-only",
+            {"turns": 3, "next": {"number": 2, "proposes": TOOL, "more": 1}},
+            "the transcript holds events only, and no answer to this",
+            'next: turn 2, proposes refund(order="1") and 1 more',
+        ),
+    ],
+)
+def test_a_miss_says_why(case, detail, said, hint):
+    """What was asked, and why nothing answers; then what would come next."""
+    miss = asking(Kind.MISS, MISS, case, **detail)
+    assert title(miss) == f'refund(order="1"): {said}'
+    assert "".join(hints(miss)) == hint
+
+
+@pytest.mark.parametrize(
+    ("played", "proposed", "hint"),
+    [
+        (
+            True,
+            True,
+            "the golden has exactly this, and it is played already: this run asks for it more often",
+        ),
+        (False, True, "the golden has this call, but there no model proposed it and here one did"),
+        (False, False, "the golden has this call, but there a model proposed it and here none did"),
+    ],
+)
+def test_a_miss_of_a_recorded_call_says_what_differs(played, proposed, hint):
+    """It was played already, or a model proposed the call on one side alone."""
+    call = Asked(kind="tool", content=TOOL, call_id="c1" if proposed else None)
+    assert hints(asking(Kind.MISS, call, "same", played=played)) == [hint]
