@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.findings import Circumstances, Finding, Kind, Place, Subject, Verdict, Way, WayKind
+from pytest_sparrow.findings import Circumstances, Finding, Kind, Location, Subject, Verdict, Way, WayKind
 
 TEXT = st.text("ab \0é\u2028", max_size=4)
 NUMBER = st.integers(0, 9)
@@ -17,7 +17,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-PLACES = st.none() | st.builds(Place, event=NUMBER, events=NUMBER, turn=NUMBER, exchange=NUMBER, lane=TEXT)
+PLACES = st.none() | st.builds(Location, event=NUMBER, events=NUMBER, turn=NUMBER, exchange=NUMBER, lane=TEXT)
 WAYS = st.lists(st.builds(Way, st.sampled_from(WayKind), st.lists(TEXT, max_size=2).map(tuple)), max_size=2)
 
 

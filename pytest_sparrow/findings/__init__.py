@@ -3,7 +3,16 @@
 Findings and verdicts cross processes (pytest-xdist) as JSON.
 """
 
-from pytest_sparrow.findings.finding import Finding, Kind, Place, Way, WayKind, asking, of_change, of_changes
+from pytest_sparrow.findings.finding import (
+    Finding,
+    Kind,
+    Location,
+    Way,
+    WayKind,
+    asking,
+    of_change,
+    of_changes,
+)
 from pytest_sparrow.findings.verdict import NO_CIRCUMSTANCES, Circumstances, Subject, Verdict
 
 __all__ = [
@@ -11,7 +20,7 @@ __all__ = [
     "Circumstances",
     "Finding",
     "Kind",
-    "Place",
+    "Location",
     "Subject",
     "Verdict",
     "Way",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Finding",
     "Kind",
-    "Place",
+    "Location",
     "Way",
     "WayKind",
     "asking",
@@ -121,7 +121,7 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Location:
     """A place in a run. All numbers are counted from 1; 0 means unknown.
 
     Attributes:
@@ -176,8 +176,8 @@ class Finding:
     steps: Path = ()
     how: str = ""
     whole: bool = False
-    golden_at: Place | None = None
-    new_at: Place | None = None
+    golden_at: Location | None = None
+    new_at: Location | None = None
     follows: bool = False
     chance: str = ""
     parts: tuple[Finding, ...] = ()
@@ -232,7 +232,7 @@ class Finding:
             given["steps"] = tuple(given["steps"])
         for key in ("golden_at", "new_at"):
             if key in given:
-                given[key] = Place(**given[key])
+                given[key] = Location(**given[key])
         if "parts" in given:
             given["parts"] = tuple(cls.from_json(part) for part in given["parts"])
         if "ways" in given:
@@ -293,7 +293,7 @@ def asking(kind: Kind, asked: Asked, case: str = "", **detail: Json) -> Finding:
         boundary=asked.kind,
         call_id=asked.call_id or "",
         new=asked.content,
-        new_at=Place(lane=asked.lane),
+        new_at=Location(lane=asked.lane),
         detail=detail,
     )
 
@@ -322,8 +322,8 @@ def of_change(change: Change, comparison: Comparison | None = None) -> Finding:
     )
 
 
-def _place(at: Position | None, events: int, turns: int) -> Place | None:
-    return None if at is None else Place(event=at.event, events=events, turn=at.turn, turns=turns)
+def _place(at: Position | None, events: int, turns: int) -> Location | None:
+    return None if at is None else Location(event=at.event, events=events, turn=at.turn, turns=turns)
 
 
 def of_changes(changes: Iterable[Change]) -> tuple[Finding, ...]:

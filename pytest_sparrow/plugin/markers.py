@@ -11,7 +11,7 @@ import pytest
 from pytest_sparrow.plugin.golden import CORPUS, check_corpus
 from pytest_sparrow.plugin.options import as_pytest_error, refuse_writing_in_ci
 from pytest_sparrow.plugin.session import SESSION
-from pytest_sparrow.settings import TABLE, Place, Settings, settings_at
+from pytest_sparrow.settings import TABLE, SettingPlace, Settings, settings_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,7 +45,7 @@ def folder_settings(value: object, origin: str, session: SessionState) -> Settin
     """
     if not isinstance(value, Mapping):
         raise pytest.UsageError(f"{origin}: {value!r} is not a dict of settings")
-    return _override(session.settings, value, origin, Place.FOLDER, decided=session.decided)
+    return _override(session.settings, value, origin, SettingPlace.FOLDER, decided=session.decided)
 
 
 def marked(item: pytest.Item, session: SessionState, under: Settings) -> Settings:
@@ -55,7 +55,7 @@ def marked(item: pytest.Item, session: SessionState, under: Settings) -> Setting
         pytest.UsageError: a marker is wrong; the text names the test and what is valid.
     """
     origin = f"{item.nodeid}: @pytest.mark.{MARKER}"
-    settings = _override(under, _said(item), origin, Place.MARKER, decided=session.decided)
+    settings = _override(under, _said(item), origin, SettingPlace.MARKER, decided=session.decided)
     in_corpus = item.get_closest_marker(CORPUS) is not None
     sources = [name for name in ("golden", "script") if getattr(settings, name)]
     if len(sources) > 1:
@@ -82,7 +82,7 @@ def _said(item: pytest.Item) -> dict[str, Any]:
 
 
 def _override(
-    settings: Settings, said: Mapping[str, Any], origin: str, place: Place, *, decided: Collection[str]
+    settings: Settings, said: Mapping[str, Any], origin: str, place: SettingPlace, *, decided: Collection[str]
 ) -> Settings:
     """Settings with those replaced that a user gives in Python; what the command line decided is checked only."""
     valid = settings_at(place)

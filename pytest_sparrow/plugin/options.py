@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.settings import SHORT_OPTIONS, TABLE, Mode, Place, Setting, Settings
+from pytest_sparrow.settings import SHORT_OPTIONS, TABLE, Mode, Setting, SettingPlace, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +48,9 @@ def add_options(parser: pytest.Parser) -> None:
         group.addoption(_short(mode), action="store_true", default=False, help=help_text)
     for setting in TABLE:
         text = f"{setting.help}; {setting.kind.valid}"
-        if Place.COMMAND_LINE in setting.places:
+        if SettingPlace.COMMAND_LINE in setting.places:
             group.addoption(setting.option, metavar=setting.name.upper(), default=None, help=text)
-        if Place.INI in setting.places:
+        if SettingPlace.INI in setting.places:
             parser.addini(setting.key, text, type=setting.kind.ini, default=None)
 
 
@@ -82,7 +82,7 @@ def read_session(config: pytest.Config) -> SessionSettings:
             # All are read, so that a wrong one is an error although another one wins.
             for place, origin, value in reversed(list(_said(config, setting))):
                 values[setting.name], origins[setting.name] = value, origin
-                if place is Place.COMMAND_LINE:
+                if place is SettingPlace.COMMAND_LINE:
                     decided.add(setting.name)
     settings = Settings(**values)
     if "mode" not in decided:
@@ -90,20 +90,20 @@ def read_session(config: pytest.Config) -> SessionSettings:
     return SessionSettings(settings, origins, frozenset(decided))
 
 
-def _said(config: pytest.Config, setting: Setting) -> Iterator[tuple[Place, str, Any]]:
+def _said(config: pytest.Config, setting: Setting) -> Iterator[tuple[SettingPlace, str, Any]]:
     """What is said of a setting outside of Python: where, the origin for messages, and the value; the winner first."""
     parse = setting.kind.parse
-    if Place.COMMAND_LINE in setting.places:
+    if SettingPlace.COMMAND_LINE in setting.places:
         for option, text in _options(config, setting):
-            yield Place.COMMAND_LINE, option, parse(text, option)
-    text = os.environ.get(setting.variable, "") if Place.ENVIRONMENT in setting.places else ""
+            yield SettingPlace.COMMAND_LINE, option, parse(text, option)
+    text = os.environ.get(setting.variable, "") if SettingPlace.ENVIRONMENT in setting.places else ""
     if text:
-        yield Place.ENVIRONMENT, setting.variable, parse(text, setting.variable)
-    if Place.INI in setting.places:
+        yield SettingPlace.ENVIRONMENT, setting.variable, parse(text, setting.variable)
+    if SettingPlace.INI in setting.places:
         origin, written = _written(config, setting)
         if written is not None:
             value = (parse if isinstance(written, str) else setting.kind.read)(written, origin)
-            yield Place.INI, origin, (*setting.default, *value) if setting.adds else value
+            yield SettingPlace.INI, origin, (*setting.default, *value) if setting.adds else value
 
 
 def _options(config: pytest.Config, setting: Setting) -> Iterator[tuple[str, str]]:

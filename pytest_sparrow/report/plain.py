@@ -10,7 +10,7 @@ from itertools import groupby
 from os.path import commonpath
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.findings import Finding, Kind, Place, Verdict, of_change
+from pytest_sparrow.findings import Finding, Kind, Location, Verdict, of_change
 from pytest_sparrow.report.advice import likely, way_out
 from pytest_sparrow.report.words import both_values, follower, hints, one_value, title
 from pytest_sparrow.text import bounded, counted, one_line
@@ -151,7 +151,7 @@ def _where(change: Finding) -> str:
     return "outside the events" if new_at is None else f"{_place(new_at)} of the new run"
 
 
-def _place(at: Place) -> str:
+def _place(at: Location) -> str:
     turn = f"turn {at.turn} of {at.turns}, " if at.turn else ""
     return f"{turn}event {at.event} of {at.events}"
 

@@ -10,9 +10,9 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, Table, Text
+from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour
-from pytest_sparrow.settings.row import PYTHON, USUAL, Place, Setting, row
+from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
 __all__ = [
     "SHORT_OPTIONS",
@@ -21,10 +21,10 @@ __all__ = [
     "Behaviour",
     "Level",
     "Mode",
-    "Place",
     "Policy",
     "Requests",
     "Setting",
+    "SettingPlace",
     "Settings",
     "Unwrapped",
     "WallClock",
@@ -107,19 +107,19 @@ class Settings:
         Choice(Mode),
         "what happens with the world and with the golden",
         default=DEFAULT_MODE,
-        places=Place.COMMAND_LINE | Place.MARKER | Place.ENVIRONMENT | Place.INI,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.MARKER | SettingPlace.ENVIRONMENT | SettingPlace.INI,
     )
     level: Level = row(
         Choice(Level),
         "how much is compared",
         default=Level.EXACT,
-        places=Place.COMMAND_LINE | USUAL,
+        places=SettingPlace.COMMAND_LINE | USUAL,
     )
     requests: Requests = row(
         Choice(Requests),
         "what request drift is: a failure, a remark (the scripted replay: prompts may be edited), or nothing",
         default=Requests.COMPARE,
-        places=Place.COMMAND_LINE | USUAL,
+        places=SettingPlace.COMMAND_LINE | USUAL,
     )
     unwrapped: Unwrapped = row(
         Choice(Unwrapped),
@@ -133,10 +133,10 @@ class Settings:
         default_shown="feed",
     )
     golden: str = row(
-        Text(),
+        PlainText(),
         "the name of another test of the file, whose golden is replayed",
         default="",
-        places=Place.MARKER,
+        places=SettingPlace.MARKER,
         default_shown="its own",
     )
     script: tuple[Any, ...] = row(
@@ -210,7 +210,7 @@ class Settings:
         default=False,
     )
     agent: str = row(
-        Text(),
+        PlainText(),
         "the agent's name in transcripts",
         default="pytest",
     )
@@ -249,7 +249,7 @@ class Settings:
         Lines(check="pytest_sparrow.store.damage:Limits.of"),
         "how much is read of a golden: `events = 2000000`, … ; the error that a limit makes names it",
         default=(),
-        places=Place.INI,
+        places=SettingPlace.INI,
         default_shown="generous",
     )
     dummy_keys: tuple[str, ...] = row(
@@ -258,10 +258,10 @@ class Settings:
         default=(),
     )
     dir: str = row(
-        Text(folder=True),
+        PlainText(folder=True),
         "the name of the goldens' folder",
         default="__sparrow__",
-        places=Place.INI,
+        places=SettingPlace.INI,
     )
 
 
@@ -269,7 +269,7 @@ TABLE: tuple[Setting, ...] = tuple(replace(each.metadata["row"], name=each.name)
 """Every setting, in the order of the README's table."""
 
 
-def settings_at(place: Place) -> dict[str, Setting]:
+def settings_at(place: SettingPlace) -> dict[str, Setting]:
     """The settings that may stand in a place, by name."""
     return {setting.name: setting for setting in TABLE if place in setting.places}
 

@@ -11,7 +11,7 @@ from pytest_sparrow.errors import UsageError
 if TYPE_CHECKING:
     import enum
 
-__all__ = ["Choice", "Flag", "Kind", "Lines", "Number", "Objects", "Table", "Text"]
+__all__ = ["Choice", "Flag", "Lines", "Number", "Objects", "PlainText", "SettingKind", "Table"]
 
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
@@ -20,7 +20,7 @@ _FLAGS = {
 _MOST_SHOWN = 200
 
 
-class Kind(Protocol):
+class SettingKind(Protocol):
     """What values a setting takes."""
 
     @property
@@ -95,7 +95,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class PlainText:
     """A string.
 
     Attributes:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_sparrow.settings.kinds import Kind
+    from pytest_sparrow.settings.kinds import SettingKind
 
-__all__ = ["PYTHON", "USUAL", "Place", "Setting", "row"]
+__all__ = ["PYTHON", "USUAL", "Setting", "SettingPlace", "row"]
 
 
-class Place(enum.Flag):
+class SettingPlace(enum.Flag):
     """Where a setting may stand. The first member that says something wins, the command line over all."""
 
     COMMAND_LINE = enum.auto()
@@ -25,18 +25,18 @@ class Place(enum.Flag):
     @property
     def shown(self) -> str:
         """The places, as the README names them."""
-        return ", ".join(_PLACES[place] for place in Place if place in self)
+        return ", ".join(_PLACES[place] for place in SettingPlace if place in self)
 
 
 _PLACES = {
-    Place.COMMAND_LINE: "command line",
-    Place.MARKER: "marker",
-    Place.FOLDER: "folder",
-    Place.ENVIRONMENT: "environment",
-    Place.INI: "ini",
+    SettingPlace.COMMAND_LINE: "command line",
+    SettingPlace.MARKER: "marker",
+    SettingPlace.FOLDER: "folder",
+    SettingPlace.ENVIRONMENT: "environment",
+    SettingPlace.INI: "ini",
 }
-USUAL = Place.MARKER | Place.FOLDER | Place.INI
-PYTHON = Place.MARKER | Place.FOLDER
+USUAL = SettingPlace.MARKER | SettingPlace.FOLDER | SettingPlace.INI
+PYTHON = SettingPlace.MARKER | SettingPlace.FOLDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +54,10 @@ class Setting:
     """
 
     name: str
-    kind: Kind
+    kind: SettingKind
     default: Any
     help: str
-    places: Place
+    places: SettingPlace
     default_shown: str
     adds: bool
 
@@ -78,11 +78,11 @@ class Setting:
 
 
 def row(
-    kind: Kind,
+    kind: SettingKind,
     says: str,
     *,
     default: Any,
-    places: Place = USUAL,
+    places: SettingPlace = USUAL,
     default_shown: str | None = None,
     adds: bool = False,
 ) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
-from pytest_sparrow.findings import Finding, Kind, Place, Subject
+from pytest_sparrow.findings import Finding, Kind, Location, Subject
 from pytest_sparrow.judging.replay import judge_recording, judge_replay
 from pytest_sparrow.judging.verdict import Drift, Found, verdict_of
 from pytest_sparrow.redact import Redactor
@@ -35,7 +35,7 @@ def ended(status):
 
 def finding(kind, **more):
     """A finding of a kind, found after one event."""
-    return Finding(kind=kind, new_at=Place(event=1), **more)
+    return Finding(kind=kind, new_at=Location(event=1), **more)
 
 
 def drift(golden, new):

@@ -8,8 +8,8 @@ import pytest
 from pytest_sparrow.plugin.markers import folder_settings, marked
 from pytest_sparrow.plugin.options import read_session
 from pytest_sparrow.plugin.session import SessionState
-from pytest_sparrow.settings import SHORT_OPTIONS, TABLE, Place, Settings
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, Table, Text
+from pytest_sparrow.settings import SHORT_OPTIONS, TABLE, SettingPlace, Settings
+from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
 
 PATHS = ("ignore", "exclude_paths", "ignore_order")
 VALID = {
@@ -36,7 +36,7 @@ def wrong_texts(row):
             return ["wrong"]
         case Flag() | Number():
             return ["perhaps", "-1"]
-        case Text(folder=True):
+        case PlainText(folder=True):
             return ["a/b", ".."]
         case Table():
             return ["x = wrong", "wrong"]
@@ -130,7 +130,7 @@ def cases(place, values):
     ]
 
 
-@pytest.mark.parametrize(("row", "text"), cases(Place.INI, wrong_texts))
+@pytest.mark.parametrize(("row", "text"), cases(SettingPlace.INI, wrong_texts))
 def test_ini_file(row, text):
     """The message names file and key; an override on the command line is named as such."""
     ini = {row.key: text.splitlines() if row.kind.ini == "linelist" else text}
@@ -140,7 +140,7 @@ def test_ini_file(row, text):
     holds(said(read_session, config), f"-o {row.key}", row, text)
 
 
-@pytest.mark.parametrize(("row", "value"), cases(Place.INI, wrong_values))
+@pytest.mark.parametrize(("row", "value"), cases(SettingPlace.INI, wrong_values))
 @pytest.mark.parametrize(("name", "table"), [("pytest.toml", "pytest"), ("pyproject.toml", "tool.pytest")])
 def test_native_table(tmp_path, monkeypatch, name, table, row, value):
     """A native TOML value of another type: pytest refuses to read it, and the message is ours."""
@@ -150,13 +150,13 @@ def test_native_table(tmp_path, monkeypatch, name, table, row, value):
     holds(said(read_session, config), f"{name}: {row.key}", row, value)
 
 
-@pytest.mark.parametrize(("row", "text"), cases(Place.COMMAND_LINE, wrong_texts))
+@pytest.mark.parametrize(("row", "text"), cases(SettingPlace.COMMAND_LINE, wrong_texts))
 def test_command_line(row, text):
     """The message names the option."""
     holds(said(read_session, Config(options={row.option: text})), row.option, row, text)
 
 
-@pytest.mark.parametrize(("row", "text"), cases(Place.ENVIRONMENT, wrong_texts))
+@pytest.mark.parametrize(("row", "text"), cases(SettingPlace.ENVIRONMENT, wrong_texts))
 def test_environment(monkeypatch, row, text):
     """The message names the variable; the command line does not hide a wrong variable."""
     monkeypatch.setenv(row.variable, text)
@@ -165,7 +165,7 @@ def test_environment(monkeypatch, row, text):
         holds(said(read_session, config), row.variable, row, text)
 
 
-@pytest.mark.parametrize(("row", "value"), cases(Place.MARKER, wrong_values))
+@pytest.mark.parametrize(("row", "value"), cases(SettingPlace.MARKER, wrong_values))
 def test_marker(row, value):
     """The message names the test, the marker and the setting."""
     item = types.SimpleNamespace(
@@ -177,7 +177,7 @@ def test_marker(row, value):
     holds(text, f"test_it.py::test_it: @pytest.mark.sparrow: {row.name}", row, value)
 
 
-@pytest.mark.parametrize(("row", "value"), cases(Place.FOLDER, wrong_values))
+@pytest.mark.parametrize(("row", "value"), cases(SettingPlace.FOLDER, wrong_values))
 def test_folder(row, value):
     """The message names the conftest.py, the fixture and the setting."""
     text = said(
@@ -187,7 +187,7 @@ def test_folder(row, value):
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in TABLE if Place.FOLDER not in row.places], ids=lambda row: row.name
+    "row", [row for row in TABLE if SettingPlace.FOLDER not in row.places], ids=lambda row: row.name
 )
 def test_where_a_setting_cannot_stand(row):
     """A setting that cannot stand in sparrow_settings is refused there, and the message says where it can."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sparrow.settings import TABLE, Mode, Place, Settings, behaviour
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, Table, Text
+from pytest_sparrow.settings import TABLE, Mode, SettingPlace, Settings, behaviour
+from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -53,8 +53,8 @@ def test_a_row_is_whole(row):
         (Number(), "12", 12, 12),
         (Number(flag=True), "false", False, False),
         (Number(flag=True), "1", 1, 1),
-        (Text(), "a b", "a b", "a b"),
-        (Text(folder=True), "goldens", "goldens", "goldens"),
+        (PlainText(), "a b", "a b", "a b"),
+        (PlainText(folder=True), "goldens", "goldens", "goldens"),
         (Lines(), "a = 1\n\n  b  ", ["a = 1", "b"], ("a = 1", "b")),
         (Lines(), "a", "a", ("a",)),
         (Lines(flag=True), "true", True, True),
@@ -117,8 +117,8 @@ def test_what_a_mode_may_do():
 
 def test_places_are_named():
     """Every place has a name, and names come in the order in which they win."""
-    assert (Place.INI | Place.MARKER).shown == "marker, ini"
-    assert all(place.shown for place in Place)
+    assert (SettingPlace.INI | SettingPlace.MARKER).shown == "marker, ini"
+    assert all(place.shown for place in SettingPlace)
 
 
 def test_the_readme_has_every_mode():

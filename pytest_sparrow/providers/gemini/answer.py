@@ -191,10 +191,10 @@ def _failure(chunk: dict[str, Json]) -> Failure | None:
     feedback = as_dict(field_of(chunk, "promptFeedback"))
     reason = as_text(field_of(feedback, "blockReason"))
     said = as_text(field_of(feedback, "blockReasonMessage"))
-    return _failure(reason, said) if reason else None
+    return _refusal(reason, said) if reason else None
 
 
-def _failure(reason: str, said: str) -> Failure:
+def _refusal(reason: str, said: str) -> Failure:
     return Failure(f"{reason}: {said}" if said else reason)
 
 
@@ -240,7 +240,7 @@ class _Candidate:
 
     def ended_badly(self) -> Failure | None:
         """Why there is nothing, where that is a failure."""
-        return None if self._parts or self._reason in _WELL else _failure(self._reason, self._message)
+        return None if self._parts or self._reason in _WELL else _refusal(self._reason, self._message)
 
     def parts(self) -> list[Part]:
         """The parts; with the searches once the answer has ended, since parts may come before them."""

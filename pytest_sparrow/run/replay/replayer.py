@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.exchange import LOOSE_LANES, Asked
-from pytest_sparrow.findings import Finding, Kind, Place, asking
+from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.matching.similarity import Nearest
@@ -180,8 +180,8 @@ class ExchangeReplayer(GoldenReplayer):
                     kind=Kind.ORDER,
                     boundary=late.kind,
                     golden=late.asked,
-                    golden_at=Place(exchange=choice.number + 1, lane=late.lane),
-                    new_at=Place(lane=lane),
+                    golden_at=Location(exchange=choice.number + 1, lane=late.lane),
+                    new_at=Location(lane=lane),
                     detail={"before": [early.kind, early.asked]},
                 )
             )
@@ -193,7 +193,7 @@ class ExchangeReplayer(GoldenReplayer):
     def _recorded(self, number: int) -> dict[str, Any]:
         """The fields of a finding that tell which recorded exchange it is about."""
         exchange = self._exchanges[number]
-        return {"golden": exchange.asked, "golden_at": Place(exchange=number + 1, lane=exchange.lane)}
+        return {"golden": exchange.asked, "golden_at": Location(exchange=number + 1, lane=exchange.lane)}
 
     def _one_too_many(self, request: int) -> None:
         """An earlier request got this exchange for want of a better one: that request had no answer of its own."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
-from pytest_sparrow.findings import Finding, Kind, Place
+from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.report.words import hints, title
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Violations:
         """Keep a finding; returns it with its place in the run and the line of code that asked."""
         placed = replace(
             finding,
-            new_at=replace(finding.new_at or Place(), event=self._now()),
+            new_at=replace(finding.new_at or Location(), event=self._now()),
             caller=self._caller() if finding.kind in _ASKED else "",
         )
         self.findings.append(placed)
