@@ -87,7 +87,7 @@ class Found:
     """What was found about a run, before it is a verdict.
 
     Attributes:
-        violations: the violations that are failures, request drift aside.
+        violations: the violations that are failures, without request drift.
         drifts: the drifted requests that are failures.
         comparison: how the events compare; None where there was nothing to compare with.
         nothing: the finding that a recording holds nothing, or that a replay served nothing; None elsewhere.
