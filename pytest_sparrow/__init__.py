@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import *  # noqa: F403
     from pytest_sparrow.events.types import *  # noqa: F403
     from pytest_sparrow.exchange import Exchange as Exchange
-    from pytest_sparrow.plugin.sparrow import Sparrow as Sparrow
+    from pytest_sparrow.plugin.api import Sparrow as Sparrow
     from pytest_sparrow.store import FsRecorder as FsRecorder
     from pytest_sparrow.store import Recorder as Recorder
     from pytest_sparrow.store import Replayer as Replayer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Sparrow": "pytest_sparrow.plugin.sparrow",
+    "Sparrow": "pytest_sparrow.plugin.api",
     "FsRecorder": "pytest_sparrow.store",
     "Recorder": "pytest_sparrow.store",
     "Replayer": "pytest_sparrow.store",

@@ -24,7 +24,7 @@ from pytest_sparrow.plugin.session import SESSION
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from pytest_sparrow.plugin.sparrow import Sparrow
+    from pytest_sparrow.plugin.api import Sparrow
     from pytest_sparrow.store import FsRecorder
 
 __all__ = ["sparrow", "sparrow_recorder", "sparrow_replayer", "sparrow_settings"]

@@ -15,9 +15,9 @@ from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
 from pytest_sparrow.judging.recording import same_recording
 from pytest_sparrow.judging.replay import judge_recording, judge_replay, rules_of
+from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
-from pytest_sparrow.plugin.sparrow import Sparrow
 from pytest_sparrow.plugin.window import Window, World
 from pytest_sparrow.provenance import repo_head, snapshot
 from pytest_sparrow.providers.dispatch import Wire

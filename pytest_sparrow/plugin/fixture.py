@@ -18,7 +18,7 @@ from pytest_sparrow.settings import behaviour
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from pytest_sparrow.plugin.sparrow import Sparrow
+    from pytest_sparrow.plugin.api import Sparrow
     from pytest_sparrow.settings import Settings
 
 __all__ = ["begin", "end", "run", "setting_up"]

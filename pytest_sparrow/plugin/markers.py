@@ -16,8 +16,8 @@ from pytest_sparrow.settings import TABLE, Place, Settings, settings_at
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from pytest_sparrow.plugin.api import Sparrow
     from pytest_sparrow.plugin.session import SessionState
-    from pytest_sparrow.plugin.sparrow import Sparrow
 
 __all__ = [
     "INJECT",

@@ -105,7 +105,7 @@ def test_within_a_live_tool_a_call_is_the_tools_own():
     assert [kept.asked["name"] for kept in run.kept] == ["outer"]
 
 
-def test_a_forgotten_name_is_told():
+def test_a_missing_name_is_a_usage_error():
     """``sparrow.call(fn, …)`` without a name, or with nothing to call, says what was meant."""
     with opened() as run:
         with pytest.raises(UsageError, match="needs a name first"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from integration.inner import pytest_in
+from inner_runs import pytest_in
 
 from pytest_sparrow.store import load_transcript
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from integration.inner import pytest_in
+from inner_runs import pytest_in
 
 from .serving import CASSETTES_VARIABLE, cassette_files
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 
+import inner_runs
 import pytest
 
 from pytest_sparrow.cli import main
@@ -46,7 +46,7 @@ def check(capsys, *args):
 
 def kill(folder, run_id, nodeid):
     """Leave the journal of a killed process."""
-    done = subprocess.run([sys.executable, "-c", KILLED, str(folder), run_id, nodeid], check=False)
+    done = inner_runs.run([sys.executable, "-c", KILLED, str(folder), run_id, nodeid])
     assert done.returncode == 9
 
 

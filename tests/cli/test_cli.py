@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import inner_runs
 import pytest
 
 TRANSCRIPTS = Path(__file__).parent.parent / "data" / "transcripts"
@@ -19,7 +20,7 @@ PROGRAM = [sys.executable, "-c", "import sys; from pytest_sparrow.cli import mai
 
 def sparrow(*args, **more):
     """Run the program; gives exit code, standard output and error as text."""
-    done = subprocess.run([*PROGRAM, *map(str, args)], capture_output=True, check=False, timeout=60, **more)
+    done = inner_runs.run([*PROGRAM, *map(str, args)], timeout=60, **more)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

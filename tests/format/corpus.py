@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from integration.inner import pytest_in
+from inner_runs import pytest_in
 
 __all__ = [
     "CORPUS",

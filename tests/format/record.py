@@ -25,7 +25,7 @@ def record(source: Path, place: Path) -> Path:
     Raises:
         SystemExit: its tests don't pass.
     """
-    from integration.inner import pytest_in
+    from inner_runs import pytest_in
 
     folder = shutil.copytree(source, place, ignore=_LEFT_OUT)
     code, output = pytest_in(folder, "--sparrow-record", ".", PYTHONDONTWRITEBYTECODE="1")

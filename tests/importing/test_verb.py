@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import vcr
 import yaml
-from integration.inner import pytest_in
+from inner_runs import pytest_in, run
 
 from pytest_sparrow.store import load_transcript
 
@@ -61,9 +60,7 @@ TURNS = [
 
 
 def imported(*args, cwd):
-    done = subprocess.run(
-        [*PROGRAM, "import", *map(str, args)], capture_output=True, check=False, timeout=60, cwd=cwd
-    )
+    done = run([*PROGRAM, "import", *map(str, args)], timeout=60, cwd=cwd)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from boundaries.http.loopback import loopback
+from inner_runs import pytest_in
 from plugin.anyday import FAKETIME
-
-from .inner import pytest_in
 
 if TYPE_CHECKING:
     from pathlib import Path

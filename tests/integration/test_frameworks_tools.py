@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from inner_runs import pytest_in
 
-from .inner import pytest_in
 from .test_frameworks_any_day import model
 
 if TYPE_CHECKING:

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from inner_runs import pytest_in, start
 
 from pytest_sparrow.cli import main
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.layout import new_folder
 
-from .inner import pytest_in
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from inner_runs import Forked
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 
@@ -109,14 +110,14 @@ class Project:
         return self.path.with_suffix(".txt")
 
     @contextmanager
-    def recording(self, generation: str) -> Iterator[subprocess.Popen[bytes]]:
+    def recording(self, generation: str) -> Iterator[Forked | subprocess.Popen[bytes]]:
         """A recording under way, just when its first test begins."""
         reading, writing = os.pipe()
         environ = {key: value for key, value in os.environ.items() if key not in ("CI", "SPARROW_MODE")}
         environ |= {"GENERATION": generation, "BEGUN": str(writing), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         command = [sys.executable, "-m", "pytest", "-p", "pytest_sparrow.plugin", "-p", "no:cacheprovider"]
         with self.output.open("wb") as output:
-            child = subprocess.Popen(
+            child = start(
                 [*command, "-q", "--sparrow-record"],
                 cwd=self.path,
                 env=environ,

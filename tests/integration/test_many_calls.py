@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .inner import pytest_in
+from inner_runs import pytest_in
 
 INNER = """
 import asyncio

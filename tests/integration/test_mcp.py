@@ -12,10 +12,9 @@ import urllib.request
 
 import pytest
 from boundaries.http.loopback import loopback
+from inner_runs import pytest_in
 
 from pytest_sparrow.store import load_transcript
-
-from .inner import pytest_in
 
 SERVER = '''
 import sys

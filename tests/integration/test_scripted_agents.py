@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from .inner import pytest_in
+from inner_runs import pytest_in
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_agent"
 

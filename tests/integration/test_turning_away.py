@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-
-from .inner import pytest_in
+from inner_runs import pytest_in
 
 LOOPBACK = Path(__file__).parents[1] / "boundaries" / "http" / "loopback.py"
 

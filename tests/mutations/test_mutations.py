@@ -6,7 +6,7 @@ import re
 import shutil
 
 import pytest
-from integration.inner import pytest_in
+from inner_runs import pytest_in
 
 from .table import EXAMPLE, MUTATIONS, apply
 

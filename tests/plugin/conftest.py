@@ -1,8 +1,7 @@
 import os
 
 import pytest
-
-from plugin.inner import Inner
+from inner_runs import Inner
 
 
 @pytest.fixture

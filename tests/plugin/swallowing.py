@@ -214,25 +214,25 @@ LEFTOVERS = {
 
 FRAMEWORKS = {
     "langchain fallback": """
-        def test_it():
-            from langchain_core.runnables import RunnableLambda
+        from langchain_core.runnables import RunnableLambda
 
+        def test_it():
             chain = RunnableLambda(work).with_fallbacks([RunnableLambda(lambda _: "fallback")])
             assert chain.invoke("go") in ("done", "fallback")
     """,
     "langchain retry": """
-        def test_it():
-            from langchain_core.runnables import RunnableLambda
+        from langchain_core.runnables import RunnableLambda
 
+        def test_it():
             chain = RunnableLambda(work).with_retry(stop_after_attempt=2, wait_exponential_jitter=False)
             with contextlib.suppress(Exception):
                 chain.invoke("go")
     """,
     "langgraph": """
-        def test_it():
-            from langgraph.graph import END, START, StateGraph
-            from typing import TypedDict
+        from langgraph.graph import END, START, StateGraph
+        from typing import TypedDict
 
+        def test_it():
             class State(TypedDict):
                 said: str
 
@@ -249,11 +249,11 @@ FRAMEWORKS = {
             assert graph.compile().invoke({"said": ""})["said"]
     """,
     "pydantic-ai retry": """
-        def test_it():
-            from pydantic_ai import Agent, ModelRetry
-            from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
-            from pydantic_ai.models.function import FunctionModel
+        from pydantic_ai import Agent, ModelRetry
+        from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+        from pydantic_ai.models.function import FunctionModel
 
+        def test_it():
             def model(messages, info):
                 if len(messages) > 1:
                     return ModelResponse(parts=[TextPart("well")])
@@ -271,13 +271,13 @@ FRAMEWORKS = {
             assert asked.run_sync("go").output == "well"
     """,
     "pydantic-ai fallback": """
-        def test_it():
-            from pydantic_ai import Agent
-            from pydantic_ai.exceptions import ModelHTTPError
-            from pydantic_ai.messages import ModelResponse, TextPart
-            from pydantic_ai.models.fallback import FallbackModel
-            from pydantic_ai.models.function import FunctionModel
+        from pydantic_ai import Agent
+        from pydantic_ai.exceptions import ModelHTTPError
+        from pydantic_ai.messages import ModelResponse, TextPart
+        from pydantic_ai.models.fallback import FallbackModel
+        from pydantic_ai.models.function import FunctionModel
 
+        def test_it():
             def first(messages, info):
                 try:
                     work()

@@ -4,8 +4,7 @@ import hashlib
 import json
 
 import pytest
-
-from plugin.inner import TOOL_TEST
+from inner_runs import TOOL_TEST
 
 GOLDEN = "__sparrow__/test_it/test_add"
 

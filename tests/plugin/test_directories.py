@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from boundaries.http.loopback import loopback
-from integration.inner import pytest_in
+from inner_runs import pytest_in
 
 BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_sparrow.plugin"}
 """What else is installed is left out: it doubles the time."""

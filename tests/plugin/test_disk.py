@@ -6,8 +6,7 @@ import json
 import re
 
 import pytest
-
-from plugin.inner import TOOL_TEST
+from inner_runs import TOOL_TEST
 
 FULL = """
     import os

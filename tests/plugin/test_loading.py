@@ -54,7 +54,7 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
             assert {{name for name in rooms - {{"pytest_sparrow"}} if not name.startswith(light)}} == set()
         """,
     )
-    result = inner.run(option)
+    result = inner.run(option, fresh=True)
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*sparrow: *replayed*")
 
@@ -112,3 +112,12 @@ def test_dir_and_all():
     assert models <= set(pytest_sparrow.__all__)
     with pytest.raises(AttributeError, match="module 'pytest_sparrow' has no attribute 'Nothing'"):
         pytest_sparrow.Nothing  # noqa: B018
+
+
+def test_no_module_hides_a_fixture():
+    """A fixture is an attribute of the plugin's package: a module of the same name would replace it when imported."""
+    code = (
+        "import pkgutil, pytest_sparrow.plugin as plugin\n"
+        "print({module.name for module in pkgutil.iter_modules(plugin.__path__)} & set(plugin.__all__))"
+    )
+    assert python(code) == ["set()"]

@@ -1,6 +1,6 @@
 """Each mode, by what it writes, what it runs and what it says."""
 
-from plugin.inner import TOOL_TEST
+from inner_runs import TOOL_TEST
 
 
 def test_record_writes_and_replay_feeds(inner):

@@ -1,8 +1,7 @@
 """Who decides the mode, what excludes what, and wrong values."""
 
 import pytest
-
-from plugin.inner import TOOL_TEST
+from inner_runs import TOOL_TEST
 
 SAYS = """
     import pytest

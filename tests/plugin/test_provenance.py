@@ -2,7 +2,7 @@
 
 import json
 
-from plugin.inner import TOOL_TEST
+from inner_runs import TOOL_TEST
 
 CHANGED = TOOL_TEST.replace("add(1, 2)", "add(1, int(os.environ.get('B', '2')))")
 

@@ -143,7 +143,7 @@ def test_a_script_replays_in_every_mode_and_is_compared(inner):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
-            'refund(order_id="1", amount_eur=39.0): the agent calls what was denied',
+            'refund(order_id="1", amount_eur=39.0): the agent makes a call that was denied',
             "refund was called with other arguments",
             "  golden  the test's own script",
             "    golden  39.0",

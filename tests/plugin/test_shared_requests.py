@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import subprocess
 import sys
 
+import inner_runs
 import pytest
 from boundaries.http.loopback import loopback
 
@@ -113,4 +113,4 @@ def test_the_program_reads_it(recorded):
 def run(*args):
     program = "import sys; from pytest_sparrow.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, *map(str, args)]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+    return inner_runs.run(command, timeout=60)

@@ -86,12 +86,15 @@ def test_recordings_that_were_not_kept_are_one_line(recorded):
 
 KEEP_VERDICTS = """
     import json
+    import os
     from pathlib import Path
 
     from pytest_sparrow.findings import Verdict
     from pytest_sparrow.report.plain import render_verdict
 
     def pytest_runtest_logreport(report):
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            return  # the worker's own log of the report, before it is sent
         for verdict in json.loads(getattr(report, "sparrow", {}).get("verdicts", "[]")):
             said = render_verdict(Verdict.from_json(verdict))
             assert report.longreprtext.endswith(said)

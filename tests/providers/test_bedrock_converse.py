@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from dataclasses import asdict, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import groupby
 
@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError, EventStreamError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers import Bedrock, builtin_codecs
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.composing import fault_of
@@ -303,39 +302,3 @@ def test_boto3_raises_for_an_error_in_a_stream(bedrock):
     with pytest.raises(EventStreamError, match="it broke"):
         said.extend(client.converse_stream(modelId=MODEL, messages=HELLO)["stream"])
     assert {"contentBlockDelta": {"delta": {"text": "Hel"}, "contentBlockIndex": 0}} in said
-
-
-_WORDS = (
-    "output message content text toolUse toolResult toolUseId name input status reasoningContent reasoningText json "
-    "image source bytes format usage inputTokens outputTokens stopReason citationsContent messages role type error"
-)
-_KEYS = st.sampled_from(_WORDS.split())
-_JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | _KEYS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=5),
-    max_leaves=15,
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.dictionaries(_KEYS, _JUNK, max_size=4), max_size=4), _JUNK, st.binary(max_size=40))
-def test_junk_never_raises(blocks, body, raw):
-    """Any JSON and any bytes where the format has its own are read without raising, and can be told."""
-    half = asked([{"role": "user", "content": blocks}, body])
-    whole = {"output": {"message": {"content": blocks}}, "usage": body, "stopReason": body}
-    bodies = [
-        {"json": body},
-        {"json": whole},
-        {"base64": base64.b64encode(raw).decode()},
-        {"base64": body},
-        body,
-    ]
-    for found in bodies:
-        for status in (200, 500):
-            answer = CODEC.answer(half, {"status": status, "headers": body, "body": found})
-            for part in [*answer.parts, *filter(None, [answer.usage, answer.failure])]:
-                jsontext.encode(asdict(part))
-    for result in CODEC.request(half).results:
-        jsontext.encode({"id": result.id, "blocks": list(result.blocks)})
-    CODEC.request(body if isinstance(body, dict) else {"body": body})
-    CODEC.request(asked(body))

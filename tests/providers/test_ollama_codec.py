@@ -3,7 +3,7 @@
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import groupby
 
@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers import Ollama, builtin_codecs
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.composing import fault_of
@@ -288,39 +287,3 @@ def test_the_sdk_raises_for_a_built_error(message, status):
     assert caught.value.status_code == status
     with served(CODEC.compose(chat(), failure)) as client, pytest.raises(ollama.ResponseError):
         list(client.chat("llama", HELLO, stream=True))
-
-
-_WORDS = (
-    "message content thinking tool_calls function name arguments id role tool tool_name tool_call_id response error "
-    "done prompt_eval_count eval_count messages model prompt assistant user"
-)
-_KEYS = st.sampled_from(_WORDS.split())
-_JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | _KEYS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=5),
-    max_leaves=15,
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(_JUNK, max_size=4), _JUNK, st.lists(st.text(max_size=9), max_size=3))
-def test_junk_never_raises(messages, body, texts):
-    """Any JSON where the format has its own is read without raising, and what is told can be written."""
-    lines = [json.dumps(body), *texts, *map(json.dumps, messages)]
-    half = chat(messages)
-    halves = [
-        {"json": body},
-        {"lines": lines, "torn": body},
-        {"text": "\n".join(lines)},
-        {"lines": body},
-        body,
-    ]
-    for found in halves:
-        for status in (200, 500):
-            answer = CODEC.answer(half, {"status": status, "body": found})
-            for part in [*answer.parts, *filter(None, [answer.usage, answer.failure])]:
-                jsontext.encode(asdict(part))
-    for result in CODEC.request(half).results:
-        jsontext.encode({"id": result.id, "blocks": list(result.blocks)})
-    CODEC.request(body if isinstance(body, dict) else {"body": body})
-    CODEC.request(chat(body))

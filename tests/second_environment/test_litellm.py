@@ -7,7 +7,7 @@ import json
 
 import pytest
 from boundaries.http.loopback import loopback
-from integration.inner import pytest_in
+from inner_runs import pytest_in
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("litellm") is None,

@@ -46,7 +46,7 @@ def _dies(call):
     call.die()
 
 
-def test_a_fed_response_is_aiohttps_own():
+def test_a_replayed_response_is_aiohttps_own():
     """Status, reason, version, headers, cookies and request are there as in the live one, in the same class."""
 
     async def ask(session):
@@ -156,7 +156,7 @@ async def _chunked(content):
 
 
 @pytest.mark.parametrize("read", [_lines, _pieces, _whole_and_end, _chunked])
-def test_every_way_to_read_gives_the_same_live_and_fed(read):
+def test_every_way_to_read_gives_the_same_live_and_replayed(read):
     """Lines, pieces of a size, up to a separator, exactly so many bytes, to the end."""
 
     async def ask(session):
@@ -169,7 +169,7 @@ def test_every_way_to_read_gives_the_same_live_and_fed(read):
     assert [run.crossings[0].complete for run in (both.recorded, both.replay_run)] == [True, True]
 
 
-def test_a_stream_is_fed_an_event_at_a_time_however_it_is_read():
+def test_a_stream_is_replayed_an_event_at_a_time_however_it_is_read():
     """Each event is an HTTP chunk of its own, and a read for more bytes than it has gives one event."""
 
     async def ask(session):
@@ -248,7 +248,7 @@ def test_a_response_that_nobody_reads_is_settled_by_the_run():
     assert crossing.answered["status"] == 200
 
 
-def test_a_fed_response_that_is_forgotten_warns_of_nothing():
+def test_a_replayed_response_that_is_forgotten_warns_of_nothing():
     """There is no connection that could have been left open."""
 
     async def forget(session):
@@ -279,7 +279,7 @@ def test_compressed_answers_are_uncompressed_in_the_recording_whoever_uncompress
     assert both.recorded.crossings[0].answered["body"] == {"json": {"z": 1}}
 
 
-def test_a_429_is_fed_without_its_wait():
+def test_a_429_is_replayed_without_its_retry_delay():
     """The replay says a millisecond where the server said twenty seconds."""
 
     async def ask(session):
@@ -437,7 +437,7 @@ def test_a_unix_socket_is_allowed_by_its_path():
     assert run.misses == run.crossings == []
 
 
-def test_waiting_to_be_told_to_continue_is_answered():
+def test_a_request_that_expects_100_continue_is_answered():
     """A client that sends its body only after 100 Continue gets that answer in a replay."""
 
     async def handler(request):

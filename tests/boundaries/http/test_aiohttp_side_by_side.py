@@ -148,7 +148,7 @@ def test_a_request_while_the_world_answers_passes():
     assert len(both.recorded.crossings) == 1
 
 
-def test_a_fed_stream_lets_other_tasks_run():
+def test_a_replayed_stream_lets_other_tasks_run():
     """Other tasks run between two pieces of a replayed stream, as between pieces of a live stream."""
     turns = []
 

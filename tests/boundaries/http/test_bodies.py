@@ -98,7 +98,7 @@ def _form(*parts, boundary=b"B", end=b"--\r\n"):
 PART = b'Content-Disposition: form-data; name="a"\r\n\r\n1'
 
 
-def test_multipart_is_taken_apart_without_its_boundary():
+def test_multipart_is_split_without_its_boundary():
     """The same parts under another boundary are the same body; a part without headers has none."""
     one = body_of(_form(PART, b"\r\nplain"), "multipart/form-data; boundary=B", answered=False)
     two = body_of(

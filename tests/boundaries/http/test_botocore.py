@@ -72,7 +72,7 @@ def _streaming(call):
     call.end()
 
 
-def test_converse_is_recorded_as_json_and_fed_without_a_server():
+def test_converse_is_recorded_as_json_and_replayed_without_a_server():
     """Signatures and dates lie in headers: another moment, and other keys, ask for the same."""
     with loopback() as server:
         route = f"/model/{MODEL}/converse"
@@ -84,7 +84,7 @@ def test_converse_is_recorded_as_json_and_fed_without_a_server():
     assert _without_metadata(both.live) == _without_metadata(both.replayed) == ANSWER
 
 
-def test_converse_stream_is_fed_byte_for_byte():
+def test_converse_stream_is_replayed_byte_for_byte():
     """The binary event stream keeps its checksums, so botocore's own parser reads it again."""
     with loopback() as server:
         server.routes[f"/model/{MODEL}/converse-stream"] = _streaming

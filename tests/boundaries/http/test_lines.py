@@ -70,7 +70,7 @@ def _stream(pieces, after_first=None):
     return route
 
 
-def test_lines_arrive_while_the_server_is_still_at_it_and_are_fed_one_by_one(caller):
+def test_lines_arrive_while_the_server_is_still_at_it_and_are_replayed_one_by_one(caller):
     """Recording never buffers, and in replay a line is a chunk however it was cut on the wire."""
     has_first = threading.Event()
     with loopback(s=_stream(LINES, has_first)) as server:
@@ -83,7 +83,7 @@ def test_lines_arrive_while_the_server_is_still_at_it_and_are_fed_one_by_one(cal
     assert replay_run.crossings[0].complete is True
 
 
-def test_a_blob_is_fed_a_line_at_a_time_with_its_torn_end(caller):
+def test_a_blob_is_replayed_a_line_at_a_time_with_its_torn_end(caller):
     """The last line without a newline is replayed without a newline."""
     blob = b"".join(LINES)[:-1]
     with loopback(s=_stream([blob[:3], blob[3:20], blob[20:]])) as server:

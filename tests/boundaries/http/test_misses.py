@@ -86,7 +86,7 @@ def test_the_openai_sdk_stream_is_equal_in_replay():
     assert replay_run.crossings[0].complete is True
 
 
-def test_the_openai_sdk_retries_a_fed_429_at_once():
+def test_the_openai_sdk_retries_a_replayed_429_at_once():
     """A recorded 429 and its retry are both replayed."""
     answers = iter([429, 200])
 

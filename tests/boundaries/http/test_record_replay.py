@@ -26,7 +26,7 @@ def _both(caller, server, *args, **kwargs):
     return live, replayed, recorded, replay_run
 
 
-def test_json_is_recorded_as_json_and_fed_back_equal(caller):
+def test_json_is_recorded_as_json_and_replayed_equal(caller):
     """A JSON exchange is kept parsed, both ways, and the replayed response equals the live one."""
     with loopback(chat=lambda call: call.answer(b'{"text": "h\xc3\xa9",  "n": 1.50}', **JSON)) as server:
         live, replayed, recorded, replay_run = _both(
@@ -45,7 +45,7 @@ def test_json_is_recorded_as_json_and_fed_back_equal(caller):
     assert replay_run.crossings[0].complete is True
 
 
-def test_compressed_text_is_fed_as_plain_text(caller):
+def test_compressed_text_is_replayed_as_plain_text(caller):
     """Text that was compressed is kept as text, and no longer said to be compressed."""
     with loopback(
         z=lambda call: call.answer(

@@ -51,7 +51,7 @@ def _stream(call):
     call.end()
 
 
-def test_a_request_crosses_once_and_is_fed_equal():
+def test_a_request_crosses_once_and_is_replayed_equal():
     """Requests stands on urllib3, which is where it crosses."""
     with loopback(
         x=lambda call: call.answer(b'{"\xc3\xa9":1}', content_type="application/json; charset=utf-8")
@@ -87,7 +87,7 @@ def test_redirects_leave_their_history_and_their_cookies():
     assert len(both.recorded.crossings) == 2
 
 
-def test_compressed_text_is_fed_as_plain_text():
+def test_compressed_text_is_replayed_as_plain_text():
     """As for every library."""
     with loopback(
         z=lambda call: call.answer(

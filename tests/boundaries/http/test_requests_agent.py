@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from plugin.inner import Inner
+from inner_runs import Inner
 
 from boundaries.http.loopback import loopback
 

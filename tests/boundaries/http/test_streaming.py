@@ -35,7 +35,7 @@ def test_the_first_chunk_arrives_while_the_server_is_still_at_it(caller):
     assert run.crossings[0].complete is True
 
 
-def test_a_stream_is_fed_an_event_at_a_time(caller):
+def test_a_stream_is_replayed_an_event_at_a_time(caller):
     """However the chunks were cut on the wire, each event is one chunk in replay, and the bytes are equal."""
     blob = b"".join(EVENTS)
     with loopback(s=_stream([blob[:7], blob[7:30], blob[30:]])) as server:
@@ -234,7 +234,7 @@ def test_a_request_cancelled_before_its_answer_settles_with_nothing(library):
 
 
 @pytest.mark.parametrize("library", ["httpx2", "httpx"])
-def test_a_fed_stream_lets_other_tasks_run(library):
+def test_a_replayed_stream_lets_other_tasks_run(library):
     """Other tasks run between the events of a replayed stream, as between chunks of a live stream."""
     httpx, turns = __import__(library), []
 

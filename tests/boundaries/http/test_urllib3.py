@@ -43,7 +43,7 @@ def _stream(call):
     call.end()
 
 
-def test_json_is_recorded_as_json_and_fed_as_urllib3s_own_response():
+def test_json_is_recorded_as_json_and_replayed_as_urllib3s_own_response():
     """A JSON exchange is kept parsed, both ways; the replayed response has the real class over the recorded bytes."""
     with loopback(chat=lambda call: call.answer(b'{"n":1.5}', **JSON)) as server:
         url = f"{server.url}/chat?q=1"
@@ -181,7 +181,7 @@ def test_however_a_client_reads_it_reads_the_same(reader, path):
     assert both.live == both.replayed
 
 
-def test_chunks_are_fed_an_event_at_a_time():
+def test_chunks_are_replayed_an_event_at_a_time():
     """An SSE answer is chunked in a replay, one event a chunk, however it was cut on the wire."""
     blob = b"".join(EVENTS)
 
@@ -407,7 +407,7 @@ def test_a_miss_is_a_418_that_retries_leave_alone():
     assert run.refused == []
 
 
-def test_a_far_host_is_fed_without_a_socket_a_name_or_a_certificate():
+def test_a_far_host_is_replayed_without_a_socket_a_name_or_a_certificate():
     """HTTPS, an unknown name, an IPv6 address: nothing is looked up, connected or warned of."""
     urls = ["https://far.example.com/x", "http://far.example.com:81/x", "https://[2001:db8::1]:8443/x"]
     golden = [

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .starting import start
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    import subprocess
+    from collections.abc import Sequence
 
     import pytest
+
+    from .starting import Forked
 
 __all__ = ["TOOL_TEST", "Inner"]
 
@@ -68,28 +75,44 @@ class Inner:
         for name in names:
             self._monkeypatch.delenv(name)
 
-    def run(self, *args: str, autoload: bool = False) -> pytest.RunResult:
-        """Run pytest with exactly these arguments, in a process of its own."""
+    def run(self, *args: str, autoload: bool = False, fresh: bool = False) -> pytest.RunResult:
+        """Run pytest with exactly these arguments, in a process of its own.
+
+        Args:
+            args: the arguments.
+            autoload: with what loads by itself.
+            fresh: in a Python that is started afresh: where it matters what is loaded when.
+        """
         if autoload:
             self._monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
             return self._pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
         self.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-        return self._pytester.runpytest_subprocess(*_BARE, *args)
+        with self._monkeypatch.context() as patch:
+            if not fresh:
+                patch.setattr(self._pytester, "popen", self._start)
+            return self._pytester.runpytest_subprocess(*_BARE, *args)
+
+    def _start(
+        self, command: Sequence[str], *, stdin: object, **files: Any
+    ) -> Forked | subprocess.Popen[bytes]:
+        """What ``pytester.popen`` does: the folder is on the path, and there is nothing to be read."""
+        path = [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return start(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(path)}, **files)
 
     def refused(self, *args: str) -> pytest.RunResult:
         """Run pytest within this process, with arguments that make no sense: no test gets to run."""
         self.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         return self._pytester.runpytest_inprocess(*_BARE, *args)
 
-    def record(self, *args: str, autoload: bool = False) -> pytest.RunResult:
+    def record(self, *args: str, autoload: bool = False, fresh: bool = False) -> pytest.RunResult:
         """Run in record mode."""
-        return self.run("--sparrow-record", *args, autoload=autoload)
+        return self.run("--sparrow-record", *args, autoload=autoload, fresh=fresh)
 
-    def replay(self, *args: str, autoload: bool = False) -> pytest.RunResult:
+    def replay(self, *args: str, autoload: bool = False, fresh: bool = False) -> pytest.RunResult:
         """Run in replay mode, with ``SHUT`` set: tools that look at it raise when they run."""
         self.env(SHUT="1")
         try:
-            return self.run("--sparrow-replay", *args, autoload=autoload)
+            return self.run("--sparrow-replay", *args, autoload=autoload, fresh=fresh)
         finally:
             self.unset("SHUT")
 

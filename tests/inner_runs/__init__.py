@@ -1,0 +1,15 @@
+"""Processes that tests start: one place for all of them.
+
+A Python that runs pytest needs more than a second to load what it needs, and the suite starts more than a thousand. So
+where the system can fork, a process that has loaded it (`server`) forks one child for each run; `starting` asks it to.
+Every run is a process of its own all the same: with its own pid, folder, environment, arguments and standard streams,
+and with nothing of an earlier run in memory, as the server itself never runs a test.
+
+``SPARROW_TEST_FRESH=1`` starts every one of them afresh instead.
+"""
+
+from inner_runs.folder import TOOL_TEST, Inner
+from inner_runs.simple import pytest_in
+from inner_runs.starting import Forked, run, start
+
+__all__ = ["TOOL_TEST", "Forked", "Inner", "pytest_in", "run", "start"]

@@ -1,0 +1,342 @@
+"""The process that inner runs are forked from. It is a Python started afresh, not a fork of the outer pytest.
+
+It reads requests from the socket that it is given, and answers each on a socket of its own: first with the number of
+the process, then with its exit status. A request may also ask for a server that has loaded more; such a one is a fork,
+too, and so costs no more than what it loads itself.
+
+What is loaded is what the run would load before its first test, so that nothing in it can tell.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import fcntl
+import gc
+import importlib
+import importlib.abc
+import os
+import pickle
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import types
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["OF_EVERY_RUN", "Request", "receive", "send"]
+
+# What the package and pytest stand on. Anything else is a library that the plugin meets only where a test has it.
+OF_EVERY_RUN = (
+    *("_pytest", "pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pytest_sparrow"),
+    *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"),
+)
+
+_FAR = 200
+"""Descriptors from here on are out of the way of those that a run is given by number."""
+
+
+@dataclass(kw_only=True)
+class Request:
+    """What to start.
+
+    Attributes:
+        load: for a server: the modules to load. The first descriptor is then the socket of its requests.
+        arguments: for a run: what stands after ``python``; ``-m MODULE …`` or ``-c CODE …``.
+        cwd: its folder.
+        environ: its whole environment.
+        fds: the numbers under which it has the descriptors that come with the request, standard streams first.
+    """
+
+    load: tuple[str, ...] | None = None
+    arguments: tuple[str, ...] = ()
+    cwd: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+    fds: tuple[int, ...] = ()
+
+
+_FLAGS = socket.MSG_WAITALL | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+
+
+def send(to: socket.socket, value: object, fds: tuple[int, ...] = ()) -> None:
+    """Send a value, and descriptors with it."""
+    data = pickle.dumps(value)
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    to.sendmsg([struct.pack("!I", len(data))], rights)
+    to.sendall(data)
+
+
+def receive(source: socket.socket) -> tuple[Any, list[int]]:
+    """Receive what `send` sent.
+
+    Raises:
+        EOFError: nothing more will come.
+    """
+    head, rights, _, _ = source.recvmsg(4, socket.CMSG_SPACE(64 * 4), _FLAGS)
+    if len(head) < 4:
+        raise EOFError
+    source.settimeout(None)
+    fds = array.array("i")
+    for _, _, data in rights:
+        fds.frombytes(data[: len(data) // fds.itemsize * fds.itemsize])
+    with source.makefile("rb", buffering=0) as file:
+        data = b""
+        while len(data) < struct.unpack("!I", head)[0]:
+            piece = file.read(struct.unpack("!I", head)[0] - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+    return pickle.loads(data), list(fds)
+
+
+class _OnlyOfEveryRun(importlib.abc.MetaPathFinder):
+    """Refuses to load anything else."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        top = fullname.partition(".")[0]
+        if top not in OF_EVERY_RUN and top not in sys.stdlib_module_names:
+            raise ModuleNotFoundError(fullname, name=fullname)
+
+
+@contextlib.contextmanager
+def _as_pytest_loads() -> Any:
+    """Load modules as pytest does: with the assertions of plugins rewritten, and with no trace in the filters."""
+    from _pytest.assertion import install_importhook
+    from _pytest.config import get_config
+
+    config = get_config()
+    hook = install_importhook(config)
+    # Of every plugin that would be found by itself: pytest warns where one that it marks was loaded without this.
+    config._mark_plugins_for_rewrite(hook, disable_autoload=False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.meta_path.remove(hook)
+
+
+def _load_what_every_run_loads() -> None:
+    """Pytest's own plugins, and all of the package but what stands on a library."""
+    import _pytest
+
+    for module in pkgutil.iter_modules(_pytest.__path__, "_pytest."):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module.name)
+    import pytest  # noqa: F401
+
+    only = _OnlyOfEveryRun()
+    with _as_pytest_loads():
+        import pydantic
+
+        _ = pydantic.BaseModel, pydantic.TypeAdapter
+        sys.meta_path.insert(0, only)
+        try:
+            package = importlib.import_module("pytest_sparrow")
+            for name in [
+                module.name for module in pkgutil.walk_packages(package.__path__, "pytest_sparrow.")
+            ]:
+                if not name.endswith(".__main__"):
+                    with contextlib.suppress(ImportError):
+                        importlib.import_module(name)
+        finally:
+            sys.meta_path.remove(only)
+
+
+def _load(names: tuple[str, ...]) -> None:
+    """Load modules; what can't be loaded is left to the run, which says so."""
+    with _as_pytest_loads():
+        for name in names:
+            parent, _, child = name.rpartition(".")
+            with contextlib.suppress(Exception):
+                # "from a import b": b is a module only if it is nothing else.
+                if not parent or not hasattr(importlib.import_module(parent), child):
+                    importlib.import_module(name)
+
+
+def _threads() -> int:
+    """How many threads the process has, those of C libraries among them."""
+    with contextlib.suppress(OSError):
+        return len(os.listdir("/proc/self/task"))  # noqa: PTH208 - as cheap as it gets
+    return threading.active_count()
+
+
+class _Server:
+    """Answers requests until nobody can make one any more.
+
+    Args:
+        requests: the socket of the requests.
+    """
+
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        self._running: dict[int, socket.socket] = {}
+        """By the number of the process: where its end is told."""
+
+    def serve(self) -> Request | None:
+        """Serve. Returns in a child with what it is to run; in the server itself with None, at the end."""
+        gc.collect()
+        # Else the first collection in each child would copy all of the memory that they share.
+        gc.freeze()
+        woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Not epoll: a child would share it.
+        with selectors.PollSelector() as selector:
+            selector.register(self._requests, selectors.EVENT_READ)
+            selector.register(woken, selectors.EVENT_READ)
+            while True:
+                ready = [key.fd for key, _ in selector.select()]
+                if woken in ready:
+                    os.read(woken, 4096)
+                    self._reap()
+                    continue
+                try:
+                    _, (fd,) = receive(self._requests)
+                except EOFError:
+                    return None
+                answers = socket.socket(fileno=fd)
+                asked, fds = receive(answers)
+                request = Request(**asked)
+                if self._fork(request, fds, answers):
+                    break
+        signal.set_wakeup_fd(-1)
+        os.close(woken)
+        os.close(wake)
+        return self._in_child(request, fds, answers)
+
+    def _fork(self, request: Request, fds: list[int], answers: socket.socket) -> bool:
+        """Fork; whether this is the child."""
+        pid = os.fork()
+        if pid == 0:
+            return True
+        for fd in fds:
+            os.close(fd)
+        if request.load is None:
+            self._running[pid] = answers
+            send(answers, pid)
+        else:
+            answers.close()
+        return False
+
+    def _in_child(self, request: Request, fds: list[int], answers: socket.socket) -> Request | None:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for other in self._running.values():
+            other.close()
+        self._requests.close()
+        self._running.clear()
+        if request.load is None:
+            answers.close()
+            far = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(_FAR, *request.fds)) for fd in fds]
+            for fd in fds:
+                os.close(fd)
+            for fd, number in zip(far, request.fds, strict=True):
+                os.dup2(fd, number)
+                os.close(fd)
+            return request
+        self._requests = socket.socket(fileno=fds[0])
+        _load(request.load)
+        alone = _threads() == 1
+        send(answers, alone)
+        answers.close()
+        return self.serve() if alone else None
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == 0:
+                    return
+                answers = self._running.pop(pid, None)
+                if answers is not None:
+                    with answers, contextlib.suppress(OSError):
+                        send(answers, os.waitstatus_to_exitcode(status))
+
+
+def _become(request: Request, path: list[str]) -> None:
+    """Make of this process what ``python`` would be in its place."""
+    os.chdir(request.cwd)
+    os.environ.clear()
+    os.environ.update(request.environ)
+    time.tzset()
+    sys.dont_write_bytecode = bool(request.environ.get("PYTHONDONTWRITEBYTECODE"))
+    given = [entry for entry in request.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    first = str(Path.cwd()) if request.arguments[0].startswith("-m") else ""
+    sys.path[:] = [first, *given, *path]
+    sys.orig_argv[:] = [sys.executable, *request.arguments]
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile.tempdir = None
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _run(arguments: tuple[str, ...]) -> None:
+    option, *rest = arguments
+    if option.startswith("-m"):
+        module, rest = (option[2:], rest) if option != "-m" else (rest[0], rest[1:])
+        sys.argv[:] = ["-m", *rest]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        return
+    sys.argv[:] = ["-c", *rest[1:]]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    main.__dict__["__builtins__"] = __builtins__
+    exec(compile(rest[0], "<string>", "exec"), main.__dict__)
+
+
+def _run_and_leave(arguments: tuple[str, ...]) -> None:
+    """Run, and end as Python does; only that the memory is left to the system, which frees it at once."""
+    code: object = 0
+    try:
+        _run(arguments)
+    except SystemExit as exc:
+        code = exc.code
+    except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if code is not None and not isinstance(code, int):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    with contextlib.suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined]
+    with contextlib.suppress(BaseException):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit((code or 0) & 0xFF)
+
+
+def main() -> None:
+    """Serve the socket that is given by number."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    path = [entry for entry in sys.path if entry != os.path.dirname(__file__)]  # noqa: PTH120 - as Python put it there
+    sys.path[:] = path
+    _load_what_every_run_loads()
+    if _threads() != 1:
+        raise SystemExit("a process with threads can't be forked from")
+    request = _Server(requests).serve()
+    if request is None:
+        os._exit(0)
+    _become(request, path)
+    _run_and_leave(request.arguments)
+
+
+if __name__ == "__main__":
+    main()

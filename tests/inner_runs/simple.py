@@ -1,0 +1,43 @@
+"""Running pytest over files of our own, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from .starting import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["pytest_in"]
+
+_LEFT_OUT = ("CI", "PYTEST_ADDOPTS", "OPENAI_API_KEY", "SPARROW_MODE")
+
+
+def pytest_in(
+    folder: Path, *options: str, autoload: bool = False, fresh: bool = False, **environ: str
+) -> tuple[int, str]:
+    """Run pytest in a folder; gives the exit code, and all that was printed.
+
+    Args:
+        folder: where.
+        options: what stands after ``pytest``.
+        autoload: load all plugins that are installed, which takes longer than most tests; else only this one, and
+            pytest-xdist where ``-n`` is given.
+        fresh: don't fork.
+        environ: environment variables, added to those of this process.
+    """
+    inherited = {key: value for key, value in os.environ.items() if key not in _LEFT_OUT}
+    plugins = ["-p", "no:asyncio"]
+    if not autoload:
+        inherited["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        plugins = ["-p", "pytest_sparrow.plugin", *(["-p", "xdist.plugin"] if "-n" in options else [])]
+    done = run(
+        [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", "-q", *options],
+        cwd=folder,
+        env={**inherited, **environ},
+        fresh=fresh or autoload,
+    )
+    return done.returncode, (done.stdout + done.stderr).decode()

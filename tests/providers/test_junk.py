@@ -1,0 +1,60 @@
+"""Whatever comes over the wire, a codec answers, and events can hold what it says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_sparrow.events import jsontext
+from pytest_sparrow.matching.keys import prefixes
+
+from .junk import FORMATS, anthropic_asked
+
+
+def check(codec, asked, answered):
+    """Read both halves; what is told of them must be writable as JSON."""
+    answer = codec.answer(asked, answered)
+    for part in [*answer.parts, *filter(None, [answer.usage, answer.failure])]:
+        jsontext.encode(asdict(part))
+    request = codec.request(asked)
+    for result in request.results if request is not None else ():
+        jsontext.encode({"id": result.id, "blocks": list(result.blocks)})
+
+
+@pytest.mark.parametrize(
+    ("name", "where"), [(name, where) for name, each in FORMATS.items() for where in each.exchanges]
+)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_junk_never_raises(name, where, data):
+    """Any JSON, any text and any bytes where the format has its own are read without raising, and can be told."""
+    for asked, answered in data.draw(FORMATS[name].exchanges[where]):
+        check(FORMATS[name].codec, asked, answered)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_junk_requests_never_raise(name, data):
+    """Any object in the place of a request is read, or is no call of a model."""
+    asked = data.draw(FORMATS[name].junk)
+    FORMATS[name].codec.request(asked if isinstance(asked, dict) else {"body": asked})
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nesting_without_end_never_raises(name):
+    """A body deeper than Python's own stack is read as far as it goes."""
+    for asked, answered in FORMATS[name].deep:
+        check(FORMATS[name].codec, asked, answered)
+
+
+def test_a_deep_message_still_has_a_digest():
+    """Leaving Anthropic's cache breakpoints out looks only as deep as the format goes."""
+    nested = {}
+    for _ in range(80):
+        nested = {"content": nested}
+    request = FORMATS["anthropic"].codec.request(anthropic_asked([{"role": "user", "content": [nested]}]))
+    assert len(prefixes(request.conversation)) == 1
