@@ -242,7 +242,9 @@ def _not_kept(remarks: Sequence[tuple[str, Finding]]) -> list[str]:
         return [f"{_named([nodeid])}: {one_line(title(remark))}" for nodeid, remark in remarks]
     tests = list(dict.fromkeys(nodeid for nodeid, _ in remarks))
     below = _common([remark.detail["folder"] for _, remark in remarks])
-    return [f"{_named(tests)}: not recorded, since they did not pass; put aside below {one_line(below)}"]
+    return [
+        f"{_named(tests)}: not recorded, since they did not pass; left unfinished below {one_line(below)}"
+    ]
 
 
 def _common(folders: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""A run as text to read: what it was given, then turn by turn what was said, called and returned. Pure."""
+"""Renders a run as text to read: its inputs, then turn by turn what was said, called and returned."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def _title(turn: int, lane: str) -> str:
 
 def _unit(group: Group, width: int) -> Iterator[str]:
     head = group.head
-    yield _line(_VERBS.get(head.type, head.type), _words_of(head, width))
+    yield _line(_VERBS.get(head.type, head.type), _content(head, width))
     for entry in group.entries[1:]:
-        yield _line("  " + _VERBS.get(entry.type, entry.type), _words_of(entry, width, of=head))
+        yield _line("  " + _VERBS.get(entry.type, entry.type), _content(entry, width, of=head))
 
 
-def _line(verb: str, words: str) -> str:
-    return f"  {one_line(verb):<12}  {words}".rstrip()
+def _line(verb: str, content: str) -> str:
+    return f"  {one_line(verb):<12}  {content}".rstrip()
 
 
 _VERBS = {
@@ -82,7 +82,7 @@ _VERBS = {
 }
 
 
-def _words_of(entry: NumberedEvent, width: int, of: NumberedEvent | None = None) -> str:
+def _content(entry: NumberedEvent, width: int, of: NumberedEvent | None = None) -> str:
     """An event's content on one line."""
     body = entry.body
     match entry.type:
@@ -115,5 +115,5 @@ def _call(name: str, args: Json, width: int) -> str:
 
 def _output(blocks: list[Json], width: int, *, failed: bool) -> str:
     parts = [shown(value, width) for block in blocks if isinstance(block, dict) for value in block.values()]
-    words = one_line("  ".join(parts), width)
-    return f"error: {words}" if failed else words
+    output = one_line("  ".join(parts), width)
+    return f"error: {output}" if failed else output

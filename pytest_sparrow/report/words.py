@@ -260,7 +260,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
     Kind.NOT_KEPT: lambda finding: (
-        f"not recorded, since the test did not pass; put aside in {finding.detail['folder']}"
+        f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
     ),
     Kind.EXPECTED: _expected,
 }

@@ -238,12 +238,12 @@ def test_drift_that_the_rules_settle_is_none():
     assert [part.path for part in left.parts] == ["request.m"]
 
 
-def test_drift_that_was_told_already_repeats():
-    """Every later request of a conversation holds what drifted in the first: only one with news is told again."""
+def test_drift_that_an_earlier_request_had_repeats():
+    """Every later request of a conversation repeats the drift of the first: only a new change makes a cause again."""
     first, again, more = {"n": 1}, {"n": 2}, {"n": 2, "m": 3}
     found = [drift(first, again), drift(first, again), drift({**first, "m": 1}, more), drift(first, {"n": 3})]
-    told = judged(golden_of(), run_of(findings=found)).findings
-    assert [(each.new["body"]["json"], each.follows) for each in told] == [
+    causes = judged(golden_of(), run_of(findings=found)).findings
+    assert [(each.new["body"]["json"], each.follows) for each in causes] == [
         ({"n": 2}, False),
         ({"n": 2, "m": 3}, False),
         ({"n": 3}, False),

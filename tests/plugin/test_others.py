@@ -67,7 +67,7 @@ def test_rerunfailures(inner):
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["sparrow: 3 recorded, 1 not recorded"])
     assert inner.goldens() == [f"__sparrow__/test_it/test_{name}" for name in ("body", "fixture", "subtests")]
-    assert str(result.stdout).count("put aside") == 1
+    assert str(result.stdout).count("left unfinished") == 1
     result = inner.replay("-p", "no:asyncio", "--reruns", "2", "-k", "not never", autoload=True)
     result.assert_outcomes(passed=3, deselected=1)
     result.stdout.fnmatch_lines(["sparrow: 3 replayed equal"])

@@ -117,7 +117,7 @@ NOT_KEPT = 12
 
 
 def runs(inner):
-    """The bytes of every finished run, by test; what was put aside is left out."""
+    """The bytes of every finished run, by test; unfinished recordings are left out."""
     return {name: data for name, (data, _) in inner.files().items() if ".pending" not in name}
 
 
@@ -151,9 +151,9 @@ def test_what_was_not_recorded_is_put_aside(inner):
     result = inner.record("-k", "test_assert")
     line = next(line for line in result.stdout.lines if "not recorded, since" in line)
     assert line.startswith(
-        "test_it.py::test_assert: not recorded, since the test did not pass; put aside in /"
+        "test_it.py::test_assert: not recorded, since the test did not pass; left unfinished in /"
     )
-    aside = inner.path / line.partition("put aside in ")[2]
+    aside = inner.path / line.partition("left unfinished in ")[2]
     assert (aside / "events.jsonl").read_bytes().count(b"\n") >= 1
     inner.unset("FAILS")
     inner.record("-k", "test_assert").assert_outcomes(passed=1, deselected=15)

@@ -78,7 +78,7 @@ def test_recordings_that_were_not_kept_are_one_line(recorded):
     result.stdout.fnmatch_lines(
         [
             "test_it.py::test_unwrapped[[]0[]] and 2 more tests: not recorded, since they did not pass; "
-            f"put aside below {pending}"
+            f"left unfinished below {pending}"
         ]
     )
     assert len(remarks(result)) == 2

@@ -74,21 +74,21 @@ def test_equal_runs_are_one_line():
 
 @pytest.mark.parametrize("count", [3, 7, 8, 300])
 def test_a_report_is_bounded_and_counts_the_rest(count):
-    """However many changes there are, 25 lines tell the first ones and how many there are more."""
+    """However many changes there are, 25 lines show the first ones and how many there are more."""
     golden = [each for n in range(count) for each in call(f"c{n}", f"tool_{n}", {"n": 1000 + n}, "x")]
     new = [each for n in range(count) for each in call(f"c{n}", f"tool_{n}", {"n": 5000 + n * n}, "x")]
     comparison = compare(golden, new)
     lines = render_comparison(comparison, header=["  test  x"], commands=["  one", "  two"])
     assert len(lines) <= MOST_LINES
     assert lines[-2:] == ["  one", "  two"]
-    told = sum(line.startswith("    new ") for line in lines)
+    shown = sum(line.startswith("    new ") for line in lines)
     rest = [line for line in lines if "more difference" in line and "follow" not in line]
-    assert told + sum(int(line.split()[0]) for line in rest) == len(comparison.roots) == count
+    assert shown + sum(int(line.split()[0]) for line in rest) == len(comparison.roots) == count
     assert lines[-3] == f"  {count} more differences follow from this (ToolUseStarted {count})"
 
 
 def test_everything_is_shown_when_asked_for():
-    """With `everything` followers are told in full, marked as such, without a bound."""
+    """With `everything` followers are shown in full, marked as such, without a bound."""
     comparison = compare(REFUND, with_amount(139.99, "no answer"))
     lines = render_comparison(comparison, everything=True, limit=None)
     assert "  ToolOutput[refund].blocks[]['Text']  (turn 1 of 2, event 4 of 5; follows)" in lines
@@ -181,9 +181,9 @@ def test_recordings_that_were_not_kept_are_one_line():
     )
     assert summary_lines([]) == []
     assert summary_lines([one]) == [
-        "t.py::a: not recorded, since the test did not pass; put aside in /g/.pending/a.1"
+        "t.py::a: not recorded, since the test did not pass; left unfinished in /g/.pending/a.1"
     ]
     assert summary_lines([one, ("t.py::c", remark("ran")), other]) == [
         "t.py::c: ran",
-        "t.py::a and 1 more test: not recorded, since they did not pass; put aside below /g/.pending",
+        "t.py::a and 1 more test: not recorded, since they did not pass; left unfinished below /g/.pending",
     ]
