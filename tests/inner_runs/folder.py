@@ -13,7 +13,7 @@ from .starting import start
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pytest
 
@@ -23,6 +23,9 @@ __all__ = ["TOOL_TEST", "Inner"]
 
 # What loads by itself in a plain `pytest` is left out, but for the tests about it: it doubles the time of a run.
 _BARE = ("-p", "pytest_sparrow.plugin", "-p", "no:cacheprovider", "-W", "error")
+
+# Loads by itself as well, takes longer to load than all else together, and plays no part in any test.
+_UNUSED = ("-p", "no:langsmith_plugin", "-p", "no:hypothesispytest")
 
 _OUTER = re.compile(r"(CI|SPARROW_.*|PYTEST_XDIST_.*|PYTEST_ADDOPTS|.*_API_KEY)\Z")
 
@@ -41,6 +44,20 @@ TOOL_TEST = """
 """One test with one wrapped tool, which raises where it must not run."""
 
 
+_KEPT: dict[tuple[str, str, str], tuple[dict[Path, bytes], dict[str, str]]] = {}
+"""What `Inner.once` keeps: files and environment, by what made them."""
+
+
+def _is_kept(path: Path, folder: Path) -> bool:
+    top = path.relative_to(folder).parts[0]
+    # What pytester puts there is left out.
+    return (
+        path.is_file()
+        and "__pycache__" not in path.parts
+        and not re.match(r"runpytest-|stdout$|stderr$", top)
+    )
+
+
 class Inner:
     """A folder of tests, and pytest runs in it.
 
@@ -54,6 +71,7 @@ class Inner:
         self.path = pytester.path
         self._pytester = pytester
         self._monkeypatch = monkeypatch
+        self._set: dict[str, str] = {}
         for name in filter(_OUTER.match, list(environ)):
             monkeypatch.delenv(name)
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
@@ -69,11 +87,36 @@ class Inner:
         """Set environment variables of the runs that follow."""
         for name, value in values.items():
             self._monkeypatch.setenv(name, value)
+        self._set |= values
 
     def unset(self, *names: str) -> None:
         """Take environment variables away again."""
         for name in names:
             self._monkeypatch.delenv(name)
+            self._set.pop(name, None)
+
+    def once(self, make: Callable[[], object], which: str = "") -> None:
+        """Have what a function makes of the folder and the environment: made once in this process, then copied.
+
+        For recordings that many tests start from, where none of them is about how it was made.
+
+        Args:
+            make: the function; it takes nothing from the test but this object.
+            which: tells apart what one function makes, where it depends on something.
+        """
+        kept = _KEPT.get((make.__module__, make.__qualname__, which))
+        if kept is None:
+            make()
+            files = {path: path.read_bytes() for path in self.path.rglob("*") if _is_kept(path, self.path)}
+            kept = {path.relative_to(self.path): data for path, data in files.items()}, dict(self._set)
+            _KEPT[make.__module__, make.__qualname__, which] = kept
+            return
+        files, environ = kept
+        for name, data in files.items():
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        self.env(**environ)
 
     def run(self, *args: str, autoload: bool = False, fresh: bool = False) -> pytest.RunResult:
         """Run pytest with exactly these arguments, in a process of its own.
@@ -85,7 +128,7 @@ class Inner:
         """
         if autoload:
             self._monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
-            return self._pytester.runpytest_subprocess("-p", "no:cacheprovider", *args)
+            return self._pytester.runpytest_subprocess(*_UNUSED, "-p", "no:cacheprovider", *args)
         self.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         with self._monkeypatch.context() as patch:
             if not fresh:

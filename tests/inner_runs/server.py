@@ -41,6 +41,14 @@ OF_EVERY_RUN = (
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"),
 )
 
+# What a library loads when its first client asks for something. It takes as long as all else that a short run does.
+_AT_FIRST_USE = {
+    "httpx": ("httpcore", "anyio._backends._asyncio"),
+    "httpx2": ("httpcore2", "anyio._backends._asyncio"),
+    "openai": ("openai.resources.chat.completions", "openai.resources.responses"),
+    "anthropic": ("anthropic.resources.messages",),
+}
+
 _FAR = 200
 """Descriptors from here on are out of the way of those that a run is given by number."""
 
@@ -161,6 +169,11 @@ def _load(names: tuple[str, ...]) -> None:
                 # "from a import b": b is a module only if it is nothing else.
                 if not parent or not hasattr(importlib.import_module(parent), child):
                     importlib.import_module(name)
+        for used in [
+            name for library, more in _AT_FIRST_USE.items() if library in sys.modules for name in more
+        ]:
+            with contextlib.suppress(Exception):
+                importlib.import_module(used)
 
 
 def _threads() -> int:

@@ -71,7 +71,7 @@ def test_two_processes_that_record_one_test(inner, different):
     inner.write("test_it.py", TWICE)
     if different:
         inner.env(DIFFERENT="1")
-    result = inner.record("-n2", "--dist=each", "-p", "no:asyncio", autoload=True)
+    result = inner.record("-n2", "--dist=each", "-p", "xdist")
     assert result.ret == int(different)
     result.assert_outcomes(passed=2, errors=int(different))
     assert inner.goldens() == ["__sparrow__/test_it/test_it"]
@@ -101,7 +101,7 @@ def test_a_rerun_after_a_failure_records_once(inner):
             assert number == 2
         """,
     )
-    inner.record("--reruns=3", "-p", "no:asyncio", autoload=True).assert_outcomes(passed=1)
+    inner.record("--reruns=3", "-p", "pytest_rerunfailures").assert_outcomes(passed=1)
     exchange = json.loads((inner.golden("test_it/test_it") / "exchanges.jsonl").read_text())
     assert exchange["answered"] == {"returned": 2}
     assert not (inner.golden("test_it") / ".pending").exists()

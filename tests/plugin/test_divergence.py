@@ -80,9 +80,13 @@ NAMES = re.findall(r"def (test_\w+)", AGENT)
 @pytest.fixture
 def diverged(inner):
     """Recorded, and replayed with another step."""
-    inner.write("test_it.py", AGENT)
-    inner.record().assert_outcomes(passed=len(NAMES))
-    inner.replay().assert_outcomes(passed=len(NAMES))
+
+    def record():
+        inner.write("test_it.py", AGENT)
+        inner.record().assert_outcomes(passed=len(NAMES))
+        inner.replay().assert_outcomes(passed=len(NAMES))
+
+    inner.once(record)
     inner.env(STEP="2")
     return inner
 

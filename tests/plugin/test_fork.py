@@ -31,9 +31,13 @@ FORKED = """
 @pytest.fixture
 def recorded(inner):
     """One test, recorded; a second one forks its golden."""
-    inner.write("test_it.py", HEAD)
-    with model(inner):
-        assert inner.record().ret == 0
+
+    def record():
+        inner.write("test_it.py", HEAD)
+        with model(inner):
+            assert inner.record().ret == 0
+
+    inner.once(record)
     return inner
 
 

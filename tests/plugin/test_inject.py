@@ -43,29 +43,16 @@ HEAD = """
 """The tests whose goldens the faults change."""
 
 
-@pytest.fixture(scope="module")
-def goldens(tmp_path_factory):
-    """What one recording of `HEAD` left: files by name."""
-    return {}
-
-
 @pytest.fixture
-def recorded(inner, goldens):
-    """A folder with the goldens of `HEAD`, recorded once a module."""
-    inner.write("test_it.py", HEAD)
-    if not goldens:
-        with model(inner) as server:
+def recorded(inner):
+    """A folder with the goldens of `HEAD`."""
+
+    def record():
+        inner.write("test_it.py", HEAD)
+        with model(inner):
             assert inner.record().ret == 0
-        goldens.update({"agent.py": b"", "tools.py": b"", "url": server.url.encode()})
-        for path in inner.path.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                goldens[path.relative_to(inner.path).as_posix()] = path.read_bytes()
-    for name, data in goldens.items():
-        if name != "url":
-            path = inner.path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-    inner.env(WORLD=goldens["url"].decode())
+
+    inner.once(record)
     return inner
 
 

@@ -53,10 +53,13 @@ def recorded(inner):
     def some(call):
         call.answer(b"some")
 
-    inner.write("test_it.py", TESTS)
-    with loopback(items=some) as server:
-        inner.env(WORLD=server.url, KEY=KEY)
-        assert inner.record().ret == 0
+    def record():
+        inner.write("test_it.py", TESTS)
+        with loopback(items=some) as server:
+            inner.env(WORLD=server.url, KEY=KEY)
+            assert inner.record().ret == 0
+
+    inner.once(record)
     return inner
 
 

@@ -20,12 +20,12 @@ def test_xdist(inner):
     result.stdout.fnmatch_lines(["sparrow: record", "sparrow: 20 recorded"])
     assert len(inner.goldens()) == 20
     before = inner.files()
-    result = inner.replay("-n", "2", "-p", "no:asyncio", autoload=True)
+    # By entry point once: in the workers, that is most of the time.
+    result = inner.replay("-n", "2", "-p", "xdist")
     result.assert_outcomes(passed=20)
     result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 20 replayed equal"])
-    inner.record("-n", "2", "-p", "no:asyncio", autoload=True).stdout.fnmatch_lines(
-        ["sparrow: 20 recorded again, unchanged"]
-    )
+    result = inner.record("-n", "2", "-p", "xdist")
+    result.stdout.fnmatch_lines(["sparrow: 20 recorded again, unchanged"])
     assert inner.files() == before
 
 
@@ -68,7 +68,7 @@ def test_rerunfailures(inner):
     result.stdout.fnmatch_lines(["sparrow: 3 recorded, 1 not recorded"])
     assert inner.goldens() == [f"__sparrow__/test_it/test_{name}" for name in ("body", "fixture", "subtests")]
     assert str(result.stdout).count("left unfinished") == 1
-    result = inner.replay("-p", "no:asyncio", "--reruns", "2", "-k", "not never", autoload=True)
+    result = inner.replay("-p", "pytest_rerunfailures", "--reruns", "2", "-k", "not never")
     result.assert_outcomes(passed=3, deselected=1)
     result.stdout.fnmatch_lines(["sparrow: 3 replayed equal"])
 
@@ -92,7 +92,7 @@ def test_a_rerun_that_never_reaches_the_fixture(inner):
             assert False
         """,
     )
-    result = inner.record("-p", "no:asyncio", "--reruns", "2", autoload=True)
+    result = inner.record("-p", "pytest_rerunfailures", "--reruns", "2")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["E*AssertionError: early"])
     result.stdout.no_fnmatch_line("*not recorded*")
@@ -140,7 +140,7 @@ def test_asyncio(inner):
     )
     with model(inner):
         inner.record(autoload=True).assert_outcomes(passed=2)
-    result = inner.replay(autoload=True)
+    result = inner.replay("-p", "pytest_asyncio.plugin")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["sparrow: 2 replayed equal"])
 
@@ -148,7 +148,7 @@ def test_asyncio(inner):
 def test_a_wrong_marker_under_xdist(inner):
     """Workers can't end the session with a usage error: there the test fails, with the same words, before its body."""
     inner.write("test_it.py", "import pytest\n@pytest.mark.sparrow(level=3)\ndef test_it(sparrow): pass\n")
-    result = inner.run("-n", "2", "-p", "no:asyncio", autoload=True)
+    result = inner.run("-n", "2", "-p", "xdist")
     assert result.ret == 1
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(

@@ -160,13 +160,17 @@ WAYS = {
 def recorded(request, inner):
     """One test, recorded; the server is gone."""
     agent, codec, says, path = WAYS[request.param]
-    inner.write("tools.py", TOOLS)
-    inner.write("agent.py", agent)
-    inner.write("test_it.py", TEST)
-    with loopback(**{path: world(codec, says)}) as server:
-        inner.env(WORLD=server.url)
-        result = inner.record()
-        assert result.ret == 0, result.stdout.str()
+
+    def record():
+        inner.write("tools.py", TOOLS)
+        inner.write("agent.py", agent)
+        inner.write("test_it.py", TEST)
+        with loopback(**{path: world(codec, says)}) as server:
+            inner.env(WORLD=server.url)
+            result = inner.record()
+            assert result.ret == 0, result.stdout.str()
+
+    inner.once(record, request.param)
     return inner
 
 

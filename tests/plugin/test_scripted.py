@@ -24,9 +24,13 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Two tests, recorded; their provider is gone."""
-    inner.write("test_it.py", TESTS)
-    with model(inner):
-        assert inner.record().ret == 0
+
+    def record():
+        inner.write("test_it.py", TESTS)
+        with model(inner):
+            assert inner.record().ret == 0
+
+    inner.once(record)
     return inner
 
 

@@ -19,10 +19,14 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """One test of an agent, recorded, and the model gone."""
-    with model(inner):
-        inner.write("test_it.py", TESTS.format(marker=""))
-        inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
+
+    def record():
+        with model(inner):
+            inner.write("test_it.py", TESTS.format(marker=""))
+            inner.record().assert_outcomes(passed=1)
+        inner.replay().assert_outcomes(passed=1)
+
+    inner.once(record)
     return inner
 
 

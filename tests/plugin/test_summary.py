@@ -28,9 +28,13 @@ UNWRAPPED = "add: proposed once, not wrapped: it ran, and its arguments were not
 @pytest.fixture
 def recorded(inner):
     """Seven tests, recorded."""
-    inner.write("test_it.py", TESTS)
-    with model(inner):
-        assert inner.record().ret == 0
+
+    def record():
+        inner.write("test_it.py", TESTS)
+        with model(inner):
+            assert inner.record().ret == 0
+
+    inner.once(record)
     return inner
 
 

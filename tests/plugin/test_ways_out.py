@@ -30,10 +30,14 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Two tests, recorded: one asks a model, one only HTTP."""
-    inner.write("test_it.py", TESTS)
-    with model(inner) as server:
-        server.routes["/items"] = lambda call: call.answer(b"some")
-        assert inner.record().ret == 0
+
+    def record():
+        inner.write("test_it.py", TESTS)
+        with model(inner) as server:
+            server.routes["/items"] = lambda call: call.answer(b"some")
+            assert inner.record().ret == 0
+
+    inner.once(record)
     return inner
 
 
