@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -113,20 +112,20 @@ def _spelled(value: Json, most: int) -> str:
     """Compact JSON, escaped; a huge value is cut early, since only ``most`` characters are wanted."""
     if isinstance(value, str):
         return _quoted(value[: most + 1])
+    import json  # errors import this module, and the plugin imports errors before it needs any JSON
+
     if isinstance(value, dict | list):
+        encoder = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": "))
         parts: list[str] = []
         length = 0
         # iterencode gives pieces, so that a value of megabytes costs no more than what is shown.
-        for part in _ENCODER.iterencode(value):
+        for part in encoder.iterencode(value):
             parts.append(part)
             length += len(part)
             if length > most:
                 break
         return printable("".join(parts)[: most + 1])
     return json.dumps(value)
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(", ", ": "))
 
 
 def _quoted(text: str) -> str:

@@ -73,6 +73,6 @@ async def wait_for_cancel(seconds: float) -> None:
 def _is_trio(trio: object) -> bool:
     try:
         trio.lowlevel.current_task()  # type: ignore[attr-defined]
-    except RuntimeError:
+    except (RuntimeError, AttributeError):  # no trio task here, or another thread is just loading trio
         return False
     return True

@@ -131,7 +131,7 @@ def _strand() -> object:
     if asyncio is not None:
         try:
             task = asyncio.current_task()
-        except RuntimeError:
+        except (RuntimeError, AttributeError):  # no loop here, or another thread is just loading the library
             task = None
         if task is not None:
             return task
@@ -139,6 +139,6 @@ def _strand() -> object:
     if trio is not None:
         try:
             return trio.lowlevel.current_task()
-        except RuntimeError:
+        except (RuntimeError, AttributeError):
             pass
     return threading.current_thread()

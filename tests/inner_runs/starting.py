@@ -135,8 +135,11 @@ def _server(load: tuple[str, ...]) -> _Server:
     with theirs:
         answers = first.ask(server.Request(load=load), (theirs.fileno(),))
     with answers:
-        # A library with threads: each run has to load it.
-        return _opened(ours) if server.receive(answers)[0] else first
+        if server.receive(answers)[0]:
+            return _opened(ours)
+    # A library with threads: each run has to load it.
+    ours.close()
+    return first
 
 
 _asking = threading.Lock()

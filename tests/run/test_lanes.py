@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -161,3 +163,11 @@ def test_what_fixtures_hand_out_shifts_no_number(run):
         assert [in_thread(lane), in_thread(lane)] == ["work-1", "work-2"]
     finally:
         close_window(other, token)
+
+
+@pytest.mark.parametrize("library", ["asyncio", "trio"])
+def test_a_library_that_another_thread_is_loading_is_no_strand(run, monkeypatch, library):
+    """A module that is only half there has no current task yet: the thread that asks is the strand."""
+    monkeypatch.setitem(sys.modules, library, types.ModuleType(library))
+    run.ask("call", {"name": "a", "args": [], "kwargs": {}})
+    assert run.fork().label == "work-1"
