@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WIDTH",
     "bounded",
+    "common_prefix",
     "counted",
     "cut",
     "excerpt",
@@ -142,9 +143,9 @@ def excerpt(golden_text: str, new_text: str, width: int) -> tuple[str, str]:
     """
     if max(len(golden_text), len(new_text)) <= width:
         return golden_text, new_text
-    same = _common_prefix(golden_text, new_text)
+    same = common_prefix(golden_text, new_text)
     most = min(len(golden_text), len(new_text)) - same
-    ending = _common_prefix(golden_text[::-1][:most], new_text[::-1][:most])
+    ending = common_prefix(golden_text[::-1][:most], new_text[::-1][:most])
     # A third of the window for what comes before the difference, or more where the difference is short.
     differing = max(len(golden_text), len(new_text)) - ending - same
     before = max(width // 3, (width - differing) // 2)
@@ -162,8 +163,8 @@ def _window(text: str, start: int, width: int) -> str:
     return head + cut(rest, room)
 
 
-def _common_prefix(one: str, other: str) -> int:
-    """By halving: slices are compared in C."""
+def common_prefix(one: str, other: str) -> int:
+    """How many characters two texts begin with alike, by halving: slices are compared in C."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

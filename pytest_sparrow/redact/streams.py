@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import PLACEHOLDER
+from pytest_sparrow.text import common_prefix
 from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
@@ -76,9 +77,13 @@ def _traced(text: str, clean: str, stands_for: Callable[[str, str], bool]) -> li
 
 
 def _at_once(text: str, clean: str) -> list[Cut]:
-    start = _common(text, clean)
+    start = common_prefix(text, clean)
     shorter = min(len(text), len(clean)) - start
-    stop = _common(text[len(text) - shorter :][::-1], clean[len(clean) - shorter :][::-1]) if shorter else 0
+    stop = (
+        common_prefix(text[len(text) - shorter :][::-1], clean[len(clean) - shorter :][::-1])
+        if shorter
+        else 0
+    )
     return [Cut(start, len(text) - stop, clean[start : len(clean) - stop])]
 
 
@@ -90,18 +95,6 @@ def _occurrences(text: str, part: str, start: int) -> Iterator[int]:
             return
         yield start
         start += 1
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters two texts begin with alike, by halving: at memory speed."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
 
 
 Finder = Callable[[str, Sequence[int]], list[Cut]]
