@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sparrow.comparing.align import align
 from pytest_sparrow.comparing.identity import CanonicalKeys, Sameness, same_leaf
-from pytest_sparrow.comparing.paths import Path, element_label, parse, render
-from pytest_sparrow.comparing.result import MISSING, Change, Position
+from pytest_sparrow.comparing.result import MISSING, Change, Path, Position, element_label, parse, render
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import BrokenJson, decode, equal
 from pytest_sparrow.matching.similarity import shared_fields

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import covered_libraries
 from pytest_sparrow.comparing import Budget, Rules, compare, request_changes
-from pytest_sparrow.comparing.paths import render
+from pytest_sparrow.comparing.identity import Ids
+from pytest_sparrow.comparing.result import render
+from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
+from pytest_sparrow.events.jsontext import digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
-from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings
+from pytest_sparrow.matching.keys import request_key
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
@@ -22,11 +27,12 @@ from pytest_sparrow.settings import Requests, Settings, Unwrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["judge_comparison", "judge_recording", "rules_of"]
+__all__ = ["judge_comparison", "judge_recording", "rules_of", "same_recording"]
 
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
@@ -209,3 +215,23 @@ def _unnumbered(events: Iterable[Event], redactor: Redactor | None = None) -> li
         kept = strip_numbers(line if redactor is None else redactor.line(line))
         plain.append(event if kept == line else parse_event(kept))
     return plain
+
+
+def same_recording(before: Transcript, after: Transcript) -> bool:
+    """Whether events, asked and answered halves are equal in all that counts between recordings."""
+    if before.inputs.further_runs != after.inputs.further_runs:
+        return False
+    if not compare(before.events, after.events, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
+        return False
+    return _fingerprints(before) == _fingerprints(after)
+
+
+def _fingerprints(transcript: Transcript) -> Counter[str]:
+    # A multiset: parallel exchanges end in any order.
+    ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
+    return Counter(_fingerprint(exchange, ids) for exchange in transcript.exchanges)
+
+
+def _fingerprint(exchange: Exchange, ids: Ids) -> str:
+    asked, answered = between_recordings(exchange, ids.mask)
+    return digest([request_key(exchange.kind, asked), exchange.complete, answered])

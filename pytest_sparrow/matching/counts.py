@@ -1,7 +1,7 @@
 """Says what of an event, a request and an exchange counts; everything that compares them asks here.
 
 Choosing an answer (`matching.keys`), comparing runs and requests (`comparing`) and telling whether a recording is
-unchanged (`judging.recording`) share these tables: a field that is to be ignored by default is added to one of them.
+unchanged (`judging.replay`) share these tables: a field that is to be ignored by default is added to one of them.
 What depends on a provider (keys of call ids, keys with a new value in every answer) is a fact of its codec.
 """
 

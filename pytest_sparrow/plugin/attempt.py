@@ -13,8 +13,7 @@ from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, env
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
-from pytest_sparrow.judging.recording import same_recording
-from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of
+from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source

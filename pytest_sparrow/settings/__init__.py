@@ -147,12 +147,12 @@ class Settings:
         places=PYTHON,
     )
     ignore: tuple[str, ...] = row(
-        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
+        Lines(check="pytest_sparrow.comparing.result:check_paths"),
         "paths, as a report prints them, to leave out of the comparison",
         default=(),
     )
     exclude_paths: tuple[str, ...] = row(
-        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
+        Lines(check="pytest_sparrow.comparing.result:check_paths"),
         "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
         default=(),
     )
@@ -168,7 +168,7 @@ class Settings:
         default_shown="all",
     )
     ignore_order: bool | tuple[str, ...] = row(
-        Lines(check="pytest_sparrow.comparing.paths:check_paths", flag=True),
+        Lines(check="pytest_sparrow.comparing.result:check_paths", flag=True),
         "the order of lists does not count: in all of them, or at and below these paths",
         default=False,
     )

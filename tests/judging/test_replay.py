@@ -277,8 +277,8 @@ def test_a_run_is_judged_up_to_where_it_left_its_golden():
     )
 
 
-def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to_a_fork():
-    """A cockpit tells usage that a replay from events doesn't: what is cut by counting is cut at the same place."""
+def test_events_that_only_one_side_has_are_not_counted_up_to_a_fork():
+    """A cockpit's run has usage that a replay from events has not: both runs are cut at the same place."""
     usage = [event("TokenUsage", input=n, output=n) for n in range(3)]
     golden = [
         event("RunStarted", task="t", agent="x"),

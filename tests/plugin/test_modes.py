@@ -26,7 +26,7 @@ def test_record_writes_and_replay_feeds(inner):
 
 
 def test_new_records_what_is_missing_and_replays_the_rest(inner):
-    """In mode new a test without a golden is recorded, one with a golden is fed, and its files stay."""
+    """In mode new a test without a golden is recorded, one with a golden is replayed, and its files stay."""
     inner.write("test_old.py", TOOL_TEST)
     inner.record()
     before = inner.files()
