@@ -400,6 +400,6 @@ KnownEvent: TypeAlias = Annotated[
 """The 26 types, discriminated by ``type``."""
 
 EVENT_TYPES: dict[str, type[WireModel]] = {
-    model.__name__: model for model in get_args(get_args(KnownEvent)[0])
+    model.model_fields["type"].default: model for model in get_args(get_args(KnownEvent)[0])
 }
 """The model of each type, by its name on the wire."""
