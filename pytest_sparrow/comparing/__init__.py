@@ -10,9 +10,9 @@ from pytest_sparrow.comparing.rules import EventRule, Rules
 
 __all__ = [
     "MISSING",
-    "DiffBudget",
     "Change",
     "Comparison",
+    "DiffBudget",
     "EventRule",
     "HasEvents",
     "Missing",

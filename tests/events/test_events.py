@@ -1,4 +1,4 @@
-"""The 26 event types, UnknownEvent, and the line ⇄ event functions."""
+"""The event types, UnknownEvent, and the line ⇄ event functions."""
 
 from __future__ import annotations
 
