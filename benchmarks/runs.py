@@ -74,7 +74,7 @@ def recording(store_folder: Path) -> Iterator[Opened]:
 
 @contextmanager
 def replaying(golden: Sequence[Exchange]) -> Iterator[Opened]:
-    """Open a run that is fed; nothing may be missing at its end."""
+    """Open a run that is replayed; nothing may be missing at its end."""
     tools = Tools()
     run = Run(
         f"run-{next(_numbers)}",

@@ -1,4 +1,4 @@
-"""Judges a run: a replay against its golden, and a recording by what it holds."""
+"""Judges a run: by its golden where the run is compared, and a recording by what it holds."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["judge_recording", "judge_replay", "rules_of", "same_recording"]
+__all__ = ["judge_comparison", "judge_recording", "rules_of", "same_recording"]
 
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
 
-def judge_replay(
+def judge_comparison(
     golden: Transcript,
     run: Run,
     redactor: Redactor,
@@ -45,10 +45,10 @@ def judge_replay(
     failed: bool,
     further: Sequence[str] = (),
 ) -> Verdict:
-    """Judge a replay.
+    """Judge a run by its golden, whether the golden or the world answered the agent.
 
     Args:
-        golden: what was replayed, and is compared with.
+        golden: what is compared with.
         run: the run, closed.
         redactor: hides in the new run what was hidden in the golden.
         subject: what is judged, for the verdict.

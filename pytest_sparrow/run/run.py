@@ -68,6 +68,7 @@ class Run:
         golden: Sequence[Exchange] | None = None,
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
+        live: bool = False,
         sink: Sink | None = None,
     ) -> None:
         self.run_id = run_id
@@ -93,6 +94,7 @@ class Run:
             tools=tools,
             wire=wire,
             redactor=redactor,
+            live=live,
         )
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self._lanes = Lanes()
@@ -114,7 +116,7 @@ class Run:
     @property
     def keeps(self) -> bool:
         """Whether crossings are written or compared."""
-        return self.replaying or self._sink is not None
+        return self.answers.replayer is not None or self._sink is not None
 
     @property
     def in_process(self) -> bool:
@@ -164,8 +166,8 @@ class Run:
             raise self._asked_in_a_child(kind, asked)
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
-        replays = self.answers.replayer is not None
-        conversation = self._conversation(model, asked, clean) if replays else None
+        follows = self.answers.replayer is not None
+        conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
             crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:

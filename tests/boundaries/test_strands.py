@@ -43,7 +43,7 @@ def lane(run):
 
 
 def test_a_call_with_a_time_out_is_in_its_callers_lane(lane):
-    """Whether the caller has crossed before or not, and however deep."""
+    """Whether the caller has made a crossing before or not, and however deep."""
 
     async def first():
         return await wait_for(lane(), LONG), await lane()

@@ -139,7 +139,7 @@ def test_help_and_version_are_0():
 
 
 def test_a_damaged_run_is_2_with_file_and_line(tmp_path):
-    """Damage is told as such, and where; for both verbs."""
+    """Damage is reported as such, and where; for both verbs."""
     broken = changed(tmp_path, b'"type":"ModelS', b'"type":"ModelS')
     events = broken / "events.jsonl"
     lines = events.read_bytes().split(b"\n")

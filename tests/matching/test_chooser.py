@@ -145,7 +145,7 @@ def test_messages_do_not_run_into_one_another():
     assert prefixes([1, 12])[-1] != prefixes([11, 2])[-1]
 
 
-def test_an_answer_lent_to_another_request_goes_back_to_its_owner():
+def test_an_answer_given_to_a_drifted_request_goes_back_to_its_owner():
     """One request too many in front must not steal every later answer."""
     replay = Replay(*(http(get(q)) for q in "abc"))
     extra = replay.http(get("x"))
@@ -482,8 +482,8 @@ def test_an_answer_that_is_only_shown_stays():
     assert chooser.unplayed() == [0, 2, 3]
 
 
-def test_a_shown_answer_stays_lent_to_whom_has_it():
-    """Who asks exactly and takes nothing takes nothing back either: the next one who does is told of the loan."""
+def test_a_shown_answer_stays_with_the_request_that_has_it():
+    """A fault that only looks moves no answer; the next exact request does, and names who had it."""
     replay = Replay(http(get("a")))
     assert replay.http(get("x")).exact is False
     assert choose_http(replay.chooser, 7, get("a"), None, "", taken=False).exact

@@ -153,8 +153,8 @@ def test_it_replays_with_the_server_off(recorded):
     result.stdout.fnmatch_lines(["*lookup: proposed once, not wrapped: it ran*"])
     assert "web_search: " not in result.stdout.str()
     events = events_of(recorded)
-    told = [(event["type"], event.get("name") or event.get("text")) for event in events]
-    assert told == [
+    found = [(event["type"], event.get("name") or event.get("text")) for event in events]
+    assert found == [
         ("RunStarted", None),
         ("RouteSelected", None),
         ("ReasoningDelta", "May I?"),

@@ -233,7 +233,7 @@ def test_a_missing_golden_names_the_test_that_records_it(inner):
         ("1, raises=ValueError", "*raises= is for tools*"),
     ],
 )
-def test_a_fork_that_makes_no_sense_is_told(recorded, call, says):
+def test_a_fork_that_makes_no_sense_is_reported(recorded, call, says):
     """A usage error says what is wrong, and what there is."""
     fork(recorded, f"run(sparrow, {call})")
     result = replay(recorded)

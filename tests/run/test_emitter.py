@@ -127,7 +127,7 @@ def test_the_task_is_the_first_user_text_even_where_a_tool_came_first(run):
 
 
 def test_events_of_the_users_own_lie_within_the_run(run):
-    """Also one that is recorded before anything crossed."""
+    """Also an event that is recorded before the first crossing."""
     run.record(SkillLearned(run="a", name="x"))
     run.close(failed=True)
     assert [event.type for event in run.events] == ["RunStarted", "SkillLearned", "RunFinished"]

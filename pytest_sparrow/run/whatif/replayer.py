@@ -218,8 +218,11 @@ class EventReplayer(GoldenReplayer):
         return None if turn is None or model is None else _exchange(asked, self._built(model, asked, turn))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
-        """Add the turns that nobody asked for to the violations, unless the run had left its golden."""
-        if left is not None:
+        """Add the turns that nobody asked for to the violations, unless the run had left its golden.
+
+        Where the world answered, no turn was asked for, and the events tell what differs.
+        """
+        if left is not None or self._observed:
             return
         for turn in self._queues.left():
             self._violations.add(
