@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelRequest
-from pytest_sparrow.run.replay.replayer import cancellation_wait_of
+from pytest_sparrow.run.replayer import cancellation_wait_of
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
-    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.run.replayer import GoldenReplayer
+    from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.faults import Fault
     from pytest_sparrow.run.whatif.fork import Fork
     from pytest_sparrow.settings import Settings

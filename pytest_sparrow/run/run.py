@@ -15,12 +15,11 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
+from pytest_sparrow.run.context import Lane, Lanes, in_lane
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
-from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
-from pytest_sparrow.run.remarks import Unread, unwrapped
-from pytest_sparrow.run.replay.replayer import ExchangeReplayer
-from pytest_sparrow.run.replay.violations import Violations, divergence
+from pytest_sparrow.run.replayer import ExchangeReplayer
+from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
     from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
+    from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Run"]

@@ -7,7 +7,7 @@ from pytest_sparrow.events import Message, RunStarted, parse_event
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.judging.replay import same_recording
 from pytest_sparrow.matching import counts
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.exchange import LOOSE_LANES, Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.matching.similarity import Nearest
-from pytest_sparrow.run.replay.violations import Violations, divergence
+from pytest_sparrow.run.violations import Violations, divergence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
