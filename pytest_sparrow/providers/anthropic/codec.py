@@ -81,6 +81,7 @@ _MODEL_IN_PATH = re.compile(
 _FACTS = ProviderFacts(
     # With a token set, a key as well would make the SDK send both.
     key_variables=(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),),
+    services=frozenset({"anthropic"}),
     key_shapes=(KeyShape(kind="anthropic-key", prefixes=("sk-ant-",), rest="[A-Za-z0-9_-]{20,}"),),
     sure_keys=(
         KeyShape(
