@@ -18,7 +18,7 @@ from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.store.names import safe_name
+from pytest_sparrow.store.layout import safe_name
 from pytest_sparrow.transcript import RunInputs
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Judges a run: a replay against its golden, and a recording by what it holds."""
+"""Judges a run: by its golden where the run is compared, and a recording by what it holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import covered_libraries
-from pytest_sparrow.comparing import Budget, Rules, compare, request_changes
+from pytest_sparrow.comparing import DiffBudget, Rules, compare, request_changes
 from pytest_sparrow.comparing.identity import Ids
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.comparing.units import entries, ids_of
@@ -15,8 +15,7 @@ from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.events.jsontext import digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
-from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
@@ -32,12 +31,12 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["judge_recording", "judge_replay", "rules_of", "same_recording"]
+__all__ = ["judge_comparison", "judge_recording", "rules_of", "same_recording"]
 
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
 
-def judge_replay(
+def judge_comparison(
     golden: Transcript,
     run: Run,
     redactor: Redactor,
@@ -46,10 +45,10 @@ def judge_replay(
     failed: bool,
     further: Sequence[str] = (),
 ) -> Verdict:
-    """Judge a replay.
+    """Judge a run by its golden, whether the golden or the world answered the agent.
 
     Args:
-        golden: what was replayed, and is compared with.
+        golden: what is compared with.
         run: the run, closed.
         redactor: hides in the new run what was hidden in the golden.
         subject: what is judged, for the verdict.
@@ -189,7 +188,7 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
-    budget = Budget()
+    budget = DiffBudget()
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.call import call
+from pytest_sparrow.boundaries.tools.wrappers import call
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import Event, Message, ThinkingDelta, ToolUseProposed, ToolUseStarted
 from pytest_sparrow.plugin.expect import Expected, ToolCall, check_calls

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus, unquote
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import is_specific, is_word
 from pytest_sparrow.redact.placeholders import outside_placeholders
-from pytest_sparrow.redact.suspicion import MARKS, suspicious
+from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ from pytest_sparrow.matching.similarity import shared_arguments
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.lanes import Lane
+    from pytest_sparrow.run.context import Lane
 
 __all__ = ["Proposals"]
 

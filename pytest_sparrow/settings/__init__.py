@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
-from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour
+from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "behaviour",
     "dummy_key",
     "judged_by",
+    "outcomes",
     "policy_of",
     "settings_at",
 ]

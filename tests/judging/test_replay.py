@@ -9,7 +9,7 @@ import pytest
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.findings import Finding, Kind, Location, Subject
-from pytest_sparrow.judging.replay import judge_recording, judge_replay
+from pytest_sparrow.judging.replay import judge_comparison, judge_recording
 from pytest_sparrow.judging.verdict import Drift, Found, verdict_of
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
@@ -76,7 +76,7 @@ def run_of(*events, findings=(), hidden=(), divergence_point=None, served_nothin
 
 
 def judged(golden, run, **more):
-    return judge_replay(golden, run, Redactor({}), Subject(), **{"failed": False, **more})
+    return judge_comparison(golden, run, Redactor({}), Subject(), **{"failed": False, **more})
 
 
 def recorded(run, *, failed=False, alone=True):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
 

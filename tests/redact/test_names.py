@@ -7,7 +7,7 @@ import pytest
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.names import _QUERY, _SUFFIXES, _WHOLE, FRAGMENTS, field_rule
-from pytest_sparrow.redact.suspicion import suspicious
+from pytest_sparrow.redact.shapes import suspicious
 
 SECRET_FIELDS = [
     ("password", "hunter2", "password"),

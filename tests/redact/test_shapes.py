@@ -7,7 +7,7 @@ import pytest
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor, shapes
-from pytest_sparrow.redact.suspicion import suspicious
+from pytest_sparrow.redact.shapes import suspicious
 from tests.redact.synthetic import IN_CONTEXT, LOOK_ALIKES, SECRETS
 
 if TYPE_CHECKING:

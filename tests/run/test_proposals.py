@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.context import Lane
 from pytest_sparrow.run.proposals import Proposals
 
 MAIN = Lane("")

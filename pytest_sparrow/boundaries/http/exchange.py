@@ -19,9 +19,8 @@ from pytest_sparrow.wire.encodings import uncompressed
 from pytest_sparrow.wire.ndjson import MEDIA_TYPES
 
 if TYPE_CHECKING:
-    from pytest_sparrow.boundaries.cancellation import CancellationWait
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.crossing import Crossing
+    from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 __all__ = [
     "EMPTY",

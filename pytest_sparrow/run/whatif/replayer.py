@@ -15,7 +15,7 @@ from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, O
 from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
-from pytest_sparrow.run.replay.replayer import GoldenReplayer
+from pytest_sparrow.run.replayer import GoldenReplayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Asked, Json
     from pytest_sparrow.providers.dispatch import ModelCall
-    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.run.whatif.script import Script, ScriptedCall, ScriptedTurn
 
@@ -218,8 +218,11 @@ class EventReplayer(GoldenReplayer):
         return None if turn is None or model is None else _exchange(asked, self._built(model, asked, turn))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
-        """Add the turns that nobody asked for to the violations, unless the run had left its golden."""
-        if left is not None:
+        """Add the turns that nobody asked for to the violations, unless the run had left its golden.
+
+        Where the world answered, no turn was asked for, and the events tell what differs.
+        """
+        if left is not None or self._observed:
             return
         for turn in self._queues.left():
             self._violations.add(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.exchange import LOOSE_LANES, Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.matching.similarity import Nearest
-from pytest_sparrow.run.replay.violations import Violations, divergence
+from pytest_sparrow.run.violations import Violations, divergence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,7 @@ class GoldenReplayer(ABC):
         self.served = 0
         self._violations = violations
         self._misses = 0
+        self._observed = False
 
     @property
     @abstractmethod
@@ -91,6 +92,13 @@ class GoldenReplayer(ABC):
         Request drift is a violation as ever. None: the golden holds no answer; that is no miss yet.
         """
         return self._count(self._preview(asked))
+
+    def observe(self, asked: Asked) -> None:  # noqa: ARG002 - for exchanges
+        """Add to the violations what differs from the golden in a call that the world answers.
+
+        Here the events tell all of it.
+        """
+        self._observed = True
 
     @abstractmethod
     def settle(self, left: DivergencePoint | None = None) -> None:
@@ -150,14 +158,25 @@ class ExchangeReplayer(GoldenReplayer):
         choice = self._chooser.choose(asked)
         if choice is None:
             raise self._miss(self._missed(asked))
+        self._note(choice, asked)
+        return self._exchanges[choice.number]
+
+    def observe(self, asked: Asked) -> None:
+        """Add request drift, and a call that the golden lacks and no event tells of, to the violations."""
+        choice = self._chooser.choose(asked)
+        if choice is not None:
+            self._note(choice, asked)
+        elif not _in_events(asked):
+            self._violations.add(self._missed(asked))
+
+    def _note(self, choice: Chosen, asked: Asked) -> None:
+        """Note request drift and another order."""
         if not choice.exact:
             self._drifts[asked.number] = self._violations.add(self._drift(choice, asked))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
-        # The order of a model's and a tool's calls is in the events.
-        if choice.exact and asked.kind != "tool" and asked.conversation is None:
+        if choice.exact and not _in_events(asked):
             self._check_order(choice, asked.lane)
-        return self._exchanges[choice.number]
 
     def _skip(self, asked: Asked) -> Exchange | None:
         choice = self._chooser.choose(asked)
@@ -227,6 +246,11 @@ class ExchangeReplayer(GoldenReplayer):
                     **self._recorded(number),
                 )
             )
+
+
+def _in_events(asked: Asked) -> bool:
+    """Whether events tell of the call, and of its place among others: a model's or a tool's."""
+    return asked.kind == "tool" or asked.conversation is not None
 
 
 class _Order:
