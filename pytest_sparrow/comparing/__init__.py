@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.comparing.diff import Budget, json_changes
+from pytest_sparrow.comparing.diff import DiffBudget, json_changes
 from pytest_sparrow.comparing.identity import Sameness
 from pytest_sparrow.comparing.pipeline import HasEvents, comparable_by, compare, request_changes, tool_changes
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Position, follow
@@ -10,9 +10,9 @@ from pytest_sparrow.comparing.rules import EventRule, Rules
 
 __all__ = [
     "MISSING",
-    "Budget",
     "Change",
     "Comparison",
+    "DiffBudget",
     "EventRule",
     "HasEvents",
     "Missing",

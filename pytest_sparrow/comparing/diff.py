@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Budget", "json_changes", "json_within", "value_changes"]
+__all__ = ["DiffBudget", "json_changes", "json_within", "value_changes"]
 
 _MOST_SCALARS = 16
 """A list of plain values (an image's bytes, a vector) that differs in more places is one change."""
@@ -37,7 +37,7 @@ _MOST_CHILDREN = 1_000
 
 
 @dataclass(slots=True)
-class Budget:
+class DiffBudget:
     """How much of a comparison DeepDiff may still walk; it takes about 0.1 ms a level.
 
     A user's operators lift the limits: what they settle is no change.
@@ -52,7 +52,7 @@ class Budget:
 
 
 def json_changes(
-    golden: Json, new: Json, *, root: str, same: Sameness | None = None, budget: Budget | None = None
+    golden: Json, new: Json, *, root: str, same: Sameness | None = None, budget: DiffBudget | None = None
 ) -> list[Change]:
     """The changes from one JSON value to another, for example between two request bodies.
 
@@ -79,12 +79,12 @@ def value_changes(
     same: Sameness,
     at: tuple[Position | None, Position | None] = (None, None),
     *,
-    budget: Budget | None = None,
+    budget: DiffBudget | None = None,
 ) -> list[Change]:
     """As `json_changes`, from a path in steps, for values at a position in both runs."""
     if equal(golden, new):
         return []
-    budget = budget or Budget()
+    budget = budget or DiffBudget()
     walk = _Walk(same, at, budget)
     if budget.pairs <= 0 and not same.operators:
         return walk.fields(golden, new, path)
@@ -96,7 +96,9 @@ def value_changes(
 class _Walk:
     """Compares the values at one place of both runs."""
 
-    def __init__(self, same: Sameness, at: tuple[Position | None, Position | None], budget: Budget) -> None:
+    def __init__(
+        self, same: Sameness, at: tuple[Position | None, Position | None], budget: DiffBudget
+    ) -> None:
         self._same = same
         self._at = at
         self._budget = budget
@@ -250,7 +252,7 @@ _Child = tuple[str, Any, Any]
 class _Children:
     """Pairs what two objects or two lists hold, and leaves to DeepDiff the pairs that may differ."""
 
-    def __init__(self, same: Sameness, budget: Budget) -> None:
+    def __init__(self, same: Sameness, budget: DiffBudget) -> None:
         self._same = same
         self._keys = CanonicalKeys(same.mask, same.digits)
         self._budget = budget

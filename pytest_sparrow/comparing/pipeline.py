@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.comparing.align import Keys, align, pair_lanes
-from pytest_sparrow.comparing.diff import Budget, json_changes, value_changes
+from pytest_sparrow.comparing.diff import DiffBudget, json_changes, value_changes
 from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness, rounded
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, follow
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
@@ -222,7 +222,7 @@ class _Differ:
     def __init__(self, ids: Ids, rules: Rules) -> None:
         self._ids = Bijection(ids, ignore_case=rules.ignore_string_case)
         self._same = rules.sameness(self._ids.same_text, self._ids.renamed, ids.mask)
-        self._budget = Budget()
+        self._budget = DiffBudget()
 
     def groups(self, golden: Group | None, new: Group | None, *, moved: bool) -> Iterator[Change]:
         if golden is None or new is None:
@@ -307,7 +307,7 @@ def request_changes(
     golden: dict[str, Json],
     new: dict[str, Json],
     rules: Rules | None = None,
-    budget: Budget | None = None,
+    budget: DiffBudget | None = None,
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 

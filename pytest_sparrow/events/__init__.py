@@ -1,4 +1,4 @@
-"""The events of a run: the cockpit's 26 types, and `UnknownEvent` for any other line."""
+"""The events of a run: the cockpit's types, and `UnknownEvent` for any other line."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import covered_libraries
-from pytest_sparrow.comparing import Budget, Rules, compare, request_changes
+from pytest_sparrow.comparing import DiffBudget, Rules, compare, request_changes
 from pytest_sparrow.comparing.identity import Ids
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.comparing.units import entries, ids_of
@@ -188,7 +188,7 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
-    budget = Budget()
+    budget = DiffBudget()
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)

@@ -49,6 +49,9 @@ _NOT_OF_OUTCOMES = frozenset({"duration_ms"})
 _NOT_OF_REQUESTS = frozenset({"headers", "id"})
 """Fields of an asked half. Headers hold keys, versions and dates, and no provider's answer depends on the rest."""
 
+_NOT_OF_BODIES: frozenset[str] = frozenset()
+"""Names of top-level fields in the JSON body of any HTTP request. A provider's own field is a fact of its codec."""
+
 JUDGED_AS_REQUESTS = ("RunStarted.task",)
 """Paths of events that are judged with the requests.
 
@@ -108,7 +111,14 @@ def _host(name: str, port: int | None) -> str:
 
 def body_of(asked: dict[str, Json]) -> Json:
     """The body of an HTTP request as it counts: the id of a JSON-RPC message is an address, and says nothing."""
-    return without_id(asked.get("body"))
+    return without_id(_fields_of_body(asked.get("body")))
+
+
+def _fields_of_body(body: Json) -> Json:
+    fields = body.get("json") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(fields, dict) or _NOT_OF_BODIES.isdisjoint(fields):
+        return body
+    return {**body, "json": {key: value for key, value in fields.items() if key not in _NOT_OF_BODIES}}
 
 
 def unnumbered(text: str) -> str:
@@ -148,8 +158,12 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     is_http = exchange.kind == "http"
     new_in_requests = facts().volatile_request_keys if is_http else frozenset[str]()
     new_in_answers = facts().volatile_answer_keys if is_http else frozenset[str]()
-    asked = _without(exchange.asked, mask, new_in_requests)
-    return asked, _without(_with_lines_read(exchange.answered), mask, new_in_answers)
+    asked = exchange.asked
+    if is_http and "body" in asked:
+        asked = {**asked, "body": _fields_of_body(asked["body"])}
+    return _without(asked, mask, new_in_requests), _without(
+        _with_lines_read(exchange.answered), mask, new_in_answers
+    )
 
 
 def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_sparrow.comparing import Budget, Rules, compare, json_changes, request_changes
+from pytest_sparrow.comparing import DiffBudget, Rules, compare, json_changes, request_changes
 
 from .making import call, event
 
@@ -49,7 +49,7 @@ def test_beyond_two_hundred_pairs_fields_are_reported_whole():
 
 def test_requests_may_share_one_budget():
     """What many drifted requests cost is bounded as well."""
-    budget = Budget(pairs=1)
+    budget = DiffBudget(pairs=1)
     sides = [{"name": "t", "args": {"n": n}} for n in (1, 2)]
     assert [change.path for change in request_changes(*sides, budget=budget)] == ["request.args.n"]
     assert [change.path for change in request_changes(*sides, budget=budget)] == ["request.args"]

@@ -84,7 +84,7 @@ def test_every_recorded_file_fits(folder):
 
 
 def test_there_is_a_sample_of_every_type():
-    """The transcripts hold each of the 26 types, so the test below corrupts each of them."""
+    """The transcripts hold each of the event types, so the test below corrupts each of them."""
     assert set(samples()) == set(EVENT_TYPES)
 
 
