@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["NO_FACTS", "KeyShape", "ProviderFacts", "RetryClock", "StreamEnd", "merged"]
+__all__ = ["NO_FACTS", "STAINLESS", "KeyShape", "ProviderFacts", "RetryClock", "StreamEnd", "merged"]
 
 _MARKS = "-_.BIJ"
 """Rare characters: texts without any of them are cleared at once."""
@@ -68,6 +68,12 @@ class RetryClock:
     module: str
     has: str
     clocks: tuple[str, ...]
+
+
+STAINLESS = RetryClock(
+    module="_base_client", has="BaseClient._calculate_retry_timeout", clocks=("time", "anyio")
+)
+"""The SDKs that Stainless generates: openai, anthropic, groq, together, cerebras and more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class Level(enum.Enum):
 
 
 class Requests(enum.Enum):
-    """What request drift is: a failure, a remark, or nothing."""
+    """How changed requests are judged: as a failure, as a remark, or not at all."""
 
     COMPARE = "compare"
     REPORT = "report"
@@ -65,7 +65,7 @@ class Requests(enum.Enum):
 
 
 class Unwrapped(enum.Enum):
-    """What a proposed tool that nobody wrapped is: a remark or a failure."""
+    """How a proposed tool that nobody wrapped is judged: as a remark or a failure."""
 
     WARN = "warn"
     FAIL = "fail"
@@ -118,18 +118,19 @@ class Settings:
     )
     requests: Requests = row(
         Choice(Requests),
-        "what request drift is: a failure, a remark (the scripted replay: prompts may be edited), or nothing",
+        "how changed requests are judged: as a failure, as a remark (the scripted replay: prompts may be edited), "
+        "or not at all",
         default=Requests.COMPARE,
         places=SettingPlace.COMMAND_LINE | USUAL,
     )
     unwrapped: Unwrapped = row(
         Choice(Unwrapped),
-        "what a proposed tool that nobody wrapped is: a remark or a failure",
+        "how a proposed tool that nobody wrapped is judged: as a remark or a failure",
         default=Unwrapped.WARN,
     )
     policy: tuple[tuple[str, Policy], ...] = row(
         Table(Policy, "'refund = feed', 'ReadOnly = run', '* = verify'"),
-        "what becomes of wrapped tools in a replay, by a tool's name, a risk or `*`",
+        "what a replay does with wrapped tools: a policy by the tool's name, a risk or `*`",
         default=(),
         default_shown="feed",
     )
@@ -142,7 +143,7 @@ class Settings:
     )
     script: tuple[Any, ...] = row(
         Objects("pytest_sparrow.scenario:checked", "a list of turns"),
-        "turns that stand in for a golden ([scenarios](docs/scenarios.md))",
+        "turns that are replayed in place of a golden ([scenarios](docs/scenarios.md))",
         default=(),
         places=PYTHON,
     )
@@ -248,7 +249,7 @@ class Settings:
     )
     limits: tuple[str, ...] = row(
         Lines(check="pytest_sparrow.store.damage:Limits.of"),
-        "how much is read of a golden: `events = 2000000`, … ; the error that a limit makes names it",
+        "how much is read of a golden at most: `events = 2000000`, …; the error names the limit",
         default=(),
         places=SettingPlace.INI,
         default_shown="generous",
