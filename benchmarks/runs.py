@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink

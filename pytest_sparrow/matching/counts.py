@@ -16,7 +16,7 @@ from pytest_sparrow.events.jsontext import BrokenJson, canonical, decode, digest
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.wire import sse
-from pytest_sparrow.wire.jsonrpc import what_is_asked, without_id
+from pytest_sparrow.wire.asking import what_is_asked, without_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
-    from pytest_sparrow.providers.dispatch import Wire
+    from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.settings import Settings

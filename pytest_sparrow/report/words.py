@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.comparing.result import MISSING
 from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.text import WIDTH, cut, one_line, shown, shown_pair, times
-from pytest_sparrow.wire.describe import describe
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

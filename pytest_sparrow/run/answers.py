@@ -10,7 +10,7 @@ from pytest_sparrow.run.replayer import cancellation_wait_of
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
-from pytest_sparrow.wire.jsonrpc import addressed
+from pytest_sparrow.wire.asking import addressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
     from pytest_sparrow.findings import Finding
-    from pytest_sparrow.providers.dispatch import Wire
+    from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.errors import NotRecordable
     from pytest_sparrow.exchange import Exchange, Json
-    from pytest_sparrow.providers.dispatch import ModelCall
+    from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
-    from pytest_sparrow.providers.dispatch import ModelCall, Wire
+    from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
     from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher

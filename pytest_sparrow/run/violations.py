@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.report.words import hints, title
-from pytest_sparrow.wire.describe import describe
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

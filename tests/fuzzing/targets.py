@@ -28,9 +28,9 @@ from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.damage import Beyond
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
 from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
+from pytest_sparrow.wire.asking import addressed, is_look_up
 from pytest_sparrow.wire.bodies import body_of, chunks_of
 from pytest_sparrow.wire.eventstream import frame_bytes, frames_of
-from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
 __all__ = ["KNOWING", "TARGETS"]
 

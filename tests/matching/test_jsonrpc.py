@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_sparrow.matching.counts import request_key
-from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
+from pytest_sparrow.wire.asking import addressed, is_look_up
 
 
 def asked(number, method="tools/call", **more):

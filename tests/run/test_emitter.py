@@ -7,7 +7,7 @@ import pytest
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import Message, SkillLearned
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window

@@ -8,7 +8,7 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window

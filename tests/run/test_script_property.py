@@ -17,7 +17,7 @@ from pytest_sparrow.providers.codec import (
     Text,
     Usage,
 )
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.run.context import Lane
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.whatif.script import read_script

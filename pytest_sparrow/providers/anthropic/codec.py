@@ -11,18 +11,17 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from pytest_sparrow.providers.anthropic.bedrock import binary_events
 from pytest_sparrow.providers.anthropic.compose import compose_message
 from pytest_sparrow.providers.anthropic.content import (
     answer_parts,
+    binary_events,
     join_message,
     plain_message,
     tool_results,
     usage_of,
 )
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest
-from pytest_sparrow.providers.facts import KeyShape, ProviderFacts
-from pytest_sparrow.providers.openai_chat.facts import STAINLESS
+from pytest_sparrow.providers.facts import STAINLESS, KeyShape, ProviderFacts
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -81,6 +80,7 @@ _MODEL_IN_PATH = re.compile(
 _FACTS = ProviderFacts(
     # With a token set, a key as well would make the SDK send both.
     key_variables=(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),),
+    services=frozenset({"anthropic"}),
     key_shapes=(KeyShape(kind="anthropic-key", prefixes=("sk-ant-",), rest="[A-Za-z0-9_-]{20,}"),),
     sure_keys=(
         KeyShape(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.anthropic.bedrock import as_binary, wants_binary
-from pytest_sparrow.providers.anthropic.content import says_error
+from pytest_sparrow.providers.anthropic.content import as_binary, says_error, wants_binary
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import ModelAnswer, Output, Part, Proposal, Reasoning, Text
 from pytest_sparrow.providers.composing import (

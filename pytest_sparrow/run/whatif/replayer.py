@@ -13,8 +13,8 @@ from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.findings import Finding, Kind, asking
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Output, Proposal
 from pytest_sparrow.providers.composing import fault_of
-from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
+from pytest_sparrow.providers.registry import CodecFault
 from pytest_sparrow.run.replayer import GoldenReplayer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Asked, Json
-    from pytest_sparrow.providers.dispatch import ModelCall
+    from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.run.whatif.script import Script, ScriptedCall, ScriptedTurn
