@@ -123,8 +123,8 @@ class Sparrow:
             returns: the type to restore answers to, where the return annotation does not give the type.
             raises: exception types that may be raised again in a replay, besides builtins and the tool's module's.
             ignore: parameters to leave out of the recorded arguments.
-            policy: what becomes of a call in a replay: "feed" gives the recorded answer (the default), "run" runs the
-                tool and compares its output, "verify" runs and compares, and gives the recorded answer.
+            policy: what becomes of a call in a replay: a `pytest_sparrow.settings.Policy`, or its value as text; by
+                default the recorded answer is given.
 
         Returns:
             The wrapper. Until the run ends, calls by any other reference to the function cross, too.

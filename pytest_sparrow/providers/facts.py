@@ -114,6 +114,7 @@ class ProviderFacts:
         key_variables: environment variables from which SDKs read keys. Of the alternatives in one row a replay fills
             the first with a dummy key, and only where none of them is set.
         key_kinds: the kind of placeholder of a variable's value, where the variable's name does not say it.
+        services: names of the services, in small letters: a field like ``acme_key`` holds the key of ``acme``.
         key_shapes: keys that are redacted wherever they stand.
         sure_keys: keys that the scanner refuses to write: formats of exact length and alphabet. A group of ``rest``,
             where there is one, is the random part.
@@ -133,6 +134,7 @@ class ProviderFacts:
 
     key_variables: tuple[tuple[str, ...], ...] = ()
     key_kinds: Mapping[str, str] = field(default_factory=dict)
+    services: AbstractSet[str] = frozenset()
     key_shapes: tuple[KeyShape, ...] = ()
     sure_keys: tuple[KeyShape, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)

@@ -136,7 +136,7 @@ class Tools:
             returns: see `ToolOptions`.
             raises: see `ToolOptions`.
             ignore: see `ToolOptions`.
-            policy: see `ToolOptions`; "feed", "run" or "verify".
+            policy: see `ToolOptions`.
 
         Returns:
             The wrapper, or a decorator. A function that is wrapped already keeps its wrapper; new options count for

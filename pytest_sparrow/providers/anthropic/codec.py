@@ -105,6 +105,7 @@ _MODEL_IN_PATH = re.compile(
 _FACTS = ProviderFacts(
     # With a token set, a key as well would make the SDK send both.
     key_variables=(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),),
+    services=frozenset({"anthropic"}),
     key_shapes=(KeyShape(kind="anthropic-key", prefixes=("sk-ant-",), rest="[A-Za-z0-9_-]{20,}"),),
     sure_keys=(
         KeyShape(
@@ -296,9 +297,9 @@ def compose_message(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Js
     """The *answered* half that says ``answer``, as the request wants it: whole, or streamed.
 
     What the format can't say: an empty text; a usage of nothing (0 and 0 reads as None, which SDKs could not
-    hold); anything beside an error of HTTP, or beside any failure of a whole answer; blocks of an output that no
-    wire tells apart (a Json block of a scalar, a Text block of JSON). A failure without a status is an event of a
-    stream; a whole answer makes up a 500 that the SDK doesn't try again, and says so in its body. A connection
+    hold); anything beside an error of HTTP, or beside any failure of a whole answer; blocks of an output that look
+    the same on the wire (a Json block of a scalar, a Text block of JSON). A failure without a status is an event of a
+    stream; a whole answer gets a synthetic 500 that the SDK doesn't try again, and says so in its body. A connection
     that breaks leaves what a stream had said.
     """
     fault = None if answer.failure is None else fault_of(answer.failure)

@@ -65,6 +65,7 @@ _FOREIGN_KEYS = frozenset({"ttl", "expireTime", "expire_time", "displayName", "d
 _FACTS = ProviderFacts(
     # google-genai warns where both are set and they weren't before.
     key_variables=(("GOOGLE_API_KEY", "GEMINI_API_KEY"),),
+    services=frozenset({"gemini"}),
     key_kinds={"GEMINI_API_KEY": "google-key", "GOOGLE_GENERATIVE_AI_API_KEY": "google-key"},
     key_shapes=(
         KeyShape(kind="google-key", prefixes=("AIza",), rest="[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),

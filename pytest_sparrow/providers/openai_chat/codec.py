@@ -72,6 +72,7 @@ CHAT_FACTS = ProviderFacts(
         ("PERPLEXITY_API_KEY",),
         ("PPLX_API_KEY",),
     ),
+    services=frozenset({"openai", "mistral", "groq", "openrouter"}),
     key_shapes=(
         KeyShape(
             kind="openai-key",
