@@ -47,7 +47,7 @@ class Kind(enum.Enum):
     CHANGE = "change"  # an event, or a value within an event or a request, is not the golden's
     DRIFT = "drift"  # a request was answered, but is not the recorded one
     MISS = "miss"  # the golden holds no answer to what was asked
-    ORDER = "order"  # calls that no event tells of came in another order
+    ORDER = "order"  # calls that make no event came in another order
     UNPLAYED = "unplayed"  # a recorded answer, or a further run, that nobody asked for
     UNREACHED = "unreached"  # a fork or a fault that the run never came to
     UNWRAPPED = "unwrapped"  # a proposed tool ran without a wrapper
@@ -333,7 +333,7 @@ class Verdict:
 
     Attributes:
         subject: what was judged, and by what.
-        findings: what makes the test fail, the telling ones first, then what merely follows from them.
+        findings: what makes the test fail: the causes first, then what merely follows from them.
         remarks: what is worth a line in the summary, and no failure.
         ways: the ways out of all the findings together.
         since: what has changed besides the agent since the golden was recorded, in words.

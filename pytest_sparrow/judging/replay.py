@@ -85,9 +85,9 @@ def judge_comparison(
 def _sides(
     golden: Transcript, run: Run, left: DivergencePoint | None
 ) -> tuple[Sequence[Event], Sequence[Event]]:
-    """The events to compare: both runs up to the divergence point, without the events that only tell of faults.
+    """The events to compare: both runs up to the divergence point, without the events that only a fault makes.
 
-    A run that was replayed from events is compared in what both sides can tell.
+    A run that was replayed from events is compared in what both sides can hold.
     """
     hidden = run.answers.fault_plan.hidden
     theirs: Sequence[Event] = golden.events
@@ -100,7 +100,7 @@ def _sides(
         theirs, mine = both_sides(
             run.answers.replayer, mine if left is None else mine[: left.emitted], run.wraps
         )
-        if left is not None:  # cut by counting, and what only one side tells must not count
+        if left is not None:  # cut by counting, and what only one side holds must not count
             theirs, mine = (
                 [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
             )

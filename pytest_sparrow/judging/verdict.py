@@ -155,9 +155,9 @@ def _contradicted(found: Found) -> bool:
 
 
 def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
-    """The causes, the telling ones first; and what merely follows from them.
+    """The causes, and what merely follows from them.
 
-    After a call that had no recorded answer the agent goes on with an error in its hands: what it does then follows.
+    After a call that had no recorded answer the agent goes on with an error: what it does then is a consequence.
     """
     causes = [*found.of(Kind.UNRECORDABLE), *found.of(Kind.REFUSED)]
     if found.nothing is not None and not found.missed:
@@ -175,7 +175,9 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
     order = found.of(Kind.ORDER)
     causes += order[:_MOST_ALIKE]
     unplayed = found.of(Kind.UNPLAYED)
-    asked_for = _telling(unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None)
+    asked_for = _causes_of_unplayed(
+        unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None
+    )
     causes += asked_for
     followers += [finding for finding in unplayed if not any(finding is one for one in asked_for)]
     followers += order[_MOST_ALIKE:]
@@ -242,7 +244,7 @@ def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
     return finding
 
 
-def _telling(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
+def _causes_of_unplayed(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
     """The unplayed answers that are causes: where there is no other cause, the first; else the first request.
 
     The events of a request may say less than that it is missing.

@@ -1,6 +1,6 @@
 """Says what of an event, a request and an exchange counts, and makes keys of requests by it.
 
-Choosing an answer (`matching.chooser`), comparing runs and requests (`comparing`) and telling whether a recording is
+Choosing an answer (`matching.chooser`), comparing runs and requests (`comparing`) and judging whether a recording is
 unchanged (`judging.replay`) share these tables: a field that is to be ignored by default is added to one of them.
 What depends on a provider (keys of call ids, keys with a new value in every answer) is a fact of its codec.
 """
@@ -252,7 +252,7 @@ class Conversations:
     def predecessors(self, chain: list[bytes], lane: str) -> tuple[list[int], int]:
         """Find the exchanges that carried the longest known proper prefix of a conversation.
 
-        Agents side by side may begin with the same words: then the lane tells whose conversation goes on.
+        Agents side by side may begin with the same words: then the lane shows whose conversation goes on.
 
         Returns:
             The exchange that last carried the prefix in this lane, then the one in any lane, and how many messages

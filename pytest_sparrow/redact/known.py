@@ -139,7 +139,7 @@ class Known:
     """The known secrets of one transcript, and the search for them. Thread safe.
 
     Attributes:
-        needles: what to look for in UTF-8, where the shape alone does not tell.
+        needles: what to look for in UTF-8, where the shape alone does not decide.
         learned: how many secrets were added since the start.
     """
 

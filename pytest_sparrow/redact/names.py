@@ -1,4 +1,4 @@
-"""Tells which field names mark a secret, and which values of such fields are harmless.
+"""Decides which field names mark a secret, and which values of such fields are harmless.
 
 Names are compared without case and separators: ``apiKey``, ``api_key`` and ``X-API-Key`` end alike. The surer the
 name, the less the value has to look like a secret: any text is a password in a field of that name, while a field

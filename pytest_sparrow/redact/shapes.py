@@ -1,4 +1,4 @@
-"""Finds secrets by their shape (a vendor's prefix, a format such as JWT or PEM), and tells at once where none can be.
+"""Finds secrets by their shape (a vendor's prefix, a format such as JWT or PEM), and finds quickly where none can be.
 
 Each shape is the vendor's prefix plus the characters and the least length that its keys have, so that a word,
 an id or a hash is never taken for one. Sources: the vendors' own documentation of their key formats, GitHub's
@@ -8,7 +8,7 @@ list of supported secret scanning patterns, RFC 6750 (Bearer), 7617 (Basic), 746
 Python's ``re`` tries an alternation at every byte (1.1 ms for 20 kB with 20 literals), but it looks for one literal
 byte at memory speed. So one ``translate`` makes the rare bytes that every shape holds (``-``, ``_``, ``.``, ``B``,
 ``I``, ``J``) the same byte, and lowers the rest. Two searches then look around such a byte for shapes, and around a
-colon for names. They run over the reversed bytes: the telling part stands in front, and ``re`` rejects a look-ahead
+colon for names. They run over the reversed bytes: the distinctive part stands in front, and ``re`` rejects a look-ahead
 faster than a look-behind.
 """
 
@@ -267,7 +267,7 @@ def _folded(literal: str) -> bytes:
 
 def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     """``-``, then (backwards) what a prefix has in front of it, then a look at what follows the prefix."""
-    branches: dict[bytes, set[bytes]] = {}
+    alternatives: dict[bytes, set[bytes]] = {}
     short: set[bytes] = set()
     for shape in shapes_with(known):
         for prefix in shape.prefixes:
@@ -279,13 +279,13 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
             if len(behind) < 2:
                 short.add(re.escape(behind) + look)
             else:
-                branches.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
+                alternatives.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
     # Two bytes that no prefix ends with turn most candidates away.
     filters = (
-        _one_of(branches),
-        _one_of({rest.lstrip(b"\\")[:1] for rests in branches.values() for rest in rests}),
+        _one_of(alternatives),
+        _one_of({rest.lstrip(b"\\")[:1] for rests in alternatives.values() for rest in rests}),
     )
-    return re.compile(b"-(?:(?=%s%s)%s|%s)" % (*filters, _grouped(branches), b"|".join(sorted(short))))
+    return re.compile(b"-(?:(?=%s%s)%s|%s)" % (*filters, _grouped(alternatives), b"|".join(sorted(short))))
 
 
 def _one_of(first_bytes: Iterable[bytes]) -> bytes:
@@ -294,14 +294,17 @@ def _one_of(first_bytes: Iterable[bytes]) -> bytes:
 
 def _name_search() -> re.Pattern[bytes]:
     """A colon between (backwards) a text or a list, and the quote and the end of a name."""
-    branches: dict[bytes, set[bytes]] = {}
+    alternatives: dict[bytes, set[bytes]] = {}
     for name in (*FRAGMENTS, "code", "value"):
         first, *rest = reversed(name)
-        branches.setdefault(first.encode(), set()).add("".join(map(_maybe_capital, rest)).encode())
+        alternatives.setdefault(first.encode(), set()).add("".join(map(_maybe_capital, rest)).encode())
     # {"key":"…  or  {"key": …  or  {"keys":[…  or  ?key=…  or  KEY='…, but no number's name and no schema's {"key":{…
     value = rb"(?:(?<=[\\\"\[ ]:) ?\"\\*|(?<=[^\s&#;<>{\[]:))"
     # Names are numbered, and those of forms nested: api_key2, API_KEY_2, "password 2", user[password].
-    ends = rb"(?=%s)[][s0-9 -]*%s" % (_one_of({*branches, *_DIGITS, b" ", b"-", b"]"}), _grouped(branches))
+    ends = rb"(?=%s)[][s0-9 -]*%s" % (
+        _one_of({*alternatives, *_DIGITS, b" ", b"-", b"]"}),
+        _grouped(alternatives),
+    )
     return re.compile(rb":(?:%s%s|(?<=\{:)\"\\*s?e[i-]kooc)" % (value, ends))
 
 
@@ -310,10 +313,10 @@ def _maybe_capital(letter: str) -> str:
     return f"[{letter}-]" if letter in "bij" else re.escape(letter)
 
 
-def _grouped(branches: dict[bytes, set[bytes]]) -> bytes:
-    """An alternation by first byte: to reject a branch that begins with another byte costs 3 ns."""
+def _grouped(alternatives: dict[bytes, set[bytes]]) -> bytes:
+    """An alternation by first byte: to reject an alternative that begins with another byte costs 3 ns."""
     groups = (
-        re.escape(first) + b"(?:%s)" % b"|".join(sorted(rest)) for first, rest in sorted(branches.items())
+        re.escape(first) + b"(?:%s)" % b"|".join(sorted(rest)) for first, rest in sorted(alternatives.items())
     )
     return b"(?:%s)" % b"|".join(groups)
 

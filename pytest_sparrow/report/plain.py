@@ -175,7 +175,7 @@ def render_comparison(
     everything: bool = False,
     limit: int | None = MOST_LINES,
 ) -> list[str]:
-    """The lines that tell how two runs differ, or one line where they are equal.
+    """The lines that say how two runs differ, or one line where they are equal.
 
     Args:
         comparison: what was found.

@@ -100,8 +100,8 @@ def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None
 def carried(work: Callable[P, R]) -> Callable[P, R]:
     """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
-    Neither threads nor executors hand on the context; without this, only their arguments would tell a pool's calls
-    apart. Outside every window the result is the work itself.
+    Neither threads nor executors hand on the context; without this, only their arguments would distinguish a pool's
+    calls. Outside every window the result is the work itself.
     """
     if _answering.get():
         return _done_answering(work)

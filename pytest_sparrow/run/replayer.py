@@ -96,7 +96,7 @@ class GoldenReplayer(ABC):
     def observe(self, asked: Asked) -> None:  # noqa: ARG002 - for exchanges
         """Add to the violations what differs from the golden in a call that the world answers.
 
-        Here the events tell all of it.
+        For events the comparison of events reports all of it.
         """
         self._observed = True
 
@@ -162,7 +162,7 @@ class ExchangeReplayer(GoldenReplayer):
         return self._exchanges[choice.number]
 
     def observe(self, asked: Asked) -> None:
-        """Add request drift, and a call that the golden lacks and no event tells of, to the violations."""
+        """Add to the violations: request drift, and a call that the golden lacks and that makes no event."""
         choice = self._chooser.choose(asked)
         if choice is not None:
             self._note(choice, asked)
@@ -210,7 +210,7 @@ class ExchangeReplayer(GoldenReplayer):
         return replace(finding, **self._recorded(choice.number))
 
     def _recorded(self, number: int) -> dict[str, Any]:
-        """The fields of a finding that tell which recorded exchange it is about."""
+        """The fields of a finding that name its recorded exchange."""
         exchange = self._exchanges[number]
         return {"golden": exchange.asked, "golden_at": Location(exchange=number + 1, lane=exchange.lane)}
 
@@ -249,12 +249,12 @@ class ExchangeReplayer(GoldenReplayer):
 
 
 def _in_events(asked: Asked) -> bool:
-    """Whether events tell of the call, and of its place among others: a model's or a tool's."""
+    """Whether the call makes events, which then have an order: a model's call or a tool's."""
     return asked.kind == "tool" or asked.conversation is not None
 
 
 class _Order:
-    """The order of the calls that no event tells of (plain HTTP and ``sparrow.call``), lane by lane.
+    """The order of the calls that make no event (plain HTTP and ``sparrow.call``), lane by lane.
 
     Between lanes there is no order, nor within those of threads without context.
     """

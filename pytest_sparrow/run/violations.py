@@ -63,7 +63,7 @@ class Violations:
 
 
 def divergence(finding: Finding) -> ReplayDivergence:
-    """The exception that tells the agent of a finding."""
+    """The exception that the agent gets for a finding."""
     return ReplayDivergence(title(finding), tuple(hints(finding)))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
 from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
-from pytest_sparrow.boundaries.world.zone import Zone
+from pytest_sparrow.boundaries.world.environment import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.settings import WallClock

@@ -57,7 +57,7 @@ def _compared(cassette: Any, _: Any, events: Any) -> Any:
         "texts": _words(events, "ThinkingDelta", [answer["text"] for answer in answers]),
         "thoughts": _words(events, "ReasoningDelta", [answer["thought"] for answer in answers]),
         "calls": ([call for call in calls if call[0] in names], wanted),
-        # What grounding tells has no call in the answer.
+        # The results of grounding have no call in the answer.
         "hosted": (sorted(reported_hosted - (_SEARCHES - hosted)), sorted(hosted)),
         "outputs": ([each for each in given if each in blocks], given),
         "usage": (usage, [answer["usage"] for answer in answers if answer["usage"]]),

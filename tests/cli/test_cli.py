@@ -99,7 +99,7 @@ def test_diff_ignores_a_path_and_takes_a_level(tmp_path):
 
 
 def test_diff_is_bounded_and_all_shows_everything():
-    """25 lines tell the first differences; --all tells each."""
+    """25 lines report the first differences; --all reports each."""
     code, out, _ = sparrow("diff", REFUND, CODER)
     assert code == 1
     assert len(out.splitlines()) <= 25

@@ -195,7 +195,7 @@ def test_a_codec_of_the_project_reads_its_cassettes(tmp_path):
 
 
 def test_one_source_for_one_test(project):
-    """--test names the test where the path does not tell."""
+    """--test names the test where the path does not."""
     (project / "elsewhere.yaml").write_bytes((project / "cassettes/test_it/test_refund.yaml").read_bytes())
     code, _, err = imported("elsewhere.yaml", cwd=project)
     assert code == 4

@@ -180,7 +180,7 @@ def test_it(sparrow, url):
 
 
 def test_the_same_agents_with_time_outs_are_distinguished(tmp_path):
-    """No word tells them apart, and each gets its own second answer; two effects of one strand have an order."""
+    """No word distinguishes them, and each gets its own second answer; two effects of one strand have an order."""
     (tmp_path / "test_inner.py").write_text(WITH_TIME_OUTS)
     code, output = pytest_in(tmp_path, "--sparrow-record")
     assert code == 0, output

@@ -71,7 +71,7 @@ def test_what_does_not_is_not(golden, new):
     ],
 )
 def test_another_order_is_a_sets_only_where_that_can_be(seeds, named):
-    """The hash seed that the recording noted tells whether a set's order can be the cause."""
+    """The hash seed that the recording noted shows whether a set's order can be the cause."""
     assert named in said("order", hash_seeds=seeds)
 
 

@@ -260,7 +260,7 @@ def test_a_further_run_that_was_not_opened_is_a_failure():
 
 
 def test_a_run_is_judged_up_to_where_it_left_its_golden():
-    """What came later is for the test's own asserts, drift as well; what tells only of faults counts nowhere."""
+    """What came later is for the test's own asserts, drift as well; what only a fault makes counts nowhere."""
     known, later = drift({"n": 1}, {"n": 2}), drift({"n": 5}, {"n": 6})
     golden = golden_of([says("a"), event("SkillLearned", name="s"), ended("completed")])
     left = DivergencePoint(kind="http", lane="", emitted=2, known=(known,))

@@ -258,7 +258,7 @@ def test_one_call_id_in_two_conversations_gives_each_its_own_answer():
 
 
 def test_the_newest_own_answer_tells_which_lane_is_which():
-    """Agents side by side begin with the same request, in any order: what they ask later tells them apart."""
+    """Agents side by side begin with the same request, in any order: what they ask later distinguishes them."""
     lanes = ("task-1", "task-2")
     golden = [http(get(query), lane) for lane in lanes for query in ("config", lane, "status", "status")]
     replay = Replay(*golden)

@@ -114,7 +114,7 @@ def test_a_models_turn_is_another_one(recorded):
 
 
 def test_what_has_no_answer_after_a_fork_is_a_miss(recorded):
-    """Scripted, the golden feeds what fits; a call that it doesn't hold fails the test."""
+    """In a scripted fork the golden answers what fits; a call that it doesn't hold fails the test."""
     fork(recorded, 'run(sparrow, "add", {"returned": 77})', "tools.add(5, 5)")
     result = replay(recorded)
     assert result.ret == 1

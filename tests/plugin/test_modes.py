@@ -6,8 +6,8 @@ from inner_runs import TOOL_TEST
 from plugin.chatting import model
 
 
-def test_record_writes_and_replay_feeds(inner):
-    """Record runs the tool and writes the golden; replay, and plain pytest, feed it and never run the tool."""
+def test_record_writes_and_replay_answers(inner):
+    """Record runs the tool and writes the golden; replay, and plain pytest, give the golden's answer instead."""
     inner.write("test_it.py", TOOL_TEST)
     result = inner.record()
     result.assert_outcomes(passed=1)
@@ -141,7 +141,7 @@ def test_a_live_run_is_compared(inner):
     ],
 )
 def test_a_live_run_drops_nothing_silently(inner, change, said):
-    """A call that no event tells of is compared as well, and one that JSON can't hold is named."""
+    """A call that makes no event is compared as well, and one that JSON can't hold is named."""
     before = _recorded_live(inner)
     inner.env(**change)
     result = inner.run("--sparrow-mode=off")

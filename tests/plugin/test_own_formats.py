@@ -175,7 +175,7 @@ def recorded(request, inner):
 
 
 def test_recorded_then_green_with_the_server_off(recorded):
-    """The events tell the whole turn, the tool doesn't run, and nothing is left over."""
+    """The events hold the whole turn, the tool doesn't run, and nothing is left over."""
     lines = (recorded.golden("test_it/test_add") / "events.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
     types = [event["type"] for event in events]

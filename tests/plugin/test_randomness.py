@@ -307,7 +307,7 @@ def test_what_a_retrying_sdk_draws_does_not_count(inner, failure):
 
 
 def test_waits_before_a_next_try_are_short_in_a_replay_only(inner):
-    """The SDK's module sleeps by another clock while the run feeds, and by the real one while it records."""
+    """The SDK's module sleeps by another clock while the run replays, and by the real one while it records."""
     inner.write(
         "test_it.py",
         """

@@ -1,4 +1,4 @@
-"""Every codec tells images, files and audio in a tool's output without blowing up the golden."""
+"""Every codec reads images, files and audio in a tool's output without blowing up the golden."""
 
 from __future__ import annotations
 

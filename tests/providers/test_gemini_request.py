@@ -158,7 +158,7 @@ def test_an_output_of_nothing_known_is_left_out():
 
 
 def test_a_response_that_is_only_an_error_is_one():
-    """Clients tell a function's failure as ``{"error": …}``; images beside a response are Image blocks."""
+    """Clients send a function's failure as ``{"error": …}``; images beside a response are Image blocks."""
     failed = {"error": "no such order"}
     picture = {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}}
     contents = [model(call("a"), call("b")), output("a", failed), output("b", {"error": None, "n": 1})]

@@ -126,7 +126,7 @@ def test_a_place_that_has_no_path() -> None:
 
 
 def test_what_was_seen_before_is_no_excuse() -> None:
-    """An id that was harmless in one line tells of a secret in the next, and a secret is found each time."""
+    """An id that was harmless in one line helps to find a secret in the next, and a secret is found each time."""
     scanner = Scanner({})
     key_id, secret = "AK" + "IA" + "QRSTUVWXYZ234567", "aB3" + random_text(37)
     for text, kind in (

@@ -68,7 +68,7 @@ def test_the_refund_reads_as_in_the_design():
 
 
 def test_equal_runs_are_one_line():
-    """There is nothing to tell."""
+    """There is nothing to report."""
     assert render_comparison(compare(REFUND, list(REFUND))) == ["the runs are equal"]
 
 

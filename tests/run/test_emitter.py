@@ -48,7 +48,7 @@ def call(call_id, name, arguments):
 
 
 def emitted(run):
-    """The events' types, with their most telling fields."""
+    """The events' types, with their most important fields."""
     keep = ("text", "name", "chain", "id", "is_error", "input", "status", "task")
     return [
         (event.type, *(value for key, value in event.to_json().items() if key in keep))

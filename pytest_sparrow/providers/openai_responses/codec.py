@@ -75,8 +75,8 @@ _FACTS = ProviderFacts(
 class OpenAIResponses:
     """Responses, recognised by shape, so that a proxy on any path is understood; see `Codec`.
 
-    One that is fetched or cancelled (background mode) has no words of its own. While it is queued or in progress
-    it tells nothing; the request that finds it finished tells all of it.
+    A response that is fetched or cancelled (background mode) has no words of its own. While a response is queued or in
+    progress its answer has no parts; the request that finds it finished has them all.
     """
 
     name: str = "openai-responses"

@@ -75,7 +75,7 @@ _RAISED = re.compile(r"([A-Za-z_][\w.]*): (.*)\Z", re.DOTALL)
 def answered_of(output: Output) -> dict[str, Json]:
     """The *answered* half of a ``tool`` exchange that gives an output.
 
-    Events don't tell text of JSON from the value itself: ``otherwise`` holds the other reading, for a tool whose
+    In events a text of JSON and the value itself look the same: ``otherwise`` holds the other reading, for a tool whose
     declared type asks for it.
     """
     if output.is_error:
@@ -220,7 +220,7 @@ class EventReplayer(GoldenReplayer):
     def settle(self, left: DivergencePoint | None = None) -> None:
         """Add the turns that nobody asked for to the violations, unless the run had left its golden.
 
-        Where the world answered, no turn was asked for, and the events tell what differs.
+        Where the world answered, no turn was asked for, and the comparison of events shows what differs.
         """
         if left is not None or self._observed:
             return
@@ -257,7 +257,7 @@ class EventReplayer(GoldenReplayer):
             self._calls[part.id] = call
 
     def _next(self, turn: ScriptedTurn | None) -> dict[str, Json]:
-        """What a miss tells of the script: how many turns it has, and which of them would be next."""
+        """What a miss says of the script: how many turns it has, and which of them would be next."""
         return {"turns": len(self.script.turns), "next": None if turn is None else turn.gist()}
 
     def _no_answer(self, asked: Asked) -> ReplayDivergence:
