@@ -119,7 +119,7 @@ def test_every_divergence_fails_once(diverged):
     # Ignoring a path settles only another argument of a call that no model proposed, and whose answer is not given yet.
     offered = {name for name, text in texts.items() if "ignore=" in text}
     waiting = {
-        name for name, text in texts.items() if "the closest recorded one not played yet: act(" in text
+        name for name, text in texts.items() if "the closest recorded call, not played yet: act(" in text
     }
     assert {"test_argument", "test_raises_around", "test_skips_after"} == offered == waiting
     misses = re.findall(r"<(.*)>", texts["test_misses"])
