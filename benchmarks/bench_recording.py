@@ -29,7 +29,7 @@ _AIM = 15e-6
 
 
 @dataclass(slots=True)
-class _Crossed:
+class _Settled:
     """What one crossing said at the port, unredacted."""
 
     kind: str
@@ -41,7 +41,7 @@ class _Crossed:
 class _Sample:
     """One recorded run of the agent, to be driven again without the agent."""
 
-    crossed: list[_Crossed]
+    settled: list[_Settled]
     events: list[Event]
 
 
@@ -60,7 +60,7 @@ def rows() -> list[Row]:
             },
             rounds=_ROUNDS,
         )
-    agent, events, exchanges = taken["agent"], len(sample.events), len(sample.crossed)
+    agent, events, exchanges = taken["agent"], len(sample.events), len(sample.settled)
     added = taken["recorded"].beyond(agent)
     return [
         _row("an event of your own, to the disk", taken["event"].median, agent.median / events, aim=_AIM),
@@ -91,22 +91,22 @@ def _row(what: str, ours: float, theirs: float, *, aim: float | None = None) -> 
 def _sample(store: Path) -> _Sample:
     """Record the agent once, listening at the port."""
     with recording(store) as opened:
-        run, crossed = opened.run, {}
+        run, settled = opened.run, {}
         ask, settle = run.ask, run.settle
 
         def listening_ask(kind: str, asked: dict[str, Json]) -> Any:
             crossing = ask(kind, asked)
-            crossed[id(crossing)] = crossing, _Crossed(kind, asked)
+            settled[id(crossing)] = crossing, _Settled(kind, asked)
             return crossing
 
         def listening_settle(crossing: Any, answered: dict[str, Json] | None, *, complete: bool) -> None:
-            crossed[id(crossing)][1].answered = answered
+            settled[id(crossing)][1].answered = answered
             settle(crossing, answered, complete=complete)
 
         run.ask, run.settle = listening_ask, listening_settle  # type: ignore[method-assign]
         desk.agent(desk.client(), opened.tools.tool(desk.lookup))
         events = list(run.events)
-    return _Sample([found for _, found in crossed.values()], events)
+    return _Sample([found for _, found in settled.values()], events)
 
 
 def _recorded(store: Path, openai: Any) -> float:
@@ -119,8 +119,8 @@ def _through_the_port(store: Path, sample: _Sample) -> float:
     """Seconds an event: every crossing asked and settled, without a boundary and without the agent."""
 
     def drive() -> None:
-        for crossed in sample.crossed * _PASSES:
-            run.ask(crossed.kind, crossed.asked).settle(crossed.answered)
+        for settled in sample.settled * _PASSES:
+            run.ask(settled.kind, settled.asked).settle(settled.answered)
 
     with recording(store) as opened:
         run = opened.run

@@ -1,4 +1,4 @@
-"""What a fed answer of 20 kB costs over a mock transport and beside vcrpy, however many answers there are."""
+"""What a replayed answer of 20 kB costs over a mock transport and beside vcrpy, however many answers there are."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _records(count: int) -> Given:
 
 
 def _completions(count: int) -> Given:
-    """A model's answer: it is told as events, too."""
+    """A model's answer, which becomes events, too."""
     message = {"role": "assistant", "content": "The refund is within the thirty days. " * 500}
     answer = {
         "object": "chat.completion",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
@@ -74,7 +74,7 @@ def recording(store_folder: Path) -> Iterator[Opened]:
 
 @contextmanager
 def replaying(golden: Sequence[Exchange]) -> Iterator[Opened]:
-    """Open a run that is fed; nothing may be missing at its end."""
+    """Open a run that is replayed; nothing may be missing at its end."""
     tools = Tools()
     run = Run(
         f"run-{next(_numbers)}",

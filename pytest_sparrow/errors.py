@@ -193,7 +193,7 @@ class RecordedToolError(Exception):
     """A recorded exception whose own type is neither a builtin nor found beside the tool.
 
     Attributes:
-        type_name: the recorded type's qualified name; "" where events alone don't tell it.
+        type_name: the recorded type's qualified name; "" where events alone don't hold the type.
         message: the recorded ``str(exception)``.
     """
 

@@ -78,7 +78,7 @@ class Called:
         return replace(self, value=_NOTHING, error=raised, refusal=None)
 
     def denied(self, text: str = "") -> Called:
-        """The agent must not make the call, and tells the model this text instead, or ("") any text."""
+        """The agent must not make the call, and sends the model this text instead, or ("") any text."""
         return replace(self, value=_NOTHING, error=None, refusal=text)
 
 

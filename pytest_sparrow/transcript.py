@@ -192,16 +192,16 @@ class Transcript:
     ) -> Transcript:
         """A finished run made in memory; ``exchanges=None`` means that none were recorded at all."""
         kept = tuple(events)
-        crossed = tuple(exchanges or ())
+        exchanged = tuple(exchanges or ())
         return cls(
             inputs=inputs,
             events=kept,
-            exchanges=crossed,
+            exchanges=exchanged,
             holds_exchanges=exchanges is not None,
             meta=RunMeta(
                 run_id=run_id,
                 event_count=len(kept),
-                exchange_count=None if exchanges is None else len(crossed),
+                exchange_count=None if exchanges is None else len(exchanged),
                 nodeid=nodeid,
             ),
         )

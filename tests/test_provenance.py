@@ -40,7 +40,7 @@ def test_a_snapshot_has_not_changed_since_itself():
     assert changed_since(snapshot()) == ""
 
 
-def test_changes_are_told_in_words():
+def test_changes_are_reported_in_words():
     """Each change with both values: packages first, by name, then the interpreter's."""
     now = {**snapshot(), "python": "3.12.1", "packages": {"openai": "3.60.0", "groq": "1.0"}}
     then = {

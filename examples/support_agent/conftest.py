@@ -16,7 +16,7 @@ def provider_url():
 
 @pytest.fixture(autouse=True)
 def world(sparrow, request, tmp_path, monkeypatch):
-    """Open the world where nothing is fed; otherwise the agent's settings lead nowhere."""
+    """Open the world where nothing is replayed; otherwise the agent's settings lead nowhere."""
     shop = tmp_path / "shop.sqlite"
     monkeypatch.setenv("SHOP", str(shop))
     if sparrow.golden is None:

@@ -87,7 +87,7 @@ def refund(order_id: str, amount: float) -> Receipt:
 
 
 def close_case(answer: str) -> int:
-    """Keep what the customer was told; returns how many cases are closed."""
+    """Keep what the customer was promised; returns how many cases are closed."""
     with _shop() as shop, shop:
         shop.execute("INSERT INTO cases VALUES (?)", (answer,))
         (count,) = shop.execute("SELECT count(*) FROM cases").fetchone()

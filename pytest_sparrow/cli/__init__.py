@@ -1,4 +1,4 @@
-"""The console script ``pytest-sparrow``: dispatches to one module for each verb.
+"""The console script ``pytest-sparrow``: dispatches to the modules of its verbs.
 
 Exit codes of every verb: 0 all well · 1 differences · 2 damaged or unsafe store · 4 usage.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from pytest_sparrow.cli import check, diff, doctor, importing, show
+from pytest_sparrow.cli import check, doctor, importing, runs
 from pytest_sparrow.cli.output import complain, quiet_pipe, safe_streams
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 
@@ -81,8 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="store_const", dest="verb", const=_version, help="print the version"
     )
     verbs = parser.add_subparsers(metavar="VERB", parser_class=_Parser)
-    show.add_to(verbs)
-    diff.add_to(verbs)
+    runs.add_to(verbs)
     importing.add_to(verbs)
     check.add_to(verbs)
     doctor.add_to(verbs)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.comparing.diff import Budget, json_changes
+from pytest_sparrow.comparing.diff import DiffBudget, json_changes
 from pytest_sparrow.comparing.identity import Sameness
-from pytest_sparrow.comparing.pipeline import HasEvents, compare
-from pytest_sparrow.comparing.requests import comparable_by, request_changes, tool_changes
+from pytest_sparrow.comparing.pipeline import HasEvents, comparable_by, compare, request_changes, tool_changes
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Position, follow
 from pytest_sparrow.comparing.rules import EventRule, Rules
 
 __all__ = [
     "MISSING",
-    "Budget",
     "Change",
     "Comparison",
+    "DiffBudget",
     "EventRule",
     "HasEvents",
     "Missing",

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_sparrow.comparing.align import align
 from pytest_sparrow.comparing.identity import CanonicalKeys, Sameness, same_leaf
-from pytest_sparrow.comparing.paths import Path, element_label, parse, render
-from pytest_sparrow.comparing.result import MISSING, Change, Position
+from pytest_sparrow.comparing.result import MISSING, Change, Path, Position, element_label, parse, render
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import BrokenJson, decode, equal
 from pytest_sparrow.matching.similarity import shared_fields
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Budget", "json_changes", "json_within", "value_changes"]
+__all__ = ["DiffBudget", "json_changes", "json_within", "value_changes"]
 
 _MOST_SCALARS = 16
 """A list of plain values (an image's bytes, a vector) that differs in more places is one change."""
@@ -38,7 +37,7 @@ _MOST_CHILDREN = 1_000
 
 
 @dataclass(slots=True)
-class Budget:
+class DiffBudget:
     """How much of a comparison DeepDiff may still walk; it takes about 0.1 ms a level.
 
     A user's operators lift the limits: what they settle is no change.
@@ -53,7 +52,7 @@ class Budget:
 
 
 def json_changes(
-    golden: Json, new: Json, *, root: str, same: Sameness | None = None, budget: Budget | None = None
+    golden: Json, new: Json, *, root: str, same: Sameness | None = None, budget: DiffBudget | None = None
 ) -> list[Change]:
     """The changes from one JSON value to another, for example between two request bodies.
 
@@ -80,12 +79,12 @@ def value_changes(
     same: Sameness,
     at: tuple[Position | None, Position | None] = (None, None),
     *,
-    budget: Budget | None = None,
+    budget: DiffBudget | None = None,
 ) -> list[Change]:
     """As `json_changes`, from a path in steps, for values at a position in both runs."""
     if equal(golden, new):
         return []
-    budget = budget or Budget()
+    budget = budget or DiffBudget()
     walk = _Walk(same, at, budget)
     if budget.pairs <= 0 and not same.operators:
         return walk.fields(golden, new, path)
@@ -97,7 +96,9 @@ def value_changes(
 class _Walk:
     """Compares the values at one place of both runs."""
 
-    def __init__(self, same: Sameness, at: tuple[Position | None, Position | None], budget: Budget) -> None:
+    def __init__(
+        self, same: Sameness, at: tuple[Position | None, Position | None], budget: DiffBudget
+    ) -> None:
         self._same = same
         self._at = at
         self._budget = budget
@@ -251,7 +252,7 @@ _Child = tuple[str, Any, Any]
 class _Children:
     """Pairs what two objects or two lists hold, and leaves to DeepDiff the pairs that may differ."""
 
-    def __init__(self, same: Sameness, budget: Budget) -> None:
+    def __init__(self, same: Sameness, budget: DiffBudget) -> None:
         self._same = same
         self._keys = CanonicalKeys(same.mask, same.digits)
         self._budget = budget

@@ -64,7 +64,7 @@ class CanonicalKeys:
             return _TRUE if value else _FALSE
         if isinstance(value, dict):
             mask = self._mask or str
-            # The None tells an object from a list.
+            # The None distinguishes an object from a list.
             return (None, *sorted([(mask(key), self.key(item)) for key, item in value.items()], key=_first))
         if isinstance(value, list):
             return ((), *map(self.key, value))

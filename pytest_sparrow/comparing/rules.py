@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.diff import json_within
 from pytest_sparrow.comparing.identity import CanonicalKeys, Sameness
-from pytest_sparrow.comparing.paths import Path, Pattern, element_label, matches, parse, render
-from pytest_sparrow.comparing.result import MISSING
+from pytest_sparrow.comparing.result import MISSING, Path, Pattern, element_label, matches, parse, render
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.settings import Level

@@ -2,15 +2,17 @@
 
 Events become plain JSON, numbered, with lane and turn. Events of a call move behind its proposal, into its lane:
 tools that run in parallel finish in any order, and that order means nothing. Then deltas that follow one another
-in a lane are merged: how a provider cuts its text into chunks means nothing either. Last, each unit gets
-fingerprints.
+in a lane are merged: how a provider cuts its text into chunks means nothing either. Then each unit gets fingerprints.
+Units that were paired lane by lane (`comparing.align`) get the order of the run back here.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.identity import CanonicalKeys
 from pytest_sparrow.comparing.result import Position
@@ -25,14 +27,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CALL_TYPES",
+    "AlignedGroups",
     "Fingerprint",
     "Fingerprinter",
     "Group",
+    "GroupPair",
+    "Lane",
+    "Lanes",
     "NumberedEvent",
     "entries",
     "group_calls",
     "ids_of",
+    "in_run_order",
     "merge_deltas",
+    "with_moves",
 ]
 
 CALL_TYPES = frozenset(
@@ -304,3 +312,55 @@ class Fingerprinter:
             group.exact = self.number(("group", *[each.exact for each in group.fingerprints]))
             done.append(group)
         return done
+
+
+Lane: TypeAlias = list[Group]
+Lanes: TypeAlias = dict[str, Lane]
+GroupPair: TypeAlias = tuple[Group | None, Group | None]
+AlignedGroups: TypeAlias = tuple[Group | None, Group | None, bool]
+"""A unit of the golden, its partner in the new run, and whether the unit has moved."""
+
+
+def in_run_order(lanes: Iterable[list[GroupPair]]) -> list[GroupPair]:
+    """All pairs in the golden's order; a unit that only the new run has stands behind its predecessor.
+
+    The predecessor is the unit before it in its lane, or in the run where a lane begins with it: something began
+    the new lane.
+    """
+    lanes = list(lanes)
+    # Where the units of both stand: in the new run, then in the golden.
+    both = sorted(
+        (new.head.at.event, golden.head.at.event) for golden, new in chain(*lanes) if golden and new
+    )
+    placed: list[tuple[int, int, GroupPair]] = []
+    for pairs in lanes:
+        after = 0
+        for golden, new in pairs:
+            if golden is not None:
+                after = golden.head.at.event
+                placed.append((after, 0, (golden, new)))
+            elif new is not None:
+                at = new.head.at.event
+                before = bisect_left(both, (at,))
+                placed.append((after or (both[before - 1][1] if before else 0), at, (golden, new)))
+    placed.sort(key=lambda each: each[:2])
+    return [pair for _, _, pair in placed]
+
+
+def with_moves(pairs: list[GroupPair]) -> Iterator[AlignedGroups]:
+    """Pairs as (golden, new, moved): a unit missing in one place and found whole in another has moved."""
+    lost: dict[int, list[Group]] = {}
+    for golden, new in reversed(pairs):
+        if golden is not None and new is None:
+            lost.setdefault(golden.exact, []).append(golden)
+    moved_to: dict[int, Group] = {}
+    arrived: set[int] = set()
+    for golden, new in pairs:
+        if new is not None and golden is None and lost.get(new.exact):
+            moved_to[id(lost[new.exact].pop())] = new
+            arrived.add(id(new))
+    for golden, new in pairs:
+        if golden is not None and id(golden) in moved_to:
+            yield golden, moved_to[id(golden)], True
+        elif id(new) not in arrived:
+            yield golden, new, False

@@ -1,4 +1,4 @@
-"""The 26 event types of the Sparrow agent cockpit, with its names and its order of keys.
+"""The event types of the Sparrow agent cockpit, with its names and its order of keys.
 
 The format is serde's internally tagged enum: ``{"type": "ThinkingDelta", "run": "<id>", "text": "…"}``.
 """
@@ -397,9 +397,9 @@ KnownEvent: TypeAlias = Annotated[
     | UpdateAvailable,
     Field(discriminator="type"),
 ]
-"""The 26 types, discriminated by ``type``."""
+"""An event of any type of the cockpit's, discriminated by ``type``."""
 
 EVENT_TYPES: dict[str, type[WireModel]] = {
-    model.__name__: model for model in get_args(get_args(KnownEvent)[0])
+    model.model_fields["type"].default: model for model in get_args(get_args(KnownEvent)[0])
 }
 """The model of each type, by its name on the wire."""

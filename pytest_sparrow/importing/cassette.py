@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of, header
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.wire.encodings import uncompressed
+from pytest_sparrow.wire.bodies import uncompressed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
-from pytest_sparrow.store.names import safe_name
+from pytest_sparrow.store.layout import safe_name
 from pytest_sparrow.transcript import RunInputs
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def destination_of(
         goldens: name of the goldens' folder (ini ``sparrow_dir``).
 
     Raises:
-        UsageError: nobody said, and the path doesn't tell.
+        UsageError: neither the user nor the path names the test.
     """
     name = source.stem if source.suffix in (".yaml", ".yml", ".json") else source.name
     if test is not None:
@@ -83,7 +83,7 @@ def destination_of(
         found = _METHOD.match(name)
         return _golden(module, f"{found['owner']}::{found['test']}" if found else name, goldens)
     raise UsageError(
-        f"{source}: its path doesn't tell which test it belongs to\n"
+        f"{source}: its path doesn't say which test it belongs to\n"
         "  say it: --test tests/test_refund.py::test_refund, or --to runs/ for a folder of runs"
     )
 
@@ -97,7 +97,7 @@ def _golden(module: Path, exact: str, goldens: str) -> Destination:
 
 
 class _NoTools:
-    """What a cassette tells of wrapped tools: nothing."""
+    """What a cassette knows of wrapped tools: nothing."""
 
     def risk(self, name: str) -> str:  # noqa: ARG002 - the protocol's name
         return "Mutating"

@@ -1,17 +1,21 @@
-"""Judges a run: a replay against its golden, and a recording by what it holds."""
+"""Judges a run: by its golden where the run is compared, and a recording by what it holds."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import covered_libraries
-from pytest_sparrow.comparing import Budget, Rules, compare, request_changes
-from pytest_sparrow.comparing.paths import render
+from pytest_sparrow.comparing import DiffBudget, Rules, compare, request_changes
+from pytest_sparrow.comparing.identity import Ids
+from pytest_sparrow.comparing.result import render
+from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
+from pytest_sparrow.events.jsontext import digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
-from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
@@ -22,16 +26,17 @@ from pytest_sparrow.settings import Requests, Settings, Unwrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["judge_recording", "judge_replay", "rules_of"]
+__all__ = ["judge_comparison", "judge_recording", "rules_of", "same_recording"]
 
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
 
-def judge_replay(
+def judge_comparison(
     golden: Transcript,
     run: Run,
     redactor: Redactor,
@@ -40,10 +45,10 @@ def judge_replay(
     failed: bool,
     further: Sequence[str] = (),
 ) -> Verdict:
-    """Judge a replay.
+    """Judge a run by its golden, whether the golden or the world answered the agent.
 
     Args:
-        golden: what was replayed, and is compared with.
+        golden: what is compared with.
         run: the run, closed.
         redactor: hides in the new run what was hidden in the golden.
         subject: what is judged, for the verdict.
@@ -80,9 +85,9 @@ def judge_replay(
 def _sides(
     golden: Transcript, run: Run, left: DivergencePoint | None
 ) -> tuple[Sequence[Event], Sequence[Event]]:
-    """The events to compare: both runs up to the divergence point, without the events that only tell of faults.
+    """The events to compare: both runs up to the divergence point, without the events that only a fault makes.
 
-    A run that was replayed from events is compared in what both sides can tell.
+    A run that was replayed from events is compared in what both sides can hold.
     """
     hidden = run.answers.fault_plan.hidden
     theirs: Sequence[Event] = golden.events
@@ -95,7 +100,7 @@ def _sides(
         theirs, mine = both_sides(
             run.answers.replayer, mine if left is None else mine[: left.emitted], run.wraps
         )
-        if left is not None:  # cut by counting, and what only one side tells must not count
+        if left is not None:  # cut by counting, and what only one side holds must not count
             theirs, mine = (
                 [event for event in side if event.type not in LEFT_OUT] for side in (theirs, mine)
             )
@@ -183,7 +188,7 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
-    budget = Budget()
+    budget = DiffBudget()
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)
@@ -209,3 +214,23 @@ def _unnumbered(events: Iterable[Event], redactor: Redactor | None = None) -> li
         kept = strip_numbers(line if redactor is None else redactor.line(line))
         plain.append(event if kept == line else parse_event(kept))
     return plain
+
+
+def same_recording(before: Transcript, after: Transcript) -> bool:
+    """Whether events, asked and answered halves are equal in all that counts between recordings."""
+    if before.inputs.further_runs != after.inputs.further_runs:
+        return False
+    if not compare(before.events, after.events, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
+        return False
+    return _fingerprints(before) == _fingerprints(after)
+
+
+def _fingerprints(transcript: Transcript) -> Counter[str]:
+    # A multiset: parallel exchanges end in any order.
+    ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
+    return Counter(_fingerprint(exchange, ids) for exchange in transcript.exchanges)
+
+
+def _fingerprint(exchange: Exchange, ids: Ids) -> str:
+    asked, answered = between_recordings(exchange, ids.mask)
+    return digest([request_key(exchange.kind, asked), exchange.complete, answered])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.findings import (
     NO_CIRCUMSTANCES,
     Circumstances,
@@ -18,15 +23,15 @@ from pytest_sparrow.findings import (
     of_change,
     of_changes,
 )
-from pytest_sparrow.judging.chance import is_race, likely_chance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_sparrow.comparing.result import Change, Comparison
+    from pytest_sparrow.comparing.result import Change, Comparison, Missing
+    from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
-__all__ = ["NO_WHAT_IF", "Drift", "Found", "WhatIf", "verdict_of"]
+__all__ = ["NO_WHAT_IF", "Drift", "Found", "WhatIf", "is_race", "likely_chance", "verdict_of"]
 
 _MOST_ALIKE = 2
 """Findings of one kind that are causes of their own; further ones follow."""
@@ -150,9 +155,9 @@ def _contradicted(found: Found) -> bool:
 
 
 def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
-    """The causes, the telling ones first; and what merely follows from them.
+    """The causes, and what merely follows from them.
 
-    After a call that had no recorded answer the agent goes on with an error in its hands: what it does then follows.
+    After a call that had no recorded answer the agent goes on with an error: what it does then is a consequence.
     """
     causes = [*found.of(Kind.UNRECORDABLE), *found.of(Kind.REFUSED)]
     if found.nothing is not None and not found.missed:
@@ -170,7 +175,9 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
     order = found.of(Kind.ORDER)
     causes += order[:_MOST_ALIKE]
     unplayed = found.of(Kind.UNPLAYED)
-    asked_for = _telling(unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None)
+    asked_for = _causes_of_unplayed(
+        unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None
+    )
     causes += asked_for
     followers += [finding for finding in unplayed if not any(finding is one for one in asked_for)]
     followers += order[_MOST_ALIKE:]
@@ -237,7 +244,7 @@ def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
     return finding
 
 
-def _telling(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
+def _causes_of_unplayed(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
     """The unplayed answers that are causes: where there is no other cause, the first; else the first request.
 
     The events of a request may say less than that it is missing.
@@ -345,3 +352,69 @@ def _only_requests_differ(found: Found) -> bool:
     """Whether all that differs is what models were asked: the agent did what it did before."""
     asked_models = bool(found.drifts) and all(drift.finding.detail.get("of_model") for drift in found.drifts)
     return asked_models and found.same_events and not found.violations
+
+
+_MOST = 20_000
+"""Characters that are compared: enough for a prompt."""
+
+_MOST_CHANGES = 100
+"""Changes that are compared with each other."""
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|\b[0-9a-fA-F]{32}\b")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?"  # a date, perhaps with a time
+    r"|\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b"  # a time of day
+    r"|\b1\d{9}(?:\d{3})?(?:\.\d+)?\b"  # seconds or milliseconds since 1970, in these decades
+)
+_DRAWN = re.compile(
+    r"\b\d+\.\d{10,}(?:e-?\d+)?\b"  # random.random(), and what is made of it
+    r"|\b\d{8,}\b"  # random.getrandbits(), as a decimal number
+    r"|\b(?=[a-zA-Z_]*\d[a-zA-Z_]*\d)(?=[\d_]*[a-zA-Z])\w{10,}\b"  # secrets.token_hex(), and other ids
+)
+
+
+def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
+    """The source of chance that would explain the difference of two values, or "" where none would.
+
+    Returns:
+        "uuid", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
+    """
+    if isinstance(golden, list) and isinstance(new, list):
+        same = Counter(map(canonical, golden)) == Counter(map(canonical, new))
+        return "order" if same and golden != new else ""
+    if isinstance(golden, int | float) and isinstance(new, int | float):
+        golden, new = repr(golden), repr(new)
+    if not isinstance(golden, str) or not isinstance(new, str) or golden == new:
+        return ""
+    golden, new = golden[:_MOST], new[:_MOST]
+    if _alike(_UUID, golden, new):
+        return "uuid"
+    if _alike(_TIME, golden, new):
+        return "time"
+    if _alike(_DRAWN, golden, new):
+        return "random"
+    if Counter(re.findall(r"\w+", golden)) == Counter(re.findall(r"\w+", new)):
+        return "order"
+    return ""
+
+
+def is_race(changes: Iterable[Change]) -> bool:
+    """Whether several changes only hand the same values out to others, as strands that draw side by side do."""
+    pairs = [_apart(change.golden, change.new) for change in islice(changes, _MOST_CHANGES)]
+    if len(pairs) < 2:
+        return False
+    golden, new = (Counter(values) for values in zip(*pairs, strict=True))
+    return golden == new
+
+
+def _apart(golden: Json | Missing, new: Json | Missing) -> tuple[str, str]:
+    """Two values as texts, without the beginning and the end that they share."""
+    one, other = ((value if isinstance(value, str) else repr(value))[:_MOST] for value in (golden, new))
+    start = len(commonprefix([one, other]))  # noqa: RUF071 - texts, not paths
+    one, other = one[start:], other[start:]
+    end = len(commonprefix([one[::-1], other[::-1]]))  # noqa: RUF071
+    return one[: len(one) - end], other[: len(other) - end]
+
+
+def _alike(pattern: re.Pattern[str], golden: str, new: str) -> bool:
+    return bool(pattern.search(golden)) and pattern.sub("", golden) == pattern.sub("", new)

@@ -15,9 +15,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
-from pytest_sparrow.matching.keys import Conversations, prefixes, request_key, request_shape
+from pytest_sparrow.matching.counts import Conversations, prefixes, request_key, request_shape
 from pytest_sparrow.matching.similarity import Similarity
-from pytest_sparrow.wire.jsonrpc import is_look_up
+from pytest_sparrow.wire.asking import is_look_up
 
 if TYPE_CHECKING:
     from collections.abc import Container

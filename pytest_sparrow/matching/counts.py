@@ -1,24 +1,25 @@
-"""Says what of an event, a request and an exchange counts; everything that compares them asks here.
+"""Says what of an event, a request and an exchange counts, and makes keys of requests by it.
 
-Choosing an answer (`matching.keys`), comparing runs and requests (`comparing`) and telling whether a recording is
-unchanged (`judging.recording`) share these tables: a field that is to be ignored by default is added to one of them.
+Choosing an answer (`matching.chooser`), comparing runs and requests (`comparing`) and judging whether a recording is
+unchanged (`judging.replay`) share these tables: a field that is to be ignored by default is added to one of them.
 What depends on a provider (keys of call ids, keys with a new value in every answer) is a fact of its codec.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
+from pytest_sparrow.events.jsontext import BrokenJson, canonical, decode, digest
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.wire import sse
-from pytest_sparrow.wire.jsonrpc import without_id
+from pytest_sparrow.wire.asking import what_is_asked, without_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 __all__ = [
     "JUDGED_AS_REQUESTS",
     "Address",
+    "Conversations",
     "address_of",
     "asked_fields",
     "between_recordings",
     "body_of",
     "call_ids",
     "event_fields",
+    "prefixes",
+    "request_key",
+    "request_shape",
     "unnumbered",
 ]
 
@@ -43,6 +48,9 @@ _NOT_OF_OUTCOMES = frozenset({"duration_ms"})
 
 _NOT_OF_REQUESTS = frozenset({"headers", "id"})
 """Fields of an asked half. Headers hold keys, versions and dates, and no provider's answer depends on the rest."""
+
+_NOT_OF_BODIES: frozenset[str] = frozenset()
+"""Names of top-level fields in the JSON body of any HTTP request. A provider's own field is a fact of its codec."""
 
 JUDGED_AS_REQUESTS = ("RunStarted.task",)
 """Paths of events that are judged with the requests.
@@ -103,7 +111,14 @@ def _host(name: str, port: int | None) -> str:
 
 def body_of(asked: dict[str, Json]) -> Json:
     """The body of an HTTP request as it counts: the id of a JSON-RPC message is an address, and says nothing."""
-    return without_id(asked.get("body"))
+    return without_id(_fields_of_body(asked.get("body")))
+
+
+def _fields_of_body(body: Json) -> Json:
+    fields = body.get("json") if isinstance(body, dict) else None
+    if not isinstance(body, dict) or not isinstance(fields, dict) or _NOT_OF_BODIES.isdisjoint(fields):
+        return body
+    return {**body, "json": {key: value for key, value in fields.items() if key not in _NOT_OF_BODIES}}
 
 
 def unnumbered(text: str) -> str:
@@ -143,8 +158,12 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     is_http = exchange.kind == "http"
     new_in_requests = facts().volatile_request_keys if is_http else frozenset[str]()
     new_in_answers = facts().volatile_answer_keys if is_http else frozenset[str]()
-    asked = _without(exchange.asked, mask, new_in_requests)
-    return asked, _without(_with_lines_read(exchange.answered), mask, new_in_answers)
+    asked = exchange.asked
+    if is_http and "body" in asked:
+        asked = {**asked, "body": _fields_of_body(asked["body"])}
+    return _without(asked, mask, new_in_requests), _without(
+        _with_lines_read(exchange.answered), mask, new_in_answers
+    )
 
 
 def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:
@@ -180,3 +199,73 @@ def _parsed(text: Json) -> Json:
         return decode(text) if isinstance(text, str) else text
     except BrokenJson:
         return text
+
+
+def request_shape(asked: dict[str, Json]) -> tuple[str, str, str]:
+    """Method, host and path of an ``http`` asked half: what must agree even where the request drifted.
+
+    An MCP client sends every request to one path: there the method and the tool's name must agree, too.
+    """
+    address = address_of(asked["url"])
+    return asked["method"].upper(), address.host, address.path + what_is_asked(asked)
+
+
+def request_key(kind: str, asked: dict[str, Json]) -> str:
+    """A digest that is equal for two asked halves exactly when they ask the same; `matching.counts` says what counts.
+
+    HTTP: method, scheme, host, path, sorted query, decoded body. Tools and calls: name and arguments.
+    """
+    if kind != "http":
+        return digest([kind, _unnumbered(asked_fields(asked)).decode()])
+    # Canonical JSON holds no line break: joined by one, the parts can't run into one another.
+    parts = asked["method"].upper().encode(), _address(asked["url"]), _unnumbered(body_of(asked))
+    return hashlib.blake2b(b"\n".join(parts), digest_size=16).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _address(url: str) -> bytes:
+    scheme, host, path, query = address_of(url)
+    return _unnumbered([scheme, host, path, [list(pair) for pair in query]])
+
+
+def _unnumbered(value: Json) -> bytes:
+    return strip_numbers(canonical(value))
+
+
+def prefixes(conversation: Sequence[Json]) -> list[bytes]:
+    """One digest for each prefix of a conversation: of its first message, its first two, … all of it."""
+    running = hashlib.blake2b(digest_size=16)
+    found = []
+    for message in conversation:
+        running.update(canonical(message))
+        running.update(b"\n")
+        found.append(running.digest())
+    return found
+
+
+class Conversations:
+    """Remembers which exchange last carried a conversation, in each lane and in any lane."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[bytes, str | None], int] = {}
+
+    def predecessors(self, chain: list[bytes], lane: str) -> tuple[list[int], int]:
+        """Find the exchanges that carried the longest known proper prefix of a conversation.
+
+        Agents side by side may begin with the same words: then the lane shows whose conversation goes on.
+
+        Returns:
+            The exchange that last carried the prefix in this lane, then the one in any lane, and how many messages
+            the prefix has; no exchange and 0 where the conversation is new.
+        """
+        for length in range(len(chain) - 1, 0, -1):
+            anywhere = self._last.get((chain[length - 1], None))
+            if anywhere is not None:
+                own = self._last.get((chain[length - 1], lane), anywhere)
+                return ([own] if own == anywhere else [own, anywhere]), length
+        return [], 0
+
+    def add(self, chain: list[bytes], exchange: int, lane: str) -> None:
+        """Remember which exchange carried this conversation."""
+        for place in (lane, None) if chain else ():
+            self._last[chain[-1], place] = exchange

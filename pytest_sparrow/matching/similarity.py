@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.events.jsontext import canonical, equal
 from pytest_sparrow.matching.counts import address_of, asked_fields
-from pytest_sparrow.wire.jsonrpc import what_is_asked
+from pytest_sparrow.wire.asking import what_is_asked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence

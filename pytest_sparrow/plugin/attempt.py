@@ -13,14 +13,13 @@ from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, env
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
-from pytest_sparrow.judging.recording import same_recording
-from pytest_sparrow.judging.replay import judge_recording, judge_replay, rules_of
+from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
 from pytest_sparrow.provenance import repo_head, snapshot
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Places
 from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
@@ -112,12 +111,15 @@ class Attempt:
         self._config: dict[str, Json] = {}
         self._source = Source(settings, place, self._store)
         self.behaviour = behaviour(settings.mode, golden=self._source.golden is not None)
-        self._replayed = self._source.golden if self.behaviour.replays else None
-        self._hides = self._noted("directories") is True if self.behaviour.replays else settings.directories
+        follows, replays = self.behaviour.follows, self.behaviour.replays
+        self._followed = self._source.golden if follows else None
+        self._hides = self._source.noted("directories") is True if follows else settings.directories
         self.find_directories()
-        self._environment = ReplayedEnvironment(self._redactor.put_back(self._noted("env")))
+        self._environment = ReplayedEnvironment(
+            self._redactor.put_back(self._source.noted("env") if replays else None)
+        )
         wire = Wire(codecs)
-        replayer = self._source.event_replayer(wire) if self.behaviour.replays else None
+        replayer = self._source.event_replayer(wire) if follows else None
         self.blocked = self._source.unusable
         if self.behaviour.missing and self.blocked is None:
             self.blocked = Finding(
@@ -137,19 +139,16 @@ class Attempt:
             golden=answers,
             comparable_of=comparable_by(rules),
             replayer=replayer,
+            live=follows and not replays and self.blocked is None,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
-        self.sparrow = Sparrow(self.window, settings.mode, self._replayed, self._open_further)
-
-    def _noted(self, key: str) -> Json:
-        """A note of the golden that is replayed; None in other modes."""
-        return self._source.noted(key) if self.behaviour.replays else None
+        self.sparrow = Sparrow(self.window, settings.mode, self._followed, self._open_further)
 
     def _answers(self) -> list[Exchange] | None:
-        """The recorded answers; none where the world is shut all the same, and None where the world is open."""
-        if self.behaviour.replays:
+        """The recorded answers; none where the world is shut without a golden, and None where no golden is followed."""
+        if self.behaviour.follows:
             return self._source.answers
         # Fixtures that run before the failure is reported must not reach the world either.
         return [] if self.behaviour.shut or self.blocked is not None else None
@@ -252,9 +251,9 @@ class Attempt:
         """Judge this run alone, once it is over."""
         if self.blocked is not None:
             return Verdict()
-        if self.behaviour.compares and self._replayed is not None:
-            return judge_replay(
-                self._replayed,
+        if self.behaviour.compares and self._followed is not None:
+            return judge_comparison(
+                self._followed,
                 self.run,
                 self._redactor,
                 self._subject(),

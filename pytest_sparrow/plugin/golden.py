@@ -58,7 +58,7 @@ class GoldenPlace:
 
     def further(self, name: str) -> GoldenPlace:
         """The place of a further run of the same test: ``<test>+<name>``."""
-        from pytest_sparrow.store.names import safe_name
+        from pytest_sparrow.store.layout import safe_name
 
         return GoldenPlace(
             directory=self.directory,
@@ -78,7 +78,7 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace
         directory: name of the goldens' folder.
         golden: the exact name of another test of the file, whose golden is used; "" for the test's own.
     """
-    from pytest_sparrow.store.names import safe_name
+    from pytest_sparrow.store.layout import safe_name
 
     folder = corpus_folder(item)
     if folder is not None:

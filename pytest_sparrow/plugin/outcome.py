@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState
+from pytest_sparrow.plugin.session import ATTEMPT, BLOCKED, SESSION, AttemptState
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
         facts["remarks"] = _sent(state, ((report.nodeid, remark) for remark in remarks))
     if state.diverged:
         facts["verdicts"] = json.dumps([verdict.sent(state.attempt.shown) for verdict in state.diverged])
-    if facts["outcome"] in ("replayed", "diverged") and state.attempt.behaviour.compares:
+    if facts["outcome"] and state.attempt.blocked is None and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
 
@@ -231,8 +231,9 @@ def _add_section(report: pytest.TestReport, text: str) -> None:
 
 
 def _word(state: AttemptState, report: pytest.TestReport) -> str:
+    behaviour = state.attempt.behaviour
     if state.attempt.blocked is not None:
-        return "blocked"
+        return BLOCKED
     if state.divergence and (not report.skipped or hasattr(report, "wasxfail")):
-        return "diverged" if not state.attempt.behaviour.records else ""
-    return state.attempt.behaviour.outcome if report.passed and not state.failed else ""
+        return behaviour.diverged
+    return behaviour.outcome if report.passed and not state.failed else ""

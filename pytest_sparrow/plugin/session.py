@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin.options import read_session
-from pytest_sparrow.settings import dummy_key, judged_by
+from pytest_sparrow.settings import dummy_key, judged_by, outcomes
 
 if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http import OutsidePolicy
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ATTEMPT",
+    "BLOCKED",
     "OUTSIDE",
     "SESSION",
     "AttemptState",
@@ -46,10 +47,9 @@ class SessionState:
         settings: the settings before marker and ``sparrow_settings``.
         origin: the ini key or the variable that gives the mode, "" where nothing but the command line does.
         decided: names of the settings that stand on the command line.
-        counts: how many tests ended how.
+        counts: how many tests ended how, by what the summary says of them.
         ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: findings for the summary as JSON, each with its node id.
-        verdicts: the verdicts on the tests that diverged as JSON, by node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that this plugin filled with dummies.
@@ -63,7 +63,6 @@ class SessionState:
     counts: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
-    verdicts: dict[str, list[Json]] = field(default_factory=dict)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
@@ -165,10 +164,8 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
-    state.counts.update(facts.get("kept", ()))
+    state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
     state.remarks += json.loads(facts.get("remarks", "[]"))
-    if "verdicts" in facts:
-        state.verdicts[report.nodeid] = json.loads(facts["verdicts"])
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -198,19 +195,20 @@ def write_summary(terminal: Any, config: pytest.Config) -> None:
     terminal.write_line(f"sparrow: {line}")
 
 
-_WORDS = (
-    ("replayed", "replayed equal"),
-    ("diverged", "diverged"),
-    ("blocked", "without a usable golden"),
-    ("recorded", "recorded"),
-    ("updated", "recorded again, changed"),
-    ("unchanged", "recorded again, unchanged"),
-    ("dropped", "not recorded"),
-    ("inert", "ran with sparrow off"),
-)
+BLOCKED = "without a usable golden"
+"""What the summary says of a test whose body must not run."""
+
+_KEPT = {
+    "recorded": "recorded",
+    "updated": "recorded again, changed",
+    "unchanged": "recorded again, unchanged",
+    "dropped": "not recorded",
+}
+"""What the summary says of a recording, by what became of the recording (see `Kept`)."""
 
 
 def _counts(state: SessionState) -> str:
-    line = ", ".join(f"{state.counts[key]} {words}" for key, words in _WORDS if state.counts[key])
+    in_order = (*outcomes(compared=True), BLOCKED, *_KEPT.values(), *outcomes(compared=False))
+    line = ", ".join(f"{state.counts[said]} {said}" for said in in_order if state.counts[said])
     ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
     return f"{line} ({ways})" if line and ways else line

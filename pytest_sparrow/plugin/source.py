@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
-    from pytest_sparrow.providers.dispatch import Wire
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
-    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.providers.registry import Wire
+    from pytest_sparrow.run.replayer import GoldenReplayer
+    from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.store import FsRecorder
     from pytest_sparrow.transcript import Transcript

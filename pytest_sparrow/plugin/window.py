@@ -201,7 +201,7 @@ def _seed(settings: Settings, behaviour: Behaviour, golden: Transcript | None) -
     recorded = None if golden is None else noted_seed(golden.inputs.config_snapshot)
     if settings.seed is False:
         return None
-    if behaviour.replays:
+    if behaviour.follows:
         return recorded
     if not behaviour.records:
         return None

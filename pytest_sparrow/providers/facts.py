@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["NO_FACTS", "KeyShape", "ProviderFacts", "RetryClock", "StreamEnd", "merged"]
+__all__ = ["NO_FACTS", "STAINLESS", "KeyShape", "ProviderFacts", "RetryClock", "StreamEnd", "merged"]
 
 _MARKS = "-_.BIJ"
 """Rare characters: texts without any of them are cleared at once."""
@@ -70,6 +70,12 @@ class RetryClock:
     clocks: tuple[str, ...]
 
 
+STAINLESS = RetryClock(
+    module="_base_client", has="BaseClient._calculate_retry_timeout", clocks=("time", "anyio")
+)
+"""The SDKs that Stainless generates: openai, anthropic, groq, together, cerebras and more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamEnd:
     """What the last event or line of a stream says; a client that closes after it has read the whole stream.
@@ -108,6 +114,7 @@ class ProviderFacts:
         key_variables: environment variables from which SDKs read keys. Of the alternatives in one row a replay fills
             the first with a dummy key, and only where none of them is set.
         key_kinds: the kind of placeholder of a variable's value, where the variable's name does not say it.
+        services: names of the services, in small letters: a field like ``acme_key`` holds the key of ``acme``.
         key_shapes: keys that are redacted wherever they stand.
         sure_keys: keys that the scanner refuses to write: formats of exact length and alphabet. A group of ``rest``,
             where there is one, is the random part.
@@ -127,6 +134,7 @@ class ProviderFacts:
 
     key_variables: tuple[tuple[str, ...], ...] = ()
     key_kinds: Mapping[str, str] = field(default_factory=dict)
+    services: AbstractSet[str] = frozenset()
     key_shapes: tuple[KeyShape, ...] = ()
     sure_keys: tuple[KeyShape, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)

@@ -1,20 +1,39 @@
-"""Registers the codecs of a session, and unites the facts that registered codecs declare."""
+"""Registers the codecs of a session, unites the facts that they declare, and asks them what an HTTP exchange says.
+
+A codec that raises costs the events of its exchange, never the run.
+"""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolRequest
 from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts, merged
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
+    from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Codec
 
-__all__ = ["facts", "facts_of", "register", "registered", "unregister", "using"]
+__all__ = [
+    "CodecFault",
+    "Faults",
+    "ModelCall",
+    "Wire",
+    "facts",
+    "facts_of",
+    "register",
+    "registered",
+    "unregister",
+    "using",
+]
 
 # Process-wide: what asks for facts (redaction, the comparison, a thread that sleeps) stands far from any session.
 _lock = threading.Lock()
@@ -71,3 +90,123 @@ def _settle() -> None:
     global _codecs, _facts  # noqa: PLW0603 - read without the lock, and replaced whole
     _codecs = (*_added, *_BUILTIN)
     _facts = merged(map(facts_of, _codecs))
+
+
+class CodecFault(Exception):
+    """A codec raised or returned a wrong type; the text names the codec, the fault and the request."""
+
+
+class Faults:
+    """The faults of codecs, one for each codec and method: a broken method breaks on every request alike."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], str] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._first.values()))
+
+    def add(self, fault: CodecFault, codec: Codec, method: str, *, instead: str) -> None:
+        """Remember a fault, unless one of this codec's method is known.
+
+        Args:
+            fault: what went wrong.
+            codec: the codec that failed.
+            method: the name of the codec's method.
+            instead: what became of the exchange.
+        """
+        # One step, since threads share a run's codecs.
+        self._first.setdefault((codec.name, method), f"{fault}: {instead}")
+
+
+_PLAIN = "read as plain HTTP"
+
+
+def _asked_of(
+    codec: Codec, method: Callable[..., Any], asked: dict[str, Json], *more: Any, kinds: Any
+) -> Any:
+    """The result of a codec's method, an instance of one of ``kinds``.
+
+    Raises:
+        CodecFault: the method raised, or returned something else.
+    """
+    try:
+        result = method(asked, *more)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the codec's
+        said = f"raised {error!r}"
+    else:
+        if isinstance(result, kinds):
+            return result
+        said = f"returned {type(result).__name__} from {method.__name__}()"
+    raise CodecFault(f"the codec {codec.name!r} {said} on {describe('http', asked)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """An ``http`` exchange that is a call to a model, or of a tool, in the format of one codec."""
+
+    codec: Codec
+    request: ModelRequest | ToolRequest
+    faults: Faults
+
+    @property
+    def conversation(self) -> Sequence[Json] | None:
+        """The conversation that the request carries; None for the call of a tool."""
+        return self.request.conversation if isinstance(self.request, ModelRequest) else None
+
+    def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
+        """Read the answer to this call; an answer on which the codec breaks says nothing."""
+        try:
+            read: ModelAnswer = _asked_of(self.codec, self.codec.answer, asked, answered, kinds=ModelAnswer)
+        except CodecFault as fault:
+            self.faults.add(fault, self.codec, "answer", instead=_PLAIN)
+            return ModelAnswer()
+        return read
+
+    def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
+        """Build the *answered* half that says ``answer``.
+
+        Raises:
+            CodecFault: the codec can't build it.
+        """
+        built: dict[str, Json] = _asked_of(self.codec, self.codec.compose, asked, answer, kinds=dict)
+        return built
+
+
+class Wire:
+    """The codecs of a run, asked in order.
+
+    Attributes:
+        faults: the faults of codecs so far.
+    """
+
+    def __init__(self, codecs: Sequence[Codec]) -> None:
+        self.faults = Faults()
+        self._codecs = tuple(codecs)
+
+    def read(self, asked: dict[str, Json]) -> ModelCall | None:
+        """Read an ``http`` asked half as a call to a model; None for other traffic, which yields no model events.
+
+        Where a codec breaks on a request, the next codecs are asked.
+        """
+        broken: list[tuple[CodecFault, Codec]] = []
+        found: ModelCall | None = None
+        for codec in self._codecs:
+            try:
+                request = _asked_of(
+                    codec, codec.request, asked, kinds=(ModelRequest, ToolRequest, type(None))
+                )
+            except CodecFault as fault:
+                broken.append((fault, codec))
+                continue
+            if request is not None:
+                found = ModelCall(codec, request, self.faults)
+                break
+        instead = _PLAIN if found is None else f"left to the codec {found.codec.name!r}"
+        for what, codec in broken:
+            self.faults.add(what, codec, "request", instead=instead)
+        return found
+
+    def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
+        """The conversation that an ``http`` asked half carries, or None."""
+        call = self.read(asked)
+        return None if call is None else call.conversation

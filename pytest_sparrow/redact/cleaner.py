@@ -13,9 +13,8 @@ from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.known import spellings
 from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible, query_rule
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
-from pytest_sparrow.redact.shapes import replace_shapes
+from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious
 from pytest_sparrow.redact.streams import cuts_between
-from pytest_sparrow.redact.suspicion import MARKS, suspicious
 from pytest_sparrow.redact.texts import (
     may_hide,
     plainly,

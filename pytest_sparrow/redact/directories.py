@@ -107,7 +107,7 @@ class Places:
             stop = match.end()
             if bisect_right(ends, match.start()) == bisect_right(ends, stop - 1):
                 continue  # found without that
-            while whole[stop : stop + 1] == "\\":  # They tell how deep the path is quoted: they stay with it.
+            while whole[stop : stop + 1] == "\\":  # They show how deep the path is quoted: they stay with it.
                 stop += 1
             cuts.append(Cut(match.start(), stop, self.placeholder(match[0]) + whole[match.end() : stop]))
         return cuts
@@ -138,7 +138,7 @@ class Places:
 
 
 def _escaped(path: str, following: str, *, quoted: bool) -> str:
-    """The path as JSON within a text spells it; the backslashes that follow tell how deep it is quoted."""
+    """The path as JSON within a text spells it; the backslashes that follow show how deep it is quoted."""
     if json.dumps(path, ensure_ascii=False)[1:-1] == path:
         return path
     depth = len(following).bit_length() - 1 if following else int(quoted)
@@ -160,14 +160,14 @@ def _spellings(path: str) -> set[str]:
     return {*spellings, *in_urls}
 
 
-_TELLING = 12
+_RARE_ENOUGH = 12
 """Characters from which a name alone is rare enough to be looked for."""
 
 
 def _mark(spelling: str) -> str:
-    """What to look for first: the longest name, which every spelling has in common, if it tells enough."""
+    """What to look for first: the longest name, which every spelling has in common, if it is rare enough."""
     longest: str = max(re.findall(r"[A-Za-z0-9_.~-]+", spelling), key=len, default="")
-    return longest if len(longest) >= _TELLING else spelling
+    return longest if len(longest) >= _RARE_ENOUGH else spelling
 
 
 def _shortest(marks: Iterable[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus, unquote
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import is_specific, is_word
 from pytest_sparrow.redact.placeholders import outside_placeholders
-from pytest_sparrow.redact.suspicion import MARKS, suspicious
+from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,7 +139,7 @@ class Known:
     """The known secrets of one transcript, and the search for them. Thread safe.
 
     Attributes:
-        needles: what to look for in UTF-8, where the shape alone does not tell.
+        needles: what to look for in UTF-8, where the shape alone does not decide.
         learned: how many secrets were added since the start.
     """
 

@@ -1,4 +1,4 @@
-"""Tells which field names mark a secret, and which values of such fields are harmless.
+"""Decides which field names mark a secret, and which values of such fields are harmless.
 
 Names are compared without case and separators: ``apiKey``, ``api_key`` and ``X-API-Key`` end alike. The surer the
 name, the less the value has to look like a secret: any text is a password in a field of that name, while a field
@@ -11,8 +11,13 @@ import enum
 import functools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import without_placeholders
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 __all__ = [
     "FRAGMENTS",
@@ -65,8 +70,7 @@ _KEYS = {
     "private-key": "privatekey sshkey",
     "key": (
         "encryptionkey signingkey authkey masterkey subscriptionkey accountkey sharedkey sharedaccesskey "
-        "servicekey appkey applicationkey functionskey sessionkey adminkey serverkey deploykey hmackey "
-        "openaikey anthropickey geminikey mistralkey groqkey openrouterkey"
+        "servicekey appkey applicationkey functionskey sessionkey adminkey serverkey deploykey hmackey"
     ),
     "access-token": "accesstoken oauthtoken bearertoken",
     "refresh-token": "refreshtoken",
@@ -91,6 +95,7 @@ _SUFFIXES: dict[str, Rule] = {
         for name in ("connectionstring", "dsn", "databaseurl")
     },
 }
+_SERVICE_KEY = Rule("key", Sure.KEY)
 _WHOLE: dict[str, Rule] = {
     "key": Rule("key", Sure.BARE),
     "auth": Rule("authorization", Sure.TOKEN),
@@ -163,9 +168,13 @@ def _bare_name(name: str) -> str:
     return name.translate(_SEPARATORS).lower()
 
 
-@functools.lru_cache(maxsize=4096)
 def field_rule(name: str) -> Rule | None:
     """The rule of a JSON field or a form field, or None for a harmless name."""
+    return _field_rule(name, facts().services)
+
+
+@functools.lru_cache(maxsize=4096)
+def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     if len(name) > 80:
         return None
     bare = _bare_name(name)
@@ -174,24 +183,31 @@ def field_rule(name: str) -> Rule | None:
     for candidate in (bare.rstrip(_DIGITS), bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")):
         if candidate in _WHOLE:
             return _WHOLE[candidate]
+        is_key = candidate.endswith("key")
         # The longest suffix wins: "secretaccesskey" before "accesskey".
         for start in range(len(candidate)):
             rule = _SUFFIXES.get(candidate[start:])
             if rule is not None:
                 return rule
+            if is_key and candidate[start:-3] in services:
+                return _SERVICE_KEY
     return None
 
 
-@functools.lru_cache(maxsize=4096)
 def query_rule(name: str) -> Rule | None:
     """The rule of a field of a URL's query: as for a field, and the signatures of presigned URLs."""
+    return _query_rule(name, facts().services)
+
+
+@functools.lru_cache(maxsize=4096)
+def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     if len(name) > 80:
         return None
     bare = _bare_name(name)
     # X-Amz-Credential is a key's id, a date and a region; app_id an application's, which is no secret.
     if bare in _KEY_SCOPES or (bare == "appid" and bare != name.lower()):
         return None
-    return _QUERY.get(bare) or field_rule(name)
+    return _QUERY.get(bare) or _field_rule(name, services)
 
 
 _NO_PASSWORD = {

@@ -40,9 +40,9 @@ def without_placeholders(text: str) -> str:
 
 
 def outside_placeholders(text: str) -> Callable[[int, int], bool]:
-    """Tells of a place in a text whether it touches none of its placeholders, those of directories included.
+    """Returns a check whether a place in a text touches none of the text's placeholders, those of directories included.
 
-    What stands in one is no secret, whatever it is like: the dummy key ``openai-key`` stands in its own.
+    What stands in a placeholder is no secret, whatever it looks like: the dummy key ``openai-key`` stands in its own.
     """
     holds = "<secret:" in text or "<dir:" in text
     spans = [match.span() for match in _ANY_OR_PLACE.finditer(text)] if holds else []

@@ -243,7 +243,7 @@ def _pairs(headers: Json) -> Iterable[tuple[str, str]]:
     return ((str(name), str(value)) for name, value in pairs)
 
 
-# The first key of a line tells whose it is; see docs/format.md.
+# The first key of a line says whose it is; see docs/format.md.
 _FILES = {b'{"type"': "events.jsonl", b'{"kind"': "exchanges.jsonl"}
 _INPUTS = "inputs.json"
 _FIRST_KEY = len(b'{"type"')

@@ -94,24 +94,24 @@ class Scanner:
 
     def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
         runs = long_runs(data, _RUN) - self._harmless
-        telling = False
+        suspicious = False
         keys = b" ".join(runs)
         # Most lines hold no long run: then a handful of formats is left to look for.
         for rule in self._rules if runs else self._outside_runs:
             if rule.needle in (keys if rule.in_run else data):
-                telling = True
+                suspicious = True
                 for match in rule.pattern.finditer(data):
                     if rule.holds(match):
                         yield from self._unless_allowed(rule.kind, match[1], match.start(1))
         for hit in self._of_environment(data):
-            telling = True
+            suspicious = True
             yield hit
         if depth < _MAX_DEPTH:
             if b"%" in data:
                 yield from self._in_percent(data, depth)
             for run in runs:
                 yield from self._encoded(data, run, depth)
-        if depth == 0 and not telling and len(self._harmless) < _REMEMBERED:
+        if depth == 0 and not suspicious and len(self._harmless) < _REMEMBERED:
             # Ids stand in many lines: to look once is enough. Whoever gets here has found nothing.
             self._harmless.update(run for run in runs if len(run) <= _LONGEST_KEY)
 

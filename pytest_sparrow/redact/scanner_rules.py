@@ -321,7 +321,7 @@ class Needle:
         name: the variable that holds it, for the kind.
         value: the secret itself.
         spelled: the bytes to look for.
-        pattern: what tells it from a part of a longer word; None where its length does.
+        pattern: finds the value only where it is no part of a longer word; None where its length is enough.
     """
 
     name: str

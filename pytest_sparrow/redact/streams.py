@@ -63,7 +63,7 @@ def _traced(text: str, clean: str, stands_for: Callable[[str, str], bool]) -> li
         start = at + len(between)
         last = number + 1 == len(found)
         behind = clean[match.end() :] if last else clean[match.end() : found[number + 1].start()]
-        # Nothing stands between two placeholders: no telling where the first one's secret ended.
+        # Nothing stands between two placeholders: nobody knows where the first one's secret ended.
         if not last and not behind:
             return []
         stops: Iterable[int] = (len(text) - len(behind),) if last else _occurrences(text, behind, start + 1)

@@ -49,7 +49,7 @@ _ASSIGNED = re.compile(
     r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=(?:\\*['\"])?)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})",
     re.MULTILINE,
 )
-# The backslashes in front of the quotes tell how deep the JSON text is quoted: up to 7 levels, since a run of any
+# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels, since a run of any
 # length would be run over from each of its characters. The value may be cut off.
 _QUOTED = re.compile(
     r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)"
@@ -169,7 +169,7 @@ def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[byt
 
     Args:
         data: what may hold it.
-        suspicious: tells of what was decoded.
+        suspicious: decides whether decoded bytes may hold a secret.
         harmless: runs that were looked at before, this deep; grows. Ids stand in many lines: to look once is enough.
         depth: how often to decode.
     """

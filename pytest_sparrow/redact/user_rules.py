@@ -37,7 +37,7 @@ _ROUNDS = 200_000
 
 @functools.lru_cache(maxsize=256)
 def value_digest(value: str) -> str:
-    """What names a value without telling it, like ``value:0f3a…``; 16 hex digits.
+    """The digest that names a value without showing it, like ``value:0f3a…``; 16 hex digits.
 
     It is printed and committed, so a weak password must not be found from it by trying words: hence PBKDF2
     (0.1 s a try), and only half of the digest.

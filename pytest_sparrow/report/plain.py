@@ -11,14 +11,14 @@ from os.path import commonpath
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.findings import Finding, Kind, Location, Verdict, of_change
-from pytest_sparrow.report.advice import likely, way_out
-from pytest_sparrow.report.words import both_values, follower, hints, one_value, title
+from pytest_sparrow.report.words import both_values, follower, hints, one_value, title, way_out
 from pytest_sparrow.text import bounded, counted, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_sparrow.comparing.result import Comparison
+    from pytest_sparrow.findings import Circumstances
 
 __all__ = [
     "MOST_LINES",
@@ -175,7 +175,7 @@ def render_comparison(
     everything: bool = False,
     limit: int | None = MOST_LINES,
 ) -> list[str]:
-    """The lines that tell how two runs differ, or one line where they are equal.
+    """The lines that say how two runs differ, or one line where they are equal.
 
     Args:
         comparison: what was found.
@@ -257,3 +257,41 @@ def _common(folders: Sequence[str]) -> str:
 def _named(nodeids: list[str]) -> str:
     first = one_line(nodeids[0])
     return first if len(nodeids) == 1 else f"{first} and {counted(len(nodeids) - 1, 'more test')}"
+
+
+def likely(finding: Finding, circumstances: Circumstances) -> str:
+    """The source of chance that would explain a finding, as a guess; "" where none would."""
+    match finding.chance:
+        case "uuid":
+            return _uuid(circumstances)
+        case "order":
+            return _other_order(circumstances)
+    return _CHANCES.get(finding.chance, "")
+
+
+_CHANCES = {
+    "time": "a time that the replay's clock does not control (of a file, a database, C code), or the turn of a second?",
+    "random": "drawn at random where no seed reached: by secrets or os.urandom, by a random.Random() without a seed, "
+    "in a fixture, or by threads side by side?",
+    "race": "the same values, dealt out otherwise: by threads or tasks side by side, which draw in any order?",
+}
+
+
+def _uuid(circumstances: Circumstances) -> str:
+    if circumstances.own_ids:
+        drawn = f"{' and '.join(circumstances.own_ids)}, loaded here, which no seed reaches"
+        return f"a uuid that no seed reached: drawn by {drawn}? sparrow.call records one"
+    return "a uuid that no seed reached: drawn in a fixture, by threads side by side, or by C code?"
+
+
+def _other_order(circumstances: Circumstances) -> str:
+    start = "the same in another order: "
+    match circumstances.hash_seeds:
+        case None:
+            return f"{start}of a set, which PYTHONHASHSEED decides, or of threads side by side?"
+        case (then, now) if "random" in (then, now):
+            return f"{start}of a set, which is another in each process unless PYTHONHASHSEED is set? sort it"
+        case (then, now) if then != now:
+            return f"{start}of a set? PYTHONHASHSEED was {then} when this was recorded, and is {now} here"
+        case _:
+            return f"{start}of threads or tasks side by side? (no set's: PYTHONHASHSEED is the recorded one)"

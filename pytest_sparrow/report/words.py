@@ -1,14 +1,14 @@
-"""Says in words what a finding is: its title, its hints and its values."""
+"""Says in words what a finding is (its title, its hints, its values) and what settles it."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.report.advice import way_out
+from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.text import WIDTH, cut, one_line, shown, shown_pair, times
-from pytest_sparrow.wire.describe import describe
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Missing
     from pytest_sparrow.exchange import Json
 
-__all__ = ["both_values", "follower", "hints", "one_value", "title"]
+__all__ = ["both_values", "follower", "hints", "one_value", "record_command", "title", "way_out"]
 
 _NAME_WIDTH = 60
 _MOST_SAID = 60
@@ -349,3 +349,69 @@ def follower(finding: Finding) -> str:
         Kind.ORDER: "another order",
         Kind.UNPLAYED: "not asked for",
     }[finding.kind]
+
+
+_NAME_WIDTH = 60
+_MOST_PATHS = 3
+
+
+def record_command(nodeid: str) -> str:
+    """The command that records one test."""
+    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
+
+
+def way_out(way: Way) -> tuple[str, str]:
+    """A way out: the word that stands before it, and what to do."""
+    word, say = _WAYS[way.kind]
+    return word, say(*way.values)
+
+
+def _ignore(*paths: str) -> str:
+    quoted = ", ".join(one_line(_quoted(path)) for path in paths[:_MOST_PATHS])
+    return f"@pytest.mark.sparrow(ignore=[{quoted}])"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if "'" in text and '"' not in text else repr(text)
+
+
+_WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
+    WayKind.RECORD: ("record", record_command),
+    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.ACCEPT_OTHER: (
+        "accept",
+        lambda nodeid: f"{one_line(record_command(nodeid))}  # whose golden this is",
+    ),
+    WayKind.OWN_GOLDEN: ("own", lambda: "without golden= this test can record one of its own"),
+    WayKind.EDIT_SCRIPT: ("accept", lambda: "change the script"),
+    WayKind.EDIT_GOLDEN: ("accept", lambda folder: f"change {one_line(folder)}, which no test records"),
+    WayKind.IGNORE: ("ignore", _ignore),
+    WayKind.BEHAVIOUR_ONLY: (
+        "script",
+        lambda: '@pytest.mark.sparrow(requests="report")  # judge behaviour only',
+    ),
+    WayKind.WRAP: (
+        "wrap",
+        lambda name: (
+            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): recorded through its wrapper, it ran without"
+        ),
+    ),
+    WayKind.WRAP_ANY: (
+        "wrap",
+        lambda: "sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn",
+    ),
+    WayKind.NEED_NOT_RECOVER: (
+        "allow",
+        lambda: "leave out recovers=True: after the fault only the test's own asserts judge",
+    ),
+    WayKind.FORK_LIVE: ("live", lambda: "sparrow.fork(…, live=True): from there on the world answers"),
+    WayKind.SCRIPT_AFTER: (
+        "then",
+        lambda: "sparrow.inject(…, then=[…]): what the model says after the fault, written by hand",
+    ),
+    WayKind.EDIT_SCRIPT_AFTER: (
+        "then",
+        lambda: "change then=[…]: all that the model is asked after the fault, and no more",
+    ),
+}
+"""The word before a way out, and what says it, given the way's values."""

@@ -1,4 +1,4 @@
-"""Answers the crossings of a replay: with the recorded answer, or with that of a fork or a fault."""
+"""Answers the crossings of a run that follows a golden: with the recorded answer, or with that of a fork or a fault."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelRequest
-from pytest_sparrow.run.replay.replayer import cancellation_wait_of
+from pytest_sparrow.run.replayer import cancellation_wait_of
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
-from pytest_sparrow.wire.jsonrpc import addressed
+from pytest_sparrow.wire.asking import addressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
     from pytest_sparrow.findings import Finding
-    from pytest_sparrow.providers.dispatch import Wire
+    from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
-    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.run.replayer import GoldenReplayer
+    from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.faults import Fault
     from pytest_sparrow.run.whatif.fork import Fork
     from pytest_sparrow.settings import Settings
@@ -32,10 +32,11 @@ __all__ = ["Answers"]
 
 
 class Answers:
-    """The answers of one run's replay. Not thread safe: the run's lock guards it.
+    """The answers of one run. Not thread safe: the run's lock guards it.
 
     Args:
-        replayer: replays the golden; None: the run does not replay.
+        replayer: replays the golden; None: the run follows no golden.
+        live: the world answers all the same, and the replayer only notes what differs from the golden.
         violations: the run's.
         events: the run's, as they grow.
         settings: what the user said.
@@ -44,7 +45,7 @@ class Answers:
         redactor: puts this machine's directories back.
 
     Attributes:
-        replayer: replays the golden; None: the run does not replay.
+        replayer: replays the golden, or observes for it; None: the run follows no golden.
         replaying: whether the world is shut.
         fork: the fork, or None.
         fault_plan: the faults.
@@ -61,9 +62,11 @@ class Answers:
         tools: ToolFacts,
         wire: Wire,
         redactor: Redactor,
+        live: bool = False,
     ) -> None:
         self.replayer = replayer
-        self.replaying = replayer is not None
+        self.replaying = replayer is not None and not live
+        self._live = live
         self.fork: Fork | None = None
         self.fault_plan = FaultPlan()
         self.divergence_point: DivergencePoint | None = None
@@ -84,8 +87,10 @@ class Answers:
 
     @property
     def served_nothing(self) -> bool:
-        """Whether the golden holds answers, and none was asked for."""
-        return self.replayer is not None and self.replayer.size > 0 and self.replayer.served == 0
+        """Whether a replay has answers, and none was asked for."""
+        if self.replayer is None or self._live:
+            return False
+        return self.replayer.size > 0 and self.replayer.served == 0
 
     def settle(self) -> None:
         """The run is over: add what nobody asked for to the violations, and a fork or a fault that never came."""
@@ -111,6 +116,9 @@ class Answers:
         """
         replayer, fork = self.replayer, self.fork
         if replayer is None:
+            return None
+        if self._live:
+            replayer.observe(asked)
             return None
         fault = self.fault_plan.meets(asked.kind, asked.content)
         if fork is not None and fork.meets(asked.kind, asked.content):

@@ -15,12 +15,11 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
+from pytest_sparrow.run.context import Lane, Lanes, in_lane
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
-from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
-from pytest_sparrow.run.remarks import Unread, unwrapped
-from pytest_sparrow.run.replay.replayer import ExchangeReplayer
-from pytest_sparrow.run.replay.violations import Violations, divergence
+from pytest_sparrow.run.replayer import ExchangeReplayer
+from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
-    from pytest_sparrow.providers.dispatch import ModelCall, Wire
+    from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
     from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
+    from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
 __all__ = ["Run"]
@@ -69,6 +68,7 @@ class Run:
         golden: Sequence[Exchange] | None = None,
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
+        live: bool = False,
         sink: Sink | None = None,
     ) -> None:
         self.run_id = run_id
@@ -94,6 +94,7 @@ class Run:
             tools=tools,
             wire=wire,
             redactor=redactor,
+            live=live,
         )
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self._lanes = Lanes()
@@ -115,7 +116,7 @@ class Run:
     @property
     def keeps(self) -> bool:
         """Whether crossings are written or compared."""
-        return self.replaying or self._sink is not None
+        return self.answers.replayer is not None or self._sink is not None
 
     @property
     def in_process(self) -> bool:
@@ -165,8 +166,8 @@ class Run:
             raise self._asked_in_a_child(kind, asked)
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
-        replays = self.answers.replayer is not None
-        conversation = self._conversation(model, asked, clean) if replays else None
+        follows = self.answers.replayer is not None
+        conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
             crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:

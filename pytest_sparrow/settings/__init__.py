@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
-from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour
+from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "behaviour",
     "dummy_key",
     "judged_by",
+    "outcomes",
     "policy_of",
     "settings_at",
 ]
@@ -56,7 +57,7 @@ class Level(enum.Enum):
 
 
 class Requests(enum.Enum):
-    """What request drift is: a failure, a remark, or nothing."""
+    """How changed requests are judged: as a failure, as a remark, or not at all."""
 
     COMPARE = "compare"
     REPORT = "report"
@@ -64,7 +65,7 @@ class Requests(enum.Enum):
 
 
 class Unwrapped(enum.Enum):
-    """What a proposed tool that nobody wrapped is: a remark or a failure."""
+    """How a proposed tool that nobody wrapped is judged: as a remark or a failure."""
 
     WARN = "warn"
     FAIL = "fail"
@@ -117,18 +118,19 @@ class Settings:
     )
     requests: Requests = row(
         Choice(Requests),
-        "what request drift is: a failure, a remark (the scripted replay: prompts may be edited), or nothing",
+        "how changed requests are judged: as a failure, as a remark (the scripted replay: prompts may be edited), "
+        "or not at all",
         default=Requests.COMPARE,
         places=SettingPlace.COMMAND_LINE | USUAL,
     )
     unwrapped: Unwrapped = row(
         Choice(Unwrapped),
-        "what a proposed tool that nobody wrapped is: a remark or a failure",
+        "how a proposed tool that nobody wrapped is judged: as a remark or a failure",
         default=Unwrapped.WARN,
     )
     policy: tuple[tuple[str, Policy], ...] = row(
         Table(Policy, "'refund = feed', 'ReadOnly = run', '* = verify'"),
-        "what becomes of wrapped tools in a replay, by a tool's name, a risk or `*`",
+        "what a replay does with wrapped tools: a policy by the tool's name, a risk or `*`",
         default=(),
         default_shown="feed",
     )
@@ -141,17 +143,17 @@ class Settings:
     )
     script: tuple[Any, ...] = row(
         Objects("pytest_sparrow.scenario:checked", "a list of turns"),
-        "turns that stand in for a golden ([scenarios](docs/scenarios.md))",
+        "turns that are replayed in place of a golden ([scenarios](docs/scenarios.md))",
         default=(),
         places=PYTHON,
     )
     ignore: tuple[str, ...] = row(
-        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
+        Lines(check="pytest_sparrow.comparing.result:check_paths"),
         "paths, as a report prints them, to leave out of the comparison",
         default=(),
     )
     exclude_paths: tuple[str, ...] = row(
-        Lines(check="pytest_sparrow.comparing.paths:check_paths"),
+        Lines(check="pytest_sparrow.comparing.result:check_paths"),
         "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
         default=(),
     )
@@ -167,7 +169,7 @@ class Settings:
         default_shown="all",
     )
     ignore_order: bool | tuple[str, ...] = row(
-        Lines(check="pytest_sparrow.comparing.paths:check_paths", flag=True),
+        Lines(check="pytest_sparrow.comparing.result:check_paths", flag=True),
         "the order of lists does not count: in all of them, or at and below these paths",
         default=False,
     )
@@ -247,7 +249,7 @@ class Settings:
     )
     limits: tuple[str, ...] = row(
         Lines(check="pytest_sparrow.store.damage:Limits.of"),
-        "how much is read of a golden: `events = 2000000`, … ; the error that a limit makes names it",
+        "how much is read of a golden at most: `events = 2000000`, …; the error names the limit",
         default=(),
         places=SettingPlace.INI,
         default_shown="generous",

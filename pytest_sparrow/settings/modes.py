@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["Behaviour", "Mode", "behaviour"]
+__all__ = ["Behaviour", "Mode", "behaviour", "outcomes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,26 +13,38 @@ class Behaviour:
     """What is done about the world and about the golden in one test.
 
     Attributes:
-        outcome: the word under which the session's summary counts a test that passed; "" where nothing is counted.
+        outcome: what the session's summary says of a test that passed; "" where nothing is said.
+        diverged: what the summary says of a test that differs from its golden; "" where nothing is said.
         shut: nothing reaches the world; absent API keys are filled with dummies.
-        replays: the golden answers what the agent asks.
-        compares: the run is compared with the golden.
+        replays: the golden answers what the agent asks; else the world does, unless it is shut.
+        compares: the run is compared with the golden, whoever answered.
         records: what happens is recorded, and becomes the golden if the test passes.
         missing: there is no golden to replay: the test fails before its body runs.
     """
 
     outcome: str = ""
+    diverged: str = ""
     shut: bool = False
     replays: bool = False
     compares: bool = False
     records: bool = False
     missing: bool = False
 
+    @property
+    def reads(self) -> bool:
+        """Whether the golden is read; a recording reads the earlier golden."""
+        return self.replays or self.compares or self.records
 
-_REPLAYED = Behaviour(outcome="replayed", shut=True, replays=True, compares=True)
+    @property
+    def follows(self) -> bool:
+        """Whether the run is held to the golden: the golden answers, or the run is compared with the golden."""
+        return self.replays or self.compares
+
+
+_REPLAYED = Behaviour(outcome="replayed equal", diverged="diverged", shut=True, replays=True, compares=True)
 _RECORDED = Behaviour(records=True)
 _MISSING = Behaviour(shut=True, missing=True)
-_INERT = Behaviour(outcome="inert")
+_INERT = Behaviour(outcome="ran with sparrow off")
 
 
 class Mode(enum.Enum):
@@ -51,7 +63,7 @@ class Mode(enum.Enum):
     @property
     def reads(self) -> bool:
         """Whether a golden is read at all."""
-        return any(each.replays or each.records for each in _BEHAVIOURS[self])
+        return any(each.reads for each in _BEHAVIOURS[self])
 
     @property
     def shut(self) -> bool:
@@ -84,3 +96,13 @@ def behaviour(mode: Mode, *, golden: bool) -> Behaviour:
     """What a mode means for a test that has a golden, or has none."""
     with_golden, without_golden = _BEHAVIOURS[mode]
     return with_golden if golden else without_golden
+
+
+def outcomes(*, compared: bool) -> list[str]:
+    """What the session's summary may say of a test, in the order of the modes.
+
+    Args:
+        compared: of the behaviours that compare the run with its golden, or of the others.
+    """
+    said = (each for both in _BEHAVIOURS.values() for each in both if each.compares is compared)
+    return list(dict.fromkeys(text for each in said for text in (each.outcome, each.diverged) if text))

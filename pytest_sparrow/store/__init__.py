@@ -1,6 +1,6 @@
 """Keeps runs on disk: a run is whole or absent, and damage is never taken for absence.
 
-Names are resolved lazily: the plugin asks `pytest_sparrow.store.names` before anything heavy may be imported.
+Names are resolved lazily: the plugin asks `pytest_sparrow.store.layout` before anything heavy may be imported.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_sparrow.store.names import safe_name
+    from pytest_sparrow.store.layout import safe_name
     from pytest_sparrow.store.reader import iter_events, load_transcript
     from pytest_sparrow.store.recorder import FsRecorder, Recorder, Replayer
 

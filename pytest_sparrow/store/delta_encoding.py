@@ -35,7 +35,7 @@ _DIGEST = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A value, and what tells it from others at the same place.
+    """A value, and what distinguishes it from others at the same place.
 
     Attributes:
         value: the value.
@@ -199,7 +199,7 @@ class _Tip:
 SAME = "same"
 """The key beside ``json`` in a body on disk; in memory there is none."""
 
-_WORTH_SHARING = 512
+_WORTH_A_REFERENCE = 512
 """Bytes of a value that is shared: a shorter one is easier to read in full."""
 
 
@@ -286,7 +286,7 @@ class _Place:
 
     def split(self, piece: Piece) -> tuple[Json, Json]:
         """What to say of what stood here before (None: nothing), and what is left to spell."""
-        if piece.size < _WORTH_SHARING:
+        if piece.size < _WORTH_A_REFERENCE:
             return None, piece.value
         if line := self._whole.get(piece.key):
             return line, None
@@ -301,12 +301,12 @@ class _Place:
         """A value stands here, on that line. What was known stays with the line that spells it."""
         if piece.key in self._whole:
             return
-        if piece.size >= _WORTH_SHARING:
+        if piece.size >= _WORTH_A_REFERENCE:
             self._whole[piece.key] = line
         if piece.items is not None:  # a short one too: the next will be longer
             self._arrays.add(line, piece.items[0])
         for name, inner in (piece.fields or {}).items():
-            if inner.size >= _WORTH_SHARING or inner.items or inner.fields:
+            if inner.size >= _WORTH_A_REFERENCE or inner.items or inner.fields:
                 self._below.setdefault(name, _Place()).add(inner, line)
 
     def _split_fields(self, piece: Piece) -> tuple[Json, Json]:

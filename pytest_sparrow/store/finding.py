@@ -127,7 +127,7 @@ def _held(folder: Path) -> Iterator[tuple[int, int] | None]:
     """Which folder this is now, None where there is none.
 
     It is kept open meanwhile: else the system may give the number of a folder that was swapped out and
-    removed to the next one, and nothing could tell the two apart. (Windows opens no folders, and does not
+    removed to the next one, and nothing could distinguish the two. (Windows opens no folders, and does not
     give numbers again so soon.)
     """
     if sys.platform == "win32":

@@ -162,7 +162,7 @@ class FsRecorder:
         """
         journal, redactor = self._journal(run_id)
         data = dump_inputs(inputs, redactor)
-        with self._telling():
+        with self._refusals():
             journal.write_inputs(data)
 
     def record(self, event: Event, run_id: str | None = None) -> None:
@@ -248,7 +248,7 @@ class FsRecorder:
             StoreError: the disk refused; something of the journal is left.
         """
         journal, _ = self._journal(run_id)
-        with journal.lock, self._telling():
+        with journal.lock, self._refusals():
             self._close(run_id)
             journal.remove()
         self._tidy(run_id)
@@ -283,7 +283,7 @@ class FsRecorder:
             DamagedTranscript: the run is there, but not as it was written, or passes a limit; names file and line.
             StoreError: the system refuses to read it.
         """
-        with self._telling("read"):
+        with self._refusals("read"):
             return load_finished(self.transcripts_dir, run_id, self._limits)
 
     def list_transcripts(self) -> list[str]:
@@ -329,15 +329,15 @@ class FsRecorder:
     @contextlib.contextmanager
     def _writing(self, run_id: str) -> Iterator[None]:
         """Hold the run's lock; what the system refuses becomes a StoreError."""
-        with self._telling():
+        with self._refusals():
             self.transcripts_dir.mkdir(parents=True, exist_ok=True)
             layout.write_git_files(self.transcripts_dir)
             with lock_file(layout.check_pending_root(self.transcripts_dir) / f"{run_id}.lock"):
                 yield
 
     @contextlib.contextmanager
-    def _telling(self, what: str = "written") -> Iterator[None]:
-        """Tell what the system refuses as a StoreError."""
+    def _refusals(self, what: str = "written") -> Iterator[None]:
+        """Raise what the system refuses as a StoreError."""
         try:
             yield
         except OSError as error:

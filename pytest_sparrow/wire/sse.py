@@ -1,4 +1,4 @@
-"""Cuts streams of server-sent events into texts and joins them again, and reads or changes the fields of one text.
+"""Cuts streams of server-sent events and of JSON lines into texts, joins them again, and reads or changes one text.
 
 Format: WHATWG HTML, "Server-sent events", sections 9.2.5 and 9.2.6. No other module knows how an event is spelled.
 """
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 __all__ = [
+    "LINE_TYPES",
     "MEDIA_TYPE",
     "ServerSentEvent",
     "data_of_line",
     "event_of",
     "events_of",
     "holds_data",
+    "line_chunks",
+    "lines_of",
     "looks_like_event",
     "only_data",
     "parse_event_text",
@@ -167,3 +170,39 @@ def up_to_data(event: str, change: Callable[[str], str | None]) -> str | None:
 def _lines(text: str) -> list[str]:
     # Not str.splitlines: it also cuts at U+2028 and U+0085, which stand unescaped inside JSON strings.
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+LINE_TYPES = frozenset(
+    {"application/x-ndjson", "application/jsonl", "application/stream+json", "application/json-lines"}
+)
+"""Media types that servers use, none of them registered; format: https://github.com/ndjson/ndjson-spec."""
+
+
+def lines_of(raw: bytes) -> dict[str, Json] | None:
+    r"""A body as ``{"lines": [line, …]}``, plus ``"torn"``: what follows the last ``\n``.
+
+    A line ends with ``\n`` and nothing else: a ``\r`` before it stays in the text, and so does any other
+    character that some readers regard as the end of a line.
+
+    Returns:
+        None where the bytes are no UTF-8 text.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if "\0" in text:
+        return None
+    *whole, torn = text.split("\n")
+    body: dict[str, Json] = {"lines": whole}
+    if torn:
+        body["torn"] = torn
+    return body
+
+
+def line_chunks(body: dict[str, Json]) -> list[bytes]:
+    """The chunks of a recorded body: one for each line, and the torn rest as it was."""
+    chunks = [f"{line}\n".encode() for line in body["lines"]]
+    if torn := body.get("torn"):
+        chunks.append(str(torn).encode())
+    return chunks

@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from boundaries.tools.fake_run import opened
-from pytest_sparrow.boundaries.call import call
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
+from pytest_sparrow.boundaries.tools.wrappers import call
 from pytest_sparrow.errors import NotRecordable, ReplayDivergence, UsageError
 
 

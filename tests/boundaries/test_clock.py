@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
 from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
-from pytest_sparrow.boundaries.world.zone import Zone
+from pytest_sparrow.boundaries.world.environment import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.settings import WallClock
@@ -59,8 +59,8 @@ def zone():
     time.tzset()
 
 
-def shown(hands):
-    return (hands.now() - ZERO) / SECOND
+def shown(source):
+    return (source.now() - ZERO) / SECOND
 
 
 def in_place(name):
@@ -68,8 +68,8 @@ def in_place(name):
     time.tzset()
 
 
-def clock(hands=None, zone=None):
-    return Clock(hands or Flowing(ZERO), Zone(zone, ZERO / SECOND))
+def clock(source=None, zone=None):
+    return Clock(source or Flowing(ZERO), Zone(zone, ZERO / SECOND))
 
 
 # What it shows.
@@ -77,70 +77,70 @@ def clock(hands=None, zone=None):
 
 def test_it_starts_then_and_runs_on(real):
     """A flowing clock starts at the recorded moment and goes on with real time."""
-    hands = Flowing(ZERO, real=real)
-    assert shown(hands) == 0
+    source = Flowing(ZERO, real=real)
+    assert shown(source) == 0
     real.passes(2.5)
-    assert shown(hands) == 2.5
+    assert shown(source) == 2.5
 
 
 def test_an_answer_moves_it_to_when_it_had_arrived(real):
     """A replayed answer moves it forward to the recorded arrival, and from there it runs on."""
-    hands = Flowing(ZERO, [0.5, 41.0], real=real)
+    source = Flowing(ZERO, [0.5, 41.0], real=real)
     real.passes(0.1)
-    hands.asked(0.5)
-    assert shown(hands) == 0.5
-    hands.arrived(40.0)
-    assert shown(hands) == 40
+    source.asked(0.5)
+    assert shown(source) == 0.5
+    source.arrived(40.0)
+    assert shown(source) == 40
     real.passes(0.2)
-    assert shown(hands) == 40.2
+    assert shown(source) == 40.2
 
 
 def test_it_never_goes_back(real):
     """A replay that is later than the recording was stays where it is."""
-    hands = Flowing(ZERO, real=real)
+    source = Flowing(ZERO, real=real)
     real.passes(10)
-    hands.asked(1.0)
-    hands.arrived(2.0)
-    hands.arrived(None)
-    assert shown(hands) == 10
+    source.asked(1.0)
+    source.arrived(2.0)
+    source.arrived(None)
+    assert shown(source) == 10
 
 
 def test_a_slow_replay_stays_before_the_next_request(real):
     """Between two crossings it waits at the recorded request, so that a slow machine reads no later moment."""
-    hands = Flowing(ZERO, [0.01, 5.02], real=real)
-    hands.asked(0.01)
-    hands.arrived(5.0)
+    source = Flowing(ZERO, [0.01, 5.02], real=real)
+    source.asked(0.01)
+    source.arrived(5.0)
     real.passes(0.7)
-    assert shown(hands) == 5.02
+    assert shown(source) == 5.02
 
 
 @pytest.mark.parametrize("fixtures", [0.1, 0.9])
 def test_what_fixtures_take_does_not_count(real, fixtures):
     """The test's own code starts when it started in the recording, whether fixtures were slower or faster."""
-    hands = Flowing(ZERO, [3.0], body=0.5, real=real)
+    source = Flowing(ZERO, [3.0], body=0.5, real=real)
     real.passes(fixtures)
-    hands.body_starts()
-    assert shown(hands) == 0.5
+    source.body_starts()
+    assert shown(source) == 0.5
     real.passes(0.25)
-    assert shown(hands) == 0.75
+    assert shown(source) == 0.75
 
 
 def test_a_loop_that_waits_ends(real):
     """It waits no longer than the grace, so that a loop until a deadline ends."""
-    hands = Flowing(ZERO, [0.01], real=real)
+    source = Flowing(ZERO, [0.01], real=real)
     real.passes(0.5)
-    assert shown(hands) == 0.01
+    assert shown(source) == 0.01
     real.passes(60)
-    assert shown(hands) == 60.5 - GRACE
+    assert shown(source) == 60.5 - GRACE
 
 
 def test_more_crossings_than_recorded_just_run_on(real):
     """Where the recording asked no further, it flows freely."""
-    hands = Flowing(ZERO, [0.1], real=real)
-    hands.asked(0.1)
-    hands.asked(None)
+    source = Flowing(ZERO, [0.1], real=real)
+    source.asked(0.1)
+    source.asked(None)
     real.passes(3)
-    assert shown(hands) == pytest.approx(3.1)
+    assert shown(source) == pytest.approx(3.1)
 
 
 @settings(max_examples=100, deadline=None)
@@ -154,25 +154,25 @@ def test_more_crossings_than_recorded_just_run_on(real):
 def test_time_only_goes_forward(began, steps):
     """Whatever crosses whenever, no reading is earlier than one before it."""
     real = Real()
-    hands = Flowing(ZERO, began, real=real)
-    last = hands.now()
+    source = Flowing(ZERO, began, real=real)
+    last = source.now()
     for what, seconds in steps:
         if what == "passes":
             real.passes(seconds or 0)
         else:
-            getattr(hands, what)(seconds)
-        now = hands.now()
+            getattr(source, what)(seconds)
+        now = source.now()
         assert now >= last
         last = now
 
 
 def test_a_stepping_clock_stands_still_between_crossings():
     """One tick a crossing, whatever time passes and however long answers take."""
-    hands = Stepping(ZERO)
-    assert shown(hands) == 0
-    hands.asked(17.0)
-    hands.arrived(99.0)
-    assert shown(hands) == TICK
+    source = Stepping(ZERO)
+    assert shown(source) == 0
+    source.asked(17.0)
+    source.arrived(99.0)
+    assert shown(source) == TICK
 
 
 # Put before the process.
@@ -194,10 +194,10 @@ def test_every_reading_of_the_wall_clock_is_moved_and_no_other():
 
 def test_a_test_that_travels_within_wins():
     """A nested travel shows its own time, and ours has gone on beneath it when it ends."""
-    hands = Flowing(ZERO)
-    with clock(hands):
+    source = Flowing(ZERO)
+    with clock(source):
         with time_machine.travel("2001-01-01T00:00:00+00:00"):
-            hands.arrived(100.0)
+            source.arrived(100.0)
             assert today().year == 2001
         assert 100 <= time.time() - ZERO / SECOND < 160
     assert not time_machine.escape_hatch.is_travelling()

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world import strands
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.run import Run
@@ -43,7 +43,7 @@ def lane(run):
 
 
 def test_a_call_with_a_time_out_is_in_its_callers_lane(lane):
-    """Whether the caller has crossed before or not, and however deep."""
+    """Whether the caller has made a crossing before or not, and however deep."""
 
     async def first():
         return await wait_for(lane(), LONG), await lane()

@@ -52,7 +52,7 @@ def test_a_connection_that_no_adapter_knows_is_reported_with_its_library_and_the
     assert line.endswith(f": not recorded; a replay will refuse it ({hint})")
 
 
-def test_a_name_is_told_as_it_was_asked_for():
+def test_a_name_is_reported_as_it_was_asked_for():
     """Not the address that it was resolved to; and http.client by itself is the library, too."""
     port = _free_port()
     with _noting(FakeRun()) as reported, pytest.raises(ConnectionRefusedError):
@@ -86,7 +86,7 @@ def test_what_a_replay_does_not_refuse_is_not_reported(verdict):
     assert reported == []
 
 
-def test_a_unix_socket_is_told_by_its_path(tmp_path):
+def test_a_unix_socket_is_reported_by_its_path(tmp_path):
     """As a replay would refuse it."""
     path = str(tmp_path / "gone.sock")
     with (
@@ -136,7 +136,7 @@ def test_a_note_that_fails_breaks_nothing():
     assert reported == []
 
 
-def test_a_feeding_run_and_no_run_are_not_watched():
+def test_a_replaying_run_and_no_run_are_not_watched():
     """In a replay the guard speaks; outside there is nothing to say."""
     reported = []
     run = FakeRun([])

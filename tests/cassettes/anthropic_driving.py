@@ -74,7 +74,7 @@ def _drive(base_url: str, interaction: Interaction, *, helper: bool) -> list[Jso
             for each in result if _streamed(interaction) else [result]:
                 results.append(_dumped(each))
         except APIStatusError as error:
-            results.append(_told(error))
+            results.append(_sdk_error(error))
     return results
 
 
@@ -96,7 +96,7 @@ async def _drive_async(base_url: str, interaction: Interaction, *, helper: bool)
             else:
                 results.append(_dumped(result))
         except APIStatusError as error:
-            results.append(_told(error))
+            results.append(_sdk_error(error))
     return results
 
 
@@ -116,7 +116,7 @@ def _dumped(model: Any) -> Json:
     return model.to_dict(mode="json", warnings=False)
 
 
-def _told(error: Any) -> Json:
+def _sdk_error(error: Any) -> Json:
     return {"sdk_error": type(error).__name__, "status": error.status_code, "body": error.body}
 
 

@@ -63,8 +63,8 @@ def _called(client: Any, interaction: Interaction, errors: type[Exception]) -> l
         result = create(**known, extra_body=extra or None)
         chunks = list(result) if interaction.request.get("stream") else [result]
     except errors as error:
-        told: Any = error
-        return [{"sdk_error": type(error).__name__, "status": told.status_code, "body": told.body}]
+        failure: Any = error
+        return [{"sdk_error": type(error).__name__, "status": failure.status_code, "body": failure.body}]
     return [chunk.to_dict(mode="json", warnings=False) for chunk in chunks]
 
 

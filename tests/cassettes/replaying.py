@@ -150,8 +150,8 @@ def _row(runs: Runs, cassette: Cassette, way: str, found: Facts) -> Row:
     )
 
 
-def _shared(told: list[Any], wanted: list[Any]) -> Iterator[int]:
-    left = list(told)
+def _shared(found: list[Any], wanted: list[Any]) -> Iterator[int]:
+    left = list(found)
     for each in wanted:
         if each in left:
             left.remove(each)

@@ -44,7 +44,7 @@ def _drive(base_url: str, interaction: Interaction) -> dict[str, Json]:
         method, arguments = _call(client, interaction)
         try:
             result = method(**arguments)
-            return _told(list(result) if _is_streamed(interaction) else result)
+            return _sdk_answer(list(result) if _is_streamed(interaction) else result)
         except APIStatusError as error:
             return _raised(error)
 
@@ -56,7 +56,7 @@ async def _drive_async(base_url: str, interaction: Interaction) -> dict[str, Jso
         method, arguments = _call(client, interaction)
         try:
             result = await method(**arguments)
-            return _told([each async for each in result] if _is_streamed(interaction) else result)
+            return _sdk_answer([each async for each in result] if _is_streamed(interaction) else result)
         except APIStatusError as error:
             return _raised(error)
 
@@ -80,7 +80,7 @@ def _call(client: Any, interaction: Interaction) -> tuple[Any, dict[str, Json]]:
     return client.responses.retrieve, {"response_id": rest[0], **streams}
 
 
-def _told(result: Any) -> dict[str, Json]:
+def _sdk_answer(result: Any) -> dict[str, Json]:
     if not isinstance(result, list):
         return {"response": result.to_dict(mode="json", warnings=False)}
     events = [event.to_dict(mode="json", warnings=False) for event in result]

@@ -22,7 +22,7 @@ DRIVER = DRIVERS["anthropic"]
 CASSETTES = DRIVER.cassettes()
 
 
-def told(interaction):
+def sdk_facts(interaction):
     """What an answer says without our codec: a whole body by itself, a stream as the SDK's helper joins it.
 
     None for one that the SDK makes no message of: an error, or a stream that was cut.
@@ -48,7 +48,7 @@ def expected_blocks(content):
 
 
 def codec_facts(answer: ModelAnswer):
-    """The same facts as ``told`` gives, as the codec has them."""
+    """The same facts as ``sdk_facts`` gives, as the codec has them."""
     return {
         "texts": [part.text for part in answer.parts if isinstance(part, Text)],
         "thinking": [part.text for part in answer.parts if isinstance(part, Reasoning)],
@@ -63,7 +63,7 @@ def test_an_answer_is_read_as_the_sdk_reads_it(cassette):
     """Texts, thinking, calls, hosted outputs and usage equal what the SDK makes of the same bytes."""
     for interaction in cassette.interactions:
         answer = CODEC.answer(*as_exchange(interaction))
-        expected = told(interaction)
+        expected = sdk_facts(interaction)
         if expected is None:
             cut = interaction.events is not None and not answer.failure
             assert answer.parts if cut else answer.failure
@@ -120,12 +120,14 @@ def test_replay_gives_the_sdk_what_it_got_before(runs):
 
 def test_everything_in_the_traffic_is_in_the_events(runs, tell_row):
     """Texts, thinking, calls with their arguments, outputs and usage, each exactly once."""
-    told_once = {cassette.name: [told(each) for each in cassette.interactions] for cassette in CASSETTES}
-    check_events(runs, lambda *given: _compared(told_once, *given), tell_row)
+    expected_of = {
+        cassette.name: [sdk_facts(each) for each in cassette.interactions] for cassette in CASSETTES
+    }
+    check_events(runs, lambda *given: _compared(expected_of, *given), tell_row)
 
 
-def _compared(told_once, cassette, _, events):
-    expected = told_once[cassette.name]
+def _compared(expected_of, cassette, _, events):
+    expected = expected_of[cassette.name]
     failed = [each.status >= 400 for each in cassette.interactions]
     if any(one is None and not bad for one, bad in zip(expected, failed, strict=True)):
         return None  # a stream that was cut, or broke by an error inside
@@ -151,7 +153,7 @@ def _id(output):
     return output[0]
 
 
-def test_every_error_is_told(runs):
+def test_every_error_is_reported(runs):
     """An error's status, or one inside a stream, is one Error event with the provider's own words."""
     by_name = {cassette.name: cassette for cassette in CASSETTES}
     for name, words in {

@@ -1,4 +1,4 @@
-"""Every exchange of every cassette, of a model or not, is recorded and fed by plain clients."""
+"""Every exchange of every cassette, of a model or not, is recorded and replayed by plain clients."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from cassettes.serving import cassette_files, load_cassette, serve
 CASSETTES = {path.stem: path for path in cassette_files()}
 
 
-def told(response):
+def plain(response):
     return [response.status_code, response.headers.get("content-type"), response.text.replace("\\r\\n", "\\n")]
 
 
 def sync(library, base, interactions):
     with library.Client() as client:
-        return [told(client.request(each.method, base + path(each), json=each.request)) for each in interactions]
+        return [plain(client.request(each.method, base + path(each), json=each.request)) for each in interactions]
 
 
 async def gathered(library, base, interactions):
     async with library.AsyncClient() as client:
-        return [told(await client.request(each.method, base + path(each), json=each.request)) for each in interactions]
+        return [plain(await client.request(each.method, base + path(each), json=each.request)) for each in interactions]
 
 
 def path(interaction):

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 
 from .drivers import DRIVERS
 from .serving import CASSETTES_VARIABLE, as_exchange, cassette_files, load_cassette

@@ -49,7 +49,7 @@ def _compared(cassette: Any, _: Any, events: Any) -> Any:
     wanted = [call for answer in answers for call in answer["calls"]]
     names = {name for name, _ in wanted}
     hosted = {name for answer in answers for name in answer["hosted"]} - names
-    told_hosted = {name for name, _ in calls} - names
+    reported_hosted = {name for name, _ in calls} - names
     usage = [(event.input, event.output) for event in events if isinstance(event, TokenUsage)]
     blocks = [block for event in events if isinstance(event, ToolOutput) for block in event.blocks]
     given = [output for answer in answers for output in answer["outputs"]] + _sent(cassette)
@@ -57,8 +57,8 @@ def _compared(cassette: Any, _: Any, events: Any) -> Any:
         "texts": _words(events, "ThinkingDelta", [answer["text"] for answer in answers]),
         "thoughts": _words(events, "ReasoningDelta", [answer["thought"] for answer in answers]),
         "calls": ([call for call in calls if call[0] in names], wanted),
-        # What grounding tells has no call in the answer.
-        "hosted": (sorted(told_hosted - (_SEARCHES - hosted)), sorted(hosted)),
+        # The results of grounding have no call in the answer.
+        "hosted": (sorted(reported_hosted - (_SEARCHES - hosted)), sorted(hosted)),
         "outputs": ([each for each in given if each in blocks], given),
         "usage": (usage, [answer["usage"] for answer in answers if answer["usage"]]),
         "errors": (
@@ -71,8 +71,8 @@ def _compared(cassette: Any, _: Any, events: Any) -> Any:
 def _words(events: Any, kind: str, wanted: list[str]) -> tuple[list[str], list[str]]:
     """What answers said, each joined, since events are cut otherwise than parts."""
     wanted = [text for text in wanted if text]
-    told = "".join(event.text for event in events if event.type == kind)
-    return (wanted if told == "".join(wanted) else [told]), wanted
+    reported = "".join(event.text for event in events if event.type == kind)
+    return (wanted if reported == "".join(wanted) else [reported]), wanted
 
 
 def _facts(interaction: Any) -> dict[str, Any]:

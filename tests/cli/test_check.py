@@ -61,24 +61,24 @@ def test_all_whole(goldens, capsys):
         [goldens / "test_a", goldens / "test_b"],
     ):
         assert check(capsys, *paths) == (0, "2 whole\n")
-    code, told = check(capsys, "--all", "tests")
-    assert (code, told.splitlines()[0]) == (
+    code, output = check(capsys, "--all", "tests")
+    assert (code, output.splitlines()[0]) == (
         0,
         "tests/__sparrow__/test_it/test_a: whole, 1 event, 0 exchanges",
     )
 
 
 def test_damage_names_file_line_and_reason(goldens, capsys):
-    """Damage is told for each run, the others are read all the same, and the exit code is 2."""
+    """Damage is output for each run, the others are read all the same, and the exit code is 2."""
     events = goldens / "test_a" / "events.jsonl"
     events.write_bytes(events.read_bytes()[:-3])
     (goldens / "test_b" / "meta.json").unlink()
-    code, told = check(capsys)
+    code, output = check(capsys)
     assert code == 2
-    assert "tests/__sparrow__/test_it/test_a: damaged\n" in told
-    assert "test_a/events.jsonl:1: the last line is torn" in told
-    assert "test_b/meta.json: the file is missing" in told
-    assert told.endswith("\n2 damaged\n")
+    assert "tests/__sparrow__/test_it/test_a: damaged\n" in output
+    assert "test_a/events.jsonl:1: the last line is torn" in output
+    assert "test_b/meta.json: the file is missing" in output
+    assert output.endswith("\n2 damaged\n")
     assert check(capsys, goldens / "test_a")[0] == 2
 
 
@@ -87,15 +87,15 @@ def test_a_killed_recording_is_listed_and_given_back(goldens, capsys):
     kill(goldens, "test_c", "tests/test_it.py::test_c[a+b]")
     kill(goldens, "test_d+more", "tests/test_it.py::test_d+more")
     before = {path: path.stat().st_mtime_ns for path in goldens.rglob("*")}
-    code, told = check(capsys)
+    code, output = check(capsys)
     assert code == 1
     assert {path: path.stat().st_mtime_ns for path in goldens.rglob("*")} == before
-    assert ": unfinished, its process was killed; it holds 2 events, 0 exchanges\n" in told
-    assert "  test     tests/test_it.py::test_c[a+b]\n" in told
-    assert "  again    pytest --sparrow-record 'tests/test_it.py::test_c[a+b]'\n" in told
-    assert "  again    pytest --sparrow-record tests/test_it.py::test_d\n" in told
-    assert told.endswith("2 whole, 2 unfinished\n")
-    command = next(line for line in told.splitlines() if line.startswith("  recover") and "test_c" in line)
+    assert ": unfinished, its process was killed; it holds 2 events, 0 exchanges\n" in output
+    assert "  test     tests/test_it.py::test_c[a+b]\n" in output
+    assert "  again    pytest --sparrow-record 'tests/test_it.py::test_c[a+b]'\n" in output
+    assert "  again    pytest --sparrow-record tests/test_it.py::test_d\n" in output
+    assert output.endswith("2 whole, 2 unfinished\n")
+    command = next(line for line in output.splitlines() if line.startswith("  recover") and "test_c" in line)
     words = command.split()[2:]
     assert words[-1] == "FOLDER"
     assert check(capsys, *words[1:-1], "corpus")[0] == 0
@@ -107,46 +107,46 @@ def test_a_killed_recording_is_listed_and_given_back(goldens, capsys):
 
 
 def test_what_did_not_pass_and_what_is_being_recorded(goldens, capsys):
-    """An abandoned run is unfinished; so is one that a living process records, which nobody is told to recover."""
+    """An abandoned run is unfinished; so is a run that a living process records, which needs no recovery."""
     store = FsRecorder(goldens)
-    for name in ("aside", "living"):
+    for name in ("abandoned", "living"):
         store.start_run(name, RunInputs(task="t"))
         store.record(Message(run=name, role="assistant", text="x"))
-    store.abandon("aside")
-    code, told = check(capsys)
+    store.abandon("abandoned")
+    code, output = check(capsys)
     assert code == 1
-    assert "unfinished, its test did not pass; it holds 1 event" in told
-    assert "being recorded now; it holds 1 event" in told
-    assert told.count("  recover  ") == 1
+    assert "unfinished, its test did not pass; it holds 1 event" in output
+    assert "being recorded now; it holds 1 event" in output
+    assert output.count("  recover  ") == 1
     living = next(path for path in (goldens / ".pending").iterdir() if path.name.startswith("living"))
-    code, told = check(capsys, "--recover", living, "--to", "corpus")
-    assert (code, "is being recorded" in told) == (2, True)
+    code, output = check(capsys, "--recover", living, "--to", "corpus")
+    assert (code, "is being recorded" in output) == (2, True)
     store.discard("living")
 
 
 def test_interrupted_swaps(goldens, capsys):
-    """What stands in for a run is told from what nothing reads."""
+    """What readers take for a run is distinguished from rests that nothing reads."""
     (goldens / "test_a").rename(layout.new_folder(goldens, "test_a"))
     layout.old_folder(goldens, "test_b").mkdir()
-    code, told = check(capsys)
+    code, output = check(capsys)
     assert code == 1
-    assert ".test_a.new: a swap was interrupted; it is whole, and read as test_a\n" in told
-    assert ".test_b.old: left of a swap that was interrupted; nothing reads it\n" in told
-    assert told.endswith("1 whole, 2 left of a swap\n")
+    assert ".test_a.new: a swap was interrupted; it is whole, and read as test_a\n" in output
+    assert ".test_b.old: left of a swap that was interrupted; nothing reads it\n" in output
+    assert output.endswith("1 whole, 2 left of a swap\n")
 
 
 def test_wrong_uses_are_usage_errors(goldens, capsys):
     """What isn't there, half a recovery, and a limit that is none: 4."""
     for args in (["nowhere"], ["--recover", goldens], ["--to", "x"], ["--limit", "x=1"], ["--what"]):
-        code, told = check(capsys, *args)
-        assert (code, bool(told)) == (4, True)
+        code, output = check(capsys, *args)
+        assert (code, bool(output)) == (4, True)
     assert check(capsys, "--recover", "nowhere", "--to", "x")[0] == 4
 
 
 def test_a_limit_can_be_lifted(goldens, capsys):
     """--limit does what the ini file does."""
-    code, told = check(capsys, "--limit", "file=1")
-    assert (code, "holds" in told) == (2, True)
+    code, output = check(capsys, "--limit", "file=1")
+    assert (code, "holds" in output) == (2, True)
     assert check(capsys, "--limit", "events=1", "--limit", "line = 1M")[0] == 0
 
 
@@ -156,10 +156,10 @@ def test_nothing_is_printed_raw(goldens, capsys):
     kill(goldens, "x" + hostile.replace("\x1b", "").replace("\x07", ""), "test_it.py::" + hostile)
     (goldens / f"y{hostile}").mkdir()
     (goldens / f"y{hostile}" / "events.jsonl").write_bytes(b"{" + hostile.encode())
-    code, told = check(capsys)
+    code, output = check(capsys)
     assert code == 2
-    assert not [sign for sign in ("\x1b", "\u202e", "\x07") if sign in told]
-    assert "\\u202e" in told
+    assert not [sign for sign in ("\x1b", "\u202e", "\x07") if sign in output]
+    assert "\\u202e" in output
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
@@ -169,9 +169,9 @@ def test_links_out_of_the_store_are_unsafe(goldens, capsys, tmp_path):
     (goldens / "test_a").rename(elsewhere)
     (goldens / "test_a").symlink_to(elsewhere)
     (goldens / ".pending").symlink_to(tmp_path)
-    code, told = check(capsys)
+    code, output = check(capsys)
     assert code == 2
-    assert told.count(": unsafe\n") == 2
+    assert output.count(": unsafe\n") == 2
     assert load_transcript(elsewhere).events
 
 

@@ -99,7 +99,7 @@ def test_diff_ignores_a_path_and_takes_a_level(tmp_path):
 
 
 def test_diff_is_bounded_and_all_shows_everything():
-    """25 lines tell the first differences; --all tells each."""
+    """25 lines report the first differences; --all reports each."""
     code, out, _ = sparrow("diff", REFUND, CODER)
     assert code == 1
     assert len(out.splitlines()) <= 25
@@ -139,7 +139,7 @@ def test_help_and_version_are_0():
 
 
 def test_a_damaged_run_is_2_with_file_and_line(tmp_path):
-    """Damage is told as such, and where; for both verbs."""
+    """Damage is reported as such, and where; for both verbs."""
     broken = changed(tmp_path, b'"type":"ModelS', b'"type":"ModelS')
     events = broken / "events.jsonl"
     lines = events.read_bytes().split(b"\n")

@@ -13,7 +13,7 @@ from pytest_sparrow.cli import doctor, main
 
 
 @pytest.fixture
-def told(tmp_path, capsys):
+def reported(tmp_path, capsys):
     """Run the verb over a folder; gives the exit code and the lines."""
 
     def run(*options):
@@ -32,10 +32,10 @@ def golden(folder, attributes="* -text\n"):
     return run.parent
 
 
-def test_a_sound_project_has_no_problem(told, tmp_path):
+def test_a_sound_project_has_no_problem(reported, tmp_path):
     """Every line has a level, what it is about and a text; what is installed is named with its version."""
     golden(tmp_path)
-    code, lines = told()
+    code, lines = reported()
     assert code == 0
     assert all(re.match(r"(ok|note|problem) +\S.*: .", line) for line in lines[:-1])
     assert f"ok       httpx2 {importlib.metadata.version('httpx2')}: recorded and replayed" in lines
@@ -45,23 +45,23 @@ def test_a_sound_project_has_no_problem(told, tmp_path):
 
 
 @pytest.mark.parametrize("attributes", [None, "*.md text\n"])
-def test_newlines_that_git_may_change_are_a_problem(told, tmp_path, attributes):
+def test_newlines_that_git_may_change_are_a_problem(reported, tmp_path, attributes):
     """It would damage every golden."""
     golden(tmp_path, attributes)
-    code, lines = told()
+    code, lines = reported()
     assert code == 1
     assert any(line.startswith("problem  ") and ".gitattributes" in line for line in lines)
 
 
-def test_what_killed_recordings_left_is_noted(told, tmp_path):
+def test_what_killed_recordings_left_is_noted(reported, tmp_path):
     """With the verb that lists it."""
     (golden(tmp_path) / ".pending" / "test_two").mkdir(parents=True)
-    code, lines = told()
+    code, lines = reported()
     assert code == 0
     assert any("1 unfinished or failed recordings: pytest-sparrow check" in line for line in lines)
 
 
-def test_where_nothing_is_installed_but_the_core(told, tmp_path, monkeypatch):
+def test_where_nothing_is_installed_but_the_core(reported, tmp_path, monkeypatch):
     """It works without any library, and without time-machine says what a replay then needs."""
 
     def nothing(package):
@@ -70,33 +70,33 @@ def test_where_nothing_is_installed_but_the_core(told, tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.metadata, "version", nothing)
     monkeypatch.setattr(doctor, "_HOOKS", {"no_such_module_anywhere": ("x",)})
     monkeypatch.setattr(doctor.http, "LIBRARIES", [replace(LIBRARIES[0], name="no_such_library_anywhere")])
-    code, lines = told()
+    code, lines = reported()
     assert code == 1
     assert any(line.startswith("problem  time-machine: not installed") for line in lines)
     assert any("only tools are recorded" in line for line in lines)
 
 
-def test_a_private_name_that_is_gone_is_a_problem(told, monkeypatch):
+def test_a_private_name_that_is_gone_is_a_problem(reported, monkeypatch):
     """Each name that the project stands on is looked for; all of them are there now."""
     assert list(doctor._hooks()) == []
     library = replace(LIBRARIES[0], name="httpx2", needs=("Client._gone",))
     monkeypatch.setattr(doctor.http, "LIBRARIES", [library])
-    code, lines = told()
+    code, lines = reported()
     assert code == 1
     assert any(line.startswith("problem  httpx2: Client._gone is gone") for line in lines)
 
 
-def test_a_version_that_is_too_old_is_noted(told, monkeypatch):
+def test_a_version_that_is_too_old_is_noted(reported, monkeypatch):
     """The adapter says which version of its library is the oldest that is covered."""
     library = replace(LIBRARIES[0], name="httpx2", oldest="999.1")
     monkeypatch.setattr(doctor.http, "LIBRARIES", [library])
-    code, lines = told()
+    code, lines = reported()
     assert code == 0
     version = importlib.metadata.version("httpx2")
     assert f"note     httpx2 {version}: older than 999.1, the oldest version that is covered" in lines
 
 
-def test_a_folder_that_is_none_is_a_wrong_use(told, capsys):
+def test_a_folder_that_is_none_is_a_wrong_use(reported, capsys):
     """Exit code 4."""
-    code, _ = told("/no/such/folder")
+    code, _ = reported("/no/such/folder")
     assert code == 4

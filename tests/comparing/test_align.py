@@ -168,7 +168,7 @@ def test_the_most_similar_candidate_is_taken(before):
     assert pairs == [*zip(same, same, strict=True), (None, before), (before, before + 1)]
 
 
-def test_likeness_is_asked_a_constant_number_of_times_an_element():
+def test_similarity_is_asked_a_constant_number_of_times_an_element():
     """However many elements have nothing but their kind in common, each is compared with a few others only."""
     size, asked = 500, []
 

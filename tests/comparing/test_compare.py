@@ -189,7 +189,7 @@ def test_the_same_event_once_more_has_not_moved():
     assert reported(compare(twice, once)) == [("removed", "SkillLearned", False)]
 
 
-def test_changes_are_told_in_the_order_of_the_run():
+def test_changes_are_reported_in_the_order_of_the_run():
     """What is new stands behind what came before it in its lane, or in the run where its lane begins with it."""
     golden = [skill("a"), says("b"), usage(), event("Error", message="c")]
     new = [
@@ -249,7 +249,7 @@ def test_chunks_of_a_text_do_not_count():
     ).equal
 
 
-def test_another_argument_is_told_once_with_both_values():
+def test_another_argument_is_reported_once_with_both_values():
     """The refund: one change with its path, its values and its places; the rest follows from it."""
     new = [
         *REFUND[:4],

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pytest_sparrow.comparing import Budget, Rules, compare, json_changes, request_changes
+from pytest_sparrow.comparing import DiffBudget, Rules, compare, json_changes, request_changes
 
 from .making import call, event
 
@@ -28,7 +28,7 @@ assert "deepdiff" in sys.modules
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_beyond_two_hundred_pairs_fields_are_told_whole():
+def test_beyond_two_hundred_pairs_fields_are_reported_whole():
     """Each field that differs is one change, at a path that settles it as a rule; what follows still follows."""
 
     def run(more):
@@ -49,7 +49,7 @@ def test_beyond_two_hundred_pairs_fields_are_told_whole():
 
 def test_requests_may_share_one_budget():
     """What many drifted requests cost is bounded as well."""
-    budget = Budget(pairs=1)
+    budget = DiffBudget(pairs=1)
     sides = [{"name": "t", "args": {"n": n}} for n in (1, 2)]
     assert [change.path for change in request_changes(*sides, budget=budget)] == ["request.args.n"]
     assert [change.path for change in request_changes(*sides, budget=budget)] == ["request.args"]
@@ -64,7 +64,7 @@ def test_requests_may_share_one_budget():
     ],
     ids=["keys", "objects", "numbers"],
 )
-def test_what_differs_in_thousands_of_places_is_told_as_one_change(golden, new):
+def test_what_differs_in_thousands_of_places_is_reported_as_one_change(golden, new):
     """A value is walked as far as a reader could follow."""
     assert len(json_changes(golden, new, root="request")) == 1
 

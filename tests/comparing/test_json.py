@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
 from pytest_sparrow.comparing.identity import Sameness
-from pytest_sparrow.comparing.requests import comparable_by, tool_changes
+from pytest_sparrow.comparing.pipeline import comparable_by, tool_changes
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(
@@ -57,7 +57,7 @@ def test_an_element_put_in_front_does_not_cascade():
     ]
 
 
-def test_only_a_list_of_plain_values_is_told_as_one_change():
+def test_only_a_list_of_plain_values_is_reported_as_one_change():
     """A list with objects on either side is reported by element, and so is a list with few changes."""
     plain, objects = list(range(30)), [{"n": n} for n in range(30)]
     other = [n + 100 for n in plain]
@@ -80,7 +80,7 @@ def test_only_a_list_of_plain_values_is_told_as_one_change():
         ([1, 2], [1, 3], "request[]"),
     ],
 )
-def test_json_texts_with_little_in_common_are_told_as_the_texts_they_are(golden, new, path):
+def test_json_texts_with_little_in_common_are_reported_as_the_texts_they_are(golden, new, path):
     """Key by key they would tell nothing: with fewer than half the keys in common, or an object and a list."""
     changes = json_changes(json.dumps(golden), json.dumps(new), root="request")
     assert changes[0].path == path
@@ -254,7 +254,7 @@ def test_numbers_and_order_in_json_text_follow_the_rules():
     assert request_changes(dumped(a=[1, 2]), dumped(a=[2, 2]), order)
 
 
-def test_the_query_is_told_by_field():
+def test_the_query_is_reported_by_field():
     """A field of the query that changed has a path of its own; the order of fields means nothing."""
     assert not request_changes(http([], query="?a=1&b=2&a=3"), http([], query="?b=2&a=3&a=1"))
     assert reported(request_changes(http([], query="?a=1&b=2"), http([], query="?b=3&a=1"))) == [
@@ -324,7 +324,7 @@ def test_arguments_count_in_choosing_as_in_the_comparison():
     assert comparable_by(Rules(level="trajectory")) is None
 
 
-def test_arguments_of_a_call_that_no_model_proposed_are_told_under_both_events():
+def test_arguments_of_a_call_that_no_model_proposed_are_reported_under_both_events():
     """They are the same in its proposal and in its start."""
     one, other = ({"name": "refund", "args": {"amount": amount}, "id": "c"} for amount in (1, 2))
     assert reported(tool_changes(one, other)) == [("changed", "ToolUse*[refund].args['amount']", 1, 2)]

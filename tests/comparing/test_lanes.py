@@ -108,7 +108,7 @@ def test_a_tool_that_ran_in_another_thread_belongs_to_its_proposal():
     assert compare(golden, [proposes("c1"), runs("c1"), says("x")]).equal
 
 
-def test_a_lane_that_is_missing_is_told_event_by_event():
+def test_a_lane_that_is_missing_is_reported_event_by_event():
     """A task that no longer runs is missing whole, and nothing else changed."""
     golden = [*strand(1, "task-1"), *strand(2, "task-2")]
     comparison = compare(golden, strand(2, "task-1"))
@@ -144,7 +144,7 @@ def test_a_text_that_names_the_call_of_another_lane_has_changed(lanes):
     assert roots(compare(golden, run("call_b1", "call_b2", "call_b2"))) == [("changed", "ThinkingDelta.text")]
 
 
-def test_a_change_in_one_thread_is_told_beside_threads_that_are_equal():
+def test_a_change_in_one_thread_is_reported_beside_threads_that_are_equal():
     """Threads that did the same are settled; the others are compared all the same, wherever they stand."""
     equal = [skill("a", lane="thread-1"), skill("c", lane="thread-3")]
     golden, new = ([equal[0], skill(name, lane="thread-2"), equal[1]] for name in ("b", "b!"))

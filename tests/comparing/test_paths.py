@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.comparing.paths import matches, parse, render
+from pytest_sparrow.comparing.result import matches, parse, render
 from pytest_sparrow.errors import UsageError
 
 NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

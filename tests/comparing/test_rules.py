@@ -182,7 +182,7 @@ def test_case_is_ignored_beside_ids_and_in_names():
     assert not compare([*golden, *call("call_a2")], other, Rules(ignore_string_case=True)).equal
 
 
-def test_values_are_told_as_they_are_though_case_is_ignored():
+def test_values_are_reported_as_they_are_though_case_is_ignored():
     """A rule changes what counts, not what is shown."""
     rules = Rules(ignore_string_case=True)
     (change,) = compare([proposes("c", args={"x": "Yes"})], [proposes("c", args={"x": "NO"})], rules).changes

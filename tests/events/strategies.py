@@ -1,4 +1,4 @@
-"""Hypothesis strategies: hostile JSON, and events of all 26 types."""
+"""Hypothesis strategies: hostile JSON, and events of all types."""
 
 from __future__ import annotations
 

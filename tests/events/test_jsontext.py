@@ -107,7 +107,7 @@ def test_subclasses_are_written_as_what_they_are_equal_to():
 
 
 def test_one_object_in_two_places_is_no_circle():
-    """Sharing is fine; only a circle is refused."""
+    """An object in two places is fine; only a circle is refused."""
     shared = {"x": [1]}
     assert encode([shared, shared]) == b'[{"x":[1]},{"x":[1]}]'
 

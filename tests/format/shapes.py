@@ -65,7 +65,7 @@ def _keys(value: Any) -> Any:
     return value if isinstance(value, dict) else {}
 
 
-_TOLD = (
+_REPORTED = (
     "RunStarted RouteSelected ThinkingDelta ReasoningDelta Message ToolUseProposed ToolUseStarted ToolOutput "
     "TokenUsage Error RunFinished CheckpointCreated ApprovalRequested ApprovalResolved DiffProposed"
 )
@@ -94,5 +94,5 @@ SHAPES = [
     _lane("lane-within-a-lane", "work-1."),
     _lane("lane-thread", "thread-"),
     _exchange("placeholder", lambda line, _: "<secret:" in json.dumps(line)),
-    *map(_event, _TOLD.split()),
+    *map(_event, _REPORTED.split()),
 ]

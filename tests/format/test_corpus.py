@@ -57,7 +57,7 @@ def test_an_old_line_is_what_would_be_written_afresh(golden):
 
 @pytest.mark.parametrize("golden", GOLDENS, ids=named)
 def test_crossings_of_an_old_golden_have_an_order(golden):
-    """``began`` is never twice the same: it is the order in which answers are fed."""
+    """``began`` is never twice the same: answers are replayed in this order."""
     began = [exchange.began for exchange in load_transcript(golden).exchanges]
     assert len(set(began)) == len(began)
 

@@ -32,12 +32,12 @@ def validator(name):
 
 @functools.cache
 def validator_of_type(name):
-    """The part of the event schema that knows one type: telling one of 27 costs 27 times as much."""
+    """The part of the event schema that knows one type: checking against all of them costs 27 times as much."""
     schema = {**validator("event").schema, "oneOf": [{"$ref": f"#/$defs/{name}"}]}
     return jsonschema.Draft202012Validator(schema)
 
 
-def spoilt(line):
+def corrupted(line):
     """The line without each of its keys in turn, and with each value replaced by each strange one."""
     for key in line:
         if key == "type":
@@ -84,7 +84,7 @@ def test_every_recorded_file_fits(folder):
 
 
 def test_there_is_a_sample_of_every_type():
-    """The transcripts hold each of the 26 types, so the test below spoils each of them."""
+    """The transcripts hold each of the event types, so the test below corrupts each of them."""
     assert set(samples()) == set(EVENT_TYPES)
 
 
@@ -93,7 +93,7 @@ def test_a_schema_and_its_model_agree(name):
     """What one of them refuses the other refuses, whichever key is missing or wrong."""
     line = samples()[name]
     assert validator("event").is_valid(line)
-    for bad in spoilt(line):
+    for bad in corrupted(line):
         known = not isinstance(parse_event(bad), UnknownEvent)
         assert validator("event").is_valid(bad) is known, bad
 
@@ -120,7 +120,7 @@ def test_blocks_and_outcomes_agree_too():
                 **finished,
                 "outcome": bad if inner is finished["outcome"] else {**finished["outcome"], "tokens": bad},
             }
-            for bad in spoilt(inner)
+            for bad in corrupted(inner)
         ]
     for line in lines:
         known = not isinstance(parse_event(line), UnknownEvent)
@@ -145,7 +145,7 @@ def test_what_a_schema_lets_pass_is_read(name, read):
     good = json.loads((GOLDENS[0] / f"{name}.json").read_bytes())
     schema = validator(name).schema
     assert set(schema["properties"]) == set(keys_of({"inputs": RunInputs, "meta": RunMeta}[name]))
-    for bad in spoilt(good):
+    for bad in corrupted(good):
         if validator(name).is_valid(bad):
             assert read(bad) is not None
     for key in good:
@@ -167,7 +167,7 @@ def test_what_the_exchange_schema_lets_pass_is_read():
     ]
     assert set(keys_of(Exchange)) == set(validator("exchange").schema["properties"])
     every = [line for golden in GOLDENS for line in lines_of(golden, "exchanges.jsonl")]
-    for bad in (bad for line in every[:40] for bad in spoilt(line)):
+    for bad in (bad for line in every[:40] for bad in corrupted(line)):
         if validator("exchange").is_valid(bad):
             assert Exchange.from_json(bad).to_json() is not None
 

@@ -1,4 +1,4 @@
-"""What the fuzzer starts from: lines of the goldens, samples of each provider, made-up secrets, the package's words."""
+"""What the fuzzer starts from: lines of goldens, samples of each provider, synthetic secrets, the package's words."""
 
 from __future__ import annotations
 

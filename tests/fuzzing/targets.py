@@ -28,9 +28,9 @@ from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.damage import Beyond
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
 from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
+from pytest_sparrow.wire.asking import addressed, is_look_up
 from pytest_sparrow.wire.bodies import body_of, chunks_of
 from pytest_sparrow.wire.eventstream import frame_bytes, frames_of
-from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
 
 __all__ = ["KNOWING", "TARGETS"]
 
@@ -224,7 +224,7 @@ def wire(data: bytes) -> None:
         if request is None:
             continue
         if isinstance(request, ModelRequest):
-            encode([_told(result) for result in request.results], where=codec.name)
+            encode([_part_json(result) for result in request.results], where=codec.name)
             request.task.encode()
             request.model.encode()
         _check_answer(codec, asked, answered)
@@ -232,7 +232,7 @@ def wire(data: bytes) -> None:
 
 def _check_answer(codec, asked, answered) -> None:
     answer = codec.answer(asked, answered)
-    encode([_told(part) for part in answer.parts], where=codec.name)
+    encode([_part_json(part) for part in answer.parts], where=codec.name)
     if answer.failure is not None:
         encode(answer.failure.message, where=codec.name)
     composed = codec.compose(asked, answer)
@@ -242,11 +242,11 @@ def _check_answer(codec, asked, answered) -> None:
         assert codec.answer(asked, codec.compose(asked, again)) == again
 
 
-def _told(part):
-    told = dict(asdict(part))
-    if "blocks" in told:
-        told["blocks"] = list(part.blocks)
-    return told
+def _part_json(part):
+    found = dict(asdict(part))
+    if "blocks" in found:
+        found["blocks"] = list(part.blocks)
+    return found
 
 
 def redacting(data: bytes) -> None:
@@ -278,7 +278,7 @@ def halves(data: bytes) -> None:
     kind, (path, _, raw) = data[:1], data[2:].partition(LINE)
     content_type = _TYPES[ord(kind or b"\0") % len(_TYPES)]
     places = Places(PLACES)
-    places.text("/home/me")  # the model was told of a place, else none is looked for in pieces
+    places.text("/home/me")  # the model has met a place, else none is looked for in pieces
     redactor = Redactor(ENVIRONMENT, places=places)
     url, headers = "https://h/" + path.decode("utf-8", "replace"), [("content-type", content_type)]
     asked, answered = asked_of("POST", url, headers, raw), answered_of(200, headers, raw)
@@ -331,7 +331,7 @@ _RULES = {
 
 
 def comparing(data: bytes) -> None:
-    """Two runs of any events are compared and told; a run and itself are equal, however much is looked at."""
+    """Two runs of any events are compared and reported; a run and itself are equal, however much is looked at."""
     sides = [[], []]
     for side, part in zip(sides, data.split(PART)[:2], strict=False):
         for line in part.split(LINE):

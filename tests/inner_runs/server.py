@@ -222,7 +222,7 @@ class _Server:
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
         self._running: dict[int, socket.socket] = {}
-        """By the number of the process: where its end is told."""
+        """By the number of the process: the socket that its end is sent to."""
 
     def serve(self) -> Request | None:
         """Serve. Returns in a child with what it is to run; in the server itself with None, at the end."""

@@ -112,11 +112,11 @@ def test_recorded_again_they_are_unchanged(recorded):
 
 
 def test_one_of_them_changed_is_one_change(recorded):
-    """A refund of another amount in one of four agents is told as that, in every test."""
+    """A refund of another amount in one of four agents is reported as that, in every test."""
     code, output = pytest_in(recorded, "--sparrow-replay", MORE="100")
     assert code == 1, output
-    told = "ToolUseStarted[refund].args['amount']\n    golden  3234.0\n    new     3334.0"
-    assert output.count(told) == 4, output
+    reported = "ToolUseStarted[refund].args['amount']\n    golden  3234.0\n    new     3334.0"
+    assert output.count(reported) == 4, output
 
 
 WITH_TIME_OUTS = """
@@ -179,8 +179,8 @@ def test_it(sparrow, url):
 """
 
 
-def test_the_same_agents_with_time_outs_are_told_apart(tmp_path):
-    """No word tells them apart, and each gets its own second answer; two effects of one strand have an order."""
+def test_the_same_agents_with_time_outs_are_distinguished(tmp_path):
+    """No word distinguishes them, and each gets its own second answer; two effects of one strand have an order."""
     (tmp_path / "test_inner.py").write_text(WITH_TIME_OUTS)
     code, output = pytest_in(tmp_path, "--sparrow-record")
     assert code == 0, output

@@ -75,7 +75,7 @@ def test_it(sparrow):
 
 
 @pytest.mark.parametrize("framework", AGENTS)
-def test_a_tool_object_made_at_import_is_fed(tmp_path: Path, framework: str) -> None:
+def test_a_tool_object_made_at_import_is_replayed(tmp_path: Path, framework: str) -> None:
     """Recorded with its calls; in a replay its function does not run, and no remark says that it went past."""
     pytest.importorskip(framework)
     for name, text in (("tools", TOOLS), ("agent", AGENTS[framework]), ("test_it", TEST)):

@@ -63,7 +63,7 @@ def _asking(server, ask):
     return lambda: asyncio.run(main())
 
 
-def test_an_answer_is_recorded_and_fed(server):
+def test_an_answer_is_recorded_and_replayed(server):
     """Text and usage are equal, and Gemini's request is in the recording."""
 
     async def ask(models):
@@ -77,8 +77,8 @@ def test_an_answer_is_recorded_and_fed(server):
     assert crossing.complete is True
 
 
-def test_a_stream_is_recorded_and_fed_by_its_events(server):
-    """Each event is a chunk of the SDK's, live and fed."""
+def test_a_stream_is_recorded_and_replayed_by_its_events(server):
+    """Each event is a chunk of the SDK's, live and replayed."""
 
     async def ask(models):
         stream = await models.generate_content_stream(model=MODEL, contents="hi")
@@ -114,12 +114,12 @@ def test_many_at_once(server):
     assert both.live == both.replayed == ["hello"] * 10
 
 
-def test_an_error_is_fed_as_googles_own(server):
-    """A 400 with Google's error body is the SDK's ClientError, live and fed."""
-    told = {"error": {"code": 400, "message": "no such model", "status": "INVALID_ARGUMENT"}}
+def test_an_error_is_replayed_as_googles_own(server):
+    """A 400 with Google's error body is the SDK's ClientError, live and replayed."""
+    body = {"error": {"code": 400, "message": "no such model", "status": "INVALID_ARGUMENT"}}
     for path in server.routes:
         server.routes[path] = lambda call: call.answer(
-            json.dumps(told).encode(), status=400, content_type="application/json"
+            json.dumps(body).encode(), status=400, content_type="application/json"
         )
 
     async def ask(models):

@@ -150,11 +150,13 @@ class Project:
             transcript = store.load(run_id)
             assert transcript is not None
             assert transcript.complete
-            told = re.findall(r'"generation": *"(\d+)"', json.dumps([e.to_json() for e in transcript.events]))
+            generations = re.findall(
+                r'"generation": *"(\d+)"', json.dumps([e.to_json() for e in transcript.events])
+            )
             answers = [x.answered["returned"]["generation"] for x in transcript.exchanges if x.kind == "tool"]
             assert (len(answers), len(transcript.exchanges)) == (3, 7)
-            assert len(told) == 3
-            (found[run_id],) = {*told, *answers}
+            assert len(generations) == 3
+            (found[run_id],) = {*generations, *answers}
         return found
 
     def leftovers(self) -> list[str]:
@@ -210,7 +212,7 @@ def check_killed(project, before, generation):
 
 
 def keep_state(project, states, number, changed):
-    """Put a copy of what the kill left aside; gives the node ids there of the tests whose goldens changed."""
+    """Keep a copy of what the kill left; returns the node ids there of the tests whose goldens changed."""
     name = f"state_{number}"
     shutil.copytree(project.path, states / name, ignore=shutil.ignore_patterns("__pycache__"))
     metas = (load_transcript(project.folder_of(run_id)).meta for run_id in sorted(changed))
@@ -221,7 +223,7 @@ def test_a_recording_killed_at_random_leaves_each_golden_old_or_new(project, tmp
     """Kills spread over a recording: whole goldens only, replayed green; the next recording tidies up."""
     seed = int(os.environ.get("SPARROW_TEST_SEED") or random.SystemRandom().randrange(2**32))
     chance = random.Random(seed)
-    told = f"to see it again: SPARROW_TEST_SEED={seed}"
+    hint = f"to see it again: SPARROW_TEST_SEED={seed}"
     whole = time_of_recording(tmp_path / "measured")
     moments = [(number + chance.random()) / KILLS * whole for number in range(KILLS)]
     chance.shuffle(moments)
@@ -232,19 +234,19 @@ def test_a_recording_killed_at_random_leaves_each_golden_old_or_new(project, tmp
             time.sleep(moment)
             child.send_signal(signal.SIGKILL)
             child.wait()
-        with adding_to_failures(told):
+        with adding_to_failures(hint):
             now = check_killed(project, known, str(number))
         capsys.readouterr()
         changed = {run_id for run_id in now if known.get(run_id) != now[run_id]}
         replayed += keep_state(project, states, number, changed)
         mixed += str(number) in now.values() and set(now.values()) != {str(number)}
         known = now
-    assert mixed, f"no kill came between two goldens: nothing was tested; {told}"
+    assert mixed, f"no kill came between two goldens: nothing was tested; {hint}"
 
     (states / "replayed").write_text("\n".join(replayed))
     code, output = pytest_in(states, "--sparrow-replay", "--import-mode=importlib", "@replayed")
-    assert (code, f"{len(replayed)} replayed equal" in output) == (0, True), f"{output}\n{told}"
+    assert (code, f"{len(replayed)} replayed equal" in output) == (0, True), f"{output}\n{hint}"
     with project.recording(str(KILLS + 1)) as child:
-        assert child.wait() == 0, f"{project.output.read_text()}\n{told}"
+        assert child.wait() == 0, f"{project.output.read_text()}\n{hint}"
     assert set(project.generations().values()) == {str(KILLS + 1)}
     assert project.leftovers() == []

@@ -82,7 +82,7 @@ def test_every_call_gets_its_own_answer(tmp_path):
         assert (code, "4 replayed equal" in output) == (0, True), output
 
 
-def test_one_call_of_thousands_that_changed_is_told(tmp_path):
+def test_one_call_of_thousands_that_changed_is_reported(tmp_path):
     """Among 3,200 calls in 64 threads a single other argument is one change, not thousands."""
     (tmp_path / "test_inner.py").write_text(INNER)
     code, output = pytest_in(tmp_path, "--sparrow-record", "-k", "threads", LIVE="1")

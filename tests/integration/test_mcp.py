@@ -179,9 +179,9 @@ def project(tmp_path_factory):
 def test_calls_of_a_servers_tools_are_the_models_calls(project):
     """Each proposal is started by its request and answered by its result, once, under either name."""
     events = load_transcript(project / "__sparrow__" / "test_it" / "test_agent").events
-    told = [(event.type, event.id) for event in events if hasattr(event, "id")]
+    calls = [(event.type, event.id) for event in events if hasattr(event, "id")]
     for number in ("call_1", "call_2", "call_3"):
-        assert [kind for kind, each in told if each == number] == [
+        assert [kind for kind, each in calls if each == number] == [
             "ToolUseProposed",
             "ToolUseStarted",
             "ToolOutput",
@@ -193,7 +193,7 @@ def test_calls_of_a_servers_tools_are_the_models_calls(project):
     }
 
 
-def test_calls_without_a_proposal_are_told_too(project):
+def test_calls_without_a_proposal_are_recorded_too(project):
     """A client that is used by plain code: its calls, and that one of them failed; with a session, too."""
     for golden in (project / "__sparrow__" / "test_it").glob("test_alone*"):
         _check_alone(load_transcript(golden).events)

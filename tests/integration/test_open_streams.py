@@ -98,7 +98,7 @@ def recorded(tmp_path):
 
 
 def test_calls_made_while_the_stream_is_open_answer_their_proposals(recorded):
-    """A call that is made inside the loop over the chunks, or after leaving it, is told as what it is."""
+    """A call that is made inside the loop over the chunks, or after leaving it, is recorded as what it is."""
     code, output = pytest_in(recorded, "--sparrow-replay")
     assert (code, "2 replayed equal" in output) == (0, True), output
 

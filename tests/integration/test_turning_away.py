@@ -153,7 +153,7 @@ def test_they_turn_away_again(recorded):
     assert (code, "5 replayed equal" in output) == (0, True), output
 
 
-def test_one_that_now_reads_on_is_told(recorded):
+def test_one_that_now_reads_on_is_reported(recorded):
     """What it would have read was never recorded: a shorter answer must not pass for the whole."""
     code, output = pytest_in(recorded, "--sparrow-replay", "-k", "that_is_left", FURTHER="1")
     assert code == 1, output

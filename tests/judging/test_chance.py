@@ -6,8 +6,8 @@ import pytest
 
 from pytest_sparrow.comparing import MISSING, Change
 from pytest_sparrow.findings import Circumstances, Finding, Kind
-from pytest_sparrow.judging.chance import is_race, likely_chance
-from pytest_sparrow.report.advice import likely
+from pytest_sparrow.judging.verdict import is_race, likely_chance
+from pytest_sparrow.report.plain import likely
 
 
 def said(chance, **circumstances):
@@ -71,7 +71,7 @@ def test_what_does_not_is_not(golden, new):
     ],
 )
 def test_another_order_is_a_sets_only_where_that_can_be(seeds, named):
-    """The hash seed that the recording noted tells whether a set's order can be the cause."""
+    """The hash seed that the recording noted shows whether a set's order can be the cause."""
     assert named in said("order", hash_seeds=seeds)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_sparrow.events import RunStarted
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.judging.recording import same_recording
+from pytest_sparrow.judging.replay import same_recording
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
 

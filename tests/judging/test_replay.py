@@ -9,7 +9,7 @@ import pytest
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.findings import Finding, Kind, Location, Subject
-from pytest_sparrow.judging.replay import judge_recording, judge_replay
+from pytest_sparrow.judging.replay import judge_comparison, judge_recording
 from pytest_sparrow.judging.verdict import Drift, Found, verdict_of
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
@@ -76,7 +76,7 @@ def run_of(*events, findings=(), hidden=(), divergence_point=None, served_nothin
 
 
 def judged(golden, run, **more):
-    return judge_replay(golden, run, Redactor({}), Subject(), **{"failed": False, **more})
+    return judge_comparison(golden, run, Redactor({}), Subject(), **{"failed": False, **more})
 
 
 def recorded(run, *, failed=False, alone=True):
@@ -260,7 +260,7 @@ def test_a_further_run_that_was_not_opened_is_a_failure():
 
 
 def test_a_run_is_judged_up_to_where_it_left_its_golden():
-    """What came later is for the test's own asserts, drift as well; what tells only of faults counts nowhere."""
+    """What came later is for the test's own asserts, drift as well; what only a fault makes counts nowhere."""
     known, later = drift({"n": 1}, {"n": 2}), drift({"n": 5}, {"n": 6})
     golden = golden_of([says("a"), event("SkillLearned", name="s"), ended("completed")])
     left = DivergencePoint(kind="http", lane="", emitted=2, known=(known,))
@@ -277,8 +277,8 @@ def test_a_run_is_judged_up_to_where_it_left_its_golden():
     )
 
 
-def test_of_a_run_fed_from_events_what_one_side_alone_tells_is_not_counted_up_to_a_fork():
-    """A cockpit tells usage that a replay from events doesn't: what is cut by counting is cut at the same place."""
+def test_events_that_only_one_side_has_are_not_counted_up_to_a_fork():
+    """A cockpit's run has usage that a replay from events has not: both runs are cut at the same place."""
     usage = [event("TokenUsage", input=n, output=n) for n in range(3)]
     golden = [
         event("RunStarted", task="t", agent="x"),

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_sparrow.exchange import Asked, Exchange
 from pytest_sparrow.matching.chooser import Chooser
-from pytest_sparrow.matching.keys import prefixes
+from pytest_sparrow.matching.counts import prefixes
 from pytest_sparrow.matching.similarity import Similarity
 
 SYSTEM = {"role": "system", "content": "be kind"}
@@ -145,7 +145,7 @@ def test_messages_do_not_run_into_one_another():
     assert prefixes([1, 12])[-1] != prefixes([11, 2])[-1]
 
 
-def test_an_answer_lent_to_another_request_goes_back_to_its_owner():
+def test_an_answer_given_to_a_drifted_request_goes_back_to_its_owner():
     """One request too many in front must not steal every later answer."""
     replay = Replay(*(http(get(q)) for q in "abc"))
     extra = replay.http(get("x"))
@@ -258,7 +258,7 @@ def test_one_call_id_in_two_conversations_gives_each_its_own_answer():
 
 
 def test_the_newest_own_answer_tells_which_lane_is_which():
-    """Agents side by side begin with the same request, in any order: what they ask later tells them apart."""
+    """Agents side by side begin with the same request, in any order: what they ask later distinguishes them."""
     lanes = ("task-1", "task-2")
     golden = [http(get(query), lane) for lane in lanes for query in ("config", lane, "status", "status")]
     replay = Replay(*golden)
@@ -482,8 +482,8 @@ def test_an_answer_that_is_only_shown_stays():
     assert chooser.unplayed() == [0, 2, 3]
 
 
-def test_a_shown_answer_stays_lent_to_whom_has_it():
-    """Who asks exactly and takes nothing takes nothing back either: the next one who does is told of the loan."""
+def test_a_shown_answer_stays_with_the_request_that_has_it():
+    """A fault that only looks moves no answer; the next exact request does, and names who had it."""
     replay = Replay(http(get("a")))
     assert replay.http(get("x")).exact is False
     assert choose_http(replay.chooser, 7, get("a"), None, "", taken=False).exact

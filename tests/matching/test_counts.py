@@ -5,9 +5,9 @@ import pytest
 from pytest_sparrow.comparing import compare, request_changes
 from pytest_sparrow.events import Message, RunStarted, parse_event
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.judging.recording import same_recording
+from pytest_sparrow.judging.replay import same_recording
 from pytest_sparrow.matching import counts
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
 
@@ -43,6 +43,24 @@ def test_a_field_of_requests_is_ignored_by_one_table(monkeypatch):
     assert request_key("tool", tools[0]) == request_key("tool", tools[1])
     assert not same_recording(run(event, one), run(event, other))
     assert same_recording(run(event, {**one, "headers": {"x": "y"}}), run(event, one))
+
+
+def test_a_field_of_bodies_is_ignored_by_one_table(monkeypatch):
+    """One entry, and neither matching, nor request drift, nor a second recording sees the field of a body."""
+    event = Message(run="r", role="assistant", text="x")
+    body = {"model": "m", "deep": {"trace": 1}}
+    one, other, deeper = (
+        {"method": "POST", "url": "http://h/", "headers": {}, "body": {"json": {**body, **more}}}
+        for more in ({"trace": "a"}, {"trace": "b"}, {"trace": "a", "deep": {"trace": 2}})
+    )
+    assert request_changes(one, other)
+    assert request_key("http", one) != request_key("http", other)
+    assert not same_recording(run(event, one), run(event, other))
+    monkeypatch.setattr(counts, "_NOT_OF_BODIES", counts._NOT_OF_BODIES | {"trace"})
+    assert not request_changes(one, other)
+    assert request_key("http", one) == request_key("http", other)
+    assert same_recording(run(event, one), run(event, other))
+    assert request_changes(one, deeper)  # the table names fields of the body itself
 
 
 @pytest.mark.parametrize(

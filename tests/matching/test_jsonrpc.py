@@ -1,4 +1,4 @@
-"""JSON-RPC ids: addresses, which count for nothing in choosing and are put right in feeding."""
+"""JSON-RPC ids: addresses, which count for nothing in choosing and are set anew in a replayed answer."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from pytest_sparrow.matching.keys import request_key
-from pytest_sparrow.wire.jsonrpc import addressed, is_look_up
+from pytest_sparrow.matching.counts import request_key
+from pytest_sparrow.wire.asking import addressed, is_look_up
 
 
 def asked(number, method="tools/call", **more):
@@ -30,8 +30,8 @@ def test_the_id_of_an_answer_and_having_one_at_all_do_count():
         {**asked(1), "body": {"json": {"jsonrpc": "2.0", "id": n, "result": {"ok": True}}}} for n in (1, 2)
     ]
     assert request_key("http", yes[0]) != request_key("http", yes[1])
-    told = {**asked(1), "body": {"json": {"jsonrpc": "2.0", "method": "tools/call"}}}
-    assert request_key("http", asked(1)) != request_key("http", told)
+    notification = {**asked(1), "body": {"json": {"jsonrpc": "2.0", "method": "tools/call"}}}
+    assert request_key("http", asked(1)) != request_key("http", notification)
 
 
 def test_an_answer_is_addressed_to_the_message_that_asks_now():
@@ -66,31 +66,34 @@ def test_the_token_of_progress_follows_the_id():
 
     assert request_key("http", call(1, 1)) == request_key("http", call(2, 2))
     assert request_key("http", call(1, "own")) != request_key("http", call(2, "other"))
-    told = {
+    notification = {
         "jsonrpc": "2.0",
         "method": "notifications/progress",
         "params": {"progressToken": 1, "progress": 5},
     }
     others = [
-        {**told, "params": {"progressToken": 7, "progress": 1}},
-        {**told, "method": "notifications/other"},
-        {**told, "params": [1]},
+        {**notification, "params": {"progressToken": 7, "progress": 1}},
+        {**notification, "method": "notifications/other"},
+        {**notification, "params": [1]},
         {"jsonrpc": "2.0", "method": "notifications/progress"},
     ]
-    answered = {"status": 200, "body": {"sse": [f"data: {json.dumps(one)}" for one in (told, *others)]}}
+    answered = {
+        "status": 200,
+        "body": {"sse": [f"data: {json.dumps(one)}" for one in (notification, *others)]},
+    }
     replayed = addressed(call(2, 2), call(1, 1), answered)["body"]["sse"]
     assert json.loads(replayed[0].removeprefix("data: "))["params"]["progressToken"] == 2
     assert replayed[1:] == answered["body"]["sse"][1:]
 
 
-def test_an_answer_to_the_same_id_is_fed_as_it_is():
+def test_an_answer_to_the_same_id_is_replayed_as_it_is():
     """Nothing is spelled anew where nothing has to be; notifications, which have no id, and plain HTTP neither."""
     answer = {"status": 200, "body": {"json": {"jsonrpc": "2.0", "id": 3, "result": {}}}}
     assert addressed(asked(3), asked(3), answer) is answer
     plain = {"method": "POST", "url": "http://localhost", "body": {"json": {"id": 1}}}
-    told = {**asked(1), "body": {"json": {"jsonrpc": "2.0", "method": "tools/call"}}}
+    notification = {**asked(1), "body": {"json": {"jsonrpc": "2.0", "method": "tools/call"}}}
     empty = {"method": "GET", "url": "http://localhost"}
-    for other in (plain, told, empty):
+    for other in (plain, notification, empty):
         assert addressed(other, asked(3), answer) is addressed(asked(3), other, answer) is answer
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_sparrow.matching.keys import request_key, request_shape
+from pytest_sparrow.matching.counts import request_key, request_shape
 
 
 def asked(**changes):

@@ -59,7 +59,7 @@ _AGENT_MUTATIONS = [
     ),
     ("argument", 'amount=args["amount"]', 'amount=args["amount"] + 100', ("amount", "39.99", "139.99")),
     (
-        # The result is made up, and equal to the real one: no request changes.
+        # The result is invented, and equal to the real one: no request changes.
         "call-skipped",
         'TOOLS["refund_policy"](topic=args["topic"])',
         '__import__("tools").Policy(args["topic"], 30)',

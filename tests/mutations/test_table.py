@@ -32,7 +32,7 @@ def test_names_are_unique():
 
 
 @pytest.mark.parametrize("old", ["no such text", "messages"])
-def test_a_table_that_drifted_is_told(old, copy):
+def test_a_table_that_drifted_is_reported(old, copy):
     """A text that occurs never, or more than once, is refused by name."""
     mutation = Mutation(name="drifted", file="agent.py", old=old, new="x", shows=())
     with pytest.raises(ValueError, match=r"drifted: .* occurs \d+ times in agent.py, not once"):

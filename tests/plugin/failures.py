@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["told", "ways"]
+__all__ = ["reported", "ways"]
 
 
-def told(result: pytest.RunResult) -> dict[str, str]:
+def reported(result: pytest.RunResult) -> dict[str, str]:
     """The text of each failure, by the test's name."""
     body = result.stdout.str().partition("= FAILURES =")[2].partition("\nsparrow: ")[0]
     parts = re.split(r"^_+ (test_\w+) _+$", body, flags=re.MULTILINE)[1:]

@@ -157,10 +157,16 @@ def _gemini(call):
 
 
 def _messages(call):
-    told = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    head = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+    }
     usage = {"input_tokens": 1, "output_tokens": 1}
     text = [{"type": "text", "text": "It is done."}]
-    _json(call, {**told, "stop_sequence": None, "usage": usage, "content": text})
+    _json(call, {**head, "stop_sequence": None, "usage": usage, "content": text})
 
 
 def _chat(call):
@@ -181,7 +187,13 @@ def _stream(call):
     call.start(content_type="text/event-stream")
     for text in ("It ", "is ", "done."):
         choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
-        told = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
-        call.chunk(f"data: {json.dumps(told)}\n\n".encode())
+        head = {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+        }
+        call.chunk(f"data: {json.dumps(head)}\n\n".encode())
     call.chunk(b"data: [DONE]\n\n")
     call.end()

@@ -1,4 +1,4 @@
-"""A support agent on two SDKs, for inner runs that are fed from events alone."""
+"""A support agent on two SDKs, for inner runs that are replayed from events alone."""
 
 from __future__ import annotations
 

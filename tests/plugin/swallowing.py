@@ -1,4 +1,4 @@
-"""Ways in which an agent, or its test, loses sight of what a replay told it; for inner runs."""
+"""Ways in which an agent, or its test, loses sight of the replay's refusal; for inner runs."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ WAYS = {
                 work()
     """,
 }
-"""By name: a module's one test, whose own asserts hold whatever the agent was told."""
+"""By name: a module's one test, whose own asserts hold whatever answer the agent got."""
 
 LEFTOVERS = {
     "skips": """

@@ -111,8 +111,8 @@ def _chat(call):
         }
         message = {"role": "assistant", "content": None, "tool_calls": [made]}
     choice = {"index": 0, "finish_reason": "stop", "message": message}
-    told = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    call.answer(json.dumps(told).encode(), content_type="application/json")
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    call.answer(json.dumps(body).encode(), content_type="application/json")
 
 
 @contextlib.contextmanager

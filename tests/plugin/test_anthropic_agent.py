@@ -147,14 +147,14 @@ def events_of(inner):
 
 
 def test_it_replays_with_the_server_off(recorded):
-    """No key, no server, the wrapped tool doesn't run; the other one does, and is named. The golden tells all."""
+    """No key, no server, the wrapped tool doesn't run; the other one does, and is named. The golden holds all."""
     result = recorded.replay()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*lookup: proposed once, not wrapped: it ran*"])
     assert "web_search: " not in result.stdout.str()
     events = events_of(recorded)
-    told = [(event["type"], event.get("name") or event.get("text")) for event in events]
-    assert told == [
+    found = [(event["type"], event.get("name") or event.get("text")) for event in events]
+    assert found == [
         ("RunStarted", None),
         ("RouteSelected", None),
         ("ReasoningDelta", "May I?"),

@@ -83,7 +83,7 @@ EARLY_IN_A_SECOND = """
 
 
 def test_a_long_recording_with_seconds_in_every_prompt_replays_at_once(inner):
-    """At each fed answer the clock moves on to when it had arrived; the wait itself isn't repeated."""
+    """At each replayed answer the clock moves on to when it had arrived; the wait itself isn't repeated."""
     inner.write("test_it.py", TESTS)
     inner.write("conftest.py", EARLY_IN_A_SECOND)
     inner.env(FORMAT="%H:%M:%S")

@@ -123,7 +123,7 @@ def test_what_excludes_a_corpus(inner):
     result.stdout.fnmatch_lines(["*can only be replayed, and sparrow is off"])
 
 
-def test_a_run_with_its_own_exchanges_is_fed_from_them(inner):
+def test_a_run_with_its_own_exchanges_is_replayed_from_them(inner):
     """A corpus may hold our own goldens: here the folder of a module's."""
     inner.write(
         "test_first.py",

@@ -103,11 +103,11 @@ def run(folder, *options, **environ):
 
 
 def model(call):
-    """Says a path that it was told, in pieces of five characters."""
+    """Says a path of its request, in pieces of five characters."""
     said = json.loads(call.body)["messages"]
-    told = said[1]["content"].removeprefix("Write ")
+    path = said[1]["content"].removeprefix("Write ")
     if len(said) == 2:
-        text = json.dumps({"path": told, "text": "hi"})
+        text = json.dumps({"path": path, "text": "hi"})
         deltas = [
             {"tool_calls": [{"index": 0, "function": {"arguments": text[at : at + 5]}}]}
             for at in range(0, len(text), 5)
@@ -115,7 +115,7 @@ def model(call):
         deltas[0]["tool_calls"][0] |= {"id": "call_1", "type": "function"}
         deltas[0]["tool_calls"][0]["function"]["name"] = "save"
     else:
-        text = f"It is in {told.removesuffix('/report.txt')}."
+        text = f"It is in {path.removesuffix('/report.txt')}."
         deltas = [{"content": text[at : at + 5]} for at in range(0, len(text), 5)]
     call.start(content_type="text/event-stream")
     for delta in deltas:

@@ -154,8 +154,8 @@ def test_nothing_in_a_golden_reaches_terminal_junit_or_log_raw(inner, tmp_path):
             "-rA", "-vv", f"--junitxml={tmp_path}/junit.xml", f"--log-file={tmp_path}/log.txt"
         )
         result.assert_outcomes(failed=1)
-        told = result.stdout.str() + result.stderr.str()
-        told += (tmp_path / "junit.xml").read_text() + (tmp_path / "log.txt").read_text()
+        shown = result.stdout.str() + result.stderr.str()
+        shown += (tmp_path / "junit.xml").read_text() + (tmp_path / "log.txt").read_text()
         for sign in ("\x1b]", "\x1b[2J", "\x07", "\u202e", "\u2066", "\x9b"):
-            assert sign not in told, (broken, sign)
-        assert not re.search(r"#x1B\]|#x1B\[2J|\\rowned", told)
+            assert sign not in shown, (broken, sign)
+        assert not re.search(r"#x1B\]|#x1B\[2J|\\rowned", shown)

@@ -1,10 +1,10 @@
-"""How a divergence is told: once, in the call phase, without our frames, whatever the agent did with it."""
+"""How a divergence is reported: once, in the call phase, without our frames, whatever the agent did with it."""
 
 import re
 
 import pytest
 
-from plugin.failures import told
+from plugin.failures import reported
 
 AGENT = """
     import os
@@ -97,7 +97,7 @@ def test_every_divergence_fails_once(diverged):
     assert result.ret == 1
     result.assert_outcomes(failed=len(NAMES))
     result.stdout.fnmatch_lines([f"sparrow: {len(NAMES)} diverged"])
-    texts = told(result)
+    texts = reported(result)
     assert list(texts) == NAMES
     for name, text in texts.items():
         text = text.partition("\n----")[0]  # what the test printed follows
@@ -127,12 +127,14 @@ def test_every_divergence_fails_once(diverged):
 
 
 def test_the_text_is_the_same_under_xdist(diverged):
-    """A worker tells what the terminal of a single process tells."""
+    """A worker reports what the terminal of a single process reports."""
     alone = diverged.replay("-k", "argument or unplayed")
     spread = diverged.replay("-p", "xdist", "-n", "1", "-k", "argument or unplayed")
     spread.assert_outcomes(failed=2)
     spread.stdout.fnmatch_lines(["sparrow: 2 diverged"])
-    lines = [{name: text.splitlines() for name, text in told(result).items()} for result in (alone, spread)]
+    lines = [
+        {name: text.splitlines() for name, text in reported(result).items()} for result in (alone, spread)
+    ]
     for name, text in lines[0].items():
         assert [line for line in lines[1][name] if not line.startswith("[gw")] == text
 
@@ -170,7 +172,7 @@ def test_a_failure_of_its_own_stays(inner):
     bare.stdout.fnmatch_lines(["sparrow: 1 diverged", "FAILED test_it.py::test_own - *"])
 
 
-def test_a_failure_that_is_the_miss_is_told_once(inner):
+def test_a_failure_that_is_the_miss_is_reported_once(inner):
     """A test that fails only since a replay had no answer fails with the divergence, not with our traceback."""
     inner.write(
         "test_it.py",
@@ -186,7 +188,7 @@ def test_a_failure_that_is_the_miss_is_told_once(inner):
     inner.record()
     inner.env(STEP="2")
     result = inner.replay()
-    text = told(result)["test_miss"]
+    text = reported(result)["test_miss"]
     assert text.splitlines()[0] == "act(number=2): the golden holds no answer to this"
     assert re.findall(r"\S+\.py:\d+", text) == ["test_it.py:18"]
 

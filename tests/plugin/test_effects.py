@@ -55,7 +55,7 @@ CHILDREN = """
 
 
 def test_a_process_that_a_replay_starts_is_named(inner):
-    """By program and line, without its arguments; it runs all the same, and one within a fed tool does not."""
+    """By program and line, without arguments; the program runs all the same, but not within a replayed tool."""
     inner.write("test_it.py", CHILDREN)
     inner.record().assert_outcomes(passed=2)
     result = inner.replay()
@@ -156,7 +156,7 @@ RUNS = """
 
 
 @pytest.mark.parametrize("through", ["the wrapper", "a copy"])
-def test_no_body_of_a_fed_tool_runs_anywhere(inner, through):
+def test_no_body_of_a_replayed_tool_runs_anywhere(inner, through):
     """In threads, executors, two event loops at once and trio: a body that ran would kill the process.
 
     Neither through what `sparrow.tool` gives, nor through what the agent had before.
@@ -221,7 +221,7 @@ FORKED = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_what_a_forked_child_does_is_not_lost(inner):
-    """A child that swallows what it was told and ends by `os._exit`, or a pool's: the test fails all the same."""
+    """A child that swallows its refusal and ends by `os._exit`, or a pool's: the test fails all the same."""
     inner.write("test_it.py", FORKED)
     inner.record().assert_outcomes(passed=2)
     inner.replay().assert_outcomes(passed=2)

@@ -114,7 +114,7 @@ def test_a_models_turn_is_another_one(recorded):
 
 
 def test_what_has_no_answer_after_a_fork_is_a_miss(recorded):
-    """Scripted, the golden feeds what fits; a call that it doesn't hold fails the test."""
+    """In a scripted fork the golden answers what fits; a call that it doesn't hold fails the test."""
     fork(recorded, 'run(sparrow, "add", {"returned": 77})', "tools.add(5, 5)")
     result = replay(recorded)
     assert result.ret == 1
@@ -233,7 +233,7 @@ def test_a_missing_golden_names_the_test_that_records_it(inner):
         ("1, raises=ValueError", "*raises= is for tools*"),
     ],
 )
-def test_a_fork_that_makes_no_sense_is_told(recorded, call, says):
+def test_a_fork_that_makes_no_sense_is_reported(recorded, call, says):
     """A usage error says what is wrong, and what there is."""
     fork(recorded, f"run(sparrow, {call})")
     result = replay(recorded)

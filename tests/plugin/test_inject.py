@@ -285,7 +285,7 @@ SLOW = """
 
 
 def test_a_slow_answer_meets_the_clients_own_timeout(recorded):
-    """What comes late is the recorded answer; a client with less patience raises, and gets it when it asks again."""
+    """The recorded answer comes late; a client with a shorter timeout raises, and gets the answer when it retries."""
     faults(recorded, SLOW)
     replay(recorded).assert_outcomes(passed=8, deselected=8)
 
@@ -486,7 +486,7 @@ def test_turns_that_nobody_asked_for_fail(recorded):
 
 
 def test_another_path_after_a_fault(recorded):
-    """An agent that falls back to another model gets the answer that the first one owed."""
+    """An agent that falls back to another model gets the answer that the first one failed to give."""
     body = """
     import openai
     sparrow.inject("500", at=2)
@@ -548,7 +548,7 @@ def test_a_test_that_records_itself(recorded):
         ('"429", then=[7]', "*then*turn 1 holds 7*"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_told(inner, call, says):
+def test_a_fault_that_makes_no_sense_is_reported(inner, call, says):
     """By the marker before anything runs: the text names the test, and what there is."""
     inner.write(
         "test_it.py",

@@ -5,7 +5,7 @@ import re
 import pytest
 from boundaries.http.loopback import loopback
 
-from plugin.failures import told
+from plugin.failures import reported
 
 KEY = "sk-" + "aB3dE6gH9" * 5
 
@@ -66,7 +66,7 @@ def recorded(inner):
 def miss(recorded, name, **env):
     """The first line of a failure, and those that say what is closest; the server's address is HOST."""
     recorded.env(**env)
-    text = told(recorded.replay("-k", name))[name]
+    text = reported(recorded.replay("-k", name))[name]
     assert len(text.splitlines()) <= 25
     title, *lines = re.sub(r"127\.0\.0\.1:\d+", "HOST", text).splitlines()
     return title, [line for line in lines[3:] if not line.startswith("  accept")]
@@ -92,7 +92,7 @@ def test_a_key_in_the_query_is_hidden(recorded):
     """A request is named with its query as a golden would hold it."""
     recorded.env(PLACE="orders")
     result = recorded.replay("-k", "secret")
-    title, *_ = told(result)["test_secret"].splitlines()
+    title, *_ = reported(result)["test_secret"].splitlines()
     assert "/orders?api_key=<secret:" in title
     assert KEY not in result.stdout.str() + result.stderr.str()
 

@@ -59,7 +59,7 @@ def test_the_command_that_is_shown_records(inner):
 
 
 def test_a_fixture_that_fails_for_want_of_a_golden(inner):
-    """A fixture that runs the agent is shut in too; where that makes it fail, the missing golden is told as well."""
+    """A fixture that runs the agent is shut in, too; if it fails by that, the missing golden is reported as well."""
     inner.write(
         "test_it.py",
         """

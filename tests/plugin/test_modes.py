@@ -1,10 +1,13 @@
 """Each mode, by what it writes, what it runs and what it says."""
 
+import pytest
 from inner_runs import TOOL_TEST
 
+from plugin.chatting import model
 
-def test_record_writes_and_replay_feeds(inner):
-    """Record runs the tool and writes the golden; replay, and plain pytest, feed it and never run the tool."""
+
+def test_record_writes_and_replay_answers(inner):
+    """Record runs the tool and writes the golden; replay, and plain pytest, give the golden's answer instead."""
     inner.write("test_it.py", TOOL_TEST)
     result = inner.record()
     result.assert_outcomes(passed=1)
@@ -23,7 +26,7 @@ def test_record_writes_and_replay_feeds(inner):
 
 
 def test_new_records_what_is_missing_and_replays_the_rest(inner):
-    """In mode new a test without a golden is recorded, one with a golden is fed, and its files stay."""
+    """In mode new a test without a golden is recorded, one with a golden is replayed, and its files stay."""
     inner.write("test_old.py", TOOL_TEST)
     inner.record()
     before = inner.files()
@@ -75,3 +78,111 @@ def test_a_tool_that_would_run_in_replay_raises(inner):
     inner.write("test_it.py", TOOL_TEST)
     inner.env(SHUT="1")
     inner.run("--sparrow-mode=off").assert_outcomes(failed=1)
+
+
+LIVE = """
+    from pytest_sparrow.settings import Behaviour, Mode, modes
+
+    LIVE = Behaviour(outcome="as recorded", diverged="drifted", compares=True)
+    modes._BEHAVIOURS[Mode.OFF] = (LIVE, modes._MISSING)
+"""
+"""A mode in place of ``off``: the world answers, the run is compared with the golden, and nothing is written."""
+
+LIVE_TEST = """
+    import os
+
+    def add(a: int, b: int) -> int:
+        return a + b + int(os.environ.get("MORE", 0))
+
+    def locate(place):
+        return f"{place} is found"
+
+    def test_add(sparrow):
+        sparrow.tool(add)
+        assert sparrow.golden or sparrow.mode == "record"
+        add(1, 2)
+        sparrow.call("geo", locate, os.environ.get("PLACE", "Bonn"))
+        if os.environ.get("TWICE"):
+            sparrow.call("geo", locate, "Ulm")
+        if os.environ.get("ODD"):
+            try:
+                sparrow.call("geo", locate, object())
+            except Exception:
+                pass
+"""
+
+
+def _recorded_live(inner):
+    inner.write("conftest.py", LIVE)
+    inner.write("test_it.py", LIVE_TEST)
+    inner.record().assert_outcomes(passed=1)
+    return inner.files()
+
+
+def test_a_live_run_is_compared(inner):
+    """A behaviour that compares without replaying: the world answers, and what differs from the golden fails."""
+    before = _recorded_live(inner)
+    result = inner.run("--sparrow-mode=off")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["sparrow: 1 as recorded"])
+    inner.env(MORE="1")
+    result = inner.run("--sparrow-mode=off", "--sparrow-level=exact")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*add gave another output*", "*3*", "*4*", "sparrow: 1 drifted"])
+    assert inner.files() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"PLACE": "Ulm"}, 'call geo("Ulm"): the golden holds no answer to this'),
+        ({"TWICE": "1"}, 'call geo("Ulm"): the golden holds no answer to this'),
+        ({"ODD": "1"}, "*geo(args[[]0[]])*"),
+    ],
+)
+def test_a_live_run_drops_nothing_silently(inner, change, said):
+    """A call that makes no event is compared as well, and one that JSON can't hold is named."""
+    before = _recorded_live(inner)
+    inner.env(**change)
+    result = inner.run("--sparrow-mode=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([said, "sparrow: 1 drifted"])
+    assert inner.files() == before
+
+
+def test_a_live_run_without_a_golden(inner):
+    """What is to be compared and has no golden fails before its body, as in a replay."""
+    inner.write("conftest.py", LIVE)
+    inner.write("test_it.py", LIVE_TEST)
+    result = inner.run("--sparrow-mode=off")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["sparrow: 1 without a usable golden"])
+
+
+def test_a_live_run_of_a_model_is_compared(inner):
+    """The model answers anew with other ids: no difference. Another prompt is one, before an answer is looked at."""
+    inner.write("conftest.py", LIVE)
+    inner.write(
+        "test_it.py",
+        """
+        from agent import agent
+        import tools
+
+        def test_agent(sparrow):
+            sparrow.tool("tools.add")
+            assert agent() == "It is 3."
+    """,
+    )
+    with model(inner) as server:
+        inner.record().assert_outcomes(passed=1)
+        asked = len(server.calls)
+        inner.run("--sparrow-mode=off").stdout.fnmatch_lines(["sparrow: 1 as recorded"])
+        assert len(server.calls) == 2 * asked
+        inner.env(PROMPT="be terse")
+        result = inner.run("--sparrow-mode=off")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            ["POST */chat differs from the recorded request", '*"be kind"', '*"be terse"']
+        )
+        result.stdout.fnmatch_lines(["sparrow: 1 drifted"])
+        inner.run("--sparrow-mode=off", "--sparrow-requests=ignore").assert_outcomes(passed=1)

@@ -44,7 +44,7 @@ SOURCES = {
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_what_is_not_covered_is_red(inner, name):
-    """Nothing is guessed or hidden: the replay differs, and both values are told."""
+    """Nothing is guessed or hidden: the replay differs, and both values are reported."""
     if name == "ctime" and not FAKETIME:
         pytest.skip("another day takes libfaketime")
     inner.write("test_it.py", TELLS.replace("SOURCE", SOURCES[name]))

@@ -74,7 +74,7 @@ def test_rerunfailures(inner):
 
 
 def test_a_rerun_that_never_reaches_the_fixture(inner):
-    """What an earlier attempt left is not told again by one that fails before sparrow is set up."""
+    """What an earlier attempt left is not reported again by one that fails before sparrow is set up."""
     inner.write(
         "test_it.py",
         """

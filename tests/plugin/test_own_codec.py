@@ -98,11 +98,11 @@ def test_the_documents_codec_reads_what_is_recorded(inner, write):
 def test_a_codec_that_raises_breaks_no_test(inner, write, before, after):
     """Recorded and replayed as plain HTTP, green; the report names codec, exception and request once."""
     write(before, after, test=TEST + RECORDED.replace("WORDS", "0"))
-    told = re.compile(r"the codec 'acme' raised KeyError\('sad'\) on POST .*: read as plain HTTP")
+    reported = re.compile(r"the codec 'acme' raised KeyError\('sad'\) on POST .*: read as plain HTTP")
     for mode in ("record", "replay"):
         result = inner.run(f"--sparrow-{mode}", "-k", "recorded")
         result.assert_outcomes(passed=1, deselected=1)
-        assert len(told.findall(result.stdout.str())) == 1
+        assert len(reported.findall(result.stdout.str())) == 1
 
 
 def test_a_codec_that_can_not_build_is_a_miss_that_names_it(inner, write):

@@ -175,11 +175,11 @@ def recorded(request, inner):
 
 
 def test_recorded_then_green_with_the_server_off(recorded):
-    """The events tell the whole turn, the tool doesn't run, and nothing is left over."""
+    """The events hold the whole turn, the tool doesn't run, and nothing is left over."""
     lines = (recorded.golden("test_it/test_add") / "events.jsonl").read_text().splitlines()
     events = [json.loads(line) for line in lines]
-    told = [event["type"] for event in events]
-    assert told[:6] == [
+    types = [event["type"] for event in events]
+    assert types[:6] == [
         "RunStarted",
         "RouteSelected",
         "ReasoningDelta",
@@ -187,7 +187,7 @@ def test_recorded_then_green_with_the_server_off(recorded):
         "TokenUsage",
         "ToolUseStarted",
     ]
-    assert told[6:] == ["ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished"]
+    assert types[6:] == ["ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished"]
     assert events[0]["task"] == "add one and two"
     assert [event["args"] for event in events if "args" in event] == [{"a": 1, "b": 2}] * 2
     assert events[-3]["text"] == "It is 3."

@@ -1,4 +1,4 @@
-"""What becomes of a wrapped tool in a replay: fed, run, or run and compared."""
+"""What becomes of a wrapped tool in a replay: answered from the golden, run, or run and compared."""
 
 import pytest
 
@@ -90,8 +90,8 @@ def recorded(inner):
     return inner
 
 
-def test_fed_is_the_default(recorded):
-    """A fed tool doesn't run, so a changed world is not seen."""
+def test_feed_is_the_default(recorded):
+    """A tool of policy feed doesn't run, so a changed world is not seen."""
     recorded.env(NOW="2")
     result = recorded.replay("-s")
     assert result.ret == 0
@@ -114,7 +114,7 @@ def test_a_tool_that_runs_gives_the_agent_what_it_gives(recorded):
 
 
 def test_a_verified_tool_is_compared_and_the_agent_gets_the_recorded_answer(recorded):
-    """policy="verify": a differing result is told with its path and both values, and changes nothing further."""
+    """policy="verify": a differing result is reported with its path and both values, and changes nothing further."""
     write(recorded, 'policy="verify"')
     result = recorded.replay("-s")
     assert result.ret == 0
@@ -133,7 +133,7 @@ def test_a_verified_tool_is_compared_and_the_agent_gets_the_recorded_answer(reco
 
 
 def test_a_verified_tool_that_raises_is_one_difference(recorded):
-    """The real tool fails where the recorded one answered: told, and the agent gets the answer."""
+    """The real tool fails where the recorded one answered: reported, and the agent gets the answer."""
     write(recorded, 'policy="verify"')
     recorded.env(FAIL="1")
     result = recorded.replay("-s", "-k", "price or later and not several")
@@ -267,7 +267,7 @@ def test_a_running_tool_may_reach_the_world(inner):
 
 
 def test_a_missing_golden_runs_no_tool(inner):
-    """What a fixture calls before a missing golden is told does not run, whatever the policy."""
+    """What a fixture calls before a missing golden is reported does not run, whatever the policy."""
     inner.write(
         "test_it.py",
         """

@@ -68,10 +68,10 @@ def test_a_failure_stays_within_its_lines(inner):
     result = inner.replay()
     result.assert_outcomes(failed=1)
     lines = result.outlines
-    told = next(number for number, line in enumerate(lines) if "  test    " in line) - 1
+    title = next(number for number, line in enumerate(lines) if "  test    " in line) - 1
     end = next(number for number, line in enumerate(lines) if "  accept  " in line)
-    assert end - told < 25
-    assert any("  since   " in line for line in lines[told:end])
+    assert end - title < 25
+    assert any("  since   " in line for line in lines[title:end])
 
 
 def test_recording_again_elsewhere_is_unchanged(inner):

@@ -15,16 +15,16 @@ DRAWS = """
     import numpy as np
     import pytest
 
-    def told(sparrow):
+    def draw(sparrow):
         drawn = [random.random(), str(uuid4()), str(uuid.uuid1()), np.random.random(), np.random.default_rng().random()]
-        sparrow.call("told", list, [str(one) for one in drawn])
+        sparrow.call("drawn", list, [str(one) for one in drawn])
         return drawn
 
     SEEN = []
 
     @pytest.mark.parametrize("number", range(3))
     def test_it(sparrow, number):
-        drawn = told(sparrow)
+        drawn = draw(sparrow)
         assert not set(drawn) & set(SEEN)
         SEEN.extend(drawn)
 """
@@ -106,7 +106,7 @@ def test_a_seed_of_ones_own_and_none(inner):
 
 
 def test_mode_off_and_tests_without_the_fixture_are_left_alone(inner):
-    """Nothing is seeded where nothing is recorded or fed."""
+    """Nothing is seeded where nothing is recorded or replayed."""
     inner.write(
         "test_it.py",
         """
@@ -307,7 +307,7 @@ def test_what_a_retrying_sdk_draws_does_not_count(inner, failure):
 
 
 def test_waits_before_a_next_try_are_short_in_a_replay_only(inner):
-    """The SDK's module sleeps by another clock while the run feeds, and by the real one while it records."""
+    """The SDK's module sleeps by another clock while the run replays, and by the real one while it records."""
     inner.write(
         "test_it.py",
         """

@@ -143,7 +143,7 @@ def test_only_passing_tests_are_recorded(inner):
     assert changed == set(KEPT)
 
 
-def test_what_was_not_recorded_is_put_aside(inner):
+def test_what_was_not_recorded_is_kept_as_unfinished(inner):
     """The summary says where an unfinished recording lies; the next good one removes it."""
     inner.write("test_it.py", KEPT_AND_NOT)
     inner.write("conftest.py", CONFTEST)
@@ -153,11 +153,11 @@ def test_what_was_not_recorded_is_put_aside(inner):
     assert line.startswith(
         "test_it.py::test_assert: not recorded, since the test did not pass; left unfinished in /"
     )
-    aside = inner.path / line.partition("left unfinished in ")[2]
-    assert (aside / "events.jsonl").read_bytes().count(b"\n") >= 1
+    kept = inner.path / line.partition("left unfinished in ")[2]
+    assert (kept / "events.jsonl").read_bytes().count(b"\n") >= 1
     inner.unset("FAILS")
     inner.record("-k", "test_assert").assert_outcomes(passed=1, deselected=15)
-    assert not aside.exists()
+    assert not kept.exists()
     assert not list(inner.path.rglob(".pending"))
 
 
@@ -193,8 +193,8 @@ def test_nothing_to_record_fails(inner):
     assert inner.goldens() == []
 
 
-def test_a_store_that_refuses_is_told(inner):
-    """What the disk refuses is told in few words, in record and in replay; it is no missing golden."""
+def test_a_store_that_refuses_is_reported(inner):
+    """What the disk refuses is reported in few words, in record and in replay; it is no missing golden."""
     inner.write("__sparrow__", "a file in the way")
     inner.write("test_it.py", "def test_it(sparrow): sparrow.call('f', int)\n")
     for result in (inner.record(), inner.replay()):

@@ -130,13 +130,13 @@ def recorded(inner, monkeypatch):
 
 
 def test_it_replays_with_the_server_off(recorded):
-    """No key, no server; the wrapped tool doesn't run, the other one does and is named; the golden tells all."""
+    """No key, no server; the wrapped tool doesn't run, the other one does and is named; the golden holds all."""
     result = recorded.replay()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*lookup: proposed once, not wrapped: it ran*"])
     lines = (recorded.golden("test_it/test_refund") / "events.jsonl").read_text(encoding="utf-8").splitlines()
-    told = [event["type"] for event in map(json.loads, lines)]
-    assert told == [
+    types = [event["type"] for event in map(json.loads, lines)]
+    assert types == [
         "RunStarted",
         "RouteSelected",
         "ReasoningDelta",
@@ -176,7 +176,7 @@ def test_an_edited_prompt_is_red_exactly_and_green_in_a_scripted_replay(recorded
 
 
 def test_another_output_of_an_unwrapped_tool_goes_on_in_a_scripted_replay(recorded):
-    """The request that carries it still finds its answer; that it differs is told."""
+    """The request that carries it still finds its answer; that it differs is reported."""
     recorded.env(STATE="open")
     result = recorded.replay("--sparrow-requests=report")
     result.assert_outcomes(failed=1)

@@ -164,7 +164,7 @@ def test_a_script_replays_in_every_mode_and_is_compared(inner):
     ],
 )
 def test_a_wrong_script_is_a_usage_error(inner, marker, text):
-    """Told when the marker is read, with the number of the turn."""
+    """Reported when the marker is read, with the number of the turn."""
     inner.write("test_it.py", f"import pytest\n@pytest.mark.sparrow({marker})\ndef test_a(sparrow): pass\n")
     result = inner.refused()
     assert result.ret == 4
@@ -222,7 +222,7 @@ def test_a_scenario_may_be_committed(tmp_path):
     assert store.load("silent").events == saved.events
 
 
-def test_mistakes_are_told():
+def test_mistakes_are_reported():
     """A failure in the middle, a status that is none, a value that JSON can't hold."""
     with pytest.raises(UsageError, match="turn 1: an answer that fails says nothing after it"):
         transcript("r", [fails(500), "more"])
@@ -232,7 +232,7 @@ def test_mistakes_are_told():
         transcript("r", calls("a").gives(object()))
 
 
-def test_a_denied_call_of_a_tool_that_is_not_wrapped_is_told(inner):
+def test_a_denied_call_of_a_tool_that_is_not_wrapped_is_reported(inner):
     """Whether it ran all the same nobody can know: the summary says so, and with unwrapped=fail it is a failure."""
     inner.write("support.py", AGENT)
     inner.write(
@@ -251,6 +251,6 @@ def test_a_denied_call_of_a_tool_that_is_not_wrapped_is_told(inner):
     )
     result = inner.replay()
     result.assert_outcomes(passed=1)
-    told = "refund: proposed once, denied, and not wrapped: whether it ran all the same was not checked"
-    result.stdout.fnmatch_lines([f"*{told}*"])
+    reported = "refund: proposed once, denied, and not wrapped: whether it ran all the same was not checked"
+    result.stdout.fnmatch_lines([f"*{reported}*"])
     inner.replay("-o", "sparrow_unwrapped=fail").assert_outcomes(failed=1)

@@ -71,7 +71,7 @@ def test_a_turn_costs_the_same_however_late(recorded):
 
 
 def test_it_replays_green_and_is_recorded_again_unchanged(recorded):
-    """The requests are rebuilt as they were: they match exactly, and a second recording changes no byte."""
+    """The requests are decoded as they were: they match exactly, and a second recording changes no byte."""
     result = recorded.replay()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*1 replayed equal*"])
@@ -80,8 +80,8 @@ def test_it_replays_green_and_is_recorded_again_unchanged(recorded):
     assert lines_of(recorded) == before
 
 
-def test_drift_is_told_by_the_path_of_the_whole_request(recorded):
-    """A changed word is found in the rebuilt request, in the first turn that has it, and once."""
+def test_drift_is_reported_by_the_path_of_the_whole_request(recorded):
+    """A changed word is found in the decoded request, in the first turn that has it, and once."""
     recorded.env(PROMPT="Be curt. ")
     result = recorded.replay()
     result.assert_outcomes(failed=1)

@@ -33,7 +33,7 @@ CHANGES = {
     "argument": ({"MORE": "5"}, "add was called with other arguments*"),
     "unplayed": ({"KIND": "unplayed"}, "act was not called*"),
 }
-"""What the agent does otherwise: the environment that makes it do so, and how it is told."""
+"""What the agent does otherwise: the environment that makes it do so, and how it is reported."""
 
 
 def recorded(inner, ways, *options):
@@ -52,7 +52,7 @@ def recorded(inner, ways, *options):
 
 def all_red(inner, ways, change, *options):
     """Every test is FAILED, once, and says what the agent did otherwise."""
-    environ, told = CHANGES[change]
+    environ, reported = CHANGES[change]
     inner.env(**environ)
     result = inner.replay("--tb=short", *options)
     inner.unset(*environ)
@@ -63,7 +63,7 @@ def all_red(inner, ways, change, *options):
     assert result.ret == 1
     result.assert_outcomes(failed=len(ways))
     result.stdout.fnmatch_lines([f"sparrow: {len(ways)} diverged"])
-    result.stdout.fnmatch_lines([told] * len(ways))
+    result.stdout.fnmatch_lines([reported] * len(ways))
 
 
 def test_no_way_of_swallowing_hides_a_divergence(inner):
@@ -112,7 +112,7 @@ def marked(inner, mark, then="pass"):
 
 @pytest.mark.parametrize("strict", ["True", "False"])
 def test_a_mark_expects_a_divergence(inner, strict):
-    """`@pytest.mark.xfail` says of the whole test that it fails for now: a divergence is a failure, and is told."""
+    """`@pytest.mark.xfail` says of the whole test that it fails for now: a divergence is a failure, and is reported."""
     result = marked(inner, f"@pytest.mark.xfail(reason='bug 7', strict={strict})")
     assert result.ret == 0
     result.assert_outcomes(xfailed=1)
@@ -135,7 +135,7 @@ def test_a_mark_that_names_a_type_expects_that_type(inner):
 
 
 def test_a_mark_that_expects_a_failure_and_gets_it(inner):
-    """A test that fails by its own assert and diverges is xfailed, too, and the divergence is told."""
+    """A test that fails by its own assert and diverges is xfailed, too, and the divergence is reported."""
     result = marked(inner, "@pytest.mark.xfail(raises=AssertionError)", then="assert False")
     result.assert_outcomes(xfailed=1)
     result.stdout.fnmatch_lines(["*: diverged, and is expected to fail (xfail): act(number=2)*"])
@@ -221,7 +221,7 @@ def test_however_a_process_ends_the_golden_is_whole(inner, mode, end):
     inner.replay().assert_outcomes(passed=1)
 
 
-def test_a_worker_that_dies_is_told(inner):
+def test_a_worker_that_dies_is_reported(inner):
     """Xdist reports the test as failed, whatever it had asked for, and the golden is there."""
     inner.write("test_it.py", MARKED.format(mark="", then="pass"))
     inner.record().assert_outcomes(passed=1)
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_is_told(inner):
 
 
 def test_a_time_out_that_is_raised_in_the_test(inner):
-    """What pytest-timeout's signal method raises is the test's own failure; the divergence is told beside it."""
+    """What pytest-timeout's signal method raises is the test's own failure; the divergence is reported beside it."""
     pytest.importorskip("pytest_timeout")
     options = (
         "-p",

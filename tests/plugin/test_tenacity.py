@@ -13,7 +13,7 @@ TESTS = """
     import tenacity
 
     WAIT = 0.04
-    FED = bool(os.environ.get("SHUT"))
+    REPLAYED = bool(os.environ.get("SHUT"))
     COUNTED = dict(wait=tenacity.wait_fixed(WAIT), stop=tenacity.stop_after_attempt(5) | tenacity.stop_never)
     TIMED = dict(wait=tenacity.wait_fixed(WAIT), stop=tenacity.stop_after_attempt(5) | tenacity.stop_after_delay(60))
 
@@ -37,15 +37,15 @@ TESTS = """
 
     def test_counted(sparrow, slept):
         retrying = tenacity.Retrying(**COUNTED)
-        told = []
-        retrying.copy(before_sleep=lambda state: told.append(state.upcoming_sleep))(ask)
-        assert waits(slept) == ([0.001, 0.001] if FED else [WAIT, WAIT])
-        assert told == [WAIT, WAIT]
+        delays = []
+        retrying.copy(before_sleep=lambda state: delays.append(state.upcoming_sleep))(ask)
+        assert waits(slept) == ([0.001, 0.001] if REPLAYED else [WAIT, WAIT])
+        assert delays == [WAIT, WAIT]
 
     def test_decorated(sparrow, slept):
         asked = tenacity.retry(**COUNTED)(ask)
         asked()
-        assert waits(slept) == ([0.001, 0.001] if FED else [WAIT, WAIT])
+        assert waits(slept) == ([0.001, 0.001] if REPLAYED else [WAIT, WAIT])
         assert asked.statistics["idle_for"] == 2 * WAIT
 
     def test_async(sparrow, slept):
@@ -55,7 +55,7 @@ TESTS = """
                     with attempt:
                         (await client.get(os.environ["WORLD"])).raise_for_status()
         asyncio.run(main())
-        assert waits(slept) == ([0.001, 0.001] if FED else [WAIT, WAIT])
+        assert waits(slept) == ([0.001, 0.001] if REPLAYED else [WAIT, WAIT])
 
     def test_timed(sparrow, slept):
         tenacity.Retrying(**TIMED)(ask)
@@ -84,7 +84,7 @@ TESTS = """
 
 
 def test_waits_are_short_where_that_decides_nothing(inner):
-    """Counted tries of what is fed: a millisecond. Timed ones, local ones and a sleep of one's own stay as they are."""
+    """Counted tries of replayed calls wait a millisecond. Timed and local ones, and a user's own sleep, stay."""
     pytest.importorskip("tenacity")
     tried = []
 

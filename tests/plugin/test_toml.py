@@ -92,8 +92,8 @@ def test_native_types(inner, name, table):
         ("sparrow_level = true", "sparrow_level: True is not one of: exact, trajectory, outcome"),
         ("sparrow_tools = {a = 1}", "sparrow_tools: {'a': 1} is not a string or a list of strings"),
         (
-            'sparrow_policy = {refund = "fed"}',
-            "sparrow_policy: refund: 'fed' is not one of: feed, run, verify",
+            'sparrow_policy = {refund = "play"}',
+            "sparrow_policy: refund: 'play' is not one of: feed, run, verify",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from plugin.chatting import model
-from plugin.failures import told, ways
+from plugin.failures import reported, ways
 
 SCRIPT = '  script  @pytest.mark.sparrow(requests="report")  # judge behaviour only'
 
@@ -44,7 +44,7 @@ def recorded(inner):
 def test_an_edited_prompt_names_the_scripted_replay(recorded):
     """Where nothing but requests to the model differs, judging behaviour only is a way out; taken, it is green."""
     recorded.env(PROMPT="be rude")
-    text = told(recorded.replay("-k", "chat"))["test_chat"]
+    text = reported(recorded.replay("-k", "chat"))["test_chat"]
     assert text.splitlines()[-1] == SCRIPT
     assert [word for word, _ in ways(text)] == ["accept", "ignore", "script"]
     assert len(text.splitlines()) <= 12
@@ -57,14 +57,14 @@ def test_an_edited_prompt_names_the_scripted_replay(recorded):
 def test_other_behaviour_does_not_name_it(recorded, env):
     """A call with another argument stays red in a scripted replay: it is no way out."""
     recorded.env(**env)
-    text = told(recorded.replay("-k", "chat"))["test_chat"]
+    text = reported(recorded.replay("-k", "chat"))["test_chat"]
     assert [word for word, _ in ways(text)] == ["accept", "ignore"]
 
 
 def test_a_request_that_asks_no_model_does_not_name_it(recorded):
     """What plain HTTP asks for is behaviour: nothing else would hold it."""
     recorded.env(PAGE="2")
-    text = told(recorded.replay("-k", "plain"))["test_plain"]
+    text = reported(recorded.replay("-k", "plain"))["test_plain"]
     assert [word for word, _ in ways(text)] == ["accept", "ignore"]
 
 
@@ -94,11 +94,11 @@ OTHER = """
 
 @pytest.fixture
 def other(inner):
-    """What is said of a test that is fed from the golden of another one."""
+    """What is said of a test that replays the golden of another one."""
 
     def replayed(*lines):
         inner.write("test_it.py", OTHERS.format(body=OTHER.format(body="\n        ".join(lines))))
-        return told(inner.replay("-k", "other"))["test_other"]
+        return reported(inner.replay("-k", "other"))["test_other"]
 
     inner.write("test_it.py", OTHERS.format(body=""))
     with model(inner):
@@ -146,7 +146,7 @@ def test_a_call_past_its_wrapper_says_so(inner):
     with model(inner):
         assert inner.record().ret == 0
         inner.write("test_it.py", OTHERS.format(body="").replace("sparrow.tool(tools.add)", ""))
-        text = told(inner.replay())["test_own"]
+        text = reported(inner.replay())["test_own"]
     assert [word for word, _ in ways(text)] == ["wrap", "accept"]
 
 
@@ -201,5 +201,5 @@ def test_what_was_not_reached_in_a_script(inner):
     )
     with model(inner):
         pass
-    text = told(inner.replay())["test_script"]
+    text = reported(inner.replay())["test_script"]
     assert ways(text) == [("reach", 'at=1, at="127.0.0.1/chat" (once)')]

@@ -48,7 +48,7 @@ def test_blocks_are_parts_in_their_order():
 
 
 @pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use", "some_new_tool_use"])
-def test_a_hosted_call_is_told_apart(kind):
+def test_a_hosted_call_is_distinguished(kind):
     """The provider ran it: no agent will."""
     assert read(call(kind)).parts == [Proposal("t", "f", {"a": 1}, hosted=True)]
 

@@ -111,7 +111,7 @@ def test_junk_frames_never_raise(content):
 
 
 def test_a_call_is_read_while_the_stream_is_open():
-    """What the agent acts on is told in time: a whole call, before the stream has ended."""
+    """What the agent acts on is read in time: a whole call, before the stream has ended."""
     content = content_of(CODEC.compose(ASKED, ModelAnswer(parts=[Proposal("t", "f", {"a": 1})])))
     found = [list(CODEC.answer(ASKED, binary(content[:length])).parts) for length in range(len(content))]
     assert [Proposal("t", "f", {"a": 1})] in found

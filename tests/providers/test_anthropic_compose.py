@@ -264,7 +264,7 @@ def test_a_large_image_that_no_event_held_is_an_empty_one():
 
 
 def test_ids_depend_on_the_request_alone():
-    """The same request gets the same made-up ids, another one others."""
+    """The same request gets the same synthetic ids, another one others."""
     answer = ModelAnswer(parts=[Proposal("", "refund", {}), Text("Hi")])
     bodies = [CODEC.compose(request(temperature=t), answer)["body"]["json"] for t in (0, 0, 1)]
     ids = [(body["id"], body["content"][0]["id"]) for body in bodies]

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from pytest_sparrow.matching.keys import prefixes
+from pytest_sparrow.matching.counts import prefixes
 from pytest_sparrow.providers import AnthropicMessages, OpenAIChat, builtin_codecs
 
 from .halves import asked
@@ -138,13 +138,13 @@ def test_each_request_continues_the_one_before():
     """The digests of a conversation's prefixes are those of the next one's, breakpoints or not."""
     mark = {"cache_control": {"type": "ephemeral"}}
     use = {"type": "tool_use", "id": "t", "name": "now", "input": {}}
-    told = {"type": "tool_result", "tool_use_id": "t", "content": "3", "is_error": False}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "3", "is_error": False}
     first = [{"role": "user", "content": [{"type": "text", "text": "Hi", **mark}]}]
     later = [
         {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": [use]},
         {"role": "system", "content": [{"type": "tool_addition", "tool": {}}]},
-        {"role": "user", "content": [{**told, **mark}]},
+        {"role": "user", "content": [{**result, **mark}]},
     ]
     assert prefixes(conversation(*first)) == prefixes(conversation(*later))[:1]
     assert [message["role"] for message in conversation(*later)] == ["user", "assistant", "user"]

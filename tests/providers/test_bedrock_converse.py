@@ -96,10 +96,10 @@ def test_outputs_are_read_and_what_changes_is_left_out_of_the_conversation():
         {"Image": {"data": [137, 80, 78, 71], "mime": "image/png"}},
     ]
     assert len(json.dumps(found.blocks[3])) < 300
-    told = json.dumps(request.conversation)
-    assert "tooluse_1" not in told
-    assert "SIGNED" not in told
-    assert "Hm" in told
+    text = json.dumps(request.conversation)
+    assert "tooluse_1" not in text
+    assert "SIGNED" not in text
+    assert "Hm" in text
 
 
 def test_a_whole_answer_is_read():

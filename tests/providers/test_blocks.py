@@ -17,7 +17,7 @@ def content_of(size):
     return random.Random(size).randbytes(size)
 
 
-def print_of(content):
+def fingerprint_of(content):
     return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
@@ -33,7 +33,7 @@ def test_a_large_image_costs_an_event_nothing(size):
     content = content_of(size)
     uri = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     block = image_block(uri)
-    assert block == {"Image": {"data": [], "mime": "image/png", **print_of(content)}}
+    assert block == {"Image": {"data": [], "mime": "image/png", **fingerprint_of(content)}}
     event = ToolOutput(run="r", id="i", blocks=[block])
     assert len(dump_event(event)) < 300
     assert parse_event(dump_event(event)) == event
@@ -52,7 +52,7 @@ def test_a_large_file_within_a_part_is_named_by_its_digest(encode):
         "type": "input_file",
         "file": {
             "name": "a.pdf",
-            "data": [print_of(content), {"mime": "application/pdf", **print_of(content)}],
+            "data": [fingerprint_of(content), {"mime": "application/pdf", **fingerprint_of(content)}],
         },
     }
 

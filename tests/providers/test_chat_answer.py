@@ -65,7 +65,7 @@ def test_parts_of_a_list_are_blocks_of_their_own():
         },
     ],
 )
-def test_reasoning_is_told_once(message):
+def test_reasoning_is_read_once(message):
     """Hosts spell it differently, some twice; it is one Reasoning."""
     assert parts(message) == [Reasoning("Hm")]
 
@@ -102,7 +102,7 @@ def test_a_custom_tool_takes_text():
 
 
 def test_choices_follow_one_another():
-    """Several choices are told one after the other."""
+    """Several choices are read one after the other."""
     assert parts({"content": "one"}, {"content": "two"}) == [Text("one"), Text("two")]
 
 
@@ -188,7 +188,7 @@ def test_an_error_inside_a_good_status_is_a_failure():
 
 
 def test_a_broken_transport_is_a_failure():
-    """Where nothing came the transport's error is told; where something came it is kept beside it."""
+    """Where nothing came, the transport's error is the failure; where something came it is kept beside it."""
     error = {"error": {"type": "ConnectTimeout", "message": "timed out"}}
     assert CODEC.answer(ASKED, error).failure == Failure("ConnectTimeout: timed out")
     both = CODEC.answer(ASKED, {**whole({"content": "Hi"}), **error})

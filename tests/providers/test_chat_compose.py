@@ -172,7 +172,7 @@ def test_every_failure_reads_back(failure, stream):
 
 
 def test_ids_depend_on_the_request_alone():
-    """The same request gets the same made-up id, another one another."""
+    """The same request gets the same synthetic id, another one another."""
     answer = ModelAnswer(parts=[Output("x", []), Text("Hi")])
     ids = [CODEC.compose(request(seed=seed), answer)["body"]["json"]["id"] for seed in (1, 1, 2)]
     assert ids[0] == ids[1] != ids[2]

@@ -51,7 +51,7 @@ def test_groq_hides_usage_elsewhere():
 
 
 def test_choices_are_kept_apart():
-    """Interleaved choices are told one after the other, by index."""
+    """Interleaved choices are read one after the other, by index."""
     chunks = [delta(1, content="b"), delta(0, content="a"), delta(1, content="B"), delta(0, content="A")]
     assert list(answer(*chunks).parts) == [Text("aA"), Text("bB")]
 
@@ -71,7 +71,7 @@ def test_streamed_content_parts_are_joined_by_kind():
     assert list(answer(*chunks).parts) == [Reasoning("Hm"), Text("Yes")]
 
 
-def test_calls_are_told_apart_by_index():
+def test_calls_are_distinguished_by_index():
     """Fragments of parallel calls are joined by index and parsed once whole."""
     assert calls(
         piece("f", "", index=0, id="1"),
@@ -148,7 +148,7 @@ def test_what_came_of_a_torn_stream_is_kept():
 
 
 def test_an_unreadable_event_is_a_failure():
-    """In the middle of a stream it makes the SDK raise, so it is told."""
+    """An error in the middle of a stream makes the SDK raise, so it is a failure."""
     broken = answer(delta(content="a"), "data: {broken", delta(content="b"))
     assert (list(broken.parts), broken.failure) == (
         [Text("ab")],

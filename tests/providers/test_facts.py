@@ -9,9 +9,10 @@ import types
 import pytest
 
 from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
-from pytest_sparrow.comparing.requests import request_changes
+from pytest_sparrow.comparing.pipeline import request_changes
 from pytest_sparrow.providers.facts import NO_FACTS, KeyShape, ProviderFacts, RetryClock, StreamEnd, merged
 from pytest_sparrow.providers.registry import facts, registered, using
+from pytest_sparrow.redact import Redactor
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,17 @@ def test_a_retry_clock_is_skipped_for_as_long_as_its_codec_is_registered(monkeyp
     with using([declaring(retry_clocks=(clock,))]), skip_retry_delays():
         assert module.time is not time
     assert module.time is time
+
+
+def test_a_field_of_a_declared_service_holds_a_key():
+    """A key in a field that is called after the service is redacted for as long as its codec is registered."""
+    held = {"acme_key": "d41d8cd98f00b204", "acmeKey": "d41d8cd98f00b204", "acme": "d41d8cd98f00b205"}
+    assert Redactor({}).value(held) == held
+    with using([declaring(services=frozenset({"acme"}))]):
+        hidden = Redactor({}).value(held)
+        assert hidden == {"acme_key": "<secret:key:1>", "acmeKey": "<secret:key:1>", "acme": held["acme"]}
+        assert Redactor({}).url("http://h/?acme-key=d41d8cd98f00b204").endswith("=<secret:key:1>")
+    assert Redactor({}).value(held) == held
 
 
 def test_call_ids_under_a_declared_key_count_as_ids():

@@ -1,4 +1,4 @@
-"""Every codec tells images, files and audio in a tool's output without blowing up the golden."""
+"""Every codec reads images, files and audio in a tool's output without blowing up the golden."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _mcp(part):
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )  # fmt: skip
-def test_a_large_one_is_told_by_size_and_digest(read, part, kind):
+def test_a_large_one_is_kept_by_size_and_digest(read, part, kind):
     """The last block is of its kind, small, and names the SHA-256."""
     block = read(part).blocks[-1]
     text = json.dumps(block)

@@ -54,7 +54,7 @@ def test_a_stream_without_sse_is_an_array():
 
 
 def test_candidates_come_one_after_the_other():
-    """Chunks are told apart by the candidate's index."""
+    """Chunks are distinguished by the candidate's index."""
     one, two = ({"content": model({"text": text}), "index": n} for n, text in enumerate("ab"))
     assert read_stream({"candidates": [one]}, {"candidates": [two]}, {"candidates": [one]}).parts == [
         Text("aa"),
@@ -105,7 +105,7 @@ def test_code_that_gemini_ran_is_a_hosted_call_with_its_output():
 
 
 def test_a_search_is_a_hosted_call_with_what_it_found():
-    """Grounding without a call of its own is told at the end, once, though a stream may say it twice."""
+    """Grounding without a call of its own is read at the end, once, though a stream may send it twice."""
     found = {"groundingChunks": [{"web": {"uri": "u"}}], "webSearchQueries": ["q"]}
     expected = [
         Text("ab"),
@@ -169,7 +169,7 @@ def test_pages_that_were_read_are_a_hosted_call():
     ]
 
 
-def test_an_image_in_an_answer_is_told_and_never_blows_up():
+def test_an_image_in_an_answer_is_read_and_never_blows_up():
     """A small one whole, of a large one size and digest."""
     large = base64.b64encode(b"x" * 10**6).decode()
     _, small, _, big = read(

@@ -90,7 +90,7 @@ def test_what_is_built_reads_back_the_same(way, answer):
 @pytest.mark.parametrize("way", URLS)
 @settings(max_examples=20, deadline=None)
 @given(failure=BLOCKED.map(Failure), usage=st.none() | st.just(Usage(3, 0)))
-def test_a_reason_of_geminis_is_told_as_gemini_tells_it(way, failure, usage):
+def test_a_reason_of_geminis_is_built_as_gemini_gives_it(way, failure, usage):
     """A blocked prompt, or an answer that ended with nothing."""
     half = asked(url=URLS[way])
     answer = ModelAnswer(parts=[], usage=usage, failure=failure)
@@ -151,7 +151,7 @@ def test_the_sdk_raises_for_a_built_error(way):
 
 
 def test_the_sdk_raises_for_a_failure_without_a_status():
-    """A whole answer can only fail by one: it is made up, and doesn't count when read."""
+    """A whole answer can only fail by a status: the status is synthetic, and doesn't count when read."""
     half = asked(url=URLS["whole"])
     built = CODEC.compose(half, ModelAnswer(failure=Failure("it broke")))
     (error,) = drive(half, built)

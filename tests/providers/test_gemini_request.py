@@ -129,7 +129,7 @@ def test_calls_without_ids_are_numbered_through_the_conversation():
         "0f8fad5b-d9cb-469f-a165-70867728950e",
     ],
 )
-def test_a_made_up_id_finds_the_proposal_that_had_none(synthetic):
+def test_a_synthetic_id_finds_the_proposal_that_had_none(synthetic):
     """A client that invents ids for calls without any, and sends them, is understood."""
     contents = [*HELLO, model(call("a", synthetic)), output("a", {"n": 1}, synthetic)]
     (result,) = CODEC.request(asked(contents)).results
@@ -158,7 +158,7 @@ def test_an_output_of_nothing_known_is_left_out():
 
 
 def test_a_response_that_is_only_an_error_is_one():
-    """Clients tell a function's failure as ``{"error": …}``; images beside a response are Image blocks."""
+    """Clients send a function's failure as ``{"error": …}``; images beside a response are Image blocks."""
     failed = {"error": "no such order"}
     picture = {"inlineData": {"mimeType": "image/png", "data": "iVBORw=="}}
     contents = [model(call("a"), call("b")), output("a", failed), output("b", {"error": None, "n": 1})]

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.matching.keys import prefixes
+from pytest_sparrow.matching.counts import prefixes
 
 from .junk import FORMATS, anthropic_asked
 
 
 def check(codec, asked, answered):
-    """Read both halves; what is told of them must be writable as JSON."""
+    """Read both halves; what the codec reads must be writable as JSON."""
     answer = codec.answer(asked, answered)
     for part in [*answer.parts, *filter(None, [answer.usage, answer.failure])]:
         jsontext.encode(asdict(part))
@@ -30,7 +30,7 @@ def check(codec, asked, answered):
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_junk_never_raises(name, where, data):
-    """Any JSON, any text and any bytes where the format has its own are read without raising, and can be told."""
+    """Any JSON, any text, and any bytes of a binary format are read without raising; the result is JSON."""
     for asked, answered in data.draw(FORMATS[name].exchanges[where]):
         check(FORMATS[name].codec, asked, answered)
 

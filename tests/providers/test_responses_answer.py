@@ -95,8 +95,8 @@ def test_an_answer_under_way_says_nothing(status):
 )
 def test_what_went_wrong_is_the_failure(answered, failure):
     """By the status of HTTP or of the response; one that met a limit, or was cancelled, did not fail."""
-    told = CODEC.answer(asked(), answered).failure
-    assert told == (None if failure is None else Failure(failure))
+    found = CODEC.answer(asked(), answered).failure
+    assert found == (None if failure is None else Failure(failure))
 
 
 def test_usage_is_that_of_the_answer():

@@ -98,9 +98,9 @@ def test_a_stream_that_is_cut_said_the_beginning(answer, cut):
     built["body"]["sse"] = built["body"]["sse"][:cut]
     so_far = CODEC.answer(half, built)
     assert so_far.failure is None
-    told = [part for part in so_far.parts if isinstance(part, Text | Reasoning | Output)]
-    all_told = [part for part in answer.parts if isinstance(part, Text | Reasoning | Output)]
-    assert told == all_told[: len(told)]
+    begun = [part for part in so_far.parts if isinstance(part, Text | Reasoning | Output)]
+    whole = [part for part in answer.parts if isinstance(part, Text | Reasoning | Output)]
+    assert begun == whole[: len(begun)]
     names = [part.name for part in so_far.parts if isinstance(part, Proposal)]
     assert names == [part.name for part in answer.parts if isinstance(part, Proposal)][: len(names)]
 
@@ -224,7 +224,7 @@ def test_what_a_custom_tool_takes_is_text():
 
 
 def test_ids_depend_on_the_request_alone():
-    """The same request gets the same made-up ids, another one others."""
+    """The same request gets the same synthetic ids, another one others."""
     answer = ModelAnswer(parts=[Text("Hi")])
     bodies = [CODEC.compose(asked(seed=seed), answer)["body"]["json"] for seed in (1, 1, 2)]
     ids = [(body["id"], body["output"][0]["id"]) for body in bodies]

@@ -34,7 +34,7 @@ def completed(*items, **more):
 
 
 def test_deltas_are_joined_by_item_and_part():
-    """Interleaved parts of two items are told apart by their indices."""
+    """Interleaved parts of two items are distinguished by their indices."""
     said = answer(added(MESSAGE), text("a"), text("x", 1), text("b", part=1), text("A"), text("X", 1))
     assert said.parts == [Text("aA"), Text("b"), Text("xX")]
 
@@ -54,7 +54,7 @@ def test_a_last_event_without_items_leaves_what_was_said():
 
 
 def test_a_call_that_breaks_off_has_the_text_of_its_arguments():
-    """Not parsed, and not empty ones: an agent that acts meanwhile must not be told of a call as whole."""
+    """Not parsed, and not empty ones: an agent that acts meanwhile must not see a call as whole."""
     call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": ""}
     assert answer(added(call)).parts == [Proposal("call_1", "f", "")]
     piece = event("response.function_call_arguments.delta", output_index=0, delta='{"a')

@@ -1,4 +1,4 @@
-"""More made-up secrets, of formats with checksums and of the environment; and two hundred texts that are none."""
+"""More synthetic secrets, of formats with checksums and of the environment; and two hundred texts that are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up secrets of every known shape; the random parts are spelled from a fixed seed."""
+"""Synthetic secrets of every known shape; the random parts are spelled from a fixed seed."""
 
 from __future__ import annotations
 

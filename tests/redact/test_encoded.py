@@ -39,7 +39,7 @@ def test_a_secret_in_base64(encode, padded: bool, front: str, tail: str) -> None
         for place in ("see {} there", "{}", "aGVsbG8sIGp1c3QgYSB0ZXh0 {}", "line\n{}\n", '{{"a":"\\n{}"}}'):
             clean = Redactor({}).value([place.format(spelled(text))])
             expected = spelled(text.replace(KEY, "<secret:openai-key>"))
-            # Whether it is padded can't be told of a text that needs no padding.
+            # A text that needs no padding doesn't say whether it is padded.
             assert clean[0].replace("=", "") == place.format(expected).replace("=", "")
             if len(encode(text)) != len(encode(text).rstrip("=")):
                 assert clean == [place.format(expected)]

@@ -76,7 +76,7 @@ def test_url_loses_userinfo_and_secret_fields_only() -> None:
 
 
 def test_a_variable_in_a_text() -> None:
-    """What env prints, what a .env file holds and what a shell is told: the value goes, words and paths stay."""
+    """What env prints, what a .env file holds and what a shell gets: the value goes, words and paths stay."""
     clean = Redactor({}).value(
         [
             "HOME=/home/me\nAPI_TOKEN=f3a99c01-77aa\nexport X_API_KEY='q9w8e7r6t5'; DB_PASSWORD=hunter2hunter2",

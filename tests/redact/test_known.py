@@ -38,7 +38,7 @@ def test_a_redactor_knows_its_own_secrets_only():
 def test_what_was_harmless_before_a_secret_was_learned_is_looked_at_again() -> None:
     """Base64 of a text that a field's name gives away only later: hidden from then on, whatever stood before."""
     redactor = Redactor({})
-    secret = "kx91mmq2-told-later"
+    secret = "kx91mmq2-seen-later"
     run = base64.b64encode(f"see: {secret}".encode()).decode()
     line = json.dumps({"output": run}).encode()
     assert redactor.line(line) == redactor.line(line) == line

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.names import _QUERY, _SUFFIXES, _WHOLE, FRAGMENTS, field_rule
-from pytest_sparrow.redact.suspicion import suspicious
+from pytest_sparrow.redact.shapes import suspicious
 
 SECRET_FIELDS = [
     ("password", "hunter2", "password"),
@@ -192,7 +193,8 @@ def test_no_name_of_the_tables_is_left_out() -> None:
         names = (name for names in table.values() for name in names.split())
         return {name.replace("_", "").replace("-", "").lower() for name in names}
 
-    assert {*_SUFFIXES, *_WHOLE} == listed(NAMES)
+    of_services = {f"{service}key" for service in facts().services}
+    assert {*_SUFFIXES, *_WHOLE, *of_services} == listed(NAMES)
     assert {*_QUERY} == listed(QUERY_NAMES)
 
 
@@ -277,7 +279,7 @@ def test_a_key_of_a_known_kind_keeps_its_kind_and_its_scheme() -> None:
 
 def test_the_quick_look_knows_every_name() -> None:
     """Whatever name the tables hold, in any spelling, makes the quick look suspicious."""
-    for name in [*_SUFFIXES, *_WHOLE]:
+    for name in [*_SUFFIXES, *_WHOLE, *(f"{service}key" for service in facts().services)]:
         assert name.endswith(FRAGMENTS)
         for spelling in (
             *(name, name.upper(), name.title(), f"x_{name}", f"{name}2", f"{name}s"),

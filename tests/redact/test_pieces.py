@@ -89,7 +89,7 @@ def test_anthropic_and_responses_events_are_read() -> None:
 
 
 def test_a_redactor_looks_across_once_a_path_was_met() -> None:
-    """The model can only say what it was told: before that a stream costs nothing."""
+    """A model can only repeat a path of its requests: before that a stream costs nothing."""
     answered = {"status": 200, "headers": {}, "body": {"sse": chat(["/tmp/py", "test-7/a"])}}
     redactor = Redactor({}, places=Places(PLACES))
     assert redactor.answered("http", answered)["body"] == answered["body"]

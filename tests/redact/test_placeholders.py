@@ -66,7 +66,7 @@ def test_what_is_learned_is_bounded() -> None:
 
 
 def test_placeholders_are_left_alone() -> None:
-    """What a golden fed to the agent comes back as it is, also as the value of a secret field."""
+    """What a golden gave to the agent comes back as it is, also as the value of a secret field."""
     value = {
         "password": "<secret:password:1>",
         "authorization": "Bearer <secret:bearer-token:4>",

@@ -68,7 +68,7 @@ def test_what_only_looks_alike_is_left_alone(text: str) -> None:
 
 
 def test_queries_are_found_too() -> None:
-    """A path in a URL is spelled in percents; what is fed for it is the same place in plain."""
+    """A path in a URL is spelled in percents; a replay gives the same place in plain."""
     redactor = Redactor({}, places=Places(PATHS))
     url = "http://127.0.0.1:1/read?path=%2Fhome%2Fme%2Fproj%2Fa.py&x=1"
     assert redactor.url(url) == "http://127.0.0.1:1/read?path=<dir:root>%2Fa.py&x=1"

@@ -42,7 +42,7 @@ def refused(data: bytes, **options: object) -> SecretFound:
 
 
 def test_it_names_the_place_and_never_the_value() -> None:
-    """File, line, path and kind are told, also after pickling; the value is nowhere in it."""
+    """File, line, path and kind are reported, also after pickling; the value is nowhere in it."""
     error = refused(json.dumps({"args": [{"note": f"a {KEY}"}]}).encode())
     again = pickle.loads(pickle.dumps(error))
     for one in (error, again):
@@ -105,7 +105,7 @@ def test_the_place_however_it_is_spelled(spelled: str) -> None:
 
 
 def test_of_two_secrets_the_one_that_is_named_is_shown() -> None:
-    """The path is that of the kind that is told, whatever stands in front of it."""
+    """The path belongs to the reported kind, whatever stands in front of it."""
     webhook = next(text for kind, text in OF_EVERY_FORMAT if kind == "discord-webhook")
     error = refused(json.dumps({"a": webhook, "b": KEY}).encode())
     assert (error.kind, error.path) == ("github-token", "b")
@@ -119,14 +119,14 @@ def test_a_part_of_a_longer_word_is_no_reason_to_stop_looking() -> None:
     assert hit.kind == "b-token"
 
 
-def test_a_place_that_can_not_be_told() -> None:
+def test_a_place_that_has_no_path() -> None:
     """What is no JSON has no path, and is refused all the same."""
     for data in (f'{{"a":"{KEY}"'.encode(), b"[" * 5000 + KEY.encode() + b"]" * 5000):
         assert refused(data).path == ""
 
 
 def test_what_was_seen_before_is_no_excuse() -> None:
-    """An id that was harmless in one line tells of a secret in the next, and a secret is found each time."""
+    """An id that was harmless in one line helps to find a secret in the next, and a secret is found each time."""
     scanner = Scanner({})
     key_id, secret = "AK" + "IA" + "QRSTUVWXYZ234567", "aB3" + random_text(37)
     for text, kind in (
@@ -298,7 +298,7 @@ def test_the_store_refuses_before_it_writes(tmp_path: Path) -> None:
     assert not any(KEY.encode() in path.read_bytes() or KEY in str(path) for path in written)
 
 
-def test_each_line_of_a_run_is_told_by_its_file(tmp_path: Path) -> None:
+def test_each_line_of_a_run_is_reported_by_its_file(tmp_path: Path) -> None:
     """Events and exchanges are counted apart, by the key that they begin with; what else there is has one line."""
     guarded = Guarded(Redactor({}), Scanner({"DESK_TOKEN": "wq83-hfk2-xy"}), tmp_path)
     assert (
@@ -332,7 +332,7 @@ def test_a_transcript_that_holds_one_is_not_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "text"), OF_EVERY_FORMAT, ids=range(len(OF_EVERY_FORMAT)))
 def test_every_format_is_found_by_one_rule_alone(kind: str, text: str) -> None:
-    """A made-up key of each format is found as what it is, by one rule: without that it would be written."""
+    """A synthetic key of each format is found as what it is, by one rule: without that it would be written."""
     hit = Scanner({}).find(json.dumps({"a": f"so {text} is"}).encode())
     assert hit is not None
     assert hit.kind == kind
@@ -340,7 +340,7 @@ def test_every_format_is_found_by_one_rule_alone(kind: str, text: str) -> None:
 
 
 def test_every_rule_has_a_format() -> None:
-    """Each of the scanner's rules finds a made-up key that no other rule finds, or it is a copy of one."""
+    """Each of the scanner's rules finds a synthetic key that no other rule finds, or it is a copy of one."""
     texts = [text.encode() for _, text in OF_EVERY_FORMAT]
     without = [
         rule.needle for rule in scanner_rules.scan_rules() if not any(_holds(rule, text) for text in texts)

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor, shapes
-from pytest_sparrow.redact.suspicion import suspicious
+from pytest_sparrow.redact.shapes import suspicious
 from tests.redact.synthetic import IN_CONTEXT, LOOK_ALIKES, SECRETS
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def test_every_shape_is_found_in_every_place(place: str) -> None:
 def test_every_shape_finds_what_no_other_does(
     number: int, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A made-up key of every prefix is hidden as what it is, and no longer is where its shape is taken away."""
+    """A synthetic key of every prefix is hidden as what it is, and no longer is where its shape is taken away."""
     shape = SHAPES[number]
     samples = [(secret, secret) for kind, secret in SECRETS if kind == shape.kind and prefix in secret]
     samples += [(before + secret, secret) for kind, before, secret in IN_CONTEXT if prefix in before]

@@ -68,7 +68,7 @@ def test_the_refund_reads_as_in_the_design():
 
 
 def test_equal_runs_are_one_line():
-    """There is nothing to tell."""
+    """There is nothing to report."""
     assert render_comparison(compare(REFUND, list(REFUND))) == ["the runs are equal"]
 
 
@@ -122,7 +122,7 @@ def test_the_first_line_says_what_happened(new, said):
     assert render_comparison(comparison)[0] == title(of_change(comparison.roots[0])) == said
 
 
-def test_an_order_that_changed_is_told_as_such():
+def test_an_order_that_changed_is_reported_as_such():
     """A call that moved: where it was and where it is now."""
     one, other = call("c1", "look", {}), call("c2", "pay", {})
     lines = render_comparison(compare([*one, *other], [*other, *one]))

@@ -6,8 +6,7 @@ import pytest
 
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, Way, WayKind, asking
-from pytest_sparrow.report.advice import way_out
-from pytest_sparrow.report.words import hints, title
+from pytest_sparrow.report.words import hints, title, way_out
 
 TOOL = {"name": "refund", "args": {"order": "1"}}
 DETAIL = {

@@ -54,7 +54,7 @@ def test_tasks_are_known_by_what_they_follow(lanes):
     assert mine == new
 
 
-def test_a_lane_that_has_told_less_is_compared_that_far():
+def test_a_lane_with_fewer_events_is_compared_that_far():
     """What runs side by side with the call is compared as far as its events were emitted by then."""
     new = [started("second", "task-2"), started("fork", "task-3")]
     left = DivergencePoint(

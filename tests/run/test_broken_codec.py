@@ -9,7 +9,7 @@ from pytest_sparrow.events import ThinkingDelta
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
-from pytest_sparrow.providers.dispatch import CodecFault, Wire
+from pytest_sparrow.providers.registry import CodecFault, Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.run import Run

@@ -7,7 +7,7 @@ import pytest
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import Message, SkillLearned
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
@@ -48,7 +48,7 @@ def call(call_id, name, arguments):
 
 
 def emitted(run):
-    """The events' types, with their most telling fields."""
+    """The events' types, with their most important fields."""
     keep = ("text", "name", "chain", "id", "is_error", "input", "status", "task")
     return [
         (event.type, *(value for key, value in event.to_json().items() if key in keep))
@@ -127,7 +127,7 @@ def test_the_task_is_the_first_user_text_even_where_a_tool_came_first(run):
 
 
 def test_events_of_the_users_own_lie_within_the_run(run):
-    """Also one that is recorded before anything crossed."""
+    """Also an event that is recorded before the first crossing."""
     run.record(SkillLearned(run="a", name="x"))
     run.close(failed=True)
     assert [event.type for event in run.events] == ["RunStarted", "SkillLearned", "RunFinished"]

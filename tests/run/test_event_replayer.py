@@ -8,11 +8,11 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.replay.replayer import MOST_MISSES
+from pytest_sparrow.run.replayer import MOST_MISSES
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import read_script

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world import strands
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, current_run, open_window
 from pytest_sparrow.run.run import Run

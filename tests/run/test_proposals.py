@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.run.lanes import Lane
-from pytest_sparrow.run.proposals import Proposals
+from pytest_sparrow.run.context import Lane
+from pytest_sparrow.run.emitter import Proposals
 
 MAIN = Lane("")
 
@@ -98,7 +98,7 @@ def test_one_id_in_two_lanes_is_two_calls(proposals):
     assert proposals.unwrapped == {}
 
 
-def test_outputs_of_before_the_run_are_told_once(proposals):
+def test_outputs_of_before_the_run_are_emitted_once(proposals):
     """A conversation that was restored brings the outputs of calls that this run never saw."""
     assert [proposals.answered_on_wire("old", MAIN) for _ in range(3)] == [True, False, False]
 

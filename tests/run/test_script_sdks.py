@@ -13,7 +13,7 @@ from pytest_sparrow.events import Error, ReasoningDelta, ThinkingDelta, ToolUseP
 from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
-from pytest_sparrow.providers.dispatch import Wire
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.replayer import EventReplayer

@@ -10,7 +10,7 @@ from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
 from pytest_sparrow.store.delta_encoding import DeltaEncoder, draft_of
 
-PAD = "a word that is long enough to be worth sharing; " * 3
+PAD = "a word that is long enough to be worth a reference; " * 3
 
 
 def request(body: Any, *, url: str = "https://api.test/v1/chat") -> Exchange:

@@ -270,8 +270,8 @@ def main(root: Path, number: int, seed: str) -> None:
         most = (f"{kind} {seed}-{at}", after) if after > before else most
     if most[1] > MOST_KIB:
         wrong.append(f"takes {most[1] >> 10} MiB: {most[0]}")
-    told = {"ends": dict(sorted(ends.items())), "wrong": wrong, "most_kib": most}
-    sys.stdout.write(json.dumps(told, indent=1))
+    reported = {"ends": dict(sorted(ends.items())), "wrong": wrong, "most_kib": most}
+    sys.stdout.write(json.dumps(reported, indent=1))
 
 
 if __name__ == "__main__":

@@ -105,12 +105,12 @@ def child(folder: Path, fault: str, at: int, atomic: bool) -> dict[str, Any]:
             if not atomic:
                 swap._exchange = lambda one, other: False
             points.install()
-            told = {"error": "", "text": ""}
+            reported = {"error": "", "text": ""}
             try:
                 record(folder, "new")
             except BaseException as error:
-                told = {"error": type(error).__name__, "text": str(error)}
-            send(writing, json.dumps({**told, "count": points.count}).encode())
+                reported = {"error": type(error).__name__, "text": str(error)}
+            send(writing, json.dumps({**reported, "count": points.count}).encode())
             code = 0
         finally:
             os._exit(code)
@@ -125,7 +125,7 @@ def child(folder: Path, fault: str, at: int, atomic: bool) -> dict[str, Any]:
 def faults_of(folder: Path, fault: str, ended: dict[str, Any], former: bool) -> Iterator[str]:
     """What is wrong after a fault: nothing, or the rules that it broke."""
     store = FsRecorder(folder, redactor=Plain(), replace=True)
-    told = ended["error"]
+    reported = ended["error"]
     yield from unclear(folder, ended)
     found = store.load("r")
     said = None if found is None else found.inputs.task
@@ -137,9 +137,9 @@ def faults_of(folder: Path, fault: str, ended: dict[str, Any], former: bool) -> 
         yield f"loads as {said}"
     if found is not None and (len(found.events), len(found.exchanges)) != (LINES, LINES):
         yield "is not whole"
-    if told == "" and said != "new" and fault != "vanish":  # which may come when all is done
-        yield "was told to be finished, and is not there"
-    if told and said != "new" and fault != "vanish":
+    if reported == "" and said != "new" and fault != "vanish":  # which may come when all is done
+        yield "was reported as finished, and is not there"
+    if reported and said != "new" and fault != "vanish":
         yield from unrecovered(folder, ended)
     try:
         record(folder, "next")
@@ -155,12 +155,12 @@ def faults_of(folder: Path, fault: str, ended: dict[str, Any], former: bool) -> 
 
 def unclear(folder: Path, ended: dict[str, Any]) -> Iterator[str]:
     """Whatever ended it was a StoreError that says where and what to do, or the kill."""
-    told, text = ended["error"], ended["text"]
-    if told not in ("", "killed", "StoreError"):
-        yield f"{told} instead of a StoreError: {text}"
-    if told == "StoreError" and (str(folder) not in text or "\n  " not in text):
+    reported, text = ended["error"], ended["text"]
+    if reported not in ("", "killed", "StoreError"):
+        yield f"{reported} instead of a StoreError: {text}"
+    if reported == "StoreError" and (str(folder) not in text or "\n  " not in text):
         yield f"the error names no path or no way out: {text}"
-    if told == "killed" and ended["code"] != KILLED:
+    if reported == "killed" and ended["code"] != KILLED:
         yield f"ended with {ended['code']}"
 
 

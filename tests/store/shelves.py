@@ -41,8 +41,8 @@ def run_of(run_id: str, *texts: str, exchanges: int | None = None) -> Transcript
         RunStarted(run=run_id, task="t", agent="a"),
         *(ThinkingDelta(run=run_id, text=text) for text in texts),
     ]
-    crossed = None if exchanges is None else [exchange(number) for number in range(exchanges)]
-    return Transcript.new(run_id, inputs(), events, exchanges=crossed)
+    exchanged = None if exchanges is None else [exchange(number) for number in range(exchanges)]
+    return Transcript.new(run_id, inputs(), events, exchanges=exchanged)
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

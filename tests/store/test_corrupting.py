@@ -35,10 +35,14 @@ def test_every_corruption_is_an_error_that_names_the_file_or_harmless(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["wrong"] == []
-    assert sum(told["ends"].values()) == NUMBER
-    assert {end.partition(": ")[2] for end in told["ends"]} >= {"DamagedTranscript", "TooLarge", "harmless"}
+    reported = json.loads(done.stdout)
+    assert reported["wrong"] == []
+    assert sum(reported["ends"].values()) == NUMBER
+    assert {end.partition(": ")[2] for end in reported["ends"]} >= {
+        "DamagedTranscript",
+        "TooLarge",
+        "harmless",
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,9 +64,9 @@ def test_a_limit_is_named_with_file_line_and_the_setting_that_lifts_it(tmp_path,
         shelf(tmp_path, limits=limits).load("r")
     assert (caught.value.path, caught.value.line) == (str(tmp_path / "r" / name), line)
     assert caught.value.reason.startswith("holds ")
-    told = caught.value.hint.partition("sparrow_limits, like: ")[2]
-    assert told.startswith(f"{says} = ")
-    lifted = getattr(Limits.of([told], "ini"), says)
+    reported = caught.value.hint.partition("sparrow_limits, like: ")[2]
+    assert reported.startswith(f"{says} = ")
+    lifted = getattr(Limits.of([reported], "ini"), says)
     fitting = {field: getattr(limits, field) for field in Limits.__slots__} | {says: lifted}
     assert shelf(tmp_path, limits=Limits(**fitting)).load("r").events == run.events
 

@@ -45,10 +45,10 @@ def test_whatever_the_disk_does_one_whole_run_is_there(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["wrong"] == [], f"offset {offset}"
-    assert min(told["points"].values()) > 60
-    assert told["tried"] > 80
+    reported = json.loads(done.stdout)
+    assert reported["wrong"] == [], f"offset {offset}"
+    assert min(reported["points"].values()) > 60
+    assert reported["tried"] > 80
 
 
 def test_a_line_that_was_refused_is_missed_at_the_end(tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ def test_a_line_that_was_refused_is_missed_at_the_end(tmp_path, monkeypatch):
 
 
 def test_a_run_takes_the_place_of_the_one_it_knows_only(tmp_path):
-    """Told what it may replace, a run replaces nothing else; the first one stays, and the later can be kept aside."""
+    """A run replaces only the run that it may replace; the first stays, the later can be kept as abandoned."""
     for before in (None, "old"):
         folder = tmp_path / str(before)
         first, second = shelf(folder, replace=True), shelf(folder, replace=True)
@@ -106,13 +106,13 @@ def test_a_run_takes_the_place_of_one_that_was_written_by_hand(tmp_path):
         store.finalize("r", instead_of=None)
 
 
-def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
+def test_what_lies_beside_the_runs_is_distinguished(tmp_path):
     """A run under way, a killed one, an abandoned one, and the two kinds of siblings."""
     store = shelf(tmp_path)
-    for name in ("living", "killed", "aside", "place", "swapped"):
+    for name in ("living", "killed", "abandoned", "place", "swapped"):
         store.start_run(name, inputs(), nodeid=f"test_it.py::{name}")
         store.record(message(name, "text"))
-    store.abandon("aside")
+    store.abandon("abandoned")
     for name in ("place", "swapped"):
         store.finalize(name)
         (tmp_path / name).rename(layout.new_folder(tmp_path, name))
@@ -129,7 +129,7 @@ def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
     assert {name: each.why for name, each in found.items()} == {
         "living": Why.UNDER_WAY,
         "killed": Why.KILLED,
-        "aside": Why.ABANDONED,
+        "abandoned": Why.ABANDONED,
         "place": Why.REST,
         "swapped": Why.STANDS_IN,
     }
@@ -139,7 +139,7 @@ def test_what_lies_beside_the_runs_is_told_apart(tmp_path):
         recovered(found["living"].folder)
     with pytest.raises(StoreError, match="was finished"):
         recovered(tmp_path / "place")
-    for name in ("killed", "aside"):
+    for name in ("killed", "abandoned"):
         shelf(tmp_path / "corpus").save(recovered(found[name].folder))
         run = shelf(tmp_path / "corpus").load(name)
         assert [event.text for event in run.events] == ["text"]

@@ -45,8 +45,8 @@ def _digest(path):
 def _meta(**values):
     def damage(folder):
         path = folder / "meta.json"
-        told = {**json.loads(path.read_bytes()), **values}
-        path.write_text(json.dumps({name: value for name, value in told.items() if value is not None}))
+        changed = {**json.loads(path.read_bytes()), **values}
+        path.write_text(json.dumps({name: value for name, value in changed.items() if value is not None}))
 
     return damage
 

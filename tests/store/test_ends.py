@@ -66,7 +66,7 @@ def test_a_line_that_comes_too_late_is_refused(tmp_path):
 
 @pytest.mark.parametrize("what", ["os.replace", "os.write"])
 def test_a_run_that_cannot_begin_has_not_begun(tmp_path, monkeypatch, what):
-    """The disk refuses its first files: that is told, nothing is left, and it can be begun again."""
+    """The disk refuses its first files: that is reported, nothing is left, and it can be begun again."""
     store = shelf(tmp_path)
     store.save(run_of("other"))
     with monkeypatch.context() as patched:
@@ -80,7 +80,7 @@ def test_a_run_that_cannot_begin_has_not_begun(tmp_path, monkeypatch, what):
     assert store.finalize("r").events == ()
 
 
-def test_a_run_whose_journal_was_removed_is_told(tmp_path):
+def test_a_run_whose_journal_was_removed_is_reported(tmp_path):
     """Somebody cleans up while a run is recorded: an error of the store that says what to do."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
@@ -92,7 +92,7 @@ def test_a_run_whose_journal_was_removed_is_told(tmp_path):
             use("r")
 
 
-def test_what_a_discarded_run_leaves_is_told(tmp_path, monkeypatch):
+def test_what_a_discarded_run_leaves_is_reported(tmp_path, monkeypatch):
     """The disk refuses to remove the journal: the run is over, and the error says that something is left."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
@@ -205,7 +205,7 @@ def test_two_journals_that_draw_one_name_are_two(tmp_path, monkeypatch):
 
 
 def test_what_the_system_takes_in_parts_is_written_once(tmp_path, monkeypatch):
-    """A write may take less than it was given, and is asked for the rest; one that takes nothing is told."""
+    """A write may take less than it was given, and is asked for the rest; one that takes nothing is reported."""
     store = shelf(tmp_path)
     real = os.write
     with monkeypatch.context() as patched:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_sparrow.store.names import check_run_id, safe_name
+from pytest_sparrow.store.layout import check_run_id, safe_name
 
 RESERVED = {
     "con",
@@ -87,7 +87,7 @@ def test_a_name_is_asked_for_without_loading_anything_heavy():
     """The plugin asks for names in sessions that never open a run: no pydantic, no ctypes, no asyncio."""
     code = (
         "import sys\n"
-        "from pytest_sparrow.store.names import safe_name\n"
+        "from pytest_sparrow.store.layout import safe_name\n"
         "safe_name('x[1]')\n"
         "heavy = {'pydantic', 'pydantic_core', 'ctypes', 'asyncio', 'deepdiff', 'json'}\n"
         "print(sorted(heavy & set(sys.modules)))"

@@ -342,7 +342,7 @@ def test_every_line_and_the_inputs_are_redacted_before_the_disk(tmp_path):
 
 
 def test_secrets_are_taken_out_by_default(tmp_path):
-    """A store that was told nothing about redaction redacts."""
+    """A store redacts by default."""
     store = FsRecorder(tmp_path)
     key = "sk-proj-" + "A1b2C3d4E5" * 6
     store.start_run("r", inputs(f"use {key}"))

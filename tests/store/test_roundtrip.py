@@ -81,11 +81,11 @@ exchanges = st.builds(
 
 @given(every_type, st.lists(unknowns, max_size=2), run_inputs, st.none() | st.lists(exchanges, max_size=2))
 @settings(max_examples=40, deadline=None)
-def test_hostile_runs_of_all_types_come_back_to_the_byte(events, unknown, given_inputs, crossed):
+def test_hostile_runs_of_all_types_come_back_to_the_byte(events, unknown, given_inputs, exchanged):
     """Written, loaded, written: the same bytes; loaded: equal events, inputs and exchanges."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = Transcript.new("r", given_inputs, [*events, *unknown], exchanges=crossed)
+        made = Transcript.new("r", given_inputs, [*events, *unknown], exchanges=exchanged)
         first = shelf(folder / "a")
         written = first.save(made)
         loaded = first.load("r")
@@ -96,7 +96,7 @@ def test_hostile_runs_of_all_types_come_back_to_the_byte(events, unknown, given_
         assert [
             equal(a.to_json(), b.to_json()) for a, b in zip(loaded.exchanges, made.exchanges, strict=True)
         ].count(False) == 0
-        assert loaded.holds_exchanges is (crossed is not None)
+        assert loaded.holds_exchanges is (exchanged is not None)
         shelf(folder / "b").save(loaded)
         assert files_in(folder / "a" / "r") == files_in(folder / "b" / "r")
 

@@ -1,4 +1,4 @@
-"""What requests repeat is written once, and every request is rebuilt as it was.
+"""What requests repeat is written once, and every request is decoded as it was.
 
 In full (200 turns, half a minute): ``SPARROW_TEST_FULL=1 pytest tests/store/test_sharing.py``.
 """
@@ -46,7 +46,7 @@ def chat(turns, *, start=0, system="be kind"):
 @settings(max_examples=100, deadline=None)
 @given(conversations())
 def test_what_is_read_is_what_was_written(exchanges):
-    """However a conversation goes on, each request is rebuilt to the byte: key order, 1 and 1.0, -0.0, true."""
+    """However a conversation goes on, each request is decoded to the byte: key order, 1 and 1.0, -0.0, true."""
     lines = written(exchanges)
     assert plain(read(lines)) == plain(exchanges)
 
@@ -179,7 +179,7 @@ def test_many_conversations_side_by_side_stay_linear():
     assert max(found[80:]) < 1_500
 
 
-def test_rebuilt_requests_share_what_they_repeat():
+def test_decoded_requests_share_what_they_repeat():
     """A golden of n turns takes n messages in memory, not n²."""
     bodies = [each.asked["body"]["json"] for each in read(written(list(chat(30))))]
     assert len({id(item) for body in bodies for item in body["messages"]}) == 60
@@ -306,9 +306,9 @@ def test_a_changed_answer_leaves_other_lines_alone(tmp_path):
     path = tmp_path / "r" / "exchanges.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"returned":1', b'"returned" : 1'))
     meta = tmp_path / "r" / "meta.json"
-    told = json.loads(meta.read_bytes())
-    del told["sha256"]
-    meta.write_text(json.dumps(told))
+    changed = json.loads(meta.read_bytes())
+    del changed["sha256"]
+    meta.write_text(json.dumps(changed))
     loaded = store.load("r")
     first, *others = loaded.exchanges
     store.save(loaded.with_exchanges([type(first)(kind="http", asked=first.asked, answered=None), *others]))
@@ -345,9 +345,9 @@ def test_lines_keep_their_spelling_where_what_they_refer_to_stands(tmp_path):
     store.save(Transcript.new("r", inputs(), [], exchanges=exchanges))
     path, meta = tmp_path / "r" / "exchanges.jsonl", tmp_path / "r" / "meta.json"
     path.write_bytes(path.read_bytes().replace(b'{"kind":', b'{ "kind":'))
-    told = json.loads(meta.read_bytes())
-    del told["sha256"]
-    meta.write_text(json.dumps(told))
+    changed = json.loads(meta.read_bytes())
+    del changed["sha256"]
+    meta.write_text(json.dumps(changed))
     before = path.read_bytes()
     loaded = store.load("r")
     store.save(loaded.with_exchanges([*loaded.exchanges, last]))
@@ -359,7 +359,7 @@ def test_lines_keep_their_spelling_where_what_they_refer_to_stands(tmp_path):
 
 
 def test_secrets_are_taken_out_before_anything_is_shared(tmp_path):
-    """What was hidden is shared as it is hidden, and what is rebuilt is what would have been written in full."""
+    """What was hidden is shared as it is hidden, and what is decoded is what would have been written in full."""
     redactor = Redactor({"SHOP_TOKEN": "shop-4711-secret"})
     store = shelf(tmp_path, redactor=redactor)
     store.start_run("r", inputs(), exchanges=True)
@@ -517,7 +517,7 @@ class Role(StrEnum):
 
 
 def test_types_of_their_own_are_shared_as_they_are_spelled():
-    """What is written for a subclass of str is what is shared and rebuilt."""
+    """What is written for a subclass of str is what is shared and decoded."""
     first, second = ([{"role": role, "content": PAD * 5}] for role in (Role.USER, "somebody"))
     exchanges = [request({"messages": messages}) for messages in (first, second)]
     lines = written(exchanges)

@@ -239,7 +239,7 @@ def test_what_is_put_back_is_put_back_for_good(tmp_path, monkeypatch):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="renameat2 is Linux's")
 @pytest.mark.parametrize("code", [None, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.EIO])
 def test_where_nothing_can_be_exchanged_at_once_two_renames_do(tmp_path, monkeypatch, code):
-    """A C library or a file system without it takes the other way; what is really wrong is told, and nothing lost."""
+    """A system without the exchange of folders uses two renames; any other error is reported, and nothing is lost."""
 
     class Library:
         def __init__(self, *_, **__):
@@ -286,7 +286,7 @@ def test_a_run_is_held_open_while_it_is_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs sockets in folders")
-def test_what_cannot_be_opened_as_a_folder_is_told(tmp_path, monkeypatch):
+def test_what_cannot_be_opened_as_a_folder_is_reported(tmp_path, monkeypatch):
     """A socket in the place of a run, and a folder that the system refuses: errors of ours, and no absence."""
     store = shelf(tmp_path)
     with monkeypatch.context() as patched, socket.socket(socket.AF_UNIX) as plug:
@@ -307,7 +307,7 @@ def test_what_cannot_be_opened_as_a_folder_is_told(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("stays", "read"), [(True, 1), (False, finding._TRIES)], ids=["damaged", "replaced"])
-def test_damage_is_told_at_once_and_replacing_for_ever_in_the_end(tmp_path, monkeypatch, stays, read):
+def test_damage_is_reported_at_once_and_replacing_for_ever_in_the_end(tmp_path, monkeypatch, stays, read):
     """A damaged run is read once; one that is another each time it was read is not read for ever."""
     store = shelf(tmp_path)
     store.save(run_of("r"))

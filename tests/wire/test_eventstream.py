@@ -37,7 +37,7 @@ def test_botocore_reads_them_too(frames):
 @settings(max_examples=100, deadline=None)
 @given(FRAMES, st.data())
 def test_a_torn_or_damaged_frame_ends_the_stream(frame, data):
-    """Nothing of it is told, and nothing raises."""
+    """No event comes of the frame, and nothing raises."""
     raw = frame_bytes(frame)
     assert list(frames_of(raw[: data.draw(st.integers(0, len(raw) - 1))])) == []
     place = data.draw(st.integers(0, len(raw) - 1))

@@ -1,4 +1,4 @@
-"""Tells addresses apart without asking anyone: this machine's own, and those where this very process listens.
+"""Classifies addresses without asking anyone: this machine's own, and those where this very process listens.
 
 Whether this process listens somewhere is asked only when a connection would be refused otherwise. The kernel's tables
 are asked first (Linux: exact, with the sockets that C code opened), then the socket objects that Python's garbage

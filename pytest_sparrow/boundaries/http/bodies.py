@@ -7,17 +7,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.cancellation import wait_for_cancel
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
 from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-    from pytest_sparrow.boundaries.cancellation import CancellationWait
     from pytest_sparrow.exchange import Json, TransportFailure
-    from pytest_sparrow.run.crossing import Crossing
+    from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 __all__ = [
     "BodyRecorder",

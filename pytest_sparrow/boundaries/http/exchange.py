@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.wire import sse
-from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type, stream_form
-from pytest_sparrow.wire.encodings import uncompressed
-from pytest_sparrow.wire.ndjson import MEDIA_TYPES
+from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type, stream_form, uncompressed
+from pytest_sparrow.wire.sse import LINE_TYPES
 
 if TYPE_CHECKING:
-    from pytest_sparrow.boundaries.cancellation import CancellationWait
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.crossing import Crossing
+    from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 __all__ = [
     "EMPTY",
@@ -182,7 +180,7 @@ def _is_stream(body: Json, headers: Headers) -> bool:
     if stream_form(body):
         return True
     kind = media_type(header(headers, "content-type"))[0]
-    return kind == sse.MEDIA_TYPE or kind in MEDIA_TYPES
+    return kind == sse.MEDIA_TYPE or kind in LINE_TYPES
 
 
 def _without_retry_delay(status: int, headers: Headers) -> list[tuple[str, str]]:

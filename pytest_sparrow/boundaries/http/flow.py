@@ -12,12 +12,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pytest_sparrow.boundaries.cancellation import CancellationWait
 from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecorder, ServedBody
 from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.run.context import answering, current_run, is_answering, open_runs
+from pytest_sparrow.run.crossing import CancellationWait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping

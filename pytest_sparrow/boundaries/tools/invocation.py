@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.cancellation import wait_for_cancel
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.context import answering
+from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.values import type_hints
 from pytest_sparrow.values.exceptions import error_from_json, error_to_json
 from pytest_sparrow.values.restore import DoesNotFit, as_declared, from_json, to_json

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_sparrow.boundaries.patching import AttributePatch, ItemPatch, MemberPatch, SequencePatch
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
-from pytest_sparrow.boundaries.tools.target import find, target_of
-from pytest_sparrow.boundaries.tools.trampoline import changing
+from pytest_sparrow.boundaries.tools.target import changing, find, target_of
 from pytest_sparrow.boundaries.tools.wrap import (
     change_options,
     name_of,
@@ -137,7 +136,7 @@ class Tools:
             returns: see `ToolOptions`.
             raises: see `ToolOptions`.
             ignore: see `ToolOptions`.
-            policy: see `ToolOptions`; "feed", "run" or "verify".
+            policy: see `ToolOptions`.
 
         Returns:
             The wrapper, or a decorator. A function that is wrapped already keeps its wrapper; new options count for

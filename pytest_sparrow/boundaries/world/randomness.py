@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 from pytest_sparrow.boundaries.world.uuids import seeded_uuids
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.run.context import is_answering
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.crossing import Crossing
-    from pytest_sparrow.run.lanes import Lane
 
 __all__ = ["Retries", "Seeded", "isolated", "new_seed", "noted_seed", "stepped"]
 

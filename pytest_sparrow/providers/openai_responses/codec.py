@@ -64,7 +64,7 @@ _ITEMS = re.compile(r"\w+_(call|call_output)\Z|reasoning\Z|item_reference\Z")
 _ONE = re.compile(r"/responses/(?:[a-z]+[_-][\w-]{8,}|[0-9a-fA-F-]{32,})(?P<cancel>/cancel)?\Z")
 
 
-# Keys, packages and retries are those of `pytest_sparrow.providers.openai_chat.facts`.
+# Keys, packages and retries are those of `pytest_sparrow.providers.openai_chat.codec`.
 _FACTS = ProviderFacts(
     volatile_answer_keys=frozenset({"id", "created_at", "completed_at"}),
     call_id_keys=frozenset({"call_id"}),
@@ -75,8 +75,8 @@ _FACTS = ProviderFacts(
 class OpenAIResponses:
     """Responses, recognised by shape, so that a proxy on any path is understood; see `Codec`.
 
-    One that is fetched or cancelled (background mode) has no words of its own. While it is queued or in progress
-    it tells nothing; the request that finds it finished tells all of it.
+    A response that is fetched or cancelled (background mode) has no words of its own. While a response is queued or in
+    progress its answer has no parts; the request that finds it finished has them all.
     """
 
     name: str = "openai-responses"

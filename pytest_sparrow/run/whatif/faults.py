@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events.jsontext import spell
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.providers.codec import Failure, ModelAnswer
-from pytest_sparrow.providers.dispatch import CodecFault
+from pytest_sparrow.providers.registry import CodecFault
 from pytest_sparrow.run.whatif.fork import At, Trigger, exception_of, place_of
 from pytest_sparrow.values.exceptions import error_to_json
 from pytest_sparrow.wire import sse
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.findings import Finding
-    from pytest_sparrow.providers.dispatch import ModelCall
-    from pytest_sparrow.run.replay.replayer import GoldenReplayer
-    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.providers.registry import ModelCall
+    from pytest_sparrow.run.replayer import GoldenReplayer
+    from pytest_sparrow.run.violations import Violations
 
 
 __all__ = ["FAULTS", "Fault", "FaultPlan", "ReplayerOf", "broken", "fault_of", "faulted", "malformed"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow import events as ev
 from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.providers.reading import blocks_of_answer, text_block
+from pytest_sparrow.run.context import Lane, in_lane
 from pytest_sparrow.run.emitter import Emitter
-from pytest_sparrow.run.lanes import Lane, in_lane
 from pytest_sparrow.run.whatif.replayer import answered_of
 
 if TYPE_CHECKING:

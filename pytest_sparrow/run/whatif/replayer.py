@@ -13,17 +13,17 @@ from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.findings import Finding, Kind, asking
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Output, Proposal
 from pytest_sparrow.providers.composing import fault_of
-from pytest_sparrow.providers.dispatch import CodecFault
 from pytest_sparrow.providers.reading import parse_json_text
-from pytest_sparrow.run.replay.replayer import GoldenReplayer
+from pytest_sparrow.providers.registry import CodecFault
+from pytest_sparrow.run.replayer import GoldenReplayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.exchange import Asked, Json
-    from pytest_sparrow.providers.dispatch import ModelCall
-    from pytest_sparrow.run.replay.violations import Violations
+    from pytest_sparrow.providers.registry import ModelCall
+    from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.run.whatif.script import Script, ScriptedCall, ScriptedTurn
 
@@ -75,7 +75,7 @@ _RAISED = re.compile(r"([A-Za-z_][\w.]*): (.*)\Z", re.DOTALL)
 def answered_of(output: Output) -> dict[str, Json]:
     """The *answered* half of a ``tool`` exchange that gives an output.
 
-    Events don't tell text of JSON from the value itself: ``otherwise`` holds the other reading, for a tool whose
+    In events a text of JSON and the value itself look the same: ``otherwise`` holds the other reading, for a tool whose
     declared type asks for it.
     """
     if output.is_error:
@@ -218,8 +218,11 @@ class EventReplayer(GoldenReplayer):
         return None if turn is None or model is None else _exchange(asked, self._built(model, asked, turn))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
-        """Add the turns that nobody asked for to the violations, unless the run had left its golden."""
-        if left is not None:
+        """Add the turns that nobody asked for to the violations, unless the run had left its golden.
+
+        Where the world answered, no turn was asked for, and the comparison of events shows what differs.
+        """
+        if left is not None or self._observed:
             return
         for turn in self._queues.left():
             self._violations.add(
@@ -254,7 +257,7 @@ class EventReplayer(GoldenReplayer):
             self._calls[part.id] = call
 
     def _next(self, turn: ScriptedTurn | None) -> dict[str, Json]:
-        """What a miss tells of the script: how many turns it has, and which of them would be next."""
+        """What a miss says of the script: how many turns it has, and which of them would be next."""
         return {"turns": len(self.script.turns), "next": None if turn is None else turn.gist()}
 
     def _no_answer(self, asked: Asked) -> ReplayDivergence:

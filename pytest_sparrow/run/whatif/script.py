@@ -66,7 +66,7 @@ class ScriptedTurn:
     calls: tuple[ScriptedCall, ...] = ()
 
     def gist(self) -> dict[str, Json]:
-        """What a finding tells of the turn: its number, and what it proposes, how it fails, or what it says."""
+        """What a finding says of the turn: its number, and what it proposes, how it fails, or what it says."""
         calls = [part for part in self.answer.parts if isinstance(part, Proposal)]
         if calls:
             first = {"name": calls[0].name, "args": calls[0].args}

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.http.bodies import is_last
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type
-from pytest_sparrow.wire.encodings import uncompressed
+from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type, uncompressed
 from pytest_sparrow.wire.sse import events_of
 
 TYPES = st.sampled_from(

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from pytest_sparrow.wire.encodings import MOST, uncompressed
+from pytest_sparrow.wire.bodies import MOST, uncompressed
 
 TEXT = b'{"order": 1234}' * 50
 

@@ -12,13 +12,13 @@ from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder, is_last
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.wire.bodies import body_of, chunks_of
-from pytest_sparrow.wire.ndjson import MEDIA_TYPES, lines_of
+from pytest_sparrow.wire.sse import LINE_TYPES, lines_of
 
 NDJSON = [("content-type", "application/x-ndjson")]
 LINES = [b'{"n": 1}\n', b'{"n": 2}\n', b'{"done": true}\n']
 
 
-@given(st.text(alphabet='{}"a1\n\r\u2028\x85\x0cé', max_size=30), st.sampled_from(sorted(MEDIA_TYPES)))
+@given(st.text(alphabet='{}"a1\n\r\u2028\x85\x0cé', max_size=30), st.sampled_from(sorted(LINE_TYPES)))
 @settings(max_examples=100, deadline=None)
 def test_any_lines_come_back(text, kind):
     r"""Split at ``\n`` and joined again, a body is the same to the byte, one chunk a line."""

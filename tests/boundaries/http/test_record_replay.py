@@ -112,11 +112,11 @@ def test_no_body_is_no_body(caller):
         nothing=lambda call: call.answer(status=204), page=lambda call: call.answer(b"12345")
     ) as server:
         _, replayed, recorded, _ = _both(caller, server, "DELETE", f"{server.url}/nothing")
-        live_head, fed_head, heads, _ = _both(caller, server, "HEAD", f"{server.url}/page")
+        live_head, replayed_head, heads, _ = _both(caller, server, "HEAD", f"{server.url}/page")
     assert (replayed.status_code, replayed.content) == (204, b"")
     assert "body" not in recorded.crossings[0].answered
     assert "body" not in recorded.crossings[0].asked
-    assert live_head.headers["content-length"] == fed_head.headers["content-length"] == "5"
+    assert live_head.headers["content-length"] == replayed_head.headers["content-length"] == "5"
     assert heads.crossings[0].complete is True
 
 

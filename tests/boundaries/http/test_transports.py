@@ -1,4 +1,4 @@
-"""Telling the world from code of this process; wrappers cross exactly once."""
+"""The world is distinguished from code of this process; wrappers cross exactly once."""
 
 import asyncio
 

@@ -34,7 +34,7 @@ def replayed(fn, *args, **kwargs):
     return given, [(kept.asked["name"], kept.asked["args"]) for kept in run.kept]
 
 
-def test_copies_of_a_function_are_fed(tools, ran):
+def test_copies_of_a_function_are_replayed(tools, ran):
     """A dict, a closure, a partial, a default, a decorator of the agent's: all made before the tool was wrapped."""
 
     def refund(order: int) -> str:

@@ -40,7 +40,7 @@ def replay(world, recorded):
     return opened(recorded)
 
 
-def test_a_function_is_recorded_then_fed(world):
+def test_a_function_is_recorded_then_replayed(world):
     """A replay gives what the function returned, of the same type, and never runs it."""
 
     @tool
@@ -59,7 +59,7 @@ def test_a_function_is_recorded_then_fed(world):
     assert run.only.complete
 
 
-def test_a_coroutine_function_is_recorded_then_fed(world):
+def test_a_coroutine_function_is_recorded_then_replayed(world):
     """Async tools cross the same boundary, one crossing for each awaited call."""
 
     @tool

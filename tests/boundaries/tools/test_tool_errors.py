@@ -164,7 +164,7 @@ def test_an_exception_that_json_cannot_hold_keeps_type_and_text():
     assert not hasattr(again, "thing")
 
 
-def test_a_text_that_cannot_be_told_is_no_reason_to_fail():
+def test_a_text_that_cannot_be_read_is_no_reason_to_fail():
     """An exception whose ``__str__`` raises, or holds a lone surrogate, is recorded all the same."""
     assert error_to_json(TextingError("x"))["message"] == ""
     assert error_to_json(ValueError("\ud800"))["message"] == "\\ud800"

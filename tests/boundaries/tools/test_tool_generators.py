@@ -65,7 +65,7 @@ async def _read(stream, most):
 
 
 @pytest.mark.parametrize("which", range(4))
-def test_items_are_recorded_then_fed(which):
+def test_items_are_recorded_then_replayed(which):
     """Every item comes back with its type, from a generator of the same kind; the body never runs again."""
     log = []
     wrapped = make(log)[which]

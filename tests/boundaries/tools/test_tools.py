@@ -115,7 +115,7 @@ def test_a_dotted_name_that_leads_nowhere(tools, dotted, words):
     assert tools.names == ()
 
 
-def test_a_module_that_fails_to_import_is_told(tools, tmp_path, monkeypatch):
+def test_a_module_that_fails_to_import_is_reported(tools, tmp_path, monkeypatch):
     """An error inside the user's module is not taken for a missing one."""
     (tmp_path / "broken_shop_a.py").write_text("import nothing_like_this\n", encoding="utf-8")
     (tmp_path / "broken_shop_b.py").write_text("1 / 0\n", encoding="utf-8")

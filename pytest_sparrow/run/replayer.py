@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.exchange import LOOSE_LANES, Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
-from pytest_sparrow.matching.keys import request_key
+from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.matching.similarity import Nearest
-from pytest_sparrow.run.replay.violations import Violations, divergence
+from pytest_sparrow.run.violations import Violations, divergence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,6 +48,7 @@ class GoldenReplayer(ABC):
         self.served = 0
         self._violations = violations
         self._misses = 0
+        self._observed = False
 
     @property
     @abstractmethod
@@ -91,6 +92,13 @@ class GoldenReplayer(ABC):
         Request drift is a violation as ever. None: the golden holds no answer; that is no miss yet.
         """
         return self._count(self._preview(asked))
+
+    def observe(self, asked: Asked) -> None:  # noqa: ARG002 - for exchanges
+        """Add to the violations what differs from the golden in a call that the world answers.
+
+        For events the comparison of events reports all of it.
+        """
+        self._observed = True
 
     @abstractmethod
     def settle(self, left: DivergencePoint | None = None) -> None:
@@ -150,14 +158,25 @@ class ExchangeReplayer(GoldenReplayer):
         choice = self._chooser.choose(asked)
         if choice is None:
             raise self._miss(self._missed(asked))
+        self._note(choice, asked)
+        return self._exchanges[choice.number]
+
+    def observe(self, asked: Asked) -> None:
+        """Add to the violations: request drift, and a call that the golden lacks and that makes no event."""
+        choice = self._chooser.choose(asked)
+        if choice is not None:
+            self._note(choice, asked)
+        elif not _in_events(asked):
+            self._violations.add(self._missed(asked))
+
+    def _note(self, choice: Chosen, asked: Asked) -> None:
+        """Note request drift and another order."""
         if not choice.exact:
             self._drifts[asked.number] = self._violations.add(self._drift(choice, asked))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
-        # The order of a model's and a tool's calls is in the events.
-        if choice.exact and asked.kind != "tool" and asked.conversation is None:
+        if choice.exact and not _in_events(asked):
             self._check_order(choice, asked.lane)
-        return self._exchanges[choice.number]
 
     def _skip(self, asked: Asked) -> Exchange | None:
         choice = self._chooser.choose(asked)
@@ -191,7 +210,7 @@ class ExchangeReplayer(GoldenReplayer):
         return replace(finding, **self._recorded(choice.number))
 
     def _recorded(self, number: int) -> dict[str, Any]:
-        """The fields of a finding that tell which recorded exchange it is about."""
+        """The fields of a finding that name its recorded exchange."""
         exchange = self._exchanges[number]
         return {"golden": exchange.asked, "golden_at": Location(exchange=number + 1, lane=exchange.lane)}
 
@@ -229,8 +248,13 @@ class ExchangeReplayer(GoldenReplayer):
             )
 
 
+def _in_events(asked: Asked) -> bool:
+    """Whether the call makes events, which then have an order: a model's call or a tool's."""
+    return asked.kind == "tool" or asked.conversation is not None
+
+
 class _Order:
-    """The order of the calls that no event tells of (plain HTTP and ``sparrow.call``), lane by lane.
+    """The order of the calls that make no event (plain HTTP and ``sparrow.call``), lane by lane.
 
     Between lanes there is no order, nor within those of threads without context.
     """

@@ -1,4 +1,4 @@
-"""A transcript without exchanges feeds an agent: the cockpit's refund run, on two SDKs."""
+"""A transcript without exchanges is replayed: the cockpit's refund run, on two SDKs."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def test_another_behaviour_is_red(inner):
     )
 
 
-def test_a_line_that_cannot_feed_fails_before_the_body(inner):
-    """Named by file and line: a turn that is left out in silence would feed the next one's words."""
+def test_a_line_that_cannot_be_replayed_fails_before_the_body(inner):
+    """Named by file and line: without the failure the agent would silently get the next turn's words."""
     inner.write("support.py", AGENT)
     golden(inner, "test_openai")
     events = inner.path / "__sparrow__" / "test_it" / "test_openai" / "events.jsonl"

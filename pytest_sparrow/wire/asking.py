@@ -1,4 +1,4 @@
-"""Reads JSON-RPC 2.0 over HTTP, as MCP speaks it: what is asked, and which id an answer is addressed to.
+"""Reads what a request asks: the JSON-RPC 2.0 in it, as MCP speaks it, and a few words for messages.
 
 Clients count ids as they send, so parallel calls may swap ids; an answer reaches its caller by the id. So does MCP's
 progress, by a token for which clients use the id.
@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from pytest_sparrow.events.jsontext import encode
+from pytest_sparrow.text import cut
 from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["addressed", "is_look_up", "what_is_asked", "without_id"]
+__all__ = ["addressed", "describe", "is_look_up", "what_is_asked", "without_id"]
 
 _LOOK_UPS = frozenset(
     {"tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"}
@@ -117,3 +120,33 @@ def _event(text: Json, then: Json, now: Json) -> Json:
 
     # In a golden it may be anything: what serves it refuses it.
     return sse.with_data(text, readdressed) if isinstance(text, str) else text
+
+
+_MOST = 120
+
+
+def describe(kind: str, asked: dict[str, Json], *, query: bool = False) -> str:
+    """``POST api.openai.com/v1/chat/completions``, ``refund(amount=39.99)`` or ``call geo("Berlin")``.
+
+    Args:
+        kind: "http", "tool" or "call".
+        asked: what is asked.
+        query: whether the URL's query is shown; True only for a redacted asked half.
+    """
+    if kind == "http":
+        url = urlsplit(asked["url"])
+        behind = f"?{cut(url.query, _MOST)}" if query and url.query else ""
+        return f"{asked['method'].upper()} {url.netloc}{url.path}{behind}{what_is_asked(asked)}"
+    if kind == "tool":
+        return f"{asked['name']}({_named(asked['args'])})"
+    positional = [_short(value) for value in asked["args"]]
+    keywords = [_named(asked["kwargs"])] if asked["kwargs"] else []
+    return f"call {asked['name']}({', '.join(positional + keywords)})"
+
+
+def _named(args: dict[str, Json]) -> str:
+    return ", ".join(f"{name}={_short(value)}" for name, value in args.items())
+
+
+def _short(value: Json) -> str:
+    return cut(encode(value).decode(), _MOST)

@@ -1,1 +1,0 @@
-"""Replays a golden, and keeps what did not fit it."""
