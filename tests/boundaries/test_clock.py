@@ -7,15 +7,15 @@ import sys
 import time
 from types import SimpleNamespace
 
-import freezegun
 import pytest
 import time_machine
+from frozen import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
 from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
-from pytest_sparrow.boundaries.world.zone import Zone
+from pytest_sparrow.boundaries.world.environment import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.settings import WallClock
@@ -206,7 +206,7 @@ def test_a_test_that_travels_within_wins():
 def test_freezegun_within_wins():
     """The same with freezegun."""
     with clock():
-        with freezegun.freeze_time("2001-01-01"):
+        with frozen("2001-01-01"):
             assert today().year == 2001
         assert today().year == 2023
     assert today().year > 2023
@@ -225,7 +225,7 @@ def test_what_still_travels_at_our_end_goes_on_and_ends_by_itself():
     assert today().year > 2023
 
 
-@pytest.mark.parametrize("freeze", [time_machine.travel, freezegun.freeze_time])
+@pytest.mark.parametrize("freeze", [time_machine.travel, frozen])
 def test_a_test_that_has_set_the_clock_before_keeps_it(freeze):
     """Who froze time before the run opened did so in the recording, too."""
     with freeze("2001-01-01"), clock():

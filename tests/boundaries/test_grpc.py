@@ -13,7 +13,7 @@ import grpc.aio
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from pytest_sparrow.boundaries.guard.grpc import CALLS, places
+from pytest_sparrow.boundaries.guard.protocols import CALLS, places
 from pytest_sparrow.errors import ReplayDivergence
 
 FAR = "api.example.com:443"

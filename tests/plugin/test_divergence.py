@@ -129,7 +129,7 @@ def test_every_divergence_fails_once(diverged):
 def test_the_text_is_the_same_under_xdist(diverged):
     """A worker reports what the terminal of a single process reports."""
     alone = diverged.replay("-k", "argument or unplayed")
-    spread = diverged.replay("-p", "xdist", "-n", "2", "-k", "argument or unplayed")
+    spread = diverged.replay("-p", "xdist", "-n", "1", "-k", "argument or unplayed")
     spread.assert_outcomes(failed=2)
     spread.stdout.fnmatch_lines(["sparrow: 2 diverged"])
     lines = [

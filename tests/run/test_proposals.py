@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_sparrow.run.context import Lane
-from pytest_sparrow.run.proposals import Proposals
+from pytest_sparrow.run.emitter import Proposals
 
 MAIN = Lane("")
 

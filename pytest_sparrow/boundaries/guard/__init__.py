@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries.guard import grpc, protocols
+from pytest_sparrow.boundaries.guard import protocols
 from pytest_sparrow.boundaries.guard.network import shut_sockets
 
 if TYPE_CHECKING:
@@ -32,5 +32,5 @@ def shut(run: OpenRun) -> Iterator[None]:
     Args:
         run: the run that replays.
     """
-    with shut_sockets(run), protocols.WEBSOCKET_PATCHES, protocols.UVLOOP_PATCHES, grpc.PATCHES:
+    with shut_sockets(run), protocols.WEBSOCKET_PATCHES, protocols.UVLOOP_PATCHES, protocols.GRPC_PATCHES:
         yield

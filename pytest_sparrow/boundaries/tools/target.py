@@ -1,23 +1,33 @@
-"""Finds the function whose calls are to cross: behind a dotted name, a method, or a callable object."""
+"""Finds the function whose calls are to cross, and leads calls through any reference to it to its wrapper.
+
+The function may stand behind a dotted name, a method, or a callable object. Agents keep their functions in dicts,
+closures and the tool objects of frameworks, made long before the test began. A wrapper beside the function catches no
+call through these, and in a replay the real tool would run. So the function keeps its identity, signature and place,
+and for a while its code hands every call to the wrapper; the wrapper calls a copy that has the real code.
+"""
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
 import inspect
+import operator
+import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, copy_function
 from pytest_sparrow.boundaries.tools.options import close_matches
-from pytest_sparrow.boundaries.tools.trampoline import trampoline_of
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.boundaries.tools.trampoline import Trampoline
-
-__all__ = ["Attribute", "CallTarget", "find", "target_of"]
+__all__ = ["Attribute", "CallTarget", "Trampoline", "changing", "find", "target_of", "trampoline_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,3 +173,153 @@ def _parts(fn: Any) -> tuple[Any, Any]:
     if inspect.isclass(fn) or inspect.isroutine(fn):
         return None, None
     return fn, inspect.getattr_static(type(fn), "__call__", None)
+
+
+_PLACEHOLDER = "pytest-sparrow: the trampoline stands here"
+_KEPT_FLAGS = inspect.CO_ITERABLE_COROUTINE
+
+changing = threading.RLock()
+"""Held from asking for a trampoline to putting a wrapper: two tests in one process may wrap the same function."""
+
+
+def trampoline_of(function: FunctionType) -> Trampoline:
+    """The trampoline of a function: the one in its code, or a new one."""
+    for constant in function.__code__.co_consts:
+        if isinstance(constant, Trampoline) and constant.function is function:
+            return constant
+    return Trampoline(function)
+
+
+class Trampoline:
+    """Hands the calls of one function to its wrappers.
+
+    Args:
+        function: a plain function that has no trampoline yet.
+
+    Attributes:
+        function: the function itself.
+        real: another function with the real code, and all else the same.
+    """
+
+    def __init__(self, function: FunctionType) -> None:
+        self.function = function
+        self.real = copy_function(function)
+        self._patches = ExitStack()
+        self._wrappers: list[tuple[Any, Callable[..., Any]]] = []
+
+    def wrapper(self, owner: Any = None) -> Callable[..., Any] | None:
+        """The newest wrapper for the calls of an instance, or (None) of the function itself; None if there is none."""
+        return next((wrapper for whose, wrapper in reversed(self._wrappers) if whose is owner), None)
+
+    def put(self, wrapper: Callable[..., Any], owner: Any = None) -> Callable[[], None]:
+        """Let a wrapper take the calls.
+
+        Args:
+            wrapper: takes the arguments; it must call `real`, never the function.
+            owner: take only calls whose first argument is this instance, and leave it out; None: take all.
+
+        Returns:
+            A function that takes the wrapper away again.
+        """
+        entry = owner, wrapper
+        with changing:
+            if not self._wrappers:
+                self._replace()
+            self._wrappers.append(entry)
+
+        def take_away() -> None:
+            with changing:
+                self._wrappers = [each for each in self._wrappers if each is not entry]
+                if not self._wrappers:
+                    self._patches.close()
+
+        return take_away
+
+    def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """What the function's code is to call, and with which arguments."""
+        # Without a run (within a live tool, say) the shortest way: a tool that calls itself gets deep.
+        if current_run() is not None:
+            for owner, wrapper in reversed(self._wrappers):
+                if owner is None:
+                    return wrapper, args
+                if args and args[0] is owner:
+                    return wrapper, args[1:]
+        return self.real, args
+
+    def _replace(self) -> None:
+        with ExitStack() as stack:
+            if "__signature__" not in vars(self.function):
+                # The code takes any arguments, so that a call with wrong ones crosses, too.
+                signature = inspect.signature(self.real, follow_wrapped=False)
+                stack.enter_context(AttributePatch(self.function, "__signature__", signature))
+            # Closing drops the patch: the code holds this object, and the garbage collector doesn't look into code.
+            stack.enter_context(CodePatch(self.function, _handing_on(self.real.__code__, self)))
+            self._patches = stack.pop_all()
+
+
+def _handing_on(code: CodeType, trampoline: Trampoline) -> CodeType:
+    """Code of the same kind, name and place as another, which hands each call on; it takes any arguments."""
+    tree = ast.parse(_source(code))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.expr | ast.stmt | ast.arg | ast.keyword | ast.excepthandler):
+            # All of it in the line of the "def": so tracebacks, coverage and inspect.getsource find their way.
+            node.lineno = node.end_lineno = code.co_firstlineno
+            node.col_offset = node.end_col_offset = 0
+    new = _only(_only(compile(tree, code.co_filename, "exec")))
+    return new.replace(
+        co_consts=tuple(trampoline if constant == _PLACEHOLDER else constant for constant in new.co_consts),
+        co_name=code.co_name,
+        co_qualname=code.co_qualname,
+        co_flags=new.co_flags | code.co_flags & _KEPT_FLAGS,
+    )
+
+
+def _only(code: CodeType) -> CodeType:
+    return next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+
+
+_PLAIN = "return {0}(*{0}_args, **{0}_kwargs)"
+_COROUTINE = "return await {0}(*{0}_args, **{0}_kwargs)"
+_GENERATOR = "return (yield from {0}(*{0}_args, **{0}_kwargs))"
+# PEP 525 has no "yield from" for these: what is sent or thrown in is passed on by hand.
+_ASYNC_GENERATOR = """\
+{0}_stream = {0}(*{0}_args, **{0}_kwargs)
+        {0}_step, {0}_value = {0}_stream.asend, None
+        try:
+            while True:
+                try:
+                    {0}_item = await {0}_step({0}_value)
+                except StopAsyncIteration:
+                    return
+                try:
+                    {0}_step, {0}_value = {0}_stream.asend, (yield {0}_item)
+                except GeneratorExit:
+                    raise
+                except BaseException as {0}_thrown:
+                    {0}_step, {0}_value = {0}_stream.athrow, {0}_thrown
+        finally:
+            await {0}_stream.aclose()"""
+_KINDS = {
+    inspect.CO_COROUTINE: ("async ", _COROUTINE),
+    inspect.CO_GENERATOR: ("", _GENERATOR),
+    inspect.CO_ASYNC_GENERATOR: ("async ", _ASYNC_GENERATOR),
+}
+
+
+def _source(code: CodeType) -> str:
+    """A function within one that has the free variables: a function's code must name as many as it has cells."""
+    is_async, body = _KINDS.get(code.co_flags & functools.reduce(operator.or_, _KINDS), ("", _PLAIN))
+    free = code.co_freevars
+    own = "_sparrow"
+    while any(name.startswith(own) for name in free):
+        own += "_"
+    return f"""\
+def outer():
+    {"".join(f"{name} = " for name in free)}None
+    {is_async}def function(*{own}_args, **{own}_kwargs):
+        __tracebackhide__ = True
+        if 0: ({"".join(f"{name}, " for name in free)})
+        {own} = {_PLACEHOLDER!r}
+        {own}, {own}_args = {own}.now({own}_args)
+        {body.format(own)}
+"""

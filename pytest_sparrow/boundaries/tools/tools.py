@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_sparrow.boundaries.patching import AttributePatch, ItemPatch, MemberPatch, SequencePatch
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
-from pytest_sparrow.boundaries.tools.target import find, target_of
-from pytest_sparrow.boundaries.tools.trampoline import changing
+from pytest_sparrow.boundaries.tools.target import changing, find, target_of
 from pytest_sparrow.boundaries.tools.wrap import (
     change_options,
     name_of,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_sparrow.boundaries.world.clock import Clock, needed_clock, noted_clock
+from pytest_sparrow.boundaries.world.environment import zone_here
 from pytest_sparrow.boundaries.world.randomness import Seeded, isolated, new_seed, noted_seed, stepped
-from pytest_sparrow.boundaries.world.zone import zone_here
 
 __all__ = [
     "Clock",

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pytest_sparrow.boundaries.world.zone import Zone, zone_here
+from pytest_sparrow.boundaries.world.environment import Zone, zone_here
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
 from pytest_sparrow.settings import WallClock
