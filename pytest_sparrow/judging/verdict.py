@@ -233,7 +233,7 @@ def _drift(drift: Drift, circumstances: Circumstances) -> Finding:
 
 
 def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
-    """The miss with the number of events of the run, and with the differences from the closest recorded request or call."""
+    """The miss, with the number of the run's events and the differences from the closest recorded request or call."""
     at = finding.new_at
     # What comes after a fork or a fault is not compared, nor counted.
     if comparison is not None and at is not None and at.event <= comparison.new_count:
