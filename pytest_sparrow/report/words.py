@@ -219,8 +219,8 @@ def _unread(finding: Finding) -> str:
     count = finding.detail["count"]
     calls = "a call" if count == 1 else f"{count} calls"
     return (
-        f"{calls} of {finding.detail['what']}: a model's, it seems, in a format not read yet. Replayed and compared "
-        "as HTTP; texts and proposed calls are no events, and unwrapped tools can't be named"
+        f"{calls} of {finding.detail['what']}: a model's, it seems, in a format that no codec reads. Replayed and "
+        "compared as HTTP; texts and proposed calls make no events, and unwrapped tools can't be named"
     )
 
 
@@ -342,9 +342,10 @@ def _refused_hint(finding: Finding) -> str:
 def _miss_hint(finding: Finding) -> str:
     match finding.case:
         case "closest":
-            played = ", played already" if finding.detail["played"] else " not played yet"
+            what = "request" if finding.boundary == "http" else "call"
+            played = "already played" if finding.detail["played"] else "not played yet"
             closest: Any = finding.golden
-            return f"the closest recorded one{played}: {describe(finding.boundary, closest, query=True)}"
+            return f"the closest recorded {what}, {played}: {describe(finding.boundary, closest, query=True)}"
         case "same" if finding.detail["played"]:
             return "the golden has exactly this, and it is played already: this run asks for it more often"
         case "same" if finding.call_id:
@@ -397,7 +398,7 @@ _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.NOTHING_RECORDED: lambda finding: (
         f"sparrow sees HTTP through {finding.detail['libraries']}, tools wrapped\n"
         "by sparrow.tool, and sparrow.call;\n"
-        "the agent ran past all of them, or not at all"
+        "the agent used none of these, or did not run"
     ),
     Kind.NOTHING_REPLAYED: lambda _: "did the agent run, and through a library that sparrow sees?",
     Kind.MISS: _miss_hint,
@@ -417,7 +418,7 @@ def follower(finding: Finding) -> str:
         Kind.DRIFT: "request drift",
         Kind.MISS: "no recorded answer",
         Kind.ORDER: "another order",
-        Kind.UNPLAYED: "not asked for",
+        Kind.UNPLAYED: "unused answer",
     }[finding.kind]
 
 
@@ -450,9 +451,9 @@ _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.ACCEPT_OTHER: (
         "accept",
-        lambda nodeid: f"{one_line(record_command(nodeid))}  # whose golden this is",
+        lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",
     ),
-    WayKind.OWN_GOLDEN: ("own", lambda: "without golden= this test can record one of its own"),
+    WayKind.OWN_GOLDEN: ("own", lambda: "remove golden=, and this test can record a golden of its own"),
     WayKind.EDIT_SCRIPT: ("accept", lambda: "change the script"),
     WayKind.EDIT_GOLDEN: ("accept", lambda folder: f"change {one_line(folder)}, which no test records"),
     WayKind.IGNORE: ("ignore", _ignore),
@@ -463,7 +464,7 @@ _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.WRAP: (
         "wrap",
         lambda name: (
-            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): recorded through its wrapper, it ran without"
+            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): the recorded call went through the wrapper, this one did not"
         ),
     ),
     WayKind.WRAP_ANY: (

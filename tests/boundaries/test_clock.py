@@ -7,9 +7,9 @@ import sys
 import time
 from types import SimpleNamespace
 
-import freezegun
 import pytest
 import time_machine
+from frozen import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -206,7 +206,7 @@ def test_a_test_that_travels_within_wins():
 def test_freezegun_within_wins():
     """The same with freezegun."""
     with clock():
-        with freezegun.freeze_time("2001-01-01"):
+        with frozen("2001-01-01"):
             assert today().year == 2001
         assert today().year == 2023
     assert today().year > 2023
@@ -225,7 +225,7 @@ def test_what_still_travels_at_our_end_goes_on_and_ends_by_itself():
     assert today().year > 2023
 
 
-@pytest.mark.parametrize("freeze", [time_machine.travel, freezegun.freeze_time])
+@pytest.mark.parametrize("freeze", [time_machine.travel, frozen])
 def test_a_test_that_has_set_the_clock_before_keeps_it(freeze):
     """Who froze time before the run opened did so in the recording, too."""
     with freeze("2001-01-01"), clock():
