@@ -68,6 +68,62 @@ def _unrecordable(finding: Finding) -> str:
     return f"{at}: {_text(finding)}" if at is not None else _text(finding)
 
 
+_ACTS = {
+    "connect": "connecting to",
+    "send": "sending to",
+    "look-up": "looking up",
+    "websocket": "a WebSocket to",
+    "grpc": "a gRPC call to",
+}
+_NOT_AS_RECORDED = {
+    "unanswered": "{name}: the recorded run got no answer to this call",
+    "was-generator": "{name}: was recorded as a generator, and is none now",
+    "is-generator": "{name}: was recorded as a plain function, and is a generator now",
+    "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
+    "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
+    "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",
+}
+"""What a call does that its recorded answer does not allow."""
+
+
+def _refused(finding: Finding) -> str:
+    of, case = finding.detail, finding.case
+    if case in _NOT_AS_RECORDED:
+        return _NOT_AS_RECORDED[case].format(**of)
+    match case:
+        case "shut":
+            to = f"the unix socket {of['to']!r}" if of["unix"] else of["to"]
+            return f"{_ACTS[of['act']]} {to} was refused: the world is shut while replaying"
+        case "websocket":
+            return f"a WebSocket to {of['place']} ({of['request']}) can't be replayed"
+        case "unservable":
+            return f"the golden's answer to {of['request']} can't be served: {of['why']}"
+        case "ownerless":
+            return f"{of['request']}: {of['why']}"
+    return _text(finding)
+
+
+def _keeps_reachable(place: Json) -> str:
+    return f"sparrow_allow_hosts = {place} keeps it reachable"
+
+
+def _uncaptured(finding: Finding) -> str:
+    of = finding.detail
+    if finding.case == "more":
+        return f"{of['count']} more places were connected to and not recorded"
+    who = ", ".join(filter(None, (of["library"], of["line"])))
+    by = f" ({who})" if who else ""
+    return f"{of['place']}{by}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
+
+
+def _child(finding: Finding) -> str:
+    of = finding.detail
+    if finding.case == "more":
+        return f"{of['count']} more processes were started outside of tools"
+    what = "was started outside of a tool: it ran for real, and what it did was not seen"
+    return f"{of['program']} ({of['line']}) {what}"
+
+
 def _miss(finding: Finding) -> str:
     match finding.case:
         case "codec":
@@ -236,7 +292,7 @@ def _expected(finding: Finding) -> str:
 
 _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNRECORDABLE: _unrecordable,
-    Kind.REFUSED: _text,
+    Kind.REFUSED: _refused,
     Kind.NOTHING_RECORDED: lambda _: "nothing crossed a boundary: there is nothing to record",
     Kind.NOTHING_REPLAYED: lambda _: (
         "nothing was replayed: the golden holds answers, and the agent asked for none of them"
@@ -248,11 +304,11 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNPLAYED: _unplayed,
     Kind.UNREACHED: _unreached,
     Kind.UNWRAPPED: _unwrapped,
-    Kind.CHILD: _text,
+    Kind.CHILD: _child,
     Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
     Kind.LATE: _late,
     Kind.UNREAD: _unread,
-    Kind.UNCAPTURED: _text,
+    Kind.UNCAPTURED: _uncaptured,
     Kind.LEFT_OUT: lambda finding: (
         f"sparrow.{finding.detail['said']}: not in a recording, which runs without faults"
     ),
@@ -267,6 +323,20 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
 
 
 # Hints.
+
+
+def _refused_hint(finding: Finding) -> str:
+    of, case = finding.detail, finding.case
+    if case in _NOT_AS_RECORDED:
+        return "record the test again"
+    match case:
+        case "shut":
+            return _keeps_reachable(of["place"]) if of["place"] else ""
+        case "websocket":
+            return f"allow_hosts = {of['place']} keeps it reachable; WebSockets aren't recorded"
+        case "unservable":
+            return "Record the test again: pytest --sparrow-record"
+    return str(of.get("hint", ""))
 
 
 def _miss_hint(finding: Finding) -> str:
@@ -324,7 +394,7 @@ def _no_golden_hint(finding: Finding) -> str:
 
 _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNRECORDABLE: lambda finding: str(finding.detail.get("hint", "")),
-    Kind.REFUSED: lambda finding: str(finding.detail.get("hint", "")),
+    Kind.REFUSED: _refused_hint,
     Kind.NOTHING_RECORDED: lambda finding: (
         f"sparrow sees HTTP through {finding.detail['libraries']}, tools wrapped\n"
         "by sparrow.tool, and sparrow.call;\n"

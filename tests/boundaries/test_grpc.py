@@ -246,14 +246,16 @@ def test_a_library_that_is_loaded_later_is_patched_then():
         import sys
         from pytest_sparrow.boundaries import guard
         from pytest_sparrow.errors import ReplayDivergence
+        from pytest_sparrow.findings import Finding, Kind
         from pytest_sparrow.run.context import open_window
+        from pytest_sparrow.run.violations import divergence
 
         class Run:
             run_id, in_process, replaying = "r", False, True
             def passes_host(self, host, port):
                 return "cross"
-            def refuse(self, what, hint=""):
-                return ReplayDivergence(what)
+            def refuse(self, case, **detail):
+                return divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
 
         run = Run()
         open_window(run)

@@ -16,6 +16,7 @@ import urllib3
 from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import answering
 
 SAVED = socket.socket.connect
@@ -30,7 +31,7 @@ def _free_port():
 @contextlib.contextmanager
 def _noting(run):
     reported = []
-    with window(run), noting_uncaptured(run, reported.append):
+    with window(run), noting_uncaptured(run, lambda finding: reported.append(title(finding))):
         yield reported
 
 

@@ -139,7 +139,7 @@ def test_hostile_names_stay_on_their_line():
 
 
 def remark(text):
-    return Finding(kind=Kind.UNCAPTURED, detail={"text": text})
+    return Finding(kind=Kind.UNREAD, case="codec", detail={"text": text})
 
 
 def test_equal_remarks_are_one_line():
