@@ -108,7 +108,7 @@ def test_no_socket_is_past_the_notes(connect):
 
 
 def test_multiprocessing_is_not_reported():
-    """multiprocessing connects processes of this very program, and a replay spares these sockets."""
+    """Sockets of multiprocessing connect processes of this very program, and a replay spares them."""
     with _noting(FakeRun()) as reported, multiprocessing.get_context("fork").Manager() as manager:
         assert manager.dict(x=1)["x"] == 1
     assert reported == []

@@ -62,7 +62,7 @@ def test_what_killed_recordings_left_is_noted(reported, tmp_path):
 
 
 def test_where_nothing_is_installed_but_the_core(reported, tmp_path, monkeypatch):
-    """doctor works without any library; without time-machine it says what a replay then needs."""
+    """The verb works without any library; without time-machine it says what a replay then needs."""
 
     def nothing(package):
         raise importlib.metadata.PackageNotFoundError(package)

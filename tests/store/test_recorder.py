@@ -386,7 +386,7 @@ def test_a_failed_finalize_loses_nothing_and_can_be_repeated(tmp_path, monkeypat
 
 
 def test_git_files_are_written_once_beside_all_goldens(tmp_path):
-    """git's files go to the nearest __sparrow__ folder, else to the store, and never replace existing files."""
+    """The files for git go to the nearest __sparrow__ folder, else to the store, and never replace existing files."""
     goldens = tmp_path / "__sparrow__"
     shelf(goldens / "test_a").save(run_of("r"))
     assert (goldens / ".gitattributes").read_text() == "* -text\n"

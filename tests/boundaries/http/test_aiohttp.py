@@ -210,7 +210,7 @@ def test_a_read_that_is_given_up_and_tried_again_loses_nothing():
 
 
 def test_two_reads_at_once_are_refused_as_ever():
-    """aiohttp itself refuses the second coroutine that waits for data."""
+    """The second coroutine that waits for data is refused, by aiohttp itself."""
     go_on = threading.Event()
 
     def route(call):
