@@ -216,7 +216,7 @@ class _Arguments:
             self._parameters = [parameter for parameter in every if parameter.name not in options.ignore]
 
     def json(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
-        """The arguments as JSON, a copy of what they are now: the agent may change them later.
+        """The arguments as JSON, copied now, since the agent may change them later.
 
         Raises:
             NotRecordable: JSON cannot hold one; names the tool and the parameter.
