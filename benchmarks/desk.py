@@ -75,7 +75,7 @@ def lookup(order_id: str, fields: list[str]) -> dict[str, Any]:
 
 
 def agent(openai: OpenAI, tool: Callable[..., Any]) -> str:
-    """The agent: ask, call what the model wants called, tell it, until it has an answer."""
+    """The agent: ask the model, perform the calls that it proposes, send it the results, until it has an answer."""
     messages: list[Any] = [
         {"role": "system", "content": _SYSTEM},
         {"role": "user", "content": "Refund order 1234 if you may"},

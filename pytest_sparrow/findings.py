@@ -69,7 +69,7 @@ class WayKind(enum.Enum):
 
     RECORD = "record"  # record a test that has no golden: its node id
     ACCEPT = "accept"  # record a test again: its node id
-    ACCEPT_OTHER = "accept-other"  # record the other test again whose golden this is: its node id
+    ACCEPT_OTHER = "accept-other"  # record the other test again, to which the golden belongs: its node id
     OWN_GOLDEN = "own-golden"  # let the test record a golden of its own
     EDIT_SCRIPT = "edit-script"  # change the script that stands in the test
     EDIT_GOLDEN = "edit-golden"  # change a golden that no test records: its folder

@@ -16,6 +16,7 @@ import os
 import platform
 import re
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import LIBRARIES
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 __all__ = [
+    "FRAMEWORKS",
+    "FrameworkPackage",
     "changed_since",
     "circumstances",
     "packages",
@@ -37,27 +40,40 @@ __all__ = [
 ]
 
 
-_PACKAGES: dict[str, str] = {
-    "agents": "openai-agents",
-    "autogen_core": "autogen-core",
-    "claude_agent_sdk": "claude-agent-sdk",
-    "cohere": "cohere",
-    "crewai": "crewai",
-    "dspy": "dspy",
-    "google.adk": "google-adk",
-    "haystack": "haystack-ai",
-    "instructor": "instructor",
-    "langchain": "langchain",
-    "langchain_core": "langchain-core",
-    "langgraph": "langgraph",
-    "litellm": "litellm",
-    "llama_index.core": "llama-index-core",
-    "pydantic_ai": "pydantic-ai-slim",
-    "semantic_kernel": "semantic-kernel",
-    "smolagents": "smolagents",
-    "strands": "strands-agents",
+@dataclass(frozen=True, slots=True)
+class FrameworkPackage:
+    """A framework for agents, as a package.
+
+    Attributes:
+        distribution: the distribution that its module comes from.
+        covered: whether a test shows that the framework asks through HTTP libraries that are recorded.
+    """
+
+    distribution: str
+    covered: bool = False
+
+
+FRAMEWORKS: dict[str, FrameworkPackage] = {
+    "agents": FrameworkPackage("openai-agents", covered=True),
+    "autogen_core": FrameworkPackage("autogen-core"),
+    "claude_agent_sdk": FrameworkPackage("claude-agent-sdk"),
+    "cohere": FrameworkPackage("cohere", covered=True),
+    "crewai": FrameworkPackage("crewai"),
+    "dspy": FrameworkPackage("dspy"),
+    "google.adk": FrameworkPackage("google-adk"),
+    "haystack": FrameworkPackage("haystack-ai"),
+    "instructor": FrameworkPackage("instructor"),
+    "langchain": FrameworkPackage("langchain"),
+    "langchain_core": FrameworkPackage("langchain-core", covered=True),
+    "langgraph": FrameworkPackage("langgraph", covered=True),
+    "litellm": FrameworkPackage("litellm", covered=True),
+    "llama_index.core": FrameworkPackage("llama-index-core"),
+    "pydantic_ai": FrameworkPackage("pydantic-ai-slim", covered=True),
+    "semantic_kernel": FrameworkPackage("semantic-kernel"),
+    "smolagents": FrameworkPackage("smolagents"),
+    "strands": FrameworkPackage("strands-agents"),
 }
-"""Modules of frameworks, each with the distribution that it comes from; codecs know SDKs, adapters HTTP libraries."""
+"""Frameworks by their modules: recordings note their versions. Codecs know SDKs, adapters HTTP libraries."""
 
 _OWN = "pytest-sparrow"
 
@@ -83,7 +99,8 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
 def packages() -> dict[str, str]:
     """The modules whose versions a recording notes, each with the distribution that it comes from."""
     sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
-    return {**facts().packages, **{name: name for name in sending}, **_PACKAGES}
+    frameworks = {module: framework.distribution for module, framework in FRAMEWORKS.items()}
+    return {**facts().packages, **{name: name for name in sending}, **frameworks}
 
 
 def snapshot() -> dict[str, Json]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytester"]
 
 _PROPERTY = "sparrow-traffic"
+
+# Each HTTP client reads all authorities that it trusts, which takes as long as a third of an inner run. No test leaves
+# this machine, so one authority, whose key nobody has, is enough.
+for _name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ[_name] = str(Path(__file__).parent / "data" / "ca.pem")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the package once: else each Python that a test starts afresh would, where nobody may write bytecode."""
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(Path(__file__).parent.parent / "pytest_sparrow", quiet=2)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A support agent on the openai SDK with a tool loop of its own: sync, async, streaming and in threads.
 
-``conversation`` is the whole agent. It does no I/O: it yields what it wants (`Ask` the model, `Perform`
-calls) and gets back what came of it, so that the four drivers below differ only in how they wait.
+``conversation`` is the whole agent. It does no I/O: it yields what is to be done (`Ask` the model, `Perform`
+calls) and gets the result back, so that the four drivers below differ only in how they wait.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Perform:
-    """Perform these tool calls; the answer is a list of what each one gave, in this order."""
+    """Perform these tool calls; the answer is the list of their results, in this order."""
 
     calls: list[Message]
 
@@ -42,7 +42,7 @@ Steps = Generator[Ask | Perform, Any, str]
 
 
 def conversation(task: str) -> Steps:
-    """The agent: ask, do what the model wants done, tell it, until it has an answer."""
+    """The agent: ask the model, perform the calls that it proposes, send it the results, until it has an answer."""
     messages: list[Message] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": task}]
     while True:
         message = yield Ask(messages)
@@ -59,7 +59,7 @@ def conversation(task: str) -> Steps:
 
 
 def perform(call: Message) -> str:
-    """Perform one call; the model reads the text, also that of an error it can do something about."""
+    """Perform one call; returns the text for the model, also for an error that the model can react to."""
     args = json.loads(call["function"]["arguments"])
     try:
         return json.dumps(asdict(_perform(call["function"]["name"], args)))

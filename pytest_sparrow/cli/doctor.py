@@ -18,6 +18,7 @@ from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.plugin.extensions import codecs_in
+from pytest_sparrow.provenance import FRAMEWORKS
 from pytest_sparrow.providers.facts import merged
 from pytest_sparrow.providers.registry import facts_of, registered
 from pytest_sparrow.store.swap import _exchange
@@ -34,15 +35,6 @@ __all__ = ["add_to"]
 _PROBLEMS = 1
 
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
-_FRAMEWORKS = (
-    "cohere",
-    "litellm",
-    "langchain-core",
-    "langgraph",
-    "pydantic-ai-slim",
-    "openai-agents",
-)
-"""Beside the SDKs of providers, which are facts of codecs."""
 _REFUSED = {
     "grpcio": "not recorded; its calls are refused by name in a replay",
     "websockets": "not recorded; its connections are refused by name in a replay",
@@ -173,7 +165,8 @@ def _libraries(folder: Path) -> Iterator[_Line]:
         yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
     packages = merged(map(facts_of, codecs)).packages.values()
     carried = [package for library in http.LIBRARIES for package in library.carries]
-    for package in dict.fromkeys((*packages, *carried, *_FRAMEWORKS)):
+    frameworks = [framework.distribution for framework in FRAMEWORKS.values() if framework.covered]
+    for package in dict.fromkeys((*packages, *carried, *frameworks)):
         version = _version(package)
         if version is not None:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")

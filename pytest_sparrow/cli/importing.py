@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.cli.output import complain, say
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
-from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.plugin.extensions import codecs_in
+from pytest_sparrow.providers.registry import registered, using
 from pytest_sparrow.store import load_transcript
 from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from pytest_sparrow.providers.codec import Codec
 
 __all__ = ["add_to"]
 
@@ -57,6 +61,27 @@ def _import(options: argparse.Namespace) -> int:
             f"--test names one test, and there are {len(sources)} sources: import them one by one"
         )
     tally = _Tally()
+    with using(_added_codecs(sources)):
+        _import_all(sources, options, tally)
+    for line in tally.missed:
+        complain(f"not taken over: {line}")
+    print(f"{tally.written} imported" + (f", {len(tally.missed)} not taken over" if tally.missed else ""))
+    return 1 if tally.missed else 0
+
+
+def _added_codecs(sources: Sequence[Path]) -> list[Codec]:
+    """The codecs of other packages that a test session in this folder would have; only cassettes need any.
+
+    Raises:
+        UsageError: pytest can't start here. Without such a codec's facts, the golden might hold a key.
+    """
+    if all(source.is_dir() for source in sources):
+        return []
+    builtin = {type(codec) for codec in registered()}
+    return [codec for codec in codecs_in(Path()) if type(codec) not in builtin]
+
+
+def _import_all(sources: Sequence[Path], options: argparse.Namespace, tally: _Tally) -> None:
     taken: dict[Path, Path] = {}
     for source in sources:
         destination = destination_of(
@@ -70,10 +95,6 @@ def _import(options: argparse.Namespace) -> int:
             tally.missed.append(f"{source}: would become the same transcript as {first}")
             continue
         _one(source, destination, tally, overwrite=options.replace)
-    for line in tally.missed:
-        complain(f"not taken over: {line}")
-    print(f"{tally.written} imported" + (f", {len(tally.missed)} not taken over" if tally.missed else ""))
-    return 1 if tally.missed else 0
 
 
 def _sources(path: Path) -> list[Path]:
@@ -131,7 +152,7 @@ def _cassette(source: Path, destination: Destination, tally: _Tally, *, overwrit
     tally.missed.extend(map(str, cassette.left_out))
     if not cassette.entries:
         return ""
-    run = write_cassette(cassette, destination, builtin_codecs(), overwrite=overwrite)
+    run = write_cassette(cassette, destination, registered(), overwrite=overwrite)
     return f"{_count(len(run.exchanges), 'exchange')}, {_count(len(run.events), 'event')}"
 
 

@@ -233,7 +233,7 @@ def _drift(drift: Drift, circumstances: Circumstances) -> Finding:
 
 
 def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
-    """The miss with how many events the run has, and where what was asked differs from the closest recorded one."""
+    """The miss, with the number of the run's events and the differences from the closest recorded request or call."""
     at = finding.new_at
     # What comes after a fork or a fault is not compared, nor counted.
     if comparison is not None and at is not None and at.event <= comparison.new_count:
@@ -298,7 +298,7 @@ def _wrap(found: Found) -> Iterator[Way]:
 
 
 def _accept(subject: Subject, what_if: WhatIf) -> Iterator[Way]:
-    """Record the test again, or the test whose golden this is."""
+    """Record the test again, or the test that the golden belongs to."""
     if what_if.recovers:
         yield Way(WayKind.NEED_NOT_RECOVER)
     if subject.accept is not None:

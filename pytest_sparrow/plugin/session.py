@@ -50,7 +50,6 @@ class SessionState:
         counts: how many tests ended how, by what the summary says of them.
         ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: findings for the summary as JSON, each with its node id.
-        verdicts: the verdicts on the tests that diverged as JSON, by node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         filled_keys: environment variables that this plugin filled with dummies.
@@ -64,7 +63,6 @@ class SessionState:
     counts: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
-    verdicts: dict[str, list[Json]] = field(default_factory=dict)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     filled_keys: list[str] = field(default_factory=list)
@@ -168,8 +166,6 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.ways[facts["judged_by"]] += 1
     state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
     state.remarks += json.loads(facts.get("remarks", "[]"))
-    if "verdicts" in facts:
-        state.verdicts[report.nodeid] = json.loads(facts["verdicts"])
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:

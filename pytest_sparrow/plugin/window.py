@@ -78,9 +78,9 @@ class Window:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
                 stack.enter_context(guard.shut(self.run))
                 stack.enter_context(skip_retry_delays())
-                stack.enter_context(naming_children(self.run, self._report_child))
+                stack.enter_context(naming_children(self.run, self.run.violations.add))
             elif self.run.keeps:
-                stack.enter_context(noting_uncaptured(self.run, self._report_uncaptured))
+                stack.enter_context(noting_uncaptured(self.run, self.run.violations.add))
             http.install()
             stack.callback(http.uninstall)
             stack.enter_context(strands.PATCHES)
@@ -96,12 +96,6 @@ class Window:
     def _report_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
         self.run.violations.add(Finding(kind=kind, detail={"text": line}))
-
-    def _report_child(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.CHILD, detail={"text": line}))
-
-    def _report_uncaptured(self, line: str) -> None:
-        self.run.violations.add(Finding(kind=Kind.UNCAPTURED, detail={"text": line}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""

@@ -68,6 +68,62 @@ def _unrecordable(finding: Finding) -> str:
     return f"{at}: {_text(finding)}" if at is not None else _text(finding)
 
 
+_ACTS = {
+    "connect": "connecting to",
+    "send": "sending to",
+    "look-up": "looking up",
+    "websocket": "a WebSocket to",
+    "grpc": "a gRPC call to",
+}
+_NOT_AS_RECORDED = {
+    "unanswered": "{name}: the recorded run got no answer to this call",
+    "was-generator": "{name}: was recorded as a generator, and is none now",
+    "is-generator": "{name}: was recorded as a plain function, and is a generator now",
+    "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
+    "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
+    "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",
+}
+"""What a call does that its recorded answer does not allow."""
+
+
+def _refused(finding: Finding) -> str:
+    of, case = finding.detail, finding.case
+    if case in _NOT_AS_RECORDED:
+        return _NOT_AS_RECORDED[case].format(**of)
+    match case:
+        case "shut":
+            to = f"the unix socket {of['to']!r}" if of["unix"] else of["to"]
+            return f"{_ACTS[of['act']]} {to} was refused: the world is shut while replaying"
+        case "websocket":
+            return f"a WebSocket to {of['place']} ({of['request']}) can't be replayed"
+        case "unservable":
+            return f"the golden's answer to {of['request']} can't be served: {of['why']}"
+        case "ownerless":
+            return f"{of['request']}: {of['why']}"
+    return _text(finding)
+
+
+def _keeps_reachable(place: Json) -> str:
+    return f"sparrow_allow_hosts = {place} keeps it reachable"
+
+
+def _uncaptured(finding: Finding) -> str:
+    of = finding.detail
+    if finding.case == "more":
+        return f"{of['count']} more places were connected to and not recorded"
+    who = ", ".join(filter(None, (of["library"], of["line"])))
+    by = f" ({who})" if who else ""
+    return f"{of['place']}{by}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
+
+
+def _child(finding: Finding) -> str:
+    of = finding.detail
+    if finding.case == "more":
+        return f"{of['count']} more processes were started outside of tools"
+    what = "was started outside of a tool: it ran for real, and what it did was not seen"
+    return f"{of['program']} ({of['line']}) {what}"
+
+
 def _miss(finding: Finding) -> str:
     match finding.case:
         case "codec":
@@ -163,8 +219,8 @@ def _unread(finding: Finding) -> str:
     count = finding.detail["count"]
     calls = "a call" if count == 1 else f"{count} calls"
     return (
-        f"{calls} of {finding.detail['what']}: a model's, it seems, in a format not read yet. Replayed and compared "
-        "as HTTP; texts and proposed calls are no events, and unwrapped tools can't be named"
+        f"{calls} of {finding.detail['what']}: a model's, it seems, in a format that no codec reads. Replayed and "
+        "compared as HTTP; texts and proposed calls make no events, and unwrapped tools can't be named"
     )
 
 
@@ -236,7 +292,7 @@ def _expected(finding: Finding) -> str:
 
 _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNRECORDABLE: _unrecordable,
-    Kind.REFUSED: _text,
+    Kind.REFUSED: _refused,
     Kind.NOTHING_RECORDED: lambda _: "nothing crossed a boundary: there is nothing to record",
     Kind.NOTHING_REPLAYED: lambda _: (
         "nothing was replayed: the golden holds answers, and the agent asked for none of them"
@@ -248,11 +304,11 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNPLAYED: _unplayed,
     Kind.UNREACHED: _unreached,
     Kind.UNWRAPPED: _unwrapped,
-    Kind.CHILD: _text,
+    Kind.CHILD: _child,
     Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
     Kind.LATE: _late,
     Kind.UNREAD: _unread,
-    Kind.UNCAPTURED: _text,
+    Kind.UNCAPTURED: _uncaptured,
     Kind.LEFT_OUT: lambda finding: (
         f"sparrow.{finding.detail['said']}: not in a recording, which runs without faults"
     ),
@@ -269,12 +325,27 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
 # Hints.
 
 
+def _refused_hint(finding: Finding) -> str:
+    of, case = finding.detail, finding.case
+    if case in _NOT_AS_RECORDED:
+        return "record the test again"
+    match case:
+        case "shut":
+            return _keeps_reachable(of["place"]) if of["place"] else ""
+        case "websocket":
+            return f"allow_hosts = {of['place']} keeps it reachable; WebSockets aren't recorded"
+        case "unservable":
+            return "Record the test again: pytest --sparrow-record"
+    return str(of.get("hint", ""))
+
+
 def _miss_hint(finding: Finding) -> str:
     match finding.case:
         case "closest":
-            played = ", played already" if finding.detail["played"] else " not played yet"
+            what = "request" if finding.boundary == "http" else "call"
+            played = "already played" if finding.detail["played"] else "not played yet"
             closest: Any = finding.golden
-            return f"the closest recorded one{played}: {describe(finding.boundary, closest, query=True)}"
+            return f"the closest recorded {what}, {played}: {describe(finding.boundary, closest, query=True)}"
         case "same" if finding.detail["played"]:
             return "the golden has exactly this, and it is played already: this run asks for it more often"
         case "same" if finding.call_id:
@@ -323,11 +394,11 @@ def _no_golden_hint(finding: Finding) -> str:
 
 _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNRECORDABLE: lambda finding: str(finding.detail.get("hint", "")),
-    Kind.REFUSED: lambda finding: str(finding.detail.get("hint", "")),
+    Kind.REFUSED: _refused_hint,
     Kind.NOTHING_RECORDED: lambda finding: (
         f"sparrow sees HTTP through {finding.detail['libraries']}, tools wrapped\n"
         "by sparrow.tool, and sparrow.call;\n"
-        "the agent ran past all of them, or not at all"
+        "the agent used none of these, or did not run"
     ),
     Kind.NOTHING_REPLAYED: lambda _: "did the agent run, and through a library that sparrow sees?",
     Kind.MISS: _miss_hint,
@@ -347,7 +418,7 @@ def follower(finding: Finding) -> str:
         Kind.DRIFT: "request drift",
         Kind.MISS: "no recorded answer",
         Kind.ORDER: "another order",
-        Kind.UNPLAYED: "not asked for",
+        Kind.UNPLAYED: "unused answer",
     }[finding.kind]
 
 
@@ -380,9 +451,9 @@ _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.ACCEPT_OTHER: (
         "accept",
-        lambda nodeid: f"{one_line(record_command(nodeid))}  # whose golden this is",
+        lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",
     ),
-    WayKind.OWN_GOLDEN: ("own", lambda: "without golden= this test can record one of its own"),
+    WayKind.OWN_GOLDEN: ("own", lambda: "remove golden=, and this test can record a golden of its own"),
     WayKind.EDIT_SCRIPT: ("accept", lambda: "change the script"),
     WayKind.EDIT_GOLDEN: ("accept", lambda folder: f"change {one_line(folder)}, which no test records"),
     WayKind.IGNORE: ("ignore", _ignore),
@@ -393,7 +464,7 @@ _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.WRAP: (
         "wrap",
         lambda name: (
-            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): recorded through its wrapper, it ran without"
+            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): the recorded call went through the wrapper, this one did not"
         ),
     ),
     WayKind.WRAP_ANY: (

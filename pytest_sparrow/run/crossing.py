@@ -211,8 +211,16 @@ class OpenRun(Protocol):
         """
         ...
 
-    def refuse(self, what: str, hint: str = "") -> Exception:
-        """Add a refused contact with the world to the violations; returns the ReplayDivergence to raise."""
+    def refuse(self, case: str, **detail: Json) -> Exception:
+        """Add a refused contact with the world to the violations.
+
+        Args:
+            case: which case of a refusal (`report.words` has the words of each).
+            detail: what the words need.
+
+        Returns:
+            The ReplayDivergence to raise.
+        """
         ...
 
 
@@ -253,17 +261,17 @@ _POLL = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationWait:
-    """How long to wait for a cancellation, and which violation it is when none comes.
+    """How long to wait for a cancellation that may not come.
 
     Attributes:
         run: the replaying run.
         seconds: a little longer than the recorded agent waited.
-        what: the violation's text: what the agent does beyond the recorded run.
+        request: the request as a text, for the violation that none came.
     """
 
     run: OpenRun
     seconds: float
-    what: str
+    request: str
 
     async def wait(self) -> bool:
         """Wait for the task's cancellation, in a task; False: the task was not cancelled."""
@@ -284,7 +292,7 @@ class CancellationWait:
 
     def not_cancelled(self) -> Exception:
         """Note the violation that the agent did not cancel; returns the error to raise."""
-        return self.run.refuse(self.what, "record the test again")
+        return self.run.refuse("read-on", request=self.request)
 
 
 async def wait_for_cancel(seconds: float) -> None:

@@ -127,11 +127,9 @@ class Run:
         """What to do with traffic to a host."""
         return passage(host, port, allow=self.settings.allow_hosts, ignore=self.settings.ignore_hosts)
 
-    def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
+    def refuse(self, case: str, **detail: Json) -> ReplayDivergence:
         """Add a refused contact with the world to the violations; returns what to raise."""
-        return divergence(
-            self.violations.add(Finding(kind=Kind.REFUSED, detail={"text": what, "hint": hint}))
-        )
+        return divergence(self.violations.add(Finding(kind=Kind.REFUSED, case=case, detail=detail)))
 
     def fork(self) -> Lane:
         """A lane for work that the calling strand hands to another thread."""
@@ -273,7 +271,7 @@ class Run:
         reason = "asked for in a forked process, for which a run can neither record nor replay"
         hint = "use threads or tasks, or ask in the test's own process"
         if self.replaying:
-            return self.refuse(f"{what}: {reason}", hint)
+            return self.refuse("", text=f"{what}: {reason}", hint=hint)
         error = NotRecordable(what, reason, hint)
         self.unrecordable(error)
         return error

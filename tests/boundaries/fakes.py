@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.violations import divergence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,9 +86,10 @@ class FakeRun:
     def passes_host(self, host: str, port: int | None) -> str:
         return self._hosts.get(host, self._hosts.get(f"{host}:{port}", "cross"))
 
-    def refuse(self, what: str, hint: str = "") -> Exception:
-        self.refused.append(f"{what} | {hint}")
-        return ReplayDivergence(what, (hint,) if hint else ())
+    def refuse(self, case: str, **detail: Any) -> Exception:
+        error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
+        self.refused.append(f"{error.summary} | {' '.join(error.details)}")
+        return error
 
     def replay(self, **settings: Any) -> FakeRun:
         """A run that replays what this one recorded, headers as the redactor leaves them: an object."""

@@ -99,7 +99,7 @@ def test_every_kind_of_call_is_refused_on_a_channel_of_before():
 
 
 def test_every_kind_of_call_of_aio_is_refused():
-    """So with asyncio's."""
+    """The calls of gRPC's asyncio interface are refused, too."""
 
     async def main():
         async with grpc.aio.insecure_channel(FAR) as channel:
@@ -246,14 +246,16 @@ def test_a_library_that_is_loaded_later_is_patched_then():
         import sys
         from pytest_sparrow.boundaries import guard
         from pytest_sparrow.errors import ReplayDivergence
+        from pytest_sparrow.findings import Finding, Kind
         from pytest_sparrow.run.context import open_window
+        from pytest_sparrow.run.violations import divergence
 
         class Run:
             run_id, in_process, replaying = "r", False, True
             def passes_host(self, host, port):
                 return "cross"
-            def refuse(self, what, hint=""):
-                return ReplayDivergence(what)
+            def refuse(self, case, **detail):
+                return divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
 
         run = Run()
         open_window(run)

@@ -140,6 +140,60 @@ def test_the_events_say_what_the_cassette_says(project):
     assert run.meta.nodeid == "test_it.py::test_refund"
 
 
+CODEC = """
+from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
+from pytest_sparrow.providers.facts import ProviderFacts
+
+
+class Acme:
+    name = "acme"
+    facts = ProviderFacts(services=frozenset({"acme"}))
+
+    def request(self, asked):
+        body = asked.get("body", {}).get("json")
+        if not isinstance(body, dict) or "acme" not in body:
+            return None
+        return ModelRequest(model="a-1", conversation=[body["acme"]], task=body["acme"])
+
+    def answer(self, asked, answered):
+        return ModelAnswer(parts=[Text(answered["body"]["json"]["said"])])
+
+    def compose(self, asked, answer):
+        raise NotImplementedError
+
+
+def pytest_sparrow_codecs(config):
+    return [Acme()]
+"""
+
+
+def test_a_codec_of_the_project_reads_its_cassettes(tmp_path):
+    """The codecs of a test session in the folder count, and their facts: events, and keys in fields of their own."""
+    (tmp_path / "conftest.py").write_text(CODEC)
+    body = json.dumps({"acme": "Hello", "acme_key": "d41d8cd98f00b204"})
+    entry = {
+        "request": {"method": "POST", "uri": "https://acme.test/talk", "headers": {}, "body": body},
+        "response": {
+            "status": {"code": 200, "message": "OK"},
+            "headers": {"content-type": ["application/json"]},
+            "body": {"string": '{"said": "Good day"}'},
+        },
+    }
+    entry["request"]["headers"] = {"content-type": ["application/json"]}
+    (tmp_path / "talk.json").write_text(json.dumps({"version": 1, "interactions": [entry]}))
+    code, out, err = imported("talk.json", "--to", "runs", cwd=tmp_path)
+    assert (code, err) == (0, ""), out
+    run = load_transcript(tmp_path / "runs" / "talk")
+    assert run.inputs.task == "Hello"
+    assert [event.text for event in run.events if event.type == "Message"] == ["Good day"]
+    assert run.exchanges[0].asked["body"]["json"]["acme_key"] == "<secret:key:1>"
+    (tmp_path / "conftest.py").write_text("raise RuntimeError('broken')")
+    code, out, err = imported("talk.json", "--to", "others", cwd=tmp_path)
+    assert code == 4
+    assert "pytest does not start in" in err
+    assert not (tmp_path / "others").exists()
+
+
 def test_one_source_for_one_test(project):
     """--test names the test where the path does not."""
     (project / "elsewhere.yaml").write_bytes((project / "cassettes/test_it/test_refund.yaml").read_bytes())

@@ -39,13 +39,29 @@ __all__ = ["OF_EVERY_RUN", "Request", "receive", "send"]
 OF_EVERY_RUN = (
     *("_pytest", "pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pytest_sparrow"),
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"),
+    *("time_machine", "_time_machine", "dateutil", "six"),
+)
+
+# What nearly every run loads while it runs.
+_SOON = (
+    "time_machine",
+    "dateutil.parser",
+    "pdb",
+    "getpass",
+    "http.server",
+    "sqlite3",
+    "concurrent.futures.thread",
 )
 
 # What a library loads when its first client asks for something. It takes as long as all else that a short run does.
 _AT_FIRST_USE = {
     "httpx": ("httpcore", "anyio._backends._asyncio"),
     "httpx2": ("httpcore2", "anyio._backends._asyncio"),
-    "openai": ("openai.resources.chat.completions", "openai.resources.responses"),
+    "openai": (
+        "openai.resources.chat.completions.completions",
+        "openai.resources.responses.responses",
+        "jiter",
+    ),
     "anthropic": ("anthropic.resources.messages",),
 }
 
@@ -144,6 +160,9 @@ def _load_what_every_run_loads() -> None:
 
     only = _OnlyOfEveryRun()
     with _as_pytest_loads():
+        for name in _SOON:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
         import pydantic
 
         _ = pydantic.BaseModel, pydantic.TypeAdapter
@@ -156,8 +175,18 @@ def _load_what_every_run_loads() -> None:
                 if not name.endswith(".__main__"):
                     with contextlib.suppress(ImportError):
                         importlib.import_module(name)
+            _compile_patterns()
         finally:
             sys.meta_path.remove(only)
+
+
+def _compile_patterns() -> None:
+    """Compile what every run compiles when its first test starts."""
+    from pytest_sparrow.redact.redactor import Redactor
+    from pytest_sparrow.redact.scanner import Scanner
+
+    Scanner({}).check(b'{"warm": "up"}', file="none")
+    Redactor({}).value({"key": "sk-" + "a1" * 30, "text": "password: warm up"})
 
 
 def _load(names: tuple[str, ...]) -> None:

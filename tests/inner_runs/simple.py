@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 from .starting import run
@@ -34,10 +35,12 @@ def pytest_in(
     if not autoload:
         inherited["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         plugins = ["-p", "pytest_sparrow.plugin", *(["-p", "xdist.plugin"] if "-n" in options else [])]
-    done = run(
-        [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", "-q", *options],
-        cwd=folder,
-        env={**inherited, **environ},
-        fresh=fresh or autoload,
-    )
+    # With the folders of all runs beside one another, each run would look through them at its end.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
+        done = run(
+            [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", "-q", *options],
+            cwd=folder,
+            env={**inherited, "PYTEST_DEBUG_TEMPROOT": base, **environ},
+            fresh=fresh or autoload,
+        )
     return done.returncode, (done.stdout + done.stderr).decode()

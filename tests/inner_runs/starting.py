@@ -30,6 +30,18 @@ _AT_THE_START = re.compile(
     r"(PYTHON(?!PATH\Z|DONTWRITEBYTECODE\Z).*|LC_.*|LANG|LANGUAGE|LD_.*|DYLD_.*|MALLOC_.*)\Z"
 )
 
+# Libraries that take long to load.
+_HEAVY = (
+    "openai",
+    "anthropic",
+    "google.genai",
+    "langchain_core",
+    "pydantic_ai",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+)
+
 _CAN_FORK = sys.platform == "linux" and not os.environ.get("SPARROW_TEST_FRESH")
 
 
@@ -81,9 +93,15 @@ class Forked:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """A server that was started."""
+    """A server that was started.
+
+    Attributes:
+        requests: the socket of its requests.
+        loaded: the libraries that it has loaded.
+    """
 
     requests: socket.socket
+    loaded: tuple[str, ...] = ()
 
     def ask(self, request: server.Request, fds: tuple[int, ...]) -> socket.socket:
         """Ask; gives the socket of the answers."""
@@ -95,7 +113,7 @@ class _Server:
         return answers
 
 
-def _opened(requests: socket.socket) -> _Server:
+def _opened(requests: socket.socket, loaded: tuple[str, ...] = ()) -> _Server:
     """A server, which ends with this process."""
 
     @atexit.register
@@ -104,7 +122,7 @@ def _opened(requests: socket.socket) -> _Server:
         requests.shutdown(socket.SHUT_RDWR)
         requests.close()
 
-    return _Server(requests)
+    return _Server(requests, loaded)
 
 
 @functools.cache
@@ -128,18 +146,21 @@ def _first_server() -> _Server:
 
 @functools.cache
 def _server(load: tuple[str, ...]) -> _Server:
-    first = _first_server()
+    """The server that has loaded these libraries, of which those that take long stand in front."""
     if not load:
-        return first
+        return _first_server()
+    # What takes long is loaded once for all servers that need it.
+    before = _server(load[:-1] if load[-1] in _HEAVY else tuple(name for name in load if name in _HEAVY))
     ours, theirs = socket.socketpair()
     with theirs:
-        answers = first.ask(server.Request(load=load), (theirs.fileno(),))
+        more = tuple(name for name in load if name not in before.loaded)
+        answers = before.ask(server.Request(load=more), (theirs.fileno(),))
     with answers:
         if server.receive(answers)[0]:
-            return _opened(ours)
+            return _opened(ours, load)
     # A library with threads: each run has to load it.
     ours.close()
-    return first
+    return before
 
 
 _asking = threading.Lock()
@@ -223,7 +244,10 @@ def _is_pytest(command: Sequence[str]) -> bool:
 
 def _loaded_by(command: Sequence[str], folder: Path) -> tuple[str, ...]:
     """The libraries that a run of pytest loads before its first test."""
-    return tuple(sorted(set(_imported_in(folder)))) if _is_pytest(command) else ()
+    if not _is_pytest(command):
+        return ()
+    names = set(_imported_in(folder))
+    return (*(name for name in _HEAVY if name in names), *sorted(names.difference(_HEAVY)))
 
 
 def _imported_in(folder: Path) -> Iterator[str]:

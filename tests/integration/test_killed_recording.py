@@ -1,4 +1,7 @@
-"""A recording that is killed at any moment: each golden is the old one or the new one, whole, and replays."""
+"""A recording that is killed at any moment: each golden is the old one or the new one, whole, and replays.
+
+In full (25 kills): ``SPARROW_TEST_FULL=1 pytest tests/integration/test_killed_recording.py``.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 
-KILLS = 25
-TESTS = 24
+KILLS = 25 if os.environ.get("SPARROW_TEST_FULL") else 8
+TESTS = 24 if os.environ.get("SPARROW_TEST_FULL") else 12
 """Goldens written by one recording: starting pytest takes as long as writing dozens."""
 
 INNER = f'''
@@ -217,7 +220,7 @@ def keep_state(project, states, number, changed):
 
 
 def test_a_recording_killed_at_random_leaves_each_golden_old_or_new(project, tmp_path, capsys):
-    """25 kills spread over a recording: whole goldens only, replayed green; the next recording tidies up."""
+    """Kills spread over a recording: whole goldens only, replayed green; the next recording tidies up."""
     seed = int(os.environ.get("SPARROW_TEST_SEED") or random.SystemRandom().randrange(2**32))
     chance = random.Random(seed)
     hint = f"to see it again: SPARROW_TEST_SEED={seed}"
@@ -243,7 +246,7 @@ def test_a_recording_killed_at_random_leaves_each_golden_old_or_new(project, tmp
     (states / "replayed").write_text("\n".join(replayed))
     code, output = pytest_in(states, "--sparrow-replay", "--import-mode=importlib", "@replayed")
     assert (code, f"{len(replayed)} replayed equal" in output) == (0, True), f"{output}\n{hint}"
-    with project.recording("26") as child:
+    with project.recording(str(KILLS + 1)) as child:
         assert child.wait() == 0, f"{project.output.read_text()}\n{hint}"
-    assert set(project.generations().values()) == {"26"}
+    assert set(project.generations().values()) == {str(KILLS + 1)}
     assert project.leftovers() == []

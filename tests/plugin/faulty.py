@@ -29,6 +29,12 @@ AGENT = """
     import json
     import os
 
+    import aiohttp
+    import requests
+    from anthropic import Anthropic
+    from google import genai
+    from openai import AsyncOpenAI, OpenAI
+
     import tools
 
     URL = os.environ["WORLD"]
@@ -52,7 +58,6 @@ AGENT = """
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": run_tool(call)})
 
     def openai_whole(**options):
-        from openai import OpenAI
         with OpenAI(base_url=URL, api_key="k", **options) as client:
             def ask(messages):
                 answer = client.chat.completions.create(model="m", messages=messages, tools=SPEC)
@@ -60,7 +65,6 @@ AGENT = """
             return turns(ask)
 
     def openai_async(**options):
-        from openai import AsyncOpenAI
         async def main():
             async with AsyncOpenAI(base_url=URL, api_key="k", **options) as client:
                 messages = [{"role": "user", "content": TASK}]
@@ -77,7 +81,6 @@ AGENT = """
     heard = []
 
     def openai_stream(tries=1, **options):
-        from openai import OpenAI
         del heard[:]
         messages = [{"role": "user", "content": "hello"}]
         with OpenAI(base_url=URL, api_key="k", **options) as client:
@@ -93,7 +96,6 @@ AGENT = """
                         raise
 
     def openai_stream_async(tries=1, **options):
-        from openai import AsyncOpenAI
         del heard[:]
         async def main():
             async with AsyncOpenAI(base_url=URL, api_key="k", **options) as client:
@@ -106,24 +108,20 @@ AGENT = """
         return asyncio.run(main())
 
     def anthropic_whole(**options):
-        from anthropic import Anthropic
         with Anthropic(base_url=URL, api_key="k", **options) as client:
             messages = [{"role": "user", "content": "hello"}]
             return client.messages.create(model="m", max_tokens=9, messages=messages).content[0].text
 
     def google(**options):
-        from google import genai
         client = genai.Client(api_key="k", http_options={"base_url": URL, **options})
         return client.models.generate_content(model="m", contents="hello").text
 
     def with_requests(path="plain", **options):
-        import requests
         answer = requests.get(f"{URL}/{path}", timeout=options.pop("timeout", 9), **options)
         answer.raise_for_status()
         return answer.json()["said"]
 
     def with_aiohttp(path="plain", **options):
-        import aiohttp
         async def main():
             async with aiohttp.ClientSession(**options) as session:
                 async with session.get(f"{URL}/{path}", raise_for_status=True) as answer:

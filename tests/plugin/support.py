@@ -14,6 +14,9 @@ AGENT = '''
 import json
 import os
 
+import anthropic
+import openai
+
 DENIED = {"refund"}
 CHANGE = {}
 
@@ -44,8 +47,6 @@ def run(name, args):
 
 
 def on_openai(task, stream=False):
-    import openai
-
     client = openai.OpenAI(max_retries=1)
     messages = [{"role": "user", "content": task}]
     while True:
@@ -79,8 +80,6 @@ def streamed(client, messages):
 
 
 def on_anthropic(task):
-    import anthropic
-
     client = anthropic.Anthropic(max_retries=1)
     messages = [{"role": "user", "content": task}]
     while True:

@@ -175,6 +175,6 @@ def test_a_changed_prompt_is_red(recorded):
     result.stdout.fnmatch_lines(["*where*agent.py*", "*golden*be kind*", "*new*be brief*"])
 
 
-def test_it_spreads_over_workers(recorded):
-    """Under xdist each worker replays its own."""
-    recorded.replay("-p", "xdist", "-n", "2").assert_outcomes(passed=6)
+def test_a_worker_replays_it(recorded):
+    """Under xdist it is green, too."""
+    recorded.replay("-p", "xdist", "-n", "1").assert_outcomes(passed=6)

@@ -119,7 +119,7 @@ def test_every_divergence_fails_once(diverged):
     # Ignoring a path settles only another argument of a call that no model proposed, and whose answer is not given yet.
     offered = {name for name, text in texts.items() if "ignore=" in text}
     waiting = {
-        name for name, text in texts.items() if "the closest recorded one not played yet: act(" in text
+        name for name, text in texts.items() if "the closest recorded call, not played yet: act(" in text
     }
     assert {"test_argument", "test_raises_around", "test_skips_after"} == offered == waiting
     misses = re.findall(r"<(.*)>", texts["test_misses"])
@@ -129,7 +129,7 @@ def test_every_divergence_fails_once(diverged):
 def test_the_text_is_the_same_under_xdist(diverged):
     """A worker reports what the terminal of a single process reports."""
     alone = diverged.replay("-k", "argument or unplayed")
-    spread = diverged.replay("-p", "xdist", "-n", "2", "-k", "argument or unplayed")
+    spread = diverged.replay("-p", "xdist", "-n", "1", "-k", "argument or unplayed")
     spread.assert_outcomes(failed=2)
     spread.stdout.fnmatch_lines(["sparrow: 2 diverged"])
     lines = [

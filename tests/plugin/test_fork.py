@@ -153,7 +153,7 @@ def test_before_the_fork_the_golden_judges(recorded, live):
     assert result.ret == 1
     result.stdout.fnmatch_lines(["add was called with other arguments", "  ToolUseStarted*add*args*b*"])
     result.stdout.fnmatch_lines(
-        ["  accept  pytest --sparrow-record test_it.py::test_it  # whose golden this is"]
+        ["  accept  pytest --sparrow-record test_it.py::test_it  # the test that this golden belongs to"]
     )
     recorded.env(MORE="0", PROMPT="be rude")
     result = replay(recorded)

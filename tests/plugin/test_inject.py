@@ -156,7 +156,7 @@ RAISED = """
 def test_a_client_raises_what_it_would_raise_in_the_world(recorded):
     """Each library its own exception, each SDK its own, sync and async, whole and streamed."""
     faults(recorded, RAISED)
-    replay(recorded, "-n", "2", "-p", "xdist").assert_outcomes(passed=37)
+    replay(recorded).assert_outcomes(passed=37)
 
 
 RECOVERED = """

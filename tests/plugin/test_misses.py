@@ -1,4 +1,4 @@
-"""A request without a recorded answer: the failure shows the closest recorded one, and what differs."""
+"""A request without a recorded answer: the failure shows the closest recorded request, and what differs."""
 
 import re
 
@@ -77,14 +77,14 @@ def test_another_path_and_query(recorded):
     title, lines = miss(recorded, "test_path", PLACE="orders", SIZE="20")
     assert title == "GET HOST/orders?page=1&size=20: the golden holds no answer to this"
     assert lines == [
-        "  the closest recorded one not played yet: GET HOST/items?page=1&size=10",
+        "  the closest recorded request, not played yet: GET HOST/items?page=1&size=10",
         "  request.url",
         '    golden  "http://loopback/items"',
         '    new     "http://loopback/orders"',
         "  request.query.size[]",
         '    golden  "10"',
         '    new     "20"',
-        "  1 more difference follows from this (not asked for 1)",
+        "  1 more difference follows from this (unused answer 1)",
     ]
 
 
@@ -101,7 +101,7 @@ def test_another_method(recorded):
     """The method differs, the rest does not."""
     _, lines = miss(recorded, "test_method", METHOD="PUT")
     assert lines[:4] == [
-        "  the closest recorded one not played yet: POST HOST/items?page=1",
+        "  the closest recorded request, not played yet: POST HOST/items?page=1",
         "  request.method",
         '    golden  "POST"',
         '    new     "PUT"',
@@ -112,7 +112,7 @@ def test_another_host(recorded):
     """The same place on another host is closest."""
     _, lines = miss(recorded, "test_host", ELSEWHERE="https://example.com")
     assert lines[:4] == [
-        "  the closest recorded one not played yet: GET HOST/items",
+        "  the closest recorded request, not played yet: GET HOST/items",
         "  request.url",
         '    golden  "http://loopback/items"',
         '    new     "https://example.com/items"',
@@ -123,7 +123,7 @@ def test_another_body(recorded):
     """Where all of the golden was played, the closest of it is shown, and that it was."""
     _, lines = miss(recorded, "test_too_often", TIMES="2", STEP="1")
     assert lines == [
-        "  the closest recorded one, played already: POST HOST/items",
+        "  the closest recorded request, already played: POST HOST/items",
         "  request.n",
         "    golden  0",
         "    new     1",

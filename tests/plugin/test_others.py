@@ -148,7 +148,7 @@ def test_asyncio(inner):
 def test_a_wrong_marker_under_xdist(inner):
     """A wrong marker ends the session with a usage error under workers, too; the test fails before its body."""
     inner.write("test_it.py", "import pytest\n@pytest.mark.sparrow(level=3)\ndef test_it(sparrow): pass\n")
-    result = inner.run("-n", "2", "-p", "xdist")
+    result = inner.run("-n", "1", "-p", "xdist")
     assert result.ret == 4
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -93,10 +94,14 @@ def test_no_secret_is_written(inner):
 
 @pytest.mark.usefixtures("world")
 def test_look_alikes_stay(inner):
-    """Two hundred timestamps, ids, hashes, order numbers and images are no secrets: nothing of them is changed."""
+    """Two hundred timestamps, ids, hashes, order numbers and images are no secrets: nothing of them is changed.
+
+    Each goes through the redactor in ``tests/redact``; here a quarter of them goes through every field.
+    """
     assert len(LOOK_ALIKES) >= 200
+    some = LOOK_ALIKES[:: 1 if os.environ.get("SPARROW_TEST_FULL") else 4]
     inner.write("test_it.py", TEST)
-    inner.write("texts.json", json.dumps(LOOK_ALIKES))
+    inner.write("texts.json", json.dumps(some))
     inner.env(LOOK_ALIKES="1")
     inner.record().assert_outcomes(passed=2)
     for name, (data, _) in inner.files().items():

@@ -107,7 +107,7 @@ KEEP_VERDICTS = """
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")])
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "1")])
 def test_a_verdict_crosses_as_data(recorded, options):
     """Whoever reports a session has each verdict, and words it like the failure: values are not lost on the way."""
     recorded.write("conftest.py", KEEP_VERDICTS)

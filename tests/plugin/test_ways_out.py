@@ -137,7 +137,10 @@ def test_a_place_among_tools_of_which_none_is_wrapped(other):
     text = other('sparrow.fork(at="add", raises=ValueError("no"))', "agent.agent()")
     found = ways(text)
     assert found[0] == ("reach", "no wrapped tool was called; sparrow.tool(…) wraps one")
-    assert found[1] == ("wrap", "sparrow.tool(add): recorded through its wrapper, it ran without")
+    assert found[1] == (
+        "wrap",
+        "sparrow.tool(add): the recorded call went through the wrapper, this one did not",
+    )
 
 
 def test_a_call_past_its_wrapper_says_so(inner):
@@ -154,8 +157,8 @@ def test_another_tests_golden_is_recorded_by_that_test(other):
     """To accept is to record the other test; a test that does something else can have a golden of its own."""
     text = other("run(sparrow, 3)")
     assert ways(text) == [
-        ("accept", "pytest --sparrow-record test_it.py::test_own  # whose golden this is"),
-        ("own", "without golden= this test can record one of its own"),
+        ("accept", "pytest --sparrow-record test_it.py::test_own  # the test that this golden belongs to"),
+        ("own", "remove golden=, and this test can record a golden of its own"),
     ]
 
 
@@ -186,7 +189,7 @@ def test_a_run_that_must_recover_need_not(other):
 
 
 def test_what_was_not_reached_in_a_script(inner):
-    """Neither is the script to be changed."""
+    """No way out asks the user to change the script."""
     inner.write(
         "test_it.py",
         """

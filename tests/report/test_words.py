@@ -24,6 +24,10 @@ DETAIL = {
     "before": ["tool", {"name": "add", "args": {}}],
     "libraries": "httpx",
     "of_model": True,
+    "place": "db:5432",
+    "library": "psycopg",
+    "line": "agent.py:3",
+    "program": "git",
 }
 
 
@@ -60,6 +64,72 @@ def test_a_rule_that_cannot_be_applied_says_what_and_then_why():
     """The first line of the error is the title."""
     broken = Finding(kind=Kind.BROKEN_RULE, detail={"text": "what\n  why"})
     assert (title(broken), hints(broken)) == ("what", ["why"])
+
+
+@pytest.mark.parametrize(
+    ("case", "detail", "said", "hint"),
+    [
+        ("", {"text": "what", "hint": "way"}, "what", "way"),
+        (
+            "shut",
+            {"act": "send", "to": "db:53", "place": "db:53", "unix": False},
+            "sending to db:53 was refused: the world is shut while replaying",
+            "sparrow_allow_hosts = db:53 keeps it reachable",
+        ),
+        (
+            "shut",
+            {"act": "grpc", "to": "/run/x", "place": "", "unix": True},
+            "a gRPC call to the unix socket '/run/x' was refused: the world is shut while replaying",
+            "",
+        ),
+        (
+            "websocket",
+            {"request": "GET http://h/", "place": "h:80"},
+            "a WebSocket to h:80 (GET http://h/) can't be replayed",
+            "allow_hosts = h:80 keeps it reachable; WebSockets aren't recorded",
+        ),
+        (
+            "unservable",
+            {"request": "GET http://h/", "why": "no status"},
+            "the golden's answer to GET http://h/ can't be served: no status",
+            "Record the test again: pytest --sparrow-record",
+        ),
+        ("ownerless", {"request": "GET http://h/", "why": "two runs"}, "GET http://h/: two runs", ""),
+        (
+            "read-beyond",
+            {"name": "rows{}", "items": 3},
+            "rows{}: is read beyond the 3 items that the recorded run read",
+            "record the test again",
+        ),
+    ],
+)
+def test_a_refusal_says_what_was_refused_and_what_would_settle_it(case, detail, said, hint):
+    """The boundaries say what happened as data; the words are the same for the agent and for the report."""
+    refused = Finding.from_json(Finding(kind=Kind.REFUSED, case=case, detail=detail).to_json())
+    assert (title(refused), hints(refused)) == (said, [hint] if hint else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "case", "said"),
+    [
+        (
+            Kind.UNCAPTURED,
+            "",
+            "db:5432 (psycopg, agent.py:3): not recorded; a replay will refuse it "
+            "(sparrow_allow_hosts = db:5432 keeps it reachable)",
+        ),
+        (Kind.UNCAPTURED, "more", "3 more places were connected to and not recorded"),
+        (
+            Kind.CHILD,
+            "",
+            "git (agent.py:3) was started outside of a tool: it ran for real, and what it did was not seen",
+        ),
+        (Kind.CHILD, "more", "3 more processes were started outside of tools"),
+    ],
+)
+def test_what_no_boundary_saw_is_named(kind, case, said):
+    """A connection or a program with the line that made it; what is too much is counted."""
+    assert title(found(kind, case)) == said
 
 
 MISS = Asked(kind="tool", content=TOOL, call_id="c1")
@@ -119,6 +189,6 @@ def test_a_miss_says_why(case, detail, said, hint):
     ],
 )
 def test_a_miss_of_a_recorded_call_says_what_differs(played, proposed, hint):
-    """It was played already, or a model proposed the call on one side alone."""
+    """The recorded call was played already, or a model proposed the call on one side alone."""
     call = Asked(kind="tool", content=TOOL, call_id="c1" if proposed else None)
     assert hints(asking(Kind.MISS, call, "same", played=played)) == [hint]

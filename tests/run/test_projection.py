@@ -59,7 +59,7 @@ def test_a_call_that_gave_something_was_made():
 
 
 def test_our_own_events_name_the_arguments():
-    """Then the arguments of the call are expected, not the proposed ones."""
+    """If our own events name a call's arguments, these are expected, not the proposed ones."""
     golden = [TURN[0], start("1", name="add", args={"a": 5}), TURN[2]]
     assert changes(golden, NEW_TURN) == ["ToolUseStarted[add].args['a']"]
 

@@ -7,9 +7,9 @@ import datetime as dt
 import tempfile
 from pathlib import Path
 
-import freezegun
 import pytest
 from events.strategies import FIELDS, events_of, json_values, objects, texts
+from frozen import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,7 +204,7 @@ def test_the_first_meta_is_read_although_the_test_has_frozen_the_time():
     """Freezegun has its own type in the place of `datetime` by then; what is no time is refused all the same."""
     meta = {"run_id": "a", "created_at": "2026-01-02 03:04:05"}
     try:
-        with freezegun.freeze_time("2001-02-03"):
+        with frozen("2001-02-03"):
             json_objects._adapter.cache_clear()
             read = RunMeta.from_json(meta)
             assert read.created_at == dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)

@@ -26,12 +26,14 @@ from pytest_sparrow.boundaries.guard.addresses import (
 )
 from pytest_sparrow.boundaries.guard.watcher import names_of, watching
 from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller, is_users, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
+    from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import OpenRun
 
 __all__ = ["judge", "judge_lookup", "judge_path", "noting_uncaptured", "refused", "shut_sockets"]
@@ -57,14 +59,14 @@ def _verdict_of_path(run: OpenRun, path: str) -> Verdict:
     return "allow" if allowed else "refuse"
 
 
-def judge(run: OpenRun, host: str, port: int, *, what: str, udp: bool = False) -> bool:
+def judge(run: OpenRun, host: str, port: int, *, act: str = "", udp: bool = False) -> bool:
     """Whether a host may be reached: False where it is ignored, which must look as if nobody listened there.
 
     Args:
         run: the replaying run.
         host: a name or an address.
         port: the port.
-        what: what the code does, like "connecting to db:5432".
+        act: what the code does: "connect", "send", "websocket" or "grpc"; by default it connects or sends.
         udp: whether a datagram is sent.
 
     Raises:
@@ -72,18 +74,19 @@ def judge(run: OpenRun, host: str, port: int, *, what: str, udp: bool = False) -
     """
     verdict = _verdict(run, host, port, udp=udp)
     if verdict == "refuse":
-        raise refused(run, what, spelled(host, port))
+        to = spelled(host, port)
+        raise refused(run, act or ("send" if udp else "connect"), to, place=to)
     return verdict == "allow"
 
 
-def judge_path(run: OpenRun, path: str, *, what: str = "") -> None:
-    """Let a unix socket be connected to, or not.
+def judge_path(run: OpenRun, path: str, *, act: str = "connect") -> None:
+    """Let a unix socket be connected to, or not; ``act`` as for `judge`.
 
     Raises:
         ReplayDivergence: neither allowed, nor a server of this very process or of multiprocessing's own.
     """
     if _verdict_of_path(run, path) == "refuse":
-        raise refused(run, what or f"connecting to the unix socket {path!r}", path)
+        raise refused(run, act, path, place=path, unix=True)
 
 
 def judge_lookup(run: OpenRun, name: str | None, port: int | None, *, is_address: bool = False) -> None:
@@ -99,26 +102,23 @@ def judge_lookup(run: OpenRun, name: str | None, port: int | None, *, is_address
     if verdict == "ignore":
         raise socket.gaierror(socket.EAI_NONAME, f"{name} is ignored while replaying")
     if verdict != "allow":
-        raise refused(run, f"looking up {name}", spelled(name, port))
+        raise refused(run, "look-up", name, place=spelled(name, port))
 
 
-def refused(run: OpenRun, what: str, place: str) -> Exception:
+def refused(run: OpenRun, act: str, to: str, *, place: str = "", unix: bool = False) -> Exception:
     """Add a refusal to the run's violations.
 
     Args:
         run: the replaying run.
-        what: what the code does.
+        act: what the code does: "connect", "send", "look-up", "websocket" or "grpc".
+        to: whom it does so to.
         place: what a user would allow; "" where no setting can.
+        unix: whether ``to`` is the path of a unix socket.
 
     Returns:
         What to raise.
     """
-    hint = _way_out(place) if place else ""
-    return run.refuse(f"{what} was refused: the world is shut while replaying", hint)
-
-
-def _way_out(place: str) -> str:
-    return f"sparrow_allow_hosts = {place} keeps it reachable"
+    return run.refuse("shut", act=act, to=to, place=place, unix=unix)
 
 
 # While a run replays.
@@ -149,14 +149,13 @@ def _sending(run: OpenRun, sock: Any, address: Any) -> None:
 def _judge_address(run: OpenRun, sock: Any, address: Any) -> None:
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         udp = sock.type == socket.SOCK_DGRAM
-        verb = "sending to" if udp else "connecting to"
         host, port = str(host_text(address[0])), address[1]
-        if not judge(run, host, port, what=f"{verb} {spelled(host, port)}", udp=udp):
+        if not judge(run, host, port, udp=udp):
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} is ignored while replaying")
     elif sock.family == _UNIX:
         judge_path(run, os.fsdecode(address))
     elif sock.family not in _KERNEL_FAMILIES:
-        raise refused(run, f"connecting to {address!r}", "")
+        raise refused(run, "connect", repr(address))
 
 
 def _looking_up(run: OpenRun, host: Any, port: Any = None, *_: Any) -> None:
@@ -200,22 +199,22 @@ _MOST = 5
 
 
 @contextlib.contextmanager
-def noting_uncaptured(run: OpenRun, report: Callable[[str], None]) -> Iterator[None]:
+def noting_uncaptured(run: OpenRun, report: Callable[[Finding], object]) -> Iterator[None]:
     """While open, note the run's connections that no crossing made, and report each place once, at the end.
 
     Only connecting is noted, and only what a replay would refuse. May nest.
 
     Args:
         run: the run that records.
-        report: gets a line: place, library, the user's line, and what a replay will do.
+        report: gets a finding for each place.
     """
     notes = _Notes(run)
     try:
         with watching(run, {"socket.connect": notes.connecting}, replaying=False):
             yield
     finally:
-        for line in notes.lines():
-            report(line)
+        for finding in notes.findings():
+            report(finding)
 
 
 class _Notes:
@@ -223,15 +222,15 @@ class _Notes:
 
     def __init__(self, run: OpenRun) -> None:
         self._run = run
-        self._places: dict[str, str] = {}
+        self._places: dict[str, dict[str, Json]] = {}
         self._passed: set[str] = set()
 
-    def lines(self) -> Iterator[str]:
-        places = list(self._places.items())
-        for place, who in places[:_MOST]:
-            yield f"{place}{who}: not recorded; a replay will refuse it ({_way_out(place)})"
-        if len(places) > _MOST:
-            yield f"{len(places) - _MOST} more places were connected to and not recorded"
+    def findings(self) -> Iterator[Finding]:
+        notes = list(self._places.values())
+        for detail in notes[:_MOST]:
+            yield Finding(kind=Kind.UNCAPTURED, detail=detail)
+        if len(notes) > _MOST:
+            yield Finding(kind=Kind.UNCAPTURED, case="more", detail={"count": len(notes) - _MOST})
 
     def connecting(self, sock: Any, address: Any) -> None:
         with contextlib.suppress(Exception):  # a note that fails must not stop the connection that it notes
@@ -249,8 +248,7 @@ class _Notes:
         if verdict() != "refuse":
             self._passed.add(place)
             return
-        who = ", ".join(filter(None, (_library(), caller())))
-        self._places[place] = f" ({who})" if who else ""
+        self._places[place] = {"place": place, "library": _library(), "line": caller()}
 
 
 _PLUMBING = frozenset(

@@ -17,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watching
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.frames import caller
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _MOST = 5
 
 
 @contextlib.contextmanager
-def naming_children(run: OpenRun, report: Callable[[str], None]) -> Iterator[None]:
+def naming_children(run: OpenRun, report: Callable[[Finding], object]) -> Iterator[None]:
     """While open, note the programs that the run starts outside of tools, and report each once, at the end.
 
     Not seen is what `multiprocessing` spawns, which has no audit event. A forked child is refused connections as its
@@ -43,9 +44,9 @@ def naming_children(run: OpenRun, report: Callable[[str], None]) -> Iterator[Non
 
     Args:
         run: the run that replays.
-        report: gets a line: program, the user's line, and what that means.
+        report: gets a finding for each program and line of the user's.
     """
-    started: dict[str, None] = {}
+    started: dict[tuple[str, str], None] = {}
     handlers = {
         event: functools.partial(_note, started, name_of_program)
         for event, name_of_program in _PROGRAMS.items()
@@ -54,18 +55,18 @@ def naming_children(run: OpenRun, report: Callable[[str], None]) -> Iterator[Non
         with watching(run, handlers, replaying=True):
             yield
     finally:
-        for program in list(started)[:_MOST]:
-            report(f"{program} was started outside of a tool: it ran for real, and what it did was not seen")
+        for program, line in list(started)[:_MOST]:
+            report(Finding(kind=Kind.CHILD, detail={"program": program, "line": line}))
         if len(started) > _MOST:
-            report(f"{len(started) - _MOST} more processes were started outside of tools")
+            report(Finding(kind=Kind.CHILD, case="more", detail={"count": len(started) - _MOST}))
 
 
-def _note(started: dict[str, None], name_of_program: Callable[..., str], *args: Any) -> None:
+def _note(started: dict[tuple[str, str], None], name_of_program: Callable[..., str], *args: Any) -> None:
     with contextlib.suppress(Exception):  # a note that fails must not stop the process that it notes
         name = name_of_program(*args)
         where = caller()
         if name and where and not _asks_about_the_machine():
-            started[f"{name} ({where})"] = None
+            started[name, where] = None
 
 
 _ASKING = frozenset({"platform", "ctypes.util", "uuid", "sysconfig"})

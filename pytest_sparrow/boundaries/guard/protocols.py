@@ -61,7 +61,7 @@ def _judged_websocket(original: Callable[..., Any]) -> Callable[..., Any]:
         if run is None or uri == "ws://localhost/":
             return parsed
         place = f"{parsed.host}:{parsed.port}"
-        if not judge(run, parsed.host, parsed.port, what=f"a WebSocket to {place}"):
+        if not judge(run, parsed.host, parsed.port, act="websocket"):
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"{place} is ignored while replaying")
         return parsed
 
@@ -75,8 +75,7 @@ def _judge_host(run: OpenRun, host: Any, port: Any, *, udp: bool = False) -> Non
     if host is None:
         return  # a socket that is connected already
     name, number = str(host), int(port or 0)
-    verb = "sending to" if udp else "connecting to"
-    if not judge(run, name, number, what=f"{verb} {name}:{number}", udp=udp):
+    if not judge(run, name, number, udp=udp):
         raise ConnectionRefusedError(errno.ECONNREFUSED, f"{name}:{number} is ignored while replaying")
 
 
@@ -260,12 +259,12 @@ def _judge(run: OpenRun, target: str) -> None:
     try:
         found = places(target)
     except ValueError:
-        raise refused(run, f"a gRPC call to {target}", "") from None
+        raise refused(run, "grpc", target) from None
     if isinstance(found, str):
-        judge_path(run, found, what=f"a gRPC call to the unix socket {found!r}")
+        judge_path(run, found, act="grpc")
         return
     for host, port in found:
-        if not judge(run, host, port, what=f"a gRPC call to {host}:{port}"):
+        if not judge(run, host, port, act="grpc"):
             raise _unavailable(f"{host}:{port} is ignored while replaying")
 
 

@@ -152,14 +152,11 @@ def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes)
     try:
         reply = reply_of(crossing.replayed, method=outgoing.method, crossing=crossing)
     except ValueError as error:
-        what = f"the golden's answer to {outgoing} can't be served: {error}"
-        return refusal(run.refuse(what, "Record the test again: pytest --sparrow-record"))
+        return refusal(run.refuse("unservable", request=str(outgoing), why=str(error)))
     if crossing.cancellation_wait is None:
         return reply
-    what = f"{outgoing}: the agent wants more of the answer than the recorded run waited for"
-    return replace(
-        reply, cancellation_wait=CancellationWait(run=run, seconds=crossing.cancellation_wait, what=what)
-    )
+    wait = CancellationWait(run=run, seconds=crossing.cancellation_wait, request=str(outgoing))
+    return replace(reply, cancellation_wait=wait)
 
 
 def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
@@ -173,18 +170,14 @@ def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
         return run
     if not run.replaying:
         return None
-    return refusal(
-        run.refuse(
-            f"a WebSocket to {outgoing.host}:{outgoing.port} ({outgoing}) can't be replayed",
-            f"allow_hosts = {outgoing.host}:{outgoing.port} keeps it reachable; WebSockets aren't recorded",
-        )
-    )
+    place = f"{outgoing.host}:{outgoing.port}"
+    return refusal(run.refuse("websocket", request=str(outgoing), place=place))
 
 
 def _ownerless(outgoing: OutgoingRequest, error: UsageError) -> Reply:
     """Refuse a request that may belong to either of two open runs; the refusal is a violation in each."""
     for run in open_runs():
-        run.refuse(f"{outgoing}: {error}")
+        run.refuse("ownerless", request=str(outgoing), why=str(error))
     return refusal(error)
 
 

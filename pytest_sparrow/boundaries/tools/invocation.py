@@ -265,9 +265,9 @@ class Invocation:
         assert replayed is not None
         self._crossing.settle(replayed or None, complete=bool(replayed))
         if not replayed:
-            raise self._changed("the recorded run got no answer to this call")
+            raise self._refused("unanswered")
         if "yielded" in replayed:
-            raise self._changed("was recorded as a generator, and is none now")
+            raise self._refused("was-generator")
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
         value = replayed.get("returned")
@@ -285,21 +285,19 @@ class Invocation:
         assert replayed is not None
         if not replayed:
             self._crossing.settle(None, complete=False)
-            raise self._changed("the recorded run got no answer to this call")
+            raise self._refused("unanswered")
         self._crossing.flush = self.broke_off
         exhausted = False
         try:
             if "returned" in replayed and "yielded" not in replayed:
-                raise self._changed("was recorded as a plain function, and is a generator now")
+                raise self._refused("is-generator")
             for json in replayed.get("yielded", ()):
                 yield self._restored(json, self._function.yielded)
             exhausted = True
         finally:
             self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))
         if replayed.get("broken_off"):
-            raise self._changed(
-                f"is read beyond the {len(replayed['yielded'])} items that the recorded run read"
-            )
+            raise self._refused("read-beyond", items=len(replayed["yielded"]))
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
         return self._restored(replayed.get("returned"), self._function.at_end)
@@ -308,10 +306,10 @@ class Invocation:
         try:
             return from_json(json, annotation)
         except DoesNotFit as error:
-            raise self._changed(f"the recorded answer does not fit its type any more ({error})") from error
+            raise self._refused("unfit", why=str(error)) from error
 
-    def _changed(self, what: str) -> Exception:
-        return self._run.refuse(f"{self._function.name}: {what}", "record the test again")
+    def _refused(self, case: str, **detail: Json) -> Exception:
+        return self._run.refuse(case, name=self._function.name, **detail)
 
 
 def _way_out(value: Any, usual: str) -> str:

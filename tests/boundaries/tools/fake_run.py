@@ -7,12 +7,15 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.events.jsontext import canonical, decode, encode
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.violations import divergence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 
 
 @dataclass
@@ -76,7 +79,7 @@ class FakeRun:
             if self.golden is not None:
                 waiting = self._left.get(_key(kind, asked))
                 if not waiting:
-                    raise self.refuse(f"no answer to {kept.asked}")
+                    raise self.refuse("", text=f"no answer to {kept.asked}")
                 crossing.replayed = waiting.pop().answered
             self.kept.append(kept)
             self.crossings.append(crossing)
@@ -88,9 +91,10 @@ class FakeRun:
     def unrecordable(self, error: NotRecordable) -> None:
         self.unheld.append(error)
 
-    def refuse(self, what: str, hint: str = "") -> ReplayDivergence:
-        self.refused.append(what)
-        return ReplayDivergence(what, (hint,) if hint else ())
+    def refuse(self, case: str, **detail: Any) -> ReplayDivergence:
+        error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
+        self.refused.append(error.summary)
+        return error
 
     @property
     def only(self) -> Kept:
