@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.providers.codec import ModelAnswer
-from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
-from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
 from pytest_sparrow.run.whatif.script import read_script
 from run.making import approve, error, event, gave, propose, reason, said, start, think, used
 

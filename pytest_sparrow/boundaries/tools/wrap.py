@@ -12,8 +12,8 @@ from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.context import current_run
+from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
-from pytest_sparrow.values.type_hints import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
