@@ -135,7 +135,7 @@ def _tool_golden() -> list[Exchange]:
 
 
 def _beside_vcrpy(name: str, ours: float, match_on: tuple[str, ...]) -> Row:
-    """Its 1,000th call: with 999 exchanges of the cassette played."""
+    """The 1,000th call with vcrpy: 999 exchanges of the cassette are played."""
     given = {_question(number): _answer_to(_question(number)) for number in range(_CALLS)}
 
     def last_call() -> float:

@@ -40,7 +40,7 @@ __all__ = [
 
 
 class SparrowError(Exception):
-    """Base of what pytest-sparrow raises."""
+    """Base of the exceptions that pytest-sparrow raises."""
 
 
 class UsageError(SparrowError):
@@ -90,7 +90,7 @@ class TooLarge(DamagedTranscript):
 
 
 class RecordedMeanwhile(StoreError):
-    """The run that a finished one would replace is not the one that was there when it began.
+    """A finished run would replace another run than the one that was there when it began.
 
     Attributes:
         path: the folder of the run.

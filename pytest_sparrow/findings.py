@@ -114,7 +114,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was found about a run.
+    """A fact that was found about a run.
 
     Attributes:
         kind: what kind of thing.

@@ -83,5 +83,5 @@ def test_bounded_lines_count_what_they_leave_out():
 
 
 def test_counting_speaks_english():
-    """One difference, two differences."""
+    """The plural follows the number: one difference, two differences."""
     assert [counted(1, "difference"), counted(2_000, "difference")] == ["1 difference", "2,000 differences"]

@@ -40,7 +40,7 @@ MISSING: Final[Any] = object()
 
 
 class Patch(abc.ABC):
-    """One thing replaced between `apply` and `restore`, or within a ``with`` block.
+    """A replacement between `apply` and `restore`, or within a ``with`` block.
 
     Args:
         owner: the object whose part is replaced.

@@ -77,7 +77,7 @@ over."""
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One thing found: level "ok", "note" or "problem", what it is about, and what it means."""
+    """A line of the report: level "ok", "note" or "problem", the subject, and the meaning."""
 
     level: str
     about: str

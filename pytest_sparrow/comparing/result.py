@@ -188,7 +188,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One difference.
+    """A difference between two runs.
 
     Attributes:
         kind: "changed", "added" (only the new side has it), "removed" (only the golden), "moved" (both have

@@ -54,7 +54,7 @@ _ENDS_ANSWER = frozenset({"Message", "TokenUsage", "ToolUseStarted", "ToolOutput
 
 @dataclass(frozen=True, slots=True)
 class NumberedEvent:
-    """One event on its way through the comparison.
+    """An event on its way through the comparison.
 
     Attributes:
         at: its position in its run.
@@ -171,7 +171,7 @@ class Fingerprint:
 
 @dataclass(slots=True)
 class Group:
-    """One unit.
+    """A unit of the comparison.
 
     Attributes:
         entries: the event, or the call's proposal and its other events as they came.

@@ -19,8 +19,7 @@ from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recording
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
-from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
-from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
 
 if TYPE_CHECKING:

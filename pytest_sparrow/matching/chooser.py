@@ -264,7 +264,7 @@ class Chooser:
         return Chosen(number=number, exact=True, displaced=self._borrowed.pop(number, None))
 
     def _first(self, key: Hashable, lane: str, *, queues: AnswerQueues) -> int | None:
-        """Of equal exchanges, one of the golden's lane that this lane follows, else the oldest."""
+        """Among equal exchanges: the oldest in the recorded lane that this lane follows, else the oldest of all."""
         number = self._in_lane(key, lane, queues=queues)
         return number if number is not None else queues.first(key)
 

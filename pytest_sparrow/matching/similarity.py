@@ -81,7 +81,7 @@ def features(value: Json) -> Iterator[Hashable]:
 
 
 class Similarity:
-    """Compares requests and calls by the words of what they ask; a recorded one is read once.
+    """Compares requests and calls by their words; a recorded request or call is read once.
 
     Attributes:
         limit: how many bytes of a request are read, or None for all.

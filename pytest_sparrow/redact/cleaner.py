@@ -158,7 +158,7 @@ class Cleaner:
         return None if kind is None else Rule(kind, Sure.PASSWORD)
 
     def _whole(self, secret: str, rule: Rule) -> str:
-        """One placeholder for all of it: that of its own kind where that is known, else of the field's."""
+        """A placeholder for the whole value: of the value's own kind where the kind is known, else of the field's."""
         clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
         if PLACEHOLDER.fullmatch(clean):
             return clean
@@ -299,12 +299,12 @@ class Cleaner:
             return None
 
     def _event_text(self, text: str) -> str:
-        """One server-sent event: what stands behind ``data:`` is a text of its own, line by line."""
+        """A server-sent event whose text behind ``data:`` is cleaned as a text of its own, line by line."""
         # As a whole too: a key file has many lines.
         return self.plain(sse.with_data(text, self.text))
 
     def _rule_of(self, key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
-        """The rule of one field: its name's, or that of what it lies in (``{"client_secret": {"value": …}}``)."""
+        """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""
         if not isinstance(key, str):
             return None
         if key == "value":

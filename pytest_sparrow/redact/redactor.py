@@ -34,7 +34,7 @@ _FORM_FIELD = re.compile(r";\s*name=\"?([^\";]+)")
 
 
 class Redactor:
-    """Takes secrets out of what one transcript holds. Thread safe.
+    """Removes secrets from the parts of one transcript. Thread safe.
 
     One redactor serves one transcript, since it numbers the placeholders; `fresh` gives the next one.
 

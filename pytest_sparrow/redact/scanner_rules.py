@@ -65,7 +65,7 @@ def long_runs(data: bytes, length: int) -> set[bytes]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanRule:
-    """One format.
+    """A format of secrets.
 
     Attributes:
         kind: what it is called, as in a placeholder.

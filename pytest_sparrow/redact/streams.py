@@ -201,7 +201,7 @@ def _with_payload(text: str, payload: Json) -> str:
 
 
 def _texts(value: Json, track: _Track, indices: Sequence[str]) -> Iterator[tuple[_Track, Any, Any, str]]:
-    """Every text in a payload, with what it is a piece of: its path, and the numbers that events give their parts."""
+    """Each text in a payload with its path and the numbers that events give their parts, which name the joined text."""
     if isinstance(value, dict):
         kind = value.get("type")
         numbers = [value.get(name) for name in indices]

@@ -134,7 +134,7 @@ class OwnRules:
         return bool(self.finders or self.fields)
 
     def kind_of(self, name: str) -> str | None:
-        """The kind of what stands in a field, or None for a name that no rule names."""
+        """The kind of secret in a field, or None where no rule names the field."""
         return dict(self.fields).get(_folded(name)) if self.fields else None
 
     def replace(self, text: str, placeholder: Callable[[str, str], str]) -> str:

@@ -177,7 +177,7 @@ MAIN = ""
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One strand.
+    """A strand of the run.
 
     Attributes:
         label: the lane's name on disk.

@@ -277,6 +277,6 @@ class _Order:
 
 
 def _due(exchange: Exchange, left: DivergencePoint) -> bool:
-    """Whether the golden has the exchange before the divergence point, in the main lane or in the one that left."""
+    """Whether the golden has the exchange before the divergence point, in the main lane or in the fork's lane."""
     there = left.exchange
     return there is not None and exchange.lane in ("", there.lane) and exchange.began < there.began

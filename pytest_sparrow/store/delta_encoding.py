@@ -268,7 +268,7 @@ class DeltaEncoder:
         )
 
     def add(self, draft: Draft) -> None:
-        """That line is written: the next ones may refer to it."""
+        """Note a written line: the next lines may refer to it."""
         self._lines += 1
         if draft.body is not None:
             self._root.add(draft.body, self._lines)
@@ -285,7 +285,7 @@ class _Place:
         self._arrays = Arrays()
 
     def split(self, piece: Piece) -> tuple[Json, Json]:
-        """What to say of what stood here before (None: nothing), and what is left to spell."""
+        """The reference to the earlier value at this place (None: no reference), and the rest, which is spelled out."""
         if piece.size < _WORTH_A_REFERENCE:
             return None, piece.value
         if line := self._whole.get(piece.key):

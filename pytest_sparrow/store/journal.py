@@ -213,7 +213,7 @@ def remove_stale(store: Path, run_id: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a journal; what it is goes first, so that half of one looks like one that was never begun."""
+    """Remove a journal, its meta.json first: a half removed journal then looks like one that was never begun."""
     if folder.is_dir() and not folder.is_symlink():
         (folder / META).unlink(missing_ok=True)
     remove_folder(folder)

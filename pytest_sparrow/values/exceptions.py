@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import NotRecordable, RecordedToolError
+from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import plain
-from pytest_sparrow.values.type_hints import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

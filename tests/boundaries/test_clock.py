@@ -126,7 +126,7 @@ def test_what_fixtures_take_does_not_count(real, fixtures):
 
 
 def test_a_loop_that_waits_ends(real):
-    """It waits no longer than the grace, so that a loop until a deadline ends."""
+    """The clock waits no longer than the grace, so that a loop until a deadline ends."""
     source = Flowing(ZERO, [0.01], real=real)
     real.passes(0.5)
     assert shown(source) == 0.01
@@ -167,7 +167,7 @@ def test_time_only_goes_forward(began, steps):
 
 
 def test_a_stepping_clock_stands_still_between_crossings():
-    """One tick a crossing, whatever time passes and however long answers take."""
+    """The clock moves one tick a crossing, whatever time passes and however long answers take."""
     source = Stepping(ZERO)
     assert shown(source) == 0
     source.asked(17.0)
@@ -227,7 +227,7 @@ def test_what_still_travels_at_our_end_goes_on_and_ends_by_itself():
 
 @pytest.mark.parametrize("freeze", [time_machine.travel, frozen])
 def test_a_test_that_has_set_the_clock_before_keeps_it(freeze):
-    """Who froze time before the run opened did so in the recording, too."""
+    """A test that set the clock before the run opened did so in the recording, too."""
     with freeze("2001-01-01"), clock():
         assert today().year == 2001
     assert today().year > 2023

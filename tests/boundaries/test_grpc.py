@@ -99,7 +99,7 @@ def test_every_kind_of_call_is_refused_on_a_channel_of_before():
 
 
 def test_every_kind_of_call_of_aio_is_refused():
-    """So with asyncio's."""
+    """The calls of gRPC's asyncio interface are refused, too."""
 
     async def main():
         async with grpc.aio.insecure_channel(FAR) as channel:

@@ -290,7 +290,7 @@ SAVED = socket.socket.connect
     ids=["_socket", "base method", "saved"],
 )
 def test_no_socket_is_past_the_guard(connect):
-    """Neither the C class below ``socket``, nor its methods, nor one that was saved before."""
+    """The C class below ``socket``, its methods, and a method saved before don't evade the guard."""
     with _shut() as run, socket.socket() as sock:
         sock.setblocking(False)
         with pytest.raises(ReplayDivergence, match=r"10\.255\.255\.1:80"):

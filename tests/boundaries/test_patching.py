@@ -44,7 +44,7 @@ def module(tmp_path, monkeypatch):
 
 
 def test_an_attribute_is_put_back_and_an_inherited_one_is_inherited_again():
-    """Of a class, of an instance, and of an instance without a namespace."""
+    """Attributes of a class, of an instance, and of an instance without a namespace are put back."""
     child = type("Child", (Base,), {})
     slotted = Slotted()
     slotted.name = "own"
@@ -71,7 +71,7 @@ def test_what_somebody_else_has_put_there_stays():
 
 
 def test_an_item_is_put_back_or_removed_again():
-    """Of any mapping, the environment among them."""
+    """Items of any mapping are put back, those of the environment, too."""
     items = {"there": 1, "gone": 2}
     with ItemPatch(items, "there", 5), ItemPatch(items, "new", 6), ItemPatch(items, "gone", MISSING):
         assert items == {"there": 5, "new": 6}

@@ -63,7 +63,7 @@ def test_everything_is_restored_exactly():
 
 
 def test_restored_after_an_error():
-    """Also if the test fails."""
+    """The state is restored even if the test fails."""
     before = state()
     with pytest.raises(ZeroDivisionError), Seeded(1):
         random.seed(random.choice([0]) / 0)

@@ -123,7 +123,7 @@ def test_outside_a_run_it_is_the_very_same():
 
 
 def test_asyncio_is_not_loaded_for_it():
-    """It is changed when it is loaded, and put back."""
+    """The module asyncio is patched when somebody loads it, and put back."""
     program = """
         import sys
         from pytest_sparrow.boundaries.world import strands

@@ -101,14 +101,14 @@ def test_a_unix_socket_is_reported_by_its_path(tmp_path):
 
 @pytest.mark.parametrize("connect", [_socket.socket.connect, SAVED], ids=["_socket", "saved"])
 def test_no_socket_is_past_the_notes(connect):
-    """Neither the methods of the C class below ``socket``, nor one that was saved before."""
+    """Methods of the C class below ``socket``, and a method saved before, are noted, too."""
     with _noting(FakeRun()) as reported, socket.socket() as sock, pytest.raises(ConnectionRefusedError):
         connect(sock, ("127.0.0.1", _free_port()))
     assert len(reported) == 1
 
 
 def test_multiprocessing_is_not_reported():
-    """Its sockets are between processes of this very program, and a replay spares them."""
+    """Sockets of multiprocessing connect processes of this very program, and a replay spares them."""
     with _noting(FakeRun()) as reported, multiprocessing.get_context("fork").Manager() as manager:
         assert manager.dict(x=1)["x"] == 1
     assert reported == []

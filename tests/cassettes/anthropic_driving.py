@@ -30,7 +30,7 @@ def message_cassette(path: Path) -> Cassette | None:
 
 
 def ways(cassette: Cassette) -> tuple[str, ...]:
-    """Those that a cassette can be driven in: the helpers only stream."""
+    """The ways that fit a cassette: the helpers only stream."""
     streamed = all(_streamed(interaction) for interaction in cassette.interactions)
     return WAYS if streamed else WAYS[:2]
 

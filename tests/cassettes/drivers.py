@@ -67,7 +67,7 @@ class Driver:
         return [(each, way) for each in self.cassettes() for way in self.ways(each)]
 
     def provider(self, cassette: Cassette) -> str:
-        """Whose traffic a cassette holds, as the table names it."""
+        """The provider of a cassette's traffic, as the table names it."""
         host = urlsplit(cassette.interactions[0].url).netloc
         return " ".join(dict.fromkeys((_HOSTS.get(host, host), self.name)))
 

@@ -23,7 +23,7 @@ CODEC = OpenAIChat()
 
 
 def recorded():
-    """One case a cassette that holds chat completions; one that is skipped where there are no cassettes."""
+    """One case for each cassette with chat completions; a skipped case where there are no cassettes."""
     files = cassette_files()
     if not files:
         reason = f"set {CASSETTES_VARIABLE} to the folder of recorded cassettes"

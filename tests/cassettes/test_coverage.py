@@ -1,4 +1,4 @@
-"""Which real traffic is driven by a real SDK, and how the table tells it."""
+"""Which real traffic is driven by a real SDK, and how the table shows this."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_file_counts_once_by_the_worst_of_its_ways():
 
 
 def test_a_provider_without_a_folder_is_skipped_visibly():
-    """Its line says so, and the sum goes without it."""
+    """The provider's line says so, and the sum leaves the provider out."""
     _, acme, other, everything = table([_row(), Row(provider="other")])
     assert other.split() == ["other", "skipped", *["-"] * 8]
     assert everything.split()[1:] == acme.split()[2:]

@@ -16,7 +16,7 @@ CODEC = OpenAIResponses()
 
 
 def recorded():
-    """One case a cassette that holds responses; one that is skipped where there are no cassettes."""
+    """One case for each cassette with responses; a skipped case where there are no cassettes."""
     files = cassette_files()
     if not files:
         reason = f"set {CASSETTES_VARIABLE} to the folder of recorded cassettes"

@@ -83,7 +83,7 @@ def test_damage_names_file_line_and_reason(goldens, capsys):
 
 
 def test_a_killed_recording_is_listed_and_given_back(goldens, capsys):
-    """Whose test it was, how much it holds, how to record again; recovered it loads, and says what it is."""
+    """The list names the test, the size and the command to record again; a recovered run loads, and is marked."""
     kill(goldens, "test_c", "tests/test_it.py::test_c[a+b]")
     kill(goldens, "test_d+more", "tests/test_it.py::test_d+more")
     before = {path: path.stat().st_mtime_ns for path in goldens.rglob("*")}
@@ -164,7 +164,7 @@ def test_nothing_is_printed_raw(goldens, capsys):
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
 def test_links_out_of_the_store_are_unsafe(goldens, capsys, tmp_path):
-    """Neither a run nor the folder of pending ones may lead elsewhere."""
+    """Neither a run nor the folder of pending runs may lead elsewhere."""
     elsewhere = tmp_path / "elsewhere"
     (goldens / "test_a").rename(elsewhere)
     (goldens / "test_a").symlink_to(elsewhere)

@@ -46,7 +46,7 @@ def test_a_sound_project_has_no_problem(reported, tmp_path):
 
 @pytest.mark.parametrize("attributes", [None, "*.md text\n"])
 def test_newlines_that_git_may_change_are_a_problem(reported, tmp_path, attributes):
-    """It would damage every golden."""
+    """Converted newlines would damage every golden."""
     golden(tmp_path, attributes)
     code, lines = reported()
     assert code == 1
@@ -62,7 +62,7 @@ def test_what_killed_recordings_left_is_noted(reported, tmp_path):
 
 
 def test_where_nothing_is_installed_but_the_core(reported, tmp_path, monkeypatch):
-    """It works without any library, and without time-machine says what a replay then needs."""
+    """The verb works without any library; without time-machine it says what a replay then needs."""
 
     def nothing(package):
         raise importlib.metadata.PackageNotFoundError(package)

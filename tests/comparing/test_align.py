@@ -161,7 +161,7 @@ def test_what_is_equal_at_a_looser_level_fills_the_gaps():
 
 @pytest.mark.parametrize("before", [0, 100])
 def test_the_most_similar_candidate_is_taken(before):
-    """Of two elements of one kind the one that is more similar is paired, not the first; anywhere in a sequence."""
+    """Of two elements of one kind the more similar element is paired, not the first; anywhere in a sequence."""
     same = list(range(before))
     exact, kinds = ([*same, "a"], [*same, "b", "c"]), (["kind"] * (before + 1), ["kind"] * (before + 2))
     pairs = align([exact, kinds], lambda i, j: float(j == before + 1))

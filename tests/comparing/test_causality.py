@@ -33,7 +33,7 @@ def test_the_same_two_values_again_follow():
 
 
 def test_values_that_are_common_do_not_explain_each_other():
-    """That true became false twice, or 1 became 2, is chance."""
+    """If true became false twice, or 1 became 2, the two changes are independent."""
     for golden, new in [(True, False), (1, 2), (None, True), ("", "x")]:
         assert follows(change(golden=golden, new=new), change("Error.message", golden, new)) == [False, False]
 
@@ -147,7 +147,7 @@ def test_how_common_a_value_is(golden, new, common):
 
 
 def test_common_values_of_one_tool_explain_each_other():
-    """That a flag turned in the call and in its output is one change; in another tool's call it is another."""
+    """A flag that turned in a call and in its output is one change; in another tool's call it is another change."""
     first, later, other = (
         Change(kind="changed", steps=steps, golden=True, new=False)
         for steps in (
@@ -179,7 +179,7 @@ def test_only_a_cause_has_followers():
 
 
 def test_only_a_changed_text_or_number_is_looked_for_in_texts():
-    """Neither what was added or removed, nor a flag, nor a list: the text that holds it is a change of its own."""
+    """Added and removed values, flags and lists explain no text: a text that holds them is a change of its own."""
     said = change("Error.message", "it is [500, 600] or True", "it is [700] or False")
     for golden, new in (([500, 600], [700]), (True, False), (MISSING, "it"), ("it", MISSING)):
         assert follows(change("Message.text", golden, new), said) == [False, False]

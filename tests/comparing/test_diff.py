@@ -13,7 +13,7 @@ from .making import call, event
 
 
 def test_deepdiff_is_loaded_at_the_first_difference_only():
-    """Neither loading the room nor equal runs, nor an event more or less, load the engine; a changed value does."""
+    """Importing the room, equal runs, and an added or missing event load no engine; a changed value loads it."""
     code = """
 import sys
 from pytest_sparrow.comparing import compare, request_changes

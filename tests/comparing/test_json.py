@@ -50,7 +50,7 @@ def test_each_plain_value_equals_itself_alone(golden):
 
 
 def test_an_element_put_in_front_does_not_cascade():
-    """One element more is one change, wherever it stands."""
+    """One added element is one change, wherever it stands."""
     golden = [{"n": n} for n in range(50)]
     assert reported(json_changes(golden, [{"n": -1}, *golden], root="request.x")) == [
         ("added", "request.x[]", MISSING, {"n": -1})
@@ -91,7 +91,7 @@ def test_json_texts_with_little_in_common_are_reported_as_the_texts_they_are(gol
     [({"name": "a", "v": 1}, {"name": "b", "v": 1}), ([1], 1), ([1], {}), ({}, 1), ("a", ["a"])],
 )
 def test_elements_of_another_name_or_kind_are_other_elements(golden, new):
-    """One is removed and one added, however similar they are."""
+    """One element is removed and one added, however similar they are."""
     changes = json_changes([golden], [new], root="request")
     assert [(change.kind, change.golden, change.new) for change in changes] == [
         ("removed", golden, MISSING),
@@ -274,7 +274,7 @@ def test_a_query_counts_beside_a_body_with_a_key_of_that_name():
 
 
 def test_a_field_of_the_query_without_a_value_counts():
-    """One that is there and empty is not one that is missing."""
+    """An empty field differs from a missing field."""
     assert [change.path for change in request_changes(http([], query="?a="), http([]))] == ["request.query"]
 
 
@@ -296,7 +296,7 @@ def test_a_field_of_the_query_without_a_value_counts():
     ids=["text", "batch", "an id that is no call's", "junk", "call junk", "id junk", "none"],
 )
 def test_any_body_is_compared(golden, new, path):
-    """Of any kind, and with anything in the places of ids; an id that is no call's is a value like any other."""
+    """Bodies of any kind compare, with anything in the places of ids; an id of no call is a value like any other."""
     sides = [{"method": "POST", "url": "http://h/", "headers": {}, "body": body} for body in (golden, new)]
     assert [change.path for change in request_changes(*sides)] == [path]
 
@@ -325,7 +325,7 @@ def test_arguments_count_in_choosing_as_in_the_comparison():
 
 
 def test_arguments_of_a_call_that_no_model_proposed_are_reported_under_both_events():
-    """They are the same in its proposal and in its start."""
+    """The arguments stand in the call's proposal and in its start."""
     one, other = ({"name": "refund", "args": {"amount": amount}, "id": "c"} for amount in (1, 2))
     assert reported(tool_changes(one, other)) == [("changed", "ToolUse*[refund].args['amount']", 1, 2)]
 

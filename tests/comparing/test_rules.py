@@ -257,7 +257,7 @@ class Stripped:
 
 
 def test_deepdiffs_own_operators_work_and_may_report():
-    """One that is built on DeepDiff's base class matches our paths; what it reports is a change at its place."""
+    """An operator on DeepDiff's base class matches our paths; what the operator reports is a change at that place."""
 
     class Report(BaseOperator):
         def give_up_diffing(self, level, diff_instance):

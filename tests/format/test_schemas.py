@@ -99,7 +99,7 @@ def test_a_schema_and_its_model_agree(name):
 
 
 def test_blocks_and_outcomes_agree_too():
-    """So it is with what lies deeper: the blocks of an output, and the outcome of a run."""
+    """Model and schema agree on the blocks of an output and on the outcome of a run, too."""
     output = {"type": "ToolOutput", "run": "r", "id": "i"}
     blocks = [{"Text": value} for value in STRANGE] + [{"Json": value} for value in STRANGE]
     blocks += [

@@ -95,7 +95,7 @@ def test_a_content_encoding_that_was_undone_or_not(tmp_path, content):
     ids=["file", "iterator"],
 )
 def test_a_file_or_an_iterator_that_was_sent_is_what_it_held(tmp_path, spelled):
-    """They are written as Python objects (requests, botocore): their bytes are read, and the other entries stay."""
+    """Cassettes hold them as Python objects (requests, botocore): the bytes are read, and other entries stay."""
     path = written(tmp_path / "it.yaml", interaction(body={"body": "SENT"}), interaction())
     path.write_text(path.read_text().replace("SENT", spelled))
     cassette = read_cassette(path)

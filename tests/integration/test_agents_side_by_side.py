@@ -106,7 +106,7 @@ def test_unchanged_they_stay_green(recorded):
 
 
 def test_recorded_again_they_are_unchanged(recorded):
-    """Nor does that order make another recording of them."""
+    """The order of agents side by side makes no other recording."""
     code, output = pytest_in(recorded, "--sparrow-record")
     assert (code, "4 recorded again, unchanged" in output) == (0, True), output
 

@@ -104,7 +104,7 @@ def test_calls_made_while_the_stream_is_open_answer_their_proposals(recorded):
 
 
 def test_their_arguments_are_compared(recorded):
-    """So another argument is a change of that call, and not a call that the golden doesn't know."""
+    """Another argument is a change of that call, not a call that the golden doesn't know."""
     code, output = pytest_in(recorded, "--sparrow-replay", MORE="100")
     assert code == 1, output
     assert (

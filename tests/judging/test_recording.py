@@ -100,7 +100,7 @@ def test_another_answer_is_another_recording(one, other):
 
 
 def test_another_number_of_exchanges_is_another_recording():
-    """One more of the same kind counts; in which order parallel ones ended does not."""
+    """An added exchange of the same kind counts; the order in which parallel exchanges ended does not."""
     once = run(body(json={"n": 1}))
     more = [*once.exchanges, *run(body(json={"n": 2})).exchanges]
     assert not same_recording(once, replace(once, exchanges=[*once.exchanges] * 2))

@@ -185,7 +185,7 @@ def test_each_kind_of_finding_is_a_failure_a_remark_or_neither(kind, judge):
 
 
 def test_the_end_of_a_test_that_failed_by_itself_is_no_divergence():
-    """Its status is what the failure says already; anything else is still compared."""
+    """The run's status repeats the test's failure; everything else is still compared."""
     golden = golden_of([says("a"), ended("completed")])
     assert judged(golden, run_of(says("a"), ended("failed"))).diverged
     assert not judged(golden, run_of(says("a"), ended("failed")), failed=True).diverged
@@ -193,7 +193,7 @@ def test_the_end_of_a_test_that_failed_by_itself_is_no_divergence():
 
 
 def test_the_task_is_no_event_to_compare():
-    """It is text of a request, and requests are judged as such; who the agent is still counts."""
+    """The task is text of a request, and requests are judged as such; the agent's name still counts."""
     golden = golden_of([event("RunStarted", task="a", agent="x")])
     assert not judged(golden, run_of(event("RunStarted", task="b", agent="x"))).diverged
     assert judged(golden, run_of(event("RunStarted", task="a", agent="y"))).diverged

@@ -301,7 +301,7 @@ def test_what_was_said_since_tells_equal_conversations_apart_where_lanes_do_not(
 
 
 def test_what_was_said_since_tells_which_conversation_goes_on_in_another_lane():
-    """Of two that began alike the later one goes on in the lane of the first: the answer it holds tells more."""
+    """Of two conversations that began alike the later goes on in the first one's lane: its answer decides."""
 
     def more(name):
         return {"role": "assistant", "content": f"I am {name}"}, user("go on")

@@ -51,7 +51,7 @@ def test_the_address_decides(recorded, asked, found):
 
 
 def test_what_was_not_played_comes_before_what_was():
-    """Of one address the next that is waiting; where none is, the one with the most similar body."""
+    """The nearest is the next unplayed exchange of the address, else the exchange with the most similar body."""
     recorded = [http("POST a/x", {"n": n, "text": text}) for n, text in enumerate(("one", "two", "one"))]
     asked = http("POST a/x", {"n": 9, "text": "two"})
     assert nearest(recorded, asked, unplayed=[2]) == 2

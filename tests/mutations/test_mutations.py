@@ -57,7 +57,7 @@ def test_unchanged_stays_green_ten_times_in_a_row(copy):
 
 
 def test_unchanged_stays_green_under_xdist(copy):
-    """So it does when two workers share the tests, and the summary counts what both did."""
+    """An unchanged agent is green when two workers share the tests, and the summary counts both workers' tests."""
     code, output = pytest_in(copy, "--sparrow-replay", "-n", "2")
     assert (code, "4 replayed equal" in output) == (0, True), output
 

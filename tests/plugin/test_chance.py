@@ -49,7 +49,7 @@ def test_the_order_of_a_set_is_named_with_both_hash_seeds(inner):
 
 
 def test_uuid_utils_is_named_where_it_is_loaded(inner):
-    """It asks the system by itself, so no seed reaches it."""
+    """uuid_utils asks the system by itself, so no seed reaches it."""
     pytest.importorskip("uuid_utils")
     inner.write(
         "test_it.py",
@@ -76,7 +76,7 @@ def test_uuid_utils_is_named_where_it_is_loaded(inner):
     ],
 )
 def test_draws_in_threads_are_named(inner, drawn, named):
-    """They share one generator: who comes first is chance (here, the other way round in the replay)."""
+    """Threads share one generator, and the first to draw is chance (here the replay has the opposite order)."""
     inner.write(
         "test_it.py",
         f"""

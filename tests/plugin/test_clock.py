@@ -156,7 +156,7 @@ STEPS = """
 
 
 def test_a_stepping_clock_is_the_same_in_record_and_replay(inner):
-    """It stands still, a crossing is a second, and every reading is equal to the microsecond on another day."""
+    """The clock stands still, a crossing is a second, and on another day every reading is equal to the microsecond."""
     inner.write("test_it.py", STEPS)
     inner.record().assert_outcomes(passed=1)
     inner.env(TZ="Asia/Tokyo")

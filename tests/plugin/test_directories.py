@@ -176,7 +176,7 @@ def test_an_edited_prompt_finds_its_answers_all_the_same(project, tmp_path):
 
 
 def test_edited_prompts_in_another_order_find_their_answers(project, tmp_path):
-    """Whose answer it is stands in the last message, which names a directory."""
+    """The last message names a directory, and so decides which answer belongs to which prompt."""
     options = (
         "--sparrow-replay",
         "--sparrow-requests=report",

@@ -85,7 +85,7 @@ def test_two_processes_that_record_one_test(inner, different):
 
 
 def test_a_rerun_after_a_failure_records_once(inner):
-    """Of attempts that pytest-rerunfailures makes, the one that passed is the golden, and no other is in its way."""
+    """With pytest-rerunfailures the attempt that passed becomes the golden; no failed attempt prevents this."""
     inner.write(
         "test_it.py",
         """

@@ -42,7 +42,7 @@ TESTS = """
 
 
 def test_what_was_recorded_is_set_again(inner):
-    """Another region, other features, and one that was absent: the agent sees what it saw; the tests after don't."""
+    """With another environment the agent sees the recorded variables, absent ones absent; later tests don't."""
     inner.write("test_it.py", TESTS)
     inner.env(REGION="eu", FEATURE_A="on", EXPECTED="eu")
     inner.record().assert_outcomes(passed=4)

@@ -187,7 +187,7 @@ def test_what_the_tool_was_wrapped_with_wins(recorded):
     ],
 )
 def test_a_wrong_word_is_a_usage_error(inner, ini, says):
-    """It names the setting and the valid words, before anything runs."""
+    """The error names the setting and the valid words, before anything runs."""
     inner.write("pytest.ini", f"[pytest]\nsparrow_policy = {ini}\n")
     result = inner.refused()
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -20,7 +20,7 @@ def alter(inner, **values):
 
 
 def test_a_failure_says_what_changed_since(inner):
-    """One line, in front of the commands; a replay that is green doesn't say it."""
+    """The failure has one line for this, in front of the commands; a green replay has none."""
     inner.write("test_it.py", CHANGED)
     inner.record().assert_outcomes(passed=1)
     alter(inner, python="3.9.1", packages={"pytest-sparrow": "0.0.1"})

@@ -150,7 +150,7 @@ def test_state_is_what_it_was_after_the_test(inner):
 
 
 def test_pytest_randomly_does_not_win(inner):
-    """It seeds before each phase, with a seed that changes every day."""
+    """pytest-randomly seeds before each phase, with a seed that changes every day."""
     inner.write("test_it.py", DRAWS)
     inner.record("-p", "pytest_randomly", "--randomly-seed=1").assert_outcomes(passed=3)
     inner.replay("-p", "pytest_randomly", "--randomly-seed=2").assert_outcomes(passed=3)

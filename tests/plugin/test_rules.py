@@ -85,7 +85,7 @@ SAYS = """
     ids=["settled", "not settled", "raises"],
 )
 def test_an_operator_decides_for_a_folder(inner, settles, passed, says):
-    """What it settles is equal; one that raises fails its test with its name, and no other test."""
+    """What an operator settles is equal; an operator that raises fails its own test only, which names it."""
     inner.write("conftest.py", OPERATOR.replace("SETTLES", settles))
     inner.write("test_it.py", SAYS)
     inner.record().assert_outcomes(passed=2)

@@ -90,7 +90,7 @@ def test_the_level_of_the_command_line_wins(recorded):
     ],
 )
 def test_a_wrong_word_is_a_usage_error(inner, option, valid):
-    """It names the option and the valid words, before anything runs."""
+    """The error names the option and the valid words, before anything runs."""
     result = inner.refused(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{option.partition('=')[0]}: 'all' is not one of: {valid}"])

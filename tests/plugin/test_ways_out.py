@@ -189,7 +189,7 @@ def test_a_run_that_must_recover_need_not(other):
 
 
 def test_what_was_not_reached_in_a_script(inner):
-    """Neither is the script to be changed."""
+    """No way out asks the user to change the script."""
     inner.write(
         "test_it.py",
         """

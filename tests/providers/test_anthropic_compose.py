@@ -85,7 +85,7 @@ def test_what_is_built_reads_back_the_same(stream, answer):
 @settings(max_examples=50, deadline=None)
 @given(call=proposals("refund"))
 def test_arguments_of_any_kind_read_back(stream, call):
-    """Also those that are no object, and the raw text of broken ones."""
+    """Arguments that are no object read back, and so does the raw text of broken arguments."""
     half = request(stream=stream)
     assert CODEC.answer(half, CODEC.compose(half, ModelAnswer(parts=[call]))).parts == [call]
 

@@ -96,7 +96,7 @@ def test_arguments_are_parsed_where_they_are_json(arguments, expected):
 
 
 def test_a_custom_tool_takes_text():
-    """Its input stays text even where it looks like JSON."""
+    """The input of a custom tool stays text even where it looks like JSON."""
     custom = {"id": "1", "type": "custom", "custom": {"name": "sh", "input": '{"a": 1}'}}
     assert parts({"tool_calls": [custom]}) == [Proposal("1", "sh", '{"a": 1}')]
 

@@ -142,7 +142,7 @@ def test_grounding_that_says_nothing_is_no_call(grounding):
 
 
 def test_a_hosted_call_is_answered_by_its_response_or_by_the_grounding():
-    """One output a call: its own, else what the grounding found, else nothing."""
+    """A call has one output: its own response, else the results of grounding, else none."""
 
     def tool(kind, **more):
         return {kind: {"toolType": "FILE_SEARCH", **more}}

@@ -137,7 +137,7 @@ def test_a_synthetic_id_finds_the_proposal_that_had_none(synthetic):
 
 
 def test_ids_of_the_provider_are_kept():
-    """They answer whatever the order; one of a conversation that was cut short still says which call it was."""
+    """Ids assign responses in any order; in a conversation that was cut short an id still names its call."""
     contents = [
         model(call("a", "yot5i3fn"), call("a", "qebf65or")),
         output("a", {"n": 2}, "qebf65or"),

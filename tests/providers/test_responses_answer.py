@@ -48,7 +48,7 @@ def test_a_shell_runs_where_the_answer_says():
 
 
 def test_a_tool_of_a_type_not_known_here_is_a_hosted_one():
-    """Its fields are its arguments, without ids and outputs; nothing is lost."""
+    """The fields of an unknown tool's item are its arguments, without ids and outputs; nothing is lost."""
     item = {"type": "new_call", "id": "n_1", "status": "completed", "wish": "x", "results": [{"a": 1}]}
     assert read(item) == [
         Proposal("n_1", "new", {"wish": "x"}, hosted=True),
@@ -77,7 +77,7 @@ def test_a_large_image_leaves_its_bytes_to_the_exchange():
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 def test_an_answer_under_way_says_nothing(status):
-    """What it holds so far is in the one that a later request fetches, which says it once."""
+    """A later request fetches the finished answer, which holds everything, so that nothing is read twice."""
     assert CODEC.answer(fetched(), whole(TEXT, status=status)) == ModelAnswer(parts=[])
     assert CODEC.answer(fetched(), whole(TEXT)).parts == [Text("Hi")]
 

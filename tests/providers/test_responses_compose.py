@@ -168,7 +168,7 @@ def test_an_error_of_http_is_the_exception_of_its_status(more):
 
 @MODES
 def test_an_error_without_a_status_is_a_failed_response(more):
-    """It stands behind what was said, whole and streamed, where the SDK has it."""
+    """Whole and streamed, the error stands behind the parts, where the SDK has it."""
     half = asked(**more)
     interaction = as_interaction(
         half, CODEC.compose(half, ModelAnswer(parts=[Text("Hel")], failure=Failure("no more")))
@@ -233,7 +233,7 @@ def test_ids_depend_on_the_request_alone():
 
 
 def test_compacting_says_nothing():
-    """Its output repeats the conversation, and what it adds is encrypted: only usage is said."""
+    """The output of compacting repeats the conversation or is encrypted: only the usage is read."""
     half = asked(url="https://api.example.com/v1/responses/compact")
     built = CODEC.compose(half, ModelAnswer(parts=[Text("Hi")], usage=Usage(3, 4)))
     assert built["body"]["json"]["object"] == "response.compaction"

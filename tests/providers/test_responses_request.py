@@ -158,7 +158,7 @@ def test_a_result_is_read_into_blocks(item, blocks):
 
 
 def test_a_patch_that_failed_is_an_error():
-    """Its status says so."""
+    """The status of a patch says that the patch failed."""
     item = {"type": "apply_patch_call_output", "call_id": "call_1", "status": "failed", "output": "no"}
     (result,) = CODEC.request(asked([item])).results
     assert result.is_error

@@ -40,7 +40,7 @@ def test_deltas_are_joined_by_item_and_part():
 
 
 def test_the_last_event_has_the_last_word():
-    """Its output counts, and its usage."""
+    """The output and the usage of the last event count."""
     whole = {**MESSAGE, "content": [{"type": "output_text", "text": "Hello."}]}
     assert answer(added(MESSAGE), text("Hello"), completed(whole)) == ModelAnswer(
         parts=[Text("Hello.")], usage=Usage(3, 4)
@@ -64,13 +64,13 @@ def test_a_call_that_breaks_off_has_the_text_of_its_arguments():
 
 
 def test_a_hosted_call_under_way_has_no_arguments_yet():
-    """They come with its end; until then they are an empty text, and there is no output."""
+    """The arguments come with the call's end; until then they are an empty text, and there is no output."""
     call = {"type": "web_search_call", "id": "ws_1", "status": "in_progress"}
     assert answer(added(call)).parts == [Proposal("ws_1", "web_search", "", hosted=True)]
 
 
 def test_reasoning_is_streamed_as_summary_or_as_text():
-    """One part each."""
+    """Each summary and each text is one part."""
     summary = event("response.reasoning_summary_text.delta", output_index=0, summary_index=0, delta="a")
     second = event("response.reasoning_summary_text.delta", output_index=0, summary_index=1, delta="b")
     plain = event("response.reasoning_text.delta", output_index=1, content_index=0, delta="c")

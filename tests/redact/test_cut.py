@@ -98,7 +98,7 @@ def test_texts_in_pieces_beside_it_stay() -> None:
     ],
 )
 def test_however_an_event_is_spelled(spelled: str) -> None:
-    """Its one line of data is read, and everything around it stays."""
+    """The event's one line of data is read, and everything around the line stays."""
     pieces = ["key ", KEY[:9], KEY[9:], " and"]
     events = [spelled.replace("{}", event.removeprefix("data: ")) for event in chat(pieces)]
     clean = hidden(events)
@@ -110,7 +110,7 @@ def test_however_an_event_is_spelled(spelled: str) -> None:
 
 
 def test_events_that_can_not_be_read_hide_nothing() -> None:
-    """Neither what is no JSON, nor what has several lines or a list for a number, keeps the others from being read."""
+    """Events without JSON, with several lines, or with a list for a number don't keep others from being read."""
     pieces = chat([KEY[:9], KEY[9:]])
     odd = [
         'data: {"broken',

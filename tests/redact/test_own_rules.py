@@ -80,7 +80,7 @@ def test_a_field() -> None:
 
 
 def test_a_finder() -> None:
-    """Its places are hidden in order and apart: what overlaps, is empty or holds a placeholder is passed over."""
+    """A finder's places are hidden in order; places that overlap, are empty or hold a placeholder are left out."""
     assert ruled(Finder((1, 3), (2, 4), (3, 3), (4, 6))).value("abcdefg") == (
         "a<secret:person:1>d<secret:person:2>g"
     )
@@ -90,7 +90,7 @@ def test_a_finder() -> None:
 
 
 def test_a_pattern_finds_nothing_in_a_placeholder() -> None:
-    """Neither its kind nor its number nor a directory's name: what stands for something is no secret."""
+    """A pattern finds neither the kind nor the number of a placeholder, nor the name of a directory."""
     redactor = ruled("digit = [0-9]", "word = secret", "key", "home")
     text = "7<dir:home>8 9 <secret:api-key:3>0"
     assert redactor.value(text) == (

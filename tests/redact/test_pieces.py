@@ -119,7 +119,7 @@ def test_however_it_is_cut(text: str, lengths: list[int]) -> None:
 
 
 def test_backslashes_stay_with_their_path() -> None:
-    """They tell how deep the path is quoted: in arguments, which are JSON, it comes back with two."""
+    """Backslashes show how deep the path is quoted: in arguments, which are JSON, the path comes back with two."""
     arguments = json.dumps({"path": "C:\\Users\\Me\\a.txt"})
     pieces = [arguments[n : n + 3] for n in range(0, len(arguments), 3)]
     places = Places(PLACES)

@@ -170,7 +170,7 @@ def test_what_is_allowed_hides_nothing_else() -> None:
     ],
 )
 def test_which_variables_are_looked_for(name: str, secret: str) -> None:
-    """Those whose names say so, and passwords in URLs: as long as no text is by chance, and as mixed."""
+    """Secret-looking variables and passwords in URLs count, if they are longer and more mixed than chance allows."""
     value = "wq83-hfk2x" if "://" in secret else secret
     assert Scanner({name: f" {secret} "}).find(json.dumps([f"is {value}."]).encode()) is not None
     if len(value) < 20:
@@ -384,7 +384,7 @@ def _token(header: object, claims: object, signature: str = _SIGNATURE) -> str:
 
 
 def test_a_jwt_of_any_length_is_one() -> None:
-    """Its parts are base64 without padding, of every length that has."""
+    """The parts of a JWT are base64 without padding, of every possible length."""
     for extra in range(8):
         token = _token({"alg": "HS256", "kid": "k" * (extra // 2)}, {"sub": "1" * (8 + extra)})
         hit = Scanner({}).find(json.dumps([f"see {token}."]).encode())

@@ -68,7 +68,7 @@ def test_the_refund_reads_as_in_the_design():
 
 
 def test_equal_runs_are_one_line():
-    """There is nothing to report."""
+    """Equal runs have nothing to report."""
     assert render_comparison(compare(REFUND, list(REFUND))) == ["the runs are equal"]
 
 
@@ -174,7 +174,7 @@ def test_a_remark_is_one_printable_line():
 
 
 def test_recordings_that_were_not_kept_are_one_line():
-    """One says its folder; of several the folder that holds them is named, once, after the other remarks."""
+    """One recording is named with its folder; several are named once, by the folder that holds them, at the end."""
     one, other = (
         (nodeid, Finding(kind=Kind.NOT_KEPT, detail={"folder": folder}))
         for nodeid, folder in (("t.py::a", "/g/.pending/a.1"), ("t.py::b", "/g/.pending/b.2"))

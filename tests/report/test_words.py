@@ -189,6 +189,6 @@ def test_a_miss_says_why(case, detail, said, hint):
     ],
 )
 def test_a_miss_of_a_recorded_call_says_what_differs(played, proposed, hint):
-    """It was played already, or a model proposed the call on one side alone."""
+    """The recorded call was played already, or a model proposed the call on one side alone."""
     call = Asked(kind="tool", content=TOOL, call_id="c1" if proposed else None)
     assert hints(asking(Kind.MISS, call, "same", played=played)) == [hint]

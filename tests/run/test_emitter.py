@@ -85,7 +85,7 @@ def test_one_turn_with_a_wrapped_call(run):
 
 
 def test_an_unwrapped_call_shows_by_its_output(run):
-    """Its start is on no wire; its output comes once, however often the conversation repeats it."""
+    """The start of an unwrapped call is on no wire; its output comes once, however often it is repeated."""
     result = {"role": "tool", "tool_call_id": "c1", "content": '{"ok": true}'}
     chat(run, USER, answer={"tool_calls": [call("c1", "refund", "{}")]})
     chat(run, USER, result)
@@ -99,7 +99,7 @@ def test_an_unwrapped_call_shows_by_its_output(run):
 
 
 def test_a_call_that_nobody_proposed_gets_a_proposal_of_its_own(run):
-    """So every call has all three of its events, and an error is marked as one."""
+    """Every call has all three events, and an error is marked as an error."""
     tool(run, "close", {"n": 1}, {"raised": {"type": "ValueError", "module": "builtins", "message": "no"}})
     assert [event.type for event in run.events] == [
         "RunStarted",
@@ -127,7 +127,7 @@ def test_the_task_is_the_first_user_text_even_where_a_tool_came_first(run):
 
 
 def test_events_of_the_users_own_lie_within_the_run(run):
-    """Also an event that is recorded before the first crossing."""
+    """Even an event that is recorded before the first crossing lies within the run."""
     run.record(SkillLearned(run="a", name="x"))
     run.close(failed=True)
     assert [event.type for event in run.events] == ["RunStarted", "SkillLearned", "RunFinished"]

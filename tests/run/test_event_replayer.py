@@ -70,7 +70,7 @@ def call(run, name, **args):
     [("HTTP 503: no", 503), ("429 from provider, retrying", 429), ("order 14290 is odd", 500), ("no", 500)],
 )
 def test_an_error_alone_has_a_status(replay, message, status):
-    """Its own status, one in its text, or 500: an agent must see that the request failed."""
+    """The status is the error's own, the one in its text, or 500: an agent must see that the request failed."""
     assert ask(replay(error(message)))["status"] == status
 
 

@@ -114,7 +114,7 @@ def test_to_thread_stems_from_its_task(run):
 
 
 def test_a_thread_that_was_there_before_is_known_by_name_only(run):
-    """It carries no context: the comparison knows that the order in such lanes means nothing."""
+    """Such a thread carries no context: the comparison knows that the order in its lane means nothing."""
     found = []
     go, done = threading.Event(), threading.Event()
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.providers.codec import ModelAnswer
-from pytest_sparrow.run.whatif.projection import LEFT_OUT, both_sides
-from pytest_sparrow.run.whatif.replayer import EventReplayer
+from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
 from pytest_sparrow.run.whatif.script import read_script
 from run.making import approve, error, event, gave, propose, reason, said, start, think, used
 
@@ -60,7 +59,7 @@ def test_a_call_that_gave_something_was_made():
 
 
 def test_our_own_events_name_the_arguments():
-    """Then the arguments of the call are expected, not the proposed ones."""
+    """If our own events name a call's arguments, these are expected, not the proposed ones."""
     golden = [TURN[0], start("1", name="add", args={"a": 5}), TURN[2]]
     assert changes(golden, NEW_TURN) == ["ToolUseStarted[add].args['a']"]
 

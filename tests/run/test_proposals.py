@@ -87,7 +87,7 @@ def test_an_id_that_comes_again_is_a_new_call(proposals):
 
 
 def test_one_id_in_two_lanes_is_two_calls(proposals):
-    """Such hosts give agents side by side the same ids: what became of one's call says nothing of the other's."""
+    """Some hosts give agents side by side the same ids: the result of one agent's call is not the other's."""
     one, two = Lane("work-1", MAIN), Lane("work-2", MAIN)
     proposals.add("call_0", "look", {"who": 1}, one)
     assert proposals.start("look", {"who": 1}, one) == "call_0"

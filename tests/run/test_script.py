@@ -151,7 +151,7 @@ def test_an_id_that_comes_again_is_a_new_call():
     ],
 )
 def test_an_unreadable_line_is_named(line, reason):
-    """Its number and what it lacks; not a run that misses a turn in silence."""
+    """The error has the line's number and what the line lacks; no turn is left out in silence."""
     fields = dict(line)
     with pytest.raises(UnreadableEvent, match=reason) as caught:
         read_script([think("a"), event(fields.pop("type"), **fields)])

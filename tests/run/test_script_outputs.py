@@ -8,8 +8,7 @@ import pytest
 
 from pytest_sparrow.providers.codec import Output
 from pytest_sparrow.run.whatif.replayer import answered_of
-from pytest_sparrow.values.restore import as_declared
-from pytest_sparrow.values.type_hints import ABSENT
+from pytest_sparrow.values.restore import ABSENT, as_declared
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_what_it_says_is_bounded():
 
 
 def test_a_run_without_any():
-    """There is no ``at=`` to name: of HTTP nothing more is said, a tool may not be wrapped."""
+    """No ``at=`` can be named: for HTTP nothing more is said; for a tool, that none may be wrapped."""
     assert reachable(Trigger(said="fork()", kind="http")) == ""
     assert reachable(Trigger(said="fork()", kind="tool", name="pay")) == (
         "reach   no wrapped tool was called; sparrow.tool(…) wraps one"
@@ -56,7 +56,7 @@ def test_a_run_without_any():
 
 
 def test_an_address_that_is_none():
-    """It is counted, and breaks nothing."""
+    """A request without a valid address is counted, and breaks nothing."""
     place = Trigger(said="fork()", kind="http", name="*/v1")
     assert not place.counts("http", http("http://[::1/v1"))
     assert reachable(place) == "reach   at=1"

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_this_openai_asks_through_httpx():
-    """Its client is httpx's: what tests/cassettes records here went through httpx, not httpx2."""
+    """This openai's client is httpx's: tests/cassettes records through httpx here, not through httpx2."""
     import httpx
     from openai import OpenAI
 

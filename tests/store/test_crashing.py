@@ -174,7 +174,7 @@ def test_a_link_is_no_leftover(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
 def test_no_link_leads_a_writer_out_of_the_store(tmp_path):
-    """Neither the folder of pending runs, nor a lock, nor a sibling, nor a file of git's is followed elsewhere."""
+    """A link in the place of the pending folder, a lock, a sibling or a file of git is not followed."""
     elsewhere, folder = tmp_path / "elsewhere", tmp_path / "store"
     elsewhere.mkdir()
     shelf(elsewhere).save(run_of("r", "theirs"))

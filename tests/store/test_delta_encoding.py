@@ -1,6 +1,6 @@
 """What requests repeat is written once, and every request is decoded as it was.
 
-In full (200 turns, half a minute): ``SPARROW_TEST_FULL=1 pytest tests/store/test_sharing.py``.
+In full (200 turns, half a minute): ``SPARROW_TEST_FULL=1 pytest tests/store/test_delta_encoding.py``.
 """
 
 from __future__ import annotations
@@ -448,7 +448,7 @@ def test_damage_names_the_line(tmp_path, same, rest):
 
 
 def test_a_number_of_a_million_digits_is_damage(tmp_path):
-    """It is refused before anything is made of it."""
+    """The number is refused before it is converted."""
     line = asking([[0, 2, 0, 7]], []).replace(b"[0,2,0,7]", b"[0,2,0," + b"7" * 1_000_000 + b"]")
     assert damaged_by(tmp_path, line).line == 4
 
@@ -484,7 +484,7 @@ def test_few_bytes_that_stand_for_many_are_counted(tmp_path, again):
 
 
 def test_a_request_put_back_may_be_no_longer_than_a_line(tmp_path):
-    """A line that grows beyond the limit by what it names is refused as one that is spelled so long."""
+    """A line that grows beyond the limit by its references is refused like a line that is spelled as long."""
     said = ["word " * 20 + str(number) for number in range(9)]
     saved(tmp_path, [request([{"text": text} for text in said[:number]]) for number in range(1, 10)])
     longest = max(map(len, files_in(tmp_path / "r")["exchanges.jsonl"].splitlines()))
@@ -501,7 +501,7 @@ def test_a_body_that_only_looks_shared_refers_to_nothing():
 
 
 def test_a_shared_body_without_json_is_damage(tmp_path):
-    """There is nothing that the shared part could belong to."""
+    """Without JSON the shared part belongs to nothing."""
     assert damaged_by(tmp_path, asking(2, None).replace(b',"json":null', b"")).line == 4
 
 

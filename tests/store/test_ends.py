@@ -154,7 +154,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next_run(tmp_path, left):
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
 def test_a_link_in_the_place_of_a_journal_is_not_followed(tmp_path):
-    """It is removed itself, and what it leads to keeps all of its files."""
+    """The link itself is removed, and its target keeps all files."""
     elsewhere = tmp_path / "elsewhere"
     shelf(elsewhere).save(run_of("r", "theirs"))
     before = files_in(elsewhere)

@@ -72,7 +72,7 @@ def test_only_a_file_with_a_living_holder_is_held(tmp_path, what):
 
 
 def test_what_the_system_refuses_is_not_taken_for_nobodys(tmp_path, monkeypatch):
-    """Else the journal of a living process would be removed as a dead one's."""
+    """Otherwise the journal of a living process would be removed as a dead process's."""
 
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

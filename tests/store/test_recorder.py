@@ -206,7 +206,7 @@ def test_another_runs_journal_is_left_alone(tmp_path):
 
 
 def test_a_run_under_way_cannot_be_started_again(tmp_path):
-    """One recorder, one run of a name."""
+    """A recorder has at most one open run of a name."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     with pytest.raises(StoreError, match="under way"):
@@ -386,7 +386,7 @@ def test_a_failed_finalize_loses_nothing_and_can_be_repeated(tmp_path, monkeypat
 
 
 def test_git_files_are_written_once_beside_all_goldens(tmp_path):
-    """They go to the nearest __sparrow__ folder, else to the store, and never over what is there."""
+    """The files for git go to the nearest __sparrow__ folder, else to the store, and never replace existing files."""
     goldens = tmp_path / "__sparrow__"
     shelf(goldens / "test_a").save(run_of("r"))
     assert (goldens / ".gitattributes").read_text() == "* -text\n"
@@ -459,7 +459,7 @@ def test_two_processes_that_finish_the_same_run_do_no_harm(tmp_path):
 
 
 def test_two_threads_that_finish_the_same_run_finish_it_once(tmp_path, monkeypatch):
-    """One gets the transcript, the other an error, be it that it found the run still under way."""
+    """One thread gets the transcript, the other an error, even if it found the run still under way."""
     store = shelf(tmp_path)
     store.start_run("r", inputs())
     results = []

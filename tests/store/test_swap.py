@@ -271,7 +271,7 @@ def test_a_store_may_be_named_from_the_working_directory(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sees open files as Linux tells them")
 def test_a_run_is_held_open_while_it_is_read(tmp_path, monkeypatch):
-    """Else the system may give its number to the next folder in its place, which is then taken for the same."""
+    """Otherwise the system may give the folder's number to the next folder, and a reader would confuse the two."""
     store = shelf(tmp_path)
     store.save(run_of("r"))
     real, held = finding.load_transcript, []

@@ -248,7 +248,7 @@ def _connects(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> boo
 
 
 def _target_of(caller: Any) -> str:
-    """Of a sync call or channel, which say it; of one of aio, whose C channel does."""
+    """The target of a sync call or channel, which name it; of an aio call, whose C channel names it."""
     target = getattr(caller, "_target", None)
     if target is None:
         target = caller._channel.target  # noqa: SLF001 - held by a test

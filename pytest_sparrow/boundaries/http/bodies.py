@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -299,39 +300,25 @@ class Tee:
         self._failure_of = failure_of
 
     def __iter__(self) -> Iterator[bytes]:
-        try:
+        with self._settling():
             for chunk in self._source:
                 if self._recorder is not None:
                     self._recorder.add(chunk)
                 yield chunk
-        except GeneratorExit:
-            # The client stopped reading; close() settles.
-            raise
-        except BaseException as error:
-            self._broke(error)
-            raise
-        if self._recorder is not None:
-            self._recorder.exhausted()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source = aiter(self._source)
         try:
-            async for chunk in source:
-                if self._recorder is not None:
-                    self._recorder.add(chunk)
-                yield chunk
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self._broke(error)
-            raise
+            with self._settling():
+                async for chunk in source:
+                    if self._recorder is not None:
+                        self._recorder.add(chunk)
+                    yield chunk
         finally:
             # The event loop would close an abandoned generator some time later, or never.
             close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
             if close is not None:
                 await close()
-        if self._recorder is not None:
-            self._recorder.exhausted()
 
     def close(self) -> None:
         """Close the source and settle: the client is done."""
@@ -349,6 +336,16 @@ class Tee:
             if self._recorder is not None:
                 self._recorder.closed()
 
-    def _broke(self, error: BaseException) -> None:
+    @contextlib.contextmanager
+    def _settling(self) -> Iterator[None]:
+        """Settle when the source ends or raises; where the client stops reading, `close` settles."""
+        try:
+            yield
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if self._recorder is not None:
+                self._recorder.broke(self._failure_of(error))
+            raise
         if self._recorder is not None:
-            self._recorder.broke(self._failure_of(error))
+            self._recorder.exhausted()

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.context import answering
 from pytest_sparrow.run.crossing import wait_for_cancel
-from pytest_sparrow.values import type_hints
 from pytest_sparrow.values.exceptions import error_from_json, error_to_json
-from pytest_sparrow.values.restore import DoesNotFit, as_declared, from_json, to_json
+from pytest_sparrow.values.restore import (
+    ABSENT,
+    DoesNotFit,
+    as_declared,
+    awaited_annotation,
+    from_json,
+    item_annotation,
+    result_annotation,
+    return_annotation,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -51,24 +60,22 @@ class WrappedFunction:
 
     @functools.cached_property
     def _declared(self) -> Any:
-        return type_hints.return_annotation(self.fn) if self._returns is None else self._returns
+        return return_annotation(self.fn) if self._returns is None else self._returns
 
     @functools.cached_property
     def returned(self) -> Any:
         """The type of a plain answer."""
-        return type_hints.awaited_annotation(self._declared)
+        return awaited_annotation(self._declared)
 
     @functools.cached_property
     def yielded(self) -> Any:
         """The type of a generator's items."""
-        return type_hints.item_annotation(self._declared)
+        return item_annotation(self._declared)
 
     @functools.cached_property
     def at_end(self) -> Any:
         """The type of the value that a generator returns at its end."""
-        return (
-            type_hints.ABSENT if self._returns is not None else type_hints.result_annotation(self._declared)
-        )
+        return ABSENT if self._returns is not None else result_annotation(self._declared)
 
     def error(self, recorded: dict[str, Json]) -> Exception:
         """The recorded exception, to be raised again."""

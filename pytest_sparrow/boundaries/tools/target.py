@@ -144,7 +144,7 @@ class CallTarget:
 
 
 def target_of(fn: Any) -> CallTarget | None:
-    """The target of what was given as a tool; None where only calls of the wrapper itself can cross.
+    """The target of an object that the user gave as a tool; None where only calls of the wrapper itself can cross.
 
     That is so for a partial, a function in C, a cached function: whoever has such an object itself calls it directly.
     """

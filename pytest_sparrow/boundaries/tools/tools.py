@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
+from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence, MutableSet
 from contextlib import ExitStack
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.boundaries.patching import AttributePatch, ItemPatch, MemberPatch, SequencePatch
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Tools"]
 
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _C = TypeVar("_C")
 
 
@@ -68,48 +67,6 @@ class Tools:
     def wrapped(self, name: str) -> bool:
         """Whether a tool of this name is wrapped."""
         return name in self._known
-
-    @overload
-    def tool(
-        self,
-        fn: str,
-        /,
-        *,
-        name: str | None = ...,
-        risk: str | None = ...,
-        returns: Any = ...,
-        raises: type[Exception] | Iterable[type[Exception]] = ...,
-        ignore: str | Iterable[str] = ...,
-        policy: str | Policy | None = ...,
-    ) -> Callable[..., Any]: ...
-
-    @overload
-    def tool(
-        self,
-        fn: _F,
-        /,
-        *,
-        name: str | None = ...,
-        risk: str | None = ...,
-        returns: Any = ...,
-        raises: type[Exception] | Iterable[type[Exception]] = ...,
-        ignore: str | Iterable[str] = ...,
-        policy: str | Policy | None = ...,
-    ) -> _F: ...
-
-    @overload
-    def tool(
-        self,
-        fn: None = ...,
-        /,
-        *,
-        name: str | None = ...,
-        risk: str | None = ...,
-        returns: Any = ...,
-        raises: type[Exception] | Iterable[type[Exception]] = ...,
-        ignore: str | Iterable[str] = ...,
-        policy: str | Policy | None = ...,
-    ) -> Callable[[_F], _F]: ...
 
     def tool(
         self,

@@ -12,8 +12,8 @@ from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.context import current_run
+from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
-from pytest_sparrow.values.type_hints import innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,7 +216,7 @@ class _Arguments:
             self._parameters = [parameter for parameter in every if parameter.name not in options.ignore]
 
     def json(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
-        """The arguments as JSON, a copy of what they are now: the agent may change them later.
+        """The arguments as JSON, copied now, since the agent may change them later.
 
         Raises:
             NotRecordable: JSON cannot hold one; names the tool and the parameter.

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.providers.blocks import encoded_image, json_block, slim
+from pytest_sparrow.providers.blocks import content_blocks, encoded_image, image_block, json_block, slim
 from pytest_sparrow.providers.codec import Output, Part, Proposal, Reasoning, Text
-from pytest_sparrow.providers.openai_responses.request import blocks_of
 from pytest_sparrow.providers.reading import (
     StreamReader,
     as_dict,
@@ -22,6 +21,7 @@ from pytest_sparrow.providers.reading import (
     holdable,
     parse_json_text,
     raw_text,
+    text_block,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Failure
     from pytest_sparrow.wire.sse import ServerSentEvent
 
-__all__ = ["JoinedResponse", "OutputItem", "item_parts", "join_response"]
+__all__ = ["JoinedResponse", "OutputItem", "blocks_of", "item_parts", "join_response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,3 +333,20 @@ class _Items:
         """The items by their index; after the answer's end all of them are whole."""
         items = (self._items[index] for index in sorted(self._items))
         return [OutputItem(item.joined(), ended or item.done) for item in items]
+
+
+def blocks_of(content: Json) -> list[Json]:
+    """An item's output as blocks: one for a text or an object, one for each part of a list."""
+    return content_blocks(content, _known)
+
+
+def _known(part: dict[str, Json]) -> Json | None:
+    """A text, logs or an image as a block; a URL, a file and an exit code have none."""
+    kind = part.get("type")
+    if kind in ("input_text", "output_text", "text") and isinstance(part.get("text"), str):
+        return text_block(part["text"])
+    if kind == "logs" and isinstance(part.get("logs"), str):  # of a code interpreter
+        return text_block(part["logs"])
+    return image_block(
+        as_text(part.get("image_url")) or (as_text(part.get("url")) if kind == "image" else "")
+    )

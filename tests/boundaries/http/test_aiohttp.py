@@ -210,7 +210,7 @@ def test_a_read_that_is_given_up_and_tried_again_loses_nothing():
 
 
 def test_two_reads_at_once_are_refused_as_ever():
-    """It is aiohttp that says so, where one coroutine waits for data and another wants to."""
+    """The second coroutine that waits for data is refused, by aiohttp itself."""
     go_on = threading.Event()
 
     def route(call):
@@ -249,7 +249,7 @@ def test_a_response_that_nobody_reads_is_settled_by_the_run():
 
 
 def test_a_replayed_response_that_is_forgotten_warns_of_nothing():
-    """There is no connection that could have been left open."""
+    """A replayed response has no connection that could have been left open."""
 
     async def forget(session):
         await session.get(f"{server.url}/s")
@@ -498,7 +498,7 @@ class _Slow(aiohttp.TCPConnector):
 
 
 def test_a_timeout_while_connecting_is_recorded_as_what_the_client_makes_of_it():
-    """It is aiohttp's own ConnectionTimeoutError, with its text, live and replayed."""
+    """Live and replayed, the client raises aiohttp's own ConnectionTimeoutError with its text."""
 
     async def main():
         async with aiohttp.ClientSession(connector=_Slow()) as session:

@@ -54,7 +54,7 @@ def test_every_error_comes_back_in_its_class_with_its_text(request_):
 
 
 def test_a_certificate_that_was_refused_is_one_again(request_):
-    """Its text holds an exception's repr, of which a golden has the text only; the class is the same."""
+    """The class is the same; the text holds an exception's repr, which a golden has as text only."""
     error = aiohttp.ClientConnectorCertificateError(request_.connection_key, ssl.CertificateError("expired"))
     again = error_of(ADAPTER.failure_of(error), request_)
     assert type(again) is type(error)

@@ -44,7 +44,7 @@ def test_what_was_compressed_comes_back(coding, compress):
 
 
 def test_a_bomb_stays_as_it_came():
-    """One byte more than fits is too much, whatever the coding, also through two of them; memory is bounded."""
+    """One byte beyond the limit is too much, whatever the coding, also through two codings; memory is bounded."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     zeros = _zeros(zlib.compressobj(wbits=31))
     assert len(zeros) < 1 << 20

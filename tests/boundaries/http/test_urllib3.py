@@ -62,7 +62,7 @@ def test_json_is_recorded_as_json_and_replayed_as_urllib3s_own_response():
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_every_hop_of_a_redirect_crosses_on_its_own(status):
-    """One exchange a hop, with the method that the hop had."""
+    """Each hop is one exchange, with the hop's method."""
     with loopback(
         old=lambda call: call.answer(status=status, location="/new"),
         new=lambda call: call.answer(call.method.encode() + call.body),
@@ -250,7 +250,7 @@ def test_a_client_that_leaves_early_leaves_an_incomplete_record():
 
 @pytest.mark.parametrize("in_a_cycle", [False, True])
 def test_the_garbage_collector_settles_nothing(in_a_cycle):
-    """It may strike while a run's journal is being written; what it closes is settled when the run ends."""
+    """Garbage may be collected while a journal is written; what the collector closes is settled when the run ends."""
     with loopback(s=_stream) as server, urllib3.PoolManager() as pools:
         with window(FakeRun()) as recorded:
             pools.request("GET", f"{server.url}/s")
@@ -491,7 +491,7 @@ class _Pool(urllib3.HTTPConnectionPool):
 
 
 def test_a_response_that_is_read_already_is_recorded():
-    """Its bytes are what came, compressed or not."""
+    """The recorded bytes are the bytes that came, compressed or not."""
     route = {"content_encoding": "gzip", "content_type": "text/plain"}
     with (
         loopback(x=lambda call: call.answer(gzip.compress(b"two"), **route)) as server,

@@ -350,7 +350,7 @@ def test_a_callable_object_keeps_its_face(tools):
 
 
 def test_a_proxy_is_no_function(tools):
-    """Of wrapt's decorators the wrapper runs the whole proxy, not the function that it says it is."""
+    """For a decorator of wrapt the wrapper runs the whole proxy, not the function that the proxy claims to be."""
     wrapt = pytest.importorskip("wrapt")
 
     @wrapt.decorator

@@ -23,8 +23,7 @@ from pydantic import AnyUrl, BaseModel, Field, PrivateAttr
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import decode, encode
 from pytest_sparrow.values.equality import difference
-from pytest_sparrow.values.restore import DoesNotFit, from_json, to_json
-from pytest_sparrow.values.type_hints import ABSENT, is_plain, return_annotation
+from pytest_sparrow.values.restore import ABSENT, DoesNotFit, from_json, is_plain, return_annotation, to_json
 
 
 class Colour(enum.Enum):
