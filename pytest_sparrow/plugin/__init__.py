@@ -55,11 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Reports(config), "sparrow-reports")
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Restore what the session set."""
-    session.stop(config)
-
-
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the mode in force."""
     return session.header(config)

@@ -34,7 +34,6 @@ __all__ = [
     "header",
     "refusal",
     "start",
-    "stop",
     "write_summary",
 ]
 
@@ -52,7 +51,6 @@ class SessionState:
         remarks: findings for the summary as JSON, each with its node id.
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
-        filled_keys: environment variables that this plugin filled with dummies.
         wrong: the message of a wrong setting that was found while tests run; the session ends with it.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
     """
@@ -65,7 +63,6 @@ class SessionState:
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
-    filled_keys: list[str] = field(default_factory=list)
     wrong: str = ""
     rerun: set[str] = field(default_factory=set)
 
@@ -113,28 +110,20 @@ def start(config: pytest.Config) -> None:
     said = read_session(config)
     settings = said.settings
     origin = "" if "mode" in said.decided else said.origins.get("mode", "")
-    state = SessionState(settings, origin, said.decided)
-    config.stash[SESSION] = state
-    if settings.mode.shut:
-        # Only what the user lists: a dummy that is set so early also makes `skipif(no key)` tests run.
+    config.stash[SESSION] = SessionState(settings, origin, said.decided)
+    # Only what the user lists: a dummy that is set so early also makes `skipif(no key)` tests run.
+    if settings.mode.shut and settings.dummy_keys:
+        from pytest_sparrow.boundaries.patching import ItemPatch
+
         for name in settings.dummy_keys:
             if name not in os.environ:
-                os.environ[name] = dummy_key(name)
-                state.filled_keys.append(name)
+                config.add_cleanup(ItemPatch(os.environ, name, dummy_key(name)).apply().restore)
 
 
 def refusal(session: SessionState, wrong: str) -> BaseException:
     """The exception that fails a test for a wrong setting; once reported, the session ends with a usage error."""
     session.wrong = wrong
     return pytest.fail.Exception(wrong, pytrace=False)
-
-
-def stop(config: pytest.Config) -> None:
-    """Remove the dummy keys that nothing has replaced since."""
-    state = config.stash.get(SESSION, None)
-    for name in state.filled_keys if state is not None else ():
-        if os.environ.get(name) == dummy_key(name):
-            del os.environ[name]
 
 
 def header(config: pytest.Config) -> str:

@@ -9,6 +9,7 @@ from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
 from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import (
     Clock,
     Seeded,
@@ -170,11 +171,8 @@ class World:
             with self._randomness():
                 runtest()
 
-        item.runtest = in_this_world  # type: ignore[method-assign]
-        try:
+        with AttributePatch(item, "runtest", in_this_world):
             yield
-        finally:
-            del item.runtest
 
     def _randomness(self) -> AbstractContextManager[object]:
         if self._seed is None:

@@ -1,7 +1,10 @@
 """What belongs to the run, what is refused outside it, and what a user may open."""
 
+import sys
+
 import pytest
 from boundaries.http.loopback import loopback
+from inner_runs import run
 
 CONFTEST = """
     import os
@@ -211,3 +214,49 @@ def test_keys_are_filled_only_in_a_replayed_test(inner):
     )
     inner.record().assert_outcomes(passed=2)
     inner.replay().assert_outcomes(passed=2)
+
+
+def test_listed_keys_go_with_the_session(inner):
+    """A dummy that a session filled is absent afterwards; what a test set in its place stays."""
+    inner.write("pytest.ini", "[pytest]\nsparrow_dummy_keys = MY_KEY OTHER_KEY\n")
+    inner.write(
+        "test_it.py",
+        """
+        import os
+
+        def test_keys():
+            assert os.environ["MY_KEY"] != os.environ["OTHER_KEY"]
+            os.environ["OTHER_KEY"] = "own"
+        """,
+    )
+    inner.write(
+        "session.py",
+        """
+        import os
+        import pytest
+
+        assert pytest.main(["-p", "pytest_sparrow.plugin", "test_it.py"]) == 0
+        assert "MY_KEY" not in os.environ
+        assert os.environ["OTHER_KEY"] == "own"
+        """,
+    )
+    inner.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    done = run([sys.executable, "session.py"], timeout=60, cwd=inner.path)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+
+
+def test_another_plugin_may_wrap_the_same_test(inner):
+    """Who has replaced a test's ``runtest`` before finds the replacement again after the body."""
+    inner.write(
+        "conftest.py",
+        """
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.runtest = item.runtest
+
+        def pytest_runtest_teardown(item):
+            assert "runtest" in vars(item)
+        """,
+    )
+    inner.write("test_it.py", "def test_it(sparrow):\n    assert sparrow.call('f', int) == 0\n")
+    inner.record().assert_outcomes(passed=1)
