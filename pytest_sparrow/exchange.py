@@ -12,6 +12,18 @@ from pytest_sparrow.json_objects import read_object
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = [
+    "LOOSE_LANES",
+    "SETUP_LANES",
+    "TASK_LANES",
+    "WORK_LANES",
+    "Asked",
+    "Exchange",
+    "Json",
+    "TransportErrorName",
+    "TransportFailure",
+]
+
 Json: TypeAlias = Any
 """A JSON value: dict with str keys, list, str, int, finite float, bool or None. (Any, since a recursive
 alias costs every caller a cast and catches nothing at a boundary where the values come from outside.)"""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
 
+__all__ = ["FORMAT", "FURTHER_RUNS", "LineSource", "RunInputs", "RunMeta", "Transcript"]
+
 FORMAT = 2
 """The newest format of our own additions that this version writes and reads."""
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Mode
     from pytest_sparrow.transcript import Transcript
 
+__all__ = ["MODES", "Expected", "Sparrow", "ToolCall", "check_calls"]
+
 Further = Callable[[str, str], AbstractContextManager["Sparrow"]]
 
 
