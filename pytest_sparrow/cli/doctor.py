@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.adapter import Library
 
-__all__ = ["add_to"]
-
 _PROBLEMS = 1
 
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Missing
     from pytest_sparrow.exchange import Json
 
-__all__ = ["both_values", "follower", "hints", "one_value", "record_command", "title", "way_out"]
-
 _NAME_WIDTH = 60
 _MOST_SAID = 60
 _MOST_REACHED = 4

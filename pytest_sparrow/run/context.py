@@ -28,21 +28,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = [
-    "MAIN",
-    "Lane",
-    "Lanes",
-    "answering",
-    "borrowed_lane",
-    "carried",
-    "close_window",
-    "current_run",
-    "in_lane",
-    "is_answering",
-    "open_runs",
-    "open_window",
-]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -31,12 +31,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import RecorderSink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
-
-__all__ = ["Run"]
-
 
 _T = TypeVar("_T")
 
@@ -69,7 +66,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
-        sink: Sink | None = None,
+        sink: RecorderSink | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings

@@ -218,7 +218,7 @@ def test_keys_are_filled_only_in_a_replayed_test(inner):
 
 def test_listed_keys_go_with_the_session(inner):
     """A dummy that a session filled is absent afterwards; what a test set in its place stays."""
-    inner.write("pytest.ini", "[pytest]\nsparrow_dummy_keys = MY_KEY OTHER_KEY\n")
+    inner.write("pytest.ini", "[pytest]\nsparrow_dummy_keys =\n    MY_KEY\n    OTHER_KEY\n")
     inner.write(
         "test_it.py",
         """

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["judge", "judge_lookup", "judge_path", "noting_uncaptured", "refused", "shut_sockets"]
-
-
 # What may be reached.
 
 

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["hearing_forked", "naming_children"]
-
-
 # Programs.
 
 

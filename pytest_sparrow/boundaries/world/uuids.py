@@ -23,8 +23,6 @@ from pytest_sparrow.run.context import is_answering
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["draw", "seeded_uuids"]
-
 _GREGORIAN = 0x01B21DD213814000
 """100 ns intervals from 1582-10-15 to 1970-01-01 (RFC 9562, 5.1)."""
 

@@ -52,9 +52,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.wire.eventstream import Frame
 
 
-__all__ = ["Bedrock", "join_frames"]
-
-
 def join_frames(frames: Iterable[Frame]) -> tuple[dict[str, Json], Failure | None]:
     """The body that says the same, and the error that came inside the stream, or None."""
     blocks: dict[int, _ConverseBlock] = {}

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.composing import FailureStatus
     from pytest_sparrow.wire.eventstream import Frame
 
-__all__ = ["compose_converse"]
-
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_Errors
 _ERRORS = {
     400: "ValidationException",
