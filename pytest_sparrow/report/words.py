@@ -345,7 +345,7 @@ def _miss_hint(finding: Finding) -> str:
             closest: Any = finding.golden
             return f"the closest recorded {what}, {played}: {describe(finding.boundary, closest, query=True)}"
         case "same" if finding.detail["played"]:
-            return "the golden has exactly this, and it is played already: this run asks for it more often"
+            return "the golden holds exactly this, but it was played already: this run asks for it once more"
         case "same" if finding.call_id:
             return "the golden has this call, but there no model proposed it and here one did"
         case "same":

@@ -156,7 +156,7 @@ def current_run() -> OpenRun | None:
         return None
     names = " and ".join(repr(run.run_id) for run in runs)
     raise UsageError(
-        f"a call from a thread without context, while the runs {names} are open: whose is it?\n"
+        f"a call from a thread without context, while the runs {names} are open: which one makes it is not known\n"
         "  Start the thread with a copy of the context: contextvars.copy_context().run(target), "
         "or asyncio.to_thread(...)."
     )
