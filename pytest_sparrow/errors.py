@@ -102,8 +102,8 @@ class RecordedMeanwhile(StoreError):
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: another process has recorded this run meanwhile, and otherwise\n"
-            "  the first one is kept: record the test in one process, or once more if this one is right"
+            f"{self.path}: another process has recorded this run meanwhile, with another result\n"
+            "  its recording is kept: record the test in one process, or once more if this one is right"
         )
 
 
@@ -156,8 +156,8 @@ class SecretFound(NotRecordable):
         super().__init__(
             path or "somewhere",
             f"holds a secret ({kind}); {file}:{line} was not written",
-            "hide it by a line 'kind = pattern' or 'kind = field:name' of the ini key sparrow_secrets; if it is none, "
-            f"allow it by the line {digest} of sparrow_not_secret, or all of its kind by the line {kind}",
+            "hide it by a line 'kind = pattern' or 'kind = field:name' of the ini key sparrow_secrets; if it is no "
+            f"secret, allow it by the line {digest} of sparrow_not_secret, or all of its kind by the line {kind}",
         )
         self.args = (file, line, path, kind, digest)
         self.file = file

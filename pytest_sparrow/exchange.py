@@ -154,7 +154,7 @@ def _check_asked(kind: str, asked: dict[str, Json]) -> None:
         try:
             urlsplit(asked["url"]).port  # noqa: B018 - it is worked out, and checked, only when it is asked for
         except ValueError as error:
-            raise ValueError(f"'asked' has a 'url' that is none: {error}") from error
+            raise ValueError(f"'asked' has a 'url' that can't be read: {error}") from error
 
 
 _WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}

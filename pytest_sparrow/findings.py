@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Change, Comparison, Missing, Position
     from pytest_sparrow.exchange import Asked, Json
 
-__all__ = [
-    "NO_CIRCUMSTANCES",
-    "Circumstances",
-    "Finding",
-    "Kind",
-    "Location",
-    "Subject",
-    "Verdict",
-    "Way",
-    "WayKind",
-    "asking",
-    "of_change",
-    "of_changes",
-]
-
 
 class Kind(enum.Enum):
     """What kind of thing was found."""

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["keys_of", "read_object"]
-
 _Model = TypeVar("_Model", bound="DataclassInstance")
 
 

@@ -29,16 +29,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "FRAMEWORKS",
-    "FrameworkPackage",
-    "changed_since",
-    "circumstances",
-    "packages",
-    "repo_head",
-    "snapshot",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class FrameworkPackage:

@@ -10,21 +10,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "WIDTH",
-    "bounded",
-    "common_prefix",
-    "counted",
-    "cut",
-    "excerpt",
-    "one_line",
-    "printable",
-    "shown",
-    "shown_pair",
-    "times",
-    "unescaped",
-]
-
 WIDTH = 100
 """Characters of a value that a report shows."""
 

@@ -21,20 +21,6 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import CodeType
 
-__all__ = [
-    "MISSING",
-    "AfterLoading",
-    "AttributePatch",
-    "CodePatch",
-    "ItemPatch",
-    "MemberPatch",
-    "Patch",
-    "Patches",
-    "PatchesFor",
-    "SequencePatch",
-    "copy_function",
-]
-
 MISSING: Final[Any] = object()
 """Stands for nothing: what an attribute or item holds that is not there, and what removes one."""
 

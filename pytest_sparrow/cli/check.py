@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.store.finding import Leftover
 
-__all__ = ["add_to"]
-
 _UNFINISHED = 1
 _DAMAGED = 2
 _WORDS = ("whole", "damaged", "unfinished", "left of a swap")

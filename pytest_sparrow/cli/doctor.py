@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.adapter import Library
 
-__all__ = ["add_to"]
-
 _PROBLEMS = 1
 
 # By the name under which a package is installed; what each means. Every claim here has a test of its own elsewhere.
@@ -56,7 +54,7 @@ _PLUGINS = {
     "pytest-asyncio": "fine",
     "pytest-randomly": "fine: the run's own seed is set after its",
     "pytest-rerunfailures": "fine: each attempt is judged, and counted once",
-    "freezegun": "fine: where a test sets the clock itself, ours keeps off",
+    "freezegun": "fine: if a test sets the clock itself, sparrow leaves the clock alone",
 }
 _WATCH = {
     "pytest-socket": "disabled sockets disable recording, too: record with --force-enable-socket",
@@ -134,7 +132,7 @@ def _python() -> Iterator[_Line]:
     yield _Line(
         "note",
         "child processes",
-        "neither recorded nor replayed; a forked one is refused connections as its parent is, any other is only named",
+        "neither recorded nor replayed; connections of a forked child are refused like its parent's, others only named",
     )
 
 
@@ -205,7 +203,7 @@ def _hooks() -> Iterator[_Line]:
         gone = [place for place in places if not _is_there(module, place)]
         if gone:
             yield _Line(
-                "problem", name, f"{', '.join(gone)} is gone: this version isn't covered as it should be"
+                "problem", name, f"{', '.join(gone)} is gone: calls of this version may go uncaptured"
             )
 
 
@@ -240,7 +238,7 @@ def _surroundings() -> Iterator[_Line]:
         yield _Line(
             "note",
             "PYTHONHASHSEED",
-            "not set: an agent that sends what it iterates from a set differs by chance",
+            "not set: requests that depend on the order of a set differ by chance",
         )
     if sys.getfilesystemencoding() != "utf-8":
         yield _Line("note", "file names", f"encoded as {sys.getfilesystemencoding()}, not UTF-8")
@@ -263,7 +261,9 @@ def _file_system(folder: Path) -> Iterator[_Line]:
         yield _Line("ok", "file system", "a golden is swapped in at once (renameat2)")
     else:
         yield _Line(
-            "note", "file system", "a golden is swapped in by two renames; a reader bridges what is between"
+            "note",
+            "file system",
+            "a golden is swapped in by two renames; readers find a whole run in between",
         )
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.providers.codec import Codec
 
-__all__ = ["add_to"]
-
 _CASSETTES = (".yaml", ".yml", ".json")
 _INPUTS = "inputs.json"
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["complain", "load", "quiet_pipe", "safe_streams", "say"]
-
 
 def safe_streams() -> None:
     """Characters that the terminal's encoding lacks are escaped instead of ending the program."""

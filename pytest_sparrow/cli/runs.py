@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["add_to"]
-
 DIFFERENCES = 1
 
 

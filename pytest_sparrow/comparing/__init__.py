@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_sparrow.comparing.diff import DiffBudget, json_changes
 from pytest_sparrow.comparing.identity import Sameness
-from pytest_sparrow.comparing.pipeline import HasEvents, comparable_by, compare, request_changes, tool_changes
+from pytest_sparrow.comparing.pipeline import comparable_by, compare, request_changes, tool_changes
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, Missing, Position, follow
 from pytest_sparrow.comparing.rules import EventRule, Rules
 
@@ -14,7 +14,6 @@ __all__ = [
     "Comparison",
     "DiffBudget",
     "EventRule",
-    "HasEvents",
     "Missing",
     "Position",
     "Rules",

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.comparing.units import Group, GroupPair, Lane, Lanes
 
-__all__ = ["Pair", "align", "pair_lanes"]
-
 Pair: TypeAlias = tuple[int | None, int | None]
 """Index in the golden and in the new sequence; None where the other side has nothing."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["DiffBudget", "json_changes", "json_within", "value_changes"]
-
 _MOST_SCALARS = 16
 """A list of plain values (an image's bytes, a vector) that differs in more places is one change."""
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Bijection", "CanonicalKeys", "Ids", "Sameness", "rounded"]
-
 _TOKEN = re.compile(r"[\w\-]+")
 _DISTINCTIVE = re.compile(r"[\d_\-]")
 _SHORTEST_ID = 6

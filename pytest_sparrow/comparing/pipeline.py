@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.align import Keys, align, pair_lanes
 from pytest_sparrow.comparing.diff import DiffBudget, json_changes, value_changes
@@ -47,29 +47,11 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.units import AlignedGroups, Lanes
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
-
-__all__ = [
-    "TOOL_ARGS",
-    "HasEvents",
-    "at_level",
-    "comparable_by",
-    "compare",
-    "request_changes",
-    "tool_changes",
-]
-
-
-class HasEvents(Protocol):
-    """A transcript, as far as the comparison needs it."""
-
-    @property
-    def events(self) -> Sequence[Event]:
-        """The events in order."""
-        ...
+    from pytest_sparrow.transcript import Transcript
 
 
 def compare(
-    golden: Sequence[Event] | HasEvents, new: Sequence[Event] | HasEvents, rules: Rules | None = None
+    golden: Sequence[Event] | Transcript, new: Sequence[Event] | Transcript, rules: Rules | None = None
 ) -> Comparison:
     """Compare two runs.
 
@@ -102,7 +84,7 @@ def compare(
     )
 
 
-def _events(run: Sequence[Event] | HasEvents) -> Sequence[Event]:
+def _events(run: Sequence[Event] | Transcript) -> Sequence[Event]:
     return run if isinstance(run, Sequence) else run.events
 
 

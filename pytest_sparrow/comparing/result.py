@@ -36,23 +36,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.settings import Level
 
-__all__ = [
-    "MISSING",
-    "Change",
-    "ChangeKind",
-    "Comparison",
-    "Missing",
-    "Path",
-    "Pattern",
-    "Position",
-    "check_paths",
-    "element_label",
-    "follow",
-    "matches",
-    "parse",
-    "render",
-]
-
 Path: TypeAlias = tuple[str, ...]
 """Steps as in the module's docstring."""
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
-__all__ = ["LEFT_OUT", "Canonical", "EventRule", "Rules", "check_patterns", "read_operators"]
-
-
 EventRule: TypeAlias = "Callable[[Event], Event | None]"
 """Returns the event to compare instead, or None to leave the event out. Must depend on the event alone."""
 

@@ -25,24 +25,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "CALL_TYPES",
-    "AlignedGroups",
-    "Fingerprint",
-    "Fingerprinter",
-    "Group",
-    "GroupPair",
-    "Lane",
-    "Lanes",
-    "NumberedEvent",
-    "entries",
-    "group_calls",
-    "ids_of",
-    "in_run_order",
-    "merge_deltas",
-    "with_moves",
-]
-
 CALL_TYPES = frozenset(
     {"ToolUseProposed", "ToolUseStarted", "ToolOutput", "ApprovalRequested", "ApprovalResolved"}
 )

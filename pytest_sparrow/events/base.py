@@ -13,9 +13,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pytest_sparrow.events.jsontext import canonical, equal
 from pytest_sparrow.exchange import Json
 
-__all__ = ["U32", "U64", "Block", "EventModel", "WireModel"]
-
-
 U32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 U64 = Annotated[int, Field(ge=0, le=2**64 - 1)]
 

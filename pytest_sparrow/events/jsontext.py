@@ -14,19 +14,6 @@ from pytest_sparrow.errors import NotRecordable
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "MAX_DEPTH",
-    "MAX_READ_DEPTH",
-    "BrokenJson",
-    "canonical",
-    "decode",
-    "digest",
-    "encode",
-    "equal",
-    "pretty",
-    "spell",
-]
-
 MAX_DEPTH = 100
 """Arrays and objects inside one another that may be written."""
 

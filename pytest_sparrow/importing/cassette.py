@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 
-__all__ = ["Cassette", "CassetteEntry", "LeftOut", "Unreadable", "halves_of", "read_cassette"]
-
-
 class Unreadable(Exception):
     """An interaction that can't be taken over; the text says why."""
 

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Policy
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Destination", "destination_of", "write_cassette", "write_run"]
-
-
 # pytest-recording: ``TestClass.test_name[parameters]`` in ``cassettes/<module>/`` beside the module.
 _METHOD = re.compile(r"(?P<owner>[A-Za-z_]\w*)\.(?P<test>[A-Za-z_]\w*(?:\[.*\])?)\Z", re.DOTALL)
 

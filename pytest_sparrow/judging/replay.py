@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["judge_comparison", "judge_recording", "rules_of", "same_recording"]
-
 _FATAL = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.ORDER, Kind.UNPLAYED, Kind.UNREACHED)
 
 

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
-__all__ = ["NO_WHAT_IF", "Drift", "Found", "WhatIf", "is_race", "likely_chance", "verdict_of"]
-
 _MOST_ALIKE = 2
 """Findings of one kind that are causes of their own; further ones follow."""
 

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Asked
 
-__all__ = ["BEGINNING", "AnswerQueues", "Chooser", "Chosen", "ComparableOf", "ConversationOf"]
-
-
 BEGINNING = "\0beginning"
 """Stands in place of a lane for the exchanges that are the first of their lane."""
 

@@ -24,22 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = [
-    "JUDGED_AS_REQUESTS",
-    "Address",
-    "Conversations",
-    "address_of",
-    "asked_fields",
-    "between_recordings",
-    "body_of",
-    "call_ids",
-    "event_fields",
-    "prefixes",
-    "request_key",
-    "request_shape",
-    "unnumbered",
-]
-
 _NOT_OF_EVENTS = frozenset({"type", "run", "lane", "timestamp", "created", "created_at", "ts", "duration_ms"})
 """Fields of an event itself (never of the data in it) that say when or where it was recorded; the type stands apart."""
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = ["Nearest", "Similarity", "features", "overlap", "shared_arguments", "shared_fields"]
-
 _WORD = re.compile(r"\w+")
 
 _MOST_FEATURES = 200

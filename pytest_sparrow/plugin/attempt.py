@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
 
-__all__ = ["Attempt", "Kept"]
-
 
 @dataclass(frozen=True, slots=True)
 class Kept:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
 
-__all__ = ["codecs_in", "codecs_of", "pytest_sparrow_codecs", "pytest_sparrow_redact", "secret_rules_of"]
-
 
 def pytest_sparrow_codecs(config: pytest.Config) -> Sequence[Codec]:  # type: ignore[empty-body]
     """Codecs for wire formats of model providers, beside those that come with pytest-sparrow.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.api import Sparrow
     from pytest_sparrow.settings import Settings
 
-__all__ = ["begin", "end", "run", "setting_up"]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CORPUS", "GoldenPlace", "check_corpus", "corpus_folder", "generate", "place_of"]
-
 CORPUS = "sparrow_corpus"
 
 _FIXTURE = "sparrow"

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
 
-__all__ = ["Directories", "Secrets", "refuse_secret_name", "secrets_of"]
-
 _PROJECT = (".git", ".hg", "pyproject.toml", "setup.cfg", "setup.py")
 
 

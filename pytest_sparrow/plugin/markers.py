@@ -19,15 +19,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.api import Sparrow
     from pytest_sparrow.plugin.session import SessionState
 
-__all__ = [
-    "INJECT",
-    "MARKER",
-    "check_markers",
-    "folder_settings",
-    "inject_faults",
-    "marked",
-]
-
 MARKER = "sparrow"
 INJECT = "sparrow_inject"
 

@@ -16,15 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = [
-    "SessionSettings",
-    "add_options",
-    "as_pytest_error",
-    "read_session",
-    "refuse_writing_in_ci",
-    "shown_file",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:

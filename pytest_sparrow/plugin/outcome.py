@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.findings import Finding
 
-__all__ = ["call_phase", "clean", "forget", "reported"]
-
 
 def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
     """Hide the secrets in a report's failure and in its captured output, which end up in CI logs and JUnit files.

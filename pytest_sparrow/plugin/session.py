@@ -23,20 +23,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.attempt import Attempt, Kept
     from pytest_sparrow.settings import Settings
 
-__all__ = [
-    "ATTEMPT",
-    "BLOCKED",
-    "OUTSIDE",
-    "SESSION",
-    "AttemptState",
-    "SessionState",
-    "collect",
-    "header",
-    "refusal",
-    "start",
-    "write_summary",
-]
-
 
 @dataclass(slots=True)
 class SessionState:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.store import FsRecorder
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Source"]
-
 
 class Source:
     """The golden of one test, as far as there is one.

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Behaviour, Settings
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["Window", "World"]
-
 
 class Window:
     """The time in which a run is open.

@@ -18,20 +18,6 @@ from urllib.parse import unquote_to_bytes
 from pytest_sparrow.exchange import Json
 from pytest_sparrow.providers.reading import as_dict, as_list, as_text, holdable, text_block
 
-__all__ = [
-    "MAX_IMAGE",
-    "CallIds",
-    "LazyBlocks",
-    "OpenCalls",
-    "content_blocks",
-    "encoded_image",
-    "image_block",
-    "image_block_of",
-    "image_data",
-    "json_block",
-    "slim",
-]
-
 
 class LazyBlocks(Sequence[Json]):
     """Blocks that are parsed at the first access.

@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Failure
 
-__all__ = [
-    "FailureStatus",
-    "arguments_text",
-    "broken_reply",
-    "error_object",
-    "event_text",
-    "fault_of",
-    "json_reply",
-    "json_text",
-    "request_digest",
-    "stream_reply",
-    "synthetic_reply",
-]
-
 _STATUS = re.compile(r"HTTP ([45]\d\d)(?:: (.*))?\Z", re.DOTALL)
 _TRANSPORT = re.compile(rf"({'|'.join(TransportErrorName)})(?:: (.*))?\Z", re.DOTALL)
 

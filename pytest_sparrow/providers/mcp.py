@@ -37,8 +37,6 @@ from pytest_sparrow.providers.reading import (
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["MCP"]
-
 _INTERNAL_ERROR = -32603
 
 

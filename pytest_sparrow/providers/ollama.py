@@ -46,10 +46,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-
-__all__ = ["Ollama", "compose_ollama"]
-
-
 _CREATED = "1970-01-01T00:00:00Z"
 
 

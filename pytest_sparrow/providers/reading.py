@@ -21,36 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-
-__all__ = [
-    "SYNTHETIC_STATUS",
-    "StreamReader",
-    "arguments_of",
-    "as_dict",
-    "as_list",
-    "as_text",
-    "blocks_of_answer",
-    "error_message",
-    "failure_of",
-    "first_user_text",
-    "header",
-    "holdable",
-    "http_failure",
-    "json_answer",
-    "json_request",
-    "lenient_json",
-    "parse_json_text",
-    "path_of",
-    "raw_bytes",
-    "raw_text",
-    "spoken_text",
-    "stream_events",
-    "synthetic_failure",
-    "text_block",
-    "usage_from",
-]
-
-
 _MAX_DEPTH = 90
 """Deeper JSON text stays text: the event around it adds levels, and 100 is the most that a line may have."""
 

@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Codec
 
-__all__ = [
-    "CodecFault",
-    "Faults",
-    "ModelCall",
-    "Wire",
-    "facts",
-    "facts_of",
-    "register",
-    "registered",
-    "unregister",
-    "using",
-]
-
 # Process-wide: what asks for facts (redaction, the comparison, a thread that sleeps) stands far from any session.
 _lock = threading.Lock()
 _BUILTIN: tuple[Codec, ...] = builtin_codecs()

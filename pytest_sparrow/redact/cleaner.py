@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.streams import Cut
     from pytest_sparrow.redact.user_rules import Allowed, OwnRules
 
-__all__ = ["ANSWER_HEADERS", "PART_HEADERS", "REQUEST_HEADERS", "Cleaner"]
-
-
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
 REQUEST_HEADERS = _BODY | {

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Places"]
-
 _PLACEHOLDER = re.compile(r"<dir:([a-z_]+)>(\\*)")
 _MARK = "<dir:"
 

@@ -19,9 +19,6 @@ from pytest_sparrow.redact.shapes import MARKS, suspicious
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MIN_LENGTH", "Known", "environment_secrets", "is_secret_name", "spellings", "userinfo_password"]
-
-
 MIN_LENGTH = 8
 """Characters below which a value is too common to be searched for."""
 

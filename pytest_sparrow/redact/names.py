@@ -19,18 +19,6 @@ from pytest_sparrow.redact.placeholders import without_placeholders
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-__all__ = [
-    "FRAGMENTS",
-    "Rule",
-    "Sure",
-    "bare_value",
-    "field_rule",
-    "is_specific",
-    "is_word",
-    "plausible",
-    "query_rule",
-]
-
 
 class Sure(enum.Enum):
     """How much the name alone says."""

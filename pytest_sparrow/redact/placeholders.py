@@ -10,14 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "PLACEHOLDER",
-    "Numbering",
-    "outside_placeholders",
-    "strip_numbers",
-    "without_placeholders",
-]
-
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
 

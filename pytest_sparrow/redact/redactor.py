@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact.scanner import Scanner
 
-__all__ = ["Guarded", "Redactor"]
-
-
 _FORM_FIELD = re.compile(r";\s*name=\"?([^\";]+)")
 
 

@@ -21,8 +21,6 @@ from pytest_sparrow.redact.user_rules import NOTHING_ALLOWED, Allowed, value_dig
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Hit", "Scanner"]
-
 _RUN = 20
 _REMEMBERED = 4096
 _LONGEST_KEY = 512

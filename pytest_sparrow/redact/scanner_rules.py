@@ -31,18 +31,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.providers.facts import ProviderFacts
 
-__all__ = [
-    "RUN_CHARACTERS",
-    "Needle",
-    "ScanRule",
-    "is_random",
-    "is_weak",
-    "long_runs",
-    "needles_of",
-    "scan_rules",
-]
-
-
 RUN_CHARACTERS = (string.ascii_letters + string.digits + "+/-_").encode()
 """Letters, digits, and both alphabets of base64."""
 

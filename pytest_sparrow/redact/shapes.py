@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.providers.facts import ProviderFacts
 
-__all__ = ["MARKS", "Shape", "known_shapes", "replace_shapes", "shapes_with", "suspicious"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:

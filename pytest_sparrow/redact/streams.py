@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Cut", "Finder", "cuts_between", "hide_across", "joined_texts"]
-
-
 _TRIES = 64
 
 

@@ -15,21 +15,6 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_by
 from pytest_sparrow.redact.names import Rule, Sure
 from pytest_sparrow.redact.scanner_rules import long_runs
 
-__all__ = [
-    "may_hide",
-    "plainly",
-    "replace_assigned",
-    "replace_encoded",
-    "replace_form",
-    "replace_in_form",
-    "replace_percent",
-    "replace_query",
-    "replace_quoted",
-    "replace_userinfo",
-    "without_userinfo",
-]
-
-
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
 

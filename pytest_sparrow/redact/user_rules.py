@@ -18,18 +18,6 @@ from pytest_sparrow.redact.placeholders import outside_placeholders
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = [
-    "NOTHING_ALLOWED",
-    "NO_RULES",
-    "Allowed",
-    "OwnRules",
-    "SecretFinder",
-    "read_allowed",
-    "read_rules",
-    "value_digest",
-]
-
-
 _DIGEST = re.compile(r"value:[0-9a-f]{16}")
 _KIND = re.compile(r"[a-z][a-z0-9-]{0,59}")
 _ROUNDS = 200_000

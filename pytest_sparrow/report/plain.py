@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Comparison
     from pytest_sparrow.findings import Circumstances
 
-__all__ = [
-    "MOST_LINES",
-    "MOST_REMARKS",
-    "render_comparison",
-    "render_finding",
-    "render_verdict",
-    "summary_lines",
-]
-
 MOST_LINES = 25
 """The most lines that a failure may have."""
 

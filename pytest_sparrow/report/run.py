@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.transcript import Transcript
 
-__all__ = ["render_run"]
-
 _WHOLE = 10**9
 
 

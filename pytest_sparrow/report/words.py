@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.result import Missing
     from pytest_sparrow.exchange import Json
 
-__all__ = ["both_values", "follower", "hints", "one_value", "record_command", "title", "way_out"]
-
 _NAME_WIDTH = 60
 _MOST_SAID = 60
 _MOST_REACHED = 4
@@ -347,7 +345,7 @@ def _miss_hint(finding: Finding) -> str:
             closest: Any = finding.golden
             return f"the closest recorded {what}, {played}: {describe(finding.boundary, closest, query=True)}"
         case "same" if finding.detail["played"]:
-            return "the golden has exactly this, and it is played already: this run asks for it more often"
+            return "the golden holds exactly this, but it was played already: this run asks for it once more"
         case "same" if finding.call_id:
             return "the golden has this call, but there no model proposed it and here one did"
         case "same":

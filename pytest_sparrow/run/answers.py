@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import Fork
     from pytest_sparrow.settings import Settings
 
-__all__ = ["Answers"]
-
 
 class Answers:
     """The answers of one run. Not thread safe: the run's lock guards it.

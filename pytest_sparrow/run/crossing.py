@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
 
-__all__ = ["CancellationWait", "Crossing", "OpenRun", "Passage", "passage", "wait_for_cancel"]
-
 Passage = Literal["cross", "ignore", "allow"]
 
 

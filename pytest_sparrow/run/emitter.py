@@ -32,20 +32,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Policy
     from pytest_sparrow.store import FsRecorder
 
-__all__ = ["Emitter", "Proposals", "RecorderSink", "Sink", "ToolFacts", "Watcher"]
-
-
-class Sink(Protocol):
-    """Keeps a recorded run as it happens."""
-
-    def event(self, event: Event) -> None:
-        """Keep an event."""
-        ...
-
-    def exchange(self, exchange: Exchange) -> None:
-        """Keep an exchange."""
-        ...
-
 
 class ToolFacts(Protocol):
     """What a run asks about the wrapped tools."""

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
-__all__ = ["MOST_MISSES", "ExchangeReplayer", "GoldenReplayer", "cancellation_wait_of"]
-
 MOST_MISSES = 20
 """After so many misses every further call fails at once: an agent that retries must not run for minutes."""
 

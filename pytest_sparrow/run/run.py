@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import Lane, Lanes, in_lane
+from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.replayer import ExchangeReplayer
@@ -31,12 +30,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import RecorderSink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
-
-__all__ = ["Run"]
-
 
 _T = TypeVar("_T")
 
@@ -69,7 +65,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
-        sink: Sink | None = None,
+        sink: RecorderSink | None = None,
     ) -> None:
         self.run_id = run_id
         self.settings = settings

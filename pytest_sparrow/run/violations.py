@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["Unread", "Violations", "divergence", "unwrapped"]
-
 _ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
 """Kinds that are found while the user's code asks for something."""
 

@@ -106,7 +106,7 @@ class Settings:
 
     mode: Mode = row(
         Choice(Mode),
-        "what happens with the world and with the golden",
+        "whether the world is open, and whether goldens are compared or written",
         default=DEFAULT_MODE,
         places=SettingPlace.COMMAND_LINE | SettingPlace.MARKER | SettingPlace.ENVIRONMENT | SettingPlace.INI,
     )

@@ -11,8 +11,6 @@ from pytest_sparrow.errors import UsageError
 if TYPE_CHECKING:
     import enum
 
-__all__ = ["Choice", "Flag", "Lines", "Number", "Objects", "PlainText", "SettingKind", "Table"]
-
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),

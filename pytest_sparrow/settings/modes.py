@@ -5,8 +5,6 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["Behaviour", "Mode", "behaviour", "outcomes"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:

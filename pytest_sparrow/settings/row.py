@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_sparrow.settings.kinds import SettingKind
 
-__all__ = ["PYTHON", "USUAL", "Setting", "SettingPlace", "row"]
-
 
 class SettingPlace(enum.Flag):
     """Where a setting may stand. The first member that says something wins, the command line over all."""

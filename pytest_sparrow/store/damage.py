@@ -18,22 +18,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events.jsontext import BrokenJson
 
-__all__ = [
-    "DEFAULT_LIMITS",
-    "SETTING",
-    "Beyond",
-    "Limits",
-    "changed_file",
-    "conflict",
-    "line_damage",
-    "missing_file",
-    "object_damage",
-    "too_large",
-    "torn_line",
-    "wrong_count",
-]
-
-
 _RESTORE = "restore the file from version control, or delete the whole folder and record the test again"
 _NEWLINES = (
     "git or an editor converted it: put `* -text` in a .gitattributes beside the goldens, "

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.store.damage import Limits
 
-__all__ = ["DeltaDecoder", "lines_used"]
-
 _Path = tuple[str, ...]
 
 

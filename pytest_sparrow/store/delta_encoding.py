@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.store.files import LineRedactor
 
-__all__ = ["MAX_ITEMS", "SAME", "Arrays", "DeltaEncoder", "Draft", "Piece", "Run", "cut", "draft_of"]
-
-
 MAX_ITEMS = 1 << 20
 """Items of an array that is shared or decoded: a few lines that double one another must not fill the memory."""
 

@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = [
-    "append_to",
-    "is_held",
-    "lock_file",
-    "naming",
-    "new_file",
-    "open_regular",
-    "refused",
-    "replace_file",
-    "take",
-]
-
-
 _BINARY = getattr(os, "O_BINARY", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.transcript import RunInputs, RunMeta
 
-__all__ = ["LineRedactor", "digests_of", "dump_inputs", "files_of"]
-
 _Item = TypeVar("_Item")
 
 

@@ -36,19 +36,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.store.damage import Limits
     from pytest_sparrow.transcript import Transcript
 
-
-__all__ = [
-    "RECOVERED",
-    "Leftover",
-    "Why",
-    "finished_runs",
-    "leftovers",
-    "load_finished",
-    "recovered",
-    "whole_sibling",
-]
-
-
 _TRIES = 20
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.store.delta_encoding import Draft
     from pytest_sparrow.transcript import RunMeta, Transcript
 
-__all__ = ["Journal", "read_name", "remove_stale"]
-
 _ABANDONED = "abandoned"
 _NAME = re.compile(r"(?P<run>.+)\.(?P<owner>[0-9]+|abandoned)\.[0-9a-f]{8}\Z", re.DOTALL)
 

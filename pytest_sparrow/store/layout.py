@@ -17,25 +17,6 @@ from pytest_sparrow.store.disk import new_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "EVENTS",
-    "EXCHANGES",
-    "FILES",
-    "GOLDENS_FOLDER",
-    "INPUTS",
-    "MAX_RUN_ID",
-    "META",
-    "check_pending_root",
-    "check_run_id",
-    "folder_of",
-    "is_of_a_writer",
-    "new_folder",
-    "old_folder",
-    "pending_root",
-    "safe_name",
-    "write_git_files",
-]
-
 MAX_RUN_ID = 200
 """Bytes of a run id: file systems stop at 255, and the store adds a few of its own."""
 

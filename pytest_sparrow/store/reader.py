@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.store.damage import Limits
 
-__all__ = ["iter_events", "load_transcript"]
-
 _Value = TypeVar("_Value")
 
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.store.files import LineRedactor
     from pytest_sparrow.transcript import RunInputs, Transcript
 
-__all__ = ["FsRecorder", "Recorder", "Replayer"]
-
 
 @runtime_checkable
 class Recorder(Protocol):

@@ -12,8 +12,6 @@ from typing import Any
 
 from pytest_sparrow.values.to_json import brief, spell_path, type_name
 
-__all__ = ["difference"]
-
 _Path = tuple[Any, ...]
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["error_from_json", "error_to_json"]
-
 
 def error_to_json(error: Exception) -> dict[str, Json]:
     """``{"type", "module", "message", "args"?, "attributes"?}`` of an exception.

@@ -24,20 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "ABSENT",
-    "DoesNotFit",
-    "as_declared",
-    "awaited_annotation",
-    "from_json",
-    "innermost",
-    "is_plain",
-    "item_annotation",
-    "result_annotation",
-    "return_annotation",
-    "to_json",
-]
-
 ABSENT: Any = inspect.Signature.empty
 """No annotation, or one that cannot be resolved: only plain JSON values can be restored."""
 

@@ -26,9 +26,6 @@ from pytest_sparrow.text import cut
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["NO_JSON", "Walker", "brief", "jsonable", "plain", "simpler", "spell_path", "type_name"]
-
-
 NO_JSON: Any = object()
 """Stands for: the value has no form in JSON."""
 

@@ -19,8 +19,6 @@ from pytest_sparrow.wire import sse
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
-__all__ = ["addressed", "describe", "is_look_up", "what_is_asked", "without_id"]
-
 _LOOK_UPS = frozenset(
     {"tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"}
 )

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["MOST", "body_of", "chunks_of", "media_type", "parts_of", "stream_form", "uncompressed"]
-
 _SERVED = {"sse": sse.serve, "lines": sse.line_chunks}
 _CRLF = b"\r\n"
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = ["MEDIA_TYPE", "Frame", "frame_bytes", "frames_of", "frames_reply", "json_frame"]
-
 MEDIA_TYPE = "application/vnd.amazon.eventstream"
 
 _PRELUDE = struct.Struct(">III")

@@ -13,25 +13,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "LINE_TYPES",
-    "MEDIA_TYPE",
-    "ServerSentEvent",
-    "data_of_line",
-    "event_of",
-    "events_of",
-    "holds_data",
-    "line_chunks",
-    "lines_of",
-    "looks_like_event",
-    "only_data",
-    "parse_event_text",
-    "serve",
-    "split_events",
-    "up_to_data",
-    "with_data",
-]
-
 MEDIA_TYPE = "text/event-stream"
 
 _BLANK = "\n\n"

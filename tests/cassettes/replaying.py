@@ -25,6 +25,14 @@ __all__ = ["Runs", "check_events", "check_replays", "record_and_replay"]
 
 _TESTS = Path(__file__).parents[1]
 
+_LIBRARIES = {
+    "chat": "import openai, groq, mistralai.client",
+    "responses": "import openai",
+    "anthropic": "import anthropic",
+    "gemini": "from google import genai",
+}
+"""What drives cassettes; imported at the top, so that the process that the runs are forked from has loaded it."""
+
 _INNER = """
 import json
 import os
@@ -87,7 +95,7 @@ class Runs:
 
 def record_and_replay(folder: Path, driver: Driver) -> Runs:
     """Drive all of a driver's cassettes in two inner pytest runs."""
-    (folder / "test_inner.py").write_text(_INNER)
+    (folder / "test_inner.py").write_text(f"{_LIBRARIES[driver.name]}\n{_INNER}")
     (folder / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(_TESTS)!r})\n")
     found = {}
     for mode in ("record", "replay"):

@@ -76,7 +76,9 @@ def test_two_processes_that_record_one_test(inner, different):
     result.assert_outcomes(passed=2, errors=int(different))
     assert inner.goldens() == ["__sparrow__/test_it/test_it"]
     if different:
-        result.stdout.fnmatch_lines(["*: another process has recorded this run meanwhile, and otherwise*"])
+        result.stdout.fnmatch_lines(
+            ["*: another process has recorded this run meanwhile, with another result*"]
+        )
         result.stdout.no_fnmatch_line("*attempt.py*")
     else:
         result.stdout.fnmatch_lines(["sparrow: 1 recorded, 1 recorded again, unchanged"])

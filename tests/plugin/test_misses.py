@@ -145,6 +145,7 @@ def test_once_too_often(recorded, name):
     title, lines = miss(recorded, name, TIMES="2")
     assert title.endswith(": the golden holds no answer to this")
     assert (
-        lines[0] == "  the golden has exactly this, and it is played already: this run asks for it more often"
+        lines[0]
+        == "  the golden holds exactly this, but it was played already: this run asks for it once more"
     )
     assert not [line for line in lines if line.startswith(("    golden", "  ignore"))]

@@ -182,7 +182,7 @@ def test_a_miss_says_why(case, detail, said, hint):
         (
             True,
             True,
-            "the golden has exactly this, and it is played already: this run asks for it more often",
+            "the golden holds exactly this, but it was played already: this run asks for it once more",
         ),
         (False, True, "the golden has this call, but there no model proposed it and here one did"),
         (False, False, "the golden has this call, but there a model proposed it and here none did"),

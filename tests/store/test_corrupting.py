@@ -22,7 +22,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import request
 from .shelves import exchange, run_of, shelf
 
-NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 260
+NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 150
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux tells it")

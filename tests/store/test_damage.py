@@ -164,12 +164,12 @@ CASES = {
             (
                 "for half an address",
                 b'"http","asked":{"method":"GET","url":"http://["}',
-                "'url' that is none: ",
+                "'url' that can't be read: ",
             ),
             (
                 "at no port",
                 b'"http","asked":{"method":"GET","url":"http://h:99999/"}',
-                "'url' that is none: ",
+                "'url' that can't be read: ",
             ),
             ("no tool", b'"tool","asked":{"args":{}}', "has no 'name' that is a text"),
             (

@@ -21,17 +21,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = [
-    "host_text",
-    "is_loopback",
-    "is_multiprocessings",
-    "is_numeric",
-    "is_own_name",
-    "listens_at_path",
-    "listens_on_port",
-    "spelled",
-]
-
 
 def is_numeric(host: str) -> bool:
     """Whether a host is an address already, so that resolving it asks no one."""

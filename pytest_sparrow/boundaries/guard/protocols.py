@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["CALLS", "GRPC_PATCHES", "UVLOOP_PATCHES", "WEBSOCKET_PATCHES", "places"]
-
 _CLIENTS = (
     "websockets.asyncio.client",
     "websockets.sync.client",

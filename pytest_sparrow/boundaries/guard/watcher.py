@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["names_of", "replaying_run", "watching"]
-
 
 @contextlib.contextmanager
 def watching(run: OpenRun, handlers: Mapping[str, Callable[..., None]], *, replaying: bool) -> Iterator[None]:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.facts import RetryClock
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["Adapter", "Library", "exported_name"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:

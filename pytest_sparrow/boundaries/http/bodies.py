@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json, TransportFailure
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
-__all__ = [
-    "BodyRecorder",
-    "ChunkDelay",
-    "LiveBodyRecorder",
-    "ReplayedBodyRecorder",
-    "ServedBody",
-    "Tee",
-    "checkpoint",
-    "is_last",
-]
-
 
 class BodyRecorder(abc.ABC):
     """Watches one body on its way to the client and settles the crossing at the first of three ends.

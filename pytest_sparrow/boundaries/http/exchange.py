@@ -21,20 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
-__all__ = [
-    "EMPTY",
-    "Headers",
-    "Reply",
-    "answered_of",
-    "asked_of",
-    "chunk_bytes",
-    "head_bytes",
-    "header",
-    "may_have_body",
-    "refusal",
-    "reply_of",
-]
-
 Headers = Sequence[tuple[str, str]]
 """Header names and values in order; names may repeat."""
 

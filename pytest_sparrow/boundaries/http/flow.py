@@ -27,23 +27,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.exchange import Headers
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
-__all__ = [
-    "Flow",
-    "FlowStep",
-    "LiveRequest",
-    "OutgoingRequest",
-    "OutsidePolicy",
-    "begin",
-    "cross",
-    "drive",
-    "drive_async",
-    "last_request_was_allowed",
-    "refusal_outside",
-    "route",
-    "router",
-    "set_outside_policy",
-]
-
 OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], Exception | None]
 """Called with host, port and "METHOD url" of a request that belongs to no run, from any thread. Returns the error that
 refuses the request, whose text the client is shown, or None to let the request pass."""

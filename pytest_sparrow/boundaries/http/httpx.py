@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["LIBRARIES", "is_in_process", "patches_for", "speaks_http2"]
-
-
 _IN_PROCESS = ("MockTransport", "ASGITransport", "WSGITransport")
 _NETWORK = ("HTTPTransport", "AsyncHTTPTransport")
 _TEST_CLIENTS = ("starlette.testclient", "litestar.testing")

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.facts import ProviderFacts, RetryClock
     from pytest_sparrow.run.crossing import OpenRun
 
-__all__ = ["SHORT_DELAY", "skip_retry_delays"]
-
 SHORT_DELAY = 0.001
 """Seconds that a skipped delay lasts; not 0, since a sleep also lets other threads and tasks run."""
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
-__all__ = ["Invocation", "WrappedFunction"]
-
 
 class WrappedFunction:
     """The function behind a wrapper, and the types of its answers.

@@ -13,9 +13,6 @@ from pytest_sparrow.settings import Policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["DEFAULT_RISK", "RISKS", "ToolOptions", "check_ignore", "close_matches", "make_options"]
-
-
 RISKS = ("ReadOnly", "Mutating", "Exec", "Destructive", "Network")
 """The cockpit's risks of a proposed call, in the order of DESIGN's event table."""
 

@@ -27,8 +27,6 @@ from pytest_sparrow.run.context import current_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Attribute", "CallTarget", "Trampoline", "changing", "find", "target_of", "trampoline_of"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.tools.target import CallTarget
     from pytest_sparrow.settings import Policy
 
-__all__ = ["Tools"]
-
-
 _C = TypeVar("_C")
 
 

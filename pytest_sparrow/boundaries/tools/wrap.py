@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.tools.options import ToolOptions
     from pytest_sparrow.exchange import Json
 
-__all__ = ["change_options", "name_of", "options_of", "unwrapped", "wrap", "wrapped_by"]
-
 _MARK = "__sparrow_tool__"
 
 

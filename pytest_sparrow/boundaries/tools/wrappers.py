@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Begin = Callable[[tuple[Any, ...], dict[str, Any]], Invocation | None]
 
-__all__ = ["call", "wrapper_of"]
-
 
 def wrapper_of(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
     """A function of the same kind as ``fn`` that crosses the boundary when it is called.

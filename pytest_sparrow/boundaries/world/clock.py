@@ -24,20 +24,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = [
-    "GRACE",
-    "TICK",
-    "Clock",
-    "Flowing",
-    "Stepping",
-    "TimeSource",
-    "needed_clock",
-    "noted_clock",
-    "somebody_else_travels",
-    "travelling",
-]
-
-
 _SECOND = 1_000_000_000
 
 GRACE = 1.0

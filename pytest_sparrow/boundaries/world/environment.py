@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact import Redactor
 
-__all__ = ["ReplayedEnvironment", "Zone", "dummies", "dummy_keys", "environment_to_record", "zone_here"]
-
 
 def environment_to_record(
     patterns: Iterable[str], redactor: Redactor, environ: Mapping[str, str] | None = None

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["Retries", "Seeded", "isolated", "new_seed", "noted_seed", "stepped"]
-
 
 class GeneratorState:
     """The state of the process's shared generators (Python's, and numpy's where loaded) when this object is made."""

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.patching import Patch
 
-__all__ = ["PATCHES", "waiting"]
-
 
 def _threads(module: Any) -> list[Patch]:
     return [AttributePatch(module.Thread, "start", _started(module.Thread.start))]

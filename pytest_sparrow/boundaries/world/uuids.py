@@ -17,13 +17,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.patching import CodePatch, Patches, copy_function
-from pytest_sparrow.frames import is_installed, package_name
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.context import is_answering, is_installed, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-__all__ = ["draw", "seeded_uuids"]
 
 _GREGORIAN = 0x01B21DD213814000
 """100 ns intervals from 1582-10-15 to 1970-01-01 (RFC 9562, 5.1)."""

@@ -58,17 +58,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Failure
     from pytest_sparrow.providers.composing import FailureStatus
 
-__all__ = [
-    "AnthropicMessages",
-    "call_block",
-    "compose_message",
-    "is_own",
-    "is_versioned",
-    "looks_like_messages",
-    "mcp_result",
-    "own_result",
-]
-
 _BLOCKS = frozenset({"tool_use", "tool_result", "thinking", "redacted_thinking"})
 
 

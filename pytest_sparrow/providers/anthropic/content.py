@@ -42,20 +42,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Failure
 
-__all__ = [
-    "JoinedMessage",
-    "answer_parts",
-    "as_binary",
-    "binary_events",
-    "join_message",
-    "output_blocks",
-    "plain_message",
-    "says_error",
-    "tool_results",
-    "usage_of",
-    "wants_binary",
-]
-
 # tool_result > search_result or document > source > content > text is as deep as the format goes.
 _LEVELS = 10
 

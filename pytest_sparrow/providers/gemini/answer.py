@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.blocks import CallIds
     from pytest_sparrow.providers.codec import Usage
 
-__all__ = ["CODE", "INLINE", "CallPieces", "GeminiAnswer", "read_chunks"]
-
-
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
 _MOST_ITEMS = 10_000
 """Items that the pieces of one call may add to its lists: a list is filled up to an index, at each of many levels."""

@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Failure, Part, Usage
     from pytest_sparrow.providers.composing import FailureStatus
 
-__all__ = ["Gemini", "compose_gemini"]
-
 _VERBS = ("generateContent", "streamGenerateContent")
 _ROLES = frozenset({"", "user", "model", "function", "tool", "system"})
 _NO_CALLS = ("/cachedContents", "/batches", "/countTokens", "/embedContent", "/batchGenerateContent")

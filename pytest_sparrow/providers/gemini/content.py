@@ -22,20 +22,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-__all__ = [
-    "SIGNATURES",
-    "ask_ids",
-    "call_id_of",
-    "contents_of",
-    "conversation_of",
-    "field_of",
-    "first_text",
-    "inline_block",
-    "parts_of",
-    "searched",
-    "tool_results",
-]
-
 _Fields = dict[str, "Json"]
 
 # Clients invent ids where the provider sent none, and send them: pydantic-ai "pyd_ai_<32 hex digits>", others a

@@ -30,17 +30,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Failure, Usage
     from pytest_sparrow.wire.sse import ServerSentEvent
 
-__all__ = [
-    "JoinedStream",
-    "ask_ids",
-    "failure_in",
-    "join_stream",
-    "message_parts",
-    "reasoning_text",
-    "tool_results",
-    "usage_of",
-]
-
 
 class _ChatCall:
     """One entry of ``tool_calls``, or the legacy ``function_call``; arguments are parsed when asked for."""

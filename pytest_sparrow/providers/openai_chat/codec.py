@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Usage
     from pytest_sparrow.providers.composing import FailureStatus
 
-__all__ = ["CHAT_FACTS", "OpenAIChat", "compose_chat"]
-
 _W, _A, _X = "[A-Za-z0-9_-]", "[A-Za-z0-9]", "[0-9a-f]"
 
 _SPEAKEASY = RetryClock(module="utils.retries", has="retry_with_backoff", clocks=("time", "asyncio"))

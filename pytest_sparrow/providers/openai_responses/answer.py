@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import Failure
     from pytest_sparrow.wire.sse import ServerSentEvent
 
-__all__ = ["JoinedResponse", "OutputItem", "blocks_of", "item_parts", "join_response"]
-
 
 @dataclass(frozen=True, slots=True)
 class OutputItem:

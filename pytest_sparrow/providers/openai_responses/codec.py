@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Failure
 
-__all__ = ["OpenAIResponses", "conversation_of", "input_items", "is_message", "tool_results"]
-
 _CREATE = ("/responses", "/responses/compact")
 
 # Other formats that also POST "model" and "input": embeddings, moderations, speech, images, token counts.

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.codec import ModelAnswer, Usage
     from pytest_sparrow.providers.composing import FailureStatus
 
-__all__ = ["compose_response", "item_events", "output_items"]
-
-
 _CLIENTS = frozenset({"apply_patch", "computer", "local_shell", "shell", "tool_search"})
 _SERVERS = frozenset({"code_interpreter", "file_search", "image_generation", "web_search"})
 _ALIASES = {"computer_use_preview": "computer", "computer-preview": "computer"}

@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.run.violations import Violations
 
-
-__all__ = ["FAULTS", "Fault", "FaultPlan", "ReplayerOf", "broken", "fault_of", "faulted", "malformed"]
-
-
 ReplayerOf = Callable[[Callable[[dict[str, Any]], Any], "Violations"], "GoldenReplayer"]
 """Makes the replayer of turns that a test wrote, from a function that reads requests and the run's violations."""
 

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
 
-__all__ = ["At", "DivergencePoint", "Fork", "Trigger", "before_fork", "exception_of", "fork_of", "place_of"]
-
-
 _MOST_NAMES = 50
 """The most names that are kept of what a run asks for, for a message."""
 

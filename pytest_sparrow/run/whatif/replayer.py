@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.run.whatif.script import Script, ScriptedCall, ScriptedTurn
 
-__all__ = ["LEFT_OUT", "EventReplayer", "TurnQueues", "answered_of", "both_sides"]
-
 
 class TurnQueues:
     """A script's turns, one queue a lane.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import Part
 
-__all__ = ["UNPROPOSED", "Script", "ScriptedCall", "ScriptedTurn", "UnreadableEvent", "read_script"]
-
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ScriptedCall:

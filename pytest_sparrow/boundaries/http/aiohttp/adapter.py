@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["ADAPTER", "error_of", "patches_for"]
-
-
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 

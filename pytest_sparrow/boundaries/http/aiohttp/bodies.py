@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.exchange import Reply
     from pytest_sparrow.exchange import TransportFailure
 
-__all__ = ["BodyReader", "LiveSource", "ReplayedSource", "is_chunked", "read_body", "replay_connection"]
-
 
 async def read_body(request: Any) -> bytes:
     """The bytes that a ``ClientRequest`` would send, before any compression.

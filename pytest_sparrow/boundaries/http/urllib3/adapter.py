@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
-__all__ = ["error_of", "failure_of", "failure_while_reading", "patches_for"]
-
 _RAISED = frozenset(
     {
         "ConnectTimeoutError",

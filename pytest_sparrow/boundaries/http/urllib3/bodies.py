@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.boundaries.http.exchange import Headers
     from pytest_sparrow.exchange import TransportFailure
 
-__all__ = [
-    "ChunkedFraming",
-    "Framing",
-    "Owners",
-    "PlainFraming",
-    "RecordedFile",
-    "ServedSocket",
-    "read_body",
-]
-
 
 class Owners:
     """Distinguishes a client that closes its response from the garbage collector that closes the response's body.
