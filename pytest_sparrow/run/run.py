@@ -112,7 +112,7 @@ class Run:
     @property
     def keeps(self) -> bool:
         """Whether crossings are written or compared."""
-        return self.answers.replayer is not None or self._sink is not None
+        return self.replaying or self.answers.live or self._sink is not None
 
     @property
     def in_process(self) -> bool:
