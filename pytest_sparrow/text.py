@@ -175,9 +175,9 @@ def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str
     return [*lines[:head], f"  … {left_out} more lines", *lines[len(lines) - keep_last :]]
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def counted(number: int, one: str) -> str:
     """``1 difference``, ``3 differences``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one}" + ("" if number == 1 else "s")
 
 
 def times(number: int) -> str:
