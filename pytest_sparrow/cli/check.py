@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import SparrowError, UnsafeName, UsageError
-from pytest_sparrow.report.words import record_command
+from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.finding import Why, leftovers, recovered

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "MCP": "mcp",
     "AnthropicMessages": "anthropic.codec",
-    "Bedrock": "bedrock.codec",
+    "Bedrock": "bedrock",
     "Gemini": "gemini.codec",
     "Ollama": "ollama",
     "OpenAIResponses": "openai_responses.codec",

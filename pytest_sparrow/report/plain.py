@@ -5,17 +5,18 @@ Nothing is wrapped or boxed, each value stands on one line, and the number of li
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from itertools import groupby
 from os.path import commonpath
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.findings import Finding, Kind, Location, Verdict, of_change
-from pytest_sparrow.report.words import both_values, follower, hints, one_value, title, way_out
+from pytest_sparrow.findings import Finding, Kind, Location, Verdict, Way, WayKind, of_change
+from pytest_sparrow.report.words import both_values, hints, one_value, title
 from pytest_sparrow.text import bounded, counted, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_sparrow.comparing.result import Comparison
     from pytest_sparrow.findings import Circumstances
@@ -58,13 +59,29 @@ def render_verdict(verdict: Verdict) -> str:
     chance = likely(verdict.findings[0], verdict.circumstances)
     if chance:
         last.append(f"  maybe   {chance}")
-    last += [f"  {word:<6}  {what}" for word, what in map(way_out, verdict.ways)]
+    last += _way_lines(verdict.ways)
     return "\n".join(bounded([*lines, *last], MOST_LINES, keep_last=len(last)))
 
 
 def render_finding(finding: Finding) -> str:
     """The text of one finding that stands alone: why a test's body is not run."""
-    return "\n".join([title(finding), *(f"  {line}" for line in hints(finding))])
+    return "\n".join([title(finding), *(f"  {line}" for line in hints(finding)), *_way_lines(finding.ways)])
+
+
+def _way_lines(ways: Iterable[Way]) -> list[str]:
+    return [f"  {word:<6}  {what}" for word, what in map(way_out, ways)]
+
+
+def follower(finding: Finding) -> str:
+    """What a finding that merely follows is counted as."""
+    if finding.kind is Kind.CHANGE:
+        return finding.subject
+    return {
+        Kind.DRIFT: "request drift",
+        Kind.MISS: "no recorded answer",
+        Kind.ORDER: "another order",
+        Kind.UNPLAYED: "unused answer",
+    }[finding.kind]
 
 
 def _causes(findings: Sequence[Finding]) -> Iterator[list[str]]:
@@ -286,3 +303,71 @@ def _other_order(circumstances: Circumstances) -> str:
             return f"{start}of a set? PYTHONHASHSEED was {then} when this was recorded, and is {now} here"
         case _:
             return f"{start}of threads or tasks side by side? (no set's: PYTHONHASHSEED is the recorded one)"
+
+
+# What settles a finding.
+
+_NAME_WIDTH = 60
+_MOST_PATHS = 3
+
+
+def record_command(nodeid: str) -> str:
+    """The command that records one test."""
+    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
+
+
+def way_out(way: Way) -> tuple[str, str]:
+    """A way out: the word that stands before it, and what to do."""
+    word, say = _WAYS[way.kind]
+    return word, say(*way.values)
+
+
+def _ignore(*paths: str) -> str:
+    quoted = ", ".join(one_line(_quoted(path)) for path in paths[:_MOST_PATHS])
+    return f"@pytest.mark.sparrow(ignore=[{quoted}])"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if "'" in text and '"' not in text else repr(text)
+
+
+_WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
+    WayKind.RECORD: ("record", record_command),
+    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.ACCEPT_OTHER: (
+        "accept",
+        lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",
+    ),
+    WayKind.OWN_GOLDEN: ("own", lambda: "remove golden=, and this test can record a golden of its own"),
+    WayKind.EDIT_SCRIPT: ("accept", lambda: "change the script"),
+    WayKind.EDIT_GOLDEN: ("accept", lambda folder: f"change {one_line(folder)}, which no test records"),
+    WayKind.IGNORE: ("ignore", _ignore),
+    WayKind.BEHAVIOUR_ONLY: (
+        "script",
+        lambda: '@pytest.mark.sparrow(requests="report")  # judge behaviour only',
+    ),
+    WayKind.WRAP: (
+        "wrap",
+        lambda name: (
+            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): the recorded call went through the wrapper, this one did not"
+        ),
+    ),
+    WayKind.WRAP_ANY: (
+        "wrap",
+        lambda: "sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn",
+    ),
+    WayKind.NEED_NOT_RECOVER: (
+        "allow",
+        lambda: "leave out recovers=True: after the fault only the test's own asserts judge",
+    ),
+    WayKind.FORK_LIVE: ("live", lambda: "sparrow.fork(…, live=True): from there on the world answers"),
+    WayKind.SCRIPT_AFTER: (
+        "then",
+        lambda: "sparrow.inject(…, then=[…]): what the model says after the fault, written by hand",
+    ),
+    WayKind.EDIT_SCRIPT_AFTER: (
+        "then",
+        lambda: "change then=[…]: all that the model is asked after the fault, and no more",
+    ),
+}
+"""The word before a way out, and what says it, given the way's values."""

@@ -1,12 +1,11 @@
-"""Says in words what a finding is (its title, its hints, its values) and what settles it."""
+"""Says in words what a finding is: its title, its hints and its values."""
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.comparing.result import MISSING
-from pytest_sparrow.findings import Finding, Kind, Way, WayKind
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.text import WIDTH, cut, one_line, shown, shown_pair, times
 from pytest_sparrow.wire.asking import describe
 
@@ -385,11 +384,6 @@ def _unreadable_hint(finding: Finding) -> str:
     return f"golden  {finding.detail['golden']}\n{_text(finding)}"
 
 
-def _no_golden_hint(finding: Finding) -> str:
-    ways = (f"{word:<6}  {what}" for word, what in map(way_out, finding.ways))
-    return "\n".join([f"golden  {finding.detail['golden']}", *ways])
-
-
 _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNRECORDABLE: lambda finding: str(finding.detail.get("hint", "")),
     Kind.REFUSED: _refused_hint,
@@ -402,85 +396,7 @@ _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.MISS: _miss_hint,
     Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in _text(finding).splitlines()[1:]),
     Kind.UNREACHED: _reach,
-    Kind.NO_GOLDEN: _no_golden_hint,
+    Kind.NO_GOLDEN: lambda finding: f"golden  {finding.detail['golden']}",
     Kind.DAMAGED: _damaged_hint,
     Kind.UNREADABLE: _unreadable_hint,
 }
-
-
-def follower(finding: Finding) -> str:
-    """What a finding that merely follows is counted as."""
-    if finding.kind is Kind.CHANGE:
-        return finding.subject
-    return {
-        Kind.DRIFT: "request drift",
-        Kind.MISS: "no recorded answer",
-        Kind.ORDER: "another order",
-        Kind.UNPLAYED: "unused answer",
-    }[finding.kind]
-
-
-_NAME_WIDTH = 60
-_MOST_PATHS = 3
-
-
-def record_command(nodeid: str) -> str:
-    """The command that records one test."""
-    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
-
-
-def way_out(way: Way) -> tuple[str, str]:
-    """A way out: the word that stands before it, and what to do."""
-    word, say = _WAYS[way.kind]
-    return word, say(*way.values)
-
-
-def _ignore(*paths: str) -> str:
-    quoted = ", ".join(one_line(_quoted(path)) for path in paths[:_MOST_PATHS])
-    return f"@pytest.mark.sparrow(ignore=[{quoted}])"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if "'" in text and '"' not in text else repr(text)
-
-
-_WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
-    WayKind.RECORD: ("record", record_command),
-    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
-    WayKind.ACCEPT_OTHER: (
-        "accept",
-        lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",
-    ),
-    WayKind.OWN_GOLDEN: ("own", lambda: "remove golden=, and this test can record a golden of its own"),
-    WayKind.EDIT_SCRIPT: ("accept", lambda: "change the script"),
-    WayKind.EDIT_GOLDEN: ("accept", lambda folder: f"change {one_line(folder)}, which no test records"),
-    WayKind.IGNORE: ("ignore", _ignore),
-    WayKind.BEHAVIOUR_ONLY: (
-        "script",
-        lambda: '@pytest.mark.sparrow(requests="report")  # judge behaviour only',
-    ),
-    WayKind.WRAP: (
-        "wrap",
-        lambda name: (
-            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): the recorded call went through the wrapper, this one did not"
-        ),
-    ),
-    WayKind.WRAP_ANY: (
-        "wrap",
-        lambda: "sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn",
-    ),
-    WayKind.NEED_NOT_RECOVER: (
-        "allow",
-        lambda: "leave out recovers=True: after the fault only the test's own asserts judge",
-    ),
-    WayKind.FORK_LIVE: ("live", lambda: "sparrow.fork(…, live=True): from there on the world answers"),
-    WayKind.SCRIPT_AFTER: (
-        "then",
-        lambda: "sparrow.inject(…, then=[…]): what the model says after the fault, written by hand",
-    ),
-    WayKind.EDIT_SCRIPT_AFTER: (
-        "then",
-        lambda: "change then=[…]: all that the model is asked after the fault, and no more",
-    ),
-}
-"""The word before a way out, and what says it, given the way's values."""

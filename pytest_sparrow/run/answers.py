@@ -45,6 +45,7 @@ class Answers:
     Attributes:
         replayer: replays the golden, or observes for it; None: the run follows no golden.
         replaying: whether the world is shut.
+        live: whether the world answers, and what is asked is compared all the same.
         fork: the fork, or None.
         fault_plan: the faults.
         divergence_point: where the run left its golden, by a fork or a fault; None: nowhere.
@@ -64,7 +65,7 @@ class Answers:
     ) -> None:
         self.replayer = replayer
         self.replaying = replayer is not None and not live
-        self._live = live
+        self.live = live
         self.fork: Fork | None = None
         self.fault_plan = FaultPlan()
         self.divergence_point: DivergencePoint | None = None
@@ -86,7 +87,7 @@ class Answers:
     @property
     def served_nothing(self) -> bool:
         """Whether a replay has answers, and none was asked for."""
-        if self.replayer is None or self._live:
+        if self.replayer is None or self.live:
             return False
         return self.replayer.size > 0 and self.replayer.served == 0
 
@@ -115,7 +116,7 @@ class Answers:
         replayer, fork = self.replayer, self.fork
         if replayer is None:
             return None
-        if self._live:
+        if self.live:
             replayer.observe(asked)
             return None
         fault = self.fault_plan.meets(asked.kind, asked.content)

@@ -1,4 +1,6 @@
-"""Finds the run and the lane that the calling strand belongs to: by context first, then the only open run there is.
+"""Finds the run and the lane that the calling strand belongs to, and whose code is calling.
+
+The run is found by context first, then it is the only open run there is.
 
 Lanes are the sequential strands of a run, kept apart by contextvars. Work that is handed to another thread (a thread's
 target, an executor's work) begins a lane there, numbered by the handing. A context that was copied into another task or
@@ -12,11 +14,14 @@ from __future__ import annotations
 import contextvars
 import functools
 import itertools
+import os
 import sys
+import sysconfig
 import threading
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
@@ -25,6 +30,7 @@ from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_L
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from pytest_sparrow.run.crossing import OpenRun
 
@@ -272,3 +278,45 @@ def _strand() -> object:
         except (RuntimeError, AttributeError):
             pass
     return threading.current_thread()
+
+
+_OWN = str(Path(__file__).parents[1]) + os.sep
+_INSTALLED = tuple(
+    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+def is_installed(file: object) -> bool:
+    """Whether a file belongs to the standard library or to an installed package."""
+    return isinstance(file, str) and file.startswith(_INSTALLED)
+
+
+def package_name(frame: FrameType) -> str:
+    """The name of the top-level package whose code runs in a frame."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether the user's own code runs in a frame: code in a file that is neither this package's nor installed."""
+    file = frame.f_code.co_filename
+    return not (file.startswith(("<", _OWN)) or is_installed(file))
+
+
+def caller() -> str:
+    """The innermost line of the user's own code from here, like ``agent.py:56``; "" if there is none.
+
+    Code that hides itself from tracebacks does not count: a tool's trampoline bears the name of the tool's own file.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.stack() uses, reading no files
+    while frame is not None:
+        if "__tracebackhide__" not in frame.f_code.co_varnames and is_users(frame):
+            return f"{_relative(frame.f_code.co_filename)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _relative(file: str) -> str:
+    try:
+        return str(Path(file).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return file

@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.frames import caller
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import Lane, Lanes, in_lane
+from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.replayer import ExchangeReplayer
@@ -113,7 +112,7 @@ class Run:
     @property
     def keeps(self) -> bool:
         """Whether crossings are written or compared."""
-        return self.answers.replayer is not None or self._sink is not None
+        return self.replaying or self.answers.live or self._sink is not None
 
     @property
     def in_process(self) -> bool:

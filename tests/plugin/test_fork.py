@@ -129,6 +129,7 @@ def test_live_from_the_fork_on(recorded):
         "assert answer == 'It is 3.'",
         "assert tools.add(5, 5) == 3",
         "assert agent('more') == 'It is 3.'",
+        "assert sparrow.call('odd', type, object()) is object  # what JSON can't hold does no harm",
         "import os, socket",
         "host, port = os.environ['WORLD'].removeprefix('http://').split(':')",
         "socket.create_connection((host, int(port)), timeout=5).close()",

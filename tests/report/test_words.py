@@ -6,7 +6,8 @@ import pytest
 
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, Way, WayKind, asking
-from pytest_sparrow.report.words import hints, title, way_out
+from pytest_sparrow.report.plain import way_out
+from pytest_sparrow.report.words import hints, title
 
 TOOL = {"name": "refund", "args": {"order": "1"}}
 DETAIL = {

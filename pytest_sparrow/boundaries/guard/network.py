@@ -27,7 +27,7 @@ from pytest_sparrow.boundaries.guard.addresses import (
 from pytest_sparrow.boundaries.guard.watcher import names_of, watching
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.frames import caller, is_users, package_name
+from pytest_sparrow.run.context import caller, is_users, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

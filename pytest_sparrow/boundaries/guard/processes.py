@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watching
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.frames import caller
+from pytest_sparrow.run.context import caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

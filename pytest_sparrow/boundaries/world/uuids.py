@@ -17,8 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.patching import CodePatch, Patches, copy_function
-from pytest_sparrow.frames import is_installed, package_name
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.context import is_answering, is_installed, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ import json
 import sys
 import sysconfig
 
-from pytest_sparrow.frames import caller, is_installed, is_users, package_name
+from pytest_sparrow.run.context import caller, is_installed, is_users, package_name
 
 
 def test_what_is_installed():
@@ -32,5 +32,5 @@ def test_the_caller_is_the_innermost_line_of_the_users_code():
         return caller()
 
     line = sys._getframe().f_lineno + 1
-    assert [hidden(), *map(lambda _: hidden(), "x")] == [f"tests/test_frames.py:{line}"] * 2  # noqa: C417
-    assert json.loads("1", parse_int=lambda _: caller()).startswith("tests/test_frames.py:")
+    assert [hidden(), *map(lambda _: hidden(), "x")] == [f"tests/run/test_frames.py:{line}"] * 2  # noqa: C417
+    assert json.loads("1", parse_int=lambda _: caller()).startswith("tests/run/test_frames.py:")

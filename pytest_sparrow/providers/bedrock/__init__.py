@@ -1,1 +1,0 @@
-"""The format of Amazon Bedrock's converse: reading and building."""
