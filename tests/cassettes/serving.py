@@ -13,6 +13,7 @@ import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,14 +106,20 @@ def cassette_files() -> list[Path]:
 
 def load_cassette(path: Path, wanted: Callable[[str], bool] = bool) -> Cassette | None:
     """Read a VCR v1 file whose bodies are JSON or SSE text: the interactions whose URL's path is wanted, or None."""
-    # The C loader is ten times faster; a PyYAML without it still works.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content = yaml.load(path.read_bytes(), loader)
-    found = [one for one in content["interactions"] if wanted(urlsplit(one["request"]["uri"]).path)]
+    raw = _raw(path)
+    found = [each for each in raw if wanted(urlsplit(each["request"]["uri"]).path)]
     if not found:
         return None
-    interactions = [_interaction(raw) for raw in found]
-    return Cassette(name=path.stem, interactions=interactions, exchanges=len(content["interactions"]))
+    return Cassette(name=path.stem, interactions=[_interaction(each) for each in found], exchanges=len(raw))
+
+
+@cache
+def _raw(path: Path) -> list[Any]:
+    """The interactions as they stand in the file; each driver asks for every file."""
+    # The C loader is ten times faster; a PyYAML without it still works.
+    content = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    interactions: list[Any] = content["interactions"]
+    return interactions
 
 
 def path_before(interaction: Interaction, path: str) -> str:

@@ -6,6 +6,8 @@ import os
 
 from inner_runs import pytest_in
 
+FULL = bool(os.environ.get("SPARROW_TEST_FULL"))
+
 INNER = """
 import asyncio
 import os
@@ -13,6 +15,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 LIVE = "LIVE" in os.environ
+CALLS = 50
+TASKS = 500
 
 
 def double(thread: int, call: int) -> int:
@@ -32,7 +36,7 @@ def test_threads(sparrow):
 
     def work(thread):
         together.wait()
-        wrong.extend(call for call in range(50) if tool(thread, call) != thread * 1000 + call * 2)
+        wrong.extend(call for call in range(CALLS) if tool(thread, call) != thread * 1000 + call * 2)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
     for thread in threads:
@@ -40,7 +44,7 @@ def test_threads(sparrow):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert len(sparrow.tool_calls) == 3200
+    assert len(sparrow.tool_calls) == 64 * CALLS
 
 
 def test_executor(sparrow):
@@ -57,37 +61,40 @@ def test_gathered(sparrow):
         return [await tool(number), await tool(number + 10_000)]
 
     async def main():
-        return await asyncio.gather(*map(agent, range(500)))
+        return await asyncio.gather(*map(agent, range(TASKS)))
 
-    assert asyncio.run(main()) == [[{"task": n}, {"task": n + 10_000}] for n in range(500)]
+    assert asyncio.run(main()) == [[{"task": n}, {"task": n + 10_000}] for n in range(TASKS)]
 
 
 def test_the_same_question_again_and_again(sparrow):
     tool = sparrow.tool(slow)
 
     async def main():
-        return await asyncio.gather(*(tool(1) for _ in range(500)))
+        return await asyncio.gather(*(tool(1) for _ in range(TASKS)))
 
-    assert asyncio.run(main()) == [{"task": 1}] * 500
+    assert asyncio.run(main()) == [{"task": 1}] * TASKS
 """
+
+if not FULL:
+    INNER = INNER.replace("CALLS = 50", "CALLS = 20").replace("TASKS = 500", "TASKS = 200")
 
 
 def test_every_call_gets_its_own_answer(tmp_path):
-    """64 threads with 50 calls each, an executor, 500 gathered tasks: recorded once, green ever after."""
+    """Dozens of threads with dozens of calls each, an executor, gathered tasks: recorded once, green ever after."""
     (tmp_path / "test_inner.py").write_text(INNER)
     code, output = pytest_in(tmp_path, "--sparrow-record", LIVE="1")
     assert (code, "4 recorded" in output) == (0, True), output
-    for _ in range(3 if os.environ.get("SPARROW_TEST_FULL") else 1):
+    for _ in range(3 if FULL else 1):
         code, output = pytest_in(tmp_path, "--sparrow-replay")
         assert (code, "4 replayed equal" in output) == (0, True), output
 
 
 def test_one_call_of_thousands_that_changed_is_reported(tmp_path):
-    """Among 3,200 calls in 64 threads a single other argument is one change, not thousands."""
+    """Among a thousand calls in 64 threads a single other argument is one change, not hundreds."""
     (tmp_path / "test_inner.py").write_text(INNER)
     code, output = pytest_in(tmp_path, "--sparrow-record", "-k", "threads", LIVE="1")
     assert code == 0, output
-    changed = INNER.replace("tool(thread, call) !=", "tool(thread, call + 9000 * (thread + call == 100)) !=")
+    changed = INNER.replace("tool(thread, call) !=", "tool(thread, call + 9000 * (thread + call == 70)) !=")
     (tmp_path / "test_inner.py").write_text(changed)
     code, output = pytest_in(tmp_path, "--sparrow-replay", "-k", "threads")
     assert code == 1, output

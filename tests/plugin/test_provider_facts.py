@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import subprocess
 import sys
 
 import pytest
+from inner_runs import run
 
 PACKAGE = '''
     """An SDK and its codec: a stream of events, keys, ids and a header of its own."""
@@ -158,16 +158,18 @@ def test_a_codec_of_another_package_gets_what_it_declares(acme):
 def test_doctor_lists_what_a_codec_of_the_project_declares(acme):
     """The packages of a codec in a conftest.py stand beside those of the built-in ones."""
     acme.write("conftest.py", "from acme import pytest_sparrow_codecs\n")
-    done = subprocess.run(
+    done = run(
         [sys.executable, "-c", "from pytest_sparrow.cli import main; main()", "doctor", str(acme.path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={name: value for name, value in os.environ.items() if name != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"},
+        env={
+            **os.environ,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_ADDOPTS": "-p pytest_sparrow.plugin",
+        },
     )
-    assert "ok       acme-sdk 2.7: through the HTTP libraries above" in done.stdout, done.stdout + done.stderr
+    lines = done.stdout.decode().splitlines()
+    assert "ok       acme-sdk 2.7: through the HTTP libraries above" in lines, done.stdout + done.stderr
     version = importlib.metadata.version("openai")
-    assert f"ok       openai {version}: through the HTTP libraries above" in done.stdout
+    assert f"ok       openai {version}: through the HTTP libraries above" in lines
 
 
 def test_facts_that_are_none_are_refused_by_name(acme):
