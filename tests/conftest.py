@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,13 @@ _PROPERTY = "sparrow-traffic"
 # this machine, so one authority, whose key nobody has, is enough.
 for _name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
     os.environ[_name] = str(Path(__file__).parent / "data" / "ca.pem")
+
+with contextlib.suppress(ImportError):  # the second environment is without
+    from hypothesis import settings
+
+    settings.register_profile("short", max_examples=25, deadline=None)
+    settings.register_profile("full", max_examples=300, deadline=None)
+    settings.load_profile("full" if os.environ.get("SPARROW_TEST_FULL") else "short")
 
 
 def pytest_configure(config: pytest.Config) -> None:

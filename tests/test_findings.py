@@ -71,7 +71,7 @@ VERDICTS = st.builds(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(VERDICTS)
 def test_a_verdict_is_the_same_after_json(verdict):
     """Nothing of a verdict or of its findings is lost: neither null, nor that there is no value at all."""

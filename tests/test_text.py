@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.text import bounded, counted, excerpt, one_line, shown, shown_pair
@@ -17,7 +17,6 @@ JSON = st.recursive(
 PROMPT = "You are a support agent. Be kind, be brief, and never promise a refund. " * 60
 
 
-@settings(max_examples=100)
 @given(JSON, JSON, st.integers(12, 120))
 def test_values_are_one_short_printable_line(golden, new, width):
     """Whatever a run holds, nothing raw reaches the terminal, and no line is longer than asked for."""
@@ -26,7 +25,6 @@ def test_values_are_one_short_printable_line(golden, new, width):
         assert len(line) <= width
 
 
-@settings(max_examples=100)
 @given(TEXT, TEXT, TEXT, TEXT, st.integers(20, 100))
 def test_an_excerpt_shows_where_two_texts_differ(before, one, other, after, width):
     """Texts that differ are shown differently, however much they share."""

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import time_machine
 from frozen import frozen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
@@ -143,7 +143,6 @@ def test_more_crossings_than_recorded_just_run_on(real):
     assert shown(source) == pytest.approx(3.1)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.floats(0, 100), max_size=5).map(sorted),
     st.lists(

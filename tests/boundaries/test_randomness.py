@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -111,7 +111,6 @@ def test_numpy_is_seeded_when_it_is_loaded_later():
 # UUIDs.
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([1, 4, 6, 7, 8]))
 def test_uuids_are_valid_distinct_and_sorted_where_they_hold_a_time(seed, version):
     """Each version has its bits (RFC 9562), no two are equal, and those that hold a time rise."""

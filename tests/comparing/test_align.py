@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing.align import align
@@ -30,7 +30,6 @@ def matched(pairs):
     return [(i, j) for i, j in pairs if i is not None and j is not None]
 
 
-@settings(max_examples=100)
 @given(SHORT, SHORT)
 def test_pairing_is_in_order_complete_and_longest(golden, new):
     """Every element is reported once; pairs are equal, in order on both sides, and as many as can be."""
@@ -71,7 +70,6 @@ def test_what_lies_between_unique_elements_is_paired_however_much_has_changed():
     assert len(matched(pairs)) == 200 + 200 * 2 + 2
 
 
-@settings(max_examples=100)
 @given(SHORT, SHORT, st.sampled_from([None, lambda i, j: 1 / (1 + abs(i - j))]))
 def test_pairing_by_several_levels_is_in_order_and_complete(golden, new, similarity):
     """What a looser level pairs lies between the pairs of the stricter one, and nothing is reported twice."""

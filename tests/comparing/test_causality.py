@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import Change, compare, follow
@@ -105,7 +105,6 @@ def test_what_was_added_without_a_call_are_changes_of_their_own():
     ]
 
 
-@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -6,7 +6,7 @@ import itertools
 import pickle
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Position, Rules, compare
@@ -143,7 +143,6 @@ def some_run(draw, least=0):
     return [*events, finished()]
 
 
-@settings(max_examples=100)
 @given(some_run())
 def test_other_ids_change_nothing(events):
     """Ids are new in every run: renamed one to one, also inside texts, a run is the same run."""
@@ -152,7 +151,6 @@ def test_other_ids_change_nothing(events):
     assert comparison.equal, reported(comparison)
 
 
-@settings(max_examples=60)
 @given(some_run(least=1), some_run(least=1))
 def test_what_differs_one_way_differs_the_other_way(one, other):
     """Equal is symmetric; wherever something differs, something is reported that follows from nothing."""
@@ -162,7 +160,6 @@ def test_what_differs_one_way_differs_the_other_way(one, other):
     assert bool(there) is there.equal
 
 
-@settings(max_examples=60)
 @given(some_run(least=1), st.data())
 def test_a_missing_event_is_missing_whole(events, data):
     """Taking out one event with its call's others leaves one change that follows from nothing."""

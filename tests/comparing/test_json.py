@@ -6,7 +6,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
@@ -24,7 +24,6 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100)
 @given(JSON, JSON)
 def test_there_are_changes_exactly_where_json_differs(golden, new):
     """No difference is missed, none is invented, and no value is reported as its own other."""

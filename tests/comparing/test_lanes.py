@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import compare
@@ -38,7 +38,6 @@ def mixed(strands, rng):
     return woven
 
 
-@settings(max_examples=50)
 @given(st.randoms(use_true_random=False), st.integers(2, 6))
 def test_tasks_may_run_in_any_order(rng, count):
     """Whatever number a task's lane got and however tasks were interleaved, the run is the same."""
@@ -66,7 +65,6 @@ def test_order_within_a_task_counts():
     assert reported(compare([*one, *other], [*other, *one])) == [("moved", "ToolUseProposed[look]", False)]
 
 
-@settings(max_examples=50)
 @given(st.randoms(use_true_random=False), st.integers(2, 8), st.integers(1, 4), st.integers(1, 4))
 def test_threads_of_an_executor_may_share_calls_in_any_way(rng, calls, golden_threads, new_threads):
     """Which thread of a pool takes which call, and how many threads it used, is chance."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing.identity import Bijection, CanonicalKeys, Ids
@@ -29,7 +29,6 @@ def entries_of(events):
     return list(entries(enumerate(events, start=1)))
 
 
-@settings(max_examples=100)
 @given(JSON, JSON)
 def test_keys_are_equal_exactly_where_json_is(a, b):
     """Fingerprints follow JSON identity: true is not 1, 1 is 1.0, -0 is 0."""

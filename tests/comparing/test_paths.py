@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing.result import matches, parse, render
@@ -13,7 +13,6 @@ NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 STEP = st.one_of(NAME.map("[{}".format), NAME.map(".{}".format))
 
 
-@settings(max_examples=100)
 @given(st.sampled_from(["ToolUseStarted", "request"]), NAME, st.lists(STEP, max_size=5))
 def test_a_printed_path_reads_back_as_itself(root, label, steps):
     """Printing and reading are inverse for any names, and what is printed is printable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import deepdiff
 import pytest
 from deepdiff.operator import BaseOperator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import Rules, compare, request_changes
@@ -105,7 +105,6 @@ def test_user_functions_rewrite_and_leave_out_before_all_else():
     assert compare([says("HELLO"), usage(1, 2)], [says("hello")], rules).equal
 
 
-@settings(max_examples=100)
 @given(st.floats(-1e6, 1e6), st.floats(-1e-2, 1e-2), st.integers(0, 4))
 def test_significant_digits_mean_what_they_mean_in_deepdiff(number, little, digits):
     """Numbers are equal exactly where DeepDiff, given the same word, finds no difference."""
@@ -119,7 +118,6 @@ def test_significant_digits_mean_what_they_mean_in_deepdiff(number, little, digi
     )
 
 
-@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from([1, 2, "a", None]), max_size=4),
     st.lists(st.sampled_from([1, 2, "a", None]), max_size=4),
@@ -136,7 +134,6 @@ def test_ignore_order_means_what_it_means_in_deepdiff(one, other):
 WORDS = st.text("aAbBßİ", max_size=3)
 
 
-@settings(max_examples=100)
 @given(WORDS | st.dictionaries(WORDS, WORDS, max_size=1), WORDS | st.dictionaries(WORDS, WORDS, max_size=1))
 def test_ignore_string_case_means_what_it_means_in_deepdiff(one, other):
     """Texts and keys that differ in case alone are equal, and nothing else is."""
@@ -150,7 +147,6 @@ NUMBERS = (
 )
 
 
-@settings(max_examples=100)
 @given(NUMBERS, NUMBERS, st.none() | st.integers(0, 13))
 def test_ignore_numeric_type_changes_means_what_it_means_in_deepdiff(one, other, digits):
     """Numbers are compared to 12 digits, or to as many as significant_digits says, whatever their type."""

@@ -119,7 +119,6 @@ def test_an_unknown_event_shows_type_run_and_fields():
 
 
 @given(any_objects, st.dictionaries(texts.map("x".__add__), json_values, max_size=2))
-@settings(max_examples=60)
 def test_extra_fields_are_kept(wire, extras):
     """Keys that a model doesn't know come back, after those that it knows."""
     event = parse_event(encode({**wire, **extras}))
@@ -215,7 +214,6 @@ def test_an_integer_is_a_number_where_a_float_is_due():
 
 
 @given(any_objects)
-@settings(max_examples=40)
 def test_events_copy_and_pickle(wire):
     """Events travel between processes and are equal there."""
     event = parse_event(wire)

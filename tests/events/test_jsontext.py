@@ -10,7 +10,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from events.strategies import json_values, nested
@@ -113,7 +113,6 @@ def test_one_object_in_two_places_is_no_circle():
 
 
 @given(json_values)
-@settings(max_examples=100)
 def test_what_is_written_reads_back_equal_in_value_and_order(value):
     """decode(encode(x)) is x, with the types of numbers, the order of keys and every character."""
     data = encode(value)
@@ -125,7 +124,6 @@ def test_what_is_written_reads_back_equal_in_value_and_order(value):
 
 
 @given(json_values)
-@settings(max_examples=100)
 def test_the_fast_and_the_careful_reader_agree(value):
     """Which reader takes a text is a matter of speed only."""
     data = encode(value)
@@ -207,7 +205,6 @@ close_values = st.recursive(
 
 
 @given(close_values, close_values)
-@settings(max_examples=100)
 def test_equal_values_and_only_they_have_one_canonical_spelling(a, b):
     """equal(a, b) exactly where canonical(a) == canonical(b)."""
     assert equal(a, b) == (canonical(a) == canonical(b))

@@ -101,7 +101,7 @@ TEST = """
             yield "http://127.0.0.1:9/talk"
             return
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             yield f"http://127.0.0.1:{server.server_address[1]}/talk"
             server.shutdown()
 

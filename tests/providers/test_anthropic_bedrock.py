@@ -65,14 +65,13 @@ def sdk():
         yield returned
 
 
-@settings(max_examples=50, deadline=None)
 @given(answer=answers())
 def test_what_is_built_reads_back_the_same(answer):
     """Frames and back: parts, usage, and a failure within or of the transport."""
     assert CODEC.answer(ASKED, CODEC.compose(ASKED, answer)) == sayable(answer, stream=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(answer=turns(failures=st.nothing()))
 def test_the_sdk_returns_the_turn(sdk, answer):
     """The SDK's own decoder (botocore's, which checks the checksums) reads the frames."""

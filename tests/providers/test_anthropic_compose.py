@@ -10,7 +10,7 @@ import anthropic
 import pytest
 from boundaries.http.loopback import loopback
 from cassettes.anthropic_driving import facts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import AnthropicMessages
@@ -70,7 +70,6 @@ def sayable(answer, *, stream):
 
 
 @BOTH
-@settings(max_examples=100, deadline=None)
 @given(answer=answers())
 def test_what_is_built_reads_back_the_same(stream, answer):
     """Reading what was built gives the answer, as far as the format can say it."""
@@ -82,7 +81,6 @@ def test_what_is_built_reads_back_the_same(stream, answer):
 
 
 @BOTH
-@settings(max_examples=50, deadline=None)
 @given(call=proposals("refund"))
 def test_arguments_of_any_kind_read_back(stream, call):
     """Arguments that are no object read back, and so does the raw text of broken arguments."""
@@ -124,7 +122,6 @@ def sdk():
 
 @pytest.mark.parametrize("beta", [False, True], ids=["plain", "beta"])
 @BOTH
-@settings(max_examples=30, deadline=None)
 @given(answer=answers(failures=st.nothing()))
 def test_the_sdk_returns_the_turn(sdk, stream, beta, answer):
     """Texts, thinking, calls with ids, hosted tools with results, usage and stop_reason: whole and streamed."""
@@ -188,7 +185,6 @@ def test_a_broken_connection_comes_after_what_was_said():
 
 
 @BOTH
-@settings(max_examples=50, deadline=None)
 @given(failure=FAILURES)
 def test_every_failure_reads_back(stream, failure):
     """Whatever went wrong is said such that reading it gives the same words."""

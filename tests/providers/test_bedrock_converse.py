@@ -174,7 +174,6 @@ KINDS = (proposals("a", "b", args=ARGS), hosted())
 
 
 @pytest.mark.parametrize("verb", ["converse", "converse-stream"])
-@settings(max_examples=100, deadline=None)
 @given(answer=turns(*KINDS, failures=FAILURES))
 def test_what_is_built_reads_back_the_same(verb, answer):
     """Reading what was built gives the answer, block by block; built twice it is the same."""
@@ -235,7 +234,7 @@ def _read(block):
     return Text(block["text"])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(answer=turns(KINDS[0], failures=st.nothing()))
 def test_boto3_reads_what_was_built(bedrock, answer):
     """Blocks and usage that boto3 returns are those of the answer, whole and from the frames of a stream."""

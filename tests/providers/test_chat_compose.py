@@ -9,7 +9,7 @@ import pytest
 from cassettes.chat_driving import drive_chat
 from cassettes.serving import Cassette, Interaction, serve
 from cassettes.test_codec_against_sdk import codec_facts, sdk_facts
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import OpenAIChat
@@ -57,7 +57,6 @@ def _shortened(message):
 
 
 @pytest.mark.parametrize("more", [{}, STREAMED], ids=["whole", "streamed"])
-@settings(max_examples=100, deadline=None)
 @given(answer=turns(*CALLS, hosted()))
 def test_what_is_built_reads_back_the_same(more, answer):
     """Reading what was built gives the answer, as far as the format can say it."""
@@ -69,7 +68,6 @@ def test_what_is_built_reads_back_the_same(more, answer):
 
 
 @pytest.mark.parametrize("more", [{}, STREAMED], ids=["whole", "streamed"])
-@settings(max_examples=30, deadline=None)
 @given(answer=turns(*CALLS, failures=st.nothing()))
 def test_the_sdk_reads_what_was_built(more, answer):
     """Texts, calls and usage that the real openai SDK returns are those of the answer."""
@@ -162,7 +160,6 @@ def test_what_a_custom_tool_takes_is_text():
     assert [part.args for part in read.parts] == ['{"ls": 1}', '{"ls":1}']
 
 
-@settings(max_examples=50, deadline=None)
 @given(failure=FAILURES, stream=st.booleans())
 def test_every_failure_reads_back(failure, stream):
     """Whatever went wrong is said such that reading it gives the same words."""

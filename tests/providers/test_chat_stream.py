@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import OpenAIChat
@@ -201,7 +201,6 @@ def fragments(text, places):
     return [text[start:end] for start, end in pairwise(edges)]
 
 
-@settings(max_examples=60, deadline=None)
 @given(words, words, st.lists(st.tuples(words, cuts), max_size=3), cuts)
 def test_streamed_or_whole_is_the_same_answer(reasoning, content, arguments, places):
     """However an answer is cut into chunks, its parts are those of the whole answer."""

@@ -76,7 +76,6 @@ ANSWERS = turns(*KINDS, failures=FAILURES | OWN_WORDS).map(_paired)
 
 
 @pytest.mark.parametrize("way", URLS)
-@settings(max_examples=100, deadline=None)
 @given(answer=ANSWERS)
 def test_what_is_built_reads_back_the_same(way, answer):
     """Reading what was built gives the answer, as far as the format can say it; built twice it is the same."""
@@ -88,7 +87,7 @@ def test_what_is_built_reads_back_the_same(way, answer):
 
 
 @pytest.mark.parametrize("way", URLS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(failure=BLOCKED.map(Failure), usage=st.none() | st.just(Usage(3, 0)))
 def test_a_reason_of_geminis_is_built_as_gemini_gives_it(way, failure, usage):
     """A blocked prompt, or an answer that ended with nothing."""
@@ -116,7 +115,7 @@ def drive(half, built):
 
 
 @pytest.mark.parametrize("way", ["whole", "sse"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(answer=turns(*KINDS[:1], failures=st.nothing()))
 def test_the_sdk_reads_what_was_built(way, answer):
     """Texts, thoughts, calls and usage that the real google-genai SDK returns are those of the answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.events import jsontext
@@ -27,7 +27,6 @@ def check(codec, asked, answered):
 @pytest.mark.parametrize(
     ("name", "where"), [(name, where) for name, each in FORMATS.items() for where in each.exchanges]
 )
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_junk_never_raises(name, where, data):
     """Any JSON, any text, and any bytes of a binary format are read without raising; the result is JSON."""
@@ -36,7 +35,6 @@ def test_junk_never_raises(name, where, data):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_junk_requests_never_raise(name, data):
     """Any object in the place of a request is read, or is no call of a model."""

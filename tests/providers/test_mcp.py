@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import MCP, builtin_codecs
@@ -110,7 +110,6 @@ BLOCKS = st.lists(
 
 
 @pytest.mark.parametrize("accept", ["application/json, text/event-stream", "text/event-stream"])
-@settings(max_examples=50)
 @given(blocks=BLOCKS, is_error=st.booleans())
 def test_what_is_composed_is_read_back(accept, blocks, is_error):
     """Outputs of every kind of block, as JSON and as a stream."""
@@ -138,7 +137,6 @@ JUNK = st.recursive(
 )
 
 
-@settings(max_examples=100)
 @given(JUNK, JUNK)
 def test_junk_never_raises(params, body):
     """Whatever stands where a call or its result should."""

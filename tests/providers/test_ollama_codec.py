@@ -202,7 +202,6 @@ ASKED = {"stream": chat(), "whole": chat(stream=False), "generate": generate()}
 
 
 @pytest.mark.parametrize("way", ASKED)
-@settings(max_examples=100, deadline=None)
 @given(answer=turns(proposals("a", "b", args=ARGS), hosted(), failures=FAILURES))
 def test_what_is_built_reads_back_the_same(way, answer):
     """Reading what was built gives the answer, as far as the format can say it; built twice it is the same."""
@@ -249,7 +248,7 @@ def served(built):
         thread.join()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(answer=turns(proposals("a", "b", args=ARGS), failures=st.nothing()))
 def test_the_sdk_reads_what_was_built(answer):
     """Texts, thinking, calls and usage that the real ollama client returns are those of the answer."""

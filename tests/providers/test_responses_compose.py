@@ -78,7 +78,6 @@ def sayable(answer, *, streamed):
 
 
 @MODES
-@settings(max_examples=100, deadline=None)
 @given(answer=answers())
 def test_what_is_built_reads_back_the_same(more, answer):
     """Reading what was built gives the answer: part by part, with usage and failure."""
@@ -89,7 +88,6 @@ def test_what_is_built_reads_back_the_same(more, answer):
     json.dumps(built, ensure_ascii=False).encode()
 
 
-@settings(max_examples=50, deadline=None)
 @given(answer=answers(failures=st.nothing()), cut=st.integers(0, 60))
 def test_a_stream_that_is_cut_said_the_beginning(answer, cut):
     """What a stream says so far is the beginning of what it says in the end; only the last part may be shorter."""
@@ -106,7 +104,6 @@ def test_a_stream_that_is_cut_said_the_beginning(answer, cut):
 
 
 @MODES
-@settings(max_examples=30, deadline=None)
 @given(answer=answers(failures=st.nothing()))
 def test_the_sdk_reads_what_was_built(more, answer):
     """Texts, reasoning, calls and usage that the real openai SDK returns are those of the answer."""
@@ -129,7 +126,7 @@ def test_the_sdk_reads_what_was_built(more, answer):
         assert [each["sequence_number"] for each in found["events"]] == list(range(len(found["events"])))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(answer=answers(failures=st.nothing()))
 def test_the_sdk_accumulates_what_was_streamed(answer):
     """The SDK's own helper, which checks ids and order of a stream, ends with the same response."""

@@ -22,7 +22,6 @@ def hidden(events: list[str], redactor: Redactor | None = None) -> list[str]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(SECRETS), st.lists(st.integers(1, 9), min_size=1, max_size=8))
 def test_however_it_is_cut(secret: tuple[str, str], lengths: list[int]) -> None:
     """Put together, the pieces say what the whole text says without its secret; there are as many as before."""

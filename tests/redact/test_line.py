@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.errors import NotRecordable
@@ -62,7 +62,6 @@ _harmless_names = _text.filter(lambda name: field_rule(name) is None)
 _harmless_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="=@"), max_size=20)
 
 
-@settings(max_examples=100, deadline=None)
 @given(_trees(_harmless_texts, _harmless_names))
 def test_clean_json_comes_back_byte_for_byte(value: Any) -> None:
     """Random JSON holds no secret: the same bytes come back."""
@@ -70,7 +69,6 @@ def test_clean_json_comes_back_byte_for_byte(value: Any) -> None:
     assert Redactor({}).line(data) == data
 
 
-@settings(max_examples=100, deadline=None)
 @given(_hostile)
 def test_a_line_stays_json_and_settles_at_once(value: Any) -> None:
     """What `line` returns is JSON; redacting it again, by this redactor or another, changes nothing."""
@@ -82,7 +80,6 @@ def test_a_line_stays_json_and_settles_at_once(value: Any) -> None:
     assert Redactor(environ).line(once) == once
 
 
-@settings(max_examples=100, deadline=None)
 @given(_hostile)
 def test_the_quick_look_hides_nothing(value: Any) -> None:
     """`line`, with its quick look at the bytes, gives what the full walk gives."""
@@ -92,7 +89,6 @@ def test_the_quick_look_hides_nothing(value: Any) -> None:
     assert Redactor(environ).line(jsontext.encode(value)) == jsontext.encode(expected)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(SECRETS), _hostile_text, _hostile_text)
 def test_no_secret_survives_its_neighbours(secret: tuple[str, str], before: str, after: str) -> None:
     """Whatever stands around it, behind a space and in front of one, a secret doesn't survive."""

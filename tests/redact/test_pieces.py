@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.redact import Places, Redactor
@@ -99,7 +99,6 @@ def test_a_redactor_looks_across_once_a_path_was_met() -> None:
     assert said(redactor.answered("http", answered)["body"]["sse"]) == "<dir:tmp>/a"
 
 
-@settings(max_examples=100)
 @given(
     st.lists(st.sampled_from(["/tmp/pytest-7", "/a", " ", "x", "/tmp", '"', "<"]), max_size=6).map("".join),
     st.lists(st.integers(1, 5), min_size=30, max_size=30),

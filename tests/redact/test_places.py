@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.events import jsontext
@@ -159,7 +159,6 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=100)
 @given(st.lists(_WORDS, max_size=8).map("".join))
 def test_hiding_loses_nothing(text: str) -> None:
     """What was hidden comes back as it was, and hiding again changes nothing."""
@@ -169,7 +168,6 @@ def test_hiding_loses_nothing(text: str) -> None:
     assert places.hide(hidden) == hidden
 
 
-@settings(max_examples=100)
 @given(st.lists(_WORDS, max_size=8).map("".join))
 def test_lines_and_values_agree(text: str) -> None:
     """What is matched (values) and what is written (lines) hold the same placeholders, also in JSON within JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from providers.turns import TEXTS, proposals
 
@@ -98,7 +98,6 @@ def emitted(answers):
 
 
 @pytest.mark.parametrize("request_of", REQUESTS)
-@settings(max_examples=40, deadline=None)
 @given(answers=runs())
 def test_turns_survive_events_and_the_wire(request_of, answers):
     """What was said is read from the events, built in a provider's format, and read again: the same events."""

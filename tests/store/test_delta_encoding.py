@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, TooLarge
 from pytest_sparrow.events.jsontext import encode
@@ -43,7 +43,6 @@ def chat(turns, *, start=0, system="be kind"):
         said = [*said, message(f"answer {turn}", "assistant")]
 
 
-@settings(max_examples=100, deadline=None)
 @given(conversations())
 def test_what_is_read_is_what_was_written(exchanges):
     """However a conversation goes on, each request is decoded to the byte: key order, 1 and 1.0, -0.0, true."""
@@ -51,7 +50,6 @@ def test_what_is_read_is_what_was_written(exchanges):
     assert plain(read(lines)) == plain(exchanges)
 
 
-@settings(max_examples=30, deadline=None)
 @given(conversations())
 def test_every_prefix_of_a_file_can_be_read(exchanges):
     """A line refers only to lines before it: what a killed run left is whole as far as it goes."""

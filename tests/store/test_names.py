@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.store.layout import check_run_id, safe_name
@@ -45,7 +45,6 @@ def test_names_by_example(exact, safe):
 
 
 @given(ids)
-@settings(max_examples=100)
 def test_a_safe_name_is_safe_everywhere(exact):
     """Lower-case ASCII, at most 90 bytes, no path, not hidden, not reserved on Windows, and stable."""
     name = safe_name(exact)
@@ -61,14 +60,12 @@ def test_a_safe_name_is_safe_everywhere(exact):
 
 
 @given(ids, ids)
-@settings(max_examples=100)
 def test_two_names_never_share_a_folder(one, other):
     """Different exact names have different safe names, though the file system may ignore case."""
     assert one == other or safe_name(one) != safe_name(other)
 
 
 @given(ids)
-@settings(max_examples=100)
 def test_names_that_differ_in_case_or_look_like_ours_stay_apart(exact):
     """The cases that a slug folds: case, signs, and a name that ends as ours do."""
     names = {

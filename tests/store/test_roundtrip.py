@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from events.strategies import FIELDS, events_of, json_values, objects, texts
 from frozen import frozen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow import json_objects
@@ -80,7 +80,6 @@ exchanges = st.builds(
 
 
 @given(every_type, st.lists(unknowns, max_size=2), run_inputs, st.none() | st.lists(exchanges, max_size=2))
-@settings(max_examples=40, deadline=None)
 def test_hostile_runs_of_all_types_come_back_to_the_byte(events, unknown, given_inputs, exchanged):
     """Written, loaded, written: the same bytes; loaded: equal events, inputs and exchanges."""
     with tempfile.TemporaryDirectory() as name:

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 from botocore.eventstream import EventStreamBuffer
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.wire.eventstream import Frame, frame_bytes, frames_of
@@ -16,7 +16,6 @@ FRAMES = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(FRAMES, max_size=4), st.binary(max_size=20))
 def test_frames_come_back(frames, rest):
     """Written and read again they are the same; what follows the last whole frame is left."""
@@ -25,7 +24,6 @@ def test_frames_come_back(frames, rest):
     assert list(frames_of(raw + rest))[: len(frames)] == frames
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(FRAMES, min_size=1, max_size=3))
 def test_botocore_reads_them_too(frames):
     """Headers and payload, checksums and all."""
@@ -34,7 +32,6 @@ def test_botocore_reads_them_too(frames):
     assert [Frame(headers=event.headers, payload=event.payload) for event in buffer] == frames
 
 
-@settings(max_examples=100, deadline=None)
 @given(FRAMES, st.data())
 def test_a_torn_or_damaged_frame_ends_the_stream(frame, data):
     """No event comes of the frame, and nothing raises."""

@@ -6,7 +6,7 @@ import importlib
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.http.bodies import is_last
@@ -29,7 +29,6 @@ LINES = st.lists(st.sampled_from(["data: x", "event: y", "", "", ": c", "data", 
 
 
 @given(st.binary(max_size=60), TYPES)
-@settings(max_examples=100, deadline=None)
 def test_any_bytes_come_back(raw, content_type):
     """Of any bytes under any type, a client gets the same bytes, or equal JSON, or equal lines of SSE."""
     body = body_of(raw, content_type, answered=True)
@@ -43,7 +42,6 @@ def test_any_bytes_come_back(raw, content_type):
 
 
 @given(LINES, st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=100, deadline=None)
 def test_event_streams_are_rejoined_exactly(lines, ending):
     """Split at blank lines and joined again, a stream is the same, whatever blank lines it holds."""
     raw = ending.join(lines).encode()

@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
@@ -19,7 +19,6 @@ LINES = [b'{"n": 1}\n', b'{"n": 2}\n', b'{"done": true}\n']
 
 
 @given(st.text(alphabet='{}"a1\n\r\u2028\x85\x0cé', max_size=30), st.sampled_from(sorted(LINE_TYPES)))
-@settings(max_examples=100, deadline=None)
 def test_any_lines_come_back(text, kind):
     r"""Split at ``\n`` and joined again, a body is the same to the byte, one chunk a line."""
     raw = text.encode()

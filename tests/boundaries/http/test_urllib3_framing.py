@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.boundaries.http.urllib3.bodies import ChunkedFraming, Owners, PlainFraming, RecordedFile
@@ -24,7 +24,6 @@ def _cut(wire, sizes):
     yield wire[start:]
 
 
-@settings(max_examples=100, deadline=None)
 @given(pieces=PIECES, sizes=st.lists(st.integers(0, 9), max_size=40))
 def test_chunks_cut_anywhere_give_their_content(pieces, sizes):
     """The content is that of the chunks, and after the last chunk nothing is missing."""
@@ -35,7 +34,6 @@ def test_chunks_cut_anywhere_give_their_content(pieces, sizes):
     assert framing.missing() is None
 
 
-@settings(max_examples=100, deadline=None)
 @given(pieces=PIECES, until=st.integers(0, 300))
 def test_chunks_that_break_off_are_incomplete(pieces, until):
     """A body that is cut before the last chunk has not ended; its content so far is that of the chunks."""

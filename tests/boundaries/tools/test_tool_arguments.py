@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, SecretStr
 
@@ -201,7 +201,6 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(_json)
 def test_json_is_written_as_it_is(value):
     """A value of JSON types only is written as itself, as a copy."""

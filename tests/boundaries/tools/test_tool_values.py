@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, NewType, TypedDict
 
 import pytest
 import typing_extensions
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field, PrivateAttr
 
@@ -361,7 +361,6 @@ def annotated(draw, depth=2):
     return annotation, value
 
 
-@settings(max_examples=100, deadline=None)
 @given(annotated())
 def test_any_value_comes_back_or_is_refused(pair):
     """No value comes back as something else: either it is the same, or recording refuses it."""
@@ -376,7 +375,6 @@ def test_any_value_comes_back_or_is_refused(pair):
     assert difference(value, found) is None
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(_leaves[:14]).flatmap(lambda leaf: st.tuples(st.just(leaf[0]), leaf[1])))
 def test_a_value_of_its_own_type_is_never_refused(pair):
     """The types that people annotate with most come back, whatever the value."""
