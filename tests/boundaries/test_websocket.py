@@ -33,7 +33,7 @@ def _greet(client, url):
 def _server():
     """A server in this process, which greets."""
     with serve(lambda socket: socket.send("hello"), "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
             yield server.socket.getsockname()[1]
@@ -88,7 +88,7 @@ def test_a_unix_socket_is_judged_by_its_path(tmp_path):
     """``unix_connect`` names a host that doesn't count; a server of this process is spared, others are refused."""
     path = str(tmp_path / "s")
     with unix_serve(lambda socket: socket.send("hello"), path) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=server.serve_forever)
         thread.start()
         with window(FakeRun([])) as run, unix_connect(path) as socket:
             assert socket.recv() == "hello"
