@@ -11,39 +11,62 @@ from inner_runs import TOOL_TEST
 FULL = """
     import os
 
+    import pytest
+
+    REFUSED = ['"type":"ToolOutput"', '"kind":"tool"', '"type":"RunFinished"', '"sha256"', '"task"']
+
     real = os.write
+    refused = None
 
     def write(fd, data):
-        if "FULL" in os.environ and os.environ["FULL"].encode() in bytes(data):
+        if refused and refused.encode() in bytes(data):
             raise OSError(28, "No space left on device")
         return real(fd, data)
 
     os.write = write
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(item):
+        global refused
+        refused = REFUSED[int(item.path.stem[-1])] if "FULL" in os.environ else None
+        try:
+            return (yield)
+        finally:
+            refused = None
 """
+"""A disk that refuses something else in each test's module."""
 
 
-@pytest.mark.parametrize(
-    "where", ['"type":"ToolOutput"', '"kind":"tool"', '"type":"RunFinished"', '"sha256"', '"task"']
-)
-def test_a_full_disk_fails_the_test_and_says_so(inner, where):
-    """Whatever can't be written, the agent goes on, the test fails naming file and way out, without our frames."""
+def test_a_full_disk_fails_the_test_and_says_so(inner):
+    """Whatever can't be written, the agent goes on, the test fails naming file and way out, without our frames.
+
+    Nothing of the goldens that are there is changed, and with room on the disk the test is recorded and replayed.
+    """
+    names = [f"test_{number}" for number in range(5)]
     inner.write("conftest.py", FULL)
-    inner.write("test_it.py", TOOL_TEST)
-    inner.record().assert_outcomes(passed=1)
+    for name in names:
+        inner.write(f"{name}.py", TOOL_TEST)
+    inner.record().assert_outcomes(passed=5)
     before = inner.files()
-    inner.write("test_it.py", TOOL_TEST.replace("1, 2", "2, 1"))
-    inner.env(FULL=where)
+    for name in names:
+        inner.write(f"{name}.py", TOOL_TEST.replace("1, 2", "2, 1"))
+    inner.env(FULL="1")
     result = inner.record()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*__sparrow__/test_it/*: could not be written: No space left on device*"])
-    result.stdout.fnmatch_lines(["*make room on the disk*"])
+    failed = result.parseoutcomes()
+    assert failed.get("failed", 0) + failed.get("errors", 0) == 5, failed
+    for name in names:
+        result.stdout.fnmatch_lines(
+            [f"*__sparrow__/{name}/*: could not be written: No space left on device*"]
+        )
+    assert len(re.findall("^.*make room on the disk", str(result.stdout), re.MULTILINE)) >= 5
     for ours in ("journal.py", "recorder.py", "attempt.py", "Traceback"):
         result.stdout.no_fnmatch_line(f"*{ours}*")
     now = inner.files()
     assert {name: now[name] for name in before} == before
     inner.unset("FULL")
-    inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
+    inner.record().assert_outcomes(passed=5)
+    inner.replay().assert_outcomes(passed=5)
 
 
 TWICE = """
