@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from inner_runs import TOOL_TEST
 
 FULL = """
@@ -74,39 +73,40 @@ TWICE = """
     import time
     from pathlib import Path
 
-    def who() -> str:
-        return os.environ["PYTEST_XDIST_WORKER"] if "DIFFERENT" in os.environ else "anyone"
+    import pytest
 
-    def test_it(sparrow):
+    WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+
+    def who(name: str) -> str:
+        return WORKER if name == "different" else "anyone"
+
+    @pytest.mark.parametrize("name", ["equal", "different"])
+    def test_it(sparrow, name):
         sparrow.tool(who)
-        who()
-        (Path(__file__).parent / f"here-{os.environ['PYTEST_XDIST_WORKER']}").touch()
+        who(name)
+        (Path(__file__).parent / f"here-{name}-{WORKER}").touch()
         for _ in range(3000):  # both runs are open before one ends
-            if len(list(Path(__file__).parent.glob("here-*"))) == 2:
+            if len(list(Path(__file__).parent.glob(f"here-{name}-*"))) == 2:
                 break
             time.sleep(0.01)
 """
 
 
-@pytest.mark.parametrize("different", [False, True], ids=["equal", "different"])
-def test_two_processes_that_record_one_test(inner, different):
+def test_two_processes_that_record_one_test(inner):
     """The first one that is whole stays; an equal one is silent, another one an error that says what to do."""
     inner.write("test_it.py", TWICE)
-    if different:
-        inner.env(DIFFERENT="1")
     result = inner.record("-n2", "--dist=each", "-p", "xdist")
-    assert result.ret == int(different)
-    result.assert_outcomes(passed=2, errors=int(different))
-    assert inner.goldens() == ["__sparrow__/test_it/test_it"]
-    if different:
-        result.stdout.fnmatch_lines(
-            ["*: another process has recorded this run meanwhile, with another result*"]
-        )
-        result.stdout.no_fnmatch_line("*attempt.py*")
-    else:
-        result.stdout.fnmatch_lines(["sparrow: 1 recorded, 1 recorded again, unchanged"])
-    events = inner.golden("test_it/test_it") / "events.jsonl"
-    assert len(set(re.findall(r'"Text":"(gw\d|anyone)"', events.read_text()))) == 1
+    assert result.ret == 1
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it[[]different[]]*"])
+    result.stdout.fnmatch_lines(["*: another process has recorded this run meanwhile, with another result*"])
+    result.stdout.no_fnmatch_line("*attempt.py*")
+    result.stdout.fnmatch_lines(["sparrow: 2 recorded, 1 recorded again, unchanged*"])
+    goldens = inner.goldens()
+    assert len(goldens) == 2
+    for golden in goldens:
+        events = (inner.path / golden / "events.jsonl").read_text()
+        assert len(set(re.findall(r'"Text":"(gw\d|anyone)"', events))) == 1
 
 
 def test_a_rerun_after_a_failure_records_once(inner):
