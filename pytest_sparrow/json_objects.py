@@ -35,7 +35,7 @@ def read_object(model: type[_Model], value: Json, *, required: tuple[str, ...] =
     for name in required:
         if name not in value:
             raise ValueError(f"{name!r} is missing")
-    known = {name: value[name] for name in keys_of(model) if name in value}
+    known = {name: value[name] for name in _keys_of(model) if name in value}
     validator = _adapter(model).validator
     try:
         # The adapter's own method takes as long as the validation.
@@ -47,9 +47,13 @@ def read_object(model: type[_Model], value: Json, *, required: tuple[str, ...] =
     return make(**read, extra=extra)
 
 
-@functools.cache
-def keys_of(model: type[Any]) -> tuple[str, ...]:
+def keys_of(model: type[DataclassInstance]) -> tuple[str, ...]:
     """The keys that a model knows, in its order."""
+    return _keys_of(model)
+
+
+@functools.cache
+def _keys_of(model: Any) -> tuple[str, ...]:
     return tuple(name for name in model.__dataclass_fields__ if name != "extra")
 
 

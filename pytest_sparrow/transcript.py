@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import Json  # noqa: TC001 - pydantic reads the annotations
 from pytest_sparrow.json_objects import keys_of, read_object
@@ -134,8 +134,7 @@ def _read_time(text: str) -> datetime:
 
 def _written(model: RunInputs | RunMeta) -> dict[str, Json]:
     """The fields of a model in their order, then the keys that this version doesn't know."""
-    known: type[Any] = type(model)
-    return {name: getattr(model, name) for name in keys_of(known)} | model.extra
+    return {name: getattr(model, name) for name in keys_of(type(model))} | model.extra
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
