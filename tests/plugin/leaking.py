@@ -46,14 +46,16 @@ def leak(sparrow, client, text, as_password=True):
     """What comes back is what went out, however it travels."""
     tools = {tool.__name__: sparrow.tool(tool) for tool in (note, fail, page)}
     quoted = quote(text, safe="")
-    for how in ("json", "sse", "arguments", "lines", "text", "encoded", "broken"):
+    for how in ("json", "stream", "lines", "text", "broken"):
         answer = client.post(WORLD + "/say", json={"how": how, "payload": f"use {text} now"})
         answer.raise_for_status()
-    client.get(f"{WORLD}/say?q={quoted}&page=2", headers={"authorization": "Bearer " + quoted, "accept": "a/" + quoted})
-    client.get(f"{WORLD}/{quoted}/x")
-    client.post(WORLD + "/say", data={"note": text, "page": "2"})
-    client.post(WORLD + "/say", data={"note": text}, files={"file": ("a.txt", "begin\\n" + text + "\\nend")})
-    client.post(WORLD + "/say", content=b"plain " + text.encode(), headers={"content-type": "text/plain"})
+    client.post(f"{WORLD}/say?q={quoted}&page=2", data={"note": text, "page": "2"}, headers={"accept": "a/" + quoted})
+    client.post(
+        f"{WORLD}/{quoted}/x", data={"note": text}, files={"file": ("a.txt", "begin\\n" + text + "\\nend")}
+    )
+    # From here on the text is known as a secret: where it stood before, it had to be found by its own form.
+    known = {"authorization": "Bearer " + quoted, "content-type": "text/plain"}
+    client.post(WORLD + "/say", content=b"plain " + text.encode(), headers=known)
     if as_password:
         log_in(client, text, quoted)
     tools["note"](text, json.dumps({"text": "a\\n" + text}))
@@ -67,9 +69,9 @@ def leak(sparrow, client, text, as_password=True):
 
 
 def log_in(client, text, quoted):
-    client.get(WORLD.replace("http://", "http://me:" + quoted + "@") + "/say")
     auth = base64.b64encode(("user:" + text).encode()).decode()
-    client.post(WORLD + "/say", json={"how": "json", "payload": {"headers": ["Authorization: Basic " + auth]}})
+    said = {"how": "json", "payload": {"headers": ["Authorization: Basic " + auth]}}
+    client.post(WORLD.replace("http://", "http://me:" + quoted + "@") + "/say", json=said)
 '''
 
 
@@ -105,12 +107,14 @@ def _stream(call, deltas):
     call.answer(body.encode(), content_type="text/event-stream")
 
 
-def _as_arguments(call, text):
+def _as_stream(call, text):
+    """As what a model says, and as what it calls a tool with."""
     arguments = json.dumps({"note": text, "n": 1.0})
-    _stream(
-        call,
-        [{"tool_calls": [{"index": 0, "function": {"arguments": part}}]} for part in _in_threes(arguments)],
-    )
+    said = [{"content": part} for part in _in_threes(text)]
+    calls = [
+        {"tool_calls": [{"index": 0, "function": {"arguments": part}}]} for part in _in_threes(arguments)
+    ]
+    _stream(call, [*said, *calls])
 
 
 def _as_lines(call, text):
@@ -118,21 +122,18 @@ def _as_lines(call, text):
     call.answer("\n".join(lines).encode() + b"\n", content_type="application/x-ndjson")
 
 
-def _encoded(call, text):
+def _as_json(call, text):
+    """In values, in a key, in JSON within JSON, and in Base64."""
     spelled = base64.b64encode(f"user: {text}\n".encode()).decode()
-    call.answer(json.dumps({"data": {"config": spelled}}).encode(), content_type="application/json")
+    body = {"said": text, "list": [{str(text): 1}], "quoted": json.dumps({"text": text})}
+    call.answer(json.dumps({**body, "data": {"config": spelled}}).encode(), content_type="application/json")
 
 
 _ANSWERS = {
-    "json": lambda call, text: call.answer(
-        json.dumps({"said": text, "list": [{str(text): 1}], "quoted": json.dumps({"text": text})}).encode(),
-        content_type="application/json",
-    ),
-    "sse": lambda call, text: _stream(call, [{"content": part} for part in _in_threes(text)]),
-    "arguments": _as_arguments,
+    "json": _as_json,
+    "stream": _as_stream,
     "lines": _as_lines,
     "text": lambda call, text: call.answer(f"log:\n{text}\n".encode(), content_type="text/plain"),
-    "encoded": _encoded,
     "broken": lambda call, text: call.answer(
         json.dumps({"said": text}).encode()[:-2], content_type="application/json"
     ),

@@ -142,9 +142,12 @@ def _world(inner):
 @pytest.fixture
 def recorded(inner):
     """Recorded, and the server is off."""
-    with _world(inner):
-        result = inner.record()
-        result.assert_outcomes(passed=6)
+
+    def record():
+        with _world(inner):
+            inner.record().assert_outcomes(passed=6)
+
+    inner.once(record)
     return inner
 
 

@@ -1,8 +1,7 @@
 """The clock of whole test runs: an unchanged agent is green on any day and in any zone, a changed one is red."""
 
 import json
-
-import pytest
+import textwrap
 
 from plugin.anyday import CHANGES, FAKETIME, world
 
@@ -16,17 +15,14 @@ TESTS = """
 """
 
 ANY_DAY = {
-    "in three days": {"LD_PRELOAD": FAKETIME, "FAKETIME": "+3d"},
-    "in a year": {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"},
+    "in three days, with other hashes": {
+        "LD_PRELOAD": FAKETIME,
+        "FAKETIME": "+3d",
+        "PYTHONHASHSEED": "4711",
+    },
     "in Tokyo": {"TZ": "Asia/Tokyo"},
     "in Tokyo, next year": {"TZ": "Asia/Tokyo", "LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"},
-    "with other hashes": {"PYTHONHASHSEED": "4711"},
 }
-
-
-def inputs(inner, name):
-    [path] = inner.path.glob(f"__sparrow__/*/{name}/inputs.json")
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_an_unchanged_agent_is_green_on_any_day(inner):
@@ -35,26 +31,35 @@ def test_an_unchanged_agent_is_green_on_any_day(inner):
     with world(inner):
         inner.record().assert_outcomes(passed=3)
     for name, environ in ANY_DAY.items():
-        if "LD_PRELOAD" in environ and not FAKETIME:
-            continue
+        environ = {key: value for key, value in environ.items() if FAKETIME or "FAKETIME" not in key + value}
         inner.env(**environ)
         result = inner.replay()
         inner.unset(*environ)
         assert "sparrow: 3 replayed equal" in result.outlines, name
     inner.replay("test_it.py::test_day[1]").assert_outcomes(passed=1)
-    inner.replay("-n", "2", "-p", "xdist").assert_outcomes(passed=3)
+    inner.replay("-n", "1", "-p", "xdist").assert_outcomes(passed=3)
     for seed in ("1", "2"):
         inner.replay("-p", "pytest_randomly", f"--randomly-seed={seed}").assert_outcomes(passed=3)
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_agent_is_red(inner, change):
+def test_a_changed_agent_is_red(inner):
     """Each single change of behaviour is found, on any day."""
     inner.write("test_it.py", TESTS)
     with world(inner):
         inner.record("-k", "0").assert_outcomes(passed=1)
-    inner.env(CHANGE=change, TZ="Asia/Tokyo")
-    inner.replay("-k", "0").assert_outcomes(failed=1)
+    changed = """
+        @pytest.mark.sparrow(golden="test_day[0]")
+        @pytest.mark.parametrize("change", {changes})
+        def test_changed(sparrow, monkeypatch, change):
+            monkeypatch.setattr("agent.CHANGE", change)
+            assert agent() == "Have a nice day."
+    """
+    changes = ("none", *CHANGES)
+    inner.write("test_it.py", textwrap.dedent(TESTS) + textwrap.dedent(changed).format(changes=changes))
+    inner.env(TZ="Asia/Tokyo")
+    result = inner.replay("-k", "changed", "-rfp")
+    result.assert_outcomes(failed=len(CHANGES), passed=1, deselected=3)
+    result.stdout.fnmatch_lines(["PASSED test_it.py::test_changed[[]none[]]"])
 
 
 def test_recording_again_an_unchanged_agent(inner):
@@ -87,45 +92,30 @@ def test_a_long_recording_with_seconds_in_every_prompt_replays_at_once(inner):
     inner.write("test_it.py", TESTS)
     inner.write("conftest.py", EARLY_IN_A_SECOND)
     inner.env(FORMAT="%H:%M:%S")
-    with world(inner, waits=1.2, turns=3):
+    with world(inner, waits=0.7, turns=2):
         inner.record("-k", "0").assert_outcomes(passed=1)
     result = inner.replay("-k", "0", "--durations=1", "--durations-min=0")
     result.assert_outcomes(passed=1)
     result.stdout.no_re_match_line(r"[1-9]\d*\.\d+s call")
 
 
-def test_a_busy_loop_adds_nothing_to_the_transcript(inner):
-    """Reading the clock is no event and no exchange, however often."""
-    inner.write(
-        "test_it.py",
-        """
-        import time
-
-        def test_it(sparrow):
-            deadline = time.time() + 0.05
-            reads = 0
-            while time.time() < deadline:
-                reads += 1
-            assert reads > 10
-            assert sparrow.call("f", int, 1) == 1
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    [exchanges] = inner.path.glob("__sparrow__/*/*/exchanges.jsonl")
-    assert exchanges.read_bytes().count(b"\n") == 1
-    assert exchanges.stat().st_size < 500
-    inner.replay().assert_outcomes(passed=1)
-
-
-def test_a_loop_until_a_deadline_ends_in_replay(inner):
-    """An agent that now waits longer than it did ends all the same."""
+def test_waiting_for_a_deadline(inner):
+    """Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same."""
     inner.write(
         "test_it.py",
         """
         import os
         import time
 
-        def test_it(sparrow):
+        def test_reads(sparrow):
+            deadline = time.time() + 0.05
+            reads = 0
+            while time.time() < deadline:
+                reads += 1
+            assert reads > 10
+            assert sparrow.call("f", int, 1) == 1
+
+        def test_waits(sparrow):
             sparrow.call("f", int, 1)
             for wait in (0.1, 0.1) if os.environ.get("SHUT") else (0.01, 0.01):
                 deadline = time.time() + wait
@@ -134,8 +124,11 @@ def test_a_loop_until_a_deadline_ends_in_replay(inner):
                 sparrow.call("f", int, 1)
         """,
     )
-    inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
+    inner.record().assert_outcomes(passed=2)
+    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
+    assert exchanges.read_bytes().count(b"\n") == 1
+    assert exchanges.stat().st_size < 500
+    inner.replay().assert_outcomes(passed=2)
 
 
 STEPS = """
@@ -155,34 +148,69 @@ STEPS = """
 """
 
 
-def test_a_stepping_clock_is_the_same_in_record_and_replay(inner):
-    """The clock stands still, a crossing is a second, and on another day every reading is equal to the microsecond."""
-    inner.write("test_it.py", STEPS)
-    inner.record().assert_outcomes(passed=1)
+FURTHER = """
+    import time
+
+    def test_it(sparrow):
+        readings = [int(time.time() * 10)]
+        with sparrow.run("second") as second:
+            second.call("f", time.sleep, 0.5)
+            second.call("g", str, int(time.time()))
+        sparrow.call("h", str, int(time.time()))
+"""
+
+
+def test_recorded_moments(inner):
+    """Every reading is equal on another day.
+
+    A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
+    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
+    """
+    inner.write("test_step.py", STEPS)
+    inner.write("test_further.py", FURTHER)
+    inner.record().assert_outcomes(passed=2)
     inner.env(TZ="Asia/Tokyo")
-    inner.replay().assert_outcomes(passed=1)
-    assert inputs(inner, "test_it")["config_snapshot"]["clock"]["mode"] == "step"
+    inner.replay().assert_outcomes(passed=2)
+    [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
+    assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
 
 
-def test_a_real_clock_is_left_alone(inner):
-    """With clock = real nothing is moved."""
+def test_what_is_left_at_the_real_time(inner):
+    """With clock = real nothing is moved.
+
+    Start, stop and duration of every report are real, and in order: other plugins read them.
+    """
     inner.write(
-        "test_it.py",
+        "conftest.py",
         """
+        import time
+
+        BEGIN = time.time()
+
+        def pytest_runtest_logreport(report):
+            assert BEGIN <= report.start <= report.stop < BEGIN + 300
+        """,
+    )
+    moved = """
         import time
         import pytest
 
         REAL = time.time()
 
-        def test_it(sparrow):
+        def test_moved(sparrow):
+            assert sparrow.call("f", int, 1) == 1
+
+        {mark}
+        def test_real(sparrow):
             assert sparrow.call("f", int, 1) == 1
             assert REAL <= time.time() < REAL + 300
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
+    """
+    inner.write("test_it.py", moved.format(mark=""))
+    inner.record().assert_outcomes(passed=2)
     if FAKETIME:
         inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+1y")
-    inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
+    inner.write("test_it.py", moved.format(mark="@pytest.mark.sparrow(clock='real')"))
+    inner.replay().assert_outcomes(passed=2)
 
 
 def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
@@ -207,13 +235,11 @@ def test_without_time_machine_the_failure_names_the_way_out(inner):
     inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("place", ["before", "after", "within"])
-@pytest.mark.parametrize("freeze", ["time_machine.travel", "freezegun.freeze_time"])
-def test_a_test_that_sets_the_clock_itself_keeps_its_own(inner, freeze, place):
+def test_a_test_that_sets_the_clock_itself_keeps_its_own(inner):
     """In a fixture set up before sparrow or after it, or in the body: its own time wins, and is put back in the end."""
     inner.write(
         "test_it.py",
-        f"""
+        """
         import contextlib
         import time
         from datetime import date
@@ -222,12 +248,16 @@ def test_a_test_that_sets_the_clock_itself_keeps_its_own(inner, freeze, place):
         import pytest
         import time_machine
 
-        FREEZE = lambda: {freeze}("2001-02-03")
         REAL = time.time()
 
+        @pytest.fixture(params=["time_machine", "freezegun"])
+        def freeze(request):
+            travel = {"time_machine": time_machine.travel, "freezegun": freezegun.freeze_time}[request.param]
+            return lambda: travel("2001-02-03")
+
         @pytest.fixture
-        def frozen():
-            with FREEZE():
+        def frozen(freeze):
+            with freeze():
                 yield
 
         @pytest.fixture
@@ -238,60 +268,28 @@ def test_a_test_that_sets_the_clock_itself_keeps_its_own(inner, freeze, place):
         def after(sparrow, frozen):
             return sparrow
 
-        @pytest.fixture
-        def within(sparrow):
-            return sparrow
+        def test_before(before):
+            assert before.call("f", str, str(date.today())) == "2001-02-03"
 
-        def test_it({place}):
-            with FREEZE() if "{place}" == "within" else contextlib.nullcontext():
-                assert {place}.call("f", str, str(date.today())) == "2001-02-03"
+        def test_after_before():
+            assert REAL <= time.time() < REAL + 300
 
-        def test_afterwards():
+        def test_after(after):
+            assert after.call("f", str, str(date.today())) == "2001-02-03"
+
+        def test_after_after():
+            assert REAL <= time.time() < REAL + 300
+
+        def test_within(sparrow, freeze):
+            with freeze():
+                assert sparrow.call("f", str, str(date.today())) == "2001-02-03"
+
+        def test_after_within():
             assert REAL <= time.time() < REAL + 300
         """,
     )
-    inner.record().assert_outcomes(passed=2)
-    inner.replay().assert_outcomes(passed=2)
-
-
-def test_reports_hold_real_times(inner):
-    """Start, stop and duration of every report are real, and in order: other plugins read them."""
-    inner.write(
-        "conftest.py",
-        """
-        import time
-
-        BEGIN = time.time()
-
-        def pytest_runtest_logreport(report):
-            assert BEGIN <= report.start <= report.stop < BEGIN + 300
-        """,
-    )
-    inner.write("test_it.py", "def test_it(sparrow): assert sparrow.call('f', int, 1) == 1")
-    inner.record().assert_outcomes(passed=1)
-    if FAKETIME:
-        inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+3d")
-    inner.replay().assert_outcomes(passed=1)
-
-
-def test_a_further_run_has_its_own_recorded_moment(inner):
-    """sparrow.run replays at the moment of its own golden, and the outer clock has gone on when it is over."""
-    inner.write(
-        "test_it.py",
-        """
-        import time
-
-        def test_it(sparrow):
-            readings = [int(time.time() * 10)]
-            with sparrow.run("second") as second:
-                second.call("f", time.sleep, 0.5)
-                second.call("g", str, int(time.time()))
-            sparrow.call("h", str, int(time.time()))
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    inner.env(TZ="Asia/Tokyo")
-    inner.replay().assert_outcomes(passed=1)
+    inner.record().assert_outcomes(passed=9)
+    inner.replay().assert_outcomes(passed=9)
 
 
 RUNS = """
@@ -353,8 +351,8 @@ def test_a_tool_that_runs_sees_the_real_time(inner):
     """What it asks looks at dates; the agent around it, also beside it or between two items, stays at its moment."""
     inner.write("test_it.py", RUNS)
     inner.record().assert_outcomes(passed=2)
-    inner.replay("-o", "sparrow_policy=* = run", "-k", "run").assert_outcomes(passed=1)
-    inner.replay("-o", "sparrow_policy=* = verify", "-k", "verify").assert_outcomes(passed=1)
+    inner.replay("-o", "sparrow_policy=* = run", "-k", "run").assert_outcomes(passed=1, deselected=1)
+    inner.replay("-o", "sparrow_policy=* = verify", "-k", "verify").assert_outcomes(passed=1, deselected=1)
 
 
 def test_the_clock_runs_on_in_a_live_fork(inner):

@@ -124,18 +124,25 @@ def model(call):
     call.end()
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A project that was recorded; gives its folder."""
-    folder = tmp_path / "checkout one"
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A project, recorded once for all tests here, which leave it as it is; gives its folder."""
+    top = tmp_path_factory.mktemp("recorded")
+    folder = top / "checkout one"
     folder.mkdir()
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_files.py").write_text(AGENT)
-    (tmp_path / "ann").mkdir()
+    (top / "ann").mkdir()
     with loopback(chat=model) as server:
-        code, said = run(folder, "--sparrow-record", WORLD=server.url, HOME=str(tmp_path / "ann"))
+        code, said = run(folder, "--sparrow-record", WORLD=server.url, HOME=str(top / "ann"))
     assert code == 0, said
     return folder
+
+
+@pytest.fixture
+def project(recorded, tmp_path):
+    """A copy of the recorded project; gives its folder."""
+    return shutil.copytree(recorded, tmp_path / "checkout one")
 
 
 def test_recorded_here_replayed_anywhere(project, tmp_path):
@@ -151,10 +158,10 @@ def test_recorded_here_replayed_anywhere(project, tmp_path):
     assert code == 0, said
 
 
-def test_no_directory_of_the_machine_is_in_a_golden(project, tmp_path):
+def test_no_directory_of_the_machine_is_in_a_golden(recorded):
     """Events, exchanges and inputs hold placeholders; nothing names the machine's folders."""
-    text = "".join(path.read_text() for path in project.rglob("__sparrow__/**/*.json*"))
-    assert str(tmp_path) not in text
+    text = "".join(path.read_text() for path in recorded.rglob("__sparrow__/**/*.json*"))
+    assert str(recorded.parent) not in text
     assert "pytest-of-" not in text
     for placeholder in ("<dir:tmp_path>/report.txt", "<dir:root>", "<dir:home>", "<dir:tmp>/data0"):
         assert placeholder in text

@@ -5,45 +5,67 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
 from inner_runs import TOOL_TEST
 
 FULL = """
     import os
 
+    import pytest
+
+    REFUSED = ['"type":"ToolOutput"', '"kind":"tool"', '"type":"RunFinished"', '"sha256"', '"task"']
+
     real = os.write
+    refused = None
 
     def write(fd, data):
-        if "FULL" in os.environ and os.environ["FULL"].encode() in bytes(data):
+        if refused and refused.encode() in bytes(data):
             raise OSError(28, "No space left on device")
         return real(fd, data)
 
     os.write = write
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(item):
+        global refused
+        refused = REFUSED[int(item.path.stem[-1])] if "FULL" in os.environ else None
+        try:
+            return (yield)
+        finally:
+            refused = None
 """
+"""A disk that refuses something else in each test's module."""
 
 
-@pytest.mark.parametrize(
-    "where", ['"type":"ToolOutput"', '"kind":"tool"', '"type":"RunFinished"', '"sha256"', '"task"']
-)
-def test_a_full_disk_fails_the_test_and_says_so(inner, where):
-    """Whatever can't be written, the agent goes on, the test fails naming file and way out, without our frames."""
+def test_a_full_disk_fails_the_test_and_says_so(inner):
+    """Whatever can't be written, the agent goes on, the test fails naming file and way out, without our frames.
+
+    Nothing of the goldens that are there is changed, and with room on the disk the test is recorded and replayed.
+    """
+    names = [f"test_{number}" for number in range(5)]
     inner.write("conftest.py", FULL)
-    inner.write("test_it.py", TOOL_TEST)
-    inner.record().assert_outcomes(passed=1)
+    for name in names:
+        inner.write(f"{name}.py", TOOL_TEST)
+    inner.record().assert_outcomes(passed=5)
     before = inner.files()
-    inner.write("test_it.py", TOOL_TEST.replace("1, 2", "2, 1"))
-    inner.env(FULL=where)
+    for name in names:
+        inner.write(f"{name}.py", TOOL_TEST.replace("1, 2", "2, 1"))
+    inner.env(FULL="1")
     result = inner.record()
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*__sparrow__/test_it/*: could not be written: No space left on device*"])
-    result.stdout.fnmatch_lines(["*make room on the disk*"])
+    failed = result.parseoutcomes()
+    assert failed.get("failed", 0) + failed.get("errors", 0) == 5, failed
+    for name in names:
+        result.stdout.fnmatch_lines(
+            [f"*__sparrow__/{name}/*: could not be written: No space left on device*"]
+        )
+    assert len(re.findall("^.*make room on the disk", str(result.stdout), re.MULTILINE)) >= 5
     for ours in ("journal.py", "recorder.py", "attempt.py", "Traceback"):
         result.stdout.no_fnmatch_line(f"*{ours}*")
     now = inner.files()
     assert {name: now[name] for name in before} == before
     inner.unset("FULL")
-    inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
+    inner.record().assert_outcomes(passed=5)
+    inner.replay().assert_outcomes(passed=5)
 
 
 TWICE = """
@@ -51,39 +73,40 @@ TWICE = """
     import time
     from pathlib import Path
 
-    def who() -> str:
-        return os.environ["PYTEST_XDIST_WORKER"] if "DIFFERENT" in os.environ else "anyone"
+    import pytest
 
-    def test_it(sparrow):
+    WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+
+    def who(name: str) -> str:
+        return WORKER if name == "different" else "anyone"
+
+    @pytest.mark.parametrize("name", ["equal", "different"])
+    def test_it(sparrow, name):
         sparrow.tool(who)
-        who()
-        (Path(__file__).parent / f"here-{os.environ['PYTEST_XDIST_WORKER']}").touch()
+        who(name)
+        (Path(__file__).parent / f"here-{name}-{WORKER}").touch()
         for _ in range(3000):  # both runs are open before one ends
-            if len(list(Path(__file__).parent.glob("here-*"))) == 2:
+            if len(list(Path(__file__).parent.glob(f"here-{name}-*"))) == 2:
                 break
             time.sleep(0.01)
 """
 
 
-@pytest.mark.parametrize("different", [False, True], ids=["equal", "different"])
-def test_two_processes_that_record_one_test(inner, different):
+def test_two_processes_that_record_one_test(inner):
     """The first one that is whole stays; an equal one is silent, another one an error that says what to do."""
     inner.write("test_it.py", TWICE)
-    if different:
-        inner.env(DIFFERENT="1")
     result = inner.record("-n2", "--dist=each", "-p", "xdist")
-    assert result.ret == int(different)
-    result.assert_outcomes(passed=2, errors=int(different))
-    assert inner.goldens() == ["__sparrow__/test_it/test_it"]
-    if different:
-        result.stdout.fnmatch_lines(
-            ["*: another process has recorded this run meanwhile, with another result*"]
-        )
-        result.stdout.no_fnmatch_line("*attempt.py*")
-    else:
-        result.stdout.fnmatch_lines(["sparrow: 1 recorded, 1 recorded again, unchanged"])
-    events = inner.golden("test_it/test_it") / "events.jsonl"
-    assert len(set(re.findall(r'"Text":"(gw\d|anyone)"', events.read_text()))) == 1
+    assert result.ret == 1
+    result.assert_outcomes(passed=4, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_it[[]different[]]*"])
+    result.stdout.fnmatch_lines(["*: another process has recorded this run meanwhile, with another result*"])
+    result.stdout.no_fnmatch_line("*attempt.py*")
+    result.stdout.fnmatch_lines(["sparrow: 2 recorded, 1 recorded again, unchanged*"])
+    goldens = inner.goldens()
+    assert len(goldens) == 2
+    for golden in goldens:
+        events = (inner.path / golden / "events.jsonl").read_text()
+        assert len(set(re.findall(r'"Text":"(gw\d|anyone)"', events))) == 1
 
 
 def test_a_rerun_after_a_failure_records_once(inner):

@@ -76,6 +76,44 @@ AGENT = """
 
 NAMES = re.findall(r"def (test_\w+)", AGENT)
 
+OWN = (
+    AGENT.partition("    def test_")[0]
+    + """
+    import unittest
+
+    def test_own(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP == 1:
+            act(2)
+        assert STEP == 1, "its own words"
+
+    def test_miss(sparrow):
+        sparrow.tool(act)
+        act(1)
+        if STEP > 1:
+            act(2)  # the line of the miss
+
+    @pytest.mark.usefixtures("sparrow")
+    class TestCase(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def take(self, sparrow):
+            self.act = sparrow.tool(act)
+
+        def test_it(self):
+            try:
+                self.act(STEP)
+            except Exception:
+                self.skipTest("provider down")
+
+    def test_skips(sparrow):
+        sparrow.tool(act)
+        if STEP > 1:
+            pytest.skip("not on this system")
+        act(1)
+    """
+)
+
 
 @pytest.fixture
 def diverged(inner):
@@ -83,8 +121,9 @@ def diverged(inner):
 
     def record():
         inner.write("test_it.py", AGENT)
-        inner.record().assert_outcomes(passed=len(NAMES))
-        inner.replay().assert_outcomes(passed=len(NAMES))
+        inner.write("test_own.py", OWN)
+        inner.record().assert_outcomes(passed=len(NAMES) + 4)
+        inner.replay().assert_outcomes(passed=len(NAMES) + 4)
 
     inner.once(record)
     inner.env(STEP="2")
@@ -93,7 +132,7 @@ def diverged(inner):
 
 def test_every_divergence_fails_once(diverged):
     """FAILED, once, exit code 1; no frame of ours; test, golden and the command that accepts it are in the text."""
-    result = diverged.replay("-rfE")
+    result = diverged.replay("-rfE", "test_it.py")
     assert result.ret == 1
     result.assert_outcomes(failed=len(NAMES))
     result.stdout.fnmatch_lines([f"sparrow: {len(NAMES)} diverged"])
@@ -139,24 +178,10 @@ def test_the_text_is_the_same_under_xdist(diverged):
         assert [line for line in lines[1][name] if not line.startswith("[gw")] == text
 
 
-def test_a_failure_of_its_own_stays(inner):
+def test_a_failure_of_its_own_stays(diverged):
     """A test that fails by itself keeps its failure; the divergence is a note and a section, and a count without tb."""
-    inner.write(
-        "test_it.py",
-        AGENT.partition("    def test_")[0]
-        + """
-    def test_own(sparrow):
-        sparrow.tool(act)
-        act(1)
-        if STEP == 1:
-            act(2)
-        assert STEP == 1, "its own words"
-    """,
-    )
-    inner.record()
-    inner.env(STEP="2")
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
+    result = diverged.replay("test_own.py", "-k", "test_own and not (miss or Case or skips)")
+    result.assert_outcomes(failed=1, deselected=3)
     result.stdout.fnmatch_lines(
         [
             "E*AssertionError: its own words",
@@ -164,76 +189,25 @@ def test_a_failure_of_its_own_stays(inner):
             "*- pytest-sparrow -*",
             "act was not called",
             "sparrow: 1 diverged",
-            "FAILED test_it.py::test_own - AssertionError: its own words",
+            "FAILED test_own.py::test_own - AssertionError: its own words",
         ]
     )
-    bare = inner.replay("--tb=no")
+    bare = diverged.replay("--tb=no", "test_own.py::test_own")
     bare.assert_outcomes(failed=1)
-    bare.stdout.fnmatch_lines(["sparrow: 1 diverged", "FAILED test_it.py::test_own - *"])
+    bare.stdout.fnmatch_lines(["sparrow: 1 diverged", "FAILED test_own.py::test_own - *"])
 
 
-def test_a_failure_that_is_the_miss_is_reported_once(inner):
-    """A test that fails only since a replay had no answer fails with the divergence, not with our traceback."""
-    inner.write(
-        "test_it.py",
-        AGENT.partition("    def test_")[0]
-        + """
-    def test_miss(sparrow):
-        sparrow.tool(act)
-        act(1)
-        if STEP > 1:
-            act(2)
-    """,
-    )
-    inner.record()
-    inner.env(STEP="2")
-    result = inner.replay()
-    text = reported(result)["test_miss"]
+def test_a_miss_hides_behind_nothing(diverged):
+    """A test that fails only since a replay had no answer fails with the divergence, not with our traceback.
+
+    A unittest skips itself behind pytest's back: it must not hide a miss either. A test that skips itself before it
+    asks for anything is skipped, in replay as anywhere.
+    """
+    result = diverged.replay("test_own.py", "-k", "miss or skips or Case", "-rs")
+    result.assert_outcomes(failed=2, skipped=1, deselected=1)
+    text = reported(result)["test_miss"].partition("\n____")[0]
+    line = OWN.partition("  # the line of the miss")[0].count("\n") + 1
     assert text.splitlines()[0] == "act(number=2): the golden holds no answer to this"
-    assert re.findall(r"\S+\.py:\d+", text) == ["test_it.py:18"]
-
-
-def test_a_unittest_that_skips_after_a_miss_fails(inner):
-    """A unittest skips itself behind pytest's back: it must not hide a miss either."""
-    inner.write(
-        "test_it.py",
-        AGENT.partition("    def test_")[0]
-        + """
-    import unittest
-
-    @pytest.mark.usefixtures("sparrow")
-    class TestCase(unittest.TestCase):
-        @pytest.fixture(autouse=True)
-        def take(self, sparrow):
-            self.act = sparrow.tool(act)
-
-        def test_it(self):
-            try:
-                self.act(STEP)
-            except Exception:
-                self.skipTest("provider down")
-    """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    inner.env(STEP="2")
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["  test    test_it.py::TestCase::test_it", "sparrow: 1 diverged"])
-
-
-def test_a_plain_skip_stays_a_skip(inner):
-    """A test that skips itself before it asks for anything is skipped, in replay as anywhere."""
-    inner.write(
-        "test_it.py",
-        AGENT.partition("    def test_")[0]
-        + """
-    def test_skips(sparrow):
-        sparrow.tool(act)
-        if STEP > 1:
-            pytest.skip("not on this system")
-        act(1)
-    """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    inner.env(STEP="2")
-    inner.replay().assert_outcomes(skipped=1)
+    assert re.findall(r"\S+\.py:\d+", text) == [f"test_own.py:{line}"]
+    result.stdout.fnmatch_lines(["  test    test_own.py::TestCase::test_it", "sparrow: 2 diverged"])
+    result.stdout.fnmatch_lines(["SKIPPED*test_own.py:*: not on this system"])

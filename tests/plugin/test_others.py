@@ -15,13 +15,13 @@ def test_xdist(inner):
             assert sparrow.call("f", int, number) == number
         """,
     )
-    result = inner.record("-n", "2", "-p", "no:asyncio", autoload=True)
+    result = inner.record("-n", "2", "-p", "xdist")
     result.assert_outcomes(passed=20)
     result.stdout.fnmatch_lines(["sparrow: record", "sparrow: 20 recorded"])
     assert len(inner.goldens()) == 20
     before = inner.files()
-    # By entry point once: in the workers, that is most of the time.
-    result = inner.replay("-n", "2", "-p", "xdist")
+    # By entry point once, and with one worker: that takes longer than all else.
+    result = inner.replay("-n", "1", "-p", "no:asyncio", autoload=True)
     result.assert_outcomes(passed=20)
     result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 20 replayed equal"])
     result = inner.record("-n", "2", "-p", "xdist")
@@ -29,48 +29,95 @@ def test_xdist(inner):
     assert inner.files() == before
 
 
-def test_rerunfailures(inner):
-    """A rerun starts afresh: what fails first and passes then is recorded once, replayed, and counted once."""
+RERUNS = """
+    import pytest
+
+    TRIES = []
+
+    def test_body(sparrow):
+        TRIES.append("body")
+        assert sparrow.call("f", int, 1) == 1
+        assert TRIES.count("body") > 1
+
+    @pytest.fixture
+    def later(sparrow):
+        TRIES.append("later")
+        assert sparrow.call("f", int, 2) == 2
+        assert TRIES.count("later") > 1
+
+    def test_fixture(sparrow, later):
+        pass
+
+    def test_subtests(sparrow, subtests):
+        TRIES.append("subtests")
+        assert sparrow.call("f", int, 3) == 3
+        with subtests.test():
+            assert TRIES.count("subtests") > 1
+
+    def test_never(sparrow):
+        sparrow.call("f", int)
+        assert False
+"""
+
+ASYNC = """
+    import asyncio, json, os
+    import httpx
+    import pytest
+
+    async def ask(number):
+        async with httpx.AsyncClient() as client:
+            body = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
+            answer = await client.post(os.environ["WORLD"] + "/chat", json=body)
+            return answer.json()["id"]
+
+    async def twice(number: int) -> int:
+        if os.environ.get("SHUT"):
+            raise RuntimeError("the tool ran")
+        await asyncio.sleep(0.01 * (5 - number))
+        return number * 2
+
+    @pytest.fixture
+    async def world():
+        await asyncio.sleep(0)
+        yield "world"
+
+    async def test_it(sparrow, world):
+        sparrow.tool(twice)
+        assert len(set(await asyncio.gather(*map(ask, range(5))))) == 5
+        assert await asyncio.gather(*map(twice, range(5))) == [0, 2, 4, 6, 8]
+
+    def test_own_loop(sparrow):
+        sparrow.tool(twice)
+        assert asyncio.run(twice(3)) == 6
+"""
+
+
+def test_rerunfailures_and_asyncio(inner):
+    """A rerun starts afresh: what fails first and passes then is recorded once, replayed, and counted once.
+
+    An async test with an async agent is recorded and replayed, its gathered calls each with their own answer.
+    """
     inner.write(
-        "test_it.py",
-        """
-        import pytest
-
-        TRIES = []
-
-        def test_body(sparrow):
-            TRIES.append("body")
-            assert sparrow.call("f", int, 1) == 1
-            assert TRIES.count("body") > 1
-
-        @pytest.fixture
-        def later(sparrow):
-            TRIES.append("later")
-            assert sparrow.call("f", int, 2) == 2
-            assert TRIES.count("later") > 1
-
-        def test_fixture(sparrow, later):
-            pass
-
-        def test_subtests(sparrow, subtests):
-            TRIES.append("subtests")
-            assert sparrow.call("f", int, 3) == 3
-            with subtests.test():
-                assert TRIES.count("subtests") > 1
-
-        def test_never(sparrow):
-            sparrow.call("f", int)
-            assert False
-        """,
+        "pytest.ini",
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n",
     )
-    result = inner.record("-p", "no:asyncio", "--reruns", "2", autoload=True)
-    result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["sparrow: 3 recorded, 1 not recorded"])
-    assert inner.goldens() == [f"__sparrow__/test_it/test_{name}" for name in ("body", "fixture", "subtests")]
+    inner.write("test_it.py", RERUNS)
+    inner.write("test_async.py", ASYNC)
+    with model(inner):
+        result = inner.record("--reruns", "2", autoload=True)
+    result.assert_outcomes(passed=5, failed=1)
+    result.stdout.fnmatch_lines(["sparrow: 5 recorded, 1 not recorded"])
+    recorded = (
+        "async/test_it",
+        "async/test_own_loop",
+        *(f"it/test_{name}" for name in ("body", "fixture", "subtests")),
+    )
+    assert inner.goldens() == [f"__sparrow__/test_{name}" for name in recorded]
     assert str(result.stdout).count("left unfinished") == 1
-    result = inner.replay("-p", "pytest_rerunfailures", "--reruns", "2", "-k", "not never")
-    result.assert_outcomes(passed=3, deselected=1)
-    result.stdout.fnmatch_lines(["sparrow: 3 replayed equal"])
+    plugins = ("-p", "pytest_rerunfailures", "-p", "pytest_asyncio.plugin")
+    result = inner.replay(*plugins, "--reruns", "2", "-k", "not never")
+    result.assert_outcomes(passed=5, deselected=1)
+    result.stdout.fnmatch_lines(["sparrow: 5 replayed equal"])
 
 
 def test_a_rerun_that_never_reaches_the_fixture(inner):
@@ -96,53 +143,6 @@ def test_a_rerun_that_never_reaches_the_fixture(inner):
     assert result.ret == 1
     result.stdout.fnmatch_lines(["E*AssertionError: early"])
     result.stdout.no_fnmatch_line("*not recorded*")
-
-
-def test_asyncio(inner):
-    """An async test with an async agent is recorded and replayed, its gathered calls each with their own answer."""
-    inner.write(
-        "pytest.ini",
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n",
-    )
-    inner.write(
-        "test_it.py",
-        """
-        import asyncio, json, os
-        import httpx
-        import pytest
-
-        async def ask(number):
-            async with httpx.AsyncClient() as client:
-                body = {"model": "m", "messages": [{"role": "user", "content": str(number)}]}
-                answer = await client.post(os.environ["WORLD"] + "/chat", json=body)
-                return answer.json()["id"]
-
-        async def twice(number: int) -> int:
-            if os.environ.get("SHUT"):
-                raise RuntimeError("the tool ran")
-            await asyncio.sleep(0.01 * (5 - number))
-            return number * 2
-
-        @pytest.fixture
-        async def world():
-            await asyncio.sleep(0)
-            yield "world"
-
-        async def test_it(sparrow, world):
-            sparrow.tool(twice)
-            assert len(set(await asyncio.gather(*map(ask, range(5))))) == 5
-            assert await asyncio.gather(*map(twice, range(5))) == [0, 2, 4, 6, 8]
-
-        def test_own_loop(sparrow):
-            sparrow.tool(twice)
-            assert asyncio.run(twice(3)) == 6
-        """,
-    )
-    with model(inner):
-        inner.record(autoload=True).assert_outcomes(passed=2)
-    result = inner.replay("-p", "pytest_asyncio.plugin")
-    result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["sparrow: 2 replayed equal"])
 
 
 def test_a_wrong_marker_under_xdist(inner):

@@ -44,12 +44,27 @@ AGENT = """
 """
 
 TEST = """
-    import agent as it
+    import os
 
-    def test_refund(sparrow):
+    import agent as it
+    import pytest
+
+    CHANGES = {
+        "none": {},
+        "amount": {"AMOUNT": "100"},
+        "instructions": {"PROMPT": "Be rude"},
+        "input": {"TASK": "Refund it"},
+        "output": {"STATE": "open"},
+    }
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_refund(sparrow, monkeypatch, change):
+        for name, value in CHANGES[change].items() if "SHUT" in os.environ else ():
+            monkeypatch.setenv(name, value)
         assert it.agent(sparrow.tool(it.refund)) == "Refunded."
         assert [call.name for call in sparrow.proposals] == ["lookup", "refund"]
 """
+"""Each is recorded as it stands, and replayed with its change."""
 
 
 def _id(prefix):
@@ -109,6 +124,9 @@ class _Provider:
         call.answer(json.dumps(response).encode(), content_type="application/json")
 
 
+_OTHER_ARGUMENT = ["*ToolUseStarted?refund?.args?'amount'?*", "*golden  39.99*", "*new     139.99*"]
+
+
 @contextlib.contextmanager
 def world(inner):
     with loopback(**{"v1/responses": _Provider().answer}) as server:
@@ -120,21 +138,26 @@ def world(inner):
 
 @pytest.fixture
 def recorded(inner, monkeypatch):
-    """The test, recorded; the server is off since, and the key is gone."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    with world(inner) as server:
-        inner.record().assert_outcomes(passed=1)
-        assert len(server.calls) == 3
-    monkeypatch.delenv("OPENAI_API_KEY")
+    """The tests, recorded; the server is off since, and the key is gone."""
+
+    def record():
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        with world(inner) as server:
+            inner.record().assert_outcomes(passed=5)
+            assert len(server.calls) == 5 * 3
+        monkeypatch.delenv("OPENAI_API_KEY")
+
+    inner.once(record)
     return inner
 
 
 def test_it_replays_with_the_server_off(recorded):
     """No key, no server; the wrapped tool doesn't run, the other one does and is named; the golden holds all."""
-    result = recorded.replay()
-    result.assert_outcomes(passed=1)
+    result = recorded.replay("-k", "none")
+    result.assert_outcomes(passed=1, deselected=4)
     result.stdout.fnmatch_lines(["*lookup: proposed once, not wrapped: it ran*"])
-    lines = (recorded.golden("test_it/test_refund") / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    (golden,) = recorded.golden("test_it").glob("test_refund*none*")
+    lines = (golden / "events.jsonl").read_text(encoding="utf-8").splitlines()
     types = [event["type"] for event in map(json.loads, lines)]
     assert types == [
         "RunStarted",
@@ -154,31 +177,28 @@ def test_it_replays_with_the_server_off(recorded):
     ]
 
 
-@pytest.mark.parametrize("options", [(), ("--sparrow-requests=report",)], ids=["exact", "scripted"])
-def test_another_argument_is_red_with_its_path_and_both_values(recorded, options):
-    """The tool is called with another amount than the golden holds: exact and scripted replay say so."""
-    recorded.env(AMOUNT="100")
-    result = recorded.replay(*options)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["*ToolUseStarted?refund?.args?'amount'?*", "*golden  39.99*", "*new     139.99*"]
-    )
+def test_an_exact_replay_is_red_where_anything_differs(recorded):
+    """Another argument is named with its path and both values; other instructions or input are red as well."""
+    result = recorded.replay("-rA", "-k", "amount or instructions or input")
+    result.assert_outcomes(failed=3, deselected=2)
+    result.stdout.fnmatch_lines(_OTHER_ARGUMENT)
 
 
-@pytest.mark.parametrize(
-    "edit", [{"PROMPT": "Be rude"}, {"TASK": "Refund it"}], ids=["instructions", "input"]
-)
-def test_an_edited_prompt_is_red_exactly_and_green_in_a_scripted_replay(recorded, edit):
-    """Each later request names the response before it, by which it finds its answer."""
-    recorded.env(**edit)
-    recorded.replay().assert_outcomes(failed=1)
-    recorded.replay("--sparrow-requests=report").assert_outcomes(passed=1)
+def test_a_scripted_replay_judges_behaviour(recorded):
+    """Edited instructions or input are green; another argument is red with its path and both values.
 
-
-def test_another_output_of_an_unwrapped_tool_goes_on_in_a_scripted_replay(recorded):
-    """The request that carries it still finds its answer; that it differs is reported."""
-    recorded.env(STATE="open")
-    result = recorded.replay("--sparrow-requests=report")
-    result.assert_outcomes(failed=1)
+    Each later request names the response before it, by which it finds its answer. So does the request that carries
+    another output of an unwrapped tool; that the output differs is reported.
+    """
+    result = recorded.replay("--sparrow-requests=report", "-rA", "-k", "not none", "-p", "no:randomly")
+    result.assert_outcomes(passed=2, failed=2, deselected=1)
+    result.stdout.fnmatch_lines(_OTHER_ARGUMENT)
     result.stdout.fnmatch_lines(["*ToolOutput*", "*order 1234: paid*", "*order 1234: open*"])
+    for change, outcome in {
+        "amount": "FAILED",
+        "instructions": "PASSED",
+        "input": "PASSED",
+        "output": "FAILED",
+    }.items():
+        result.stdout.fnmatch_lines([f"{outcome} test_it.py::test_refund[[]{change}]*"])
     result.stdout.no_fnmatch_line("*RuntimeError*")

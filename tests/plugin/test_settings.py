@@ -1,109 +1,172 @@
 """What a user may say about one run, and where: ini, sparrow_settings of a folder, the marker of a test."""
 
+import re
+
 import pytest
 
 from plugin.chatting import model
+from plugin.failures import reported
 
 TESTS = """
+    import os
+
     import pytest
     from agent import agent
+    from pytest_sparrow import Message
 
-    pytestmark = pytest.mark.sparrow(tools="tools.add")
+    REPLAYED = "SHUT" in os.environ
+    wrapped = pytest.mark.sparrow(tools="tools.add")
 
-    {marker}
-    def test_it(sparrow):
+    @pytest.fixture(autouse=True)
+    def changed(request, monkeypatch):
+        change = request.node.get_closest_marker("change")
+        for name, value in change.kwargs.items() if change and REPLAYED else ():
+            monkeypatch.setenv(name, value)
+
+    @pytest.mark.change(PROMPT="be brief")
+    @wrapped
+    def test_compare(sparrow):
+        assert agent() == "It is 3."
+
+    @pytest.mark.change(PROMPT="be brief")
+    @pytest.mark.sparrow(requests="report")
+    @wrapped
+    def test_report(sparrow):
+        assert agent() == "It is 3."
+
+    @pytest.mark.change(PROMPT="be brief")
+    @pytest.mark.sparrow(requests="ignore")
+    @wrapped
+    def test_ignore(sparrow):
+        assert agent() == "It is 3."
+
+    @pytest.mark.change(MORE="100")
+    @wrapped
+    def test_argument(sparrow):
+        assert agent() == "It is 3."
+
+    @wrapped
+    def test_wording(sparrow):
+        agent()
+        if REPLAYED:
+            sparrow.record(Message(run=sparrow.run_id, role="assistant", text="and more"))
+
+    @pytest.mark.change(MORE="100")
+    @wrapped
+    def test_wording_and_argument(sparrow):
+        agent()
+        if REPLAYED:
+            sparrow.record(Message(run=sparrow.run_id, role="assistant", text="and more"))
+
+    def test_unwrapped(sparrow):
         assert agent() == "It is 3."
 """
+"""Each is recorded as it stands, and replayed with what it changes."""
+
+UNWRAPPED = "add: proposed once, not wrapped: it ran, and its arguments were not checked"
 
 
 @pytest.fixture
 def recorded(inner):
-    """One test of an agent, recorded, and the model gone."""
+    """Tests of an agent, recorded, and the model gone."""
 
     def record():
         with model(inner):
-            inner.write("test_it.py", TESTS.format(marker=""))
-            inner.record().assert_outcomes(passed=1)
-        inner.replay().assert_outcomes(passed=1)
+            inner.write("pytest.ini", "[pytest]\nmarkers = change: what a replay changes\n")
+            inner.write("test_it.py", TESTS)
+            result = inner.record()
+            result.assert_outcomes(passed=7)
+            result.stdout.fnmatch_lines([f"test_it.py::test_unwrapped: {UNWRAPPED}"])
 
     inner.once(record)
     return inner
 
 
-def marked(inner, **said):
-    words = ", ".join(f"{key}={value!r}" for key, value in said.items())
-    inner.write("test_it.py", TESTS.format(marker=f"@pytest.mark.sparrow({words})"))
+_SAID = []
 
 
-def test_requests(recorded):
+@pytest.fixture
+def replayed(recorded):
+    """What a replay says of all tests: run once for all tests here."""
+    if not _SAID:
+        _SAID.append(recorded.replay("-rA"))
+        _SAID[0].assert_outcomes(passed=3, failed=4)
+    return _SAID[0]
+
+
+def outcomes(result):
+    """How each test ended, by its name."""
+    found = re.findall(r"^(PASSED|FAILED) test_it\.py::(\w+)", result.stdout.str(), flags=re.MULTILINE)
+    return {name: outcome for outcome, name in found}
+
+
+def test_requests(replayed):
     """A changed prompt: a failure with compare, a remark with report (the scripted replay), nothing with ignore."""
-    recorded.env(PROMPT="be brief")
-    result = recorded.replay()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*be kind*", "*be brief*", "  accept  *"])
-    marked(recorded, requests="report")
-    result = recorded.replay()
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(
-        [
-            "test_it.py::test_it: 2 requests differ from the recorded ones at request.*",
-            "sparrow: 1 replayed equal (1 with requests=report)",
-        ]
+    found = outcomes(replayed)
+    assert [found[f"test_{word}"] for word in ("compare", "report", "ignore")] == [
+        "FAILED",
+        "PASSED",
+        "PASSED",
+    ]
+    text = reported(replayed)["test_compare"]
+    assert re.search(r"be kind(.*\n)+.*be brief.*\n(.*\n)*  accept  ", text)
+    differ = [line for line in replayed.stdout.lines if re.search("requests? differ", line)]
+    assert len(differ) == 1
+    assert differ[0].startswith(
+        "test_it.py::test_report: 2 requests differ from the recorded ones at request."
     )
-    marked(recorded, requests="ignore")
-    result = recorded.replay()
-    result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*differ*")
+    replayed.stdout.fnmatch_lines(
+        ["sparrow: 3 replayed equal, 4 diverged (1 with requests=ignore; 1 with requests=report)"]
+    )
 
 
-@pytest.mark.parametrize("change", [{"PROMPT": "be brief"}, {"MORE": "100"}])
-def test_the_rule_that_is_offered_settles_it(recorded, change):
-    """The marker that a report offers, pasted onto the test, makes it green."""
-    recorded.env(**change)
-    result = recorded.replay()
-    result.assert_outcomes(failed=1)
-    offered = next(line for line in result.stdout.lines if line.startswith("  ignore  ")).partition(
-        "  ignore  "
-    )[2]
-    recorded.write("test_it.py", TESTS.format(marker=offered))
-    recorded.replay().assert_outcomes(passed=1)
-    recorded.unset(*change)
-    recorded.env(**{"MORE" if "PROMPT" in change else "PROMPT": "9"})
-    recorded.replay().assert_outcomes(failed=1)
+OTHERWISE = """
+    @pytest.mark.change({change}="9")
+    {marker}
+    @pytest.mark.sparrow(golden="test_{name}")
+    @wrapped
+    def test_{name}_otherwise(sparrow):
+        assert agent() == "It is 3."
+"""
 
 
-def test_level(recorded):
+def test_the_rule_that_is_offered_settles_it(replayed, recorded):
+    """The marker that a report offers, pasted onto the test, makes it green; another change stays red."""
+    texts = reported(replayed)
+    pasted = TESTS
+    for name, other in {"compare": "MORE", "argument": "PROMPT"}.items():
+        marker = re.search("^  ignore  (.*)$", texts[f"test_{name}"], flags=re.MULTILINE)[1]
+        before, test, after = pasted.partition(f"    def test_{name}(")
+        pasted = f"{before}    {marker}\n{test}{after}"
+        pasted += OTHERWISE.format(change=other, marker=marker, name=name)
+    recorded.write("test_it.py", pasted)
+    result = recorded.replay("-rA", "-k", "compare or (argument and not wording)")
+    assert outcomes(result) == {
+        "test_compare": "PASSED",
+        "test_argument": "PASSED",
+        "test_compare_otherwise": "FAILED",
+        "test_argument_otherwise": "FAILED",
+    }
+
+
+def test_level(replayed, recorded):
     """Level trajectory judges calls with their arguments, and not wording; exact judges both."""
-    wording = """
-    from pytest_sparrow import Message
-
-    def test_it(sparrow):
-        agent()
-        sparrow.record(Message(run=sparrow.run_id, role="assistant", text="and more"))
-    """
-    recorded.write("test_it.py", TESTS.partition("    {marker}")[0] + wording)
-    recorded.replay().assert_outcomes(failed=1)
-    recorded.run("--sparrow-replay", "-o", "sparrow_level=trajectory").assert_outcomes(passed=1)
-    recorded.env(MORE="100")
-    result = recorded.run("--sparrow-replay", "-o", "sparrow_level=trajectory")
-    result.assert_outcomes(failed=1)
+    assert outcomes(replayed)["test_wording"] == "FAILED"
+    result = recorded.replay("-o", "sparrow_level=trajectory", "-rA", "-k", "wording")
+    assert outcomes(result) == {"test_wording": "PASSED", "test_wording_and_argument": "FAILED"}
     result.stdout.fnmatch_lines(["*'b'*", "    golden  2", "    new     102"])
 
 
-def test_unwrapped(inner):
-    """A proposed tool that nobody wrapped: a remark that names it and counts, or a failure, in record and in replay."""
-    inner.write("test_it.py", TESTS.format(marker="").replace('(tools="tools.add")', "()"))
-    says = "add: proposed once, not wrapped: it ran, and its arguments were not checked"
-    with model(inner):
-        result = inner.record()
-        result.assert_outcomes(passed=1)
-        result.stdout.fnmatch_lines([f"test_it.py::test_it: {says}"])
-    result = inner.replay()
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"test_it.py::test_it: {says}"])
-    result = inner.replay("-o", "sparrow_unwrapped=fail")
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([says, "FAILED test_it.py::test_it*"])
+def test_unwrapped(replayed, recorded):
+    """A proposed tool that nobody wrapped: a remark that names it and counts, or a failure.
+
+    The recording says so, too.
+    """
+    assert outcomes(replayed)["test_unwrapped"] == "PASSED"
+    replayed.stdout.fnmatch_lines([f"test_it.py::test_unwrapped: {UNWRAPPED}"])
+    result = recorded.replay("-o", "sparrow_unwrapped=fail", "-k", "unwrapped")
+    result.assert_outcomes(failed=1, deselected=6)
+    result.stdout.fnmatch_lines([UNWRAPPED, "FAILED test_it.py::test_unwrapped*"])
 
 
 def test_who_wins(inner):

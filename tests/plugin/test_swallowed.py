@@ -90,99 +90,100 @@ def test_frameworks_hide_nothing(inner):
         all_red(inner, FRAMEWORKS, change, *options)
 
 
-MARKED = (
-    TOOL
-    + """
+MARKED = """
     {mark}
-    def test_it():
+    def test_{name}():
         act(1) and quiet(STEP)
         {then}
 """
-)
 
 
-def marked(inner, mark, then="pass"):
-    """One test, recorded, that is marked since and whose agent has changed."""
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
-    inner.record().assert_outcomes(passed=1)
-    inner.write("test_it.py", MARKED.format(mark=mark, then=then))
+def marked(*tests):
+    """A module of tests whose agent changes with ``STEP``: each a name, a mark, and what follows."""
+    return TOOL + "".join(MARKED.format(name=name, mark=mark, then=then) for name, mark, then in tests)
+
+
+def unmarked(*names):
+    """The same tests as they are recorded."""
+    return marked(*((name, "", "pass") for name in names))
+
+
+REPORTED = "act(number=2): the golden holds no answer to this"
+EXPECTED = {
+    "strict": ("@pytest.mark.xfail(reason='bug 7', strict=True)", "pass"),
+    "lax": ("@pytest.mark.xfail(reason='bug 7', strict=False)", "pass"),
+    "other_type": ("@pytest.mark.xfail(raises=AssertionError)", "pass"),
+    "own_assert": ("@pytest.mark.xfail(raises=AssertionError)", "assert False"),
+}
+"""Marks, and what follows in the test."""
+
+
+def test_a_mark_expects_a_divergence(inner):
+    """`@pytest.mark.xfail` says of the whole test that it fails for now: a divergence is a failure, and is reported.
+
+    ``raises=`` is what it says: a divergence is no AssertionError. A test that fails by its own assert and diverges is
+    xfailed, too, and the divergence is reported.
+    """
+    inner.write("test_it.py", unmarked(*EXPECTED))
+    inner.record().assert_outcomes(passed=4)
+    inner.write("test_it.py", marked(*((name, *marks) for name, marks in EXPECTED.items())))
     inner.env(STEP="2")
-    return inner.replay("-rx")
-
-
-@pytest.mark.parametrize("strict", ["True", "False"])
-def test_a_mark_expects_a_divergence(inner, strict):
-    """`@pytest.mark.xfail` says of the whole test that it fails for now: a divergence is a failure, and is reported."""
-    result = marked(inner, f"@pytest.mark.xfail(reason='bug 7', strict={strict})")
-    assert result.ret == 0
-    result.assert_outcomes(xfailed=1)
-    result.stdout.fnmatch_lines(
+    result = inner.replay("-rxf")
+    assert result.ret == 1
+    result.assert_outcomes(xfailed=3, failed=1)
+    said = f"test_it.py::test_strict and 2 more tests: diverged, and is expected to fail (xfail): {REPORTED}"
+    result.stdout.fnmatch_lines([said])
+    result.stdout.fnmatch_lines([REPORTED])
+    result.stdout.fnmatch_lines(["sparrow: 4 diverged"])
+    result.stdout.fnmatch_lines_random(
         [
-            "test_it.py::test_it: diverged, and is expected to fail (xfail): "
-            "act(number=2): the golden holds no answer to this",
-            "sparrow: 1 diverged",
-            "XFAIL test_it.py::test_it - bug 7*",
+            "XFAIL test_it.py::test_strict - bug 7*",
+            "XFAIL test_it.py::test_lax - bug 7*",
+            "FAILED test_it.py::test_other_type*",
         ]
     )
+    assert inner.replay("-k", "strict or lax or own_assert").ret == 0
 
 
-def test_a_mark_that_names_a_type_expects_that_type(inner):
-    """`raises=` is what it says: a divergence is no AssertionError."""
-    result = marked(inner, "@pytest.mark.xfail(raises=AssertionError)")
-    assert result.ret == 1
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["act(number=2): the golden holds no answer to this", "sparrow: 1 diverged"])
+def test_a_test_that_is_unchanged_is_what_it_was(inner):
+    """Without a divergence a mark, `pytest.skip()` and `pytest.xfail()` in the end mean what pytest says."""
+    inner.write("test_it.py", unmarked("strict", "lax").replace("quiet(STEP)", "act(1)"))
+    inner.write("test_early.py", unmarked("skip", "xfail").replace("quiet(STEP)", "act(1)"))
+    inner.record().assert_outcomes(passed=4)
+    marks = [(name, f"@pytest.mark.xfail(strict={name == 'strict'})", "pass") for name in ("strict", "lax")]
+    ends = [(name, "", f"pytest.{name}('not now')") for name in ("skip", "xfail")]
+    inner.write("test_it.py", marked(*marks).replace("quiet(STEP)", "act(1)"))
+    inner.write("test_early.py", marked(*ends).replace("quiet(STEP)", "act(1)"))
+    result = inner.replay("-rA")
+    result.assert_outcomes(failed=1, xpassed=1, skipped=1, xfailed=1)
+    result.stdout.fnmatch_lines_random(
+        [
+            "FAILED test_it.py::test_strict*",
+            "XPASS test_it.py::test_lax*",
+            "SKIPPED*not now",
+            "XFAIL test_early.py::test_xfail*",
+        ]
+    )
+    assert inner.replay("test_early.py").ret == 0
 
 
-def test_a_mark_that_expects_a_failure_and_gets_it(inner):
-    """A test that fails by its own assert and diverges is xfailed, too, and the divergence is reported."""
-    result = marked(inner, "@pytest.mark.xfail(raises=AssertionError)", then="assert False")
-    result.assert_outcomes(xfailed=1)
-    result.stdout.fnmatch_lines(["*: diverged, and is expected to fail (xfail): act(number=2)*"])
-
-
-def test_a_marked_test_that_is_unchanged_is_what_it_was(inner):
-    """Without a divergence a mark means what pytest says."""
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
-    inner.record().assert_outcomes(passed=1)
-    for strict, outcome in (("True", "failed"), ("False", "xpassed")):
-        inner.write("test_it.py", MARKED.format(mark=f"@pytest.mark.xfail(strict={strict})", then="pass"))
-        inner.replay().assert_outcomes(**{outcome: 1})
-
-
-@pytest.mark.parametrize("what", ["missing", "damaged"])
-def test_no_mark_hides_a_golden_that_is_missing_or_damaged(inner, what):
+def test_no_mark_hides_a_golden_that_is_missing_or_damaged(inner):
     """What a mark expects to fail is the test, and without a golden it does not run."""
+    inner.write("test_it.py", unmarked("damaged"))
+    inner.record()
+    (inner.golden("test_it/test_damaged") / "events.jsonl").write_text("{")
     mark = "@pytest.mark.xfail(reason='bug 7')"
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
-    if what == "damaged":
-        inner.record()
-        (inner.golden("test_it/test_it") / "events.jsonl").write_text("{")
-    inner.write("test_it.py", MARKED.format(mark=mark, then="assert False"))
+    inner.write("test_it.py", marked(*((name, mark, "assert False") for name in ("missing", "damaged"))))
     result = inner.replay()
     assert result.ret == 1
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines([f"*golden*{what}*" if what == "damaged" else "*golden*"])
-    result.stdout.fnmatch_lines(["sparrow: 1 without a usable golden"])
-
-
-def test_stopping_early_is_a_skip(inner):
-    """A test that did only what was recorded, and then skips itself or calls `xfail`, is what it says."""
-    inner.write("test_it.py", MARKED.format(mark="", then="pass").replace("and quiet(STEP)", "and act(1)"))
-    inner.record().assert_outcomes(passed=1)
-    for word, outcome in (("skip", "skipped"), ("xfail", "xfailed")):
-        changed = MARKED.format(mark="", then="pass").replace(
-            "and quiet(STEP)", f"and pytest.{word}('not now')"
-        )
-        inner.write("test_it.py", changed)
-        result = inner.replay()
-        assert result.ret == 0
-        result.assert_outcomes(**{outcome: 1})
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*_ test_missing _*", "*golden*", "*_ test_damaged _*", "*golden*damaged*"])
+    result.stdout.fnmatch_lines(["sparrow: 2 without a usable golden"])
 
 
 def test_reruns_of_a_divergent_test(inner):
     """Each attempt diverges again; it is counted once, and fails."""
-    inner.write("test_it.py", TOOL + "\n    def test_it():\n        act(1) and quiet(STEP)\n")
+    inner.write("test_it.py", unmarked("it"))
     options = ("-p", "pytest_rerunfailures", "--reruns", "2")
     inner.record(*options).assert_outcomes(passed=1)
     inner.env(STEP="2")
@@ -190,7 +191,7 @@ def test_reruns_of_a_divergent_test(inner):
     assert result.ret == 1
     assert result.parseoutcomes()["rerun"] == 2
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["act(number=2): the golden holds no answer to this", "sparrow: 1 diverged"])
+    result.stdout.fnmatch_lines([REPORTED, "sparrow: 1 diverged"])
 
 
 ENDS = {
@@ -202,35 +203,31 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("mode", ["record", "replay"])
-def test_however_a_process_ends_the_golden_is_whole(inner, mode, end):
-    """Never green, in either mode, and what was recorded before is there, byte for byte."""
-    said, code = ENDS[end]
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
-    inner.record().assert_outcomes(passed=1)
-    golden = {name: data for name, (data, _) in inner.files().items() if ".pending" not in name}
-    inner.write("test_it.py", MARKED.format(mark="", then=said))
-    inner.env(STEP="2")
-    result = inner.replay() if mode == "replay" else inner.record()
-    assert result.ret == code
-    inner.unset("STEP")
-    left = {name: data for name, (data, _) in inner.files().items() if ".pending" not in name}
-    assert left == golden
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
-    inner.replay().assert_outcomes(passed=1)
+def test_however_a_process_ends_the_golden_is_whole(inner):
+    """Never green, in either mode, and what was recorded before is there, byte for byte.
 
+    Under xdist a worker that dies is reported: the test is failed, whatever it had asked for.
+    """
 
-def test_a_worker_that_dies_is_reported(inner):
-    """Xdist reports the test as failed, whatever it had asked for, and the golden is there."""
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
+    def golden():
+        return {name: data for name, (data, _) in inner.files().items() if ".pending" not in name}
+
+    inner.write("test_it.py", unmarked("it"))
     inner.record().assert_outcomes(passed=1)
-    inner.write("test_it.py", MARKED.format(mark="", then="os._exit(3)"))
+    before = golden()
+    assert before
     inner.env(STEP="2")
+    for end, (said, code) in ENDS.items():
+        inner.write("test_it.py", marked(("it", "", said)))
+        for run in (inner.replay, inner.record):
+            assert run().ret == code, (end, run)
+            assert golden() == before, (end, run)
+    inner.write("test_it.py", marked(("it", "", "os._exit(3)")))
     result = inner.replay("-p", "xdist", "-n", "1")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*crashed while running*test_it.py::test_it*"])
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
+    assert golden() == before
+    inner.write("test_it.py", unmarked("it"))
     inner.unset("STEP")
     inner.replay().assert_outcomes(passed=1)
 
@@ -238,21 +235,13 @@ def test_a_worker_that_dies_is_reported(inner):
 def test_a_time_out_that_is_raised_in_the_test(inner):
     """What pytest-timeout's signal method raises is the test's own failure; the divergence is reported beside it."""
     pytest.importorskip("pytest_timeout")
-    options = (
-        "-p",
-        "pytest_timeout",
-        "--timeout",
-        "1",
-        "--timeout-method",
-        "signal",
-        "-o",
-        "timeout_func_only=true",
-    )
-    inner.write("test_it.py", MARKED.format(mark="", then="pass"))
+    options = ("-p", "pytest_timeout", "--timeout", "1", "--timeout-method", "signal")
+    options = (*options, "-o", "timeout_func_only=true")
+    inner.write("test_it.py", unmarked("it"))
     inner.record(*options).assert_outcomes(passed=1)
-    inner.write("test_it.py", MARKED.format(mark="", then="threading.Event().wait(60)"))
+    inner.write("test_it.py", marked(("it", "", "threading.Event().wait(60)")))
     inner.env(STEP="2")
     result = inner.replay(*options)
     assert result.ret == 1
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*Timeout*1.0s*", "act(number=2): the golden holds no answer to this"])
+    result.stdout.fnmatch_lines(["*Timeout*1.0s*", REPORTED])
