@@ -451,13 +451,13 @@ JUDGED = """
         agent.openai_whole()
 
     @whole
-    def test_fault_and_giving_up(sparrow):
+    def test_fault_and_stopping(sparrow):
         sparrow.inject("500", at=2)
         with pytest.raises(openai.InternalServerError):
             agent.openai_whole(max_retries=0)
 
     @whole
-    def test_fault_and_giving_up_too_early(sparrow):
+    def test_fault_and_stopping_too_early(sparrow):
         sparrow.inject("500", at=2, recovers=True)
         with pytest.raises(openai.InternalServerError):
             agent.openai_whole(max_retries=0)
@@ -508,14 +508,14 @@ def test_what_is_judged_of_a_run_with_a_fault(recorded):
     assert result.ret == 1
     result.assert_outcomes(failed=6, passed=2, deselected=8)
     result.stdout.fnmatch_lines_random(
-        ["PASSED test_it.py::test_fault_and_giving_up", "PASSED test_it.py::test_fault_and_another_path"]
+        ["PASSED test_it.py::test_fault_and_stopping", "PASSED test_it.py::test_fault_and_another_path"]
     )
     reported = sections(result)
     for name, says in {
         "after_another_prompt[1]": ["  request.messages*"],
         "after_another_prompt[2]": ["  request.messages*"],
-        "and_giving_up_too_early": [
-            "  test    test_it.py::test_fault_and_giving_up_too_early",
+        "and_stopping_too_early": [
+            "  test    test_it.py::test_fault_and_stopping_too_early",
             "*was recorded, and not asked for",
         ],
         "and_another_refund": ['refund(order="1"): the golden holds no answer to this'],
