@@ -154,12 +154,11 @@ def test_green_on_any_day_and_red_when_changed(tmp_path: Path, framework: str) -
         code, said = pytest_in(tmp_path, "--sparrow-record", WORLD=url)
         assert code == 0, said
     next_year = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"} if FAKETIME else {}
-    code, said = pytest_in(tmp_path, WORLD=url, TZ="Asia/Tokyo", **next_year)
+    # What the framework does at its first use in a process, it does in another test now: another one is first.
+    order = [f"test_day.py::test_day[{change}]" for change in (*reversed(CHANGES), "nothing")]
+    code, said = pytest_in(tmp_path, *order, WORLD=url, TZ="Asia/Tokyo", **next_year)
     assert code == 0, said
     assert f"sparrow: {len(CHANGES) + 1} replayed equal" in said
-    # What the framework does at its first use in a process, it does in another test now.
-    code, said = pytest_in(tmp_path, "test_day.py::test_day[deadline]", WORLD=url)
-    assert (code, "1 replayed equal" in said) == (0, True), said
     code, said = pytest_in(tmp_path, WORLD=url, CHANGED="1", TZ="Asia/Tokyo")
     assert code == 1, said
     assert f"1 replayed equal, {len(CHANGES)} diverged" in said, said

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 
-KILLS = 25 if os.environ.get("SPARROW_TEST_FULL") else 8
+KILLS = 25 if os.environ.get("SPARROW_TEST_FULL") else 5
 TESTS = 24 if os.environ.get("SPARROW_TEST_FULL") else 12
 """Goldens written by one recording: starting pytest takes as long as writing dozens."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 
+import pytest
 from inner_runs import pytest_in
 
 FULL = bool(os.environ.get("SPARROW_TEST_FULL"))
@@ -79,24 +81,30 @@ if not FULL:
     INNER = INNER.replace("CALLS = 50", "CALLS = 20").replace("TASKS = 500", "TASKS = 200")
 
 
-def test_every_call_gets_its_own_answer(tmp_path):
-    """Dozens of threads with dozens of calls each, an executor, gathered tasks: recorded once, green ever after."""
-    (tmp_path / "test_inner.py").write_text(INNER)
-    code, output = pytest_in(tmp_path, "--sparrow-record", LIVE="1")
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The tests, recorded."""
+    folder = tmp_path_factory.mktemp("recorded") / "inner"
+    folder.mkdir()
+    (folder / "test_inner.py").write_text(INNER)
+    code, output = pytest_in(folder, "--sparrow-record", LIVE="1")
     assert (code, "4 recorded" in output) == (0, True), output
+    return folder
+
+
+def test_every_call_gets_its_own_answer(recorded):
+    """Dozens of threads with dozens of calls each, an executor, gathered tasks: recorded once, green ever after."""
     for _ in range(3 if FULL else 1):
-        code, output = pytest_in(tmp_path, "--sparrow-replay")
+        code, output = pytest_in(recorded, "--sparrow-replay")
         assert (code, "4 replayed equal" in output) == (0, True), output
 
 
-def test_one_call_of_thousands_that_changed_is_reported(tmp_path):
+def test_one_call_of_thousands_that_changed_is_reported(recorded, tmp_path):
     """Among a thousand calls in 64 threads a single other argument is one change, not hundreds."""
-    (tmp_path / "test_inner.py").write_text(INNER)
-    code, output = pytest_in(tmp_path, "--sparrow-record", "-k", "threads", LIVE="1")
-    assert code == 0, output
+    folder = shutil.copytree(recorded, tmp_path / "inner")
     changed = INNER.replace("tool(thread, call) !=", "tool(thread, call + 9000 * (thread + call == 70)) !=")
-    (tmp_path / "test_inner.py").write_text(changed)
-    code, output = pytest_in(tmp_path, "--sparrow-replay", "-k", "threads")
+    (folder / "test_inner.py").write_text(changed)
+    code, output = pytest_in(folder, "--sparrow-replay", "-k", "threads")
     assert code == 1, output
     assert "the golden holds no answer to this" in output
     assert "call=90" in output

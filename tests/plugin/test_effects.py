@@ -36,6 +36,7 @@ def test_a_recording_names_what_its_replay_will_refuse(inner):
 
 CHILDREN = """
     import os
+    import platform
     import subprocess
     import sys
 
@@ -51,54 +52,43 @@ CHILDREN = """
         sparrow.call("f", int, 1)
         assert subprocess.run([sys.executable, "-c", "", "secret"]).returncode == 0
         assert os.system("true --secret") == 0
+
+    @pytest.mark.sparrow(unwrapped="fail")
+    def test_refused(sparrow):
+        sparrow.call("f", int, 1)
+        assert subprocess.run([sys.executable, "-c", "", "secret"]).returncode == 0
+
+    @pytest.mark.sparrow(unwrapped="fail")
+    def test_platform(sparrow):
+        sparrow.call("f", int, 1)
+        platform._uname_cache = None
+        assert platform.processor() is not None
 """
 
 
 def test_a_process_that_a_replay_starts_is_named(inner):
-    """By program and line, without arguments; the program runs all the same, but not within a replayed tool."""
+    """By program and line, without arguments; the program runs all the same, but not within a replayed tool.
+
+    It may be a failure, as a tool that nobody wrapped: `unwrapped = fail`. What the standard library asks about the
+    machine is no news: SDKs name the platform in a header; `platform` starts `uname` for that, once a process.
+    """
     inner.write("test_it.py", CHILDREN)
-    inner.record().assert_outcomes(passed=2)
+    inner.record().assert_outcomes(passed=4)
     result = inner.replay()
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py::test_started: python* (test_it.py:16) was started outside of a tool: it ran for real, *",
-            "test_it.py::test_started: true (test_it.py:17) was started outside of a tool: *",
-            "sparrow: 2 replayed equal",
+            "_* test_refused _*",
+            "python* (test_it.py:23) was started outside of a tool: *",
+            "  wrap    sparrow.tool*",
+            "test_it.py::test_started: python* (test_it.py:17) was started outside of a tool: it ran for real, *",
+            "test_it.py::test_started: true (test_it.py:18) was started outside of a tool: *",
+            "sparrow: 3 replayed equal*",
         ]
     )
     result.stdout.no_fnmatch_line("*secret*")
     result.stdout.no_fnmatch_line("*test_it.py::test_it:*")
-
-
-def test_what_the_standard_library_asks_about_the_machine_is_no_news(inner):
-    """SDKs name the platform in a header; `platform` starts `uname` for that, once a process."""
-    inner.write("pytest.ini", "[pytest]\nsparrow_unwrapped = fail\n")
-    inner.write(
-        "test_it.py",
-        """
-        import platform
-
-        def test_it(sparrow):
-            sparrow.call("f", int, 1)
-            platform._uname_cache = None
-            assert platform.processor() is not None
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
-
-
-def test_a_process_that_a_replay_starts_may_be_a_failure(inner):
-    """As a tool that nobody wrapped: `unwrapped = fail`."""
-    inner.write("pytest.ini", "[pytest]\nsparrow_unwrapped = fail\n")
-    inner.write("test_it.py", CHILDREN)
-    inner.record().assert_outcomes(passed=2)
-    result = inner.replay()
-    result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(
-        ["python* (test_it.py:16) was started outside of a tool: *", "  wrap    sparrow.tool*"]
-    )
+    result.stdout.no_fnmatch_line("*uname*")
 
 
 RUNS = """
@@ -155,25 +145,25 @@ RUNS = """
 """
 
 
-@pytest.mark.parametrize("through", ["the wrapper", "a copy"])
-def test_no_body_of_a_replayed_tool_runs_anywhere(inner, through):
-    """In threads, executors, two event loops at once and trio: a body that ran would kill the process.
-
-    Neither through what `sparrow.tool` gives, nor through what the agent had before.
-    """
-    source = RUNS
-    if through == "a copy":
-        source = source.replace("sparrow.tool(", "copied(sparrow, ")
-        source += """
+COPIES = """
     COPIES = {act: act, awaited: awaited}
 
     def copied(sparrow, tool):
         sparrow.tool(tool)
         return COPIES[tool]
 """
-    inner.write("test_it.py", source)
+
+
+def test_no_body_of_a_replayed_tool_runs_anywhere(inner):
+    """In threads, executors, two event loops at once and trio: a body that ran would kill the process.
+
+    Neither through what `sparrow.tool` gives, nor through what the agent had before.
+    """
+    inner.write("test_wrapper.py", RUNS)
+    inner.write("test_copy.py", RUNS.replace("sparrow.tool(", "copied(sparrow, ") + COPIES)
     recorded = inner.record()
     assert recorded.ret == 0
+    assert recorded.parseoutcomes()["passed"] >= 4
     result = inner.replay()
     assert result.ret == 0
     assert result.parseoutcomes()["passed"] == recorded.parseoutcomes()["passed"]
@@ -219,30 +209,38 @@ FORKED = """
 """
 
 
+@pytest.fixture
+def forking(inner):
+    """Tests that fork, recorded before a child does anything."""
+
+    def record():
+        inner.write("test_it.py", FORKED)
+        inner.record().assert_outcomes(passed=2)
+
+    inner.once(record)
+    return inner
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_what_a_forked_child_does_is_not_lost(inner):
+def test_what_a_forked_child_does_is_not_lost(forking):
     """A child that swallows its refusal and ends by `os._exit`, or a pool's: the test fails all the same."""
-    inner.write("test_it.py", FORKED)
-    inner.record().assert_outcomes(passed=2)
-    inner.replay().assert_outcomes(passed=2)
-    inner.env(STEP="tool")
-    result = inner.replay()
+    forking.replay().assert_outcomes(passed=2)
+    forking.env(STEP="tool")
+    result = forking.replay()
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["act: asked for in a forked process*", "sparrow: 2 diverged"])
-    inner.env(STEP="socket")
-    result = inner.replay("-k", "child")
+    forking.env(STEP="socket")
+    result = forking.replay("-k", "child")
     result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(["connecting to 10.255.255.1:80 was refused*"])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_what_a_forked_child_does_is_not_recorded(inner):
+def test_what_a_forked_child_does_is_not_recorded(forking):
     """A golden of it could not be replayed: the recording fails and says so, and the old golden stays."""
-    inner.write("test_it.py", FORKED)
-    inner.record().assert_outcomes(passed=2)
-    before = {name: data for name, data in inner.files().items() if ".pending" not in name}
-    inner.env(STEP="tool")
-    result = inner.record()
+    before = {name: data for name, data in forking.files().items() if ".pending" not in name}
+    forking.env(STEP="tool")
+    result = forking.record()
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["act: asked for in a forked process*"])
-    assert {name: data for name, data in inner.files().items() if ".pending" not in name} == before
+    assert {name: data for name, data in forking.files().items() if ".pending" not in name} == before

@@ -1,12 +1,14 @@
 """Loading the plugin costs nothing; the public names are where they are said to be."""
 
 import importlib
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 
 import pytest_sparrow
+from pytest_sparrow import plugin
 
 HEAVY = ("pydantic", "deepdiff", "asyncio", "httpx", "httpx2", "openai", "anthropic", "ssl", "http.client")
 
@@ -26,11 +28,14 @@ def test_loading_the_plugin_imports_nothing_heavy():
 
 def test_loading_the_package_imports_nothing():
     """The package's own names are resolved when they are asked for, each without the rooms it does not need."""
-    assert python("import pytest_sparrow, sys; print(*(m for m in sys.modules if 'sparrow' in m))") == [
-        "pytest_sparrow"
-    ]
-    loaded = python("from pytest_sparrow import ReplayDivergence; import sys; print(*sys.modules)")
-    assert set(loaded).isdisjoint(HEAVY)
+    ours, _, loaded = " ".join(
+        python(
+            "import pytest_sparrow, sys; print(*(m for m in sys.modules if 'sparrow' in m), 'then');"
+            "from pytest_sparrow import ReplayDivergence; print(*sys.modules)"
+        )
+    ).partition(" then ")
+    assert ours == "pytest_sparrow"
+    assert set(loaded.split()).isdisjoint(HEAVY)
 
 
 @pytest.mark.parametrize("option", ["--sparrow-replay", "--sparrow-record"])
@@ -74,11 +79,17 @@ def test_each_public_name(name):
 
 def test_compare_is_the_function():
     """The public `compare` is the function, whatever was imported first: no room has its name."""
-    for first in ("pytest_sparrow", "pytest_sparrow.comparing", "pytest_sparrow.comparing.align"):
-        assert python(
-            f"import {first}; from pytest_sparrow import Comparison, compare;"
-            "import pytest_sparrow; print(compare.__name__, pytest_sparrow.compare is compare)"
-        ) == ["compare", "True"]
+    code = """
+import importlib, sys
+for first in ("pytest_sparrow", "pytest_sparrow.comparing", "pytest_sparrow.comparing.align"):
+    importlib.import_module(first)
+    from pytest_sparrow import Comparison, compare
+    import pytest_sparrow
+    print(compare.__name__, pytest_sparrow.compare is compare)
+    for name in [name for name in sys.modules if name.startswith("pytest_sparrow")]:
+        del sys.modules[name]
+"""
+    assert python(code) == ["compare", "True"] * 3
 
 
 def test_dir_and_all():
@@ -116,8 +127,6 @@ def test_dir_and_all():
 
 def test_no_module_hides_a_fixture():
     """A fixture is an attribute of the plugin's package: a module of the same name would replace it when imported."""
-    code = (
-        "import pkgutil, pytest_sparrow.plugin as plugin\n"
-        "print({module.name for module in pkgutil.iter_modules(plugin.__path__)} & set(plugin.__all__))"
-    )
-    assert python(code) == ["set()"]
+    modules = {module.name for module in pkgutil.iter_modules(plugin.__path__)}
+    assert modules
+    assert modules & set(plugin.__all__) == set()

@@ -13,8 +13,25 @@ TESTS = """
     import os
 
     import httpx
+    import pytest
 
     WORLD, change = os.environ["WORLD"], os.environ.get
+
+    CHANGES = {
+        "test_path": {"PLACE": "orders", "SIZE": "20"},
+        "test_secret": {"PLACE": "orders"},
+        "test_method": {"METHOD": "PUT"},
+        "test_host": {"ELSEWHERE": "https://example.com"},
+        "test_another": {"TIMES": "2", "STEP": "1"},
+        "test_too_often": {"TIMES": "2"},
+        "test_much": {"TIMES": "2"},
+        "test_tool": {"TIMES": "2"},
+    }
+
+    @pytest.fixture(autouse=True)
+    def changed(request, monkeypatch):
+        for name, value in CHANGES[request.node.name].items() if "SHUT" in os.environ else ():
+            monkeypatch.setenv(name, value)
 
     def pay(order: str, amount: int) -> str:
         return "paid"
@@ -31,9 +48,15 @@ TESTS = """
     def test_host(sparrow):
         httpx.get(f"{change('ELSEWHERE', WORLD)}/items")
 
-    def test_too_often(sparrow):
+    def items():
         for number in range(int(change("TIMES", "1"))):
             httpx.post(f"{WORLD}/items", json={"order": "12", "n": number * int(change("STEP", "0"))})
+
+    def test_another(sparrow):
+        items()
+
+    def test_too_often(sparrow):
+        items()
 
     def test_much(sparrow):
         for number in range(int(change("TIMES", "1"))):
@@ -44,6 +67,7 @@ TESTS = """
         for _ in range(int(change("TIMES", "1"))):
             pay("12", 5)
 """
+"""Each is recorded as it stands, and replayed with its change."""
 
 
 @pytest.fixture
@@ -63,18 +87,29 @@ def recorded(inner):
     return inner
 
 
-def miss(recorded, name, **env):
+_RESULTS = []
+
+
+@pytest.fixture
+def replayed(recorded):
+    """What a replay says of all tests: run once for all tests here."""
+    if not _RESULTS:
+        _RESULTS.append(recorded.replay())
+        _RESULTS[0].assert_outcomes(failed=8)
+    return _RESULTS[0]
+
+
+def miss(replayed, name):
     """The first line of a failure, and those that say what is closest; the server's address is HOST."""
-    recorded.env(**env)
-    text = reported(recorded.replay("-k", name))[name]
+    text = reported(replayed)[name]
     assert len(text.splitlines()) <= 25
     title, *lines = re.sub(r"127\.0\.0\.1:\d+", "HOST", text).splitlines()
     return title, [line for line in lines[3:] if not line.startswith("  accept")]
 
 
-def test_another_path_and_query(recorded):
+def test_another_path_and_query(replayed):
     """Both are shown, and the request is named with its query."""
-    title, lines = miss(recorded, "test_path", PLACE="orders", SIZE="20")
+    title, lines = miss(replayed, "test_path")
     assert title == "GET HOST/orders?page=1&size=20: the golden holds no answer to this"
     assert lines == [
         "  the closest recorded request, not played yet: GET HOST/items?page=1&size=10",
@@ -88,18 +123,16 @@ def test_another_path_and_query(recorded):
     ]
 
 
-def test_a_key_in_the_query_is_hidden(recorded):
+def test_a_key_in_the_query_is_hidden(replayed):
     """A request is named with its query as a golden would hold it."""
-    recorded.env(PLACE="orders")
-    result = recorded.replay("-k", "secret")
-    title, *_ = reported(result)["test_secret"].splitlines()
+    title, *_ = reported(replayed)["test_secret"].splitlines()
     assert "/orders?api_key=<secret:" in title
-    assert KEY not in result.stdout.str() + result.stderr.str()
+    assert KEY not in replayed.stdout.str() + replayed.stderr.str()
 
 
-def test_another_method(recorded):
+def test_another_method(replayed):
     """The method differs, the rest does not."""
-    _, lines = miss(recorded, "test_method", METHOD="PUT")
+    _, lines = miss(replayed, "test_method")
     assert lines[:4] == [
         "  the closest recorded request, not played yet: POST HOST/items?page=1",
         "  request.method",
@@ -108,9 +141,9 @@ def test_another_method(recorded):
     ]
 
 
-def test_another_host(recorded):
+def test_another_host(replayed):
     """The same place on another host is closest."""
-    _, lines = miss(recorded, "test_host", ELSEWHERE="https://example.com")
+    _, lines = miss(replayed, "test_host")
     assert lines[:4] == [
         "  the closest recorded request, not played yet: GET HOST/items",
         "  request.url",
@@ -119,9 +152,9 @@ def test_another_host(recorded):
     ]
 
 
-def test_another_body(recorded):
+def test_another_body(replayed):
     """Where all of the golden was played, the closest of it is shown, and that it was."""
-    _, lines = miss(recorded, "test_too_often", TIMES="2", STEP="1")
+    _, lines = miss(replayed, "test_another")
     assert lines == [
         "  the closest recorded request, already played: POST HOST/items",
         "  request.n",
@@ -130,9 +163,9 @@ def test_another_body(recorded):
     ]
 
 
-def test_many_differences_are_counted(recorded):
+def test_many_differences_are_counted(replayed):
     """Three are shown."""
-    _, lines = miss(recorded, "test_much", TIMES="2")
+    _, lines = miss(replayed, "test_much")
     assert [line.strip() for line in lines if line.startswith("  request")] == [
         f"request.field{n}" for n in (0, 1, 2)
     ]
@@ -140,9 +173,9 @@ def test_many_differences_are_counted(recorded):
 
 
 @pytest.mark.parametrize("name", ["test_too_often", "test_tool"])
-def test_once_too_often(recorded, name):
+def test_once_too_often(replayed, name):
     """What was recorded less often than it is asked for is no other request: no difference, and nothing to ignore."""
-    title, lines = miss(recorded, name, TIMES="2")
+    title, lines = miss(replayed, name)
     assert title.endswith(": the golden holds no answer to this")
     assert (
         lines[0]

@@ -1,8 +1,13 @@
 """What docs/determinism.md calls not covered: red when an agent depends on it, and the failure shows where."""
 
+import re
+
 import pytest
 
 from plugin.anyday import FAKETIME
+from plugin.failures import reported
+
+BOTH = re.compile(r"^  Message.*text\n    golden  \"It is .*\n    new     \"It is ", flags=re.MULTILINE)
 
 TELLS = """
     import asyncio
@@ -29,33 +34,48 @@ TELLS = """
         asyncio.run(sparrow.tool(tool)())
         return random.random()
 
-    def test_it(sparrow, drawn):
-        sparrow.record(Message(run=sparrow.run_id, role="assistant", text=f"It is {SOURCE}."))
+    def say(sparrow, value):
+        sparrow.record(Message(run=sparrow.run_id, role="assistant", text=f"It is {value}."))
+
+    def test_generator(sparrow):
+        say(sparrow, random.Random().random())
+
+    def test_fixture(sparrow, drawn):
+        say(sparrow, drawn)
+
+    def test_task_of_a_tool(sparrow):
+        say(sparrow, after_tool(sparrow))
+
+    def test_tempfile(sparrow):
+        say(sparrow, tempfile.mkdtemp(dir="."))
+
+    def test_ctime(sparrow):
+        say(sparrow, time.ctime()[:10])
 """
 
-SOURCES = {
-    "generator": "random.Random().random()",
-    "fixture": "drawn",
-    "task of a tool": "after_tool(sparrow)",
-    "tempfile": "tempfile.mkdtemp(dir='.')",
-    "ctime": "time.ctime()[:10]",
-}
 
-
-@pytest.mark.parametrize("name", SOURCES)
-def test_what_is_not_covered_is_red(inner, name):
+def test_what_is_not_covered_is_red(inner):
     """Nothing is guessed or hidden: the replay differs, and both values are reported."""
-    if name == "ctime" and not FAKETIME:
-        pytest.skip("another day takes libfaketime")
-    inner.write("test_it.py", TELLS.replace("SOURCE", SOURCES[name]))
-    inner.record().assert_outcomes(passed=1)
-    if name == "ctime":
-        inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+3d")
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["  Message*text", '    golden  "It is *', '    new     "It is *'])
-    if name in ("generator", "fixture", "task of a tool"):
-        result.stdout.fnmatch_lines(["  maybe   drawn at random where no seed reached*"])
+    inner.write("test_it.py", TELLS)
+    inner.record().assert_outcomes(passed=5)
+    texts = reported(inner.replay("-k", "not ctime"))
+    drawn = {"test_generator", "test_fixture", "test_task_of_a_tool"}
+    assert texts.keys() == {*drawn, "test_tempfile"}
+    for name, text in texts.items():
+        assert BOTH.search(text), text
+        if name in drawn:
+            assert "\n  maybe   drawn at random where no seed reached" in text
+
+
+@pytest.mark.skipif(not FAKETIME, reason="another day takes libfaketime")
+def test_the_day_in_c_is_not_covered(inner):
+    """What C code asks for the time is another day's in a replay: red, with both values."""
+    inner.write("test_it.py", TELLS)
+    inner.record("-k", "ctime").assert_outcomes(passed=1, deselected=4)
+    inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+3d")
+    result = inner.replay("-k", "ctime")
+    result.assert_outcomes(failed=1, deselected=4)
+    assert BOTH.search(reported(result)["test_ctime"])
 
 
 ONCE = """

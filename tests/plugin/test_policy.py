@@ -1,5 +1,7 @@
 """What becomes of a wrapped tool in a replay: answered from the golden, run, or run and compared."""
 
+import re
+
 import pytest
 
 TOOLS = """
@@ -142,41 +144,71 @@ def test_a_verified_tool_that_raises_is_one_difference(recorded):
     result.stdout.fnmatch_lines(["*LookupError: no lamp*"])
 
 
+MARKED = """
+    import pytest
+    import tools
+
+    def use(sparrow, **said):
+        print("<", tools.use(sparrow.tool(tools.price, **{"risk": "ReadOnly", **said})), ">")
+
+    def test_ini(sparrow):
+        use(sparrow)
+
+    @pytest.mark.sparrow(policy={"price": "run"})
+    def test_marker_by_name(sparrow):
+        use(sparrow)
+
+    @pytest.mark.sparrow(policy="ReadOnly = feed")
+    def test_marker_by_risk(sparrow):
+        use(sparrow)
+
+    @pytest.mark.sparrow(policy=["* = verify", "ReadOnly = feed"])
+    def test_marker_by_risk_then_all(sparrow):
+        use(sparrow)
+
+    def test_wrapped_to_feed(sparrow):
+        use(sparrow, policy="feed")
+
+    def test_wrapped_to_run(sparrow):
+        use(sparrow, policy="run")
+"""
+
+
+@pytest.fixture
+def marked(inner):
+    """One tool under several markers, recorded."""
+
+    def record():
+        inner.write("tools.py", TOOLS)
+        inner.write("test_it.py", MARKED)
+        assert inner.record().ret == 0
+
+    inner.once(record)
+    return inner
+
+
 @pytest.mark.parametrize(
-    ("ini", "marker", "runs"),
+    ("ini", "runs"),
     [
-        ("ReadOnly = run", "", True),
-        ("Destructive = run", "", False),
-        ("* = run\n    price = feed", "", False),
-        ("* = feed\n    ReadOnly = run", "", True),
-        ("* = feed", 'policy={"price": "run"}', True),
-        ("* = run", 'policy="ReadOnly = feed"', False),
-        ("price = run", "policy=['* = verify', 'ReadOnly = feed']", False),
+        ("Destructive = run", False),
+        ("* = run\n    price = feed", False),
+        ("* = feed\n    ReadOnly = run", True),
+        ("price = run", True),
     ],
 )
-def test_by_name_then_by_risk_then_all(recorded, ini, marker, runs):
-    """The marker's table replaces the ini file's; within one, a name says more than a risk, that more than *."""
-    recorded.write("pytest.ini", f"[pytest]\nsparrow_policy =\n    {ini}\n")
-    recorded.write("conftest.py", "")
-    text = TESTS.replace("{said}", "")
-    recorded.write(
-        "test_it.py",
-        text.replace(
-            "    @pytest.mark.param", f"    @pytest.mark.sparrow({marker})\n    @pytest.mark.param", 1
-        ),
+def test_by_name_then_by_risk_then_all(marked, ini, runs):
+    """The marker's table replaces the ini file's; within one, a name says more than a risk, that more than *.
+
+    What the tool was wrapped with is closer than any setting.
+    """
+    marked.write("pytest.ini", f"[pytest]\nsparrow_policy =\n    {ini}\n")
+    result = marked.replay("-rA")
+    result.assert_outcomes(passed=6)
+    shown = result.stdout.str().partition(" PASSES ")[2].partition("\nsparrow: ")[0]
+    ran = re.findall(r"^_+ (test_\w+) _+\n-+ Captured stdout call -+\nprice ran$", shown, flags=re.MULTILINE)
+    assert sorted(ran) == sorted(
+        ["test_marker_by_name", "test_wrapped_to_run", *(["test_ini"] if runs else [])]
     )
-    result = recorded.replay("-s", "-k", "price")
-    result.assert_outcomes(passed=1, deselected=KINDS - 1)
-    assert ("price ran" in result.stdout.str()) is runs
-
-
-def test_what_the_tool_was_wrapped_with_wins(recorded):
-    """sparrow.tool(policy=…) is closer than any setting."""
-    write(recorded, 'policy="feed"')
-    recorded.write("pytest.ini", "[pytest]\nsparrow_policy = * = run\n")
-    result = recorded.replay("-s", "-k", "price")
-    result.assert_outcomes(passed=1, deselected=KINDS - 1)
-    result.stdout.no_fnmatch_line("*price ran*")
 
 
 @pytest.mark.parametrize(

@@ -2,86 +2,87 @@
 
 import json
 
+import pytest
 from inner_runs import TOOL_TEST
 
-CHANGED = TOOL_TEST.replace("add(1, 2)", "add(1, int(os.environ.get('B', '2')))")
+from plugin.failures import reported
+
+CHANGED = (
+    TOOL_TEST.replace("add(1, 2)", "add(1, int(os.environ.get('B', '2')))").replace("== 3", ">= 3")
+    + """
+    def act(**values) -> int:
+        return 1
+
+    def test_many(sparrow):
+        sparrow.tool(act)
+        for number in range(30):
+            act(**{f"key{n}": number * int(os.environ.get("B", "1")) for n in range(9)})
+"""
+)
+
+
+@pytest.fixture
+def recorded(inner):
+    """A test with one difference, and one with many, recorded."""
+
+    def record():
+        inner.write("test_it.py", CHANGED)
+        inner.record().assert_outcomes(passed=2)
+
+    inner.once(record)
+    return inner
 
 
 def alter(inner, **values):
-    """Write other values into a golden's config_snapshot, as another machine would have."""
-    path = inner.golden("test_it/test_add") / "inputs.json"
-    inputs = json.loads(path.read_text())
-    inputs["config_snapshot"] |= values
-    path.write_text(json.dumps(inputs))
-    meta = path.with_name("meta.json")
-    known = json.loads(meta.read_text())
-    del known["sha256"]
-    meta.write_text(json.dumps(known))
+    """Write other values into the goldens' config_snapshot, as another machine would have."""
+    for path in inner.golden("test_it").glob("*/inputs.json"):
+        inputs = json.loads(path.read_text())
+        inputs["config_snapshot"] |= values
+        path.write_text(json.dumps(inputs))
+        meta = path.with_name("meta.json")
+        known = json.loads(meta.read_text())
+        del known["sha256"]
+        meta.write_text(json.dumps(known))
 
 
-def test_a_failure_says_what_changed_since(inner):
-    """The failure has one line for this, in front of the commands; a green replay has none."""
-    inner.write("test_it.py", CHANGED)
-    inner.record().assert_outcomes(passed=1)
-    alter(inner, python="3.9.1", packages={"pytest-sparrow": "0.0.1"})
-    result = inner.replay()
-    result.assert_outcomes(passed=1)
+def test_a_failure_says_what_changed_since(recorded):
+    """The failure has one line for this, in front of the commands; a green replay has none.
+
+    25 lines at most, the new one among them, however much is different.
+    """
+    alter(recorded, python="3.9.1", packages={"pytest-sparrow": "0.0.1"})
+    result = recorded.replay()
+    result.assert_outcomes(passed=2)
     result.stdout.no_fnmatch_line("*  since   *")
-    inner.env(B="5")
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
+    recorded.env(B="5")
+    result = recorded.replay()
+    result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         ["*  since   pytest-sparrow went from 0.0.1 to *, python went from 3.9.1 to *", "*  accept  *"]
     )
-    assert sum("  since   " in line for line in result.outlines) == 1
+    for text in reported(result).values():
+        lines = text.splitlines()
+        title = next(number for number, line in enumerate(lines) if "  test    " in line) - 1
+        end = next(number for number, line in enumerate(lines) if "  accept  " in line)
+        assert end - title < 25
+        assert sum("  since   " in line for line in lines[title:end]) == 1
+    assert sum("  since   " in line for line in result.outlines) == 2
 
 
-def test_where_nothing_changed_nothing_is_said(inner):
+def test_where_nothing_changed_nothing_is_said(recorded):
     """No line without a change."""
-    inner.write("test_it.py", CHANGED)
-    inner.record().assert_outcomes(passed=1)
-    inner.env(B="5")
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
+    recorded.env(B="5")
+    result = recorded.replay("-k", "add")
+    result.assert_outcomes(failed=1, deselected=1)
     result.stdout.no_fnmatch_line("*  since   *")
 
 
-def test_a_failure_stays_within_its_lines(inner):
-    """25 lines at most, the new one among them, however much is different."""
-    inner.write(
-        "test_it.py",
-        """
-        import os
-
-        def act(**values) -> int:
-            return 1
-
-        def test_add(sparrow):
-            sparrow.tool(act)
-            for number in range(30):
-                act(**{f"key{n}": number * int(os.environ.get("B", "1")) for n in range(9)})
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    alter(inner, python="3.9.1")
-    inner.env(B="5")
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
-    lines = result.outlines
-    title = next(number for number, line in enumerate(lines) if "  test    " in line) - 1
-    end = next(number for number, line in enumerate(lines) if "  accept  " in line)
-    assert end - title < 25
-    assert any("  since   " in line for line in lines[title:end])
-
-
-def test_recording_again_elsewhere_is_unchanged(inner):
+def test_recording_again_elsewhere_is_unchanged(recorded):
     """Another version of everything is no other recording: the golden stays to the byte."""
-    inner.write("test_it.py", CHANGED)
-    inner.record().assert_outcomes(passed=1)
-    alter(inner, python="3.9.1", packages={"openai": "1.0"}, hash_seed="7")
-    before = inner.files()
-    inner.record().assert_outcomes(passed=1)
-    assert inner.files() == before
+    alter(recorded, python="3.9.1", packages={"openai": "1.0"}, hash_seed="7")
+    before = recorded.files()
+    recorded.record().assert_outcomes(passed=2)
+    assert recorded.files() == before
 
 
 def test_the_commit_is_noted(inner):
@@ -89,7 +90,7 @@ def test_the_commit_is_noted(inner):
     inner.write("test_it.py", CHANGED)
     inner.write(".git/HEAD", "ref: refs/heads/main\n")
     inner.write(".git/packed-refs", f"{'c0ffee00' * 5} refs/heads/main\n")
-    inner.record().assert_outcomes(passed=1)
+    inner.record("-k", "add").assert_outcomes(passed=1, deselected=1)
     inputs = inner.inputs("test_it/test_add")
     assert inputs["repo_head"] == "c0ffee00" * 5
     assert {"python", "implementation", "platform", "locale", "hash_seed", "packages"} <= set(

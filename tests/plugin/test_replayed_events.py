@@ -142,9 +142,14 @@ def test_a_line_that_cannot_be_replayed_fails_before_the_body(inner):
     result.stdout.no_fnmatch_line("*the body ran*")
 
 
-def test_files_written_by_hand_are_enough(inner):
-    """Two files, no meta.json, no ids of runs to keep apart, no starts; the answer's text in a Message alone."""
+def test_files_by_hand_and_a_fork(inner):
+    """Two files written by hand are enough: no meta.json, no ids of runs, no starts, the answer's text in a Message.
+
+    Up to a fork of a transcript of events the runs are compared; the denied call gets another answer, and no turn is
+    missed.
+    """
     inner.write("support.py", AGENT)
+    golden(inner, "test_fork")
     folder = "__sparrow__/test_it/test_hand"
     inner.write(
         f"{folder}/inputs.json",
@@ -170,24 +175,12 @@ def test_files_written_by_hand_are_enough(inner):
         + """
     def test_hand(sparrow):
         assert support.on_openai("Refund") == "There is no such order."
-    """,
-    )
-    inner.replay().assert_outcomes(passed=1)
 
-
-def test_a_fork_of_a_transcript_of_events(inner):
-    """Up to the fork the runs are compared; the denied call gets another answer, and no turn is missed."""
-    inner.write("support.py", AGENT)
-    golden(inner, "test_openai")
-    inner.write(
-        "test_it.py",
-        HEAD
-        + """
-    def test_openai(sparrow):
+    def test_fork(sparrow):
         sparrow.fork(at="refund_policy", replace={"returned": {"allowed": False}})
         support.on_openai("Refund")
         outputs = [event for event in sparrow.events if event.type == "ToolOutput"]
         assert {"Json": {"allowed": False}} in [block for output in outputs for block in output.blocks]
     """,
     )
-    inner.replay().assert_outcomes(passed=1)
+    inner.replay().assert_outcomes(passed=2)

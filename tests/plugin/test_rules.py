@@ -1,48 +1,32 @@
 """DeepDiff's words as settings: by ini, by marker and for a folder."""
 
+import re
+
 import pytest
 
+from plugin.failures import reported
+
 TOOL = """
-    from pathlib import Path
+    import os
+
+    import pytest
+
+    RECORDS = "SHUT" not in os.environ
 
     def refund(order, note, price): return {"seen": [1, 2] if RECORDS else [2, 1]}
 
-    RECORDS = not Path("__sparrow__").exists()
-
-    MARK
-    def test_it(sparrow):
+    def run(sparrow):
         tool = sparrow.tool(refund)
         sparrow.call("quote", lambda: 1)
         tool("1234", "Please" if RECORDS else "PLEASE", 1.0 if RECORDS else 1.04)
+
+    def test_plain(sparrow):
+        run(sparrow)
+
+    @pytest.mark.sparrow(ignore_string_case=True, significant_digits=1)
+    def test_marked(sparrow):
+        run(sparrow)
 """
-
-
-def differing(inner, mark="", ini=""):
-    inner.write("test_it.py", TOOL.replace("MARK", mark))
-    inner.write("pytest.ini", f"[pytest]\n{ini}\n")
-    inner.record().assert_outcomes(passed=1)
-    return inner.replay()
-
-
-@pytest.mark.parametrize(
-    ("mark", "ini"),
-    [
-        ("", "sparrow_ignore_string_case = true\nsparrow_significant_digits = 1"),
-        ("@__import__('pytest').mark.sparrow(ignore_string_case=True, significant_digits=1)", ""),
-        ("", "sparrow_exclude_paths =\n  ToolUse*[refund].args['note']\n  ToolUse*[refund].args['price']"),
-        ("", "sparrow_exclude_regex_paths = \\['(note|price)'\\]"),
-    ],
-    ids=["ini", "marker", "paths", "regex"],
-)
-def test_rules_settle_differences(inner, mark, ini):
-    """A call whose arguments differ only in what does not count gets its recorded answer, and is no difference."""
-    differing(inner, mark, ini).assert_outcomes(passed=1)
-
-
-def test_without_rules_the_call_has_no_answer(inner):
-    """The same run, compared as it is, is red."""
-    differing(inner).assert_outcomes(failed=1)
-
 
 OPERATOR = """
     import pytest
@@ -60,38 +44,78 @@ OPERATOR = """
 """
 
 SAYS = """
-    from pathlib import Path
+    import os
 
     from pytest_sparrow import ToolUseStarted
 
-    RECORDS = not Path("__sparrow__").exists()
-
-    def test_it(sparrow):
-        price = 1.0 if RECORDS else 1.04
+    def test_NAME(sparrow):
+        price = 1.04 if "SHUT" in os.environ else 1.0
         sparrow.record(ToolUseStarted(run=sparrow.run_id, id="c", name="refund", args={"price": price}))
 
     def test_other():
         pass
 """
 
+OPERATORS = {
+    "settled": "abs(level.t1 - level.t2) < 0.05",
+    "differs": "False",
+    "raises": "level.t1 / 0",
+}
+
+
+@pytest.fixture
+def recorded(inner):
+    """A run with and one without rules, and a folder for each operator, recorded."""
+
+    def record():
+        inner.write("pytest.ini", "[pytest]\n")
+        inner.write("test_it.py", TOOL)
+        for name, settles in OPERATORS.items():
+            inner.write(f"{name}/conftest.py", OPERATOR.replace("SETTLES", settles))
+            inner.write(f"{name}/test_{name}.py", SAYS.replace("NAME", name))
+        inner.record().assert_outcomes(passed=2 + 2 * len(OPERATORS))
+
+    inner.once(record)
+    return inner
+
 
 @pytest.mark.parametrize(
-    ("settles", "passed", "says"),
+    "ini",
     [
-        ("abs(level.t1 - level.t2) < 0.05", 2, "*2 passed*"),
-        ("False", 1, "  ToolUseStarted[[]refund].args[[]'price']"),
-        ("level.t1 / 0", 1, "custom_operators: Rounding.give_up_diffing raised ZeroDivisionError: *"),
+        "sparrow_ignore_string_case = true\nsparrow_significant_digits = 1",
+        "sparrow_exclude_paths =\n  ToolUse*[refund].args['note']\n  ToolUse*[refund].args['price']",
+        "sparrow_exclude_regex_paths = \\['(note|price)'\\]",
     ],
-    ids=["settled", "not settled", "raises"],
+    ids=["words", "paths", "regex"],
 )
-def test_an_operator_decides_for_a_folder(inner, settles, passed, says):
-    """What an operator settles is equal; an operator that raises fails its own test only, which names it."""
-    inner.write("conftest.py", OPERATOR.replace("SETTLES", settles))
-    inner.write("test_it.py", SAYS)
-    inner.record().assert_outcomes(passed=2)
-    result = inner.replay()
-    result.assert_outcomes(passed=passed, failed=2 - passed)
-    result.stdout.fnmatch_lines([says])
+def test_rules_of_the_ini_file_settle_differences(recorded, ini):
+    """A call whose arguments differ only in what does not count gets its recorded answer, and is no difference."""
+    recorded.write("pytest.ini", f"[pytest]\n{ini}\n")
+    recorded.replay("test_it.py", "-k", "plain").assert_outcomes(passed=1, deselected=1)
+
+
+def test_rules_of_a_marker_and_operators_of_a_folder(recorded):
+    """A marker's rules settle its test's differences; the same run, compared as it is, is red: its call has no answer.
+
+    What a folder's operator settles is equal; an operator that raises fails its own test only, which names it.
+    """
+    result = recorded.replay("-rA")
+    found = re.findall(r"^(PASSED|FAILED) \S+::(\w+)", result.stdout.str(), flags=re.MULTILINE)
+    assert sorted(found) == sorted(
+        [
+            ("FAILED", "test_plain"),
+            ("PASSED", "test_marked"),
+            ("PASSED", "test_settled"),
+            ("FAILED", "test_differs"),
+            ("FAILED", "test_raises"),
+            *[("PASSED", "test_other")] * len(OPERATORS),
+        ]
+    )
+    texts = reported(result)
+    assert "the golden holds no answer to this" in texts["test_plain"]
+    assert "  ToolUseStarted[refund].args['price']" in texts["test_differs"].splitlines()
+    assert "custom_operators: Rounding.give_up_diffing raised ZeroDivisionError: " in texts["test_raises"]
+    assert "custom_operators" not in texts["test_differs"]
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
     result.stdout.no_fnmatch_line("*site-packages*")
 

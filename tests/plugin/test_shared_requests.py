@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import sys
@@ -44,14 +45,25 @@ def answer(call):
     call.answer(json.dumps(body).encode(), content_type="application/json")
 
 
-@pytest.fixture
-def recorded(inner):
-    """The chat, recorded once."""
-    inner.write("test_chat.py", CHAT)
+@contextlib.contextmanager
+def world(inner):
+    """The model that the chat asks."""
     with loopback(chat=answer) as server:
         inner.env(WORLD=server.url)
-        inner.record().assert_outcomes(passed=1)
-        yield inner
+        yield
+
+
+@pytest.fixture
+def recorded(inner):
+    """The chat, recorded; the model is gone."""
+
+    def record():
+        inner.write("test_chat.py", CHAT)
+        with world(inner):
+            inner.record().assert_outcomes(passed=1)
+
+    inner.once(record)
+    return inner
 
 
 def golden_of(inner):
@@ -76,7 +88,8 @@ def test_it_replays_green_and_is_recorded_again_unchanged(recorded):
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*1 replayed equal*"])
     before = lines_of(recorded)
-    recorded.record().assert_outcomes(passed=1)
+    with world(recorded):
+        recorded.record().assert_outcomes(passed=1)
     assert lines_of(recorded) == before
 
 
@@ -93,7 +106,8 @@ def test_drift_is_reported_by_the_path_of_the_whole_request(recorded):
 def test_a_changed_history_costs_what_changed(recorded):
     """An agent that rewrites an old message records a short golden too."""
     recorded.env(LATER="20")
-    recorded.record().assert_outcomes(passed=1)
+    with world(recorded):
+        recorded.record().assert_outcomes(passed=1)
     assert max(len(line) for line in lines_of(recorded)[1:]) < 3_000
     recorded.replay().assert_outcomes(passed=1)
 

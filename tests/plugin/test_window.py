@@ -21,9 +21,8 @@ CONFTEST = """
 @pytest.fixture
 def world(inner):
     """A loopback server in this process; tells every path that was asked for."""
-    with loopback(
-        run=lambda call: call.answer(b"run"), outside=lambda call: call.answer(b"outside")
-    ) as server:
+    words = ("run", "outside", "plain", "session", "shut")
+    with loopback(**{word: lambda call, word=word: call.answer(word.encode()) for word in words}) as server:
         inner.write("conftest.py", CONFTEST)
         inner.env(WORLD=server.url)
         yield server
@@ -48,6 +47,15 @@ OUTSIDE = """
         yield
         print("cooled:", get("/outside").status_code)
 
+    @pytest.fixture
+    def inmost():
+        yield
+
+    @pytest.fixture
+    def tell(sparrow, inmost):
+        yield
+        print(get("/outside").text)
+
     def test_it(sparrow):
         assert get("/run").text == "run"
 
@@ -57,79 +65,73 @@ OUTSIDE = """
 
     def test_teardown(sparrow, cool_down):
         assert get("/run").text == "run"
+
+    def test_named(sparrow, tell):
+        assert get("/run").text == "run"
+"""
+
+PLAIN = """
+    import pytest
+    from conftest import get
+
+    @pytest.fixture(scope="session")
+    def warm_up():
+        return get("/session").text
+
+    def test_one(sparrow):
+        get("/run")
+
+    def test_plain(warm_up):
+        assert get("/plain").text == "plain"
+        assert warm_up == "session"
+"""
+
+SHUT = """
+    import urllib.request
+
+    from conftest import URL
+
+    def test_shut(sparrow):
+        sparrow.call("f", int)
+        try:
+            urllib.request.urlopen(URL + "/shut").read()
+        except Exception:
+            pass
 """
 
 
 def test_outside_the_run(inner, world):
-    """Session fixtures and teardown are no part of the run: let through in record, refused by name in replay."""
+    """Session fixtures and teardown are no part of the run: let through in record, refused by name in replay.
+
+    In a teardown, too, the refusal names the fixture, and the way to allow it. A test that doesn't use the fixture
+    reaches whatever it likes in a replay session. A connection that no boundary sees is refused in replay, naming host
+    and port; in record it is let through.
+    """
     inner.write("test_it.py", OUTSIDE)
+    inner.write("test_none.py", PLAIN)
+    inner.write("test_world.py", SHUT)
     result = inner.record("-s")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=7)
     result.stdout.fnmatch_lines(["*cooled: 200*"])
-    assert sorted(paths(world)) == ["/outside", "/outside", "/run", "/run", "/run"]
+    asked = [*["/outside"] * 3, "/plain", *["/run"] * 5, "/session", "/shut"]
+    assert sorted(paths(world)) == asked
     for exchanges in inner.path.rglob("exchanges.jsonl"):
         assert b"/outside" not in exchanges.read_bytes()
     result = inner.replay("-s", "-vv")
-    assert paths(world) == []
+    assert paths(world) == ["/session", "/plain"]
+    result.assert_outcomes(passed=5, failed=2)
     result.stdout.fnmatch_lines(["*cooled: 418*"])
-    result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*the fixture 'warm_up' of test_it.py::test_setup reaches out*"])
-
-
-def test_a_teardown_that_reaches_out_is_named(inner, world):
-    """In a teardown, too, the refusal names the fixture, and the way to allow it."""
-    inner.write(
-        "test_it.py",
-        """
-        import pytest
-        from conftest import get
-
-        @pytest.fixture
-        def inmost():
-            yield
-
-        @pytest.fixture
-        def cool_down(sparrow, inmost):
-            yield
-            print(get("/outside").text)
-
-        def test_it(sparrow, cool_down):
-            get("/run")
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    paths(world)
-    result = inner.replay("-s")
     result.stdout.fnmatch_lines(
-        ["*the fixture 'cool_down' of test_it.py::test_it reaches out*sparrow_allow_hosts = 127.0.0.1*"]
+        ["*the fixture 'tell' of test_it.py::test_named reaches out*sparrow_allow_hosts = 127.0.0.1*"]
     )
-    assert paths(world) == []
-
-
-def test_a_test_without_sparrow_is_left_alone(inner, world):
-    """In a replay session a test that doesn't use the fixture reaches whatever it likes."""
-    inner.write(
-        "test_it.py",
-        """
-        import pytest
-        from conftest import get
-
-        @pytest.fixture(scope="session")
-        def warm_up():
-            return get("/outside").text
-
-        def test_one(sparrow):
-            get("/run")
-
-        def test_plain(warm_up):
-            assert get("/run").text == "run"
-            assert warm_up == "outside"
-        """,
+    result.stdout.fnmatch_lines(
+        [
+            f"connecting to 127.0.0.1:{world.port} was refused*",
+            f"*sparrow_allow_hosts = 127.0.0.1:{world.port}*",
+        ]
     )
-    inner.record()
-    paths(world)
-    inner.replay().assert_outcomes(passed=2)
-    assert paths(world) == ["/outside", "/run"]
+    result.stdout.fnmatch_lines(["FAILED test_it.py::test_setup*", "FAILED test_world.py::test_shut*"])
 
 
 @pytest.mark.parametrize("by", ["ini", "marker", "folder"])
@@ -165,34 +167,6 @@ def test_allowed_hosts_stay_reachable(inner, world, by):
     paths(world)
     inner.replay().assert_outcomes(passed=1)
     assert paths(world)[-1] == "/run"
-
-
-def test_the_world_is_shut_in_replay(inner, world):
-    """A connection that no boundary sees is refused in replay, naming host and port; in record it is let through."""
-    inner.write(
-        "test_it.py",
-        f"""
-        import urllib.request
-
-        def test_it(sparrow):
-            sparrow.call("f", int)
-            try:
-                urllib.request.urlopen("{world.url}/run").read()
-            except Exception:
-                pass
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    assert paths(world) == ["/run"]
-    result = inner.replay()
-    result.assert_outcomes(failed=1)
-    assert paths(world) == []
-    result.stdout.fnmatch_lines(
-        [
-            f"connecting to 127.0.0.1:{world.port} was refused*",
-            f"*sparrow_allow_hosts = 127.0.0.1:{world.port}*",
-        ]
-    )
 
 
 def test_keys_are_filled_only_in_a_replayed_test(inner):

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from inner_runs import run as run_python
 
 from pytest_sparrow.errors import TooLarge, UsageError
 from pytest_sparrow.events import UnknownEvent
@@ -22,7 +23,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import request
 from .shelves import exchange, run_of, shelf
 
-NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 150
+NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 65
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux tells it")
@@ -212,9 +213,8 @@ def test_nothing_in_a_transcript_is_imported_or_executed(tmp_path):
             b'{"run_id":"r","created_at":"2026-01-01 00:00:00","__class__":"os"}'
         )
         assert load_transcript(folder).exchanges
-    code = [sys.executable, "-c", _AUDITED, str(tmp_path)]
-    done = subprocess.run(code, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    done = run_python([sys.executable, "-c", _AUDITED, str(tmp_path)])
+    assert (done.returncode, done.stdout) == (0, b"[]\n"), done.stderr
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written
 from .shelves import files_in, inputs, shelf
 
-TURNS = 200 if os.environ.get("SPARROW_TEST_FULL") else 80
+TURNS = 200 if os.environ.get("SPARROW_TEST_FULL") else 50
 
 
 def body_of(line):

@@ -8,12 +8,12 @@ import os
 import random
 import signal
 import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from inner_runs import start
 
 from pytest_sparrow.errors import DamagedTranscript, StoreError
 from pytest_sparrow.store import finding, iter_events, layout, load_transcript, reader, swap
@@ -354,14 +354,16 @@ def test_sigkill_at_random_moments_leaves_a_whole_run(tmp_path, atomic):
     """A process that records again and again is killed 13 times (26 in both ways): the run is whole."""
     rng = random.Random()  # not seeded: each run of the suite looks at other moments
     for _ in range(13):
-        child = subprocess.Popen(
-            [sys.executable, "-c", _LOOP, str(tmp_path), str(int(atomic))], stdout=subprocess.PIPE
-        )
-        assert child.stdout.readline() == b"ready\n"
-        time.sleep(rng.random() * 0.03)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
+        reading, writing = os.pipe()
+        child = start([sys.executable, "-c", _LOOP, str(tmp_path), str(int(atomic))], stdout=writing)
+        os.close(writing)
+        try:
+            with open(reading, "rb") as output:  # noqa: PTH123 - a descriptor
+                assert output.readline() == b"ready\n"
+            time.sleep(rng.random() * 0.03)
+        finally:
+            child.send_signal(signal.SIGKILL)
+            child.wait()
         found = shelf(tmp_path).load("r")
         turn = found.inputs.task
         assert len(found.events) == len(found.exchanges) == int(turn) % 7
