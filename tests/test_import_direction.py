@@ -1,6 +1,7 @@
 """Imports point one way, as docs/architecture.md says."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -25,8 +26,13 @@ def modules():
         yield path, name, ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
 def imported(tree):
     """Every module that is imported anywhere in a tree, for typing alone or lazily too."""
+    return list(_imported(tree))
+
+
+def _imported(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,5 +1,7 @@
 """What if: sparrow.fork replays up to one call, gives it another answer, and goes on scripted or live."""
 
+import re
+
 import pytest
 
 from plugin.chatting import model
@@ -52,31 +54,119 @@ def replay(inner, *options):
     return result
 
 
-def test_a_tools_output_is_another_one(recorded):
-    """The agent gets it, sends it to the model (which is no failure), and gets the model's recorded answer."""
-    fork(
-        recorded,
-        'answer = run(sparrow, "add", {"returned": 77})',
-        'assert answer == "It is 3."',
-        "outputs = [event for event in sparrow.events if event.type == 'ToolOutput']",
-        "assert outputs[0].blocks == [{'Json': 77}]",
-    )
-    result = replay(recorded)
-    result.assert_outcomes(passed=1, deselected=1)
+TESTS = """
+    forked = pytest.mark.sparrow(golden="test_it")
+
+    @forked
+    def test_fork_output(sparrow):
+        assert run(sparrow, "add", {"returned": 77}) == "It is 3."
+        outputs = [event for event in sparrow.events if event.type == 'ToolOutput']
+        assert outputs[0].blocks == [{"Json": 77}]
+
+    @forked
+    def test_fork_raises(sparrow):
+        class Broke(Exception): pass
+        error = Broke("no")
+        with pytest.raises(Broke) as caught:
+            run(sparrow, "add", raises=error)
+        assert caught.value is error
+
+    @forked
+    def test_fork_turn(sparrow):
+        message = {"role": "assistant", "content": "No."}
+        body = {"json": {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}}
+        assert run(sparrow, 1, {"body": body}) == "No."
+        assert sparrow.text == "No."
+        assert sparrow.tool_calls == []
+
+    @forked
+    def test_fork_miss(sparrow):
+        run(sparrow, "add", {"returned": 77})
+        tools.add(5, 5)
+
+    @forked
+    def test_fork_never(sparrow):
+        run(sparrow, ("add", 2), {"returned": 77})
+
+    @forked
+    @pytest.mark.parametrize("live", [True, False])
+    @pytest.mark.parametrize("changed", [{}, {"MORE": "5"}, {"PROMPT": "be rude"}], ids=["equal", "more", "prompt"])
+    def test_fork_before(sparrow, monkeypatch, changed, live):
+        for name, value in changed.items():
+            monkeypatch.setenv(name, value)
+        sparrow.tool(tools.add)
+        sparrow.fork("add", raises=ValueError("no"), live=live)
+        with pytest.raises(ValueError):
+            agent()
+"""
+
+ARGUMENTS = (
+    "add was called with other arguments",
+    "  ToolUseStarted*add*args*b*",
+    "  accept  pytest --sparrow-record test_it.py::test_it  # the test that this golden belongs to",
+)
+
+
+def sections(result):
+    """What pytest reports of each failure, by the test's name."""
+    parts = re.split(r"^_{3,} (\S+) _{3,}$", str(result.stdout), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_what_a_fork_answers(recorded):
+    """A tool's output, an exception or a model's turn is another one; after it the golden answers what fits.
+
+    The agent gets the output, sends it to the model (which is no failure), and gets the model's recorded answer.
+    A tool raises the very exception that was given, also of a type that no golden could lead to.
+    An HTTP request gets the answer that was given, by its number in the run.
+    In a scripted fork a call that the golden doesn't hold fails the test; so does a fork at a call that doesn't come,
+    as such a test proves nothing.
+    Before the fork the golden judges: another argument of the very call at which it forks is a divergence; so is
+    another prompt before it.
+    """
+    recorded.write("test_it.py", HEAD + TESTS)
+    result = replay(recorded, "-rp")
+    assert result.ret == 1
+    result.assert_outcomes(passed=5, failed=6, deselected=1)
     assert recorded.goldens() == ["__sparrow__/test_it/test_it"]
+    reported = sections(result)
+    expected = {
+        "miss": ["add(a=5, b=5): the golden holds no answer to this"],
+        "never": ["sparrow.fork(at=('add', 2)) was never reached: the run made 1 call of add"],
+    }
+    for live in (True, False):
+        expected[f"before[more-{live}]"] = list(ARGUMENTS)
+        expected[f"before[prompt-{live}]"] = ["  request.messages*system*content"]
+    assert set(reported) == {f"test_fork_{name}" for name in expected}
+    for name, says in expected.items():
+        pytest.LineMatcher(reported[f"test_fork_{name}"].splitlines()).fnmatch_lines(says)
 
 
-def test_a_tool_raises(recorded):
-    """The very exception that was given, also of a type that no golden could lead to."""
-    fork(
-        recorded,
-        "class Broke(Exception): pass",
-        "error = Broke('no')",
-        "with pytest.raises(Broke) as caught:",
-        '    run(sparrow, "add", raises=error)',
-        "assert caught.value is error",
-    )
-    replay(recorded).assert_outcomes(passed=1, deselected=1)
+NONSENSE = {
+    '"add"': "*takes either replace= or raises=*",
+    '"add", {"returned": 1}, raises=ValueError': "*takes either replace= or raises=*",
+    '0, {"status": 200}': "*at= takes a tool's name, (name, which call of it) or the number*",
+    '"add", {"return": 1}': "*replace= takes a dict of returned, yielded, awaited, not*",
+    '1, {"returned": 1}': "*replace= takes a dict of status, headers, body, error, not*",
+    '1, {"body": {"jsn": 1}}': '*a body is one of: {"json": …}*',
+    "1, raises=ValueError": "*raises= is for tools*",
+}
+"""Forks that make no sense, and how they are reported."""
+
+
+def test_a_fork_that_makes_no_sense_is_reported(recorded):
+    """A usage error says what is wrong, and what there is."""
+    tests = [
+        FORKED.replace("test_fork", f"test_fork_{number}").format(body=f"run(sparrow, {call})")
+        for number, call in enumerate(NONSENSE)
+    ]
+    recorded.write("test_it.py", HEAD + "".join(tests))
+    result = replay(recorded)
+    assert result.ret == 1
+    result.assert_outcomes(failed=len(NONSENSE), deselected=1)
+    reported = sections(result)
+    for number, says in enumerate(NONSENSE.values()):
+        pytest.LineMatcher(reported[f"test_fork_{number}"].splitlines()).fnmatch_lines([says])
 
 
 def test_the_second_call_of_a_tool(inner):
@@ -100,27 +190,6 @@ def test_the_second_call_of_a_tool(inner):
     inner.replay().assert_outcomes(passed=1)
 
 
-def test_a_models_turn_is_another_one(recorded):
-    """An HTTP request gets the answer that was given, by its number in the run."""
-    fork(
-        recorded,
-        'message = {"role": "assistant", "content": "No."}',
-        'body = {"json": {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}}',
-        'assert run(sparrow, 1, {"body": body}) == "No."',
-        "assert sparrow.text == 'No.'",
-        "assert sparrow.tool_calls == []",
-    )
-    replay(recorded).assert_outcomes(passed=1, deselected=1)
-
-
-def test_what_has_no_answer_after_a_fork_is_a_miss(recorded):
-    """In a scripted fork the golden answers what fits; a call that it doesn't hold fails the test."""
-    fork(recorded, 'run(sparrow, "add", {"returned": 77})', "tools.add(5, 5)")
-    result = replay(recorded)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["add(a=5, b=5): the golden holds no answer to this"])
-
-
 def test_live_from_the_fork_on(recorded):
     """The world is open: tools run, the model is asked for real, any host is reachable; nothing is written."""
     fork(
@@ -136,30 +205,6 @@ def test_live_from_the_fork_on(recorded):
     )
     with model(recorded):
         replay(recorded).assert_outcomes(passed=1, deselected=1)
-
-
-@pytest.mark.parametrize("live", ["True", "False"])
-def test_before_the_fork_the_golden_judges(recorded, live):
-    """Another argument of the very call at which it forks is a divergence; so is another prompt before it."""
-    fork(
-        recorded,
-        "sparrow.tool(tools.add)",
-        f'sparrow.fork("add", raises=ValueError("no"), live={live})',
-        "with pytest.raises(ValueError):",
-        "    agent()",
-    )
-    replay(recorded).assert_outcomes(passed=1, deselected=1)
-    recorded.env(MORE="5")
-    result = replay(recorded)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["add was called with other arguments", "  ToolUseStarted*add*args*b*"])
-    result.stdout.fnmatch_lines(
-        ["  accept  pytest --sparrow-record test_it.py::test_it  # the test that this golden belongs to"]
-    )
-    recorded.env(MORE="0", PROMPT="be rude")
-    result = replay(recorded)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["  request.messages*system*content"])
 
 
 def test_a_call_left_out_before_the_fork_is_a_divergence(inner):
@@ -194,14 +239,6 @@ def test_a_call_left_out_before_the_fork_is_a_divergence(inner):
     result.stdout.no_fnmatch_line("*other was*")
 
 
-def test_a_fork_that_is_never_reached_fails(recorded):
-    """A test that forks at a call that doesn't come proves nothing."""
-    fork(recorded, 'run(sparrow, ("add", 2), {"returned": 77})')
-    result = replay(recorded)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["sparrow.fork(at=('add', 2)) was never reached: the run made 1 call of add"])
-
-
 def test_a_recording_session_replays_forks(recorded):
     """A test with another's golden never writes: --sparrow-record of everything leaves it a replay."""
     fork(recorded, 'assert sparrow.mode == "replay"', 'run(sparrow, "add", {"returned": 77})')
@@ -220,26 +257,6 @@ def test_a_missing_golden_names_the_test_that_records_it(inner):
     result = inner.replay("-k", "fork")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*pytest --sparrow-record test_it.py::test_it*"])
-
-
-@pytest.mark.parametrize(
-    ("call", "says"),
-    [
-        ('"add"', "*takes either replace= or raises=*"),
-        ('"add", {"returned": 1}, raises=ValueError', "*takes either replace= or raises=*"),
-        ('0, {"status": 200}', "*at= takes a tool's name, (name, which call of it) or the number*"),
-        ('"add", {"return": 1}', "*replace= takes a dict of returned, yielded, awaited, not*"),
-        ('1, {"returned": 1}', "*replace= takes a dict of status, headers, body, error, not*"),
-        ('1, {"body": {"jsn": 1}}', '*a body is one of: {"json": …}*'),
-        ("1, raises=ValueError", "*raises= is for tools*"),
-    ],
-)
-def test_a_fork_that_makes_no_sense_is_reported(recorded, call, says):
-    """A usage error says what is wrong, and what there is."""
-    fork(recorded, f"run(sparrow, {call})")
-    result = replay(recorded)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines([says])
 
 
 def test_only_a_replay_forks(recorded):

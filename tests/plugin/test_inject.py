@@ -1,5 +1,6 @@
 """sparrow.inject: a recorded answer fails, and the agent's recovery is what the test asserts."""
 
+import re
 import textwrap
 
 import pytest
@@ -153,12 +154,6 @@ RAISED = """
 """
 
 
-def test_a_client_raises_what_it_would_raise_in_the_world(recorded):
-    """Each library its own exception, each SDK its own, sync and async, whole and streamed."""
-    faults(recorded, RAISED)
-    replay(recorded).assert_outcomes(passed=37)
-
-
 RECOVERED = """
     RETRIED = ["timeout", "connect-timeout", "unreachable", "reset", "disconnected", "429", "500", "broken"]
 
@@ -232,12 +227,6 @@ RECOVERED = """
 """
 
 
-def test_the_agent_recovers(recorded):
-    """A request that is made again gets the recorded answer, and the run goes on as recorded, without waiting."""
-    faults(recorded, RECOVERED)
-    replay(recorded).assert_outcomes(passed=33, deselected=8)
-
-
 SLOW = """
     import asyncio, openai, requests, aiohttp
 
@@ -282,12 +271,6 @@ SLOW = """
         with pytest.raises(asyncio.TimeoutError):
             agent.with_aiohttp(timeout=aiohttp.ClientTimeout(**timeout))
 """
-
-
-def test_a_slow_answer_meets_the_clients_own_timeout(recorded):
-    """The recorded answer comes late; a client with a shorter timeout raises, and gets the answer when it retries."""
-    faults(recorded, SLOW)
-    replay(recorded).assert_outcomes(passed=8, deselected=8)
 
 
 TOOLS = """
@@ -357,10 +340,18 @@ TOOLS = """
 """
 
 
-def test_a_tool_raises(recorded):
-    """The very exception, sync; made again it is the same call; the model's answer to it can be written by hand."""
-    faults(recorded, TOOLS)
-    replay(recorded).assert_outcomes(passed=11, deselected=8)
+def test_what_an_agent_meets(recorded):
+    """A client raises what it would raise in the world, the agent recovers, an answer is slow, and a tool raises.
+
+    Each library raises its own exception, each SDK its own, sync and async, whole and streamed.
+    A request that is made again gets the recorded answer, and the run goes on as recorded, without waiting.
+    A slow answer meets the client's own timeout: the recorded answer comes late; a client with a shorter timeout
+    raises, and gets the answer when it retries.
+    A tool raises the very exception, sync; made again it is the same call; the model's answer to it can be written by
+    hand.
+    """
+    faults(recorded, RAISED + RECOVERED + SLOW + TOOLS)
+    replay(recorded).assert_outcomes(passed=37 + 33 + 8 + 11, deselected=8)
 
 
 def test_an_async_tool_raises(inner):
@@ -393,114 +384,145 @@ def test_an_async_tool_raises(inner):
     inner.replay().assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize(
-    ("fault", "does", "says"),
-    [
-        (
-            '"timeout", at=3',
-            "agent.openai_whole()",
-            "sparrow.inject('timeout', at=3) hit nothing: the run made 2 HTTP requests",
-        ),
-        (
-            '"429", at="*/v1/messages"',
-            "agent.openai_whole()",
-            "sparrow.inject('429', at='*/v1/messages') hit nothing: the run made no HTTP request to */v1/messages",
-        ),
-        (
-            'raises=ValueError, at="pay"',
-            "agent.openai_whole()",
-            "sparrow.inject(raises=<class 'ValueError'>, at='pay') hit nothing: the run made no call of pay",
-        ),
-        (
-            '"broken", after=9',
-            "agent.openai_stream()",
-            "*hit nothing: it needs an answer of more than 9 chunks, and the golden holds no such answer there",
-        ),
-    ],
-)
-def test_a_fault_that_hit_nothing_fails(recorded, fault, does, says):
+HIT_NOTHING = {
+    "third": (
+        '"timeout", at=3',
+        "agent.openai_whole()",
+        "sparrow.inject('timeout', at=3) hit nothing: the run made 2 HTTP requests",
+    ),
+    "path": (
+        '"429", at="*/v1/messages"',
+        "agent.openai_whole()",
+        "sparrow.inject('429', at='*/v1/messages') hit nothing: the run made no HTTP request to */v1/messages",
+    ),
+    "tool": (
+        'raises=ValueError, at="pay"',
+        "agent.openai_whole()",
+        "sparrow.inject(raises=<class 'ValueError'>, at='pay') hit nothing: the run made no call of pay",
+    ),
+    "chunks": (
+        '"broken", after=9',
+        "agent.openai_stream()",
+        "*hit nothing: it needs an answer of more than 9 chunks, and the golden holds no such answer there",
+    ),
+}
+"""Faults that never came, what the agent does, and how they are reported."""
+
+
+def sections(result):
+    """What pytest reports of each failure, by the test's name."""
+    parts = re.split(r"^_{3,} (\S+) _{3,}$", str(result.stdout), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_a_fault_that_hit_nothing_fails(recorded):
     """A test whose fault never came proves nothing."""
-    golden = "test_stream" if "stream" in does else "test_whole"
-    faults(
-        recorded,
-        f"""
+    text = """
     @pytest.mark.sparrow(golden="{golden}")
-    def test_fault(sparrow):
+    def test_fault_{name}(sparrow):
         sparrow.inject({fault})
         {does}
-""",
-    )
+    """
+    tests = [
+        text.format(
+            golden="test_stream" if "stream" in does else "test_whole", name=name, fault=fault, does=does
+        )
+        for name, (fault, does, _) in HIT_NOTHING.items()
+    ]
+    faults(recorded, "".join(tests))
     result = replay(recorded)
     assert result.ret == 1
-    result.stdout.fnmatch_lines([says])
+    result.assert_outcomes(failed=len(HIT_NOTHING), deselected=8)
+    reported = sections(result)
+    for name, (_, _, says) in HIT_NOTHING.items():
+        pytest.LineMatcher(reported[f"test_fault_{name}"].splitlines()).fnmatch_lines([says])
 
 
-def judged(inner, body, **env):
-    """One test with a fault, over the golden of `test_whole`."""
-    text = textwrap.indent(textwrap.dedent(body), "    ")
-    faults(inner, f'\n@pytest.mark.sparrow(golden="test_whole")\ndef test_fault(sparrow):\n{text}')
-    inner.env(**env)
-    return replay(inner)
-
-
-def test_up_to_the_fault_the_golden_judges(recorded):
-    """Another prompt, before the fault and at it, is red, whatever the agent recovers from."""
-    for at in (1, 2):
-        result = judged(
-            recorded, f'sparrow.inject("timeout", at={at})\nagent.openai_whole()', PROMPT="refund all"
-        )
-        assert result.ret == 1
-        result.stdout.fnmatch_lines(["  request.messages*"])
-
-
-def test_after_the_fault_only_asserts_judge_unless_the_run_must_recover(recorded):
-    """An agent that gives up is green; with recovers=True it has left out what the golden holds."""
-    body = (
-        'sparrow.inject("500", at=2{more})\nimport openai\nwith pytest.raises(openai.InternalServerError):\n'
-    )
-    body += "    agent.openai_whole(max_retries=0)"
-    judged(recorded, body.format(more="")).assert_outcomes(passed=1, deselected=8)
-    result = judged(recorded, body.format(more=", recovers=True"))
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["  test    test_it.py::test_fault", "*was recorded, and not asked for"])
-
-
-def test_what_has_no_answer_after_a_fault_is_a_miss(recorded):
-    """An agent that refunds twice because the second request timed out is red."""
-    body = """
-    sparrow.inject("timeout", at=2)
-    assert agent.openai_whole() == "It is done."
-    tools.refund("1")
-    """
-    result = judged(recorded, body)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(['refund(order="1"): the golden holds no answer to this'])
-
-
-def test_turns_that_nobody_asked_for_fail(recorded):
-    """What a model was to say after a fault must be asked for."""
-    body = 'sparrow.inject(raises=KeyError, at="refund", then=["a", "b"])\nassert agent.openai_whole() == "a"'
-    result = judged(recorded, body)
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*scripted, and not asked for*"])
-
-
-def test_another_path_after_a_fault(recorded):
-    """An agent that falls back to another model gets the answer that the first one failed to give."""
-    body = """
+JUDGED = """
     import openai
-    sparrow.inject("500", at=2)
-    ask = dict(messages=[{"role": "user", "content": "refund order 1"}], tools=agent.SPEC)
-    with openai.OpenAI(base_url=agent.URL, api_key="k", max_retries=0) as client:
-        message = client.chat.completions.create(model="m", **ask).choices[0].message
-        call = message.tool_calls[0]
-        ask["messages"] += [message.to_dict(), {"role": "tool", "tool_call_id": call.id, "content": tools.refund("1")}]
+
+    whole = pytest.mark.sparrow(golden="test_whole")
+
+    @whole
+    @pytest.mark.parametrize("at", [1, 2])
+    def test_fault_after_another_prompt(sparrow, monkeypatch, at):
+        monkeypatch.setattr(agent, "TASK", "refund all")
+        sparrow.inject("timeout", at=at)
+        agent.openai_whole()
+
+    @whole
+    def test_fault_and_stopping(sparrow):
+        sparrow.inject("500", at=2)
         with pytest.raises(openai.InternalServerError):
-            client.chat.completions.create(model="m", **ask)
-        answer = client.chat.completions.create(model="spare", **ask)
-    assert answer.choices[0].message.content == "It is done."
+            agent.openai_whole(max_retries=0)
+
+    @whole
+    def test_fault_and_stopping_too_early(sparrow):
+        sparrow.inject("500", at=2, recovers=True)
+        with pytest.raises(openai.InternalServerError):
+            agent.openai_whole(max_retries=0)
+
+    @whole
+    def test_fault_and_another_refund(sparrow):
+        sparrow.inject("timeout", at=2)
+        assert agent.openai_whole() == "It is done."
+        tools.refund("1")
+
+    @whole
+    def test_fault_and_unasked_turns(sparrow):
+        sparrow.inject(raises=KeyError, at="refund", then=["a", "b"])
+        assert agent.openai_whole() == "a"
+
+    @whole
+    def test_fault_and_another_path(sparrow):
+        sparrow.inject("500", at=2)
+        ask = dict(messages=[{"role": "user", "content": "refund order 1"}], tools=agent.SPEC)
+        with openai.OpenAI(base_url=agent.URL, api_key="k", max_retries=0) as client:
+            message = client.chat.completions.create(model="m", **ask).choices[0].message
+            call = message.tool_calls[0]
+            output = {"role": "tool", "tool_call_id": call.id, "content": tools.refund("1")}
+            ask["messages"] += [message.to_dict(), output]
+            with pytest.raises(openai.InternalServerError):
+                client.chat.completions.create(model="m", **ask)
+            answer = client.chat.completions.create(model="spare", **ask)
+        assert answer.choices[0].message.content == "It is done."
+
+    @whole
+    def test_fault_that_comes_too_late(sparrow):
+        agent.openai_whole()
+        sparrow.inject("timeout")
+"""
+
+
+def test_what_is_judged_of_a_run_with_a_fault(recorded):
+    """Up to the fault the golden judges: another prompt, before the fault and at it, is red.
+
+    After it only asserts judge, unless the run must recover: an agent that gives up is green; with ``recovers=True``
+    it has left out what the golden holds. An agent that falls back to another model gets the answer that the first one
+    failed to give. What has no answer after a fault is a miss: an agent that refunds twice because the second request
+    timed out is red. What a model was to say after a fault must be asked for. Faults are injected before the agent
+    runs: later, nobody could say which request is the first.
     """
-    judged(recorded, body).assert_outcomes(passed=1, deselected=8)
+    faults(recorded, JUDGED)
+    result = replay(recorded, "-rp")
+    assert result.ret == 1
+    result.assert_outcomes(failed=6, passed=2, deselected=8)
+    result.stdout.fnmatch_lines_random(
+        ["PASSED test_it.py::test_fault_and_stopping", "PASSED test_it.py::test_fault_and_another_path"]
+    )
+    reported = sections(result)
+    for name, says in {
+        "after_another_prompt[1]": ["  request.messages*"],
+        "after_another_prompt[2]": ["  request.messages*"],
+        "and_stopping_too_early": [
+            "  test    test_it.py::test_fault_and_stopping_too_early",
+            "*was recorded, and not asked for",
+        ],
+        "and_another_refund": ['refund(order="1"): the golden holds no answer to this'],
+        "and_unasked_turns": ["*scripted, and not asked for*"],
+        "that_comes_too_late": ["*sparrow.inject('timeout'): faults are injected before the agent runs"],
+    }.items():
+        pytest.LineMatcher(reported[f"test_fault_{name}"].splitlines()).fnmatch_lines(says)
 
 
 def test_a_test_that_records_itself(recorded):
@@ -580,10 +602,3 @@ def test_a_marker_needs_the_fixture(inner):
     result = inner.refused("--sparrow-replay")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*test_it.py::test_it: @pytest.mark.sparrow_inject: the test does not use*"])
-
-
-def test_faults_are_injected_before_the_agent_runs(recorded):
-    """Later, nobody could say which request is the first."""
-    result = judged(recorded, 'agent.openai_whole()\nsparrow.inject("timeout")')
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*sparrow.inject('timeout'): faults are injected before the agent runs"])

@@ -2,9 +2,9 @@
 
 import json
 import secrets
+import shutil
 import time
 
-import pytest
 from boundaries.http.loopback import loopback
 
 DRAWS = """
@@ -38,13 +38,105 @@ def seeds(inner):
     }
 
 
+STATE = """
+    import random
+    import numpy as np
+
+    def test_before():
+        global STATE
+        STATE = random.getstate(), np.random.get_state()[1].tolist()
+
+    def test_seeded(sparrow):
+        random.random(), np.random.random()
+        assert sparrow.call("f", int, 1) == 1
+
+    def test_after():
+        assert STATE == (random.getstate(), np.random.get_state()[1].tolist())
+"""
+"""What a later test draws doesn't depend on whether one with a seed ran before it."""
+
+UNITTEST = """
+    import random
+    import unittest
+    import pytest
+
+    class TestIt(unittest.TestCase):
+        @pytest.fixture(autouse=True)
+        def run_of_it(self, sparrow):
+            self.sparrow = sparrow
+
+        def setUp(self):
+            self.drawn = random.random()
+
+        def test_it(self):
+            self.sparrow.call("f", float, self.drawn)
+            self.sparrow.call("f", float, random.random())
+"""
+"""A TestCase is seeded before its setUp."""
+
+LIVE_TOOLS = """
+    import asyncio
+    import random
+    import uuid
+
+    def plain(x: float) -> str:
+        return f"{random.random()} {uuid.uuid4()}"
+
+    async def slow(x: float) -> str:
+        random.random()
+        await asyncio.sleep(0.001)
+        return f"{random.random()} {uuid.uuid4()}"
+
+    def several(x: float):
+        for _ in range(3):
+            yield random.random()
+
+    def test_it(sparrow):
+        one, two, three = map(sparrow.tool, (plain, slow, several))
+        one(random.random())
+        asyncio.run(two(random.random()))
+        list(three(random.random()))
+        one(random.random() + int(uuid.uuid4()) % 97)
+"""
+"""Sync, async and generator tools draw while recording only; what the agent draws after them is the same."""
+
+WAITS = """
+    import os
+    import time
+
+    import openai
+
+    def test_it(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+        assert (openai._base_client.time is time) is not bool(os.environ.get("SHUT"))
+
+    def test_afterwards():
+        assert openai._base_client.time is time
+"""
+"""The SDK's module sleeps by another clock while the run replays, and by the real one while it records."""
+
+
 def test_the_same_in_record_and_replay_and_different_between_tests(inner):
-    """Every source draws in replay what it drew when recorded; each test has a seed of its own, kept in its golden."""
+    """Every source draws in replay what it drew when recorded; each test has a seed of its own, kept in its golden.
+
+    A TestCase is seeded before its setUp. What a live tool draws does not count, and state is what it was after a test.
+    Waits before a next try are short in a replay only. pytest-randomly does not win: it seeds before each phase, with a
+    seed that changes every day.
+    """
     inner.write("test_it.py", DRAWS)
-    inner.record().assert_outcomes(passed=3)
-    inner.replay().assert_outcomes(passed=3)
-    assert len(set(seeds(inner).values())) == 3
+    inner.write("test_unit.py", UNITTEST)
+    inner.write("test_state.py", STATE)
+    inner.write("test_tools.py", LIVE_TOOLS)
+    inner.write("test_waits.py", WAITS)
+    inner.record().assert_outcomes(passed=10)
+    inner.replay().assert_outcomes(passed=10)
+    drawn = [seed for name, seed in seeds(inner).items() if name.startswith("test_it-")]
+    assert len(set(drawn)) == 3
     assert all(type(seed) is int for seed in seeds(inner).values())
+    modules = ("test_it.py", "test_unit.py")
+    shutil.rmtree(inner.path / "__sparrow__")
+    inner.record("-p", "pytest_randomly", "--randomly-seed=1", *modules).assert_outcomes(passed=4)
+    inner.replay("-p", "pytest_randomly", "--randomly-seed=2", *modules).assert_outcomes(passed=4)
 
 
 def test_a_renamed_test_stays_green(inner):
@@ -125,99 +217,7 @@ def test_mode_off_and_tests_without_the_fixture_are_left_alone(inner):
     inner.record("-k", "without").assert_outcomes(passed=1, deselected=1)
 
 
-def test_state_is_what_it_was_after_the_test(inner):
-    """What a later test draws doesn't depend on whether one with a seed ran before it."""
-    inner.write(
-        "test_it.py",
-        """
-        import random
-        import numpy as np
-
-        def test_before():
-            global STATE
-            STATE = random.getstate(), np.random.get_state()[1].tolist()
-
-        def test_seeded(sparrow):
-            random.random(), np.random.random()
-            assert sparrow.call("f", int, 1) == 1
-
-        def test_after():
-            assert STATE == (random.getstate(), np.random.get_state()[1].tolist())
-        """,
-    )
-    inner.record().assert_outcomes(passed=3)
-    inner.replay().assert_outcomes(passed=3)
-
-
-def test_pytest_randomly_does_not_win(inner):
-    """pytest-randomly seeds before each phase, with a seed that changes every day."""
-    inner.write("test_it.py", DRAWS)
-    inner.record("-p", "pytest_randomly", "--randomly-seed=1").assert_outcomes(passed=3)
-    inner.replay("-p", "pytest_randomly", "--randomly-seed=2").assert_outcomes(passed=3)
-    inner.replay().assert_outcomes(passed=3)
-
-
-def test_unittest(inner):
-    """A TestCase is seeded before its setUp."""
-    inner.write(
-        "test_it.py",
-        """
-        import random
-        import unittest
-        import pytest
-
-        class TestIt(unittest.TestCase):
-            @pytest.fixture(autouse=True)
-            def run_of_it(self, sparrow):
-                self.sparrow = sparrow
-
-            def setUp(self):
-                self.drawn = random.random()
-
-            def test_it(self):
-                self.sparrow.call("f", float, self.drawn)
-                self.sparrow.call("f", float, random.random())
-        """,
-    )
-    inner.record("-p", "pytest_randomly", "--randomly-seed=1").assert_outcomes(passed=1)
-    inner.replay("-p", "pytest_randomly", "--randomly-seed=2").assert_outcomes(passed=1)
-
-
-def test_what_a_live_tool_draws_does_not_count(inner):
-    """Sync, async and generator tools draw while recording only; what the agent draws after them is the same."""
-    inner.write(
-        "test_it.py",
-        """
-        import asyncio
-        import random
-        import uuid
-
-        def plain(x: float) -> str:
-            return f"{random.random()} {uuid.uuid4()}"
-
-        async def slow(x: float) -> str:
-            random.random()
-            await asyncio.sleep(0.001)
-            return f"{random.random()} {uuid.uuid4()}"
-
-        def several(x: float):
-            for _ in range(3):
-                yield random.random()
-
-        def test_it(sparrow):
-            one, two, three = map(sparrow.tool, (plain, slow, several))
-            one(random.random())
-            asyncio.run(two(random.random()))
-            list(three(random.random()))
-            one(random.random() + int(uuid.uuid4()) % 97)
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
-
-
-@pytest.mark.parametrize("policy", ["run", "verify"])
-def test_what_a_tool_draws_that_runs_in_a_replay_does_not_count(inner, policy):
+def test_what_a_tool_draws_that_runs_in_a_replay_does_not_count(inner):
     """A tool that runs has a state of its own there, too: the agent draws what it drew."""
     inner.write(
         "test_it.py",
@@ -238,7 +238,8 @@ def test_what_a_tool_draws_that_runs_in_a_replay_does_not_count(inner, policy):
         """,
     )
     inner.record().assert_outcomes(passed=1)
-    inner.replay("-o", f"sparrow_policy=* = {policy}").assert_outcomes(passed=1)
+    for policy in ("run", "verify"):
+        inner.replay("-o", f"sparrow_policy=* = {policy}").assert_outcomes(passed=1)
 
 
 RETRIES = """
@@ -266,63 +267,54 @@ RETRIES = """
 """
 
 
-@pytest.mark.parametrize("failure", ["429", "500", "retry-after", "hangs up", "times out"])
-def test_what_a_retrying_sdk_draws_does_not_count(inner, failure):
+FAILURES = ("429", "500", "retry-after", "hangs up", "times out")
+
+
+def answered(call, tried):
+    """Answer every third request of a client with its failure, all others with a text."""
+    failure = FAILURES[int(call.path.split("/")[1])]
+    tried[failure] = tried.get(failure, 0) + 1
+    if tried[failure] % 3 == 1:
+        match failure:
+            case "hangs up":
+                call.die()
+            case "times out":
+                time.sleep(0.8)
+                call.die()
+            case "retry-after":
+                call.answer(b"{}", status=429, content_type="application/json", retry_after="0.1")
+            case _:
+                call.answer(b"{}", status=int(failure), content_type="application/json")
+        return
+    message = {"role": "assistant", "content": "Yes."}
+    body = {
+        "id": f"chatcmpl-{secrets.token_hex(8)}",
+        "object": "chat.completion",
+        "created": 5,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+    }
+    call.answer(json.dumps(body).encode(), content_type="application/json")
+
+
+def test_what_a_retrying_sdk_draws_does_not_count(inner):
     """Whether the openai SDK draws its jitter depends on the failing answer, and a replay says something else there."""
-    tried = []
-
-    def completions(call):
-        tried.append(call.body)
-        if len(tried) % 3 == 1:
-            match failure:
-                case "hangs up":
-                    call.die()
-                case "times out":
-                    time.sleep(0.8)
-                    call.die()
-                case "retry-after":
-                    call.answer(b"{}", status=429, content_type="application/json", retry_after="0.1")
-                case _:
-                    call.answer(b"{}", status=int(failure), content_type="application/json")
-            return
-        message = {"role": "assistant", "content": "Yes."}
-        body = {
-            "id": f"chatcmpl-{secrets.token_hex(8)}",
-            "object": "chat.completion",
-            "created": 5,
-            "model": "m",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        }
-        call.answer(json.dumps(body).encode(), content_type="application/json")
-
+    tried = {}
     with loopback() as server:
-        server.routes["/chat/completions"] = completions
-        inner.write("conftest.py", f"import pytest\n@pytest.fixture\ndef url(): return {server.url!r}")
+        for number in range(len(FAILURES)):
+            server.routes[f"/{number}/chat/completions"] = lambda call: answered(call, tried)
+        inner.write(
+            "conftest.py",
+            f"""
+            import pytest
+            @pytest.fixture(params=range({len(FAILURES)}))
+            def url(request):
+                return f"{server.url}/{{request.param}}"
+            """,
+        )
         inner.write("test_it.py", RETRIES)
-        inner.record().assert_outcomes(passed=2)
-    assert len(tried) == 6
+        inner.record().assert_outcomes(passed=10)
+    assert tried == dict.fromkeys(FAILURES, 6)
     result = inner.replay()
-    result.assert_outcomes(passed=2)
-    assert "sparrow: 2 replayed equal" in result.outlines
-
-
-def test_waits_before_a_next_try_are_short_in_a_replay_only(inner):
-    """The SDK's module sleeps by another clock while the run replays, and by the real one while it records."""
-    inner.write(
-        "test_it.py",
-        """
-        import os
-        import time
-
-        import openai
-
-        def test_it(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-            assert (openai._base_client.time is time) is not bool(os.environ.get("SHUT"))
-
-        def test_afterwards():
-            assert openai._base_client.time is time
-        """,
-    )
-    inner.record().assert_outcomes(passed=2)
-    inner.replay().assert_outcomes(passed=2)
+    result.assert_outcomes(passed=10)
+    assert "sparrow: 10 replayed equal" in result.outlines

@@ -15,6 +15,12 @@ TESTS = """
         sparrow.tool(tools.add)
         agent.agent()
 
+    @pytest.mark.parametrize("number", range(4))
+    @pytest.mark.sparrow(requests="compare")
+    def test_red(sparrow, number):
+        sparrow.tool(tools.add)
+        agent.agent()
+
     @pytest.mark.parametrize("number", range(3))
     def test_unwrapped(sparrow, number):
         agent.agent()
@@ -27,7 +33,7 @@ UNWRAPPED = "add: proposed once, not wrapped: it ran, and its arguments were not
 
 @pytest.fixture
 def recorded(inner):
-    """Seven tests, recorded."""
+    """Eleven tests, recorded."""
 
     def record():
         inner.write("test_it.py", TESTS)
@@ -41,36 +47,6 @@ def recorded(inner):
 def remarks(result):
     """The lines between the summary's heading and its last line."""
     return result.stdout.str().partition("= pytest-sparrow =")[2].partition("\nsparrow: ")[0].splitlines()[1:]
-
-
-def test_equal_remarks_of_many_tests_are_one_line(recorded):
-    """With the first test's name and the number of the others."""
-    recorded.env(PROMPT="be rude")
-    result = recorded.replay("--sparrow-requests=report")
-    assert result.ret == 0
-    result.stdout.fnmatch_lines(
-        [
-            f"test_it.py::test_drifts[[]0[]] and 6 more tests: {DRIFT}",
-            f"test_it.py::test_unwrapped[[]0[]] and 2 more tests: {UNWRAPPED}",
-            "sparrow: 7 replayed equal (7 with requests=report)",
-        ],
-        consecutive=True,
-    )
-    assert len(remarks(result)) == 2
-
-
-def test_workers_say_it_once_together(recorded):
-    """Under xdist the remarks of all workers are grouped; which of the tests comes first is chance."""
-    recorded.env(PROMPT="be rude")
-    result = recorded.replay("--sparrow-requests=report", "-p", "xdist", "-n", "2")
-    assert result.ret == 0
-    result.stdout.fnmatch_lines_random(
-        [
-            f"test_it.py::test_*[[]?[]] and 6 more tests: {DRIFT}",
-            f"test_it.py::test_unwrapped[[]?[]] and 2 more tests: {UNWRAPPED}",
-        ]
-    )
-    assert len(remarks(result)) == 2
 
 
 def test_recordings_that_were_not_kept_are_one_line(recorded):
@@ -107,13 +83,55 @@ KEEP_VERDICTS = """
 """
 
 
-@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "1")])
-def test_a_verdict_crosses_as_data(recorded, options):
-    """Whoever reports a session has each verdict, and words it like the failure: values are not lost on the way."""
+REPORT = ("-o", "sparrow_requests=report")
+
+
+def assert_judged(recorded):
+    """A plugin of the session's own process has read the verdict of each test that is red."""
+    lines = sorted((recorded.path / "judged.txt").read_text().splitlines())
+    assert len(lines) == 4
+    assert lines[0].startswith("test_it.py::test_red[0] POST ")
+    assert all(line.endswith("differs from the recorded request") for line in lines)
+
+
+def test_what_many_tests_say_is_said_once(recorded):
+    """Equal remarks are one line, with the first test's name and the number of the others.
+
+    Whoever reports a session has each verdict as data, and words it like the failure: values are not lost on the way.
+    """
     recorded.write("conftest.py", KEEP_VERDICTS)
     recorded.env(PROMPT="be rude")
-    recorded.replay("-k", "drifts", *options).assert_outcomes(failed=4)
-    judged = sorted((recorded.path / "judged.txt").read_text().splitlines())
-    assert len(judged) == 4
-    assert judged[0].startswith("test_it.py::test_drifts[0] POST ")
-    assert judged[0].endswith("differs from the recorded request")
+    result = recorded.replay(*REPORT)
+    result.assert_outcomes(passed=7, failed=4)
+    result.stdout.fnmatch_lines(
+        [
+            f"test_it.py::test_drifts[[]0[]] and 6 more tests: {DRIFT}",
+            f"test_it.py::test_unwrapped[[]0[]] and 2 more tests: {UNWRAPPED}",
+            "sparrow: 7 replayed equal, 4 diverged (7 with requests=report)",
+        ],
+        consecutive=True,
+    )
+    assert len(remarks(result)) == 2
+    assert_judged(recorded)
+    result = recorded.replay("--sparrow-requests=report", "-k", "not red")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["sparrow: 7 replayed equal (7 with requests=report)"])
+
+
+def test_workers_say_it_once_together(recorded):
+    """Under xdist the remarks of all workers are grouped; which of the tests comes first is chance.
+
+    The verdicts cross as data.
+    """
+    recorded.write("conftest.py", KEEP_VERDICTS)
+    recorded.env(PROMPT="be rude")
+    result = recorded.replay(*REPORT, "-p", "xdist", "-n", "2")
+    result.assert_outcomes(passed=7, failed=4)
+    result.stdout.fnmatch_lines_random(
+        [
+            f"test_it.py::test_*[[]?[]] and 6 more tests: {DRIFT}",
+            f"test_it.py::test_unwrapped[[]?[]] and 2 more tests: {UNWRAPPED}",
+        ]
+    )
+    assert len(remarks(result)) == 2
+    assert_judged(recorded)
