@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import jsonschema
@@ -26,5 +27,6 @@ def test_a_fresh_recording_fits_the_schemas_and_has_every_shape(tmp_path):
     assert {shape.name for shape in SHAPES} - seen == set()
 
 
+@functools.cache
 def _schema(name):
     return jsonschema.Draft202012Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text("utf-8")))

@@ -132,12 +132,16 @@ def world(inner):
 
 @pytest.fixture
 def recorded(inner, monkeypatch):
-    """The test, recorded; the server is off since."""
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
-    with world(inner) as server:
-        inner.record().assert_outcomes(passed=1)
-        assert len(server.calls) == 3
-    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    """The test, recorded; the server is off since, and the key is gone."""
+
+    def record():
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test")
+        with world(inner) as server:
+            inner.record().assert_outcomes(passed=1)
+            assert len(server.calls) == 3
+        monkeypatch.delenv("ANTHROPIC_API_KEY")
+
+    inner.once(record)
     return inner
 
 

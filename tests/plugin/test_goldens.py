@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 
+import pytest
+
 HOSTILE = """
     import os
     import pytest
@@ -44,27 +46,37 @@ def names_of(inner, module):
     return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
 
 
-def test_one_safe_folder_a_test(inner):
+@pytest.fixture
+def hostile(inner):
+    """Tests with hostile names, recorded."""
+
+    def record():
+        inner.write("test_Names.py", HOSTILE)
+        inner.record().assert_outcomes(passed=TESTS)
+
+    inner.once(record)
+    return inner
+
+
+def test_one_safe_folder_a_test(hostile):
     """Whatever a test is called, its golden has a folder of its own, safe everywhere, below the goldens folder."""
-    inner.write("test_Names.py", HOSTILE)
-    inner.record().assert_outcomes(passed=TESTS)
-    (module,) = names_of(inner, "__sparrow__")
+    (module,) = names_of(hostile, "__sparrow__")
     assert re.fullmatch(r"test_names--[0-9a-f]{8}", module)
-    names = names_of(inner, f"__sparrow__/{module}")
+    names = names_of(hostile, f"__sparrow__/{module}")
     assert len(names) == TESTS
     assert len({name.lower() for name in names}) == TESTS
     assert "test_plain" in names  # the module's own: its name is safe as it is
     for name in names:
         assert re.fullmatch(r"[a-z0-9_.-]{1,90}", name)
         assert name.split(".")[0] not in ("con", "nul")
-        meta = json.loads((inner.path / "__sparrow__" / module / name / "meta.json").read_bytes())
+        meta = json.loads((hostile.path / "__sparrow__" / module / name / "meta.json").read_bytes())
         exact = meta["nodeid"].partition("::")[2]
         assert meta["run_id"] == name
         assert name == exact or name.endswith("--" + hashlib.sha256(exact.encode()).hexdigest()[:8])
-    assert {path.relative_to(inner.path).parts[0] for path in inner.path.rglob("meta.json")} == {
+    assert {path.relative_to(hostile.path).parts[0] for path in hostile.path.rglob("meta.json")} == {
         "__sparrow__"
     }
-    inner.replay().assert_outcomes(passed=TESTS)
+    hostile.replay().assert_outcomes(passed=TESTS)
 
 
 def test_goldens_lie_beside_their_file(inner):
@@ -80,28 +92,28 @@ def test_goldens_lie_beside_their_file(inner):
     inner.replay("--rootdir=one", "one/two").assert_outcomes(passed=1)
 
 
-def test_recording_again(inner):
+def test_recording_again(hostile):
     """An unchanged run leaves every byte and time alone; a changed one rewrites its own golden and keeps its `run`."""
-    inner.write("test_it.py", HOSTILE)
-    inner.record()
-    before = inner.files()
-    result = inner.record()
+    before = hostile.files()
+    result = hostile.record()
     result.stdout.fnmatch_lines([f"sparrow: {TESTS} recorded again, unchanged"])
-    assert inner.files() == before
-    inner.env(SAYS="something else")
-    result = inner.record()
+    assert hostile.files() == before
+    hostile.env(SAYS="something else")
+    result = hostile.record()
     result.stdout.fnmatch_lines(
         [f"sparrow: 1 recorded again, changed, {TESTS - 1} recorded again, unchanged"]
     )
-    after = inner.files()
+    after = hostile.files()
     own = {name for name in before if "/test_plain/" in name}
     assert {name for name in before if before[name][0] != after[name][0]} <= own
     assert {name: data for name, data in after.items() if name not in own} == {
         name: data for name, data in before.items() if name not in own
     }
-    assert b"something else" in after["__sparrow__/test_it/test_plain/exchanges.jsonl"][0]
+    (module,) = names_of(hostile, "__sparrow__")
+    golden = f"__sparrow__/{module}/test_plain"
+    assert b"something else" in after[f"{golden}/exchanges.jsonl"][0]
     for files in (before, after):
-        events = files["__sparrow__/test_it/test_plain/events.jsonl"][0].splitlines()
+        events = files[f"{golden}/events.jsonl"][0].splitlines()
         assert {json.loads(line)["run"] for line in events} == {"test_plain"}
 
 
