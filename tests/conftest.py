@@ -32,6 +32,13 @@ with contextlib.suppress(ImportError):  # the second environment is without
     settings.load_profile("full" if os.environ.get("SPARROW_TEST_FULL") else "short")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Give workers tests in a row, so that each records a module's goldens once."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "worksteal"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the package once: else each Python that a test starts afresh would, where nobody may write bytecode."""
     if not hasattr(config, "workerinput"):
