@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from _typeshed import DataclassInstance
-    from pydantic import TypeAdapter
+    from pydantic_core import ValidationError
 
     from pytest_sparrow.exchange import Json
 
@@ -35,12 +35,13 @@ def read_object(model: type[_Model], value: Json, *, required: tuple[str, ...] =
     for name in required:
         if name not in value:
             raise ValueError(f"{name!r} is missing")
-    known = {name: value[name] for name in _keys_of(model) if name in value}
-    validator = _adapter(model).validator
+    from pydantic_core import ValidationError
+
+    validator, names = _reader(model)
+    known = {name: value[name] for name in names if name in value}
     try:
-        # The adapter's own method takes as long as the validation.
         read = validator.validate_python(known, strict=True)
-    except ValueError as error:
+    except ValidationError as error:
         raise ValueError(_first_mistake(error, value)) from None
     make: Callable[..., _Model] = model
     extra = {} if len(known) == len(value) else {key: value[key] for key in value if key not in known}
@@ -49,16 +50,12 @@ def read_object(model: type[_Model], value: Json, *, required: tuple[str, ...] =
 
 def keys_of(model: type[DataclassInstance]) -> tuple[str, ...]:
     """The keys that a model knows, in its order."""
-    return _keys_of(model)
-
-
-@functools.cache
-def _keys_of(model: Any) -> tuple[str, ...]:
     return tuple(name for name in model.__dataclass_fields__ if name != "extra")
 
 
 @functools.cache
-def _adapter(model: type[Any]) -> TypeAdapter[Any]:
+def _reader(model: type[Any]) -> tuple[Any, tuple[str, ...]]:
+    """What checks a model's keys, and the keys."""
     from typing import NotRequired
 
     from pydantic import TypeAdapter
@@ -72,7 +69,8 @@ def _adapter(model: type[Any]) -> TypeAdapter[Any]:
         if each.name != "extra"
     }
     typed_dict: Any = TypedDict
-    return TypeAdapter(typed_dict(model.__name__, keys))
+    # Not the adapter itself: its method takes as long as the validation.
+    return TypeAdapter(typed_dict(model.__name__, keys)).validator, keys_of(model)
 
 
 def _unfaked(hint: Any) -> Any:
@@ -89,11 +87,7 @@ def _has_no_default(each: Field[Any]) -> bool:
     return each.default is MISSING and each.default_factory is MISSING
 
 
-def _first_mistake(error: ValueError, value: dict[str, Json]) -> str:
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        raise error
+def _first_mistake(error: ValidationError, value: dict[str, Json]) -> str:
     mistake = error.errors(include_url=False)[0]
     name = str(mistake["loc"][0])
     if mistake["type"] == "missing":

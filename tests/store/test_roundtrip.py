@@ -204,11 +204,11 @@ def test_the_first_meta_is_read_although_the_test_has_frozen_the_time():
     meta = {"run_id": "a", "created_at": "2026-01-02 03:04:05"}
     try:
         with frozen("2001-02-03"):
-            json_objects._adapter.cache_clear()
+            json_objects._reader.cache_clear()
             read = RunMeta.from_json(meta)
             assert read.created_at == dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
             with pytest.raises(ValueError, match="'created_at' has the wrong type"):
                 RunMeta.from_json({**meta, "created_at": 5})
         assert RunMeta.from_json(meta) == read
     finally:
-        json_objects._adapter.cache_clear()
+        json_objects._reader.cache_clear()
