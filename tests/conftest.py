@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from full import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ with contextlib.suppress(ImportError):  # the second environment is without
 
     settings.register_profile("short", max_examples=25, deadline=None)
     settings.register_profile("full", max_examples=300, deadline=None)
-    settings.load_profile("full" if os.environ.get("SPARROW_TEST_FULL") else "short")
+    settings.load_profile("full" if FULL else "short")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from full import FULL
 
 from . import anthropic_samples, gemini_samples, responses_samples, wire_samples
 from .anthropic_driving import drive_anthropic, message_cassette
@@ -70,7 +71,7 @@ class Driver:
         cases = []
         for number, each in enumerate(self.cassettes()):
             ways = self.ways(each)
-            in_each = self.ways_are_sdks or os.environ.get("SPARROW_TEST_FULL")
+            in_each = self.ways_are_sdks or FULL
             some = ways if in_each else ways[number % len(ways) :][:1]
             cases += [(each, way) for way in some]
         return cases

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
+from full import FULL
 from inner_runs import pytest_in
 
 from .serving import CASSETTES_VARIABLE, cassette_files
 
 TESTS = Path(__file__).parents[1]
 
-SOME = 4 if os.environ.get("SPARROW_TEST_FULL") else 1
+SOME = 4 if FULL else 1
 """In how many ways each cassette goes: sync and async, through httpx and httpx2."""
 
 INNER = """

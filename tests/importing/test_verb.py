@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import vcr
 import yaml
-from inner_runs import pytest_in, run
+from inner_runs import ONLY_SPARROW, pytest_in, run
 
 from pytest_sparrow.store import load_transcript
 
@@ -59,12 +59,8 @@ TURNS = [
 ]
 
 
-# Importing starts pytest in the folder, to ask for its codecs; other plugins play no part in that.
-QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pytest_sparrow.plugin"}
-
-
 def imported(*args, cwd):
-    done = run([*PROGRAM, "import", *map(str, args)], timeout=60, cwd=cwd, env={**os.environ, **QUICK})
+    done = run([*PROGRAM, "import", *map(str, args)], timeout=60, cwd=cwd, env={**os.environ, **ONLY_SPARROW})
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 

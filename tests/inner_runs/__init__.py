@@ -9,7 +9,7 @@ and with nothing of an earlier run in memory, as the server itself never runs a 
 """
 
 from inner_runs.folder import TOOL_TEST, Inner
-from inner_runs.simple import pytest_in
+from inner_runs.simple import ONLY_SPARROW, pytest_in
 from inner_runs.starting import Forked, run, start
 
-__all__ = ["TOOL_TEST", "Forked", "Inner", "pytest_in", "run", "start"]
+__all__ = ["ONLY_SPARROW", "TOOL_TEST", "Forked", "Inner", "pytest_in", "run", "start"]

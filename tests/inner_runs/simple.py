@@ -12,7 +12,10 @@ from .starting import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["pytest_in"]
+__all__ = ["ONLY_SPARROW", "pytest_in"]
+
+ONLY_SPARROW = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pytest_sparrow.plugin"}
+"""The environment of a program that starts pytest itself: other plugins take long to load, and play no part."""
 
 _LEFT_OUT = ("CI", "PYTEST_ADDOPTS", "OPENAI_API_KEY", "SPARROW_MODE")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
 import pytest
+from full import FULL
 from inner_runs import pytest_in
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_agent"
@@ -101,7 +101,7 @@ def recorded(tmp_path_factory):
 
 def test_unchanged_they_stay_green(recorded):
     """Whatever the order in which threads and tasks come to run."""
-    for _ in range(4 if os.environ.get("SPARROW_TEST_FULL") else 2):
+    for _ in range(4 if FULL else 2):
         code, output = pytest_in(recorded, "--sparrow-replay")
         assert (code, "4 replayed equal" in output) == (0, True), output
 
@@ -185,7 +185,7 @@ def test_the_same_agents_with_time_outs_are_distinguished(tmp_path):
     (tmp_path / "test_inner.py").write_text(WITH_TIME_OUTS)
     code, output = pytest_in(tmp_path, "--sparrow-record")
     assert code == 0, output
-    for _ in range(2 if os.environ.get("SPARROW_TEST_FULL") else 1):
+    for _ in range(2 if FULL else 1):
         code, output = pytest_in(tmp_path, "--sparrow-replay")
         assert (code, "1 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", SWAP="1")

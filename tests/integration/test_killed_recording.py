@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from full import FULL
 from inner_runs import pytest_in, start
 
 from pytest_sparrow.cli import main
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 
-KILLS = 25 if os.environ.get("SPARROW_TEST_FULL") else 5
-TESTS = 24 if os.environ.get("SPARROW_TEST_FULL") else 12
+KILLS = 25 if FULL else 5
+TESTS = 24 if FULL else 12
 """Goldens written by one recording: starting pytest takes as long as writing dozens."""
 
 INNER = f'''

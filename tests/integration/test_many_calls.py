@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 
 import pytest
+from full import FULL
 from inner_runs import pytest_in
-
-FULL = bool(os.environ.get("SPARROW_TEST_FULL"))
 
 INNER = """
 import asyncio

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from full import FULL
 from inner_runs import pytest_in
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_agent"
@@ -153,7 +153,7 @@ def test_edited_words_stay_green(recorded, edit):
 
     Every agent has one of the edits; with ``SPARROW_TEST_FULL=1`` each has every one.
     """
-    some = NAMES if os.environ.get("SPARROW_TEST_FULL") else NAMES[EDITS.index(edit) :: len(EDITS)]
+    some = NAMES if FULL else NAMES[EDITS.index(edit) :: len(EDITS)]
     chosen, count = [f"test_inner.py::{name}" for name in some], len(some)
     code, output = pytest_in(recorded, "--sparrow-replay", "--sparrow-requests=report", *chosen, EDIT=edit)
     assert (code, f"{count} replayed equal ({count} with requests=report)" in output) == (0, True), output

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 
 import pytest
+from full import FULL
 from inner_runs import pytest_in
 
 from .table import EXAMPLE, MUTATIONS, apply
 
 MOST_LINES = 25
 DRIVERS = ("sync", "streaming", "threads", "async")
-RUNS = 10 if os.environ.get("SPARROW_TEST_FULL") else 3
+RUNS = 10 if FULL else 3
 
 
 def failures(output):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-__all__ = ["reported", "ways"]
+__all__ = ["reported", "sections", "ways"]
 
 
 def reported(result: pytest.RunResult) -> dict[str, str]:
@@ -16,6 +16,12 @@ def reported(result: pytest.RunResult) -> dict[str, str]:
     body = result.stdout.str().partition("= FAILURES =")[2].partition("\nsparrow: ")[0]
     parts = re.split(r"^_+ (test_\w+) _+$", body, flags=re.MULTILINE)[1:]
     return {name: text.strip("\n") for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def sections(result: pytest.RunResult) -> dict[str, str]:
+    """All that pytest prints of each test that failed or had an error, by the test's name with its parameters."""
+    parts = re.split(r"^_{3,} (\S+) _{3,}$", str(result.stdout), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def ways(text: str) -> list[tuple[str, str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from full import FULL
 
 from plugin.support import AGENT, REFUND, put_runs
 
-MANY = 10_000 if os.environ.get("SPARROW_TEST_FULL") else 2_000
+MANY = 10_000 if FULL else 2_000
 
 TESTS = """
     import pytest

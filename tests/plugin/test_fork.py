@@ -1,10 +1,9 @@
 """What if: sparrow.fork replays up to one call, gives it another answer, and goes on scripted or live."""
 
-import re
-
 import pytest
 
 from plugin.chatting import model
+from plugin.failures import sections
 
 HEAD = """
     import pytest
@@ -105,12 +104,6 @@ ARGUMENTS = (
     "  ToolUseStarted*add*args*b*",
     "  accept  pytest --sparrow-record test_it.py::test_it  # the test that this golden belongs to",
 )
-
-
-def sections(result):
-    """What pytest reports of each failure, by the test's name."""
-    parts = re.split(r"^_{3,} (\S+) _{3,}$", str(result.stdout), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def test_what_a_fork_answers(recorded):

@@ -1,10 +1,10 @@
 """sparrow.inject: a recorded answer fails, and the agent's recovery is what the test asserts."""
 
-import re
 import textwrap
 
 import pytest
 
+from plugin.failures import sections
 from plugin.faulty import model
 
 HEAD = """
@@ -407,12 +407,6 @@ HIT_NOTHING = {
     ),
 }
 """Faults that never came, what the agent does, and how they are reported."""
-
-
-def sections(result):
-    """What pytest reports of each failure, by the test's name."""
-    parts = re.split(r"^_{3,} (\S+) _{3,}$", str(result.stdout), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def test_a_fault_that_hit_nothing_fails(recorded):

@@ -8,7 +8,7 @@ import os
 import sys
 
 import pytest
-from inner_runs import run
+from inner_runs import ONLY_SPARROW, run
 
 PACKAGE = '''
     """An SDK and its codec: a stream of events, keys, ids and a header of its own."""
@@ -160,11 +160,7 @@ def test_doctor_lists_what_a_codec_of_the_project_declares(acme):
     acme.write("conftest.py", "from acme import pytest_sparrow_codecs\n")
     done = run(
         [sys.executable, "-c", "from pytest_sparrow.cli import main; main()", "doctor", str(acme.path)],
-        env={
-            **os.environ,
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTEST_ADDOPTS": "-p pytest_sparrow.plugin",
-        },
+        env={**os.environ, **ONLY_SPARROW},
     )
     lines = done.stdout.decode().splitlines()
     assert "ok       acme-sdk 2.7: through the HTTP libraries above" in lines, done.stdout + done.stderr

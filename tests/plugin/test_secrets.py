@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from urllib.parse import quote, quote_plus
 
 import pytest
+from full import FULL
 
 from plugin.leaking import leaking
 from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, WITH_CHECKSUMS
@@ -15,8 +15,6 @@ from tests.redact.synthetic import SECRETS
 
 ALL = [*SECRETS, *WITH_CHECKSUMS, *((name.lower(), value) for name, value in ENVIRONMENT.items())]
 ONE_OF_EACH_KIND = list(dict(reversed(ALL)).items())
-FULL = bool(os.environ.get("SPARROW_TEST_FULL"))
-
 TEST = """
     import json
     import os

@@ -6,12 +6,12 @@ In full (2,000, two minutes): ``SPARROW_TEST_FULL=1 pytest tests/store/test_corr
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from full import FULL
 from inner_runs import run as run_python
 
 from pytest_sparrow.errors import TooLarge, UsageError
@@ -23,7 +23,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import request
 from .shelves import exchange, run_of, shelf
 
-NUMBER = 2000 if os.environ.get("SPARROW_TEST_FULL") else 65
+NUMBER = 2000 if FULL else 65
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux tells it")

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from full import FULL
 
 from pytest_sparrow.errors import RecordedMeanwhile, StoreError, UnsafeName
 from pytest_sparrow.store import layout
@@ -21,7 +22,7 @@ from pytest_sparrow.store.finding import Why, leftovers, recovered
 
 from .shelves import files_in, inputs, message, run_of, shelf
 
-STEP = 1 if os.environ.get("SPARROW_TEST_FULL") else 43
+STEP = 1 if FULL else 43
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 
 import pytest
+from full import FULL
 from hypothesis import given
 
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, TooLarge
@@ -26,7 +26,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written
 from .shelves import files_in, inputs, shelf
 
-TURNS = 200 if os.environ.get("SPARROW_TEST_FULL") else 50
+TURNS = 200 if FULL else 50
 
 
 def body_of(line):
