@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.errors import ReplayStopped
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.matching.order import precedes
 from pytest_sparrow.matching.similarity import Nearest
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.violations import Violations, divergence
 
 if TYPE_CHECKING:
@@ -23,7 +26,17 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
 MOST_MISSES = 20
-"""After so many misses every further call fails at once: an agent that retries must not run for minutes."""
+"""After so many misses every further call ends the strand that makes it: an agent that retries must not run on."""
+
+_MOST_TRIES = 5
+"""So many misses of one call, one after the other, are a retry loop that may have no end."""
+
+_LONGEST_LOOP = 3.0
+"""Seconds from a call's first miss after which the next one is such a loop, however few there were. If the calls differ
+from try to try (by a number or a time), so many seconds from the run's first miss, and as many tries as above."""
+
+_clock = time.monotonic
+"""The clock itself, not the module's name: freezegun replaces names."""
 
 _LONGER = 5.0
 """Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
@@ -47,6 +60,8 @@ class GoldenReplayer(ABC):
         self.served = 0
         self._violations = violations
         self._misses = 0
+        self._tries: dict[str, tuple[int, float]] = {}
+        self._since: float | None = None
         self._observed = False
 
     @property
@@ -73,9 +88,10 @@ class GoldenReplayer(ABC):
 
         Raises:
             ReplayDivergence: the golden holds no answer; the miss is a violation already.
+            ReplayStopped: the same, and the agent seems to go on for ever.
         """
         if self._misses >= MOST_MISSES:
-            raise divergence(asking(Kind.MISS, asked, "too-many", misses=MOST_MISSES))
+            raise ReplayStopped(title(asking(Kind.MISS, asked, "too-many", misses=MOST_MISSES)))
         return self._count(self._answer(asked))
 
     def skip(self, asked: Asked) -> Exchange | None:
@@ -120,10 +136,23 @@ class GoldenReplayer(ABC):
         self.served += exchange is not None
         return exchange
 
-    def _miss(self, finding: Finding) -> ReplayDivergence:
+    def _miss(self, finding: Finding) -> ReplayDivergence | ReplayStopped:
         """Add a miss to the violations; returns what to raise."""
         self._misses += 1
-        return divergence(self._violations.add(finding))
+        missed = divergence(self._violations.add(finding))
+        return ReplayStopped(f"{missed.summary}: again and again") if self._loops(finding) else missed
+
+    def _loops(self, miss: Finding) -> bool:
+        """Whether the agent seems to ask again and again."""
+        now = _clock()
+        if self._since is None:
+            self._since = now
+        key = request_key(miss.boundary, miss.new) if isinstance(miss.new, dict) else title(miss)
+        tries, first = self._tries.get(key, (0, now))
+        self._tries[key] = tries + 1, first
+        if tries + 1 >= _MOST_TRIES or now - first > _LONGEST_LOOP:
+            return True
+        return self._misses >= _MOST_TRIES and now - self._since > _LONGEST_LOOP
 
 
 class ExchangeReplayer(GoldenReplayer):

@@ -19,6 +19,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
+from pytest_sparrow.errors import ReplayStopped
 from pytest_sparrow.run.context import borrowed_lane, carried, task_made
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ def _until_its_end(work: Callable[[], None], ended: Callable[[], None] | None) -
     def until_its_end() -> None:
         try:
             work()
+        except ReplayStopped:
+            pass  # the run knows the misses; a traceback of the thread would tell no more
         finally:
             ended()
 
