@@ -135,7 +135,9 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
-            comparable_of=comparable_by(rules),
+            comparable_of=comparable_by(
+                rules, typed=self._source.golden is None or self._source.golden.notes_types
+            ),
             replayer=replayer,
             live=follows and not replays and self.blocked is None,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,

@@ -221,6 +221,14 @@ def _unread(finding: Finding) -> str:
     )
 
 
+def _not_compared(finding: Finding) -> str:
+    tool, what = finding.detail["name"], finding.detail["what"]
+    return (
+        f"{tool} is called on a {what} whose attributes are no plain values: on which one is not compared "
+        "(define __sparrow_key__ in its class)"
+    )
+
+
 def _late(finding: Finding) -> str:
     what = {"http": "an HTTP request", "tool": "a tool call"}.get(finding.boundary, "a sparrow.call")
     return f"{what} was still open when the test ended"
@@ -306,6 +314,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.LATE: _late,
     Kind.UNREAD: _unread,
     Kind.UNCAPTURED: _uncaptured,
+    Kind.NOT_COMPARED: _not_compared,
     Kind.LEFT_OUT: lambda finding: (
         f"sparrow.{finding.detail['said']}: not in a recording, which runs without faults"
     ),

@@ -209,6 +209,16 @@ class OpenRun(Protocol):
         """
         ...
 
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        """Name once, at the end, what of a tool's calls is not compared.
+
+        Args:
+            case: which case (`report.words` has the words of each).
+            tool: the tool's name.
+            what: what is not compared: a class, or an argument.
+        """
+        ...
+
     def refuse(self, case: str, **detail: Json) -> Exception:
         """Add a refused contact with the world to the violations.
 

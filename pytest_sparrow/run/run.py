@@ -127,6 +127,18 @@ class Run:
         """Add a refused contact with the world to the violations; returns what to raise."""
         return divergence(self.violations.add(Finding(kind=Kind.REFUSED, case=case, detail=detail)))
 
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        """Name once what of a tool's calls is not compared."""
+        detail = {"name": tool, "what": what}
+        with self._lock:
+            if all(
+                (known.case, known.detail) != (case, detail)
+                for known in self.violations.of(Kind.NOT_COMPARED)
+            ):
+                self.violations.add(
+                    Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail)
+                )
+
     def fork(self) -> Lane:
         """A lane for work that the calling strand hands to another thread."""
         with self._lock:
@@ -301,10 +313,10 @@ class Run:
         if crossing.kind == "tool":
             again = self.answers.fault_plan.again(crossing.asked)
             if again is None:
-                call_id, proposed = self._emitter.tool_called(crossing.lane, asked["name"], asked["args"])
+                call_id, proposed = self._emitter.tool_called(crossing.lane, asked)
             else:
                 call_id, proposed = again
-                self._emitter.tool_called_again(crossing.lane, call_id, asked["name"], asked["args"])
+                self._emitter.tool_called_again(crossing.lane, call_id, asked)
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
         elif crossing.model is not None:

@@ -58,6 +58,7 @@ class FakeRun:
     kept: list[Kept] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unheld: list[NotRecordable] = field(default_factory=list)
+    uncompared: list[tuple[str, str, str]] = field(default_factory=list)
     crossings: list[FakeCrossing] = field(default_factory=list)
     in_process: bool = False
     keeps: bool = True
@@ -90,6 +91,9 @@ class FakeRun:
 
     def unrecordable(self, error: NotRecordable) -> None:
         self.unheld.append(error)
+
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        self.uncompared.append((case, tool, what))
 
     def refuse(self, case: str, **detail: Any) -> ReplayDivergence:
         error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
