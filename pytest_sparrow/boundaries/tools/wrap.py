@@ -12,7 +12,7 @@ from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.run.context import current_run
+from pytest_sparrow.run.context import current_run, left_over
 from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
 from pytest_sparrow.values.types import types_of
@@ -55,6 +55,10 @@ class _Tool:
         """Begin the crossing of a call; None where the call belongs to no run."""
         run = current_run()
         if run is None:
+            late = left_over()
+            error = None if late is None else late.asked_late(self.options.name)
+            if error is not None:
+                raise error
             return None
 
         def asked() -> dict[str, Json]:

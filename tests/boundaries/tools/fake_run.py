@@ -65,6 +65,7 @@ class FakeRun:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self.parent = None
         self._left: dict[bytes, list[Kept]] = {}
         for kept in reversed(self.golden or []):
             self._left.setdefault(_key(kept.kind, kept.asked), []).append(kept)
@@ -99,6 +100,13 @@ class FakeRun:
         error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
         self.refused.append(error.summary)
         return error
+
+    def asked_late(self, what: str) -> ReplayDivergence | None:
+        error = divergence(
+            Finding(kind=Kind.LEFT_OVER, case="refused", detail={"strand": "thread", "what": what})
+        )
+        self.refused.append(error.summary)
+        return error if self.replaying else None
 
     @property
     def only(self) -> Kept:
