@@ -60,7 +60,8 @@ def judge_comparison(
     left = run.answers.divergence_point
     theirs, mine = _sides(golden, run, left)
     hidden = None
-    if isinstance(run.answers.replayer, EventReplayer):
+    from_events = isinstance(run.answers.replayer, EventReplayer)
+    if from_events:
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     drifts = _drifts([one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)], rules)
@@ -68,7 +69,12 @@ def judge_comparison(
     found = Found(
         violations=(*_failures(run), *_never_opened(golden, further)),
         drifts=tuple(drifts) if settings.requests is Requests.COMPARE else (),
-        comparison=compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules),
+        comparison=compare(
+            _unnumbered(theirs, hidden),
+            _unnumbered(mine, redactor),
+            rules,
+            typed=golden.notes_types and not from_events,
+        ),
         nothing=Finding(kind=Kind.NOTHING_REPLAYED) if run.answers.served_nothing else None,
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
         what_if=_what_if_of(run),
@@ -169,7 +175,7 @@ def _remarks(run: Run) -> tuple[Finding, ...]:
     left_out = (
         Finding(kind=Kind.LEFT_OUT, detail={"said": said}) for said in run.answers.fault_plan.left_out
     )
-    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED}
+    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED, Kind.NOT_COMPARED}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds |= {Kind.UNWRAPPED, Kind.CHILD}
     return (*left_out, *(finding for finding in run.violations.findings if finding.kind in kinds))
@@ -217,7 +223,7 @@ def same_recording(before: Transcript, after: Transcript) -> bool:
     """Whether events, asked and answered halves are equal in all that counts between recordings."""
     if before.inputs.further_runs != after.inputs.further_runs:
         return False
-    if not compare(before.events, after.events, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
+    if not compare(before, after, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
         return False
     return _fingerprints(before) == _fingerprints(after)
 

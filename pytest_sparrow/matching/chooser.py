@@ -72,7 +72,7 @@ _MOST_ROOTS = 64
 """The most conversations that begin side by side of which the words are compared: more would cost too much."""
 
 ComparableOf: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
-"""Reduces a tool's asked half to what counts by the user's rules: the rest must not decide here either."""
+"""Reduces the asked half of a tool or call to what counts: the rest must not decide here either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +131,8 @@ class Chooser:
             key = self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed)
             self._exact.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "tool" and exchange.proposed:
-                for key in _call_keys(exchange.asked, exchange.asked.get("id")):
-                    self._by_call.add(key, exchange.lane, number, begins=begins)
+                for by_call in _call_keys(self._counted("tool", exchange.asked), exchange.asked.get("id")):
+                    self._by_call.add(by_call, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
                 if is_look_up(exchange.asked):
                     self._look_ups[key] = number
@@ -150,10 +150,11 @@ class Chooser:
                 recorded.add(chain, number, exchange.lane)
 
     def _exact_key(self, kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
-        if kind == "tool" and self._comparable_of is not None:
-            asked = self._comparable_of(asked)
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
-        return request_key(kind, asked), kind == "tool" and proposed
+        return request_key(kind, self._counted(kind, asked)), kind == "tool" and proposed
+
+    def _counted(self, kind: str, asked: dict[str, Json]) -> dict[str, Json]:
+        return asked if kind == "http" or self._comparable_of is None else self._comparable_of(asked)
 
     def choose(self, asked: Asked, *, taken: bool = True) -> Chosen | None:
         """Choose the exchange that answers what is asked; None is a miss, and every exchange stays available.
@@ -243,7 +244,8 @@ class Chooser:
 
     def _choose_exact(self, asked: Asked) -> Chosen | None:
         """Choose for a tool's call or a ``sparrow.call``."""
-        for key in () if asked.call_id is None else _call_keys(asked.content, asked.call_id):
+        counted = self._counted(asked.kind, asked.content)
+        for key in () if asked.call_id is None else _call_keys(counted, asked.call_id):
             number = self._first(key, asked.lane, queues=self._by_call)
             if number is not None:
                 self._played.add(number)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
 from pytest_sparrow.errors import ReplayStopped
-from pytest_sparrow.run.context import borrowed_lane, carried, task_made
+from pytest_sparrow.run.context import borrowed_lane, carried, note_thread, task_made
 
 if TYPE_CHECKING:
     import threading
@@ -40,6 +40,7 @@ def _started(start: Callable[[threading.Thread], None]) -> Callable[[threading.T
         # A pool's own threads belong to nobody, and would only use up numbers of lanes: each piece of work brings its
         # lane with it, or a copy of its context.
         if not _serves_a_pool(thread):
+            note_thread(thread)
             thread.run = _until_its_end(*carried(thread.run))  # type: ignore[method-assign]
         start(thread)
 
