@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
-    from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
+    from pytest_sparrow.run.lanes import Lane
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.faults import Fault

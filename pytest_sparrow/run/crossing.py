@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.arrivals import Arrival
-    from pytest_sparrow.run.context import Lane
+    from pytest_sparrow.run.lanes import Lane
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
 

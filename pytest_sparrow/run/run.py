@@ -15,9 +15,10 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane, strand_name
+from pytest_sparrow.run.context import caller, strand_name
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
+from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
