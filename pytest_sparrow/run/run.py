@@ -254,7 +254,7 @@ class Run:
             if crossing.fault is not None:
                 crossing.hides.extend(range(before, len(self.events)))
                 self.answers.failed(crossing.fault, crossing, complete=complete)
-            self.answers.settled(crossing)
+            self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
             self._keep(crossing, keep, complete=complete)
@@ -387,6 +387,7 @@ class Run:
             began=crossing.began,
             ended=self._now(),
             complete=complete and answered is not None,
+            read_whole=crossing.read_whole,
             proposed=crossing.proposed,
         )
         self._write(self._sink.exchange, exchange)
