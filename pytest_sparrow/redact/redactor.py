@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, Cleaner
+from pytest_sparrow.redact.cleaner import (
+    CHECKSUM,
+    LEFT_OUT_OF_ANSWERS,
+    PART_HEADERS,
+    REQUEST_HEADERS,
+    Cleaner,
+)
 from pytest_sparrow.redact.directories import Places
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
-from pytest_sparrow.redact.placeholders import Numbering
+from pytest_sparrow.redact.placeholders import Numbering, unescaped
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
@@ -120,11 +126,11 @@ class Redactor:
             headers: (name, value) pairs as on the wire.
             answered: whether they came with an answer, not with a request.
         """
-        return self._kept(headers, _answer_headers() if answered else _request_headers())
+        return self._kept(headers, None if answered else _request_headers())
 
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
-        found, url = self._cleaner.found, self._places.text(url)
+        found, url = self._cleaner.found, unescaped(self._places.text(url))
         return self._cleaner.settled(lambda: self._cleaner.text(without_userinfo(url, found)))
 
     def line(self, data: bytes) -> bytes:
@@ -155,13 +161,13 @@ class Redactor:
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`."""
-        return self._settled_half(answered, _answer_headers()) if kind == "http" else self._object(answered)
+        return self._settled_half(answered, None) if kind == "http" else self._object(answered)
 
-    def _settled_half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
+    def _settled_half(self, half: dict[str, Json], allowed: frozenset[str] | None) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
         return self._cleaner.settled(lambda: self._half(half, allowed))
 
-    def _half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
+    def _half(self, half: dict[str, Json], allowed: frozenset[str] | None) -> dict[str, Json]:
         clean = dict(half)
         if half.get("headers") is not None:
             clean["headers"] = self._kept(_pairs(half["headers"]), allowed)
@@ -197,7 +203,7 @@ class Redactor:
         return events
 
     def _form(self, text: str) -> str:
-        text = self._places.text(text)
+        text = unescaped(self._places.text(text))
         return self._cleaner.settled(lambda: self._cleaner.form(text))
 
     def _part(self, part: Json) -> Json:
@@ -213,14 +219,22 @@ class Redactor:
             body = self._body(body, headers)
         return {**part, "headers": headers, "body": body}
 
-    def _kept(self, headers: Iterable[tuple[str, str]], allowed: frozenset[str]) -> dict[str, str]:
+    def _kept(self, headers: Iterable[tuple[str, str]], allowed: frozenset[str] | None) -> dict[str, str]:
+        """The headers to keep: those of a set, or (None) those of an answer."""
         kept: dict[str, str] = {}
         for cased, value in headers:
             name = cased.lower()
-            if name in allowed or name in self._extra:
-                kept[name] = f"{kept[name]}, {value}" if name in kept else value
+            if name in self._extra or (_of_answer(name) if allowed is None else name in allowed):
+                joint = "\n" if name == "set-cookie" else ", "  # a cookie's date holds a comma
+                kept[name] = f"{kept[name]}{joint}{value}" if name in kept else value
         fixed = facts().header_values
-        return {name: fixed.get(name) or self.value(value) for name, value in kept.items()}
+        return {name: fixed.get(name) or self._header(name, value, allowed) for name, value in kept.items()}
+
+    def _header(self, name: str, value: str, allowed: frozenset[str] | None) -> str:
+        if allowed is not None:
+            return str(self.value(value))
+        value = self._places.text(value)
+        return self._cleaner.settled(lambda: self._cleaner.answer_header(name, value))
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)
@@ -231,8 +245,8 @@ def _request_headers() -> frozenset[str]:
     return REQUEST_HEADERS | facts().request_headers
 
 
-def _answer_headers() -> frozenset[str]:
-    return ANSWER_HEADERS | facts().answer_headers
+def _of_answer(name: str) -> bool:
+    return name not in LEFT_OUT_OF_ANSWERS and not name.startswith(CHECKSUM)
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:

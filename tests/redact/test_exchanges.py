@@ -7,8 +7,8 @@ from pytest_sparrow.redact import Places, Redactor
 KEY = "sk-proj-" + "a1B2" * 12
 
 
-def test_headers_are_kept_by_allow_list() -> None:
-    """Nothing that isn't listed is kept: no key, cookie, request id, date or rate limit."""
+def test_headers_of_requests_are_kept_by_a_list_and_those_of_answers_cleaned() -> None:
+    """A request's that isn't listed is dropped; an answer's stays, but for the connection's and for digests."""
     asked = [
         ("Content-Type", "application/json"),
         ("ACCEPT", "application/json"),
@@ -32,7 +32,11 @@ def test_headers_are_kept_by_allow_list() -> None:
         ("x-should-retry", "false"),
         ("Mcp-Session-Id", "f3a99c01-77aa-4b11"),
         ("Location", f"https://u:pw123456@x.example/?api_key={KEY}&page=2"),
-        ("set-cookie", "sid=1"),
+        ("set-cookie", "sid=9f8e7d6c5b4a39281706; Expires=Wed, 01 Jul 2026 10:00:00 GMT"),
+        ("Set-Cookie", "theme=dark; Path=/"),
+        ("X-Auth-Token", "9f8e7d6c5b4a39281706aa"),
+        ("connection", "keep-alive"),
+        ("x-amz-checksum-crc32", "AAAA"),
         ("date", "Sun, 22 Nov 2026 11:45:03 GMT"),
         ("x-request-id", "req_1"),
         ("x-ratelimit-remaining-tokens", "1"),
@@ -43,6 +47,11 @@ def test_headers_are_kept_by_allow_list() -> None:
         "x-should-retry": "false",
         "mcp-session-id": "recorded-session",
         "location": "https://u:<secret:password:1>@x.example/?api_key=<secret:openai-key:1>&page=2",
+        "set-cookie": "sid=<secret:cookie:1>; Expires=Wed, 01 Jul 2026 10:00:00 GMT\ntheme=dark; Path=/",
+        "x-auth-token": "<secret:auth-token:1>",
+        "date": "Sun, 22 Nov 2026 11:45:03 GMT",
+        "x-request-id": "req_1",
+        "x-ratelimit-remaining-tokens": "1",
     }
 
 
@@ -161,7 +170,7 @@ def test_http_answered_sse_and_error() -> None:
         },
     }
     clean = Redactor({}).answered("http", answered)
-    assert clean["headers"] == {"content-type": "text/event-stream"}
+    assert clean["headers"] == {"content-type": "text/event-stream", "set-cookie": "sid=<secret:cookie:1>"}
     assert clean["body"]["sse"] == [
         clean_event,
         'data: {"choices":[{"delta":{"content":"key <secret:openai-key:1>"}}]}\nid: 7',
