@@ -16,8 +16,8 @@ from pytest_sparrow.events.jsontext import digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
 from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.provenance import changed_since, circumstances
-from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
 from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
@@ -25,7 +25,9 @@ from pytest_sparrow.settings import Requests, Settings, Unwrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_sparrow.comparing.result import Comparison
     from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
@@ -63,18 +65,28 @@ def judge_comparison(
     if isinstance(run.answers.replayer, EventReplayer):
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
-    drifts = _drifts([one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)], rules)
+    secrets = run.answers.replayer.secrets if run.answers.replayer is not None else SecretPairs()
+    found_drifts = [one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)]
+    drifts = _drifts(found_drifts, rules, secrets)
     config = golden.inputs.config_snapshot
     found = Found(
         violations=(*_failures(run), *_never_opened(golden, further)),
-        drifts=tuple(drifts) if settings.requests is Requests.COMPARE else (),
-        comparison=compare(_unnumbered(theirs, hidden), _unnumbered(mine, redactor), rules),
+        drifts=tuple(
+            drift for drift in drifts if settings.requests is Requests.COMPARE or not _of_model(drift)
+        ),
+        comparison=_shown(
+            compare(_redacted(theirs, hidden), _redacted(mine, redactor), rules, secrets=secrets), secrets
+        ),
         nothing=Finding(kind=Kind.NOTHING_REPLAYED) if run.answers.served_nothing else None,
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
         what_if=_what_if_of(run),
         unwrapped=tuple(_unwrapped(run)),
     )
-    remarks = _drift_remark(drifts) if settings.requests is Requests.REPORT else []
+    remarks = (
+        _drift_remark([drift for drift in drifts if _of_model(drift)])
+        if settings.requests is Requests.REPORT
+        else []
+    )
     verdict = verdict_of(found, subject, (*remarks, *_remarks(run)))
     return replace(verdict, since=changed_since(config)) if verdict.diverged else verdict
 
@@ -181,7 +193,12 @@ def _unwrapped(run: Run) -> Iterator[str]:
             yield finding.detail["name"]
 
 
-def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
+def _of_model(drift: Drift) -> bool:
+    """Whether a model was asked: the setting ``requests`` speaks of nothing else."""
+    return bool(drift.finding.detail.get("of_model"))
+
+
+def _drifts(found: Iterable[Finding], rules: Rules, secrets: SecretPairs) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
@@ -189,7 +206,11 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)
-        changes = tuple(request_changes(finding.golden, finding.new, rules, budget))
+        of_model = bool(finding.detail.get("of_model"))
+        found_here = request_changes(
+            finding.golden, finding.new, rules, budget, of_model=of_model, secrets=secrets
+        )
+        changes = tuple(replace(change, new=secrets.shown(change.new)) for change in found_here)
         if changes:
             seen = {(change.path, repr((change.golden, change.new))) for change in changes}
             drifts.append(Drift(finding=finding, changes=changes, repeats=seen <= known))
@@ -203,14 +224,19 @@ def _drift_remark(drifts: Sequence[Drift]) -> list[Finding]:
     return [Finding(kind=Kind.DRIFT, case="remark", boundary="http", detail=detail)] if drifts else []
 
 
-def _unnumbered(events: Iterable[Event], redactor: Redactor | None = None) -> list[Event]:
-    """Events as the disk has them, with secrets' placeholders by kind only: their numbers depend on the order."""
-    plain: list[Event] = []
+def _shown(comparison: Comparison, secrets: SecretPairs) -> Comparison:
+    changes = (replace(change, new=secrets.shown(change.new)) for change in comparison.changes)
+    return replace(comparison, changes=tuple(changes))
+
+
+def _redacted(events: Iterable[Event], redactor: Redactor | None) -> list[Event]:
+    """Events as the disk has them."""
+    kept: list[Event] = []
     for event in events:
         line = dump_event(event)
-        kept = strip_numbers(line if redactor is None else redactor.line(line))
-        plain.append(event if kept == line else parse_event(kept))
-    return plain
+        clean = line if redactor is None else redactor.line(line)
+        kept.append(event if clean == line else parse_event(clean))
+    return kept
 
 
 def same_recording(before: Transcript, after: Transcript) -> bool:

@@ -11,6 +11,7 @@ from pytest_sparrow.exchange import LOOSE_LANES, Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.counts import request_key
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.matching.similarity import Nearest
 from pytest_sparrow.run.violations import Violations, divergence
 
@@ -47,6 +48,7 @@ class GoldenReplayer(ABC):
         self._violations = violations
         self._misses = 0
         self._observed = False
+        self._secrets = SecretPairs(fed=True)
 
     @property
     @abstractmethod
@@ -62,6 +64,11 @@ class GoldenReplayer(ABC):
     def lanes(self) -> Mapping[str, str]:
         """The golden's lane that each lane of the run follows so far; a lane that is missing here keeps its name."""
         return {}
+
+    @property
+    def secrets(self) -> SecretPairs:
+        """Which secret of the run is which of the golden's."""
+        return self._secrets
 
     def says(self, call_id: str) -> bool:  # noqa: ARG002 - for scripts
         """Whether the golden is a script that says what a call gives, or that the agent must not make it."""
@@ -138,6 +145,7 @@ class ExchangeReplayer(GoldenReplayer):
         super().__init__(violations)
         self._exchanges = exchanges
         self._chooser = Chooser(exchanges, conversation_of, comparable_of)
+        self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
         self._drifts: dict[int, Finding] = {}
         self._order = _Order(exchanges)
@@ -224,10 +232,17 @@ class ExchangeReplayer(GoldenReplayer):
         kind, content = asked.kind, asked.content
         unplayed = set(self._chooser.unplayed())
         number = self._nearest.find(kind, content, unplayed)
+        asked = replace(asked, content=self._secrets.shown(content))
         if number is None:
             return asking(Kind.MISS, asked)
         same = request_key(kind, self._exchanges[number].asked) == request_key(kind, content)
-        found = asking(Kind.MISS, asked, "same" if same else "closest", played=number not in unplayed)
+        found = asking(
+            Kind.MISS,
+            asked,
+            "same" if same else "closest",
+            played=number not in unplayed,
+            of_model=asked.conversation is not None,
+        )
         return replace(found, **self._recorded(number))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
