@@ -49,18 +49,21 @@ class Exchange:
     Shapes of ``asked`` and ``answered``, by ``kind``:
 
     ``http``
-        asked ``{"method", "url", "headers": {name: value}, "body"?: Body}``;
+        asked ``{"method", "url", "headers": {name: value}, "body"?: Body, "some_headers"?: true}``, the last where
+        further headers may have been sent;
         answered ``{"status": int, "headers": {name: value}, "body"?: Body}``, or
         ``{"error": {"type", "message"}}`` where the transport raised instead of answering; both at once
         where it raised in the middle of the body.
     ``tool``
-        asked ``{"name", "args": {parameter: value}, "id": call id}``;
+        asked ``{"name", "args": {parameter: value}, "types"?: {path: name}, "on"?: {"class": name, …}, "id": call
+        id}``: ``types`` of arguments that JSON does not show, and what a method or callable object is called ``on``;
         answered ``{"returned": value}``, ``{"yielded": [value, …], "returned"?: value}`` or
         ``{"raised": {"type", "module", "message", "args"?, "attributes"?}}`` (after the values yielded before, if
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
         gave something to await.
     ``call``
-        asked ``{"name", "args": [value, …], "kwargs": {name: value}}``; answered as for ``tool``.
+        asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
+        ``tool``.
 
     A ``Body`` is an object of one key: ``{"json": value}``, ``{"sse": [event text, …]}`` (each with its blank
     line left out; a second key ``"torn"`` holds what no blank line followed), ``{"lines": [line, …]}`` of

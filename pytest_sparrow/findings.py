@@ -39,8 +39,10 @@ class Kind(enum.Enum):
     CHILD = "child"  # a process that a replay started outside of a tool
     BROKEN_RULE = "broken-rule"  # a rule of the user's that can't be applied
     LATE = "late"  # a crossing that was still open when the test ended
+    LEFT_OVER = "left-over"  # what a strand asked for after the end of the test that had started the strand
     UNREAD = "unread"  # calls of a model in a format that no codec reads, or a codec that failed
     UNCAPTURED = "uncaptured"  # a connection that no boundary recorded: a replay will refuse it
+    NOT_COMPARED = "not-compared"  # something of a tool's calls that no comparison sees
     LEFT_OUT = "left-out"  # a fault that a recording leaves out
     NO_GOLDEN = "no-golden"  # there is no golden to replay
     DAMAGED = "damaged"  # the golden is not what was written

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "FURTHER_RUNS", "LineSource", "RunInputs", "RunMeta", "Transcript"]
 
-FORMAT = 2
+FORMAT = 3
 """The newest format of our own additions that this version writes and reads."""
+
+_FIRST_WITH_TYPES = 3
 
 FURTHER_RUNS = "further_runs"
 """Our key in ``config_snapshot`` for the ids of a test's further runs."""
@@ -215,6 +217,11 @@ class Transcript:
     def created_at(self) -> datetime:
         """When the run was recorded, UTC."""
         return self.meta.created_at
+
+    @property
+    def notes_types(self) -> bool:
+        """Whether the types of arguments, and what a tool is called on, were recorded (from format 3)."""
+        return (self.meta.format or 0) >= _FIRST_WITH_TYPES
 
     @property
     def complete(self) -> bool:

@@ -25,6 +25,14 @@ from pytest_sparrow.comparing.diff import DiffBudget, json_changes, value_change
 from pytest_sparrow.comparing.identity import Bijection, Ids, Sameness, rounded
 from pytest_sparrow.comparing.result import MISSING, Change, Comparison, follow
 from pytest_sparrow.comparing.rules import LEFT_OUT, Canonical, Rules
+from pytest_sparrow.comparing.typed import (
+    BESIDE_ARGS,
+    counted_types,
+    of_counted,
+    same_orders,
+    untyped,
+    with_orders,
+)
 from pytest_sparrow.comparing.units import (
     Fingerprint,
     Fingerprinter,
@@ -57,6 +65,7 @@ def compare(
     rules: Rules | None = None,
     *,
     secrets: SecretPairs | None = None,
+    typed: bool = True,
 ) -> Comparison:
     """Compare two runs.
 
@@ -65,6 +74,7 @@ def compare(
         new: the run to judge.
         rules: what to ignore, round or rewrite; by default nothing.
         secrets: which secret of the new run is which of the golden's; by default any one-to-one renaming.
+        typed: whether both know the types of arguments and what a tool is called on; transcripts say so themselves.
 
     Raises:
         UsageError: one of the user's operators raised; the text names the operator and its error.
@@ -72,13 +82,14 @@ def compare(
     """
     rules = rules or Rules()
     ours, theirs = _events(golden), _events(new)
-    if _same(ours, theirs):
+    known = typed and _knows_types(golden) and _knows_types(new)
+    if _same(ours, theirs, known=known):
         return Comparison(level=rules.level, golden_count=len(ours), new_count=len(theirs))
-    sides = list(entries(_ruled(ours, rules))), list(entries(_ruled(theirs, rules)))
+    sides = [list(with_orders(entries(_ruled(side, rules)), known=known)) for side in (ours, theirs)]
     ids = Ids(ids_of(entry for side in sides for entry in side))
     fingerprinter = Fingerprinter(ids, rules.digits, ignore_case=rules.ignore_string_case)
     canonical = Canonical(rules, ids.mask)
-    lanes = [_lanes(at_level(side, rules.level), canonical, fingerprinter) for side in sides]
+    lanes = [_lanes(at_level(side, rules.level), canonical, fingerprinter, rules) for side in sides]
     pairs = with_moves(in_run_order(pair_lanes(*lanes)))
     return Comparison(
         level=rules.level,
@@ -94,9 +105,14 @@ def _events(run: Sequence[Event] | Transcript) -> Sequence[Event]:
     return run if isinstance(run, Sequence) else run.events
 
 
-def _same(golden: Sequence[Event], new: Sequence[Event]) -> bool:
+def _knows_types(run: Sequence[Event] | Transcript) -> bool:
+    return isinstance(run, Sequence) or run.notes_types
+
+
+def _same(golden: Sequence[Event], new: Sequence[Event], *, known: bool) -> bool:
     return len(golden) == len(new) and all(
-        one is other or one == other for one, other in zip(golden, new, strict=True)
+        one is other or (one == other and (not known or same_orders(one, other)))
+        for one, other in zip(golden, new, strict=True)
     )
 
 
@@ -111,15 +127,17 @@ def _ruled(events: Iterable[Event], rules: Rules) -> Iterator[tuple[int, Event]]
             yield number, kept
 
 
-def _lanes(found: Iterable[NumberedEvent], canonical: Canonical, fingerprinter: Fingerprinter) -> Lanes:
+def _lanes(
+    found: Iterable[NumberedEvent], canonical: Canonical, fingerprinter: Fingerprinter, rules: Rules
+) -> Lanes:
     """The units of one side by lane, with fingerprints; empty lanes are gone."""
-    grouped = group_calls(found if canonical.is_idle else canonical.entries(found))
+    grouped = group_calls(found if canonical.is_idle else of_counted(canonical.entries(found), rules))
     return {label: fingerprinter.groups(merge_deltas(groups)) for label, groups in grouped.items()}
 
 
 _TRAJECTORY: dict[str, frozenset[str]] = {
     "ToolUseProposed": frozenset({"name", "args", "risk"}),
-    "ToolUseStarted": frozenset({"name", "args"}),
+    "ToolUseStarted": frozenset({"name", "args", *BESIDE_ARGS}),
     "ToolOutput": frozenset({"is_error"}),
     "ApprovalRequested": frozenset({"tool", "risk"}),
     "ApprovalResolved": frozenset({"decision"}),
@@ -354,20 +372,35 @@ TOOL_ARGS = "ToolUse*"
 
 
 def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
-    """The changes between the arguments of two asked halves of one tool, as ``ToolUse*[refund].args.amount``."""
-    return value_changes(golden["args"], new["args"], (TOOL_ARGS, "[" + new["name"], ".args"), Sameness())
+    """The changes between the arguments of two asked halves of one tool, as ``ToolUse*[refund].args.amount``.
 
-
-def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]] | None:
-    """Return a function that reduces a tool's asked half to the arguments that count by the rules, as they count.
-
-    None where the rules change nothing about arguments.
+    Where the arguments are the same as JSON, the types and the object that it is called on: ``….types.amount``.
     """
-    if not rules.change_arguments:
+    root = (TOOL_ARGS, "[" + new["name"])
+    changes = value_changes(golden["args"], new["args"], (*root, ".args"), Sameness())
+    for key in () if changes else BESIDE_ARGS:
+        changes += value_changes(golden.get(key) or {}, new.get(key) or {}, (*root, "." + key), Sameness())
+    return changes
+
+
+def comparable_by(rules: Rules, *, typed: bool = True) -> Callable[[dict[str, Json]], dict[str, Json]] | None:
+    """Return a function that reduces an asked half of a tool or call to what counts by the rules, as it counts.
+
+    None where everything counts as it is.
+
+    Args:
+        rules: what counts of a tool's arguments.
+        typed: whether types and what a tool is called on count; an older golden does not know them.
+    """
+    if typed and not rules.change_arguments:
         return None
     canonical = Canonical(rules)  # once: every recorded call and every call of a replay is reduced
 
     def comparable_of(asked: dict[str, Json]) -> dict[str, Json]:
+        asked = asked if typed else untyped(asked)
+        if not rules.change_arguments or "kwargs" in asked:
+            return asked
+        asked = _counted_beside(asked, canonical, rules)
         args = asked["args"]
         for event in ("ToolUseProposed", "ToolUseStarted"):
             args = canonical.value(args, (event, "[" + asked["name"], ".args"))
@@ -377,6 +410,19 @@ def comparable_by(rules: Rules) -> Callable[[dict[str, Json]], dict[str, Json]] 
         return asked if args is asked["args"] else {**asked, "args": args}
 
     return comparable_of
+
+
+def _counted_beside(asked: dict[str, Json], canonical: Canonical, rules: Rules) -> dict[str, Json]:
+    """The asked half with what counts beside its arguments."""
+    kept = dict(asked)
+    for key in BESIDE_ARGS:
+        if key in asked:
+            value = canonical.value(asked[key], ("ToolUseStarted", "[" + asked["name"], "." + key))
+            kept[key] = {} if value is LEFT_OUT else value
+    if kept.get("types"):
+        args = canonical.value(asked["args"], ("ToolUseStarted", "[" + asked["name"], ".args"))
+        kept["types"] = counted_types(kept["types"], args, rules)
+    return {key: value for key, value in kept.items() if value or key not in BESIDE_ARGS}
 
 
 def _as_counted(value: Json, rules: Rules) -> Json:

@@ -156,15 +156,24 @@ class ApprovalResolved(EventModel):
 
 
 class ToolUseStarted(EventModel):
-    """A tool call began; ``name`` and ``args`` as really called (ours; left out where they are not given)."""
+    """A tool call began; the rest is ours, and left out where it is not given.
+
+    Attributes:
+        name: the tool's name.
+        args: its arguments, as really called.
+        on: the object or class that it was called on, as in `Exchange`.
+        types: the types of arguments that JSON does not show, as in `Exchange`.
+    """
 
     type: Literal["ToolUseStarted"] = "ToolUseStarted"
     run: str
     id: str
     name: str | None = None
     args: Json = None
+    on: dict[str, Json] | None = None
+    types: dict[str, str] | None = None
 
-    _left_out: ClassVar[tuple[str, ...]] = ("name",)
+    _left_out: ClassVar[tuple[str, ...]] = ("name", "on", "types")
 
     def to_json(self) -> dict[str, Json]:
         """See `WireModel.to_json`; arguments that were given as null stay null."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,11 @@ from pytest_sparrow.comparing.identity import Ids
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
-from pytest_sparrow.events.jsontext import digest
+from pytest_sparrow.events.jsontext import canonical, digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
 from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
-from pytest_sparrow.matching.secrets import SecretPairs
+from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.run.whatif.fork import before_fork
 from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sparrow.comparing.result import Comparison
-    from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.fork import DivergencePoint
@@ -62,7 +60,8 @@ def judge_comparison(
     left = run.answers.divergence_point
     theirs, mine = _sides(golden, run, left)
     hidden = None
-    if isinstance(run.answers.replayer, EventReplayer):
+    from_events = isinstance(run.answers.replayer, EventReplayer)
+    if from_events:
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     secrets = run.answers.replayer.secrets if run.answers.replayer is not None else SecretPairs()
@@ -75,7 +74,14 @@ def judge_comparison(
             drift for drift in drifts if settings.requests is Requests.COMPARE or not _of_model(drift)
         ),
         comparison=_shown(
-            compare(_redacted(theirs, hidden), _redacted(mine, redactor), rules, secrets=secrets), secrets
+            compare(
+                _redacted(theirs, hidden),
+                _redacted(mine, redactor),
+                rules,
+                typed=golden.notes_types and not from_events,
+                secrets=secrets,
+            ),
+            secrets,
         ),
         nothing=Finding(kind=Kind.NOTHING_REPLAYED) if run.answers.served_nothing else None,
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
@@ -181,7 +187,7 @@ def _remarks(run: Run) -> tuple[Finding, ...]:
     left_out = (
         Finding(kind=Kind.LEFT_OUT, detail={"said": said}) for said in run.answers.fault_plan.left_out
     )
-    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED}
+    kinds = {Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED, Kind.NOT_COMPARED}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds |= {Kind.UNWRAPPED, Kind.CHILD}
     return (*left_out, *(finding for finding in run.violations.findings if finding.kind in kinds))
@@ -243,17 +249,28 @@ def same_recording(before: Transcript, after: Transcript) -> bool:
     """Whether events, asked and answered halves are equal in all that counts between recordings."""
     if before.inputs.further_runs != after.inputs.further_runs:
         return False
-    if not compare(before.events, after.events, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
+    if not compare(before, after, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
         return False
-    return _fingerprints(before) == _fingerprints(after)
+    # Sorted: parallel exchanges end in any order.
+    one, other = sorted(_fingerprints(before)), sorted(_fingerprints(after))
+    if [each[0] for each in one] != [each[0] for each in other]:
+        return False
+    pairs = SecretPairs()
+    return all(_same_secrets(ours[2], theirs[2], pairs) for ours, theirs in zip(one, other, strict=True))
 
 
-def _fingerprints(transcript: Transcript) -> Counter[str]:
-    # A multiset: parallel exchanges end in any order.
+def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str]]]:
+    """Of each exchange what counts of it, when it began, and the secrets in it."""
     ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
-    return Counter(_fingerprint(exchange, ids) for exchange in transcript.exchanges)
+    for exchange in transcript.exchanges:
+        asked, answered = between_recordings(exchange, ids.mask)
+        what = digest([request_key(exchange.kind, asked), exchange.complete, answered])
+        secrets = placeholders(canonical([exchange.asked, exchange.answered]).decode("utf-8", "replace"))
+        yield what, exchange.began, secrets
 
 
-def _fingerprint(exchange: Exchange, ids: Ids) -> str:
-    asked, answered = between_recordings(exchange, ids.mask)
-    return digest([request_key(exchange.kind, asked), exchange.complete, answered])
+def _same_secrets(golden: list[str], new: list[str], pairs: SecretPairs) -> bool:
+    if not pairs.fit(golden, new):
+        return False
+    pairs.declare(golden, new)
+    return True

@@ -84,7 +84,7 @@ _MOST_ROOTS = 64
 """The most conversations that begin side by side of which the words are compared: more would cost too much."""
 
 ComparableOf: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
-"""Reduces a tool's asked half to what counts by the user's rules: the rest must not decide here either."""
+"""Reduces the asked half of a tool or call to what counts: the rest must not decide here either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class Chooser:
         self._stands_for: dict[str, str] = {}
         self._stood_for_by: dict[str, str] = {}
         self._similarity = Similarity()
-        self.secrets = SecretPairs(fed=True)
+        self.secrets = SecretPairs(replayed=True)
         self._mentioned: dict[int, Mentioned] = {}
         self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()
@@ -152,8 +152,8 @@ class Chooser:
                 self._mentioned[number] = mentioned
             self._exact.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "tool" and exchange.proposed:
-                for key in _call_keys(exchange.asked, exchange.asked.get("id")):
-                    self._by_call.add(key, exchange.lane, number, begins=begins)
+                for by_call in _call_keys(self._counted("tool", exchange.asked), exchange.asked.get("id")):
+                    self._by_call.add(by_call, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
                 self._some_headers = self._some_headers or headers_of(exchange.asked) is None
                 if is_look_up(exchange.asked):
@@ -174,11 +174,12 @@ class Chooser:
     def _exact_key(
         self, kind: str, asked: dict[str, Json], *, proposed: bool, headers: bool = True
     ) -> tuple[tuple[str, bool], Mentioned]:
-        if kind == "tool" and self._comparable_of is not None:
-            asked = self._comparable_of(asked)
-        content = request_content(kind, asked, headers=headers)
+        content = request_content(kind, self._counted(kind, asked), headers=headers)
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
         return (key_of(content), kind == "tool" and proposed), Mentioned.of(content, asked)
+
+    def _counted(self, kind: str, asked: dict[str, Json]) -> dict[str, Json]:
+        return asked if kind == "http" or self._comparable_of is None else self._comparable_of(asked)
 
     def choose(self, asked: Asked, *, taken: bool = True) -> Chosen | None:
         """Choose the exchange that answers what is asked; None is a miss, and every exchange stays available.
@@ -271,7 +272,8 @@ class Chooser:
 
     def _choose_exact(self, asked: Asked) -> Chosen | None:
         """Choose for a tool's call or a ``sparrow.call``."""
-        for key in () if asked.call_id is None else _call_keys(asked.content, asked.call_id):
+        counted = self._counted(asked.kind, asked.content)
+        for key in () if asked.call_id is None else _call_keys(counted, asked.call_id):
             number = self._first(key, asked.lane, queues=self._by_call)
             if number is not None:
                 self._played.add(number)

@@ -1,7 +1,7 @@
 """Says which secret of one run is which of another: placeholders pair one to one, as ids do.
 
 A placeholder's number says when its secret came first, which may be chance; that two secrets are two is not. What a
-replay feeds an agent has the golden's own numbers, and means the same there.
+replay answers an agent with has the golden's own numbers, and means the same there.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class SecretPairs:
     """The placeholders of a golden, one to one with those of another run.
 
     Args:
-        fed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
+        replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
     """
 
-    def __init__(self, *, fed: bool = False) -> None:
-        self._fed = fed
+    def __init__(self, *, replayed: bool = False) -> None:
+        self._replayed = replayed
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
 
@@ -90,7 +90,7 @@ class SecretPairs:
         return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
 
     def _is_own(self, new: str) -> bool:
-        return not self._fed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY
+        return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY
 
     def _may_be(self, golden: str, new: str) -> bool:
         if not self._is_own(new):

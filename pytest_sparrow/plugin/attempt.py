@@ -31,7 +31,7 @@ from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
@@ -66,6 +66,8 @@ class Attempt:
         codecs: the codecs to try, in order.
         task: the task of a further run.
         secret_rules: the secret rules of other plugins.
+        parent: of a further run, the run of the test.
+        report_late: gets what strands of the run ask for after the test's end.
 
     Attributes:
         place: where the golden lies.
@@ -90,6 +92,8 @@ class Attempt:
         *,
         task: str = "",
         secret_rules: Sequence[str | SecretFinder] = (),
+        parent: Run | None = None,
+        report_late: Callable[[Finding], None] | None = None,
     ) -> None:
         self.place = place
         self.settings = settings
@@ -98,6 +102,7 @@ class Attempt:
         self._codecs = codecs
         self._places = Places()
         self._secret_rules = secret_rules
+        self._report_late = report_late
         secrets = secrets_of(settings, self._places, secret_rules)
         self._redactor = secrets.redactor
         limits = Limits.of(settings.limits, "limits")
@@ -137,10 +142,14 @@ class Attempt:
             redactor=self._redactor,
             tools=tools,
             golden=answers,
-            comparable_of=comparable_by(rules),
+            comparable_of=comparable_by(
+                rules, typed=self._source.golden is None or self._source.golden.notes_types
+            ),
             replayer=replayer,
             live=follows and not replays and self.blocked is None,
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
+            parent=parent,
+            report_late=report_late,
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
@@ -223,7 +232,14 @@ class Attempt:
         place = self.place.further(name)
         settings = replace(self.settings, script=())  # the script is for the test's own run
         attempt = Attempt(
-            place, settings, self._directories, self._codecs, task=task, secret_rules=self._secret_rules
+            place,
+            settings,
+            self._directories,
+            self._codecs,
+            task=task,
+            secret_rules=self._secret_rules,
+            parent=self.run,
+            report_late=self._report_late,
         )
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked_text, pytrace=False)

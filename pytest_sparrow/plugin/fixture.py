@@ -44,7 +44,16 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     codecs = _or_fail(lambda: codecs_of(request.config))
     secret_rules = _or_fail(lambda: secret_rules_of(request.config))
     attempt = _or_fail(
-        lambda: Attempt(place, settings, Directories(request), codecs, secret_rules=secret_rules)
+        lambda: Attempt(
+            place,
+            settings,
+            Directories(request),
+            codecs,
+            secret_rules=secret_rules,
+            report_late=lambda finding: session.late.append(
+                (item.nodeid, finding.cleaned(attempt.shown).to_json())
+            ),
+        )
     )
     state = AttemptState(attempt)
     item.stash[ATTEMPT] = state

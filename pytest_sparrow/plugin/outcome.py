@@ -143,6 +143,9 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
         session.wrong = ""
         return
+    late = {"late": json.dumps(session.late)} if session.late else {}
+    session.late.clear()
+    report.sparrow = late  # type: ignore[attr-defined]
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
@@ -162,7 +165,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         facts = _called(state, report)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
-    report.sparrow = facts  # type: ignore[attr-defined]
+    report.sparrow = {**late, **facts}  # type: ignore[attr-defined]
 
 
 def _in_real_time(report: pytest.TestReport) -> None:

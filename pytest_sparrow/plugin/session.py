@@ -38,6 +38,7 @@ class SessionState:
         attempts: the attempts under way, by node id.
         fixture: the fixture that is being set up or torn down, "" between them.
         wrong: the message of a wrong setting that was found while tests run; the session ends with it.
+        late: what strands of earlier tests asked for since the last report, as JSON, each with its test's node id.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
     """
 
@@ -50,6 +51,7 @@ class SessionState:
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     wrong: str = ""
+    late: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     rerun: set[str] = field(default_factory=set)
 
 
@@ -140,7 +142,8 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
     state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
-    state.remarks += json.loads(facts.get("remarks", "[]"))
+    for kind in ("remarks", "late"):
+        state.remarks += json.loads(facts.get(kind, "[]"))
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -157,6 +160,7 @@ def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
 def write_summary(terminal: Any, config: pytest.Config) -> None:
     """Write the summary; nothing where no test used sparrow."""
     state = config.stash[SESSION]
+    state.remarks += state.late
     line = _counts(state)
     if not line:
         return

@@ -21,7 +21,7 @@ from pytest_sparrow.boundaries.world import (
 )
 from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.context import close_window, has_threads, open_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -66,7 +66,8 @@ class Window:
             UsageError: a tool's dotted name cannot be resolved, or the clock cannot be moved where it must be.
         """
         with ExitStack() as stack:
-            stack.callback(self.tools.close)
+            _end_what_outlasted()
+            stack.callback(_outlasting, self.run, self.tools.close)
             if self._environment is not None:
                 self._environment.set()
                 stack.callback(self._environment.restore)
@@ -81,7 +82,7 @@ class Window:
             elif self.run.keeps:
                 stack.enter_context(noting_uncaptured(self.run, self.run.violations.add))
             http.install()
-            stack.callback(http.uninstall)
+            stack.callback(_outlasting, self.run, http.uninstall)
             stack.enter_context(strands.PATCHES)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
@@ -102,6 +103,25 @@ class Window:
         with stack:
             if not self.run.closed:
                 self.run.close(failed=failed)
+
+
+_outlasted: list[tuple[Run, Callable[[], None]]] = []
+"""What replays left in place for threads that live longer than their tests, with the run of each."""
+
+
+def _outlasting(run: Run, close: Callable[[], None]) -> None:
+    """Close something, unless threads of a replay would then reach the world; else when they have ended."""
+    if run.replaying and has_threads(run):
+        _outlasted.append((run, close))
+    else:
+        close()
+
+
+def _end_what_outlasted() -> None:
+    ended = [each for each in _outlasted if not has_threads(each[0])]
+    for each in ended:
+        _outlasted.remove(each)
+        each[1]()
 
 
 class World:

@@ -80,7 +80,7 @@ class Redactor:
         )
 
     def number_as_replay(self) -> None:
-        """Number what the agent brings itself apart from what a golden feeds it; before anything is redacted."""
+        """Number what the agent brings itself apart from what a golden gives it; before anything is redacted."""
         self._numbering.before = FIRST_OF_A_REPLAY
 
     def text(self, text: str) -> str:

@@ -221,9 +221,23 @@ def _unread(finding: Finding) -> str:
     )
 
 
+def _not_compared(finding: Finding) -> str:
+    tool, what = finding.detail["name"], finding.detail["what"]
+    return (
+        f"{tool} is called on a {what} whose attributes are no plain values: on which one is not compared "
+        "(define __sparrow_key__ in its class)"
+    )
+
+
 def _late(finding: Finding) -> str:
     what = {"http": "an HTTP request", "tool": "a tool call"}.get(finding.boundary, "a sparrow.call")
     return f"{what} was still open when the test ended"
+
+
+def _left_over(finding: Finding) -> str:
+    of = finding.detail
+    came = finding.case or "not recorded"
+    return f"{of['what']}: asked for by a {of['strand']} that this test had left running: {came}"
 
 
 def _drift(finding: Finding) -> str:
@@ -304,8 +318,10 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.CHILD: _child,
     Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
     Kind.LATE: _late,
+    Kind.LEFT_OVER: _left_over,
     Kind.UNREAD: _unread,
     Kind.UNCAPTURED: _uncaptured,
+    Kind.NOT_COMPARED: _not_compared,
     Kind.LEFT_OUT: lambda finding: (
         f"sparrow.{finding.detail['said']}: not in a recording, which runs without faults"
     ),
@@ -396,6 +412,7 @@ _HINTS: dict[Kind, Callable[[Finding], str]] = {
     Kind.MISS: _miss_hint,
     Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in _text(finding).splitlines()[1:]),
     Kind.UNREACHED: _reach,
+    Kind.LEFT_OVER: lambda _: "wait within the test: join the thread, await the task, close the client",
     Kind.NO_GOLDEN: lambda finding: f"golden  {finding.detail['golden']}",
     Kind.DAMAGED: _damaged_hint,
     Kind.UNREADABLE: _unreadable_hint,

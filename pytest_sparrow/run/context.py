@@ -88,6 +88,22 @@ def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None
         _current.set(None)
 
 
+_threads: weakref.WeakKeyDictionary[threading.Thread, OpenRun] = weakref.WeakKeyDictionary()
+"""The run in which each thread was started."""
+
+
+def note_thread(thread: threading.Thread) -> None:
+    """Remember in which run a thread is started."""
+    run = _current.get()
+    if run is not None:
+        _threads[thread] = run
+
+
+def has_threads(run: OpenRun) -> bool:
+    """Whether a thread that was started in a run still lives."""
+    return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
+
+
 def carried(work: Callable[P, R]) -> Callable[P, R]:
     """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
@@ -97,8 +113,10 @@ def carried(work: Callable[P, R]) -> Callable[P, R]:
     if _answering.get():
         return _done_answering(work)
     run = _current.get()
-    if run is None or id(run) not in _open:
+    if run is None:
         return work
+    if id(run) not in _open:
+        return _left_over(work, run)
     lane = run.fork()
 
     @functools.wraps(work)
@@ -111,6 +129,20 @@ def carried(work: Callable[P, R]) -> Callable[P, R]:
             _current.reset(token)
 
     return in_run
+
+
+def _left_over(work: Callable[P, R], run: OpenRun) -> Callable[P, R]:
+    """The work of a strand whose run is over: what the work asks for belongs to that run, too."""
+
+    @functools.wraps(work)
+    def after_run(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _current.set(run)
+        try:
+            return work(*args, **kwargs)
+        finally:
+            _current.reset(token)
+
+    return after_run
 
 
 def borrowed_lane() -> Callable[[], None] | None:
@@ -137,7 +169,7 @@ def open_runs() -> list[OpenRun]:
 
 
 def current_run() -> OpenRun | None:
-    """The run that a crossing made here belongs to, or None: outside every window, or `answering`.
+    """The run that a crossing made here belongs to, or None: outside every window, `answering`, or `left_over`.
 
     Raises:
         UsageError: this thread carries no context and more than one run is open.
@@ -147,7 +179,7 @@ def current_run() -> OpenRun | None:
     run = _current.get()
     if run is not None and id(run) in _open:
         return run
-    if not _open:
+    if not _open or left_over() is not None:
         return None
     runs = open_runs()
     if len(runs) == 1:
@@ -160,6 +192,26 @@ def current_run() -> OpenRun | None:
         "  Start the thread with a copy of the context: contextvars.copy_context().run(target), "
         "or asyncio.to_thread(...)."
     )
+
+
+def left_over() -> OpenRun | None:
+    """The run of an earlier test that the calling strand belongs to, where that test is over; else None.
+
+    A thread or a task belongs for good to the test in whose run it was started. A further run of a test that is not
+    over leaves its strands to the test.
+    """
+    run = _current.get()
+    while run is not None and id(run) not in _open:
+        if run.parent is None:
+            return None if _runs_tests() else run
+        run = run.parent
+    return None
+
+
+def _runs_tests() -> bool:
+    """Whether the task here is the one in which anyio runs all tests of a scope, whichever test it was made in."""
+    coroutine = getattr(_strand(), "get_coro", lambda: None)() or getattr(_strand(), "coro", None)
+    return "_run_tests_and_fixtures" in getattr(coroutine, "__qualname__", "")
 
 
 MAIN = ""
@@ -278,6 +330,15 @@ def _strand() -> object:
         except (RuntimeError, AttributeError):
             pass
     return threading.current_thread()
+
+
+def strand_name() -> str:
+    """The name of the calling strand: ``task 'Task-5'`` or ``thread 'Thread-3 (later)'``."""
+    strand: Any = _strand()
+    if isinstance(strand, threading.Thread):
+        return f"thread {strand.name!r}"
+    name = strand.get_name() if hasattr(strand, "get_name") else getattr(strand, "name", "")
+    return f"task {name!r}"
 
 
 _OWN = str(Path(__file__).parents[1]) + os.sep

@@ -152,6 +152,11 @@ class OpenRun(Protocol):
 
     run_id: str
 
+    @property
+    def parent(self) -> OpenRun | None:
+        """Of a further run, the run of its test."""
+        ...
+
     def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:
         """Begin a crossing.
 
@@ -209,8 +214,18 @@ class OpenRun(Protocol):
         """
         ...
 
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        """Name once, at the end, what of a tool's calls is not compared.
+
+        Args:
+            case: which case (`report.words` has the words of each).
+            tool: the tool's name.
+            what: what is not compared: a class, or an argument.
+        """
+        ...
+
     def refuse(self, case: str, **detail: Json) -> Exception:
-        """Add a refused contact with the world to the violations.
+        """Add a refused contact with the world to the violations; after the run's end, see `asked_late`.
 
         Args:
             case: which case of a refusal (`report.words` has the words of each).
@@ -218,6 +233,17 @@ class OpenRun(Protocol):
 
         Returns:
             The ReplayDivergence to raise.
+        """
+        ...
+
+    def asked_late(self, what: str) -> Exception | None:
+        """Report what a strand of this run asks for after the end of the test that started the strand.
+
+        Args:
+            what: what is asked for, in a few words.
+
+        Returns:
+            The ReplayDivergence to raise; None: the run recorded, and the strand may go on, unrecorded.
         """
         ...
 

@@ -196,21 +196,26 @@ class Emitter:
             self.hosted.add((call_id, name))
             self._emit_in(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
 
-    def tool_called_again(self, lane: Lane, call_id: str, name: str, args: Json) -> None:
+    def tool_called_again(self, lane: Lane, call_id: str, asked: dict[str, Json]) -> None:
         """Emit that a wrapped tool's call, which has failed, is made again."""
-        self._emit_in(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
+        self._started(lane, call_id, asked)
 
-    def tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, bool]:
-        """Emit a wrapped tool's call; returns the call's id, and whether a model had proposed the call."""
+    def tool_called(self, lane: Lane, asked: dict[str, Json]) -> tuple[str, bool]:
+        """Emit a tool's call, an *asked* half; returns the call's id, and whether a model had proposed the call."""
         self.begin()
+        name, args = asked["name"], asked["args"]
         call_id = self.proposals.start(name, args, lane)
         proposed = call_id is not None
         if call_id is None:
             call_id = f"unproposed_{next(self._own_ids)}"
             self._propose(lane, call_id, name, args)
             self.proposals.start(name, args, lane)
-        self._emit_in(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
+        self._started(lane, call_id, asked)
         return call_id, proposed
+
+    def _started(self, lane: Lane, call_id: str, asked: dict[str, Json]) -> None:
+        said = {key: asked[key] for key in ("name", "args", "on", "types") if key in asked}
+        self._emit_in(lane, ev.ToolUseStarted(run=self._run, id=call_id, **said))
 
     def remote_tool_called(self, lane: Lane, name: str, args: Json) -> tuple[str, Lane]:
         """Emit a tool's call over HTTP; returns the call's id, and the lane that the call belongs to.
@@ -220,7 +225,7 @@ class Emitter:
         self.begin()
         call_id = self.proposals.start(self.proposals.waiting_as(name), args, lane)
         if call_id is None:
-            return self.tool_called(lane, name, args)[0], lane
+            return self.tool_called(lane, {"name": name, "args": args})[0], lane
         lane = self.proposals.lane_of(call_id, lane)
         self._emit_in(lane, ev.ToolUseStarted(run=self._run, id=call_id, name=name, args=args))
         return call_id, lane

@@ -48,7 +48,7 @@ class GoldenReplayer(ABC):
         self._violations = violations
         self._misses = 0
         self._observed = False
-        self._secrets = SecretPairs(fed=True)
+        self._secrets = SecretPairs(replayed=True)
 
     @property
     @abstractmethod

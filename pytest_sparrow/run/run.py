@@ -13,12 +13,14 @@ from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane
+from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane, strand_name
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +53,7 @@ class Run:
         crossings: how many crossings there were.
         started: the run's zero, from which exchanges count their seconds.
         watchers: follow the crossings.
+        parent: of a further run, the run of its test.
     """
 
     def __init__(
@@ -66,8 +69,11 @@ class Run:
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
         sink: RecorderSink | None = None,
+        parent: Run | None = None,
+        report_late: Callable[[Finding], None] | None = None,
     ) -> None:
         self.run_id = run_id
+        self.parent = parent
         self.settings = settings
         self.events: list[Event] = []
         self.violations = Violations(lambda: len(self.events), caller)
@@ -77,6 +83,8 @@ class Run:
         self._redactor = redactor
         self._tools = tools
         self._sink = sink
+        self._report_late = report_late
+        self._late: set[str] = set()
         replays: GoldenReplayer | None = None
         if replayer is not None:
             replays = replayer(self.violations)
@@ -125,7 +133,35 @@ class Run:
 
     def refuse(self, case: str, **detail: Json) -> ReplayDivergence:
         """Add a refused contact with the world to the violations; returns what to raise."""
-        return divergence(self.violations.add(Finding(kind=Kind.REFUSED, case=case, detail=detail)))
+        finding = Finding(kind=Kind.REFUSED, case=case, detail=detail)
+        if self._closed:
+            return self._add_late(title(finding))
+        return divergence(self.violations.add(finding))
+
+    def asked_late(self, what: str) -> ReplayDivergence | None:
+        """Report what a strand asks for after the test's end; returns what to raise, None in a recording."""
+        error = self._add_late(what)
+        return error if self.replaying else None
+
+    def _add_late(self, what: str) -> ReplayDivergence:
+        case = "refused" if self.replaying else ""
+        finding = Finding(kind=Kind.LEFT_OVER, case=case, detail={"strand": strand_name(), "what": what})
+        if self._report_late is not None and what not in self._late:
+            self._late.add(what)
+            self._report_late(finding)
+        return divergence(finding)
+
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        """Name once what of a tool's calls is not compared."""
+        detail = {"name": tool, "what": what}
+        with self._lock:
+            if all(
+                (known.case, known.detail) != (case, detail)
+                for known in self.violations.of(Kind.NOT_COMPARED)
+            ):
+                self.violations.add(
+                    Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail)
+                )
 
     def fork(self) -> Lane:
         """A lane for work that the calling strand hands to another thread."""
@@ -158,6 +194,8 @@ class Run:
         """Begin a crossing; see `pytest_sparrow.run.crossing.OpenRun.ask`."""
         if self.violations.mirror is not None and self.keeps:
             raise self._asked_in_a_child(kind, asked)
+        if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
+            raise error
         model = self._wire.read(asked) if kind == "http" else None
         clean = self._redactor.asked(kind, asked)
         follows = self.answers.replayer is not None
@@ -301,10 +339,10 @@ class Run:
         if crossing.kind == "tool":
             again = self.answers.fault_plan.again(crossing.asked)
             if again is None:
-                call_id, proposed = self._emitter.tool_called(crossing.lane, asked["name"], asked["args"])
+                call_id, proposed = self._emitter.tool_called(crossing.lane, asked)
             else:
                 call_id, proposed = again
-                self._emitter.tool_called_again(crossing.lane, call_id, asked["name"], asked["args"])
+                self._emitter.tool_called_again(crossing.lane, call_id, asked)
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
         elif crossing.model is not None:

@@ -61,6 +61,7 @@ class FakeRun:
         run_id: str = "fake",
     ) -> None:
         self.run_id = run_id
+        self.parent = None
         self.in_process = in_process
         self.crossings: list[FakeCrossing] = []
         self.refused: list[str] = []
@@ -90,6 +91,13 @@ class FakeRun:
         error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
         self.refused.append(f"{error.summary} | {' '.join(error.details)}")
         return error
+
+    def asked_late(self, what: str) -> Exception | None:
+        error = divergence(
+            Finding(kind=Kind.LEFT_OVER, case="refused", detail={"strand": "thread", "what": what})
+        )
+        self.refused.append(error.summary)
+        return error if self.replaying else None
 
     def replay(self, **settings: Any) -> FakeRun:
         """A run that replays what this one recorded, headers as the redactor leaves them: an object."""

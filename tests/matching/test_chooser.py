@@ -210,17 +210,15 @@ def test_a_call_matches_by_name_and_exact_arguments():
     assert choose_call(chooser, asked) is None
 
 
-def test_what_the_user_ignores_does_not_decide_and_in_tools_only():
-    """A tool's ignored argument may differ; a sparrow.call has none, whatever its arguments are called."""
+def test_what_the_user_ignores_does_not_decide():
+    """A tool's ignored argument may differ."""
 
     def comparable_of(asked):
         return {**asked, "args": {"n": asked["args"]["n"]}}
 
-    call = Exchange(kind="call", asked={"name": "f", "args": {"n": 1, "at": "noon"}}, answered=None)
-    chooser = Chooser([tool("f", {"n": 1, "at": "noon"}), call], conversation, comparable_of)
+    chooser = Chooser([tool("f", {"n": 1, "at": "noon"})], conversation, comparable_of)
     assert choose_tool(chooser, {"name": "f", "args": {"n": 2, "at": "noon"}}, None, "") is None
     assert choose_tool(chooser, {"name": "f", "args": {"n": 1, "at": "night"}}, None, "").number == 0
-    assert choose_call(chooser, {"name": "f", "args": {"n": 1, "at": "night"}}) is None
 
 
 def test_unproposed_calls_match_by_exact_arguments():

@@ -21,6 +21,7 @@ DETAIL = {
     "spared": 0,
     "needs": "",
     "what": "POST h/v1",
+    "strand": "thread 'T-1'",
     "folder": "/g/.pending/a",
     "before": ["tool", {"name": "add", "args": {}}],
     "libraries": "httpx",

@@ -24,7 +24,7 @@ from pytest_sparrow.boundaries.guard.addresses import (
     listens_on_port,
     spelled,
 )
-from pytest_sparrow.boundaries.guard.watcher import names_of, watching
+from pytest_sparrow.boundaries.guard.watcher import names_of, refuse_left_over, watching
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import caller, is_users, package_name
@@ -124,6 +124,7 @@ def refused(run: OpenRun, act: str, to: str, *, place: str = "", unix: bool = Fa
 @contextlib.contextmanager
 def shut_sockets(run: OpenRun) -> Iterator[None]:
     """While open, sockets of a replaying run reach nothing but what is allowed; see `guard.shut`."""
+    refuse_left_over(_JUDGED)
     handlers = {event: functools.partial(judge_event, run) for event, judge_event in _JUDGED.items()}
     with watching(run, handlers, replaying=True):
         yield

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.guard.addresses import host_text, is_numeric
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import current_run
+from pytest_sparrow.run.context import current_run, is_answering, left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +44,15 @@ def watching(run: OpenRun, handlers: Mapping[str, Callable[..., None]], *, repla
         _WATCHER.leave(watch)
 
 
+def refuse_left_over(handlers: Mapping[str, Callable[..., None]]) -> None:
+    """From now on, call handlers for what strands of replayed runs do after their runs have ended.
+
+    Args:
+        handlers: by the name of an audit event, what gets the ended run and the event's arguments.
+    """
+    _WATCHER.refuse_left_over(handlers)
+
+
 def replaying_run() -> OpenRun | None:
     """The replaying run that a connection made here belongs to, or None."""
     run = _WATCHER.run_here()
@@ -68,6 +77,7 @@ class _Watcher:
         self._watches: tuple[_Watch, ...] = ()
         self._events: frozenset[str] = frozenset()
         self._hooked = False
+        self._left_over: Mapping[str, Callable[..., None]] = {}
         self._names: dict[str, dict[str, None]] = {}
         self._patches = Patches({"socket": self._patches_for})
 
@@ -101,7 +111,14 @@ class _Watcher:
         self._watches = watches
         self._events = frozenset(event for watch in watches for event in watch.handlers)
 
+    def refuse_left_over(self, handlers: Mapping[str, Callable[..., None]]) -> None:
+        self._left_over = handlers
+
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in self._left_over:
+            late = None if is_answering() else left_over()
+            if late is not None and late.replaying:
+                self._left_over[event](late, *args)
         if event not in self._events:
             return
         run = self.run_here()

@@ -16,7 +16,7 @@ from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecord
 from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
-from pytest_sparrow.run.context import answering, current_run, is_answering, open_runs
+from pytest_sparrow.run.context import answering, current_run, is_answering, left_over, open_runs
 from pytest_sparrow.run.crossing import CancellationWait
 
 if TYPE_CHECKING:
@@ -111,10 +111,7 @@ def router(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
     except UsageError as error:
         return None if outgoing.in_process else _ownerless(outgoing, error)
     if run is None:
-        if outgoing.in_process:
-            return None
-        refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
-        return None if refused is None else refusal(refused)
+        return None if outgoing.in_process else _outside(outgoing)
     if outgoing.in_process and not run.in_process:
         return None
     return _by_host(run, outgoing)
@@ -140,6 +137,19 @@ def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes)
         return reply
     wait = CancellationWait(run=run, seconds=crossing.cancellation_wait, request=str(outgoing))
     return replace(reply, cancellation_wait=wait)
+
+
+def _outside(outgoing: OutgoingRequest) -> Reply | None:
+    """What becomes of a request that belongs to no open run: the reply that the client gets, or None for the world."""
+    late = left_over()
+    if late is None:
+        refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
+    else:
+        verdict = late.passes_host(outgoing.host, outgoing.port)
+        if verdict != "cross":
+            return EMPTY if verdict == "ignore" and late.replaying else None
+        refused = late.asked_late(str(outgoing))
+    return None if refused is None else refusal(refused)
 
 
 def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:

@@ -107,7 +107,7 @@ def check_ignore(fn: Callable[..., Any], options: ToolOptions) -> None:
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     for name in options.ignore:
-        if name not in parameters:
+        if name not in parameters and name != "self":  # "self": on whom the tool is called
             hint = close_matches(name, parameters)
             raise UsageError(
                 f"tool {options.name!r}: ignore={name!r} names no parameter of it{hint}\n"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, copy_function
 from pytest_sparrow.boundaries.tools.options import close_matches
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import current_run
+from pytest_sparrow.run.context import current_run, left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,7 +236,7 @@ class Trampoline:
     def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """What the function's code is to call, and with which arguments."""
         # Without a run (within a live tool, say) the shortest way: a tool that calls itself gets deep.
-        if current_run() is not None:
+        if current_run() is not None or left_over() is not None:
             for owner, wrapper in reversed(self._wrappers):
                 if owner is None:
                     return wrapper, args

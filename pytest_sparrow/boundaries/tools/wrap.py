@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.options import check_ignore
+from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.run.context import current_run
+from pytest_sparrow.run.context import current_run, left_over
 from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
+from pytest_sparrow.values.types import types_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.boundaries.tools.options import ToolOptions
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.crossing import OpenRun
 
 _MARK = "__sparrow_tool__"
 
@@ -52,12 +55,28 @@ class _Tool:
         """Begin the crossing of a call; None where the call belongs to no run."""
         run = current_run()
         if run is None:
+            late = left_over()
+            error = None if late is None else late.asked_late(self.options.name)
+            if error is not None:
+                raise error
             return None
 
         def asked() -> dict[str, Json]:
-            return {"name": self.options.name, "args": self._arguments.json(args, kwargs)}
+            content: dict[str, Json] = {"name": self.options.name, **self._arguments.json(args, kwargs)}
+            on = self._on(run, args)
+            return {**content, "on": on} if on else content
 
         return Invocation.begin(run, "tool", asked, self._function)
+
+    def _on(self, run: OpenRun, args: tuple[Any, ...]) -> dict[str, Json]:
+        """The object or class that the tool is called on, as JSON; empty where there is none."""
+        receiver = receiver_of(self.fn, args, method=self._method)
+        if receiver is NOTHING or "self" in self.options.ignore:
+            return {}
+        on, identified = receiver_json(receiver)
+        if not identified:
+            run.not_compared("receiver", self.options.name, type(receiver).__qualname__)
+        return on
 
 
 def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any = None) -> Any:
@@ -214,24 +233,25 @@ class _Arguments:
             self._parameters = [parameter for parameter in every if parameter.name not in options.ignore]
 
     def json(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
-        """The arguments as JSON, copied now, since the agent may change them later.
+        """``{"args", "types"?}``: the arguments as JSON, copied now, since the agent may change them later.
 
         Raises:
             NotRecordable: JSON cannot hold one; names the tool and the parameter.
         """
         given, defaults = self._named(args, kwargs)
-        found = {name: self._value(name, value) for name, value in given.items()}
+        types: dict[str, str] = {}
+        found = {name: self._value(name, value, types) for name, value in given.items()}
         for name, value in defaults.items():
             try:
-                found[name] = self._value(name, value)
+                found[name] = self._value(name, value, types)
             except NotRecordable:
                 continue  # a sentinel, a description object: the function's own affair
         if defaults:
             order = [parameter.name for parameter in self._parameters if parameter.name in found]
             found = {name: found[name] for name in (*order, *found)}
-        return found
+        return {"args": found, "types": types} if types else {"args": found}
 
-    def _value(self, name: str, value: Any) -> Json:
+    def _value(self, name: str, value: Any, types: dict[str, str]) -> Json:
         walker = self._walkers.get(name)
         if walker is None:
             where, hint = (
@@ -239,7 +259,10 @@ class _Arguments:
                 f"leave it out of what is recorded: sparrow.tool(…, ignore=({name!r},))",
             )
             walker = self._walkers[name] = Walker(where, hint, convert=True)
-        return walker.walk(value)
+        json = walker.walk(value)
+        if json is not value or type(value) is float:
+            types.update(types_of(value, name))
+        return json
 
     def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The arguments given, and the defaults of the others, by name."""

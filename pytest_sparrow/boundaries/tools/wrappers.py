@@ -15,6 +15,7 @@ from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
 from pytest_sparrow.values.to_json import jsonable
+from pytest_sparrow.values.types import types_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -311,8 +312,12 @@ _HINT = "pass what JSON can hold, and bind the rest beforehand: functools.partia
 
 
 def _asked(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
-    return {
+    asked: dict[str, Json] = {
         "name": name,
         "args": [jsonable(arg, where=f"{name}(args[{index}])", hint=_HINT) for index, arg in enumerate(args)],
         "kwargs": {key: jsonable(value, where=f"{name}({key})", hint=_HINT) for key, value in kwargs.items()},
     }
+    types: dict[str, str] = {}
+    for place, value in (*((f"[{index}]", arg) for index, arg in enumerate(args)), *kwargs.items()):
+        types.update(types_of(value, place))
+    return {**asked, "types": types} if types else asked

@@ -18,7 +18,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
-from pytest_sparrow.run.context import borrowed_lane, carried
+from pytest_sparrow.run.context import borrowed_lane, carried, note_thread
 
 if TYPE_CHECKING:
     import threading
@@ -38,6 +38,7 @@ def _started(start: Callable[[threading.Thread], None]) -> Callable[[threading.T
         # A pool's own threads belong to nobody, and would only use up numbers of lanes: each piece of work brings its
         # lane with it.
         if not _serves_a_pool(thread):
+            note_thread(thread)
             thread.run = carried(thread.run)  # type: ignore[method-assign]
         start(thread)
 

@@ -58,12 +58,14 @@ class FakeRun:
     kept: list[Kept] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     unheld: list[NotRecordable] = field(default_factory=list)
+    uncompared: list[tuple[str, str, str]] = field(default_factory=list)
     crossings: list[FakeCrossing] = field(default_factory=list)
     in_process: bool = False
     keeps: bool = True
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self.parent = None
         self._left: dict[bytes, list[Kept]] = {}
         for kept in reversed(self.golden or []):
             self._left.setdefault(_key(kept.kind, kept.asked), []).append(kept)
@@ -91,10 +93,20 @@ class FakeRun:
     def unrecordable(self, error: NotRecordable) -> None:
         self.unheld.append(error)
 
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        self.uncompared.append((case, tool, what))
+
     def refuse(self, case: str, **detail: Any) -> ReplayDivergence:
         error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))
         self.refused.append(error.summary)
         return error
+
+    def asked_late(self, what: str) -> ReplayDivergence | None:
+        error = divergence(
+            Finding(kind=Kind.LEFT_OVER, case="refused", detail={"strand": "thread", "what": what})
+        )
+        self.refused.append(error.summary)
+        return error if self.replaying else None
 
     @property
     def only(self) -> Kept:

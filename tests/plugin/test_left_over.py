@@ -1,0 +1,100 @@
+"""What a test leaves running belongs to that test for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edges.world import serving
+from inner_runs import pytest_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INNER = """
+import asyncio
+import os
+import threading
+import time
+
+import httpx2
+
+URL = os.environ["URL"]
+GO = threading.Event()
+DONE = threading.Event()
+LOOP = asyncio.new_event_loop()
+
+
+def notify(who: str) -> str:
+    with open("effects.txt", "a") as file:
+        file.write(f"notified {who}\\n")
+    return "sent"
+
+
+def ask(what):
+    return httpx2.post(f"{URL}/{what}", json={}).status_code
+
+
+def test_leaves_a_thread(sparrow):
+    tool = sparrow.tool(notify)
+
+    def later():
+        GO.wait(20)
+        more = threading.Thread(target=ask, args=("later",))
+        for step in (lambda: tool("ada"), lambda: ask("late"), more.start):
+            try:
+                step()
+            except Exception:
+                pass
+        DONE.set()
+
+    ask("first")
+    threading.Thread(target=later).start()
+
+
+def test_leaves_a_task(sparrow):
+    async def later():
+        await asyncio.sleep(0.01)
+        async with httpx2.AsyncClient() as client:
+            await client.post(f"{URL}/task", json={})
+
+    async def main():
+        test_leaves_a_task.task = asyncio.create_task(later())
+
+    LOOP.run_until_complete(main())
+    ask("second")
+
+
+def test_is_innocent(sparrow):
+    ask("third")
+    GO.set()
+    assert DONE.wait(20)
+    LOOP.run_until_complete(asyncio.wait([test_leaves_a_task.task]))
+    time.sleep(0.1)
+    ask("fourth")
+
+
+def test_a_session_that_works_for_all(sparrow):
+    ask("fifth")
+"""
+
+
+def test_what_a_test_leaves_running_is_in_no_other_tests_run(tmp_path: Path) -> None:
+    """Threads, the threads that they start, and tasks: not recorded, refused in a replay, named with their test."""
+    (tmp_path / "test_inner.py").write_text(INNER)
+    with serving() as url:
+        code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
+    assert (code, "4 recorded" in output) == (0, True), output
+    golden = (tmp_path / "__sparrow__/test_inner/test_is_innocent/exchanges.jsonl").read_text()
+    assert [
+        word for word in ("late", "later", "task", "notify") if f'/{word}"' in golden or f'"{word}"' in golden
+    ] == []
+    assert (tmp_path / "effects.txt").read_text() == "notified ada\n"
+    assert "test_leaves_a_thread: POST" in output, output
+    (tmp_path / "effects.txt").unlink()
+    code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
+    assert (code, "4 replayed equal" in output) == (0, True), output
+    assert not (tmp_path / "effects.txt").exists()
+    for what in ("notify", "POST http://127.0.0.1:9/late", "POST http://127.0.0.1:9/later"):
+        assert f"test_inner.py::test_leaves_a_thread: {what}: asked for by a thread" in output, output
+    assert "test_leaves_a_task: POST http://127.0.0.1:9/task: asked for by a task 'Task-" in output, output
+    assert output.count("that this test had left running: refused") == 4
