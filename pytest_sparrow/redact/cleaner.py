@@ -1,6 +1,6 @@
 """Walks parsed values and headers, and replaces each secret by its placeholder.
 
-A transcript keeps only the request headers of an allow-list; of an answer's headers nearly all, cleaned.
+Of requests a transcript keeps the headers that count, of answers nearly all; credentials become placeholders.
 """
 
 from __future__ import annotations
@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact.credentials import lasting_part
 from pytest_sparrow.redact.known import spellings
-from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible, query_rule
+from pytest_sparrow.redact.names import (
+    COOKIE_VALUE,
+    Rule,
+    Sure,
+    bare_value,
+    field_rule,
+    plausible,
+    query_rule,
+)
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
 from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious
 from pytest_sparrow.redact.streams import cuts_between
@@ -41,17 +50,6 @@ if TYPE_CHECKING:
 
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
-REQUEST_HEADERS = _BODY | {
-    "accept",
-    "content-range",
-    "last-event-id",
-    "prefer",
-    "range",
-    "x-amz-target",
-    "x-http-method-override",
-}
-"""What shapes a request and is not this machine's, this moment's or a secret; providers' own are facts of codecs."""
-
 LEFT_OUT_OF_ANSWERS = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
@@ -76,7 +74,6 @@ _MAX_DEPTH = 200
 _ESCAPED_LINE_ENDS = re.compile(r"(?<!\\)\\+(?:r\\+)?n|\r\n")
 _SHORTEST = 8
 _SHORTEST_ENCODED = 20
-_JAR_ENTRY = Rule("cookie", Sure.KEY)
 
 
 class Cleaner:
@@ -141,7 +138,7 @@ class Cleaner:
             return self.text(line)
         # A quoted value keeps its quotes.
         bare = value.strip().strip('"')
-        clean = self.field(bare, self.field_rule(name.strip()) or _JAR_ENTRY) if bare else bare
+        clean = self.field(bare, self.field_rule(name.strip()) or COOKIE_VALUE) if bare else bare
         return f"{name}={value.replace(bare, clean) if bare else value}{semicolon}{self.text(attributes)}"
 
     def found(self, secret: str, rule: Rule) -> str | None:
@@ -171,6 +168,16 @@ class Cleaner:
             return secret
         self._known.learn(secret, rule.kind)
         return self._numbering.placeholder(rule.kind, secret)
+
+    def credential(self, secret: str, kind: str) -> str:
+        """The placeholder of what a header holds to prove who asks, whatever it looks like.
+
+        It has a number of its own beside the same text in a body: which of the two comes first may be chance.
+        """
+        clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
+        if "<secret:" in clean or self._allowed(kind, secret):
+            return clean
+        return self._numbering.placeholder(kind, secret, f"\0credential {lasting_part(secret)}")
 
     def text(self, text: str) -> str:
         """A text without secrets: JSON and server-sent events are read as such, the rest is searched."""
@@ -248,7 +255,7 @@ class Cleaner:
             return secret
         # Its lines may end as in a text, in JSON or in a repr: it is the same key.
         key = _ESCAPED_LINE_ENDS.sub("\n", secret) if kind == "private-key" else secret
-        return self._numbering.placeholder(kind, key)
+        return self._numbering.placeholder(kind, key, lasting_part(key) if kind == "jwt" else None)
 
     def _stands_for(self, placeholder: str, text: str) -> bool:
         secret = self._numbering.secret_of(placeholder)
@@ -286,7 +293,9 @@ class Cleaner:
         name = value.get("name", value.get("key"))
         if "value" not in value or not isinstance(name, str):
             return None
-        return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
+        return (
+            COOKIE_VALUE if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
+        )
 
     def _by_form(self, text: str) -> str:
         if text.lstrip()[:1] in ("{", "["):
@@ -318,4 +327,4 @@ class Cleaner:
         if key == "value":
             return named or outer
         rule = self.field_rule(key)
-        return _JAR_ENTRY if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule
+        return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

@@ -7,8 +7,8 @@ from pytest_sparrow.redact import Places, Redactor
 KEY = "sk-proj-" + "a1B2" * 12
 
 
-def test_headers_of_requests_are_kept_by_a_list_and_those_of_answers_cleaned() -> None:
-    """A request's that isn't listed is dropped; an answer's stays, but for the connection's and for digests."""
+def test_headers_that_count_are_kept_without_what_is_secret() -> None:
+    """Credentials are placeholders; of an answer all is kept but for the connection's headers and digests."""
     asked = [
         ("Content-Type", "application/json"),
         ("ACCEPT", "application/json"),
@@ -24,6 +24,10 @@ def test_headers_of_requests_are_kept_by_a_list_and_those_of_answers_cleaned() -
     assert Redactor({}).headers(asked, answered=False) == {
         "content-type": "application/json",
         "accept": "application/json, text/event-stream",
+        "authorization": "Bearer <secret:openai-key:1>",
+        "x-api-key": "<secret:openai-key:1>",
+        "cookie": "a=b",
+        "openai-organization": "<secret:account:1>",
         "anthropic-version": "2023-06-01",
     }
     answered = [
@@ -57,8 +61,8 @@ def test_headers_of_requests_are_kept_by_a_list_and_those_of_answers_cleaned() -
 
 def test_extra_headers_are_kept_and_redacted() -> None:
     """A user may keep further headers; their values are redacted all the same."""
-    kept = Redactor({}, extra_headers=["X-Tenant"]).headers([("x-tenant", f"t1 {KEY}")], answered=False)
-    assert kept == {"x-tenant": "t1 <secret:openai-key:1>"}
+    kept = Redactor({}, extra_headers=["X-Rate"]).headers([("x-rate", f"t1 {KEY}")], answered=True)
+    assert kept == {"x-rate": "t1 <secret:openai-key:1>"}
 
 
 def test_url_loses_userinfo_and_secret_fields_only() -> None:
@@ -141,7 +145,7 @@ def test_http_asked_with_pairs_or_dict() -> None:
     assert clean == {
         "method": "POST",
         "url": "https://x.example/v1?api_key=<secret:openai-key:1>",
-        "headers": {"content-type": "application/json"},
+        "headers": {"content-type": "application/json", "authorization": "Bearer <secret:openai-key:1>"},
         "body": {"json": {"model": "gpt-5", "user": "<secret:openai-key:1>", "max_tokens": 12}},
     }
     assert redactor.asked("http", clean) == clean

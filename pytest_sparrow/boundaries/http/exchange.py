@@ -19,6 +19,7 @@ from pytest_sparrow.wire.sse import LINE_TYPES
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 Headers = Sequence[tuple[str, str]]
@@ -44,6 +45,7 @@ class Reply:
         chunks: the body, in the pieces that the client gets.
         failure: the error to raise after the chunks, or at once where ``status`` is None.
         crossing: the crossing to settle when the client has the whole answer; None: no crossing.
+        arrival: what the answer waits for as a whole; None: for nothing, or only the last piece of a stream waits.
         delay: the delay of each piece of the body, in seconds.
         cancellation_wait: how to treat a client that reads beyond the point where the recorded client cancelled; None:
             the answer is whole.
@@ -54,6 +56,7 @@ class Reply:
     chunks: tuple[bytes, ...] = ()
     failure: TransportFailure | None = None
     crossing: Crossing | None = None
+    arrival: Arrival | None = None
     delay: float = 0.0
     cancellation_wait: CancellationWait | None = None
 
@@ -113,7 +116,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     failure = _failure_of(answered.get("error"))
     status = answered.get("status")
     if status is None and failure is not None:
-        return Reply(status=None, failure=failure, crossing=crossing)
+        return Reply(status=None, failure=failure, crossing=crossing, arrival=crossing.arrival)
     if type(status) is not int or not 100 <= status <= 999:
         raise ValueError(f"its status is {status!r}")
     body = answered.get("body")
@@ -137,6 +140,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
         chunks=tuple(chunks),
         failure=failure,
         crossing=crossing,
+        arrival=None if len(chunks) > 1 and stream_form(body) else crossing.arrival,
         delay=crossing.delay,
     )
 
