@@ -129,7 +129,7 @@ class Cleaner:
             clean = "\n".join(map(self._set_cookie, value.split("\n")))
             return value if clean == value else clean
         rule = self.field_rule(name.removeprefix("x-"))
-        return self.value(value) if rule is None else self.field(value, rule)  # type: ignore[no-any-return]
+        return self.value(value) if rule is None else self.field(value, rule)
 
     def _set_cookie(self, line: str) -> str:
         pair, semicolon, attributes = line.partition(";")
