@@ -51,7 +51,8 @@ class Exchange:
     Shapes of ``asked`` and ``answered``, by ``kind``:
 
     ``http``
-        asked ``{"method", "url", "headers": {name: value}, "body"?: Body}``;
+        asked ``{"method", "url", "headers": {name: value}, "body"?: Body, "some_headers"?: true}``, the last where
+        further headers may have been sent;
         answered ``{"status": int, "headers": {name: value}, "body"?: Body}``, or
         ``{"error": {"type", "message"}}`` where the transport raised instead of answering; both at once
         where it raised in the middle of the body.

@@ -14,6 +14,7 @@ from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.matching.order import precedes
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.matching.similarity import Nearest
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.violations import Violations, divergence
@@ -63,6 +64,7 @@ class GoldenReplayer(ABC):
         self._tries: dict[str, tuple[int, float]] = {}
         self._since: float | None = None
         self._observed = False
+        self._secrets = SecretPairs(replayed=True)
 
     @property
     @abstractmethod
@@ -78,6 +80,11 @@ class GoldenReplayer(ABC):
     def lanes(self) -> Mapping[str, str]:
         """The golden's lane that each lane of the run follows so far; a lane that is missing here keeps its name."""
         return {}
+
+    @property
+    def secrets(self) -> SecretPairs:
+        """Which secret of the run is which of the golden's."""
+        return self._secrets
 
     def says(self, call_id: str) -> bool:  # noqa: ARG002 - for scripts
         """Whether the golden is a script that says what a call gives, or that the agent must not make it."""
@@ -172,6 +179,7 @@ class ExchangeReplayer(GoldenReplayer):
         super().__init__(violations)
         self.exchanges = exchanges
         self._chooser = Chooser(exchanges, conversation_of, comparable_of)
+        self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
         self._drifts: dict[int, Finding] = {}
         self._numbers = {id(exchange): number for number, exchange in enumerate(exchanges)}
@@ -267,10 +275,17 @@ class ExchangeReplayer(GoldenReplayer):
         kind, content = asked.kind, asked.content
         unplayed = set(self._chooser.unplayed())
         number = self._nearest.find(kind, content, unplayed)
+        asked = replace(asked, content=self._secrets.shown(content))
         if number is None:
             return asking(Kind.MISS, asked)
         same = request_key(kind, self.exchanges[number].asked) == request_key(kind, content)
-        found = asking(Kind.MISS, asked, "same" if same else "closest", played=number not in unplayed)
+        found = asking(
+            Kind.MISS,
+            asked,
+            "same" if same else "closest",
+            played=number not in unplayed,
+            of_model=asked.conversation is not None,
+        )
         return replace(found, **self._recorded(number))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
