@@ -13,9 +13,11 @@ The tree::
     ├── NotRecordable           a value that JSON cannot hold faithfully
     │   └── SecretFound         bytes about to be written hold a secret
     └── ReplayDivergence        the agent asked for something that the golden does not hold
+    ReplayStopped               the agent goes on asking for what the golden does not hold; no Exception
     RecordedToolError           a recorded exception whose own type is out of reach
 
-``ReplayDivergence`` and ``RecordedToolError`` are met by the agent under test; the others by the user.
+``ReplayDivergence``, ``ReplayStopped`` and ``RecordedToolError`` are met by the agent under test; the others by the
+user.
 All of them hold data (not only a text) and pickle, since pytest-xdist sends them between processes.
 """
 
@@ -29,6 +31,7 @@ __all__ = [
     "RecordedMeanwhile",
     "RecordedToolError",
     "ReplayDivergence",
+    "ReplayStopped",
     "SecretFound",
     "SparrowError",
     "StoreError",
@@ -187,6 +190,20 @@ class ReplayDivergence(SparrowError):
 
     def __str__(self) -> str:
         return "\n".join([self.summary, *(f"  {line}" for line in self.details)])
+
+
+class ReplayStopped(BaseException):
+    """In a replay the agent goes on asking for what the golden does not hold: the strand that asks ends here.
+
+    No `Exception`, since an agent that tries again for ever catches those.
+
+    Attributes:
+        summary: what was asked, in one line.
+    """
+
+    def __init__(self, summary: str) -> None:
+        super().__init__(summary)
+        self.summary = summary
 
 
 class RecordedToolError(Exception):

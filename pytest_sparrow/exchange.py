@@ -33,10 +33,12 @@ LOOSE_LANES = "thread-"
 """Labels of lanes in threads that carry no context begin so; the order between calls in them means nothing."""
 
 TASK_LANES = "task-"
-"""Labels of lanes in copied contexts begin so; they are numbered by who crosses first, which may be chance."""
+"""Labels of tasks that the main lane makes begin so. In goldens of format 2 all tasks are numbered so, by who crosses
+first, which may be chance."""
 
 WORK_LANES = "work-"
-"""Labels of lanes that the main one hands out begin so; theirs go on with a dot: ``work-2.1``."""
+"""Labels of work that the main lane hands to threads begin so. What these lanes make goes on with a dot:
+``work-2.1``, ``task-1.3``."""
 
 SETUP_LANES = "setup-"
 """So do those that fixtures hand out before the test's own code begins."""
@@ -49,7 +51,8 @@ class Exchange:
     Shapes of ``asked`` and ``answered``, by ``kind``:
 
     ``http``
-        asked ``{"method", "url", "headers": {name: value}, "body"?: Body}``;
+        asked ``{"method", "url", "headers": {name: value}, "body"?: Body, "some_headers"?: true}``, the last where
+        further headers may have been sent;
         answered ``{"status": int, "headers": {name: value}, "body"?: Body}``, or
         ``{"error": {"type", "message"}}`` where the transport raised instead of answering; both at once
         where it raised in the middle of the body.
@@ -74,6 +77,8 @@ class Exchange:
         asked: what the agent asked; compared, never replayed.
         answered: what the world answered; replayed, never compared. None when it never did (killed, cancelled).
         lane: the strand of the run that asked; "" is the main one.
+        lane_began: when the lane was made, in seconds from the start of the run, behind the same of each lane that it
+            stems from, the main one left out; empty where that is not known.
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.
         complete: False for an answer that the client broke off, or that never came.
@@ -85,6 +90,7 @@ class Exchange:
     asked: dict[str, Json]
     answered: dict[str, Json] | None
     lane: str = ""
+    lane_began: list[float] = field(default_factory=list)
     began: float = 0.0
     ended: float | None = None
     complete: bool = True
@@ -96,6 +102,8 @@ class Exchange:
         line: dict[str, Json] = {"kind": self.kind}
         if self.lane:
             line["lane"] = self.lane
+        if self.lane_began:
+            line["lane_began"] = self.lane_began
         line["began"] = self.began
         line["ended"] = self.ended
         if not self.complete:
@@ -128,6 +136,7 @@ class Asked:
         content: the *asked* half, in the shape that `Exchange` has for its kind.
         number: which crossing of its run asks, from 0.
         lane: the lane that asks; "" is the main one.
+        after: the highest number, from 0, of a recorded exchange that came before this call for certain; -1: none.
         conversation: the conversation that a request to a model carries; None for anything else.
         call_id: for a tool, the id of the proposal that the call answers; None where no model proposed it.
     """
@@ -136,6 +145,7 @@ class Asked:
     content: dict[str, Json]
     number: int = 0
     lane: str = ""
+    after: int = -1
     conversation: Sequence[Json] | None = None
     call_id: str | None = None
 

@@ -11,13 +11,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.matching.counts import unnumbered
+from pytest_sparrow.matching.secrets import SecretPairs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from pytest_sparrow.exchange import Json
 
-_TOKEN = re.compile(r"[\w\-]+")
+_TOKEN = re.compile(r"<secret:[a-z0-9-]+:[0-9]+>|[\w\-]+")
 _DISTINCTIVE = re.compile(r"[\d_\-]")
+_SECRET = "<secret:"  # noqa: S105 - no secret
 _SHORTEST_ID = 6
 _MARK = "\x00id"
 
@@ -74,7 +78,10 @@ def _first(pair: tuple[str, Hashable]) -> str:
 
 
 class Ids:
-    """Knows the ids of both runs, and finds them as whole words of a text in one pass over the text."""
+    """Knows the ids of both runs, and finds them as whole words of a text in one pass over the text.
+
+    Placeholders of secrets are ids: which one it is counts, and not its number.
+    """
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = frozenset(
@@ -83,14 +90,15 @@ class Ids:
 
     def within(self, text: str) -> list[str]:
         """The ids in a text, in order."""
-        if len(text) < _SHORTEST_ID or not self._ids:
+        has_secrets = _SECRET in text
+        if len(text) < _SHORTEST_ID or not (self._ids or has_secrets):
             return []
         if text in self._ids:
             return [text]
         words = _TOKEN.findall(text)
-        if self._ids.isdisjoint(words):
+        if not has_secrets and self._ids.isdisjoint(words):
             return []
-        return [word for word in words if word in self._ids]
+        return [word for word in words if word in self._ids or word.startswith(_SECRET)]
 
     def mask(self, text: str) -> str:
         """The text with the same mark for every id."""
@@ -98,14 +106,27 @@ class Ids:
             return text
         if text in self._ids:
             return _MARK
-        return _TOKEN.sub(lambda word: _MARK if word.group() in self._ids else word.group(), text)
+        return _TOKEN.sub(self._masked, text)
+
+    def _masked(self, word: re.Match[str]) -> str:
+        text = word.group()
+        if text.startswith(_SECRET):
+            return unnumbered(text)
+        return _MARK if text in self._ids else text
 
 
 class Bijection:
-    """Maps the golden's ids one to one to the new run's ids, and compares texts by that map."""
+    """Maps the golden's ids one to one to the new run's ids, and compares texts by that map.
 
-    def __init__(self, ids: Ids, *, ignore_case: bool = False) -> None:
+    Args:
+        ids: the ids of both runs.
+        secrets: the pairs of placeholders that are known; none if None.
+        ignore_case: whether texts that differ in case alone are equal.
+    """
+
+    def __init__(self, ids: Ids, secrets: SecretPairs | None = None, *, ignore_case: bool = False) -> None:
         self._ids = ids
+        self._secrets = secrets or SecretPairs()
         self._ignore_case = ignore_case
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
@@ -126,6 +147,8 @@ class Bijection:
 
     def same_id(self, golden: str, new: str) -> bool:
         """Whether two ids are a pair; two ids of which neither has a partner become a pair."""
+        if golden.startswith(_SECRET) or new.startswith(_SECRET):
+            return golden.startswith(_SECRET) and new.startswith(_SECRET) and self._secrets.same(golden, new)
         known = self._new_of.get(golden)
         if known is None and new not in self._golden_of:
             self.declare(golden, new)
@@ -154,7 +177,11 @@ class Bijection:
             return golden
         if golden in self._new_of:
             return self._new_of[golden]
-        return _TOKEN.sub(lambda word: self._new_of.get(word.group(), word.group()), golden)
+        return _TOKEN.sub(self._renamed, golden)
+
+    def _renamed(self, word: re.Match[str]) -> str:
+        text = word.group()
+        return self._secrets.renamed(text) if text.startswith(_SECRET) else self._new_of.get(text, text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

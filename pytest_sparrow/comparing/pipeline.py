@@ -45,7 +45,8 @@ from pytest_sparrow.comparing.units import (
     merge_deltas,
     with_moves,
 )
-from pytest_sparrow.matching.counts import address_of, asked_fields, body_of, call_ids, unnumbered
+from pytest_sparrow.matching.counts import call_ids, credentials_of, headers_of, request_fields
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.settings import Level
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def compare(
     new: Sequence[Event] | Transcript,
     rules: Rules | None = None,
     *,
+    secrets: SecretPairs | None = None,
     typed: bool = True,
 ) -> Comparison:
     """Compare two runs.
@@ -71,6 +73,7 @@ def compare(
         golden: the recorded run: a transcript, or its events.
         new: the run to judge.
         rules: what to ignore, round or rewrite; by default nothing.
+        secrets: which secret of the new run is which of the golden's; by default any one-to-one renaming.
         typed: whether both know the types of arguments and what a tool is called on; transcripts say so themselves.
 
     Raises:
@@ -90,7 +93,7 @@ def compare(
     pairs = with_moves(in_run_order(pair_lanes(*lanes)))
     return Comparison(
         level=rules.level,
-        changes=follow(_changes(pairs, _Differ(ids, rules))),
+        changes=follow(_changes(pairs, _Differ(ids, rules, secrets))),
         golden_count=len(ours),
         new_count=len(theirs),
         golden_turns=max((entry.at.turn for entry in sides[0]), default=0),
@@ -128,7 +131,9 @@ def _lanes(
     found: Iterable[NumberedEvent], canonical: Canonical, fingerprinter: Fingerprinter, rules: Rules
 ) -> Lanes:
     """The units of one side by lane, with fingerprints; empty lanes are gone."""
-    grouped = group_calls(found if canonical.is_idle else of_counted(canonical.entries(found), rules))
+    if not canonical.is_idle or rules.ignore_numeric_type_changes:
+        found = of_counted(canonical.entries(found), rules)
+    grouped = group_calls(found)
     return {label: fingerprinter.groups(merge_deltas(groups)) for label, groups in grouped.items()}
 
 
@@ -222,8 +227,8 @@ def _is_call(group: Group | None) -> bool:
 class _Differ:
     """Turns aligned units into changes; maps ids along the way, and walks only the events that differ."""
 
-    def __init__(self, ids: Ids, rules: Rules) -> None:
-        self._ids = Bijection(ids, ignore_case=rules.ignore_string_case)
+    def __init__(self, ids: Ids, rules: Rules, secrets: SecretPairs | None) -> None:
+        self._ids = Bijection(ids, secrets, ignore_case=rules.ignore_string_case)
         self._same = rules.sameness(self._ids.same_text, self._ids.renamed, ids.mask)
         self._budget = DiffBudget()
 
@@ -311,33 +316,57 @@ def request_changes(
     new: dict[str, Json],
     rules: Rules | None = None,
     budget: DiffBudget | None = None,
+    *,
+    of_model: bool = False,
+    secrets: SecretPairs | None = None,
 ) -> list[Change]:
     """The changes between two asked halves (see `Exchange`), as ``request.messages[system].content``.
 
-    A JSON body stands at the root, beside ``request.method``, ``request.url`` and ``request.query``; where the body
-    has such a key itself, the request's own is ``request.http.query``. Any other body is ``request.body``; tools and
-    calls keep their keys. What counts is what counts in matching (`matching.counts`). Ids of tool calls count only
-    where no one-to-one renaming explains them.
+    `matching.counts` says what counts, and how paths name it (`request_fields`). Headers are compared where both
+    sides know theirs. The ids of a model's tool calls count only where no one-to-one renaming explains them.
 
     Args:
         golden: the recorded asked half.
         new: what the agent asked now.
         rules: all of them act here but the level, ``ignore_types`` and ``event_rules``.
         budget: how much may be walked, where many requests are compared.
+        of_model: whether a model is asked: in any other request what is called ``call_id`` is a value.
+        secrets: which secret of the new run is which of the golden's; by default any one-to-one renaming.
 
     Raises:
         UsageError: an operator of the user's raised; the text names the operator and its error.
     """
     rules = rules or Rules()
     # An id that both sides hold means the same on both: replayed answers bring their ids with them.
-    ids = Ids(call_ids(golden) ^ call_ids(new))
-    same = _sameness(ids, rules)
+    ids = Ids(call_ids(golden) ^ call_ids(new) if of_model else ())
+    secrets = secrets or SecretPairs()
+    renamed = Bijection(ids, secrets, ignore_case=rules.ignore_string_case)
     canonical = Canonical(rules, ids.mask)
     sides: list[Json] = []
-    for asked in (golden, new):
-        side = canonical.value(_flat(asked), (_ROOT,))
+    for fields in _comparable(golden, new, secrets):
+        side = canonical.value(fields, (_ROOT,))
         sides.append({} if side is LEFT_OUT else side)
+    same = rules.sameness(renamed.same_text, renamed.renamed, ids.mask)
     return json_changes(*sides, root=_ROOT, same=same, budget=budget)
+
+
+def _comparable(
+    golden: dict[str, Json], new: dict[str, Json], secrets: SecretPairs
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The fields of two asked halves, with what both sides know of headers and credentials."""
+    one, other = request_fields(golden), request_fields(new)
+    if "url" not in one or "url" not in other:
+        return one, other
+    if headers_of(golden) is None or headers_of(new) is None:
+        one.pop("headers", None)
+        other.pop("headers", None)
+        return one, other
+    ours, theirs = credentials_of(golden), credentials_of(new)
+    for name in ours.keys() & theirs.keys():
+        if not secrets.same_credential(ours[name], theirs[name]):
+            one["headers"] = {**one.get("headers", {}), name: ours[name]}
+            other["headers"] = {**other.get("headers", {}), name: theirs[name]}
+    return one, other
 
 
 TOOL_ARGS = "ToolUse*"
@@ -410,31 +439,3 @@ def _as_counted(value: Json, rules: Rules) -> Json:
         return rules.masked(str)(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return rounded(value, rules.digits) if is_number else value
-
-
-def _sameness(ids: Ids, rules: Rules) -> Sameness:
-    renamed = Bijection(ids, ignore_case=rules.ignore_string_case)
-
-    def same_text(golden: str, new: str) -> bool:
-        return golden == new or renamed.same_text(unnumbered(golden), unnumbered(new))
-
-    return rules.sameness(same_text, mask=lambda text: ids.mask(unnumbered(text)))
-
-
-def _flat(asked: dict[str, Json]) -> dict[str, Json]:
-    """What counts of an asked half, with the fields of a JSON body at the root."""
-    flat = asked_fields(asked)
-    if "url" not in flat:
-        return flat
-    address = address_of(flat["url"])
-    flat["method"] = flat["method"].upper()
-    flat["url"] = f"{address.scheme}://{address.host}{address.path}"
-    for name, value in address.query:
-        flat.setdefault("query", {}).setdefault(name, []).append(value)
-    flat.pop("body", None)
-    body = body_of(asked)
-    if isinstance(body, dict) and isinstance(body.get("json"), dict):
-        # The body's own keys win: one called "url" or "method" is rarer than a reader of the report.
-        hidden = {key: flat.pop(key) for key in list(flat) if key in body["json"]}
-        return {**flat, **({"http": hidden} if hidden else {}), **body["json"]}
-    return flat if body is None else {**flat, "body": body}

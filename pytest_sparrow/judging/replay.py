@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,12 @@ from pytest_sparrow.comparing.identity import Ids
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
-from pytest_sparrow.events.jsontext import digest
+from pytest_sparrow.events.jsontext import canonical, digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
 from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
+from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.provenance import changed_since, circumstances
-from pytest_sparrow.redact import Redactor, strip_numbers
 from pytest_sparrow.run.whatif.fork import before_fork
 from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
 from pytest_sparrow.settings import Requests, Settings, Unwrapped
@@ -25,7 +24,8 @@ from pytest_sparrow.settings import Requests, Settings, Unwrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.comparing.result import Comparison
+    from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.fork import DivergencePoint
     from pytest_sparrow.transcript import Transcript
@@ -64,23 +64,35 @@ def judge_comparison(
     if from_events:
         rules = replace(rules, ignore_types=LEFT_OUT)
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
-    drifts = _drifts([one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)], rules)
+    secrets = run.answers.replayer.secrets if run.answers.replayer is not None else SecretPairs()
+    found_drifts = [one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)]
+    drifts = _drifts(found_drifts, rules, secrets)
     config = golden.inputs.config_snapshot
     found = Found(
         violations=(*_failures(run), *_never_opened(golden, further)),
-        drifts=tuple(drifts) if settings.requests is Requests.COMPARE else (),
-        comparison=compare(
-            _unnumbered(theirs, hidden),
-            _unnumbered(mine, redactor),
-            rules,
-            typed=golden.notes_types and not from_events,
+        drifts=tuple(
+            drift for drift in drifts if settings.requests is Requests.COMPARE or not _of_model(drift)
+        ),
+        comparison=_shown(
+            compare(
+                _redacted(theirs, hidden),
+                _redacted(mine, redactor),
+                rules,
+                typed=golden.notes_types and not from_events,
+                secrets=secrets,
+            ),
+            secrets,
         ),
         nothing=Finding(kind=Kind.NOTHING_REPLAYED) if run.answers.served_nothing else None,
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
         what_if=_what_if_of(run),
         unwrapped=tuple(_unwrapped(run)),
     )
-    remarks = _drift_remark(drifts) if settings.requests is Requests.REPORT else []
+    remarks = (
+        _drift_remark([drift for drift in drifts if _of_model(drift)])
+        if settings.requests is Requests.REPORT
+        else []
+    )
     verdict = verdict_of(found, subject, (*remarks, *_remarks(run)))
     return replace(verdict, since=changed_since(config)) if verdict.diverged else verdict
 
@@ -187,7 +199,12 @@ def _unwrapped(run: Run) -> Iterator[str]:
             yield finding.detail["name"]
 
 
-def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
+def _of_model(drift: Drift) -> bool:
+    """Whether a model was asked: the setting ``requests`` speaks of nothing else."""
+    return bool(drift.finding.detail.get("of_model"))
+
+
+def _drifts(found: Iterable[Finding], rules: Rules, secrets: SecretPairs) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()
@@ -195,7 +212,11 @@ def _drifts(found: Iterable[Finding], rules: Rules) -> list[Drift]:
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)
-        changes = tuple(request_changes(finding.golden, finding.new, rules, budget))
+        of_model = bool(finding.detail.get("of_model"))
+        found_here = request_changes(
+            finding.golden, finding.new, rules, budget, of_model=of_model, secrets=secrets
+        )
+        changes = tuple(replace(change, new=secrets.shown(change.new)) for change in found_here)
         if changes:
             seen = {(change.path, repr((change.golden, change.new))) for change in changes}
             drifts.append(Drift(finding=finding, changes=changes, repeats=seen <= known))
@@ -209,14 +230,19 @@ def _drift_remark(drifts: Sequence[Drift]) -> list[Finding]:
     return [Finding(kind=Kind.DRIFT, case="remark", boundary="http", detail=detail)] if drifts else []
 
 
-def _unnumbered(events: Iterable[Event], redactor: Redactor | None = None) -> list[Event]:
-    """Events as the disk has them, with secrets' placeholders by kind only: their numbers depend on the order."""
-    plain: list[Event] = []
+def _shown(comparison: Comparison, secrets: SecretPairs) -> Comparison:
+    changes = (replace(change, new=secrets.shown(change.new)) for change in comparison.changes)
+    return replace(comparison, changes=tuple(changes))
+
+
+def _redacted(events: Iterable[Event], redactor: Redactor | None) -> list[Event]:
+    """Events as the disk has them."""
+    kept: list[Event] = []
     for event in events:
         line = dump_event(event)
-        kept = strip_numbers(line if redactor is None else redactor.line(line))
-        plain.append(event if kept == line else parse_event(kept))
-    return plain
+        clean = line if redactor is None else redactor.line(line)
+        kept.append(event if clean == line else parse_event(clean))
+    return kept
 
 
 def same_recording(before: Transcript, after: Transcript) -> bool:
@@ -225,15 +251,26 @@ def same_recording(before: Transcript, after: Transcript) -> bool:
         return False
     if not compare(before, after, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
         return False
-    return _fingerprints(before) == _fingerprints(after)
+    # Sorted: parallel exchanges end in any order.
+    one, other = sorted(_fingerprints(before)), sorted(_fingerprints(after))
+    if [each[0] for each in one] != [each[0] for each in other]:
+        return False
+    pairs = SecretPairs()
+    return all(_same_secrets(ours[2], theirs[2], pairs) for ours, theirs in zip(one, other, strict=True))
 
 
-def _fingerprints(transcript: Transcript) -> Counter[str]:
-    # A multiset: parallel exchanges end in any order.
+def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str]]]:
+    """Of each exchange what counts of it, when it began, and the secrets in it."""
     ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
-    return Counter(_fingerprint(exchange, ids) for exchange in transcript.exchanges)
+    for exchange in transcript.exchanges:
+        asked, answered = between_recordings(exchange, ids.mask)
+        what = digest([request_key(exchange.kind, asked), exchange.complete, answered])
+        secrets = placeholders(canonical([exchange.asked, exchange.answered]).decode("utf-8", "replace"))
+        yield what, exchange.began, secrets
 
 
-def _fingerprint(exchange: Exchange, ids: Ids) -> str:
-    asked, answered = between_recordings(exchange, ids.mask)
-    return digest([request_key(exchange.kind, asked), exchange.complete, answered])
+def _same_secrets(golden: list[str], new: list[str], pairs: SecretPairs) -> bool:
+    if not pairs.fit(golden, new):
+        return False
+    pairs.declare(golden, new)
+    return True

@@ -237,8 +237,12 @@ def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
     if comparison is not None and at is not None and at.event <= comparison.new_count:
         finding = replace(finding, new_at=replace(at, events=comparison.new_count))
     if isinstance(finding.golden, dict) and isinstance(finding.new, dict):
-        changes = tool_changes if finding.boundary == "tool" else request_changes
-        finding = replace(finding, parts=of_changes(changes(finding.golden, finding.new)))
+        if finding.boundary == "tool":
+            changes = tool_changes(finding.golden, finding.new)
+        else:
+            of_model = bool(finding.detail.get("of_model"))
+            changes = request_changes(finding.golden, finding.new, of_model=of_model)
+        finding = replace(finding, parts=of_changes(changes))
     return finding
 
 

@@ -15,7 +15,16 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
-from pytest_sparrow.matching.counts import Conversations, prefixes, request_key, request_shape
+from pytest_sparrow.matching.counts import (
+    Conversations,
+    headers_of,
+    key_of,
+    prefixes,
+    request_content,
+    request_key,
+    request_shape,
+)
+from pytest_sparrow.matching.secrets import NOTHING_MENTIONED, Mentioned, SecretPairs
 from pytest_sparrow.matching.similarity import Similarity
 from pytest_sparrow.wire.asking import is_look_up
 
@@ -68,6 +77,9 @@ _Shape = tuple[str, str, str]
 _NUMBERED_BY_CHANCE = (TASK_LANES, LOOSE_LANES)
 """Labels of lanes (docs/format.md, section 8) whose numbers depend on who crosses a boundary first."""
 
+_MOST_SECRETS = 64
+"""The most exchanges that differ in which secret they mention, and are looked through for the one that is asked for."""
+
 _MOST_ROOTS = 64
 """The most conversations that begin side by side of which the words are compared: more would cost too much."""
 
@@ -94,7 +106,11 @@ class Chosen:
 
 
 class Chooser:
-    """Chooses among the exchanges of a golden, each at most once. Not thread safe: the run's lock guards it."""
+    """Chooses among the exchanges of a golden, each at most once. Not thread safe: the run's lock guards it.
+
+    Attributes:
+        secrets: which secret of the run is which of the golden's.
+    """
 
     def __init__(
         self,
@@ -120,6 +136,9 @@ class Chooser:
         self._stands_for: dict[str, str] = {}
         self._stood_for_by: dict[str, str] = {}
         self._similarity = Similarity()
+        self.secrets = SecretPairs(replayed=True)
+        self._mentioned: dict[int, Mentioned] = {}
+        self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()
 
     def _index(self) -> None:
@@ -128,12 +147,15 @@ class Chooser:
         for number, exchange in enumerate(self._exchanges):
             begins = exchange.lane not in begun
             begun.add(exchange.lane)
-            key = self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed)
+            key, mentioned = self._exact_key(exchange.kind, exchange.asked, proposed=exchange.proposed)
+            if mentioned:
+                self._mentioned[number] = mentioned
             self._exact.add(key, exchange.lane, number, begins=begins)
             if exchange.kind == "tool" and exchange.proposed:
                 for by_call in _call_keys(self._counted("tool", exchange.asked), exchange.asked.get("id")):
                     self._by_call.add(by_call, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
+                self._some_headers = self._some_headers or headers_of(exchange.asked) is None
                 if is_look_up(exchange.asked):
                     self._look_ups[key] = number
                     self._look_up_of[number] = key
@@ -149,9 +171,12 @@ class Chooser:
                     self._near.add(near, exchange.lane, number, begins=begins)
                 recorded.add(chain, number, exchange.lane)
 
-    def _exact_key(self, kind: str, asked: dict[str, Json], *, proposed: bool) -> tuple[str, bool]:
+    def _exact_key(
+        self, kind: str, asked: dict[str, Json], *, proposed: bool, headers: bool = True
+    ) -> tuple[tuple[str, bool], Mentioned]:
+        content = request_content(kind, self._counted(kind, asked), headers=headers)
         # An unproposed call must never take an answer that a pending proposal needs: two separate keys.
-        return request_key(kind, self._counted(kind, asked)), kind == "tool" and proposed
+        return (key_of(content), kind == "tool" and proposed), Mentioned.of(content, asked)
 
     def _counted(self, kind: str, asked: dict[str, Json]) -> dict[str, Json]:
         return asked if kind == "http" or self._comparable_of is None else self._comparable_of(asked)
@@ -180,8 +205,11 @@ class Chooser:
 
     def _choose_http(self, asked: Asked, chain: list[bytes] | None) -> Chosen | None:
         lane = asked.lane
-        key = self._exact_key("http", asked.content, proposed=False)
-        choice = self._take_exact(key, lane)
+        key, mentioned = self._exact_key("http", asked.content, proposed=False)
+        choice = self._take_exact(key, mentioned, lane)
+        if choice is None and self._some_headers:
+            key, mentioned = self._exact_key("http", asked.content, proposed=False, headers=False)
+            choice = self._take_exact(key, mentioned, lane)
         if choice is not None:
             return choice
         if key in self._look_ups:  # more often than recorded: the last recorded answer
@@ -251,16 +279,29 @@ class Chooser:
                 self._played.add(number)
                 self._bind(asked.lane, number)
                 return Chosen(number=number, exact=True)
-        key_of_all = self._exact_key(asked.kind, asked.content, proposed=asked.call_id is not None)
-        return self._take_exact(key_of_all, asked.lane)
+        key, mentioned = self._exact_key(asked.kind, asked.content, proposed=asked.call_id is not None)
+        return self._take_exact(key, mentioned, asked.lane)
 
-    def _take_exact(self, key: tuple[str, bool], lane: str) -> Chosen | None:
+    def _take_exact(self, key: tuple[str, bool], mentioned: Mentioned, lane: str) -> Chosen | None:
         number = self._first(key, lane, queues=self._exact)
+        if number is not None:
+            number = self._with_secrets(number, key, mentioned)
         if number is None:
             return None
         self._played.add(number)
         self._bind(lane, number)
         return Chosen(number=number, exact=True, displaced=self._borrowed.pop(number, None))
+
+    def _with_secrets(self, number: int, key: tuple[str, bool], mentioned: Mentioned) -> int | None:
+        """The exchange, or another one of its key, that mentions the secrets which the request mentions."""
+        if not mentioned and number not in self._mentioned:
+            return number
+        for each in (number, *self._exact.some(key, _MOST_SECRETS)):
+            recorded = self._mentioned.get(each, NOTHING_MENTIONED)
+            if recorded.may_be(mentioned, self.secrets):
+                recorded.declare(mentioned, self.secrets)
+                return each
+        return None
 
     def _first(self, key: Hashable, lane: str, *, queues: AnswerQueues) -> int | None:
         """Among equal exchanges: the oldest in the recorded lane that this lane follows, else the oldest of all."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from pytest_sparrow.events.jsontext import BrokenJson, canonical, decode, digest
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
+from pytest_sparrow.redact.names import credential_kind
 from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.asking import what_is_asked, without_id
+from pytest_sparrow.wire.bodies import media_type
+from pytest_sparrow.wire.headers import content_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -30,8 +34,8 @@ _NOT_OF_EVENTS = frozenset({"type", "run", "lane", "timestamp", "created", "crea
 _NOT_OF_OUTCOMES = frozenset({"duration_ms"})
 """Fields of the outcome in RunFinished."""
 
-_NOT_OF_REQUESTS = frozenset({"headers", "id"})
-"""Fields of an asked half. Headers hold keys, versions and dates, and no provider's answer depends on the rest."""
+_NOT_OF_REQUESTS = frozenset({"headers", "some_headers", "id"})
+"""Fields of an asked half. Of the headers those count that `headers_of` gives."""
 
 _NOT_OF_BODIES: frozenset[str] = frozenset()
 """Names of top-level fields in the JSON body of any HTTP request. A provider's own field is a fact of its codec."""
@@ -57,7 +61,7 @@ def event_fields(wire: dict[str, Json]) -> dict[str, Json]:
 
 
 def asked_fields(asked: dict[str, Json]) -> dict[str, Json]:
-    """The fields of an asked half that count, as a new dict; see also `address_of` and `body_of`."""
+    """The fields of an asked half that count, as a new dict; see also `address_of`, `headers_of` and `body_of`."""
     return {key: value for key, value in asked.items() if key not in _NOT_OF_REQUESTS}
 
 
@@ -68,34 +72,97 @@ class Address(NamedTuple):
         scheme: ``http`` or ``https``.
         host: host and port, ``loopback`` for this machine's own.
         path: the path.
-        query: names and values, sorted.
+        query: names and values (None of a name without ``=``), in the order of the names.
     """
 
     scheme: str
     host: str
     path: str
-    query: tuple[tuple[str, str], ...]
+    query: tuple[tuple[str, str | None], ...]
 
 
 # An agent asks at few URLs, a thousand times each.
 @functools.lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
-    """The address in a URL; the order of its query does not count."""
+    """The address in a URL; of its query the order of different names does not count, that of equal names does."""
     parts = urlsplit(url)
-    query = tuple(sorted(parse_qsl(parts.query, keep_blank_values=True)))
-    return Address(parts.scheme, _host(parts.hostname or "", parts.port), parts.path, query)
+    return Address(
+        parts.scheme, _host(parts.hostname or "", parts.port, parts.scheme), parts.path, _pairs(parts.query)
+    )
 
 
-def _host(name: str, port: int | None) -> str:
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def _host(name: str, port: int | None, scheme: str) -> str:
     name = name.lower()
     if name in ("localhost", "::1") or name.startswith("127.") or name.endswith(".localhost"):
         return "loopback"  # test servers draw a new port each time
-    return name if port is None else f"{name}:{port}"
+    return name if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{name}:{port}"
+
+
+def _pairs(text: str) -> tuple[tuple[str, str | None], ...]:
+    """The names and values of a query or a form, sorted by name."""
+    found: list[tuple[str, str | None]] = []
+    for field in text.split("&"):
+        name, sign, value = field.partition("=")
+        if field:
+            found.append((unquote_plus(name), unquote_plus(value) if sign else None))
+    return tuple(sorted(found, key=_name))
+
+
+def _name(pair: tuple[str, str | None]) -> str:
+    return pair[0]
+
+
+def headers_of(asked: dict[str, Json]) -> dict[str, str] | None:
+    """The headers of an HTTP request that count, by name; None where it isn't known which there were.
+
+    Credentials are none of them (see `credentials_of`), nor is what `pytest_sparrow.wire.headers` names, nor what a
+    provider's facts do.
+    """
+    headers = asked.get("headers")
+    if not isinstance(headers, dict) or asked.get("some_headers"):
+        return None
+    left_out = facts().volatile_headers
+    found = content_headers(headers, has_body="body" in asked)
+    return {
+        name: value for name, value in found.items() if name not in left_out and credential_kind(name) is None
+    }
+
+
+def credentials_of(asked: dict[str, Json]) -> dict[str, str]:
+    """The headers of an HTTP request that say who asks, by name; only those that hold a secret's placeholder.
+
+    They are compared where both requests have them: whether a machine has a key at all says nothing of the agent.
+    Kinds of secrets do not count here: the same key may come from another place.
+    """
+    headers = asked.get("headers")
+    if not isinstance(headers, dict) or asked.get("some_headers"):
+        return {}
+    return {
+        name: value
+        for name, value in headers.items()
+        if "<secret:" in value and credential_kind(name) is not None
+    }
 
 
 def body_of(asked: dict[str, Json]) -> Json:
-    """The body of an HTTP request as it counts: the id of a JSON-RPC message is an address, and says nothing."""
-    return without_id(_fields_of_body(asked.get("body")))
+    """The body of an HTTP request as it counts.
+
+    The id of a JSON-RPC message is an address, and says nothing. A form is ``{"form": [[name, value], …]}``.
+    """
+    body = asked.get("body")
+    text = body.get("text") if isinstance(body, dict) else None
+    if isinstance(text, str) and _is_form(asked):
+        return {"form": [list(pair) for pair in _pairs(text)]}
+    return without_id(_fields_of_body(body))
+
+
+def _is_form(asked: dict[str, Json]) -> bool:
+    headers = asked.get("headers")
+    kind = headers.get("content-type", "") if isinstance(headers, dict) else ""
+    return media_type(kind)[0] == "application/x-www-form-urlencoded"
 
 
 def _fields_of_body(body: Json) -> Json:
@@ -103,6 +170,82 @@ def _fields_of_body(body: Json) -> Json:
     if not isinstance(body, dict) or not isinstance(fields, dict) or _NOT_OF_BODIES.isdisjoint(fields):
         return body
     return {**body, "json": {key: value for key, value in fields.items() if key not in _NOT_OF_BODIES}}
+
+
+def request_fields(asked: dict[str, Json]) -> dict[str, Json]:
+    """What counts of an asked half, as paths name it.
+
+    Of HTTP: ``method``, ``url`` (``scheme``, ``host`` and the segments of the ``path``, numbered), ``query``,
+    ``headers``, a form's fields as ``form``, and a JSON object's keys beside them; a key that is called like one of
+    these is in ``body``, and so is every other body. Of tools and calls: their own fields.
+    """
+    if "url" not in asked:
+        return asked_fields(asked)
+    address = address_of(asked["url"])
+    segments = enumerate(address.path.split("/")[1:], start=1)
+    flat: dict[str, Json] = {
+        **asked_fields(asked),
+        "method": asked["method"].upper(),
+        "url": {
+            "scheme": address.scheme,
+            "host": address.host,
+            "path": {str(number): segment for number, segment in segments},
+        },
+    }
+    flat.pop("body", None)
+    if address.query:
+        flat["query"] = _by_name(address.query)
+    if headers := headers_of(asked):
+        flat["headers"] = headers
+    return {**flat, **_fields_within(body_of(asked))}
+
+
+_OWN = frozenset({"method", "url", "query", "headers", "form", "body"})
+"""Keys of `request_fields` that mean the request's own, whatever its body holds."""
+
+
+def _fields_within(body: Json) -> dict[str, Json]:
+    """The body of a request, beside the request's own fields."""
+    if not isinstance(body, dict):
+        return {} if body is None else {"body": body}
+    if "form" in body:
+        return {"form": _by_name(body["form"])}
+    if isinstance(body.get("multipart"), list):
+        return {"form": _by_name([(_part_name(part), _part(part)) for part in body["multipart"]])}
+    fields = body.get("json")
+    if not isinstance(fields, dict) or not fields:
+        return {"body": body}
+    hidden = {key: value for key, value in fields.items() if key in _OWN}
+    beside = {key: value for key, value in fields.items() if key not in _OWN}
+    return {**beside, "body": hidden} if hidden else beside
+
+
+def _by_name(pairs: Iterable[Sequence[Json]]) -> dict[str, list[Json]]:
+    found: dict[str, list[Json]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _part_name(part: Json) -> str:
+    return _disposition(part).get("name", "")
+
+
+def _part(part: Json) -> Json:
+    """A part of a multipart form: its text where it is a plain field, else all that it holds."""
+    body = part.get("body") if isinstance(part, dict) else None
+    disposition = _disposition(part)
+    if isinstance(body, dict) and set(body) == {"text"} and disposition.keys() <= {"name"}:
+        headers = part.get("headers") or {}
+        if headers.keys() <= {"content-disposition"}:
+            return body["text"]
+    return part
+
+
+def _disposition(part: Json) -> dict[str, str]:
+    headers = part.get("headers") if isinstance(part, dict) else None
+    said = headers.get("content-disposition") if isinstance(headers, dict) else None
+    return dict(media_type(said)[1]) if isinstance(said, str) else {}
 
 
 def unnumbered(text: str) -> str:
@@ -129,6 +272,22 @@ def call_ids(asked: dict[str, Json]) -> set[str]:
     return found
 
 
+_NEW_IN_ANSWERS = re.compile(
+    r"^(?:date|age|expires|server|via|cf-ray|traceparent|tracestate|set-cookie|server-timing|x-served-by|x-timer"
+    r"|x-cache(?:-hits)?|x-runtime|x-amz-id-2|x-amz-cf-id|x-amz-cf-pop|x-trace.*|x-b3-.*|x-datadog-.*)$"
+    r"|request-?id|correlation-?id|trace-?(?:id|context)|ratelimit|rate-limit"
+    r"|(?:processing|service|response|upstream)-(?:ms|time)|-cache-status$"
+)
+"""Headers of an answer that are new in every recording, by name in lower case: moments, ids of requests, measures."""
+
+
+def _answer_headers(headers: Json) -> Json:
+    if not isinstance(headers, dict):
+        return headers
+    acted_on = facts().answer_headers
+    return {n: v for n, v in headers.items() if n in acted_on or not _NEW_IN_ANSWERS.search(n)}
+
+
 def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[dict[str, Json], Json]:
     """What of an exchange counts where two recordings are compared.
 
@@ -145,9 +304,10 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     asked = exchange.asked
     if is_http and "body" in asked:
         asked = {**asked, "body": _fields_of_body(asked["body"])}
-    return _without(asked, mask, new_in_requests), _without(
-        _with_lines_read(exchange.answered), mask, new_in_answers
-    )
+    answered = _with_lines_read(exchange.answered)
+    if is_http and answered is not None and "headers" in answered:
+        answered = {**answered, "headers": _answer_headers(answered["headers"])}
+    return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
 
 
 def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:
@@ -197,23 +357,43 @@ def request_shape(asked: dict[str, Json]) -> tuple[str, str, str]:
 def request_key(kind: str, asked: dict[str, Json]) -> str:
     """A digest that is equal for two asked halves exactly when they ask the same; `matching.counts` says what counts.
 
-    HTTP: method, scheme, host, path, sorted query, decoded body. Tools and calls: name and arguments.
+    HTTP: method, scheme, host, path, query by names, headers, decoded body. Tools and calls: name and arguments.
+    Secrets count by their kind; see `matching.secrets` for which of them is meant.
+    """
+    return key_of(request_content(kind, asked))
+
+
+def key_of(content: bytes) -> str:
+    """The key of a request's content."""
+    return hashlib.blake2b(strip_numbers(content), digest_size=16).hexdigest()
+
+
+def request_content(kind: str, asked: dict[str, Json], *, headers: bool = True) -> bytes:
+    """What counts of an asked half, as canonical JSON, with the placeholders of its secrets.
+
+    Args:
+        kind: "http", "tool" or "call".
+        asked: the asked half.
+        headers: False: without headers, as for an asked half whose headers are not known.
     """
     if kind != "http":
-        return digest([kind, _unnumbered(asked_fields(asked)).decode()])
+        return b"\n".join([kind.encode(), canonical(asked_fields(asked))])
+    known = headers_of(asked) if headers else None
     # Canonical JSON holds no line break: joined by one, the parts can't run into one another.
-    parts = asked["method"].upper().encode(), _address(asked["url"]), _unnumbered(body_of(asked))
-    return hashlib.blake2b(b"\n".join(parts), digest_size=16).hexdigest()
+    return b"\n".join(
+        [
+            asked["method"].upper().encode(),
+            _address(asked["url"]),
+            canonical(known),
+            canonical(body_of(asked)),
+        ]
+    )
 
 
 @functools.lru_cache(maxsize=256)
 def _address(url: str) -> bytes:
     scheme, host, path, query = address_of(url)
-    return _unnumbered([scheme, host, path, [list(pair) for pair in query]])
-
-
-def _unnumbered(value: Json) -> bytes:
-    return strip_numbers(canonical(value))
+    return canonical([scheme, host, path, [list(pair) for pair in query]])
 
 
 def prefixes(conversation: Sequence[Json]) -> list[bytes]:

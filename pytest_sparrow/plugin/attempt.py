@@ -121,6 +121,8 @@ class Attempt:
         self._environment = ReplayedEnvironment(
             self._redactor.put_back(self._source.noted("env") if replays else None)
         )
+        if follows:
+            self._redactor.number_as_replay()
         wire = Wire(codecs)
         replayer = self._source.event_replayer(wire) if follows else None
         self.blocked = self._source.unusable

@@ -91,11 +91,12 @@ def _stands(error: BaseException, state: AttemptState) -> bool:
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:
     """Whether the exception is a miss coming back: raised at a tool, or by an SDK that got the miss as an answer."""
-    from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+    from pytest_sparrow.errors import NotRecordable, ReplayDivergence, ReplayStopped
 
     texts = state.attempt.findings
     return any(
-        isinstance(one, ReplayDivergence | NotRecordable) or any(text in str(one) for text in texts)
+        isinstance(one, ReplayDivergence | ReplayStopped | NotRecordable)
+        or any(text in str(one) for text in texts)
         for one in _chain(error)
     )
 

@@ -121,7 +121,10 @@ class ProviderFacts:
         packages: the modules of SDKs, each with the distribution that it comes from: noted in a recording when
             loaded, and listed by ``pytest-sparrow doctor``.
         retry_clocks: modules whose sleep before a retry is skipped in a replay.
-        request_headers: names of request headers that shape the answer, lower case; recordings keep them.
+        volatile_headers: names of request headers that do not count, lower case: new in each request, or in each
+            version of the SDK; `pytest_sparrow.wire.headers` knows what every SDK sends.
+        account_headers: names of request headers that say for whom the request is made, and that SDKs fill from the
+            environment, lower case.
         answer_headers: names of answer headers that clients act on, lower case; recordings keep them.
         header_values: recorded values of headers of which only the presence matters, by lower-case name.
         volatile_answer_keys: keys of answers whose values are new in every answer.
@@ -139,7 +142,8 @@ class ProviderFacts:
     sure_keys: tuple[KeyShape, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     retry_clocks: tuple[RetryClock, ...] = ()
-    request_headers: AbstractSet[str] = frozenset()
+    volatile_headers: AbstractSet[str] = frozenset()
+    account_headers: AbstractSet[str] = frozenset()
     answer_headers: AbstractSet[str] = frozenset()
     header_values: Mapping[str, str] = field(default_factory=dict)
     volatile_answer_keys: AbstractSet[str] = frozenset()

@@ -42,7 +42,6 @@ _INTERNAL_ERROR = -32603
 
 _FACTS = ProviderFacts(
     packages={"mcp": "mcp"},
-    request_headers=frozenset({"mcp-protocol-version"}),
     answer_headers=frozenset({"mcp-protocol-version", "mcp-session-id"}),
     # A client that got a session ends it.
     header_values={"mcp-session-id": "recorded-session"},

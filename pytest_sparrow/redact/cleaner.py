@@ -1,6 +1,6 @@
 """Walks parsed values and headers, and replaces each secret by its placeholder.
 
-A transcript keeps only the headers of an allow-list, so a header that nobody thought of is left out.
+Of requests a transcript keeps the headers that count, of answers nearly all; credentials become placeholders.
 """
 
 from __future__ import annotations
@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.redact.credentials import lasting_part
 from pytest_sparrow.redact.known import spellings
-from pytest_sparrow.redact.names import Rule, Sure, bare_value, field_rule, plausible, query_rule
+from pytest_sparrow.redact.names import (
+    COOKIE_VALUE,
+    Rule,
+    Sure,
+    bare_value,
+    field_rule,
+    plausible,
+    query_rule,
+)
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
 from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious
 from pytest_sparrow.redact.streams import cuts_between
@@ -41,40 +50,19 @@ if TYPE_CHECKING:
 
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
-REQUEST_HEADERS = _BODY | {
-    "accept",
-    "content-range",
-    "last-event-id",
-    "prefer",
-    "range",
-    "x-amz-target",
-    "x-http-method-override",
-}
-"""What shapes a request and is not this machine's, this moment's or a secret; providers' own are facts of codecs."""
+LEFT_OUT_OF_ANSWERS = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("alt-svc", "nel", "report-to", "reporting-endpoints", "strict-transport-security"),
+        *("content-security-policy", "content-security-policy-report-only", "permissions-policy"),
+        *("content-digest", "content-md5", "digest", "repr-digest", "x-amz-crc32", "x-goog-hash"),
+        *("x-ms-blob-content-md5", "x-ms-content-crc64"),
+    }
+)
+"""Headers of an answer that recordings leave out: of the connection, for browsers, and digests of bytes, which a
+placeholder or another spelling would belie. `CHECKSUM` begins further ones."""
 
-ANSWER_HEADERS = _BODY | {
-    "accept-ranges",
-    "allow",
-    "content-range",
-    "etag",
-    "last-modified",
-    "link",
-    "location",
-    "operation-location",
-    "retry-after",
-    "retry-after-ms",
-    "www-authenticate",
-    "x-ms-error-code",
-    "x-next-page",
-    "x-page",
-    "x-per-page",
-    "x-prev-page",
-    "x-should-retry",
-    "x-total",
-    "x-total-count",
-    "x-total-pages",
-}
-"""What clients act on: the body's type, where to go next, whether to try again."""
+CHECKSUM = "x-amz-checksum-"
 
 PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
 """What a part of a multipart body is."""
@@ -86,7 +74,6 @@ _MAX_DEPTH = 200
 _ESCAPED_LINE_ENDS = re.compile(r"(?<!\\)\\+(?:r\\+)?n|\r\n")
 _SHORTEST = 8
 _SHORTEST_ENCODED = 20
-_JAR_ENTRY = Rule("cookie", Sure.KEY)
 
 
 class Cleaner:
@@ -136,6 +123,24 @@ class Cleaner:
             return self._whole(text, rule)
         return clean
 
+    def answer_header(self, name: str, value: str) -> str:
+        """The value of an answer's header, names in lower case, without secrets; a cookie stays a cookie."""
+        if name == "set-cookie":
+            clean = "\n".join(map(self._set_cookie, value.split("\n")))
+            return value if clean == value else clean
+        rule = self.field_rule(name.removeprefix("x-"))
+        return self.value(value) if rule is None else self.field(value, rule)
+
+    def _set_cookie(self, line: str) -> str:
+        pair, semicolon, attributes = line.partition(";")
+        name, equals, value = pair.partition("=")
+        if not equals:
+            return self.text(line)
+        # A quoted value keeps its quotes.
+        bare = value.strip().strip('"')
+        clean = self.field(bare, self.field_rule(name.strip()) or COOKIE_VALUE) if bare else bare
+        return f"{name}={value.replace(bare, clean) if bare else value}{semicolon}{self.text(attributes)}"
+
     def found(self, secret: str, rule: Rule) -> str | None:
         """The placeholder for the whole value of a field, or None where it is no secret."""
         if not plausible(secret, rule):
@@ -163,6 +168,16 @@ class Cleaner:
             return secret
         self._known.learn(secret, rule.kind)
         return self._numbering.placeholder(rule.kind, secret)
+
+    def credential(self, secret: str, kind: str) -> str:
+        """The placeholder of what a header holds to prove who asks, whatever it looks like.
+
+        It has a number of its own beside the same text in a body: which of the two comes first may be chance.
+        """
+        clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
+        if "<secret:" in clean or self._allowed(kind, secret):
+            return clean
+        return self._numbering.placeholder(kind, secret, f"\0credential {lasting_part(secret)}")
 
     def text(self, text: str) -> str:
         """A text without secrets: JSON and server-sent events are read as such, the rest is searched."""
@@ -240,7 +255,7 @@ class Cleaner:
             return secret
         # Its lines may end as in a text, in JSON or in a repr: it is the same key.
         key = _ESCAPED_LINE_ENDS.sub("\n", secret) if kind == "private-key" else secret
-        return self._numbering.placeholder(kind, key)
+        return self._numbering.placeholder(kind, key, lasting_part(key) if kind == "jwt" else None)
 
     def _stands_for(self, placeholder: str, text: str) -> bool:
         secret = self._numbering.secret_of(placeholder)
@@ -266,7 +281,10 @@ class Cleaner:
             new_key = self.text(key) if isinstance(key, str) else key
             while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
                 new_key += "'"
-            clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
+            if new_key == "set-cookie" and isinstance(item, str):
+                clean[new_key] = self.answer_header(new_key, item)
+            else:
+                clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
 
@@ -275,7 +293,9 @@ class Cleaner:
         name = value.get("name", value.get("key"))
         if "value" not in value or not isinstance(name, str):
             return None
-        return _JAR_ENTRY if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
+        return (
+            COOKIE_VALUE if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
+        )
 
     def _by_form(self, text: str) -> str:
         if text.lstrip()[:1] in ("{", "["):
@@ -307,4 +327,4 @@ class Cleaner:
         if key == "value":
             return named or outer
         rule = self.field_rule(key)
-        return _JAR_ENTRY if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule
+        return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

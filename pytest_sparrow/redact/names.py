@@ -198,6 +198,18 @@ def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     return _QUERY.get(bare) or _field_rule(name, services)
 
 
+COOKIE_VALUE = Rule("cookie", Sure.KEY)
+"""The rule of a cookie's value, where the cookie's own name says nothing."""
+
+
+def credential_kind(name: str) -> str | None:
+    """The kind of credential that a request's header holds, by its name in lower case; None for any other header."""
+    rule = field_rule(name)
+    if rule is not None:
+        return rule.kind
+    return "account" if name in facts().account_headers else None
+
+
 _NO_PASSWORD = {
     "string",
     "str",

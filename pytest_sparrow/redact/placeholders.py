@@ -13,10 +13,22 @@ if TYPE_CHECKING:
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
 
+FIRST_OF_A_REPLAY = 1_000_000
+"""The secrets that a replayed agent brings itself are numbered above this number: what the replay gives it has the
+golden's numbers, and the two must not be mistaken for each other."""
+
 # A text may have been through strip_numbers before it comes here.
 _ANY = re.compile(r"<secret:[a-z0-9-]+(?::[0-9]+)?>")
 _ANY_OR_PLACE = re.compile(rf"{_ANY.pattern}|<dir:[a-z_]+>")
 _NUMBERED = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
+
+
+_PERCENT = re.compile(r"%3Csecret(?:%3A|:)([a-z0-9-]+)(?:%3A|:)([0-9]+)%3E", re.IGNORECASE)
+
+
+def unescaped(text: str) -> str:
+    """A form or URL in which an agent has percent-encoded a placeholder that it was given: as a recording has it."""
+    return _PERCENT.sub(r"<secret:\1:\2>", text) if "secret" in text and "%3" in text else text
 
 
 def strip_numbers(data: bytes) -> bytes:
@@ -50,27 +62,39 @@ class Numbering:
     """The placeholders of one transcript: the same secret always gets the same one. Thread safe.
 
     A secret keeps the kind that it was first found as, wherever it turns up later.
+
+    Args:
+        before: the number before the first one of each kind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, before: int = 0) -> None:
+        self.before = before
         # An RLock: a collected stream settles its crossing wherever this thread happens to be.
         self._lock = threading.RLock()
         self._given: dict[str, str] = {}
         self._secrets: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
-    def placeholder(self, kind: str, secret: str) -> str:
-        """The placeholder of a secret, a new one where it is met for the first time."""
-        known = self._given.get(secret)
+    def placeholder(self, kind: str, secret: str, lasting: str | None = None) -> str:
+        """The placeholder of a secret, a new one where it is met for the first time.
+
+        Args:
+            kind: the kind in the placeholder.
+            secret: the secret.
+            lasting: what of the secret stays where it is made anew for each request; all of it if None.
+        """
+        key = secret if lasting is None else lasting
+        known = self._given.get(key)
         if known is not None:
             return known
         with self._lock:
-            if secret not in self._given:
-                self._counts[kind] = number = self._counts.get(kind, 0) + 1
+            if key not in self._given:
+                number = self._counts.get(kind, self.before) + 1
+                self._counts[kind] = number
                 given = f"<secret:{kind}:{number}>"
                 self._secrets[given] = secret
-                self._given[secret] = given
-            return self._given[secret]
+                self._given[key] = given
+            return self._given[key]
 
     def secret_of(self, placeholder: str) -> str | None:
         """What a placeholder of this transcript stands for; None for one that it never gave."""

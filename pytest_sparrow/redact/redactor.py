@@ -7,25 +7,31 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, REQUEST_HEADERS, Cleaner
+from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HEADERS, Cleaner
+from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
 from pytest_sparrow.redact.directories import Places
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
-from pytest_sparrow.redact.placeholders import Numbering
+from pytest_sparrow.redact.names import COOKIE_VALUE, credential_kind
+from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
 from pytest_sparrow.wire.bodies import stream_form
+from pytest_sparrow.wire.headers import is_of_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact.scanner import Scanner
+
+_Kept: TypeAlias = "Callable[[Iterable[tuple[str, str]]], dict[str, str]]"
+"""Makes of the headers of a half those that a transcript keeps."""
 
 _FORM_FIELD = re.compile(r";\s*name=\"?([^\";]+)")
 
@@ -59,7 +65,8 @@ class Redactor:
         self._allowed = allowed
         known = environment_secrets(self._environ)
         self._known = Known({secret: kind for secret, kind in known.items() if not allowed(kind, secret)})
-        self._cleaner = Cleaner(self._known, Numbering(), rules, allowed)
+        self._numbering = Numbering()
+        self._cleaner = Cleaner(self._known, self._numbering, rules, allowed)
         self._places = Places() if places is None else places
 
     def fresh(self) -> Redactor:
@@ -71,6 +78,10 @@ class Redactor:
             rules=self._rules,
             allowed=self._allowed,
         )
+
+    def number_as_replay(self) -> None:
+        """Number what the agent brings itself apart from what a golden gives it; before anything is redacted."""
+        self._numbering.before = FIRST_OF_A_REPLAY
 
     def text(self, text: str) -> str:
         """A text to be shown, without secrets; directories stay, since it is read where they are."""
@@ -120,11 +131,11 @@ class Redactor:
             headers: (name, value) pairs as on the wire.
             answered: whether they came with an answer, not with a request.
         """
-        return self._kept(headers, _answer_headers() if answered else _request_headers())
+        return self._answer_headers(headers) if answered else self._asked_headers(headers)
 
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
-        found, url = self._cleaner.found, self._places.text(url)
+        found, url = self._cleaner.found, unescaped(self._places.text(url))
         return self._cleaner.settled(lambda: self._cleaner.text(without_userinfo(url, found)))
 
     def line(self, data: bytes) -> bytes:
@@ -151,20 +162,22 @@ class Redactor:
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
         """
-        return self._settled_half(asked, _request_headers()) if kind == "http" else self._object(asked)
+        return self._settled_half(asked, self._asked_headers) if kind == "http" else self._object(asked)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`."""
-        return self._settled_half(answered, _answer_headers()) if kind == "http" else self._object(answered)
+        if kind != "http":
+            return self._object(answered)
+        return self._settled_half(answered, self._answer_headers)
 
-    def _settled_half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
+    def _settled_half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
-        return self._cleaner.settled(lambda: self._half(half, allowed))
+        return self._cleaner.settled(lambda: self._half(half, kept))
 
-    def _half(self, half: dict[str, Json], allowed: frozenset[str]) -> dict[str, Json]:
+    def _half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
         clean = dict(half)
         if half.get("headers") is not None:
-            clean["headers"] = self._kept(_pairs(half["headers"]), allowed)
+            clean["headers"] = kept(_pairs(half["headers"]))
         for key, item in half.items():
             if key == "url" and isinstance(item, str):
                 clean[key] = self.url(item)
@@ -197,7 +210,7 @@ class Redactor:
         return events
 
     def _form(self, text: str) -> str:
-        text = self._places.text(text)
+        text = unescaped(self._places.text(text))
         return self._cleaner.settled(lambda: self._cleaner.form(text))
 
     def _part(self, part: Json) -> Json:
@@ -213,26 +226,61 @@ class Redactor:
             body = self._body(body, headers)
         return {**part, "headers": headers, "body": body}
 
+    def _asked_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """The headers of a request that count, and its credentials, of which nothing secret is left."""
+        left_out = facts().volatile_headers
+        kept: dict[str, str] = {}
+        for cased, value in headers:
+            name = cased.lower()
+            if (is_of_content(name) and name not in left_out) or name in self._extra:
+                joined = "; " if name == "cookie" else ", "
+                kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
+        fixed = facts().header_values
+        return {name: fixed.get(name) or self._asked_header(name, value) for name, value in kept.items()}
+
+    def _asked_header(self, name: str, value: str) -> str:
+        kind = credential_kind(name)
+        if kind is None:
+            return str(self.value(value))
+        if kind == "cookie":
+            return hidden_cookies(value, self._cookie)
+        return hidden_credential(
+            value, lambda secret: self._cleaner.credential(secret, kind), lambda user: str(self.value(user))
+        )
+
+    def _cookie(self, name: str, value: str) -> str:
+        return self._cleaner.field(value, self._cleaner.field_rule(name) or COOKIE_VALUE)
+
+    def _answer_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """The headers of an answer but for those of the connection; credentials as placeholders."""
+        kept: dict[str, str] = {}
+        for cased, value in headers:
+            name = cased.lower()
+            if _of_answer(name) or name in self._extra:
+                joined = "\n" if name == "set-cookie" else ", "  # a cookie's date holds a comma
+                kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
+        fixed = facts().header_values
+        return {name: fixed.get(name) or self._answer_header(name, value) for name, value in kept.items()}
+
+    def _answer_header(self, name: str, value: str) -> str:
+        value = self._places.text(value)
+        return self._cleaner.settled(lambda: self._cleaner.answer_header(name, value))
+
     def _kept(self, headers: Iterable[tuple[str, str]], allowed: frozenset[str]) -> dict[str, str]:
         kept: dict[str, str] = {}
         for cased, value in headers:
             name = cased.lower()
             if name in allowed or name in self._extra:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        fixed = facts().header_values
-        return {name: fixed.get(name) or self.value(value) for name, value in kept.items()}
+        return {name: str(self.value(value)) for name, value in kept.items()}
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)
         return clean
 
 
-def _request_headers() -> frozenset[str]:
-    return REQUEST_HEADERS | facts().request_headers
-
-
-def _answer_headers() -> frozenset[str]:
-    return ANSWER_HEADERS | facts().answer_headers
+def _of_answer(name: str) -> bool:
+    return name not in LEFT_OUT_OF_ANSWERS and not name.startswith(CHECKSUM)
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:

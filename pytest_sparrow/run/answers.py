@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.codec import ModelRequest
-from pytest_sparrow.run.replayer import cancellation_wait_of
+from pytest_sparrow.run.arrivals import Arrivals
+from pytest_sparrow.run.replayer import ExchangeReplayer, cancellation_wait_of
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
     from pytest_sparrow.run.replayer import GoldenReplayer
@@ -48,6 +50,7 @@ class Answers:
         live: whether the world answers, and what is asked is compared all the same.
         fork: the fork, or None.
         fault_plan: the faults.
+        arrivals: replays the order in which the recorded answers arrived; None: there are none.
         divergence_point: where the run left its golden, by a fork or a fault; None: nowhere.
     """
 
@@ -68,6 +71,9 @@ class Answers:
         self.live = live
         self.fork: Fork | None = None
         self.fault_plan = FaultPlan()
+        self.arrivals: Arrivals | None = None
+        if self.replaying and isinstance(replayer, ExchangeReplayer):
+            self.arrivals = Arrivals(replayer.exchanges)
         self.divergence_point: DivergencePoint | None = None
         self._violations = violations
         self._events = events
@@ -138,6 +144,37 @@ class Answers:
             crossing.delay = fault.delay
             self._injected(fault, crossing, exchange)
         return self._answer_to(crossing, exchange)
+
+    def asked(self, crossing: Crossing) -> None:
+        """A crossing has its answer: note which recorded exchange its lane has asked for."""
+        number = self._number(crossing)
+        if number is None:
+            return
+        crossing.lane.latest = max(crossing.lane.latest, number)
+        if self.arrivals is not None:
+            arrival = self.arrivals.asked(number, crossing.lane.label)
+            waits = crossing.cancellation_wait is None and crossing.fault is None
+            crossing.arrival = arrival if waits else None
+
+    def settled(self, crossing: Crossing) -> None:
+        """The agent has an answer: note it in the lanes that may wait for the crossing's."""
+        number = self._number(crossing)
+        if number is None:
+            return
+        for lane in crossing.lane.line():
+            lane.latest = max(lane.latest, number)
+        if self.arrivals is not None:
+            self.arrivals.ended(number, crossing.lane.label)
+
+    def moved_on(self, lane: Lane) -> None:
+        """A lane has gone on with the answers that it has: it has made a strand, or is done."""
+        if self.arrivals is not None:
+            self.arrivals.moved_on(lane.label)
+
+    def _number(self, crossing: Crossing) -> int | None:
+        if crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
+            return None
+        return self.replayer.number_of(crossing.recorded)
 
     def _recorded(self, replayer: GoldenReplayer, crossing: Crossing, asked: Asked) -> Exchange | None:
         """The exchange that answers; None: a tool is meant to run."""

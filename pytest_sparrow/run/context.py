@@ -2,11 +2,12 @@
 
 The run is found by context first, then it is the only open run there is.
 
-Lanes are the sequential strands of a run, kept apart by contextvars. Work that is handed to another thread (a thread's
-target, an executor's work) begins a lane there, numbered by the handing. A context that was copied into another task or
-thread begins a lane, too, numbered by its first crossing. A thread that carries no context at all (it was there before,
-and takes work from a queue of its own) gets a ``thread-…`` lane. Which of these threads takes which call is chance: the
-order between calls in such lanes means nothing, and the comparison knows the lanes by that name.
+Lanes are the sequential strands of a run. A task, a thread and work for another thread (an executor's) get their lane
+when they are made (`boundaries.world.strands`): who crosses first is chance, who was made first is not. A context that
+was copied into another thread in any other way begins a lane with its first crossing. A thread that carries no context
+at all (it was there before, and takes work from a queue of its own) gets a ``thread-…`` lane. Which of these threads
+takes which call is chance: the order between calls in such lanes means nothing, and the comparison knows the lanes by
+that name.
 """
 
 from __future__ import annotations
@@ -104,20 +105,24 @@ def has_threads(run: OpenRun) -> bool:
     return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
 
 
-def carried(work: Callable[P, R]) -> Callable[P, R]:
+def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | None]:
     """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
     Neither threads nor executors hand on the context; without this, only their arguments would distinguish a pool's
     calls. Outside every window the result is the work itself.
+
+    Returns:
+        The work, and what to call when the result of the work is there for others; None outside every run.
     """
     if _answering.get():
-        return _done_answering(work)
+        return _done_answering(work), None
     run = _current.get()
     if run is None:
-        return work
+        return work, None
     if id(run) not in _open:
-        return _left_over(work, run)
-    lane = run.fork()
+        return _left_over(work, run), None
+    lane = run.begin_lane(task=None)
+    assert lane is not None
 
     @functools.wraps(work)
     def in_run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -128,7 +133,22 @@ def carried(work: Callable[P, R]) -> Callable[P, R]:
         finally:
             _current.reset(token)
 
-    return in_run
+    return in_run, functools.partial(run.lane_ended, lane)
+
+
+def task_made(task: object, context: contextvars.Context | None) -> None:
+    """Give a task, which was made here and now, its lane; outside every run, or `answering`, nothing happens.
+
+    Args:
+        task: the task.
+        context: the context of the task alone; None: other tasks may share it, or it is not known.
+    """
+    run = _current.get()
+    if _answering.get() or run is None or id(run) not in _open:
+        return
+    lane = run.begin_lane(task=task)
+    if lane is not None and context is not None:
+        context.run(run.enter_lane, lane, task)
 
 
 def _left_over(work: Callable[P, R], run: OpenRun) -> Callable[P, R]:
@@ -227,7 +247,13 @@ class Lane:
         parent: the lane that it began in, or None.
         model: the model that the lane asked last, "" before the first.
         open: the lane's crossings that are not settled yet.
-        children: how many pieces of work the lane has handed to other threads.
+        children: how many lanes have begun in this one.
+        tasks: of these, how many tasks the main lane has made.
+        began: when the lane was made, in seconds of the run, behind the same of the lanes that it stems from.
+        in_use: whether the lane has made a crossing.
+        latest: in a replay, the highest number of a recorded exchange that this lane has asked for, or that a lane
+            which began in it has had; -1 for none.
+        before: the highest number that came before this lane was made, for certain; see `matching.order`.
     """
 
     label: str
@@ -235,6 +261,11 @@ class Lane:
     model: str = ""
     open: list[Any] = field(default_factory=list)
     children: int = 0
+    tasks: int = 0
+    began: tuple[float, ...] = ()
+    in_use: bool = False
+    latest: int = -1
+    before: int = -1
 
     def line(self) -> Iterator[Lane]:
         """This lane, its parent, and so on up."""
@@ -262,55 +293,96 @@ def in_lane(event: Event, label: str) -> Event:
 
 
 class Lanes:
-    """The lanes of one run. The main one belongs to the context that made this object."""
+    """The lanes of one run. The main one belongs to the context that made this object. The run's lock guards them.
 
-    def __init__(self) -> None:
-        self._task_numbers = itertools.count(1)
+    Args:
+        now: the moment, in seconds of the run, never twice the same.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
         self._thread_numbers = itertools.count(1)
         self.main = Lane(MAIN)
-        self._work = SETUP_LANES
+        self._work, self._tasks = SETUP_LANES, ""
+        # Tasks, and threads while they do work that was handed to them. Not the context: a library may run the work
+        # in a copy of the context that it was handed over in.
+        self._of_strand: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
         _here.set(_Here(self, self.main, weakref.ref(_strand())))
 
     def here(self) -> Lane:
-        """The lane of the calling strand; made on the strand's first call."""
+        """The lane of the calling strand, which crosses now; made where the strand has none yet."""
         strand = _strand()
-        known = _here.get()
-        if known is not None and known.lanes is self:
-            if known.owner() is strand:
-                return known.lane
-            lane = Lane(f"{TASK_LANES}{next(self._task_numbers)}", known.lane, known.lane.model)
-        else:
-            lane = Lane(f"{LOOSE_LANES}{next(self._thread_numbers)}")
-        _here.set(_Here(self, lane, weakref.ref(strand)))
+        lane = self._known(strand)
+        if lane is None:
+            origin = self._origin()
+            lane = Lane(f"{LOOSE_LANES}{next(self._thread_numbers)}") if origin is None else self._new(origin)
+            _here.set(_Here(self, lane, weakref.ref(strand)))
+        if not lane.in_use:
+            lane.in_use = True
+            lane.model = next((each.model for each in lane.line() if each.model), "")
         return lane
 
-    def fork(self) -> Lane:
-        """A lane for work that the calling strand hands to another thread."""
-        parent = self.here()
-        parent.children += 1
-        number = f".{parent.children}" if parent.label else str(parent.children)
-        return Lane(f"{parent.label or self._work}{number}", parent, parent.model)
+    def begin(self, task: Any) -> Lane | None:
+        """A lane for a strand that the calling one makes: a task, or (None) work for another thread.
+
+        None where the task has a lane already, since it started at once, or where the calling strand has none.
+        """
+        if task is None:
+            return self._new(self.here())
+        origin = self._known(_strand()) or self._origin()
+        if origin is None or task in self._of_strand:
+            return None
+        lane = self._of_strand[task] = self._new(origin, is_task=True)
+        return lane
+
+    def _known(self, strand: Any) -> Lane | None:
+        known = _here.get()
+        if known is not None and known.lanes is self and known.owner() is strand:
+            return known.lane
+        return self._of_strand.get(strand)
+
+    def _origin(self) -> Lane | None:
+        """The lane of the strand whose context was copied to here."""
+        known = _here.get()
+        return known.lane if known is not None and known.lanes is self else None
+
+    def _new(self, parent: Lane, *, is_task: bool = False) -> Lane:
+        if parent is self.main and is_task and self._tasks:
+            parent.tasks += 1
+            label = f"{self._tasks}{parent.tasks}"
+        else:
+            parent.children += 1
+            label = f"{parent.label}.{parent.children}" if parent.label else f"{self._work}{parent.children}"
+        before = max(parent.before, parent.latest)
+        return Lane(label, parent, began=(*parent.began, self._now()), before=before)
 
     def body_begins(self) -> None:
         """The test's own code begins: number the main lane's work from here.
 
         Work that fixtures handed out (a server, only while recording) has names of its own, and shifts no number.
         """
-        self._work = WORK_LANES
+        self._work, self._tasks = WORK_LANES, TASK_LANES
         self.main.children = 0
 
-    def borrow(self, lane: Lane) -> None:
-        """Put the calling strand into another strand's lane, while the other only waits for it."""
-        _here.set(_Here(self, lane, weakref.ref(_strand())))
+    def enter(self, lane: Lane, strand: object = None) -> None:
+        """Put a strand into a lane, in the context of the caller; None: the calling strand."""
+        _here.set(_Here(self, lane, weakref.ref(strand or _strand())))
 
     @contextmanager
     def within(self, lane: Lane) -> Iterator[None]:
         """In the thread that takes the work: crossings belong to this lane."""
-        token = _here.set(_Here(self, lane, weakref.ref(_strand())))
+        thread = threading.current_thread()
+        token = _here.set(_Here(self, lane, weakref.ref(thread)))
+        before = self._of_strand.get(thread)
+        self._of_strand[thread] = lane
         try:
             yield
         finally:
             _here.reset(token)
+            if before is None:
+                del self._of_strand[thread]
+            else:
+                self._of_strand[thread] = before
 
 
 def _strand() -> object:

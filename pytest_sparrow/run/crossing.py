@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import NotRecordable
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
+    from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
@@ -44,6 +45,7 @@ class Crossing:
         checked: the agent gets ``replayed``, but the tool must run all the same; `settle` gets what the tool gave.
         error: the exception that a replayed tool must raise in place of a recorded one, of which only the name is
             known.
+        arrival: what the answer must wait for before it is served; None: for nothing.
         delay: seconds that each piece of an HTTP answer comes late, nearly always 0.0.
         cancellation_wait: seconds to wait, after what has come, for the agent to cancel the answer as the recorded
             agent did. None where ``replayed`` is whole.
@@ -71,6 +73,7 @@ class Crossing:
 
     __slots__ = (
         "_run",
+        "arrival",
         "asked",
         "began",
         "call_id",
@@ -103,6 +106,7 @@ class Crossing:
         self.replayed: dict[str, Json] | None = None
         self.checked = False
         self.error: Exception | None = None
+        self.arrival: Arrival | None = None
         self.delay = 0.0
         self.cancellation_wait: float | None = None
         self.flush: Callable[[], None] | None = None
@@ -146,6 +150,7 @@ class Crossing:
             content=self.asked,
             number=number,
             lane=self.lane.label,
+            after=max(self.lane.before, self.lane.latest),
             conversation=conversation,
             call_id=self.call_id if self.proposed else None,
         )
@@ -199,12 +204,23 @@ class OpenRun(Protocol):
         """How many crossings there were so far."""
         ...
 
-    def fork(self) -> Any:
-        """A lane for work that the calling strand hands to another thread."""
+    def begin_lane(self, task: object | None) -> Any:
+        """The lane of a task that the calling strand has made, or (None) of work that it hands to another thread.
+
+        None where the task needs none.
+        """
+        ...
+
+    def enter_lane(self, lane: Any, task: object) -> None:
+        """Put a task into its lane; called in the task's context."""
+        ...
+
+    def lane_ended(self, lane: Any) -> None:
+        """The work of a lane in another thread is done, and others see its result."""
         ...
 
     def within(self, lane: Any) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to the lane that `fork` made."""
+        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made."""
         ...
 
     def borrowed_lane(self) -> Callable[[], None]:
@@ -325,18 +341,21 @@ class CancellationWait:
 
 async def wait_for_cancel(seconds: float) -> None:
     """Sleep in a task of asyncio or trio."""
-    trio = sys.modules.get("trio")
-    if trio is not None and _is_trio(trio):
-        await trio.sleep(seconds)
+    if is_trio():
+        await sys.modules["trio"].sleep(seconds)
     else:
         import asyncio
 
         await asyncio.sleep(seconds)
 
 
-def _is_trio(trio: object) -> bool:
+def is_trio() -> bool:
+    """Whether a task of trio runs here."""
+    trio: Any = sys.modules.get("trio")
+    if trio is None:
+        return False
     try:
-        trio.lowlevel.current_task()  # type: ignore[attr-defined]
+        trio.lowlevel.current_task()
     except (RuntimeError, AttributeError):  # no trio task here, or another thread is just loading trio
         return False
     return True

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.exchange import LOOSE_LANES, Asked
+from pytest_sparrow.errors import ReplayStopped
+from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
 from pytest_sparrow.matching.chooser import Chooser, Chosen, ComparableOf, ConversationOf
 from pytest_sparrow.matching.counts import request_key
+from pytest_sparrow.matching.order import precedes
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.matching.similarity import Nearest
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.violations import Violations, divergence
 
 if TYPE_CHECKING:
@@ -22,7 +27,17 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
 MOST_MISSES = 20
-"""After so many misses every further call fails at once: an agent that retries must not run for minutes."""
+"""After so many misses every further call ends the strand that makes it: an agent that retries must not run on."""
+
+_MOST_TRIES = 5
+"""So many misses of one call, one after the other, are a retry loop that may have no end."""
+
+_LONGEST_LOOP = 3.0
+"""Seconds from a call's first miss after which the next one is such a loop, however few there were. If the calls differ
+from try to try (by a number or a time), so many seconds from the run's first miss, and as many tries as above."""
+
+_clock = time.monotonic
+"""The clock itself, not the module's name: freezegun replaces names."""
 
 _LONGER = 5.0
 """Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
@@ -46,7 +61,10 @@ class GoldenReplayer(ABC):
         self.served = 0
         self._violations = violations
         self._misses = 0
+        self._tries: dict[str, tuple[int, float]] = {}
+        self._since: float | None = None
         self._observed = False
+        self._secrets = SecretPairs(replayed=True)
 
     @property
     @abstractmethod
@@ -63,6 +81,11 @@ class GoldenReplayer(ABC):
         """The golden's lane that each lane of the run follows so far; a lane that is missing here keeps its name."""
         return {}
 
+    @property
+    def secrets(self) -> SecretPairs:
+        """Which secret of the run is which of the golden's."""
+        return self._secrets
+
     def says(self, call_id: str) -> bool:  # noqa: ARG002 - for scripts
         """Whether the golden is a script that says what a call gives, or that the agent must not make it."""
         return False
@@ -72,9 +95,10 @@ class GoldenReplayer(ABC):
 
         Raises:
             ReplayDivergence: the golden holds no answer; the miss is a violation already.
+            ReplayStopped: the same, and the agent seems to go on for ever.
         """
         if self._misses >= MOST_MISSES:
-            raise divergence(asking(Kind.MISS, asked, "too-many", misses=MOST_MISSES))
+            raise ReplayStopped(title(asking(Kind.MISS, asked, "too-many", misses=MOST_MISSES)))
         return self._count(self._answer(asked))
 
     def skip(self, asked: Asked) -> Exchange | None:
@@ -119,14 +143,31 @@ class GoldenReplayer(ABC):
         self.served += exchange is not None
         return exchange
 
-    def _miss(self, finding: Finding) -> ReplayDivergence:
+    def _miss(self, finding: Finding) -> ReplayDivergence | ReplayStopped:
         """Add a miss to the violations; returns what to raise."""
         self._misses += 1
-        return divergence(self._violations.add(finding))
+        missed = divergence(self._violations.add(finding))
+        return ReplayStopped(f"{missed.summary}: again and again") if self._loops(finding) else missed
+
+    def _loops(self, miss: Finding) -> bool:
+        """Whether the agent seems to ask again and again."""
+        now = _clock()
+        if self._since is None:
+            self._since = now
+        key = request_key(miss.boundary, miss.new) if isinstance(miss.new, dict) else title(miss)
+        tries, first = self._tries.get(key, (0, now))
+        self._tries[key] = tries + 1, first
+        if tries + 1 >= _MOST_TRIES or now - first > _LONGEST_LOOP:
+            return True
+        return self._misses >= _MOST_TRIES and now - self._since > _LONGEST_LOOP
 
 
 class ExchangeReplayer(GoldenReplayer):
-    """Answers from the exchanges that a recording holds."""
+    """Answers from the exchanges that a recording holds.
+
+    Attributes:
+        exchanges: the exchanges, in the order in which they began.
+    """
 
     def __init__(
         self,
@@ -136,16 +177,17 @@ class ExchangeReplayer(GoldenReplayer):
         comparable_of: ComparableOf | None = None,
     ) -> None:
         super().__init__(violations)
-        self._exchanges = exchanges
+        self.exchanges = exchanges
         self._chooser = Chooser(exchanges, conversation_of, comparable_of)
+        self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
         self._drifts: dict[int, Finding] = {}
-        self._order = _Order(exchanges)
+        self._numbers = {id(exchange): number for number, exchange in enumerate(exchanges)}
 
     @property
     def size(self) -> int:
         """How many exchanges the golden holds."""
-        return len(self._exchanges)
+        return len(self.exchanges)
 
     @property
     def lanes(self) -> Mapping[str, str]:
@@ -157,7 +199,7 @@ class ExchangeReplayer(GoldenReplayer):
         if choice is None:
             raise self._miss(self._missed(asked))
         self._note(choice, asked)
-        return self._exchanges[choice.number]
+        return self.exchanges[choice.number]
 
     def observe(self, asked: Asked) -> None:
         """Add to the violations: request drift, and a call that the golden lacks and that makes no event."""
@@ -173,12 +215,20 @@ class ExchangeReplayer(GoldenReplayer):
             self._drifts[asked.number] = self._violations.add(self._drift(choice, asked))
         if choice.displaced is not None:
             self._one_too_many(choice.displaced)
-        if choice.exact and not _in_events(asked):
-            self._check_order(choice, asked.lane)
+        if choice.exact and not choice.again:
+            self._check_order(choice, asked)
 
     def _skip(self, asked: Asked) -> Exchange | None:
         choice = self._chooser.choose(asked)
-        return None if choice is None else self._exchanges[choice.number]
+        if choice is None:
+            return None
+        if choice.exact:
+            self._check_order(choice, asked)
+        return self.exchanges[choice.number]
+
+    def number_of(self, exchange: Exchange) -> int | None:
+        """The exchange's number in the golden, from 0; None: it is not the golden's."""
+        return self._numbers.get(id(exchange))
 
     def _preview(self, asked: Asked) -> Exchange | None:
         choice = self._chooser.choose(asked, taken=False)
@@ -186,22 +236,23 @@ class ExchangeReplayer(GoldenReplayer):
             return None
         if not choice.exact:
             self._violations.add(self._drift(choice, asked))
-        return self._exchanges[choice.number]
+        return self.exchanges[choice.number]
 
-    def _check_order(self, choice: Chosen, lane: str) -> None:
-        earlier = self._order.overtaken_by(choice.number, lane)
-        if earlier is not None:
-            late, early = (self._exchanges[number] for number in (choice.number, earlier))
-            self._violations.add(
-                Finding(
-                    kind=Kind.ORDER,
-                    boundary=late.kind,
-                    golden=late.asked,
-                    golden_at=Location(exchange=choice.number + 1, lane=late.lane),
-                    new_at=Location(lane=lane),
-                    detail={"before": [early.kind, early.asked]},
-                )
+    def _check_order(self, choice: Chosen, asked: Asked) -> None:
+        """Note a call that comes after one which it precedes in the golden; see `matching.order`."""
+        late, early = (self.exchanges[number] for number in (choice.number, asked.after))
+        if choice.number >= asked.after or not precedes(late, early):
+            return
+        self._violations.add(
+            Finding(
+                kind=Kind.ORDER,
+                boundary=late.kind,
+                golden=late.asked,
+                golden_at=Location(exchange=choice.number + 1, lane=late.lane),
+                new_at=Location(lane=asked.lane),
+                detail={"before": [early.kind, early.asked]},
             )
+        )
 
     def _drift(self, choice: Chosen, asked: Asked) -> Finding:
         finding = asking(Kind.DRIFT, asked, of_model=asked.conversation is not None)
@@ -209,7 +260,7 @@ class ExchangeReplayer(GoldenReplayer):
 
     def _recorded(self, number: int) -> dict[str, Any]:
         """The fields of a finding that name its recorded exchange."""
-        exchange = self._exchanges[number]
+        exchange = self.exchanges[number]
         return {"golden": exchange.asked, "golden_at": Location(exchange=number + 1, lane=exchange.lane)}
 
     def _one_too_many(self, request: int) -> None:
@@ -224,16 +275,23 @@ class ExchangeReplayer(GoldenReplayer):
         kind, content = asked.kind, asked.content
         unplayed = set(self._chooser.unplayed())
         number = self._nearest.find(kind, content, unplayed)
+        asked = replace(asked, content=self._secrets.shown(content))
         if number is None:
             return asking(Kind.MISS, asked)
-        same = request_key(kind, self._exchanges[number].asked) == request_key(kind, content)
-        found = asking(Kind.MISS, asked, "same" if same else "closest", played=number not in unplayed)
+        same = request_key(kind, self.exchanges[number].asked) == request_key(kind, content)
+        found = asking(
+            Kind.MISS,
+            asked,
+            "same" if same else "closest",
+            played=number not in unplayed,
+            of_model=asked.conversation is not None,
+        )
         return replace(found, **self._recorded(number))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
         """Add the exchanges that nobody asked for to the violations, but those after the divergence point."""
         for number in self._chooser.unplayed():
-            exchange = self._exchanges[number]
+            exchange = self.exchanges[number]
             if left is not None and not _due(exchange, left):
                 continue
             self._violations.add(
@@ -249,29 +307,6 @@ class ExchangeReplayer(GoldenReplayer):
 def _in_events(asked: Asked) -> bool:
     """Whether the call makes events, which then have an order: a model's call or a tool's."""
     return asked.kind == "tool" or asked.conversation is not None
-
-
-class _Order:
-    """The order of the calls that make no event (plain HTTP and ``sparrow.call``), lane by lane.
-
-    Between lanes there is no order, nor within those of threads without context.
-    """
-
-    def __init__(self, exchanges: Sequence[Exchange]) -> None:
-        self._exchanges = exchanges
-        self._latest: dict[tuple[str, str], int] = {}
-
-    def overtaken_by(self, number: int, lane: str) -> int | None:
-        """Note that a lane asked for an exchange; returns an exchange that came before it, and was recorded after it.
-
-        None: the order is as recorded.
-        """
-        recorded_lane = self._exchanges[number].lane
-        if lane.startswith(LOOSE_LANES) or recorded_lane.startswith(LOOSE_LANES):
-            return None
-        latest = self._latest.get((lane, recorded_lane), -1)
-        self._latest[lane, recorded_lane] = max(latest, number)
-        return latest if number < latest else None
 
 
 def _due(exchange: Exchange, left: DivergencePoint) -> bool:

@@ -100,11 +100,11 @@ class Run:
             live=live,
         )
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
-        self._lanes = Lanes()
         self._lock = threading.RLock()
         self.started = real_time.now()
         self._zero = real_time.monotonic()
         self._last = 0.0
+        self._lanes = Lanes(self._now)
         self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
@@ -162,10 +162,21 @@ class Run:
                     Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail)
                 )
 
-    def fork(self) -> Lane:
-        """A lane for work that the calling strand hands to another thread."""
+    def begin_lane(self, task: object | None) -> Lane | None:
+        """Make the lane of a task, or (None) of work for another thread; see `Lanes.begin`."""
         with self._lock:
-            return self._lanes.fork()
+            lane = self._lanes.begin(task)
+            if lane is not None and lane.parent is not None:
+                self.answers.moved_on(lane.parent)
+            return lane
+
+    def enter_lane(self, lane: Lane, task: object) -> None:
+        """Put a task into its lane; called in the task's context."""
+        self._lanes.enter(lane, task)
+
+    def lane_ended(self, lane: Lane) -> None:
+        """The work of a lane in another thread is done, and others see its result."""
+        self.answers.moved_on(lane)
 
     def body_begins(self) -> None:
         """The test's own code begins: lanes of its work are numbered from here."""
@@ -179,7 +190,7 @@ class Run:
     def borrowed_lane(self) -> Callable[[], None]:
         """A function that puts the strand that calls it into this strand's lane."""
         with self._lock:
-            return functools.partial(self._lanes.borrow, self._lanes.here())
+            return functools.partial(self._lanes.enter, self._lanes.here())
 
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
@@ -208,6 +219,7 @@ class Run:
             self.crossings += 1
             self._emit_asked(crossing, asked)
             crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
+            self.answers.asked(crossing)
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
             for watcher in self.watchers:
@@ -240,6 +252,7 @@ class Run:
             if crossing.fault is not None:
                 crossing.hides.extend(range(before, len(self.events)))
                 self.answers.failed(crossing.fault, crossing, complete=complete)
+            self.answers.settled(crossing)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
             self._keep(crossing, keep, complete=complete)
@@ -368,6 +381,7 @@ class Run:
             asked=crossing.asked,
             answered=answered,
             lane=crossing.lane.label,
+            lane_began=list(crossing.lane.began),
             began=crossing.began,
             ended=self._now(),
             complete=complete and answered is not None,

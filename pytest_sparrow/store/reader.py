@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -61,6 +62,8 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
         exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], read, complete=meta.complete)
     else:
         exchanges = (), ()
+    if meta.format is not None and meta.format < _WITH_HEADERS:
+        exchanges = tuple(map(_of_some_headers, exchanges[0])), exchanges[1]
     if meta.complete:
         _check_counts(folder, meta, len(events[0]), len(exchanges[0]) if EXCHANGES in files else None)
         _check_digests(folder, meta, files)
@@ -115,6 +118,16 @@ def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Ev
     recorded = (meta.sha256 or {}).get(EVENTS)
     if meta.complete and recorded not in (None, digest.hexdigest()):
         _check_digests(folder, meta, _read(folder, folder, limits))
+
+
+_WITH_HEADERS = 3
+"""The first format whose requests hold all headers that count."""
+
+
+def _of_some_headers(exchange: Exchange) -> Exchange:
+    if exchange.kind != "http":
+        return exchange
+    return replace(exchange, asked={**exchange.asked, "some_headers": True})
 
 
 def _by_hand(folder: Path, files: Collection[str]) -> bool:

@@ -35,6 +35,7 @@ class FakeCrossing:
     as_is: bool = False
     flush: Any = None
     peek: Any = None
+    arrival: Any = None
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         self.settled += 1

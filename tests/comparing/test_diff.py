@@ -91,7 +91,7 @@ def test_values_that_only_count_as_equal_are_no_change_however_many():
         }
 
     sides = [{"method": "POST", "url": "http://h/", "body": {"json": messages(own)}} for own in "ab"]
-    assert not request_changes(*sides)
+    assert not request_changes(*sides, of_model=True)
 
 
 def test_a_deep_value_is_walked():

@@ -33,7 +33,7 @@ def bedrock(*ids):
 )
 def test_other_ids_of_calls_are_no_drift(make):
     """The same calls under other ids, on both sides of each, are the same request."""
-    assert request_changes(make("pyd_ai_1", "pyd_ai_2"), make("pyd_ai_8", "pyd_ai_9")) == []
+    assert request_changes(make("pyd_ai_1", "pyd_ai_2"), make("pyd_ai_8", "pyd_ai_9"), of_model=True) == []
 
 
 @pytest.mark.parametrize("make", [gemini, bedrock])
@@ -42,10 +42,10 @@ def test_outputs_under_swapped_ids_are(make):
     golden, new = make("pyd_ai_1", "pyd_ai_2"), make("pyd_ai_8", "pyd_ai_9")
     turns = next(iter(new["body"]["json"].values()))
     turns[1][next(iter(turns[1].keys() - {"role"}))].reverse()
-    assert request_changes(golden, new) != []
+    assert request_changes(golden, new, of_model=True) != []
 
 
 def test_other_words_stay_a_drift():
     """Only the ids are let pass."""
-    (change,) = request_changes(gemini("pyd_ai_1"), gemini("pyd_ai_9", response="broken"))
+    (change,) = request_changes(gemini("pyd_ai_1"), gemini("pyd_ai_9", response="broken"), of_model=True)
     assert (change.golden, change.new) == ("fine", "broken")

@@ -158,6 +158,7 @@ def test_what_the_exchange_schema_lets_pass_is_read():
     assert list(validator("exchange").schema["properties"]) == [
         "kind",
         "lane",
+        "lane_began",
         "began",
         "ended",
         "complete",

@@ -41,7 +41,7 @@ def finding(kind, **more):
 def drift(golden, new):
     """A drift of a request for something."""
     asked = [{"method": "POST", "url": "http://h/", "body": {"json": body}} for body in (golden, new)]
-    return finding(Kind.DRIFT, boundary="http", golden=asked[0], new=asked[1])
+    return finding(Kind.DRIFT, boundary="http", golden=asked[0], new=asked[1], detail={"of_model": True})
 
 
 def golden_of(events=(), further=()):

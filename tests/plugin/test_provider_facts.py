@@ -42,7 +42,7 @@ PACKAGE = '''
             key_variables=(("ACME_KEY", "ACME_OLD_KEY"),),
             key_shapes=(KeyShape(kind="acme-key", prefixes=("acme-",), rest="[a-z0-9]{24}"),),
             packages={"acme": "DISTRIBUTION"},
-            request_headers=frozenset({"acme-plan"}),
+            volatile_headers=frozenset({"acme-build"}),
             volatile_answer_keys=frozenset({"nonce"}),
             call_id_keys=frozenset({"invocation"}),
             stream_ends=(StreamEnd(field="phase", value="over"),),

@@ -7,8 +7,8 @@ from pytest_sparrow.redact import Places, Redactor
 KEY = "sk-proj-" + "a1B2" * 12
 
 
-def test_headers_are_kept_by_allow_list() -> None:
-    """Nothing that isn't listed is kept: no key, cookie, request id, date or rate limit."""
+def test_headers_that_count_are_kept_without_what_is_secret() -> None:
+    """Credentials are placeholders; of an answer all is kept but for the connection's headers and digests."""
     asked = [
         ("Content-Type", "application/json"),
         ("ACCEPT", "application/json"),
@@ -24,6 +24,10 @@ def test_headers_are_kept_by_allow_list() -> None:
     assert Redactor({}).headers(asked, answered=False) == {
         "content-type": "application/json",
         "accept": "application/json, text/event-stream",
+        "authorization": "Bearer <secret:openai-key:1>",
+        "x-api-key": "<secret:openai-key:1>",
+        "cookie": "a=b",
+        "openai-organization": "<secret:account:1>",
         "anthropic-version": "2023-06-01",
     }
     answered = [
@@ -32,7 +36,11 @@ def test_headers_are_kept_by_allow_list() -> None:
         ("x-should-retry", "false"),
         ("Mcp-Session-Id", "f3a99c01-77aa-4b11"),
         ("Location", f"https://u:pw123456@x.example/?api_key={KEY}&page=2"),
-        ("set-cookie", "sid=1"),
+        ("set-cookie", "sid=9f8e7d6c5b4a39281706; Expires=Wed, 01 Jul 2026 10:00:00 GMT"),
+        ("Set-Cookie", "theme=dark; Path=/"),
+        ("X-Auth-Token", "9f8e7d6c5b4a39281706aa"),
+        ("connection", "keep-alive"),
+        ("x-amz-checksum-crc32", "AAAA"),
         ("date", "Sun, 22 Nov 2026 11:45:03 GMT"),
         ("x-request-id", "req_1"),
         ("x-ratelimit-remaining-tokens", "1"),
@@ -43,13 +51,18 @@ def test_headers_are_kept_by_allow_list() -> None:
         "x-should-retry": "false",
         "mcp-session-id": "recorded-session",
         "location": "https://u:<secret:password:1>@x.example/?api_key=<secret:openai-key:1>&page=2",
+        "set-cookie": "sid=<secret:cookie:1>; Expires=Wed, 01 Jul 2026 10:00:00 GMT\ntheme=dark; Path=/",
+        "x-auth-token": "<secret:auth-token:1>",
+        "date": "Sun, 22 Nov 2026 11:45:03 GMT",
+        "x-request-id": "req_1",
+        "x-ratelimit-remaining-tokens": "1",
     }
 
 
 def test_extra_headers_are_kept_and_redacted() -> None:
     """A user may keep further headers; their values are redacted all the same."""
-    kept = Redactor({}, extra_headers=["X-Tenant"]).headers([("x-tenant", f"t1 {KEY}")], answered=False)
-    assert kept == {"x-tenant": "t1 <secret:openai-key:1>"}
+    kept = Redactor({}, extra_headers=["X-Rate"]).headers([("x-rate", f"t1 {KEY}")], answered=True)
+    assert kept == {"x-rate": "t1 <secret:openai-key:1>"}
 
 
 def test_url_loses_userinfo_and_secret_fields_only() -> None:
@@ -132,7 +145,7 @@ def test_http_asked_with_pairs_or_dict() -> None:
     assert clean == {
         "method": "POST",
         "url": "https://x.example/v1?api_key=<secret:openai-key:1>",
-        "headers": {"content-type": "application/json"},
+        "headers": {"content-type": "application/json", "authorization": "Bearer <secret:openai-key:1>"},
         "body": {"json": {"model": "gpt-5", "user": "<secret:openai-key:1>", "max_tokens": 12}},
     }
     assert redactor.asked("http", clean) == clean
@@ -161,7 +174,7 @@ def test_http_answered_sse_and_error() -> None:
         },
     }
     clean = Redactor({}).answered("http", answered)
-    assert clean["headers"] == {"content-type": "text/event-stream"}
+    assert clean["headers"] == {"content-type": "text/event-stream", "set-cookie": "sid=<secret:cookie:1>"}
     assert clean["body"]["sse"] == [
         clean_event,
         'data: {"choices":[{"delta":{"content":"key <secret:openai-key:1>"}}]}\nid: 7',

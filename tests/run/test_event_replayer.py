@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.errors import ReplayDivergence, ReplayStopped
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.registry import Wire
@@ -117,12 +117,19 @@ def test_an_output_that_the_script_does_not_say(replay):
     assert call(by_hand, "one") is None
 
 
-def test_after_many_misses_every_call_fails_at_once(replay):
-    """An agent that retries must not run for minutes, nor fill the violations."""
+def test_an_agent_that_asks_again_and_again_is_stopped(replay):
+    """No `Exception` any more: after some misses of one call, or after many misses of any."""
     run = replay(think("a"))
-    for _ in range(MOST_MISSES + 3):
+    for _ in range(4):
         with pytest.raises(ReplayDivergence):
             run.ask("call", {"name": "geo", "args": [], "kwargs": {}})
+    with pytest.raises(ReplayStopped):
+        run.ask("call", {"name": "geo", "args": [], "kwargs": {}})
+    for number in range(5, MOST_MISSES):
+        with pytest.raises(ReplayDivergence):
+            run.ask("call", {"name": "geo", "args": [number], "kwargs": {}})
+    with pytest.raises(ReplayStopped):
+        run.ask("call", {"name": "other", "args": [], "kwargs": {}})
     assert len(run.violations.of(Kind.MISS)) == MOST_MISSES
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from pytest_sparrow.exchange import Json, TransportFailure
+    from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 
@@ -218,6 +219,7 @@ class ServedBody:
         cancellation_wait: how to treat a client that reads beyond the point where the recorded client cancelled.
         not_cancelled: gives the error to raise when the client does not cancel.
         delay: the delay of each chunk; None: no delay. Also an attribute.
+        arrival: what the last chunk must wait for; None: for nothing.
     """
 
     def __init__(
@@ -227,7 +229,9 @@ class ServedBody:
         cancellation_wait: CancellationWait | None = None,
         not_cancelled: Callable[[], Exception] | None = None,
         delay: ChunkDelay | None = None,
+        arrival: Arrival | None = None,
     ) -> None:
+        self._arrival = arrival
         self.chunks = chunks
         self.delay = delay
         self._error = error
@@ -235,9 +239,11 @@ class ServedBody:
         self._not_cancelled = not_cancelled
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self.chunks:
+        for number, chunk in enumerate(self.chunks, start=1):
             if self.delay is not None:
                 self.delay.hold()
+            if self._arrival is not None and number == len(self.chunks):
+                self._arrival.hold()
             yield chunk
         if self._error is not None:
             raise self._error
@@ -249,10 +255,16 @@ class ServedBody:
             raise self._not_cancelled()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self.chunks:
+        for number, chunk in enumerate(self.chunks, start=1):
             await (checkpoint() if self.delay is None else self.delay.wait())
+            await self.arrives(number)
             yield chunk
         await self.end()
+
+    async def arrives(self, number: int) -> None:
+        """Wait until a chunk is due; ``number`` counts from 1."""
+        if self._arrival is not None and number == len(self.chunks):
+            await self._arrival.wait()
 
     async def end(self) -> None:
         """Follow the chunks with nothing, with the error, or with a wait for the client's cancellation."""

@@ -19,6 +19,7 @@ from pytest_sparrow.wire.sse import LINE_TYPES
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 Headers = Sequence[tuple[str, str]]
@@ -44,6 +45,7 @@ class Reply:
         chunks: the body, in the pieces that the client gets.
         failure: the error to raise after the chunks, or at once where ``status`` is None.
         crossing: the crossing to settle when the client has the whole answer; None: no crossing.
+        arrival: what the answer waits for as a whole; None: for nothing, or only the last piece of a stream waits.
         delay: the delay of each piece of the body, in seconds.
         cancellation_wait: how to treat a client that reads beyond the point where the recorded client cancelled; None:
             the answer is whole.
@@ -54,6 +56,7 @@ class Reply:
     chunks: tuple[bytes, ...] = ()
     failure: TransportFailure | None = None
     crossing: Crossing | None = None
+    arrival: Arrival | None = None
     delay: float = 0.0
     cancellation_wait: CancellationWait | None = None
 
@@ -88,7 +91,7 @@ def answered_of(
     """
     coding = "" if decoded or not raw else header(headers, "content-encoding")
     content = uncompressed(raw, coding)
-    kept = [[name, value] for name, value in headers if content is None or name.lower() != "content-encoding"]
+    kept = [[name, value] for name, value in headers if _says_more(name.lower(), raw, content)]
     answered: dict[str, Json] = {"status": status, "headers": kept}
     if content is None:
         answered["body"] = body_of(raw, "application/octet-stream", answered=True)
@@ -113,7 +116,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     failure = _failure_of(answered.get("error"))
     status = answered.get("status")
     if status is None and failure is not None:
-        return Reply(status=None, failure=failure, crossing=crossing)
+        return Reply(status=None, failure=failure, crossing=crossing, arrival=crossing.arrival)
     if type(status) is not int or not 100 <= status <= 999:
         raise ValueError(f"its status is {status!r}")
     body = answered.get("body")
@@ -137,6 +140,7 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
         chunks=tuple(chunks),
         failure=failure,
         crossing=crossing,
+        arrival=None if len(chunks) > 1 and stream_form(body) else crossing.arrival,
         delay=crossing.delay,
     )
 
@@ -153,7 +157,18 @@ def _pairs(headers: Json) -> list[tuple[str, str]]:
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
     ):
         raise ValueError("its headers are neither an object nor pairs")
-    return [(str(name), str(value)) for name, value in pairs]
+    return [
+        (str(name), line)
+        for name, value in pairs
+        for line in (str(value).split("\n") if str(name).lower() == "set-cookie" else [str(value)])
+    ]
+
+
+def _says_more(name: str, raw: bytes, content: bytes | None) -> bool:
+    """Whether a header says more than the recorded body: a length counts where there is no body (HEAD)."""
+    if name == "content-encoding":
+        return content is None
+    return name != "content-length" or not raw
 
 
 def _failure_of(error: Json) -> TransportFailure | None:

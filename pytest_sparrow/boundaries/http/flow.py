@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.adapter import Adapter
     from pytest_sparrow.boundaries.http.exchange import Headers
+    from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
 OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], Exception | None]
@@ -190,8 +191,8 @@ FlowStep: TypeAlias = Literal["read", "pause", "pass", "send"]
 """What the flow needs from the surrounding thread or task: the bytes of the request's body; a pause for other tasks;
 the response to a request that does not cross; the response of the world. (No enum: hashing its members is slow.)"""
 
-Flow: TypeAlias = Generator["FlowStep | CancellationWait", Any, Any]
-"""The way of one request; a yielded `CancellationWait` must be waited for. Returns the response."""
+Flow: TypeAlias = Generator["FlowStep | CancellationWait | Arrival", Any, Any]
+"""The way of one request; a yielded `CancellationWait` or `Arrival` must be waited for. Returns the response."""
 
 
 _Headers: TypeAlias = "MutableMapping[str, str]"
@@ -287,7 +288,7 @@ def route(
     if not isinstance(begun, Reply):
         return LiveRequest(adapter, begun, None if alone is None else alone())
     try:
-        yield "pause"
+        yield begun.arrival or "pause"
     except BaseException:  # cancelled before the client got anything
         if begun.crossing is not None:
             begun.crossing.settle(None, complete=False)
@@ -354,7 +355,8 @@ def _serve(adapter: Adapter, request: Any, reply: Reply) -> Any:
         else functools.partial(_not_cancelled, adapter, request, cancellation_wait)
     )
     delay = _delay(adapter, request, reply.delay) if reply.delay else None
-    body = ServedBody(reply.chunks, error, cancellation_wait, not_cancelled, delay)
+    arrival = None if crossing is None or reply.arrival is not None else crossing.arrival
+    body = ServedBody(reply.chunks, error, cancellation_wait, not_cancelled, delay, arrival)
     recorder = None if crossing is None else ReplayedBodyRecorder(crossing, pieces=len(reply.chunks))
     return adapter.response(request, reply, body, recorder)
 

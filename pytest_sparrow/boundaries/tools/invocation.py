@@ -250,6 +250,20 @@ class Invocation:
             finally:
                 self._crossing.settle(self.replayed or None, complete=False)
 
+    def hold(self) -> None:
+        """Wait in a thread until the recorded answer is due."""
+        if self._crossing.arrival is not None:
+            self._crossing.arrival.hold()
+
+    async def arrives(self) -> None:
+        """Wait in a task until the recorded answer is due."""
+        if self._crossing.arrival is not None:
+            try:
+                await self._crossing.arrival.wait()
+            except BaseException:  # cancelled
+                self._crossing.settle(None, complete=False)
+                raise
+
     def answer(self) -> Any:
         """Return what the recorded call returned, or raise what it raised.
 
@@ -291,6 +305,7 @@ class Invocation:
                 raise self._refused("is-generator")
             for json in replayed.get("yielded", ()):
                 yield self._restored(json, self._function.yielded)
+            self.hold()
             exhausted = True
         finally:
             self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))

@@ -73,6 +73,7 @@ def _coroutine_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
             return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
         if call.replayed is not None:
             await call.cancelled_again()
+            await call.arrives()
             return call.answer()
         return await _awaited(fn(*args, **kwargs), call)
 
@@ -174,7 +175,10 @@ def _replayed(call: Invocation) -> Any:
     awaited = call.replayed.get("awaited", False)
     if "yielded" in call.replayed:
         return _replayed_async(call) if awaited else call.items()
-    return _replayed_later(call) if awaited else call.answer()
+    if awaited:
+        return _replayed_later(call)
+    call.hold()
+    return call.answer()
 
 
 # A checked call: the function runs, and what it returns or raises is recorded; then the agent gets the recorded answer.
@@ -225,6 +229,7 @@ async def _drained_async(stream: AsyncGenerator[Any, Any], call: Invocation) -> 
 
 
 async def _replayed_later(call: Invocation) -> Any:
+    await call.arrives()
     return call.answer()
 
 
@@ -246,6 +251,7 @@ async def _replayed_async(call: Invocation) -> AsyncGenerator[Any, Any]:
             left -= 1
             if not left:
                 await call.cancelled_again()
+                await call.arrives()
     finally:
         items.close()
 

@@ -1,7 +1,7 @@
 """Keeps threads and tasks in their run and their lane, while a run is open.
 
-Work that is handed to another thread keeps its run and gets a lane of its own: neither `threading.Thread.start` nor
-`ThreadPoolExecutor.submit` (which asyncio's executors use) hands on the context.
+Each task gets its lane when it is made, and so does work that is handed to another thread: neither
+`threading.Thread.start` nor `ThreadPoolExecutor.submit` (which asyncio's executors use) hands on the context.
 
 The task that ``asyncio.wait_for`` makes before Python 3.12 borrows the lane of its caller, in whose own task it awaits
 from 3.12 on. Otherwise each request behind it would be a strand of its own, though the caller does nothing but wait:
@@ -11,6 +11,7 @@ no task, and neither do anyio's scopes.)
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import sys
 import types
@@ -18,7 +19,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
-from pytest_sparrow.run.context import borrowed_lane, carried, note_thread
+from pytest_sparrow.errors import ReplayStopped
+from pytest_sparrow.run.context import borrowed_lane, carried, note_thread, task_made
 
 if TYPE_CHECKING:
     import threading
@@ -36,18 +38,41 @@ def _started(start: Callable[[threading.Thread], None]) -> Callable[[threading.T
     @functools.wraps(start)
     def hand_on_and_start(thread: threading.Thread) -> None:
         # A pool's own threads belong to nobody, and would only use up numbers of lanes: each piece of work brings its
-        # lane with it.
+        # lane with it, or a copy of its context.
         if not _serves_a_pool(thread):
             note_thread(thread)
-            thread.run = carried(thread.run)  # type: ignore[method-assign]
+            thread.run = _until_its_end(*carried(thread.run))  # type: ignore[method-assign]
         start(thread)
 
     return hand_on_and_start
 
 
+def _until_its_end(work: Callable[[], None], ended: Callable[[], None] | None) -> Callable[[], None]:
+    if ended is None:
+        return work
+
+    def until_its_end() -> None:
+        try:
+            work()
+        except ReplayStopped:
+            pass  # the run knows the misses; a traceback of the thread would tell no more
+        finally:
+            ended()
+
+    return until_its_end
+
+
+_POOLS = ("anyio._backends._asyncio", "trio._core._thread_cache")  # private names
+
+
 def _serves_a_pool(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
     worker = getattr(sys.modules.get("concurrent.futures.thread"), "_worker", None)  # a private name
-    return worker is not None and getattr(thread, "_target", None) is worker
+    return (
+        (worker is not None and target is worker)
+        or type(thread).__module__ in _POOLS
+        or type(getattr(target, "__self__", None)).__module__ in _POOLS
+    )
 
 
 def _pools(module: Any) -> list[Patch]:
@@ -58,7 +83,11 @@ def _pools(module: Any) -> list[Patch]:
 def _submitted(submit: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(submit)
     def hand_on_and_submit(pool: Any, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return submit(pool, carried(work), *args, **kwargs)
+        work, ended = carried(work)
+        future = submit(pool, work, *args, **kwargs)
+        if ended is not None:
+            future.add_done_callback(lambda _: ended())
+        return future
 
     return hand_on_and_submit
 
@@ -69,7 +98,44 @@ _WAIT_FOR_MAKES_A_TASK = sys.version_info < (3, 12)
 _real_wait_for: Any = None
 
 
-def _tasks(module: types.ModuleType) -> list[Patch]:
+def _loops(module: Any) -> list[Patch]:
+    """For a module with an event loop of asyncio, and for uvloop's."""
+    loop = getattr(module, "BaseEventLoop", None) or getattr(module, "Loop", None)
+    return [] if loop is None else [AttributePatch(loop, "create_task", _making(loop.create_task))]
+
+
+def _making(create_task: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(create_task)
+    def make_and_number(loop: Any, coro: Any, **kwargs: Any) -> Any:
+        own = None
+        # A task factory need not know contexts.
+        if kwargs.get("context") is None and loop.get_task_factory() is None:
+            own = kwargs["context"] = contextvars.copy_context()
+        task = create_task(loop, coro, **kwargs)
+        if not isinstance(coro, _InBorrowedLane):
+            task_made(task, own)
+        return task
+
+    return make_and_number
+
+
+def _nurseries(module: Any) -> list[Patch]:
+    runner = getattr(module, "Runner", None)
+    spawn = getattr(runner, "spawn_impl", None)  # a private name, as the module's
+    return [] if spawn is None else [AttributePatch(runner, "spawn_impl", _spawning(spawn))]
+
+
+def _spawning(spawn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(spawn)
+    def spawn_and_number(*args: Any, **kwargs: Any) -> Any:
+        task = spawn(*args, **kwargs)
+        task_made(task, task.context if kwargs.get("context") is None else None)
+        return task
+
+    return spawn_and_number
+
+
+def _waits(module: types.ModuleType) -> list[Patch]:
     """Other code for `asyncio.wait_for`: so ``from asyncio import wait_for`` is covered."""
     global _real_wait_for  # noqa: PLW0603 - see above
     function = getattr(module, "wait_for", None)
@@ -126,5 +192,14 @@ class _InBorrowedLane(Coroutine[Any, Any, Any]):
         return getattr(self._coroutine, name)
 
 
-PATCHES = Patches({"threading": _threads, "concurrent.futures.thread": _pools, "asyncio.tasks": _tasks})
+PATCHES = Patches(
+    {
+        "threading": _threads,
+        "concurrent.futures.thread": _pools,
+        "asyncio.base_events": _loops,
+        "uvloop": _loops,
+        "trio._core._run": _nurseries,
+        "asyncio.tasks": _waits,
+    }
+)
 """Installed while a run is open."""

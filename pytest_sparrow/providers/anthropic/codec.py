@@ -111,7 +111,7 @@ _FACTS = ProviderFacts(
     ),
     packages={"anthropic": "anthropic", "langchain_anthropic": "langchain-anthropic"},
     retry_clocks=(STAINLESS,),
-    request_headers=frozenset({"anthropic-beta", "anthropic-version"}),
+    volatile_headers=frozenset({"anthropic-dangerous-direct-browser-access"}),
     volatile_answer_keys=frozenset({"id", "request_id"}),
     call_id_keys=frozenset({"tool_use_id"}),
     stream_indices=("index",),

@@ -80,7 +80,8 @@ _FACTS = ProviderFacts(
     retry_clocks=(
         RetryClock(module="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
     ),
-    request_headers=frozenset({"x-goog-upload-command", "x-goog-upload-protocol"}),
+    volatile_headers=frozenset({"x-server-timeout"}),
+    account_headers=frozenset({"x-goog-user-project"}),
     answer_headers=frozenset({"x-goog-upload-status", "x-goog-upload-url"}),
     volatile_answer_keys=frozenset({"createTime", "responseId", "thoughtSignature"}),
     volatile_request_keys=SIGNATURES,

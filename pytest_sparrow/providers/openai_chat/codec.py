@@ -117,7 +117,7 @@ CHAT_FACTS = ProviderFacts(
         "langchain_openai": "langchain-openai",
     },
     retry_clocks=(STAINLESS, _SPEAKEASY),
-    request_headers=frozenset({"openai-beta"}),
+    account_headers=frozenset({"openai-organization", "openai-project"}),
     volatile_answer_keys=frozenset({"id", "created", "system_fingerprint"}),
     call_id_keys=frozenset({"tool_call_id"}),
     # Its SDK closes after this without reading on.

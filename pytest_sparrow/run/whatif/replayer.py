@@ -29,7 +29,7 @@ from pytest_sparrow.run.replayer import GoldenReplayer
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-    from pytest_sparrow.errors import ReplayDivergence
+    from pytest_sparrow.errors import ReplayDivergence, ReplayStopped
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Json
     from pytest_sparrow.providers.registry import ModelCall
@@ -268,7 +268,7 @@ class EventReplayer(GoldenReplayer):
         """What a miss says of the script: how many turns it has, and which of them would be next."""
         return {"turns": len(self.script.turns), "next": None if turn is None else turn.gist()}
 
-    def _no_answer(self, asked: Asked) -> ReplayDivergence:
+    def _no_answer(self, asked: Asked) -> ReplayDivergence | ReplayStopped:
         turn = self._queues.next(asked.lane)
         return self._miss(asking(Kind.MISS, asked, "events-only", **self._next(turn)))
 

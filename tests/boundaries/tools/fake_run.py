@@ -39,6 +39,7 @@ class FakeCrossing:
     cancellation_wait: float | None = None
     flush: Callable[[], None] | None = None
     peek: Callable[[], dict] | None = None
+    arrival: Any = None
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         if self.kept.settled:

@@ -276,6 +276,7 @@ class ReplayedSource:
                 await replace(self._body.delay, limit=self._protocol.client_waits or None).wait()
             chunk = self._body.chunks[self._next]
             self._next += 1
+            await self._body.arrives(self._next)
             if self._recorder is not None:
                 self._recorder.add(chunk)
             self._protocol.data_received(chunk_bytes(chunk) if self._chunked else chunk)

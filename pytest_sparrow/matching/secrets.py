@@ -1,0 +1,139 @@
+"""Says which secret of one run is which of another: placeholders pair one to one, as ids do.
+
+A placeholder's number says when its secret came first, which may be chance; that two secrets are two is not. What a
+replay answers an agent with has the golden's own numbers, and means the same there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_sparrow.matching.counts import credentials_of
+from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, PLACEHOLDER
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Sequence
+
+    from pytest_sparrow.exchange import Json
+
+
+def placeholders(text: str) -> list[str]:
+    """The numbered placeholders in a text, in order."""
+    return [match[0] for match in PLACEHOLDER.finditer(text)] if "<secret:" in text else []
+
+
+def of_any_kind(text: str) -> str:
+    """The text without what tells its placeholders apart."""
+    return PLACEHOLDER.sub("<secret>", text)
+
+
+class SecretPairs:
+    """The placeholders of a golden, one to one with those of another run.
+
+    Args:
+        replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
+    """
+
+    def __init__(self, *, replayed: bool = False) -> None:
+        self._replayed = replayed
+        self._new_of: dict[str, str] = {}
+        self._golden_of: dict[str, str] = {}
+
+    def same(self, golden: str, new: str) -> bool:
+        """Whether two placeholders are a pair; two of which neither has a partner become a pair."""
+        if not self._may_be(golden, new):
+            return False
+        if self._is_own(new):
+            self._new_of[golden], self._golden_of[new] = new, golden
+        return True
+
+    def fit(self, golden: Sequence[str], new: Sequence[str]) -> bool:
+        """Whether all of two sequences could be pairs; none becomes one."""
+        return (
+            len(golden) == len(new)
+            and all(map(self._may_be, golden, new))
+            and len(set(golden)) == len(set(new)) == len(set(zip(golden, new, strict=True)))
+        )
+
+    def same_credential(self, golden: str, new: str) -> bool:
+        """Whether two headers prove the same; the kind of their secrets does not count."""
+        one, other = placeholders(golden), placeholders(new)
+        return of_any_kind(golden) == of_any_kind(new) and all(map(self.same, one, other))
+
+    def may_be_credential(self, golden: str, new: str) -> bool:
+        """As `same_credential`, but nothing becomes a pair."""
+        return of_any_kind(golden) == of_any_kind(new) and self.fit(placeholders(golden), placeholders(new))
+
+    def declare(self, golden: Sequence[str], new: Sequence[str]) -> None:
+        """Pair two sequences that fit."""
+        for one, other in zip(golden, new, strict=True):
+            self.same(one, other)
+
+    def renamed(self, golden: str) -> str:
+        """The new run's placeholder for one of the golden's."""
+        return self._new_of.get(golden, golden)
+
+    def shown(self, value: Json) -> Json:
+        """A value of the new run as a reader of the golden reads it: with the golden's numbers, where there are any."""
+        if isinstance(value, str):
+            return PLACEHOLDER.sub(self._shown, value) if "<secret:" in value else value
+        if isinstance(value, list):
+            return [self.shown(item) for item in value]
+        if isinstance(value, dict):
+            return {self.shown(key): self.shown(item) for key, item in value.items()}
+        return value
+
+    def _shown(self, match: re.Match[str]) -> str:
+        if int(match[2]) <= FIRST_OF_A_REPLAY:
+            return match[0]
+        return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
+
+    def _is_own(self, new: str) -> bool:
+        return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY
+
+    def _may_be(self, golden: str, new: str) -> bool:
+        if not self._is_own(new):
+            return golden == new
+        known = self._new_of.get(golden)
+        return known == new if known is not None else new not in self._golden_of
+
+
+class Mentioned(NamedTuple):
+    """The secrets that an asked half mentions.
+
+    Attributes:
+        placeholders: those of its address, headers and body, or of its arguments, in the order of canonical JSON.
+        credentials: the headers that say who asks.
+    """
+
+    placeholders: tuple[str, ...] = ()
+    credentials: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, content: bytes, asked: dict[str, Json]) -> Mentioned:
+        """Find them in an asked half and its content (`matching.counts.request_content`)."""
+        found = placeholders(content.decode("utf-8", "surrogatepass")) if b"<secret:" in content else ()
+        return cls(tuple(found), tuple(sorted(credentials_of(asked).items())))
+
+    def __bool__(self) -> bool:
+        return bool(self.placeholders or self.credentials)
+
+    def may_be(self, new: Mentioned, pairs: SecretPairs) -> bool:
+        """Whether these, of a golden, may be the secrets of the new run's request."""
+        return pairs.fit(self.placeholders, new.placeholders) and all(
+            pairs.may_be_credential(*both) for both in self._credentials_of_both(new)
+        )
+
+    def declare(self, new: Mentioned, pairs: SecretPairs) -> None:
+        """They are those of the new run's request."""
+        pairs.declare(self.placeholders, new.placeholders)
+        for golden, other in self._credentials_of_both(new):
+            pairs.same_credential(golden, other)
+
+    def _credentials_of_both(self, new: Mentioned) -> list[tuple[str, str]]:
+        theirs = dict(new.credentials)
+        return [(value, theirs[name]) for name, value in self.credentials if name in theirs]
+
+
+NOTHING_MENTIONED = Mentioned()

@@ -1,0 +1,333 @@
+"""Replays the order in which answers arrived: an agent that works in order of arrival gets them as it did.
+
+A golden knows when each call began and when its answer was there. In a replay each answer waits until everything that
+the golden has before its arrival has happened: other calls were made, and other answers have arrived. Nobody waits for
+time to pass, but for events. A wait is bounded: where nothing happens for as long as the recorded agent itself needed
+for its next step and a second more, that step is given up, once and for all waits.
+
+An answer waits for what *other* strands do, never for its own strand, nor for strands that act on its first pieces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+import types
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.run.crossing import is_trio
+from pytest_sparrow.wire.asking import is_look_up
+from pytest_sparrow.wire.bodies import stream_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+    from pytest_sparrow.exchange import Exchange
+
+_clock = time.monotonic
+"""The clock itself, not the module's name: freezegun replaces names."""
+
+_SLACK = 1.0
+"""Seconds without any event after which a step is given up that the recorded agent made at once."""
+
+_LONGEST = 5.0
+"""The most seconds that the recorded agent's own time (a sleep before its next call) adds to `_SLACK`."""
+
+_MOVING_ON = 0.05
+"""Seconds that a thread may need to go on with an answer, until it asks again or its work ends."""
+
+_ROUNDS = 10
+"""How often the event loop goes round for a task to go on with an answer."""
+
+
+@dataclass(slots=True, eq=False)
+class _Moment:
+    """A call's beginning, or its answer's arrival, in the golden.
+
+    Attributes:
+        at: its place among all steps.
+        number: the exchange's number.
+        own: seconds that the recorded agent itself needed for this step, at the most.
+        happened: whether the step was made in this run, or given up.
+        settled: whether the answer is with its strand, which may not have gone on yet.
+        waiting: what to call when there is news of the step.
+    """
+
+    at: int
+    number: int
+    own: float
+    happened: bool = False
+    settled: bool = False
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Arrivals:
+    """The arrivals of one golden's answers. Thread safe.
+
+    Args:
+        exchanges: the golden's, in the order in which they began.
+    """
+
+    def __init__(self, exchanges: Sequence[Exchange]) -> None:
+        self._exchanges = exchanges
+        self._lock = threading.Lock()
+        self._steps: list[_Moment] = []
+        self._asked: dict[int, _Moment] = {}
+        self._ended: dict[int, _Moment] = {}
+        self._of_lane: dict[str, deque[_Moment]] = {}
+        self._first_of_lane: dict[str, float] = {}
+        self._settled: dict[_Moment, str] = {}
+        self._first = 0
+        self._progress = 0.0
+        if len({exchange.lane for exchange in exchanges}) > 1:
+            self._index()
+
+    def _index(self) -> None:
+        steps: list[tuple[float, int, bool]] = []
+        for number, exchange in enumerate(self._exchanges):
+            self._first_of_lane.setdefault(exchange.lane, exchange.began)
+            if exchange.kind == "http" and is_look_up(exchange.asked):
+                continue  # how often it comes is chance
+            steps.append((exchange.began, number, False))
+            # Nobody knows when an answer was closed that the agent left half read.
+            if exchange.ended is not None and (exchange.complete or exchange.answered is None):
+                steps.append((exchange.ended, number, True))
+        before, of_lane = 0.0, dict[str, float]()
+        for at, (seconds, number, is_end) in enumerate(sorted(steps)):
+            exchange = self._exchanges[number]
+            since = min(before, of_lane.get(exchange.lane, before))
+            own = 0.0 if is_end and exchange.answered is not None else seconds - since
+            before = of_lane[exchange.lane] = seconds
+            step = _Moment(at, number, min(own, _LONGEST))
+            self._steps.append(step)
+            (self._ended if is_end else self._asked)[number] = step
+            self._of_lane.setdefault(exchange.lane, deque()).append(step)
+
+    def asked(self, number: int, lane: str) -> Arrival | None:
+        """Note that a strand has asked for an exchange.
+
+        Args:
+            number: the exchange's number.
+            lane: the lane that asks, by its label in this run.
+
+        Returns:
+            What the answer must wait for; None: for nothing.
+        """
+        step = self._asked.get(number)
+        if step is None:
+            return None
+        with self._lock:
+            wake = self._go_on(lambda each, of: of == lane or each.at < step.at)
+            # What the golden's lane did before has happened, or never will.
+            steps = self._of_lane[self._exchanges[number].lane]
+            while steps and steps[0].at <= step.at:
+                wake += self._happen(steps.popleft())
+            waits = next(self._missing(number), None) is not None
+        _call(wake)
+        return Arrival(self, number) if waits else None
+
+    def ended(self, number: int, lane: str) -> None:
+        """Note that a strand has its answer, or has cancelled it."""
+        step = self._ended.get(number)
+        if step is None:
+            return
+        with self._lock:
+            if step.happened:
+                return
+            step.settled = True
+            self._settled[step] = lane
+            self._progress = _clock()
+            wake, step.waiting = step.waiting, []
+        _call(wake)
+
+    def moved_on(self, lane: str) -> None:
+        """Note that a lane has gone on with the answers that it has: it makes a strand, or is done."""
+        if not self._settled:
+            return
+        with self._lock:
+            wake = self._go_on(lambda _, of: of == lane)
+        _call(wake)
+
+    def _go_on(self, which: Callable[[_Moment, str], bool]) -> list[Callable[[], None]]:
+        wake: list[Callable[[], None]] = []
+        for step in [step for step, lane in self._settled.items() if which(step, lane)]:
+            wake += self._happen(step)
+        return wake
+
+    def _happen(self, step: _Moment) -> list[Callable[[], None]]:
+        if step.happened:
+            return []
+        step.happened = True
+        self._settled.pop(step, None)
+        self._progress = _clock()
+        while self._first < len(self._steps) and self._steps[self._first].happened:
+            self._first += 1
+        waiting, step.waiting = step.waiting, []
+        return waiting
+
+    def _missing(self, number: int) -> Iterator[_Moment]:
+        """The steps before an answer's arrival that have not happened, the last one first."""
+        exchange = self._exchanges[number]
+        end = self._ended.get(number)
+        for at in range(end.at - 1 if end else -1, self._first - 1, -1):
+            step = self._steps[at]
+            if not step.happened and not self._follows(exchange, self._exchanges[step.number]):
+                yield step
+
+    def _follows(self, exchange: Exchange, other: Exchange) -> bool:
+        """Whether the strand of another exchange is this one's own, or was made by it while its answer came."""
+        if exchange.lane == other.lane:
+            return True
+        if not stream_form((exchange.answered or {}).get("body")):
+            return False
+        depth = len(exchange.lane.split(".")) if exchange.lane else 0
+        stems = not exchange.lane or other.lane.startswith(exchange.lane + ".")
+        known = depth < len(other.lane_began)
+        made = other.lane_began[depth] if known else self._first_of_lane[other.lane]
+        return stems and made > exchange.began
+
+    def next_for(self, number: int, wake: Callable[[], None]) -> tuple[bool, float] | None:
+        """What an answer's arrival waits for; None: the answer is due.
+
+        Args:
+            number: the exchange's number.
+            wake: called when there is news.
+
+        Returns:
+            Whether all that is missing are strands that have their answers and go on with them, and for how many
+            seconds at the most to wait.
+        """
+        with self._lock:
+            missing = list(self._missing(number))
+            if not missing:
+                return None
+            missing[0].waiting.append(wake)
+            if all(step.settled for step in missing):
+                return True, _MOVING_ON
+            own = max(step.own for step in missing if not step.settled)
+            return False, own + _SLACK - (_clock() - self._progress)
+
+    def give_up(self, number: int, *, settled: bool) -> None:
+        """Wait no longer for what is missing before an answer's arrival.
+
+        Args:
+            number: the exchange's number.
+            settled: only for strands that have their answers.
+        """
+        with self._lock:
+            wake: list[Callable[[], None]] = []
+            for step in list(self._missing(number)):
+                if step.settled or not settled:
+                    wake += self._happen(step)
+        _call(wake)
+
+
+def _call(wake: Iterable[Callable[[], None]]) -> None:
+    for each in wake:
+        each()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The arrival of one answer: wait until it is due, in a thread (`hold`) or a task (`wait`)."""
+
+    arrivals: Arrivals
+    number: int
+
+    def hold(self) -> None:
+        """Wait in a thread; not in one that runs an event loop, whose tasks could do nothing meanwhile."""
+        if _runs_a_loop():
+            return
+        news = threading.Event()
+        while True:
+            news.clear()
+            missing = self.arrivals.next_for(self.number, news.set)
+            if missing is None:
+                return
+            settled, seconds = missing
+            if not (seconds > 0 and news.wait(seconds)) and (settled or seconds <= 0):
+                self.arrivals.give_up(self.number, settled=settled)
+
+    async def wait(self) -> None:
+        """Wait in a task of asyncio or trio."""
+        news = _TrioNews() if is_trio() else _AsyncioNews()
+        while True:
+            missing = self.arrivals.next_for(self.number, news.tell)
+            if missing is None:
+                return
+            settled, seconds = missing
+            if settled:
+                for _ in range(_ROUNDS):
+                    await news.round()
+            elif seconds > 0:
+                await news.wait(seconds)
+                continue
+            self.arrivals.give_up(self.number, settled=settled)
+
+
+def _runs_a_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    running = getattr(asyncio, "_get_running_loop", None)
+    return (running is not None and running() is not None) or is_trio()
+
+
+class _AsyncioNews:
+    """News for a task of asyncio, from any thread."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        self._timeout = asyncio.timeout  # not wait_for, which makes a task before Python 3.12
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def tell(self) -> None:
+        """There is news."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for news, so long at the most."""
+        self._event.clear()
+        with contextlib.suppress(TimeoutError):
+            async with self._timeout(seconds):
+                await self._event.wait()
+
+    async def round(self) -> None:
+        """Let all other tasks go on."""
+        await _once()
+
+
+class _TrioNews:
+    """News for a task of trio, from any thread."""
+
+    def __init__(self) -> None:
+        trio: Any = sys.modules["trio"]
+        self._trio = trio
+        self._token = trio.lowlevel.current_trio_token()
+        self._event = trio.Event()
+
+    def tell(self) -> None:
+        """There is news."""
+        with contextlib.suppress(self._trio.RunFinishedError):
+            self._token.run_sync_soon(self._event.set)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for news, so long at the most."""
+        with self._trio.move_on_after(seconds):
+            await self._event.wait()
+        self._event = self._trio.Event()
+
+    async def round(self) -> None:
+        """Let all other tasks go on."""
+        await self._trio.lowlevel.checkpoint()
+
+
+@types.coroutine
+def _once() -> Generator[None, None, None]:
+    """What ``asyncio.sleep(0)`` does, which a test may have replaced."""
+    yield
