@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.arrivals import Arrival
-    from pytest_sparrow.run.context import Lane
+    from pytest_sparrow.run.lanes import Lane
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
 
@@ -49,6 +49,7 @@ class Crossing:
         delay: seconds that each piece of an HTTP answer comes late, nearly always 0.0.
         cancellation_wait: seconds to wait, after what has come, for the agent to cancel the answer as the recorded
             agent did. None where ``replayed`` is whole.
+        read_whole: whether the client, live or when it was recorded, has read the answer to its end for certain.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing with
             what has come so far. Called at the end of the run where the agent left the answer open.
         peek: set by a boundary whose answer is a stream: returns the *answered* half as far as the agent has read it,
@@ -91,6 +92,7 @@ class Crossing:
         "model",
         "peek",
         "proposed",
+        "read_whole",
         "recorded",
         "replayed",
         "settled",
@@ -108,6 +110,7 @@ class Crossing:
         self.error: Exception | None = None
         self.arrival: Arrival | None = None
         self.delay = 0.0
+        self.read_whole = False
         self.cancellation_wait: float | None = None
         self.flush: Callable[[], None] | None = None
         self.peek: Callable[[], dict[str, Json] | None] | None = None

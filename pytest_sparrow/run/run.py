@@ -14,9 +14,10 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane, strand_name
+from pytest_sparrow.run.context import caller, strand_name
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
+from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
@@ -252,7 +253,7 @@ class Run:
             if crossing.fault is not None:
                 crossing.hides.extend(range(before, len(self.events)))
                 self.answers.failed(crossing.fault, crossing, complete=complete)
-            self.answers.settled(crossing)
+            self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
             self._keep(crossing, keep, complete=complete)
@@ -385,6 +386,7 @@ class Run:
             began=crossing.began,
             ended=self._now(),
             complete=complete and answered is not None,
+            read_whole=crossing.read_whole,
             proposed=crossing.proposed,
         )
         self._write(self._sink.exchange, exchange)
