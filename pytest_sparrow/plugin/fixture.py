@@ -12,7 +12,15 @@ from pytest_sparrow.errors import ReplayDivergence, SparrowError
 from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked
 from pytest_sparrow.plugin.options import shown_file
-from pytest_sparrow.plugin.session import ATTEMPT, OUTSIDE, SESSION, AttemptState, SessionState, refusal
+from pytest_sparrow.plugin.session import (
+    ATTEMPT,
+    OUTSIDE,
+    REFUSED_OUTSIDE,
+    SESSION,
+    AttemptState,
+    SessionState,
+    refusal,
+)
 from pytest_sparrow.settings import behaviour
 
 if TYPE_CHECKING:
@@ -167,10 +175,12 @@ class _OutsidePolicy:
             return None
         fixture = self._item.config.stash[SESSION].fixture
         where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
-        return ReplayDivergence(
+        refused = ReplayDivergence(
             f"{what}: {where} of {self._item.nodeid} reaches out, outside the test's run, and this is a replay",
             (
                 "make the call within the test or in a fixture that requests sparrow, "
                 f"or keep the host reachable: ini sparrow_allow_hosts = {host}",
             ),
         )
+        self._item.stash.setdefault(REFUSED_OUTSIDE, []).append(str(refused))
+        return refused

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.session import ATTEMPT, BLOCKED, SESSION, AttemptState
+from pytest_sparrow.plugin.session import ATTEMPT, BLOCKED, REFUSED_OUTSIDE, SESSION, AttemptState
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
@@ -147,6 +147,10 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     late = {"late": json.dumps(session.late)} if session.late else {}
     session.late.clear()
     report.sparrow = late  # type: ignore[attr-defined]
+    refused = item.stash.setdefault(REFUSED_OUTSIDE, [])
+    if report.failed:  # an SDK's error may say no more than "418"
+        _add_section(report, "\n".join(dict.fromkeys(refused)))
+    refused.clear()
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return

@@ -86,6 +86,8 @@ class AttemptState:
 
 SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
 OUTSIDE: pytest.StashKey[OutsidePolicy | None] = pytest.StashKey()
+REFUSED_OUTSIDE: pytest.StashKey[list[str]] = pytest.StashKey()
+"""What a test's fixtures and teardown were refused since its last report, as texts."""
 ATTEMPT: pytest.StashKey[AttemptState] = pytest.StashKey()
 
 

@@ -69,3 +69,30 @@ def test_neighbours_are_in_no_golden(tmp_path: Path) -> None:
         assert not any("/v1/traces" in line or "/runs/batch" in line for line in lines)
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9", BATCHES="5")
     assert (code, "3 replayed equal" in output) == (0, True), output
+
+
+OUTSIDE = """
+import httpx2, pytest
+
+@pytest.fixture
+def warm():
+    httpx2.post("http://127.0.0.1:9/warm", json={}).raise_for_status()
+
+@pytest.fixture
+def cool():
+    yield
+    httpx2.post("http://127.0.0.1:9/cool", json={}).raise_for_status()
+
+def test_setup(warm, sparrow): pass
+def test_teardown(cool, sparrow): pass
+"""
+
+
+def test_a_status_418_is_never_all_that_is_said(tmp_path: Path) -> None:
+    """The refused contact stands in the report of a fixture's setup and teardown, beside the client's own error."""
+    (tmp_path / "test_inner.py").write_text(OUTSIDE)
+    (tmp_path / "__sparrow__/test_inner/test_setup").mkdir(parents=True)
+    (tmp_path / "__sparrow__/test_inner/test_teardown").mkdir()
+    _, output = pytest_in(tmp_path, "--sparrow-replay")
+    assert "/warm: the fixture 'warm' of test_inner.py::test_setup reaches out" in output, output
+    assert "/cool: the fixture 'cool' of test_inner.py::test_teardown reaches out" in output, output
