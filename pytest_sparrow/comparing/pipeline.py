@@ -131,7 +131,9 @@ def _lanes(
     found: Iterable[NumberedEvent], canonical: Canonical, fingerprinter: Fingerprinter, rules: Rules
 ) -> Lanes:
     """The units of one side by lane, with fingerprints; empty lanes are gone."""
-    grouped = group_calls(found if canonical.is_idle else of_counted(canonical.entries(found), rules))
+    if not canonical.is_idle or rules.ignore_numeric_type_changes:
+        found = of_counted(canonical.entries(found), rules)
+    grouped = group_calls(found)
     return {label: fingerprinter.groups(merge_deltas(groups)) for label, groups in grouped.items()}
 
 

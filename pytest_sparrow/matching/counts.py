@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
@@ -271,6 +272,22 @@ def call_ids(asked: dict[str, Json]) -> set[str]:
     return found
 
 
+_NEW_IN_ANSWERS = re.compile(
+    r"^(?:date|age|expires|server|via|cf-ray|traceparent|tracestate|set-cookie|server-timing|x-served-by|x-timer"
+    r"|x-cache(?:-hits)?|x-runtime|x-amz-id-2|x-amz-cf-id|x-amz-cf-pop|x-trace.*|x-b3-.*|x-datadog-.*)$"
+    r"|request-?id|correlation-?id|trace-?(?:id|context)|ratelimit|rate-limit"
+    r"|(?:processing|service|response|upstream)-(?:ms|time)|-cache-status$"
+)
+"""Headers of an answer that are new in every recording, by name in lower case: moments, ids of requests, measures."""
+
+
+def _answer_headers(headers: Json) -> Json:
+    if not isinstance(headers, dict):
+        return headers
+    acted_on = facts().answer_headers
+    return {n: v for n, v in headers.items() if n in acted_on or not _NEW_IN_ANSWERS.search(n)}
+
+
 def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[dict[str, Json], Json]:
     """What of an exchange counts where two recordings are compared.
 
@@ -287,9 +304,10 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     asked = exchange.asked
     if is_http and "body" in asked:
         asked = {**asked, "body": _fields_of_body(asked["body"])}
-    return _without(asked, mask, new_in_requests), _without(
-        _with_lines_read(exchange.answered), mask, new_in_answers
-    )
+    answered = _with_lines_read(exchange.answered)
+    if is_http and answered is not None and "headers" in answered:
+        answered = {**answered, "headers": _answer_headers(answered["headers"])}
+    return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
 
 
 def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:

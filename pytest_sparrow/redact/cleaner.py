@@ -1,6 +1,6 @@
 """Walks parsed values and headers, and replaces each secret by its placeholder.
 
-Of answers a transcript keeps only the headers of an allow-list, so a header that nobody thought of is left out.
+Of requests a transcript keeps the headers that count, of answers nearly all; credentials become placeholders.
 """
 
 from __future__ import annotations
@@ -50,29 +50,19 @@ if TYPE_CHECKING:
 
 _BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
 
-ANSWER_HEADERS = _BODY | {
-    "accept-ranges",
-    "allow",
-    "content-range",
-    "etag",
-    "last-modified",
-    "link",
-    "location",
-    "operation-location",
-    "retry-after",
-    "retry-after-ms",
-    "www-authenticate",
-    "x-ms-error-code",
-    "x-next-page",
-    "x-page",
-    "x-per-page",
-    "x-prev-page",
-    "x-should-retry",
-    "x-total",
-    "x-total-count",
-    "x-total-pages",
-}
-"""What clients act on: the body's type, where to go next, whether to try again."""
+LEFT_OUT_OF_ANSWERS = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("alt-svc", "nel", "report-to", "reporting-endpoints", "strict-transport-security"),
+        *("content-security-policy", "content-security-policy-report-only", "permissions-policy"),
+        *("content-digest", "content-md5", "digest", "repr-digest", "x-amz-crc32", "x-goog-hash"),
+        *("x-ms-blob-content-md5", "x-ms-content-crc64"),
+    }
+)
+"""Headers of an answer that recordings leave out: of the connection, for browsers, and digests of bytes, which a
+placeholder or another spelling would belie. `CHECKSUM` begins further ones."""
+
+CHECKSUM = "x-amz-checksum-"
 
 PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
 """What a part of a multipart body is."""
@@ -132,6 +122,24 @@ class Cleaner:
         if bare_value(clean) and any(plausible(form, rule) for form in forms):
             return self._whole(text, rule)
         return clean
+
+    def answer_header(self, name: str, value: str) -> str:
+        """The value of an answer's header, names in lower case, without secrets; a cookie stays a cookie."""
+        if name == "set-cookie":
+            clean = "\n".join(map(self._set_cookie, value.split("\n")))
+            return value if clean == value else clean
+        rule = self.field_rule(name.removeprefix("x-"))
+        return self.value(value) if rule is None else self.field(value, rule)
+
+    def _set_cookie(self, line: str) -> str:
+        pair, semicolon, attributes = line.partition(";")
+        name, equals, value = pair.partition("=")
+        if not equals:
+            return self.text(line)
+        # A quoted value keeps its quotes.
+        bare = value.strip().strip('"')
+        clean = self.field(bare, self.field_rule(name.strip()) or COOKIE_VALUE) if bare else bare
+        return f"{name}={value.replace(bare, clean) if bare else value}{semicolon}{self.text(attributes)}"
 
     def found(self, secret: str, rule: Rule) -> str | None:
         """The placeholder for the whole value of a field, or None where it is no secret."""
@@ -273,7 +281,10 @@ class Cleaner:
             new_key = self.text(key) if isinstance(key, str) else key
             while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
                 new_key += "'"
-            clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
+            if new_key == "set-cookie" and isinstance(item, str):
+                clean[new_key] = self.answer_header(new_key, item)
+            else:
+                clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
 

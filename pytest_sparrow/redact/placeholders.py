@@ -23,6 +23,14 @@ _ANY_OR_PLACE = re.compile(rf"{_ANY.pattern}|<dir:[a-z_]+>")
 _NUMBERED = re.compile(rb"<secret:([a-z0-9-]+):[0-9]+>")
 
 
+_PERCENT = re.compile(r"%3Csecret(?:%3A|:)([a-z0-9-]+)(?:%3A|:)([0-9]+)%3E", re.IGNORECASE)
+
+
+def unescaped(text: str) -> str:
+    """A form or URL in which an agent has percent-encoded a placeholder that it was given: as a recording has it."""
+    return _PERCENT.sub(r"<secret:\1:\2>", text) if "secret" in text and "%3" in text else text
+
+
 def strip_numbers(data: bytes) -> bytes:
     """``<secret:kind:3>`` as ``<secret:kind>``, so that a comparison doesn't hang on the order of secrets."""
     if b"<secret:" not in data:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.cleaner import ANSWER_HEADERS, PART_HEADERS, Cleaner
+from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HEADERS, Cleaner
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
 from pytest_sparrow.redact.directories import Places
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.names import COOKIE_VALUE, credential_kind
-from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering
+from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
@@ -131,11 +131,11 @@ class Redactor:
             headers: (name, value) pairs as on the wire.
             answered: whether they came with an answer, not with a request.
         """
-        return self._kept(headers, _answer_headers()) if answered else self._asked_headers(headers)
+        return self._answer_headers(headers) if answered else self._asked_headers(headers)
 
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
-        found, url = self._cleaner.found, self._places.text(url)
+        found, url = self._cleaner.found, unescaped(self._places.text(url))
         return self._cleaner.settled(lambda: self._cleaner.text(without_userinfo(url, found)))
 
     def line(self, data: bytes) -> bytes:
@@ -168,7 +168,7 @@ class Redactor:
         """The *answered* half of an exchange without secrets, by the rules of `asked`."""
         if kind != "http":
             return self._object(answered)
-        return self._settled_half(answered, lambda headers: self._kept(headers, _answer_headers()))
+        return self._settled_half(answered, self._answer_headers)
 
     def _settled_half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
@@ -210,7 +210,7 @@ class Redactor:
         return events
 
     def _form(self, text: str) -> str:
-        text = self._places.text(text)
+        text = unescaped(self._places.text(text))
         return self._cleaner.settled(lambda: self._cleaner.form(text))
 
     def _part(self, part: Json) -> Json:
@@ -251,22 +251,36 @@ class Redactor:
     def _cookie(self, name: str, value: str) -> str:
         return self._cleaner.field(value, self._cleaner.field_rule(name) or COOKIE_VALUE)
 
+    def _answer_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """The headers of an answer but for those of the connection; credentials as placeholders."""
+        kept: dict[str, str] = {}
+        for cased, value in headers:
+            name = cased.lower()
+            if _of_answer(name) or name in self._extra:
+                joined = "\n" if name == "set-cookie" else ", "  # a cookie's date holds a comma
+                kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
+        fixed = facts().header_values
+        return {name: fixed.get(name) or self._answer_header(name, value) for name, value in kept.items()}
+
+    def _answer_header(self, name: str, value: str) -> str:
+        value = self._places.text(value)
+        return self._cleaner.settled(lambda: self._cleaner.answer_header(name, value))
+
     def _kept(self, headers: Iterable[tuple[str, str]], allowed: frozenset[str]) -> dict[str, str]:
         kept: dict[str, str] = {}
         for cased, value in headers:
             name = cased.lower()
             if name in allowed or name in self._extra:
                 kept[name] = f"{kept[name]}, {value}" if name in kept else value
-        fixed = facts().header_values
-        return {name: fixed.get(name) or self.value(value) for name, value in kept.items()}
+        return {name: str(self.value(value)) for name, value in kept.items()}
 
     def _object(self, value: dict[str, Json]) -> dict[str, Json]:
         clean: dict[str, Json] = self.value(value)
         return clean
 
 
-def _answer_headers() -> frozenset[str]:
-    return ANSWER_HEADERS | facts().answer_headers
+def _of_answer(name: str) -> bool:
+    return name not in LEFT_OUT_OF_ANSWERS and not name.startswith(CHECKSUM)
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:

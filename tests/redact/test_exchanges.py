@@ -8,7 +8,7 @@ KEY = "sk-proj-" + "a1B2" * 12
 
 
 def test_headers_that_count_are_kept_without_what_is_secret() -> None:
-    """Of a request all that counts is kept, credentials as placeholders; of an answer what is listed."""
+    """Credentials are placeholders; of an answer all is kept but for the connection's headers and digests."""
     asked = [
         ("Content-Type", "application/json"),
         ("ACCEPT", "application/json"),
@@ -36,7 +36,11 @@ def test_headers_that_count_are_kept_without_what_is_secret() -> None:
         ("x-should-retry", "false"),
         ("Mcp-Session-Id", "f3a99c01-77aa-4b11"),
         ("Location", f"https://u:pw123456@x.example/?api_key={KEY}&page=2"),
-        ("set-cookie", "sid=1"),
+        ("set-cookie", "sid=9f8e7d6c5b4a39281706; Expires=Wed, 01 Jul 2026 10:00:00 GMT"),
+        ("Set-Cookie", "theme=dark; Path=/"),
+        ("X-Auth-Token", "9f8e7d6c5b4a39281706aa"),
+        ("connection", "keep-alive"),
+        ("x-amz-checksum-crc32", "AAAA"),
         ("date", "Sun, 22 Nov 2026 11:45:03 GMT"),
         ("x-request-id", "req_1"),
         ("x-ratelimit-remaining-tokens", "1"),
@@ -47,6 +51,11 @@ def test_headers_that_count_are_kept_without_what_is_secret() -> None:
         "x-should-retry": "false",
         "mcp-session-id": "recorded-session",
         "location": "https://u:<secret:password:1>@x.example/?api_key=<secret:openai-key:1>&page=2",
+        "set-cookie": "sid=<secret:cookie:1>; Expires=Wed, 01 Jul 2026 10:00:00 GMT\ntheme=dark; Path=/",
+        "x-auth-token": "<secret:auth-token:1>",
+        "date": "Sun, 22 Nov 2026 11:45:03 GMT",
+        "x-request-id": "req_1",
+        "x-ratelimit-remaining-tokens": "1",
     }
 
 
@@ -165,7 +174,7 @@ def test_http_answered_sse_and_error() -> None:
         },
     }
     clean = Redactor({}).answered("http", answered)
-    assert clean["headers"] == {"content-type": "text/event-stream"}
+    assert clean["headers"] == {"content-type": "text/event-stream", "set-cookie": "sid=<secret:cookie:1>"}
     assert clean["body"]["sse"] == [
         clean_event,
         'data: {"choices":[{"delta":{"content":"key <secret:openai-key:1>"}}]}\nid: 7',

@@ -91,7 +91,7 @@ def answered_of(
     """
     coding = "" if decoded or not raw else header(headers, "content-encoding")
     content = uncompressed(raw, coding)
-    kept = [[name, value] for name, value in headers if content is None or name.lower() != "content-encoding"]
+    kept = [[name, value] for name, value in headers if _says_more(name.lower(), raw, content)]
     answered: dict[str, Json] = {"status": status, "headers": kept}
     if content is None:
         answered["body"] = body_of(raw, "application/octet-stream", answered=True)
@@ -157,7 +157,18 @@ def _pairs(headers: Json) -> list[tuple[str, str]]:
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
     ):
         raise ValueError("its headers are neither an object nor pairs")
-    return [(str(name), str(value)) for name, value in pairs]
+    return [
+        (str(name), line)
+        for name, value in pairs
+        for line in (str(value).split("\n") if str(name).lower() == "set-cookie" else [str(value)])
+    ]
+
+
+def _says_more(name: str, raw: bytes, content: bytes | None) -> bool:
+    """Whether a header says more than the recorded body: a length counts where there is no body (HEAD)."""
+    if name == "content-encoding":
+        return content is None
+    return name != "content-length" or not raw
 
 
 def _failure_of(error: Json) -> TransportFailure | None:
