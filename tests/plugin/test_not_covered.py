@@ -40,7 +40,7 @@ TELLS = """
     def test_generator(sparrow):
         say(sparrow, random.Random().random())
 
-    def test_fixture(sparrow, drawn):
+    def test_fixture(drawn, sparrow):
         say(sparrow, drawn)
 
     def test_task_of_a_tool(sparrow):
