@@ -155,6 +155,8 @@ def _unplayed(finding: Finding) -> str:
             return f"{_turn(finding.detail['turn'])}: scripted, and not asked for"
         case "further-run":
             return f"the further run {finding.detail['run']} was recorded, and not opened"
+        case "unread":
+            return f"{_said(finding)}: the agent stopped reading the answer, which it had read to its end when recorded"
     return f"{_said(finding)} was recorded, and not asked for"
 
 

@@ -103,8 +103,14 @@ TELEMETRY_HOSTS = (
     "*.datadoghq.com",
     "*.honeycomb.io",
     "api.traceloop.com",
+    # Wherever these clients send to: a collector of one's own has any address, and batches are cut by chance.
+    "user-agent:OTel-OTLP-Exporter-Python/*",
+    "user-agent:logfire*",
+    "user-agent:langsmith-py/*",
+    "user-agent:sentry.python*",
+    "user-agent:posthog-python/*",
 )
-"""Hosts that agents report to: no part of what an agent does."""
+"""Hosts that agents report to, and the clients that report: no part of what an agent does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +221,10 @@ class Settings:
     )
     ignore_hosts: tuple[str, ...] = row(
         Lines(),
-        "hosts that are never recorded, and answered 204 in a replay; an ini file adds to the default",
+        "hosts that are never recorded, and answered 204 in a replay, or clients (`user-agent:NAME*`); an ini file "
+        "adds to the default",
         default=TELEMETRY_HOSTS,
-        default_shown="known telemetry hosts",
+        default_shown="known telemetry hosts and clients",
         adds=True,
     )
     in_process: bool = row(

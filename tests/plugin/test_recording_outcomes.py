@@ -132,7 +132,7 @@ def runs(inner):
 
 
 def test_failed_tests_are_not_recorded(inner):
-    """A test that fails leaves no golden, and keeps an old one to the byte; a known bug and a skip in the body replay."""
+    """A test that fails leaves no golden, and keeps an old one to the byte; known bugs and skips in bodies replay."""
     inner.write("test_it.py", KEPT_AND_NOT)
     inner.write("conftest.py", CONFTEST)
     inner.env(OFFSET="1", FAILS="1")
