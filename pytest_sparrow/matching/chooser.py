@@ -117,6 +117,7 @@ class Chooser:
         exchanges: Sequence[Exchange],
         conversation_of: ConversationOf,
         comparable_of: ComparableOf | None = None,
+        secrets: SecretPairs | None = None,
     ) -> None:
         self._exchanges = exchanges
         self._comparable_of = comparable_of
@@ -136,7 +137,7 @@ class Chooser:
         self._stands_for: dict[str, str] = {}
         self._stood_for_by: dict[str, str] = {}
         self._similarity = Similarity()
-        self.secrets = SecretPairs(replayed=True)
+        self.secrets = secrets or SecretPairs(replayed=True)
         self._mentioned: dict[int, Mentioned] = {}
         self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()

@@ -177,6 +177,12 @@ class Settings:
         "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
         default=(),
     )
+    ignore_headers: tuple[str, ...] = row(
+        Lines(),
+        "headers of requests that do not count, beside [those that never do](docs/rules.md#headers); "
+        "`x-acme-*` is a pattern",
+        default=(),
+    )
     exclude_regex_paths: tuple[str, ...] = row(
         Lines(check="pytest_sparrow.comparing.rules:check_patterns"),
         "regular expressions, searched for in each path as a report prints it",
