@@ -274,7 +274,8 @@ def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator
     elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
         yield from _accept(subject, found.what_if)
     paths = tuple(dict.fromkeys(_paths(found, causes)))
-    if 0 < len(paths) <= _MOST_PATHS and _rules_settle(found.violations):
+    missed = [_miss(one, None) if one.kind is Kind.MISS else one for one in found.violations]
+    if 0 < len(paths) <= _MOST_PATHS and _rules_settle(missed):
         yield Way(WayKind.IGNORE, paths)
     if _only_requests_differ(found):
         yield Way(WayKind.BEHAVIOUR_ONLY)
@@ -361,15 +362,29 @@ def _at_is_wrong(found: Found) -> bool:
 
 
 def _may_be_ignored(finding: Finding) -> bool:
-    """Whether ignoring an argument would find an answer to a miss: a tool's call that no model proposed."""
-    unproposed = finding.boundary == "tool" and not finding.call_id
-    return finding.kind is Kind.MISS and unproposed and not finding.detail.get("played")
+    """Whether ignoring a path would find an answer to a miss.
+
+    Of a tool's call that no model proposed, an argument; of a request, segments of its URL's path.
+    """
+    if finding.kind is not Kind.MISS or finding.detail.get("played"):
+        return False
+    if finding.boundary == "tool":
+        return not finding.call_id
+    return bool(finding.parts) and all(part.path.startswith(_SEGMENT) for part in finding.parts)
+
+
+_SEGMENT = "request.url.path["
+"""How the paths of a URL's segments begin."""
 
 
 def _rules_settle(violations: Sequence[Finding]) -> bool:
     """Whether ignoring paths may be enough: no rule answers a call, or makes a call that was not made."""
-    others = [one for one in violations if not (one.kind is Kind.UNPLAYED and one.boundary == "tool")]
-    return bool(others or not violations) and all(_may_be_ignored(one) for one in others)
+    others = [
+        one for one in violations if one.kind is not Kind.UNPLAYED or one.boundary not in ("tool", "http")
+    ]
+    settled = bool(others or not violations) and all(_may_be_ignored(one) for one in others)
+    unplayed = sum(one.kind is Kind.UNPLAYED and one.boundary == "http" for one in violations)
+    return settled and unplayed <= sum(one.boundary == "http" for one in others)
 
 
 def _only_requests_differ(found: Found) -> bool:

@@ -76,6 +76,10 @@ TESTS = """
     def test_graphql(sparrow):
         send(query="?t=" + str(SHUT), json={"query": pick("{ me }", "mutation { deleteAll }")})
 
+    @pytest.mark.sparrow(ignore=["request.url.path['3']"])
+    def test_segment(sparrow):
+        send("PUT", query="/up/" + str(SHUT) + "/part", json={"n": pick(1, 2)})
+
     @pytest.mark.sparrow(ignore_headers=["x-build-*"])
     def test_ignored(sparrow):
         send(headers={"x-build-id": str(SHUT), "x-tenant": pick("a", "b")})
@@ -103,14 +107,14 @@ def recorded(inner):
 def test_what_changes_by_itself_is_green(recorded):
     """Headers of the SDK and of the moment, ignored fields and headers."""
     recorded.env(SHUT="1")
-    recorded.replay().assert_outcomes(passed=15)
+    recorded.replay().assert_outcomes(passed=16)
 
 
 def test_what_an_agent_changes_is_red(recorded):
     """Each other test's change is seen, and named by its path."""
     recorded.env(SHUT="1", CHANGED="1")
     result = recorded.replay()
-    result.assert_outcomes(passed=1, failed=14)
+    result.assert_outcomes(passed=1, failed=15)
     said = reported(result)
     for name, path in {
         "test_target": "request.headers['x-amz-target']",
@@ -126,6 +130,7 @@ def test_what_an_agent_changes_is_red(recorded):
         "test_call_id": "request.call_id",
         "test_plain": "request.ids[]",
         "test_graphql": "request.body.query",
+        "test_segment": "request.n",
         "test_ignored": "request.headers['x-tenant']",
     }.items():
         assert path in said[name], said[name]
