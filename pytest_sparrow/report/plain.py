@@ -243,7 +243,7 @@ def summary_lines(remarks: Iterable[tuple[str, Finding]]) -> list[str]:
     tests: dict[str, dict[str, None]] = {}
     not_kept: list[tuple[str, Finding]] = []
     for nodeid, remark in remarks:
-        if remark.kind is Kind.NOT_KEPT:
+        if remark.kind is Kind.NOT_KEPT and not remark.case:
             not_kept.append((nodeid, remark))
         else:
             tests.setdefault(title(remark), {})[nodeid] = None

@@ -56,6 +56,13 @@ class Level(enum.Enum):
     OUTCOME = "outcome"
 
 
+class Crossings(enum.Enum):
+    """Whether a test must ask for something over a boundary."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
 class Requests(enum.Enum):
     """How changed requests are judged: as a failure, as a remark, or not at all."""
 
@@ -128,6 +135,13 @@ class Settings:
         "or not at all",
         default=Requests.COMPARE,
         places=SettingPlace.COMMAND_LINE | USUAL,
+    )
+    crossings: Crossings | None = row(
+        Choice(Crossings),
+        "whether a test that asks for nothing fails: by default where the test names the fixture itself, and not "
+        "where an autouse fixture or a marker brings the fixture",
+        default=None,
+        default_shown="by the test",
     )
     unwrapped: Unwrapped = row(
         Choice(Unwrapped),
