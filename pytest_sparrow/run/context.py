@@ -203,6 +203,11 @@ def current_run() -> OpenRun | None:
     )
 
 
+def carries(run: OpenRun) -> bool:
+    """Whether the calling strand has a run by its context, not for being the only open one."""
+    return _current.get() is run
+
+
 def left_over() -> OpenRun | None:
     """The run of an earlier test that the calling strand belongs to, where that test is over; else None.
 

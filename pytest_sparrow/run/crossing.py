@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pytest_sparrow import real_time
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.run.context import open_runs
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.whatif.faults import Fault
 
 Passage = Literal["cross", "ignore", "allow"]
+
+CLIENT = "user-agent:"
+"""Begins a pattern of ``ignore_hosts`` that names a client, whatever host it sends to."""
 
 
 class Crossing:
@@ -326,8 +330,8 @@ class CancellationWait:
 
         The main thread does not wait, since the run cannot end while the main thread waits.
         """
-        end = time.monotonic() + self.seconds
-        while threading.current_thread() is not threading.main_thread() and time.monotonic() < end:
+        end = real_time.monotonic() + self.seconds
+        while threading.current_thread() is not threading.main_thread() and real_time.monotonic() < end:
             if self.run not in open_runs():
                 return True
             time.sleep(_POLL)

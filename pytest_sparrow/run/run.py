@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind
@@ -103,8 +102,8 @@ class Run:
         )
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self._lock = threading.RLock()
-        self.started = datetime.now(UTC)
-        self._zero = time.monotonic()
+        self.started = real_time.now()
+        self._zero = real_time.monotonic()
         self._last = 0.0
         self._lanes = Lanes(self._now)
         self._open: dict[int, Crossing] = {}
@@ -296,7 +295,7 @@ class Run:
 
     def elapsed(self) -> float:
         """Seconds since the run's zero."""
-        return time.monotonic() - self._zero
+        return real_time.monotonic() - self._zero
 
     @property
     def task(self) -> str:
