@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.run.crossing import wait_for_cancel
-from pytest_sparrow.wire.bodies import stream_form
+from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.bodies import chunks_of, stream_form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json, TransportFailure
     from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
+
+
+_READ = {"sse": sse.events_of, "lines": sse.lines_of}
 
 
 class BodyRecorder(abc.ABC):
@@ -107,8 +111,11 @@ class LiveBodyRecorder(BodyRecorder):
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
         raw = b"".join(self._chunks)
+        pieces = [chunk for chunk in self._chunks if chunk]
         self._chunks.clear()
-        answered = answered_of(self._status, self._headers, raw, decoded=self._decoded, failure=failure)
+        answered = answered_of(
+            self._status, self._headers, raw, decoded=self._decoded, failure=failure, pieces=pieces
+        )
         complete = ended or (not broken and (self._has_all(len(raw)) or _says_done(answered)))
         self._crossing.settle(answered, complete=complete)
 
@@ -144,7 +151,10 @@ class ReplayedBodyRecorder(BodyRecorder):
         form = stream_form(body)
         if not form or not isinstance(body, dict):
             return replayed
-        return {**replayed, "body": {form: body[form][: self._count]}}
+        if "pieces" not in body:
+            return {**replayed, "body": {form: body[form][: self._count]}}
+        arrived = b"".join(chunks_of(body)[: self._count])
+        return {**replayed, "body": {form: (_READ[form](arrived) or {form: []})[form]}}
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
         complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
