@@ -82,6 +82,7 @@ class Exchange:
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.
         complete: False for an answer that the client broke off, or that never came.
+        read_whole: for http, whether the client has read the answer to its end for certain; False where nobody knows.
         proposed: for a tool, whether a model's answer had proposed the call.
         extra: keys that this version doesn't know, kept.
     """
@@ -94,6 +95,7 @@ class Exchange:
     began: float = 0.0
     ended: float | None = None
     complete: bool = True
+    read_whole: bool = False
     proposed: bool = False
     extra: dict[str, Json] = field(default_factory=dict)
 
@@ -108,6 +110,8 @@ class Exchange:
         line["ended"] = self.ended
         if not self.complete:
             line["complete"] = False
+        if self.read_whole:
+            line["read_whole"] = True
         if self.proposed:
             line["proposed"] = True
         line["asked"] = self.asked

@@ -92,6 +92,31 @@ def shown_pair(golden: Json, new: Json, width: int = WIDTH) -> tuple[str, str]:
 
 
 _MOST = 100_000
+_MOST_PIECES = 4_000
+_MOST_FURTHER = 2
+
+
+def shown_further(golden: Json, new: Json, width: int = WIDTH) -> list[tuple[str, str]]:
+    """Where two long texts differ beyond what `shown_pair` shows, up to two more places, sentence by sentence."""
+    if not isinstance(golden, str) or not isinstance(new, str) or max(len(golden), len(new)) <= width:
+        return []
+    ours, theirs = (_PIECE.findall(text) for text in (golden, new))
+    if len(ours) + len(theirs) > _MOST_PIECES:
+        return []
+    import difflib  # only a failure needs it
+
+    in_view = common_prefix(golden, new) + width // 2
+    found = []
+    for what, start, stop, other_start, other_stop in difflib.SequenceMatcher(
+        None, ours, theirs, autojunk=False
+    ).get_opcodes():
+        if what != "equal" and len("".join(ours[:start])) > in_view:
+            pair = "".join(ours[start:stop]).strip(), "".join(theirs[other_start:other_stop]).strip()
+            found.append(shown_pair(*pair, width))
+    return found[:_MOST_FURTHER]
+
+
+_PIECE = re.compile(r"[^\n.]*[\n.]|[^\n.]+")
 
 
 def _spelled(value: Json, most: int) -> str:

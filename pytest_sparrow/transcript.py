@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from pytest_sparrow import real_time
 from pytest_sparrow.exchange import Json  # noqa: TC001 - pydantic reads the annotations
 from pytest_sparrow.json_objects import keys_of, read_object
 
@@ -29,11 +30,11 @@ _CREATED_AT = "%Y-%m-%d %H:%M:%S"
 
 
 def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)
+    return real_time.now().replace(microsecond=0)
 
 
 def _now_text() -> str:
-    return datetime.now(UTC).isoformat()
+    return real_time.now().isoformat()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

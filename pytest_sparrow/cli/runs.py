@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import load, say
 from pytest_sparrow.comparing import Rules, compare
-from pytest_sparrow.report.plain import MOST_LINES, render_comparison
+from pytest_sparrow.judging.recordings import request_findings
+from pytest_sparrow.report.plain import MOST_LINES, render_causes, render_comparison
 from pytest_sparrow.report.run import render_run
 from pytest_sparrow.settings import Level
-from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.text import bounded, counted, one_line
 
 if TYPE_CHECKING:
     import argparse
@@ -47,9 +48,25 @@ def _diff(options: argparse.Namespace) -> int:
     rules = Rules(level=Level(options.level), exclude_paths=tuple(options.ignore))
     golden, new = load(options.golden), load(options.new)
     comparison = compare(golden, new, rules)
+    uncompared = _uncompared(golden, new)
+    requests = [] if uncompared or rules.level is not Level.EXACT else request_findings(golden, new, rules)
+    if requests:
+        lines = render_causes(requests)
+        say(lines if options.all else bounded(lines, MOST_LINES))
+        if comparison.equal:
+            return DIFFERENCES
     if comparison.equal:
         counts = f"{counted(comparison.golden_count, 'event')} in A, {comparison.new_count:,} in B"
-        say([f"equal at level {comparison.level.value}: {counts}"])
+        compared = (
+            "" if rules.level is not Level.EXACT else "events " if uncompared else "events and requests "
+        )
+        say(
+            [
+                f"{compared}equal at level {comparison.level.value}: {counts}",
+                *uncompared,
+                *_some_headers(golden, new),
+            ]
+        )
         return 0
     header = [f"  golden  {one_line(options.golden)}", f"  new     {one_line(options.new)}"]
     total = counted(len(comparison.changes), "difference")
@@ -64,6 +81,21 @@ def _diff(options: argparse.Namespace) -> int:
         )
     )
     return DIFFERENCES
+
+
+def _uncompared(golden: Transcript, new: Transcript) -> list[str]:
+    sides = [name for name, run in (("A", golden), ("B", new)) if not run.holds_exchanges]
+    return [f"requests are not compared: {' and '.join(sides)} holds events only"] if sides else []
+
+
+def _some_headers(golden: Transcript, new: Transcript) -> list[str]:
+    sides = [
+        name
+        for name, run in (("A", golden), ("B", new))
+        if any(exchange.asked.get("some_headers") for exchange in run.exchanges)
+    ]
+    said = "an older format, which did not record all of them"
+    return [f"headers are not compared: {' and '.join(sides)} has {said}"] if sides else []
 
 
 def _add_show(verbs: argparse._SubParsersAction[Any]) -> None:

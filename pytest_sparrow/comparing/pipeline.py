@@ -386,12 +386,12 @@ def tool_changes(golden: dict[str, Json], new: dict[str, Json]) -> list[Change]:
 
 
 def comparable_by(rules: Rules, *, typed: bool = True) -> Callable[[dict[str, Json]], dict[str, Json]] | None:
-    """Return a function that reduces an asked half of a tool or call to what counts by the rules, as it counts.
+    """Return a function that reduces an asked half to what counts by the rules, as it counts.
 
     None where everything counts as it is.
 
     Args:
-        rules: what counts of a tool's arguments.
+        rules: what counts of a tool's arguments, and of a request's fields.
         typed: whether types and what a tool is called on count; an older golden does not know them.
     """
     if typed and not rules.change_arguments:
@@ -399,6 +399,9 @@ def comparable_by(rules: Rules, *, typed: bool = True) -> Callable[[dict[str, Js
     canonical = Canonical(rules)  # once: every recorded call and every call of a replay is reduced
 
     def comparable_of(asked: dict[str, Json]) -> dict[str, Json]:
+        if "url" in asked:
+            fields = canonical.value(request_fields(asked), (_ROOT,)) if rules.change_arguments else asked
+            return {} if fields is LEFT_OUT else _as_counted(fields, rules)
         asked = asked if typed else untyped(asked)
         if not rules.change_arguments or "kwargs" in asked:
             return asked

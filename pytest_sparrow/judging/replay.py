@@ -66,7 +66,7 @@ def judge_comparison(
         hidden = redactor  # what was recorded is redacted already; what was written by hand is not
     secrets = run.answers.replayer.secrets if run.answers.replayer is not None else SecretPairs()
     found_drifts = [one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)]
-    drifts = _drifts(found_drifts, rules, secrets)
+    drifts = drifts_of(found_drifts, rules, secrets)
     config = golden.inputs.config_snapshot
     found = Found(
         violations=(*_failures(run), *_never_opened(golden, further)),
@@ -131,7 +131,12 @@ def rules_of(settings: Settings, *further: str) -> Rules:
     """
     return Rules(
         level=settings.level,
-        exclude_paths=(*settings.ignore, *settings.exclude_paths, *further),
+        exclude_paths=(
+            *settings.ignore,
+            *settings.exclude_paths,
+            *(render(("request", ".headers", f".{name.lower()}")) for name in settings.ignore_headers),
+            *further,
+        ),
         exclude_regex_paths=settings.exclude_regex_paths,
         significant_digits=settings.significant_digits,
         ignore_order=settings.ignore_order,
@@ -204,7 +209,7 @@ def _of_model(drift: Drift) -> bool:
     return bool(drift.finding.detail.get("of_model"))
 
 
-def _drifts(found: Iterable[Finding], rules: Rules, secrets: SecretPairs) -> list[Drift]:
+def drifts_of(found: Iterable[Finding], rules: Rules, secrets: SecretPairs) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
     known: set[tuple[str, str]] = set()

@@ -10,6 +10,7 @@ from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
+from pytest_sparrow.comparing.result import render
 from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.findings import (
     NO_CIRCUMSTANCES,
@@ -167,7 +168,7 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
         causes += _changes(roots, found)
         followers += [of_change(change, found.comparison) for change in (*later, *found.comparison.followers)]
     for drift in found.drifts:
-        (followers if drift.repeats else causes).append(_drift(drift, found.circumstances))
+        (followers if drift.repeats else causes).append(drift_finding(drift, found.circumstances))
     causes += [_miss(finding, found.comparison) for finding in misses[:_MOST_ALIKE]]
     followers += misses[_MOST_ALIKE:]
     order = found.of(Kind.ORDER)
@@ -224,7 +225,8 @@ def _chance(changes: Sequence[Change], circumstances: Circumstances) -> str:
     return likely or ("race" if circumstances.side_by_side and is_race(within) else "")
 
 
-def _drift(drift: Drift, circumstances: Circumstances) -> Finding:
+def drift_finding(drift: Drift, circumstances: Circumstances = NO_CIRCUMSTANCES) -> Finding:
+    """The drift as a finding, with its changes as parts."""
     return replace(
         drift.finding, parts=of_changes(drift.changes), chance=_chance(drift.changes, circumstances)
     )
@@ -271,21 +273,42 @@ def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator
         yield _after(found.what_if)
     elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
         yield from _accept(subject, found.what_if)
-    paths = tuple(_paths(causes))
-    if paths and _rules_settle(found.violations):
+    paths = tuple(dict.fromkeys(_paths(found, causes)))
+    missed = [_miss(one, None) if one.kind is Kind.MISS else one for one in found.violations]
+    if 0 < len(paths) <= _MOST_PATHS and _rules_settle(missed):
         yield Way(WayKind.IGNORE, paths)
     if _only_requests_differ(found):
         yield Way(WayKind.BEHAVIOUR_ONLY)
 
 
-def _paths(causes: Sequence[Finding]) -> Iterator[str]:
-    """The paths where it differs, as a rule takes them: of each cause the first; the changes of events are one."""
-    first = next((cause for cause in causes if cause.kind is Kind.CHANGE), None)
+_MOST_PATHS = 8
+"""The most paths that are offered to be ignored: more are another agent."""
+
+
+def _paths(found: Found, causes: Sequence[Finding]) -> Iterator[str]:
+    """The paths where it differs, as a rule has them: all of them, so that they settle it together."""
     for cause in causes:
-        if cause is first:
+        if cause.kind is Kind.CHANGE:
             yield cause.path
-        elif cause.parts and (cause.kind is Kind.DRIFT or _may_be_ignored(cause)):
-            yield cause.parts[0].path
+        elif cause.kind is Kind.DRIFT:
+            yield from (part.path for part in cause.parts)
+        elif _may_be_ignored(cause):
+            yield from (part.path for part in cause.parts)
+            yield from _of_other_tools(found, cause)
+
+
+def _of_other_tools(found: Found, miss: Finding) -> Iterator[str]:
+    """The same paths for the tools that were not called any more: they probably got the same argument."""
+    if miss.boundary != "tool" or not isinstance(miss.new, dict):
+        return
+    others = (
+        one.golden["name"]
+        for one in found.of(Kind.UNPLAYED)
+        if isinstance(one.golden, dict) and one.boundary == "tool"
+    )
+    for name in dict.fromkeys(others):
+        if name != miss.new["name"]:
+            yield from (render((part.steps[0], "[" + name, *part.steps[2:])) for part in miss.parts)
 
 
 def _wrap(found: Found) -> Iterator[Way]:
@@ -339,15 +362,29 @@ def _at_is_wrong(found: Found) -> bool:
 
 
 def _may_be_ignored(finding: Finding) -> bool:
-    """Whether ignoring an argument would find an answer to a miss: a tool's call that no model proposed."""
-    unproposed = finding.boundary == "tool" and not finding.call_id
-    return finding.kind is Kind.MISS and unproposed and not finding.detail.get("played")
+    """Whether ignoring a path would find an answer to a miss.
+
+    Of a tool's call that no model proposed, an argument; of a request, segments of its URL's path.
+    """
+    if finding.kind is not Kind.MISS or finding.detail.get("played"):
+        return False
+    if finding.boundary == "tool":
+        return not finding.call_id
+    return bool(finding.parts) and all(part.path.startswith(_SEGMENT) for part in finding.parts)
+
+
+_SEGMENT = "request.url.path["
+"""How the paths of a URL's segments begin."""
 
 
 def _rules_settle(violations: Sequence[Finding]) -> bool:
     """Whether ignoring paths may be enough: no rule answers a call, or makes a call that was not made."""
-    others = [one for one in violations if not (one.kind is Kind.UNPLAYED and one.boundary == "tool")]
-    return bool(others or not violations) and all(_may_be_ignored(one) for one in others)
+    others = [
+        one for one in violations if one.kind is not Kind.UNPLAYED or one.boundary not in ("tool", "http")
+    ]
+    settled = bool(others or not violations) and all(_may_be_ignored(one) for one in others)
+    unplayed = sum(one.kind is Kind.UNPLAYED and one.boundary == "http" for one in violations)
+    return settled and unplayed <= sum(one.boundary == "http" for one in others)
 
 
 def _only_requests_differ(found: Found) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
 from pytest_sparrow.matching.counts import (
     Conversations,
@@ -84,7 +85,7 @@ _MOST_ROOTS = 64
 """The most conversations that begin side by side of which the words are compared: more would cost too much."""
 
 ComparableOf: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
-"""Reduces the asked half of a tool or call to what counts: the rest must not decide here either."""
+"""Reduces an asked half to what counts: the rest must not decide here either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,7 @@ class Chooser:
         exchanges: Sequence[Exchange],
         conversation_of: ConversationOf,
         comparable_of: ComparableOf | None = None,
+        secrets: SecretPairs | None = None,
     ) -> None:
         self._exchanges = exchanges
         self._comparable_of = comparable_of
@@ -136,8 +138,9 @@ class Chooser:
         self._stands_for: dict[str, str] = {}
         self._stood_for_by: dict[str, str] = {}
         self._similarity = Similarity()
-        self.secrets = SecretPairs(replayed=True)
+        self.secrets = secrets or SecretPairs(replayed=True)
         self._mentioned: dict[int, Mentioned] = {}
+        self._ruled = False  # whether requests are indexed by what counts by the rules
         self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()
 
@@ -214,6 +217,10 @@ class Chooser:
             return choice
         if key in self._look_ups:  # more often than recorded: the last recorded answer
             return Chosen(number=self._look_ups[key], exact=True, again=True)
+        if chain is None and self._comparable_of is not None:
+            choice = self._take_exact(*self._key_by_rules(asked.content), lane)
+            if choice is not None:
+                return choice
         shape = request_shape(asked.content)
         if chain is None:
             number = self._in_lane(shape, lane, queues=self._near)
@@ -224,6 +231,24 @@ class Chooser:
         self._borrowed[number] = asked.number
         self._bind(lane, number)
         return Chosen(number=number, exact=False)
+
+    def _key_by_rules(self, asked: dict[str, Json]) -> tuple[tuple[str, bool], Mentioned]:
+        """The key of what counts of a plain request by the user's rules; the golden's are indexed at the first one."""
+        if not self._ruled:
+            self._ruled = True
+            begun = {_MAIN}
+            for number, exchange in enumerate(self._exchanges):
+                begins = exchange.lane not in begun
+                begun.add(exchange.lane)
+                if exchange.kind == "http" and self._conversation_of(exchange.asked) is None:
+                    key, _ = self._key_by_rules(exchange.asked)
+                    self._exact.add(key, exchange.lane, number, begins=begins)
+        assert self._comparable_of is not None
+        counted = self._comparable_of(asked)
+        if self._some_headers and counted is not asked:
+            counted.pop("headers", None)
+        content = b"by rules " + canonical(counted)
+        return (key_of(content), False), Mentioned.of(content, asked)
 
     def _next_in_conversation(self, shape: _Shape, asked: Asked, chain: list[bytes]) -> int | None:
         lane, conversation = asked.lane, asked.conversation or ()

@@ -5,7 +5,7 @@ come and end in any order. That one call came before another for certain is know
 other began, and where one strand decided it: the strand that made both calls, or from which the strands of both stem.
 What that strand did in one order in the golden (ask, or make the strand that asks), it must not do in the other order.
 
-Of a new run, `run.context.Lane` knows the calls that came before for certain: what its own strand has asked for, and
+Of a new run, `run.lanes.Lane` knows the calls that came before for certain: what its own strand has asked for, and
 what the strands had that were made and had their answers before. Of a golden the labels of lanes and the moments in
 which they were made say so. Where they say nothing (a golden of format 2, a thread without context), no order counts.
 """

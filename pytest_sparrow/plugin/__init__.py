@@ -13,6 +13,7 @@ from pytest_sparrow.plugin import (
     extensions,
     fixture,
     golden,
+    imports,
     markers,
     options,
     outcome,
@@ -66,8 +67,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check every marker: a wrong marker is an error before anything runs."""
+    """Check every marker: a wrong marker is an error before anything runs. A marked test uses the fixture."""
+    markers.request_fixture(items)
     markers.check_markers(config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Fill absent API keys for what a test module imports."""
+    with imports.with_dummy_keys(collector):
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Settings
 
 
+_CONTACTS = (Kind.MISS, Kind.REFUSED)
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What became of a recording.
@@ -67,6 +70,7 @@ class Attempt:
         task: the task of a further run.
         secret_rules: the secret rules of other plugins.
         parent: of a further run, the run of the test.
+        required: whether a test that asks for nothing fails; else such a test needs no golden.
         report_late: gets what strands of the run ask for after the test's end.
 
     Attributes:
@@ -93,6 +97,7 @@ class Attempt:
         task: str = "",
         secret_rules: Sequence[str | SecretFinder] = (),
         parent: Run | None = None,
+        required: bool = True,
         report_late: Callable[[Finding], None] | None = None,
     ) -> None:
         self.place = place
@@ -126,12 +131,9 @@ class Attempt:
         wire = Wire(codecs)
         replayer = self._source.event_replayer(wire) if follows else None
         self.blocked = self._source.unusable
-        if self.behaviour.missing and self.blocked is None:
-            self.blocked = Finding(
-                kind=Kind.NO_GOLDEN,
-                detail={"golden": place.shown},
-                ways=(Way(WayKind.RECORD, (place.recorder,)),),
-            )
+        self._required = required
+        if self.behaviour.missing and self.blocked is None and required:
+            self.blocked = self._no_golden()
         tools = Tools()
         answers = self._answers()
         rules = rules_of(settings)
@@ -154,6 +156,21 @@ class Attempt:
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
         self.sparrow = Sparrow(self.window, settings.mode, self._followed, self._open_further)
+
+    def _no_golden(self) -> Finding:
+        return Finding(
+            kind=Kind.NO_GOLDEN,
+            detail={"golden": self.place.shown},
+            ways=(Way(WayKind.RECORD, (self.place.recorder,)),),
+        )
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the run, or a further run of the test, asked for anything."""
+        return any(
+            each.run.crossings or each.run.events or any(map(each.run.violations.of, _CONTACTS))
+            for each in (self, *self._further)
+        )
 
     def _answers(self) -> list[Exchange] | None:
         """The recorded answers; none where the world is shut without a golden, and None where no golden is followed."""
@@ -260,11 +277,14 @@ class Attempt:
         """
         if self.run.closed:
             return []
+        self.world.leave()
         self.window.close(failed=failed)
         return [attempt.judge(failed=failed) for attempt in (self, *self._further)]
 
     def judge(self, *, failed: bool) -> Verdict:
         """Judge this run alone, once it is over."""
+        if self.blocked is None and self.behaviour.missing and self.crossed:
+            self.blocked = self._no_golden()
         if self.blocked is not None:
             return Verdict()
         if self.behaviour.compares and self._followed is not None:
@@ -277,7 +297,7 @@ class Attempt:
                 further=self._further_runs,
             )
         if self.behaviour.records:
-            return judge_recording(self.run, self._subject(), failed=failed, alone=not self._further)
+            return judge_recording(self.run, self._subject(), failed=failed, alone=self._must_hold)
         return Verdict()
 
     def _subject(self) -> Subject:
@@ -294,6 +314,11 @@ class Attempt:
     def _further_runs(self) -> list[str]:
         return [attempt.place.run_id for attempt in self._further]
 
+    @property
+    def _must_hold(self) -> bool:
+        """Whether this recording must hold something: one that replaces a golden, too."""
+        return not self._further and (self._required or self._source.golden is not None)
+
     def keep(self, *, passed: bool) -> list[Kept]:
         """Write the goldens of what was recorded if the test passed, else leave the recordings unfinished."""
         return [kept for attempt in (self, *self._further) for kept in attempt.keep_own(passed=passed)]
@@ -309,6 +334,11 @@ class Attempt:
             return []
         self.window.close(failed=not passed)
         run_id = self.place.run_id
+        if passed and not self.crossed:
+            self._store.discard(run_id)
+            if not self._required:
+                return []
+            return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, case="nothing"))]
         if not passed:
             detail = {"folder": str(self._store.abandon(run_id))}
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]

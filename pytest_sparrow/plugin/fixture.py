@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from pytest_sparrow.errors import ReplayDivergence, SparrowError
+from pytest_sparrow.plugin import outcome
 from pytest_sparrow.plugin.golden import place_of
-from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked
+from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked, names_fixture, uses_fixture
 from pytest_sparrow.plugin.options import shown_file
-from pytest_sparrow.plugin.session import ATTEMPT, OUTSIDE, SESSION, AttemptState, SessionState, refusal
-from pytest_sparrow.settings import behaviour
+from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState, refusal
+from pytest_sparrow.settings import Crossings, behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -43,6 +45,9 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
         pytest.skip("a run of a corpus can only be replayed, and sparrow is off")
     codecs = _or_fail(lambda: codecs_of(request.config))
     secret_rules = _or_fail(lambda: secret_rules_of(request.config))
+    required = settings.crossings or (
+        Crossings.REQUIRED if session.in_body or names_fixture(item) else Crossings.OPTIONAL
+    )
     attempt = _or_fail(
         lambda: Attempt(
             place,
@@ -50,6 +55,7 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
             Directories(request),
             codecs,
             secret_rules=secret_rules,
+            required=required is Crossings.REQUIRED,
             report_late=lambda finding: session.late.append(
                 (item.nodeid, finding.cleaned(attempt.shown).to_json())
             ),
@@ -60,10 +66,15 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     session.attempts[item.nodeid] = state
     try:
         _or_fail(attempt.open)
+        attempt.world.opens(in_body=session.in_body)
         _or_fail(lambda: inject_faults(item, attempt.sparrow))
+        if session.in_body:
+            attempt.find_directories()
+            outcome.refuse_blocked(state)
         yield attempt.sparrow
     finally:
-        attempt.finish(failed=True)  # closed already, unless the call phase was never reached
+        # Judged already, unless the body was never reached, or the body itself ends the fixture.
+        outcome.judge(state, failed=not session.in_body)
         session.attempts.pop(item.nodeid, None)
         _or_fail(lambda: _keep(state))
 
@@ -96,7 +107,7 @@ def begin(item: pytest.Item) -> None:
     Requests of session fixtures and of teardown belong to no run: a recording lets them pass, and a replay refuses
     them with the fixture's name.
     """
-    if "sparrow" not in getattr(item, "fixturenames", ()):
+    if not uses_fixture(item):
         return
     session = item.config.stash[SESSION]
     try:
@@ -108,8 +119,12 @@ def begin(item: pytest.Item) -> None:
         return
     from pytest_sparrow.boundaries import http
 
-    item.stash[OUTSIDE] = http.set_outside_policy(_OutsidePolicy(item, settings))
+    session.shut = stack = ExitStack()
+    stack.callback(setattr, session, "shut", None)
+    stack.callback(http.set_outside_policy, http.set_outside_policy(_OutsidePolicy(item, settings)))
     http.install()
+    stack.callback(http.uninstall)
+    session.dummy_keys = settings.dummy_keys
 
 
 def end(item: pytest.Item) -> None:
@@ -117,18 +132,15 @@ def end(item: pytest.Item) -> None:
     state = item.stash.get(ATTEMPT, None)
     if state is not None:
         state.attempt.after_teardown()
-    if OUTSIDE not in item.stash:
-        return
-    from pytest_sparrow.boundaries import http
-
-    http.uninstall()
-    http.set_outside_policy(item.stash[OUTSIDE])
-    del item.stash[OUTSIDE]
+    session = item.config.stash[SESSION]
+    if session.shut is not None:
+        session.shut.close()
 
 
 def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[None, Any, Any]:
     """Note which fixture is being set up or torn down; check what ``sparrow_settings`` returns."""
     session = request.config.stash[SESSION]
+    _fill_keys(session)
     before, session.fixture = session.fixture, fixturedef.argname
     try:
         result = yield
@@ -139,6 +151,18 @@ def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[Non
     # Finalizers run last in, first out: this one comes before the fixture's own.
     fixturedef.addfinalizer(lambda: setattr(session, "fixture", fixturedef.argname))
     return result
+
+
+def _fill_keys(session: SessionState) -> None:
+    """Fill absent API keys for the fixtures of a test that will replay: one may make a client for the whole session.
+
+    Not earlier: skip marks must see the real environment.
+    """
+    keys, session.dummy_keys = session.dummy_keys, None
+    if keys is not None and session.shut is not None:
+        from pytest_sparrow.boundaries.world.environment import dummy_keys
+
+        session.shut.enter_context(dummy_keys(extra=keys))
 
 
 def _check_folder(value: object, request: pytest.FixtureRequest, fixturedef: Any) -> None:
@@ -165,12 +189,15 @@ class _OutsidePolicy:
         allowed, ignored = self._settings.allow_hosts, self._settings.ignore_hosts
         if passage(host, port, allow=allowed, ignore=ignored) != "cross":
             return None
-        fixture = self._item.config.stash[SESSION].fixture
+        session = self._item.config.stash[SESSION]
+        fixture = session.fixture
         where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
-        return ReplayDivergence(
+        refused = ReplayDivergence(
             f"{what}: {where} of {self._item.nodeid} reaches out, outside the test's run, and this is a replay",
             (
                 "make the call within the test or in a fixture that requests sparrow, "
                 f"or keep the host reachable: ini sparrow_allow_hosts = {host}",
             ),
         )
+        session.refused.append(str(refused))
+        return refused

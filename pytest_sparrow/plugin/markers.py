@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MARKER = "sparrow"
 INJECT = "sparrow_inject"
+FIXTURE = "sparrow"
 
 
 def folder_settings(value: object, origin: str, session: SessionState) -> Settings:
@@ -95,6 +96,28 @@ def _misplaced(name: str) -> str:
     return f"{name!r} cannot stand here, but in: {elsewhere}" if elsewhere else f"unknown setting {name!r}"
 
 
+def uses_fixture(item: pytest.Item) -> bool:
+    """Whether setup opens a run for the test."""
+    return FIXTURE in getattr(item, "fixturenames", ())
+
+
+def names_fixture(item: pytest.Item) -> bool:
+    """Whether the test, or a fixture that it names, asks for the fixture: no autouse fixture, no marker."""
+    info = getattr(item, "_fixtureinfo", None)  # pytest has no public way to ask who names a fixture
+    if info is None:
+        return uses_fixture(item)
+    named = [*info.argnames, *(name for mark in item.iter_markers("usefixtures") for name in mark.args)]
+    seen: set[str] = set()
+    while named:
+        name = named.pop()
+        if name == FIXTURE:
+            return True
+        if name not in seen:
+            seen.add(name)
+            named += [arg for fixture in info.name2fixturedefs.get(name, ()) for arg in fixture.argnames]
+    return False
+
+
 def _check_faults(item: pytest.Item) -> None:
     """Check that each ``sparrow_inject`` marker of a test names a fault, and that the test uses the fixture."""
     for marker in item.iter_markers(INJECT):
@@ -103,7 +126,7 @@ def _check_faults(item: pytest.Item) -> None:
         from pytest_sparrow.scenario import checked
 
         where = f"{item.nodeid}: @pytest.mark.{INJECT}"
-        if "sparrow" not in getattr(item, "fixturenames", ()):
+        if not uses_fixture(item):
             raise pytest.UsageError(
                 f"{where}: the test does not use the fixture sparrow, which injects the fault"
             )
@@ -121,6 +144,14 @@ def inject_faults(item: pytest.Item, sparrow: Sparrow) -> None:
     """Inject the faults of a test's markers, those of its class and module first."""
     for marker in reversed(list(item.iter_markers(INJECT))):
         sparrow.inject(*marker.args, **marker.kwargs)
+
+
+def request_fixture(items: list[pytest.Item]) -> None:
+    """Let every marked test use the fixture: without a run its settings would mean nothing, and it would be live."""
+    for item in items:
+        names = getattr(item, "fixturenames", None)
+        if names is not None and FIXTURE not in names and item.get_closest_marker(MARKER) is not None:
+            names.append(FIXTURE)
 
 
 def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:

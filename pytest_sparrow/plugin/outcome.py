@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,32 +55,58 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
     `pytest.xfail()`) after the agent did something else than recorded: `except Exception: pytest.skip()` must not
     hide a miss.
     """
+    session = item.config.stash[SESSION]
     state = item.stash.get(ATTEMPT, None)
-    if state is None:
-        return (yield)
-    if state.attempt.blocked is not None:
-        state.attempt.finish(failed=True)
-        pytest.fail(state.attempt.blocked_text, pytrace=False)
-    state.attempt.find_directories()
+    if state is not None:
+        refuse_blocked(state)
+        state.attempt.find_directories()
+    session.in_body = True
+    result = None
     try:
-        with state.attempt.world.around_body(item):
+        with nullcontext() if state is None else state.attempt.world.around_body(item):
             result = yield
     except KeyboardInterrupt:
-        state.attempt.finish(failed=True)
+        _judge_body(item, failed=True)
         raise
     except BaseException as error:
-        _judge(state, failed=True)
-        if _stands(error, state):
+        state = _judge_body(item, failed=True)
+        if state is None or _stands(error, state):
             raise
     else:
-        _judge(state, failed=False)
+        state = _judge_body(item, failed=False)
+    finally:
+        session.in_body = False
+    if state is None:
+        return result
+    refuse_blocked(state)
     if state.divergence:
         pytest.fail(state.divergence, pytrace=False)
     return result
 
 
+def refuse_blocked(state: AttemptState) -> None:
+    """Fail a test that has no usable golden.
+
+    Raises:
+        pytest.fail.Exception: the test has none.
+    """
+    if state.attempt.blocked is not None:
+        state.attempt.finish(failed=True)
+        pytest.fail(state.attempt.blocked_text, pytrace=False)
+
+
+def _judge_body(item: pytest.Item, *, failed: bool) -> AttemptState | None:
+    """Judge the run of a body that is over, also a run that only the body asked for; None where there is no run."""
+    state = item.stash.get(ATTEMPT, None)
+    if state is not None:
+        judge(state, failed=failed)
+    return state
+
+
 def _stands(error: BaseException, state: AttemptState) -> bool:
     """Whether the body's exception is the test's outcome; a divergence is then added to the exception as a note."""
+    if state.attempt.blocked is not None:
+        return False
     if isinstance(error, pytest.skip.Exception | pytest.xfail.Exception):
         return not state.contradicted
     if state.divergence and _is_ours(error, state):
@@ -109,9 +136,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def _judge(state: AttemptState, *, failed: bool) -> None:
+def judge(state: AttemptState, *, failed: bool) -> None:
+    """End the run and judge it; a run that is over was judged.
+
+    Args:
+        state: gets the verdict.
+        failed: whether the test has failed by itself.
+    """
     from pytest_sparrow.errors import UsageError
 
+    if state.attempt.closed:
+        return
     try:
         verdicts = state.attempt.finish(failed=failed)
     except UsageError as error:
@@ -147,6 +182,9 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     late = {"late": json.dumps(session.late)} if session.late else {}
     session.late.clear()
     report.sparrow = late  # type: ignore[attr-defined]
+    for text in session.refused:
+        _add_section(report, text)
+    session.refused.clear()
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
@@ -155,8 +193,8 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     clean(report, state.attempt.shown)
     facts: dict[str, Any] = {}
     if report.when == "setup":
-        if report.failed:
-            facts = _setup_failed(state, report)
+        if not report.passed:
+            facts = _setup_ended(state, report)
     elif report.when == "teardown":
         facts = {
             "kept": [kept.what for kept in state.kept],
@@ -177,10 +215,15 @@ def _in_real_time(report: pytest.TestReport) -> None:
         report.start = report.stop - report.duration
 
 
-def _setup_failed(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
-    """Judge a run whose setup failed, perhaps for a missing answer; unplayed exchanges say nothing here."""
-    _judge(state, failed=True)
-    if state.attempt.blocked is None and not state.missed:
+def _setup_ended(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
+    """Judge a run whose setup failed or skipped, perhaps for a missing answer; unplayed exchanges say nothing here."""
+    judge(state, failed=True)
+    if report.skipped:
+        blocked = state.attempt.blocked_text if state.attempt.crossed else ""
+        if not (state.contradicted or blocked):
+            return {}
+        report.outcome, report.longrepr = "failed", blocked or state.divergence
+    elif state.attempt.blocked is None and not state.missed:
         return {}
     _add_section(report, state.attempt.blocked_text or state.divergence)
     return {"outcome": _word(state, report)}
@@ -195,7 +238,8 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
         # What a mark expects to fail is the test, and it did not run.
         del report.wasxfail
         report.outcome, report.longrepr = "failed", state.attempt.blocked_text
-    if report.passed and not hasattr(report, "wasxfail"):
+    # A known bug and a test that skips itself are recorded: else a replay would never find a golden for them.
+    if report.passed or (report.skipped and not state.divergence):
         state.passed = True
     else:
         state.failed = True

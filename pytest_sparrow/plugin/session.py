@@ -17,7 +17,8 @@ from pytest_sparrow.plugin.options import read_session
 from pytest_sparrow.settings import dummy_key, judged_by, outcomes
 
 if TYPE_CHECKING:
-    from pytest_sparrow.boundaries.http import OutsidePolicy
+    from contextlib import ExitStack
+
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt, Kept
@@ -39,6 +40,10 @@ class SessionState:
         fixture: the fixture that is being set up or torn down, "" between them.
         wrong: the message of a wrong setting that was found while tests run; the session ends with it.
         late: what strands of earlier tests asked for since the last report, as JSON, each with its test's node id.
+        refused: what fixtures asked for outside every run since the last report, and was refused.
+        in_body: a test's own code runs.
+        shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
+        dummy_keys: further API keys to fill for that test's fixtures; None: filled, or nothing to fill.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
     """
 
@@ -53,6 +58,10 @@ class SessionState:
     wrong: str = ""
     late: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     rerun: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+    in_body: bool = False
+    shut: ExitStack | None = None
+    dummy_keys: tuple[str, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -85,7 +94,6 @@ class AttemptState:
 
 
 SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
-OUTSIDE: pytest.StashKey[OutsidePolicy | None] = pytest.StashKey()
 ATTEMPT: pytest.StashKey[AttemptState] = pytest.StashKey()
 
 

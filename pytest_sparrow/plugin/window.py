@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries import guard, http
@@ -124,6 +124,9 @@ def _end_what_outlasted() -> None:
         each[1]()
 
 
+_OF_FIXTURES = 0x5EED
+
+
 class World:
     """The clock and the randomness of one run: which ones the run needs, and what its golden notes of them.
 
@@ -155,6 +158,7 @@ class World:
         self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
         self._seeded = False
+        self._randomness = ExitStack()
         if self.clock is not None:
             run.watchers.append(self.clock)
 
@@ -171,6 +175,18 @@ class World:
         """Whether times that were read while the run was open differ from the real times."""
         return self.clock is not None
 
+    def opens(self, *, in_body: bool) -> None:
+        """Seed randomness for what the agent does from here: in fixtures, or in the body that asked for the run.
+
+        Args:
+            in_body: whether the test's own code runs already.
+        """
+        if in_body:
+            self._body_starts()
+        elif self._seed is not None:
+            # Another sequence than the body's: ids made here and there must differ.
+            self._seed_with(self._seed ^ _OF_FIXTURES)
+
     @contextmanager
     def around_body(self, item: pytest.Item) -> Iterator[None]:
         """Set the clock and seed randomness right before the test's own code, whatever kind of test it is.
@@ -182,23 +198,33 @@ class World:
 
         def in_this_world() -> None:
             __tracebackhide__ = True
-            self._body = round(self._run.elapsed(), 6)
-            self._run.body_begins()
-            if self.clock is not None:
-                self.clock.body_starts()
-            with self._randomness():
+            self._body_starts()
+            try:
                 runtest()
+            finally:
+                self.leave()
 
         with AttributePatch(item, "runtest", in_this_world):
             yield
 
-    def _randomness(self) -> AbstractContextManager[object]:
-        if self._seed is None:
-            return nullcontext()
-        seeded = Seeded(self._seed)
+    def _body_starts(self) -> None:
+        self._body = round(self._run.elapsed(), 6)
+        self._run.body_begins()
+        if self.clock is not None:
+            self.clock.body_starts()
+        if self._seed is not None:
+            self._seed_with(self._seed)
+
+    def _seed_with(self, seed: int) -> None:
+        self.leave()
+        seeded = self._randomness.enter_context(Seeded(seed))
         self._seeded = True
         self._run.watchers.append(seeded.retries)
-        return seeded
+        self._randomness.callback(self._run.watchers.remove, seeded.retries)
+
+    def leave(self) -> None:
+        """Restore randomness. A second call does nothing."""
+        self._randomness.close()
 
     def after_teardown(self) -> None:
         """Restore the time zone again: a fixture may have put back the recorded one."""

@@ -27,6 +27,8 @@ class Sure(enum.Enum):
     """Any text but a type's name or a template."""
     KEY = enum.auto()
     """A text of 8 characters or more without spaces that is no plain word, path or template."""
+    NAMED = enum.auto()
+    """As KEY, but no name with a number (``PROJ-1234``)."""
     TOKEN = enum.auto()
     """An opaque run of 16 characters or more, letters and digits."""
     BARE = enum.auto()
@@ -94,11 +96,13 @@ _CURSORS = re.compile(
     r"(?:page|next|previous|prev|continuation|sync|progress|cursor|resume|resumption|start|starting|skip"
     r"|scroll|delta|marker|change|cancel|stop|eos|bos|pad|unk|mask|sep|cls)tokens?"
 )
+_NUMBERED_NAME = re.compile(r"(?=[^0-9]*[0-9])(?:[A-Za-z]+|[0-9]{1,6})(?:[-_.:/](?:[A-Za-z]+|[0-9]{1,6}))+")
+"""What stands under ``key`` or ``token`` in a query where that is no secret: ``PROJ-1234``, ``user:42/orders``."""
 _QUERY: dict[str, Rule] = {
     "appid": Rule("api-key", Sure.KEY),  # OpenWeather's
-    "key": Rule("key", Sure.KEY),
+    "key": Rule("key", Sure.NAMED),
     "auth": Rule("authorization", Sure.KEY),
-    "token": Rule("token", Sure.KEY),
+    "token": Rule("token", Sure.NAMED),
     "pass": Rule("password", Sure.KEY),
     "sig": Rule("signature", Sure.KEY),
     "signature": Rule("signature", Sure.KEY),
@@ -257,6 +261,9 @@ def plausible(value: str, rule: Rule) -> bool:
             return rest.lower() not in _NO_PASSWORD
         case Sure.KEY:
             return _is_key(rest, schemed=rest != value.strip())
+        case Sure.NAMED:
+            named = _NUMBERED_NAME.fullmatch(rest) is not None
+            return not named and _is_key(rest, schemed=rest != value.strip())
         case Sure.TOKEN:
             return _is_opaque(rest)
         case Sure.BARE:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.findings import Finding, Kind, Location, Verdict, Way, WayKind, of_change
 from pytest_sparrow.report.words import both_values, hints, one_value, title
-from pytest_sparrow.text import bounded, counted, one_line
+from pytest_sparrow.text import bounded, counted, one_line, shown_further
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -66,6 +66,11 @@ def render_verdict(verdict: Verdict) -> str:
 def render_finding(finding: Finding) -> str:
     """The text of one finding that stands alone: why a test's body is not run."""
     return "\n".join([title(finding), *(f"  {line}" for line in hints(finding)), *_way_lines(finding.ways)])
+
+
+def render_causes(findings: Sequence[Finding]) -> list[str]:
+    """The lines of findings that stand beside one another."""
+    return [line for cause in _causes(findings) for line in cause]
 
 
 def _way_lines(ways: Iterable[Way]) -> list[str]:
@@ -146,7 +151,14 @@ def _change_lines(change: Finding, *, place: bool = False, mark: bool = False) -
     if change.how == "moved":
         return [*lines, f"    both    {one_value(change.golden)}"]
     golden, new = both_values(change)
-    return [*lines, f"    golden  {golden}", f"    new     {new}"]
+    pairs = [(golden, new), *shown_further(change.golden, change.new)]
+    return [
+        *lines,
+        *(f"    {side}  {text}" for pair in pairs for side, text in zip(_SIDES, pair, strict=True)),
+    ]
+
+
+_SIDES = "golden", "new   "
 
 
 def _where(change: Finding) -> str:
@@ -231,7 +243,7 @@ def summary_lines(remarks: Iterable[tuple[str, Finding]]) -> list[str]:
     tests: dict[str, dict[str, None]] = {}
     not_kept: list[tuple[str, Finding]] = []
     for nodeid, remark in remarks:
-        if remark.kind is Kind.NOT_KEPT:
+        if remark.kind is Kind.NOT_KEPT and not remark.case:
             not_kept.append((nodeid, remark))
         else:
             tests.setdefault(title(remark), {})[nodeid] = None
@@ -308,7 +320,6 @@ def _other_order(circumstances: Circumstances) -> str:
 # What settles a finding.
 
 _NAME_WIDTH = 60
-_MOST_PATHS = 3
 
 
 def record_command(nodeid: str) -> str:
@@ -323,7 +334,7 @@ def way_out(way: Way) -> tuple[str, str]:
 
 
 def _ignore(*paths: str) -> str:
-    quoted = ", ".join(one_line(_quoted(path)) for path in paths[:_MOST_PATHS])
+    quoted = ", ".join(one_line(_quoted(path)) for path in paths)
     return f"@pytest.mark.sparrow(ignore=[{quoted}])"
 
 

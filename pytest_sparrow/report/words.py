@@ -155,6 +155,8 @@ def _unplayed(finding: Finding) -> str:
             return f"{_turn(finding.detail['turn'])}: scripted, and not asked for"
         case "further-run":
             return f"the further run {finding.detail['run']} was recorded, and not opened"
+        case "unread":
+            return f"{_said(finding)}: the agent stopped reading the answer, which it had read to its end when recorded"
     return f"{_said(finding)} was recorded, and not asked for"
 
 
@@ -297,6 +299,15 @@ def _event(finding: Finding, name: str) -> str:
     return f"{one_line(finding.subject, _NAME_WIDTH)} {what}"
 
 
+def _not_kept(finding: Finding) -> str:
+    if finding.case == "nothing":
+        return (
+            "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
+            'golden: skip by a mark, or set crossings = "optional"'
+        )
+    return f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
+
+
 def _expected(finding: Finding) -> str:
     return f"diverged, and is expected to fail (xfail): {title(finding.parts[0])}"
 
@@ -328,9 +339,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.NO_GOLDEN: lambda _: "no golden for this test: nothing to replay",
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
-    Kind.NOT_KEPT: lambda finding: (
-        f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
-    ),
+    Kind.NOT_KEPT: _not_kept,
     Kind.EXPECTED: _expected,
 }
 

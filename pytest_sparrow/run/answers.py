@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.codec import ModelRequest
 from pytest_sparrow.run.arrivals import Arrivals
 from pytest_sparrow.run.replayer import ExchangeReplayer, cancellation_wait_of
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
-    from pytest_sparrow.findings import Finding
     from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
-    from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
+    from pytest_sparrow.run.lanes import Lane
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.run.violations import Violations
     from pytest_sparrow.run.whatif.faults import Fault
@@ -139,6 +139,7 @@ class Answers:
         if exchange is None:
             return None
         crossing.recorded = exchange
+        crossing.read_whole = exchange.read_whole and fault is None
         crossing.cancellation_wait = cancellation_wait_of(exchange)
         if fault is not None and fault.delay:
             crossing.delay = fault.delay
@@ -156,11 +157,22 @@ class Answers:
             waits = crossing.cancellation_wait is None and crossing.fault is None
             crossing.arrival = arrival if waits else None
 
-    def settled(self, crossing: Crossing) -> None:
-        """The agent has an answer: note it in the lanes that may wait for the crossing's."""
+    def settled(self, crossing: Crossing, *, complete: bool) -> None:
+        """The agent has an answer: note it in the lanes that may wait for the crossing's, and what it left unread."""
         number = self._number(crossing)
-        if number is None:
+        if number is None or crossing.recorded is None:
             return
+        if crossing.read_whole and not complete:
+            recorded = crossing.recorded
+            self._violations.add(
+                Finding(
+                    kind=Kind.UNPLAYED,
+                    case="unread",
+                    boundary=crossing.kind,
+                    golden=recorded.asked,
+                    golden_at=Location(exchange=number + 1, lane=recorded.lane),
+                )
+            )
         for lane in crossing.lane.line():
             lane.latest = max(lane.latest, number)
         if self.arrivals is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pytest_sparrow import real_time
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.run.context import open_runs
 
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.arrivals import Arrival
-    from pytest_sparrow.run.context import Lane
+    from pytest_sparrow.run.lanes import Lane
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
 
 Passage = Literal["cross", "ignore", "allow"]
+
+CLIENT = "user-agent:"
+"""Begins a pattern of ``ignore_hosts`` that names a client, whatever host it sends to."""
 
 
 class Crossing:
@@ -45,6 +49,7 @@ class Crossing:
         delay: seconds that each piece of an HTTP answer comes late, nearly always 0.0.
         cancellation_wait: seconds to wait, after what has come, for the agent to cancel the answer as the recorded
             agent did. None where ``replayed`` is whole.
+        read_whole: whether the client, live or when it was recorded, has read the answer to its end for certain.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing with
             what has come so far. Called at the end of the run where the agent left the answer open.
         peek: set by a boundary whose answer is a stream: returns the *answered* half as far as the agent has read it,
@@ -87,6 +92,7 @@ class Crossing:
         "model",
         "peek",
         "proposed",
+        "read_whole",
         "recorded",
         "replayed",
         "settled",
@@ -104,6 +110,7 @@ class Crossing:
         self.error: Exception | None = None
         self.arrival: Arrival | None = None
         self.delay = 0.0
+        self.read_whole = False
         self.cancellation_wait: float | None = None
         self.flush: Callable[[], None] | None = None
         self.peek: Callable[[], dict[str, Json] | None] | None = None
@@ -323,8 +330,8 @@ class CancellationWait:
 
         The main thread does not wait, since the run cannot end while the main thread waits.
         """
-        end = time.monotonic() + self.seconds
-        while threading.current_thread() is not threading.main_thread() and time.monotonic() < end:
+        end = real_time.monotonic() + self.seconds
+        while threading.current_thread() is not threading.main_thread() and real_time.monotonic() < end:
             if self.run not in open_runs():
                 return True
             time.sleep(_POLL)

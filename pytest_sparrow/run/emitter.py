@@ -23,7 +23,7 @@ from pytest_sparrow.providers.codec import (
     Text,
 )
 from pytest_sparrow.providers.reading import blocks_of_answer
-from pytest_sparrow.run.context import Lane, in_lane
+from pytest_sparrow.run.lanes import Lane, in_lane
 
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event

@@ -175,10 +175,12 @@ class ExchangeReplayer(GoldenReplayer):
         conversation_of: ConversationOf,
         violations: Violations,
         comparable_of: ComparableOf | None = None,
+        *,
+        secrets: SecretPairs | None = None,
     ) -> None:
         super().__init__(violations)
         self.exchanges = exchanges
-        self._chooser = Chooser(exchanges, conversation_of, comparable_of)
+        self._chooser = Chooser(exchanges, conversation_of, comparable_of, secrets)
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
         self._drifts: dict[int, Finding] = {}

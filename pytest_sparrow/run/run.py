@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import Lane, Lanes, caller, in_lane, strand_name
+from pytest_sparrow.run.context import caller, strand_name
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
+from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
@@ -102,8 +102,8 @@ class Run:
         )
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self._lock = threading.RLock()
-        self.started = datetime.now(UTC)
-        self._zero = time.monotonic()
+        self.started = real_time.now()
+        self._zero = real_time.monotonic()
         self._last = 0.0
         self._lanes = Lanes(self._now)
         self._open: dict[int, Crossing] = {}
@@ -253,7 +253,7 @@ class Run:
             if crossing.fault is not None:
                 crossing.hides.extend(range(before, len(self.events)))
                 self.answers.failed(crossing.fault, crossing, complete=complete)
-            self.answers.settled(crossing)
+            self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
             self._keep(crossing, keep, complete=complete)
@@ -295,7 +295,7 @@ class Run:
 
     def elapsed(self) -> float:
         """Seconds since the run's zero."""
-        return time.monotonic() - self._zero
+        return real_time.monotonic() - self._zero
 
     @property
     def task(self) -> str:
@@ -386,6 +386,7 @@ class Run:
             began=crossing.began,
             ended=self._now(),
             complete=complete and answered is not None,
+            read_whole=crossing.read_whole,
             proposed=crossing.proposed,
         )
         self._write(self._sink.exchange, exchange)

@@ -56,6 +56,13 @@ class Level(enum.Enum):
     OUTCOME = "outcome"
 
 
+class Crossings(enum.Enum):
+    """Whether a test must ask for something over a boundary."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
 class Requests(enum.Enum):
     """How changed requests are judged: as a failure, as a remark, or not at all."""
 
@@ -96,8 +103,14 @@ TELEMETRY_HOSTS = (
     "*.datadoghq.com",
     "*.honeycomb.io",
     "api.traceloop.com",
+    # Wherever these clients send to: a collector of one's own has any address, and batches are cut by chance.
+    "user-agent:OTel-OTLP-Exporter-Python/*",
+    "user-agent:logfire*",
+    "user-agent:langsmith-py/*",
+    "user-agent:sentry.python*",
+    "user-agent:posthog-python/*",
 )
-"""Hosts that agents report to: no part of what an agent does."""
+"""Hosts that agents report to, and the clients that report: no part of what an agent does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +135,13 @@ class Settings:
         "or not at all",
         default=Requests.COMPARE,
         places=SettingPlace.COMMAND_LINE | USUAL,
+    )
+    crossings: Crossings | None = row(
+        Choice(Crossings),
+        "whether a test that asks for nothing fails: by default where the test names the fixture itself, and not "
+        "where an autouse fixture or a marker brings the fixture",
+        default=None,
+        default_shown="by the test",
     )
     unwrapped: Unwrapped = row(
         Choice(Unwrapped),
@@ -155,6 +175,12 @@ class Settings:
     exclude_paths: tuple[str, ...] = row(
         Lines(check="pytest_sparrow.comparing.result:check_paths"),
         "as `ignore`, in DeepDiff's word ([rules](docs/rules.md))",
+        default=(),
+    )
+    ignore_headers: tuple[str, ...] = row(
+        Lines(),
+        "headers of requests that do not count, beside [those that never do](docs/rules.md#headers); "
+        "`x-acme-*` is a pattern",
         default=(),
     )
     exclude_regex_paths: tuple[str, ...] = row(
@@ -201,9 +227,10 @@ class Settings:
     )
     ignore_hosts: tuple[str, ...] = row(
         Lines(),
-        "hosts that are never recorded, and answered 204 in a replay; an ini file adds to the default",
+        "hosts that are never recorded, and answered 204 in a replay, or clients (`user-agent:NAME*`); an ini file "
+        "adds to the default",
         default=TELEMETRY_HOSTS,
-        default_shown="known telemetry hosts",
+        default_shown="known telemetry hosts and clients",
         adds=True,
     )
     in_process: bool = row(

@@ -36,6 +36,7 @@ class FakeCrossing:
     flush: Any = None
     peek: Any = None
     arrival: Any = None
+    read_whole: bool = False
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         self.settled += 1

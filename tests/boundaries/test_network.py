@@ -347,3 +347,26 @@ def test_an_idle_hook_does_nothing():
     with socket.socket() as sock:
         sock.setblocking(False)
         assert sock.connect_ex(FAR) != 0
+
+
+def test_a_connection_from_before_the_run_is_refused_when_it_is_written_to():
+    """A session fixture's pool: seen by whom it leads to, kept open, and reached by the same setting as a new one."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    with socket.create_connection(("127.0.0.1", port)) as pool:
+        server, _ = listener.accept()
+        with server:
+            with _shut():
+                pool.sendall(b"a")  # this very process listens
+            listener.close()
+            with _shut(hosts={f"127.0.0.1:{port}": "allow"}):
+                pool.sendall(b"b")
+            for owner, name in ((pool, "send"), (pool, "sendall"), (pool.makefile("wb", 0), "write")):
+                with (
+                    _shut() as run,
+                    pytest.raises(ReplayDivergence, match=f"sending to 127.0.0.1:{port}"),
+                ):
+                    getattr(owner, name)(b"never")
+                assert len(run.refused) == 1
+            assert server.recv(99) == b"ab"
+    assert "send" not in vars(socket.socket)

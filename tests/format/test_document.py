@@ -41,7 +41,14 @@ def test_the_tables_of_files_name_every_key_in_its_order():
     assert documented("## 3. inputs.json") == list(keys_of(RunInputs))
     assert documented("## 4. meta.json") == list(keys_of(RunMeta))
     line = Exchange(
-        kind="tool", asked={}, answered={}, lane="task-1", lane_began=[0.1], complete=False, proposed=True
+        kind="tool",
+        asked={},
+        answered={},
+        lane="task-1",
+        lane_began=[0.1],
+        complete=False,
+        read_whole=True,
+        proposed=True,
     ).to_json()
     assert documented("## 6. Exchanges") == list(line)
 

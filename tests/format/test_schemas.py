@@ -162,6 +162,7 @@ def test_what_the_exchange_schema_lets_pass_is_read():
         "began",
         "ended",
         "complete",
+        "read_whole",
         "proposed",
         "asked",
         "answered",

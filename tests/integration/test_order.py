@@ -1,10 +1,11 @@
-"""The order of calls that make no events: plain HTTP and `sparrow.call`."""
+"""The order of sequential calls, whatever their boundary, and of what ran side by side."""
 
 from __future__ import annotations
 
 from inner_runs import pytest_in
 
 INNER = """
+import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -51,21 +52,74 @@ def test_call(sparrow):
         sparrow.call(step, str, "x")
 
 
+def test_http_and_call(sparrow, url):
+    steps = {"charge": lambda: httpx2.post(f"{url}/charge"), "ship": lambda: sparrow.call("ship", str, "x")}
+    for step in STEPS:
+        steps[step]()
+
+
+def test_http_and_tool(sparrow, url):
+    def ship() -> str:
+        return "shipped"
+
+    steps = {"charge": lambda: httpx2.post(f"{url}/charge"), "ship": sparrow.tool(ship)}
+    for step in STEPS:
+        steps[step]()
+
+
+def test_tasks(url):
+    async def post(step):
+        async with httpx2.AsyncClient() as client:
+            await client.post(f"{url}/{step}")
+
+    async def main():
+        for step in STEPS:
+            await asyncio.create_task(post(step))
+
+    asyncio.run(main())
+
+
+def test_threads_of_tasks(sparrow):
+    async def main():
+        for step in STEPS:
+            await asyncio.to_thread(sparrow.call, step, str, "x")
+
+    asyncio.run(main())
+
+
+def test_threads(sparrow):
+    for step in STEPS:
+        thread = threading.Thread(target=sparrow.call, args=(step, str, "x"))
+        thread.start()
+        thread.join()
+
+
+def test_thread_and_main(sparrow):
+    for step in STEPS:
+        if step == "charge":
+            thread = threading.Thread(target=sparrow.call, args=(step, str, "x"))
+            thread.start()
+            thread.join()
+        else:
+            sparrow.call(step, str, "x")
+
+
 def test_side_by_side(url):
     with httpx2.Client() as client, ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda step: client.post(f"{url}/{step}", json={"order": 1}), sorted(STEPS)))
 """
+"""Each test takes the steps in another order where STEPS says so, but the one in which they run side by side."""
 
 
 def test_another_order_of_effects_goes_red(tmp_path):
     """Shipping before charging is another behaviour, though each call has its recorded answer."""
     (tmp_path / "test_inner.py").write_text(INNER)
     code, output = pytest_in(tmp_path, "--sparrow-record")
-    assert (code, "3 recorded" in output) == (0, True), output
+    assert (code, "9 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay")
-    assert (code, "3 replayed equal" in output) == (0, True), output
+    assert (code, "9 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", STEPS="ship charge")
-    assert (code, "1 replayed equal, 2 diverged" in output) == (1, True), output
+    assert (code, "1 replayed equal, 8 diverged" in output) == (1, True), output
     assert "POST 127.0.0.1:" in output
     assert "/ship came before POST 127.0.0.1:" in output
     assert 'call ship("x") came before call charge("x"): recorded the other way round' in output

@@ -51,7 +51,6 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
         def session_wide():
             yield 1
 
-        @pytest.mark.sparrow(level="trajectory")
         def test_plain(session_wide):
             assert not set({HEAVY!r}) & set(sys.modules)
             rooms = {{name for name in sys.modules if name.startswith("pytest_sparrow")}}

@@ -11,6 +11,7 @@ BOTH = re.compile(r"^  Message.*text\n    golden  \"It is .*\n    new     \"It i
 
 TELLS = """
     import asyncio
+    import os
     import random
     import tempfile
     import time
@@ -40,7 +41,7 @@ TELLS = """
     def test_generator(sparrow):
         say(sparrow, random.Random().random())
 
-    def test_fixture(sparrow, drawn):
+    def test_fixture(drawn, sparrow):
         say(sparrow, drawn)
 
     def test_task_of_a_tool(sparrow):
@@ -48,6 +49,9 @@ TELLS = """
 
     def test_tempfile(sparrow):
         say(sparrow, tempfile.mkdtemp(dir="."))
+
+    def test_machine(sparrow):
+        say(sparrow, os.environ["COLUMNS"])
 
     def test_ctime(sparrow):
         say(sparrow, time.ctime()[:10])
@@ -57,10 +61,12 @@ TELLS = """
 def test_what_is_not_covered_is_red(inner):
     """Nothing is guessed or hidden: the replay differs, and both values are reported."""
     inner.write("test_it.py", TELLS)
-    inner.record().assert_outcomes(passed=5)
+    inner.env(COLUMNS="81")
+    inner.record().assert_outcomes(passed=6)
+    inner.env(COLUMNS="123")
     texts = reported(inner.replay("-k", "not ctime"))
     drawn = {"test_generator", "test_fixture", "test_task_of_a_tool"}
-    assert texts.keys() == {*drawn, "test_tempfile"}
+    assert texts.keys() == {*drawn, "test_tempfile", "test_machine"}
     for name, text in texts.items():
         assert BOTH.search(text), text
         if name in drawn:
@@ -71,10 +77,10 @@ def test_what_is_not_covered_is_red(inner):
 def test_the_day_in_c_is_not_covered(inner):
     """What C code asks for the time is another day's in a replay: red, with both values."""
     inner.write("test_it.py", TELLS)
-    inner.record("-k", "ctime").assert_outcomes(passed=1, deselected=4)
+    inner.record("-k", "ctime").assert_outcomes(passed=1, deselected=5)
     inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+3d")
     result = inner.replay("-k", "ctime")
-    result.assert_outcomes(failed=1, deselected=4)
+    result.assert_outcomes(failed=1, deselected=5)
     assert BOTH.search(reported(result)["test_ctime"])
 
 

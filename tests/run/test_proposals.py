@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.run.context import Lane
 from pytest_sparrow.run.emitter import Proposals
+from pytest_sparrow.run.lanes import Lane
 
 MAIN = Lane("")
 

@@ -18,8 +18,8 @@ from pytest_sparrow.providers.codec import (
     Usage,
 )
 from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.run.context import Lane
 from pytest_sparrow.run.emitter import Emitter
+from pytest_sparrow.run.lanes import Lane
 from pytest_sparrow.run.whatif.script import read_script
 
 _HEADERS = {"content-type": "application/json"}

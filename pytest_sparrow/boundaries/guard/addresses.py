@@ -64,6 +64,21 @@ def listens_on_port(port: int, *, udp: bool = False) -> bool:
     )
 
 
+def child_listens_on_port(port: int) -> bool:
+    """Whether a process that this one started, or one below it, listens on a TCP port (Linux)."""
+    inodes = set(_listening_inodes(port, udp=False))
+    return bool(inodes) and any(not inodes.isdisjoint(_inodes_of(child)) for child in _below(_PROC))
+
+
+def _below(process: Path) -> Iterator[Path]:
+    """The processes below one, as folders of /proc."""
+    for table in process.glob("task/*/children"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            for pid in table.read_text("ascii").split():
+                yield Path("/proc", pid)
+                yield from _below(Path("/proc", pid))
+
+
 def listens_at_path(path: str) -> bool:
     """Whether this process listens at the path of a unix socket."""
     return any(
@@ -94,13 +109,15 @@ def _port_of(own: socket.socket) -> int | None:
 
 
 def _proc_port(port: int, *, udp: bool) -> bool:
+    inodes = set(_listening_inodes(port, udp=udp))
+    return bool(inodes) and not inodes.isdisjoint(_inodes_of(_PROC))
+
+
+def _listening_inodes(port: int, *, udp: bool) -> Iterator[str]:
     wanted = f":{port:04X}"
-    inodes = {
-        fields[9]
-        for fields in _proc_table("udp" if udp else "tcp")
-        if fields[1].endswith(wanted) and (udp or fields[3] == _LISTENING)
-    }
-    return bool(inodes) and not inodes.isdisjoint(_own_inodes())
+    for fields in _proc_table("udp" if udp else "tcp"):
+        if fields[1].endswith(wanted) and (udp or fields[3] == _LISTENING):
+            yield fields[9]
 
 
 def _proc_table(protocol: str) -> Iterator[list[str]]:
@@ -111,9 +128,10 @@ def _proc_table(protocol: str) -> Iterator[list[str]]:
             yield from (fields for row in rows if len(fields := row.split()) > 9)
 
 
-def _own_inodes() -> Iterator[str]:
+def _inodes_of(process: Path) -> Iterator[str]:
+    """The sockets that a process holds, given as its folder of /proc."""
     with contextlib.suppress(OSError):
-        for entry in (_PROC / "fd").iterdir():
+        for entry in (process / "fd").iterdir():
             with contextlib.suppress(OSError):  # closed meanwhile
                 target = str(entry.readlink())
                 if target.startswith("socket:["):

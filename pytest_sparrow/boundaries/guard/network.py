@@ -12,9 +12,11 @@ import functools
 import os
 import socket
 import sys
+import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_sparrow.boundaries.guard.addresses import (
+    child_listens_on_port,
     host_text,
     is_loopback,
     is_multiprocessings,
@@ -25,9 +27,10 @@ from pytest_sparrow.boundaries.guard.addresses import (
     spelled,
 )
 from pytest_sparrow.boundaries.guard.watcher import names_of, refuse_left_over, watching
+from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.run.context import caller, is_users, package_name
+from pytest_sparrow.run.context import caller, carries, is_users, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,7 +129,7 @@ def shut_sockets(run: OpenRun) -> Iterator[None]:
     """While open, sockets of a replaying run reach nothing but what is allowed; see `guard.shut`."""
     refuse_left_over(_JUDGED)
     handlers = {event: functools.partial(judge_event, run) for event, judge_event in _JUDGED.items()}
-    with watching(run, handlers, replaying=True):
+    with watching(run, handlers, replaying=True), _SENDS:
         yield
 
 
@@ -136,6 +139,7 @@ def _sending(run: OpenRun, sock: Any, address: Any) -> None:
         return
     try:
         _judge_address(run, sock, address)
+        _note_judged(run, sock)
     except ReplayDivergence:
         # Callers close a socket upon an OSError only; left open, this one would be a ResourceWarning on top.
         # A datagram socket has a life after one refusal.
@@ -144,14 +148,54 @@ def _sending(run: OpenRun, sock: Any, address: Any) -> None:
         raise
 
 
-def _judge_address(run: OpenRun, sock: Any, address: Any) -> None:
+def _writing(run: OpenRun, sock: Any) -> None:
+    """send, sendall: on a connection that may have been opened before the run."""
+    peer = _peer_opened_before(run, sock)
+    if peer:
+        # The connection stays open: it is a fixture's, which other tests use, too.
+        _judge_address(run, sock, peer, "send")
+    _note_judged(run, sock)
+
+
+def _note_judged(run: OpenRun, sock: Any) -> None:
+    with contextlib.suppress(TypeError):  # a socket of `_socket` has no weak references
+        _judged_for[sock] = weakref.ref(run)
+
+
+# Process-wide, as sockets are.
+_judged_for: weakref.WeakKeyDictionary[Any, weakref.ref[OpenRun]] = weakref.WeakKeyDictionary()
+
+
+_SYSTEM_LOGS = ("/dev/log", "/var/run/syslog", "/run/systemd/journal/dev-log", "/run/systemd/journal/socket")
+
+
+def _peer_opened_before(run: OpenRun, sock: Any) -> Any:
+    """Whom a connection leads to, where nobody has judged it for the run yet, and it may be judged; else None.
+
+    Left alone are strands without context (a debugger's, say), pairs of sockets, the system's log, the server's side
+    of a connection, and servers in processes that this one started.
+    """
+    known = _judged_for.get(sock)
+    if not carries(run) or (known is not None and known() is run):
+        return None
+    try:
+        peer, own = sock.getpeername(), sock.getsockname()
+    except OSError:
+        return None
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return None if peer in _SYSTEM_LOGS else peer
+    is_ours = listens_on_port(own[1]) or (is_loopback(str(peer[0])) and child_listens_on_port(peer[1]))
+    return None if is_ours else peer
+
+
+def _judge_address(run: OpenRun, sock: Any, address: Any, act: str = "") -> None:
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         udp = sock.type == socket.SOCK_DGRAM
         host, port = str(host_text(address[0])), address[1]
-        if not judge(run, host, port, udp=udp):
+        if not judge(run, host, port, act=act, udp=udp):
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"{host}:{port} is ignored while replaying")
     elif sock.family == _UNIX:
-        judge_path(run, os.fsdecode(address))
+        judge_path(run, os.fsdecode(address), act=act or "connect")
     elif sock.family not in _KERNEL_FAMILIES:
         raise refused(run, "connect", repr(address))
 
@@ -185,8 +229,28 @@ _JUDGED: dict[str, Callable[..., None]] = {
     "socket.gethostbyname": _looking_up,  # and gethostbyname_ex
     "socket.gethostbyaddr": _naming,
     "socket.getnameinfo": _naming,
+    "pytest_sparrow.sending": _writing,
 }
 """Python's audit events of connecting, sending and looking up, and what judges their arguments."""
+
+
+def _sending_methods(module: Any) -> list[AttributePatch]:
+    kind = module.SSLSocket if module.__name__ == "ssl" else module.socket
+    return [AttributePatch(kind, name, _announced(getattr(kind, name))) for name in ("send", "sendall")]
+
+
+def _announced(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that raises the audit event that Python has of connecting, but not of sending on a connection."""
+
+    @functools.wraps(original)
+    def send(sock: Any, *args: Any, **kwargs: Any) -> Any:
+        sys.audit("pytest_sparrow.sending", sock)
+        return original(sock, *args, **kwargs)
+
+    return send
+
+
+_SENDS = Patches({"socket": _sending_methods, "ssl": _sending_methods})
 
 
 # While a run records.
@@ -200,7 +264,7 @@ _MOST = 5
 def noting_uncaptured(run: OpenRun, report: Callable[[Finding], object]) -> Iterator[None]:
     """While open, note the run's connections that no crossing made, and report each place once, at the end.
 
-    Only connecting is noted, and only what a replay would refuse. May nest.
+    Only what a replay would refuse is noted. May nest.
 
     Args:
         run: the run that records.
@@ -208,7 +272,11 @@ def noting_uncaptured(run: OpenRun, report: Callable[[Finding], object]) -> Iter
     """
     notes = _Notes(run)
     try:
-        with watching(run, {"socket.connect": notes.connecting}, replaying=False):
+        handlers: dict[str, Callable[..., None]] = {
+            "socket.connect": notes.connecting,
+            "pytest_sparrow.sending": notes.writing,
+        }
+        with watching(run, handlers, replaying=False), _SENDS:
             yield
     finally:
         for finding in notes.findings():
@@ -229,6 +297,14 @@ class _Notes:
             yield Finding(kind=Kind.UNCAPTURED, detail=detail)
         if len(notes) > _MOST:
             yield Finding(kind=Kind.UNCAPTURED, case="more", detail={"count": len(notes) - _MOST})
+
+    def writing(self, sock: Any) -> None:
+        """Note a connection that was opened before the run."""
+        with contextlib.suppress(Exception):
+            peer = _peer_opened_before(self._run, sock)
+            _note_judged(self._run, sock)
+            if peer:
+                self.connecting(sock, peer)
 
     def connecting(self, sock: Any, address: Any) -> None:
         with contextlib.suppress(Exception):  # a note that fails must not stop the connection that it notes

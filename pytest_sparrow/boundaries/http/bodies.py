@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,10 @@ from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.wire import sse
-from pytest_sparrow.wire.bodies import chunks_of, stream_form
+from pytest_sparrow.wire.bodies import chunks_of, media_type, stream_form
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Json, TransportFailure
     from pytest_sparrow.run.arrivals import Arrival
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _READ = {"sse": sse.events_of, "lines": sse.lines_of}
+_EVENTS = re.compile(rb".+?(?:\r?\n\r?\n|\r\r|\Z)", re.DOTALL)
+_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 class BodyRecorder(abc.ABC):
@@ -45,6 +48,10 @@ class BodyRecorder(abc.ABC):
     @abc.abstractmethod
     def add(self, chunk: bytes) -> None:
         """Note a chunk that the client is about to get."""
+
+    def pieces(self, chunk: bytes) -> Sequence[bytes]:
+        """A chunk as the client gets it: in one piece, or an event or a line of a stream at a time."""
+        return (chunk,)
 
     def exhausted(self) -> None:
         """Settle: the body came to its end."""
@@ -100,6 +107,16 @@ class LiveBodyRecorder(BodyRecorder):
         self._headers = headers
         self._decoded = decoded
         self._chunks: list[bytes] = []
+        kind = media_type(header(headers, "content-type"))[0]
+        ends = _EVENTS if kind == sse.MEDIA_TYPE else _LINES if kind in sse.LINE_TYPES else None
+        self._ends = None if header(headers, "content-encoding") else ends
+
+    def pieces(self, chunk: bytes) -> Sequence[bytes]:
+        """The chunk as the client gets it: an event or a line of a stream at a time.
+
+        How many of them the network brings at once is chance; how many the client reads is not.
+        """
+        return (chunk,) if self._ends is None else self._ends.findall(chunk) or (chunk,)
 
     def add(self, chunk: bytes) -> None:
         """Keep a chunk that the client is about to get."""
@@ -112,11 +129,14 @@ class LiveBodyRecorder(BodyRecorder):
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
         raw = b"".join(self._chunks)
         pieces = [chunk for chunk in self._chunks if chunk]
+        last = self._chunks[-1] if self._chunks else b""
         self._chunks.clear()
         answered = answered_of(
             self._status, self._headers, raw, decoded=self._decoded, failure=failure, pieces=pieces
         )
         complete = ended or (not broken and (self._has_all(len(raw)) or _says_done(answered)))
+        alone = self._ends is not None and len(self._ends.findall(last)) == 1
+        self._crossing.read_whole = ended or (not broken and alone and is_last(last.strip()))
         self._crossing.settle(answered, complete=complete)
 
     def _has_all(self, size: int) -> bool:
@@ -149,6 +169,8 @@ class ReplayedBodyRecorder(BodyRecorder):
         assert replayed is not None
         body = replayed.get("body")
         form = stream_form(body)
+        if not self._count:
+            return {key: value for key, value in replayed.items() if key != "body"}
         if not form or not isinstance(body, dict):
             return replayed
         if "pieces" not in body:
@@ -158,7 +180,9 @@ class ReplayedBodyRecorder(BodyRecorder):
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
         complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
-        self._crossing.settle(self._crossing.replayed, complete=complete)
+        # Of an answer that the recorded client did not read whole either, nobody knows what that client had read.
+        unread = self._crossing.read_whole and not complete
+        self._crossing.settle(self._so_far() if unread else self._crossing.replayed, complete=complete)
 
 
 def _says_done(answered: dict[str, object]) -> bool:
@@ -313,18 +337,24 @@ class Tee:
     def __iter__(self) -> Iterator[bytes]:
         with self._settling():
             for chunk in self._source:
-                if self._recorder is not None:
-                    self._recorder.add(chunk)
-                yield chunk
+                if self._recorder is None:
+                    yield chunk
+                    continue
+                for piece in self._recorder.pieces(chunk):
+                    self._recorder.add(piece)
+                    yield piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source = aiter(self._source)
         try:
             with self._settling():
                 async for chunk in source:
-                    if self._recorder is not None:
-                        self._recorder.add(chunk)
-                    yield chunk
+                    if self._recorder is None:
+                        yield chunk
+                        continue
+                    for piece in self._recorder.pieces(chunk):
+                        self._recorder.add(piece)
+                        yield piece
         finally:
             # The event loop would close an abandoned generator some time later, or never.
             close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)

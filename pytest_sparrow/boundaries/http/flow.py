@@ -17,7 +17,7 @@ from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refu
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.run.context import answering, current_run, is_answering, left_over, open_runs
-from pytest_sparrow.run.crossing import CancellationWait
+from pytest_sparrow.run.crossing import CLIENT, CancellationWait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
@@ -67,6 +67,7 @@ class OutgoingRequest:
         port: the scheme's own where the URL names none; None: there is no port.
         in_process: whether the transport leads to code of this process.
         websocket: whether the request asks to become a WebSocket.
+        user_agent: the header of that name.
     """
 
     method: str
@@ -75,6 +76,7 @@ class OutgoingRequest:
     port: int | None
     in_process: bool = False
     websocket: bool = False
+    user_agent: str = ""
 
     @classmethod
     def to(
@@ -86,6 +88,7 @@ class OutgoingRequest:
         method: str,
         url: str,
         upgrade: str = "",
+        user_agent: str | None = "",
         in_process: bool = False,
     ) -> OutgoingRequest:
         """A request to a host and port, which is the scheme's own where None; ``upgrade`` is the header's value."""
@@ -96,6 +99,7 @@ class OutgoingRequest:
             port=port or _PORTS.get(scheme),
             in_process=in_process,
             websocket=scheme in ("ws", "wss") or upgrade.lower() == "websocket",
+            user_agent=user_agent or "",
         )
 
     def __str__(self) -> str:
@@ -146,15 +150,23 @@ def _outside(outgoing: OutgoingRequest) -> Reply | None:
     if late is None:
         refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
     else:
-        verdict = late.passes_host(outgoing.host, outgoing.port)
+        verdict = _passage(late, outgoing)
         if verdict != "cross":
             return EMPTY if verdict == "ignore" and late.replaying else None
         refused = late.asked_late(str(outgoing))
     return None if refused is None else refusal(refused)
 
 
-def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
+def _passage(run: OpenRun, outgoing: OutgoingRequest) -> str:
     verdict = run.passes_host(outgoing.host, outgoing.port)
+    if verdict == "cross" and outgoing.user_agent:
+        by_client = run.passes_host(f"{CLIENT}{outgoing.user_agent}", None)
+        return "ignore" if by_client == "ignore" else verdict
+    return verdict
+
+
+def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
+    verdict = _passage(run, outgoing)
     last_request_was_allowed.set(verdict == "allow")
     if verdict == "allow":
         return None

@@ -47,6 +47,19 @@ def is_in_process(transport: Any) -> bool:
     return any(_verdict(found) == "in process" for found in _last(transport))
 
 
+def _is_mocked(transport: Any, request: Any) -> bool:
+    """Whether pytest-httpx answers a request: its fixture replaces the methods of both network transports."""
+    for found in _last(transport):
+        kind: Any = type(found)
+        method: Any = getattr(kind, "handle_request", None) or getattr(kind, "handle_async_request", None)
+        if getattr(method, "__module__", "") == "pytest_httpx":
+            names = method.__code__.co_freevars
+            held = dict(zip(names, method.__closure__ or (), strict=False))  # a private name
+            options = held["options"].cell_contents if "options" in held else None
+            return options is None or bool(options.should_mock(request))
+    return False
+
+
 def speaks_http2(transport: Any) -> bool:
     """Whether a transport may speak HTTP/2, where a ``Connection`` header is an error (RFC 9113, 8.2.2)."""
     return any(getattr(getattr(found, "_pool", None), "_http2", False) for found in _last(transport))
@@ -223,7 +236,8 @@ def _outgoing(request: Any, transport: Any) -> OutgoingRequest:
         method=request.method,
         url=str(url),
         upgrade=request.headers.get("upgrade", ""),
-        in_process=is_in_process(transport),
+        user_agent=request.headers.get("user-agent"),
+        in_process=is_in_process(transport) or _is_mocked(transport, request),
     )
 
 

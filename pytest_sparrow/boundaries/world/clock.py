@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from pytest_sparrow import real_time
 from pytest_sparrow.boundaries.world.environment import Zone, zone_here
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
@@ -78,7 +78,7 @@ class Flowing:
         zero: the recorded run's start, in nanoseconds since the epoch.
         began: when the recorded crossings began, in seconds of the run, rising.
         body: when the test's own code started, in seconds of the recorded run; None where that is not known.
-        real: gives nanoseconds of a clock that nobody sets. (A default, not a global: freezegun replaces globals.)
+        real: gives nanoseconds of a clock that nobody sets.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Flowing:
         began: Sequence[float] = (),
         *,
         body: float | None = None,
-        real: Callable[[], int] = time.monotonic_ns,
+        real: Callable[[], int] = real_time.monotonic_ns,
     ) -> None:
         self.skipped = 0
         self._zero = zero

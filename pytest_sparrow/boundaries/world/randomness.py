@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.run.context import Lane
     from pytest_sparrow.run.crossing import Crossing
+    from pytest_sparrow.run.lanes import Lane
 
 
 class GeneratorState:

@@ -22,8 +22,8 @@ from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, O
 from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.reading import blocks_of_answer, parse_json_text, text_block
 from pytest_sparrow.providers.registry import CodecFault
-from pytest_sparrow.run.context import Lane, in_lane
 from pytest_sparrow.run.emitter import Emitter
+from pytest_sparrow.run.lanes import Lane, in_lane
 from pytest_sparrow.run.replayer import GoldenReplayer
 
 if TYPE_CHECKING:

@@ -40,6 +40,7 @@ class FakeCrossing:
     flush: Callable[[], None] | None = None
     peek: Callable[[], dict] | None = None
     arrival: Any = None
+    read_whole: bool = False
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         if self.kept.settled:

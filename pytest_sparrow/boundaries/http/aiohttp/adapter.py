@@ -256,6 +256,7 @@ def _outgoing(connector: Any, request: Any) -> OutgoingRequest:
         method=request.method,
         url=str(url),
         upgrade=request.headers.get("upgrade", ""),
+        user_agent=request.headers.get("user-agent"),
     )
 
 

@@ -310,7 +310,8 @@ class _RequestAttempt(Adapter):
         # A request to a plain proxy names the whole URL.
         url = f"{self._origin()}{self._url}" if self._url.startswith("/") else self._url
         parts = urlsplit(url)
-        upgrades = [value for name, value in self.headers(self) if name.lower() == "upgrade"]
+        headers = [(name.lower(), value) for name, value in self.headers(self)]
+        upgrades = [value for name, value in headers if name == "upgrade"]
         # The host of a pool for a Unix socket (docker's, requests-unixsocket's) is the socket's path, without a port.
         path = getattr(pool, "socket_path", None)
         return OutgoingRequest.to(
@@ -320,6 +321,7 @@ class _RequestAttempt(Adapter):
             method=self._method,
             url=url,
             upgrade=next((value for value in upgrades if value.lower() == "websocket"), ""),
+            user_agent=next((value for name, value in headers if name == "user-agent"), ""),
         )
 
     def _origin(self) -> str:

@@ -1,0 +1,58 @@
+"""Compares the requests of two recorded runs as a test compares those of a replay with its golden's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.comparing import comparable_by
+from pytest_sparrow.exchange import Asked
+from pytest_sparrow.findings import Kind
+from pytest_sparrow.judging.replay import drifts_of
+from pytest_sparrow.judging.verdict import drift_finding
+from pytest_sparrow.matching.secrets import SecretPairs
+from pytest_sparrow.providers.registry import Wire, registered
+from pytest_sparrow.run.replayer import ExchangeReplayer
+from pytest_sparrow.run.violations import Violations
+
+if TYPE_CHECKING:
+    from pytest_sparrow.comparing import Rules
+    from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.findings import Finding
+    from pytest_sparrow.transcript import Transcript
+
+_KINDS = (Kind.ORDER, Kind.MISS, Kind.UNPLAYED)
+
+
+def request_findings(golden: Transcript, new: Transcript, rules: Rules) -> list[Finding]:
+    """What the second run asked otherwise than the first: drifted requests first, then order, and what only one asked.
+
+    What shows in the events as well (a model's call or a tool's that only one run made) is left to their comparison.
+    """
+    wire = Wire(registered())
+    violations = Violations(lambda: 0)
+    recorded = sorted(golden.exchanges, key=_began)
+    secrets = SecretPairs()
+    comparable = comparable_by(rules, typed=golden.notes_types and new.notes_types)
+    replayer = ExchangeReplayer(recorded, wire.conversation, violations, comparable, secrets=secrets)
+    for number, exchange in enumerate(sorted(new.exchanges, key=_began)):
+        replayer.observe(_asked(exchange, number, wire))
+    replayer.settle()
+    drifts = drifts_of(violations.of(Kind.DRIFT), rules, secrets)
+    found = [drift_finding(drift) for drift in drifts]
+    return found + [one for one in violations.findings if one.kind in _KINDS and one.boundary != "tool"]
+
+
+def _began(exchange: Exchange) -> float:
+    return exchange.began
+
+
+def _asked(exchange: Exchange, number: int, wire: Wire) -> Asked:
+    is_http = exchange.kind == "http"
+    return Asked(
+        kind=exchange.kind,
+        content=exchange.asked,
+        number=number,
+        lane=exchange.lane,
+        conversation=wire.conversation(exchange.asked) if is_http else None,
+        call_id=exchange.asked.get("id") if exchange.proposed else None,
+    )

@@ -1,0 +1,89 @@
+"""Lets test modules import agents that make a client at import, where a replay has no API keys."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sparrow.plugin.session import SESSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+
+@contextmanager
+def with_dummy_keys(collector: pytest.Collector) -> Iterator[None]:
+    """While a test module that may use sparrow is collected for a replay, fill absent API keys for what it imports.
+
+    The test module itself, and any module once it has imported pytest, sees the real environment: there
+    ``skipif(not os.environ.get("OPENAI_API_KEY"))`` must go on to skip live tests.
+    """
+    settings = collector.config.stash[SESSION].settings
+    if not (isinstance(collector, pytest.Module) and settings.mode.shut and _may_use_sparrow(collector)):
+        yield
+        return
+    from pytest_sparrow.boundaries.patching import AttributePatch
+    from pytest_sparrow.boundaries.world.environment import dummy_keys
+
+    imports = _Imports(lambda: dummy_keys(extra=settings.dummy_keys))
+    try:
+        with AttributePatch(builtins, "__import__", imports.load):
+            yield
+    finally:
+        imports.fill(filled=False)
+
+
+def _may_use_sparrow(collector: pytest.Module) -> bool:
+    """Whether the module or a conftest.py above it names sparrow: which tests there are is not known yet."""
+    root, path = collector.config.rootpath, collector.path
+    conftests = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(root)]
+    return any(_names_sparrow(file) for file in (path, *conftests))
+
+
+_WORD = re.compile(rb"\bsparrow\b")
+
+
+def _names_sparrow(file: Path) -> bool:
+    try:
+        return _WORD.search(file.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+class _Imports:
+    """Fills absent API keys while an imported module's code runs.
+
+    Args:
+        keys: fills them while open.
+    """
+
+    def __init__(self, keys: Callable[[], AbstractContextManager[None]]) -> None:
+        self._keys = keys
+        self._import = builtins.__import__
+        self._filled: ExitStack | None = None
+
+    def load(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """Import as ``__import__`` does."""
+        __tracebackhide__ = True
+        before = self._filled is not None
+        self.fill(filled=True)
+        try:
+            return self._import(name, *args, **kwargs)
+        finally:
+            # A module that imports pytest is test code from here.
+            self.fill(filled=before and name.partition(".")[0] != "pytest")
+
+    def fill(self, *, filled: bool) -> None:
+        """Fill the keys, or put back what was there."""
+        if filled and self._filled is None:
+            self._filled = ExitStack()
+            self._filled.enter_context(self._keys())
+        elif not filled and self._filled is not None:
+            filled_before, self._filled = self._filled, None
+            filled_before.close()

@@ -1,0 +1,194 @@
+"""The sequential strands of one run, as lanes, kept apart by tasks, threads and contextvars.
+
+A task, a thread and work for another thread (an executor's) get their lane when they are made
+(`boundaries.world.strands`): who crosses first is chance, who was made first is not. A context that was copied into
+another thread in any other way begins a lane with its first crossing. A thread that carries no context at all (it was
+there before, and takes work from a queue of its own) gets a ``thread-…`` lane. Which of these threads takes which call
+is chance: the order between calls in such lanes means nothing, and the comparison knows the lanes by that name.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import sys
+import threading
+import weakref
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.events import Event, UnknownEvent
+from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAIN = ""
+"""The label of the main lane; it is left out on disk."""
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """A strand of the run.
+
+    Attributes:
+        label: the lane's name on disk.
+        parent: the lane that it began in, or None.
+        model: the model that the lane asked last, "" before the first.
+        open: the lane's crossings that are not settled yet.
+        children: how many lanes have begun in this one.
+        tasks: of these, how many tasks the main lane has made.
+        began: when the lane was made, in seconds of the run, behind the same of the lanes that it stems from.
+        in_use: whether the lane has made a crossing.
+        latest: in a replay, the highest number of a recorded exchange that this lane has asked for, or that a lane
+            which began in it has had; -1 for none.
+        before: the highest number that came before this lane was made, for certain; see `matching.order`.
+    """
+
+    label: str
+    parent: Lane | None = None
+    model: str = ""
+    open: list[Any] = field(default_factory=list)
+    children: int = 0
+    tasks: int = 0
+    began: tuple[float, ...] = ()
+    in_use: bool = False
+    latest: int = -1
+    before: int = -1
+
+    def line(self) -> Iterator[Lane]:
+        """This lane, its parent, and so on up."""
+        lane: Lane | None = self
+        while lane is not None:
+            yield lane
+            lane = lane.parent
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    lanes: Lanes
+    lane: Lane
+    owner: weakref.ref[Any]
+
+
+_here: contextvars.ContextVar[_Here | None] = contextvars.ContextVar("pytest_sparrow_lane", default=None)
+
+
+def in_lane(event: Event, label: str) -> Event:
+    """The event with the lane in which it happened; the main lane is left out."""
+    if not label or isinstance(event, UnknownEvent):
+        return event
+    return event.model_copy(update={"lane": label})
+
+
+class Lanes:
+    """The lanes of one run. The main one belongs to the context that made this object. The run's lock guards them.
+
+    Args:
+        now: the moment, in seconds of the run, never twice the same.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._thread_numbers = itertools.count(1)
+        self.main = Lane(MAIN)
+        self._work, self._tasks = SETUP_LANES, ""
+        # Tasks, and threads while they do work that was handed to them. Not the context: a library may run the work
+        # in a copy of the context that it was handed over in.
+        self._of_strand: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        _here.set(_Here(self, self.main, weakref.ref(current_strand())))
+
+    def here(self) -> Lane:
+        """The lane of the calling strand, which crosses now; made where the strand has none yet."""
+        strand = current_strand()
+        lane = self._known(strand)
+        if lane is None:
+            origin = self._origin()
+            lane = Lane(f"{LOOSE_LANES}{next(self._thread_numbers)}") if origin is None else self._new(origin)
+            _here.set(_Here(self, lane, weakref.ref(strand)))
+        if not lane.in_use:
+            lane.in_use = True
+            lane.model = next((each.model for each in lane.line() if each.model), "")
+        return lane
+
+    def begin(self, task: Any) -> Lane | None:
+        """A lane for a strand that the calling one makes: a task, or (None) work for another thread.
+
+        None where the task has a lane already, since it started at once, or where the calling strand has none.
+        """
+        if task is None:
+            return self._new(self.here())
+        origin = self._known(current_strand()) or self._origin()
+        if origin is None or task in self._of_strand:
+            return None
+        lane = self._of_strand[task] = self._new(origin, is_task=True)
+        return lane
+
+    def _known(self, strand: Any) -> Lane | None:
+        known = _here.get()
+        if known is not None and known.lanes is self and known.owner() is strand:
+            return known.lane
+        return self._of_strand.get(strand)
+
+    def _origin(self) -> Lane | None:
+        """The lane of the strand whose context was copied to here."""
+        known = _here.get()
+        return known.lane if known is not None and known.lanes is self else None
+
+    def _new(self, parent: Lane, *, is_task: bool = False) -> Lane:
+        if parent is self.main and is_task and self._tasks:
+            parent.tasks += 1
+            label = f"{self._tasks}{parent.tasks}"
+        else:
+            parent.children += 1
+            label = f"{parent.label}.{parent.children}" if parent.label else f"{self._work}{parent.children}"
+        before = max(parent.before, parent.latest)
+        return Lane(label, parent, began=(*parent.began, self._now()), before=before)
+
+    def body_begins(self) -> None:
+        """The test's own code begins: number the main lane's work from here.
+
+        Work that fixtures handed out (a server, only while recording) has names of its own, and shifts no number.
+        """
+        self._work, self._tasks = WORK_LANES, TASK_LANES
+        self.main.children = 0
+
+    def enter(self, lane: Lane, strand: object = None) -> None:
+        """Put a strand into a lane, in the context of the caller; None: the calling strand."""
+        _here.set(_Here(self, lane, weakref.ref(strand or current_strand())))
+
+    @contextmanager
+    def within(self, lane: Lane) -> Iterator[None]:
+        """In the thread that takes the work: crossings belong to this lane."""
+        thread = threading.current_thread()
+        token = _here.set(_Here(self, lane, weakref.ref(thread)))
+        before = self._of_strand.get(thread)
+        self._of_strand[thread] = lane
+        try:
+            yield
+        finally:
+            _here.reset(token)
+            if before is None:
+                del self._of_strand[thread]
+            else:
+                self._of_strand[thread] = before
+
+
+def current_strand() -> object:
+    """The task that runs here, else the thread. Imports neither asyncio nor trio: tasks need one of them loaded."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None:
+        try:
+            task = asyncio.current_task()
+        except (RuntimeError, AttributeError):  # no loop here, or another thread is just loading the library
+            task = None
+        if task is not None:
+            return task
+    trio = sys.modules.get("trio")
+    if trio is not None:
+        try:
+            return trio.lowlevel.current_task()
+        except (RuntimeError, AttributeError):
+            pass
+    return threading.current_thread()

@@ -1,0 +1,127 @@
+"""Which secret of one run is which of another."""
+
+import pytest
+
+from pytest_sparrow.exchange import Asked, Exchange
+from pytest_sparrow.matching.chooser import Chooser
+from pytest_sparrow.matching.secrets import SecretPairs
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY
+
+A, B = "tok_live_A8f3kQ92mZx71LpQ", "tok_live_B7g4jR83nYw62KoP"
+
+
+def own(number, kind="token"):
+    return f"<secret:{kind}:{FIRST_OF_A_REPLAY + number}>"
+
+
+def gold(number, kind="token"):
+    return f"<secret:{kind}:{number}>"
+
+
+def test_placeholders_pair_one_to_one():
+    """Numbers may differ; the same secret for two, or two for one, is a break."""
+    pairs = SecretPairs(replayed=True)
+    assert pairs.same(gold(1), own(2))
+    assert pairs.same(gold(2), own(1))
+    assert pairs.same(gold(1), own(2))
+    assert not pairs.same(gold(1), own(1))
+    assert not pairs.same(gold(3), own(1))
+    assert not pairs.fit([gold(3), gold(4)], [own(3), own(3)])
+
+
+def test_what_a_replay_gave_means_the_same():
+    """A placeholder with a golden's number came from the golden, beside the run's own of that number."""
+    pairs = SecretPairs(replayed=True)
+    assert pairs.same(gold(1), gold(1))
+    assert not pairs.same(gold(1), gold(2))
+    assert pairs.same(gold(2), own(1))
+    assert pairs.shown({"a": [own(1), own(9)]}) == {"a": [gold(2), "<secret:token:another>"]}
+
+
+def halves(kind, redactor, *asked):
+    return [redactor.asked(kind, one) for one in asked]
+
+
+def http(token, place, n=0):
+    asked = {"method": "POST", "url": "http://h/pay?n=1", "headers": [], "body": {"json": {"n": n}}}
+    if place == "header":
+        return {**asked, "headers": [["Authorization", f"Bearer {token}"]]}
+    if place == "api key":
+        return {**asked, "headers": [["X-Api-Key", token]]}
+    if place == "query":
+        return {**asked, "url": f"http://h/pay?access_token={token}"}
+    return {**asked, "body": {"json": {"n": n, "api_token": token}}}
+
+
+@pytest.mark.parametrize("place", ["header", "api key", "query", "body"])
+def test_the_wrong_one_of_two_is_another_request(place):
+    """Wherever a request mentions a secret: which of two it is counts, and no other number does."""
+    recorded = halves("http", Redactor({}), *(http(token, place, n) for n, token in enumerate((A, B, A))))
+    exchanges = [Exchange(kind="http", asked=one, answered={"status": 200}) for one in recorded]
+    replay = Redactor({})
+    replay.number_as_replay()
+    replay.asked(
+        "tool", {"name": "x", "args": {"access_token" if place == "query" else "api_token": B}}
+    )  # numbered otherwise
+
+    def chosen(*tokens):
+        chooser = Chooser(exchanges, lambda _: None)
+        asked = halves("http", replay, *(http(token, place, n) for n, token in enumerate(tokens)))
+        return [
+            chooser.choose(Asked(kind="http", content=one, number=n)).exact for n, one in enumerate(asked)
+        ]
+
+    assert chosen(A, B, A) == [True, True, True]
+    assert chosen(A, B, B) == [True, True, False]
+
+
+def test_equal_requests_of_two_tenants_get_their_own_answers():
+    """Asked in another order, each gets the answer of its own token."""
+    recorded = halves(
+        "http",
+        Redactor({}),
+        *(http(token, "header") for token in (A, B)),
+        *(http(t, "header") for t in (A, B)),
+    )
+    chooser = Chooser([Exchange(kind="http", asked=one, answered={}) for one in recorded], lambda _: None)
+    replay = Redactor({})
+    replay.number_as_replay()
+    asked = halves("http", replay, *(http(token, "header") for token in (A, B, B, A)))
+    found = [chooser.choose(Asked(kind="http", content=one, number=n)).number for n, one in enumerate(asked)]
+    assert found == [0, 1, 3, 2]
+
+
+def jwt(**claims):
+    import base64
+    import json
+
+    head, body = (
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+        for part in ({"alg": "HS256", "typ": "JWT"}, claims)
+    )
+    return f"{head}.{body}.c2lnbmF0dXJl"
+
+
+def test_a_token_that_is_made_anew_is_known_by_what_stays():
+    """A token signed for each request is one secret; a signature of AWS is known by its key."""
+    redactor = Redactor({})
+
+    def header(value):
+        return redactor.headers([("authorization", value)], answered=False)["authorization"]
+
+    ada = [header("Bearer " + jwt(sub="ada", iat=n)) for n in (1, 2)]
+    assert ada[0] == ada[1] != header("Bearer " + jwt(sub="bob", iat=1))
+    signed = "AWS4-HMAC-SHA256 Credential={}/20260101/r/s/aws4_request, SignedHeaders=a, Signature={}"
+    assert header(signed.format("AKIDONE", "1")) == header(signed.format("AKIDONE", "2"))
+    assert header(signed.format("AKIDONE", "1")) != header(signed.format("AKIDTWO", "1"))
+
+
+def test_the_user_of_basic_stays():
+    """Whose password it is can be read; the password can't."""
+    import base64
+
+    value = "Basic " + base64.b64encode(b"ada:pa55w0rd99").decode()
+    kept = Redactor({}).headers([("authorization", value)], answered=False)["authorization"]
+    assert kept.startswith("Basic ada:<secret:")
+    assert "pa55" not in kept

@@ -1,0 +1,201 @@
+"""The recorded order of arrival is replayed, in threads and tasks; a changed agent never waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+
+import pytest
+
+from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.boundaries.world import strands
+from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.providers.registry import Wire
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.settings import Settings
+
+ORDERS = list(itertools.permutations(range(3)))
+
+
+def asked(number):
+    """What is asked."""
+    return {"name": str(number), "args": [], "kwargs": {}}
+
+
+def golden(order, prefix="task-1."):
+    """Three calls side by side, whose answers came in an order."""
+    return [
+        Exchange(
+            kind="call",
+            asked=asked(number),
+            answered={"returned": number},
+            lane=f"{prefix}{number + 1}",
+            began=number / 100,
+            ended=1 + order.index(number) / 10,
+        )
+        for number in range(3)
+    ]
+
+
+@pytest.fixture
+def replay():
+    """Opens a run that replays these exchanges."""
+    opened = []
+
+    def open_run(exchanges):
+        run = Run(
+            "a",
+            Settings(),
+            wire=Wire(()),
+            redactor=Redactor({}),
+            tools=Tools(),
+            golden=exchanges,
+        )
+        opened.append((run, open_window(run)))
+        strands.PATCHES.install()
+        run.body_begins()
+        return run
+
+    yield open_run
+    for run, token in opened:
+        strands.PATCHES.uninstall()
+        close_window(run, token)
+
+
+def ask(run, number):
+    """Ask in a thread."""
+    crossing = run.ask("call", asked(number))
+    if crossing.arrival is not None:
+        crossing.arrival.hold()
+    crossing.settle(crossing.replayed)
+    return crossing.replayed["returned"]
+
+
+async def ask_in_task(run, number):
+    """Ask in a task."""
+    crossing = run.ask("call", asked(number))
+    if crossing.arrival is not None:
+        await crossing.arrival.wait()
+    crossing.settle(crossing.replayed)
+    return crossing.replayed["returned"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_tasks_get_their_answers_in_the_recorded_order(replay, order):
+    """Whoever takes them as they come takes them as recorded."""
+    run, got = replay(golden(order)), []
+
+    async def one(number):
+        got.append(await ask_in_task(run, number))
+
+    async def main():
+        await asyncio.gather(*map(one, range(3)))
+
+    asyncio.run(main())
+    assert got == list(order)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_threads_too(replay, order):
+    """`as_completed` gives the futures in the recorded order."""
+    run = replay(golden(order, "work-"))
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(ask, run, number) for number in range(3)]
+        assert [future.result() for future in as_completed(futures)] == list(order)
+
+
+@pytest.mark.parametrize("order", ORDERS[::2])
+def test_tasks_of_trio_too(replay, order):
+    """Although trio begins tasks in any order."""
+    trio = pytest.importorskip("trio")
+    run, got = replay(golden(order)), []
+
+    async def one(number):
+        got.append(await ask_in_task(run, number))
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(one, number)
+
+    trio.run(main)
+    assert got == list(order)
+
+
+def test_what_is_polled_is_not_there_before_its_time(replay):
+    """A call that the agent makes while it waits for another comes first, as recorded."""
+    exchanges = golden((1, 2, 0))
+    exchanges[2] = replace(exchanges[2], began=1.05)
+    run, seen = replay(exchanges), []
+
+    async def main():
+        slow = asyncio.create_task(ask_in_task(run, 0))
+        for number in (1, 2):
+            await asyncio.create_task(ask_in_task(run, number))
+            seen.append(slow.done())
+        await slow
+
+    asyncio.run(main())
+    assert seen == [False, False]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_agent_that_asks_less_goes_on(replay, number):
+    """Nothing more comes: the answer is given after a while."""
+    run = replay(golden((2, 1, 0)))
+    assert asyncio.run(ask_in_task(run, number)) == number
+
+
+def test_an_agent_that_awaits_one_after_the_other_goes_on(replay):
+    """In another order than the answers came in; nobody waits twice for the same."""
+    run = replay(golden((2, 1, 0), "work-"))
+    start = time.monotonic()
+    for number in range(3):
+        thread = threading.Thread(target=ask, args=(run, number))
+        thread.start()
+        thread.join()
+    assert run.answers.replayer.served == 3
+    assert time.monotonic() - start < 30  # a bound, not a measure
+
+
+def test_a_cancelled_wait_leaves_the_others_alone(replay):
+    """Whoever waited for its answer does so no longer."""
+    run, got = replay(golden((2, 0, 1))), []
+
+    async def one(number):
+        crossing = run.ask("call", asked(number))
+        try:
+            if crossing.arrival is not None:
+                await crossing.arrival.wait()
+        except asyncio.CancelledError:
+            crossing.settle(None, complete=False)
+            raise
+        crossing.settle(crossing.replayed)
+        got.append(number)
+
+    async def main():
+        first, second = (asyncio.create_task(one(number)) for number in (0, 1))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.gather(first, asyncio.create_task(one(2)), second, return_exceptions=True)
+
+    asyncio.run(main())
+    assert got == [2, 1]
+
+
+def test_a_call_in_a_thread_that_runs_tasks_does_not_wait(replay):
+    """The tasks could do nothing meanwhile."""
+    run = replay(golden((1, 2, 0)))
+
+    async def main():
+        return ask(run, 0), await ask_in_task(run, 1)
+
+    start = time.monotonic()
+    assert asyncio.run(main()) == (0, 1)
+    assert time.monotonic() - start < 30
