@@ -299,20 +299,66 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
         The asked half, to be made a key, and the answered half.
     """
     is_http = exchange.kind == "http"
-    new_in_requests = facts().volatile_request_keys if is_http else frozenset[str]()
-    new_in_answers = facts().volatile_answer_keys if is_http else frozenset[str]()
     asked = exchange.asked
+    of_model = is_http and _asks_a_model(asked)
+    new_in_requests = facts().volatile_request_keys if of_model else frozenset[str]()
+    new_in_answers = facts().volatile_answer_keys if of_model else frozenset[str]()
     if is_http and "body" in asked:
         asked = {**asked, "body": _fields_of_body(asked["body"])}
     answered = _with_lines_read(exchange.answered)
     if is_http and answered is not None and "headers" in answered:
         answered = {**answered, "headers": _answer_headers(answered["headers"])}
+    if is_http and not of_model:
+        answered = _without_chance(answered)
     return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
+
+
+_MODEL_PATHS = ("/models/", "/model/", "/responses/", "/threads/", "/v1/messages", "/chat/completions")
+
+
+def _asks_a_model(asked: dict[str, Json]) -> bool:
+    """Whether a request is one of a provider's or of MCP's: only there keys like ``id`` are new in every answer."""
+    body = asked.get("body")
+    fields = body.get("json") if isinstance(body, dict) else None
+    named = isinstance(fields, dict) and (isinstance(fields.get("model"), str) or "jsonrpc" in fields)
+    return named or any(part in asked["url"] for part in _MODEL_PATHS)
+
+
+_CHANCE = re.compile(
+    r"(?:request|trace|span|correlation|transaction)-?_?id|^(?:span|trace|nonce|took|elapsed|duration|latency)$"
+    r"|^(?:generated|served|responded)_?at$|^server_?time$|(?:took|elapsed|duration|latency|time)_?(?:in_?)?(?:ms|millis|seconds|secs?)$",
+    re.IGNORECASE,
+)
+"""Names of fields, of any service, that are new in every answer: ids of requests, moments, measures."""
+
+_ID = re.compile(r"(?:^|_)(?:id|uuid|guid|uid)$|[a-z](?:Id|Uuid|UUID)$")
+_OPAQUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?:[A-Za-z]{1,12}_)?[A-Za-z0-9-]{12,}")
+"""What a service draws for an id; an id that somebody chose, or counted, says something."""
+
+
+def _without_chance(value: Json) -> Json:
+    """An answer of a service that is no model, without what is new in every answer."""
+    if isinstance(value, list):
+        return [_without_chance(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_chance(item) for key, item in value.items() if not _is_chance(key, item)}
+
+
+def _is_chance(key: str, value: Json) -> bool:
+    if _CHANCE.search(key):
+        return not isinstance(value, dict | list)
+    return isinstance(value, str) and _ID.search(key) is not None and _OPAQUE.fullmatch(value) is not None
 
 
 def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:
     """An answer whose newline-delimited JSON is read: values in place of texts."""
     body = None if answered is None else answered.get("body")
+    if (
+        answered is not None and isinstance(body, dict) and "pieces" in body
+    ):  # where the network cut is chance
+        body = {key: value for key, value in body.items() if key != "pieces"}
+        answered = {**answered, "body": body}
     if answered is None or not isinstance(body, dict) or not isinstance(body.get("lines"), list):
         return answered
     return {**answered, "body": {**body, "lines": [_parsed(line) for line in body["lines"]]}}

@@ -10,14 +10,15 @@ from __future__ import annotations
 import base64
 import functools
 import importlib
+import itertools
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_sparrow.exchange import Json
 
@@ -109,6 +110,36 @@ def chunks_of(body: dict[str, Json]) -> list[bytes]:
     Raises:
         ValueError: the body is none that a recording has; the text says why.
     """
+    chunks = _whole_chunks(body)
+    pieces = body.get("pieces")
+    return chunks if pieces is None else _cut(chunks, pieces)
+
+
+def with_pieces(body: dict[str, Json], pieces: Sequence[bytes]) -> dict[str, Json]:
+    """A recorded body with the sizes of the pieces in which it came, where a replay would cut it otherwise.
+
+    A single JSON value has none: who reads such a body waits for its end.
+    """
+    if "json" in body:
+        return body
+    served, came = (set(itertools.accumulate(map(len, each))) for each in (chunks_of(body), pieces))
+    if came <= served if stream_form(body) else came == served:
+        return body  # events that came at once are served one by one, as they may come the next time
+    return {**body, "pieces": [len(piece) for piece in pieces]}
+
+
+def _cut(chunks: list[bytes], pieces: Json) -> list[bytes]:
+    """The content in pieces of these sizes; as it was where they don't fit (a placeholder is shorter or longer)."""
+    content = b"".join(chunks)
+    if not isinstance(pieces, list) or not all(type(size) is int and size > 0 for size in pieces):
+        raise ValueError("its pieces are no array of sizes")
+    ends = list(itertools.accumulate(pieces))
+    if not ends or ends[-1] != len(content):
+        return chunks
+    return [content[end - size : end] for end, size in zip(ends, pieces, strict=True)]
+
+
+def _whole_chunks(body: dict[str, Json]) -> list[bytes]:
     if form := stream_form(body):
         _check_texts(body[form], form)
         return _SERVED[form](body)
@@ -212,6 +243,63 @@ def uncompressed(raw: bytes, content_encoding: str) -> bytes | None:
         except Exception:  # noqa: BLE001 - each optional decoder has an error class of its own
             return None
     return content
+
+
+def compressed(chunks: Sequence[bytes], coding: str, *, ends: bool) -> list[bytes] | None:
+    """A body under a ``content-encoding``, chunk by chunk, so that a client can read each as it comes.
+
+    Args:
+        chunks: the content.
+        coding: the header's value.
+        ends: whether the content ends here; else it was cut off.
+
+    Returns:
+        None for a coding that is unknown here or has no compressor installed.
+    """
+    make = _COMPRESSORS.get(coding.strip().lower())
+    if make is None:
+        return None
+    try:
+        compress, flush, finish = make()
+    except ImportError:
+        return None
+    found = [compress(chunk) + flush() for chunk in chunks]
+    if ends and found:
+        found[-1] += finish()
+    return found
+
+
+_Compressor: TypeAlias = "tuple[Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]"
+
+
+def _zlib_compressor(window: int) -> _Compressor:
+    stream = zlib.compressobj(wbits=window)
+    return stream.compress, functools.partial(stream.flush, zlib.Z_SYNC_FLUSH), stream.flush
+
+
+def _brotli_compressor() -> _Compressor:
+    stream = _first_of("brotli", "brotlicffi").Compressor()
+    return getattr(stream, "process", None) or stream.compress, stream.flush, stream.finish
+
+
+def _zstd_compressor() -> _Compressor:
+    module = _first_of("compression.zstd", "backports.zstd", "zstandard")
+    stream = module.ZstdCompressor()
+    if hasattr(stream, "compressobj"):
+        stream = stream.compressobj()
+        block = functools.partial(stream.flush, module.COMPRESSOBJ_FLUSH_BLOCK)
+    else:
+        block = functools.partial(stream.flush, stream.FLUSH_BLOCK)
+    return stream.compress, block, stream.flush
+
+
+_COMPRESSORS: dict[str, Callable[[], _Compressor]] = {
+    "gzip": functools.partial(_zlib_compressor, zlib.MAX_WBITS | 16),
+    "x-gzip": functools.partial(_zlib_compressor, zlib.MAX_WBITS | 16),
+    "deflate": functools.partial(_zlib_compressor, zlib.MAX_WBITS),
+    "br": _brotli_compressor,
+    "zstd": _zstd_compressor,
+}
 
 
 def _gzip(raw: bytes) -> bytes:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "text/event-stream"
 
 _BLANK = "\n\n"
+_CRLF = "\r\n"
 _FIELDS = ("data:", "event:", ":", "id:", "retry:")
 
 
@@ -23,21 +24,25 @@ def events_of(raw: bytes) -> dict[str, Json] | None:
     r"""A stream of events as ``{"sse": [event, …]}``, plus ``"torn"``: what follows the last blank line.
 
     An event ends with a blank line (9.2.6). Clients dispatch no event without one, so the rest of a stream must not
-    look like an event, nor become one in a replay. ``\r\n`` becomes ``\n``, which the standard makes equal.
+    look like an event, nor become one in a replay. ``\r\n`` is written ``\n``, and noted as ``"newline"``.
 
     Returns:
-        None where the bytes could not be given back: no UTF-8, or a lone ``\r`` as a line ending.
+        None where the bytes could not be given back: no UTF-8, or line endings of several kinds.
     """
     try:
-        text = raw.decode("utf-8").replace("\r\n", "\n")
+        spelled = raw.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    if "\r" in text:
+    text = spelled.replace("\r\n", "\n")
+    has_crlf = text != spelled
+    if "\r" in text or (has_crlf and text.replace("\n", "\r\n") != spelled):
         return None
     *events, torn = text.split(_BLANK)
     body: dict[str, Json] = {"sse": events}
     if torn:
         body["torn"] = torn
+    if has_crlf:
+        body["newline"] = _CRLF
     return body
 
 
@@ -46,6 +51,8 @@ def serve(body: dict[str, Json]) -> list[bytes]:
     chunks = [f"{event}{_BLANK}".encode() for event in body["sse"]]
     if torn := body.get("torn"):
         chunks.append(str(torn).encode())
+    if body.get("newline") == _CRLF:
+        return [chunk.replace(b"\n", b"\r\n") for chunk in chunks]
     return chunks
 
 

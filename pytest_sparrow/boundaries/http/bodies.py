@@ -13,7 +13,7 @@ from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.wire import sse
-from pytest_sparrow.wire.bodies import media_type, stream_form
+from pytest_sparrow.wire.bodies import chunks_of, media_type, stream_form
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.crossing import CancellationWait, Crossing
 
 
+_READ = {"sse": sse.events_of, "lines": sse.lines_of}
 _EVENTS = re.compile(rb".+?(?:\r?\n\r?\n|\r\r|\Z)", re.DOTALL)
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 
@@ -127,9 +128,12 @@ class LiveBodyRecorder(BodyRecorder):
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
         raw = b"".join(self._chunks)
+        pieces = [chunk for chunk in self._chunks if chunk]
         last = self._chunks[-1] if self._chunks else b""
         self._chunks.clear()
-        answered = answered_of(self._status, self._headers, raw, decoded=self._decoded, failure=failure)
+        answered = answered_of(
+            self._status, self._headers, raw, decoded=self._decoded, failure=failure, pieces=pieces
+        )
         complete = ended or (not broken and (self._has_all(len(raw)) or _says_done(answered)))
         alone = self._ends is not None and len(self._ends.findall(last)) == 1
         self._crossing.read_whole = ended or (not broken and alone and is_last(last.strip()))
@@ -169,7 +173,10 @@ class ReplayedBodyRecorder(BodyRecorder):
             return {key: value for key, value in replayed.items() if key != "body"}
         if not form or not isinstance(body, dict):
             return replayed
-        return {**replayed, "body": {form: body[form][: self._count]}}
+        if "pieces" not in body:
+            return {**replayed, "body": {form: body[form][: self._count]}}
+        arrived = b"".join(chunks_of(body)[: self._count])
+        return {**replayed, "body": {form: (_READ[form](arrived) or {form: []})[form]}}
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
         complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.wire import sse
-from pytest_sparrow.wire.bodies import body_of, chunks_of, media_type, stream_form, uncompressed
+from pytest_sparrow.wire.bodies import (
+    body_of,
+    chunks_of,
+    compressed,
+    media_type,
+    stream_form,
+    uncompressed,
+    with_pieces,
+)
 from pytest_sparrow.wire.sse import LINE_TYPES
 
 if TYPE_CHECKING:
@@ -76,11 +84,13 @@ def answered_of(
     *,
     decoded: bool = False,
     failure: TransportFailure | None = None,
+    pieces: Sequence[bytes] = (),
 ) -> dict[str, Json]:
     """The *answered* half of a response.
 
-    Compressed content is kept uncompressed, without the header ``content-encoding``. Content that cannot be
-    uncompressed is kept as base64, with the header, which then means: still compressed.
+    Compressed content is kept uncompressed; its coding stands as ``compressed``, in place of the header
+    ``content-encoding``. Content that cannot be uncompressed is kept as base64, with the header, which then means:
+    still compressed.
 
     Args:
         status: the status code.
@@ -88,15 +98,21 @@ def answered_of(
         raw: the bytes of the body that arrived.
         decoded: whether ``raw`` is uncompressed already.
         failure: the error that the transport raised within the body.
+        pieces: the pieces in which the body of a stream came.
     """
-    coding = "" if decoded or not raw else header(headers, "content-encoding")
+    named = header(headers, "content-encoding") if raw else ""
+    coding = "" if decoded else named
     content = uncompressed(raw, coding)
     kept = [[name, value] for name, value in headers if _says_more(name.lower(), raw, content)]
     answered: dict[str, Json] = {"status": status, "headers": kept}
     if content is None:
         answered["body"] = body_of(raw, "application/octet-stream", answered=True)
     elif content:
-        answered["body"] = body_of(content, header(headers, "content-type"), answered=True)
+        body = body_of(content, header(headers, "content-type"), answered=True)
+        in_pieces = pieces and not coding and not header(headers, "content-length")
+        answered["body"] = with_pieces(body, pieces) if in_pieces else body
+        if named:
+            answered["compressed"] = named
     if failure is not None:
         answered["error"] = failure.to_json()
     return answered
@@ -130,9 +146,14 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
     coding = header(recorded, "content-encoding")
     if coding and body and ("base64" in body or "text" in body):
         headers.append(("content-encoding", coding))
+    compression = str(answered.get("compressed") or "")
+    packed = compressed(chunks, compression, ends=failure is None) if compression else None
+    if packed is not None:
+        chunks = packed
+        headers.append(("content-encoding", compression))
     if method.upper() == "HEAD":
         headers += [pair for pair in recorded if pair[0].lower() == "content-length"]
-    elif failure is None and not _is_stream(body, recorded) and may_have_body(status):
+    elif failure is None and not _comes_in_pieces(body, recorded) and may_have_body(status):
         headers.append(("content-length", str(sum(map(len, chunks)))))
     return Reply(
         status=status,
@@ -177,8 +198,8 @@ def _failure_of(error: Json) -> TransportFailure | None:
     return TransportFailure(type=str(error.get("type", "")), message=str(error.get("message", "")))
 
 
-def _is_stream(body: Json, headers: Headers) -> bool:
-    if stream_form(body):
+def _comes_in_pieces(body: Json, headers: Headers) -> bool:
+    if stream_form(body) or (isinstance(body, dict) and "pieces" in body):
         return True
     kind = media_type(header(headers, "content-type"))[0]
     return kind == sse.MEDIA_TYPE or kind in LINE_TYPES

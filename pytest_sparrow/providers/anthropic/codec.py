@@ -112,7 +112,10 @@ _FACTS = ProviderFacts(
     packages={"anthropic": "anthropic", "langchain_anthropic": "langchain-anthropic"},
     retry_clocks=(STAINLESS,),
     volatile_headers=frozenset({"anthropic-dangerous-direct-browser-access"}),
-    volatile_answer_keys=frozenset({"id", "request_id"}),
+    volatile_answer_keys=frozenset(
+        {"id", "request_id", "signature", "cache_creation_input_tokens", "cache_read_input_tokens"}
+    ),
+    volatile_request_keys=frozenset({"signature"}),
     call_id_keys=frozenset({"tool_use_id"}),
     stream_indices=("index",),
 )

@@ -83,7 +83,9 @@ _FACTS = ProviderFacts(
     volatile_headers=frozenset({"x-server-timeout"}),
     account_headers=frozenset({"x-goog-user-project"}),
     answer_headers=frozenset({"x-goog-upload-status", "x-goog-upload-url"}),
-    volatile_answer_keys=frozenset({"createTime", "responseId", "thoughtSignature"}),
+    volatile_answer_keys=frozenset(
+        {"createTime", "responseId", "thoughtSignature", "cachedContentTokenCount"}
+    ),
     volatile_request_keys=SIGNATURES,
     # Clients invent ids for these, from randomness that no seed reaches.
     call_keys=frozenset({"functionCall", "functionResponse", "function_call", "function_response"}),

@@ -118,7 +118,7 @@ CHAT_FACTS = ProviderFacts(
     },
     retry_clocks=(STAINLESS, _SPEAKEASY),
     account_headers=frozenset({"openai-organization", "openai-project"}),
-    volatile_answer_keys=frozenset({"id", "created", "system_fingerprint"}),
+    volatile_answer_keys=frozenset({"id", "created", "system_fingerprint", "obfuscation", "cached_tokens"}),
     call_id_keys=frozenset({"tool_call_id"}),
     # Its SDK closes after this without reading on.
     stream_ends=(StreamEnd(data="[DONE]"),),

@@ -65,7 +65,13 @@ _ONE = re.compile(r"/responses/(?:[a-z]+[_-][\w-]{8,}|[0-9a-fA-F-]{32,})(?P<canc
 
 # Keys, packages and retries are those of `pytest_sparrow.providers.openai_chat.codec`.
 _FACTS = ProviderFacts(
-    volatile_answer_keys=frozenset({"id", "created_at", "completed_at"}),
+    volatile_answer_keys=frozenset(
+        {
+            *("id", "item_id", "created_at", "completed_at", "previous_response_id"),
+            *("encrypted_content", "obfuscation", "cached_tokens"),
+        }
+    ),
+    volatile_request_keys=frozenset({"previous_response_id", "encrypted_content"}),
     call_id_keys=frozenset({"call_id"}),
     stream_indices=("output_index", "content_index", "summary_index"),
 )
