@@ -55,10 +55,12 @@ def of_counted(found: Iterable[NumberedEvent], rules: Rules) -> Iterator[Numbere
 def counted_types(types: dict[str, Json], args: Json, rules: Rules) -> dict[str, Json]:
     """The types of these arguments that count by the rules."""
     given = args if isinstance(args, dict) else {}
+    # A rounded number shows as little of its type as one whose type does not count.
+    rounded = rules.ignore_numeric_type_changes or rules.significant_digits is not None
     return {
         path: name
         for path, name in types.items()
-        if _parameter(path) in given and not (rules.ignore_numeric_type_changes and name in _NUMBERS)
+        if _parameter(path) in given and not (rounded and name in _NUMBERS)
     }
 
 

@@ -201,7 +201,7 @@ def _check_body(raw: bytes, content_type: str) -> None:
     assert equal(body_of(served, content_type, answered=True), body)
 
 
-_CROSSING = SimpleNamespace(cancellation_wait=None, as_is=False, delay=0.0)
+_CROSSING = SimpleNamespace(cancellation_wait=None, as_is=False, delay=0.0, arrival=None)
 
 
 def wire(data: bytes) -> None:

@@ -42,7 +42,7 @@ def newlines(folder):
 
 def newer(folder):
     path = folder / "meta.json"
-    path.write_bytes(path.read_bytes().replace(b'"format": 2', b'"format": 99'))
+    path.write_bytes(path.read_bytes().replace(b'"format": 3', b'"format": 99'))
 
 
 def gone(folder):
@@ -69,7 +69,7 @@ KINDS = {
     utf8: "*test_utf8/events.jsonl:2: the line is no JSON*",
     conflict: "*test_conflict/events.jsonl:2: holds a merge conflict marker*",
     newlines: "*test_newlines/events.jsonl:1: only its newlines were changed*",
-    newer: "*test_newer/meta.json: has format 99; this version of pytest-sparrow reads formats up to 2*",
+    newer: "*test_newer/meta.json: has format 99; this version of pytest-sparrow reads formats up to 3*",
     gone: "*test_gone/meta.json: the file is missing*",
     empty: "*test_empty*: *missing*",
     unreadable_exchange: "*test_unreadable_exchange/exchanges.jsonl:1: the line is no exchange: 'asked' is missing*",

@@ -91,7 +91,7 @@ def emitted(answers):
         emitter.model_answered(lane, answer)
         for part in answer.parts:
             if isinstance(part, Proposal):
-                call_id, _ = emitter.tool_called(lane, part.name, part.args)
+                call_id, _ = emitter.tool_called(lane, {"name": part.name, "args": part.args})
                 emitter.tool_answered(lane, call_id, {"returned": part.args})
     emitter.end(failed=False)
     return events

@@ -119,7 +119,7 @@ CASES = {
         2,
         "merge conflict",
     ),
-    "newer format": (_meta(format=3), "meta.json", None, "format 3"),
+    "newer format": (_meta(format=4), "meta.json", None, "format 4"),
     "meta is no json": (_sub("meta.json", b'"event_count":', b'"event_count"'), "meta.json", 3, "no JSON"),
     "meta is a list": (_write("meta.json", b"[]"), "meta.json", None, "no object"),
     "meta without a run": (

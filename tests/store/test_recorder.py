@@ -41,7 +41,7 @@ def test_a_run_is_recorded_and_given_back(tmp_path):
     assert finished.exchanges[0].answered == {"returned": 1}
     assert finished.complete
     assert finished.meta.nodeid == "test_mod.py::test_a"
-    assert (finished.meta.event_count, finished.meta.exchange_count, finished.meta.format) == (2, 1, 2)
+    assert (finished.meta.event_count, finished.meta.exchange_count, finished.meta.format) == (2, 1, 3)
     assert set(finished.meta.sha256) == {"inputs.json", "events.jsonl", "exchanges.jsonl"}
     assert finished.inputs == inputs()
     assert store.list_transcripts() == ["r"]

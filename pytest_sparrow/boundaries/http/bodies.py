@@ -180,6 +180,8 @@ class ReplayedBodyRecorder(BodyRecorder):
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
         complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
+        # A client that has got every piece, and is cancelled before it hears of the end, has left nothing unread.
+        self._crossing.read_whole = self._crossing.read_whole and self._count < self._pieces
         # Of an answer that the recorded client did not read whole either, nobody knows what that client had read.
         unread = self._crossing.read_whole and not complete
         self._crossing.settle(self._so_far() if unread else self._crossing.replayed, complete=complete)
