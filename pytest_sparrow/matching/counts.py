@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from pytest_sparrow.events.jsontext import BrokenJson, canonical, decode, digest
-from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.providers.registry import facts, reads
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.redact.names import credential_kind
 from pytest_sparrow.wire import sse
@@ -321,7 +321,7 @@ def _asks_a_model(asked: dict[str, Json]) -> bool:
     body = asked.get("body")
     fields = body.get("json") if isinstance(body, dict) else None
     named = isinstance(fields, dict) and (isinstance(fields.get("model"), str) or "jsonrpc" in fields)
-    return named or any(part in asked["url"] for part in _MODEL_PATHS)
+    return named or reads(asked) or any(part in asked["url"] for part in _MODEL_PATHS)
 
 
 _CHANCE = re.compile(

@@ -197,3 +197,8 @@ class Wire:
         """The conversation that an ``http`` asked half carries, or None."""
         call = self.read(asked)
         return None if call is None else call.conversation
+
+
+def reads(asked: dict[str, Json]) -> bool:
+    """Whether a registered codec reads an ``http`` asked half as a call to a model or to a model's tool."""
+    return Wire(registered()).read(asked) is not None

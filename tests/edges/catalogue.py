@@ -181,9 +181,7 @@ _READ: dict[str, tuple[str, Callable[[Reply], object]]] = {
     "cursor": ("/search", lambda reply: reply.headers["x-cursor"]),
     "remaining": ("/search", lambda reply: reply.headers["x-ratelimit-remaining"]),
     "cookie": ("/search", lambda reply: reply.headers["set-cookie"]),
-    "spelling": ("/spelled", lambda reply: reply.body.decode()),
     "gzip": ("/gzip", _of_json("n")),
-    "length": ("/search", lambda reply: len(reply.body)),
 }
 for _name, (_path, _read) in _READ.items():
     _for_each_library(GREEN, f"read-{_name}", lambda path=_path: [_BASE.but(path=path)], _read)

@@ -33,8 +33,6 @@ class _World(BaseHTTPRequestHandler):
             message = {"role": "assistant", "content": f"answer {number}"}
             said = {"id": f"c{number}", "model": "m", "choices": [{"index": 0, "message": message}]}
         body = json.dumps(said).encode()
-        if self.path.startswith("/spelled"):
-            body = b'{ "n" :%d,\r\n"x":1.50, "y":"\\u00e9" }\r\n' % number
         self.send_response(201 if self.path.startswith("/made") else 200)
         self.send_header("content-type", "application/json")
         self.send_header("x-cursor", f"cursor-{number}")

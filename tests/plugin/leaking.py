@@ -54,7 +54,7 @@ def leak(sparrow, client, text, as_password=True):
         f"{WORLD}/{quoted}/x", data={"note": text}, files={"file": ("a.txt", "begin\\n" + text + "\\nend")}
     )
     # From here on the text is known as a secret: where it stood before, it had to be found by its own form.
-    known = {"authorization": "Bearer " + quoted, "content-type": "text/plain"}
+    known = {"content-type": "text/plain", **({"authorization": "Bearer " + quoted} if as_password else {})}
     client.post(WORLD + "/say", content=b"plain " + text.encode(), headers=known)
     if as_password:
         log_in(client, text, quoted)
