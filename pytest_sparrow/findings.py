@@ -158,6 +158,11 @@ class Finding:
         return self.steps[1][1:] if len(self.steps) > 1 and self.steps[1][0] == "[" else ""
 
     @property
+    def of_model(self) -> bool:
+        """For a drift or a miss: whether a model was asked."""
+        return bool(self.detail.get("of_model"))
+
+    @property
     def event(self) -> int:
         """How many events the new run had when it was found."""
         return 0 if self.new_at is None else self.new_at.event

@@ -70,8 +70,9 @@ def judge_comparison(
     config = golden.inputs.config_snapshot
     found = Found(
         violations=(*_failures(run), *_never_opened(golden, further)),
+        # The setting speaks of requests to models only.
         drifts=tuple(
-            drift for drift in drifts if settings.requests is Requests.COMPARE or not _of_model(drift)
+            drift for drift in drifts if settings.requests is Requests.COMPARE or not drift.finding.of_model
         ),
         comparison=_shown(
             compare(
@@ -89,7 +90,7 @@ def judge_comparison(
         unwrapped=tuple(_unwrapped(run)),
     )
     remarks = (
-        _drift_remark([drift for drift in drifts if _of_model(drift)])
+        _drift_remark([drift for drift in drifts if drift.finding.of_model])
         if settings.requests is Requests.REPORT
         else []
     )
@@ -204,11 +205,6 @@ def _unwrapped(run: Run) -> Iterator[str]:
             yield finding.detail["name"]
 
 
-def _of_model(drift: Drift) -> bool:
-    """Whether a model was asked: the setting ``requests`` speaks of nothing else."""
-    return bool(drift.finding.detail.get("of_model"))
-
-
 def drifts_of(found: Iterable[Finding], rules: Rules, secrets: SecretPairs) -> list[Drift]:
     """Drift that is more than renamed ids and what the rules leave out; a drift marks where it only repeats."""
     drifts: list[Drift] = []
@@ -217,9 +213,8 @@ def drifts_of(found: Iterable[Finding], rules: Rules, secrets: SecretPairs) -> l
     for finding in found:
         assert isinstance(finding.golden, dict)
         assert isinstance(finding.new, dict)
-        of_model = bool(finding.detail.get("of_model"))
         found_here = request_changes(
-            finding.golden, finding.new, rules, budget, of_model=of_model, secrets=secrets
+            finding.golden, finding.new, rules, budget, of_model=finding.of_model, secrets=secrets
         )
         changes = tuple(replace(change, new=secrets.shown(change.new)) for change in found_here)
         if changes:

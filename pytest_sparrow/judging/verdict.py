@@ -242,8 +242,7 @@ def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
         if finding.boundary == "tool":
             changes = tool_changes(finding.golden, finding.new)
         else:
-            of_model = bool(finding.detail.get("of_model"))
-            changes = request_changes(finding.golden, finding.new, of_model=of_model)
+            changes = request_changes(finding.golden, finding.new, of_model=finding.of_model)
         finding = replace(finding, parts=of_changes(changes))
     return finding
 
@@ -389,7 +388,7 @@ def _rules_settle(violations: Sequence[Finding]) -> bool:
 
 def _only_requests_differ(found: Found) -> bool:
     """Whether all that differs is what models were asked: the agent did what it did before."""
-    asked_models = bool(found.drifts) and all(drift.finding.detail.get("of_model") for drift in found.drifts)
+    asked_models = bool(found.drifts) and all(drift.finding.of_model for drift in found.drifts)
     return asked_models and found.same_events and not found.violations
 
 

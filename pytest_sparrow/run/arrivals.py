@@ -13,12 +13,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-import time
 import types
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow import real_time
 from pytest_sparrow.run.crossing import is_trio
 from pytest_sparrow.wire.asking import is_look_up
 from pytest_sparrow.wire.bodies import stream_form
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange
-
-_clock = time.monotonic
-"""The clock itself, not the module's name: freezegun replaces names."""
 
 _SLACK = 1.0
 """Seconds without any event after which a step is given up that the recorded agent made at once."""
@@ -140,7 +137,7 @@ class Arrivals:
                 return
             step.settled = True
             self._settled[step] = lane
-            self._progress = _clock()
+            self._progress = real_time.monotonic()
             wake, step.waiting = step.waiting, []
         _call(wake)
 
@@ -163,7 +160,7 @@ class Arrivals:
             return []
         step.happened = True
         self._settled.pop(step, None)
-        self._progress = _clock()
+        self._progress = real_time.monotonic()
         while self._first < len(self._steps) and self._steps[self._first].happened:
             self._first += 1
         waiting, step.waiting = step.waiting, []
@@ -209,7 +206,7 @@ class Arrivals:
             if all(step.settled for step in missing):
                 return True, _MOVING_ON
             own = max(step.own for step in missing if not step.settled)
-            return False, own + _SLACK - (_clock() - self._progress)
+            return False, own + _SLACK - (real_time.monotonic() - self._progress)
 
     def give_up(self, number: int, *, settled: bool) -> None:
         """Wait no longer for what is missing before an answer's arrival.

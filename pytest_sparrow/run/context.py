@@ -224,9 +224,8 @@ def left_over() -> OpenRun | None:
 
 def _runs_tests() -> bool:
     """Whether the task here is the one in which anyio runs all tests of a scope, whichever test it was made in."""
-    coroutine = getattr(current_strand(), "get_coro", lambda: None)() or getattr(
-        current_strand(), "coro", None
-    )
+    strand = current_strand()
+    coroutine = getattr(strand, "get_coro", lambda: None)() or getattr(strand, "coro", None)
     return "_run_tests_and_fixtures" in getattr(coroutine, "__qualname__", "")
 
 

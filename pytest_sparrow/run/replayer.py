@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow import real_time
 from pytest_sparrow.errors import ReplayStopped
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, Location, asking
@@ -35,9 +35,6 @@ _MOST_TRIES = 5
 _LONGEST_LOOP = 3.0
 """Seconds from a call's first miss after which the next one is such a loop, however few there were. If the calls differ
 from try to try (by a number or a time), so many seconds from the run's first miss, and as many tries as above."""
-
-_clock = time.monotonic
-"""The clock itself, not the module's name: freezegun replaces names."""
 
 _LONGER = 5.0
 """Seconds more than the recorded agent waited: its own timer must come first, on a slow machine too."""
@@ -151,7 +148,7 @@ class GoldenReplayer(ABC):
 
     def _loops(self, miss: Finding) -> bool:
         """Whether the agent seems to ask again and again."""
-        now = _clock()
+        now = real_time.monotonic()
         if self._since is None:
             self._since = now
         key = request_key(miss.boundary, miss.new) if isinstance(miss.new, dict) else title(miss)

@@ -339,29 +339,29 @@ class Tee:
     def __iter__(self) -> Iterator[bytes]:
         with self._settling():
             for chunk in self._source:
-                if self._recorder is None:
-                    yield chunk
-                    continue
-                for piece in self._recorder.pieces(chunk):
-                    self._recorder.add(piece)
-                    yield piece
+                yield from self._shown(chunk)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source = aiter(self._source)
         try:
             with self._settling():
                 async for chunk in source:
-                    if self._recorder is None:
-                        yield chunk
-                        continue
-                    for piece in self._recorder.pieces(chunk):
-                        self._recorder.add(piece)
+                    for piece in self._shown(chunk):
                         yield piece
         finally:
             # The event loop would close an abandoned generator some time later, or never.
             close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
             if close is not None:
                 await close()
+
+    def _shown(self, chunk: bytes) -> Iterator[bytes]:
+        """The pieces of a chunk, each shown to the recorder right before the client gets it."""
+        if self._recorder is None:
+            yield chunk
+            return
+        for piece in self._recorder.pieces(chunk):
+            self._recorder.add(piece)
+            yield piece
 
     def close(self) -> None:
         """Close the source and settle: the client is done."""
