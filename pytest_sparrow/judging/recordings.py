@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KINDS = (Kind.ORDER, Kind.MISS, Kind.UNPLAYED)
 
 _MOST_BEFORE = 50
-"""The most calls before one that are looked at for its order: the nearest, which a call that moved far away passed too."""
+"""The most calls before one that are looked at for its order: a call that moved far passed the nearest ones, too."""
 
 
 def request_findings(golden: Transcript, new: Transcript, rules: Rules) -> list[Finding]:

@@ -9,8 +9,8 @@ Of a new run, `run.lanes.Lane` knows the calls that came before for certain: wha
 what the strands had that were made and had their answers before. Of a golden the labels of lanes and the moments in
 which they were made say so. Where they say nothing (a golden of format 2, a thread without context), no order counts.
 
-How much of this counts is the level's to say: at level exact all calls, at level trajectory what the agent does (calls of
-tools, ``sparrow.call`` and plain HTTP, not its questions to models), at level outcome no order.
+The level says how much of this counts: at exact all calls, at trajectory what the agent does (calls of tools,
+``sparrow.call`` and plain HTTP, not its questions to models), at outcome no order.
 """
 
 from __future__ import annotations
