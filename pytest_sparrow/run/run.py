@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
-from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.codec import ToolRequest
-from pytest_sparrow.report.words import title
+from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import caller, strand_name
 from pytest_sparrow.run.crossing import Crossing, passage
@@ -133,7 +133,9 @@ class Run:
 
     def refuse(self, case: str, **detail: Json) -> ReplayDivergence:
         """Add a refused contact with the world to the violations; returns what to raise."""
-        finding = Finding(kind=Kind.REFUSED, case=case, detail=detail)
+        finding = Finding(
+            kind=Kind.REFUSED, case=case, new_at=Location(lane=self._lanes.label()), detail=detail
+        )
         if self._closed:
             return self._add_late(title(finding))
         return divergence(self.violations.add(finding))
@@ -278,8 +280,15 @@ class Run:
             self._emitter.end(failed=failed)
             self._closed = True
             self.answers.settle()
-            proposed = self._emitter.proposals.unwrapped
-            for finding in unwrapped(proposed, self.answers.denied, self._tools.wrapped):
+            proposals = self._emitter.proposals
+            # An agent that could not go on has not run what the model proposed last.
+            went_on = not (failed or self.violations.of(Kind.MISS) or self.answers.divergence_point)
+            for finding in unwrapped(
+                proposals.unwrapped,
+                self.answers.denied,
+                self._tools.wrapped,
+                proposals.unanswered() if went_on else {},
+            ):
                 self.violations.add(finding)
             for finding in self._unread.findings(self._wire.faults):
                 self.violations.add(finding)
@@ -315,11 +324,9 @@ class Run:
         No lock is taken and no value is shown: another thread may have held the lock when the child was forked.
         """
         what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
-        reason = "asked for in a forked process, for which a run can neither record nor replay"
-        hint = "use threads or tasks, or ask in the test's own process"
         if self.replaying:
-            return self.refuse("", text=f"{what}: {reason}", hint=hint)
-        error = NotRecordable(what, reason, hint)
+            return self.refuse("forked", what=what)
+        error = NotRecordable(what, FORKED, OUT_OF_A_FORK)
         self.unrecordable(error)
         return error
 
