@@ -30,20 +30,17 @@ def request_findings(golden: Transcript, new: Transcript, rules: Rules) -> list[
     """
     wire = Wire(registered())
     violations = Violations(lambda: 0)
-    recorded = sorted(golden.exchanges, key=_began)
     secrets = SecretPairs()
     comparable = comparable_by(rules, typed=golden.notes_types and new.notes_types)
-    replayer = ExchangeReplayer(recorded, wire.conversation, violations, comparable, secrets=secrets)
-    for number, exchange in enumerate(sorted(new.exchanges, key=_began)):
+    replayer = ExchangeReplayer(
+        golden.by_beginning(), wire.conversation, violations, comparable, secrets=secrets
+    )
+    for number, exchange in enumerate(new.by_beginning()):
         replayer.observe(_asked(exchange, number, wire))
     replayer.settle()
     drifts = drifts_of(violations.of(Kind.DRIFT), rules, secrets)
     found = [drift_finding(drift) for drift in drifts]
     return found + [one for one in violations.findings if one.kind in _KINDS and one.boundary != "tool"]
-
-
-def _began(exchange: Exchange) -> float:
-    return exchange.began
 
 
 def _asked(exchange: Exchange, number: int, wire: Wire) -> Asked:
