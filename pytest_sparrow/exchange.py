@@ -66,7 +66,8 @@ class Exchange:
         answered ``{"returned": value}``, ``{"yielded": [value, …], "returned"?: value}`` or
         ``{"raised": {"type", "module", "message", "args"?, "attributes"?}}`` (after the values yielded before, if
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
-        gave something to await.
+        gave something to await; ``"types": {"returned"?, "yielded"?}`` of values that neither JSON nor an annotation
+        restores.
     ``call``
         asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
         ``tool``.
