@@ -169,14 +169,14 @@ def test_changed_agents_are_red(project):
     assert code == 1
     assert "2 diverged" in output
     path = folder / "test_it.py"
-    path.write_text(
-        TESTS.replace('[await agent_async("a"), await agent_async("b")]', "await swapped()") + SWAPPED
-    )
+    path.write_text(TESTS.replace(IN_ORDER, "await swapped()") + SWAPPED)
     code, output = pytest_in(folder, "--sparrow-replay", "-k", "one_task")
+    path.write_text(TESTS)
     assert code == 1, output
     assert "1 diverged" in output
 
 
+IN_ORDER = '[await agent_async("a"), await agent_async("b")]'
 SWAPPED = """
 async def swapped():
     other = await agent_async("b")
