@@ -16,6 +16,7 @@ __all__ = [
     "LOOSE_LANES",
     "SETUP_LANES",
     "TASK_LANES",
+    "UNKNOWN_LANE",
     "WORK_LANES",
     "Asked",
     "Exchange",
@@ -42,6 +43,9 @@ WORK_LANES = "work-"
 
 SETUP_LANES = "setup-"
 """So do those that fixtures hand out before the test's own code begins."""
+
+UNKNOWN_LANE = LOOSE_LANES
+"""In memory only: the lane of a call of which nobody knows which strand made it, and when (an imported one)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
