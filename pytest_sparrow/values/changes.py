@@ -116,8 +116,6 @@ class Watched:
 
     def _hold(self, value: Any, left: list[int]) -> None:
         """Keep what a container holds, and what lies within."""
-        if left[0] < 0:
-            raise TooManyValues
         if id(value) in self._held:
             return
         parts = self._parts(value)
@@ -125,9 +123,11 @@ class Watched:
             if _is_whole(value):
                 self._held[id(value)] = _Held(value, value.copy())
             return
+        left[0] -= len(parts)
+        if left[0] < 0:
+            raise TooManyValues
         held = self._held[id(value)] = _Held(value, None)
         held.parts = dict(parts) if isinstance(parts, dict) else list(parts)
-        left[0] -= len(held.parts)
         for part in parts.values() if isinstance(parts, dict) else parts:
             if type(part) not in _LEAVES:
                 self._hold(part, left)
@@ -357,7 +357,7 @@ def _spelled(place: Place) -> str:
         place, key = place
         keys.append(key)
     root, *inner = reversed(keys)
-    return root + "".join(f"[{key!r}]" for key in inner)
+    return str(root) + "".join(f"[{key!r}]" for key in inner)
 
 
 def _is_whole(value: Any) -> bool:
