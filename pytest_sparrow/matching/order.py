@@ -8,6 +8,9 @@ What that strand did in one order in the golden (ask, or make the strand that as
 Of a new run, `run.lanes.Lane` knows the calls that came before for certain: what its own strand has asked for, and
 what the strands had that were made and had their answers before. Of a golden the labels of lanes and the moments in
 which they were made say so. Where they say nothing (a golden of format 2, a thread without context), no order counts.
+
+The level says how much of this counts: at exact all calls, at trajectory what the agent does (calls of tools,
+``sparrow.call`` and plain HTTP, not its questions to models), at outcome no order.
 """
 
 from __future__ import annotations
@@ -15,9 +18,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import LOOSE_LANES
+from pytest_sparrow.settings import Level
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
+
+
+def counts(level: Level, *, of_model: bool) -> bool:
+    """Whether the order of a call counts at a level.
+
+    Args:
+        level: the level of the comparison.
+        of_model: whether the call is a request to a model.
+    """
+    return level is Level.EXACT or (level is Level.TRAJECTORY and not of_model)
 
 
 def precedes(one: Exchange, other: Exchange) -> bool:

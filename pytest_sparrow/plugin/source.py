@@ -96,9 +96,8 @@ class Source:
 
     @property
     def answers(self) -> list[Exchange]:
-        """The golden's exchanges in the order of their requests; they are written as they end."""
-        exchanges = [] if self.golden is None else self.golden.exchanges
-        return sorted(exchanges, key=lambda exchange: exchange.began)
+        """The golden's exchanges in the order of their requests."""
+        return [] if self.golden is None else self.golden.by_beginning()
 
     def event_replayer(self, wire: Wire) -> Callable[[Violations], GoldenReplayer] | None:
         """What makes the replayer of a golden that holds events alone; None where the exchanges answer."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.findings import Finding, Kind, Location
-from pytest_sparrow.providers.codec import ModelRequest
+from pytest_sparrow.matching import order
 from pytest_sparrow.run.arrivals import Arrivals
 from pytest_sparrow.run.replayer import ExchangeReplayer, cancellation_wait_of
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
@@ -122,6 +123,8 @@ class Answers:
         replayer, fork = self.replayer, self.fork
         if replayer is None:
             return None
+        if not self._in_order(crossing):
+            asked = replace(asked, after=-1)
         if self.live:
             replayer.observe(asked)
             return None
@@ -151,7 +154,8 @@ class Answers:
         number = self._number(crossing)
         if number is None:
             return
-        crossing.lane.latest = max(crossing.lane.latest, number)
+        if self._in_order(crossing):
+            crossing.lane.latest = max(crossing.lane.latest, number)
         if self.arrivals is not None:
             arrival = self.arrivals.asked(number, crossing.lane.label)
             waits = crossing.cancellation_wait is None and crossing.fault is None
@@ -173,7 +177,7 @@ class Answers:
                     golden_at=Location(exchange=number + 1, lane=recorded.lane),
                 )
             )
-        for lane in crossing.lane.line():
+        for lane in crossing.lane.line() if self._in_order(crossing) else ():
             lane.latest = max(lane.latest, number)
         if self.arrivals is not None:
             self.arrivals.ended(number, crossing.lane.label)
@@ -182,6 +186,10 @@ class Answers:
         """A lane has gone on with the answers that it has: it has made a strand, or is done."""
         if self.arrivals is not None:
             self.arrivals.moved_on(lane.label)
+
+    def _in_order(self, crossing: Crossing) -> bool:
+        """Whether the crossing's place among the others counts."""
+        return order.counts(self._settings.level, of_model=crossing.asks_model)
 
     def _number(self, crossing: Crossing) -> int | None:
         if crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
@@ -218,8 +226,11 @@ class Answers:
         then = self.fault_plan.then
         if then is None:
             return replayer
-        is_models = crossing.model is not None and isinstance(crossing.model.request, ModelRequest)
-        return then if is_models or (crossing.kind == "tool" and then.says(crossing.call_id)) else replayer
+        return (
+            then
+            if crossing.asks_model or (crossing.kind == "tool" and then.says(crossing.call_id))
+            else replayer
+        )
 
     def _fail(
         self, replayer: GoldenReplayer, fault: Fault, crossing: Crossing, asked: Asked

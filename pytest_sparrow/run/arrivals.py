@@ -37,6 +37,10 @@ _LONGEST = 5.0
 _MOVING_ON = 0.05
 """Seconds that a thread may need to go on with an answer, until it asks again or its work ends."""
 
+_LOOKS = 3
+_BETWEEN_LOOKS = 0.001
+"""The main thread waits where it stands still in so many looks, so many seconds apart."""
+
 _ROUNDS = 10
 """How often the event loop goes round for a task to go on with an answer."""
 
@@ -123,7 +127,7 @@ class Arrivals:
             steps = self._of_lane[self._exchanges[number].lane]
             while steps and steps[0].at <= step.at:
                 wake += self._happen(steps.popleft())
-            waits = next(self._missing(number), None) is not None
+            waits = self._follows_another(number) or next(self._missing(number), None) is not None
         _call(wake)
         return Arrival(self, number) if waits else None
 
@@ -174,6 +178,11 @@ class Arrivals:
             step = self._steps[at]
             if not step.happened and not self._follows(exchange, self._exchanges[step.number]):
                 yield step
+
+    def _follows_another(self, number: int) -> bool:
+        """Whether the golden has another lane's step between a call and its answer."""
+        end = self._ended.get(number)
+        return end is not None and end.at - 1 != self._asked[number].at
 
     def _follows(self, exchange: Exchange, other: Exchange) -> bool:
         """Whether the strand of another exchange is this one's own, or was made by it while its answer came."""
@@ -244,6 +253,7 @@ class Arrival:
             news.clear()
             missing = self.arrivals.next_for(self.number, news.set)
             if missing is None:
+                _let_main_thread_wait()
                 return
             settled, seconds = missing
             if not (seconds > 0 and news.wait(seconds)) and (settled or seconds <= 0):
@@ -264,6 +274,25 @@ class Arrival:
                 await news.wait(seconds)
                 continue
             self.arrivals.give_up(self.number, settled=settled)
+
+
+def _let_main_thread_wait() -> None:
+    """Give the main thread time to get to where it waits for answers.
+
+    ``as_completed`` gives what is done before it is called in the order of a set. Where answers take time, nothing is.
+    """
+    main = threading.main_thread().ident
+    if main is None or main == threading.get_ident():
+        return
+    pause, still, before = threading.Event(), 0, None
+    for _ in range(round(_MOVING_ON / _BETWEEN_LOOKS)):
+        frame = sys._current_frames().get(main)  # noqa: SLF001 - threading has no name for it
+        now = None if frame is None else (id(frame), frame.f_lasti)
+        still = still + 1 if now == before else 0
+        if still == _LOOKS:
+            return
+        before = now
+        pause.wait(_BETWEEN_LOOKS)
 
 
 def _runs_a_loop() -> bool:

@@ -128,6 +128,11 @@ class Crossing:
         """Whether the answer is served as it is; else the time to wait before a retry is taken out."""
         return self.fault is not None
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether this is a request to a model."""
+        return self.model is not None and self.model.conversation is not None
+
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; called once, from any thread (a second call does nothing).
 

@@ -112,12 +112,13 @@ class GoldenReplayer(ABC):
         """
         return self._count(self._preview(asked))
 
-    def observe(self, asked: Asked) -> None:  # noqa: ARG002 - for exchanges
+    def observe(self, asked: Asked) -> Exchange | None:  # noqa: ARG002 - for exchanges
         """Add to the violations what differs from the golden in a call that the world answers.
 
-        For events the comparison of events reports all of it.
+        For events the comparison of events reports all of it. Returns the recorded exchange of the call, or None.
         """
         self._observed = True
+        return None
 
     @abstractmethod
     def settle(self, left: DivergencePoint | None = None) -> None:
@@ -200,13 +201,15 @@ class ExchangeReplayer(GoldenReplayer):
         self._note(choice, asked)
         return self.exchanges[choice.number]
 
-    def observe(self, asked: Asked) -> None:
+    def observe(self, asked: Asked) -> Exchange | None:
         """Add to the violations: request drift, and a call that the golden lacks and that makes no event."""
         choice = self._chooser.choose(asked)
         if choice is not None:
             self._note(choice, asked)
-        elif not _in_events(asked):
+            return self.exchanges[choice.number]
+        if not _in_events(asked):
             self._violations.add(self._missed(asked))
+        return None
 
     def _note(self, choice: Chosen, asked: Asked) -> None:
         """Note request drift and another order."""
@@ -225,8 +228,8 @@ class ExchangeReplayer(GoldenReplayer):
             self._check_order(choice, asked)
         return self.exchanges[choice.number]
 
-    def number_of(self, exchange: Exchange) -> int | None:
-        """The exchange's number in the golden, from 0; None: it is not the golden's."""
+    def number_of(self, exchange: Exchange | None) -> int | None:
+        """The exchange's number in the golden, from 0; None: it is not the golden's, or there is none."""
         return self._numbers.get(id(exchange))
 
     def _preview(self, asked: Asked) -> Exchange | None:

@@ -43,11 +43,12 @@ def test_equal_requests_are_equal_whatever_the_numbers_of_secrets():
         ((asked(n=1), asked(token=2, n=2), asked(token=2, n=3)), Kind.DRIFT, "request.headers.authorization"),
         ((*SAME, asked(path="refund")), Kind.MISS, ""),
         (SAME[:2], Kind.UNPLAYED, ""),
+        ((*SAME[1:], SAME[0]), Kind.ORDER, ""),
     ],
-    ids=["body", "token", "one more", "one less"],
+    ids=["body", "token", "one more", "one less", "order"],
 )
 def test_other_requests_are_named(new, kind, path):
-    """A field, a token, one request more or less."""
+    """A field, a token, one request more or less, the same ones in another order."""
     (found,) = request_findings(run(*SAME), run(*new), Rules())
     assert found.kind is kind
     assert [part.path for part in found.parts] == ([path] if path else [])

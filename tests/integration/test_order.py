@@ -15,15 +15,19 @@ import httpx2
 import pytest
 
 STEPS = os.environ.get("STEPS", "charge ship").split()
+ANSWER = b'''{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Charged."}}]}'''
 
 
 class Shop(BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("content-length") or 0))
+        answer = ANSWER if self.path.startswith("/v1/") else b"ok"
         self.send_response(200)
-        self.send_header("content-length", "2")
+        self.send_header("content-type", "application/json" if answer is ANSWER else "text/plain")
+        self.send_header("content-length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(answer)
 
     def log_message(self, *args):
         pass
@@ -63,6 +67,16 @@ def test_http_and_tool(sparrow, url):
         return "shipped"
 
     steps = {"charge": lambda: httpx2.post(f"{url}/charge"), "ship": sparrow.tool(ship)}
+    for step in STEPS:
+        steps[step]()
+
+
+def test_http_and_model(url):
+    asked = {"model": "m", "messages": [{"role": "user", "content": "Charge order 1?"}]}
+    steps = {
+        "charge": lambda: httpx2.post(f"{url}/v1/chat/completions", json=asked),
+        "ship": lambda: httpx2.post(f"{url}/ship"),
+    }
     for step in STEPS:
         steps[step]()
 
@@ -112,15 +126,23 @@ def test_side_by_side(url):
 
 
 def test_another_order_of_effects_goes_red(tmp_path):
-    """Shipping before charging is another behaviour, though each call has its recorded answer."""
+    """Shipping before charging is another behaviour, though each call has its recorded answer.
+
+    At level trajectory when a model was asked does not count, and at level outcome nothing but the end does.
+    """
     (tmp_path / "test_inner.py").write_text(INNER)
     code, output = pytest_in(tmp_path, "--sparrow-record")
-    assert (code, "9 recorded" in output) == (0, True), output
+    assert (code, "10 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay")
-    assert (code, "9 replayed equal" in output) == (0, True), output
+    assert (code, "10 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", STEPS="ship charge")
-    assert (code, "1 replayed equal, 8 diverged" in output) == (1, True), output
+    assert (code, "1 replayed equal, 9 diverged" in output) == (1, True), output
     assert "POST 127.0.0.1:" in output
     assert "/ship came before POST 127.0.0.1:" in output
     assert 'call ship("x") came before call charge("x"): recorded the other way round' in output
     assert "called from test_inner.py:" in output
+    code, output = pytest_in(tmp_path, "--sparrow-replay", "--sparrow-level=trajectory", STEPS="ship charge")
+    assert (code, "2 replayed equal, 8 diverged" in output) == (1, True), output
+    assert "FAILED test_inner.py::test_http_and_model" not in output
+    code, output = pytest_in(tmp_path, "--sparrow-replay", "--sparrow-level=outcome", STEPS="ship charge")
+    assert (code, "10 replayed equal" in output) == (0, True), output

@@ -9,12 +9,14 @@ from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.context import answering
 from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.values.exceptions import error_from_json, error_to_json
+from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
 from pytest_sparrow.values.restore import (
     ABSENT,
     DoesNotFit,
     as_declared,
     awaited_annotation,
     from_json,
+    is_plain,
     item_annotation,
     result_annotation,
     return_annotation,
@@ -90,13 +92,27 @@ class Invocation:
         replayed: the recorded *answered* half, or None: the function must run.
     """
 
-    __slots__ = ("_answering", "_awaited", "_crossing", "_function", "_items", "_run", "replayed")
+    __slots__ = (
+        "_answering",
+        "_awaited",
+        "_crossing",
+        "_function",
+        "_item_types",
+        "_items",
+        "_read_types",
+        "_run",
+        "_types",
+        "replayed",
+    )
 
     def __init__(self, run: OpenRun, crossing: Crossing, function: WrappedFunction) -> None:
         self._run = run
         self._crossing = crossing
         self._function = function
         self._items: list[Json] | None = None
+        self._item_types: list[Notes] = []
+        self._types: dict[str, Json] = {}
+        self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
         self._answering: answering | None = None
         self.replayed = crossing.replayed
@@ -171,8 +187,7 @@ class Invocation:
         Raises:
             NotRecordable: the value would not come back as it is.
         """
-        json = self._encoded(value, self._function.returned, f"{self._function.name}() -> …")
-        self._settle({"returned": json})
+        self._settle({"returned": self._returned(value, self._function.returned)})
 
     def began_stream(self) -> None:
         """Note that a generator starts."""
@@ -186,7 +201,9 @@ class Invocation:
             NotRecordable: the value would not come back as it is.
         """
         assert self._items is not None
-        self._items.append(self._encoded(value, self._function.yielded, f"{self._function.name}() yields …"))
+        json, types = self._encoded(value, self._function.yielded, f"{self._function.name}() yields …")
+        self._items.append(json)
+        self._item_types.append(types)
 
     def ended(self, value: Any) -> None:
         """Settle: the generator is exhausted, and returned ``value``.
@@ -196,9 +213,7 @@ class Invocation:
         """
         answered: dict[str, Json] = {}
         if value is not None:
-            answered["returned"] = self._encoded(
-                value, self._function.at_end, f"{self._function.name}() -> …"
-            )
+            answered["returned"] = self._returned(value, self._function.at_end)
         self._settle(answered)
 
     def broke_off(self) -> None:
@@ -217,22 +232,41 @@ class Invocation:
         else:
             self._crossing.settle(None, complete=False)
 
-    def _encoded(self, value: Any, annotation: Any, where: str) -> Json:
+    def _returned(self, value: Any, annotation: Any) -> Json:
+        json, types = self._encoded(value, annotation, f"{self._function.name}() -> …")
+        if types:
+            self._types["returned"] = types
+        return json
+
+    def _encoded(self, value: Any, annotation: Any, where: str) -> tuple[Json, Notes]:
+        """The value as JSON, and the types that its annotation does not restore."""
         try:
-            return to_json(value, annotation, where=where)
+            return to_json(value, annotation, where=where), {}
         except NotRecordable as error:
-            if not self._run.keeps:
-                return f"<{type(value).__qualname__}>"
-            unrecordable = NotRecordable(error.path, error.reason, _way_out(value, self._function.way_out))
-            self._run.unrecordable(unrecordable)
-            self._crossing.settle(None, complete=False)
-            raise unrecordable from error.__cause__
+            refused = error
+        try:
+            return noted(value, where=where)
+        except NotRecordable as error:
+            # Of a declared type the first error says why; else the first one names what a note would restore.
+            return self._refuse_value(value, error if is_plain(annotation) else refused), {}
+
+    def _refuse_value(self, value: Any, error: NotRecordable) -> Json:
+        if not self._run.keeps:
+            return f"<{type(value).__qualname__}>"
+        unrecordable = NotRecordable(error.path, error.reason, _way_out(value, self._function.way_out))
+        self._run.unrecordable(unrecordable)
+        self._crossing.settle(None, complete=False)
+        raise unrecordable from error.__cause__
 
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:
             answered = {"yielded": list(self._items), **answered}
         if self._awaited:
             answered["awaited"] = True
+        if any(self._item_types):
+            self._types["yielded"] = of_items(self._item_types)
+        if self._types:
+            answered["types"] = self._types
         self._crossing.settle(answered, complete=complete)
 
     # Replayed.
@@ -285,7 +319,7 @@ class Invocation:
         value = replayed.get("returned")
         if "otherwise" in replayed:
             value = as_declared(value, replayed["otherwise"], self._function.returned)
-        return self._restored(value, self._function.returned)
+        return self._restored(value, self._function.returned, "returned")
 
     def items(self) -> Generator[Any, None, Any]:
         """Yield what the recorded generator yielded; end, return or raise as it did.
@@ -303,8 +337,8 @@ class Invocation:
         try:
             if "returned" in replayed and "yielded" not in replayed:
                 raise self._refused("is-generator")
-            for json in replayed.get("yielded", ()):
-                yield self._restored(json, self._function.yielded)
+            for number, json in enumerate(replayed.get("yielded", ())):
+                yield self._restored(json, self._function.yielded, "yielded", number)
             self.hold()
             exhausted = True
         finally:
@@ -313,13 +347,25 @@ class Invocation:
             raise self._refused("read-beyond", items=len(replayed["yielded"]))
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
-        return self._restored(replayed.get("returned"), self._function.at_end)
+        return self._restored(replayed.get("returned"), self._function.at_end, "returned")
 
-    def _restored(self, json: Json, annotation: Any) -> Any:
+    def _restored(self, json: Json, annotation: Any, place: str, number: int | None = None) -> Any:
         try:
-            return from_json(json, annotation)
+            notes = self._notes_of(place)
+            if notes is not None and number is not None:
+                notes = notes.at(number)
+            return from_json(json, annotation) if notes is None else notes.restored(json)
         except DoesNotFit as error:
             raise self._refused("unfit", why=str(error)) from error
+
+    def _notes_of(self, place: str) -> NotesAt | None:
+        """The recorded types of what was returned or yielded; None where nothing is noted."""
+        types = (self.replayed or {}).get("types")
+        if not isinstance(types, dict) or place not in types:
+            return None
+        if place not in self._read_types:
+            self._read_types[place] = read_notes(types[place])
+        return self._read_types[place]
 
     def _refused(self, case: str, **detail: Json) -> Exception:
         return self._run.refuse(case, name=self._function.name, **detail)

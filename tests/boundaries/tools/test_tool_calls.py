@@ -244,12 +244,12 @@ def test_an_answer_that_json_cannot_hold_is_refused_by_name():
 
     @tool
     def refund():
-        return {"ok": True, "when": Decimal(1)}
+        return {"price": Decimal(1), "when": len}
 
     with opened() as recorded, pytest.raises(NotRecordable) as caught:
         refund()
     assert str(caught.value) == (
-        "refund() -> …['when']: a decimal.Decimal does not come back from JSON as what it is\n"
+        "refund() -> …['when']: the builtin_function_or_method <built-in function len> has no form in JSON\n"
         "  annotate the return type of refund, or pass returns=… to sparrow.tool"
     )
     assert recorded.unheld == [caught.value]
