@@ -223,12 +223,18 @@ def _unread(finding: Finding) -> str:
     )
 
 
+_NOT_COMPARED = {
+    "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
+    "(define __sparrow_key__ in its class)",
+    "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
+    "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
+    "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
+    "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
+}
+
+
 def _not_compared(finding: Finding) -> str:
-    tool, what = finding.detail["name"], finding.detail["what"]
-    return (
-        f"{tool} is called on a {what} whose attributes are no plain values: on which one is not compared "
-        "(define __sparrow_key__ in its class)"
-    )
+    return _NOT_COMPARED[finding.case].format(**finding.detail)
 
 
 def _late(finding: Finding) -> str:
