@@ -258,6 +258,8 @@ def _drift(finding: Finding) -> str:
 def _unreadable(finding: Finding) -> str:
     if finding.case == "events":
         return "no agent can be answered from this transcript"
+    if finding.case == "env":
+        return "the golden names an environment variable that it may not set"
     return "the golden of this test can't be read"
 
 
