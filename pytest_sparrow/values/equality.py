@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from pytest_sparrow.values import tables
 from pytest_sparrow.values.to_json import brief, spell_path, type_name
 
 _Path = tuple[Any, ...]
@@ -53,7 +54,7 @@ def _parts(value: Any) -> _Parts | None:
         return [*enumerate(value), *_own(value)]
     if isinstance(value, set | frozenset):
         return _in_order(value)
-    return _fields(value)
+    return tables.parts(value) if tables.is_table(value) else _fields(value)
 
 
 def _own(value: Any) -> _Parts:

@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.errors import NotRecordable, RecordedToolError
-from pytest_sparrow.values.restore import innermost
-from pytest_sparrow.values.to_json import plain
+from pytest_sparrow.values.noted import Notes, noted, restored
+from pytest_sparrow.values.restore import DoesNotFit, innermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 
 
 def error_to_json(error: Exception) -> dict[str, Json]:
-    """``{"type", "module", "message", "args"?, "attributes"?}`` of an exception.
+    """``{"type", "module", "message", "args"?, "attributes"?, "types"?}`` of an exception.
 
     ``args`` are the arguments of its constructor (left out where JSON cannot hold them), ``attributes`` the instance
-    attributes that JSON can hold.
+    attributes that JSON can hold, ``types`` what their JSON does not show.
     """
     kind = type(error)
     found: dict[str, Json] = {"type": kind.__qualname__, "module": kind.__module__, "message": _text(error)}
+    types: dict[str, Json] = {}
     args = _held(list(_constructor_args(error)))
     if args is not None:
-        found["args"] = args
-    attributes = {name: _held([value]) for name, value in vars(error).items() if name != "__notes__"}
-    held = {name: box[0] for name, box in attributes.items() if box is not None}
-    if held:
-        found["attributes"] = held
+        found["args"], types["args"] = args
+    held = {name: _held(value) for name, value in vars(error).items() if name != "__notes__"}
+    kept = {name: each for name, each in held.items() if each is not None}
+    if kept:
+        found["attributes"] = {name: value for name, (value, _) in kept.items()}
+        types["attributes"] = {
+            f"[{name!r}]{path}": kind for name, (_, notes) in kept.items() for path, kind in notes.items()
+        }
+    if any(types.values()):
+        found["types"] = {place: notes for place, notes in types.items() if notes}
     return found
 
 
@@ -53,9 +59,9 @@ def error_from_json(
     message = str(recorded.get("message", ""))
     name = str(recorded.get("type", ""))
     kind = _known_type(name, str(recorded.get("module", "")), fn, raises)
-    args = recorded.get("args")
+    args = _restored(recorded, "args")
     args = tuple(args) if isinstance(args, list) else None
-    attributes = recorded.get("attributes")
+    attributes = _restored(recorded, "attributes")
     if kind is None:
         return RecordedToolError(name, message)
     for build in (_constructed, _bare):
@@ -85,13 +91,19 @@ def _constructor_args(error: Exception) -> tuple[Any, ...]:
     return error.args
 
 
-def _held(values: list[Any]) -> list[Json] | None:
+def _held(value: Any) -> tuple[Json, Notes] | None:
     try:
-        found = plain(values, where="")
+        return noted(value, where="")
     except NotRecordable:
         return None
-    assert isinstance(found, list)
-    return found
+
+
+def _restored(recorded: dict[str, Json], place: str) -> Any:
+    types = recorded.get("types")
+    try:
+        return restored(recorded.get(place), types.get(place, {}) if isinstance(types, dict) else {})
+    except DoesNotFit:
+        return None
 
 
 def _known_type(name: str, module: str, fn: Any, raises: Iterable[type[Exception]]) -> type[Exception] | None:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 _SHOWN = frozenset({str, int, bool, type(None)})
 """The types that JSON shows."""
 
-_EACH = "[…]"
+EACH = "[…]"
+"""The path of every item of a list."""
+
+KEYS = ".keys()"
+"""The path of the keys of a mapping."""
+
 _MOST = 1_000
 """Notes of one value: a larger value is noted up to here."""
 
@@ -52,7 +57,7 @@ def key_orders(value: Json, path: str) -> Iterator[tuple[str, str]]:
         item, place = waiting.pop()
         if isinstance(item, dict):
             if list(item) != sorted(item):
-                yield f"{place}.keys()", "in the order " + ", ".join(item)
+                yield f"{place}{KEYS}", "in the order " + ", ".join(item)
             waiting += [(inner, f"{place}[{key!r}]") for key, inner in item.items()]
         elif isinstance(item, list):
             waiting += [(inner, f"{place}[{number}]") for number, inner in enumerate(item)]
@@ -70,7 +75,7 @@ def _notes(value: Any) -> dict[str, str]:
         return _of_mapping(value)
     found = {"": _name(value)}
     if isinstance(value, AbstractSet):
-        return found | _of_items((_EACH, item) for item in sorted(value, key=_in_order))
+        return found | _of_items((EACH, item) for item in sorted(value, key=in_order))
     step = simpler(value)
     if isinstance(step, Mapping):
         return found | _of_mapping(value if isinstance(value, Mapping) else step)
@@ -79,7 +84,8 @@ def _notes(value: Any) -> dict[str, str]:
     return found
 
 
-def _in_order(item: Any) -> tuple[str, str]:
+def in_order(item: Any) -> tuple[str, str]:
+    """The key by which the items of a set are put in order."""
     return type(item).__qualname__, repr(item)
 
 
@@ -98,7 +104,7 @@ def _of_mapping(value: Mapping[Any, Any]) -> dict[str, str]:
     found = _of_items((f"[{str(key)!r}]", item) for key, item in value.items())
     kinds = [type(key).__qualname__ for key in value]
     if any(kind != "str" for kind in kinds):
-        found[".keys()"] = kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds)
+        found[KEYS] = kinds[0] if len(set(kinds)) == 1 else ", ".join(kinds)
     return found
 
 
@@ -109,7 +115,7 @@ def _of_items(items: Iterable[tuple[str, Any]]) -> dict[str, str]:
         merged = each[0][1]
         for _, notes in each[1:]:
             merged = {key: min(name, notes[key], key=len) for key, name in merged.items()}
-        return {_EACH + place: name for place, name in merged.items()}
+        return {EACH + place: name for place, name in merged.items()}
     return {place + inner: name for place, notes in each for inner, name in notes.items()}
 
 

@@ -145,7 +145,7 @@ def test_an_allowed_host_is_reached(ask, monkeypatch):
     """`allow_hosts` keeps a server reachable, by the name that the channel was opened with."""
     from pytest_sparrow.boundaries.guard import network
 
-    monkeypatch.setattr(network, "listens_on_port", lambda *_, **__: False)
+    monkeypatch.setattr(network, "session_listens_on_port", lambda *_, **__: False)
     with _server() as port:
         with window(FakeRun([], hosts={"127.0.0.1": "allow"})):
             assert ask(f"dns:///127.0.0.1:{port}") == b"said: hi"

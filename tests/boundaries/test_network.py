@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import contextvars
 import multiprocessing
+import os
 import socket
 import subprocess
 import sys
@@ -36,20 +37,34 @@ def _shut(run=None, **settings):
             close_window(run, token)
 
 
-@contextlib.contextmanager
-def _elsewhere():
-    """A port that another process listens on."""
-    script = """if True:
-        import socket, sys
+_SERVER = """if True:
+    import os, socket, sys
+    path, daemon = sys.argv[1:]
+    if path:
+        server = socket.socket(socket.AF_UNIX); server.bind(path); server.listen()
+    else:
         server = socket.create_server(("127.0.0.1", 0))
-        print(server.getsockname()[1], flush=True)
-        sys.stdin.read()
-    """
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        yield int(other.stdout.readline())
+    if daemon and os.fork():
+        os._exit(0)
+    print(server.getsockname()[1], flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def _elsewhere(path="", *, daemon=False, env=None):
+    """A port that another process listens on, or the path of a unix socket: a child of this one, or a daemon."""
+    command = [sys.executable, "-c", _SERVER, path, "daemon" if daemon else ""]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as other:
+        line = other.stdout.readline()
+        yield path or int(line)
         other.stdin.close()
+
+
+def _strangers():
+    """A server that no test session started, as far as anyone can tell."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    return _elsewhere(daemon=True, env=own)
 
 
 @pytest.mark.parametrize("name", ["connect", "connect_ex"])
@@ -109,9 +124,25 @@ def test_ipv6_is_refused():
     assert "[2001:db8::1]:443" in run.refused[0]
 
 
-def test_loopback_of_another_process_is_refused():
-    """A server that a fixture started in another process needs allow_hosts."""
-    with _elsewhere() as port:
+@pytest.mark.skipif(sys.platform != "linux", reason="other processes are looked up in Linux's tables")
+@pytest.mark.parametrize("daemon", [False, True], ids=["child", "daemon"])
+@pytest.mark.parametrize("unix", [False, True], ids=["tcp", "unix"])
+def test_servers_that_the_session_started_in_another_process_are_spared(tmp_path, unix, daemon):
+    """A database of a fixture, be it a daemon, and by a new connection or by one from before the run."""
+    with _elsewhere(str(tmp_path / "s") if unix else "", daemon=daemon) as place:
+        address = place if unix else ("127.0.0.1", place)
+        family = socket.AF_UNIX if unix else socket.AF_INET
+        with socket.socket(family) as pool, socket.socket(family) as client:
+            pool.connect(address)
+            with _shut() as run:
+                client.connect(address)
+                pool.sendall(b"a")
+        assert run.refused == []
+
+
+def test_loopback_of_a_strangers_process_is_refused():
+    """A server that the session did not start needs allow_hosts."""
+    with _strangers() as port:
         with _shut() as run, pytest.raises(ReplayDivergence):
             socket.create_connection(("127.0.0.1", port), timeout=5)
         assert len(run.refused) == 1
@@ -152,6 +183,7 @@ def test_servers_that_python_does_not_know_are_found_in_proc(monkeypatch):
             assert not addresses.listens_on_port(client.getsockname()[1])
     with _elsewhere() as port:
         assert not addresses.listens_on_port(port)
+        assert addresses.session_listens_on_port(port)
 
 
 def test_own_udp_ports_are_spared():
@@ -213,7 +245,7 @@ def test_unix_sockets(tmp_path):
 
 def test_an_allowed_name_works_though_connect_sees_an_address(monkeypatch):
     """What an allowed name was resolved to is allowed under that name."""
-    with _elsewhere() as port:
+    with _strangers() as port:
 
         def resolve(host, port, *args, **kwargs):
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]

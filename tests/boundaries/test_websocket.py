@@ -67,7 +67,7 @@ def test_an_allowed_host_is_reached(client, monkeypatch):
     """`allow_hosts` keeps a WebSocket reachable also where the guard would refuse it."""
     from pytest_sparrow.boundaries.guard import network
 
-    monkeypatch.setattr(network, "listens_on_port", lambda *_, **__: False)
+    monkeypatch.setattr(network, "session_listens_on_port", lambda *_, **__: False)
     with _server() as port:
         with window(FakeRun([], hosts={"127.0.0.1": "allow"})) as run:
             assert _greet(client, f"ws://127.0.0.1:{port}/") == "hello"

@@ -139,7 +139,7 @@ NONSENSE = {
     '"add"': "*takes either replace= or raises=*",
     '"add", {"returned": 1}, raises=ValueError': "*takes either replace= or raises=*",
     '0, {"status": 200}': "*at= takes a tool's name, (name, which call of it) or the number*",
-    '"add", {"return": 1}': "*replace= takes a dict of returned, yielded, awaited, not*",
+    '"add", {"return": 1}': "*replace= takes a dict of returned, yielded, awaited, types, not*",
     '1, {"returned": 1}': "*replace= takes a dict of status, headers, body, error, not*",
     '1, {"body": {"jsn": 1}}': '*a body is one of: {"json": …}*',
     "1, raises=ValueError": "*raises= is for tools*",

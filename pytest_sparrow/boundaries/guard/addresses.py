@@ -1,6 +1,6 @@
-"""Classifies addresses without asking anyone: this machine's own, and those where this very process listens.
+"""Classifies addresses without asking anyone: this machine's own, and those where this test session listens.
 
-Whether this process listens somewhere is asked only when a connection would be refused otherwise. The kernel's tables
+Whether anything listens somewhere is asked only when a connection would be refused otherwise. The kernel's tables
 are asked first (Linux: exact, with the sockets that C code opened), then the socket objects that Python's garbage
 collector knows (any system). Sockets are never opened by their file descriptor: with a default timeout set, that alone
 would change them.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 def is_numeric(host: str) -> bool:
@@ -64,10 +64,45 @@ def listens_on_port(port: int, *, udp: bool = False) -> bool:
     )
 
 
-def child_listens_on_port(port: int) -> bool:
-    """Whether a process that this one started, or one below it, listens on a TCP port (Linux)."""
-    inodes = set(_listening_inodes(port, udp=False))
-    return bool(inodes) and any(not inodes.isdisjoint(_inodes_of(child)) for child in _below(_PROC))
+def session_listens_on_port(port: int, *, udp: bool = False) -> bool:
+    """Whether this process, or (Linux) one that this test session started, has the port; see `listens_on_port`."""
+    return listens_on_port(port, udp=udp) or _session_holds(_listening_inodes(port, udp=udp))
+
+
+def session_listens_at_path(path: str) -> bool:
+    """Whether this process, or (Linux) one that this test session started, listens at the path of a unix socket."""
+    listening = any(
+        own.family == _UNIX and os.fsdecode(own.getsockname()) == path for own in _python_sockets(udp=False)
+    )
+    return listening or _session_holds(_inodes_at(path))
+
+
+def _session_holds(sockets: Iterable[str]) -> bool:
+    wanted = set(sockets)
+    return bool(wanted) and any(
+        not wanted.isdisjoint(_inodes_of(process)) for process in _session_processes()
+    )
+
+
+def _session_processes() -> Iterator[Path]:
+    """The processes that this session started: those below this one, daemons, and what another worker started.
+
+    Daemons (``pg_ctl start``) are below this process no more, but have pytest's variables, and are younger.
+    """
+    yield from _below(_PROC)
+    begun = _start_of(_PROC)
+    for process in _PROC.parent.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
+            if _start_of(process) > begun and _OF_PYTEST.search((process / "environ").read_bytes()):
+                yield process
+
+
+_OF_PYTEST = re.compile(rb"(?:\A|\0)PYTEST_(?:VERSION|CURRENT_TEST)=")
+
+
+def _start_of(process: Path) -> int:
+    """When a process was started: field 22 of proc(5)'s stat; the name before it may hold spaces and brackets."""
+    return int((process / "stat").read_bytes().rpartition(b")")[2].split()[19])
 
 
 def _below(process: Path) -> Iterator[Path]:
@@ -77,13 +112,6 @@ def _below(process: Path) -> Iterator[Path]:
             for pid in table.read_text("ascii").split():
                 yield Path("/proc", pid)
                 yield from _below(Path("/proc", pid))
-
-
-def listens_at_path(path: str) -> bool:
-    """Whether this process listens at the path of a unix socket."""
-    return any(
-        own.family == _UNIX and os.fsdecode(own.getsockname()) == path for own in _python_sockets(udp=False)
-    )
 
 
 def _python_sockets(*, udp: bool) -> Iterator[socket.socket]:
@@ -118,6 +146,18 @@ def _listening_inodes(port: int, *, udp: bool) -> Iterator[str]:
     for fields in _proc_table("udp" if udp else "tcp"):
         if fields[1].endswith(wanted) and (udp or fields[3] == _LISTENING):
             yield fields[9]
+
+
+_LISTENS = 0x10000  # __SO_ACCEPTCON
+
+
+def _inodes_at(path: str) -> Iterator[str]:
+    """Who listens at a path: flags, inode and path are fields 3, 6 and 7 of /proc/net/unix."""
+    with contextlib.suppress(OSError):
+        for row in (_PROC / "net" / "unix").read_bytes().splitlines()[1:]:
+            fields = row.split(maxsplit=7)
+            if len(fields) == 8 and os.fsdecode(fields[7]) == path and int(fields[3], 16) & _LISTENS:
+                yield fields[6].decode("ascii")
 
 
 def _proc_table(protocol: str) -> Iterator[list[str]]:

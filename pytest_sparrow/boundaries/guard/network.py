@@ -16,14 +16,14 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_sparrow.boundaries.guard.addresses import (
-    child_listens_on_port,
     host_text,
     is_loopback,
     is_multiprocessings,
     is_numeric,
     is_own_name,
-    listens_at_path,
     listens_on_port,
+    session_listens_at_path,
+    session_listens_on_port,
     spelled,
 )
 from pytest_sparrow.boundaries.guard.watcher import names_of, refuse_left_over, watching
@@ -46,17 +46,18 @@ Verdict = Literal["allow", "ignore", "refuse"]
 
 
 def _verdict(run: OpenRun, host: str, port: int, *, udp: bool) -> Verdict:
-    """Whether a replay of the run may reach a host; servers of this very process may be reached always."""
+    """Whether a replay of the run may reach a host; the session's own servers may be reached always."""
     verdicts = {run.passes_host(name, port) for name in (host, *names_of(host))}
-    if "allow" in verdicts or (is_loopback(host) and listens_on_port(port, udp=udp)):
+    if "allow" in verdicts or (is_loopback(host) and session_listens_on_port(port, udp=udp)):
         return "allow"
     return "ignore" if "ignore" in verdicts else "refuse"
 
 
 def _verdict_of_path(run: OpenRun, path: str) -> Verdict:
     """Whether a replay of the run may reach a unix socket."""
-    allowed = run.passes_host(path, None) == "allow" or listens_at_path(path) or is_multiprocessings(path)
-    return "allow" if allowed else "refuse"
+    if run.passes_host(path, None) == "allow" or is_multiprocessings(path) or session_listens_at_path(path):
+        return "allow"
+    return "refuse"
 
 
 def judge(run: OpenRun, host: str, port: int, *, act: str = "", udp: bool = False) -> bool:
@@ -70,7 +71,7 @@ def judge(run: OpenRun, host: str, port: int, *, act: str = "", udp: bool = Fals
         udp: whether a datagram is sent.
 
     Raises:
-        ReplayDivergence: neither allowed nor ignored, nor a server of this very process.
+        ReplayDivergence: neither allowed nor ignored, nor a server that the session started.
     """
     verdict = _verdict(run, host, port, udp=udp)
     if verdict == "refuse":
@@ -83,7 +84,7 @@ def judge_path(run: OpenRun, path: str, *, act: str = "connect") -> None:
     """Let a unix socket be connected to, or not; ``act`` as for `judge`.
 
     Raises:
-        ReplayDivergence: neither allowed, nor a server of this very process or of multiprocessing's own.
+        ReplayDivergence: neither allowed, nor a server that the session started, or of multiprocessing's own.
     """
     if _verdict_of_path(run, path) == "refuse":
         raise refused(run, act, path, place=path, unix=True)
@@ -172,8 +173,8 @@ _SYSTEM_LOGS = ("/dev/log", "/var/run/syslog", "/run/systemd/journal/dev-log", "
 def _peer_opened_before(run: OpenRun, sock: Any) -> Any:
     """Whom a connection leads to, where nobody has judged it for the run yet, and it may be judged; else None.
 
-    Left alone are strands without context (a debugger's, say), pairs of sockets, the system's log, the server's side
-    of a connection, and servers in processes that this one started.
+    Left alone are strands without context (a debugger's, say), pairs of sockets, the system's log, and the server's
+    side of a connection.
     """
     known = _judged_for.get(sock)
     if not carries(run) or (known is not None and known() is run):
@@ -184,8 +185,7 @@ def _peer_opened_before(run: OpenRun, sock: Any) -> Any:
         return None
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return None if peer in _SYSTEM_LOGS else peer
-    is_ours = listens_on_port(own[1]) or (is_loopback(str(peer[0])) and child_listens_on_port(peer[1]))
-    return None if is_ours else peer
+    return None if listens_on_port(own[1]) else peer
 
 
 def _judge_address(run: OpenRun, sock: Any, address: Any, act: str = "") -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.context import answering
 from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.values.exceptions import error_from_json, error_to_json
+from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
 from pytest_sparrow.values.restore import (
     ABSENT,
     DoesNotFit,
     as_declared,
     awaited_annotation,
     from_json,
+    is_plain,
     item_annotation,
     result_annotation,
     return_annotation,
@@ -22,10 +25,11 @@ from pytest_sparrow.values.restore import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing, OpenRun
+    from pytest_sparrow.values.changes import Path
 
 
 class WrappedFunction:
@@ -90,20 +94,43 @@ class Invocation:
         replayed: the recorded *answered* half, or None: the function must run.
     """
 
-    __slots__ = ("_answering", "_awaited", "_crossing", "_function", "_items", "_run", "replayed")
+    __slots__ = (
+        "_answering",
+        "_awaited",
+        "_crossing",
+        "_effects",
+        "_function",
+        "_item_types",
+        "_items",
+        "_read_types",
+        "_roots",
+        "_run",
+        "_types",
+        "replayed",
+    )
 
     def __init__(self, run: OpenRun, crossing: Crossing, function: WrappedFunction) -> None:
         self._run = run
         self._crossing = crossing
         self._function = function
         self._items: list[Json] | None = None
+        self._item_types: list[Notes] = []
+        self._types: dict[str, Json] = {}
+        self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
         self._answering: answering | None = None
+        self._roots: Callable[[], Mapping[str, Any]] = dict
+        self._effects: LiveEffects | None = None
         self.replayed = crossing.replayed
 
     @classmethod
     def begin(
-        cls, run: OpenRun, kind: str, asked: Callable[[], dict[str, Json]], function: WrappedFunction
+        cls,
+        run: OpenRun,
+        kind: str,
+        asked: Callable[[], dict[str, Json]],
+        function: WrappedFunction,
+        roots: Callable[[], Mapping[str, Any]],
     ) -> Invocation | None:
         """Begin a crossing; None where the call can't be written, and the run needs no writing.
 
@@ -112,6 +139,7 @@ class Invocation:
             kind: "tool" or "call".
             asked: gives what is asked, in JSON.
             function: what is called.
+            roots: gives the objects that the call may change in place, by name.
 
         Raises:
             NotRecordable: JSON cannot hold an argument.
@@ -124,7 +152,11 @@ class Invocation:
                 return None
             run.unrecordable(error)
             raise
-        return cls(run, run.ask(kind, content), function)
+        call = cls(run, run.ask(kind, content), function)
+        call._roots = roots
+        if call.replayed is None and run.keeps:
+            call._effects = LiveEffects.begin(run, function.name, roots)
+        return call
 
     @property
     def checked(self) -> bool:
@@ -171,8 +203,7 @@ class Invocation:
         Raises:
             NotRecordable: the value would not come back as it is.
         """
-        json = self._encoded(value, self._function.returned, f"{self._function.name}() -> …")
-        self._settle({"returned": json})
+        self._settle(self._returned(value, self._function.returned))
 
     def began_stream(self) -> None:
         """Note that a generator starts."""
@@ -186,7 +217,12 @@ class Invocation:
             NotRecordable: the value would not come back as it is.
         """
         assert self._items is not None
-        self._items.append(self._encoded(value, self._function.yielded, f"{self._function.name}() yields …"))
+        same = None if self._effects is None else self._effects.path_of(value)
+        json, types = self._encoded(value, self._function.yielded, f"{self._function.name}() yields …", same)
+        if self._effects is not None:
+            self._effects.item(len(self._items), same)
+        self._items.append(json)
+        self._item_types.append(types)
 
     def ended(self, value: Any) -> None:
         """Settle: the generator is exhausted, and returned ``value``.
@@ -196,9 +232,7 @@ class Invocation:
         """
         answered: dict[str, Json] = {}
         if value is not None:
-            answered["returned"] = self._encoded(
-                value, self._function.at_end, f"{self._function.name}() -> …"
-            )
+            answered = self._returned(value, self._function.at_end)
         self._settle(answered)
 
     def broke_off(self) -> None:
@@ -217,22 +251,46 @@ class Invocation:
         else:
             self._crossing.settle(None, complete=False)
 
-    def _encoded(self, value: Any, annotation: Any, where: str) -> Json:
+    def _returned(self, value: Any, annotation: Any) -> dict[str, Json]:
+        same = None if self._effects is None else self._effects.path_of(value)
+        json, types = self._encoded(value, annotation, f"{self._function.name}() -> …", same)
+        if types:
+            self._types["returned"] = types
+        return {"returned": json, "same_as": same} if same else {"returned": json}
+
+    def _encoded(self, value: Any, annotation: Any, where: str, same: Path | None) -> tuple[Json, Notes]:
+        """The value as JSON, and the types that its annotation does not restore."""
         try:
-            return to_json(value, annotation, where=where)
+            return to_json(value, annotation, where=where), {}
         except NotRecordable as error:
-            if not self._run.keeps:
-                return f"<{type(value).__qualname__}>"
-            unrecordable = NotRecordable(error.path, error.reason, _way_out(value, self._function.way_out))
-            self._run.unrecordable(unrecordable)
-            self._crossing.settle(None, complete=False)
-            raise unrecordable from error.__cause__
+            refused = error
+        try:
+            return noted(value, where=where)
+        except NotRecordable as error:
+            if same:
+                return None, {}  # a replay gives the caller's own object
+            # Of a declared type the first error says why; else the first one names what a note would restore.
+            return self._refuse_value(value, error if is_plain(annotation) else refused), {}
+
+    def _refuse_value(self, value: Any, error: NotRecordable) -> Json:
+        if not self._run.keeps:
+            return f"<{type(value).__qualname__}>"
+        unrecordable = NotRecordable(error.path, error.reason, _way_out(value, self._function.way_out))
+        self._run.unrecordable(unrecordable)
+        self._crossing.settle(None, complete=False)
+        raise unrecordable from error.__cause__
 
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:
             answered = {"yielded": list(self._items), **answered}
         if self._awaited:
             answered["awaited"] = True
+        if any(self._item_types):
+            self._types["yielded"] = of_items(self._item_types)
+        if self._types:
+            answered["types"] = self._types
+        if self._effects is not None:
+            answered.update(self._effects.end())
         self._crossing.settle(answered, complete=complete)
 
     # Replayed.
@@ -280,12 +338,16 @@ class Invocation:
             raise self._refused("unanswered")
         if "yielded" in replayed:
             raise self._refused("was-generator")
+        effects = self._recorded_effects(replayed)
+        own = NOTHING if effects is None else effects.end()
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
+        if own is not NOTHING:
+            return own
         value = replayed.get("returned")
         if "otherwise" in replayed:
             value = as_declared(value, replayed["otherwise"], self._function.returned)
-        return self._restored(value, self._function.returned)
+        return self._restored(value, self._function.returned, "returned")
 
     def items(self) -> Generator[Any, None, Any]:
         """Yield what the recorded generator yielded; end, return or raise as it did.
@@ -300,26 +362,52 @@ class Invocation:
             raise self._refused("unanswered")
         self._crossing.flush = self.broke_off
         exhausted = False
+        effects = self._recorded_effects(replayed)
+        own = NOTHING
         try:
             if "returned" in replayed and "yielded" not in replayed:
                 raise self._refused("is-generator")
-            for json in replayed.get("yielded", ()):
-                yield self._restored(json, self._function.yielded)
+            for number, json in enumerate(replayed.get("yielded", ())):
+                own = NOTHING if effects is None else effects.before(number)
+                if own is NOTHING:
+                    own = self._restored(json, self._function.yielded, "yielded", number)
+                yield own
             self.hold()
             exhausted = True
         finally:
+            own = NOTHING if effects is None else effects.end()
             self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))
         if replayed.get("broken_off"):
             raise self._refused("read-beyond", items=len(replayed["yielded"]))
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
-        return self._restored(replayed.get("returned"), self._function.at_end)
+        if own is not NOTHING:
+            return own
+        return self._restored(replayed.get("returned"), self._function.at_end, "returned")
 
-    def _restored(self, json: Json, annotation: Any) -> Any:
+    def _recorded_effects(self, replayed: dict[str, Json]) -> ReplayedEffects | None:
+        """What the recorded call changed in place; None for nothing, or where the function has run here as well."""
+        if self._crossing.checked or not any(key in replayed for key in NOTED):
+            return None
+        return ReplayedEffects(self._run, self._function.name, self._roots, replayed)
+
+    def _restored(self, json: Json, annotation: Any, place: str, number: int | None = None) -> Any:
         try:
-            return from_json(json, annotation)
+            notes = self._notes_of(place)
+            if notes is not None and number is not None:
+                notes = notes.at(number)
+            return from_json(json, annotation) if notes is None else notes.restored(json)
         except DoesNotFit as error:
             raise self._refused("unfit", why=str(error)) from error
+
+    def _notes_of(self, place: str) -> NotesAt | None:
+        """The recorded types of what was returned or yielded; None where nothing is noted."""
+        types = (self.replayed or {}).get("types")
+        if not isinstance(types, dict) or place not in types:
+            return None
+        if place not in self._read_types:
+            self._read_types[place] = read_notes(types[place])
+        return self._read_types[place]
 
     def _refused(self, case: str, **detail: Json) -> Exception:
         return self._run.refuse(case, name=self._function.name, **detail)

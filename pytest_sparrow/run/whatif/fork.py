@@ -179,7 +179,7 @@ def _lane(event: Event) -> str:
 At: TypeAlias = str | int | tuple[str, int]
 """A tool's name, a pattern of host and path (it holds a slash), which of these, or the number of an HTTP request."""
 
-_OF_TOOL = ("returned", "yielded", "awaited")
+_OF_TOOL = ("returned", "yielded", "awaited", "types")
 _OF_HTTP = ("status", "headers", "body", "error")
 _BODIES = ("json", "sse", "lines", "text", "base64")
 

@@ -130,7 +130,7 @@ def test_the_agent_may_change_what_it_passed_and_got(world):
     assert [kept.asked["args"] for kept in recorded.kept] == [{"query": {"q": "x"}}] * 2
     with replay(world, recorded):
         assert agent() == {"hits": [1]}
-    assert [kept.answered for kept in recorded.kept] == [{"returned": {"hits": [1]}}] * 2
+    assert [kept.answered["returned"] for kept in recorded.kept] == [{"hits": [1]}] * 2
 
 
 def test_a_miss_reaches_the_agent(world):
@@ -244,12 +244,12 @@ def test_an_answer_that_json_cannot_hold_is_refused_by_name():
 
     @tool
     def refund():
-        return {"ok": True, "when": Decimal(1)}
+        return {"price": Decimal(1), "when": len}
 
     with opened() as recorded, pytest.raises(NotRecordable) as caught:
         refund()
     assert str(caught.value) == (
-        "refund() -> …['when']: a decimal.Decimal does not come back from JSON as what it is\n"
+        "refund() -> …['when']: the builtin_function_or_method <built-in function len> has no form in JSON\n"
         "  annotate the return type of refund, or pass returns=… to sparrow.tool"
     )
     assert recorded.unheld == [caught.value]

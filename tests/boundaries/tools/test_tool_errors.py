@@ -158,9 +158,9 @@ def test_a_golden_cannot_name_what_is_called(module, name):
 
 def test_an_exception_that_json_cannot_hold_keeps_type_and_text():
     """Arguments and attributes that JSON cannot hold are left out; the type and the text stay."""
-    again = raised_again(UnholdableError(frozenset({1})))
+    again = raised_again(UnholdableError(len))
     assert type(again) is UnholdableError
-    assert str(again) == "frozenset({1})"
+    assert str(again) == "<built-in function len>"
     assert not hasattr(again, "thing")
 
 
@@ -173,7 +173,7 @@ def test_a_text_that_cannot_be_read_is_no_reason_to_fail():
 
 def test_an_exception_that_would_read_otherwise_is_not_raised():
     """Where a type in reach cannot be made to say what it said, RecordedToolError says it."""
-    again = raised_again(LossyError(frozenset({1})))
+    again = raised_again(LossyError({iter}))
     assert type(again) is RecordedToolError
     assert (again.type_name, again.message) == ("LossyError", "1 things")
 

@@ -1,0 +1,212 @@
+"""Values whose types no annotation says: written with a note of each type, and restored."""
+
+import dataclasses
+import datetime as dt
+import enum
+import os
+import sys
+import uuid
+import zoneinfo
+from collections import Counter, OrderedDict, defaultdict, deque
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pydantic import BaseModel
+
+from boundaries.tools.fake_run import opened
+from pytest_sparrow.boundaries.tools import ToolOptions, wrap
+from pytest_sparrow.errors import NotRecordable, ReplayDivergence
+from pytest_sparrow.events.jsontext import decode, encode
+from pytest_sparrow.values.equality import difference
+from pytest_sparrow.values.noted import noted, restored
+from pytest_sparrow.values.restore import DoesNotFit
+
+
+class Colour(enum.Enum):
+    RED = 1
+    MIXED = (1, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Money:
+    amount: Decimal
+    when: object = None
+
+
+class Order(BaseModel):
+    price: Decimal
+    rows: list = []
+
+
+class Point(NamedTuple):
+    x: int
+    y: object
+
+
+class Cached:
+    def __init__(self):
+        self.x = 1
+
+
+@dataclasses.dataclass
+class Loaded:
+    x: int
+
+    def __post_init__(self):
+        self.cache = {}
+
+
+def _deep(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+_BY_KEY = defaultdict(list)
+_BY_KEY["a"].append((1,))
+
+VALUES = [
+    float("nan"),
+    {"mean": float("nan"), "max": float("inf"), "least": -0.0},
+    ["a.txt", os.fsdecode(b'caf\xe9\n".txt')],
+    (1, "a"),
+    [(1, 2), (3, 4)],
+    {1: "a", "x": 2, None: 3, 2.5: 4, dt.date(2026, 7, 1): 5},
+    b"\x89PNG",
+    bytearray(b"x"),
+    {"a", 1},
+    frozenset({(1, 2)}),
+    Money(Decimal("39.990"), dt.datetime(2026, 7, 1, tzinfo=dt.UTC)),
+    [Money(Decimal(n)) for n in range(3)],
+    Path("/srv/x"),
+    Colour.RED,
+    [Colour.MIXED],
+    uuid.UUID(int=5),
+    Order(price="1.50", rows=[(1,)]),
+    Point(1, {2}),
+    _BY_KEY,
+    Counter("aab"),
+    deque([1, (2,)]),
+    OrderedDict(b=1, a=2),
+    {"x['y']": {"[0]": (1,)}},
+    dt.timedelta(seconds=1.5),
+    dt.time(1, 2),
+    dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
+    _deep(150),
+    [1.0, 2, True, None],
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=range(len(VALUES)))
+def test_a_value_comes_back_as_it_was(value):
+    """In type and content, all the way down, from what a file holds."""
+    written, notes = (decode(encode(part)) for part in noted(value, where="x"))
+    assert difference(value, restored(written, notes)) is None
+
+
+def test_what_json_shows_has_no_note():
+    """Plain values are written as ever, and what many items have alike is noted once."""
+    assert noted({"a": [1, "x", 2.0, None, {}]}, where="x")[1] == {}
+    assert noted([{"when": dt.date(2026, 1, n)} for n in range(1, 9)], where="x")[1] == {
+        "[…]['when']": "date"
+    }
+
+
+@pytest.mark.parametrize("value", [Cached(), [len], Loaded(1), deque([1], maxlen=2), {(1, 2): 3}])
+def test_what_would_not_come_back_is_refused_by_name(value):
+    """Plain objects, functions, what a data class holds beside its fields, keys that are no leaves."""
+    with pytest.raises(NotRecordable, match="x"):
+        noted(value, where="x")
+
+
+@pytest.mark.parametrize(
+    ("json", "notes"),
+    [
+        (1, {"": "nowhere:Missing"}),
+        ({"args": "true"}, {"": "subprocess:Popen"}),
+        ("x", {"": "os:system"}),
+        (["a"], {"[0]": "Decimal"}),
+        ({"a": 1}, {".keys()": "int, str"}),
+        (1, {"[": "int"}),
+        (1, {"": 5}),
+        (1, []),
+    ],
+)
+def test_a_hostile_or_damaged_note_makes_nothing(json, notes):
+    """No class is made that is no data class, nothing is imported, and the fault is one error."""
+    loaded = set(sys.modules)
+    with pytest.raises(DoesNotFit):
+        restored(json, notes)
+    assert "nowhere" not in sys.modules
+    assert set(sys.modules) - loaded <= {"_strptime"}
+
+
+def test_a_tool_gives_what_it_gave():
+    """Returned, yielded and raised, without annotations; noted beside the answer, and a lost class is named."""
+
+    class NoMoneyError(Exception):
+        def __init__(self, left):
+            super().__init__(f"{left} left")
+            self.left = left
+
+    def pay(amount):
+        if amount == 3:
+            raise NoMoneyError(Decimal("1.5"))
+        return (amount, Money(Decimal(amount)))
+
+    def rows(upto):
+        for n in range(upto):
+            yield (n, dt.date(2026, 1, 1))
+        return {upto}
+
+    def agent(pay, rows):
+        found = [pay(1)]
+        with pytest.raises(NoMoneyError) as caught:
+            pay(3)
+        found += [caught.value.args, caught.value.left]
+        stream = rows(2)
+        found += [next(stream), next(stream)]
+        with pytest.raises(StopIteration) as end:
+            next(stream)
+        return [*found, end.value.value]
+
+    def tools():
+        options = {"raises": (NoMoneyError,)}
+        return wrap(pay, ToolOptions(name="pay", **options)), wrap(rows, ToolOptions(name="rows"))
+
+    with opened() as recorded:
+        live = agent(*tools())
+    types = [kept.answered.get("types") for kept in recorded.kept]
+    assert types[0] == {"returned": {"": "tuple", "[1]": f"{__name__}:Money", "[1]['amount']": "Decimal"}}
+    assert types[2] == {
+        "yielded": {"[…]": "tuple", "[…][1]": "date"},
+        "returned": {"": "set"},
+    }
+    with opened(recorded):
+        assert difference(live, agent(*tools())) is None
+    recorded.kept[0].answered["types"]["returned"]["[1]"] = f"{__name__}:Gone"
+    with opened(recorded) as run:
+        with pytest.raises(ReplayDivergence):
+            tools()[0](1)
+        assert "Gone is not loaded" in run.refused[0]
+
+
+def test_arrays_scalars_and_tables_come_back():
+    """Of numpy and pandas, with their dtypes; what a table's index says too much is refused."""
+    numpy = pytest.importorskip("numpy")
+    values = [numpy.float64("nan"), {"n": numpy.int64(3), "x": numpy.float32(0.5)}, numpy.bool_(True)]
+    values += [numpy.array([[1.0, 2.0], [3.0, float("nan")]]), numpy.array([1, 2], dtype="int8")]
+    for value in values:
+        test_a_value_comes_back_as_it_was(value)
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 2], "b": [0.5, float("nan")], "c": ["x", None]})
+    frame["d"] = pandas.to_datetime(["2026-01-01", None])
+    for value in (frame, frame.set_index("c"), frame["a"], frame[frame.a > 1]):
+        try:
+            test_a_value_comes_back_as_it_was(value)
+        except NotRecordable:
+            assert value.index.name is not None
+    assert noted(frame, where="x")[1] == {"": "pandas:DataFrame"}
