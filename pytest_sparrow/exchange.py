@@ -16,6 +16,7 @@ __all__ = [
     "LOOSE_LANES",
     "SETUP_LANES",
     "TASK_LANES",
+    "UNKNOWN_LANE",
     "WORK_LANES",
     "Asked",
     "Exchange",
@@ -43,6 +44,9 @@ WORK_LANES = "work-"
 SETUP_LANES = "setup-"
 """So do those that fixtures hand out before the test's own code begins."""
 
+UNKNOWN_LANE = LOOSE_LANES
+"""In memory only: the lane of a call of which nobody knows which strand made it, and when (an imported one)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
@@ -63,7 +67,8 @@ class Exchange:
         ``{"raised": {"type", "module", "message", "args"?, "attributes"?}}`` (after the values yielded before, if
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
         gave something to await; ``"types": {"returned"?, "yielded"?}`` of values that neither JSON nor an annotation
-        restores.
+        restores; ``"changed"``, ``"changed_before"`` (an item), ``"same_as"`` and ``"items_same_as"``: what the call
+        changed in place, and which of the caller's own objects came back.
     ``call``
         asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
         ``tool``.

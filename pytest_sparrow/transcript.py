@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_sparrow import real_time
-from pytest_sparrow.exchange import Json  # noqa: TC001 - pydantic reads the annotations
+from pytest_sparrow.exchange import UNKNOWN_LANE, Json
 from pytest_sparrow.json_objects import keys_of, read_object
 
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
 
-__all__ = ["FORMAT", "FURTHER_RUNS", "LineSource", "RunInputs", "RunMeta", "Transcript"]
+__all__ = ["FORMAT", "FURTHER_RUNS", "IMPORTED_FROM", "LineSource", "RunInputs", "RunMeta", "Transcript"]
 
 FORMAT = 3
 """The newest format of our own additions that this version writes and reads."""
 
 _FIRST_WITH_TYPES = 3
+
+IMPORTED_FROM = "imported_from"
+"""Our key in ``config_snapshot`` for the file of another tool that a run was imported from."""
 
 FURTHER_RUNS = "further_runs"
 """Our key in ``config_snapshot`` for the ids of a test's further runs."""
@@ -223,6 +226,17 @@ class Transcript:
     def notes_types(self) -> bool:
         """Whether the types of arguments, and what a tool is called on, were recorded (from format 3)."""
         return (self.meta.format or 0) >= _FIRST_WITH_TYPES
+
+    @property
+    def knows_strands(self) -> bool:
+        """Whether it is known which strand did what, and when: not of what was imported from another tool."""
+        snapshot = self.inputs.config_snapshot
+        return not (isinstance(snapshot, dict) and IMPORTED_FROM in snapshot)
+
+    def by_beginning(self) -> list[Exchange]:
+        """The exchanges in the order of their requests (they are written as they end), as a replay matches them."""
+        found = sorted(self.exchanges, key=lambda exchange: exchange.began)
+        return found if self.knows_strands else [replace(each, lane=UNKNOWN_LANE) for each in found]
 
     @property
     def complete(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.cli.output import complain, say
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
+from pytest_sparrow.importing.files import stem
 from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.providers.registry import registered, using
 from pytest_sparrow.store import load_transcript
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.providers.codec import Codec
 
-_CASSETTES = (".yaml", ".yml", ".json")
 _INPUTS = "inputs.json"
 
 
@@ -29,8 +29,9 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     parser = verbs.add_parser(
         "import",
         help="make transcripts of VCR cassettes and of the cockpit's runs",
-        description="Make transcripts of VCR cassettes (vcrpy, pytest-recording; YAML or JSON) and of the cockpit's "
-        "runs. A cassette in cassettes/<module>/ beside its test module becomes that test's golden.",
+        description="Make transcripts of cassettes (vcrpy, pytest-recording, go-vcr, Ruby's VCR, betamax; YAML or "
+        "JSON, also as .gz) and of the cockpit's runs. A cassette in cassettes/<module>/ beside its test module "
+        "becomes that test's golden.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -111,10 +112,12 @@ def _sources(path: Path) -> list[Path]:
     cassettes = [
         found
         for found in path.rglob("*")
-        if found.suffix in _CASSETTES and not (found.parent / _INPUTS).exists() and found.is_file()
+        if stem(found) is not None and not (found.parent / _INPUTS).exists() and found.is_file()
     ]
     if not runs and not cassettes:
-        raise UsageError(f"{path}: holds no cassettes (*.yaml, *.yml, *.json) and no runs (inputs.json)")
+        raise UsageError(
+            f"{path}: holds no cassettes (*.yaml, *.yml, *.json, *.gz) and no runs (inputs.json)"
+        )
     return sorted(runs + cassettes)
 
 
@@ -150,7 +153,9 @@ def _cassette(source: Path, destination: Destination, tally: _Tally, *, overwrit
     tally.missed.extend(map(str, cassette.left_out))
     if not cassette.entries:
         return ""
-    run = write_cassette(cassette, destination, registered(), overwrite=overwrite)
+    run, ignored = write_cassette(cassette, destination, registered(), overwrite=overwrite)
+    for remark in (*cassette.remarks, *ignored):
+        complain(f"note: {remark}")
     return f"{_count(len(run.exchanges), 'exchange')}, {_count(len(run.events), 'event')}"
 
 

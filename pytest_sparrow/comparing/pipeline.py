@@ -44,6 +44,7 @@ from pytest_sparrow.comparing.units import (
     in_run_order,
     merge_deltas,
     with_moves,
+    without_strands,
 )
 from pytest_sparrow.matching.counts import call_ids, credentials_of, headers_of, request_fields
 from pytest_sparrow.matching.secrets import SecretPairs
@@ -66,6 +67,7 @@ def compare(
     *,
     secrets: SecretPairs | None = None,
     typed: bool = True,
+    strands: bool = True,
 ) -> Comparison:
     """Compare two runs.
 
@@ -75,6 +77,7 @@ def compare(
         rules: what to ignore, round or rewrite; by default nothing.
         secrets: which secret of the new run is which of the golden's; by default any one-to-one renaming.
         typed: whether both know the types of arguments and what a tool is called on; transcripts say so themselves.
+        strands: whether both know which strand did what; transcripts say so themselves.
 
     Raises:
         UsageError: one of the user's operators raised; the text names the operator and its error.
@@ -86,6 +89,8 @@ def compare(
     if _same(ours, theirs, known=known):
         return Comparison(level=rules.level, golden_count=len(ours), new_count=len(theirs))
     sides = [list(with_orders(entries(_ruled(side, rules)), known=known)) for side in (ours, theirs)]
+    if not (strands and _knows_strands(golden) and _knows_strands(new)):
+        sides = without_strands(*sides)
     ids = Ids(ids_of(entry for side in sides for entry in side))
     fingerprinter = Fingerprinter(ids, rules.digits, ignore_case=rules.ignore_string_case)
     canonical = Canonical(rules, ids.mask)
@@ -107,6 +112,10 @@ def _events(run: Sequence[Event] | Transcript) -> Sequence[Event]:
 
 def _knows_types(run: Sequence[Event] | Transcript) -> bool:
     return isinstance(run, Sequence) or run.notes_types
+
+
+def _knows_strands(run: Sequence[Event] | Transcript) -> bool:
+    return isinstance(run, Sequence) or run.knows_strands
 
 
 def _same(golden: Sequence[Event], new: Sequence[Event], *, known: bool) -> bool:

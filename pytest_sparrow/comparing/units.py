@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.comparing.identity import CanonicalKeys
 from pytest_sparrow.comparing.result import Position
+from pytest_sparrow.exchange import LOOSE_LANES
 from pytest_sparrow.matching.counts import event_fields
 
 if TYPE_CHECKING:
@@ -83,6 +84,28 @@ def entries(events: Iterable[tuple[int, Event]]) -> Iterator[NumberedEvent]:
         label = _label(kind, own_id, body, names)
         place = Position(number, turns.of(kind, lane, own_id))
         yield NumberedEvent(place, kind, lane, _text(wire.get("run")), own_id, label, body)
+
+
+_OF_THE_RUN = frozenset({"RunStarted", "RunFinished"})
+
+
+def without_strands(*sides: list[NumberedEvent]) -> list[list[NumberedEvent]]:
+    """The events of two runs of which one does not say which strand did what.
+
+    Where neither did anything side by side, all stand in the main lane, in their order. Else only what the strands
+    did counts, and no order between its parts.
+    """
+    labels = [{entry.lane for entry in side if entry.type not in _OF_THE_RUN} for side in sides]
+    side_by_side = any(len(lanes) > 1 for lanes in labels)
+    return [
+        [
+            replace(entry, lane=f"{LOOSE_LANES}{entry.lane}")
+            if side_by_side and entry.type not in _OF_THE_RUN
+            else replace(entry, lane="")
+            for entry in side
+        ]
+        for side in sides
+    ]
 
 
 def ids_of(found: Iterable[NumberedEvent]) -> Iterator[str]:

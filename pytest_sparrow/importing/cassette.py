@@ -1,7 +1,10 @@
-"""Reads VCR cassettes (YAML or JSON, format version 1), each interaction as the two halves of an exchange.
+"""Reads other tools' cassettes, each interaction as the two halves of an exchange.
 
-Format: https://vcrpy.readthedocs.io and its serializers; ``parsed_body`` (a body as JSON beside, or instead of,
-``body``) is what the custom serializers of several agent frameworks write.
+They are those of vcrpy (YAML or JSON), go-vcr, Ruby's VCR and betamax, which differ in a few names.
+
+Formats: https://vcrpy.readthedocs.io and its serializers, https://github.com/dnaeon/go-vcr (``pkg/cassette``),
+https://relishapp.com/vcr/vcr/docs/cassettes/cassette-format, https://betamax.readthedocs.io; ``parsed_body`` (a body
+as JSON beside, or instead of, ``body``) is what the custom serializers of several agent frameworks write.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
 
-from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of, header
-from pytest_sparrow.errors import UsageError
+from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of, header, may_have_body
+from pytest_sparrow.importing.files import PythonObject, load
 from pytest_sparrow.wire.bodies import uncompressed
 
 if TYPE_CHECKING:
@@ -25,21 +29,28 @@ if TYPE_CHECKING:
 
 
 class Unreadable(Exception):
-    """An interaction that can't be taken over; the text says why."""
+    """An interaction that can't be imported; the text says why."""
 
 
 def halves_of(raw: Any) -> tuple[dict[str, Json], dict[str, Json]]:
     """The *asked* and the *answered* half of one interaction.
 
+    Of the request some headers may be missing: cassettes leave out what the user or the tool wants to hide.
+
     Raises:
         Unreadable: something of it is missing or has another shape than the format's.
     """
     whole = _dict(raw, "the interaction")
-    request, response = _dict(whole.get("request"), "request"), _dict(whole.get("response"), "response")
+    request, response = _half(whole, "request"), _half(whole, "response")
     method, url = request.get("method"), request.get("uri") or request.get("url")
     if not isinstance(method, str) or not isinstance(url, str):
         raise Unreadable("its request has no method or no uri")
-    asked = asked_of(method, url, _headers(request), _bytes(request, "request"))
+    try:
+        urlsplit(url).port  # noqa: B018 - it is worked out, and checked, only when it is asked for
+    except ValueError as error:
+        raise Unreadable(f"its request's uri can't be read: {error}") from error
+    asked = asked_of(method, url, _headers(request), _bytes(request, "request") or _form(request))
+    asked["some_headers"] = True
     headers, body = _headers(response), _bytes(response, "response")
     return asked, answered_of(
         _status(response), headers, body, decoded=_is_decoded(body, header(headers, "content-encoding"))
@@ -52,8 +63,24 @@ def _dict(value: Any, what: str) -> dict[str, Any]:
     return value
 
 
+def _half(whole: dict[str, Any], what: str) -> dict[str, Any]:
+    half = _dict(whole.get(what), what)
+    level = [half.get(key) for key in ("method", "uri", "url", "headers", "form", *_BODIES)]
+    while level:
+        for value in level:
+            if isinstance(value, PythonObject):
+                raise Unreadable(f"its {what} holds a Python object of the type {value.tag}")
+        level = [
+            part
+            for value in level
+            if isinstance(value, dict | list)
+            for part in ([*value, *value.values()] if isinstance(value, dict) else value)
+        ]
+    return half
+
+
 def _status(response: dict[str, Any]) -> int:
-    status = response.get("status", response.get("status_code"))
+    status = response.get("code", response.get("status", response.get("status_code")))
     code = status.get("code") if isinstance(status, dict) else status
     if type(code) is not int or not 100 <= code <= 999:
         raise Unreadable(f"its response has the status {code!r}")
@@ -66,7 +93,7 @@ def _headers(half: dict[str, Any]) -> list[tuple[str, str]]:
     if not isinstance(headers, dict):
         raise Unreadable(f"its headers are a {type(headers).__name__}")
     return [
-        (str(name), _text(value))
+        (_text(name), _text(value))
         for name, values in headers.items()
         for value in (values if isinstance(values, list) else [values])
     ]
@@ -76,11 +103,17 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
+_BODIES = ("parsed_body", "body", "content")
+"""Keys of a half that hold its body; ``content`` is what vcrpy wrote of httpx before version 6."""
+
+
 def _bytes(half: dict[str, Any], what: str) -> bytes:
     """The body's bytes: ``parsed_body``, a text, bytes, or an object that holds one of them."""
-    body = half.get("body")
     if half.get("parsed_body") is not None:
         return _spelled(half["parsed_body"], what)
+    body = half.get("body")
+    if body is None:
+        body = half.get("content")
     if isinstance(body, dict) and isinstance(encoded := body.get("base64_string"), str):
         try:
             return base64.b64decode(encoded, validate=True)
@@ -88,6 +121,8 @@ def _bytes(half: dict[str, Any], what: str) -> bytes:
             raise Unreadable(f"the base64 of its {what}'s body can't be read ({error})") from error
     # Of aiohttp's requests vcrpy keeps what ``json=`` or ``data=`` was given, as it is.
     if isinstance(body, dict) and (not body or not _WRAPPERS.isdisjoint(body)):
+        if body.keys() == {"encoding"}:
+            raise Unreadable(f"its {what}'s body holds no content")
         content = body.get("string", body.get("parsed_body"))
     else:
         content = body
@@ -103,6 +138,12 @@ def _bytes(half: dict[str, Any], what: str) -> bytes:
 
 _WRAPPERS = frozenset({"string", "base64_string", "parsed_body", "encoding"})
 """Keys of an object that holds a body; one with none of them is the body."""
+
+
+def _form(request: dict[str, Any]) -> bytes:
+    """A form as go-vcr keeps it where it read the body before: each name with its values."""
+    form = request.get("form")
+    return urlencode(form, doseq=True).encode() if isinstance(form, dict) and form else b""
 
 
 def _escaped(text: str) -> bool:
@@ -138,7 +179,7 @@ class CassetteEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What could not be taken over.
+    """What could not be imported, or what must be said of it.
 
     Attributes:
         path: the file.
@@ -161,8 +202,9 @@ class Cassette:
 
     Attributes:
         path: the file.
-        entries: what was taken, in its order.
-        left_out: what was not.
+        entries: what can be imported, in its order.
+        left_out: what can't.
+        remarks: what is imported, and may not be what the user expects.
         recorded: when it was recorded, as far as it says so: by its own note, else by the first answer's ``date``
             header, else by the time of the file.
     """
@@ -170,80 +212,66 @@ class Cassette:
     path: Path
     entries: tuple[CassetteEntry, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    remarks: tuple[LeftOut, ...] = ()
     recorded: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 def read_cassette(path: Path) -> Cassette:
-    """Read a cassette; what can't be taken over is named in ``left_out``, and the rest is taken.
+    """Read a cassette; what can't be imported is named in ``left_out``, and the rest is read.
 
     Raises:
         UsageError: it is YAML, and PyYAML is not installed.
         OSError: the file can't be read.
     """
     try:
-        content = _load(path)
-    except (ValueError, RecursionError) as error:
+        content = load(path)
+    except ValueError as error:
         return _nothing_of(path, f"can't be read: {_first_line(error)}")
-    interactions = content.get("interactions") if isinstance(content, dict) else None
+    found = content if isinstance(content, dict) else {}
+    interactions = found.get("interactions", found.get("http_interactions"))
     if not isinstance(interactions, list):
-        return _nothing_of(path, "is no VCR cassette: it has no list of interactions")
-    if content.get("version", 1) != 1:
-        return _nothing_of(path, f"has the format version {content['version']!r}; version 1 can be read")
+        return _nothing_of(path, "is no cassette: it has no list of interactions")
+    if found.get("version", 1) not in _VERSIONS:
+        return _nothing_of(path, f"has the format version {found['version']!r}; 1 and 2 can be read")
+    if not interactions:
+        return _nothing_of(path, "holds no interaction")
     entries: list[CassetteEntry] = []
     left_out: list[LeftOut] = []
+    remarks: list[LeftOut] = []
     for number, raw in enumerate(interactions, start=1):
         try:
             asked, answered = halves_of(raw)
         except Unreadable as error:
             left_out.append(LeftOut(path=path, number=number, reason=str(error)))
-        else:
-            entries.append(CassetteEntry(number=number, asked=asked, answered=answered))
+            continue
+        entries.append(CassetteEntry(number=number, asked=asked, answered=answered))
+        if promised := _missing_body(asked, answered):
+            reason = f"its answer is empty in the cassette, and said that it had {promised} bytes"
+            remarks.append(LeftOut(path=path, number=number, reason=reason))
     recorded = _recorded(interactions, entries) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    return Cassette(path=path, entries=tuple(entries), left_out=tuple(left_out), recorded=recorded)
+    return Cassette(
+        path=path,
+        entries=tuple(entries),
+        left_out=tuple(left_out),
+        remarks=tuple(remarks),
+        recorded=recorded,
+    )
+
+
+_VERSIONS = (1, 2)
+"""vcrpy and the first go-vcr write 1, go-vcr from its version 3 on writes 2."""
+
+
+def _missing_body(asked: dict[str, Json], answered: dict[str, Json]) -> str:
+    """The length of a body that an answer promises and that the cassette lacks; "" where all is well."""
+    if "body" in answered or asked["method"] == "HEAD" or not may_have_body(answered["status"]):
+        return ""
+    length = header([(name, value) for name, value in answered["headers"]], "content-length").strip()
+    return length if length.isdigit() and int(length) else ""
 
 
 def _nothing_of(path: Path, reason: str) -> Cassette:
     return Cassette(path=path, left_out=(LeftOut(path=path, number=None, reason=reason),))
-
-
-def _load(path: Path) -> Any:
-    raw = path.read_bytes()
-    if path.suffix == ".json" or raw.lstrip()[:1] == b"{":
-        return json.loads(raw)
-    try:
-        import yaml
-    except ImportError as error:
-        raise UsageError(
-            f"{path} is YAML, which needs PyYAML\n  pip install 'pytest-sparrow[import]'"
-        ) from error
-    try:
-        return yaml.load(raw, _loader(yaml))  # noqa: S506 - see there
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
-
-
-def _loader(yaml: Any) -> Any:
-    """Safe: it makes plain values only; a file or an iterator that was sent becomes the bytes that vcrpy kept of it."""
-
-    # The C loader is ten times faster; PyYAML may come without it.
-    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        pass
-
-    def sent(loader: Any, kind: str, node: Any) -> Any:
-        values = loader.construct_mapping(node, deep=True) if kind in _SENT else {}
-        match values:
-            case {"state": [bytes() as content, *_]}:
-                return content
-            case {"args": [list() as pieces]} if all(isinstance(piece, bytes) for piece in pieces):
-                return b"".join(pieces)
-        return loader.construct_undefined(node)
-
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", Loader.construct_sequence)
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/object/", sent)
-    return Loader
-
-
-_SENT = ("new:_io.BytesIO", "apply:builtins.iter")
 
 
 def _first_line(error: BaseException) -> str:

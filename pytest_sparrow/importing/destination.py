@@ -10,8 +10,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from pytest_sparrow.boundaries.http.exchange import header
+from pytest_sparrow.boundaries.http.flow import OutgoingRequest, passage_of
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.importing.cassette import LeftOut
+from pytest_sparrow.importing.files import stem
 from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.emitter import RecorderSink
@@ -19,11 +24,12 @@ from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.layout import safe_name
-from pytest_sparrow.transcript import RunInputs
+from pytest_sparrow.transcript import IMPORTED_FROM, RunInputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_sparrow.exchange import Json
     from pytest_sparrow.importing.cassette import Cassette
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.settings import Policy
@@ -67,7 +73,7 @@ def destination_of(
     Raises:
         UsageError: neither the user nor the path names the test.
     """
-    name = source.stem if source.suffix in (".yaml", ".yml", ".json") else source.name
+    name = stem(source) or source.name
     if test is not None:
         file, _, exact = test.partition("::")
         if not exact or not Path(file).is_file():
@@ -108,8 +114,11 @@ class _NoTools:
 
 def write_cassette(
     cassette: Cassette, destination: Destination, codecs: Sequence[Codec], *, overwrite: bool = False
-) -> Transcript:
+) -> tuple[Transcript, list[LeftOut]]:
     """Write a cassette as a transcript with its exchanges; redacted as a recording is.
+
+    Returns:
+        The transcript, and the entries that are not in it, since a replay never looks for them.
 
     Raises:
         StoreError: it could not be written, or there is a run at the destination already.
@@ -120,13 +129,14 @@ def write_cassette(
     run_id = destination.run_id
     inputs = RunInputs(
         task="",
-        config_snapshot={"imported_from": cassette.path.name},
+        config_snapshot={IMPORTED_FROM: cassette.path.name},
         model_id="",
         repo_head=None,
         timestamp=cassette.recorded.isoformat(),
         agent=Settings().agent,
     )
     store.start_run(run_id, inputs, nodeid=destination.nodeid, exchanges=True)
+    ignored: list[LeftOut] = []
     with ExitStack() as stack:
         stack.callback(store.discard, run_id)
         run = Run(
@@ -138,12 +148,29 @@ def write_cassette(
             sink=RecorderSink(store, run_id),
         )
         for entry in cassette.entries:
-            run.ask("http", entry.asked).settle(entry.answered)
+            outgoing = _outgoing(entry.asked)
+            if passage_of(run, outgoing) == "ignore":
+                reason = f"{outgoing} goes to a telemetry host, which a replay answers by itself"
+                ignored.append(LeftOut(path=cassette.path, number=entry.number, reason=reason))
+            else:
+                run.ask("http", entry.asked).settle(entry.answered)
         run.close(failed=False)
         store.set_inputs(run_id, replace(inputs, task=run.task, model_id=run.model))
         written = store.finalize(run_id)
         stack.pop_all()
-    return written
+    return written, ignored
+
+
+def _outgoing(asked: dict[str, Json]) -> OutgoingRequest:
+    url = urlsplit(asked["url"])
+    return OutgoingRequest.to(
+        url.scheme,
+        url.hostname or "",
+        url.port,
+        method=asked["method"],
+        url=asked["url"],
+        user_agent=header(asked["headers"], "user-agent"),
+    )
 
 
 def write_run(run: Transcript, destination: Destination, *, overwrite: bool = False) -> Transcript:

@@ -35,12 +35,13 @@ def request_findings(golden: Transcript, new: Transcript, rules: Rules) -> list[
     """
     wire = Wire(registered())
     violations = Violations(lambda: 0)
-    recorded = sorted(golden.exchanges, key=_began)
     secrets = SecretPairs()
     comparable = comparable_by(rules, typed=golden.notes_types and new.notes_types)
-    replayer = ExchangeReplayer(recorded, wire.conversation, violations, comparable, secrets=secrets)
+    replayer = ExchangeReplayer(
+        golden.by_beginning(), wire.conversation, violations, comparable, secrets=secrets
+    )
     before: deque[tuple[Exchange, int]] = deque(maxlen=_MOST_BEFORE)
-    for number, exchange in enumerate(sorted(new.exchanges, key=_began)):
+    for number, exchange in enumerate(new.by_beginning()):
         after = max((at for early, at in before if precedes(early, exchange)), default=-1)
         at = replayer.number_of(replayer.observe(_asked(exchange, number, after, wire)))
         if at is not None:
@@ -49,10 +50,6 @@ def request_findings(golden: Transcript, new: Transcript, rules: Rules) -> list[
     drifts = drifts_of(violations.of(Kind.DRIFT), rules, secrets)
     found = [drift_finding(drift) for drift in drifts]
     return found + [one for one in violations.findings if one.kind in _KINDS and not _in_events(one)]
-
-
-def _began(exchange: Exchange) -> float:
-    return exchange.began
 
 
 def _in_events(finding: Finding) -> bool:

@@ -80,6 +80,7 @@ def judge_comparison(
                 _redacted(mine, redactor),
                 rules,
                 typed=golden.notes_types and not from_events,
+                strands=golden.knows_strands,
                 secrets=secrets,
             ),
             secrets,

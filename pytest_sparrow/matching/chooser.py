@@ -15,7 +15,15 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.events.jsontext import canonical
-from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES, Exchange, Json
+from pytest_sparrow.exchange import (
+    LOOSE_LANES,
+    SETUP_LANES,
+    TASK_LANES,
+    UNKNOWN_LANE,
+    WORK_LANES,
+    Exchange,
+    Json,
+)
 from pytest_sparrow.matching.counts import (
     Conversations,
     headers_of,
@@ -274,7 +282,10 @@ class Chooser:
 
         None where the lane's name, or the lane that it has followed so far, says more.
         """
-        if lane in self._lanes or not lane.startswith(_NUMBERED_BY_CHANCE):
+        by_chance = lane.startswith(_NUMBERED_BY_CHANCE) or (
+            lane != _MAIN and self._exchanges[0].lane == UNKNOWN_LANE
+        )
+        if lane in self._lanes or not by_chance:
             return None
         found = self._near.some(key, _MOST_ROOTS)
         if len(found) < 2:
@@ -343,14 +354,14 @@ class Chooser:
         if followed is not None:
             return queues.first(key, followed)
         places = [lane] if lane == _MAIN else [lane, BEGINNING] if _is_handed(lane) else [BEGINNING, lane]
-        found = (queues.first(key, place) for place in places)
+        found = (queues.first(key, place) for place in (*places, UNKNOWN_LANE))
         return next((number for number in found if number is not None), None)
 
     def _bind(self, lane: str, number: int) -> None:
         # The newest match counts: the first requests of agents side by side are often the same.
         there = self._lanes[lane] = self._exchanges[number].lane
         before = self._stands_for.get(lane)
-        if before == there or _MAIN in (lane, there):
+        if before == there or _MAIN in (lane, there) or there == UNKNOWN_LANE:
             return
         # One lane stands for each of the golden's: the lane that loses its place gets the winner's former one.
         other = self._stood_for_by.get(there)

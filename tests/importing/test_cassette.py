@@ -52,6 +52,7 @@ def test_yaml_and_json_give_the_same_halves(tmp_path, name):
         "url": "https://api.example.com/v1/chat/completions?a=1",
         "headers": [["content-type", "application/json"]],
         "body": {"json": {"model": "m"}},
+        "some_headers": True,
     }
     assert entry.answered == {
         "status": 200,
@@ -144,6 +145,12 @@ def test_what_cannot_be_taken_over_is_named_and_the_rest_is_taken(tmp_path):
     assert "base64 of its request's body" in cassette.left_out[3].reason
 
 
+def _laughs():
+    """A kilobyte that stands for 10^9 values: each list names the one before it ten times."""
+    lists = (f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]\n" for n in range(1, 10))
+    return "l0: &l0 {k: v}\n" + "".join(lists)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -151,14 +158,22 @@ def test_what_cannot_be_taken_over_is_named_and_the_rest_is_taken(tmp_path):
         ("it.json", "{", "can't be read"),
         ("it.json", "[" * 100_000, "can't be read"),
         ("it.yaml", "just: text", "no list of interactions"),
-        ("it.yaml", "version: 2\ninteractions: []", "format version 2"),
-        ("it.yaml", "interactions: !!python/object/apply:os.system [echo]", "can't be read"),
+        ("it.yaml", "version: 3\ninteractions: []", "format version 3"),
+        ("it.yaml", "interactions: []", "holds no interaction"),
+        ("it.yaml", "interactions: !!python/object/apply:os.system [echo]", "no list of interactions"),
+        ("it.yaml", "? [a]\n: b", "can't be read"),
+        ("it.yaml", "a: !!int ''", "can't be read"),
+        ("it.yaml", "a: " + "[" * 900 + "]" * 900, "nests too deeply"),
+        ("it.yaml", "- " * 2_000 + "a", "nests too deeply"),
+        ("it.yaml", _laughs(), "aliases repeat too much"),
+        ("it.yaml", "a: &a [*a]", "repeats what holds the alias"),
+        ("it.yaml.gz", gzip.compress(b"interactions: []")[:-9], "can't be read"),
     ],
 )
 def test_a_file_that_is_no_cassette_says_why(tmp_path, name, text, reason):
     """Broken, foreign and hostile files give one reason, run nothing and raise nothing."""
     path = tmp_path / name
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     cassette = read_cassette(path)
     assert cassette.entries == ()
     assert reason in cassette.left_out[0].reason
@@ -192,3 +207,71 @@ def test_yaml_without_pyyaml_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "one.yaml").write_text("interactions: []")
     with pytest.raises(UsageError, match=r"pip install 'pytest-sparrow\[import\]'"):
         read_cassette(tmp_path / "one.yaml")
+
+
+def test_aiohttps_header_names_and_compressed_files(tmp_path):
+    """Vcrpy keeps names of aiohttp's headers as objects of multidict; a file may be compressed."""
+    text = yaml.safe_dump({"version": 1, "interactions": [interaction()]})
+    for count, kind in enumerate(("apply:multidict._multidict.istr", "new:multidict._multidict_py.istr")):
+        named = text.replace("content-type:", f"? !!python/object/{kind}\n        - Content-Type\n      :")
+        assert named != text
+        path = tmp_path / f"{count}.yaml.gz"
+        path.write_bytes(gzip.compress(named.encode()))
+        cassette = read_cassette(path)
+        assert cassette.left_out == ()
+        assert cassette.entries[0].asked["headers"] == [["Content-Type", "application/json"]]
+
+
+def test_an_object_that_is_not_known_stops_its_entry_only(tmp_path):
+    """Where a body, a header or an address is one: nothing is made of it, and nothing is empty in its place."""
+    path = written(tmp_path / "it.yaml", interaction(body={"body": "SENT"}), interaction())
+    path.write_text(path.read_text().replace("SENT", "!!python/object:acme.Form {fields: [1]}"))
+    cassette = read_cassette(path)
+    assert [entry.number for entry in cassette.entries] == [2]
+    (left_out,) = cassette.left_out
+    assert left_out.reason == "its request holds a Python object of the type acme.Form"
+
+
+def test_the_spelling_of_older_and_other_tools(tmp_path):
+    """Vcrpy before 6 of httpx, go-vcr (both versions), Ruby's VCR, betamax: the halves are those of vcrpy."""
+    request, response = interaction()["request"], interaction()["response"]
+    headers = response["headers"]
+    url = {"url": request["uri"], "method": "POST", "headers": request["headers"], "body": request["body"]}
+    text = TEXT
+    of_httpx = {"request": request, "response": {"content": text, "headers": headers, "status_code": 200}}
+    of_go = {
+        "request": {**url, "form": {}},
+        "response": {"body": text, "headers": headers, "status": "200 OK", "code": 200, "duration": "1ms"},
+    }
+    of_betamax = {
+        "request": {**request, "body": {"encoding": "utf-8", "string": request["body"]}},
+        "response": {
+            **response,
+            "body": {"encoding": None, "base64_string": base64.b64encode(text.encode()).decode()},
+        },
+    }
+    expected = read_cassette(written(tmp_path / "it.yaml", interaction())).entries
+    for name, key, version, one in (
+        ("httpx", "interactions", 1, of_httpx),
+        ("go1", "interactions", 1, of_go),
+        ("go2", "interactions", 2, of_go),
+        ("betamax", "http_interactions", None, of_betamax),
+    ):
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({key: [one], **({"version": version} if version else {})}))
+        assert read_cassette(path).entries == expected, name
+    of_go["request"].update(body="", form={"a": ["1", "2"]})
+    (tmp_path / "form.json").write_text(json.dumps({"version": 2, "interactions": [of_go]}))
+    (entry,) = read_cassette(tmp_path / "form.json").entries
+    assert entry.asked["body"] == {"text": "a=1&a=2"}
+
+
+def test_an_answer_that_lost_its_body_is_named(tmp_path):
+    """It is imported as it is, empty, as its own tool would give it."""
+    lost = interaction(response_body={"body": {"string": ""}}, headers={"Content-Length": ["512"]})
+    cassette = read_cassette(written(tmp_path / "it.yaml", lost, interaction()))
+    assert len(cassette.entries) == 2
+    (remark,) = cassette.remarks
+    assert str(remark).endswith(
+        "entry 1: its answer is empty in the cassette, and said that it had 512 bytes"
+    )

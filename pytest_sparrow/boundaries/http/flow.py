@@ -151,14 +151,15 @@ def _outside(outgoing: OutgoingRequest) -> Reply | None:
     if late is None:
         refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
     else:
-        verdict = _passage(late, outgoing)
+        verdict = passage_of(late, outgoing)
         if verdict != "cross":
             return EMPTY if verdict == "ignore" and late.replaying else None
         refused = late.asked_late(str(outgoing))
     return None if refused is None else refusal(refused)
 
 
-def _passage(run: OpenRun, outgoing: OutgoingRequest) -> str:
+def passage_of(run: OpenRun, outgoing: OutgoingRequest) -> str:
+    """What to do with a request, by its host and its client."""
     verdict = run.passes_host(outgoing.host, outgoing.port)
     if verdict == "cross" and outgoing.user_agent:
         by_client = run.passes_host(f"{CLIENT}{outgoing.user_agent}", None)
@@ -167,7 +168,7 @@ def _passage(run: OpenRun, outgoing: OutgoingRequest) -> str:
 
 
 def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
-    verdict = _passage(run, outgoing)
+    verdict = passage_of(run, outgoing)
     last_request_was_allowed.set(verdict == "allow")
     if verdict == "allow":
         return None
