@@ -21,6 +21,7 @@ from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.asking import what_is_asked, without_id
 from pytest_sparrow.wire.bodies import media_type
 from pytest_sparrow.wire.headers import content_headers
+from pytest_sparrow.wire.spelling import without_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -354,14 +355,13 @@ def _is_chance(key: str, value: Json) -> bool:
 def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:
     """An answer whose newline-delimited JSON is read: values in place of texts."""
     body = None if answered is None else answered.get("body")
-    if (
-        answered is not None and isinstance(body, dict) and "pieces" in body
-    ):  # where the network cut is chance
-        body = {key: value for key, value in body.items() if key != "pieces"}
-        answered = {**answered, "body": body}
-    if answered is None or not isinstance(body, dict) or not isinstance(body.get("lines"), list):
+    if answered is None or not isinstance(body, dict):
         return answered
-    return {**answered, "body": {**body, "lines": [_parsed(line) for line in body["lines"]]}}
+    # Where the network cut is chance; a text beside a value holds ids that do not count.
+    body = {key: value for key, value in without_text(body).items() if key != "pieces"}
+    if isinstance(body.get("lines"), list):
+        body["lines"] = [_parsed(line) for line in body["lines"]]
+    return {**answered, "body": body}
 
 
 def _without(value: Json, mask: Callable[[str], str], left_out: AbstractSet[str]) -> Json:

@@ -22,6 +22,7 @@ from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
+from pytest_sparrow.wire.spelling import without_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -240,6 +241,7 @@ class Run:
         answer = None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            answered = without_spelling(answered)
         keep = (
             self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
         )
