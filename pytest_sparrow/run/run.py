@@ -14,10 +14,11 @@ from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller, strand_name
+from pytest_sparrow.run.context import caller, serving_port, strand_name
 from pytest_sparrow.run.crossing import Crossing, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
+from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
@@ -55,6 +56,7 @@ class Run:
         started: the run's zero, from which exchanges count their seconds.
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
+        own_servers: which servers of this process are the app under test.
     """
 
     def __init__(
@@ -72,8 +74,10 @@ class Run:
         sink: RecorderSink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
+        own_servers: OwnServers | None = None,
     ) -> None:
         self.run_id = run_id
+        self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
         self.events: list[Event] = []
@@ -219,6 +223,8 @@ class Run:
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model = model
+            if self._sink is not None:
+                self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
@@ -319,6 +325,13 @@ class Run:
         return self._emitter.model
 
     # Within.
+
+    def _note_own_servers(self, crossing: Crossing) -> None:
+        if crossing.kind == "http":
+            self.own_servers.asked(crossing)
+        port = serving_port.get()
+        if port is not None:
+            self.own_servers.crossed_by(port)
 
     def _asked_in_a_child(self, kind: str, asked: dict[str, Json]) -> Exception:
         """What to raise in a forked child, which holds a copy of this run: the run never knows what the copy gets.
