@@ -159,7 +159,7 @@ class Finding:
 
     @property
     def of_model(self) -> bool:
-        """For a drift or a miss: whether a model was asked."""
+        """For a drift, a miss or another order: whether a model was asked."""
         return bool(self.detail.get("of_model"))
 
     @property

@@ -254,7 +254,7 @@ class ExchangeReplayer(GoldenReplayer):
                 golden=late.asked,
                 golden_at=Location(exchange=choice.number + 1, lane=late.lane),
                 new_at=Location(lane=asked.lane),
-                detail={"before": [early.kind, early.asked]},
+                detail={"before": [early.kind, early.asked], "of_model": asked.conversation is not None},
             )
         )
 
