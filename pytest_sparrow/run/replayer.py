@@ -194,6 +194,11 @@ class ExchangeReplayer(GoldenReplayer):
         """The golden's lane that each lane of the run follows so far."""
         return self._chooser.lanes
 
+    @property
+    def by_rules(self) -> bool:
+        """Whether a plain request was looked for by what counts of it by the user's rules."""
+        return self._chooser.by_rules
+
     def _answer(self, asked: Asked) -> Exchange:
         choice = self._chooser.choose(asked)
         if choice is None:

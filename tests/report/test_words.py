@@ -31,6 +31,8 @@ DETAIL = {
     "library": "psycopg",
     "line": "agent.py:3",
     "program": "git",
+    "setting": "ignore",
+    "pattern": "request.id",
 }
 
 
