@@ -84,11 +84,13 @@ class Address(NamedTuple):
 # An agent asks at few URLs, a thousand times each.
 @functools.lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
-    """The address in a URL; of its query the order of different names does not count, that of equal names does."""
+    """The address in a URL; of its query the order of different names does not count, that of equal names does.
+
+    No path is the path ``/``, and no port is the scheme's own (RFC 9110, 4.2.3).
+    """
     parts = urlsplit(url)
-    return Address(
-        parts.scheme, _host(parts.hostname or "", parts.port, parts.scheme), parts.path, _pairs(parts.query)
-    )
+    host = _host(parts.hostname or "", parts.port, parts.scheme)
+    return Address(parts.scheme, host, parts.path or "/", _pairs(parts.query))
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

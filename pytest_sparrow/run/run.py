@@ -234,6 +234,8 @@ class Run:
         answer = None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            if complete:
+                self._unread.add_silent(crossing.asked, answered, answer)
         keep = (
             self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
         )
