@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.world.environment import refused_variable
 from pytest_sparrow.cli.output import say
 from pytest_sparrow.errors import SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
-from pytest_sparrow.store.damage import Limits
+from pytest_sparrow.store.damage import Limits, refused_name
 from pytest_sparrow.store.finding import Why, leftovers, recovered
 from pytest_sparrow.store.layout import EVENTS, FILES, INPUTS, META
 from pytest_sparrow.text import counted, one_line
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.store.finding import Leftover
+    from pytest_sparrow.transcript import Transcript
 
 _UNFINISHED = 1
 _DAMAGED = 2
@@ -51,6 +54,13 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         help="lift a limit, as ini sparrow_limits does (repeatable)",
     )
     parser.add_argument(
+        "--env",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a variable that steers programs, and that a setting env names exactly (repeatable): a golden may hold it",
+    )
+    parser.add_argument(
         "--recover", metavar="RUN", help="make a transcript of an unfinished run, as far as it came"
     )
     parser.add_argument("--to", metavar="FOLDER", help="with --recover: the folder of runs to write it into")
@@ -62,14 +72,15 @@ def _check(options: argparse.Namespace) -> int:
     if options.recover is not None or options.to is not None:
         return _recover(options, limits)
     counts: Counter[str] = Counter()
+    check = _Check(counts, limits, frozenset(options.env), options.all)
     if options.paths:
         for path in map(Path, options.paths):
             if not path.exists():
                 raise UsageError(f"{path}: there is no such folder")
-            _check_path(path, counts, limits, everything=options.all)
+            _check_path(path, check)
     else:
         for goldens in _goldens(Path(), options.goldens):
-            _check_path(goldens, counts, limits, everything=options.all)
+            _check_path(goldens, check)
     summary = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
@@ -101,17 +112,34 @@ def _goldens(root: Path, name: str) -> Iterator[Path]:
         folders[:] = sorted(each for each in folders if each != name and not each.startswith("."))
 
 
-def _check_path(path: Path, counts: Counter[str], limits: Limits, *, everything: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """What is asked of every transcript.
+
+    Attributes:
+        counts: how many were found of each of `_WORDS`.
+        limits: the most that is read of one.
+        env: the variables that a golden may set although they steer programs.
+        everything: whether the whole ones are named too.
+    """
+
+    counts: Counter[str]
+    limits: Limits
+    env: frozenset[str]
+    everything: bool
+
+
+def _check_path(path: Path, check: _Check) -> None:
     path = Path(os.path.normpath(path))
     if not path.is_dir() or _is_transcript(path):
-        _check_run(path, counts, limits, everything=everything, alone=True)
+        _check_run(path, check, alone=True)
         return
     for here, folders, _ in os.walk(path):
         store = Path(here)
         runs = [store / name for name in sorted(folders) if not name.startswith(".")]
         for run in filter(_is_transcript, runs):
-            _check_run(run, counts, limits, everything=everything, alone=False)
-        _check_leftovers(store, counts, limits)
+            _check_run(run, check, alone=False)
+        _check_leftovers(store, check.counts, check.limits)
         folders[:] = [run.name for run in runs if not run.is_symlink() and not _is_transcript(run)]
 
 
@@ -121,26 +149,40 @@ def _is_transcript(folder: Path) -> bool:
     return EVENTS in present or INPUTS in present or (META in present and "__sparrow__" in folder.parts)
 
 
-def _check_run(run: Path, counts: Counter[str], limits: Limits, *, everything: bool, alone: bool) -> None:
+def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
+    counts = check.counts
     try:
         if alone:
-            transcript = load_transcript(run, limits=limits)
+            transcript = load_transcript(run, limits=check.limits)
         else:
-            found = FsRecorder(run.parent, limits=limits).load(run.name)
+            found = FsRecorder(run.parent, limits=check.limits).load(run.name)
             if found is None:  # recorded again, or removed, just now
                 return
             transcript = found
+        _check_environment(run, transcript, check.env)
     except (SparrowError, OSError) as error:
         counts["damaged"] += 1
         say([f"{_shown(run)}: {'unsafe' if isinstance(error, UnsafeName) else 'damaged'}", *_indented(error)])
         return
+    size = _size(len(transcript.events), len(transcript.exchanges))
     if not transcript.complete:
         counts["unfinished"] += 1
-        say([f"{_shown(run)}: unfinished, {_size(len(transcript.events), len(transcript.exchanges))}"])
+        say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
-    if everything:
-        say([f"{_shown(run)}: whole, {_size(len(transcript.events), len(transcript.exchanges))}"])
+    if check.everything:
+        say([f"{_shown(run)}: whole, {size}"])
+
+
+def _check_environment(run: Path, transcript: Transcript, allowed: frozenset[str]) -> None:
+    """Refuse variables that steer programs; which others a test may set its settings say."""
+    config = transcript.inputs.config_snapshot
+    recorded = config.get("env") if isinstance(config, dict) and transcript.meta.format is not None else None
+    if isinstance(recorded, dict):
+        kept = {name: value for name, value in recorded.items() if name not in allowed}
+        refused = refused_variable(kept, None)
+        if refused is not None:
+            raise refused_name(run, "env", *refused, " (then: check --env NAME)")
 
 
 def _check_leftovers(store: Path, counts: Counter[str], limits: Limits) -> None:

@@ -124,7 +124,7 @@ class Attempt:
         self._hides = self._source.noted("directories") is True if follows else settings.directories
         self.find_directories()
         self._environment = ReplayedEnvironment(
-            self._redactor.put_back(self._source.noted("env") if replays else None)
+            self._redactor.put_back(self._source.environment() if replays else None)
         )
         if follows:
             self._redactor.number_as_replay()

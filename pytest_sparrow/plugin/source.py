@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.boundaries.world.environment import refused_variable
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.scenario import transcript
+from pytest_sparrow.store.damage import refused_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +44,7 @@ class Source:
     def __init__(self, settings: Settings, place: GoldenPlace, store: FsRecorder) -> None:
         self.unusable: Finding | None = None
         self._place = place
+        self._named = settings.env
         self._by_hand = bool(settings.script)
         self.name = "the test's own script" if self._by_hand else place.shown
         self.accept: Way | None = None
@@ -74,6 +78,21 @@ class Source:
         """A note of the golden's ``config_snapshot``; None where the golden has none."""
         snapshot = None if self.golden is None else self.golden.inputs.config_snapshot
         return snapshot.get(key) if isinstance(snapshot, dict) else None
+
+    def environment(self) -> Json:
+        """The environment of the golden, for a replay; None, and the golden unusable, where no setting allows it.
+
+        A run of the cockpit has a ``config_snapshot`` of its own, which sets nothing.
+        """
+        recorded = self.noted("env")
+        if self.golden is None or self.golden.meta.format is None:
+            return None
+        refused = refused_variable(recorded, self._named)
+        if refused is None:
+            return recorded
+        error = refused_name(self._place.folder, "env", *refused)
+        self.unusable = replace(self._unusable(Kind.UNREADABLE, error), case="env")
+        return None
 
     @property
     def answers(self) -> list[Exchange]:

@@ -228,12 +228,18 @@ def _unread(finding: Finding) -> str:
     )
 
 
+_NOT_COMPARED = {
+    "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
+    "(define __sparrow_key__ in its class)",
+    "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
+    "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
+    "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
+    "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
+}
+
+
 def _not_compared(finding: Finding) -> str:
-    tool, what = finding.detail["name"], finding.detail["what"]
-    return (
-        f"{tool} is called on a {what} whose attributes are no plain values: on which one is not compared "
-        "(define __sparrow_key__ in its class)"
-    )
+    return _NOT_COMPARED[finding.case].format(**finding.detail)
 
 
 def _late(finding: Finding) -> str:
@@ -257,6 +263,8 @@ def _drift(finding: Finding) -> str:
 def _unreadable(finding: Finding) -> str:
     if finding.case == "events":
         return "no agent can be answered from this transcript"
+    if finding.case == "env":
+        return "the golden names an environment variable that it may not set"
     return "the golden of this test can't be read"
 
 

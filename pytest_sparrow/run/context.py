@@ -260,6 +260,12 @@ def is_users(frame: FrameType) -> bool:
     return not (file.startswith(("<", _OWN)) or is_installed(file))
 
 
+def is_users_class(kind: type) -> bool:
+    """Whether a class is the user's own, not this package's, an installed package's or the standard library's."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return isinstance(file, str) and not (file.startswith(_OWN) or is_installed(file))
+
+
 def caller() -> str:
     """The innermost line of the user's own code from here, like ``agent.py:56``; "" if there is none.
 

@@ -6,11 +6,13 @@ The limits protect the machine that reads a hostile golden of a pull request.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, TooLarge, UsageError
+from pytest_sparrow.store.layout import INPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +61,30 @@ def object_damage(path: Path, data: bytes, reason: str, column: int | None = Non
     if column is not None:
         line = data.decode("utf-8", "replace")[: column - 1].count("\n") + 1
     return conflict(path, data) or DamagedTranscript(str(path), line, reason, _RESTORE)
+
+
+def refused_name(folder: Path, key: str, name: str, reason: str, way: str = "") -> DamagedTranscript:
+    """A variable of ``inputs.json`` that nobody may set by a golden, at its line.
+
+    Args:
+        folder: the transcript's folder.
+        key: the key of ``config_snapshot`` that holds the name.
+        name: the variable.
+        reason: why it is refused, as the end of a sentence that begins with the name.
+        way: what to do once the setting names it.
+    """
+    path = folder / INPUTS
+    try:
+        before, _, behind = path.read_text(encoding="utf-8", errors="replace").partition(f'"{key}": {{')
+    except OSError:
+        before = behind = ""
+    within = behind.partition(f"{json.dumps(name, ensure_ascii=False)}:")[0]
+    return DamagedTranscript(
+        str(path),
+        (before + within).count("\n") + 1,
+        f"{key}: {name} {reason}",
+        f"record the test again, or, if you trust this golden, name the variable in the setting env{way}",
+    )
 
 
 def missing_file(path: Path) -> DamagedTranscript:

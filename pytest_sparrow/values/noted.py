@@ -146,6 +146,16 @@ def _write_mapping(value: Mapping[Any, Any], path: _WrittenPath, depth: int) -> 
     return written, notes
 
 
+def key_text(key: Any) -> str:
+    """The key of a mapping as it is spelled in JSON."""
+    if type(key) is str:
+        return key
+    try:
+        return _write_key(key, ())[0]
+    except NotRecordable:
+        return repr(key)
+
+
 def _write_key(key: Any, path: _WrittenPath) -> tuple[str, str]:
     written, notes = _write(key, path, _DEEPEST)
     if isinstance(written, dict | list) or any(notes.keys() - {""}):
@@ -157,7 +167,7 @@ def _write_other(value: Any, path: _WrittenPath, depth: int) -> tuple[Json, Note
     """The JSON of what is no JSON type, and the notes of what lies within."""
     if isinstance(value, AbstractSet):
         return _write_items(sorted(value, key=in_order), path, depth)
-    if _is_data(type(value)) and len(_own_names(value)) > len(fields := _fields_of(value)):
+    if is_data(type(value)) and len(_own_names(value)) > len(fields := _fields_of(value)):
         extra = sorted(_own_names(value) - fields.keys())
         raise NotRecordable(
             spell_path(path), f"the {type_name(value)} has attributes beside its fields: {extra}"
@@ -328,7 +338,7 @@ def _of_class(inner: Any, name: str) -> Any:
         return next(member for member in kind if difference(member.value, inner) is None)
     if issubclass(kind, tuple) and isinstance(vars(kind).get("_fields"), tuple):
         return tuple.__new__(kind, [inner[name] for name in vars(kind)["_fields"]])
-    if _is_data(kind):
+    if is_data(kind):
         return _of_fields(kind, inner)
     raise DoesNotFit(f"{module}.{qualname} is no data class")
 
@@ -341,7 +351,8 @@ def _loaded(module: str, qualname: str) -> type | None:
     return found if isinstance(found, type) else None
 
 
-def _is_data(kind: Any) -> bool:
+def is_data(kind: Any) -> bool:
+    """Whether a class is a dataclass, a pydantic model or an attrs class."""
     return (
         dataclasses.is_dataclass(kind)
         or isinstance(kind.__dict__.get("model_fields", getattr(kind, "__pydantic_fields__", None)), dict)

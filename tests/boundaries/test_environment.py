@@ -1,8 +1,15 @@
 """Allow-listed environment variables: noted, replayed, and nothing left behind."""
 
+import os
+
 import pytest
 
-from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
+from pytest_sparrow.boundaries.world.environment import (
+    ReplayedEnvironment,
+    Zone,
+    environment_to_record,
+    refused_variable,
+)
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.redact import Redactor
 
@@ -70,3 +77,85 @@ def test_nothing_recorded_changes_nothing(recorded):
     environ = {"A": "x"}
     ReplayedEnvironment(recorded, environ).set()
     assert environ == {"A": "x"}
+
+
+STEERING = [
+    *(
+        "LD_PRELOAD",
+        "DYLD_INSERT_LIBRARIES",
+        "PYTHONPATH",
+        "PYTHONSTARTUP",
+        "GIT_CONFIG_COUNT",
+        "GIT_SSH_COMMAND",
+    ),
+    *(
+        "PATH",
+        "HOME",
+        "NODE_OPTIONS",
+        "BASH_ENV",
+        "ENV",
+        "PERL5LIB",
+        "RUBYOPT",
+        "JAVA_TOOL_OPTIONS",
+        "_JAVA_OPTIONS",
+    ),
+    *(
+        "PYTEST_PLUGINS",
+        "SPARROW_MODE",
+        "PAGER",
+        "https_proxy",
+        "SSL_CERT_FILE",
+        "AWS_CONFIG_FILE",
+        "KUBECONFIG",
+    ),
+    *("DOTNET_STARTUP_HOOKS", "npm_config_script_shell"),
+]
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_what_steers_programs_must_be_named_as_it_is(name):
+    """Neither a golden nor a pattern may set it, and no pattern records or removes it; its own name may."""
+    assert refused_variable({name: "x"}, ()) is not None
+    assert refused_variable({name: "x"}, ("*", f"{name[:3]}*")) is not None
+    assert refused_variable({name: "x"}, None) == (name, "steers interpreters, loaders or other programs")
+    assert refused_variable({name: "x"}, (name,)) is None
+    assert environment_to_record(["*"], Redactor({}), {name: "x"}) == {"*": None}
+    assert environment_to_record([name], Redactor({}), {name: "x"}) == {name: "x"}
+    environ = {name: "x", "OTHER": "y"}
+    ReplayedEnvironment({"*": None}, environ).set()
+    assert environ == {name: "x"}
+
+
+def test_a_golden_names_no_variable_of_its_own():
+    """The settings must name it, by name or pattern; where nobody knows them, only what steers programs is refused."""
+    assert (
+        refused_variable({"REGION": "eu", "FEATURE_A": "on", "FEATURE_*": None}, ("REGION", "FEATURE_*"))
+        is None
+    )
+    name, reason = refused_variable({"REGION": "eu", "OTHER": "x"}, ("REGION",)) or ("", "")
+    assert (name, reason) == ("OTHER", "is not named by the setting env of this test")
+    assert refused_variable({"*": None}, ("REGION",)) is not None
+    assert refused_variable({"REGION": "eu"}, None) is None
+    for shape in (None, [], "PATH", ["PATH"], 7):
+        assert refused_variable(shape, ()) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("A\0", "x"), ("A", "x\0"), ("A=B", "x"), ("", "x"), ("A", "\ud800")]
+)
+def test_what_no_system_can_set_is_refused(name, value):
+    """Whatever the settings say: an error of the system would name neither the golden nor the line."""
+    assert refused_variable({name: value}, ("*",)) == (
+        name,
+        "is no environment variable that a system can set",
+    )
+
+
+@pytest.mark.parametrize(
+    "noted", [{"zone": "../../etc/passwd"}, {"tz": ":/etc/passwd"}, {"zone": "/x", "tz": "../x"}]
+)
+def test_no_golden_decides_which_file_is_a_time_zone(noted, monkeypatch):
+    """A path is no zone: the variable stays as it is."""
+    monkeypatch.setenv("TZ", "UTC")
+    Zone(noted, 0).set()
+    assert os.environ["TZ"] == "UTC"

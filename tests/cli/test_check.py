@@ -185,3 +185,16 @@ def test_a_named_folder_without_transcripts_is_a_usage_error(tmp_path, capsys):
     """A wrong folder in a CI job must not stay green."""
     assert main(["check", str(tmp_path)]) == 4
     assert "no transcripts there" in capsys.readouterr().err
+
+
+def test_a_variable_that_steers_programs_is_refused(goldens, capsys):
+    """File, line, and exit code 2; the other goldens are read all the same; ``--env`` says that a setting names it."""
+    config = {"python": "3", "env": {"REGION": "eu", "PYTHONHASHSEED": "1"}}
+    inputs = RunInputs(task="t", config_snapshot=config)
+    events = [Message(run="test_c", role="assistant", text="hello")]
+    FsRecorder(goldens).save(Transcript.new("test_c", inputs, events, exchanges=[]))
+    code, text = check(capsys)
+    assert code == 2
+    assert "inputs.json:7: env: PYTHONHASHSEED steers interpreters, loaders or other programs" in text
+    assert "2 whole, 1 damaged" in text
+    assert check(capsys, "--env", "PYTHONHASHSEED") == (0, "3 whole\n")

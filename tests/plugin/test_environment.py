@@ -60,6 +60,29 @@ def test_it_is_noted_in_the_inputs(inner):
     assert noted == {"REGION": "eu", "FEATURE_*": None, "GONE": None, "FEATURE_A": "on"}
 
 
+def test_a_golden_sets_no_variable_of_its_own(inner):
+    """A golden that names more than the settings is refused by file and line, and sets nothing; the others go on."""
+    inner.write("test_it.py", TESTS)
+    inner.env(REGION="eu", FEATURE_A="on", EXPECTED="eu")
+    inner.record().assert_outcomes(passed=4)
+    golden = inner.golden("test_it/test_teardown")
+    for name, there, instead in (
+        ("inputs.json", '"REGION": "eu"', '"GIT_CONFIG_COUNT": "1"'),
+        ("meta.json", '"sha256"', '"other"'),
+    ):
+        text = (golden / name).read_text(encoding="utf-8")
+        assert there in text
+        (golden / name).write_text(text.replace(there, instead), encoding="utf-8")
+    result = inner.replay()
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "the golden names an environment variable that it may not set",
+            "*inputs.json:*: env: GIT_CONFIG_COUNT is not named by the setting env of this test, and it steers*",
+        ]
+    )
+
+
 def test_a_secret_is_refused(inner):
     """A test that wants to record one fails, naming it and not its value; nothing is written."""
     inner.write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.context import answering
 from pytest_sparrow.run.crossing import wait_for_cancel
@@ -24,10 +25,11 @@ from pytest_sparrow.values.restore import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import Crossing, OpenRun
+    from pytest_sparrow.values.changes import Path
 
 
 class WrappedFunction:
@@ -96,10 +98,12 @@ class Invocation:
         "_answering",
         "_awaited",
         "_crossing",
+        "_effects",
         "_function",
         "_item_types",
         "_items",
         "_read_types",
+        "_roots",
         "_run",
         "_types",
         "replayed",
@@ -115,11 +119,18 @@ class Invocation:
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
         self._answering: answering | None = None
+        self._roots: Callable[[], Mapping[str, Any]] = dict
+        self._effects: LiveEffects | None = None
         self.replayed = crossing.replayed
 
     @classmethod
     def begin(
-        cls, run: OpenRun, kind: str, asked: Callable[[], dict[str, Json]], function: WrappedFunction
+        cls,
+        run: OpenRun,
+        kind: str,
+        asked: Callable[[], dict[str, Json]],
+        function: WrappedFunction,
+        roots: Callable[[], Mapping[str, Any]],
     ) -> Invocation | None:
         """Begin a crossing; None where the call can't be written, and the run needs no writing.
 
@@ -128,6 +139,7 @@ class Invocation:
             kind: "tool" or "call".
             asked: gives what is asked, in JSON.
             function: what is called.
+            roots: gives the objects that the call may change in place, by name.
 
         Raises:
             NotRecordable: JSON cannot hold an argument.
@@ -140,7 +152,11 @@ class Invocation:
                 return None
             run.unrecordable(error)
             raise
-        return cls(run, run.ask(kind, content), function)
+        call = cls(run, run.ask(kind, content), function)
+        call._roots = roots
+        if call.replayed is None and run.keeps:
+            call._effects = LiveEffects.begin(run, function.name, roots)
+        return call
 
     @property
     def checked(self) -> bool:
@@ -187,7 +203,7 @@ class Invocation:
         Raises:
             NotRecordable: the value would not come back as it is.
         """
-        self._settle({"returned": self._returned(value, self._function.returned)})
+        self._settle(self._returned(value, self._function.returned))
 
     def began_stream(self) -> None:
         """Note that a generator starts."""
@@ -201,7 +217,10 @@ class Invocation:
             NotRecordable: the value would not come back as it is.
         """
         assert self._items is not None
-        json, types = self._encoded(value, self._function.yielded, f"{self._function.name}() yields …")
+        same = None if self._effects is None else self._effects.path_of(value)
+        json, types = self._encoded(value, self._function.yielded, f"{self._function.name}() yields …", same)
+        if self._effects is not None:
+            self._effects.item(len(self._items), same)
         self._items.append(json)
         self._item_types.append(types)
 
@@ -213,7 +232,7 @@ class Invocation:
         """
         answered: dict[str, Json] = {}
         if value is not None:
-            answered["returned"] = self._returned(value, self._function.at_end)
+            answered = self._returned(value, self._function.at_end)
         self._settle(answered)
 
     def broke_off(self) -> None:
@@ -232,13 +251,14 @@ class Invocation:
         else:
             self._crossing.settle(None, complete=False)
 
-    def _returned(self, value: Any, annotation: Any) -> Json:
-        json, types = self._encoded(value, annotation, f"{self._function.name}() -> …")
+    def _returned(self, value: Any, annotation: Any) -> dict[str, Json]:
+        same = None if self._effects is None else self._effects.path_of(value)
+        json, types = self._encoded(value, annotation, f"{self._function.name}() -> …", same)
         if types:
             self._types["returned"] = types
-        return json
+        return {"returned": json, "same_as": same} if same else {"returned": json}
 
-    def _encoded(self, value: Any, annotation: Any, where: str) -> tuple[Json, Notes]:
+    def _encoded(self, value: Any, annotation: Any, where: str, same: Path | None) -> tuple[Json, Notes]:
         """The value as JSON, and the types that its annotation does not restore."""
         try:
             return to_json(value, annotation, where=where), {}
@@ -247,6 +267,8 @@ class Invocation:
         try:
             return noted(value, where=where)
         except NotRecordable as error:
+            if same:
+                return None, {}  # a replay gives the caller's own object
             # Of a declared type the first error says why; else the first one names what a note would restore.
             return self._refuse_value(value, error if is_plain(annotation) else refused), {}
 
@@ -267,6 +289,8 @@ class Invocation:
             self._types["yielded"] = of_items(self._item_types)
         if self._types:
             answered["types"] = self._types
+        if self._effects is not None:
+            answered.update(self._effects.end())
         self._crossing.settle(answered, complete=complete)
 
     # Replayed.
@@ -314,8 +338,12 @@ class Invocation:
             raise self._refused("unanswered")
         if "yielded" in replayed:
             raise self._refused("was-generator")
+        effects = self._recorded_effects(replayed)
+        own = NOTHING if effects is None else effects.end()
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
+        if own is not NOTHING:
+            return own
         value = replayed.get("returned")
         if "otherwise" in replayed:
             value = as_declared(value, replayed["otherwise"], self._function.returned)
@@ -334,20 +362,34 @@ class Invocation:
             raise self._refused("unanswered")
         self._crossing.flush = self.broke_off
         exhausted = False
+        effects = self._recorded_effects(replayed)
+        own = NOTHING
         try:
             if "returned" in replayed and "yielded" not in replayed:
                 raise self._refused("is-generator")
             for number, json in enumerate(replayed.get("yielded", ())):
-                yield self._restored(json, self._function.yielded, "yielded", number)
+                own = NOTHING if effects is None else effects.before(number)
+                if own is NOTHING:
+                    own = self._restored(json, self._function.yielded, "yielded", number)
+                yield own
             self.hold()
             exhausted = True
         finally:
+            own = NOTHING if effects is None else effects.end()
             self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))
         if replayed.get("broken_off"):
             raise self._refused("read-beyond", items=len(replayed["yielded"]))
         if "raised" in replayed:
             raise self._crossing.error or self._function.error(replayed["raised"])
+        if own is not NOTHING:
+            return own
         return self._restored(replayed.get("returned"), self._function.at_end, "returned")
+
+    def _recorded_effects(self, replayed: dict[str, Json]) -> ReplayedEffects | None:
+        """What the recorded call changed in place; None for nothing, or where the function has run here as well."""
+        if self._crossing.checked or not any(key in replayed for key in NOTED):
+            return None
+        return ReplayedEffects(self._run, self._function.name, self._roots, replayed)
 
     def _restored(self, json: Json, annotation: Any, place: str, number: int | None = None) -> Any:
         try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.run.context import is_users_class
 from pytest_sparrow.values.to_json import jsonable
 
 if TYPE_CHECKING:
@@ -51,6 +52,15 @@ def receiver_of(fn: Any, args: tuple[Any, ...], *, method: bool) -> Any:
     if inspect.isroutine(fn) or inspect.isclass(fn) or hasattr(fn, "__wrapped__"):
         return NOTHING
     return fn
+
+
+def roots_of(receiver: Any) -> dict[str, Any]:
+    """The objects behind a receiver that a call may change: the user's own, and what a partial has bound."""
+    if isinstance(receiver, functools.partial):
+        bound = {f"bound[{number}]": value for number, value in enumerate(receiver.args)}
+        return {**roots_of(receiver_of(receiver.func, (), method=False)), **bound, **receiver.keywords}
+    kind = receiver if isinstance(receiver, type) else type(receiver)
+    return {"self": receiver} if receiver is not NOTHING and is_users_class(kind) else {}
 
 
 def receiver_json(receiver: Any) -> tuple[dict[str, Json], bool]:

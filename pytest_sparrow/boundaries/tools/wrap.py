@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.options import check_ignore
-from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of
+from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.run.context import current_run, left_over
+from pytest_sparrow.run.context import current_run, is_users_class, left_over
+from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
 from pytest_sparrow.values.types import types_of
@@ -66,7 +67,11 @@ class _Tool:
             on = self._on(run, args)
             return {**content, "on": on} if on else content
 
-        return Invocation.begin(run, "tool", asked, self._function)
+        def roots() -> dict[str, Any]:
+            on = roots_of(receiver_of(self.fn, args, method=self._method))
+            return {**on, **self._arguments.roots(args, kwargs)}
+
+        return Invocation.begin(run, "tool", asked, self._function, roots)
 
     def _on(self, run: OpenRun, args: tuple[Any, ...]) -> dict[str, Json]:
         """The object or class that the tool is called on, as JSON; empty where there is none."""
@@ -223,6 +228,7 @@ class _Arguments:
         self._options = options
         self._method = method
         self._parameters: list[inspect.Parameter] = []
+        self._lasting: list[Any] = []
         self._walkers: dict[str, Walker] = {}
         try:
             self._signature: inspect.Signature | None = inspect.signature(fn)
@@ -231,6 +237,7 @@ class _Arguments:
         else:
             every = list(self._signature.parameters.values())[1 if method else 0 :]
             self._parameters = [parameter for parameter in every if parameter.name not in options.ignore]
+            self._lasting = [each.default for each in every if is_changeable(each.default)]
 
     def json(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
         """``{"args", "types"?}``: the arguments as JSON, copied now, since the agent may change them later.
@@ -251,6 +258,19 @@ class _Arguments:
             found = {name: found[name] for name in (*order, *found)}
         return {"args": found, "types": types} if types else {"args": found}
 
+    def roots(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments that the call might change in place, by name; defaults too, which outlive a call."""
+        if not any(map(is_changeable, (*args[1 if self._method else 0 :], *kwargs.values(), *self._lasting))):
+            return {}
+        given, defaults = self._named(args, kwargs)
+        found = {**defaults, **given}
+        bound = self._bound(args, kwargs) or {}
+        for name in self._options.ignore:
+            value = bound.get(name)
+            if isinstance(value, dict | list | set) or is_users_class(type(value)):
+                found[name] = value
+        return found
+
     def _value(self, name: str, value: Any, types: dict[str, str]) -> Json:
         walker = self._walkers.get(name)
         if walker is None:
@@ -266,10 +286,7 @@ class _Arguments:
 
     def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The arguments given, and the defaults of the others, by name."""
-        try:
-            bound = None if self._signature is None else self._signature.bind(*args, **kwargs).arguments
-        except TypeError:
-            bound = None
+        bound = self._bound(args, kwargs)
         if bound is None:
             return self._unbound(args, kwargs), {}
         given: dict[str, Any] = {}
@@ -283,6 +300,13 @@ class _Arguments:
             elif parameter.default is not parameter.empty:
                 defaults[name] = parameter.default
         return given, defaults
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any] | None:
+        """The values by parameter; None where they don't fit the signature, or there is none."""
+        try:
+            return None if self._signature is None else self._signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            return None
 
     def _extra(self, own: str, extra: dict[str, Any]) -> dict[str, Any]:
         extra = {name: value for name, value in extra.items() if name not in self._options.ignore}

@@ -11,6 +11,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.receiver import receiver_of, roots_of
 from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
@@ -309,12 +310,19 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
     def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
         if is_answering():
             return None
-        return Invocation.begin(run, "call", lambda: _asked(name, args, kwargs), function)
+        return Invocation.begin(
+            run, "call", lambda: _asked(name, args, kwargs), function, lambda: _roots(fn, args, kwargs)
+        )
 
     return wrapper_of(fn, begin)(*args, **kwargs)
 
 
 _HINT = "pass what JSON can hold, and bind the rest beforehand: functools.partial(fn, client)"
+
+
+def _roots(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    on = roots_of(receiver_of(fn, args, method=False))
+    return {**on, **{f"[{index}]": arg for index, arg in enumerate(args)}, **kwargs}
 
 
 def _asked(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:

@@ -1,5 +1,6 @@
 """Records environment variables by an allow-list and the time zone, and puts both in place in a replay.
 
+A golden is data that somebody else may have edited: a replay sets no variable that only the golden names.
 Absent API keys get dummies: SDK constructors refuse to start without a key, although a replay will send nothing.
 """
 
@@ -31,7 +32,7 @@ def environment_to_record(
     """The variables that a recording notes, by name; None for a name that is absent, or a pattern.
 
     Args:
-        patterns: names, ``*`` and ``?`` as in file names.
+        patterns: names, ``*`` and ``?`` as in file names; no pattern stands for a variable that steers programs.
         redactor: knows what a secret is.
         environ: the environment; ``os.environ`` if None.
 
@@ -39,9 +40,9 @@ def environment_to_record(
         UsageError: one of them looks like a secret, which a golden must not hold.
     """
     environment = os.environ if environ is None else environ
-    allowed = tuple(patterns)
-    noted: dict[str, str | None] = dict.fromkeys(allowed)
-    noted |= {name: value for name, value in sorted(environment.items()) if _allowed(name, allowed)}
+    named = tuple(patterns)
+    noted: dict[str, str | None] = dict.fromkeys(named)
+    noted |= {name: value for name, value in sorted(environment.items()) if _is_named(name, named)}
     for name, value in noted.items():
         if value and redactor.secret_variable(name, value):
             raise UsageError(
@@ -58,7 +59,7 @@ class ReplayedEnvironment:
     itself changes meanwhile is left alone.
 
     Args:
-        recorded: ``env`` of the recording, of any shape.
+        recorded: ``env`` of the recording, of any shape, of which `refused_variable` refuses nothing.
         environ: what to change; ``os.environ`` if None.
     """
 
@@ -75,7 +76,7 @@ class ReplayedEnvironment:
         """Make the environment the recorded one."""
         names = tuple(self._recorded)
         values = {name: value for name, value in self._recorded.items() if value is not None}
-        absent = [name for name in self._environ if name not in values and _allowed(name, names)]
+        absent = [name for name in self._environ if name not in values and _is_named(name, names)]
         replacements = {**dict.fromkeys(absent, MISSING), **values}
         self._patches = [ItemPatch(self._environ, *item).apply() for item in replacements.items()]
 
@@ -85,8 +86,132 @@ class ReplayedEnvironment:
             patch.restore()
 
 
-def _allowed(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+_STEERING = (
+    *(
+        "LD_*",
+        "DYLD_*",
+        "LIBPATH",
+        "SHLIB_PATH",
+        "GLIBC_TUNABLES",
+        "GCONV_PATH",
+        "LOCPATH",
+        "NLSPATH",
+        "TERMINFO*",
+    ),
+    *(
+        "PATH",
+        "PATHEXT",
+        "COMSPEC",
+        "SYSTEMROOT",
+        "WINDIR",
+        "HOME",
+        "USERPROFILE",
+        "APPDATA",
+        "XDG_*",
+        "TMPDIR",
+    ),
+    *("SHELL", "BASH*", "SHELLOPTS", "ENV", "PS4", "IFS", "CDPATH", "FPATH", "PROMPT_COMMAND", "ZDOTDIR"),
+    *("EDITOR", "VISUAL", "*PAGER", "LESS*", "BROWSER", "GIT_*", "SSH_*", "HG*", "SVN_*", "GPG_*", "GNUPG*"),
+    *("PYTHON*", "PYTEST_*", "SPARROW_*", "VIRTUAL_ENV", "PIP_*", "UV_*", "CONDA_*", "COVERAGE_*", "COV_*"),
+    *(
+        "NODE_*",
+        "NPM_*",
+        "YARN_*",
+        "DENO_*",
+        "BUN_*",
+        "PERL*",
+        "RUBY*",
+        "GEM_*",
+        "BUNDLE_*",
+        "PHP*",
+        "LUA_*",
+        "R_*",
+    ),
+    *("JAVA_*", "_JAVA_*", "JDK_*", "CLASSPATH", "MAVEN_*", "GRADLE_*", "DOTNET_*", "COR_*", "CORECLR_*"),
+    *(
+        "COMPLUS_*",
+        "PSMODULEPATH",
+        "JULIA_*",
+        "TCL*",
+        "GOFLAGS",
+        "GOENV",
+        "GOPATH",
+        "GOROOT",
+        "GOPROXY",
+        "GOTOOL*",
+    ),
+    *(
+        "CARGO_*",
+        "RUST*",
+        "CC",
+        "CXX",
+        "CFLAGS",
+        "LDFLAGS",
+        "MAKE*",
+        "CMAKE_*",
+        "DOCKER_*",
+        "KUBECONFIG",
+        "BOTO_*",
+    ),
+    *(
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        "GOOGLE_EXTERNAL_ACCOUNT_*",
+        "CLOUDSDK_*",
+        "PGSERVICE*",
+    ),
+    *(
+        "PGPASSFILE",
+        "PGSYSCONFDIR",
+        "OPENSSL_*",
+        "SSL*",
+        "*_CA_BUNDLE",
+        "*_PROXY",
+        "CURL_*",
+        "WGET*",
+        "TZDIR",
+    ),
+)
+"""What steers interpreters, loaders and the programs that an agent starts, in capitals; ``*`` as in file names."""
+
+
+def refused_variable(recorded: Json, named: Iterable[str] | None) -> tuple[str, str] | None:
+    """The first variable that a golden may not set, and why; None where it may set all.
+
+    Args:
+        recorded: ``env`` of the golden, of any shape.
+        named: the names and patterns of setting ``env``; None where the settings are not known, and only what steers
+            programs and what no system can set is refused.
+    """
+    names = None if named is None else tuple(named)
+    for name, value in recorded.items() if isinstance(recorded, dict) else ():
+        if not _can_be_set(name, value):
+            return name, "is no environment variable that a system can set"
+        if names is None and _steers(name):
+            return name, "steers interpreters, loaders or other programs"
+        if names is not None and not _is_named(name, names):
+            steers = ", and it steers programs: no pattern stands for it" if _steers(name) else ""
+            return name, f"is not named by the setting env of this test{steers}"
+    return None
+
+
+def _can_be_set(name: str, value: Json) -> bool:
+    if not isinstance(value, str | None):
+        return True  # nothing is set
+    try:
+        os.fsencode(name + (value or ""))
+    except UnicodeEncodeError:
+        return False
+    return bool(name) and "=" not in name and "\0" not in name + (value or "")
+
+
+def _is_named(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a setting names a variable: what steers programs must stand there as it is."""
+    return any(name == each or (fnmatchcase(name, each) and not _steers(name)) for each in patterns)
+
+
+def _steers(name: str) -> bool:
+    return any(fnmatchcase(name.upper(), each) for each in _STEERING)
 
 
 _OTHER_KEYS: tuple[tuple[str, ...], ...] = (
@@ -132,6 +257,7 @@ def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[
 _LOCALTIME = Path("/etc/localtime")
 _NAME = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*\Z")
 _ABBREVIATION = re.compile(r"[A-Za-z]{3,}\Z")
+_POSIX = re.compile(r"[A-Za-z0-9_+,.<>:-]+\Z")
 
 
 def zone_here(moment: float) -> dict[str, Json]:
@@ -228,8 +354,12 @@ def _wanted(noted: Json) -> list[str]:
     """Texts for ``TZ``, the best one first."""
     if not isinstance(noted, dict):
         return []
-    texts = [noted.get("zone"), noted.get("tz")]
-    return [text for text in texts if isinstance(text, str) and text and "\0" not in text]
+    zone, tz = noted.get("zone"), noted.get("tz")
+    # The C library takes a path, too: no golden decides which file is read.
+    return [
+        *([zone] if isinstance(zone, str) and _NAME.match(zone) else ()),
+        *([tz] if isinstance(tz, str) and _POSIX.match(tz) else ()),
+    ]
 
 
 def _is_here(noted: dict[str, Json], moment: float) -> bool:

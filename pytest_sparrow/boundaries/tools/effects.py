@@ -1,0 +1,139 @@
+"""Notes what a call changes in the objects that it gets, and in its own, and makes the same changes in a replay."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.run.context import is_users_class
+from pytest_sparrow.values.changes import TooManyValues, Watched, is_changeable
+from pytest_sparrow.values.noted import is_data
+from pytest_sparrow.values.restore import DoesNotFit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.run.crossing import OpenRun
+    from pytest_sparrow.values.changes import Path
+
+NOTHING: Any = object()
+"""Stands for: no object of the caller's."""
+
+# Calls under way that may share objects: what one of them has noted, the others must not note again.
+_under_way: weakref.WeakSet[LiveEffects] = weakref.WeakSet()
+
+
+def is_open(kind: type) -> bool:
+    """Whether the attributes of a class's objects are looked at: they are the user's, or data."""
+    return is_users_class(kind) or is_data(kind)
+
+
+class LiveEffects:
+    """What one live call changes."""
+
+    def __init__(self, run: OpenRun, tool: str, watched: Watched) -> None:
+        self._run = run
+        self.tool = tool
+        self.watched = watched
+        self._items: dict[str, dict[str, Json]] = {"changed_before": {}, "items_same_as": {}}
+
+    @classmethod
+    def begin(cls, run: OpenRun, tool: str, roots: Callable[[], Mapping[str, Any]]) -> LiveEffects | None:
+        """Look at the objects before the call; None where there is nothing that a call might change."""
+        found = roots()
+        if not found:
+            return None
+        watched = Watched(found, is_open)
+        try:
+            if not watched.begin():
+                return None
+        except TooManyValues:
+            run.not_compared("large", tool, "")
+            return None
+        for other in list(_under_way):
+            if other.watched.shares(watched) and other.watched.changes():
+                run.not_compared("shared", tool, other.tool)
+        effects = cls(run, tool, watched)
+        _under_way.add(effects)
+        return effects
+
+    def path_of(self, value: Any) -> Path | None:
+        """The way to an object of the caller's that the call gives back; None for any other value."""
+        return self.watched.path_of(value) if is_changeable(value) else None
+
+    def item(self, number: int, same: Path | None) -> None:
+        """Note what has changed before an item of a generator, and which object of the caller's it is."""
+        changed = self._changed()
+        if changed:
+            self._items["changed_before"][str(number)] = changed
+            self.watched.begin()
+        if same:
+            self._items["items_same_as"][str(number)] = same
+
+    def end(self) -> dict[str, Json]:
+        """What the answer says of the changes."""
+        _under_way.discard(self)
+        changed = self._changed()
+        self.watched.roots = {}
+        found = {key: noted for key, noted in self._items.items() if noted}
+        return {"changed": changed, **found} if changed else found
+
+    def _changed(self) -> dict[str, Json]:
+        changed = self.watched.changes()
+        for place in self.watched.left_out:
+            self._run.not_compared("changed", self.tool, place)
+        if changed:
+            for other in list(_under_way):
+                if other is not self:
+                    other.watched.rebase(self.watched)
+        return changed
+
+
+class ReplayedEffects:
+    """What one recorded call has changed, to be changed again.
+
+    Args:
+        run: the open run.
+        tool: the tool's name.
+        roots: gives the objects of this call.
+        answered: the recorded answer.
+    """
+
+    def __init__(
+        self, run: OpenRun, tool: str, roots: Callable[[], Mapping[str, Any]], answered: dict[str, Json]
+    ) -> None:
+        self._run = run
+        self.tool = tool
+        self._answered = answered
+        self.watched = Watched(roots(), is_open)
+
+    def before(self, number: int) -> Any:
+        """Make the changes before an item; returns the object of the caller's that the item is, or `NOTHING`."""
+        self._apply(self._answered.get("changed_before", {}).get(str(number)))
+        return self._object(self._answered.get("items_same_as", {}).get(str(number)))
+
+    def end(self) -> Any:
+        """Make the changes at the end; returns the object of the caller's that is returned, or `NOTHING`."""
+        self._apply(self._answered.get("changed"))
+        return self._object(self._answered.get("same_as"))
+
+    def _apply(self, changes: Json) -> None:
+        if changes:
+            try:
+                self.watched.apply(changes)
+            except DoesNotFit as error:
+                self._run.not_compared("unchanged", self.tool, str(error))
+
+    def _object(self, path: Json) -> Any:
+        if not path:
+            return NOTHING
+        try:
+            return self.watched.at(path)
+        except DoesNotFit as error:
+            self._run.not_compared("unchanged", self.tool, str(error))
+            return NOTHING
+
+
+NOTED = ("changed", "changed_before", "same_as", "items_same_as")
+"""The keys of an answer that say what the call changed."""
