@@ -264,6 +264,8 @@ def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str
     """Of each exchange what counts of it, when it began, and the secrets in it."""
     ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
     for exchange in transcript.exchanges:
+        if exchange.optional:
+            continue
         asked, answered = between_recordings(exchange, ids.mask)
         what = digest([request_key(exchange.kind, asked), exchange.complete, answered])
         secrets = placeholders(canonical([exchange.asked, exchange.answered]).decode("utf-8", "replace"))

@@ -12,10 +12,11 @@ from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import caller, strand_name
-from pytest_sparrow.run.crossing import Crossing, passage
+from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.replayer import ExchangeReplayer
@@ -208,6 +209,7 @@ class Run:
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
+        optional = model is None and kind == "http" and self._is_optional(asked)
         clean = self._redactor.asked(kind, asked)
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
@@ -216,6 +218,7 @@ class Run:
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model = model
+            crossing.optional = optional
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
@@ -325,6 +328,18 @@ class Run:
         self.unrecordable(error)
         return error
 
+    def _is_optional(self, asked: dict[str, Json]) -> bool:
+        """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
+        if asked["method"] not in ("GET", "HEAD"):
+            return False
+        url = urlsplit(asked["url"])
+        host = url.hostname or ""
+        return (
+            self.passes_host(host, url.port) == "telemetry"
+            or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
+            or is_look_up_address(host, url.path, self.settings.look_ups)
+        )
+
     def _now(self) -> float:
         """Seconds since the run began, to the microsecond and never twice the same: the order of crossings."""
         self._last = max(round(self.elapsed(), 6), round(self._last + 1e-6, 6))
@@ -368,7 +383,7 @@ class Run:
                 )
             else:
                 self._emitter.asked_model(crossing.lane, request)
-        else:
+        elif not crossing.optional:
             self._emitter.begin()
             if crossing.kind == "http":
                 self._unread.add(asked)
@@ -390,6 +405,7 @@ class Run:
             complete=complete and answered is not None,
             read_whole=crossing.read_whole,
             proposed=crossing.proposed,
+            optional=crossing.optional,
         )
         self._write(self._sink.exchange, exchange)
 
