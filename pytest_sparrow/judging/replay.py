@@ -14,7 +14,8 @@ from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.events.jsontext import canonical, digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
-from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, request_key
+from pytest_sparrow.matching.recordings import between_recordings
 from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.run.whatif.fork import before_fork

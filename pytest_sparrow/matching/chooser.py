@@ -24,11 +24,10 @@ from pytest_sparrow.exchange import (
     Exchange,
     Json,
 )
+from pytest_sparrow.matching.conversations import Conversations, prefixes
 from pytest_sparrow.matching.counts import (
-    Conversations,
     headers_of,
     key_of,
-    prefixes,
     request_content,
     request_key,
     request_shape,

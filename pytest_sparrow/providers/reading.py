@@ -158,6 +158,17 @@ def first_user_text(messages: Iterable[Json]) -> str:
     return as_text(next((text for text in texts if text), ""))
 
 
+def forced_tool(choice: Json) -> str:
+    """The one tool that a request makes the model call, by its choice of tools; "" where it leaves the model a choice.
+
+    ``{"type": "function", "function": {"name": …}}``, ``{"type": …, "name": …}`` or ``{"tool": {"name": …}}``.
+    """
+    said = as_dict(choice)
+    if isinstance(said.get("name"), str):
+        return as_text(said["name"])
+    return as_text(as_dict(said.get("function") or said.get("tool")).get("name"))
+
+
 def header(half: dict[str, Json], name: str) -> str:
     """A header's value by lower-case name, from an object or a list of pairs; "" where there is none."""
     headers = half.get("headers")

@@ -22,6 +22,7 @@ from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
 from pytest_sparrow.wire.bodies import stream_form
 from pytest_sparrow.wire.headers import is_of_content
+from pytest_sparrow.wire.spelling import EXACT, without_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -198,7 +199,9 @@ class Redactor:
             return {**body, "text": self._form(text)}
         if isinstance(parts, list):
             return {**body, "multipart": [self._part(part) for part in parts]}
-        return self.value(body)
+        clean = self.value(body)
+        # What the value hides its text must not show.
+        return clean if EXACT not in body or clean is body else without_text({**clean})
 
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):

@@ -83,6 +83,13 @@ _NOT_AS_RECORDED = {
 """What a call does that its recorded answer does not allow."""
 
 
+FORKED = "asked for in a forked process, for which a run can neither record nor replay"
+"""Why a call of a forked child is refused."""
+
+OUT_OF_A_FORK = "use threads or tasks, or ask in the test's own process"
+"""The way out of that."""
+
+
 def _refused(finding: Finding) -> str:
     of, case = finding.detail, finding.case
     if case in _NOT_AS_RECORDED:
@@ -96,7 +103,9 @@ def _refused(finding: Finding) -> str:
         case "unservable":
             return f"the golden's answer to {of['request']} can't be served: {of['why']}"
         case "ownerless":
-            return f"{of['request']}: {of['why']}"
+            return f"{of['request']}: {str(of['why']).partition(chr(10))[0]}"
+        case "forked":
+            return f"{of['what']}: {FORKED}"
     return _text(finding)
 
 
@@ -206,6 +215,7 @@ def _how_many(finding: Finding) -> str:
 def _unwrapped(finding: Finding) -> str:
     what = {
         "": "not wrapped: it ran, and its arguments were not checked",
+        "unanswered": "not wrapped, and no output of it reached the model: whether it ran was not checked",
         "denied": "denied, and not wrapped: whether it ran all the same was not checked",
         "past-wrapper": "answered without its wrapper: the agent did not run it, or ran another copy, unchecked",
     }[finding.case]
@@ -374,6 +384,10 @@ def _refused_hint(finding: Finding) -> str:
             return f"allow_hosts = {of['place']} keeps it reachable; WebSockets aren't recorded"
         case "unservable":
             return "Record the test again: pytest --sparrow-record"
+        case "ownerless":
+            return str(of["why"]).partition("\n")[2].strip()
+        case "forked":
+            return OUT_OF_A_FORK
     return str(of.get("hint", ""))
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.lanes import Lane
+    from pytest_sparrow.run.own_servers import OwnServers
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
 
@@ -177,6 +178,11 @@ class OpenRun(Protocol):
     @property
     def parent(self) -> OpenRun | None:
         """Of a further run, the run of its test."""
+        ...
+
+    @property
+    def own_servers(self) -> OwnServers:
+        """Which servers of this process are the app under test."""
         ...
 
     def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:

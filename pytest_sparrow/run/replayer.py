@@ -252,8 +252,10 @@ class ExchangeReplayer(GoldenReplayer):
 
     def _check_order(self, choice: Chosen, asked: Asked) -> None:
         """Note a call that comes after one which it precedes in the golden; see `matching.order`."""
-        late, early = (self.exchanges[number] for number in (choice.number, asked.after))
-        if choice.number >= asked.after or not precedes(late, early):
+        if choice.number >= asked.after:
+            return
+        late, early = self.exchanges[choice.number], self.exchanges[asked.after]
+        if not precedes(late, early):
             return
         self._violations.add(
             Finding(

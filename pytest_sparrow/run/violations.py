@@ -69,7 +69,10 @@ def divergence(finding: Finding) -> ReplayDivergence:
 
 
 def unwrapped(
-    calls: Mapping[str, int], denied: Mapping[str, int], wrapped: Callable[[str], bool]
+    calls: Mapping[str, int],
+    denied: Mapping[str, int],
+    wrapped: Callable[[str], bool],
+    unanswered: Mapping[str, int],
 ) -> Iterator[Finding]:
     """Find the tools whose outputs came past their wrappers, or that have no wrapper.
 
@@ -77,7 +80,13 @@ def unwrapped(
         calls: how many calls of each name had no crossing, only an output in the next request.
         denied: how many calls of each name the agent was not to make.
         wrapped: whether a tool of a name is wrapped.
+        unanswered: how many calls of each name had no crossing, and no output in a request either.
     """
+    for name, count in unanswered.items():
+        if not (wrapped(name) or denied.get(name)):
+            yield Finding(
+                kind=Kind.UNWRAPPED, case="unanswered", boundary="tool", detail={"name": name, "count": count}
+            )
     for name, called in calls.items():
         is_wrapped, refused = wrapped(name), denied.get(name, 0)
         count = called - refused if is_wrapped else called

@@ -112,7 +112,7 @@ def test_another_one_has_no_answer_and_is_no_miss():
 def test_recordings_with_and_without_it_are_the_same():
     """It would make a golden new from day to day."""
     with_it, without = (
-        Transcript.new("a", RunInputs(task=""), [], exchanges)
+        Transcript.new("a", inputs=RunInputs(task=""), events=[], exchanges=exchanges)
         for exchanges in (recorded(asked(PLAIN), asked(REGISTRY)), recorded(asked(PLAIN)))
     )
     assert len(with_it.exchanges) == 2

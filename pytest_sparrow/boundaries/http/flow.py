@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pytest_sparrow.boundaries.guard.addresses import listens_on_port
 from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecorder, ServedBody
 from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
 from pytest_sparrow.errors import ReplayDivergence, UsageError
@@ -184,7 +185,9 @@ def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
     if verdict == "ignore":
         return EMPTY if run.replaying else None
     if not outgoing.websocket:
-        return run
+        own = run.own_servers
+        is_app = own.are_known and own.is_app(outgoing.method, outgoing.url, listens_on_port)
+        return None if is_app else run
     if not run.replaying:
         return None
     place = f"{outgoing.host}:{outgoing.port}"
