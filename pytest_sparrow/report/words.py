@@ -227,6 +227,14 @@ def _unread(finding: Finding) -> str:
         return _text(finding)
     count = finding.detail["count"]
     calls = "a call" if count == 1 else f"{count} calls"
+    if finding.case == "work":
+        work = finding.detail["work"]
+        return f"{calls} of {finding.detail['what']}: {work}, replayed and compared as HTTP, no events"
+    if finding.case == "silent":
+        return (
+            f"{calls} of {finding.detail['what']}: a model's, but the answer is in a format not read yet. Replayed and "
+            "compared as HTTP; its texts and proposed calls make no events"
+        )
     return (
         f"{calls} of {finding.detail['what']}: a model's, it seems, in a format that no codec reads. Replayed and "
         "compared as HTTP; texts and proposed calls make no events, and unwrapped tools can't be named"

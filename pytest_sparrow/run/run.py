@@ -12,10 +12,11 @@ from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import caller, serving_port, strand_name
-from pytest_sparrow.run.crossing import Crossing, passage
+from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.own_servers import OwnServers
@@ -215,6 +216,7 @@ class Run:
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
+        optional = model is None and kind == "http" and self._is_optional(asked)
         clean = self._redactor.asked(kind, asked)
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
@@ -223,6 +225,7 @@ class Run:
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model = model
+            crossing.optional = optional
             if self._sink is not None:
                 self._note_own_servers(crossing)
             number = self.crossings
@@ -243,6 +246,8 @@ class Run:
         answer = None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            if complete:
+                self._unread.add_silent(crossing.asked, answered, answer)
             answered = without_spelling(answered)
         keep = (
             self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
@@ -345,6 +350,18 @@ class Run:
         self.unrecordable(error)
         return error
 
+    def _is_optional(self, asked: dict[str, Json]) -> bool:
+        """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
+        if asked["method"] not in ("GET", "HEAD"):
+            return False
+        url = urlsplit(asked["url"])
+        host = url.hostname or ""
+        return (
+            self.passes_host(host, url.port) == "telemetry"
+            or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
+            or is_look_up_address(host, url.path, self.settings.look_ups)
+        )
+
     def _now(self) -> float:
         """Seconds since the run began, to the microsecond and never twice the same: the order of crossings."""
         self._last = max(round(self.elapsed(), 6), round(self._last + 1e-6, 6))
@@ -388,7 +405,7 @@ class Run:
                 )
             else:
                 self._emitter.asked_model(crossing.lane, request)
-        else:
+        elif not crossing.optional:
             self._emitter.begin()
             if crossing.kind == "http":
                 self._unread.add(asked)
@@ -410,6 +427,7 @@ class Run:
             complete=complete and answered is not None,
             read_whole=crossing.read_whole,
             proposed=crossing.proposed,
+            optional=crossing.optional,
         )
         self._write(self._sink.exchange, exchange)
 

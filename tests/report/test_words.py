@@ -41,6 +41,8 @@ def found(kind, case="", **more):
     parts = (Finding(kind=Kind.LATE, boundary="http"),)
     if kind is Kind.CHANGE:
         more = {"steps": ("Message", ".text"), "how": "changed", **more}
+    if kind is Kind.NOT_COMPARED:
+        case = "receiver"
     return Finding(
         kind=kind, case=case, boundary="tool", golden=TOOL, new=TOOL, detail=DETAIL, parts=parts, **more
     )
