@@ -87,9 +87,12 @@ class Address(NamedTuple):
 def address_of(url: str) -> Address:
     """The address in a URL; of its query the order of different names does not count, that of equal names does."""
     parts = urlsplit(url)
-    return Address(
-        parts.scheme, _host(parts.hostname or "", parts.port, parts.scheme), parts.path, _pairs(parts.query)
-    )
+    query = tuple(pair for pair in _pairs(parts.query) if pair[0] not in _NOT_OF_QUERIES)
+    return Address(parts.scheme, _host(parts.hostname or "", parts.port, parts.scheme), parts.path, query)
+
+
+_NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token"})
+"""The token of a session: a signed URL has one if the machine's credentials have. The key's own name counts."""
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
