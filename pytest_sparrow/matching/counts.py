@@ -86,17 +86,13 @@ def address_of(url: str) -> Address:
     No path is the path ``/``, and no port is the scheme's own (RFC 9110, 4.2.3).
     """
     parts = urlsplit(url)
-<<<<<<< HEAD
+    host = _host(parts.hostname or "", parts.port, parts.scheme)
     query = tuple(pair for pair in _pairs(parts.query) if pair[0] not in _NOT_OF_QUERIES)
-    return Address(parts.scheme, _host(parts.hostname or "", parts.port, parts.scheme), parts.path, query)
+    return Address(parts.scheme, host, parts.path or "/", query)
 
 
 _NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token"})
 """The token of a session: a signed URL has one if the machine's credentials have. The key's own name counts."""
-=======
-    host = _host(parts.hostname or "", parts.port, parts.scheme)
-    return Address(parts.scheme, host, parts.path or "/", _pairs(parts.query))
->>>>>>> house
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
