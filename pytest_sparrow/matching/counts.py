@@ -17,6 +17,7 @@ from pytest_sparrow.events.jsontext import BrokenJson, canonical, decode, digest
 from pytest_sparrow.providers.registry import facts, reads
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.redact.names import credential_kind
+from pytest_sparrow.redact.substitutes import SHAPES, lasting_shapes
 from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.asking import what_is_asked, without_id
 from pytest_sparrow.wire.bodies import media_type
@@ -307,6 +308,8 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     if is_http and "body" in asked:
         asked = {**asked, "body": _fields_of_body(asked["body"])}
     answered = _with_lines_read(exchange.answered)
+    if answered is not None and SHAPES in answered:
+        answered = {**answered, SHAPES: lasting_shapes(answered[SHAPES])}
     if is_http and answered is not None and "headers" in answered:
         answered = {**answered, "headers": _answer_headers(answered["headers"])}
     if is_http and not of_model:
