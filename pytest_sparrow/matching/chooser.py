@@ -24,18 +24,17 @@ from pytest_sparrow.exchange import (
     Exchange,
     Json,
 )
+from pytest_sparrow.matching.conversations import Conversations, prefixes
 from pytest_sparrow.matching.counts import (
-    Conversations,
     headers_of,
     key_of,
-    prefixes,
     request_content,
     request_key,
     request_shape,
 )
+from pytest_sparrow.matching.order import is_chance
 from pytest_sparrow.matching.secrets import NOTHING_MENTIONED, Mentioned, SecretPairs
 from pytest_sparrow.matching.similarity import Similarity
-from pytest_sparrow.wire.asking import is_look_up
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -167,9 +166,11 @@ class Chooser:
                     self._by_call.add(by_call, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
                 self._some_headers = self._some_headers or headers_of(exchange.asked) is None
-                if is_look_up(exchange.asked):
+                if is_chance(exchange):
                     self._look_ups[key] = number
                     self._look_up_of[number] = key
+                if exchange.optional:
+                    continue
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
@@ -225,6 +226,8 @@ class Chooser:
             return choice
         if key in self._look_ups:  # more often than recorded: the last recorded answer
             return Chosen(number=self._look_ups[key], exact=True, again=True)
+        if asked.optional:
+            return None
         if chain is None and self._comparable_of is not None:
             choice = self._take_exact(*self._key_by_rules(asked.content), lane)
             if choice is not None:
@@ -379,7 +382,7 @@ class Chooser:
         return self._stands_for
 
     def unplayed(self) -> list[int]:
-        """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""
+        """The exchanges that nobody asked for, in order; of equal look-ups one is enough, of optional ones none."""
         looked_up = {key for number, key in self._look_up_of.items() if number in self._played}
         return [
             number
@@ -387,6 +390,7 @@ class Chooser:
             if number not in self._played
             and number not in self._borrowed
             and self._look_up_of.get(number) not in looked_up
+            and not self._exchanges[number].optional
         ]
 
 

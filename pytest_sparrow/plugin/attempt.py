@@ -24,6 +24,7 @@ from pytest_sparrow.redact import Places
 from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
+from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
 
+
+APPS = "apps"
+"""The key of ``config_snapshot`` for requests to the app under test, by method and path."""
 
 _CONTACTS = (Kind.MISS, Kind.REFUSED)
 
@@ -152,6 +156,7 @@ class Attempt:
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
             parent=parent,
             report_late=report_late,
+            own_servers=OwnServers(self._source.noted(APPS) if replays else None),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
@@ -343,6 +348,9 @@ class Attempt:
             detail = {"folder": str(self._store.abandon(run_id))}
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
         config = {**snapshot(), **self.world.notes, **self._config}
+        if apps := self.run.own_servers.note:
+            config[APPS] = apps
+            self._store.leave_out(run_id, self.run.own_servers.recorded)
         if self._further:
             config[FURTHER_RUNS] = self._further_runs
         inputs = self._inputs(

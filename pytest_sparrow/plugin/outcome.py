@@ -117,12 +117,17 @@ def _stands(error: BaseException, state: AttemptState) -> bool:
 
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:
-    """Whether the exception is a miss coming back: raised at a tool, or by an SDK that got the miss as an answer."""
+    """Whether the exception is a miss coming back: raised at a tool, or by an SDK that got the miss as an answer.
+
+    A group of exceptions is one if each of its exceptions is.
+    """
     from pytest_sparrow.errors import NotRecordable, ReplayDivergence, ReplayStopped
 
     texts = state.attempt.findings
     return any(
-        isinstance(one, ReplayDivergence | ReplayStopped | NotRecordable)
+        all(_is_ours(each, state) for each in one.exceptions)
+        if isinstance(one, BaseExceptionGroup)
+        else isinstance(one, ReplayDivergence | ReplayStopped | NotRecordable)
         or any(text in str(one) for text in texts)
         for one in _chain(error)
     )

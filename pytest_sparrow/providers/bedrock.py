@@ -29,6 +29,7 @@ from pytest_sparrow.providers.reading import (
     as_text,
     error_message,
     first_user_text,
+    forced_tool,
     header,
     holdable,
     http_failure,
@@ -169,6 +170,7 @@ class Bedrock:
             conversation=[_stable(as_dict(message)) for message in messages],
             task=first_user_text(messages),
             results=list(_results(messages)),
+            forced=forced_tool(as_dict(as_dict(body).get("toolConfig")).get("toolChoice")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002

@@ -21,7 +21,7 @@ from pytest_sparrow.redact.names import (
     plausible,
     query_rule,
 )
-from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
+from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
 from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
@@ -253,6 +253,7 @@ class Cleaner:
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
+        data = without_placed(data)
         if self._own or self._suspicious(data) or self._may_hide(data):
             return True
         plain = plainly(data)

@@ -192,7 +192,7 @@ class Answers:
         return order.counts(self._settings.level, of_model=crossing.asks_model)
 
     def _number(self, crossing: Crossing) -> int | None:
-        if crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
+        if crossing.optional or crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
             return None
         return self.replayer.number_of(crossing.recorded)
 

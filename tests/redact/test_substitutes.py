@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.matching.counts import between_recordings
+from pytest_sparrow.matching.recordings import between_recordings
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.substitutes import substitute_of
 

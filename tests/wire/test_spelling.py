@@ -6,7 +6,7 @@ import pytest
 
 from pytest_sparrow.events.jsontext import decode, encode
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.matching.counts import between_recordings
+from pytest_sparrow.matching.recordings import between_recordings
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.wire.bodies import body_of, chunks_of
 from pytest_sparrow.wire.spelling import without_spelling

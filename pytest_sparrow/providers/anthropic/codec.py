@@ -42,6 +42,7 @@ from pytest_sparrow.providers.reading import (
     as_text,
     failure_of,
     first_user_text,
+    forced_tool,
     header,
     http_failure,
     json_answer,
@@ -139,6 +140,7 @@ class AnthropicMessages:
             conversation=[plain_message(message) for message in spoken],
             task=first_user_text(spoken),
             results=tool_results(spoken),
+            forced=forced_tool(body.get("tool_choice")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002

@@ -118,6 +118,7 @@ class Gemini:
             conversation=conversation_of(contents),
             task=first_text(contents),
             results=tool_results(contents),
+            forced=_forced(body),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
@@ -163,6 +164,12 @@ def _is_content(content: Json) -> bool:
 def _verb(asked: dict[str, Json]) -> str:
     """What stands behind the colon of the path's last part, as Google's custom methods do; "" where nothing does."""
     return unquote(path_of(asked)).rpartition("/")[2].partition(":")[2]
+
+
+def _forced(body: dict[str, Json]) -> str:
+    choice = as_dict(as_dict(body.get("toolConfig")).get("functionCallingConfig"))
+    names = as_list(choice.get("allowedFunctionNames"))
+    return as_text(names[0]) if len(names) == 1 else ""
 
 
 def _model(asked: dict[str, Json], body: dict[str, Json]) -> str:

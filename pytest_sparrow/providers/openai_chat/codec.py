@@ -36,6 +36,7 @@ from pytest_sparrow.providers.reading import (
     as_list,
     as_text,
     first_user_text,
+    forced_tool,
     http_failure,
     json_answer,
     json_request,
@@ -149,6 +150,7 @@ class OpenAIChat:
             conversation=[message for message in messages if _role(message) not in ("system", "developer")],
             task=first_user_text(messages),
             results=tool_results(messages),
+            forced=forced_tool(body.get("tool_choice") or body.get("function_call")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
