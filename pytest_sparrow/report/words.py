@@ -117,6 +117,9 @@ def _uncaptured(finding: Finding) -> str:
     of = finding.detail
     if finding.case == "more":
         return f"{of['count']} more places were connected to and not recorded"
+    if finding.case == "outside":
+        what = f"{of['what']}: asked for by {of['where']}, outside the test's run"
+        return f"{what}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
     who = ", ".join(filter(None, (of["library"], of["line"])))
     by = f" ({who})" if who else ""
     return f"{of['place']}{by}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
