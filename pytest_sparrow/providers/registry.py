@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolRequest
 from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts, merged
+from pytest_sparrow.providers.reading import with_json
 from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ class ModelCall:
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read the answer to this call; an answer on which the codec breaks says nothing."""
         try:
-            read: ModelAnswer = _asked_of(self.codec, self.codec.answer, asked, answered, kinds=ModelAnswer)
+            read: ModelAnswer = _asked_of(
+                self.codec, self.codec.answer, with_json(asked), answered, kinds=ModelAnswer
+            )
         except CodecFault as fault:
             self.faults.add(fault, self.codec, "answer", instead=_PLAIN)
             return ModelAnswer()
@@ -155,7 +158,9 @@ class ModelCall:
         Raises:
             CodecFault: the codec can't build it.
         """
-        built: dict[str, Json] = _asked_of(self.codec, self.codec.compose, asked, answer, kinds=dict)
+        built: dict[str, Json] = _asked_of(
+            self.codec, self.codec.compose, with_json(asked), answer, kinds=dict
+        )
         return built
 
 
@@ -175,6 +180,7 @@ class Wire:
 
         Where a codec breaks on a request, the next codecs are asked.
         """
+        asked = with_json(asked)
         broken: list[tuple[CodecFault, Codec]] = []
         found: ModelCall | None = None
         for codec in self._codecs:

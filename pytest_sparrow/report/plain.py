@@ -121,7 +121,7 @@ def _cause(finding: Finding) -> list[str]:
 
 
 def _found_at(finding: Finding) -> str:
-    """Where a boundary found something: the recorded exchange or the event, and the line of code that asked."""
+    """Where a boundary found something: the recorded exchange or the event, the line of code that asked, its lane."""
     place = ""
     if finding.kind is Kind.DRIFT and finding.golden_at is not None:
         place = f"recorded exchange {finding.golden_at.exchange}"
@@ -129,7 +129,9 @@ def _found_at(finding: Finding) -> str:
         total = f" of {finding.new_at.events}" if finding.new_at.events else ""
         place = f"event {finding.new_at.event}{total} of the new run"
     caller = f"called from {one_line(finding.caller)}" if finding.caller else ""
-    return ", ".join(filter(None, (place, caller)))
+    lane = "" if finding.new_at is None else finding.new_at.lane
+    strand = f"in lane {one_line(lane)}" if lane and (place or caller) else ""
+    return ", ".join(filter(None, (place, caller, strand)))
 
 
 # Changes.

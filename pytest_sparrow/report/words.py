@@ -83,6 +83,13 @@ _NOT_AS_RECORDED = {
 """What a call does that its recorded answer does not allow."""
 
 
+FORKED = "asked for in a forked process, for which a run can neither record nor replay"
+"""Why a call of a forked child is refused."""
+
+OUT_OF_A_FORK = "use threads or tasks, or ask in the test's own process"
+"""The way out of that."""
+
+
 def _refused(finding: Finding) -> str:
     of, case = finding.detail, finding.case
     if case in _NOT_AS_RECORDED:
@@ -96,7 +103,9 @@ def _refused(finding: Finding) -> str:
         case "unservable":
             return f"the golden's answer to {of['request']} can't be served: {of['why']}"
         case "ownerless":
-            return f"{of['request']}: {of['why']}"
+            return f"{of['request']}: {str(of['why']).partition(chr(10))[0]}"
+        case "forked":
+            return f"{of['what']}: {FORKED}"
     return _text(finding)
 
 
@@ -206,6 +215,7 @@ def _how_many(finding: Finding) -> str:
 def _unwrapped(finding: Finding) -> str:
     what = {
         "": "not wrapped: it ran, and its arguments were not checked",
+        "unanswered": "not wrapped, and no output of it reached the model: whether it ran was not checked",
         "denied": "denied, and not wrapped: whether it ran all the same was not checked",
         "past-wrapper": "answered without its wrapper: the agent did not run it, or ran another copy, unchecked",
     }[finding.case]
@@ -217,6 +227,14 @@ def _unread(finding: Finding) -> str:
         return _text(finding)
     count = finding.detail["count"]
     calls = "a call" if count == 1 else f"{count} calls"
+    if finding.case == "work":
+        work = finding.detail["work"]
+        return f"{calls} of {finding.detail['what']}: {work}, replayed and compared as HTTP, no events"
+    if finding.case == "silent":
+        return (
+            f"{calls} of {finding.detail['what']}: a model's, but the answer is in a format not read yet. Replayed and "
+            "compared as HTTP; its texts and proposed calls make no events"
+        )
     return (
         f"{calls} of {finding.detail['what']}: a model's, it seems, in a format that no codec reads. Replayed and "
         "compared as HTTP; texts and proposed calls make no events, and unwrapped tools can't be named"
@@ -348,6 +366,10 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
     Kind.NOT_KEPT: _not_kept,
+    Kind.UNMATCHED: lambda finding: (
+        f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
+        "it is wrong, or not needed any more"
+    ),
     Kind.EXPECTED: _expected,
 }
 
@@ -366,6 +388,10 @@ def _refused_hint(finding: Finding) -> str:
             return f"allow_hosts = {of['place']} keeps it reachable; WebSockets aren't recorded"
         case "unservable":
             return "Record the test again: pytest --sparrow-record"
+        case "ownerless":
+            return str(of["why"]).partition("\n")[2].strip()
+        case "forked":
+            return OUT_OF_A_FORK
     return str(of.get("hint", ""))
 
 

@@ -35,6 +35,12 @@ _current: contextvars.ContextVar[OpenRun | None] = contextvars.ContextVar("pytes
 _answering: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_answering", default=False)
 
 
+serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    "pytest_sparrow_serving", default=None
+)
+"""The port of this process that the strand here serves, set where a connection is taken; None: it serves none."""
+
+
 class answering:  # noqa: N801 - used like a function: ``with answering():``
     """The world is answering a crossing: calls that its code makes meanwhile belong to no run.
 
@@ -180,11 +186,18 @@ def open_runs() -> list[OpenRun]:
 def current_run() -> OpenRun | None:
     """The run that a crossing made here belongs to, or None: outside every window, `answering`, or `left_over`.
 
+    None also where a server stands in for the world: it asks on its own behalf.
+
     Raises:
         UsageError: this thread carries no context and more than one run is open.
     """
     if _answering.get():
         return None
+    port, run = serving_port.get(), _run_here()
+    return None if port is not None and run is not None and run.own_servers.stand_in(port) else run
+
+
+def _run_here() -> OpenRun | None:
     run = _current.get()
     if run is not None and id(run) in _open:
         return run
@@ -212,9 +225,9 @@ def left_over() -> OpenRun | None:
     """The run of an earlier test that the calling strand belongs to, where that test is over; else None.
 
     A thread or a task belongs for good to the test in whose run it was started. A further run of a test that is not
-    over leaves its strands to the test.
+    over leaves its strands to the test. What serves a port serves whoever asks.
     """
-    run = _current.get()
+    run = None if serving_port.get() is not None else _current.get()
     while run is not None and id(run) not in _open:
         if run.parent is None:
             return None if _runs_tests() else run

@@ -10,17 +10,20 @@ from urllib.parse import urlsplit
 from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
-from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.codec import ToolRequest
-from pytest_sparrow.report.words import title
+from pytest_sparrow.providers.reading import header
+from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller, strand_name
-from pytest_sparrow.run.crossing import Crossing, passage
+from pytest_sparrow.run.context import caller, serving_port, strand_name
+from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
+from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
+from pytest_sparrow.wire.spelling import without_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +57,7 @@ class Run:
         started: the run's zero, from which exchanges count their seconds.
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
+        own_servers: which servers of this process are the app under test.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class Run:
         sink: RecorderSink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
+        own_servers: OwnServers | None = None,
     ) -> None:
         self.run_id = run_id
+        self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
         self.events: list[Event] = []
@@ -133,7 +139,9 @@ class Run:
 
     def refuse(self, case: str, **detail: Json) -> ReplayDivergence:
         """Add a refused contact with the world to the violations; returns what to raise."""
-        finding = Finding(kind=Kind.REFUSED, case=case, detail=detail)
+        finding = Finding(
+            kind=Kind.REFUSED, case=case, new_at=Location(lane=self._lanes.label()), detail=detail
+        )
         if self._closed:
             return self._add_late(title(finding))
         return divergence(self.violations.add(finding))
@@ -208,6 +216,7 @@ class Run:
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
+        optional = model is None and kind == "http" and self._is_optional(asked)
         clean = self._redactor.asked(kind, asked)
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
@@ -216,6 +225,9 @@ class Run:
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model = model
+            crossing.optional = optional
+            if self._sink is not None:
+                self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
@@ -234,6 +246,9 @@ class Run:
         answer = None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            if complete:
+                self._unread.add_silent(crossing.asked, answered, answer)
+            answered = without_spelling(answered)
         keep = (
             self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
         )
@@ -278,8 +293,15 @@ class Run:
             self._emitter.end(failed=failed)
             self._closed = True
             self.answers.settle()
-            proposed = self._emitter.proposals.unwrapped
-            for finding in unwrapped(proposed, self.answers.denied, self._tools.wrapped):
+            proposals = self._emitter.proposals
+            # An agent that could not go on has not run what the model proposed last.
+            went_on = not (failed or self.violations.of(Kind.MISS) or self.answers.divergence_point)
+            for finding in unwrapped(
+                proposals.unwrapped,
+                self.answers.denied,
+                self._tools.wrapped,
+                proposals.unanswered() if went_on else {},
+            ):
                 self.violations.add(finding)
             for finding in self._unread.findings(self._wire.faults):
                 self.violations.add(finding)
@@ -309,19 +331,36 @@ class Run:
 
     # Within.
 
+    def _note_own_servers(self, crossing: Crossing) -> None:
+        if crossing.kind == "http":
+            self.own_servers.asked(crossing)
+        port = serving_port.get()
+        if port is not None:
+            self.own_servers.crossed_by(port)
+
     def _asked_in_a_child(self, kind: str, asked: dict[str, Json]) -> Exception:
         """What to raise in a forked child, which holds a copy of this run: the run never knows what the copy gets.
 
         No lock is taken and no value is shown: another thread may have held the lock when the child was forked.
         """
         what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
-        reason = "asked for in a forked process, for which a run can neither record nor replay"
-        hint = "use threads or tasks, or ask in the test's own process"
         if self.replaying:
-            return self.refuse("", text=f"{what}: {reason}", hint=hint)
-        error = NotRecordable(what, reason, hint)
+            return self.refuse("forked", what=what)
+        error = NotRecordable(what, FORKED, OUT_OF_A_FORK)
         self.unrecordable(error)
         return error
+
+    def _is_optional(self, asked: dict[str, Json]) -> bool:
+        """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
+        if asked["method"] not in ("GET", "HEAD"):
+            return False
+        url = urlsplit(asked["url"])
+        host = url.hostname or ""
+        return (
+            self.passes_host(host, url.port) == "telemetry"
+            or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
+            or is_look_up_address(host, url.path, self.settings.look_ups)
+        )
 
     def _now(self) -> float:
         """Seconds since the run began, to the microsecond and never twice the same: the order of crossings."""
@@ -366,7 +405,7 @@ class Run:
                 )
             else:
                 self._emitter.asked_model(crossing.lane, request)
-        else:
+        elif not crossing.optional:
             self._emitter.begin()
             if crossing.kind == "http":
                 self._unread.add(asked)
@@ -388,6 +427,7 @@ class Run:
             complete=complete and answered is not None,
             read_whole=crossing.read_whole,
             proposed=crossing.proposed,
+            optional=crossing.optional,
         )
         self._write(self._sink.exchange, exchange)
 

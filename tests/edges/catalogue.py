@@ -12,6 +12,7 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -182,6 +183,9 @@ _READ: dict[str, tuple[str, Callable[[Reply], object]]] = {
     "remaining": ("/search", lambda reply: reply.headers["x-ratelimit-remaining"]),
     "cookie": ("/search", lambda reply: reply.headers["set-cookie"]),
     "gzip": ("/gzip", _of_json("n")),
+    "spelling": ("/spelled", lambda reply: hashlib.sha256(reply.body).hexdigest()),
+    "length": ("/spelled", lambda reply: len(reply.body)),
+    "lines": ("/spelled", lambda reply: reply.body.splitlines()[1].decode()),
 }
 for _name, (_path, _read) in _READ.items():
     _for_each_library(GREEN, f"read-{_name}", lambda path=_path: [_BASE.but(path=path)], _read)

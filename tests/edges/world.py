@@ -59,6 +59,9 @@ class _World(BaseHTTPRequestHandler):
             message = {"role": "assistant", "content": f"answer {number}"}
             said = {"id": f"c{number}", "model": "m", "choices": [{"index": 0, "message": message}]}
         body = json.dumps(said).encode()
+        if self.path.startswith("/spelled"):  # as a library writes it, and as none does
+            lines = json.dumps({**said, "é": 1.5}, indent=2)
+            body = (lines + "\n" if number % 2 else lines.replace("1.5", " 1.50")).encode()
         self.send_response(201 if self.path.startswith("/made") else 200)
         self.send_header("content-type", "application/json")
         self.send_header("x-cursor", f"cursor-{number}")

@@ -87,6 +87,8 @@ def test_plain_requests_side_by_side(sparrow):
 
 def test_telemetry(sparrow):
     httpx.post("https://telemetry.crewai.com:4319/v1/traces", content=b"trace")
+    assert httpx.get("https://api.smith.langchain.com/commits/me/one/latest").json() == {"prompt": "Be kind"}
+    assert httpx.get("https://api.smith.langchain.com/info").status_code == 204
     assert httpx.get("https://example.com/1").json() == 1
 """
 
@@ -127,7 +129,12 @@ CASSETTES = {
     "test_pool": SIDE_BY_SIDE,
     "test_threads": SIDE_BY_SIDE,
     "test_plain_requests_side_by_side": [get(1, 1), get(2, 2), get(2, 22)],
-    "test_telemetry": [entry("POST", "https://telemetry.crewai.com:4319/v1/traces", {"a": 1}, {}), get(1, 1)],
+    "test_telemetry": [
+        entry("POST", "https://telemetry.crewai.com:4319/v1/traces", {"a": 1}, {}),
+        entry("GET", "https://api.smith.langchain.com/commits/me/one/latest", None, {"prompt": "Be kind"}),
+        entry("GET", "https://app.posthog.com/flags", None, {"never": "asked for"}),
+        get(1, 1),
+    ],
 }
 
 

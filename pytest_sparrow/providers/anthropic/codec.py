@@ -42,6 +42,7 @@ from pytest_sparrow.providers.reading import (
     as_text,
     failure_of,
     first_user_text,
+    forced_tool,
     header,
     http_failure,
     json_answer,
@@ -110,6 +111,16 @@ _FACTS = ProviderFacts(
         ),
     ),
     packages={"anthropic": "anthropic", "langchain_anthropic": "langchain-anthropic"},
+    service_variables=dict.fromkeys(
+        (
+            "ANTHROPIC_BASE_URL",
+            "ANTHROPIC_BEDROCK_BASE_URL",
+            "ANTHROPIC_VERTEX_BASE_URL",
+            "ANTHROPIC_VERTEX_PROJECT_ID",
+            "CLOUD_ML_REGION",
+        ),
+        "anthropic",
+    ),
     retry_clocks=(STAINLESS,),
     volatile_headers=frozenset({"anthropic-dangerous-direct-browser-access"}),
     volatile_answer_keys=frozenset(
@@ -139,6 +150,7 @@ class AnthropicMessages:
             conversation=[plain_message(message) for message in spoken],
             task=first_user_text(spoken),
             results=tool_results(spoken),
+            forced=forced_tool(body.get("tool_choice")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002

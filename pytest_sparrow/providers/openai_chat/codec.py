@@ -36,6 +36,7 @@ from pytest_sparrow.providers.reading import (
     as_list,
     as_text,
     first_user_text,
+    forced_tool,
     http_failure,
     json_answer,
     json_request,
@@ -110,6 +111,12 @@ CHAT_FACTS = ProviderFacts(
         KeyShape(kind="perplexity-key", prefixes=("pplx-",), rest=rf"{_A}{{48,64}}"),
         KeyShape(kind="nvidia-key", prefixes=("nvapi-",), rest=rf"{_W}{{60,70}}"),
     ),
+    service_variables={
+        "OPENAI_BASE_URL": "openai",
+        "OPENAI_API_VERSION": "openai",
+        "AZURE_OPENAI_ENDPOINT": "openai",
+        "GROQ_BASE_URL": "groq",
+    },
     packages={
         "openai": "openai",
         "mistralai": "mistralai",
@@ -149,6 +156,7 @@ class OpenAIChat:
             conversation=[message for message in messages if _role(message) not in ("system", "developer")],
             task=first_user_text(messages),
             results=tool_results(messages),
+            forced=forced_tool(body.get("tool_choice") or body.get("function_call")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
