@@ -173,6 +173,13 @@ class Known:
                 self.learned += 1
                 self._prepare()
 
+    def add(self, text: str, kind: str) -> None:
+        """From now on replace this text as well, which the agent gets in place of a placeholder."""
+        with self._lock:
+            if text not in self._kinds:
+                self._kinds = {**self._kinds, text: kind}
+                self._prepare()
+
     def replace(self, text: str, placeholder: Callable[[str, str], str]) -> str:
         """The text with every known secret replaced by ``placeholder(kind, secret)``."""
         # The search first: what is learned meanwhile has its kind before it is searched for.
