@@ -73,7 +73,10 @@ class Exchange:
         asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
         ``tool``.
 
-    A ``Body`` is an object of one key: ``{"json": value}``, ``{"sse": [event text, …]}`` (each with its blank
+    Any answer may have ``"shapes": {placeholder: shape}`` of secrets that an agent may parse.
+
+    A ``Body`` is an object of one key: ``{"json": value}`` (of an answer with how it was spelled beside it),
+    ``{"sse": [event text, …]}`` (each with its blank
     line left out; a second key ``"torn"`` holds what no blank line followed), ``{"lines": [line, …]}`` of
     newline-delimited JSON (``"torn"`` as before), ``{"text": str}``, ``{"base64": str}`` or
     ``{"multipart": [{"headers", "body": Body}, …]}``.

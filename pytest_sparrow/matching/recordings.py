@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.matching.counts import fields_of_body
 from pytest_sparrow.providers.registry import facts, reads
+from pytest_sparrow.redact.substitutes import SHAPES, lasting_shapes
 from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.spelling import without_text
 
@@ -54,6 +55,8 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     if is_http and "body" in asked:
         asked = {**asked, "body": fields_of_body(asked["body"])}
     answered = _with_lines_read(exchange.answered)
+    if answered is not None and SHAPES in answered:
+        answered = {**answered, SHAPES: lasting_shapes(answered[SHAPES])}
     if is_http and answered is not None and "headers" in answered:
         answered = {**answered, "headers": _answer_headers(answered["headers"])}
     if is_http and not of_model:

@@ -145,11 +145,20 @@ _INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 
 
 _FACTS = ProviderFacts(
+    # Whoever has a key of his own needs no token; a session's has one, which signed URLs hold.
+    key_variables=(
+        ("AWS_ACCESS_KEY_ID",),
+        ("AWS_SECRET_ACCESS_KEY",),
+        ("AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"),
+    ),
     key_shapes=(
         KeyShape(kind="aws-bedrock-key", prefixes=("ABSK",), rest=r"[A-Za-z0-9+/]{100,}={0,2}"),
         KeyShape(kind="aws-bedrock-key", prefixes=("bedrock-api-key-",), rest=r"[A-Za-z0-9+/]{20,}={0,2}"),
     ),
     packages={"boto3": "boto3"},
+    service_variables=dict.fromkeys(
+        ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"), "boto3"
+    ),
     retry_clocks=(RetryClock(module="botocore.endpoint", has="Endpoint", clocks=("time",)),),
     answer_headers=frozenset({"x-amzn-errortype"}),
     volatile_answer_keys=frozenset({"latencyMs"}),

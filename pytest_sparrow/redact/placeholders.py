@@ -112,6 +112,8 @@ class Numbering:
         key = secret if lasting is None else lasting
         known = self._given.get(key)
         if known is not None:
+            if lasting is not None:
+                self._secrets[known] = secret  # the one of this request
             return known
         with self._lock:
             if key not in self._given:
@@ -121,6 +123,17 @@ class Numbering:
                 self._secrets[given] = secret
                 self._given[key] = given
             return self._given[key]
+
+    @property
+    def has_given(self) -> bool:
+        """Whether there is any placeholder so far."""
+        return bool(self._given)
+
+    def give(self, text: str, placeholder: str, lasting: str) -> None:
+        """From now on this text, which the agent gets in place of a placeholder, has that placeholder."""
+        with self._lock:
+            self._secrets[placeholder] = text
+            self._given[text] = self._given[lasting] = placeholder
 
     def secret_of(self, placeholder: str) -> str | None:
         """What a placeholder of this transcript stands for; None for one that it never gave."""

@@ -218,7 +218,7 @@ class Answers:
         return fork.answered
 
     def _answer_to(self, crossing: Crossing, exchange: Exchange) -> dict[str, Json]:
-        replayed: dict[str, Json] = self._redactor.put_back(exchange.answered or {})
+        replayed: dict[str, Json] = self._redactor.to_serve(exchange.answered or {})
         return addressed(crossing.asked, exchange.asked, replayed) if crossing.kind == "http" else replayed
 
     def _replayer_of(self, replayer: GoldenReplayer, crossing: Crossing) -> GoldenReplayer:

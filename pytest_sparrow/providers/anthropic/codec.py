@@ -109,6 +109,16 @@ _FACTS = ProviderFacts(
         ),
     ),
     packages={"anthropic": "anthropic", "langchain_anthropic": "langchain-anthropic"},
+    service_variables=dict.fromkeys(
+        (
+            "ANTHROPIC_BASE_URL",
+            "ANTHROPIC_BEDROCK_BASE_URL",
+            "ANTHROPIC_VERTEX_BASE_URL",
+            "ANTHROPIC_VERTEX_PROJECT_ID",
+            "CLOUD_ML_REGION",
+        ),
+        "anthropic",
+    ),
     retry_clocks=(STAINLESS,),
     volatile_headers=frozenset({"anthropic-dangerous-direct-browser-access"}),
     volatile_answer_keys=frozenset(

@@ -112,6 +112,12 @@ CHAT_FACTS = ProviderFacts(
         KeyShape(kind="perplexity-key", prefixes=("pplx-",), rest=rf"{_A}{{48,64}}"),
         KeyShape(kind="nvidia-key", prefixes=("nvapi-",), rest=rf"{_W}{{60,70}}"),
     ),
+    service_variables={
+        "OPENAI_BASE_URL": "openai",
+        "OPENAI_API_VERSION": "openai",
+        "AZURE_OPENAI_ENDPOINT": "openai",
+        "GROQ_BASE_URL": "groq",
+    },
     packages={
         "openai": "openai",
         "mistralai": "mistralai",
