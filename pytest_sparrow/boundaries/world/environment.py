@@ -217,8 +217,6 @@ def _steers(name: str) -> bool:
 
 
 _OTHER_KEYS: tuple[tuple[str, ...], ...] = (
-    ("CO_API_KEY",),
-    ("COHERE_API_KEY",),
     ("VOYAGE_API_KEY",),
     ("TAVILY_API_KEY",),
 )
