@@ -87,7 +87,12 @@ def address_of(url: str) -> Address:
     """
     parts = urlsplit(url)
     host = _host(parts.hostname or "", parts.port, parts.scheme)
-    return Address(parts.scheme, host, parts.path or "/", _pairs(parts.query))
+    query = tuple(pair for pair in _pairs(parts.query) if pair[0] not in _NOT_OF_QUERIES)
+    return Address(parts.scheme, host, parts.path or "/", query)
+
+
+_NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token"})
+"""The token of a session: a signed URL has one if the machine's credentials have. The key's own name counts."""
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -6,6 +6,7 @@ texts, arguments, server-sent events and queries alike, and nothing around it is
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -149,7 +150,9 @@ def _escaped(path: str, following: str, *, quoted: bool) -> str:
     return path
 
 
-def _spellings(path: str) -> set[str]:
+# All tests of a session have the same directories, but for their own.
+@functools.lru_cache(maxsize=64)
+def _spellings(path: str) -> frozenset[str]:
     """A path as it stands in a text, in JSON, in JSON within JSON, and in a URL."""
     spellings = {path, path.replace("\\", "/")}
     for _ in range(2):
@@ -159,7 +162,7 @@ def _spellings(path: str) -> set[str]:
     in_urls = {
         quote(spelling, safe=safe) for spelling in (path, path.replace("\\", "/")) for safe in ("", "/", "/:")
     }
-    return {*spellings, *in_urls}
+    return frozenset({*spellings, *in_urls})
 
 
 _RARE_ENOUGH = 12

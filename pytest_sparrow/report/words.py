@@ -368,6 +368,10 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
     Kind.NOT_KEPT: _not_kept,
+    Kind.UNMATCHED: lambda finding: (
+        f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
+        "it is wrong, or not needed any more"
+    ),
     Kind.EXPECTED: _expected,
 }
 

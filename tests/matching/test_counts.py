@@ -92,6 +92,18 @@ def test_a_request_is_the_same_for_matching_and_for_request_drift(change, counts
     assert bool(request_changes(asked, other)) is counts
 
 
+def test_whether_a_signed_url_has_a_sessions_token_does_not_count():
+    """Temporary credentials bring one, a key of one's own brings none; which key signed counts."""
+    signed = "https://b.s3.example/k?X-Amz-Credential=a%2F20260101%2Fr%2Fs3%2Faws4_request"
+    asked = {"method": "GET", "url": signed, "headers": {}}
+    assert request_key("http", asked) == request_key(
+        "http", {**asked, "url": f"{signed}&X-Amz-Security-Token=t"}
+    )
+    assert request_key("http", asked) != request_key(
+        "http", {**asked, "url": signed.replace("r%2Fs3", "r%2Fsqs")}
+    )
+
+
 @pytest.mark.parametrize(
     "same",
     ["https://h.test", "https://h.test/", "https://h.test:443", "https://H.test:443/"],

@@ -76,6 +76,16 @@ _FACTS = ProviderFacts(
         KeyShape(kind="google-client-secret", prefixes=("GOCSPX-",), rest="[A-Za-z0-9_-]{28}"),
     ),
     packages={"google.genai": "google-genai"},
+    service_variables=dict.fromkeys(
+        (
+            "GOOGLE_GEMINI_BASE_URL",
+            "GOOGLE_VERTEX_BASE_URL",
+            "GOOGLE_GENAI_USE_VERTEXAI",
+            "GOOGLE_CLOUD_LOCATION",
+            "GOOGLE_CLOUD_PROJECT",
+        ),
+        "google-genai",
+    ),
     # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
     retry_clocks=(
         RetryClock(module="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
