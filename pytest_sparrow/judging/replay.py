@@ -13,6 +13,7 @@ from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.events.jsontext import canonical, digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
+from pytest_sparrow.judging.patterns import header_path
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
 from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, request_key
 from pytest_sparrow.matching.recordings import between_recordings
@@ -137,7 +138,7 @@ def rules_of(settings: Settings, *further: str) -> Rules:
         exclude_paths=(
             *settings.ignore,
             *settings.exclude_paths,
-            *(render(("request", ".headers", f".{name.lower()}")) for name in settings.ignore_headers),
+            *map(header_path, settings.ignore_headers),
             *further,
         ),
         exclude_regex_paths=settings.exclude_regex_paths,

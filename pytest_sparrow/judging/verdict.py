@@ -25,6 +25,7 @@ from pytest_sparrow.findings import (
     of_change,
     of_changes,
 )
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -174,7 +175,7 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
     causes += [_miss(finding, found.comparison) for finding in misses[:_MOST_ALIKE]]
     followers += misses[_MOST_ALIKE:]
     order = found.of(Kind.ORDER)
-    causes += order[:_MOST_ALIKE]
+    causes += map(_order, order[:_MOST_ALIKE])
     unplayed = found.of(Kind.UNPLAYED)
     asked_for = _causes_of_unplayed(
         unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None
@@ -247,6 +248,19 @@ def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
             changes = request_changes(finding.golden, finding.new, of_model=finding.of_model)
         finding = replace(finding, parts=of_changes(changes))
     return finding
+
+
+def _order(finding: Finding) -> Finding:
+    """The order, with the differences of two requests of one address: the golden's first, and the new run's first."""
+    late = finding.golden
+    if not isinstance(late, dict):
+        return finding
+    kind, early = finding.detail["before"]
+    if (kind, finding.boundary) != ("http", "http"):
+        return finding
+    alike = describe("http", early, query=True) == describe("http", late, query=True)
+    changes = request_changes(late, early, of_model=finding.of_model) if alike else ()
+    return replace(finding, parts=of_changes(changes))
 
 
 def _causes_of_unplayed(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:

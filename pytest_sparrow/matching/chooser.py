@@ -118,6 +118,7 @@ class Chooser:
 
     Attributes:
         secrets: which secret of the run is which of the golden's.
+        by_rules: whether requests are indexed by what counts by the rules, since one was looked for by that.
     """
 
     def __init__(
@@ -147,7 +148,7 @@ class Chooser:
         self._similarity = Similarity()
         self.secrets = secrets or SecretPairs(replayed=True)
         self._mentioned: dict[int, Mentioned] = {}
-        self._ruled = False  # whether requests are indexed by what counts by the rules
+        self.by_rules = False
         self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()
 
@@ -245,8 +246,8 @@ class Chooser:
 
     def _key_by_rules(self, asked: dict[str, Json]) -> tuple[tuple[str, bool], Mentioned]:
         """The key of what counts of a plain request by the user's rules; the golden's are indexed at the first one."""
-        if not self._ruled:
-            self._ruled = True
+        if not self.by_rules:
+            self.by_rules = True
             begun = {_MAIN}
             for number, exchange in enumerate(self._exchanges):
                 begins = exchange.lane not in begun

@@ -134,9 +134,9 @@ class _Reports:
         session.collect(self._config, report)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Write what was replayed, recorded and remarked."""
-    session.write_summary(terminalreporter, config)
+    session.write_summary(terminalreporter, config, passed=exitstatus == 0)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, env
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
+from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
@@ -32,7 +33,7 @@ from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
@@ -304,6 +305,11 @@ class Attempt:
         if self.behaviour.records:
             return judge_recording(self.run, self._subject(), failed=failed, alone=self._must_hold)
         return Verdict()
+
+    def patterns(self, known: Container[tuple[str, str]]) -> list[tuple[str, str, bool]]:
+        """The patterns of the rules by which this run was compared, with what became of them: see `searched`."""
+        compared = self.blocked is None and self.behaviour.compares and self._followed is not None
+        return list(searched(self._followed, self.run, known)) if compared and self._followed else []
 
     def _subject(self) -> Subject:
         return Subject(

@@ -207,6 +207,9 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         }
     elif state.attempt.closed:
         facts = _called(state, report)
+        if report.passed and not state.diverged:
+            known = [pattern for pattern, tests in session.patterns.items() if tests is None]
+            facts["patterns"] = state.attempt.patterns(known)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
     report.sparrow = {**late, **facts}  # type: ignore[attr-defined]

@@ -250,6 +250,8 @@ _NOT_COMPARED = {
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
     "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
+    "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
+    "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 
@@ -369,6 +371,10 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
     Kind.NOT_KEPT: _not_kept,
+    Kind.UNMATCHED: lambda finding: (
+        f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
+        "it is wrong, or not needed any more"
+    ),
     Kind.EXPECTED: _expected,
 }
 

@@ -201,6 +201,11 @@ class ExchangeReplayer(GoldenReplayer):
         """The golden's lane that each lane of the run follows so far."""
         return self._chooser.lanes
 
+    @property
+    def by_rules(self) -> bool:
+        """Whether a plain request was looked for by what counts of it by the user's rules."""
+        return self._chooser.by_rules
+
     def _holds(self, asked: Asked) -> bool:
         return self._chooser.choose(asked, taken=False) is not None
 
@@ -264,7 +269,7 @@ class ExchangeReplayer(GoldenReplayer):
                 golden=late.asked,
                 golden_at=Location(exchange=choice.number + 1, lane=late.lane),
                 new_at=Location(lane=asked.lane),
-                detail={"before": [early.kind, early.asked]},
+                detail={"before": [early.kind, early.asked], "of_model": asked.conversation is not None},
             )
         )
 

@@ -31,6 +31,8 @@ DETAIL = {
     "library": "psycopg",
     "line": "agent.py:3",
     "program": "git",
+    "setting": "ignore",
+    "pattern": "request.id",
 }
 
 
@@ -39,6 +41,8 @@ def found(kind, case="", **more):
     parts = (Finding(kind=Kind.LATE, boundary="http"),)
     if kind is Kind.CHANGE:
         more = {"steps": ("Message", ".text"), "how": "changed", **more}
+    if kind is Kind.NOT_COMPARED:
+        case = "receiver"
     return Finding(
         kind=kind, case=case, boundary="tool", golden=TOOL, new=TOOL, detail=DETAIL, parts=parts, **more
     )
