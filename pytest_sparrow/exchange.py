@@ -68,7 +68,7 @@ class Exchange:
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
         gave something to await; ``"types": {"returned"?, "yielded"?}`` of values that neither JSON nor an annotation
         restores; ``"changed"``, ``"changed_before"`` (an item), ``"same_as"`` and ``"items_same_as"``: what the call
-        changed in place, and which of the caller's own objects came back.
+        changed in place, ``"files"`` that it wrote, and which of the caller's own objects came back.
     ``call``
         asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
         ``tool``.

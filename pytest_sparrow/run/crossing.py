@@ -266,6 +266,13 @@ class OpenRun(Protocol):
         """
         ...
 
+    def folder(self, name: str) -> str | None:
+        """A directory that the run hides: "tmp" of this session's temporary files, "root" of the project.
+
+        None where it is not known, or nothing is hidden.
+        """
+        ...
+
     def refuse(self, case: str, **detail: Json) -> Exception:
         """Add a refused contact with the world to the violations; after the run's end, see `asked_late`.
 

@@ -171,6 +171,10 @@ class Run:
                     Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail)
                 )
 
+    def folder(self, name: str) -> str | None:
+        """A directory that the run hides; None where it is not known."""
+        return self._redactor.folder(name)
+
     def begin_lane(self, task: object | None) -> Lane | None:
         """Make the lane of a task, or (None) of work for another thread; see `Lanes.begin`."""
         with self._lock:

@@ -128,7 +128,10 @@ class Unread:
 
 
 _OTHER_WORK = (
-    (re.compile(r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$"), "embeddings"),
+    (
+        re.compile(r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$"),
+        "embeddings",
+    ),
     (re.compile(r"/images/(generations|edits|variations)$|:predict(longrunning)?$"), "images"),
     (re.compile(r"/audio/(speech|transcriptions|translations)$|/text-to-speech/|/speech-to-text$"), "audio"),
     (re.compile(r"/messages/batches(/|$)|/batches(/|$)|:batchgeneratecontent$"), "batches"),

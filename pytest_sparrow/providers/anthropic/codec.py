@@ -13,14 +13,11 @@ from urllib.parse import unquote
 
 from pytest_sparrow.providers.anthropic.content import (
     answer_parts,
-    as_binary,
-    binary_events,
     join_message,
     plain_message,
     says_error,
     tool_results,
     usage_of,
-    wants_binary,
 )
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Output, Part, Proposal, Reasoning, Text
@@ -36,6 +33,7 @@ from pytest_sparrow.providers.composing import (
     synthetic_reply,
 )
 from pytest_sparrow.providers.facts import STAINLESS, KeyShape, ProviderFacts
+from pytest_sparrow.providers.invoke import as_binary, binary_events, wants_binary
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
