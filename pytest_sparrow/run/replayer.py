@@ -189,12 +189,13 @@ class ExchangeReplayer(GoldenReplayer):
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
         self._drifts: dict[int, Finding] = {}
+        self._size = sum(not exchange.optional for exchange in exchanges)
         self._numbers = {id(exchange): number for number, exchange in enumerate(exchanges)}
 
     @property
     def size(self) -> int:
         """How many exchanges the golden holds, but for optional ones."""
-        return sum(not exchange.optional for exchange in self.exchanges)
+        return self._size
 
     @property
     def lanes(self) -> Mapping[str, str]:
