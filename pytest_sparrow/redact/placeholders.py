@@ -96,6 +96,10 @@ class Numbering:
                 self._given[key] = given
             return self._given[key]
 
+    def given(self, secret: str) -> str | None:
+        """The placeholder that a secret has already; None where it is met for the first time."""
+        return self._given.get(secret)
+
     def secret_of(self, placeholder: str) -> str | None:
         """What a placeholder of this transcript stands for; None for one that it never gave."""
         return self._secrets.get(placeholder)
