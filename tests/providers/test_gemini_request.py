@@ -157,7 +157,10 @@ def test_an_output_under_another_name_answers_the_call_that_the_others_leave():
     contents = [
         *HELLO,
         model(call("look", a=1), call("buy")),
-        {"role": "user", "parts": [*output("shop.look", {"n": 1})["parts"], *output("look", {"n": 2})["parts"]]},
+        {
+            "role": "user",
+            "parts": [*output("shop.look", {"n": 1})["parts"], *output("look", {"n": 2})["parts"]],
+        },
         output("other", {"n": 3}),
     ]
     found = [(each.id, each.blocks[0]["Json"]["n"]) for each in CODEC.request(asked(contents)).results]
