@@ -82,6 +82,10 @@ class Places:
             for mark in self._marks
         )
 
+    def path_of(self, name: str) -> str | None:
+        """The path of a directory; None where it is not known."""
+        return self._paths.get(name)
+
     def suspected(self, data: bytes) -> bool:
         """Whether JSON in UTF-8 may hold one of the paths: a search for a few literals."""
         return any(needle in data for needle in self._needles)

@@ -133,6 +133,10 @@ class Redactor:
         """A recorded value with this run's directories where it has placeholders for them."""
         return self._places.put_back(value)
 
+    def folder(self, name: str) -> str | None:
+        """The path of a hidden directory; None where it is not known."""
+        return self._places.path_of(name)
+
     def to_serve(self, answered: dict[str, Json]) -> dict[str, Json]:
         """A recorded answer as the agent gets it: with directories, and with substitutes that its reader can parse."""
         served: dict[str, Json] = self.put_back(answered)

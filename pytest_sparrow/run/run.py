@@ -171,6 +171,10 @@ class Run:
                     Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail)
                 )
 
+    def folder(self, name: str) -> str | None:
+        """A directory that the run hides; None where it is not known."""
+        return self._redactor.folder(name)
+
     def begin_lane(self, task: object | None) -> Lane | None:
         """Make the lane of a task, or (None) of work for another thread; see `Lanes.begin`."""
         with self._lock:
@@ -271,6 +275,7 @@ class Run:
             self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
+            self._name_asking(crossing)
             self._keep(crossing, keep, complete=complete)
 
     # What the fixture uses.
@@ -410,6 +415,11 @@ class Run:
             if crossing.kind == "http":
                 self._unread.add(asked)
 
+    def _name_asking(self, crossing: Crossing) -> None:
+        """Name a tool that asks a model itself, now or when it was recorded."""
+        if crossing.asks_models or (crossing.recorded is not None and crossing.recorded.asks_models):
+            self.not_compared("models", crossing.asked["name"], "")
+
     def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
@@ -427,6 +437,7 @@ class Run:
             complete=complete and answered is not None,
             read_whole=crossing.read_whole,
             proposed=crossing.proposed,
+            asks_models=crossing.asks_models,
             optional=crossing.optional,
         )
         self._write(self._sink.exchange, exchange)
