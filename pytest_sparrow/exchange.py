@@ -68,12 +68,15 @@ class Exchange:
         any); ``"broken_off": true`` for a generator that was half read, ``"awaited": true`` where a plain function
         gave something to await; ``"types": {"returned"?, "yielded"?}`` of values that neither JSON nor an annotation
         restores; ``"changed"``, ``"changed_before"`` (an item), ``"same_as"`` and ``"items_same_as"``: what the call
-        changed in place, and which of the caller's own objects came back.
+        changed in place, ``"files"`` that it wrote, and which of the caller's own objects came back.
     ``call``
         asked ``{"name", "args": [value, …], "kwargs": {name: value}, "types"?: {path: name}}``; answered as for
         ``tool``.
 
-    A ``Body`` is an object of one key: ``{"json": value}``, ``{"sse": [event text, …]}`` (each with its blank
+    Any answer may have ``"shapes": {placeholder: shape}`` of secrets that an agent may parse.
+
+    A ``Body`` is an object of one key: ``{"json": value}`` (of an answer with how it was spelled beside it),
+    ``{"sse": [event text, …]}`` (each with its blank
     line left out; a second key ``"torn"`` holds what no blank line followed), ``{"lines": [line, …]}`` of
     newline-delimited JSON (``"torn"`` as before), ``{"text": str}``, ``{"base64": str}`` or
     ``{"multipart": [{"headers", "body": Body}, …]}``.
@@ -90,6 +93,8 @@ class Exchange:
         complete: False for an answer that the client broke off, or that never came.
         read_whole: for http, whether the client has read the answer to its end for certain; False where nobody knows.
         proposed: for a tool, whether a model's answer had proposed the call.
+        asks_models: for a tool, whether it asked a model itself while it ran: no exchange holds that.
+        optional: for http, whether it is chance that the client asked (once a day, once a process): nobody misses it.
         extra: keys that this version doesn't know, kept.
     """
 
@@ -103,6 +108,8 @@ class Exchange:
     complete: bool = True
     read_whole: bool = False
     proposed: bool = False
+    asks_models: bool = False
+    optional: bool = False
     extra: dict[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
@@ -120,6 +127,10 @@ class Exchange:
             line["read_whole"] = True
         if self.proposed:
             line["proposed"] = True
+        if self.asks_models:
+            line["asks_models"] = True
+        if self.optional:
+            line["optional"] = True
         line["asked"] = self.asked
         line["answered"] = self.answered
         line.update(self.extra)
@@ -149,6 +160,7 @@ class Asked:
         after: the highest number, from 0, of a recorded exchange that came before this call for certain; -1: none.
         conversation: the conversation that a request to a model carries; None for anything else.
         call_id: for a tool, the id of the proposal that the call answers; None where no model proposed it.
+        optional: for http, whether it is chance that the client asks.
     """
 
     kind: str
@@ -158,6 +170,7 @@ class Asked:
     after: int = -1
     conversation: Sequence[Json] | None = None
     call_id: str | None = None
+    optional: bool = False
 
 
 # By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.

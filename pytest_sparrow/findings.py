@@ -48,6 +48,7 @@ class Kind(enum.Enum):
     DAMAGED = "damaged"  # the golden is not what was written
     UNREADABLE = "unreadable"  # the golden may be there, but can't be read or replayed
     NOT_KEPT = "not-kept"  # a recording that was not kept, since its test did not pass
+    UNMATCHED = "unmatched"  # a pattern of a setting that found nothing in a whole session
     EXPECTED = "expected"  # a divergence of a test that is expected to fail
 
 
@@ -159,7 +160,7 @@ class Finding:
 
     @property
     def of_model(self) -> bool:
-        """For a drift or a miss: whether a model was asked."""
+        """For a drift, a miss or another order: whether a model was asked."""
         return bool(self.detail.get("of_model"))
 
     @property

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import LIBRARIES
 from pytest_sparrow.findings import Circumstances
+from pytest_sparrow.matching.counts import address_of
 from pytest_sparrow.providers.registry import facts
 
 if TYPE_CHECKING:
@@ -94,14 +95,14 @@ def packages() -> dict[str, str]:
 
 
 def snapshot() -> dict[str, Json]:
-    """Python, platform, locale, hash seed, and the versions of the SDKs that are loaded by now.
+    """Python, platform, locale, hash seed, the versions of the SDKs that are loaded by now, and whom these ask.
 
     Returns:
-        ``python``, ``implementation``, ``platform``, ``locale``, ``hash_seed`` (texts) and ``packages``, an object of
-        distribution → version.
+        ``python``, ``implementation``, ``platform``, ``locale``, ``hash_seed`` (texts), ``packages``, an object of
+        distribution → version, and ``services``, an object of variable → host or other value.
     """
-    loaded = (name for module, name in packages().items() if module in sys.modules)
-    return {**_interpreter(), "packages": _versions((*loaded, _OWN))}
+    versions = _versions((*(name for module, name in packages().items() if module in sys.modules), _OWN))
+    return {**_interpreter(), "packages": versions, "services": _services(versions)}
 
 
 def changed_since(recorded: Json, now: Mapping[str, Json] | None = None) -> str:
@@ -117,8 +118,30 @@ def changed_since(recorded: Json, now: Mapping[str, Json] | None = None) -> str:
         return ""
     then = recorded.get("packages")
     packages: dict[str, Json] = then if isinstance(then, dict) else {}
-    here = {**_interpreter(), "packages": _versions(packages)} if now is None else now
-    return ", ".join([*_packages(packages, here["packages"]), *_settings(recorded, here)])
+    here = now or {**_interpreter(), "packages": _versions(packages), "services": _services(packages)}
+    asked = [] if "services" not in recorded else _asked(recorded, here["services"])
+    return ", ".join([*asked, *_packages(packages, here["packages"]), *_settings(recorded, here)])
+
+
+def _services(packages: Mapping[str, Json]) -> dict[str, Json]:
+    """The variables that are set and say whom these SDKs ask; of a URL the host (``loopback``: this machine's)."""
+    services: dict[str, Json] = {}
+    for name, package in sorted(facts().service_variables.items()):
+        value = os.environ.get(name, "")
+        if value and package in packages:
+            services[name] = address_of(value).host if "://" in value else value
+    return services
+
+
+def _asked(recorded: Mapping[str, Json], now: Json) -> Iterator[str]:
+    then, set_again = recorded["services"], recorded.get("env")
+    before, here = (each if isinstance(each, dict) else {} for each in (then, now))
+    names = sorted({*before, *here} - set(set_again if isinstance(set_again, dict) else ()))
+    changed = [name for name in names if before.get(name) != here.get(name)]
+    hint = f" (sparrow_env = {' '.join(changed)} records and sets it again)"
+    for name in changed:
+        went = f"{name} went from {before.get(name, 'unset')} to {here.get(name, 'unset')}"
+        yield went + hint if name is changed[-1] else went
 
 
 def _packages(then: Mapping[str, Json], now: Mapping[str, Json]) -> Iterator[str]:

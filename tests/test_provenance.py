@@ -17,7 +17,15 @@ from pytest_sparrow.provenance import changed_since, packages, snapshot
 def test_a_snapshot_says_what_matters_and_nothing_of_the_machine():
     """Python, platform, locale, hash seed, and versions; no path, user or host name."""
     taken = snapshot()
-    assert list(taken) == ["python", "implementation", "platform", "locale", "hash_seed", "packages"]
+    assert list(taken) == [
+        "python",
+        "implementation",
+        "platform",
+        "locale",
+        "hash_seed",
+        "packages",
+        "services",
+    ]
     assert taken["python"] == platform.python_version()
     text = json.dumps(taken)
     assert str(Path.home()) not in text
@@ -60,6 +68,25 @@ def test_what_is_not_loaded_yet_is_looked_up():
     assert changed_since({"packages": {"pytest": "0.1"}}) == (
         f"pytest went from 0.1 to {importlib.metadata.version('pytest')}"
     )
+
+
+def test_whom_an_sdk_asks_is_noted_and_named_first(monkeypatch):
+    """A base URL by its host alone, another value as it is; what a replay sets again is not named."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://me:word@proxy.example/v1?token=t")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:11434")
+    packages = {"openai": "0", "boto3": "0"}
+    noted = changed_since({"packages": packages, "services": {}}).split(", boto3")[0]
+    assert noted == (
+        "AWS_REGION went from unset to eu-west-1, OPENAI_BASE_URL went from unset to proxy.example "
+        "(sparrow_env = AWS_REGION OPENAI_BASE_URL records and sets it again)"
+    )
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    recorded = {"packages": packages, "services": {"OPENAI_BASE_URL": "loopback", "AWS_REGION": "eu-west-2"}}
+    recorded["env"] = {"AWS_REGION": "eu-west-2"}
+    assert changed_since(recorded).startswith("OPENAI_BASE_URL went from loopback to unset (")
+    assert "AWS_REGION" not in changed_since(recorded)
+    assert "_URL" not in changed_since({"packages": packages})
 
 
 @pytest.mark.parametrize("recorded", [{}, None, [], "x", {"packages": []}, {"provider": "lamp"}])

@@ -13,8 +13,10 @@ from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.events.jsontext import canonical, digest
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
+from pytest_sparrow.judging.patterns import header_path
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
-from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, between_recordings, request_key
+from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, request_key
+from pytest_sparrow.matching.recordings import between_recordings
 from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.run.whatif.fork import before_fork
@@ -136,7 +138,7 @@ def rules_of(settings: Settings, *further: str) -> Rules:
         exclude_paths=(
             *settings.ignore,
             *settings.exclude_paths,
-            *(render(("request", ".headers", f".{name.lower()}")) for name in settings.ignore_headers),
+            *map(header_path, settings.ignore_headers),
             *further,
         ),
         exclude_regex_paths=settings.exclude_regex_paths,
@@ -264,6 +266,8 @@ def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str
     """Of each exchange what counts of it, when it began, and the secrets in it."""
     ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
     for exchange in transcript.exchanges:
+        if exchange.optional:
+            continue
         asked, answered = between_recordings(exchange, ids.mask)
         what = digest([request_key(exchange.kind, asked), exchange.complete, answered])
         secrets = placeholders(canonical([exchange.asked, exchange.answered]).decode("utf-8", "replace"))

@@ -9,6 +9,7 @@ from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
+from pytest_sparrow import real_time
 from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.events.jsontext import canonical
@@ -24,9 +25,11 @@ from pytest_sparrow.findings import (
     of_change,
     of_changes,
 )
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from pytest_sparrow.comparing.result import Change, Comparison, Missing
     from pytest_sparrow.exchange import Json
@@ -172,7 +175,7 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
     causes += [_miss(finding, found.comparison) for finding in misses[:_MOST_ALIKE]]
     followers += misses[_MOST_ALIKE:]
     order = found.of(Kind.ORDER)
-    causes += order[:_MOST_ALIKE]
+    causes += map(_order, order[:_MOST_ALIKE])
     unplayed = found.of(Kind.UNPLAYED)
     asked_for = _causes_of_unplayed(
         unplayed, alone=not causes, after_miss=bool(misses) or found.nothing is not None
@@ -245,6 +248,19 @@ def _miss(finding: Finding, comparison: Comparison | None) -> Finding:
             changes = request_changes(finding.golden, finding.new, of_model=finding.of_model)
         finding = replace(finding, parts=of_changes(changes))
     return finding
+
+
+def _order(finding: Finding) -> Finding:
+    """The order, with the differences of two requests of one address: the golden's first, and the new run's first."""
+    late = finding.golden
+    if not isinstance(late, dict):
+        return finding
+    kind, early = finding.detail["before"]
+    if (kind, finding.boundary) != ("http", "http"):
+        return finding
+    alike = describe("http", early, query=True) == describe("http", late, query=True)
+    changes = request_changes(late, early, of_model=finding.of_model) if alike else ()
+    return replace(finding, parts=of_changes(changes))
 
 
 def _causes_of_unplayed(unplayed: Sequence[Finding], *, alone: bool, after_miss: bool) -> Sequence[Finding]:
@@ -415,7 +431,7 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     """The source of chance that would explain the difference of two values, or "" where none would.
 
     Returns:
-        "uuid", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
+        "uuid", "today", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
     """
     if isinstance(golden, list) and isinstance(new, list):
         same = Counter(map(canonical, golden)) == Counter(map(canonical, new))
@@ -427,6 +443,8 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     golden, new = golden[:_MOST], new[:_MOST]
     if _alike(_UUID, golden, new):
         return "uuid"
+    if _names_today(new) and not _names_today(golden):
+        return "today"
     if _alike(_TIME, golden, new):
         return "time"
     if _alike(_DRAWN, golden, new):
@@ -434,6 +452,25 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     if Counter(re.findall(r"\w+", golden)) == Counter(re.findall(r"\w+", new)):
         return "order"
     return ""
+
+
+_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+
+
+def _names_today(text: str) -> bool:
+    """Whether a text holds the real date of this moment, here or in UTC: the replay's clock shows the recorded one."""
+    now = real_time.now()
+    return any(_holds_date(text, day) for day in (now, now.astimezone()))
+
+
+def _holds_date(text: str, day: datetime) -> bool:
+    months = (day.strftime(f"{month} %Y").split() for month in ("%B", "%b"))
+    numbers = {f"{day.day}", f"{day.day:02}"}
+    return any(day.strftime(form) in text for form in _DATES) or any(
+        f"{month} {number}, {year}" in text or f"{number} {month} {year}" in text
+        for month, year in months
+        for number in numbers
+    )
 
 
 def is_race(changes: Iterable[Change]) -> bool:

@@ -24,18 +24,17 @@ from pytest_sparrow.exchange import (
     Exchange,
     Json,
 )
+from pytest_sparrow.matching.conversations import Conversations, prefixes
 from pytest_sparrow.matching.counts import (
-    Conversations,
     headers_of,
     key_of,
-    prefixes,
     request_content,
     request_key,
     request_shape,
 )
+from pytest_sparrow.matching.order import is_chance
 from pytest_sparrow.matching.secrets import NOTHING_MENTIONED, Mentioned, SecretPairs
 from pytest_sparrow.matching.similarity import Similarity
-from pytest_sparrow.wire.asking import is_look_up
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -119,6 +118,7 @@ class Chooser:
 
     Attributes:
         secrets: which secret of the run is which of the golden's.
+        by_rules: whether requests are indexed by what counts by the rules, since one was looked for by that.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Chooser:
         self._similarity = Similarity()
         self.secrets = secrets or SecretPairs(replayed=True)
         self._mentioned: dict[int, Mentioned] = {}
-        self._ruled = False  # whether requests are indexed by what counts by the rules
+        self.by_rules = False
         self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()
 
@@ -167,9 +167,11 @@ class Chooser:
                     self._by_call.add(by_call, exchange.lane, number, begins=begins)
             if exchange.kind == "http":
                 self._some_headers = self._some_headers or headers_of(exchange.asked) is None
-                if is_look_up(exchange.asked):
+                if is_chance(exchange):
                     self._look_ups[key] = number
                     self._look_up_of[number] = key
+                if exchange.optional:
+                    continue
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
@@ -225,6 +227,8 @@ class Chooser:
             return choice
         if key in self._look_ups:  # more often than recorded: the last recorded answer
             return Chosen(number=self._look_ups[key], exact=True, again=True)
+        if asked.optional:
+            return None
         if chain is None and self._comparable_of is not None:
             choice = self._take_exact(*self._key_by_rules(asked.content), lane)
             if choice is not None:
@@ -242,8 +246,8 @@ class Chooser:
 
     def _key_by_rules(self, asked: dict[str, Json]) -> tuple[tuple[str, bool], Mentioned]:
         """The key of what counts of a plain request by the user's rules; the golden's are indexed at the first one."""
-        if not self._ruled:
-            self._ruled = True
+        if not self.by_rules:
+            self.by_rules = True
             begun = {_MAIN}
             for number, exchange in enumerate(self._exchanges):
                 begins = exchange.lane not in begun
@@ -379,7 +383,7 @@ class Chooser:
         return self._stands_for
 
     def unplayed(self) -> list[int]:
-        """The exchanges that nobody asked for, in order; of equal look-ups one is enough."""
+        """The exchanges that nobody asked for, in order; of equal look-ups one is enough, of optional ones none."""
         looked_up = {key for number, key in self._look_up_of.items() if number in self._played}
         return [
             number
@@ -387,6 +391,7 @@ class Chooser:
             if number not in self._played
             and number not in self._borrowed
             and self._look_up_of.get(number) not in looked_up
+            and not self._exchanges[number].optional
         ]
 
 

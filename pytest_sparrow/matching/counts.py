@@ -1,7 +1,7 @@
 """Says what of an event, a request and an exchange counts, and makes keys of requests by it.
 
 Choosing an answer (`matching.chooser`), comparing runs and requests (`comparing`) and judging whether a recording is
-unchanged (`judging.replay`) share these tables: a field that is to be ignored by default is added to one of them.
+unchanged (`matching.recordings`) share these tables: a field that is to be ignored by default is added to one of them.
 What depends on a provider (keys of call ids, keys with a new value in every answer) is a fact of its codec.
 """
 
@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
-from pytest_sparrow.events.jsontext import BrokenJson, canonical, decode, digest
-from pytest_sparrow.providers.registry import facts, reads
+from pytest_sparrow.events.jsontext import canonical
+from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.redact.names import credential_kind
-from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.asking import what_is_asked, without_id
 from pytest_sparrow.wire.bodies import media_type
 from pytest_sparrow.wire.headers import content_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Sequence
 
-    from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.exchange import Json
 
 _NOT_OF_EVENTS = frozenset({"type", "run", "lane", "timestamp", "created", "created_at", "ts", "duration_ms"})
 """Fields of an event itself (never of the data in it) that say when or where it was recorded; the type stands apart."""
@@ -84,11 +81,18 @@ class Address(NamedTuple):
 # An agent asks at few URLs, a thousand times each.
 @functools.lru_cache(maxsize=256)
 def address_of(url: str) -> Address:
-    """The address in a URL; of its query the order of different names does not count, that of equal names does."""
+    """The address in a URL; of its query the order of different names does not count, that of equal names does.
+
+    No path is the path ``/``, and no port is the scheme's own (RFC 9110, 4.2.3).
+    """
     parts = urlsplit(url)
-    return Address(
-        parts.scheme, _host(parts.hostname or "", parts.port, parts.scheme), parts.path, _pairs(parts.query)
-    )
+    host = _host(parts.hostname or "", parts.port, parts.scheme)
+    query = tuple(pair for pair in _pairs(parts.query) if pair[0] not in _NOT_OF_QUERIES)
+    return Address(parts.scheme, host, parts.path or "/", query)
+
+
+_NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token"})
+"""The token of a session: a signed URL has one if the machine's credentials have. The key's own name counts."""
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -156,7 +160,7 @@ def body_of(asked: dict[str, Json]) -> Json:
     text = body.get("text") if isinstance(body, dict) else None
     if isinstance(text, str) and _is_form(asked):
         return {"form": [list(pair) for pair in _pairs(text)]}
-    return without_id(_fields_of_body(body))
+    return without_id(fields_of_body(body))
 
 
 def _is_form(asked: dict[str, Json]) -> bool:
@@ -165,7 +169,8 @@ def _is_form(asked: dict[str, Json]) -> bool:
     return media_type(kind)[0] == "application/x-www-form-urlencoded"
 
 
-def _fields_of_body(body: Json) -> Json:
+def fields_of_body(body: Json) -> Json:
+    """A body, without the fields of its JSON that do not count."""
     fields = body.get("json") if isinstance(body, dict) else None
     if not isinstance(body, dict) or not isinstance(fields, dict) or _NOT_OF_BODIES.isdisjoint(fields):
         return body
@@ -177,7 +182,8 @@ def request_fields(asked: dict[str, Json]) -> dict[str, Json]:
 
     Of HTTP: ``method``, ``url`` (``scheme``, ``host`` and the segments of the ``path``, numbered), ``query``,
     ``headers``, a form's fields as ``form``, and a JSON object's keys beside them; a key that is called like one of
-    these is in ``body``, and so is every other body. Of tools and calls: their own fields.
+    these is in ``body``, and so is every other body: a text by its numbered lines. Of tools and calls: their own
+    fields.
     """
     if "url" not in asked:
         return asked_fields(asked)
@@ -210,6 +216,8 @@ def _fields_within(body: Json) -> dict[str, Json]:
         return {} if body is None else {"body": body}
     if "form" in body:
         return {"form": _by_name(body["form"])}
+    if isinstance(body.get("text"), str):
+        return {"body": {"text": _lines(body["text"])}}
     if isinstance(body.get("multipart"), list):
         return {"form": _by_name([(_part_name(part), _part(part)) for part in body["multipart"]])}
     fields = body.get("json")
@@ -218,6 +226,31 @@ def _fields_within(body: Json) -> dict[str, Json]:
     hidden = {key: value for key, value in fields.items() if key in _OWN}
     beside = {key: value for key, value in fields.items() if key not in _OWN}
     return {**beside, "body": hidden} if hidden else beside
+
+
+_MOST_LINES = 200
+"""The most lines of a text body that have paths of their own."""
+
+
+def _lines(text: str) -> Json:
+    """A text by its lines, numbered from 1; a text of one line or of very many, and JSON as text, is itself."""
+    lines = text.split("\n")
+    if not 1 < len(lines) <= _MOST_LINES or text.lstrip()[:1] in ("{", "["):
+        return text
+    return {str(number): line for number, line in enumerate(lines, start=1)}
+
+
+def of_equal_lines(one: dict[str, Json], other: dict[str, Json]) -> None:
+    """Make the numbered lines in the bodies of two requests texts again where the one has more: in place.
+
+    One line more, and all those after it would differ.
+    """
+    bodies = [side["body"] for side in (one, other) if isinstance(side.get("body"), dict)]
+    texts = [body.get("text") for body in bodies]
+    if len({len(text) if isinstance(text, dict) else 0 for text in texts}) > 1:
+        for body, text in zip(bodies, texts, strict=True):
+            if isinstance(text, dict):
+                body["text"] = "\n".join(text.values())
 
 
 def _by_name(pairs: Iterable[Sequence[Json]]) -> dict[str, list[Json]]:
@@ -272,125 +305,6 @@ def call_ids(asked: dict[str, Json]) -> set[str]:
     return found
 
 
-_NEW_IN_ANSWERS = re.compile(
-    r"^(?:date|age|expires|server|via|cf-ray|traceparent|tracestate|set-cookie|server-timing|x-served-by|x-timer"
-    r"|x-cache(?:-hits)?|x-runtime|x-amz-id-2|x-amz-cf-id|x-amz-cf-pop|x-trace.*|x-b3-.*|x-datadog-.*)$"
-    r"|request-?id|correlation-?id|trace-?(?:id|context)|ratelimit|rate-limit"
-    r"|(?:processing|service|response|upstream)-(?:ms|time)|-cache-status$"
-)
-"""Headers of an answer that are new in every recording, by name in lower case: moments, ids of requests, measures."""
-
-
-def _answer_headers(headers: Json) -> Json:
-    if not isinstance(headers, dict):
-        return headers
-    acted_on = facts().answer_headers
-    return {n: v for n, v in headers.items() if n in acted_on or not _NEW_IN_ANSWERS.search(n)}
-
-
-def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[dict[str, Json], Json]:
-    """What of an exchange counts where two recordings are compared.
-
-    Args:
-        exchange: the exchange.
-        mask: hides the ids of its run in a text.
-
-    Returns:
-        The asked half, to be made a key, and the answered half.
-    """
-    is_http = exchange.kind == "http"
-    asked = exchange.asked
-    of_model = is_http and _asks_a_model(asked)
-    new_in_requests = facts().volatile_request_keys if of_model else frozenset[str]()
-    new_in_answers = facts().volatile_answer_keys if of_model else frozenset[str]()
-    if is_http and "body" in asked:
-        asked = {**asked, "body": _fields_of_body(asked["body"])}
-    answered = _with_lines_read(exchange.answered)
-    if is_http and answered is not None and "headers" in answered:
-        answered = {**answered, "headers": _answer_headers(answered["headers"])}
-    if is_http and not of_model:
-        answered = _without_chance(answered)
-    return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
-
-
-_MODEL_PATHS = ("/models/", "/model/", "/responses/", "/threads/", "/v1/messages", "/chat/completions")
-
-
-def _asks_a_model(asked: dict[str, Json]) -> bool:
-    """Whether a request is one of a provider's or of MCP's: only there keys like ``id`` are new in every answer."""
-    body = asked.get("body")
-    fields = body.get("json") if isinstance(body, dict) else None
-    named = isinstance(fields, dict) and (isinstance(fields.get("model"), str) or "jsonrpc" in fields)
-    return named or reads(asked) or any(part in asked["url"] for part in _MODEL_PATHS)
-
-
-_CHANCE = re.compile(
-    r"(?:request|trace|span|correlation|transaction)-?_?id|^(?:span|trace|nonce|took|elapsed|duration|latency)$"
-    r"|^(?:generated|served|responded)_?at$|^server_?time$|(?:took|elapsed|duration|latency|time)_?(?:in_?)?(?:ms|millis|seconds|secs?)$",
-    re.IGNORECASE,
-)
-"""Names of fields, of any service, that are new in every answer: ids of requests, moments, measures."""
-
-_ID = re.compile(r"(?:^|_)(?:id|uuid|guid|uid)$|[a-z](?:Id|Uuid|UUID)$")
-_OPAQUE = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])(?:[A-Za-z]{1,12}_)?[A-Za-z0-9-]{12,}")
-"""What a service draws for an id; an id that somebody chose, or counted, says something."""
-
-
-def _without_chance(value: Json) -> Json:
-    """An answer of a service that is no model, without what is new in every answer."""
-    if isinstance(value, list):
-        return [_without_chance(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {key: _without_chance(item) for key, item in value.items() if not _is_chance(key, item)}
-
-
-def _is_chance(key: str, value: Json) -> bool:
-    if _CHANCE.search(key):
-        return not isinstance(value, dict | list)
-    return isinstance(value, str) and _ID.search(key) is not None and _OPAQUE.fullmatch(value) is not None
-
-
-def _with_lines_read(answered: dict[str, Json] | None) -> dict[str, Json] | None:
-    """An answer whose newline-delimited JSON is read: values in place of texts."""
-    body = None if answered is None else answered.get("body")
-    if (
-        answered is not None and isinstance(body, dict) and "pieces" in body
-    ):  # where the network cut is chance
-        body = {key: value for key, value in body.items() if key != "pieces"}
-        answered = {**answered, "body": body}
-    if answered is None or not isinstance(body, dict) or not isinstance(body.get("lines"), list):
-        return answered
-    return {**answered, "body": {**body, "lines": [_parsed(line) for line in body["lines"]]}}
-
-
-def _without(value: Json, mask: Callable[[str], str], left_out: AbstractSet[str]) -> Json:
-    """The value with texts masked and some keys left out, in the JSON of server-sent events, too."""
-    if isinstance(value, str):
-        return mask(_event_without(value, mask, left_out) if left_out and "data:" in value else value)
-    if isinstance(value, list):
-        return [_without(item, mask, left_out) for item in value]
-    if isinstance(value, dict):
-        return {key: _without(item, mask, left_out) for key, item in value.items() if key not in left_out}
-    return value
-
-
-def _event_without(text: str, mask: Callable[[str], str], left_out: AbstractSet[str]) -> str:
-    def changed(data: str) -> str:
-        value = _parsed(data.strip())
-        return data if isinstance(value, str) else digest(_without(value, mask, left_out))
-
-    return sse.with_data(text, changed)
-
-
-def _parsed(text: Json) -> Json:
-    """The value that a text of JSON spells; any other text as it is."""
-    try:
-        return decode(text) if isinstance(text, str) else text
-    except BrokenJson:
-        return text
-
-
 def request_shape(asked: dict[str, Json]) -> tuple[str, str, str]:
     """Method, host and path of an ``http`` asked half: what must agree even where the request drifted.
 
@@ -440,42 +354,3 @@ def request_content(kind: str, asked: dict[str, Json], *, headers: bool = True) 
 def _address(url: str) -> bytes:
     scheme, host, path, query = address_of(url)
     return canonical([scheme, host, path, [list(pair) for pair in query]])
-
-
-def prefixes(conversation: Sequence[Json]) -> list[bytes]:
-    """One digest for each prefix of a conversation: of its first message, its first two, … all of it."""
-    running = hashlib.blake2b(digest_size=16)
-    found = []
-    for message in conversation:
-        running.update(canonical(message))
-        running.update(b"\n")
-        found.append(running.digest())
-    return found
-
-
-class Conversations:
-    """Remembers which exchange last carried a conversation, in each lane and in any lane."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[bytes, str | None], int] = {}
-
-    def predecessors(self, chain: list[bytes], lane: str) -> tuple[list[int], int]:
-        """Find the exchanges that carried the longest known proper prefix of a conversation.
-
-        Agents side by side may begin with the same words: then the lane shows whose conversation goes on.
-
-        Returns:
-            The exchange that last carried the prefix in this lane, then the one in any lane, and how many messages
-            the prefix has; no exchange and 0 where the conversation is new.
-        """
-        for length in range(len(chain) - 1, 0, -1):
-            anywhere = self._last.get((chain[length - 1], None))
-            if anywhere is not None:
-                own = self._last.get((chain[length - 1], lane), anywhere)
-                return ([own] if own == anywhere else [own, anywhere]), length
-        return [], 0
-
-    def add(self, chain: list[bytes], exchange: int, lane: str) -> None:
-        """Remember which exchange carried this conversation."""
-        for place in (lane, None) if chain else ():
-            self._last[chain[-1], place] = exchange

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.exchange import LOOSE_LANES
 from pytest_sparrow.settings import Level
+from pytest_sparrow.wire.asking import is_look_up
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
@@ -32,6 +33,11 @@ def counts(level: Level, *, of_model: bool) -> bool:
         of_model: whether the call is a request to a model.
     """
     return level is Level.EXACT or (level is Level.TRAJECTORY and not of_model)
+
+
+def is_chance(exchange: Exchange) -> bool:
+    """Whether it is chance how often a client asks for something: its order means nothing either."""
+    return exchange.optional or (exchange.kind == "http" and is_look_up(exchange.asked))
 
 
 def precedes(one: Exchange, other: Exchange) -> bool:

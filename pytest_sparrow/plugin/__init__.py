@@ -92,6 +92,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Open the world again after the last fixture."""
     try:
         return (yield)
+    except Exception as error:
+        fixture.name_refusal(item.config.stash[SESSION], error)
+        raise
     finally:
         fixture.end(item)
 
@@ -131,9 +134,9 @@ class _Reports:
         session.collect(self._config, report)
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     """Write what was replayed, recorded and remarked."""
-    session.write_summary(terminalreporter, config)
+    session.write_summary(terminalreporter, config, passed=exitstatus == 0)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, env
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
+from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
@@ -24,6 +25,7 @@ from pytest_sparrow.redact import Places
 from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
+from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
@@ -31,7 +33,7 @@ from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
 
+
+APPS = "apps"
+"""The key of ``config_snapshot`` for requests to the app under test, by method and path."""
 
 _CONTACTS = (Kind.MISS, Kind.REFUSED)
 
@@ -152,6 +157,7 @@ class Attempt:
             sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
             parent=parent,
             report_late=report_late,
+            own_servers=OwnServers(self._source.noted(APPS) if replays else None),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock)
@@ -300,6 +306,11 @@ class Attempt:
             return judge_recording(self.run, self._subject(), failed=failed, alone=self._must_hold)
         return Verdict()
 
+    def patterns(self, known: Container[tuple[str, str]]) -> list[tuple[str, str, bool]]:
+        """The patterns of the rules by which this run was compared, with what became of them: see `searched`."""
+        compared = self.blocked is None and self.behaviour.compares and self._followed is not None
+        return list(searched(self._followed, self.run, known)) if compared and self._followed else []
+
     def _subject(self) -> Subject:
         return Subject(
             nodeid=self.place.test,
@@ -343,6 +354,9 @@ class Attempt:
             detail = {"folder": str(self._store.abandon(run_id))}
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
         config = {**snapshot(), **self.world.notes, **self._config}
+        if apps := self.run.own_servers.note:
+            config[APPS] = apps
+            self._store.leave_out(run_id, self.run.own_servers.recorded)
         if self._further:
             config[FURTHER_RUNS] = self._further_runs
         inputs = self._inputs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,9 +73,12 @@ def _base(request: pytest.FixtureRequest) -> Path | None:
 
 def _root(config: pytest.Config) -> Path:
     """The project's folder: without an ini file, pytest's own root would depend on the arguments."""
-    root = config.rootpath
-    if config.inipath is not None:
-        return root
+    return config.rootpath if config.inipath is not None else _project_of(config.rootpath)
+
+
+# Asked for by every test.
+@functools.lru_cache(maxsize=16)
+def _project_of(root: Path) -> Path:
     return next(
         (folder for folder in (root, *root.parents) if any((folder / name).exists() for name in _PROJECT)),
         root,
@@ -111,7 +115,7 @@ def secrets_of(settings: Settings, places: Places, given: Sequence[str | SecretF
     environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
     return Secrets(
         redactor=Redactor(environ, places=places, rules=rules, allowed=allowed),
-        scanner=Scanner(allowed=allowed),
+        scanner=Scanner(environ, allowed=allowed),
     )
 
 

@@ -77,6 +77,8 @@ def _override(
     settings: Settings, said: Mapping[str, Any], origin: str, place: SettingPlace, *, decided: Collection[str]
 ) -> Settings:
     """Settings with those replaced that a user gives in Python; what the command line decided is checked only."""
+    if not said:
+        return settings
     valid = settings_at(place)
     values: dict[str, Any] = {}
     for name, value in said.items():

@@ -117,12 +117,17 @@ def _stands(error: BaseException, state: AttemptState) -> bool:
 
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:
-    """Whether the exception is a miss coming back: raised at a tool, or by an SDK that got the miss as an answer."""
+    """Whether the exception is a miss coming back: raised at a tool, or by an SDK that got the miss as an answer.
+
+    A group of exceptions is one if each of its exceptions is.
+    """
     from pytest_sparrow.errors import NotRecordable, ReplayDivergence, ReplayStopped
 
     texts = state.attempt.findings
     return any(
-        isinstance(one, ReplayDivergence | ReplayStopped | NotRecordable)
+        all(_is_ours(each, state) for each in one.exceptions)
+        if isinstance(one, BaseExceptionGroup)
+        else isinstance(one, ReplayDivergence | ReplayStopped | NotRecordable)
         or any(text in str(one) for text in texts)
         for one in _chain(error)
     )
@@ -202,6 +207,9 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         }
     elif state.attempt.closed:
         facts = _called(state, report)
+        if report.passed and not state.diverged:
+            known = [pattern for pattern, tests in session.patterns.items() if tests is None]
+            facts["patterns"] = state.attempt.patterns(known)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
     report.sparrow = {**late, **facts}  # type: ignore[attr-defined]

@@ -40,6 +40,8 @@ class SessionState:
         fixture: the fixture that is being set up or torn down, "" between them.
         wrong: the message of a wrong setting that was found while tests run; the session ends with it.
         late: what strands of earlier tests asked for since the last report, as JSON, each with its test's node id.
+        patterns: the settings and patterns that leave something out, each with the tests in which the pattern found
+            nothing; None where it has found something.
         refused: what fixtures asked for outside every run since the last report, and was refused.
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
@@ -58,6 +60,7 @@ class SessionState:
     wrong: str = ""
     late: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     rerun: set[str] = field(default_factory=set)
+    patterns: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     in_body: bool = False
     shut: ExitStack | None = None
@@ -150,6 +153,12 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
     state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
+    for setting, pattern, found in facts.get("patterns", ()):
+        tests = state.patterns.setdefault((setting, pattern), [])
+        if found:
+            state.patterns[setting, pattern] = None
+        elif tests is not None:
+            tests.append(report.nodeid)
     for kind in ("remarks", "late"):
         state.remarks += json.loads(facts.get(kind, "[]"))
 
@@ -165,10 +174,18 @@ def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
     return False
 
 
-def write_summary(terminal: Any, config: pytest.Config) -> None:
-    """Write the summary; nothing where no test used sparrow."""
+def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None:
+    """Write the summary; nothing where no test used sparrow.
+
+    Args:
+        terminal: pytest's terminal reporter.
+        config: the session's.
+        passed: whether the session ran to its end and nothing failed.
+    """
     state = config.stash[SESSION]
     state.remarks += state.late
+    if passed and _is_whole(terminal, config):
+        state.remarks += _unmatched(state)
     line = _counts(state)
     if not line:
         return
@@ -180,6 +197,32 @@ def write_summary(terminal: Any, config: pytest.Config) -> None:
         for text in summary_lines((nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks):
             terminal.write_line(text)
     terminal.write_line(f"sparrow: {line}")
+
+
+_FILTERS = ("keyword", "markexpr", "deselect", "lf", "stepwise")
+"""pytest's options that leave tests out."""
+
+
+def _is_whole(terminal: Any, config: pytest.Config) -> bool:
+    """Whether no test was left out, in which a pattern might have found something."""
+    if terminal.stats.get("deselected") or any(config.getoption(name, None) for name in _FILTERS):
+        return False
+    if config.args_source is config.ArgsSource.TESTPATHS:
+        return True
+    return any(config.invocation_params.dir / path == config.rootpath for path in config.args)
+
+
+def _unmatched(state: SessionState) -> list[tuple[str, dict[str, Json]]]:
+    from pytest_sparrow.findings import Finding, Kind
+
+    return [
+        (
+            nodeid,
+            Finding(kind=Kind.UNMATCHED, detail={"setting": setting, "pattern": pattern}).to_json(),
+        )
+        for (setting, pattern), tests in state.patterns.items()
+        for nodeid in tests or ()
+    ]
 
 
 BLOCKED = "without a usable golden"

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "MCP": "mcp",
-    "AnthropicMessages": "anthropic.codec",
     "Bedrock": "bedrock",
+    "Cohere": "cohere",
+    "AnthropicMessages": "anthropic.codec",
     "Gemini": "gemini.codec",
     "Ollama": "ollama",
+    "Completions": "completions",
     "OpenAIResponses": "openai_responses.codec",
     # OpenAI's chat format is spoken by many hosts on any path, so its codec is the most lenient: it stays last.
     "OpenAIChat": "openai_chat.codec",

@@ -1,14 +1,14 @@
-"""The codec of Amazon Bedrock's ``converse`` and ``converse-stream``, for any model.
+"""The codec of Amazon Bedrock's ``converse`` and ``converse-stream``, for any model, and of Nova's ``invoke``.
 
 Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
-…/API_runtime_ConverseStream.html. (``invoke`` carries the format of the model's own maker.)
+…/API_runtime_ConverseStream.html. (``invoke`` carries the format of the model's own maker: Nova, which is Amazon's own,
+speaks this one, https://docs.aws.amazon.com/nova/latest/userguide/complete-request-schema.html.)
 """
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from pytest_sparrow.providers.blocks import LazyBlocks, content_blocks, encoded_image, image_data, json_block
 from pytest_sparrow.providers.codec import (
@@ -23,12 +23,20 @@ from pytest_sparrow.providers.codec import (
 )
 from pytest_sparrow.providers.composing import broken_reply, fault_of, json_reply, json_text, synthetic_reply
 from pytest_sparrow.providers.facts import KeyShape, ProviderFacts, RetryClock
+from pytest_sparrow.providers.invoke import (
+    chunk_frame,
+    chunk_text,
+    invoked_model,
+    model_in_path,
+    wants_binary,
+)
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
     as_text,
     error_message,
     first_user_text,
+    forced_tool,
     header,
     holdable,
     http_failure,
@@ -137,11 +145,20 @@ _INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 
 
 _FACTS = ProviderFacts(
+    # Whoever has a key of his own needs no token; a session's has one, which signed URLs hold.
+    key_variables=(
+        ("AWS_ACCESS_KEY_ID",),
+        ("AWS_SECRET_ACCESS_KEY",),
+        ("AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"),
+    ),
     key_shapes=(
         KeyShape(kind="aws-bedrock-key", prefixes=("ABSK",), rest=r"[A-Za-z0-9+/]{100,}={0,2}"),
         KeyShape(kind="aws-bedrock-key", prefixes=("bedrock-api-key-",), rest=r"[A-Za-z0-9+/]{20,}={0,2}"),
     ),
     packages={"boto3": "boto3"},
+    service_variables=dict.fromkeys(
+        ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"), "boto3"
+    ),
     retry_clocks=(RetryClock(module="botocore.endpoint", has="Endpoint", clocks=("time",)),),
     answer_headers=frozenset({"x-amzn-errortype"}),
     volatile_answer_keys=frozenset({"latencyMs"}),
@@ -169,6 +186,7 @@ class Bedrock:
             conversation=[_stable(as_dict(message)) for message in messages],
             task=first_user_text(messages),
             results=list(_results(messages)),
+            forced=forced_tool(as_dict(as_dict(body).get("toolConfig")).get("toolChoice")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002
@@ -179,7 +197,7 @@ class Bedrock:
         if raw is None:
             body = as_dict(json_answer(answered))
         else:
-            body, failure = join_frames(frames_of(raw))
+            body, failure = join_frames(map(_as_converse, frames_of(raw)))
         message = as_dict(as_dict(body.get("output")).get("message"))
         parts = [part for block in as_list(message.get("content")) for part in _parts(as_dict(block))]
         counts = as_dict(body.get("usage"))
@@ -200,12 +218,24 @@ class Bedrock:
 
 
 def _model(asked: dict[str, Json]) -> str:
-    """The model of ``/model/<id>/converse``; an id may be an ARN, whose slashes are quoted."""
-    head, _, verb = path_of(asked).rpartition("/")
-    if verb not in ("converse", "converse-stream"):
-        return ""
-    _, found, model = head.rpartition("/model/")
-    return as_text(unquote(model)) if found else ""
+    """The model of ``/model/<id>/converse``, or a Nova that is invoked."""
+    invoked = invoked_model(asked)
+    return model_in_path(asked, "converse", "converse-stream") or (invoked if "nova" in invoked else "")
+
+
+def _as_converse(frame: Frame) -> Frame:
+    """A frame of ``converse-stream`` for a chunk of ``invoke``, which names its kind within."""
+    chunk = as_dict(lenient_json(chunk_text(frame)))
+    kind = next(iter(chunk), "")
+    if frame.headers.get(":event-type") != "chunk" or not kind:
+        return frame
+    return json_frame({**frame.headers, ":event-type": kind}, chunk[kind])
+
+
+def _as_chunk(frame: Frame) -> Frame:
+    """The reverse of `_as_converse`; a frame of an error stays as it is."""
+    kind = frame.headers.get(":event-type")
+    return frame if kind is None else chunk_frame(json_text({kind: lenient_json(frame.payload.decode())}))
 
 
 def _says_why(body: dict[str, Json]) -> bool:
@@ -320,8 +350,8 @@ def compose_converse(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, J
     blocks = [block for part in answer.parts if (block := _block(part))]
     calls = any(isinstance(part, Proposal) and not part.hosted for part in answer.parts)
     stop = "tool_use" if calls else "end_turn"
-    if path_of(asked).endswith("/converse-stream"):
-        return _stream(blocks, stop, answer.usage, fault)
+    if path_of(asked).endswith("/converse-stream") or wants_binary(asked):
+        return _stream(blocks, stop, answer.usage, fault, chunked=wants_binary(asked))
     if fault is not None:
         return broken_reply(fault) if fault.kind else _synthetic(fault)
     message = {"role": "assistant", "content": blocks}
@@ -383,7 +413,12 @@ def _said(block: dict[str, Json]) -> dict[str, Json]:
 
 
 def _stream(
-    blocks: Sequence[dict[str, Json]], stop: str, usage: Usage | None, fault: FailureStatus | None
+    blocks: Sequence[dict[str, Json]],
+    stop: str,
+    usage: Usage | None,
+    fault: FailureStatus | None,
+    *,
+    chunked: bool,
 ) -> dict[str, Json]:
     broken = fault is not None and fault.kind
     if broken and fault is not None and not blocks:
@@ -397,7 +432,7 @@ def _stream(
     if fault is not None and not broken:
         headers = {":exception-type": "modelStreamErrorException", ":message-type": "exception"}
         frames.append(json_frame(headers, {"message": fault.message}))
-    reply = frames_reply(frames)
+    reply = frames_reply(map(_as_chunk, frames) if chunked else frames)
     return broken_reply(fault, reply) if broken and fault is not None else reply
 
 

@@ -35,12 +35,14 @@ class ModelRequest:
             request continues which, so each message must look the same in the next request.
         task: the first user text, or "".
         results: every tool output the conversation holds, oldest first.
+        forced: the one tool that the model must call, or "": its call is the answer in a shape, and nothing runs.
     """
 
     model: str
     conversation: Sequence[Json]
     task: str
     results: Sequence[Output] = ()
+    forced: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

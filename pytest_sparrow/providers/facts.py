@@ -120,6 +120,8 @@ class ProviderFacts:
             where there is one, is the random part.
         packages: the modules of SDKs, each with the distribution that it comes from: noted in a recording when
             loaded, and listed by ``pytest-sparrow doctor``.
+        service_variables: environment variables that say which service an SDK asks (base URLs, regions, API versions),
+            each with the distribution of the SDK: recordings note them, by host.
         retry_clocks: modules whose sleep before a retry is skipped in a replay.
         volatile_headers: names of request headers that do not count, lower case: new in each request, or in each
             version of the SDK; `pytest_sparrow.wire.headers` knows what every SDK sends.
@@ -141,6 +143,7 @@ class ProviderFacts:
     key_shapes: tuple[KeyShape, ...] = ()
     sure_keys: tuple[KeyShape, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
+    service_variables: Mapping[str, str] = field(default_factory=dict)
     retry_clocks: tuple[RetryClock, ...] = ()
     volatile_headers: AbstractSet[str] = frozenset()
     account_headers: AbstractSet[str] = frozenset()

@@ -129,6 +129,7 @@ def _call(proposal: Proposal) -> dict[str, Json]:
 
 _FACTS = ProviderFacts(
     packages={"ollama": "ollama"},
+    service_variables={"OLLAMA_HOST": "ollama"},
     volatile_answer_keys=frozenset(
         {"created_at", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration"}
     ),

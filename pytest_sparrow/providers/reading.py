@@ -158,6 +158,17 @@ def first_user_text(messages: Iterable[Json]) -> str:
     return as_text(next((text for text in texts if text), ""))
 
 
+def forced_tool(choice: Json) -> str:
+    """The one tool that a request makes the model call, by its choice of tools; "" where it leaves the model a choice.
+
+    ``{"type": "function", "function": {"name": …}}``, ``{"type": …, "name": …}`` or ``{"tool": {"name": …}}``.
+    """
+    said = as_dict(choice)
+    if isinstance(said.get("name"), str):
+        return as_text(said["name"])
+    return as_text(as_dict(said.get("function") or said.get("tool")).get("name"))
+
+
 def header(half: dict[str, Json], name: str) -> str:
     """A header's value by lower-case name, from an object or a list of pairs; "" where there is none."""
     headers = half.get("headers")
@@ -184,12 +195,53 @@ def json_request(asked: dict[str, Json]) -> dict[str, Json] | None:
     return body if isinstance(body, dict) else None
 
 
+def with_json(asked: dict[str, Json]) -> dict[str, Json]:
+    """The asked half with a JSON object as its body's value, whatever the content type said.
+
+    aiohttp calls ``data=json.dumps(…)`` text/plain, and bytes octet-stream; hosts take both.
+    """
+    text = as_dict(asked.get("body")).get("text")
+    value = lenient_json(text) if isinstance(text, str) and text.lstrip()[:1] == "{" else None
+    return {**asked, "body": {"json": value}} if isinstance(value, dict) else asked
+
+
 def json_answer(answered: dict[str, Json]) -> Json:
     """The answer's body as JSON, also where it was kept as text; None where it isn't JSON."""
     body = as_dict(answered.get("body"))
     if "json" in body:
         return body["json"]
     return lenient_json(body.get("text"))
+
+
+_WORDS = frozenset(
+    {"text", "content", "output", "response", "answer", "generation", "outputText", "completion"}
+)
+
+
+def holds_words(answered: dict[str, Json]) -> bool:
+    """Whether an answer that went well holds a text under a key that providers use for a model's words."""
+    status = answered.get("status")
+    if not isinstance(status, int) or status >= 400:
+        return False
+    events = stream_events(answered)
+    lines = as_list(as_dict(answered.get("body")).get("lines"))
+    found = (lenient_json(event.data) for event in events) if events is not None else map(lenient_json, lines)
+    level: list[Json] = [json_answer(answered), *found]
+    for _ in range(_WORDS_DEEP):
+        children: list[Json] = []
+        for value in level:
+            if isinstance(value, dict):
+                if any(isinstance(value.get(key), str) and value[key].strip() for key in _WORDS):
+                    return True
+                children += value.values()
+            elif isinstance(value, list):
+                children += value
+        level = children
+    return False
+
+
+_WORDS_DEEP = 8
+"""How deep the words of an answer are looked for."""
 
 
 def stream_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:

@@ -5,6 +5,7 @@ A codec that raises costs the events of its exchange, never the run.
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolRequest
 from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts, merged
+from pytest_sparrow.providers.reading import with_json
 from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
@@ -143,7 +145,9 @@ class ModelCall:
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read the answer to this call; an answer on which the codec breaks says nothing."""
         try:
-            read: ModelAnswer = _asked_of(self.codec, self.codec.answer, asked, answered, kinds=ModelAnswer)
+            read: ModelAnswer = _asked_of(
+                self.codec, self.codec.answer, with_json(asked), answered, kinds=ModelAnswer
+            )
         except CodecFault as fault:
             self.faults.add(fault, self.codec, "answer", instead=_PLAIN)
             return ModelAnswer()
@@ -155,7 +159,9 @@ class ModelCall:
         Raises:
             CodecFault: the codec can't build it.
         """
-        built: dict[str, Json] = _asked_of(self.codec, self.codec.compose, asked, answer, kinds=dict)
+        built: dict[str, Json] = _asked_of(
+            self.codec, self.codec.compose, with_json(asked), answer, kinds=dict
+        )
         return built
 
 
@@ -175,6 +181,7 @@ class Wire:
 
         Where a codec breaks on a request, the next codecs are asked.
         """
+        asked = with_json(asked)
         broken: list[tuple[CodecFault, Codec]] = []
         found: ModelCall | None = None
         for codec in self._codecs:
@@ -197,6 +204,18 @@ class Wire:
         """The conversation that an ``http`` asked half carries, or None."""
         call = self.read(asked)
         return None if call is None else call.conversation
+
+
+_OF_MODELS = re.compile(
+    r"(?:/chat/completions|/v\d+/messages|/(?:v\d+|openai)/responses|/api/chat|/api/generate"
+    r"|/converse|/converse-stream|/invoke|/invoke-with-response-stream"
+    r"|:(?:generateContent|streamGenerateContent|rawPredict|streamRawPredict))\Z"
+)
+
+
+def leads_to_model(url: str) -> bool:
+    """Whether the path of a URL is one at which a known provider's model answers."""
+    return _OF_MODELS.search(url.partition("?")[0]) is not None
 
 
 def reads(asked: dict[str, Json]) -> bool:

@@ -22,10 +22,11 @@ from pytest_sparrow.redact.names import (
     query_rule,
 )
 from pytest_sparrow.redact.notations import replace_named
-from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers
+from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
 from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
 from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious
 from pytest_sparrow.redact.streams import cuts_between
+from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
     holds_text,
     long_texts,
@@ -179,6 +180,29 @@ class Cleaner:
         self._known.learn(secret, rule.kind)
         return self._numbering.placeholder(rule.kind, secret)
 
+    @property
+    def has_given(self) -> bool:
+        """Whether there is any placeholder so far."""
+        return self._numbering.has_given
+
+    def shapes_in(self, value: Json) -> dict[str, Json]:
+        """What the substitutes of the placeholders in a cleaned value must be like, by placeholder."""
+        found: dict[str, Json] = {}
+        data = jsontext.spell(value)
+        for match in PLACEHOLDER.finditer(data.decode()) if b"<secret:" in data else ():
+            secret = None if match[0] in found else self._numbering.secret_of(match[0])
+            shape = None if secret is None else shape_of(secret, self.value)
+            if shape is not None:
+                found[match[0]] = shape
+        return found
+
+    def give(self, placeholder: str, text: str) -> None:
+        """From now on hide a substitute that the agent gets as the placeholder for which it stands."""
+        match = PLACEHOLDER.fullmatch(placeholder)
+        if match is not None:
+            self._numbering.give(text, placeholder, lasting_part(text))
+            self._known.add(text, match[1])
+
     def credential(self, secret: str, kind: str) -> str:
         """The placeholder of what a header holds to prove who asks, whatever it looks like.
 
@@ -253,6 +277,7 @@ class Cleaner:
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
+        data = without_placed(data)
         if self._own or self._suspicious(data) or self._may_hide(data):
             return True
         plain = plainly(data)

@@ -21,7 +21,9 @@ _OWNER = re.compile(
     r"(?:credential|username|keyid|oauth_token|oauth_consumer_key|client_id|id)=\"?([^\",/;\s]+)",
     re.IGNORECASE,
 )
-_FRESH_CLAIMS = frozenset({"exp", "iat", "nbf", "jti", "auth_time", "nonce"})
+FRESH_CLAIMS = frozenset({"exp", "iat", "nbf", "jti", "auth_time", "nonce"})
+"""Claims of a JSON Web Token that are new in each token."""
+
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]*")
 
 
@@ -77,7 +79,7 @@ def lasting_part(token: str) -> str:
         claims = json.loads(base64.urlsafe_b64decode(match[1] + "=" * (-len(match[1]) % 4)))
     except ValueError:
         return token
-    if not isinstance(claims, dict) or not _FRESH_CLAIMS & claims.keys():
+    if not isinstance(claims, dict) or not FRESH_CLAIMS & claims.keys():
         return token
-    kept = {name: claim for name, claim in claims.items() if name not in _FRESH_CLAIMS}
+    kept = {name: claim for name, claim in claims.items() if name not in FRESH_CLAIMS}
     return json.dumps(kept, sort_keys=True) if kept else token

@@ -6,6 +6,7 @@ texts, arguments, server-sent events and queries alike, and nothing around it is
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -81,6 +82,10 @@ class Places:
             for mark in self._marks
         )
 
+    def path_of(self, name: str) -> str | None:
+        """The path of a directory; None where it is not known."""
+        return self._paths.get(name)
+
     def suspected(self, data: bytes) -> bool:
         """Whether JSON in UTF-8 may hold one of the paths: a search for a few literals."""
         return any(needle in data for needle in self._needles)
@@ -145,7 +150,9 @@ def _escaped(path: str, following: str, *, quoted: bool) -> str:
     return path
 
 
-def _spellings(path: str) -> set[str]:
+# All tests of a session have the same directories, but for their own.
+@functools.lru_cache(maxsize=64)
+def _spellings(path: str) -> frozenset[str]:
     """A path as it stands in a text, in JSON, in JSON within JSON, and in a URL."""
     spellings = {path, path.replace("\\", "/")}
     for _ in range(2):
@@ -155,7 +162,7 @@ def _spellings(path: str) -> set[str]:
     in_urls = {
         quote(spelling, safe=safe) for spelling in (path, path.replace("\\", "/")) for safe in ("", "/", "/:")
     }
-    return {*spellings, *in_urls}
+    return frozenset({*spellings, *in_urls})
 
 
 _RARE_ENOUGH = 12

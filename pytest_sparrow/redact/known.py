@@ -53,14 +53,26 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     short, numbers, single words, paths and URLs without a password.
     """
     secrets: dict[str, str] = {}
-    for name in sorted(environ):
-        value = environ[name].strip()
-        password = userinfo_password(value)
-        if password is not None and len(password) >= MIN_LENGTH and not _is_common(password):
-            secrets.setdefault(unquote(password), "password")
-        if is_secret_name(name) and not _is_common(value):
-            secrets.setdefault(value, _kind(name))
+    for name, value in sorted(environ.items()):
+        password, secret = _secrets_of(name, value.strip())
+        if password is not None:
+            secrets.setdefault(password, "password")
+        if secret is not None:
+            secrets.setdefault(secret, _kind(name))
     return secrets
+
+
+# All tests of a session have nearly the same environment.
+@functools.lru_cache(maxsize=1024)
+def _secrets_of(name: str, value: str) -> tuple[str | None, str | None]:
+    """The password in a variable's URL, and the value of a variable whose name says that it is secret."""
+    password = userinfo_password(value)
+    if password is not None and (len(password) < MIN_LENGTH or _is_common(password)):
+        password = None
+    return (
+        None if password is None else unquote(password),
+        value if is_secret_name(name) and not _is_common(value) else None,
+    )
 
 
 def userinfo_password(url: str) -> str | None:
@@ -165,6 +177,13 @@ class Known:
             if self.learned < _MAX_LEARNED:
                 self._kinds = {**self._kinds, secret: kind}
                 self.learned += 1
+                self._prepare()
+
+    def add(self, text: str, kind: str) -> None:
+        """From now on replace this text as well, which the agent gets in place of a placeholder."""
+        with self._lock:
+            if text not in self._kinds:
+                self._kinds = {**self._kinds, text: kind}
                 self._prepare()
 
     def replace(self, text: str, placeholder: Callable[[str, str], str]) -> str:

@@ -212,10 +212,16 @@ COOKIE_VALUE = Rule("cookie", Sure.KEY)
 
 def credential_kind(name: str) -> str | None:
     """The kind of credential that a request's header holds, by its name in lower case; None for any other header."""
-    rule = field_rule(name)
+    known = facts()
+    return _credential_kind(name, known.services, known.account_headers)
+
+
+@functools.lru_cache(maxsize=1024)
+def _credential_kind(name: str, services: AbstractSet[str], accounts: AbstractSet[str]) -> str | None:
+    rule = _field_rule(name, services)
     if rule is not None:
         return rule.kind
-    return "account" if name in facts().account_headers else None
+    return "account" if name in accounts else None
 
 
 _NO_PASSWORD = {

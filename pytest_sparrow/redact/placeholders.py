@@ -43,6 +43,32 @@ def without_placeholders(text: str) -> str:
     return _ANY.sub("", text) if "<secret:" in text else text
 
 
+_PLACED = re.compile(
+    rb'"[A-Za-z-]{1,40}":"(?:bearer |basic |token )?<secret:[a-z0-9-]+(?::[0-9]+)?>"', re.IGNORECASE
+)
+_BEFORE = 60
+"""Bytes that a field's name and a scheme may have before a placeholder."""
+
+
+def without_placed(data: bytes) -> bytes:
+    """A JSON line without the fields that hold nothing but a placeholder: those of a request's credentials.
+
+    Looked for where a placeholder stands: a look at every field of a line would cost more than the line itself.
+    """
+    at = data.find(b"<secret:")
+    if at < 0:
+        return data
+    parts, done = [], 0
+    while at >= 0:
+        begin = data.rfind(b'"', done, max(done, data.rfind(b'":"', max(done, at - _BEFORE), at)))
+        field = _PLACED.match(data, begin) if begin >= 0 else None
+        if field is not None:
+            parts.append(data[done:begin])
+            done = field.end()
+        at = data.find(b"<secret:", max(at + 1, done))
+    return b'""'.join([*parts, data[done:]])
+
+
 def outside_placeholders(text: str) -> Callable[[int, int], bool]:
     """Returns a check whether a place in a text touches none of the text's placeholders, those of directories included.
 
@@ -86,6 +112,8 @@ class Numbering:
         key = secret if lasting is None else lasting
         known = self._given.get(key)
         if known is not None:
+            if lasting is not None:
+                self._secrets[known] = secret  # the one of this request
             return known
         with self._lock:
             if key not in self._given:
@@ -99,6 +127,17 @@ class Numbering:
     def given(self, secret: str) -> str | None:
         """The placeholder that a secret has already; None where it is met for the first time."""
         return self._given.get(secret)
+
+    @property
+    def has_given(self) -> bool:
+        """Whether there is any placeholder so far."""
+        return bool(self._given)
+
+    def give(self, text: str, placeholder: str, lasting: str) -> None:
+        """From now on this text, which the agent gets in place of a placeholder, has that placeholder."""
+        with self._lock:
+            self._secrets[placeholder] = text
+            self._given[text] = self._given[lasting] = placeholder
 
     def secret_of(self, placeholder: str) -> str | None:
         """What a placeholder of this transcript stands for; None for one that it never gave."""

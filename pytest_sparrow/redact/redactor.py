@@ -18,10 +18,18 @@ from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_na
 from pytest_sparrow.redact.names import COOKIE_VALUE, credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
 from pytest_sparrow.redact.streams import hide_across, joined_texts
+from pytest_sparrow.redact.substitutes import (
+    SHAPES,
+    escaped_in_markup,
+    is_markup,
+    substitute_of,
+    unescaped_markup,
+)
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
 from pytest_sparrow.wire.bodies import stream_form
 from pytest_sparrow.wire.headers import is_of_content
+from pytest_sparrow.wire.spelling import EXACT, without_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,6 +78,7 @@ class Redactor:
         # What is sent over HTTP comes back to no agent: there, plain words may be a password.
         self._sent = Cleaner(self._known, self._numbering, rules, allowed, words=True)
         self._places = Places() if places is None else places
+        self._gave_markup = False
 
     def fresh(self) -> Redactor:
         """A redactor with the same settings and secrets that numbers from 1: for the next transcript."""
@@ -129,6 +138,35 @@ class Redactor:
         """A recorded value with this run's directories where it has placeholders for them."""
         return self._places.put_back(value)
 
+    def folder(self, name: str) -> str | None:
+        """The path of a hidden directory; None where it is not known."""
+        return self._places.path_of(name)
+
+    def to_serve(self, answered: dict[str, Json]) -> dict[str, Json]:
+        """A recorded answer as the agent gets it: with directories, and with substitutes that its reader can parse."""
+        served: dict[str, Json] = self.put_back(answered)
+        shapes = served.get(SHAPES)
+        if isinstance(shapes, dict):
+            served = self._with_substitutes(
+                {key: half for key, half in served.items() if key != SHAPES}, shapes
+            )
+        body = served.get("body")
+        text = body.get("text") if isinstance(body, dict) else None
+        if isinstance(body, dict) and isinstance(text, str) and "<secret:" in text and is_markup(text):
+            self._gave_markup = True
+            served = {**served, "body": {**body, "text": escaped_in_markup(text)}}
+        return served
+
+    def _with_substitutes(self, answered: dict[str, Json], shapes: dict[str, Json]) -> dict[str, Json]:
+        data = jsontext.spell(answered)
+        for placeholder, shape in shapes.items():
+            text = substitute_of(placeholder, shape)
+            if text is not None:
+                self._cleaner.give(placeholder, text)
+                data = data.replace(placeholder.encode(), jsontext.spell(text)[1:-1])
+        found: dict[str, Json] = jsontext.decode(data)
+        return found
+
     def headers(self, headers: Iterable[tuple[str, str]], *, answered: bool) -> dict[str, str]:
         """The headers that a transcript keeps, names in lower case, repeated ones joined by ``", "``.
 
@@ -167,17 +205,27 @@ class Redactor:
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
         """
-        return (
-            self._settled_half(asked, self._asked_headers, self._sent)
-            if kind == "http"
-            else self._object(asked)
-        )
+        if self._gave_markup:
+            asked = jsontext.decode(unescaped_markup(jsontext.spell(asked)))
+        if kind != "http":
+            return self._object(asked)
+        return self._settled_half(asked, self._asked_headers, self._sent)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
-        """The *answered* half of an exchange without secrets, by the rules of `asked`."""
-        if kind != "http":
-            return self._object(answered)
-        return self._settled_half(answered, self._answer_headers, self._cleaner)
+        """The *answered* half of an exchange without secrets, by the rules of `asked`.
+
+        ``shapes`` says of what shape those were that the agent's reader may parse, by placeholder.
+        """
+        if self._gave_markup:
+            answered = jsontext.decode(unescaped_markup(jsontext.spell(answered)))
+        if kind == "http":
+            clean = self._settled_half(answered, self._answer_headers, self._cleaner)
+        else:
+            clean = self._object(answered)
+        if clean is answered or not self._cleaner.has_given:
+            return clean
+        shapes = self._cleaner.shapes_in(clean)
+        return {**clean, SHAPES: shapes} if shapes else clean
 
     def _settled_half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
@@ -207,7 +255,9 @@ class Redactor:
             return {**body, "text": self._form(text, cleaner)}
         if isinstance(parts, list):
             return {**body, "multipart": [self._part(part, cleaner) for part in parts]}
-        return self._clean(body, cleaner)
+        clean = self._clean(body, cleaner)
+        # What the value hides its text must not show.
+        return clean if EXACT not in body or clean is body else without_text({**clean})
 
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):

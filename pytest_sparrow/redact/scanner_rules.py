@@ -354,6 +354,8 @@ def needles_of(environ: Mapping[str, str]) -> tuple[Needle, ...]:
     return _spelled(tuple(sorted(found.items())))
 
 
+# All tests of a session have nearly the same environment.
+@functools.lru_cache(maxsize=1024)
 def _secret_of(name: str, value: str) -> str | None:
     in_url = _PASSWORD_IN_URL.match(value)
     if in_url is not None:

@@ -83,6 +83,13 @@ _NOT_AS_RECORDED = {
 """What a call does that its recorded answer does not allow."""
 
 
+FORKED = "asked for in a forked process, for which a run can neither record nor replay"
+"""Why a call of a forked child is refused."""
+
+OUT_OF_A_FORK = "use threads or tasks, or ask in the test's own process"
+"""The way out of that."""
+
+
 def _refused(finding: Finding) -> str:
     of, case = finding.detail, finding.case
     if case in _NOT_AS_RECORDED:
@@ -96,7 +103,9 @@ def _refused(finding: Finding) -> str:
         case "unservable":
             return f"the golden's answer to {of['request']} can't be served: {of['why']}"
         case "ownerless":
-            return f"{of['request']}: {of['why']}"
+            return f"{of['request']}: {str(of['why']).partition(chr(10))[0]}"
+        case "forked":
+            return f"{of['what']}: {FORKED}"
     return _text(finding)
 
 
@@ -108,6 +117,9 @@ def _uncaptured(finding: Finding) -> str:
     of = finding.detail
     if finding.case == "more":
         return f"{of['count']} more places were connected to and not recorded"
+    if finding.case == "outside":
+        what = f"{of['what']}: asked for by {of['where']}, outside the test's run"
+        return f"{what}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
     who = ", ".join(filter(None, (of["library"], of["line"])))
     by = f" ({who})" if who else ""
     return f"{of['place']}{by}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
@@ -206,6 +218,7 @@ def _how_many(finding: Finding) -> str:
 def _unwrapped(finding: Finding) -> str:
     what = {
         "": "not wrapped: it ran, and its arguments were not checked",
+        "unanswered": "not wrapped, and no output of it reached the model: whether it ran was not checked",
         "denied": "denied, and not wrapped: whether it ran all the same was not checked",
         "past-wrapper": "answered without its wrapper: the agent did not run it, or ran another copy, unchecked",
     }[finding.case]
@@ -217,6 +230,14 @@ def _unread(finding: Finding) -> str:
         return _text(finding)
     count = finding.detail["count"]
     calls = "a call" if count == 1 else f"{count} calls"
+    if finding.case == "work":
+        work = finding.detail["work"]
+        return f"{calls} of {finding.detail['what']}: {work}, replayed and compared as HTTP, no events"
+    if finding.case == "silent":
+        return (
+            f"{calls} of {finding.detail['what']}: a model's, but the answer is in a format not read yet. Replayed and "
+            "compared as HTTP; its texts and proposed calls make no events"
+        )
     return (
         f"{calls} of {finding.detail['what']}: a model's, it seems, in a format that no codec reads. Replayed and "
         "compared as HTTP; texts and proposed calls make no events, and unwrapped tools can't be named"
@@ -226,9 +247,13 @@ def _unread(finding: Finding) -> str:
 _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
+    "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
+    "(leave it unwrapped and wrap its own tools)",
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
     "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
+    "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
+    "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 
@@ -348,6 +373,10 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
     Kind.NOT_KEPT: _not_kept,
+    Kind.UNMATCHED: lambda finding: (
+        f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
+        "it is wrong, or not needed any more"
+    ),
     Kind.EXPECTED: _expected,
 }
 
@@ -366,6 +395,10 @@ def _refused_hint(finding: Finding) -> str:
             return f"allow_hosts = {of['place']} keeps it reachable; WebSockets aren't recorded"
         case "unservable":
             return "Record the test again: pytest --sparrow-record"
+        case "ownerless":
+            return str(of["why"]).partition("\n")[2].strip()
+        case "forked":
+            return OUT_OF_A_FORK
     return str(of.get("hint", ""))
 
 

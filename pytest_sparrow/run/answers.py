@@ -192,7 +192,7 @@ class Answers:
         return order.counts(self._settings.level, of_model=crossing.asks_model)
 
     def _number(self, crossing: Crossing) -> int | None:
-        if crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
+        if crossing.optional or crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
             return None
         return self.replayer.number_of(crossing.recorded)
 
@@ -218,7 +218,7 @@ class Answers:
         return fork.answered
 
     def _answer_to(self, crossing: Crossing, exchange: Exchange) -> dict[str, Json]:
-        replayed: dict[str, Json] = self._redactor.put_back(exchange.answered or {})
+        replayed: dict[str, Json] = self._redactor.to_serve(exchange.answered or {})
         return addressed(crossing.asked, exchange.asked, replayed) if crossing.kind == "http" else replayed
 
     def _replayer_of(self, replayer: GoldenReplayer, crossing: Crossing) -> GoldenReplayer:

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import real_time
+from pytest_sparrow.matching.order import is_chance
 from pytest_sparrow.run.crossing import is_trio
-from pytest_sparrow.wire.asking import is_look_up
 from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class Arrivals:
         steps: list[tuple[float, int, bool]] = []
         for number, exchange in enumerate(self._exchanges):
             self._first_of_lane.setdefault(exchange.lane, exchange.began)
-            if exchange.kind == "http" and is_look_up(exchange.asked):
-                continue  # how often it comes is chance
+            if is_chance(exchange):
+                continue
             steps.append((exchange.began, number, False))
             # Nobody knows when an answer was closed that the agent left half read.
             if exchange.ended is not None and (exchange.complete or exchange.answered is None):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pytest_sparrow import real_time
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.run.context import open_runs
+from pytest_sparrow.settings import TELEMETRY_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.lanes import Lane
+    from pytest_sparrow.run.own_servers import OwnServers
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
 
-Passage = Literal["cross", "ignore", "allow"]
+Passage = Literal["cross", "ignore", "telemetry", "allow"]
 
 CLIENT = "user-agent:"
 """Begins a pattern of ``ignore_hosts`` that names a client, whatever host it sends to."""
@@ -64,10 +66,12 @@ class Crossing:
         model: the request as its codec reads it, or None: no codec reads the request.
         call_id: a tool's call id.
         proposed: whether a model had proposed the tool's call.
+        optional: whether it is chance that the client asks.
         recorded: in a replay, the exchange that answers; None for a miss.
         fault: in a replay, the fault that was injected, or None.
         hides: the numbers of events that only the fault caused.
         emitted: how many parts of a model's answer have been emitted as events.
+        asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
         settled: whether the crossing is over.
     """
@@ -76,6 +80,7 @@ class Crossing:
         "_run",
         "arrival",
         "asked",
+        "asks_models",
         "began",
         "call_id",
         "cancellation_wait",
@@ -90,6 +95,7 @@ class Crossing:
         "kind",
         "lane",
         "model",
+        "optional",
         "peek",
         "proposed",
         "read_whole",
@@ -117,10 +123,12 @@ class Crossing:
         self.model: ModelCall | None = None
         self.call_id = ""
         self.proposed = False
+        self.optional = False
         self.recorded: Exchange | None = None
         self.fault: Fault | None = None
         self.hides: list[int] = []
         self.emitted = 0
+        self.asks_models = False
         self.settled = False
 
     @property
@@ -161,6 +169,7 @@ class Crossing:
             after=max(self.lane.before, self.lane.latest),
             conversation=conversation,
             call_id=self.call_id if self.proposed else None,
+            optional=self.optional,
         )
 
 
@@ -172,6 +181,11 @@ class OpenRun(Protocol):
     @property
     def parent(self) -> OpenRun | None:
         """Of a further run, the run of its test."""
+        ...
+
+    @property
+    def own_servers(self) -> OwnServers:
+        """Which servers of this process are the app under test."""
         ...
 
     def ask(self, kind: str, asked: dict[str, Json]) -> Crossing:
@@ -189,7 +203,7 @@ class OpenRun(Protocol):
         ...
 
     def passes_host(self, host: str, port: int | None) -> str:
-        """What to do with traffic to a host: "cross", "ignore" or "allow"; see `passage`."""
+        """What to do with traffic to a host: "cross", "ignore", "telemetry" or "allow"; see `passage`."""
         ...
 
     @property
@@ -252,6 +266,13 @@ class OpenRun(Protocol):
         """
         ...
 
+    def folder(self, name: str) -> str | None:
+        """A directory that the run hides: "tmp" of this session's temporary files, "root" of the project.
+
+        None where it is not known, or nothing is hidden.
+        """
+        ...
+
     def refuse(self, case: str, **detail: Json) -> Exception:
         """Add a refused contact with the world to the violations; after the run's end, see `asked_late`.
 
@@ -280,7 +301,8 @@ def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterab
     """What happens to traffic to a host.
 
     "allow" goes to the real world in every mode and is never recorded; "ignore" is never recorded, and answered 204 in
-    a replay; "cross" is the run's. Allowing wins over ignoring: a user says it of one host, against a default list.
+    a replay; "telemetry" is ignored by default, and may also serve content; "cross" is the run's. Allowing wins over
+    ignoring: a user says it of one host, against a default list.
 
     Args:
         host: a host's name or address, or the path of a unix socket.
@@ -293,12 +315,19 @@ def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterab
 
 # An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.
 @functools.lru_cache(maxsize=256)
+def is_look_up_address(host: str, path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a pattern of setting ``look_ups`` (``host/path``, ``*`` matches anything) names an address."""
+    address = f"{host}{path}".lower()
+    return any(fnmatchcase(address, pattern.lower()) for pattern in patterns)
+
+
+@functools.lru_cache(maxsize=256)
 def _passage(host: str, port: int | None, allow: tuple[str, ...], ignore: tuple[str, ...]) -> Passage:
     if _matches(host, port, allow):
         return "allow"
-    if _matches(host, port, ignore):
+    if _matches(host, port, tuple(pattern for pattern in ignore if pattern not in TELEMETRY_HOSTS)):
         return "ignore"
-    return "cross"
+    return "telemetry" if _matches(host, port, ignore) else "cross"
 
 
 def _matches(host: str, port: int | None, patterns: tuple[str, ...]) -> bool:

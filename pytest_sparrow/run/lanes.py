@@ -112,6 +112,11 @@ class Lanes:
             lane.model = next((each.model for each in lane.line() if each.model), "")
         return lane
 
+    def label(self) -> str:
+        """The label of the calling strand's lane; of one that has none yet, the lane's that it stems from, or ""."""
+        lane = self._known(current_strand()) or self._origin()
+        return MAIN if lane is None else lane.label
+
     def begin(self, task: Any) -> Lane | None:
         """A lane for a strand that the calling one makes: a task, or (None) work for another thread.
 

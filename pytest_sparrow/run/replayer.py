@@ -91,12 +91,19 @@ class GoldenReplayer(ABC):
         """The exchange that answers what is asked; None: a tool is meant to run.
 
         Raises:
-            ReplayDivergence: the golden holds no answer; the miss is a violation already.
+            ReplayDivergence: the golden holds no answer; the miss is a violation already, unless the request is
+                optional.
             ReplayStopped: the same, and the agent seems to go on for ever.
         """
         if self._misses >= MOST_MISSES:
             raise ReplayStopped(title(asking(Kind.MISS, asked, "too-many", misses=MOST_MISSES)))
+        if asked.optional and not self._holds(asked):
+            raise divergence(asking(Kind.MISS, asked))
         return self._count(self._answer(asked))
+
+    def _holds(self, asked: Asked) -> bool:  # noqa: ARG002 - for exchanges
+        """Whether there is an answer to a request that is optional."""
+        return False
 
     def skip(self, asked: Asked) -> Exchange | None:
         """The recorded exchange of a call that is answered by something else (a tool that runs, a fork): it is played.
@@ -178,6 +185,7 @@ class ExchangeReplayer(GoldenReplayer):
     ) -> None:
         super().__init__(violations)
         self.exchanges = exchanges
+        self._size = sum(not exchange.optional for exchange in exchanges)
         self._chooser = Chooser(exchanges, conversation_of, comparable_of, secrets)
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
@@ -186,13 +194,21 @@ class ExchangeReplayer(GoldenReplayer):
 
     @property
     def size(self) -> int:
-        """How many exchanges the golden holds."""
-        return len(self.exchanges)
+        """How many exchanges the golden holds, but for optional ones."""
+        return self._size
 
     @property
     def lanes(self) -> Mapping[str, str]:
         """The golden's lane that each lane of the run follows so far."""
         return self._chooser.lanes
+
+    @property
+    def by_rules(self) -> bool:
+        """Whether a plain request was looked for by what counts of it by the user's rules."""
+        return self._chooser.by_rules
+
+    def _holds(self, asked: Asked) -> bool:
+        return self._chooser.choose(asked, taken=False) is not None
 
     def _answer(self, asked: Asked) -> Exchange:
         choice = self._chooser.choose(asked)
@@ -207,7 +223,7 @@ class ExchangeReplayer(GoldenReplayer):
         if choice is not None:
             self._note(choice, asked)
             return self.exchanges[choice.number]
-        if not _in_events(asked):
+        if not (asked.optional or _in_events(asked)):
             self._violations.add(self._missed(asked))
         return None
 
@@ -242,8 +258,10 @@ class ExchangeReplayer(GoldenReplayer):
 
     def _check_order(self, choice: Chosen, asked: Asked) -> None:
         """Note a call that comes after one which it precedes in the golden; see `matching.order`."""
-        late, early = (self.exchanges[number] for number in (choice.number, asked.after))
-        if choice.number >= asked.after or not precedes(late, early):
+        if choice.number >= asked.after:
+            return
+        late, early = self.exchanges[choice.number], self.exchanges[asked.after]
+        if not precedes(late, early):
             return
         self._violations.add(
             Finding(
@@ -252,7 +270,7 @@ class ExchangeReplayer(GoldenReplayer):
                 golden=late.asked,
                 golden_at=Location(exchange=choice.number + 1, lane=late.lane),
                 new_at=Location(lane=asked.lane),
-                detail={"before": [early.kind, early.asked]},
+                detail={"before": [early.kind, early.asked], "of_model": asked.conversation is not None},
             )
         )
 

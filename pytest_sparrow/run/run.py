@@ -10,17 +10,20 @@ from urllib.parse import urlsplit
 from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
-from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.codec import ToolRequest
-from pytest_sparrow.report.words import title
+from pytest_sparrow.providers.reading import header
+from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller, strand_name
-from pytest_sparrow.run.crossing import Crossing, passage
+from pytest_sparrow.run.context import caller, serving_port, strand_name
+from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
+from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
+from pytest_sparrow.wire.spelling import without_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +57,7 @@ class Run:
         started: the run's zero, from which exchanges count their seconds.
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
+        own_servers: which servers of this process are the app under test.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class Run:
         sink: RecorderSink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
+        own_servers: OwnServers | None = None,
     ) -> None:
         self.run_id = run_id
+        self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
         self.events: list[Event] = []
@@ -133,7 +139,9 @@ class Run:
 
     def refuse(self, case: str, **detail: Json) -> ReplayDivergence:
         """Add a refused contact with the world to the violations; returns what to raise."""
-        finding = Finding(kind=Kind.REFUSED, case=case, detail=detail)
+        finding = Finding(
+            kind=Kind.REFUSED, case=case, new_at=Location(lane=self._lanes.label()), detail=detail
+        )
         if self._closed:
             return self._add_late(title(finding))
         return divergence(self.violations.add(finding))
@@ -162,6 +170,10 @@ class Run:
                 self.violations.add(
                     Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail)
                 )
+
+    def folder(self, name: str) -> str | None:
+        """A directory that the run hides; None where it is not known."""
+        return self._redactor.folder(name)
 
     def begin_lane(self, task: object | None) -> Lane | None:
         """Make the lane of a task, or (None) of work for another thread; see `Lanes.begin`."""
@@ -208,6 +220,7 @@ class Run:
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
+        optional = model is None and kind == "http" and self._is_optional(asked)
         clean = self._redactor.asked(kind, asked)
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
@@ -216,6 +229,9 @@ class Run:
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model = model
+            crossing.optional = optional
+            if self._sink is not None:
+                self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
@@ -234,6 +250,9 @@ class Run:
         answer = None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            if complete:
+                self._unread.add_silent(crossing.asked, answered, answer)
+            answered = without_spelling(answered)
         keep = (
             self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
         )
@@ -256,6 +275,7 @@ class Run:
             self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
+            self._name_asking(crossing)
             self._keep(crossing, keep, complete=complete)
 
     # What the fixture uses.
@@ -278,8 +298,15 @@ class Run:
             self._emitter.end(failed=failed)
             self._closed = True
             self.answers.settle()
-            proposed = self._emitter.proposals.unwrapped
-            for finding in unwrapped(proposed, self.answers.denied, self._tools.wrapped):
+            proposals = self._emitter.proposals
+            # An agent that could not go on has not run what the model proposed last.
+            went_on = not (failed or self.violations.of(Kind.MISS) or self.answers.divergence_point)
+            for finding in unwrapped(
+                proposals.unwrapped,
+                self.answers.denied,
+                self._tools.wrapped,
+                proposals.unanswered() if went_on else {},
+            ):
                 self.violations.add(finding)
             for finding in self._unread.findings(self._wire.faults):
                 self.violations.add(finding)
@@ -309,19 +336,36 @@ class Run:
 
     # Within.
 
+    def _note_own_servers(self, crossing: Crossing) -> None:
+        if crossing.kind == "http":
+            self.own_servers.asked(crossing)
+        port = serving_port.get()
+        if port is not None:
+            self.own_servers.crossed_by(port)
+
     def _asked_in_a_child(self, kind: str, asked: dict[str, Json]) -> Exception:
         """What to raise in a forked child, which holds a copy of this run: the run never knows what the copy gets.
 
         No lock is taken and no value is shown: another thread may have held the lock when the child was forked.
         """
         what = f"{asked['method']} {urlsplit(asked['url']).hostname}" if kind == "http" else asked["name"]
-        reason = "asked for in a forked process, for which a run can neither record nor replay"
-        hint = "use threads or tasks, or ask in the test's own process"
         if self.replaying:
-            return self.refuse("", text=f"{what}: {reason}", hint=hint)
-        error = NotRecordable(what, reason, hint)
+            return self.refuse("forked", what=what)
+        error = NotRecordable(what, FORKED, OUT_OF_A_FORK)
         self.unrecordable(error)
         return error
+
+    def _is_optional(self, asked: dict[str, Json]) -> bool:
+        """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
+        if asked["method"] not in ("GET", "HEAD"):
+            return False
+        url = urlsplit(asked["url"])
+        host = url.hostname or ""
+        return (
+            self.passes_host(host, url.port) == "telemetry"
+            or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
+            or is_look_up_address(host, url.path, self.settings.look_ups)
+        )
 
     def _now(self) -> float:
         """Seconds since the run began, to the microsecond and never twice the same: the order of crossings."""
@@ -366,16 +410,21 @@ class Run:
                 )
             else:
                 self._emitter.asked_model(crossing.lane, request)
-        else:
+        elif not crossing.optional:
             self._emitter.begin()
             if crossing.kind == "http":
                 self._unread.add(asked)
+
+    def _name_asking(self, crossing: Crossing) -> None:
+        """Name a tool that asks a model itself, now or when it was recorded."""
+        if crossing.asks_models or (crossing.recorded is not None and crossing.recorded.asks_models):
+            self.not_compared("models", crossing.asked["name"], "")
 
     def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None:
+        if self._sink is None or (crossing.optional and answered is None):
             return
         exchange = Exchange(
             kind=crossing.kind,
@@ -388,6 +437,8 @@ class Run:
             complete=complete and answered is not None,
             read_whole=crossing.read_whole,
             proposed=crossing.proposed,
+            asks_models=crossing.asks_models,
+            optional=crossing.optional,
         )
         self._write(self._sink.exchange, exchange)
 
@@ -414,5 +465,6 @@ class Run:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
+            if not crossing.optional:  # else it is a client's own thread, for which nobody waits
+                self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)

@@ -5,12 +5,14 @@ A violation counts whatever the agent did with the exception.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind, Location
+from pytest_sparrow.providers.reading import holds_words, json_request, path_of, with_json
 from pytest_sparrow.report.words import hints, title
 from pytest_sparrow.wire.asking import describe
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.codec import ModelAnswer
 
 _ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
 """Kinds that are found while the user's code asks for something."""
@@ -66,7 +69,10 @@ def divergence(finding: Finding) -> ReplayDivergence:
 
 
 def unwrapped(
-    calls: Mapping[str, int], denied: Mapping[str, int], wrapped: Callable[[str], bool]
+    calls: Mapping[str, int],
+    denied: Mapping[str, int],
+    wrapped: Callable[[str], bool],
+    unanswered: Mapping[str, int],
 ) -> Iterator[Finding]:
     """Find the tools whose outputs came past their wrappers, or that have no wrapper.
 
@@ -74,7 +80,13 @@ def unwrapped(
         calls: how many calls of each name had no crossing, only an output in the next request.
         denied: how many calls of each name the agent was not to make.
         wrapped: whether a tool of a name is wrapped.
+        unanswered: how many calls of each name had no crossing, and no output in a request either.
     """
+    for name, count in unanswered.items():
+        if not (wrapped(name) or denied.get(name)):
+            yield Finding(
+                kind=Kind.UNWRAPPED, case="unanswered", boundary="tool", detail={"name": name, "count": count}
+            )
     for name, called in calls.items():
         is_wrapped, refused = wrapped(name), denied.get(name, 0)
         count = called - refused if is_wrapped else called
@@ -86,26 +98,65 @@ def unwrapped(
 
 
 class Unread:
-    """The requests that look like a model's, and that no codec reads."""
+    """What a run asked a provider for that makes no events: nobody should think that it was judged as an answer."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, asked: dict[str, Json]) -> None:
-        """Count an HTTP request, if it looks like a model's."""
-        if _looks_like_a_models(asked):
-            self._counts[describe("http", asked)] += 1
+        """Count an HTTP request that no codec reads, if it is work of a provider or looks like a model's call."""
+        work = _other_work(asked)
+        if work or _looks_like_a_models(asked):
+            self._counts[work, describe("http", asked)] += 1
+
+    def add_silent(self, asked: dict[str, Json], answered: dict[str, Json], answer: ModelAnswer) -> None:
+        """Count an answer in which its codec found nothing, though the answer holds words."""
+        if answer.parts or answer.usage or answer.failure or not holds_words(answered):
+            return
+        self._counts["silent", describe("http", asked)] += 1
 
     def findings(self, faults: Iterable[str]) -> Iterator[Finding]:
-        """The findings of these requests, and of codecs that failed."""
+        """The findings of these requests and answers, and of codecs that failed."""
         for fault in faults:
             yield Finding(kind=Kind.UNREAD, case="codec", detail={"text": fault})
-        for what, count in self._counts.items():
-            yield Finding(kind=Kind.UNREAD, boundary="http", detail={"what": what, "count": count})
+        for (case, what), count in self._counts.items():
+            detail: dict[str, Json] = {"what": what, "count": count}
+            if case in ("", "silent"):
+                yield Finding(kind=Kind.UNREAD, case=case, boundary="http", detail=detail)
+            else:
+                yield Finding(kind=Kind.UNREAD, case="work", boundary="http", detail={**detail, "work": case})
+
+
+_OTHER_WORK = (
+    (
+        re.compile(r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$"),
+        "embeddings",
+    ),
+    (re.compile(r"/images/(generations|edits|variations)$|:predict(longrunning)?$"), "images"),
+    (re.compile(r"/audio/(speech|transcriptions|translations)$|/text-to-speech/|/speech-to-text$"), "audio"),
+    (re.compile(r"/messages/batches(/|$)|/batches(/|$)|:batchgeneratecontent$"), "batches"),
+    (re.compile(r"/files(/|$)|/uploads(/|$)|/upload/v1[^/]*/files$"), "files"),
+    (re.compile(r"/count[_-]tokens$|:counttokens$|/input_tokens$|/tokenize$"), "token counts"),
+    (re.compile(r"/moderations$"), "moderation"),
+    (re.compile(r"/rerank$"), "reranking"),
+    (re.compile(r"/fine[_-]tun(ing|es)(/|$)"), "fine-tuning"),
+)
+"""What providers do beside answering: the end of the path in lower case, and its name."""
+
+_PROVIDERS_PATH = re.compile(r"/v\d[a-z0-9]*(/|$)|/openai/|/api/embed|/model/")
+
+
+def _other_work(asked: dict[str, Json]) -> str:
+    """The name of a provider's work other than a model's answer, "" for anything else."""
+    if asked["method"].upper() != "POST":
+        return ""
+    path = path_of(asked).lower()
+    if not _PROVIDERS_PATH.search(path):
+        return ""
+    return next((work for pattern, work in _OTHER_WORK if pattern.search(path)), "")
 
 
 def _looks_like_a_models(asked: dict[str, Json]) -> bool:
     """Whether a request names a model, as every provider's does: in the body, or in the path."""
-    body = asked.get("body")
-    value = body.get("json") if isinstance(body, dict) else None
-    return isinstance(value, dict) and ("/models/" in asked["url"] or isinstance(value.get("model"), str))
+    value = json_request(with_json(asked))
+    return value is not None and ("/models/" in asked["url"] or isinstance(value.get("model"), str))

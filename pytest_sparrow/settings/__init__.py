@@ -112,6 +112,19 @@ TELEMETRY_HOSTS = (
 )
 """Hosts that agents report to, and the clients that report: no part of what an agent does."""
 
+LOOK_UPS = (
+    "models.dev/*",
+    "raw.githubusercontent.com/berriai/litellm/*",
+    "openaipublic.blob.core.windows.net/encodings/*",
+    "huggingface.co/*/resolve/*",
+    "huggingface.co/api/models/*",
+    "openrouter.ai/api/v1/models",
+    "pypi.org/pypi/*/json",
+    "registry.npmjs.org/*",
+    "*/.well-known/*",
+)
+"""What clients read once a day, once a process, or only where they have not kept it: ``host/path``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -227,10 +240,18 @@ class Settings:
     )
     ignore_hosts: tuple[str, ...] = row(
         Lines(),
-        "hosts that are never recorded, and answered 204 in a replay, or clients (`user-agent:NAME*`); an ini file "
-        "adds to the default",
+        "hosts that are never recorded, and answered 204 in a replay, or clients (`user-agent:NAME*`); of the default "
+        "what is only read counts as `look_ups`; an ini file adds to the default",
         default=TELEMETRY_HOSTS,
         default_shown="known telemetry hosts and clients",
+        adds=True,
+    )
+    look_ups: tuple[str, ...] = row(
+        Lines(),
+        "what clients read by chance (once a day, once a process), as `host/path`, with `*` for anything: recorded and "
+        "replayed, but nobody misses it; an ini file adds to the default",
+        default=LOOK_UPS,
+        default_shown="known registries and downloads",
         adds=True,
     )
     in_process: bool = row(

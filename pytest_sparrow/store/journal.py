@@ -21,6 +21,7 @@ from pytest_sparrow.store.reader import load_transcript
 from pytest_sparrow.store.swap import remove_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
     from pytest_sparrow.store.damage import Limits
@@ -40,6 +41,7 @@ class Journal:
     Attributes:
         folder: where it lies.
         meta: what is known of the run, ``complete=False``.
+        left_out: when those exchanges began that `read` leaves out.
         lock: held while a line is written, and by whoever ends the run.
     """
 
@@ -55,6 +57,7 @@ class Journal:
         self._limits = limits
         self._lost: dict[tuple[str, bytes], StoreError] = {}
         self.meta = meta
+        self.left_out: AbstractSet[float] = frozenset()
         self.lock = threading.RLock()
         self.folder = _make_folder(store, meta.run_id)
         self._files: dict[str, _Appending] = {}
@@ -112,9 +115,16 @@ class Journal:
                 raise StoreError(
                     f"{self.folder}: was removed while the run was recorded\n  record the test again"
                 ) from None
+        if self.left_out:
+            kept = [each for each in transcript.exchanges if each.began not in self.left_out]
+            transcript = transcript.with_exchanges(kept)
         counts = {name: file.lines for name, file in self._files.items()}
         return transcript.with_meta(
-            replace(self.meta, event_count=counts[EVENTS], exchange_count=counts.get(EXCHANGES))
+            replace(
+                self.meta,
+                event_count=counts[EVENTS],
+                exchange_count=len(transcript.exchanges) if EXCHANGES in counts else None,
+            )
         )
 
     def abandon(self) -> Path:

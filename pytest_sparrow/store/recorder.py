@@ -22,6 +22,7 @@ from pytest_sparrow.transcript import RunMeta
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
@@ -183,6 +184,14 @@ class FsRecorder:
         """
         journal, redactor = self._journal(run_id)
         journal.append_exchange(draft_of(exchange, redactor))
+
+    def leave_out(self, run_id: str, began: AbstractSet[float]) -> None:
+        """Leave exchanges of a run under way out of its golden: those that began at the given moments.
+
+        Raises:
+            UnknownRun: the run was never started, or is over.
+        """
+        self._journal(run_id)[0].left_out = began
 
     def pending(self, run_id: str) -> Transcript:
         """What a run under way has recorded so far, as it is on disk (``complete`` is False).

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.text import cut
 from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.spelling import without_text
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -80,7 +81,8 @@ def addressed(
         return answered
     body = answered.get("body")
     if isinstance(body, dict) and "json" in body:
-        return {**answered, "body": {**body, "json": _readdressed(body["json"], then["id"], now["id"])}}
+        message = _readdressed(body["json"], then["id"], now["id"])
+        return {**answered, "body": {**without_text(body), "json": message}}
     if isinstance(body, dict) and isinstance(body.get("sse"), list):
         events = [_event(event, then["id"], now["id"]) for event in body["sse"]]
         return {**answered, "body": {**body, "sse": events}}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.spelling import spell_body, spelling_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,6 +97,8 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
         body = _multipart(raw, parameters.get("boundary", ""))
     elif _may_be_json(kind, raw):
         body = _json(raw)
+        if body is not None and answered:
+            body.update(spelling_of(raw, body["json"]))
     return body or _text(raw) or {"base64": base64.b64encode(raw).decode("ascii")}
 
 
@@ -144,8 +147,7 @@ def _whole_chunks(body: dict[str, Json]) -> list[bytes]:
         _check_texts(body[form], form)
         return _SERVED[form](body)
     if "json" in body:
-        # It was read from a golden, or from the wire.
-        return [jsontext.spell(body["json"])]
+        return [spell_body(body)]
     if isinstance(body.get("text"), str):
         return [body["text"].encode()]
     if isinstance(body.get("base64"), str):

@@ -76,12 +76,17 @@ def content_headers(headers: Mapping[str, str], *, has_body: bool) -> dict[str, 
         headers: names and values, as an asked half holds them.
         has_body: whether the request has a body.
     """
+    kept = tuple([pair for pair in headers.items() if is_of_content(pair[0].lower())])
+    return dict(_counted(kept, has_body))
+
+
+# A client sends the same headers a thousand times, but for those that do not count.
+@functools.lru_cache(maxsize=256)
+def _counted(headers: tuple[tuple[str, str], ...], has_body: bool) -> dict[str, str]:  # noqa: FBT001 - cached
     found: dict[str, str] = {}
-    for cased, value in headers.items():
+    for cased, value in headers:
         name = cased.lower()
-        if not is_of_content(name) or (name == "content-type" and not has_body):
-            continue
-        counted = _value(name, value)
+        counted = None if name == "content-type" and not has_body else _value(name, value)
         if counted is not None:
             found[name] = counted
     return dict(sorted(found.items()))

@@ -12,6 +12,7 @@ from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.violations import divergence
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class FakeRun:
         self.parent = None
         self.in_process = in_process
         self.crossings: list[FakeCrossing] = []
+        self.own_servers = OwnServers()
         self.refused: list[str] = []
         self.misses: list[str] = []
         self._golden = golden

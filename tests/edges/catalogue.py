@@ -12,6 +12,7 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -182,6 +183,9 @@ _READ: dict[str, tuple[str, Callable[[Reply], object]]] = {
     "remaining": ("/search", lambda reply: reply.headers["x-ratelimit-remaining"]),
     "cookie": ("/search", lambda reply: reply.headers["set-cookie"]),
     "gzip": ("/gzip", _of_json("n")),
+    "spelling": ("/spelled", lambda reply: hashlib.sha256(reply.body).hexdigest()),
+    "length": ("/spelled", lambda reply: len(reply.body)),
+    "lines": ("/spelled", lambda reply: reply.body.splitlines()[1].decode()),
 }
 for _name, (_path, _read) in _READ.items():
     _for_each_library(GREEN, f"read-{_name}", lambda path=_path: [_BASE.but(path=path)], _read)
@@ -377,14 +381,25 @@ def _noisy() -> float:
     return random.SystemRandom().random() / 50
 
 
-def _ask(url: str, mine: int, *, same: bool = True) -> int:
-    path = "/slow" if same else f"/slow/{mine}"
+_TURNS = (1, 3, 0, 2)
+"""Which turn each of four strands has: the world answers a turn when the agent has acted on the one before it.
+
+So the order of arrival hangs on no clock, in the recording neither.
+"""
+
+
+def _ask(url: str, path: str) -> int:
     return int(json.loads(SYNC["httpx2"](url, _BASE.but(path=path)).body)["n"])
+
+
+def _ask_in_turn(url: str, tag: str, mine: int) -> int:
+    _ask(url, f"/turn/{tag}/{_TURNS[mine]}")
+    return mine
 
 
 def _strand(url: str, mine: int) -> None:
     time.sleep(_noisy())
-    SYNC["httpx2"](url, _body({"strand": mine, "got": _ask(url, mine)}))
+    SYNC["httpx2"](url, _body({"strand": mine, "got": _ask(url, "/slow")}))
 
 
 async def _astrand(url: str, mine: int, library: str) -> int:
@@ -412,30 +427,33 @@ def _group(library: str, _: Any, url: str) -> None:
 
 def _arrival(library: str, _: Any, url: str) -> None:
     """The order in which answers come is asked, too."""
-
-    async def one(mine: int) -> int:
-        return int(json.loads((await ASYNC[library](url, _BASE.but(path=f"/slow/{mine}"))).body)["n"])
+    tag = f"arrival-{library}"
 
     async def run() -> None:
-        order = [await done for done in asyncio.as_completed([one(mine) for mine in range(4)])]
+        order = []
+        for done in asyncio.as_completed([_in_turn(library, url, tag, mine) for mine in range(4)]):
+            order.append(await done)
+            await ASYNC[library](url, _BASE.but(path=f"/next/{tag}"))
         await ASYNC[library](url, _body({"order": order}))
 
     asyncio.run(run())
 
 
-def _first(library: str, _: Any, url: str) -> None:
-    """Of two, the first to answer is asked about, and the other left."""
+async def _in_turn(library: str, url: str, tag: str, mine: int) -> int:
+    await ASYNC[library](url, _BASE.but(path=f"/turn/{tag}/{_TURNS[mine]}"))
+    return mine
 
-    async def one(mine: int) -> int:
-        await ASYNC[library](url, _BASE.but(path=f"/slow/{mine}"))
-        return mine
+
+def _first(library: str, _: Any, url: str) -> None:
+    """Of two, the first to answer is asked about before the other answers."""
+    tag = f"first-{library}"
 
     async def run() -> None:
-        both = [asyncio.create_task(one(mine)) for mine in range(2)]
+        both = [asyncio.create_task(_in_turn(library, url, tag, mine)) for mine in (0, 2)]
         done, _left = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        first = min(task.result() for task in done)
+        await ASYNC[library](url, _BASE.but(path=f"/next/{tag}"))
+        await ASYNC[library](url, _body({"first": [task.result() for task in done]}))
         await asyncio.wait(both)
-        await ASYNC[library](url, _body({"first": first, "both": len(done) == 2}))
 
     asyncio.run(run())
 
@@ -453,16 +471,20 @@ def _pool(_: Any, url: str) -> None:
 
 
 def _pool_arrival(_: Any, url: str) -> None:
+    order = []
     with ThreadPoolExecutor(4) as pool:
-        works = [pool.submit(_ask, url, mine, same=False) for mine in range(4)]
-        order = [work.result() for work in as_completed(works)]
+        works = [pool.submit(_ask_in_turn, url, "pool-arrival", mine) for mine in range(4)]
+        for work in as_completed(works):
+            order.append(work.result())
+            SYNC["httpx2"](url, _BASE.but(path="/next/pool-arrival"))
     SYNC["httpx2"](url, _body({"order": order}))
 
 
 def _pool_first(_: Any, url: str) -> None:
     with ThreadPoolExecutor(2) as pool:
-        works = [pool.submit(_ask, url, mine, same=False) for mine in range(2)]
+        works = [pool.submit(_ask_in_turn, url, "pool-first", mine) for mine in (0, 2)]
         first = works.index(next(as_completed(works)))
+        SYNC["httpx2"](url, _BASE.but(path="/next/pool-first"))
     SYNC["httpx2"](url, _body({"first": first}))
 
 
@@ -481,7 +503,7 @@ def _workers(_: Any, url: str) -> None:
 
     def work() -> None:
         while (mine := todo.get()) is not None:
-            done.append(_ask(url, mine, same=False))
+            done.append(_ask(url, f"/slow/{mine}"))
 
     strands = [threading.Thread(target=work) for _ in range(3)]
     for strand in strands:
@@ -538,8 +560,7 @@ def _own_chance(_: Any, url: str) -> None:
 
 for _library in ASYNC:
     for _how2 in (_gather, _group, _arrival, _first):
-        for _again in range(2):
-            GREEN[f"side-by-side{_how2.__name__}-{_library}-{_again}"] = functools.partial(_how2, _library)
+        GREEN[f"side-by-side{_how2.__name__}-{_library}"] = functools.partial(_how2, _library)
 for _how3 in (
     _to_thread,
     _pool,
@@ -551,5 +572,4 @@ for _how3 in (
     _trio,
     _own_chance,
 ):
-    for _again in range(2):
-        GREEN[f"side-by-side{_how3.__name__}-{_again}"] = _how3
+    GREEN[f"side-by-side{_how3.__name__}"] = _how3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import gzip
 import itertools
@@ -17,8 +18,32 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
+class _Turns:
+    """Lets ``/turn/TAG/NUMBER`` wait until ``/next/TAG`` was asked so often."""
+
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._over: collections.Counter[str] = collections.Counter()
+
+    def keep(self, path: str) -> None:
+        kind, tag, number = (*path.split("/")[1:], "", "")[:3]
+        with self._news:
+            if kind == "next":
+                self._over[tag] += 1
+                self._news.notify_all()
+            elif kind == "turn":
+                self._news.wait_for(lambda: self._over[tag] >= int(number), 60)
+
+
+class _Server(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _World)
+        self.turns = _Turns()
+
+
 class _World(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    server: _Server
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -28,11 +53,15 @@ class _World(BaseHTTPRequestHandler):
             return
         if self.path.startswith("/slow"):
             time.sleep((number * 7 % 5) / 100)
+        self.server.turns.keep(self.path)
         said = {"n": number, "token": f"page-{number}", "hits": [number, 1.0, None]}
         if self.path.startswith("/v1/chat"):
             message = {"role": "assistant", "content": f"answer {number}"}
             said = {"id": f"c{number}", "model": "m", "choices": [{"index": 0, "message": message}]}
         body = json.dumps(said).encode()
+        if self.path.startswith("/spelled"):  # as a library writes it, and as none does
+            lines = json.dumps({**said, "é": 1.5}, indent=2)
+            body = (lines + "\n" if number % 2 else lines.replace("1.5", " 1.50")).encode()
         self.send_response(201 if self.path.startswith("/made") else 200)
         self.send_header("content-type", "application/json")
         self.send_header("x-cursor", f"cursor-{number}")
@@ -68,7 +97,7 @@ class _World(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serving() -> Iterator[str]:
     """The server's URL, while the server runs."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _World) as server:
+    with _Server() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"

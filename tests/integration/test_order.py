@@ -81,6 +81,13 @@ def test_http_and_model(url):
         steps[step]()
 
 
+@pytest.mark.sparrow(requests="report")
+def test_two_prompts(url):
+    for step in STEPS:
+        asked = {"model": "m", "messages": [{"role": "user", "content": f"Shall I {step}?"}]}
+        httpx2.post(f"{url}/v1/chat/completions", json=asked)
+
+
 def test_tasks(url):
     async def post(step):
         async with httpx2.AsyncClient() as client:
@@ -128,21 +135,24 @@ def test_side_by_side(url):
 def test_another_order_of_effects_goes_red(tmp_path):
     """Shipping before charging is another behaviour, though each call has its recorded answer.
 
-    At level trajectory when a model was asked does not count, and at level outcome nothing but the end does.
+    Two prompts that were swapped are named, also in a scripted replay. At level trajectory when a model was asked does
+    not count, and at level outcome nothing but the end does.
     """
     (tmp_path / "test_inner.py").write_text(INNER)
     code, output = pytest_in(tmp_path, "--sparrow-record")
-    assert (code, "10 recorded" in output) == (0, True), output
+    assert (code, "11 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay")
-    assert (code, "10 replayed equal" in output) == (0, True), output
+    assert (code, "11 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", STEPS="ship charge")
-    assert (code, "1 replayed equal, 9 diverged" in output) == (1, True), output
+    assert (code, "1 replayed equal, 10 diverged" in output) == (1, True), output
     assert "POST 127.0.0.1:" in output
     assert "/ship came before POST 127.0.0.1:" in output
     assert 'call ship("x") came before call charge("x"): recorded the other way round' in output
     assert "called from test_inner.py:" in output
+    prompts = 'content\n    golden  "Shall I charge?"\n    new     "Shall I ship?"'
+    assert f"  request.messages[user].{prompts}" in output
     code, output = pytest_in(tmp_path, "--sparrow-replay", "--sparrow-level=trajectory", STEPS="ship charge")
-    assert (code, "2 replayed equal, 8 diverged" in output) == (1, True), output
+    assert (code, "3 replayed equal, 8 diverged" in output) == (1, True), output
     assert "FAILED test_inner.py::test_http_and_model" not in output
     code, output = pytest_in(tmp_path, "--sparrow-replay", "--sparrow-level=outcome", STEPS="ship charge")
-    assert (code, "10 replayed equal" in output) == (0, True), output
+    assert (code, "11 replayed equal" in output) == (0, True), output

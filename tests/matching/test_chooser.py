@@ -4,7 +4,7 @@ import pytest
 
 from pytest_sparrow.exchange import Asked, Exchange
 from pytest_sparrow.matching.chooser import Chooser
-from pytest_sparrow.matching.counts import prefixes
+from pytest_sparrow.matching.conversations import prefixes
 from pytest_sparrow.matching.similarity import Similarity
 
 SYSTEM = {"role": "system", "content": "be kind"}

@@ -92,6 +92,45 @@ def test_a_request_is_the_same_for_matching_and_for_request_drift(change, counts
     assert bool(request_changes(asked, other)) is counts
 
 
+def test_whether_a_signed_url_has_a_sessions_token_does_not_count():
+    """Temporary credentials bring one, a key of one's own brings none; which key signed counts."""
+    signed = "https://b.s3.example/k?X-Amz-Credential=a%2F20260101%2Fr%2Fs3%2Faws4_request"
+    asked = {"method": "GET", "url": signed, "headers": {}}
+    assert request_key("http", asked) == request_key(
+        "http", {**asked, "url": f"{signed}&X-Amz-Security-Token=t"}
+    )
+    assert request_key("http", asked) != request_key(
+        "http", {**asked, "url": signed.replace("r%2Fs3", "r%2Fsqs")}
+    )
+
+
+@pytest.mark.parametrize(
+    "same",
+    ["https://h.test", "https://h.test/", "https://h.test:443", "https://H.test:443/"],
+)
+def test_the_schemes_own_port_and_no_path_are_one_address(same):
+    """Libraries spell one address in several ways (RFC 9110, 4.2.3)."""
+    one, other = ({"method": "GET", "url": url, "headers": {}} for url in ("https://h.test/", same))
+    assert request_key("http", one) == request_key("http", other)
+    assert not request_changes(one, other)
+    assert request_key("http", {**one, "url": "https://h.test:80/"}) != request_key("http", one)
+
+
 def test_addresses_of_a_request_are_read_once():
     """An agent asks at few URLs, a thousand times each."""
     assert counts.address_of("http://h/a?b=1") is counts.address_of("http://h/a?b=1")
+
+
+@pytest.mark.parametrize(
+    ("golden", "new", "paths"),
+    [
+        ("a\nb\nc", "a\nx\nc", ["request.body.text['2']"]),
+        ("a\nb\nc", "x\na\nb\nc", ["request.body.text"]),
+        ("a", "b", ["request.body.text"]),
+        ('{"a":\n 1}', '{"a":\n 2}', ["request.body.text.a"]),
+    ],
+)
+def test_a_line_of_a_text_has_a_path(golden, new, paths):
+    """Where a line more would change the numbers of all that follow, the text is one value; JSON has its own paths."""
+    sides = ({"method": "POST", "url": "http://h/", "body": {"text": text}} for text in (golden, new))
+    assert [change.path for change in request_changes(*sides)] == paths

@@ -136,3 +136,76 @@ def test_what_is_no_operator_is_a_usage_error(inner):
     result.stderr.fnmatch_lines(
         ["*test_it.py::test_it*custom_operators: <built-in function len> is no operator*"]
     )
+
+
+PATTERNS = """
+    import os
+
+    import httpx2
+    import pytest
+
+    NONCE = os.environ.get("NONCE", "7")
+
+    def refund(order, note): return "done"
+
+    def answer(request):
+        return httpx2.Response(200, text="ok")
+
+    def post(**more):
+        with httpx2.Client(transport=httpx2.MockTransport(answer)) as client:
+            client.post(f"http://shop/up/{NONCE}", **more)
+
+    def test_tool(sparrow):
+        sparrow.tool(refund)("1234", os.environ.get("NOTE", "please"))
+
+    @pytest.mark.sparrow(
+        in_process=True, ignore=["request.form.nonce", "request.url.path['2']"], ignore_headers=["x-id"]
+    )
+    def test_form(sparrow):
+        post(data={"nonce": NONCE, "q": "a"}, headers={"x-id": NONCE})
+
+    @pytest.mark.sparrow(
+        in_process=True,
+        ignore=["request.variables.cursor", "request.variables.id", "request.url.path['2']"],
+    )
+    def test_graphql(sparrow):
+        post(json={"query": "query Q { x }", "variables": {"cursor": NONCE}})
+"""
+PATTERNS += """
+    @pytest.mark.sparrow(in_process=True, ignore=["request.body.text['1']", "request.url.path['2']"])
+    def test_text(sparrow):
+        post(content=f"nonce={NONCE}\\nq=" + os.environ.get("Q", "a"), headers={"content-type": "text/plain"})
+"""
+UNMATCHED = [
+    "test_it.py::test_tool and 2 more tests: ignore_headers = x-trace matched nothing in this session*",
+    "test_it.py::test_graphql: ignore = request.variables.id matched nothing in this session*",
+]
+
+
+def test_a_pattern_that_matches_nothing_is_named_once(inner):
+    """Not where it matches in another test, nor where tests were left out or failed, or nothing was compared.
+
+    A form's field, a header, a GraphQL variable, a segment of a URL and a line of a text can be named.
+    """
+    ini = "[pytest]\nsparrow_ignore_headers = x-trace\n"
+    inner.write("pytest.ini", f"{ini}sparrow_ignore = ToolUseStarted.args.note\n")
+    inner.write("test_it.py", PATTERNS)
+    recorded = inner.record()
+    recorded.assert_outcomes(passed=4)
+    recorded.stdout.no_fnmatch_line("*matched nothing*")
+    whole = inner.replay()
+    named = [line for line in whole.outlines if "matched nothing" in line]
+    assert len(named) == len(UNMATCHED)
+    whole.stdout.fnmatch_lines_random(UNMATCHED)
+    for options, environ, code in (
+        (["-k", "form or graphql or text"], {"NONCE": "8"}, 0),
+        (["test_it.py"], {}, 0),
+        ([], {"NOTE": "now", "Q": "b"}, 1),
+    ):
+        inner.env(**environ)
+        inner.write("pytest.ini", ini)
+        result = inner.replay(*options)
+        assert result.ret == code
+        result.stdout.no_fnmatch_line("*matched nothing*")
+        assert ("  request.body.text['2']" in result.outlines) is ("Q" in environ)
+        inner.unset(*environ)

@@ -90,6 +90,46 @@ def test_frameworks_hide_nothing(inner):
         all_red(inner, FRAMEWORKS, change, *options)
 
 
+GROUPS = """
+    import asyncio
+
+    async def ask(number):
+        act(number)
+
+    async def fail():
+        raise ValueError("its own")
+
+    async def group(*work):
+        async with asyncio.TaskGroup() as tasks:
+            for one in work:
+                tasks.create_task(one)
+
+    async def nested():
+        await group(group(ask(1), ask(STEP)), ask(STEP + 2))
+
+    def test_misses():
+        asyncio.run(nested())
+
+    def test_one_of_them():
+        asyncio.run(group(ask(1), *([ask(2), fail()] if STEP > 1 else [])))
+"""
+
+
+def test_a_group_of_misses_fails_with_the_divergence_alone(inner):
+    """Every client that is built on anyio has a task group; a failure of its own in the group stays."""
+    inner.write("test_it.py", TOOL + GROUPS)
+    inner.record().assert_outcomes(passed=2)
+    inner.env(STEP="2")
+    result = inner.replay()
+    result.assert_outcomes(failed=2)
+    alone, other = str(result.stdout).split("test_one_of_them", 1)
+    assert "Exception Group Traceback" not in alone
+    assert "act(number=4): the golden holds no answer to this" in alone
+    assert "Exception Group Traceback" in other
+    assert "ValueError: its own" in other
+    assert "this test also diverged from its golden" in other
+
+
 MARKED = """
     {mark}
     def test_{name}():
@@ -238,7 +278,7 @@ def test_a_time_out_that_is_raised_in_the_test(inner):
     options = ("-p", "pytest_timeout", "--timeout", "1", "--timeout-method", "signal")
     options = (*options, "-o", "timeout_func_only=true")
     inner.write("test_it.py", unmarked("it"))
-    inner.record(*options).assert_outcomes(passed=1)
+    inner.record().assert_outcomes(passed=1)
     inner.write("test_it.py", marked(("it", "", "threading.Event().wait(60)")))
     inner.env(STEP="2")
     result = inner.replay(*options)

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from pytest_sparrow.providers import AnthropicMessages, Bedrock, Gemini, Ollama, OpenAIChat, OpenAIResponses
+from pytest_sparrow.providers import (
+    AnthropicMessages,
+    Bedrock,
+    Cohere,
+    Completions,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    OpenAIResponses,
+)
 
 from . import test_bedrock_converse as bedrock
+from . import test_cohere as cohere
+from . import test_completions as completions
 from . import test_gemini_request as gemini
 from . import test_ollama_codec as ollama
 from .responses_halves import URL as RESPONSES
@@ -373,6 +384,62 @@ _OLLAMA = Format(
 )
 
 
+# Cohere's chat and text completions
+
+
+def _format(codec: Any, halves: Sequence[dict[str, Any]], names: Sequence[str]) -> Format:
+    """A format whose answers come as JSON, as lines, as events and as frames."""
+    junk = _any(names)
+
+    def exchanges(drawn: Any) -> list[tuple[Any, Any]]:
+        bodies, texts = drawn
+        lines = [*texts, *map(json.dumps, bodies)]
+        streams = [
+            *_streams(texts, [f"data: {line}" for line in lines]),
+            {"body": {"lines": lines, "torn": "{"}},
+        ]
+        answers = [*map(_json, bodies), *map(_half, bodies), *streams]
+        asks = [
+            {**half, "body": {"json": {**half["body"]["json"], **_half(body)}}}
+            for half in halves
+            for body in bodies
+        ]
+        return [(half, answer) for half in (*halves, *asks) for answer in answers]
+
+    return Format(
+        codec=codec,
+        junk=junk,
+        exchanges={"bodies and streams": st.tuples(st.lists(junk, max_size=2), _TEXTS).map(exchanges)},
+        deep=[
+            (half, {"status": 200, "body": body})
+            for half in halves
+            for body in ({"text": DEEP}, {"lines": [DEEP]})
+        ],
+    )
+
+
+_COHERE = _format(
+    Cohere(),
+    [cohere.asked(), cohere.asked(cohere.FIRST, tool_results=[{}])],
+    _words(
+        "message content text thinking tool_plan tool_calls id function name arguments parameters delta index type "
+        "event_type stream-end message-end text-generation tool-calls-generation response usage meta tokens "
+        "billed_units input_tokens output_tokens finish_reason error chat_history tool_results outputs call role"
+    ),
+)
+_COMPLETIONS = _format(
+    Completions(),
+    [
+        completions.completion(),
+        *(completions.invoked(name, each[0]) for name, each in completions.FAMILIES.items()),
+    ],
+    _words(
+        "choices text index results outputText outputs generations completions data generation completion usage "
+        "prompt_tokens completion_tokens tokenCount inputTextTokenCount totalOutputTextTokenCount error prompt"
+    ),
+)
+
+
 # Bedrock's converse
 
 _B_NAMES = _words(
@@ -411,4 +478,6 @@ FORMATS = {
     "gemini": _GEMINI,
     "ollama": _OLLAMA,
     "bedrock": _BEDROCK,
+    "cohere": _COHERE,
+    "completions": _COMPLETIONS,
 }

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from pytest_sparrow.matching.counts import prefixes
+from pytest_sparrow.matching.conversations import prefixes
 from pytest_sparrow.providers import AnthropicMessages, OpenAIChat, builtin_codecs
 
 from .halves import asked

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.matching.counts import prefixes
+from pytest_sparrow.matching.conversations import prefixes
 
 from .junk import FORMATS, anthropic_asked
 

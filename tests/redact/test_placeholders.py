@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_sparrow.redact import PLACEHOLDER, Redactor, strip_numbers
-from pytest_sparrow.redact.placeholders import Numbering
+from pytest_sparrow.redact.placeholders import Numbering, without_placed
 from pytest_sparrow.redact.user_rules import read_rules
 
 FIRST, SECOND = "sk-proj-" + "a1B2" * 12, "sk-proj-" + "c3D4" * 12
@@ -143,3 +143,19 @@ def test_two_threads_that_meet_a_secret_at_once() -> None:
         results = [pool.submit(numbering.placeholder, "token", "abc") for _ in range(2)]
     assert [result.result() for result in results] == ["<secret:token:1>"] * 2
     assert numbering._counts == {"token": 1}
+
+
+def test_fields_that_hold_a_placeholder_alone_say_nothing() -> None:
+    """The credentials of a request make no line suspicious; what stands beside them still may."""
+    placed = b'"authorization":"Bearer <secret:authorization:1>"'
+    line = b'{"headers":{%s,"x-api-key":"<secret:api-key:2>","accept":"a"},"b":"<secret:x:1> and"}' % placed
+    assert without_placed(line) == b'{"headers":{"","","accept":"a"},"b":"<secret:x:1> and"}'
+    for other in (
+        b'"authorization":"Other <secret:x:1>"',
+        b'"a":"<secret:x:1>',
+        b'<secret:x:1>"',
+        b"",
+        b"abc",
+    ):
+        assert without_placed(other) == other
+    assert without_placed(other + placed + placed) == other + b'""""'

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pytest_sparrow.exchange import Asked
-from pytest_sparrow.findings import Finding, Kind, Way, WayKind, asking
-from pytest_sparrow.report.plain import way_out
-from pytest_sparrow.report.words import hints, title
+from pytest_sparrow.findings import Finding, Kind, Location, Subject, Way, WayKind, asking
+from pytest_sparrow.judging.verdict import Found, verdict_of
+from pytest_sparrow.report.plain import render_verdict, way_out
+from pytest_sparrow.report.words import _ACTS, _NOT_AS_RECORDED, hints, title
 
 TOOL = {"name": "refund", "args": {"order": "1"}}
 DETAIL = {
@@ -30,6 +31,8 @@ DETAIL = {
     "library": "psycopg",
     "line": "agent.py:3",
     "program": "git",
+    "setting": "ignore",
+    "pattern": "request.id",
 }
 
 
@@ -38,6 +41,8 @@ def found(kind, case="", **more):
     parts = (Finding(kind=Kind.LATE, boundary="http"),)
     if kind is Kind.CHANGE:
         more = {"steps": ("Message", ".text"), "how": "changed", **more}
+    if kind is Kind.NOT_COMPARED:
+        case = "receiver"
     return Finding(
         kind=kind, case=case, boundary="tool", golden=TOOL, new=TOOL, detail=DETAIL, parts=parts, **more
     )
@@ -96,7 +101,18 @@ def test_a_rule_that_cannot_be_applied_says_what_and_then_why():
             "the golden's answer to GET http://h/ can't be served: no status",
             "Record the test again: pytest --sparrow-record",
         ),
-        ("ownerless", {"request": "GET http://h/", "why": "two runs"}, "GET http://h/: two runs", ""),
+        (
+            "ownerless",
+            {"request": "GET http://h/", "why": "two runs\n  start it"},
+            "GET http://h/: two runs",
+            "start it",
+        ),
+        (
+            "forked",
+            {"what": "GET h"},
+            "GET h: asked for in a forked process, for which a run can neither record nor replay",
+            "use threads or tasks, or ask in the test's own process",
+        ),
         (
             "read-beyond",
             {"name": "rows{}", "items": 3},
@@ -109,6 +125,35 @@ def test_a_refusal_says_what_was_refused_and_what_would_settle_it(case, detail, 
     """The boundaries say what happened as data; the words are the same for the agent and for the report."""
     refused = Finding.from_json(Finding(kind=Kind.REFUSED, case=case, detail=detail).to_json())
     assert (title(refused), hints(refused)) == (said, [hint] if hint else [])
+
+
+REFUSALS = [
+    *(("shut", {"act": act, "to": "db:53", "place": "db:53", "unix": False}, "db:53") for act in _ACTS),
+    ("shut", {"act": "connect", "to": "/run/x", "place": "", "unix": True}, "/run/x"),
+    ("websocket", {"request": "GET http://h/", "place": "h:80"}, "http://h/"),
+    ("unservable", {"request": "GET http://h/", "why": "no status"}, "http://h/"),
+    ("ownerless", {"request": "GET http://h/", "why": "two runs are open\n  start it"}, "http://h/"),
+    ("forked", {"what": "GET h"}, "GET h"),
+    *(
+        (case, {"name": "rows", "request": "rows", "items": 3, "why": "no int"}, "rows")
+        for case in _NOT_AS_RECORDED
+    ),
+]
+"""Every case of a refusal, what its words need, and the address that was asked."""
+
+
+@pytest.mark.parametrize(("case", "detail", "address"), REFUSALS)
+def test_a_refusal_has_test_strand_address_and_way_out_in_six_lines(case, detail, address):
+    """Whatever was refused."""
+    at = Location(lane="work-1")
+    refused = Finding(kind=Kind.REFUSED, case=case, caller="agent.py:3", new_at=at, detail=detail)
+    subject = Subject(nodeid="test_it.py::test_it", golden="__sparrow__/test_it/test_it")
+    lines = render_verdict(verdict_of(Found(violations=(refused,)), subject)).splitlines()
+    assert len(lines) <= 6
+    assert address in lines[0]
+    assert "  test    test_it.py::test_it" in lines
+    assert "  where   called from agent.py:3, in lane work-1" in lines
+    assert "  accept  pytest --sparrow-record test_it.py::test_it" in lines
 
 
 @pytest.mark.parametrize(

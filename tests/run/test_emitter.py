@@ -98,6 +98,15 @@ def test_an_unwrapped_call_shows_by_its_output(run):
     ]
 
 
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_call_whose_output_no_model_gets_is_named(run, failed):
+    """The agent stopped once the tool had run; an agent that failed may not have run it."""
+    chat(run, USER, answer={"tool_calls": [call("c1", "refund", "{}")]})
+    run.close(failed=failed)
+    said = "refund: proposed once, not wrapped, and no output of it reached the model: whether it ran was not checked"
+    assert [title(finding) for finding in run.violations.findings] == ([] if failed else [said])
+
+
 def test_a_call_that_nobody_proposed_gets_a_proposal_of_its_own(run):
     """Every call has all three events, and an error is marked as an error."""
     tool(run, "close", {"n": 1}, {"raised": {"type": "ValueError", "module": "builtins", "message": "no"}})

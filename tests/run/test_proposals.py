@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.run.emitter import Proposals
+from pytest_sparrow.providers.codec import Output
 from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.proposals import Proposals
 
 MAIN = Lane("")
 
@@ -63,8 +64,8 @@ def test_a_thread_without_a_line_may_answer_any(proposals):
 def test_an_output_on_the_wire_is_news_once(proposals):
     """A tool that nobody wrapped shows only in the next request, and is counted."""
     proposals.add("call_1", "look", {}, MAIN)
-    assert proposals.answered_on_wire("call_1", MAIN)
-    assert not proposals.answered_on_wire("call_1", MAIN)
+    assert proposals.answered_on_wire(Output("call_1", []), MAIN)
+    assert not proposals.answered_on_wire(Output("call_1", []), MAIN)
     assert proposals.unwrapped == {"look": 1}
     assert proposals.start("look", {}, MAIN) is None
 
@@ -74,7 +75,7 @@ def test_the_output_of_a_wrapped_call_is_no_news(proposals):
     proposals.add("call_1", "look", {}, MAIN)
     proposals.start("look", {}, MAIN)
     proposals.finished("call_1", MAIN)
-    assert not proposals.answered_on_wire("call_1", MAIN)
+    assert not proposals.answered_on_wire(Output("call_1", []), MAIN)
     assert proposals.unwrapped == {}
 
 
@@ -82,7 +83,7 @@ def test_an_id_that_comes_again_is_a_new_call(proposals):
     """Some hosts count their calls from 0 in every answer."""
     for _ in range(2):
         proposals.add("call_0", "look", {}, MAIN)
-        assert proposals.answered_on_wire("call_0", MAIN)
+        assert proposals.answered_on_wire(Output("call_0", []), MAIN)
     assert proposals.unwrapped == {"look": 2}
 
 
@@ -93,14 +94,41 @@ def test_one_id_in_two_lanes_is_two_calls(proposals):
     assert proposals.start("look", {"who": 1}, one) == "call_0"
     proposals.finished("call_0", one)
     proposals.add("call_0", "look", {"who": 2}, two)
-    assert not proposals.answered_on_wire("call_0", one)
+    assert not proposals.answered_on_wire(Output("call_0", []), one)
     assert proposals.start("look", {"who": 2}, two) == "call_0"
     assert proposals.unwrapped == {}
 
 
 def test_outputs_of_before_the_run_are_emitted_once(proposals):
     """A conversation that was restored brings the outputs of calls that this run never saw."""
-    assert [proposals.answered_on_wire("old", MAIN) for _ in range(3)] == [True, False, False]
+    assert [proposals.answered_on_wire(Output("old", []), MAIN) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "counts"),
+    [
+        ("transfer_to_support", {"Json": {"assistant": "support"}}, False),
+        ("transfer_to_support", {"Text": "Successfully transferred to support"}, False),
+        ("transfer_to_agent", {"Json": {"result": None}}, False),
+        ("transfer_to_savings", {"Json": {"booked": 40}}, True),
+        ("support", {"Json": {"assistant": "support"}}, True),
+    ],
+)
+def test_a_hand_off_is_no_tool_that_ran(proposals, name, block, counts):
+    """Frameworks offer other agents as tools; a tool of the agent's own may have such a name."""
+    proposals.add("call_1", name, {}, MAIN)
+    assert proposals.answered_on_wire(Output("call_1", [block]), MAIN)
+    assert proposals.unwrapped == ({name: 1} if counts else {})
+
+
+def test_what_was_proposed_and_never_answered_is_counted(proposals):
+    """It may have run. Not so what answers the model's question in a shape, nor what was called or answered."""
+    for number, name in enumerate(("refund", "final_result", "person", "look", "peek", "refund")):
+        proposals.add(f"call_{number}", name, {}, MAIN)
+    proposals.forced.add("person")
+    proposals.start("look", {}, MAIN)
+    proposals.answered_on_wire(Output("call_4", []), MAIN)
+    assert proposals.unanswered() == {"refund": 2}
 
 
 def test_many_agents_with_one_name_cost_no_search(proposals):

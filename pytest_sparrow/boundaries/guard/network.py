@@ -50,7 +50,7 @@ def _verdict(run: OpenRun, host: str, port: int, *, udp: bool) -> Verdict:
     verdicts = {run.passes_host(name, port) for name in (host, *names_of(host))}
     if "allow" in verdicts or (is_loopback(host) and session_listens_on_port(port, udp=udp)):
         return "allow"
-    return "ignore" if "ignore" in verdicts else "refuse"
+    return "refuse" if verdicts == {"cross"} else "ignore"
 
 
 def _verdict_of_path(run: OpenRun, path: str) -> Verdict:
@@ -100,7 +100,7 @@ def judge_lookup(run: OpenRun, name: str | None, port: int | None, *, is_address
     if not name or is_loopback(name) or is_own_name(name) or (is_numeric(name) and not is_address):
         return
     verdict = run.passes_host(name, port)
-    if verdict == "ignore":
+    if verdict in ("ignore", "telemetry"):
         raise socket.gaierror(socket.EAI_NONAME, f"{name} is ignored while replaying")
     if verdict != "allow":
         raise refused(run, "look-up", name, place=spelled(name, port))

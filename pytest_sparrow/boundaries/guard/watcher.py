@@ -20,7 +20,7 @@ from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import current_run, is_answering, left_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
 
     from pytest_sparrow.run.crossing import OpenRun
@@ -53,6 +53,11 @@ def refuse_left_over(handlers: Mapping[str, Callable[..., None]]) -> None:
     _WATCHER.refuse_left_over(handlers)
 
 
+def watch_files(events: Iterable[str], note: Callable[[str, tuple[Any, ...]], None]) -> None:
+    """From now on, call ``note`` with these events where the code of a crossing, which is the world's, causes them."""
+    _WATCHER.watch_files(frozenset(events), note)
+
+
 def replaying_run() -> OpenRun | None:
     """The replaying run that a connection made here belongs to, or None."""
     run = _WATCHER.run_here()
@@ -77,6 +82,8 @@ class _Watcher:
         self._watches: tuple[_Watch, ...] = ()
         self._events: frozenset[str] = frozenset()
         self._hooked = False
+        self._of_files: frozenset[str] = frozenset()
+        self._note_file: Callable[[str, tuple[Any, ...]], None] | None = None
         self._left_over: Mapping[str, Callable[..., None]] = {}
         self._names: dict[str, dict[str, None]] = {}
         self._patches = Patches({"socket": self._patches_for})
@@ -114,11 +121,16 @@ class _Watcher:
     def refuse_left_over(self, handlers: Mapping[str, Callable[..., None]]) -> None:
         self._left_over = handlers
 
+    def watch_files(self, events: frozenset[str], note: Callable[[str, tuple[Any, ...]], None]) -> None:
+        self._of_files, self._note_file = events, note
+
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
         if event in self._left_over:
             late = None if is_answering() else left_over()
             if late is not None and late.replaying:
                 self._left_over[event](late, *args)
+        if event in self._of_files and self._note_file is not None and is_answering():
+            self._note_file(event, args)
         if event not in self._events:
             return
         run = self.run_here()

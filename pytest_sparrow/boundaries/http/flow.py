@@ -12,11 +12,20 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from pytest_sparrow.boundaries.guard.addresses import listens_on_port
 from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecorder, ServedBody
 from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
-from pytest_sparrow.run.context import answering, current_run, is_answering, left_over, open_runs
+from pytest_sparrow.providers.registry import leads_to_model
+from pytest_sparrow.run.context import (
+    answering,
+    current_run,
+    is_answering,
+    left_over,
+    model_asked,
+    open_runs,
+)
 from pytest_sparrow.run.crossing import CLIENT, CancellationWait
 
 if TYPE_CHECKING:
@@ -110,6 +119,8 @@ def router(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
     """Where a request goes: the run that must be asked, the reply that the client gets, or None for the world."""
     if is_answering():
         # A transport that sends through a client of its own crosses once; a running tool is recorded as a whole.
+        if leads_to_model(outgoing.url):
+            model_asked()
         return None
     try:
         run = current_run()
@@ -131,7 +142,7 @@ def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes)
     try:
         crossing = run.ask("http", asked_of(outgoing.method, outgoing.url, headers, raw))
     except (ReplayDivergence, UsageError) as error:
-        return refusal(error)
+        return EMPTY if _verdict(run, outgoing) == "telemetry" else refusal(error)
     if crossing.replayed is None:
         return crossing
     try:
@@ -150,19 +161,29 @@ def _outside(outgoing: OutgoingRequest) -> Reply | None:
     if late is None:
         refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
     else:
-        verdict = passage_of(late, outgoing)
+        verdict = _verdict(late, outgoing)
         if verdict != "cross":
-            return EMPTY if verdict == "ignore" and late.replaying else None
+            return EMPTY if verdict != "allow" and late.replaying else None
         refused = late.asked_late(str(outgoing))
     return None if refused is None else refusal(refused)
 
 
 def passage_of(run: OpenRun, outgoing: OutgoingRequest) -> str:
-    """What to do with a request, by its host and its client."""
+    """What to do with a request, by its host and its client: "cross", "ignore" or "allow".
+
+    A telemetry host may also serve content (prompts, flags): what a client only reads there crosses.
+    """
+    verdict = _verdict(run, outgoing)
+    if verdict == "telemetry":
+        return "cross" if outgoing.method in ("GET", "HEAD") else "ignore"
+    return verdict
+
+
+def _verdict(run: OpenRun, outgoing: OutgoingRequest) -> str:
     verdict = run.passes_host(outgoing.host, outgoing.port)
     if verdict == "cross" and outgoing.user_agent:
         by_client = run.passes_host(f"{CLIENT}{outgoing.user_agent}", None)
-        return "ignore" if by_client == "ignore" else verdict
+        return "cross" if by_client == "allow" else by_client
     return verdict
 
 
@@ -174,7 +195,9 @@ def _by_host(run: OpenRun, outgoing: OutgoingRequest) -> OpenRun | Reply | None:
     if verdict == "ignore":
         return EMPTY if run.replaying else None
     if not outgoing.websocket:
-        return run
+        own = run.own_servers
+        is_app = own.are_known and own.is_app(outgoing.method, outgoing.url, listens_on_port)
+        return None if is_app else run
     if not run.replaying:
         return None
     place = f"{outgoing.host}:{outgoing.port}"

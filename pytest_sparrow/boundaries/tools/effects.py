@@ -5,13 +5,15 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.guard.watcher import watch_files
+from pytest_sparrow.boundaries.tools.files import EVENTS, paths_of, write_again, written
 from pytest_sparrow.run.context import is_users_class
 from pytest_sparrow.values.changes import TooManyValues, Watched, is_changeable
 from pytest_sparrow.values.noted import is_data
 from pytest_sparrow.values.restore import DoesNotFit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import OpenRun
@@ -36,21 +38,18 @@ class LiveEffects:
         self._run = run
         self.tool = tool
         self.watched = watched
+        self._files: set[str] = set()
         self._items: dict[str, dict[str, Json]] = {"changed_before": {}, "items_same_as": {}}
 
     @classmethod
-    def begin(cls, run: OpenRun, tool: str, roots: Callable[[], Mapping[str, Any]]) -> LiveEffects | None:
-        """Look at the objects before the call; None where there is nothing that a call might change."""
-        found = roots()
-        if not found:
-            return None
-        watched = Watched(found, is_open)
+    def begin(cls, run: OpenRun, tool: str, roots: Callable[[], Mapping[str, Any]]) -> LiveEffects:
+        """Look at the objects before the call."""
+        watched = Watched(roots(), is_open)
         try:
-            if not watched.begin():
-                return None
+            watched.begin()
         except TooManyValues:
             run.not_compared("large", tool, "")
-            return None
+            watched = Watched({}, is_open)
         for other in list(_under_way):
             if other.watched.shares(watched) and other.watched.changes():
                 run.not_compared("shared", tool, other.tool)
@@ -77,7 +76,13 @@ class LiveEffects:
         changed = self._changed()
         self.watched.roots = {}
         found = {key: noted for key, noted in self._items.items() if noted}
-        return {"changed": changed, **found} if changed else found
+        if self._files:
+            found["files"] = written(self._files, self._run, self.tool)
+        return {key: noted for key, noted in {"changed": changed, **found}.items() if noted}
+
+    def wrote(self, paths: Iterable[str]) -> None:
+        """Note files that the call may have changed."""
+        self._files.update(paths)
 
     def _changed(self) -> dict[str, Json]:
         changed = self.watched.changes()
@@ -88,6 +93,16 @@ class LiveEffects:
                 if other is not self:
                     other.watched.rebase(self.watched)
         return changed
+
+
+def _note_files(event: str, args: tuple[Any, ...]) -> None:
+    # Which of the calls under way has done it is not known: each writes the whole content.
+    paths = paths_of(event, args) if _under_way else []
+    for effects in list(_under_way) if paths else ():
+        effects.wrote(paths)
+
+
+watch_files(EVENTS, _note_files)
 
 
 class ReplayedEffects:
@@ -116,6 +131,12 @@ class ReplayedEffects:
     def end(self) -> Any:
         """Make the changes at the end; returns the object of the caller's that is returned, or `NOTHING`."""
         self._apply(self._answered.get("changed"))
+        files = self._answered.get("files")
+        if files:
+            try:
+                write_again(files, self._run)
+            except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
+                self._run.not_compared("unwritten", self.tool, str(error))
         return self._object(self._answered.get("same_as"))
 
     def _apply(self, changes: Json) -> None:
@@ -135,5 +156,5 @@ class ReplayedEffects:
             return NOTHING
 
 
-NOTED = ("changed", "changed_before", "same_as", "items_same_as")
+NOTED = ("changed", "changed_before", "same_as", "items_same_as", "files")
 """The keys of an answer that say what the call changed."""

@@ -74,6 +74,8 @@ class ReplayedEnvironment:
 
     def set(self) -> None:
         """Make the environment the recorded one."""
+        if not self._recorded:
+            return
         names = tuple(self._recorded)
         values = {name: value for name, value in self._recorded.items() if value is not None}
         absent = [name for name in self._environ if name not in values and _is_named(name, names)]
@@ -215,8 +217,6 @@ def _steers(name: str) -> bool:
 
 
 _OTHER_KEYS: tuple[tuple[str, ...], ...] = (
-    ("CO_API_KEY",),
-    ("COHERE_API_KEY",),
     ("VOYAGE_API_KEY",),
     ("TAVILY_API_KEY",),
 )

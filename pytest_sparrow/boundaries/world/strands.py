@@ -7,6 +7,8 @@ The task that ``asyncio.wait_for`` makes before Python 3.12 borrows the lane of 
 from 3.12 on. Otherwise each request behind it would be a strand of its own, though the caller does nothing but wait:
 agents side by side differed in words only, and one after the other had no order. (``asyncio.timeout`` makes
 no task, and neither do anyio's scopes.)
+
+A strand that serves a connection of a server in this process knows the server's port (`run.own_servers` says what for).
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
 from pytest_sparrow.errors import ReplayStopped
-from pytest_sparrow.run.context import borrowed_lane, carried, note_thread, task_made
+from pytest_sparrow.run.context import borrowed_lane, carried, note_thread, serving_port, task_made
 
 if TYPE_CHECKING:
     import threading
@@ -111,12 +113,66 @@ def _making(create_task: Callable[..., Any]) -> Callable[..., Any]:
         # A task factory need not know contexts.
         if kwargs.get("context") is None and loop.get_task_factory() is None:
             own = kwargs["context"] = contextvars.copy_context()
+        if kwargs.get("context") is not None and (port := _connection_taken(loop)) is not None:
+            kwargs["context"].run(serving_port.set, port)
         task = create_task(loop, coro, **kwargs)
         if not isinstance(coro, _InBorrowedLane):
             task_made(task, own)
         return task
 
     return make_and_number
+
+
+_TAKING = ("connection_made", "data_received", "buffer_updated")
+
+
+def _connection_taken(loop: Any) -> int | None:
+    """The port of this process on which the connection came that the loop makes a task for right now, or None.
+
+    Servers make their tasks in methods of asyncio's protocols, which the loop calls outside every task.
+    """
+    if not loop.is_running() or sys.modules["asyncio"].current_task(loop) is not None:
+        return None
+    frame: types.FrameType | None = sys._getframe(2)  # noqa: SLF001 - what inspect.stack() uses
+    while frame is not None and frame.f_code.co_name not in _TAKING:
+        frame = frame.f_back
+    if frame is None:
+        return None
+    known = frame.f_locals
+    return _port_of(known.get("transport") or getattr(known.get("self"), "transport", None))
+
+
+def _port_of(transport: Any) -> int | None:
+    own = getattr(transport, "get_extra_info", lambda _: None)("sockname")
+    return own[1] if isinstance(own, tuple) else None
+
+
+def _aiohttp_servers(module: Any) -> list[Patch]:
+    """From Python 3.12 on aiohttp makes a server's task past the loop's `create_task`."""
+    start = module.RequestHandler.start
+
+    @functools.wraps(start)
+    async def serve(handler: Any) -> None:
+        serving_port.set(_port_of(handler.transport))
+        await start(handler)
+
+    return [AttributePatch(module.RequestHandler, "start", serve)]
+
+
+def _servers(module: Any) -> list[Patch]:
+    """For `socketserver`, on which http.server, wsgiref and werkzeug build."""
+    finish_request = module.BaseServer.finish_request
+
+    @functools.wraps(finish_request)
+    def serve(server: Any, *args: Any) -> None:
+        address = server.server_address
+        token = serving_port.set(address[1] if isinstance(address, tuple) else None)
+        try:
+            finish_request(server, *args)
+        finally:
+            serving_port.reset(token)
+
+    return [AttributePatch(module.BaseServer, "finish_request", serve)]
 
 
 def _nurseries(module: Any) -> list[Patch]:
@@ -200,6 +256,8 @@ PATCHES = Patches(
         "uvloop": _loops,
         "trio._core._run": _nurseries,
         "asyncio.tasks": _waits,
+        "socketserver": _servers,
+        "aiohttp.web_protocol": _aiohttp_servers,
     }
 )
 """Installed while a run is open."""

@@ -13,14 +13,11 @@ from urllib.parse import unquote
 
 from pytest_sparrow.providers.anthropic.content import (
     answer_parts,
-    as_binary,
-    binary_events,
     join_message,
     plain_message,
     says_error,
     tool_results,
     usage_of,
-    wants_binary,
 )
 from pytest_sparrow.providers.blocks import image_data
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Output, Part, Proposal, Reasoning, Text
@@ -36,12 +33,14 @@ from pytest_sparrow.providers.composing import (
     synthetic_reply,
 )
 from pytest_sparrow.providers.facts import STAINLESS, KeyShape, ProviderFacts
+from pytest_sparrow.providers.invoke import as_binary, binary_events, wants_binary
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
     as_text,
     failure_of,
     first_user_text,
+    forced_tool,
     header,
     http_failure,
     json_answer,
@@ -110,6 +109,16 @@ _FACTS = ProviderFacts(
         ),
     ),
     packages={"anthropic": "anthropic", "langchain_anthropic": "langchain-anthropic"},
+    service_variables=dict.fromkeys(
+        (
+            "ANTHROPIC_BASE_URL",
+            "ANTHROPIC_BEDROCK_BASE_URL",
+            "ANTHROPIC_VERTEX_BASE_URL",
+            "ANTHROPIC_VERTEX_PROJECT_ID",
+            "CLOUD_ML_REGION",
+        ),
+        "anthropic",
+    ),
     retry_clocks=(STAINLESS,),
     volatile_headers=frozenset({"anthropic-dangerous-direct-browser-access"}),
     volatile_answer_keys=frozenset(
@@ -139,6 +148,7 @@ class AnthropicMessages:
             conversation=[plain_message(message) for message in spoken],
             task=first_user_text(spoken),
             results=tool_results(spoken),
+            forced=forced_tool(body.get("tool_choice")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:  # noqa: ARG002

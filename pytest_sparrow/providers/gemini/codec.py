@@ -76,6 +76,16 @@ _FACTS = ProviderFacts(
         KeyShape(kind="google-client-secret", prefixes=("GOCSPX-",), rest="[A-Za-z0-9_-]{28}"),
     ),
     packages={"google.genai": "google-genai"},
+    service_variables=dict.fromkeys(
+        (
+            "GOOGLE_GEMINI_BASE_URL",
+            "GOOGLE_VERTEX_BASE_URL",
+            "GOOGLE_GENAI_USE_VERTEXAI",
+            "GOOGLE_CLOUD_LOCATION",
+            "GOOGLE_CLOUD_PROJECT",
+        ),
+        "google-genai",
+    ),
     # Its own waits, for aiohttp and uploads; those of its retry_options are tenacity's.
     retry_clocks=(
         RetryClock(module="google.genai._api_client", has="BaseApiClient", clocks=("time", "asyncio")),
@@ -118,6 +128,7 @@ class Gemini:
             conversation=conversation_of(contents),
             task=first_text(contents),
             results=tool_results(contents),
+            forced=_forced(body),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
@@ -163,6 +174,12 @@ def _is_content(content: Json) -> bool:
 def _verb(asked: dict[str, Json]) -> str:
     """What stands behind the colon of the path's last part, as Google's custom methods do; "" where nothing does."""
     return unquote(path_of(asked)).rpartition("/")[2].partition(":")[2]
+
+
+def _forced(body: dict[str, Json]) -> str:
+    choice = as_dict(as_dict(body.get("toolConfig")).get("functionCallingConfig"))
+    names = as_list(choice.get("allowedFunctionNames"))
+    return as_text(names[0]) if len(names) == 1 else ""
 
 
 def _model(asked: dict[str, Json], body: dict[str, Json]) -> str:

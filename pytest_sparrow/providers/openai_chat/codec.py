@@ -23,6 +23,7 @@ from pytest_sparrow.providers.composing import (
     stream_reply,
 )
 from pytest_sparrow.providers.facts import STAINLESS, KeyShape, ProviderFacts, RetryClock, StreamEnd
+from pytest_sparrow.providers.invoke import as_binary, binary_events, invoked_model, wants_binary
 from pytest_sparrow.providers.openai_chat.answer import (
     ask_ids,
     failure_in,
@@ -36,6 +37,7 @@ from pytest_sparrow.providers.reading import (
     as_list,
     as_text,
     first_user_text,
+    forced_tool,
     http_failure,
     json_answer,
     json_request,
@@ -110,6 +112,12 @@ CHAT_FACTS = ProviderFacts(
         KeyShape(kind="perplexity-key", prefixes=("pplx-",), rest=rf"{_A}{{48,64}}"),
         KeyShape(kind="nvidia-key", prefixes=("nvapi-",), rest=rf"{_W}{{60,70}}"),
     ),
+    service_variables={
+        "OPENAI_BASE_URL": "openai",
+        "OPENAI_API_VERSION": "openai",
+        "AZURE_OPENAI_ENDPOINT": "openai",
+        "GROQ_BASE_URL": "groq",
+    },
     packages={
         "openai": "openai",
         "mistralai": "mistralai",
@@ -129,7 +137,7 @@ _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "functio
 
 # Other formats that also POST "model" and "messages": Anthropic's messages, Ollama's own chat, and the
 # tokenizers beside them.
-_FOREIGN_PATHS = ("/messages", "/api/chat", "/count_tokens", "/tokenize", "/messages/batches")
+_FOREIGN_PATHS = ("/messages", "/api/chat", "/v2/chat", "/count_tokens", "/tokenize", "/messages/batches")
 
 
 class OpenAIChat:
@@ -145,16 +153,17 @@ class OpenAIChat:
             return None
         messages = as_list(body["messages"])
         return ModelRequest(
-            model=as_text(body.get("model")) or _deployment(asked),
+            model=as_text(body.get("model")) or _deployment(asked) or invoked_model(asked),
             conversation=[message for message in messages if _role(message) not in ("system", "developer")],
             task=first_user_text(messages),
             results=tool_results(messages),
+            forced=forced_tool(body.get("tool_choice") or body.get("function_call")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read a whole or a streamed answer; of a broken answer, the part that came."""
         ids = ask_ids(as_list(as_dict(json_request(asked)).get("messages")))
-        events = stream_events(answered)
+        events = binary_events(answered) or stream_events(answered)
         if events is None:
             body = json_answer(answered)
             messages = [_message(choice) for choice in as_list(as_dict(body).get("choices"))]
@@ -179,7 +188,7 @@ def _is_chat(asked: dict[str, Json], body: dict[str, Json]) -> bool:
     path = path_of(asked)
     if path.endswith("/chat/completions"):
         return True
-    if path.endswith(_FOREIGN_PATHS) or not isinstance(body.get("model"), str):
+    if path.endswith(_FOREIGN_PATHS) or not (isinstance(body.get("model"), str) or invoked_model(asked)):
         return False
     known = all(_role(message) in _ROLES for message in messages)
     foreign = is_versioned(asked, body) or looks_like_messages(body, messages)
@@ -213,6 +222,8 @@ def compose_chat(asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]
     if fault is not None and fault.status is not None:
         return json_reply({"error": error_object(fault)} if fault.message else {}, status=fault.status)
     reply = _Reply.of(asked, answer)
+    if wants_binary(asked):
+        return as_binary(reply.streamed(fault))
     if as_dict(json_request(asked)).get("stream") is True:
         return reply.streamed(fault)
     return reply.whole(fault)

@@ -20,6 +20,7 @@ from pytest_sparrow.providers.reading import (
     as_text,
     failure_of,
     first_user_text,
+    forced_tool,
     http_failure,
     json_answer,
     json_request,
@@ -99,6 +100,7 @@ class OpenAIResponses:
             conversation=conversation_of(body),
             task=first_user_text(input_items(body)),
             results=tool_results(body),
+            forced=forced_tool(body.get("tool_choice")),
         )
 
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:

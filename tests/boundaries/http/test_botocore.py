@@ -80,7 +80,7 @@ def test_converse_is_recorded_as_json_and_replayed_without_a_server():
         both = twice(server, lambda: _client("bedrock-runtime", server.url).converse(**ASK))
     (crossing,) = both.recorded.crossings
     assert crossing.asked["body"] == {"json": {"messages": ASK["messages"]}}
-    assert crossing.answered["body"] == {"json": ANSWER}
+    assert crossing.answered["body"]["json"] == ANSWER
     assert _without_metadata(both.live) == _without_metadata(both.replayed) == ANSWER
 
 

@@ -53,7 +53,7 @@ def test_code_of_this_process_crosses_where_a_setting_says_so(httpx_caller, make
         response = httpx_caller.request("GET", "http://app/", client={"transport": make(httpx_caller)})
     assert response.json() == {"from": "the app"}
     assert recorded.crossings[0].answered["body"] in (
-        {"json": {"from": "the app"}},
+        {"json": {"from": "the app"}, "spelled": "spaced"},
         {"text": APP_SAYS.decode()},
     )
     assert len(replay_run.crossings) == 1

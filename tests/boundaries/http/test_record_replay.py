@@ -36,7 +36,7 @@ def test_json_is_recorded_as_json_and_replayed_equal(caller):
     assert crossing.asked["method"] == "POST"
     assert crossing.asked["url"] == f"{server.url}/chat?q=1"
     assert crossing.asked["body"] == {"json": {"ask": ["x", 1]}}
-    assert crossing.answered["body"] == {"json": {"text": "hé", "n": 1.5}}
+    assert crossing.answered["body"]["json"] == {"text": "hé", "n": 1.5}
     assert (live.status_code, live.json()) == (replayed.status_code, replayed.json())
     assert replayed.headers["content-type"] == "application/json"
     assert int(replayed.headers["content-length"]) == len(replayed.content)
@@ -64,7 +64,7 @@ def test_compressed_answers_are_kept_as_what_they_say(caller, coding):
     body = squeeze(b'{"zipped": true}')
     with loopback(z=lambda call: call.answer(body, content_encoding=coding, **JSON)) as server:
         live, replayed, recorded, _ = _both(caller, server, "GET", f"{server.url}/z")
-    assert recorded.crossings[0].answered["body"] == {"json": {"zipped": True}}
+    assert recorded.crossings[0].answered["body"]["json"] == {"zipped": True}
     assert live.json() == replayed.json() == {"zipped": True}
     assert replayed.headers["content-encoding"] == live.headers["content-encoding"] == coding
 
@@ -97,13 +97,12 @@ def test_what_cannot_be_uncompressed_fails_in_the_same_way_again(caller):
     ],
 )
 def test_bodies_that_are_not_what_they_claim_come_back_as_bytes(caller, content_type, raw, key):
-    """Any body is recorded without a crash and replayed as the same bytes (JSON: as equal JSON)."""
+    """Any body is recorded without a crash and replayed as the same bytes."""
     with loopback(x=lambda call: call.answer(raw, content_type=content_type)) as server:
         live, replayed, recorded, _ = _both(caller, server, "GET", f"{server.url}/x")
-    assert set(recorded.crossings[0].answered["body"]) == {key}
-    assert live.content == raw
-    assert replayed.text == live.text if key != "json" else replayed.json() == live.json()
-    assert key == "json" or replayed.content == raw
+    assert set(recorded.crossings[0].answered["body"]) - {"spelled"} == {key}
+    assert live.content == replayed.content == raw
+    assert replayed.text == live.text
 
 
 def test_no_body_is_no_body(caller):

@@ -64,6 +64,7 @@ class FakeRun:
     crossings: list[FakeCrossing] = field(default_factory=list)
     in_process: bool = False
     keeps: bool = True
+    folders: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -97,6 +98,9 @@ class FakeRun:
 
     def not_compared(self, case: str, tool: str, what: str) -> None:
         self.uncompared.append((case, tool, what))
+
+    def folder(self, name: str) -> str | None:
+        return self.folders.get(name)
 
     def refuse(self, case: str, **detail: Any) -> ReplayDivergence:
         error = divergence(Finding(kind=Kind.REFUSED, case=case, detail=detail))

@@ -1,0 +1,89 @@
+"""What makes no events is named as what it is; a model's JSON is read under any content type."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.findings import Kind
+from pytest_sparrow.providers import builtin_codecs
+from pytest_sparrow.providers.registry import Wire
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.words import title
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.settings import Settings
+
+
+def run_with(url, body, answer, method="POST"):
+    """The closed run of one exchange; bodies are those of an exchange."""
+    run = Run("a", Settings(), wire=Wire(builtin_codecs()), redactor=Redactor({}), tools=Tools())
+    asked = {"method": method, "url": url, "headers": {}, "body": body}
+    run.ask("http", asked).settle({"status": 200, "headers": {}, "body": answer})
+    run.close(failed=False)
+    return run
+
+
+def remarks(run):
+    """What the run says of it."""
+    return [title(finding) for finding in run.violations.of(Kind.UNREAD)]
+
+
+@pytest.mark.parametrize(
+    ("url", "work"),
+    [
+        ("https://api.openai.com/v1/embeddings", "embeddings"),
+        ("http://127.0.0.1:11434/api/embed", "embeddings"),
+        ("https://g.test/v1beta/models/g-1:batchEmbedContents", "embeddings"),
+        ("https://api.openai.com/v1/images/generations", "images"),
+        ("https://api.openai.com/v1/audio/transcriptions", "audio"),
+        ("https://api.anthropic.com/v1/messages/batches", "batches"),
+        ("https://api.openai.com/v1/files", "files"),
+        ("https://api.anthropic.com/v1/messages/count_tokens", "token counts"),
+        ("https://g.test/v1beta/models/g-1:countTokens", "token counts"),
+        ("https://api.openai.com/v1/moderations", "moderation"),
+        ("https://api.cohere.com/v2/rerank", "reranking"),
+    ],
+)
+def test_other_work_of_providers_is_named_as_what_it_is(url, work):
+    """Embeddings, images and the like are no calls in an unknown format."""
+    run = run_with(url, {"json": {"model": "m", "input": "Hello"}}, {"json": {"object": "list", "data": []}})
+    (remark,) = remarks(run)
+    assert f": {work}, replayed and compared as HTTP, no events" in remark
+    assert {event.type for event in run.events} == {"RunStarted", "RunFinished"}
+
+
+def test_a_users_own_addresses_are_no_work_of_a_provider():
+    """A path of an application may end so, too."""
+    assert remarks(run_with("https://app.test/files", {"json": {"name": "a"}}, {"json": {}})) == []
+    assert remarks(run_with("https://app.test/v1/files", {"json": {}}, {"json": {}}, method="GET")) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"json": {"reply": {"content": "Good day"}}},
+        {"sse": ['data: {"reply": {"content": "Good"}}']},
+        {"text": '{"reply": {"content": "Good"}}'},
+    ],
+    ids=["json", "stream", "text"],
+)
+def test_an_answer_of_which_a_codec_tells_nothing_is_named(answer):
+    """A codec claimed the request by its shape, and reads nothing in an answer that holds words."""
+    body = {"json": {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}}
+    (remark,) = remarks(run_with("https://h.test/talk", body, answer))
+    assert "the answer is in a format not read yet" in remark
+    known = {"json": {"choices": [{"index": 0, "message": {"role": "assistant", "content": ""}}]}}
+    assert remarks(run_with("https://h.test/talk", body, known)) == []
+
+
+def test_a_models_json_under_another_content_type_is_read():
+    """Aiohttp says text/plain of ``data=json.dumps(…)``; the golden holds the text as it was."""
+    url = "https://g.test/v1beta/models/g-1:generateContent"
+    asked = json.dumps({"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]})
+    answer = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Good day"}]}}]}
+    run = run_with(url, {"text": asked}, {"text": json.dumps(answer)})
+    assert [event.text for event in run.events if event.type == "Message"] == ["Good day"]
+    assert (run.task, run.model) == ("Hello", "g-1")
+    assert remarks(run) == []
