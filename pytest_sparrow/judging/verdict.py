@@ -9,6 +9,7 @@ from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
+from pytest_sparrow import real_time
 from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.events.jsontext import canonical
@@ -28,6 +29,7 @@ from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from pytest_sparrow.comparing.result import Change, Comparison, Missing
     from pytest_sparrow.exchange import Json
@@ -429,7 +431,7 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     """The source of chance that would explain the difference of two values, or "" where none would.
 
     Returns:
-        "uuid", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
+        "uuid", "today", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
     """
     if isinstance(golden, list) and isinstance(new, list):
         same = Counter(map(canonical, golden)) == Counter(map(canonical, new))
@@ -441,6 +443,8 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     golden, new = golden[:_MOST], new[:_MOST]
     if _alike(_UUID, golden, new):
         return "uuid"
+    if _names_today(new) and not _names_today(golden):
+        return "today"
     if _alike(_TIME, golden, new):
         return "time"
     if _alike(_DRAWN, golden, new):
@@ -448,6 +452,25 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     if Counter(re.findall(r"\w+", golden)) == Counter(re.findall(r"\w+", new)):
         return "order"
     return ""
+
+
+_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+
+
+def _names_today(text: str) -> bool:
+    """Whether a text holds the real date of this moment, here or in UTC: the replay's clock shows the recorded one."""
+    now = real_time.now()
+    return any(_holds_date(text, day) for day in (now, now.astimezone()))
+
+
+def _holds_date(text: str, day: datetime) -> bool:
+    months = (day.strftime(f"{month} %Y").split() for month in ("%B", "%b"))
+    numbers = {f"{day.day}", f"{day.day:02}"}
+    return any(day.strftime(form) in text for form in _DATES) or any(
+        f"{month} {number}, {year}" in text or f"{number} {month} {year}" in text
+        for month, year in months
+        for number in numbers
+    )
 
 
 def is_race(changes: Iterable[Change]) -> bool:

@@ -92,6 +92,9 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
     """Open the world again after the last fixture."""
     try:
         return (yield)
+    except Exception as error:
+        fixture.name_refusal(item.config.stash[SESSION], error)
+        raise
     finally:
         fixture.end(item)
 

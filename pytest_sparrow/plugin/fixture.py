@@ -16,6 +16,7 @@ from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked
 from pytest_sparrow.plugin.options import shown_file
 from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState, refusal
 from pytest_sparrow.settings import Crossings, behaviour
+from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -104,8 +105,8 @@ def _or_fail(step: Callable[[], T]) -> T:
 def begin(item: pytest.Item) -> None:
     """Shut the world before the first fixture of a test that will replay.
 
-    Requests of session fixtures and of teardown belong to no run: a recording lets them pass, and a replay refuses
-    them with the fixture's name.
+    Requests of session fixtures and of teardown belong to no run: a recording lets them pass and names them, a replay
+    refuses them with the fixture's name.
     """
     if not uses_fixture(item):
         return
@@ -115,16 +116,19 @@ def begin(item: pytest.Item) -> None:
     except pytest.UsageError:
         return  # the fixture will raise it again
     golden = place_of(item, settings.dir, settings.golden).folder.exists()
-    if not behaviour(settings.mode, golden=golden).shut:
+    means = behaviour(settings.mode, golden=golden)
+    if not (means.shut or means.records):
         return
     from pytest_sparrow.boundaries import http
 
     session.shut = stack = ExitStack()
     stack.callback(setattr, session, "shut", None)
-    stack.callback(http.set_outside_policy, http.set_outside_policy(_OutsidePolicy(item, settings)))
+    stack.callback(
+        http.set_outside_policy, http.set_outside_policy(_OutsidePolicy(item, settings, shut=means.shut))
+    )
     http.install()
     stack.callback(http.uninstall)
-    session.dummy_keys = settings.dummy_keys
+    session.dummy_keys = settings.dummy_keys if means.shut else None
 
 
 def end(item: pytest.Item) -> None:
@@ -142,8 +146,13 @@ def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[Non
     session = request.config.stash[SESSION]
     _fill_keys(session)
     before, session.fixture = session.fixture, fixturedef.argname
+    known = len(session.refused)
     try:
         result = yield
+    except Exception as error:
+        if len(session.refused) > known:
+            _refuse(session, error, fixturedef)
+        raise
     finally:
         session.fixture = before
     if fixturedef.argname == "sparrow_settings":
@@ -151,6 +160,34 @@ def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[Non
     # Finalizers run last in, first out: this one comes before the fixture's own.
     fixturedef.addfinalizer(lambda: setattr(session, "fixture", fixturedef.argname))
     return result
+
+
+def name_refusal(session: SessionState, error: Exception) -> None:
+    """Fail with what was refused, where that made fixtures fail: a client's own error says nothing of the cause.
+
+    Raises:
+        pytest.fail.Exception: something was refused.
+    """
+    if session.refused:
+        raise _refusal(session, error) from None
+
+
+def _refuse(session: SessionState, error: Exception, fixturedef: Any) -> None:
+    refusal = _refusal(session, error)
+    if fixturedef.cached_result is not None:
+        # Other tests that use the fixture are given the same failure.
+        fixturedef.cached_result = (*fixturedef.cached_result[:2], (refusal, None))
+    raise refusal from None
+
+
+def _refusal(session: SessionState, error: Exception) -> BaseException:
+    first, *others = dict.fromkeys(session.refused)
+    lines = [first, *([f"  {counted(len(others), 'more request')} of this kind"] if others else [])]
+    lines.append(f"  so it failed: {one_line(f'{type(error).__name__}: {error}', _MOST_OF_ERROR)}")
+    return pytest.fail.Exception("\n".join(lines), pytrace=False)
+
+
+_MOST_OF_ERROR = 100
 
 
 def _fill_keys(session: SessionState) -> None:
@@ -177,11 +214,19 @@ def _check_folder(value: object, request: pytest.FixtureRequest, fixturedef: Any
 
 
 class _OutsidePolicy:
-    """Refuses a request outside the run, and names the fixture or the teardown that makes the request."""
+    """Names a request outside the run with the fixture or the teardown that makes it; a replay refuses it.
 
-    def __init__(self, item: pytest.Item, settings: Settings) -> None:
+    Args:
+        item: the test.
+        settings: the test's settings.
+        shut: whether to refuse; else the request passes, and the summary names it.
+    """
+
+    def __init__(self, item: pytest.Item, settings: Settings, *, shut: bool) -> None:
         self._item = item
         self._settings = settings
+        self._shut = shut
+        self._noted: set[str] = set()
 
     def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
         from pytest_sparrow.run.crossing import passage
@@ -192,12 +237,32 @@ class _OutsidePolicy:
         session = self._item.config.stash[SESSION]
         fixture = session.fixture
         where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
+        if not self._shut:
+            self._note(session, host, what, where)
+            return None
+        state = self._item.stash.get(ATTEMPT, None)
+        is_over = state is not None and state.attempt.closed
         refused = ReplayDivergence(
             f"{what}: {where} of {self._item.nodeid} reaches out, outside the test's run, and this is a replay",
-            (
-                "make the call within the test or in a fixture that requests sparrow, "
-                f"or keep the host reachable: ini sparrow_allow_hosts = {host}",
-            ),
+            (f"{_WITHIN[is_over]}, or keep the host reachable: ini sparrow_allow_hosts = {host}",),
         )
         session.refused.append(str(refused))
         return refused
+
+    def _note(self, session: SessionState, host: str, what: str, where: str) -> None:
+        from pytest_sparrow.findings import Finding, Kind
+
+        if what in self._noted:
+            return
+        self._noted.add(what)
+        noted = Finding(
+            kind=Kind.UNCAPTURED, case="outside", detail={"what": what, "where": where, "place": host}
+        )
+        session.late.append((self._item.nodeid, noted.to_json()))
+
+
+_WITHIN = {
+    False: "make the call within the test, or in a fixture of the test that requests sparrow",
+    True: "clean up within the test, leave it out where sparrow.mode is 'replay'",
+}
+"""How a request of a fixture becomes part of the run, by whether the run is over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
+import sys
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import pytest
 from pytest_sparrow.plugin.session import SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -68,13 +69,22 @@ class _Imports:
         self._import = builtins.__import__
         self._filled: ExitStack | None = None
 
-    def load(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def load(
+        self,
+        name: str,
+        globals: Any = None,  # noqa: A002 - the names of __import__
+        locals: Any = None,  # noqa: A002
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> Any:
         """Import as ``__import__`` does."""
         __tracebackhide__ = True
         before = self._filled is not None
+        if not before and not level and _is_loaded(name, fromlist or ()):
+            return self._import(name, globals, locals, fromlist, level)  # no module's code runs
         self.fill(filled=True)
         try:
-            return self._import(name, *args, **kwargs)
+            return self._import(name, globals, locals, fromlist, level)
         finally:
             # A module that imports pytest is test code from here.
             self.fill(filled=before and name.partition(".")[0] != "pytest")
@@ -87,3 +97,13 @@ class _Imports:
         elif not filled and self._filled is not None:
             filled_before, self._filled = self._filled, None
             filled_before.close()
+
+
+def _is_loaded(name: str, fromlist: Sequence[str]) -> bool:
+    """Whether importing a module and these names of it runs no code of a module."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    if module is None or getattr(spec, "_initializing", False):
+        return False
+    # Not hasattr, which would run the code of a module that loads its names late.
+    return all(each in vars(module) for each in fromlist)

@@ -292,9 +292,12 @@ def likely(finding: Finding, circumstances: Circumstances) -> str:
 
 
 _CHANCES = {
-    "time": "a time that the replay's clock does not control (of a file, a database, C code), or the turn of a second?",
+    "today": "today's date: read at import or in a session fixture, before the replay's clock starts? "
+    "read it where the agent is called",
+    "time": "a time that the replay's clock does not control (read at import or in a session fixture; of a file, a "
+    "database, C code), or the turn of a second?",
     "random": "drawn at random where no seed reached: by secrets or os.urandom, by a random.Random() without a seed, "
-    "in a fixture, or by threads side by side?",
+    "at import or in a fixture, or by threads side by side?",
     "race": "the same values, dealt out otherwise: by threads or tasks side by side, which draw in any order?",
 }
 
@@ -303,7 +306,9 @@ def _uuid(circumstances: Circumstances) -> str:
     if circumstances.own_ids:
         drawn = f"{' and '.join(circumstances.own_ids)}, loaded here, which no seed reaches"
         return f"a uuid that no seed reached: drawn by {drawn}? sparrow.call records one"
-    return "a uuid that no seed reached: drawn in a fixture, by threads side by side, or by C code?"
+    return (
+        "a uuid that no seed reached: drawn at import, in a fixture, by threads side by side, or by C code?"
+    )
 
 
 def _other_order(circumstances: Circumstances) -> str:

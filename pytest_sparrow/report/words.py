@@ -117,6 +117,9 @@ def _uncaptured(finding: Finding) -> str:
     of = finding.detail
     if finding.case == "more":
         return f"{of['count']} more places were connected to and not recorded"
+    if finding.case == "outside":
+        what = f"{of['what']}: asked for by {of['where']}, outside the test's run"
+        return f"{what}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
     who = ", ".join(filter(None, (of["library"], of["line"])))
     by = f" ({who})" if who else ""
     return f"{of['place']}{by}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
@@ -244,6 +247,8 @@ def _unread(finding: Finding) -> str:
 _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
+    "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
+    "(leave it unwrapped and wrap its own tools)",
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
     "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
 from pytest_sparrow.comparing import MISSING, Change
@@ -62,6 +64,16 @@ def test_what_does_not_is_not(golden, new):
 
 
 @pytest.mark.parametrize(
+    "form", ["{:%Y-%m-%d}", "{:%d.%m.%Y}", "{:%B} {:%d}, {:%Y}", "{0.day} {1:%b} {2:%Y}"]
+)
+def test_the_date_of_this_moment_is_no_clocks_of_a_replay(form):
+    """A replay shows the recorded day: today's was read where no run was open yet."""
+    today = form.format(*[dt.datetime.now(dt.UTC)] * 3)
+    assert likely_chance("Today is 2024-02-29", f"Today is {today}") == "today"
+    assert likely_chance(f"Today is {today}", "Today is 2024-02-29") != "today"
+
+
+@pytest.mark.parametrize(
     ("seeds", "named"),
     [
         (("1", "2"), "PYTHONHASHSEED was 1 when this was recorded, and is 2 here"),
@@ -86,6 +98,7 @@ def test_what_makes_uuids_of_its_own_is_named_where_it_is_loaded():
     [
         ("", ""),
         ("uuid", "a uuid that no seed reached"),
+        ("today", "today's date: read at import or in a session fixture"),
         ("time", "a time that the replay's clock does not control"),
         ("order", "the same in another order"),
         ("random", "drawn at random where no seed reached"),

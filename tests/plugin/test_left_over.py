@@ -14,7 +14,6 @@ INNER = """
 import asyncio
 import os
 import threading
-import time
 
 import httpx2
 
@@ -40,7 +39,7 @@ def test_leaves_a_thread(sparrow):
     def later():
         GO.wait(20)
         more = threading.Thread(target=ask, args=("later",))
-        for step in (lambda: tool("ada"), lambda: ask("late"), more.start):
+        for step in (lambda: tool("ada"), lambda: ask("late"), more.start, more.join):
             try:
                 step()
             except Exception:
@@ -69,7 +68,6 @@ def test_is_innocent(sparrow):
     GO.set()
     assert DONE.wait(20)
     LOOP.run_until_complete(asyncio.wait([test_leaves_a_task.task]))
-    time.sleep(0.1)
     ask("fourth")
 
 

@@ -1,5 +1,9 @@
 """A test is judged whenever its run was opened, and sees in fixtures and at import what it needs to replay."""
 
+import contextlib
+
+from pytest_sparrow.plugin import imports
+
 DYNAMIC = """
     import unittest
     import pytest
@@ -222,3 +226,26 @@ def test_a_client_made_at_import_finds_a_dummy_key(inner, monkeypatch):
     )
     inner.write("test_it.py", KEYS)
     inner.replay("-rA").assert_outcomes(passed=2, skipped=3)
+
+
+def test_an_import_of_what_is_loaded_fills_no_keys(tmp_path, monkeypatch):
+    """Only the code of a module needs keys, and each function that imports would fill them again and again."""
+    filled = []
+
+    @contextlib.contextmanager
+    def keys():
+        filled.append(True)
+        yield
+
+    (tmp_path / "late_names.py").write_text(
+        "def __getattr__(name):\n    import late_names_2\n    return late_names_2\n"
+    )
+    (tmp_path / "late_names_2.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    load = imports._Imports(keys).load
+    for name, fromlist in (("json", None), ("json.decoder", ()), ("json", ("dumps", "decoder"))):
+        assert load(name, None, None, fromlist) is not None
+    assert filled == []
+    load("late_names")
+    load("late_names", None, None, ("late",))
+    assert len(filled) == 2

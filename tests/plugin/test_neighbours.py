@@ -72,27 +72,44 @@ def test_neighbours_are_in_no_golden(tmp_path: Path) -> None:
 
 
 OUTSIDE = """
-import httpx2, pytest
+import os, httpx2, pytest
+
+URL = os.environ["URL"]
 
 @pytest.fixture
 def warm():
-    httpx2.post("http://127.0.0.1:9/warm", json={}).raise_for_status()
+    httpx2.post(f"{URL}/warm", json={}).raise_for_status()
+
+@pytest.fixture(scope="session")
+def signed_on():
+    httpx2.post(f"{URL}/sign-on", json={}).raise_for_status()
 
 @pytest.fixture
 def cool():
     yield
-    httpx2.post("http://127.0.0.1:9/cool", json={}).raise_for_status()
+    httpx2.post(f"{URL}/cool", json={}).raise_for_status()
 
-def test_setup(warm, sparrow): pass
-def test_teardown(cool, sparrow): pass
+def test_setup(warm, sparrow): sparrow.call("f", int)
+def test_teardown(cool, sparrow): sparrow.call("f", int)
+def test_session(signed_on, sparrow): sparrow.call("f", int)
+def test_session_again(signed_on, sparrow): sparrow.call("f", int)
 """
 
 
 def test_a_status_418_is_never_all_that_is_said(tmp_path: Path) -> None:
-    """The refused contact stands in the report of a fixture's setup and teardown, beside the client's own error."""
+    """What was refused stands in place of the client's own error, also for each test of a session's fixture.
+
+    A recording names it, too.
+    """
     (tmp_path / "test_inner.py").write_text(OUTSIDE)
-    (tmp_path / "__sparrow__/test_inner/test_setup").mkdir(parents=True)
-    (tmp_path / "__sparrow__/test_inner/test_teardown").mkdir()
-    _, output = pytest_in(tmp_path, "--sparrow-replay")
+    with serving() as url:
+        code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
+    assert (code, output.count("asked for by the fixture")) == (0, 3), output
+    _, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
     assert "/warm: the fixture 'warm' of test_inner.py::test_setup reaches out" in output, output
     assert "/cool: the fixture 'cool' of test_inner.py::test_teardown reaches out" in output, output
+    assert (
+        output.count("/sign-on: the fixture 'signed_on' of test_inner.py::test_session reaches out") == 2
+    ), output
+    assert output.count("so it failed: HTTPStatusError: Client error '418") == 4, output
+    assert "raise_for_status()" not in output, output

@@ -89,7 +89,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(b'{"a": 1, "a": 2}')
 
     def _numbers(self, body):
-        self._send(b'{"big": 18446744073709551616, "small": 1e-7, "money": 39.99, "zero": -0.0}')
+        body = b'{"big": 18446744073709551616, "small": 1e-7, "money": 39.99, "zero": -0.0}'
+        self._send(body, etag='"n-1"')
+
+    def _spelled(self, body):
+        self._send(b'{ "a" :1,\n  "b": "\\u00fc"}')
 
     def _packed(self, body):
         self._send(gzip.compress(b'{"packed": true}'), content_encoding="gzip")

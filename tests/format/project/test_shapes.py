@@ -42,6 +42,8 @@ def test_bodies(sparrow, url):
         assert client.get("/numbers").json()["big"] == 2**64
         assert client.get("/packed").json() == {"packed": True}
         assert client.head("/note").content == b""
+        assert client.get("/spelled").content == b'{ "a" :1,\n  "b": "\\u00fc"}'
+        assert client.get("/numbers", headers={"x-tenant": "b"}).headers["etag"] == '"n-1"'
         assert client.post("/form", content=bytes(range(128, 136))).status_code == 204
 
 
@@ -99,6 +101,15 @@ def test_tools(sparrow, url):
         hide()
     assert note("one", "two") == "kept, plainly"
     assert note(urgent=True, tags=["a", None, 1.5]) == '{"kept": true}'
+
+
+def test_types_and_changes(sparrow, url):
+    basket, state = tools.Basket("ada"), {"n": 1}
+    put, mark = sparrow.tool(basket.put), sparrow.tool(tools.mark)
+    assert put("lamp", tools.Decimal("39.99")) == ("lamp", tools.Decimal("39.99"))
+    assert basket.items == ["lamp"]
+    assert mark(state) is state
+    assert state == {"n": 1, "marked": True}
 
 
 def test_generators(sparrow, url):

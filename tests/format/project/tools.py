@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterator  # noqa: TC003 - resolved in a replay
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 __all__ = [
+    "Basket",
     "OutOfStock",
     "Price",
     "add",
@@ -16,6 +17,7 @@ __all__ = [
     "count_async",
     "hide",
     "later",
+    "mark",
     "note",
     "order",
     "pick",
@@ -34,6 +36,17 @@ def live():
 class Price:
     item: str
     amount: Decimal
+
+
+@dataclass
+class Basket:
+    owner: str
+    items: list[str] = field(default_factory=list)
+
+    def put(self, item, amount):
+        live()
+        self.items.append(item)
+        return item, amount
 
 
 class OutOfStock(Exception):
@@ -64,6 +77,12 @@ def note(*lines: str, **fields: object) -> str:
 def stock(item: str, shop: str = "Berlin") -> dict[str, object]:
     live()
     return {"item": item, "shops": [shop], "left": 3}
+
+
+def mark(state):
+    live()
+    state["marked"] = True
+    return state
 
 
 def hide() -> None:
