@@ -13,7 +13,7 @@ from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HEADERS, Cleaner
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
-from pytest_sparrow.redact.directories import Places
+from pytest_sparrow.redact.directories import Places, is_quoted, mapped
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.names import COOKIE_VALUE, credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
@@ -158,13 +158,20 @@ class Redactor:
         return served
 
     def _with_substitutes(self, answered: dict[str, Json], shapes: dict[str, Json]) -> dict[str, Json]:
-        data = jsontext.spell(answered)
-        for placeholder, shape in shapes.items():
-            text = substitute_of(placeholder, shape)
-            if text is not None:
-                self._cleaner.give(placeholder, text)
-                data = data.replace(placeholder.encode(), jsontext.spell(text)[1:-1])
-        found: dict[str, Json] = jsontext.decode(data)
+        made = {placeholder: substitute_of(placeholder, shape) for placeholder, shape in shapes.items()}
+        texts = {placeholder: text for placeholder, text in made.items() if text is not None}
+        for placeholder, text in texts.items():
+            self._cleaner.give(placeholder, text)
+
+        def serve(text: str) -> str:
+            if "<secret:" in text:
+                for placeholder, given in texts.items():
+                    # How lines end within JSON or a repr depends on how deep it is quoted.
+                    if "\n" not in given or not (is_quoted(text) or "raised" in answered):
+                        text = text.replace(placeholder, given)
+            return text
+
+        found: dict[str, Json] = mapped(answered, serve)
         return found
 
     def headers(self, headers: Iterable[tuple[str, str]], *, answered: bool) -> dict[str, str]:
