@@ -42,6 +42,8 @@ serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 )
 """The port of this process that the strand here serves, set where a connection is taken; None: it serves none."""
 
+_finalizes: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_finalizes", default=False)
+
 
 class answering:  # noqa: N801 - used like a function: ``with answering():``
     """The world is answering a crossing: calls that its code makes meanwhile belong to no run.
@@ -175,6 +177,27 @@ def _left_over(work: Callable[P, R], run: OpenRun) -> Callable[P, R]:
     return after_run
 
 
+def finalizing(work: Callable[P, R]) -> Callable[P, R]:
+    """The callback of a finalizer that is made here: what it asks for belongs to this run, whenever and where it runs.
+
+    Outside every run, and `answering`, the result is the callback itself.
+    """
+    run = _current.get()
+    if _answering.get() or run is None:
+        return work
+    in_its_run = _left_over(work, run)
+
+    @functools.wraps(work)
+    def finalize(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _finalizes.set(True)
+        try:
+            return in_its_run(*args, **kwargs)
+        finally:
+            _finalizes.reset(token)
+
+    return finalize
+
+
 def borrowed_lane() -> Callable[[], None] | None:
     """A function that puts the strand that calls it into this strand's lane; None outside every run, or `answering`."""
     run = _current.get()
@@ -260,7 +283,9 @@ def _runs_tests() -> bool:
 
 
 def strand_name() -> str:
-    """The name of the calling strand: ``task 'Task-5'`` or ``thread 'Thread-3 (later)'``."""
+    """The name of the calling strand: ``task 'Task-5'``, ``thread 'Thread-3 (later)'`` or ``finalizer``."""
+    if _finalizes.get():
+        return "finalizer"
     strand: Any = current_strand()
     if isinstance(strand, threading.Thread):
         return f"thread {strand.name!r}"

@@ -424,7 +424,7 @@ class Run:
         return crossing.settled or self._closed
 
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None:
+        if self._sink is None or (crossing.optional and answered is None):
             return
         exchange = Exchange(
             kind=crossing.kind,
@@ -465,5 +465,6 @@ class Run:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
+            if not crossing.optional:  # else it is a client's own thread, for which nobody waits
+                self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)
