@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
 from pytest_sparrow.errors import ReplayStopped
 from pytest_sparrow.run.context import borrowed_lane, carried, note_thread, serving_port, task_made
+from pytest_sparrow.run.own_servers import port_of
 
 if TYPE_CHECKING:
     import threading
@@ -139,24 +140,7 @@ def _connection_taken(loop: Any) -> int | None:
     if frame is None:
         return None
     known = frame.f_locals
-    return _port_of(known.get("transport") or getattr(known.get("self"), "transport", None))
-
-
-def _port_of(transport: Any) -> int | None:
-    own = getattr(transport, "get_extra_info", lambda _: None)("sockname")
-    return own[1] if isinstance(own, tuple) else None
-
-
-def _aiohttp_servers(module: Any) -> list[Patch]:
-    """From Python 3.12 on aiohttp makes a server's task past the loop's `create_task`."""
-    start = module.RequestHandler.start
-
-    @functools.wraps(start)
-    async def serve(handler: Any) -> None:
-        serving_port.set(_port_of(handler.transport))
-        await start(handler)
-
-    return [AttributePatch(module.RequestHandler, "start", serve)]
+    return port_of(known.get("transport") or getattr(known.get("self"), "transport", None))
 
 
 def _servers(module: Any) -> list[Patch]:
@@ -257,7 +241,6 @@ PATCHES = Patches(
         "trio._core._run": _nurseries,
         "asyncio.tasks": _waits,
         "socketserver": _servers,
-        "aiohttp.web_protocol": _aiohttp_servers,
     }
 )
 """Installed while a run is open."""
