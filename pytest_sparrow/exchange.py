@@ -93,6 +93,7 @@ class Exchange:
         complete: False for an answer that the client broke off, or that never came.
         read_whole: for http, whether the client has read the answer to its end for certain; False where nobody knows.
         proposed: for a tool, whether a model's answer had proposed the call.
+        asks_models: for a tool, whether it asked a model itself while it ran: no exchange holds that.
         optional: for http, whether it is chance that the client asked (once a day, once a process): nobody misses it.
         extra: keys that this version doesn't know, kept.
     """
@@ -107,6 +108,7 @@ class Exchange:
     complete: bool = True
     read_whole: bool = False
     proposed: bool = False
+    asks_models: bool = False
     optional: bool = False
     extra: dict[str, Json] = field(default_factory=dict)
 
@@ -125,6 +127,8 @@ class Exchange:
             line["read_whole"] = True
         if self.proposed:
             line["proposed"] = True
+        if self.asks_models:
+            line["asks_models"] = True
         if self.optional:
             line["optional"] = True
         line["asked"] = self.asked

@@ -44,6 +44,33 @@ def pytest_configure(config: pytest.Config) -> None:
     """Compile the package once: else each Python that a test starts afresh would, where nobody may write bytecode."""
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent.parent / "pytest_sparrow", quiet=2)
+        if getattr(config.option, "numprocesses", None) and hasattr(os, "fork"):
+            with contextlib.suppress(ImportError):  # private names of pytest
+                _rewrite_asserts(config)
+
+
+def _rewrite_asserts(config: pytest.Config) -> None:
+    """Rewrite the asserts of all tests once, in two processes, for the same reason: each worker would, of all tests."""
+    from _pytest.assertion.rewrite import PYC_TAIL, _read_pyc, _rewrite_test, _write_pyc, get_cache_dir
+    from _pytest.assertion.rewrite import assertstate_key as state_key
+
+    # Not those of the projects that tests copy: what is compiled knows its path.
+    tests = Path(__file__).parent
+    files = sorted(
+        file
+        for file in tests.rglob("test_*.py")
+        if not {"data", "project"} & {*file.relative_to(tests).parts}
+    )
+    child = os.fork()
+    for file in files[bool(child) :: 2]:
+        pyc = get_cache_dir(file) / (file.stem + PYC_TAIL)
+        if _read_pyc(file, pyc) is None:
+            pyc.parent.mkdir(exist_ok=True)
+            source, code = _rewrite_test(file, config)
+            _write_pyc(config.stash[state_key], code, source, pyc)
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
 
 
 @pytest.fixture

@@ -339,10 +339,15 @@ def _threads(lanes: Lanes) -> tuple[list[Lane], list[Lane]]:
 
 
 def _units(lane: Lane) -> Iterator[Lane]:
-    """A lane cut into turns; a unit outside of turns (a call that no model proposed) stands alone."""
+    """A lane cut into turns; a unit outside of turns (a call that no model proposed) stands alone.
+
+    So does an error, which may be all that another answer holds.
+    """
     unit: Lane = []
     for group in lane:
-        if unit and (group.head.at.turn != unit[-1].head.at.turn or group.head.at.turn == 0):
+        last = unit[-1].head if unit else group.head
+        apart = group.head.at.turn != last.at.turn or "Error" in (group.head.type, last.type)
+        if unit and (apart or group.head.at.turn == 0):
             yield unit
             unit = []
         unit.append(group)

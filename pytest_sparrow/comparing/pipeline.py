@@ -46,7 +46,13 @@ from pytest_sparrow.comparing.units import (
     with_moves,
     without_strands,
 )
-from pytest_sparrow.matching.counts import call_ids, credentials_of, headers_of, request_fields
+from pytest_sparrow.matching.counts import (
+    call_ids,
+    credentials_of,
+    headers_of,
+    of_equal_lines,
+    request_fields,
+)
 from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.settings import Level
 
@@ -367,6 +373,7 @@ def _comparable(
     one, other = request_fields(golden), request_fields(new)
     if "url" not in one or "url" not in other:
         return one, other
+    of_equal_lines(one, other)
     if headers_of(golden) is None or headers_of(new) is None:
         one.pop("headers", None)
         other.pop("headers", None)

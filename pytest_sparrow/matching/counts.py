@@ -182,7 +182,8 @@ def request_fields(asked: dict[str, Json]) -> dict[str, Json]:
 
     Of HTTP: ``method``, ``url`` (``scheme``, ``host`` and the segments of the ``path``, numbered), ``query``,
     ``headers``, a form's fields as ``form``, and a JSON object's keys beside them; a key that is called like one of
-    these is in ``body``, and so is every other body. Of tools and calls: their own fields.
+    these is in ``body``, and so is every other body: a text by its numbered lines. Of tools and calls: their own
+    fields.
     """
     if "url" not in asked:
         return asked_fields(asked)
@@ -215,6 +216,8 @@ def _fields_within(body: Json) -> dict[str, Json]:
         return {} if body is None else {"body": body}
     if "form" in body:
         return {"form": _by_name(body["form"])}
+    if isinstance(body.get("text"), str):
+        return {"body": {"text": _lines(body["text"])}}
     if isinstance(body.get("multipart"), list):
         return {"form": _by_name([(_part_name(part), _part(part)) for part in body["multipart"]])}
     fields = body.get("json")
@@ -223,6 +226,31 @@ def _fields_within(body: Json) -> dict[str, Json]:
     hidden = {key: value for key, value in fields.items() if key in _OWN}
     beside = {key: value for key, value in fields.items() if key not in _OWN}
     return {**beside, "body": hidden} if hidden else beside
+
+
+_MOST_LINES = 200
+"""The most lines of a text body that have paths of their own."""
+
+
+def _lines(text: str) -> Json:
+    """A text by its lines, numbered from 1; a text of one line or of very many, and JSON as text, is itself."""
+    lines = text.split("\n")
+    if not 1 < len(lines) <= _MOST_LINES or text.lstrip()[:1] in ("{", "["):
+        return text
+    return {str(number): line for number, line in enumerate(lines, start=1)}
+
+
+def of_equal_lines(one: dict[str, Json], other: dict[str, Json]) -> None:
+    """Make the numbered lines in the bodies of two requests texts again where the one has more: in place.
+
+    One line more, and all those after it would differ.
+    """
+    bodies = [side["body"] for side in (one, other) if isinstance(side.get("body"), dict)]
+    texts = [body.get("text") for body in bodies]
+    if len({len(text) if isinstance(text, dict) else 0 for text in texts}) > 1:
+        for body, text in zip(bodies, texts, strict=True):
+            if isinstance(text, dict):
+                body["text"] = "\n".join(text.values())
 
 
 def _by_name(pairs: Iterable[Sequence[Json]]) -> dict[str, list[Json]]:

@@ -6,6 +6,7 @@ Nothing heavy is imported: every session asks, also for tests that never open a 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,14 +92,22 @@ def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace
         )
     path = item.path
     _, separator, after = item.nodeid.partition("::")
-    exact = golden or (after if separator else item.name)
+    once = _once(item, after)
+    exact = golden or (once if separator else item.name)
     return GoldenPlace(
         directory=path.parent / directory / safe_name(path.stem),
         run_id=safe_name(exact),
-        nodeid=item.nodeid,
-        test=_as_argument(item, after if separator else ""),
-        recorder=_as_argument(item, golden or (after if separator else "")),
+        nodeid=_once(item, item.nodeid),
+        test=_as_argument(item, once if separator else ""),
+        recorder=_as_argument(item, golden or (once if separator else "")),
     )
+
+
+def _once(item: pytest.Item, name: str) -> str:
+    """The name that a test which pytest-repeat repeats has when it runs once: all of them use one golden."""
+    if "__pytest_repeat_step_number" not in getattr(getattr(item, "callspec", None), "params", {}):
+        return name
+    return re.sub(r"(?:\[|-)\d+-\d+\]\Z", lambda found: "]" if found[0][0] == "-" else "", name)
 
 
 def _as_argument(item: pytest.Item, after: str) -> str:

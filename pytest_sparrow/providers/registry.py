@@ -5,6 +5,7 @@ A codec that raises costs the events of its exchange, never the run.
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -203,6 +204,18 @@ class Wire:
         """The conversation that an ``http`` asked half carries, or None."""
         call = self.read(asked)
         return None if call is None else call.conversation
+
+
+_OF_MODELS = re.compile(
+    r"(?:/chat/completions|/v\d+/messages|/(?:v\d+|openai)/responses|/api/chat|/api/generate"
+    r"|/converse|/converse-stream|/invoke|/invoke-with-response-stream"
+    r"|:(?:generateContent|streamGenerateContent|rawPredict|streamRawPredict))\Z"
+)
+
+
+def leads_to_model(url: str) -> bool:
+    """Whether the path of a URL is one at which a known provider's model answers."""
+    return _OF_MODELS.search(url.partition("?")[0]) is not None
 
 
 def reads(asked: dict[str, Json]) -> bool:

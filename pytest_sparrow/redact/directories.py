@@ -117,19 +117,19 @@ class Places:
 
     def hide(self, value: Json) -> Json:
         """A JSON value with placeholders for the paths in its texts and keys; the same object where there were none."""
-        return value if self.pattern is None else _mapped(value, self.text)
+        return value if self.pattern is None else mapped(value, self.text)
 
     def put_back(self, value: Json) -> Json:
         """A JSON value with this run's paths for placeholders; the same object where there were none.
 
         A placeholder whose directory this run doesn't have stays.
         """
-        return _mapped(value, self._restored)
+        return mapped(value, self._restored)
 
     def _restored(self, text: str) -> str:
         if _MARK not in text:
             return text
-        quoted = text.lstrip()[:1] in ("{", "[") or sse.holds_data(text)
+        quoted = is_quoted(text)
 
         def path_of(match: re.Match[str]) -> str:
             path = self._paths.get(match[1])
@@ -184,18 +184,23 @@ def _shortest(marks: Iterable[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _mapped(value: Any, texts: _Texts) -> Any:
+def is_quoted(text: str) -> bool:
+    """Whether what stands in a text is quoted, as far as the beginning shows: JSON, or events that hold it."""
+    return text.lstrip()[:1] in ("{", "[") or sse.holds_data(text)
+
+
+def mapped(value: Any, texts: _Texts) -> Any:
     """A JSON value with each text and key replaced; parts that hold nothing to replace stay the same objects."""
     if isinstance(value, str):
         return texts(value)
     if isinstance(value, list):
-        items = [_mapped(item, texts) for item in value]
+        items = [mapped(item, texts) for item in value]
         return items if _differ(items, value) else value
     if isinstance(value, dict):
         keys = [texts(key) if isinstance(key, str) else key for key in value]
         if len(set(keys)) < len(keys):  # two spellings of one path must stay two keys
             keys = list(value)
-        items = [_mapped(item, texts) for item in value.values()]
+        items = [mapped(item, texts) for item in value.values()]
         changed = _differ(items, value.values()) or _differ(keys, value)
         return dict(zip(keys, items, strict=True)) if changed else value
     return value

@@ -13,7 +13,7 @@ from pytest_sparrow.events import jsontext
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HEADERS, Cleaner
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
-from pytest_sparrow.redact.directories import Places
+from pytest_sparrow.redact.directories import Places, is_quoted, mapped
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.names import COOKIE_VALUE, credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
@@ -75,6 +75,8 @@ class Redactor:
         self._known = Known({secret: kind for secret, kind in known.items() if not allowed(kind, secret)})
         self._numbering = Numbering()
         self._cleaner = Cleaner(self._known, self._numbering, rules, allowed)
+        # What is sent over HTTP comes back to no agent: there, plain words may be a password.
+        self._sent = Cleaner(self._known, self._numbering, rules, allowed, words=True)
         self._places = Places() if places is None else places
         self._gave_markup = False
 
@@ -107,6 +109,9 @@ class Redactor:
         Raises:
             NotRecordable: it refers back to itself.
         """
+        return self._clean(value, self._cleaner)
+
+    def _clean(self, value: Json, cleaner: Cleaner) -> Json:
         if isinstance(value, dict | list):
             # Writing it out and one look at the bytes is cheaper than a look at every text.
             with contextlib.suppress(
@@ -123,7 +128,7 @@ class Redactor:
                 return value
         else:
             return value
-        return self._cleaner.settled(lambda: self._cleaner.value(value))
+        return cleaner.settled(lambda: cleaner.value(value))
 
     def secret_variable(self, name: str, value: str) -> bool:
         """Whether an environment variable looks like a secret: by its name, or by its value."""
@@ -153,13 +158,20 @@ class Redactor:
         return served
 
     def _with_substitutes(self, answered: dict[str, Json], shapes: dict[str, Json]) -> dict[str, Json]:
-        data = jsontext.spell(answered)
-        for placeholder, shape in shapes.items():
-            text = substitute_of(placeholder, shape)
-            if text is not None:
-                self._cleaner.give(placeholder, text)
-                data = data.replace(placeholder.encode(), jsontext.spell(text)[1:-1])
-        found: dict[str, Json] = jsontext.decode(data)
+        made = {placeholder: substitute_of(placeholder, shape) for placeholder, shape in shapes.items()}
+        texts = {placeholder: text for placeholder, text in made.items() if text is not None}
+        for placeholder, text in texts.items():
+            self._cleaner.give(placeholder, text)
+
+        def serve(text: str) -> str:
+            if "<secret:" in text:
+                for placeholder, given in texts.items():
+                    # How lines end within JSON or a repr depends on how deep it is quoted.
+                    if "\n" not in given or not (is_quoted(text) or "raised" in answered):
+                        text = text.replace(placeholder, given)
+            return text
+
+        found: dict[str, Json] = mapped(answered, serve)
         return found
 
     def headers(self, headers: Iterable[tuple[str, str]], *, answered: bool) -> dict[str, str]:
@@ -202,7 +214,9 @@ class Redactor:
         """
         if self._gave_markup:
             asked = jsontext.decode(unescaped_markup(jsontext.spell(asked)))
-        return self._settled_half(asked, self._asked_headers) if kind == "http" else self._object(asked)
+        if kind != "http":
+            return self._object(asked)
+        return self._settled_half(asked, self._asked_headers, self._sent)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`.
@@ -211,18 +225,20 @@ class Redactor:
         """
         if self._gave_markup:
             answered = jsontext.decode(unescaped_markup(jsontext.spell(answered)))
-        is_http = kind == "http"
-        clean = self._settled_half(answered, self._answer_headers) if is_http else self._object(answered)
+        if kind == "http":
+            clean = self._settled_half(answered, self._answer_headers, self._cleaner)
+        else:
+            clean = self._object(answered)
         if clean is answered or not self._cleaner.has_given:
             return clean
         shapes = self._cleaner.shapes_in(clean)
         return {**clean, SHAPES: shapes} if shapes else clean
 
-    def _settled_half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
+    def _settled_half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
-        return self._cleaner.settled(lambda: self._half(half, kept))
+        return cleaner.settled(lambda: self._half(half, kept, cleaner))
 
-    def _half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
+    def _half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         clean = dict(half)
         if half.get("headers") is not None:
             clean["headers"] = kept(_pairs(half["headers"]))
@@ -230,23 +246,23 @@ class Redactor:
             if key == "url" and isinstance(item, str):
                 clean[key] = self.url(item)
             elif key == "body":
-                clean[key] = self._body(item, clean.get("headers") or {})
+                clean[key] = self._body(item, clean.get("headers") or {}, cleaner)
             elif key != "headers":
                 clean[key] = self.value(item)
         return clean
 
-    def _body(self, body: Json, headers: Mapping[str, str]) -> Json:
+    def _body(self, body: Json, headers: Mapping[str, str], cleaner: Cleaner) -> Json:
         if not isinstance(body, dict):
-            return self.value(body)
+            return self._clean(body, cleaner)
         text, parts = body.get("text"), body.get("multipart")
         form = stream_form(body)
         if form and isinstance(body[form], list):
             body = {**body, form: self._stream(body[form])}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
-            return {**body, "text": self._form(text)}
+            return {**body, "text": self._form(text, cleaner)}
         if isinstance(parts, list):
-            return {**body, "multipart": [self._part(part) for part in parts]}
-        clean = self.value(body)
+            return {**body, "multipart": [self._part(part, cleaner) for part in parts]}
+        clean = self._clean(body, cleaner)
         # What the value hides its text must not show.
         return clean if EXACT not in body or clean is body else without_text({**clean})
 
@@ -259,21 +275,21 @@ class Redactor:
             events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))
         return events
 
-    def _form(self, text: str) -> str:
+    def _form(self, text: str, cleaner: Cleaner) -> str:
         text = unescaped(self._places.text(text))
-        return self._cleaner.settled(lambda: self._cleaner.form(text))
+        return cleaner.settled(lambda: cleaner.form(text))
 
-    def _part(self, part: Json) -> Json:
+    def _part(self, part: Json, cleaner: Cleaner) -> Json:
         if not isinstance(part, dict):
             return self.value(part)
         headers = self._kept(_pairs(part.get("headers") or {}), PART_HEADERS)
         name = _FORM_FIELD.search(headers.get("content-disposition", ""))
-        rule = self._cleaner.field_rule(name[1]) if name else None
+        rule = cleaner.field_rule(name[1]) if name else None
         body = part.get("body")
         if rule is not None and isinstance(body, dict) and isinstance(body.get("text"), str):
-            body = {**body, "text": self._cleaner.field(body["text"], rule)}
+            body = {**body, "text": cleaner.field(body["text"], rule)}
         else:
-            body = self._body(body, headers)
+            body = self._body(body, headers, cleaner)
         return {**part, "headers": headers, "body": body}
 
     def _asked_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:

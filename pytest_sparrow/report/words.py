@@ -247,6 +247,8 @@ def _unread(finding: Finding) -> str:
 _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
+    "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
+    "(leave it unwrapped and wrap its own tools)",
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
     "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",

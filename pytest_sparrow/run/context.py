@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-    from pytest_sparrow.run.crossing import OpenRun
+    from pytest_sparrow.run.crossing import Crossing, OpenRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,7 +32,9 @@ R = TypeVar("R")
 _open: dict[int, OpenRun] = {}
 _lock = threading.Lock()
 _current: contextvars.ContextVar[OpenRun | None] = contextvars.ContextVar("pytest_sparrow_run", default=None)
-_answering: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_answering", default=False)
+_answering: contextvars.ContextVar[bool | Crossing] = contextvars.ContextVar(
+    "pytest_sparrow_answering", default=False
+)
 
 
 serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
@@ -40,18 +42,26 @@ serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 )
 """The port of this process that the strand here serves, set where a connection is taken; None: it serves none."""
 
+_finalizes: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_finalizes", default=False)
+
 
 class answering:  # noqa: N801 - used like a function: ``with answering():``
     """The world is answering a crossing: calls that its code makes meanwhile belong to no run.
 
     A tool asks a server, or calls another tool, only while it runs live: a replay returns the tool's recorded answer
     and never sees these crossings, so a recording must not hold them either.
+
+    Args:
+        crossing: the call of the tool that runs, if it is one.
     """
 
-    __slots__ = ("_token",)
+    __slots__ = ("_crossing", "_token")
+
+    def __init__(self, crossing: Crossing | None = None) -> None:
+        self._crossing = crossing
 
     def __enter__(self) -> None:
-        self._token = _answering.set(True)
+        self._token = _answering.set(self._crossing or _answering.get() or True)
 
     def __exit__(self, *_: object) -> None:
         try:
@@ -63,7 +73,14 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
 
 def is_answering() -> bool:
     """Whether the code that runs here is the world, which is `answering`."""
-    return _answering.get()
+    return _answering.get() is not False
+
+
+def model_asked() -> None:
+    """Note that the tool which runs here asks a model."""
+    crossing = _answering.get()
+    if not isinstance(crossing, bool):
+        crossing.asks_models = True
 
 
 def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:
@@ -160,6 +177,27 @@ def _left_over(work: Callable[P, R], run: OpenRun) -> Callable[P, R]:
     return after_run
 
 
+def finalizing(work: Callable[P, R]) -> Callable[P, R]:
+    """The callback of a finalizer that is made here: what it asks for belongs to this run, whenever and where it runs.
+
+    Outside every run, and `answering`, the result is the callback itself.
+    """
+    run = _current.get()
+    if _answering.get() or run is None:
+        return work
+    in_its_run = _left_over(work, run)
+
+    @functools.wraps(work)
+    def finalize(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = _finalizes.set(True)
+        try:
+            return in_its_run(*args, **kwargs)
+        finally:
+            _finalizes.reset(token)
+
+    return finalize
+
+
 def borrowed_lane() -> Callable[[], None] | None:
     """A function that puts the strand that calls it into this strand's lane; None outside every run, or `answering`."""
     run = _current.get()
@@ -169,9 +207,11 @@ def borrowed_lane() -> Callable[[], None] | None:
 
 
 def _done_answering(work: Callable[P, R]) -> Callable[P, R]:
+    crossing = _answering.get()
+
     @functools.wraps(work)
     def in_the_world(*args: P.args, **kwargs: P.kwargs) -> R:
-        with answering():
+        with answering(None if isinstance(crossing, bool) else crossing):
             return work(*args, **kwargs)
 
     return in_the_world
@@ -243,7 +283,9 @@ def _runs_tests() -> bool:
 
 
 def strand_name() -> str:
-    """The name of the calling strand: ``task 'Task-5'`` or ``thread 'Thread-3 (later)'``."""
+    """The name of the calling strand: ``task 'Task-5'``, ``thread 'Thread-3 (later)'`` or ``finalizer``."""
+    if _finalizes.get():
+        return "finalizer"
     strand: Any = current_strand()
     if isinstance(strand, threading.Thread):
         return f"thread {strand.name!r}"

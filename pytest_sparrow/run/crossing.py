@@ -71,6 +71,7 @@ class Crossing:
         fault: in a replay, the fault that was injected, or None.
         hides: the numbers of events that only the fault caused.
         emitted: how many parts of a model's answer have been emitted as events.
+        asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
         settled: whether the crossing is over.
     """
@@ -79,6 +80,7 @@ class Crossing:
         "_run",
         "arrival",
         "asked",
+        "asks_models",
         "began",
         "call_id",
         "cancellation_wait",
@@ -126,6 +128,7 @@ class Crossing:
         self.fault: Fault | None = None
         self.hides: list[int] = []
         self.emitted = 0
+        self.asks_models = False
         self.settled = False
 
     @property

@@ -185,6 +185,7 @@ class ExchangeReplayer(GoldenReplayer):
     ) -> None:
         super().__init__(violations)
         self.exchanges = exchanges
+        self._size = sum(not exchange.optional for exchange in exchanges)
         self._chooser = Chooser(exchanges, conversation_of, comparable_of, secrets)
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
@@ -194,7 +195,7 @@ class ExchangeReplayer(GoldenReplayer):
     @property
     def size(self) -> int:
         """How many exchanges the golden holds, but for optional ones."""
-        return sum(not exchange.optional for exchange in self.exchanges)
+        return self._size
 
     @property
     def lanes(self) -> Mapping[str, str]:

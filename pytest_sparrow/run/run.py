@@ -275,6 +275,7 @@ class Run:
             self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
+            self._name_asking(crossing)
             self._keep(crossing, keep, complete=complete)
 
     # What the fixture uses.
@@ -414,11 +415,16 @@ class Run:
             if crossing.kind == "http":
                 self._unread.add(asked)
 
+    def _name_asking(self, crossing: Crossing) -> None:
+        """Name a tool that asks a model itself, now or when it was recorded."""
+        if crossing.asks_models or (crossing.recorded is not None and crossing.recorded.asks_models):
+            self.not_compared("models", crossing.asked["name"], "")
+
     def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None:
+        if self._sink is None or (crossing.optional and answered is None):
             return
         exchange = Exchange(
             kind=crossing.kind,
@@ -431,6 +437,7 @@ class Run:
             complete=complete and answered is not None,
             read_whole=crossing.read_whole,
             proposed=crossing.proposed,
+            asks_models=crossing.asks_models,
             optional=crossing.optional,
         )
         self._write(self._sink.exchange, exchange)
@@ -458,5 +465,6 @@ class Run:
         if crossing.flush is not None:
             crossing.flush()
         if not crossing.settled:
-            self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
+            if not crossing.optional:  # else it is a client's own thread, for which nobody waits
+                self.violations.add(Finding(kind=Kind.LATE, boundary=crossing.kind))
             crossing.settle(None, complete=False)

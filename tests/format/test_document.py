@@ -49,6 +49,7 @@ def test_the_tables_of_files_name_every_key_in_its_order():
         complete=False,
         read_whole=True,
         proposed=True,
+        asks_models=True,
         optional=True,
     ).to_json()
     assert documented("## 6. Exchanges") == list(line)

@@ -164,6 +164,7 @@ def test_what_the_exchange_schema_lets_pass_is_read():
         "complete",
         "read_whole",
         "proposed",
+        "asks_models",
         "optional",
         "asked",
         "answered",

@@ -85,6 +85,14 @@ def test_plain_requests_side_by_side(sparrow):
     assert asyncio.run(all_of_them()) == [2, 1, 22]
 
 
+def test_an_error_beside_an_answer(sparrow):
+    async def both():
+        async with httpx.AsyncClient() as client:
+            return await asyncio.gather(*(client.post(URL, json=talk(f"I am {name}")) for name in "ba"))
+
+    assert [answer.status_code for answer in asyncio.run(both())] == [400, 200]
+
+
 def test_telemetry(sparrow):
     httpx.post("https://telemetry.crewai.com:4319/v1/traces", content=b"trace")
     assert httpx.get("https://api.smith.langchain.com/commits/me/one/latest").json() == {"prompt": "Be kind"}
@@ -93,11 +101,11 @@ def test_telemetry(sparrow):
 """
 
 
-def entry(method, url, asked, answered):
+def entry(method, url, asked, answered, status=200):
     return {
         "request": {"method": method, "uri": url, "headers": {}, "body": asked and json.dumps(asked)},
         "response": {
-            "status": {"code": 200, "message": "OK"},
+            "status": {"code": status, "message": "OK"},
             "headers": {"content-type": ["application/json"]},
             "body": {"string": json.dumps(answered)},
         },
@@ -122,12 +130,19 @@ def get(number, answer):
     return entry("GET", f"https://example.com/{number}", None, answer)
 
 
+def refused(name):
+    asked = {"model": "m", "messages": [{"role": "user", "content": f"I am {name}"}]}
+    url = "https://api.example.com/v1/chat/completions"
+    return entry("POST", url, asked, {"error": {"message": "no"}}, status=400)
+
+
 SIDE_BY_SIDE = [turn("a", 1), turn("b", 1), turn("b", 2), turn("a", 2)]
 CASSETTES = {
     "test_one_task": [turn("a", 1), turn("a", 2), turn("b", 1), turn("b", 2)],
     "test_tasks": SIDE_BY_SIDE,
     "test_pool": SIDE_BY_SIDE,
     "test_threads": SIDE_BY_SIDE,
+    "test_an_error_beside_an_answer": [turn("a", 1), refused("b")],
     "test_plain_requests_side_by_side": [get(1, 1), get(2, 2), get(2, 22)],
     "test_telemetry": [
         entry("POST", "https://telemetry.crewai.com:4319/v1/traces", {"a": 1}, {}),
@@ -157,7 +172,7 @@ def test_unchanged_agents_replay_in_any_lane_and_overlap(project):
     folder, _ = project
     code, output = pytest_in(folder, "--sparrow-replay")
     assert code == 0, output
-    assert "6 replayed equal" in output
+    assert "7 replayed equal" in output
 
 
 def test_what_a_telemetry_host_got_is_left_out_and_named(project):

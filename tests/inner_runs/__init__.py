@@ -3,7 +3,8 @@
 A Python that runs pytest needs more than a second to load what it needs, and the suite starts more than a thousand. So
 where the system can fork, a process that has loaded it (`server`) forks one child for each run; `starting` asks it to.
 Every run is a process of its own all the same: with its own pid, folder, environment, arguments and standard streams,
-and with nothing of an earlier run in memory, as the server itself never runs a test.
+and with nothing of an earlier run in memory, as the server itself never runs a test. Workers of
+pytest-xdist are forked in the same way (`workers`).
 
 ``SPARROW_TEST_FRESH=1`` starts every one of them afresh instead.
 """

@@ -9,31 +9,31 @@ What is loaded is what the run would load before its first test, so that nothing
 
 from __future__ import annotations
 
-import array
 import atexit
 import contextlib
 import fcntl
+import functools
 import gc
 import importlib
 import importlib.abc
 import os
-import pickle
 import pkgutil
 import runpy
 import selectors
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
 import types
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-__all__ = ["OF_EVERY_RUN", "Request", "receive", "send"]
+from .protocol import Request, receive, send
+from .workers import fork_workers
+
+__all__ = ["OF_EVERY_RUN", "main"]
 
 # What the package and pytest stand on. Anything else is a library that the plugin meets only where a test has it.
 OF_EVERY_RUN = (
@@ -67,59 +67,6 @@ _AT_FIRST_USE = {
 
 _FAR = 200
 """Descriptors from here on are out of the way of those that a run is given by number."""
-
-
-@dataclass(kw_only=True)
-class Request:
-    """What to start.
-
-    Attributes:
-        load: for a server: the modules to load. The first descriptor is then the socket of its requests.
-        arguments: for a run: what stands after ``python``; ``-m MODULE …`` or ``-c CODE …``.
-        cwd: its folder.
-        environ: its whole environment.
-        fds: the numbers under which it has the descriptors that come with the request, standard streams first.
-    """
-
-    load: tuple[str, ...] | None = None
-    arguments: tuple[str, ...] = ()
-    cwd: str = ""
-    environ: dict[str, str] = field(default_factory=dict)
-    fds: tuple[int, ...] = ()
-
-
-_FLAGS = socket.MSG_WAITALL | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
-
-
-def send(to: socket.socket, value: object, fds: tuple[int, ...] = ()) -> None:
-    """Send a value, and descriptors with it."""
-    data = pickle.dumps(value)
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-    to.sendmsg([struct.pack("!I", len(data))], rights)
-    to.sendall(data)
-
-
-def receive(source: socket.socket) -> tuple[Any, list[int]]:
-    """Receive what `send` sent.
-
-    Raises:
-        EOFError: nothing more will come.
-    """
-    head, rights, _, _ = source.recvmsg(4, socket.CMSG_SPACE(64 * 4), _FLAGS)
-    if len(head) < 4:
-        raise EOFError
-    source.settimeout(None)
-    fds = array.array("i")
-    for _, _, data in rights:
-        fds.frombytes(data[: len(data) // fds.itemsize * fds.itemsize])
-    with source.makefile("rb", buffering=0) as file:
-        data = b""
-        while len(data) < struct.unpack("!I", head)[0]:
-            piece = file.read(struct.unpack("!I", head)[0] - len(data))
-            if not piece:
-                raise EOFError
-            data += piece
-    return pickle.loads(data), list(fds)
 
 
 class _OnlyOfEveryRun(importlib.abc.MetaPathFinder):
@@ -338,7 +285,7 @@ def _run(arguments: tuple[str, ...]) -> None:
     exec(compile(rest[0], "<string>", "exec"), main.__dict__)
 
 
-def _run_and_leave(arguments: tuple[str, ...]) -> None:
+def _run_and_leave(arguments: tuple[str, ...]) -> NoReturn:
     """Run, and end as Python does; only that the memory is left to the system, which frees it at once."""
     code: object = 0
     try:
@@ -365,20 +312,24 @@ def _run_and_leave(arguments: tuple[str, ...]) -> None:
     os._exit((code or 0) & 0xFF)
 
 
-def main() -> None:
-    """Serve the socket that is given by number."""
-    requests = socket.socket(fileno=int(sys.argv[1]))
-    path = [entry for entry in sys.path if entry != os.path.dirname(__file__)]  # noqa: PTH120 - as Python put it there
-    sys.path[:] = path
-    _load_what_every_run_loads()
-    if _threads() != 1:
-        raise SystemExit("a process with threads can't be forked from")
+def _serve(requests: socket.socket, path: list[str]) -> NoReturn:
+    """Serve; in a child, run what was asked for."""
     request = _Server(requests).serve()
     if request is None:
         os._exit(0)
     _become(request, path)
+    if "-n" in request.arguments:
+        with contextlib.suppress(ImportError):  # pytest says so
+            fork_workers(functools.partial(_serve, path=path))
     _run_and_leave(request.arguments)
 
 
-if __name__ == "__main__":
-    main()
+def main() -> None:
+    """Serve the socket that is given by number; the argument after it, and nothing else, is on the path too much."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    path = [entry for entry in sys.path if entry not in ("", sys.argv[2])]
+    sys.path[:] = path
+    _load_what_every_run_loads()
+    if _threads() != 1:
+        raise SystemExit("a process with threads can't be forked from")
+    _serve(requests, path)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from . import server
+from .protocol import Request, receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,8 @@ _HEAVY = (
     "aiohttp",
 )
 
+_SERVE = "import sys; sys.path.insert(0, sys.argv[2]); from inner_runs.server import main; main()"
+
 _CAN_FORK = sys.platform == "linux" and not os.environ.get("SPARROW_TEST_FRESH")
 
 
@@ -60,14 +63,14 @@ class Forked:
         self.args = command
         self.returncode: int | None = None
         self._answers = answers
-        self.pid: int = server.receive(answers)[0]
+        self.pid: int = receive(answers)[0]
 
     def wait(self, timeout: float | None = None) -> int:
         """See `subprocess.Popen.wait`."""
         if self.returncode is None:
             self._answers.settimeout(timeout)
             try:
-                self.returncode = server.receive(self._answers)[0]
+                self.returncode = receive(self._answers)[0]
             except TimeoutError:
                 raise subprocess.TimeoutExpired(self.args, timeout or 0) from None
             self._answers.close()
@@ -103,13 +106,13 @@ class _Server:
     requests: socket.socket
     loaded: tuple[str, ...] = ()
 
-    def ask(self, request: server.Request, fds: tuple[int, ...]) -> socket.socket:
+    def ask(self, request: Request, fds: tuple[int, ...]) -> socket.socket:
         """Ask; gives the socket of the answers."""
         answers, theirs = socket.socketpair()
         with theirs:
             # In one message: several threads may ask.
-            server.send(self.requests, None, (theirs.fileno(),))
-        server.send(answers, asdict(request), fds)
+            send(self.requests, None, (theirs.fileno(),))
+        send(answers, asdict(request), fds)
         return answers
 
 
@@ -131,7 +134,7 @@ def _first_server() -> _Server:
     without = {name: value for name, value in _ENVIRON.items() if name != "PYTHONPATH"}
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, server.__file__, str(theirs.fileno())],
+            [sys.executable, "-c", _SERVE, str(theirs.fileno()), str(Path(__file__).parents[1])],
             cwd="/",
             # Numpy's library starts threads when it is loaded; a process with threads can't be forked from.
             env={**without, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
@@ -154,9 +157,9 @@ def _server(load: tuple[str, ...]) -> _Server:
     ours, theirs = socket.socketpair()
     with theirs:
         more = tuple(name for name in load if name not in before.loaded)
-        answers = before.ask(server.Request(load=more), (theirs.fileno(),))
+        answers = before.ask(Request(load=more), (theirs.fileno(),))
     with answers:
-        if server.receive(answers)[0]:
+        if receive(answers)[0]:
             return _opened(ours, load)
     # A library with threads: each run has to load it.
     ours.close()
@@ -193,7 +196,7 @@ def start(
     with open(os.devnull) as nothing:  # noqa: PTH123 - a name of the system's
         standard = [nothing if stdin in (None, subprocess.DEVNULL) else stdin, *_outputs(stdout, stderr)]
         fds = [file if isinstance(file, int) else file.fileno() for file in standard]
-        request = server.Request(
+        request = Request(
             arguments=tuple(command[1:]), cwd=os.fspath(folder), environ=environ, fds=(0, 1, 2, *pass_fds)
         )
         with _asking:

@@ -119,3 +119,18 @@ def test_the_schemes_own_port_and_no_path_are_one_address(same):
 def test_addresses_of_a_request_are_read_once():
     """An agent asks at few URLs, a thousand times each."""
     assert counts.address_of("http://h/a?b=1") is counts.address_of("http://h/a?b=1")
+
+
+@pytest.mark.parametrize(
+    ("golden", "new", "paths"),
+    [
+        ("a\nb\nc", "a\nx\nc", ["request.body.text['2']"]),
+        ("a\nb\nc", "x\na\nb\nc", ["request.body.text"]),
+        ("a", "b", ["request.body.text"]),
+        ('{"a":\n 1}', '{"a":\n 2}', ["request.body.text.a"]),
+    ],
+)
+def test_a_line_of_a_text_has_a_path(golden, new, paths):
+    """Where a line more would change the numbers of all that follow, the text is one value; JSON has its own paths."""
+    sides = ({"method": "POST", "url": "http://h/", "body": {"text": text}} for text in (golden, new))
+    assert [change.path for change in request_changes(*sides)] == paths

@@ -13,7 +13,7 @@ from .table import EXAMPLE, MUTATIONS, apply
 
 MOST_LINES = 25
 DRIVERS = ("sync", "streaming", "threads", "async")
-RUNS = 10 if FULL else 3
+RUNS = 10 if FULL else 2
 
 
 def failures(output):

@@ -244,3 +244,42 @@ def test_what_a_forked_child_does_is_not_recorded(forking):
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(["act: asked for in a forked process*"])
     assert {name: data for name, data in forking.files().items() if ".pending" not in name} == before
+
+
+SUB_AGENT = """
+    import asyncio
+    import os
+
+    import httpx
+
+    def lookup(what):
+        return httpx.post(os.environ["WORLD"] + "/v1/chat/completions", json={"messages": []}).text
+
+    async def later(what):
+        return await asyncio.to_thread(lookup, what)
+
+    def plain(what):
+        return httpx.get(os.environ["WORLD"] + "/chat").text
+
+    def test_sub_agent(sparrow):
+        for tool in (lookup, plain):
+            sparrow.tool(tool)("order")
+        asyncio.run(sparrow.tool(later)("order"))
+"""
+
+
+def test_a_tool_that_asks_a_model_itself_is_named(inner):
+    """In recordings and in replays, where nothing shows what it asked; a tool that asks another server is not named."""
+    inner.write("test_it.py", SUB_AGENT)
+    with loopback(
+        **dict.fromkeys(("v1/chat/completions", "chat"), lambda call: call.answer(b"done"))
+    ) as server:
+        inner.env(WORLD=server.url)
+        results = [inner.record()]
+    results.append(inner.replay())
+    for result in results:
+        assert result.ret == 0
+        assert [line.partition(" asks")[0] for line in result.outlines if "asks a model itself" in line] == [
+            "test_it.py::test_sub_agent: lookup",
+            "test_it.py::test_sub_agent: later",
+        ]

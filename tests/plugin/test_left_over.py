@@ -14,7 +14,7 @@ INNER = """
 import asyncio
 import os
 import threading
-import time
+import weakref
 
 import httpx2
 
@@ -40,7 +40,7 @@ def test_leaves_a_thread(sparrow):
     def later():
         GO.wait(20)
         more = threading.Thread(target=ask, args=("later",))
-        for step in (lambda: tool("ada"), lambda: ask("late"), more.start):
+        for step in (lambda: tool("ada"), lambda: ask("late"), more.start, more.join):
             try:
                 step()
             except Exception:
@@ -64,12 +64,24 @@ def test_leaves_a_task(sparrow):
     ask("second")
 
 
+class Session:
+    pass
+
+
+def test_leaves_a_finalizer(sparrow):
+    session, done = Session(), Session()
+    weakref.finalize(done, ask, "own")
+    del done
+    weakref.finalize(session, ask, "closed")
+    test_leaves_a_finalizer.session = session
+
+
 def test_is_innocent(sparrow):
     ask("third")
+    del test_leaves_a_finalizer.session
     GO.set()
     assert DONE.wait(20)
     LOOP.run_until_complete(asyncio.wait([test_leaves_a_task.task]))
-    time.sleep(0.1)
     ask("fourth")
 
 
@@ -79,22 +91,25 @@ def test_a_session_that_works_for_all(sparrow):
 
 
 def test_what_a_test_leaves_running_is_in_no_other_tests_run(tmp_path: Path) -> None:
-    """Threads, the threads that they start, and tasks: not recorded, refused in a replay, named with their test."""
+    """Threads, threads of threads, tasks, finalizers: not recorded, refused in a replay, named by their test."""
     (tmp_path / "test_inner.py").write_text(INNER)
     with serving() as url:
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
-    assert (code, "4 recorded" in output) == (0, True), output
+    assert (code, "5 recorded" in output) == (0, True), output
     golden = (tmp_path / "__sparrow__/test_inner/test_is_innocent/exchanges.jsonl").read_text()
     assert [
-        word for word in ("late", "later", "task", "notify") if f'/{word}"' in golden or f'"{word}"' in golden
+        word
+        for word in ("late", "later", "task", "notify", "closed")
+        if f'/{word}"' in golden or f'"{word}"' in golden
     ] == []
     assert (tmp_path / "effects.txt").read_text() == "notified ada\n"
     assert "test_leaves_a_thread: POST" in output, output
     (tmp_path / "effects.txt").unlink()
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
-    assert (code, "4 replayed equal" in output) == (0, True), output
+    assert (code, "5 replayed equal" in output) == (0, True), output
     assert not (tmp_path / "effects.txt").exists()
     for what in ("notify", "POST http://127.0.0.1:9/late", "POST http://127.0.0.1:9/later"):
         assert f"test_inner.py::test_leaves_a_thread: {what}: asked for by a thread" in output, output
     assert "test_leaves_a_task: POST http://127.0.0.1:9/task: asked for by a task 'Task-" in output, output
-    assert output.count("that this test had left running: refused") == 4
+    assert "_finalizer: POST http://127.0.0.1:9/closed: asked for by a finalizer that" in output, output
+    assert output.count("that this test had left running: refused") == 5

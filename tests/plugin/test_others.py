@@ -1,5 +1,7 @@
 """With the plugins that people use beside it, found as people find them: by entry point."""
 
+import pytest
+
 from plugin.chatting import model
 
 
@@ -154,3 +156,58 @@ def test_a_wrong_marker_under_xdist(inner):
     result.stdout.fnmatch_lines(
         ["test_it.py::test_it: @pytest.mark.sparrow: level: 3 is not one of: exact, trajectory, outcome"]
     )
+
+
+REPEATED = """
+    import os
+
+    import pytest
+
+    def test_plain(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_number(sparrow, number):
+        assert sparrow.call("f", int, number) == number
+
+    def test_inner(sparrow, pytester):
+        assert sparrow.call("f", int, 1) == 1
+        pytester.makepyfile("def test_it(sparrow):\\n    assert sparrow.call('g', int, 2) == 2")
+        for mode in ("record", "replay"):
+            options = ("-p", "pytest_sparrow.plugin", "-p", "no:asyncio", f"--sparrow-{mode}")
+            pytester.runpytest_inprocess(*options).assert_outcomes(passed=1)
+        assert sparrow.call("f", int, 3) == 3
+
+    def test_exit(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+        if "EXIT" in os.environ:
+            pytest.exit("enough")
+"""
+
+
+REPEATS = (
+    *("-p", "pytest_repeat", "-p", "pytester"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning", "test_it.py"),
+)
+
+
+def goldens_of(inner):
+    """The files of goldens, without those of sessions within tests."""
+    folder = inner.path / "__sparrow__"
+    found = (path for path in folder.rglob("*") if path.is_file() and ".pending" not in path.parts)
+    return {path: path.read_bytes() for path in found}
+
+
+def test_repeats_inner_sessions_and_exits(inner):
+    """pytest-repeat's tests use one golden, a session within a test has its own runs, `pytest.exit` keeps all."""
+    pytest.importorskip("pytest_repeat")
+    inner.write("test_it.py", REPEATED)
+    inner.record(*REPEATS).assert_outcomes(passed=5)
+    before = goldens_of(inner)
+    result = inner.replay(*REPEATS, "--count=2")
+    result.assert_outcomes(passed=10)
+    result.stdout.fnmatch_lines(["sparrow: 10 replayed equal"])
+    inner.env(EXIT="1")
+    for run in (inner.replay, inner.record):
+        assert run(*REPEATS, "-k", "exit").ret == pytest.ExitCode.INTERRUPTED
+    assert goldens_of(inner) == before

@@ -171,8 +171,13 @@ PATTERNS = """
     def test_graphql(sparrow):
         post(json={"query": "query Q { x }", "variables": {"cursor": NONCE}})
 """
+PATTERNS += """
+    @pytest.mark.sparrow(in_process=True, ignore=["request.body.text['1']", "request.url.path['2']"])
+    def test_text(sparrow):
+        post(content=f"nonce={NONCE}\\nq=" + os.environ.get("Q", "a"), headers={"content-type": "text/plain"})
+"""
 UNMATCHED = [
-    "test_it.py::test_tool and 1 more test: ignore_headers = x-trace matched nothing in this session*",
+    "test_it.py::test_tool and 2 more tests: ignore_headers = x-trace matched nothing in this session*",
     "test_it.py::test_graphql: ignore = request.variables.id matched nothing in this session*",
 ]
 
@@ -180,26 +185,27 @@ UNMATCHED = [
 def test_a_pattern_that_matches_nothing_is_named_once(inner):
     """Not where it matches in another test, nor where tests were left out or failed, or nothing was compared.
 
-    A form's field, a header, a GraphQL variable and a segment of a URL can be named.
+    A form's field, a header, a GraphQL variable, a segment of a URL and a line of a text can be named.
     """
     ini = "[pytest]\nsparrow_ignore_headers = x-trace\n"
     inner.write("pytest.ini", f"{ini}sparrow_ignore = ToolUseStarted.args.note\n")
     inner.write("test_it.py", PATTERNS)
     recorded = inner.record()
-    recorded.assert_outcomes(passed=3)
+    recorded.assert_outcomes(passed=4)
     recorded.stdout.no_fnmatch_line("*matched nothing*")
     whole = inner.replay()
     named = [line for line in whole.outlines if "matched nothing" in line]
     assert len(named) == len(UNMATCHED)
     whole.stdout.fnmatch_lines_random(UNMATCHED)
     for options, environ, code in (
-        (["-k", "form or graphql"], {"NONCE": "8"}, 0),
+        (["-k", "form or graphql or text"], {"NONCE": "8"}, 0),
         (["test_it.py"], {}, 0),
-        ([], {"NOTE": "now"}, 1),
+        ([], {"NOTE": "now", "Q": "b"}, 1),
     ):
         inner.env(**environ)
         inner.write("pytest.ini", ini)
         result = inner.replay(*options)
         assert result.ret == code
         result.stdout.no_fnmatch_line("*matched nothing*")
+        assert ("  request.body.text['2']" in result.outlines) is ("Q" in environ)
         inner.unset(*environ)

@@ -278,7 +278,7 @@ def test_a_time_out_that_is_raised_in_the_test(inner):
     options = ("-p", "pytest_timeout", "--timeout", "1", "--timeout-method", "signal")
     options = (*options, "-o", "timeout_func_only=true")
     inner.write("test_it.py", unmarked("it"))
-    inner.record(*options).assert_outcomes(passed=1)
+    inner.record().assert_outcomes(passed=1)
     inner.write("test_it.py", marked(("it", "", "threading.Event().wait(60)")))
     inner.env(STEP="2")
     result = inner.replay(*options)

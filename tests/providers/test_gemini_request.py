@@ -152,6 +152,21 @@ def test_ids_of_the_provider_are_kept():
     ]
 
 
+def test_an_output_under_another_name_answers_the_call_that_the_others_leave():
+    """Clients name outputs after their own functions: without an id only the order is left."""
+    contents = [
+        *HELLO,
+        model(call("look", a=1), call("buy")),
+        {
+            "role": "user",
+            "parts": [*output("shop.look", {"n": 1})["parts"], *output("look", {"n": 2})["parts"]],
+        },
+        output("other", {"n": 3}),
+    ]
+    found = [(each.id, each.blocks[0]["Json"]["n"]) for each in CODEC.request(asked(contents)).results]
+    assert found == [("call-2", 1), ("call-1", 2)]
+
+
 def test_an_output_of_nothing_known_is_left_out():
     """Without an id and without a call of that name nothing can be said."""
     assert CODEC.request(asked([output("a", {"n": 1})])).results == []

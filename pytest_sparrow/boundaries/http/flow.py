@@ -17,7 +17,15 @@ from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecord
 from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
-from pytest_sparrow.run.context import answering, current_run, is_answering, left_over, open_runs
+from pytest_sparrow.providers.registry import leads_to_model
+from pytest_sparrow.run.context import (
+    answering,
+    current_run,
+    is_answering,
+    left_over,
+    model_asked,
+    open_runs,
+)
 from pytest_sparrow.run.crossing import CLIENT, CancellationWait
 
 if TYPE_CHECKING:
@@ -111,6 +119,8 @@ def router(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
     """Where a request goes: the run that must be asked, the reply that the client gets, or None for the world."""
     if is_answering():
         # A transport that sends through a client of its own crosses once; a running tool is recorded as a whole.
+        if leads_to_model(outgoing.url):
+            model_asked()
         return None
     try:
         run = current_run()

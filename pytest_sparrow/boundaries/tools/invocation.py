@@ -181,7 +181,7 @@ class Invocation:
     # Live.
 
     def __enter__(self) -> None:
-        self._answering = answering()
+        self._answering = answering(self._crossing)
         self._answering.__enter__()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

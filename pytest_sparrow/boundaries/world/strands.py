@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
 from pytest_sparrow.errors import ReplayStopped
-from pytest_sparrow.run.context import borrowed_lane, carried, note_thread, serving_port, task_made
+from pytest_sparrow.run.context import (
+    borrowed_lane,
+    carried,
+    finalizing,
+    note_thread,
+    serving_port,
+    task_made,
+)
 from pytest_sparrow.run.own_servers import port_of
 
 if TYPE_CHECKING:
@@ -63,6 +70,17 @@ def _until_its_end(work: Callable[[], None], ended: Callable[[], None] | None) -
             ended()
 
     return until_its_end
+
+
+def _finalizers(module: Any) -> list[Patch]:
+    """For `weakref.finalize`: the garbage collector runs its callback in whichever test happens to need memory."""
+    make = module.finalize.__init__
+
+    @functools.wraps(make)
+    def make_in_run(finalizer: Any, of: Any, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> None:
+        make(finalizer, of, finalizing(work), *args, **kwargs)
+
+    return [AttributePatch(module.finalize, "__init__", make_in_run)]
 
 
 _POOLS = ("anyio._backends._asyncio", "trio._core._thread_cache")  # private names
@@ -235,6 +253,7 @@ class _InBorrowedLane(Coroutine[Any, Any, Any]):
 PATCHES = Patches(
     {
         "threading": _threads,
+        "weakref": _finalizers,
         "concurrent.futures.thread": _pools,
         "asyncio.base_events": _loops,
         "uvloop": _loops,

@@ -122,20 +122,32 @@ def tool_results(contents: list[_Fields]) -> list[Output]:
 def _results(contents: list[_Fields]) -> Iterator[Output]:
     ids, calls = CallIds(), OpenCalls()
     for content in contents:
+        outputs: list[_Fields] = []
         for part in parts_of(content):
             call = field_of(part, "functionCall")
             if isinstance(call, dict):
                 call_id = ids.fill(call_id_of(call))
                 calls.proposed(call_id, wire=as_text(call.get("id")), name=as_text(call.get("name")))
             output = field_of(part, "functionResponse")
-            if not isinstance(output, dict):
-                continue
-            wire = as_text(output.get("id"))
-            # Where the conversation holds no such call (it was cut short), the provider's own id still says which.
-            call_id = calls.answered(wire=wire, name=as_text(output.get("name"))) or call_id_of(output)
+            if isinstance(output, dict):
+                outputs.append(output)
+        for output, call_id in zip(outputs, _answered(outputs, calls), strict=True):
             if call_id:
                 failed = set(as_dict(output.get("response"))) == {"error"}
                 yield Output(id=call_id, blocks=LazyBlocks(partial(_blocks, output)), is_error=failed)
+
+
+def _answered(outputs: list[_Fields], calls: OpenCalls) -> list[str]:
+    """Which call each output of a content answers, "" for none.
+
+    Where the conversation holds no such call (it was cut short), the provider's own id still says which. One without an
+    id and under another name (a client's wrapper, say) answers the oldest call that the others leave.
+    """
+    found = [
+        calls.answered(wire=as_text(output.get("id")), name=as_text(output.get("name"))) or call_id_of(output)
+        for output in outputs
+    ]
+    return [call_id or calls.answered(wire="", name="") for call_id in found]
 
 
 def _blocks(output: _Fields) -> list[Json]:
