@@ -21,14 +21,17 @@ from pytest_sparrow.redact.names import (
     plausible,
     query_rule,
 )
+from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
-from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious
+from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
+from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
+    holds_text,
+    long_texts,
     may_hide,
     plainly,
-    replace_assigned,
     replace_encoded,
     replace_form,
     replace_in_form,
@@ -85,6 +88,7 @@ class Cleaner:
         numbering: the placeholders given so far.
         own: the user's rules.
         allowed: what the user says is no secret.
+        words: plain words may be a password: in what is sent, and never given to the agent.
     """
 
     def __init__(
@@ -93,11 +97,14 @@ class Cleaner:
         numbering: Numbering,
         own: OwnRules = NO_RULES,
         allowed: Allowed = NOTHING_ALLOWED,
+        *,
+        words: bool = False,
     ) -> None:
         self._known = known
         self._numbering = numbering
         self._own = own
         self._allowed = allowed
+        self._words = words
         # What was looked at and found harmless by these needles.
         self._harmless: tuple[tuple[bytes, ...], set[bytes]] = (known.needles, set())
 
@@ -120,7 +127,7 @@ class Cleaner:
         clean = self.text(text)
         # Of a connection string only the password is replaced where it is recognisable.
         forms = (clean,) if rule.sure is Sure.CONNECTION else (clean, text)
-        if bare_value(clean) and any(plausible(form, rule) for form in forms):
+        if bare_value(clean) and any(plausible(form, rule, words=self._words) for form in forms):
             return self._whole(text, rule)
         return clean
 
@@ -144,7 +151,7 @@ class Cleaner:
 
     def found(self, secret: str, rule: Rule) -> str | None:
         """The placeholder for the whole value of a field, or None where it is no secret."""
-        if not plausible(secret, rule):
+        if not plausible(secret, rule, words=self._words):
             return None
         whole = self._whole(secret, rule)
         return None if whole == secret else whole
@@ -158,10 +165,13 @@ class Cleaner:
 
     def _own_rule(self, name: str) -> Rule | None:
         kind = self._own.kind_of(name)
-        return None if kind is None else Rule(kind, Sure.PASSWORD)
+        return None if kind is None else Rule(kind, Sure.ANY)
 
     def _whole(self, secret: str, rule: Rule) -> str:
         """A placeholder for the whole value: of the value's own kind where the kind is known, else of the field's."""
+        given = self._numbering.given(secret)
+        if given is not None:
+            return given
         clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
         if PLACEHOLDER.fullmatch(clean):
             return clean
@@ -211,7 +221,20 @@ class Cleaner:
         return text if clean == text else clean
 
     def plain(self, text: str) -> str:
-        """A text without secrets, by search alone."""
+        """A text without secrets, by search alone; the middle of a file in base64 stays unsearched."""
+        if len(text) < FILE:
+            return self._searched(text)
+        parts, done = [], 0
+        for run in long_texts(text):
+            if not holds_text(run[0]):
+                parts += [
+                    self._searched(text[done : run.start() + EDGE]),
+                    text[run.start() + EDGE : run.end() - EDGE],
+                ]
+                done = run.end() - EDGE
+        return "".join([*parts, self._searched(text[done:])])
+
+    def _searched(self, text: str) -> str:
         before = None
         while text != before:  # A placeholder may uncover what stood too close to a secret.
             before = text
@@ -221,7 +244,7 @@ class Cleaner:
             text = replace_shapes(text, self._placeholder)
             text = replace_userinfo(text, self.found)
             text = replace_query(text, self.found, self._query_rule)
-            text = replace_assigned(text, self.found, self.field_rule)
+            text = replace_named(text, self.found, self.field_rule)
             text = replace_quoted(text, self.found, self.field_rule)
         return replace_percent(replace_encoded(text, self._decoded), self.text)
 
@@ -245,7 +268,8 @@ class Cleaner:
             return bool(text)
         if len(text) < _SHORTEST:
             return False
-        if MARKS.search(text) is None and "%" not in text:  # Most names and words: half the cost.
+        # Most names and words: half the cost.
+        if MARKS.search(text) is None and "%" not in text and not any(word in text for word in WORDS):
             return self._known.occurs_unmarked(text) or (
                 len(text) >= _SHORTEST_ENCODED and self._may_hide(text.encode("utf-8", "surrogatepass"))
             )
@@ -266,6 +290,7 @@ class Cleaner:
         return may_hide(data, self._suspicious, harmless)
 
     def _suspicious(self, data: bytes) -> bool:
+        data = without_files(data)
         decoded = plainly(data)
         return suspicious(data, self._known.needles) or (
             decoded is not None and suspicious(decoded, self._known.needles)

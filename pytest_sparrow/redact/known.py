@@ -105,7 +105,7 @@ def _kind(name: str) -> str:
 
 
 # A line is searched for each of them: the bound keeps the cost of a line independent of the run's length.
-_MAX_LEARNED = 32
+_MAX_LEARNED = 64
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]+")
 _PLAIN_LENGTH = 6
 _DECODED = 15
@@ -118,13 +118,13 @@ class _Search:
     Attributes:
         secrets: the secret of each spelling.
         unmarked: the spellings that hold none of the `MARKS`.
-        pattern: finds any spelling; None where there is none.
+        ordered: the spellings, the longest first: one secret may begin with another.
         needles: see `Known`.
     """
 
     secrets: Mapping[str, str]
     unmarked: tuple[str, ...]
-    pattern: re.Pattern[str] | None
+    ordered: tuple[str, ...]
     needles: tuple[bytes, ...]
 
 
@@ -132,16 +132,20 @@ class _Search:
 @functools.lru_cache(maxsize=16)
 def _search_for(known: tuple[str, ...]) -> _Search:
     secrets = {spelling: secret for secret in known for spelling in spellings(secret)}
-    # The longest first: one secret may begin with another.
     ordered = sorted(secrets, key=lambda spelling: (-len(spelling), spelling))
     needles = {needle for secret in known for needle in _needles(secret)}
     return _Search(
         secrets=secrets,
         unmarked=tuple(spelling for spelling in secrets if MARKS.search(spelling) is None),
-        pattern=re.compile("|".join(map(_bounded, ordered))) if ordered else None,
+        ordered=tuple(ordered),
         # What its shape gives away is found without a search of its own.
         needles=tuple(sorted(needle for needle in needles if not suspicious(needle))),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _pattern_of(spelled: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_bounded, spelled)))
 
 
 class Known:
@@ -165,7 +169,9 @@ class Known:
         An answer's ``{"session": {"access_token": "f3a9…"}}`` comes back as a tool's argument or a header of
         another name: in a replay, where the agent was given the placeholder, it comes back as that.
         """
-        if not is_specific(secret) or secret in self._kinds or "<secret:" in secret:
+        if self.learned >= _MAX_LEARNED or secret in self._kinds:
+            return
+        if not is_specific(secret) or "<secret:" in secret:
             return
         with self._lock:
             if self.learned < _MAX_LEARNED:
@@ -184,7 +190,9 @@ class Known:
         """The text with every known secret replaced by ``placeholder(kind, secret)``."""
         # The search first: what is learned meanwhile has its kind before it is searched for.
         search, kinds = self._search, self._kinds
-        if search.pattern is None:
+        # A search for each costs less than one pattern of them all, which is tried at every letter.
+        present = tuple(spelling for spelling in search.ordered if spelling in text)
+        if not present:
             return text
 
         is_outside = outside_placeholders(text)
@@ -193,7 +201,7 @@ class Known:
             secret = search.secrets[match[0]]
             return placeholder(kinds[secret], secret) if is_outside(*match.span()) else match[0]
 
-        return search.pattern.sub(found, text)
+        return _pattern_of(present).sub(found, text)
 
     def occurs_unmarked(self, text: str) -> bool:
         """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import enum
 import functools
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import without_placeholders
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 class Sure(enum.Enum):
     """How much the name alone says."""
 
+    ANY = enum.auto()
+    """Any text but a type's name or a template: a user's own field, the password of a URL."""
     PASSWORD = enum.auto()
-    """Any text but a type's name or a template."""
+    """As ANY, but no plain words where an agent may get them back; see `plausible`."""
     KEY = enum.auto()
     """A text of 8 characters or more without spaces that is no plain word, path or template."""
     NAMED = enum.auto()
@@ -32,7 +36,9 @@ class Sure(enum.Enum):
     TOKEN = enum.auto()
     """An opaque run of 16 characters or more, letters and digits."""
     BARE = enum.auto()
-    """Opaque as above, in mixed case: a digest, a uuid or a file's key in a store is none."""
+    """Opaque as above, in mixed case and jumbled: a digest, a uuid, a file's key or a reference's is none."""
+    CODE = enum.auto()
+    """As TOKEN, but no words and numbers (``CHRISTMAS_2025``), and not in capitals alone: a voucher is none."""
     COOKIE = enum.auto()
     """``name=value``."""
     CONNECTION = enum.auto()
@@ -108,8 +114,7 @@ _QUERY: dict[str, Rule] = {
     "signature": Rule("signature", Sure.KEY),
     "xamzsignature": Rule("signature", Sure.KEY),
     "xgoogsignature": Rule("signature", Sure.KEY),
-    "hmac": Rule("signature", Sure.KEY),
-    "code": Rule("code", Sure.TOKEN),
+    "code": Rule("code", Sure.CODE),
     "codeverifier": Rule("code", Sure.KEY),
 }
 
@@ -146,7 +151,6 @@ FRAGMENTS = (
     "databaseurl",
     "sig",
     "signature",
-    "hmac",
     "verifier",
     "appid",
 )
@@ -257,14 +261,21 @@ def bare_value(value: str) -> str:
     return _SCHEME.sub("", without_placeholders(value)).strip()
 
 
-def plausible(value: str, rule: Rule) -> bool:
-    """Whether the value of a field with this rule is a secret; what is a placeholder already is none."""
+def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
+    """Whether the value of a field with this rule is a secret; what is a placeholder already is none.
+
+    Args:
+        value: the value.
+        rule: the rule of the field's name.
+        words: plain words may be a password: in what an agent sends, and never gets back.
+    """
     rest = bare_value(value)
     if not rest or _TEMPLATE.fullmatch(rest):
         return False
     match rule.sure:
-        case Sure.PASSWORD:
-            return rest.lower() not in _NO_PASSWORD
+        case Sure.ANY | Sure.PASSWORD:
+            wordless = rule.sure is Sure.PASSWORD and not words
+            return rest.lower() not in _NO_PASSWORD and not (wordless and is_word(rest))
         case Sure.KEY:
             return _is_key(rest, schemed=rest != value.strip())
         case Sure.NAMED:
@@ -273,11 +284,36 @@ def plausible(value: str, rule: Rule) -> bool:
         case Sure.TOKEN:
             return _is_opaque(rest)
         case Sure.BARE:
-            return len(rest) >= 20 and _is_opaque(rest) and _is_mixed(rest) and not set(rest) & set("/.")
+            return len(rest) >= 20 and _is_opaque(rest) and _is_jumbled(rest) and not set(rest) & set("/.")
+        case Sure.CODE:
+            return _is_opaque(rest) and not _NUMBERED_NAME.fullmatch(rest) and not rest.isupper()
         case Sure.COOKIE:
             return "=" in rest
         case Sure.CONNECTION:
             return _IN_CONNECTION.search(rest) is not None
+
+
+_LETTERS_AND_DIGITS = re.compile(r"\d.*[^\W\d_]|[^\W\d_].*\d", re.DOTALL)
+_SPACE = re.compile(r"\s")
+_NAME_IN_CODE = re.compile(r"[A-Za-z_$@][A-Za-z_]*(?:(?:\.|->|::)[A-Za-z_]\w*)*")
+
+
+def is_in_text(value: str, rule: Rule, behind: str) -> bool:
+    """Whether a value behind a name in a text may be a secret: in code and prose a name alone says less than in JSON.
+
+    Args:
+        value: the value, without quotes.
+        rule: the rule of the name.
+        behind: the character behind the value.
+    """
+    rest = bare_value(unquote_plus(value) if "%" in value or "+" in value else value)
+    if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
+        return rule.sure is Sure.CONNECTION
+    if (behind in "([{" and behind) or _SPACE.search(rest) or _NAME_IN_CODE.fullmatch(rest):
+        return False
+    if rule.sure is Sure.PASSWORD:
+        return len(rest) >= 6 and any(not c.isalpha() for c in rest) and not _PATH.match(rest)
+    return _LETTERS_AND_DIGITS.search(rest) is not None
 
 
 def is_word(value: str) -> bool:
@@ -289,31 +325,38 @@ def is_specific(value: str) -> bool:
     """Whether a secret is unlike any word, so that it may be replaced wherever it occurs."""
     return (
         len(value) >= 8
-        and not any(c.isspace() for c in value)
+        and _SPACE.search(value) is None
+        and not value.isalpha()
         and any(c.isalpha() for c in value)
-        and any(not c.isalpha() for c in value)
     )
 
 
 def _is_key(text: str, *, schemed: bool) -> bool:
     if len(text) < (4 if schemed else 8) or is_word(text) or text.isdigit():
         return False
-    if _PATH.match(text) and not _is_mixed(text):
+    if _PATH.match(text) and not is_mixed(text):
         return False
     # A header's value may hold spaces behind its scheme, a key never does.
-    return schemed or not any(c.isspace() for c in text)
+    return schemed or _SPACE.search(text) is None
 
 
-def _is_mixed(text: str) -> bool:
+def is_mixed(text: str) -> bool:
+    """Whether a text holds digits, capitals and small letters."""
     return (
         any(c.isdigit() for c in text) and any(c.isupper() for c in text) and any(c.islower() for c in text)
     )
+
+
+def _is_jumbled(text: str) -> bool:
+    """Whether digits, capitals and small letters change as often as a generator changes them."""
+    classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in text]
+    changes = sum(one != other for one, other in itertools.pairwise(classes))
+    return is_mixed(text) and changes >= 0.3 * len(text)
 
 
 def _is_opaque(text: str) -> bool:
     return (
         _OPAQUE.fullmatch(text) is not None
         and _TIME.match(text) is None
-        and any(c.isdigit() for c in text)
-        and any(c.isalpha() for c in text)
+        and _LETTERS_AND_DIGITS.search(text) is not None
     )

@@ -124,6 +124,10 @@ class Numbering:
                 self._given[key] = given
             return self._given[key]
 
+    def given(self, secret: str) -> str | None:
+        """The placeholder that a secret has already; None where it is met for the first time."""
+        return self._given.get(secret)
+
     @property
     def has_given(self) -> bool:
         """Whether there is any placeholder so far."""

@@ -75,6 +75,8 @@ class Redactor:
         self._known = Known({secret: kind for secret, kind in known.items() if not allowed(kind, secret)})
         self._numbering = Numbering()
         self._cleaner = Cleaner(self._known, self._numbering, rules, allowed)
+        # What is sent over HTTP comes back to no agent: there, plain words may be a password.
+        self._sent = Cleaner(self._known, self._numbering, rules, allowed, words=True)
         self._places = Places() if places is None else places
         self._gave_markup = False
 
@@ -107,6 +109,9 @@ class Redactor:
         Raises:
             NotRecordable: it refers back to itself.
         """
+        return self._clean(value, self._cleaner)
+
+    def _clean(self, value: Json, cleaner: Cleaner) -> Json:
         if isinstance(value, dict | list):
             # Writing it out and one look at the bytes is cheaper than a look at every text.
             with contextlib.suppress(
@@ -123,7 +128,7 @@ class Redactor:
                 return value
         else:
             return value
-        return self._cleaner.settled(lambda: self._cleaner.value(value))
+        return cleaner.settled(lambda: cleaner.value(value))
 
     def secret_variable(self, name: str, value: str) -> bool:
         """Whether an environment variable looks like a secret: by its name, or by its value."""
@@ -209,7 +214,9 @@ class Redactor:
         """
         if self._gave_markup:
             asked = jsontext.decode(unescaped_markup(jsontext.spell(asked)))
-        return self._settled_half(asked, self._asked_headers) if kind == "http" else self._object(asked)
+        if kind != "http":
+            return self._object(asked)
+        return self._settled_half(asked, self._asked_headers, self._sent)
 
     def answered(self, kind: str, answered: dict[str, Json]) -> dict[str, Json]:
         """The *answered* half of an exchange without secrets, by the rules of `asked`.
@@ -218,18 +225,20 @@ class Redactor:
         """
         if self._gave_markup:
             answered = jsontext.decode(unescaped_markup(jsontext.spell(answered)))
-        is_http = kind == "http"
-        clean = self._settled_half(answered, self._answer_headers) if is_http else self._object(answered)
+        if kind == "http":
+            clean = self._settled_half(answered, self._answer_headers, self._cleaner)
+        else:
+            clean = self._object(answered)
         if clean is answered or not self._cleaner.has_given:
             return clean
         shapes = self._cleaner.shapes_in(clean)
         return {**clean, SHAPES: shapes} if shapes else clean
 
-    def _settled_half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
+    def _settled_half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
-        return self._cleaner.settled(lambda: self._half(half, kept))
+        return cleaner.settled(lambda: self._half(half, kept, cleaner))
 
-    def _half(self, half: dict[str, Json], kept: _Kept) -> dict[str, Json]:
+    def _half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         clean = dict(half)
         if half.get("headers") is not None:
             clean["headers"] = kept(_pairs(half["headers"]))
@@ -237,23 +246,23 @@ class Redactor:
             if key == "url" and isinstance(item, str):
                 clean[key] = self.url(item)
             elif key == "body":
-                clean[key] = self._body(item, clean.get("headers") or {})
+                clean[key] = self._body(item, clean.get("headers") or {}, cleaner)
             elif key != "headers":
                 clean[key] = self.value(item)
         return clean
 
-    def _body(self, body: Json, headers: Mapping[str, str]) -> Json:
+    def _body(self, body: Json, headers: Mapping[str, str], cleaner: Cleaner) -> Json:
         if not isinstance(body, dict):
-            return self.value(body)
+            return self._clean(body, cleaner)
         text, parts = body.get("text"), body.get("multipart")
         form = stream_form(body)
         if form and isinstance(body[form], list):
             body = {**body, form: self._stream(body[form])}
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
-            return {**body, "text": self._form(text)}
+            return {**body, "text": self._form(text, cleaner)}
         if isinstance(parts, list):
-            return {**body, "multipart": [self._part(part) for part in parts]}
-        clean = self.value(body)
+            return {**body, "multipart": [self._part(part, cleaner) for part in parts]}
+        clean = self._clean(body, cleaner)
         # What the value hides its text must not show.
         return clean if EXACT not in body or clean is body else without_text({**clean})
 
@@ -266,21 +275,21 @@ class Redactor:
             events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))
         return events
 
-    def _form(self, text: str) -> str:
+    def _form(self, text: str, cleaner: Cleaner) -> str:
         text = unescaped(self._places.text(text))
-        return self._cleaner.settled(lambda: self._cleaner.form(text))
+        return cleaner.settled(lambda: cleaner.form(text))
 
-    def _part(self, part: Json) -> Json:
+    def _part(self, part: Json, cleaner: Cleaner) -> Json:
         if not isinstance(part, dict):
             return self.value(part)
         headers = self._kept(_pairs(part.get("headers") or {}), PART_HEADERS)
         name = _FORM_FIELD.search(headers.get("content-disposition", ""))
-        rule = self._cleaner.field_rule(name[1]) if name else None
+        rule = cleaner.field_rule(name[1]) if name else None
         body = part.get("body")
         if rule is not None and isinstance(body, dict) and isinstance(body.get("text"), str):
-            body = {**body, "text": self._cleaner.field(body["text"], rule)}
+            body = {**body, "text": cleaner.field(body["text"], rule)}
         else:
-            body = self._body(body, headers)
+            body = self._body(body, headers, cleaner)
         return {**part, "headers": headers, "body": body}
 
     def _asked_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:

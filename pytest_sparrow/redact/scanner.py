@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from pytest_sparrow.errors import SecretFound
-from pytest_sparrow.redact.scanner_rules import long_runs, needles_of, scan_rules
+from pytest_sparrow.redact.scanner_rules import FILE, long_runs, needles_of, scan_rules, without_files
 from pytest_sparrow.redact.user_rules import NOTHING_ALLOWED, Allowed, value_digest
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _RUN = 20
 _REMEMBERED = 4096
 _LONGEST_KEY = 512
 _SHORTEST_ENCODED = 20
+_FILE_HEAD = 1024
 _MAX_DEPTH = 2
 _PERCENT = re.compile(rb"(?<![^\s\"\\])\\?[^\s\"\\%]*%[0-9A-Fa-f]{2}[^\s\"\\]*")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -93,20 +94,20 @@ class Scanner:
     def _hits(self, data: bytes, depth: int) -> Iterator[Hit]:
         runs = long_runs(data, _RUN) - self._harmless
         suspicious = False
-        keys = b" ".join(runs)
+        keys, shown = b" ".join(run for run in runs if len(run) < FILE), without_files(data)
         # Most lines hold no long run: then a handful of formats is left to look for.
         for rule in self._rules if runs else self._outside_runs:
-            if rule.needle in (keys if rule.in_run else data):
+            if rule.needle in (keys if rule.in_run and shown is data else shown):
                 suspicious = True
-                for match in rule.pattern.finditer(data):
+                for match in rule.pattern.finditer(shown):
                     if rule.holds(match):
-                        yield from self._unless_allowed(rule.kind, match[1], match.start(1))
+                        yield from self._unless_allowed(rule.kind, match[1], data.find(match[1]))
         for hit in self._of_environment(data):
             suspicious = True
             yield hit
         if depth < _MAX_DEPTH:
-            if b"%" in data:
-                yield from self._in_percent(data, depth)
+            if b"%" in shown:
+                yield from self._in_percent(shown, depth)
             for run in runs:
                 yield from self._encoded(data, run, depth)
         if depth == 0 and not suspicious and len(self._harmless) < _REMEMBERED:
@@ -140,7 +141,16 @@ class Scanner:
                     plain.decode()  # an id decodes to noise: not worth a search. A file may be of any bytes.
             except ValueError:
                 continue
-            for hit in self._hits(plain, depth + 1):
+            if len(run) >= FILE and b"\0" in plain[:_FILE_HEAD]:
+                # A picture or an archive: a format stands there by chance alone, a key's file does not.
+                hits = (
+                    self._of_environment(plain)
+                    if b"PRIVATE KEY" not in plain
+                    else self._hits(plain, depth + 1)
+                )
+            else:
+                hits = self._hits(plain, depth + 1)
+            for hit in hits:
                 yield Hit(kind=hit.kind, value=hit.value, start=data.index(spelled))
 
     def _in_percent(self, data: bytes, depth: int) -> Iterator[Hit]:

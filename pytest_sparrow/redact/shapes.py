@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.names import FRAGMENTS
+from pytest_sparrow.redact.names import FRAGMENTS, is_mixed
+from pytest_sparrow.redact.notations import may_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,6 +52,8 @@ class Shape:
 
 def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
     """The text with every secret of a known shape replaced by ``placeholder(kind, secret)``."""
+    if not _may_hold_shape(text):
+        return text
     for shape in known_shapes():
         if any(prefix in text for prefix in shape.prefixes):
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
@@ -61,12 +64,34 @@ def _replacer(shape: Shape, placeholder: Callable[[str, str], str]) -> Callable[
     def replace(match: re.Match[str]) -> str:
         group = 1 if shape.pattern.groups else 0
         secret = match[group]
-        if shape.holds is not None and not shape.holds(secret):
+        if (shape.holds is not None and not shape.holds(secret)) or _is_in_base64(
+            match.string, match.start()
+        ):
             return match[0]
         whole, start = match[0], match.start(group) - match.start()
         return whole[:start] + placeholder(shape.kind, secret) + whole[start + len(secret) :]
 
     return replace
+
+
+_ENCODED_BEFORE = re.compile(r"[A-Za-z0-9+/]{39}[+/]\Z")
+
+
+def _is_in_base64(text: str, start: int) -> bool:
+    """Whether a place lies within a long run of base64: a picture holds every short prefix by chance."""
+    if start < 40 or text[start - 1] not in "+/":
+        return False
+    before = text[start - 40 : start]
+    # A path of a URL has no such pieces.
+    return (
+        _ENCODED_BEFORE.match(before) is not None
+        and max(map(len, before.split("/"))) >= 16
+        and (
+            any(c.isdigit() for c in before)
+            and any(c.isupper() for c in before)
+            and any(c.islower() for c in before)
+        )
+    )
 
 
 def _key(kind: str, prefix: str | tuple[str, ...], body: str, *, run: int = 16, starts: str = "") -> Shape:
@@ -122,6 +147,17 @@ _BEARER = Shape(
     run=0,
     pattern=re.compile(r"B(?:earer|EARER) +([A-Za-z0-9._~+/-]{12,}={0,2})"),
     holds=_is_opaque,
+)
+# Where a table of keys names neither: behind a key's id, which is a placeholder by then, the secret.
+_AWS_PAIR = Shape(
+    kind="aws-secret-key",
+    prefixes=("<secret:aws-access-key-id",),
+    run=0,
+    pattern=re.compile(
+        r"<secret:aws-access-key-id(?::[0-9]+)?>(?:[^<]{0,200}?[^A-Za-z0-9/+<])??"
+        r"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
+    ),
+    holds=is_mixed,
 )
 _BASIC = Shape(
     kind="basic-credentials",
@@ -239,11 +275,14 @@ def shapes_with(known: ProviderFacts) -> tuple[Shape, ...]:
     keys = [_key(each.kind, each.prefixes, each.rest, run=each.run) for each in known.key_shapes]
     # Where one prefix begins like another, the narrower shape comes first.
     ordered = sorted((*keys, *_SERVICES), key=lambda shape: -max(map(len, shape.prefixes)))
-    return (_PEM, *ordered, _JWT, _BEARER, _BASIC)
+    return (_PEM, *ordered, _AWS_PAIR, _JWT, _BEARER, _BASIC)
 
 
-MARKS = re.compile(r"[-_.BIJ:=]")
-"""One of these stands in every text that `suspicious` suspects for its shape or a name in it."""
+MARKS = re.compile(r"[-_.BIJ:=<]")
+"""One of these, or of `WORDS`, stands in every text that `suspicious` suspects for its shape or a name in it."""
+
+WORDS = (" is ", " was ", "login ", "PASSWORD ")
+"""What stands between a name and its secret where no mark does."""
 
 
 def _fold(byte: int) -> int:
@@ -297,13 +336,18 @@ def _name_search() -> re.Pattern[bytes]:
         first, *rest = reversed(name)
         alternatives.setdefault(first.encode(), set()).add("".join(map(_maybe_capital, rest)).encode())
     # {"key":"…  or  {"key": …  or  {"keys":[…  or  ?key=…  or  KEY='…, but no number's name and no schema's {"key":{…
-    value = rb"(?:(?<=[\\\"\[ ]:) ?\"\\*|(?<=[^\s&#;<>{\[]:))"
+    # Behind an assignment in a text the value may stand apart: api_key = …, 'key' => …, environ["KEY"] = …
+    apart = rb"(?:(?<=[^\s&#;<>{\[]:)|(?<=[^\s&#;<>{\[,] :)|(?<=[^\s&#;<>{\[,]  :)|(?<=[^\s] >:))"
+    value = rb"(?:(?<=[\\\"\[ ]:) ?\"\\*|%s[ :>]{0,3}(?:['`]\\*|\][]'\"\\`]{1,6})?)" % apart
     # Names are numbered, and those of forms nested: api_key2, API_KEY_2, "password 2", user[password].
-    ends = rb"(?=%s)[][s0-9 -]*%s" % (
+    ends = rb"(?=%s)[][s0-9 -]{0,8}%s" % (
         _one_of({*alternatives, *_DIGITS, b" ", b"-", b"]"}),
         _grouped(alternatives),
     )
-    return re.compile(rb":(?:%s%s|(?<=\{:)\"\\*s?e[i-]kooc)" % (value, ends))
+    # Two letters before anything is tried: most words before a colon end otherwise.
+    pairs = {name[-1] + _maybe_capital(name[-2]) for name in (*FRAGMENTS, "code", "value", "cookie")}
+    quick = rb"(?=[][ :>'`\"\\0-9s-]{0,12}(?:%s)|\"\\*s?e[i-])" % "|".join(sorted(pairs)).encode()
+    return re.compile(rb":" + quick + rb"(?:%s%s|(?<=\{:)\"\\*s?e[i-]kooc)" % (value, ends))
 
 
 def _maybe_capital(letter: str) -> str:
@@ -324,6 +368,19 @@ _shapes = _shape_search(_shapes_of)
 _NAMES = _name_search()
 
 
+def _shape_search_now() -> re.Pattern[bytes]:
+    global _shapes, _shapes_of
+    # By hand: the look-up of functools.cache costs a tenth of a line.
+    if _shapes_of is not facts():
+        _shapes, _shapes_of = _shape_search(facts()), facts()
+    return _shapes
+
+
+def _may_hold_shape(text: str) -> bool:
+    data = text.encode("utf-8", "surrogatepass")
+    return _shape_search_now().search(data.translate(_TABLE)[::-1]) is not None
+
+
 def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
     """Whether a JSON line, or a text, may hold a secret; never False where the slow way would find one.
 
@@ -331,15 +388,11 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
         data: UTF-8.
         needles: known secrets, in every spelling that they may have in the data.
     """
-    global _shapes, _shapes_of
     for needle in needles:
         if needle in data:
             return True
-    # By hand: the look-up of functools.cache costs a tenth of a line.
-    if _shapes_of is not facts():
-        _shapes, _shapes_of = _shape_search(facts()), facts()
     folded = data.translate(_TABLE)[::-1]
-    if _shapes.search(folded) or _NAMES.search(folded):
+    if _shape_search_now().search(folded) or _NAMES.search(folded):
         return True
     # A URL with a user and a password.
-    return b"@" in data and b"://" in data
+    return (b"@" in data and b"://" in data) or may_name(data)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
 from pytest_sparrow.redact.names import Rule, Sure
-from pytest_sparrow.redact.scanner_rules import long_runs
+from pytest_sparrow.redact.scanner_rules import FILE, long_runs
 
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
@@ -21,7 +21,7 @@ Found = Callable[[str, Rule], str | None]
 Names = Callable[[str], Rule | None]
 """Gives the rule of a field's name."""
 
-_PASSWORD = Rule("password", Sure.PASSWORD)
+_PASSWORD = Rule("password", Sure.ANY)
 
 # Each begins with a literal or a small class, and no part can run over the start of the next match: linear.
 _USERINFO = re.compile(r"://([^\s/:@\"'<>]*):((?!<secret:)[^\s/\"'<>]+)@")
@@ -30,10 +30,6 @@ _QUERY = re.compile(
     r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.%\[\]-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
 )
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
-_ASSIGNED = re.compile(
-    r"((?:^|[\s;'\"]|\\[nrt])([A-Z][A-Z0-9_]{2,60})=(?:\\*['\"])?)((?!<secret:)[^\x00-\x20\s;,'\"\\]{8,})",
-    re.MULTILINE,
-)
 # The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels, since a run of any
 # length would be run over from each of its characters. The value may be cut off.
 _QUOTED = re.compile(
@@ -71,11 +67,6 @@ def replace_query(text: str, found: Found, names: Names) -> str:
 def replace_form(text: str, found: Found, names: Names) -> str:
     """Replace the values of secret fields in a form's body."""
     return _replaced(_FORM, text, found, names) if "=" in text else text
-
-
-def replace_assigned(text: str, found: Found, names: Names) -> str:
-    """Replace the values of secret variables in what ``env`` prints, and in ``.env`` files."""
-    return _replaced(_ASSIGNED, text, found, names) if "=" in text else text
 
 
 def _replaced(pattern: re.Pattern[str], text: str, found: Found, names: Names) -> str:
@@ -149,6 +140,20 @@ _BASE64_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
+_FILE_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{FILE},}}={{0,2}}")
+
+
+def long_texts(text: str) -> Iterator[re.Match[str]]:
+    """The runs of a text that are long enough to be a file in base64."""
+    return _FILE_RUN.finditer(text)
+
+
+def holds_text(run: str) -> bool:
+    """Whether such a run may be base64 of a text, as far as its beginning says."""
+    head = run[:FILE].encode()
+    return _decoded(head) is not None or _decoded(head[1:]) is not None
+
+
 def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes], depth: int = 2) -> bool:
     """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious, or base64 of that.
 
@@ -159,7 +164,7 @@ def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[byt
         depth: how often to decode.
     """
     for run in long_runs(data, _SHORTEST):
-        if run in harmless:
+        if run in harmless or (len(run) >= FILE and not holds_text(run[:FILE].decode())):
             continue
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]):

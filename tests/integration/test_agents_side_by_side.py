@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import time
 from pathlib import Path
 
 import pytest
+from boundaries.http.loopback import loopback
 from full import FULL
 from inner_runs import pytest_in
 
@@ -123,71 +126,47 @@ def test_one_of_them_changed_is_one_change(recorded):
 WITH_TIME_OUTS = """
 import asyncio
 import os
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
-import pytest
 
+URL = os.environ["URL"]
 SWAP = os.environ.get("SWAP")
 
 
-class Desk(BaseHTTPRequestHandler):
-    numbers = iter(range(100, 200))
-    lock = threading.Lock()
-
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        with self.lock:
-            number = next(self.numbers)
-        # Who asked first is answered last, so that the second questions come in the other order.
-        time.sleep(0.05 * (104 - number) if number < 104 else 0)
-        self.send_response(200)
-        self.send_header("content-length", "3")
-        self.end_headers()
-        self.wfile.write(str(number).encode())
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def url(sparrow):
-    if sparrow.golden is not None:
-        yield "http://127.0.0.1:9"
-        return
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Desk)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-async def agent(client, url, sparrow):
-    numbers = [(await asyncio.wait_for(client.post(url, json={}), 30)).text for _ in range(2)]
+async def agent(client, sparrow):
+    numbers = [(await asyncio.wait_for(client.post(URL, json={}), 30)).text for _ in range(2)]
     async def note(what):
         sparrow.call(what, str, " ".join(numbers))
     for what in ("second", "first") if SWAP else ("first", "second"):
         await asyncio.wait_for(note(what), 30)
 
 
-def test_it(sparrow, url):
+def test_it(sparrow):
     async def main():
         async with httpx2.AsyncClient() as client:
-            await asyncio.gather(*(agent(client, url, sparrow) for _ in range(4)))
+            await asyncio.gather(*(agent(client, sparrow) for _ in range(4)))
     asyncio.run(main())
 """
+
+
+def numbered(call, numbers):
+    """Who asked first is answered last, so that the second questions come in the other order."""
+    number = next(numbers)
+    time.sleep(0.05 * (4 - number) if number < 4 else 0)
+    call.answer(str(number).encode())
 
 
 def test_the_same_agents_with_time_outs_are_distinguished(tmp_path):
     """No word distinguishes them, and each gets its own second answer; two effects of one strand have an order."""
     (tmp_path / "test_inner.py").write_text(WITH_TIME_OUTS)
-    code, output = pytest_in(tmp_path, "--sparrow-record")
+    numbers = itertools.count()
+    with loopback(desk=lambda call: numbered(call, numbers)) as server:
+        url = f"{server.url}/desk"
+        code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
     assert code == 0, output
     for _ in range(2 if FULL else 1):
-        code, output = pytest_in(tmp_path, "--sparrow-replay")
+        code, output = pytest_in(tmp_path, "--sparrow-replay", URL=url)
         assert (code, "1 replayed equal" in output) == (0, True), output
-    code, output = pytest_in(tmp_path, "--sparrow-replay", SWAP="1")
+    code, output = pytest_in(tmp_path, "--sparrow-replay", URL=url, SWAP="1")
     assert code == 1, output
     assert "recorded the other way round" in output

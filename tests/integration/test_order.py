@@ -2,53 +2,29 @@
 
 from __future__ import annotations
 
+from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
+
+ANSWER = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Charged."}}]}"""
 
 INNER = """
 import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
 
+URL = os.environ["URL"]
 STEPS = os.environ.get("STEPS", "charge ship").split()
-ANSWER = b'''{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
-    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Charged."}}]}'''
 
 
-class Shop(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        answer = ANSWER if self.path.startswith("/v1/") else b"ok"
-        self.send_response(200)
-        self.send_header("content-type", "application/json" if answer is ANSWER else "text/plain")
-        self.send_header("content-length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def url(sparrow):
-    if sparrow.golden is not None:
-        yield "http://127.0.0.1:9"
-        return
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_http(url):
+def test_http(sparrow):
     with httpx2.Client() as client:
         for step in STEPS:
-            client.post(f"{url}/{step}", json={"order": 1})
+            client.post(f"{URL}/{step}", json={"order": 1})
 
 
 def test_call(sparrow):
@@ -56,42 +32,42 @@ def test_call(sparrow):
         sparrow.call(step, str, "x")
 
 
-def test_http_and_call(sparrow, url):
-    steps = {"charge": lambda: httpx2.post(f"{url}/charge"), "ship": lambda: sparrow.call("ship", str, "x")}
+def test_http_and_call(sparrow):
+    steps = {"charge": lambda: httpx2.post(f"{URL}/charge"), "ship": lambda: sparrow.call("ship", str, "x")}
     for step in STEPS:
         steps[step]()
 
 
-def test_http_and_tool(sparrow, url):
+def test_http_and_tool(sparrow):
     def ship() -> str:
         return "shipped"
 
-    steps = {"charge": lambda: httpx2.post(f"{url}/charge"), "ship": sparrow.tool(ship)}
+    steps = {"charge": lambda: httpx2.post(f"{URL}/charge"), "ship": sparrow.tool(ship)}
     for step in STEPS:
         steps[step]()
 
 
-def test_http_and_model(url):
+def test_http_and_model(sparrow):
     asked = {"model": "m", "messages": [{"role": "user", "content": "Charge order 1?"}]}
     steps = {
-        "charge": lambda: httpx2.post(f"{url}/v1/chat/completions", json=asked),
-        "ship": lambda: httpx2.post(f"{url}/ship"),
+        "charge": lambda: httpx2.post(f"{URL}/v1/chat/completions", json=asked),
+        "ship": lambda: httpx2.post(f"{URL}/ship"),
     }
     for step in STEPS:
         steps[step]()
 
 
 @pytest.mark.sparrow(requests="report")
-def test_two_prompts(url):
+def test_two_prompts(sparrow):
     for step in STEPS:
         asked = {"model": "m", "messages": [{"role": "user", "content": f"Shall I {step}?"}]}
-        httpx2.post(f"{url}/v1/chat/completions", json=asked)
+        httpx2.post(f"{URL}/v1/chat/completions", json=asked)
 
 
-def test_tasks(url):
+def test_tasks(sparrow):
     async def post(step):
         async with httpx2.AsyncClient() as client:
-            await client.post(f"{url}/{step}")
+            await client.post(f"{URL}/{step}")
 
     async def main():
         for step in STEPS:
@@ -125,9 +101,9 @@ def test_thread_and_main(sparrow):
             sparrow.call(step, str, "x")
 
 
-def test_side_by_side(url):
+def test_side_by_side(sparrow):
     with httpx2.Client() as client, ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda step: client.post(f"{url}/{step}", json={"order": 1}), sorted(STEPS)))
+        list(pool.map(lambda step: client.post(f"{URL}/{step}", json={"order": 1}), sorted(STEPS)))
 """
 """Each test takes the steps in another order where STEPS says so, but the one in which they run side by side."""
 
@@ -139,11 +115,20 @@ def test_another_order_of_effects_goes_red(tmp_path):
     not count, and at level outcome nothing but the end does.
     """
     (tmp_path / "test_inner.py").write_text(INNER)
-    code, output = pytest_in(tmp_path, "--sparrow-record")
+
+    def done(call):
+        call.answer(b"ok")
+
+    with loopback(charge=done, ship=done) as server:
+        server.routes["/v1/chat/completions"] = lambda call: call.answer(
+            ANSWER, content_type="application/json"
+        )
+        url = server.url
+        code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
     assert (code, "11 recorded" in output) == (0, True), output
-    code, output = pytest_in(tmp_path, "--sparrow-replay")
+    code, output = pytest_in(tmp_path, "--sparrow-replay", URL=url)
     assert (code, "11 replayed equal" in output) == (0, True), output
-    code, output = pytest_in(tmp_path, "--sparrow-replay", STEPS="ship charge")
+    code, output = pytest_in(tmp_path, "--sparrow-replay", URL=url, STEPS="ship charge")
     assert (code, "1 replayed equal, 10 diverged" in output) == (1, True), output
     assert "POST 127.0.0.1:" in output
     assert "/ship came before POST 127.0.0.1:" in output
@@ -151,8 +136,12 @@ def test_another_order_of_effects_goes_red(tmp_path):
     assert "called from test_inner.py:" in output
     prompts = 'content\n    golden  "Shall I charge?"\n    new     "Shall I ship?"'
     assert f"  request.messages[user].{prompts}" in output
-    code, output = pytest_in(tmp_path, "--sparrow-replay", "--sparrow-level=trajectory", STEPS="ship charge")
+    code, output = pytest_in(
+        tmp_path, "--sparrow-replay", "--sparrow-level=trajectory", URL=url, STEPS="ship charge"
+    )
     assert (code, "3 replayed equal, 8 diverged" in output) == (1, True), output
     assert "FAILED test_inner.py::test_http_and_model" not in output
-    code, output = pytest_in(tmp_path, "--sparrow-replay", "--sparrow-level=outcome", STEPS="ship charge")
+    code, output = pytest_in(
+        tmp_path, "--sparrow-replay", "--sparrow-level=outcome", URL=url, STEPS="ship charge"
+    )
     assert (code, "11 replayed equal" in output) == (0, True), output

@@ -2,64 +2,44 @@
 
 from __future__ import annotations
 
+import json
+
+from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
+
+SAID = [
+    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": word}}]}
+    for word in ("one ", "two ", "three")
+]
+EVENTS = b"".join(b"data: %s\n\n" % json.dumps(each).encode() for each in SAID) + b"data: [DONE]\n\n"
 
 INNER = """
 import asyncio
-import json
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
 
+URL = os.environ["WORLD"] + "/v1/chat/completions"
 STOP = int(os.environ.get("STOP", "0"))
-WORDS = ("one ", "two ", "three")
-SAID = [{"choices": [{"index": 0, "delta": {"role": "assistant", "content": word}}]} for word in WORDS]
-EVENTS = b"".join(b"data: " + json.dumps(each).encode() + b"\\n\\n" for each in SAID) + b"data: [DONE]\\n\\n"
 QUESTION = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "count"}]}
 
 
-class Model(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.end_headers()
-        self.wfile.write(EVENTS)  # at once: what the client reads of it is the client's doing
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def url(sparrow):
-    if sparrow.golden is not None:
-        yield "http://127.0.0.1:9/v1/chat/completions"
-        return
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1/chat/completions"
-    server.shutdown()
-    server.server_close()
-
-
-def read(url, most):
-    with httpx2.stream("POST", url, json=QUESTION) as response:
+def read(most):
+    with httpx2.stream("POST", URL, json=QUESTION) as response:
         for number, line in enumerate(filter(None, response.iter_lines()), start=1):
             if line == "data: [DONE]" or number == most:
                 break
 
 
-def test_whole(url, sparrow):
-    read(url, STOP)
+def test_whole(sparrow):
+    read(STOP)
     print("READ", repr(sparrow.text))
 
 
-def test_whole_async(url):
+def test_whole_async(sparrow):
     async def main():
-        async with httpx2.AsyncClient() as client, client.stream("POST", url, json=QUESTION) as response:
+        async with httpx2.AsyncClient() as client, client.stream("POST", URL, json=QUESTION) as response:
             count = 0
             async for line in response.aiter_lines():
                 count += bool(line)
@@ -69,14 +49,14 @@ def test_whole_async(url):
     asyncio.run(main())
 
 
-def test_head_only(url):
-    with httpx2.stream("POST", url, json=QUESTION) as response:
+def test_head_only(sparrow):
+    with httpx2.stream("POST", URL, json=QUESTION) as response:
         if not STOP:
             response.read()
 
 
-def test_always_stopped(url):
-    read(url, 2)
+def test_always_stopped(sparrow):
+    read(2)
 
 
 def count(most):
@@ -130,11 +110,15 @@ def test_tool_always_stopped(sparrow):
 def test_stopping_earlier_is_red_and_the_events_hold_what_was_read(tmp_path):
     """Also where the network brought the whole stream at once, and for what a tool yields."""
     (tmp_path / "test_inner.py").write_text(INNER)
-    code, output = pytest_in(tmp_path, "--sparrow-record")
+    with loopback() as server:
+        server.routes["/v1/chat/completions"] = lambda call: call.answer(
+            EVENTS, content_type="text/event-stream"
+        )
+        code, output = pytest_in(tmp_path, "--sparrow-record", WORLD=server.url)
     assert (code, "10 recorded" in output) == (0, True), output
-    code, output = pytest_in(tmp_path, "--sparrow-replay")
+    code, output = pytest_in(tmp_path, "--sparrow-replay", WORLD=server.url)
     assert (code, "10 replayed equal" in output) == (0, True), output
-    code, output = pytest_in(tmp_path, "--sparrow-replay", "-rA", STOP="2")
+    code, output = pytest_in(tmp_path, "--sparrow-replay", "-rA", WORLD=server.url, STOP="2")
     assert (code, "3 replayed equal, 7 diverged" in output) == (1, True), output
     assert "PASSED test_inner.py::test_always_stopped" in output
     assert "READ 'one two '" in output

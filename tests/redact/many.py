@@ -89,6 +89,7 @@ OF_EVERY_FORMAT: list[tuple[str, str]] = [
         ("aws-secret-key", f"{prefix}{'QRSTUVWXYZ234567'} and aB3{random_text(37)}")
         for prefix in ("AK" + "IA", "AS" + "IA")
     ),
+    ("aws-secret-key", f"<secret:aws-access-key-id:1> and aB3{random_text(37)}"),
     ("twilio-token", f"AC{random_text(32, _HEX)}:{random_text(32, _HEX)}"),
     ("twilio-token", f"AC{random_text(32, _HEX)}, auth = {random_text(32, _HEX)}"),
     ("azure-key", f"{random_text(52)}JQQJ99{random_text(26)}"),

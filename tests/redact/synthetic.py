@@ -141,6 +141,10 @@ SECRETS: list[tuple[str, str]] = [
 """(kind, secret); each is found wherever it stands."""
 
 IN_CONTEXT: list[tuple[str, str, str]] = [
+    *(
+        ("aws-secret-key", f"<secret:aws-access-key-id:1>{between}", _a(40))
+        for between in (",", " and its secret: ")
+    ),
     *(("bearer-token", f"{scheme} ", _w(40)) for scheme in ("Bearer", "BEARER")),
     *(
         (

@@ -40,9 +40,9 @@ def test_the_same_secret_in_another_field() -> None:
     assert redactor.line(b'["use f3a99c01-77aa-4b"]') == b'["use <secret:access-token:1>"]'
 
 
-@pytest.mark.parametrize("word", ["sunshine", "a1-b2-c", "the blue sky-9", "20261122"])
+@pytest.mark.parametrize("word", ["a1-b2-c", "the blue sky-9", "20261122"])
 def test_a_word_is_not_learned(word: str) -> None:
-    """A password that is a word, a number or short goes from its field, and is cut out of no other text."""
+    """A password that is a number, short or several words goes from its field, and is cut out of no other text."""
     redactor = Redactor({})
     assert redactor.value({"password": word}) == {"password": "<secret:password:1>"}
     text = [f"{word} tomorrow"]

@@ -133,7 +133,7 @@ def test_lines_are_served_where_nothing_quotes_them():
 
 def test_what_nobody_parses_stays_a_placeholder():
     """A key with a vendor's prefix, a word, letters and digits; a shape of a later version."""
-    for secret in ("sk-proj-" + "a1B2" * 12, "correct horse battery", "f3A99c0177aa4b1199ZZ"):
+    for secret in ("sk-proj-" + "a1B2" * 12, "correct horse 9 battery", "f3A99c0177aa4b1199ZZ"):
         recorded, served, _ = _replayed(_http({"json": {"password": secret}}))
         assert "shapes" not in recorded
         assert served["body"]["json"]["password"].startswith("<secret:")

@@ -1,0 +1,259 @@
+"""Finds named secrets in the notations of texts: settings, code, command lines, markup, dumps of headers, logs.
+
+A name that says secret (``names.FRAGMENTS``) is looked for at memory speed in the text in small letters. Around it one
+small pattern reads the whole name, what separates name and value, and the value. So a text costs one search a
+fragment, and each place of a fragment a bounded look: linear.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_sparrow.redact.names import COOKIE_VALUE, Rule, Sure, is_in_text
+from pytest_sparrow.redact.placeholders import outside_placeholders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sparrow.redact.texts import Found, Names
+
+_PASSWORD = Rule("password", Sure.PASSWORD)
+_STEMS = (
+    *(
+        "key",
+        "token",
+        "secret",
+        "pass",
+        "pwd",
+        "auth",
+        "cookie",
+        "credential",
+        "jwt",
+        "bearer",
+        "sessid",
+        "jsessionid",
+    ),
+    *("signature", "connectionstring", "connection string", "dsn", "database_url", "databaseurl", "_pat"),
+)
+_VALUE_STEM = "value"
+_REACH = 60
+
+_NAME_BEFORE = re.compile(r"(?:(?<![A-Za-z0-9_.-])[A-Za-z]{2,14} )?[A-Za-z0-9_.$-]{0,60}\Z")
+_SCHEMES = r"(?:(?:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
+_BARE = r"[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
+_QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,8192})"
+_VALUE = rf"(?:{_QUOTED}|{_SCHEMES}(?P<bare>{_BARE}))"
+# The rest of the name, its closing quotes and brackets, and what separates it from the value.
+_REST = r"(?P<rest>[A-Za-z0-9_.-]{0,40})(?P<closed>(?:\\{0,127}[\"'`])?\]?\]?)"
+_ASSIGNED = re.compile(rf"{_REST}[ \t]{{0,8}}(?:=>|:=|\?=|=|:)[ \t]{{0,8}}{_VALUE}")
+_MARKED_UP = re.compile(
+    r"(?P<rest>[A-Za-z0-9_.-]{0,40})(?:\s[^<>]{0,200})?>\s{0,40}(?P<bare>[^<>\s][^<>]{2,4096}?)\s{0,40}<"
+)
+_SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|[ \t]+was)?\s{{1,8}}{_VALUE}")
+_SPACED_AFTER = re.compile(
+    r"(?:(?:^|[\s\"'])--?|\bENV\s|\bsetx\s+|\blogin\s+\S{1,80}\s+|\bmachine\s+\S{1,80}\s+)\Z"
+)
+_SAID = re.compile(r"[A-Za-z0-9_.-]{0,40} (?:is|was|to)\s")
+_QUOTED_NEXT = re.compile(r"[A-Za-z]{0,12} \\*['\"]")
+_NAMED_BEFORE = re.compile(
+    r"\b(?:name|key|id)\\?[\"']?\s{0,4}[=:]\s{0,4}\\?[\"']?([\w.\[\]-]{2,60})\\?[\"']?"
+    r"[^<>\n]{0,100}\n?[ \t\\\"']{0,40}\Z",
+    re.IGNORECASE,
+)
+_NAMED_BEHIND = re.compile(r"[^<>\n]{0,80}\bname=[\"']?([\w.\[\]-]{2,60})", re.IGNORECASE)
+_OF_VALUE = re.compile(rf"(?P<rest>)(?P<closed>\\{{0,127}}[\"']?)\s{{0,4}}[=:]\s{{0,4}}{_VALUE}")
+_COOKIES = re.compile(r"[A-Za-z]?:\s{0,4}(?P<pairs>[^\r\n\"'\\]{3,8192})", re.IGNORECASE)
+_PAIR = re.compile(r"([^=;\s]{1,80})=([^;\s]+)")
+_ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "version", "priority"})
+
+_COMMANDS = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"-(?:u|-user|-proxy-user|U|a|-auth)(?:[ =]|(?=[\w]))['\"]?[\w.@+-]{1,64}:([^\s'\"\\]{4,256})",
+        r"mysql[\w-]*[^\n|;]{0,200}? -p['\"]?([^\s'\"\\]{6,256})",
+        r"mariadb[\w-]*[^\n|;]{0,200}? -p['\"]?([^\s'\"\\]{6,256})",
+        r"sshpass -p ?['\"]?([^\s'\"\\]{4,256})",
+        r"redis-cli[^\n|;]{0,200}? -a ['\"]?([^\s'\"\\]{6,256})",
+        r"docker login[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
+        r"IDENTIFIED (?:WITH \w+ )?BY ['\"]([^\s'\"\\]{4,256})",
+        r"^[\w.*-]{1,80}:(?:\d{4,5}|\*):(?!\d+:)[\w.*-]{1,64}:[\w.*-]{1,64}:([^\s:'\"\\]{4,256})$",
+    )
+)
+"""Passwords of command lines, of SQL and of ~/.pgpass, which no name introduces."""
+
+
+# A name ends here: each is looked for behind a place where a name can end.
+_LAST = (
+    *(
+        b"key",
+        b"keys",
+        b"token",
+        b"tokens",
+        b"secret",
+        b"secrets",
+        b"word",
+        b"asswd",
+        b"pass",
+        b"phrase",
+        b"code",
+    ),
+    *(b"auth", b"credential", b"pat", b"dsn", b"bearer", b"jwt", b"hash"),
+)
+_ENDS = b"|".join(b"(?<=%s)" % end for end in _LAST)
+_MAY_NAME = (
+    re.compile(rb"<(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
+    re.compile(rb"--(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])" % _ENDS),
+    *(
+        re.compile(verb + rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
+        for verb in (b" is ", b" was ")
+    ),
+    re.compile(rb"login[\s\\](?s:.){1,80}?passw"),
+    re.compile(rb"-(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
+    re.compile(rb":(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]"),
+    re.compile(rb"ENV [A-Za-z0-9_]{1,60} "),
+)
+_MAY_WORDS = (b" -p", b" -a ", b"setx ", b"IDENTIFIED ", b"PASSWORD ")
+
+
+def may_name(data: bytes) -> bool:
+    """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
+    return any(word in data for word in _MAY_WORDS) or any(pattern.search(data) for pattern in _MAY_NAME)
+
+
+class _Named(NamedTuple):
+    name: str
+    start: int
+    stop: int
+    as_field: bool = False  # in the notation of JSON, where a value may be any text
+
+
+def replace_named(text: str, found: Found, names: Names) -> str:
+    """Replace the values of named secrets in the notations of a text.
+
+    Args:
+        text: the text.
+        found: gives what stands for a value.
+        names: gives the rule of a name.
+    """
+    spans = sorted(_spans(text, found, names))
+    if not spans:
+        return text
+    parts, done = [], 0
+    for start, stop, instead in spans:
+        if start >= done:
+            parts += [text[done:start], instead]
+            done = stop
+    return "".join([*parts, text[done:]])
+
+
+def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, str]]:
+    # What stands in a placeholder is no secret, and gets no number.
+    is_outside = outside_placeholders(text)
+    seen = set()
+    for each in _named(text):
+        if each.start in seen or not is_outside(
+            each.start, each.stop
+        ):  # AUTH_TOKEN is met at both of its words
+            continue
+        rule = _rule(each.name, names)
+        value = text[each.start : each.stop]
+        if rule is None or not (each.as_field or is_in_text(value, rule, text[each.stop : each.stop + 1])):
+            continue
+        instead = found(value, rule)
+        if instead is not None:
+            seen.add(each.start)
+            yield each.start, each.stop, instead
+    for start, stop, rule in _cookies(text, names):
+        value = text[start:stop]
+        instead = found(value, rule) if is_outside(start, stop) and is_in_text(value, rule, "") else None
+        if instead is not None:
+            yield start, stop, instead
+    for pattern in _COMMANDS:
+        for match in pattern.finditer(text):
+            is_secret = is_outside(*match.span(1)) and is_in_text(match[1], _PASSWORD, "")
+            instead = found(match[1], _PASSWORD) if is_secret else None
+            if instead is not None:
+                yield *match.span(1), instead
+
+
+def _rule(name: str, names: Names) -> Rule | None:
+    """The rule of a name that may have the word before it in front: ``api key``, or ``the api_key``."""
+    return names(name) or (names(name.rpartition(" ")[2]) if " " in name else None)
+
+
+def _low(text: str) -> str:
+    low = text.lower()
+    # A few letters have two small ones: then letter by letter, so that every place is the same.
+    return low if len(low) == len(text) else "".join(each.lower() if each < "\x80" else each for each in text)
+
+
+def _places(low: str, stem: str) -> Iterator[int]:
+    at = low.find(stem)
+    while at >= 0:
+        yield at
+        at = low.find(stem, at + len(stem))
+
+
+def _named(text: str) -> Iterator[_Named]:
+    low = _low(text)
+    for stem in _STEMS:
+        for at in _places(low, stem):
+            each = _around(text, at, stem)
+            if each is not None:
+                yield each
+    for at in _places(low, _VALUE_STEM):
+        each = _in_value(text, at)
+        if each is not None:
+            yield each
+
+
+def _around(text: str, at: int, stem: str) -> _Named | None:
+    """The name around a stem, and its value."""
+    behind = at + len(stem)
+    match = _ASSIGNED.match(text, behind)
+    if match is None and text.find(">", behind, behind + 250) > 0:
+        match = _MARKED_UP.match(text, behind)
+    if match is None:
+        match = _spaced(text, at, behind, stem)
+    if match is None:
+        return None
+    before = _NAME_BEFORE.search(text, max(0, at - _REACH), at)
+    name = (before[0] if before else "") + stem + match["rest"]
+    group = "bare" if match["bare"] is not None else "quoted"
+    start, stop = match.span(group)
+    as_field = (
+        group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
+    )
+    return _Named(name, start, stop, as_field)
+
+
+def _spaced(text: str, at: int, behind: int, stem: str) -> re.Match[str] | None:
+    """A value behind nothing but space: of an option, in netrc, in SQL, or in a sentence with ``is``."""
+    start = at
+    while start > 0 and at - start < _REACH and (text[start - 1].isalnum() or text[start - 1] in "_-."):
+        start -= 1
+    is_option = (
+        text.startswith("--", start) or _SPACED_AFTER.search(text, max(0, start - 90), start) is not None
+    )
+    is_said = _SAID.match(text, behind) is not None
+    is_sql = stem == "pass" and _QUOTED_NEXT.match(text, behind) is not None
+    return _SPACED.match(text, behind) if is_option or is_said or is_sql else None
+
+
+def _in_value(text: str, at: int) -> _Named | None:
+    """The value of ``name: API_KEY, value: …`` and of ``<input name=… value=…>``."""
+    match = _OF_VALUE.match(text, at + len(_VALUE_STEM))
+    if match is None:
+        return None
+    group = "bare" if match["bare"] is not None else "quoted"
+    named = _NAMED_BEFORE.search(text, max(0, at - 200), at) or _NAMED_BEHIND.match(text, match.end())
+    return _Named(named[1], *match.span(group)) if named else None
+
+
+def _cookies(text: str, names: Names) -> Iterator[tuple[int, int, Rule]]:
+    for at in _places(_low(text), "cookie"):
+        match = _COOKIES.match(text, at + len("cookie"))
+        for pair in _PAIR.finditer(text, *match.span("pairs")) if match else ():
+            if pair[1].lower() not in _ATTRIBUTES:
+                yield *pair.span(2), names(pair[1]) or COOKIE_VALUE

@@ -1,0 +1,205 @@
+"""Secrets named by the text around them, in every notation and place; and texts that only look alike."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import string
+from urllib.parse import quote
+
+import pytest
+
+from pytest_sparrow.redact import Redactor
+from tests.full import FULL
+from tests.redact.many import LOOK_ALIKES
+from tests.redact.synthetic import SECRETS
+
+_random = random.Random(20261130)
+_HEX = "0123456789abcdef"
+_ALPHABETS = {"hex": _HEX, "letters and digits": string.ascii_letters + string.digits}
+
+NOTATIONS = {
+    "ini": "[db]\nclient_secret={}\n",
+    "ini, spaced": "[default]\naws_secret_access_key = {}\n",
+    "properties": "db.password={}\n",
+    "yaml": "db:\n  user: app\n  password: {}\n",
+    "yaml, quoted": "db:\n  api_key: '{}'\n",
+    "toml": '[db]\napi_token = "{}"\n',
+    "env file": "LEVEL=info\nAPI_TOKEN={}\nREGION=eu\n",
+    "export": "$ export SERVICE_API_KEY={} && run",
+    "powershell": '$env:API_KEY = "{}"',
+    "setx": "setx API_KEY {}",
+    "dockerfile": "FROM x\nENV API_KEY {}\n",
+    "terraform": '  master_password = "{}"\n',
+    "netrc": "machine api.acme.test login bot password {}\n",
+    "netrc, lines": "machine api.acme.test\n  login bot\n  password {}\n",
+    "npmrc": "//registry.example.test/:_authToken={}\n",
+    "pgpass": "db.example.test:5432:app:bot:{}",
+    "connection": "Server=db;User Id=sa;Password={};Encrypt=yes",
+    "url": "amqps://app:{}@mq:5671/v",
+    "query": "see https://api.example.test/v1?api_key={}&page=2",
+    "xml": "<cfg><ApiKey>{}</ApiKey></cfg>",
+    "xml, attributes": '<wsse:Password Type="PasswordText">{}</wsse:Password>',
+    "xml, attribute": '<add key="ApiKey" value="{}"/>',
+    "html form": '<input type=hidden name=csrf_token value="{}">',
+    "html form, turned": '<input value="{}" type="hidden" name="csrf_token">',
+    "kubeconfig": "users:\n- name: a\n  user:\n    access_token: {}\n",
+    "kube env": "env:\n- name: API_KEY\n  value: {}\n",
+    "graphql": 'mutation {{ login(user: "dana", password: "{}") {{ id }} }}',
+    "python": 'client = Client(api_key="{}")',
+    "python dict": "{{'user': 'x', 'password': '{}'}}",
+    "python environ": 'os.environ["API_KEY"] = "{}"',
+    "javascript": "const c = new C({{ apiKey: '{}' }})",
+    "go": 'apiKey := "{}"',
+    "php": "'secret_key' => '{}',",
+    "ruby": ':api_key => "{}"',
+    "json": '{{"user": "x", "password": "{}"}}',
+    "json, cut": '{{"user": "x", "password": "{}", "no',
+    "json in json": '{{\\"api_key\\": \\"{}\\"}}',
+    "option": "mysql --password={} -h db",
+    "option, apart": "tool --token {} --verbose",
+    "curl -u": "curl -u bot:{} https://api.acme.test/v1",
+    "curl -H": "curl -H 'Authorization: Bearer {}' https://api.acme.test/v1",
+    "mysql -p": "mysql -h db -p{} app",
+    "sql": "CREATE USER app IDENTIFIED BY '{}';",
+    "sql, role": "ALTER ROLE app PASSWORD '{}';",
+    "header": "> GET / HTTP/1.1\n> X-Api-Key: {}\n",
+    "authorization": "Authorization: Token {}\n",
+    "cookie": "Cookie: theme=dark; sid={}; lang=en\n",
+    "set-cookie": "Set-Cookie: sessionid={}; Path=/; HttpOnly",
+    "log": "INFO connecting with password={} user=bob",
+    "sentence": "the password is {}",
+    "sentence, two words": "My api key: {}",
+}
+
+PLACES = {
+    "prompt": lambda redactor, text: redactor.asked(
+        "http", _http({"messages": [{"role": "user", "content": text}]})
+    ),
+    "answer": lambda redactor, text: redactor.answered(
+        "http", {"status": 200, "headers": [], "body": {"text": text}}
+    ),
+    "argument": lambda redactor, text: redactor.asked("tool", {"name": "f", "args": {"text": text}}),
+    "output": lambda redactor, text: redactor.answered("tool", {"result": [text]}),
+    "exception": lambda redactor, text: redactor.answered("tool", {"error": {"type": "E", "args": [text]}}),
+    "line": lambda redactor, text: redactor.line(json.dumps({"type": "Error", "message": text}).encode()),
+    "shown": lambda redactor, text: redactor.text(text),
+    "json in a string": lambda redactor, text: redactor.value({"arguments": json.dumps({"text": text})}),
+    "base64": lambda redactor, text: redactor.value({"content": base64.b64encode(text.encode()).decode()}),
+    "query": lambda redactor, text: redactor.url(f"https://x.example.test/?q={quote(text, safe='')}"),
+}
+
+
+def _http(body):
+    return {"method": "POST", "url": "https://x.example.test/v1", "headers": [], "body": {"json": body}}
+
+
+def _made(alphabet: str) -> str:
+    return "q7" + "".join(_random.choice(alphabet) for _ in range(28)) + "4d"
+
+
+def _decoded(shown: str) -> str:
+    """What is written, with each word of base64 also as it decodes."""
+    words = [word for word in shown.replace('"', " ").split() if len(word) % 4 == 0 and len(word) > 20]
+    for word in words:
+        try:
+            shown += base64.b64decode(word, validate=True).decode("utf-8", "replace")
+        except ValueError:
+            continue
+    return shown
+
+
+@pytest.mark.parametrize("notation", NOTATIONS)
+def test_no_notation_shows_a_secret(notation):
+    """A secret of no known shape, named by the text around it, is hidden in every place of a transcript."""
+    for alphabet in _ALPHABETS.values():
+        secret = _made(alphabet)
+        text = NOTATIONS[notation].format(secret)
+        for place, write in PLACES.items():
+            clean = write(Redactor({}), text)
+            shown = clean.decode() if isinstance(clean, bytes) else json.dumps(clean)
+            assert secret not in _decoded(shown), place
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS if FULL else SECRETS[::9])
+def test_no_key_of_a_vendor_is_shown(kind, secret):
+    """A key of a known shape is hidden in every notation and every place."""
+    if kind == "private-key":
+        return
+    for number, (notation, text) in enumerate(NOTATIONS.items()):
+        for place, write in PLACES.items() if FULL or number % 9 == 0 else ():
+            clean = write(Redactor({}), text.format(secret))
+            shown = clean.decode() if isinstance(clean, bytes) else json.dumps(clean)
+            assert secret not in _decoded(shown), (notation, place)
+
+
+_PICTURE = base64.b64encode(random.Random(1).randbytes(3000)).decode()
+
+TEXTS_ALIKE = [
+    "password: str = None",
+    'password=os.environ["DB_PASSWORD1"]',
+    "token = get_token(user1)",
+    "api_key=settings.api_key2",
+    "api_key = self.key1",
+    "secret_key=my_secret_key",
+    "password = getpass.getpass()",
+    "max_tokens: int = 4096",
+    "The password: please enter it.",
+    "The password is required, the token is optional.",
+    "token=DOGECOIN-2",
+    "--password PASSWORD --token TOKEN",
+    "Authorization: Bearer <token>",
+    "X-Api-Key: ${API_KEY}",
+    "<password></password><token>none</token>",
+    "key: value, sort_key: created_at",
+    "public_key = 9f14e45fceea167a5a36dedd4bea2544",
+    "next_page_token: q7f14e45fceea167a5A36d",
+    "idempotency_key=9f14e45fceea167a5a36dedd4bea2544",
+    "tokens used: 1234567890123456",
+    "/ABSK".join((_PICTURE[:1200], _PICTURE[1205:])),
+    "/AKIAIOSFODNN7EXAMPLF/".join((_PICTURE[:1202], _PICTURE[1224:])),
+    *(
+        f"+{prefix}".join((_PICTURE[:802], _PICTURE[860:]))
+        for prefix in ("hf", "AIza", "ABSK", "eyJhbGciOiJIUzI1NiJ9")
+    ),
+    "https://fastly.example.test/id/237/200/300.jpg?hmac=TmmQSbShHz9CdQm0NkEjx1Dyh_Y984R9LpNrpvH2D_U",
+]
+VALUES_ALIKE = [
+    {"arguments": '{"passphrase": "lamp"}'},
+    {"password": "open sesame"},
+    {"input": {"password": "swordfish", "passcode": "lamp"}},
+    {"reference": [{"issue": "6", "key": "2024030720490192400_abcd021-B1", "first-page": "8"}]},
+    {"object": "promotion_code", "active": True, "code": "MADEUP_CHRISTMAS_2025"},
+    {"code": "invalid_request_error", "key": "PROJ-1234", "token": "DOGECOIN-2"},
+    {"code": "SUMMER25XK9D2QWERTY8"},
+    {"usage": {"prompt_tokens": 1200000000000000, "total_tokens": 5}},
+    {"sort_key": "created_at", "cache_key": "f3A99c0177aa4b1199ZZ", "signature": "f3A99c0177aa4b1199ZZ"},
+]
+
+
+@pytest.mark.parametrize(
+    "value", [*TEXTS_ALIKE, *VALUES_ALIKE, *LOOK_ALIKES], ids=lambda value: str(value)[:40]
+)
+def test_what_looks_alike_comes_back_as_it_was(value):
+    """Neither the answer of a model or a service nor a tool's output changes where a value only looks like a secret."""
+    half = {"result": value}
+    assert Redactor({}).answered("tool", half) is half
+    body = {"status": 200, "headers": {}, "body": {"json": value}}
+    assert Redactor({}).answered("http", body)["body"] is body["body"]
+
+
+def test_a_sent_password_may_be_a_word():
+    """What is sent comes back to no agent: there a plain word under ``password`` is hidden, too."""
+    sent = Redactor({}).asked("http", _http({"user": "dana", "password": "sunshine"}))
+    assert sent["body"]["json"] == {"user": "dana", "password": "<secret:password:1>"}
+
+
+def test_the_credentials_file_of_aws():
+    """The id becomes a placeholder first, and its secret is found all the same, by its name or behind the id."""
+    secret = "wJa1rXUtnFEMIqK7MDENGbPxRfiCYzzX8sQ2vLk9"
+    for text in (
+        f"aws_access_key_id = AKIA{'QRSTUVWXYZ234567'}\naws_secret_access_key = {secret}",
+        f"AKIA{'QRSTUVWXYZ234567'},{secret}",
+    ):
+        assert secret not in Redactor({}).text(text)
