@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -34,7 +35,12 @@ _STREAMED = "invoke-with-response-stream"
 
 def model_in_path(asked: dict[str, Json], *verbs: str) -> str:
     """The model of ``/model/<id>/<verb>``, "" elsewhere; an id may be an ARN, whose slashes are quoted."""
-    head, _, verb = path_of(asked).rpartition("/")
+    return _model_in(path_of(asked), verbs)
+
+
+@functools.lru_cache(maxsize=256)
+def _model_in(path: str, verbs: tuple[str, ...]) -> str:
+    head, _, verb = path.rpartition("/")
     _, found, model = head.rpartition("/model/")
     return as_text(unquote(model)) if found and verb in verbs else ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -181,8 +182,14 @@ def header(half: dict[str, Json], name: str) -> str:
 
 def path_of(asked: dict[str, Json]) -> str:
     """The path of the request's URL without a slash at its end; "" where there is none to read."""
+    return _path_of(as_text(asked.get("url")))
+
+
+# Each codec looks at it, of a request at one of few URLs.
+@functools.lru_cache(maxsize=256)
+def _path_of(url: str) -> str:
     try:
-        return urlsplit(as_text(asked.get("url"))).path.rstrip("/")
+        return urlsplit(url).path.rstrip("/")
     except ValueError:
         return ""
 

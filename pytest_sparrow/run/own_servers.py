@@ -11,7 +11,7 @@ so what such a server asks for is the world's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_sparrow.matching.counts import address_of
@@ -94,6 +94,12 @@ class OwnServers:
         """The requests to apps by method and path, for ``config_snapshot``."""
         shapes = (shape for port in self._apps for _, shape in self._asked.get(port, ()))
         return [*sorted(set(list(dict.fromkeys(shapes))[:_MOST]))]
+
+
+def port_of(transport: Any) -> int | None:
+    """The port of this process that a connection of asyncio came to; None for a socket without one."""
+    own = getattr(transport, "get_extra_info", lambda _: None)("sockname")
+    return own[1] if isinstance(own, tuple) else None
 
 
 def _port(url: str) -> int:

@@ -190,6 +190,7 @@ class ExchangeReplayer(GoldenReplayer):
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
         self._drifts: dict[int, Finding] = {}
+        self._size = sum(not exchange.optional for exchange in exchanges)
         self._numbers = {id(exchange): number for number, exchange in enumerate(exchanges)}
 
     @property

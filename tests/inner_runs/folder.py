@@ -118,6 +118,25 @@ class Inner:
             path.write_bytes(data)
         self.env(**environ)
 
+    def recorded(self, tests: str, path: str, **environ: str) -> Inner:
+        """Have a module of tests recorded, once in this process; gives this object.
+
+        Args:
+            tests: the module. ``WORLD`` is the URL of its server, which is gone afterwards.
+            path: where the server answers.
+            environ: environment variables, of the runs that follow as well.
+        """
+        from boundaries.http.loopback import loopback
+
+        def record() -> None:
+            self.write("test_it.py", tests)
+            with loopback(**{path: lambda call: call.answer(b"some")}) as server:
+                self.env(WORLD=server.url, **environ)
+                assert self.record().ret == 0
+
+        self.once(record, tests)
+        return self
+
     def run(self, *args: str, autoload: bool = False, fresh: bool = False) -> pytest.RunResult:
         """Run pytest with exactly these arguments, in a process of its own.
 

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from boundaries.http.loopback import loopback
 
 from plugin.failures import reported
 
@@ -73,18 +72,7 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Each test, recorded; the server is gone."""
-
-    def some(call):
-        call.answer(b"some")
-
-    def record():
-        inner.write("test_it.py", TESTS)
-        with loopback(items=some) as server:
-            inner.env(WORLD=server.url, KEY=KEY)
-            assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(TESTS, "items", KEY=KEY)
 
 
 _RESULTS = []

@@ -1,7 +1,6 @@
 """What of a request counts: what an agent changed is red, what changes by itself is green."""
 
 import pytest
-from boundaries.http.loopback import loopback
 
 from plugin.failures import reported
 
@@ -90,18 +89,7 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Each test, recorded; the server is gone."""
-
-    def some(call):
-        call.answer(b"some")
-
-    def record():
-        inner.write("test_it.py", TESTS)
-        with loopback(some=some) as server:
-            inner.env(WORLD=server.url)
-            assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(TESTS, "some")
 
 
 def test_what_changes_by_itself_is_green(recorded):

@@ -30,6 +30,7 @@ from pytest_sparrow.run.context import (
     serving_port,
     task_made,
 )
+from pytest_sparrow.run.own_servers import port_of
 
 if TYPE_CHECKING:
     import threading
@@ -157,24 +158,7 @@ def _connection_taken(loop: Any) -> int | None:
     if frame is None:
         return None
     known = frame.f_locals
-    return _port_of(known.get("transport") or getattr(known.get("self"), "transport", None))
-
-
-def _port_of(transport: Any) -> int | None:
-    own = getattr(transport, "get_extra_info", lambda _: None)("sockname")
-    return own[1] if isinstance(own, tuple) else None
-
-
-def _aiohttp_servers(module: Any) -> list[Patch]:
-    """From Python 3.12 on aiohttp makes a server's task past the loop's `create_task`."""
-    start = module.RequestHandler.start
-
-    @functools.wraps(start)
-    async def serve(handler: Any) -> None:
-        serving_port.set(_port_of(handler.transport))
-        await start(handler)
-
-    return [AttributePatch(module.RequestHandler, "start", serve)]
+    return port_of(known.get("transport") or getattr(known.get("self"), "transport", None))
 
 
 def _servers(module: Any) -> list[Patch]:
@@ -276,7 +260,6 @@ PATCHES = Patches(
         "trio._core._run": _nurseries,
         "asyncio.tasks": _waits,
         "socketserver": _servers,
-        "aiohttp.web_protocol": _aiohttp_servers,
     }
 )
 """Installed while a run is open."""

@@ -115,9 +115,10 @@ PRELUDE = """
     from pytest_sparrow.boundaries import http
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.run.context import open_window
+    from pytest_sparrow.run.own_servers import OwnServers
 
     class Run:
-        run_id, in_process, replaying, asked = "r", False, True, 0
+        run_id, in_process, replaying, asked, own_servers = "r", False, True, 0, OwnServers()
         def ask(self, kind, asked):
             self.asked += 1
             raise ReplayDivergence("a miss")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http.adapter import Library
+from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.exchange import TransportErrorName
+from pytest_sparrow.run.context import serving_port
+from pytest_sparrow.run.own_servers import port_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from pytest_sparrow.boundaries.patching import AttributePatch
-
-__all__ = ["LIBRARY"]
+__all__ = ["LIBRARY", "SERVERS"]
 
 
 def _patches(module: ModuleType) -> list[AttributePatch]:
@@ -23,6 +25,21 @@ def _patches(module: ModuleType) -> list[AttributePatch]:
 
     return patches_for(module)
 
+
+def _servers(module: ModuleType) -> list[AttributePatch]:
+    """From Python 3.12 on a server's task is made past the loop's `create_task`, where other servers are known by."""
+    start = module.RequestHandler.start
+
+    @functools.wraps(start)
+    async def serve(handler: Any) -> None:
+        serving_port.set(port_of(handler.transport))
+        await start(handler)
+
+    return [AttributePatch(module.RequestHandler, "start", serve)]
+
+
+SERVERS = {"aiohttp.web_protocol": _servers}
+"""Patches for aiohttp's own server, by module."""
 
 LIBRARY = Library(
     name="aiohttp",
