@@ -56,12 +56,14 @@ class Kept:
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
         nodeid: the test.
+        secrets: how many secrets of a recording were replaced.
         remark: for the summary: where the unfinished recording of a dropped one lies; None for the others.
     """
 
     what: str
     nodeid: str
     remark: Finding | None = None
+    secrets: int = 0
 
 
 class Attempt:
@@ -367,7 +369,7 @@ class Attempt:
         except SecretFound:
             self._store.abandon(run_id)
             raise
-        return [Kept(what, self.place.nodeid)]
+        return [Kept(what, self.place.nodeid, secrets=self._redactor.replaced)]
 
     def _write(self, inputs: RunInputs) -> str:
         """Write the golden; gives what became of the recording."""

@@ -203,6 +203,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     elif report.when == "teardown":
         facts = {
             "kept": [kept.what for kept in state.kept],
+            "secrets": sum(kept.secrets for kept in state.kept),
             "remarks": _sent(state, ((kept.nodeid, kept.remark) for kept in state.kept if kept.remark)),
         }
     elif state.attempt.closed:

@@ -15,6 +15,7 @@ import pytest
 
 from pytest_sparrow.plugin.options import read_session
 from pytest_sparrow.settings import dummy_key, judged_by, outcomes
+from pytest_sparrow.text import counted
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -34,6 +35,7 @@ class SessionState:
         origin: the ini key or the variable that gives the mode, "" where nothing but the command line does.
         decided: names of the settings that stand on the command line.
         counts: how many tests ended how, by what the summary says of them.
+        secrets: how many secrets were replaced in recordings.
         ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: findings for the summary as JSON, each with its node id.
         attempts: the attempts under way, by node id.
@@ -53,6 +55,7 @@ class SessionState:
     origin: str
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
+    secrets: int = 0
     ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     attempts: dict[str, AttemptState] = field(default_factory=dict)
@@ -152,6 +155,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
+    state.secrets += facts.get("secrets", 0)
     state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
     for setting, pattern, found in facts.get("patterns", ()):
         tests = state.patterns.setdefault((setting, pattern), [])
@@ -197,6 +201,8 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
         for text in summary_lines((nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks):
             terminal.write_line(text)
     terminal.write_line(f"sparrow: {line}")
+    if state.secrets:
+        terminal.write_line(f"sparrow: {counted(state.secrets, 'secret')} replaced in what was recorded")
 
 
 _FILTERS = ("keyword", "markexpr", "deselect", "lf", "stepwise")

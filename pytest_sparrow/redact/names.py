@@ -306,7 +306,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    rest = bare_value(unquote_plus(value) if "%" in value or "+" in value else value)
+    rest = bare_value(unquote_plus(value) if "%" in value else value)
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
     if (behind in "([{" and behind) or _SPACE.search(rest) or _NAME_IN_CODE.fullmatch(rest):

@@ -124,6 +124,11 @@ class Numbering:
                 self._given[key] = given
             return self._given[key]
 
+    @property
+    def count(self) -> int:
+        """How many placeholders were given."""
+        return len(self._secrets)
+
     def given(self, secret: str) -> str | None:
         """The placeholder that a secret has already; None where it is met for the first time."""
         return self._given.get(secret)

@@ -90,6 +90,11 @@ class Redactor:
             allowed=self._allowed,
         )
 
+    @property
+    def replaced(self) -> int:
+        """How many secrets were replaced so far."""
+        return self._numbering.count
+
     def number_as_replay(self) -> None:
         """Number what the agent brings itself apart from what a golden gives it; before anything is redacted."""
         self._numbering.before = FIRST_OF_A_REPLAY

@@ -104,7 +104,9 @@ def test_rules_of_ones_own(inner):
             return [People()]
         """,
     )
-    inner.record().assert_outcomes(passed=1)
+    result = inner.record()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["sparrow: 4 secrets replaced in what was recorded"])
     written = b"".join(data for data, _ in inner.files().values()).decode()
     for secret in ("cust_0123", "ACME-1234", "DE02", "Jane"):
         assert secret not in written

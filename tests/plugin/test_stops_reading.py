@@ -18,6 +18,7 @@ import asyncio
 import os
 
 import httpx2
+import pytest
 
 URL = os.environ["WORLD"] + "/v1/chat/completions"
 STOP = int(os.environ.get("STOP", "0"))
@@ -56,21 +57,68 @@ def test_head_only(sparrow):
 
 def test_always_stopped(sparrow):
     read(2)
+
+
+def count(most):
+    yield from range(most)
+
+
+async def count_async(most):
+    for number in range(most):
+        yield number
+
+
+def read_items(items, most):
+    for number, _ in enumerate(items, start=1):
+        if number == most:
+            break
+
+
+async def read_async_items(items, most):
+    number = 0
+    async for _ in items:
+        number += 1
+        if number == most:
+            break
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_tool(sparrow, closed):
+    items = sparrow.tool(count)(3)
+    read_items(items, STOP)
+    if closed:
+        items.close()
+
+
+def test_call(sparrow):
+    read_items(sparrow.call("count", count, 3), STOP)
+
+
+def test_async_tool(sparrow):
+    asyncio.run(read_async_items(sparrow.tool(count_async)(3), STOP))
+
+
+def test_tool_read_to_the_last_item(sparrow):
+    read_items(sparrow.tool(count)(3), 3)  # and not on to its end
+
+
+def test_tool_always_stopped(sparrow):
+    read_items(sparrow.tool(count)(3), 3 - bool(STOP))
 """
 
 
 def test_stopping_earlier_is_red_and_the_events_hold_what_was_read(tmp_path):
-    """Also where the network brought the whole stream at once."""
+    """Also where the network brought the whole stream at once, and for what a tool yields."""
     (tmp_path / "test_inner.py").write_text(INNER)
     with loopback() as server:
         server.routes["/v1/chat/completions"] = lambda call: call.answer(
             EVENTS, content_type="text/event-stream"
         )
         code, output = pytest_in(tmp_path, "--sparrow-record", WORLD=server.url)
-    assert (code, "4 recorded" in output) == (0, True), output
+    assert (code, "10 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", WORLD=server.url)
-    assert (code, "4 replayed equal" in output) == (0, True), output
+    assert (code, "10 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", "-rA", WORLD=server.url, STOP="2")
-    assert (code, "1 replayed equal, 3 diverged" in output) == (1, True), output
+    assert (code, "3 replayed equal, 7 diverged" in output) == (1, True), output
     assert "PASSED test_inner.py::test_always_stopped" in output
     assert "READ 'one two '" in output

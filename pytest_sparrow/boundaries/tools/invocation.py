@@ -102,6 +102,7 @@ class Invocation:
         "_function",
         "_item_types",
         "_items",
+        "_read",
         "_read_types",
         "_roots",
         "_run",
@@ -116,6 +117,7 @@ class Invocation:
         self._items: list[Json] | None = None
         self._item_types: list[Notes] = []
         self._types: dict[str, Json] = {}
+        self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
         self._answering: answering | None = None
@@ -238,6 +240,8 @@ class Invocation:
     def broke_off(self) -> None:
         """Settle: nobody reads the generator any further."""
         if self.replayed is not None:
+            # What the recorded agent had left unread itself is no change.
+            self._crossing.read_whole = self._read < self.pieces and not self.replayed.get("broken_off")
             self._crossing.settle(self.replayed, complete=False)
         else:
             self._settle({"broken_off": True}, complete=False)
@@ -371,12 +375,16 @@ class Invocation:
                 own = NOTHING if effects is None else effects.before(number)
                 if own is NOTHING:
                     own = self._restored(json, self._function.yielded, "yielded", number)
+                self._read = number + 1
                 yield own
             self.hold()
             exhausted = True
         finally:
             own = NOTHING if effects is None else effects.end()
-            self._crossing.settle(replayed, complete=exhausted and not replayed.get("broken_off"))
+            if exhausted and not replayed.get("broken_off"):
+                self._crossing.settle(replayed)
+            else:
+                self.broke_off()
         if replayed.get("broken_off"):
             raise self._refused("read-beyond", items=len(replayed["yielded"]))
         if "raised" in replayed:
