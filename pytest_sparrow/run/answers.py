@@ -182,10 +182,10 @@ class Answers:
         if self.arrivals is not None:
             self.arrivals.ended(number, crossing.lane.label)
 
-    def moved_on(self, lane: Lane) -> None:
+    def moved_on(self, lane: Lane, *, made: bool = False) -> None:
         """A lane has gone on with the answers that it has: it has made a strand, or is done."""
         if self.arrivals is not None:
-            self.arrivals.moved_on(lane.label)
+            self.arrivals.moved_on(lane.label, made=made)
 
     def _in_order(self, crossing: Crossing) -> bool:
         """Whether the crossing's place among the others counts."""

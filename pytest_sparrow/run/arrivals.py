@@ -71,6 +71,9 @@ class Arrivals:
 
     Args:
         exchanges: the golden's, in the order in which they began.
+
+    Attributes:
+        main_waits: whether the main thread was given time to wait for answers since the last strand was made.
     """
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
@@ -84,6 +87,7 @@ class Arrivals:
         self._settled: dict[_Moment, str] = {}
         self._first = 0
         self._progress = 0.0
+        self.main_waits = False
         if len({exchange.lane for exchange in exchanges}) > 1:
             self._index()
 
@@ -145,8 +149,10 @@ class Arrivals:
             wake, step.waiting = step.waiting, []
         _call(wake)
 
-    def moved_on(self, lane: str) -> None:
-        """Note that a lane has gone on with the answers that it has: it makes a strand, or is done."""
+    def moved_on(self, lane: str, *, made: bool) -> None:
+        """Note that a lane has gone on with the answers that it has: it has made a strand, or is done."""
+        if made:
+            self.main_waits = False
         if not self._settled:
             return
         with self._lock:
@@ -253,7 +259,9 @@ class Arrival:
             news.clear()
             missing = self.arrivals.next_for(self.number, news.set)
             if missing is None:
-                _let_main_thread_wait()
+                if not self.arrivals.main_waits:
+                    _let_main_thread_wait()
+                    self.arrivals.main_waits = True
                 return
             settled, seconds = missing
             if not (seconds > 0 and news.wait(seconds)) and (settled or seconds <= 0):

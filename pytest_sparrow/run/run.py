@@ -180,7 +180,7 @@ class Run:
         with self._lock:
             lane = self._lanes.begin(task)
             if lane is not None and lane.parent is not None:
-                self.answers.moved_on(lane.parent)
+                self.answers.moved_on(lane.parent, made=True)
             return lane
 
     def enter_lane(self, lane: Lane, task: object) -> None:

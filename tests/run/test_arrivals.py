@@ -63,7 +63,7 @@ def replay():
         return run
 
     yield open_run
-    for run, token in opened:
+    for run, token in reversed(opened):
         strands.PATCHES.uninstall()
         close_window(run, token)
 
