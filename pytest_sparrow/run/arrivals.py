@@ -3,7 +3,8 @@
 A golden knows when each call began and when its answer was there. In a replay each answer waits until everything that
 the golden has before its arrival has happened: other calls were made, and other answers have arrived. Nobody waits for
 time to pass, but for events. A wait is bounded: where nothing happens for as long as the recorded agent itself needed
-for its next step and a second more, that step is given up, once and for all waits.
+for its next step and a second more, that step is given up, once and for all waits, and so is what its lane would do
+next, until the lane asks again.
 
 An answer waits for what *other* strands do, never for its own strand, nor for strands that act on its first pieces.
 """
@@ -85,6 +86,7 @@ class Arrivals:
         self._of_lane: dict[str, deque[_Moment]] = {}
         self._first_of_lane: dict[str, float] = {}
         self._settled: dict[_Moment, str] = {}
+        self._given_up: set[str] = set()  # lanes that nobody waits for, until they ask again
         self._first = 0
         self._progress = 0.0
         self.main_waits = False
@@ -127,6 +129,7 @@ class Arrivals:
             return None
         with self._lock:
             wake = self._go_on(lambda each, of: of == lane or each.at < step.at)
+            self._given_up.discard(self._exchanges[number].lane)
             # What the golden's lane did before has happened, or never will.
             steps = self._of_lane[self._exchanges[number].lane]
             while steps and steps[0].at <= step.at:
@@ -153,10 +156,15 @@ class Arrivals:
         """Note that a lane has gone on with the answers that it has: it has made a strand, or is done."""
         if made:
             self.main_waits = False
-        if not self._settled:
+        if not self._steps:
             return
         with self._lock:
             wake = self._go_on(lambda _, of: of == lane)
+            if not made and lane in self._of_lane:
+                self._given_up.add(lane)
+                for step in self._of_lane[lane]:
+                    waiting, step.waiting = step.waiting, []
+                    wake += waiting
         _call(wake)
 
     def _go_on(self, which: Callable[[_Moment, str], bool]) -> list[Callable[[], None]]:
@@ -182,7 +190,8 @@ class Arrivals:
         end = self._ended.get(number)
         for at in range(end.at - 1 if end else -1, self._first - 1, -1):
             step = self._steps[at]
-            if not step.happened and not self._follows(exchange, self._exchanges[step.number]):
+            other = self._exchanges[step.number]
+            if not (step.happened or other.lane in self._given_up or self._follows(exchange, other)):
                 yield step
 
     def _follows_another(self, number: int) -> bool:
@@ -235,6 +244,8 @@ class Arrivals:
             for step in list(self._missing(number)):
                 if step.settled or not settled:
                     wake += self._happen(step)
+                    if not step.settled:
+                        self._given_up.add(self._exchanges[step.number].lane)
         _call(wake)
 
 
