@@ -310,8 +310,9 @@ class Attempt:
 
     def patterns(self, known: Container[tuple[str, str]]) -> list[tuple[str, str, bool]]:
         """The patterns of the rules by which this run was compared, with what became of them: see `searched`."""
-        compared = self.blocked is None and self.behaviour.compares and self._followed is not None
-        return list(searched(self._followed, self.run, known)) if compared and self._followed else []
+        if self.blocked is not None or not self.behaviour.compares or self._followed is None:
+            return []
+        return list(searched(self._followed, self.run, known))
 
     def _subject(self) -> Subject:
         return Subject(

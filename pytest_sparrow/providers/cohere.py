@@ -32,7 +32,7 @@ from pytest_sparrow.providers.composing import (
     synthetic_reply,
 )
 from pytest_sparrow.providers.facts import ProviderFacts, StreamEnd
-from pytest_sparrow.providers.invoke import as_binary, binary_events, invoked_model, wants_binary
+from pytest_sparrow.providers.invoke import as_binary, events_of, invoked_model, wants_binary
 from pytest_sparrow.providers.openai_chat.answer import message_parts, tool_results
 from pytest_sparrow.providers.reading import (
     StreamReader,
@@ -46,7 +46,6 @@ from pytest_sparrow.providers.reading import (
     json_request,
     path_of,
     raw_text,
-    stream_events,
     synthetic_failure,
     usage_from,
 )
@@ -260,7 +259,7 @@ def _gathered(events: Iterable[ServerSentEvent]) -> tuple[dict[str, Json], Failu
 
 def _events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:
     """The events of a stream: server-sent, lines of JSON, or Bedrock's frames; None for a whole answer."""
-    found = binary_events(answered) or stream_events(answered)
+    found = events_of(answered)
     if found is not None:
         return found
     body = as_dict(answered.get("body"))

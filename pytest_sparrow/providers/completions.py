@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, ModelRequest, Text, Usage
 from pytest_sparrow.providers.composing import (
     broken_reply,
+    counted_tokens,
     error_object,
     event_text,
     fault_of,
@@ -27,9 +28,9 @@ from pytest_sparrow.providers.facts import NO_FACTS
 from pytest_sparrow.providers.invoke import (
     METRICS,
     as_binary,
-    binary_events,
     counts_in_headers,
     counts_in_metrics,
+    events_of,
     invoked_model,
     wants_binary,
 )
@@ -44,7 +45,6 @@ from pytest_sparrow.providers.reading import (
     json_request,
     path_of,
     raw_text,
-    stream_events,
     synthetic_failure,
     usage_from,
 )
@@ -98,7 +98,7 @@ class Completions:
         """Read a whole answer or a stream; of a broken answer, the part that came."""
         if failure := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=failure)
-        events = binary_events(answered) or stream_events(answered)
+        events = events_of(answered)
         reader = StreamReader(events or ())
         chunks = (
             [as_dict(json_answer(answered))] if events is None else [as_dict(value) for _, value in reader]
@@ -193,7 +193,7 @@ def compose_completion(asked: dict[str, Json], answer: ModelAnswer) -> dict[str,
         return reply
     if invoked_model(asked):
         return {**reply, "headers": {**reply["headers"], **_headers(answer.usage)}}
-    reply["body"]["json"]["usage"] = _usage(answer.usage)
+    reply["body"]["json"]["usage"] = counted_tokens(answer.usage)
     return reply
 
 
@@ -228,7 +228,9 @@ def _stream(
     if usage is not None and not broken:
         counts = {METRICS: {"inputTokenCount": usage.input, "outputTokenCount": usage.output}}
         last = _whole(asked, "")
-        events.append({**last, **counts} if invoked else {**last, "choices": [], "usage": _usage(usage)})
+        events.append(
+            {**last, **counts} if invoked else {**last, "choices": [], "usage": counted_tokens(usage)}
+        )
     said = [event_text(event) for event in events]
     if fault is not None and not broken:
         said.append(event_text({"error": error_object(fault)}, "error" if invoked else ""))
@@ -237,11 +239,6 @@ def _stream(
     reply = stream_reply(said)
     reply = as_binary(reply) if invoked else reply
     return broken_reply(fault, reply if said else None) if fault is not None and broken else reply
-
-
-def _usage(usage: Usage) -> dict[str, Json]:
-    total = usage.input + usage.output
-    return {"prompt_tokens": usage.input, "completion_tokens": usage.output, "total_tokens": total}
 
 
 def _headers(usage: Usage) -> dict[str, Json]:

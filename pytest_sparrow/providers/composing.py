@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.codec import Failure
+    from pytest_sparrow.providers.codec import Failure, Usage
 
 _STATUS = re.compile(r"HTTP ([45]\d\d)(?:: (.*))?\Z", re.DOTALL)
 _TRANSPORT = re.compile(rf"({'|'.join(TransportErrorName)})(?:: (.*))?\Z", re.DOTALL)
@@ -103,3 +103,9 @@ def synthetic_reply(body: dict[str, Json], *, status: int = 500) -> dict[str, Js
     """
     reply = json_reply({**body, SYNTHETIC_STATUS: True}, status=status)
     return {**reply, "headers": {**reply["headers"], "x-should-retry": "false"}}
+
+
+def counted_tokens(usage: Usage) -> dict[str, Json]:
+    """The tokens of a chat completion or a text completion, as OpenAI counts them."""
+    total = usage.input + usage.output
+    return {"prompt_tokens": usage.input, "completion_tokens": usage.output, "total_tokens": total}

@@ -19,6 +19,7 @@ from pytest_sparrow.providers.reading import (
     lenient_json,
     path_of,
     raw_bytes,
+    stream_events,
     usage_from,
 )
 from pytest_sparrow.wire.eventstream import MEDIA_TYPE, Frame, frames_of, frames_reply, json_frame
@@ -72,7 +73,12 @@ def wants_binary(asked: dict[str, Json]) -> bool:
     return path_of(asked).endswith(f"/{_STREAMED}")
 
 
-def binary_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:
+def events_of(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:
+    """The events of a stream, server-sent or in Bedrock's frames; None for a whole answer."""
+    return _binary_events(answered) or stream_events(answered)
+
+
+def _binary_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None:
     """The events of a binary stream up to where it is torn, or None where the answer is none."""
     content = raw_bytes(answered)
     if content is None or not header(answered, "content-type").startswith(MEDIA_TYPE):

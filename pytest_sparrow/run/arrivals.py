@@ -66,6 +66,11 @@ class _Moment:
     settled: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
 
+    def news(self) -> list[Callable[[], None]]:
+        """What to call now that there is news: nothing waits any more."""
+        waiting, self.waiting = self.waiting, []
+        return waiting
+
 
 class Arrivals:
     """The arrivals of one golden's answers. Thread safe.
@@ -149,7 +154,7 @@ class Arrivals:
             step.settled = True
             self._settled[step] = lane
             self._progress = real_time.monotonic()
-            wake, step.waiting = step.waiting, []
+            wake = step.news()
         _call(wake)
 
     def moved_on(self, lane: str, *, made: bool) -> None:
@@ -163,8 +168,7 @@ class Arrivals:
             if not made and lane in self._of_lane:
                 self._given_up.add(lane)
                 for step in self._of_lane[lane]:
-                    waiting, step.waiting = step.waiting, []
-                    wake += waiting
+                    wake += step.news()
         _call(wake)
 
     def _go_on(self, which: Callable[[_Moment, str], bool]) -> list[Callable[[], None]]:
@@ -181,8 +185,7 @@ class Arrivals:
         self._progress = real_time.monotonic()
         while self._first < len(self._steps) and self._steps[self._first].happened:
             self._first += 1
-        waiting, step.waiting = step.waiting, []
-        return waiting
+        return step.news()
 
     def _missing(self, number: int) -> Iterator[_Moment]:
         """The steps before an answer's arrival that have not happened, the last one first."""

@@ -313,7 +313,6 @@ def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterab
     return _passage(host, port, tuple(allow), tuple(ignore))
 
 
-# An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.
 @functools.lru_cache(maxsize=256)
 def is_look_up_address(host: str, path: str, patterns: tuple[str, ...]) -> bool:
     """Whether a pattern of setting ``look_ups`` (``host/path``, ``*`` matches anything) names an address."""
@@ -321,6 +320,7 @@ def is_look_up_address(host: str, path: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(address, pattern.lower()) for pattern in patterns)
 
 
+# An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.
 @functools.lru_cache(maxsize=256)
 def _passage(host: str, port: int | None, allow: tuple[str, ...], ignore: tuple[str, ...]) -> Passage:
     if _matches(host, port, allow):

@@ -11,6 +11,7 @@ so what such a server asks for is the world's.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -93,7 +94,7 @@ class OwnServers:
     def note(self) -> list[Json]:
         """The requests to apps by method and path, for ``config_snapshot``."""
         shapes = (shape for port in self._apps for _, shape in self._asked.get(port, ()))
-        return [*sorted(set(list(dict.fromkeys(shapes))[:_MOST]))]
+        return [*sorted(islice(dict.fromkeys(shapes), _MOST))]
 
 
 def port_of(transport: Any) -> int | None:

@@ -185,7 +185,6 @@ class ExchangeReplayer(GoldenReplayer):
     ) -> None:
         super().__init__(violations)
         self.exchanges = exchanges
-        self._size = sum(not exchange.optional for exchange in exchanges)
         self._chooser = Chooser(exchanges, conversation_of, comparable_of, secrets)
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)

@@ -33,7 +33,7 @@ from pytest_sparrow.providers.composing import (
     synthetic_reply,
 )
 from pytest_sparrow.providers.facts import STAINLESS, KeyShape, ProviderFacts
-from pytest_sparrow.providers.invoke import as_binary, binary_events, wants_binary
+from pytest_sparrow.providers.invoke import as_binary, events_of, wants_binary
 from pytest_sparrow.providers.reading import (
     as_dict,
     as_list,
@@ -46,7 +46,6 @@ from pytest_sparrow.providers.reading import (
     json_answer,
     json_request,
     path_of,
-    stream_events,
     synthetic_failure,
 )
 
@@ -155,7 +154,7 @@ class AnthropicMessages:
         """Read a whole or a streamed answer; of a broken answer, the part that came."""
         if synthetic := synthetic_failure(answered):
             return ModelAnswer(parts=[], failure=synthetic)
-        events = stream_events(answered) or binary_events(answered)
+        events = events_of(answered)
         if events is not None:
             joined = join_message(events)
             content: Json = joined.content

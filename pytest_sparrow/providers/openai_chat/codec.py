@@ -15,6 +15,7 @@ from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Part, Prop
 from pytest_sparrow.providers.composing import (
     arguments_text,
     broken_reply,
+    counted_tokens,
     error_object,
     event_text,
     fault_of,
@@ -23,7 +24,7 @@ from pytest_sparrow.providers.composing import (
     stream_reply,
 )
 from pytest_sparrow.providers.facts import STAINLESS, KeyShape, ProviderFacts, RetryClock, StreamEnd
-from pytest_sparrow.providers.invoke import as_binary, binary_events, invoked_model, wants_binary
+from pytest_sparrow.providers.invoke import as_binary, events_of, invoked_model, wants_binary
 from pytest_sparrow.providers.openai_chat.answer import (
     ask_ids,
     failure_in,
@@ -42,7 +43,6 @@ from pytest_sparrow.providers.reading import (
     json_answer,
     json_request,
     path_of,
-    stream_events,
 )
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class OpenAIChat:
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read a whole or a streamed answer; of a broken answer, the part that came."""
         ids = ask_ids(as_list(as_dict(json_request(asked)).get("messages")))
-        events = binary_events(answered) or stream_events(answered)
+        events = events_of(answered)
         if events is None:
             body = json_answer(answered)
             messages = [_message(choice) for choice in as_list(as_dict(body).get("choices"))]
@@ -288,7 +288,7 @@ class _Reply:
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._finish_reason}
         body = self._object("chat.completion", [choice])
         if self.usage is not None:
-            body["usage"] = _usage(self.usage)
+            body["usage"] = counted_tokens(self.usage)
         if fault is not None:
             body["error"] = error_object(fault)
         return json_reply(body)
@@ -304,7 +304,7 @@ class _Reply:
             events.append(self._chunk({}, finish_reason=self._finish_reason))
         if self._counts and self.usage is not None:
             events.append(
-                event_text({**self._object("chat.completion.chunk", []), "usage": _usage(self.usage)})
+                event_text({**self._object("chat.completion.chunk", []), "usage": counted_tokens(self.usage)})
             )
         events.append(event_text("[DONE]") if fault is None else event_text({"error": error_object(fault)}))
         return stream_reply(events)
@@ -347,8 +347,3 @@ def _call(proposal: Proposal, *, custom: bool) -> dict[str, Json]:
         return {"id": proposal.id, "type": "custom", "custom": {"name": proposal.name, "input": text}}
     function = {"name": proposal.name, "arguments": arguments_text(proposal.args)}
     return {"id": proposal.id, "type": "function", "function": function}
-
-
-def _usage(usage: Usage) -> dict[str, Json]:
-    total = usage.input + usage.output
-    return {"prompt_tokens": usage.input, "completion_tokens": usage.output, "total_tokens": total}
