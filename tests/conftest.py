@@ -40,6 +40,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.dist = "worksteal"
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: compressed ones hold the time, and xdist's workers must collect the same names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the package once: else each Python that a test starts afresh would, where nobody may write bytecode."""
     if not hasattr(config, "workerinput"):
