@@ -40,6 +40,8 @@ OF_EVERY_RUN = (
     *("_pytest", "pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pytest_sparrow"),
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"),
     *("time_machine", "_time_machine", "dateutil", "six"),
+    # It does without numpy where there is none; with numpy it would take longer than the rest of a short run.
+    *("deepdiff", "orderly_set", "cachebox"),
 )
 
 # What nearly every run loads while it runs.
@@ -115,6 +117,8 @@ def _load_what_every_run_loads() -> None:
         _ = pydantic.BaseModel, pydantic.TypeAdapter
         sys.meta_path.insert(0, only)
         try:
+            import deepdiff  # noqa: F401 - each run that finds a difference loads it
+
             package = importlib.import_module("pytest_sparrow")
             for name in [
                 module.name for module in pkgutil.walk_packages(package.__path__, "pytest_sparrow.")
