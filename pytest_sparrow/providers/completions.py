@@ -1,8 +1,8 @@
 """The codec of text completions: a prompt, and a text that goes on with it.
 
 These are OpenAI's legacy ``/completions`` (vLLM and others have it, too), Anthropic's legacy ``/complete`` (Aleph Alpha
-has one, too), Cohere's ``/generate``, and what Bedrock's ``invoke`` carries for Titan, Llama, Mistral, Cohere's Command,
-Jurassic and DeepSeek. They differ in the names of the prompt, the text and the counts.
+has one, too), Cohere's ``/generate``, and what Bedrock's ``invoke`` carries for Titan, Llama, Mistral, Cohere's
+Command, Jurassic and DeepSeek. They differ in the names of the prompt, the text and the counts.
 
 Formats: https://platform.openai.com/docs/api-reference/completions,
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html.
