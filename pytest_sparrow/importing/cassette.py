@@ -265,7 +265,8 @@ def _interactions(found: dict[str, Any]) -> list[Any] | None:
     requests, responses = found.get("requests"), found.get("responses")
     if isinstance(requests, list) and isinstance(responses, list):
         return [
-            {"request": request, "response": response} for request, response in zip_longest(requests, responses)
+            {"request": request, "response": response}
+            for request, response in zip_longest(requests, responses)
         ]
     interactions = found.get("interactions", found.get("http_interactions"))
     return interactions if isinstance(interactions, list) else None

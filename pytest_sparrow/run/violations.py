@@ -149,7 +149,9 @@ _OTHER_WORK = (
 )
 """What providers do beside answering: the end of the path in lower case, and its name."""
 
-_PROVIDERS_PATH = re.compile(r"/v\d[a-z0-9]*(/|$)|/openai/|/api/embed|/model/|/guardrail/|/agents/|/retrieveand")
+_PROVIDERS_PATH = re.compile(
+    r"/v\d[a-z0-9]*(/|$)|/openai/|/api/embed|/model/|/guardrail/|/agents/|/retrieveand"
+)
 
 
 def _other_work(asked: dict[str, Json]) -> str:

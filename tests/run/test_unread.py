@@ -72,9 +72,15 @@ def test_a_users_own_addresses_are_no_work_of_a_provider():
 @pytest.mark.parametrize(
     ("url", "body"),
     [
-        ("https://us-south.ml.cloud.ibm.com/ml/v1/text/generation", {"json": {"model_id": "m", "input": "Hello"}}),
+        (
+            "https://us-south.ml.cloud.ibm.com/ml/v1/text/generation",
+            {"json": {"model_id": "m", "input": "Hello"}},
+        ),
         ("https://hub.test/", {"json": {"inputs": "Hello", "parameters": {"top_p": 1}}}),
-        ("https://api.replicate.com/v1/predictions", {"json": {"version": "ab", "input": {"prompt": "Hello"}}}),
+        (
+            "https://api.replicate.com/v1/predictions",
+            {"json": {"version": "ab", "input": {"prompt": "Hello"}}},
+        ),
         ("https://h.test/v1/chat/completions", {"text": "(left out)"}),
     ],
     ids=["watsonx", "hugging-face", "replicate", "no-request"],
