@@ -221,7 +221,7 @@ def begins_key(run: bytes) -> bool:
     """Whether a long run of letters, digits and ``+/-_`` begins, or goes on behind a slash, like a key without a mark.
 
     Prefixes such as ``dapi`` hold no rare character. These runs are looked for anyway, to read them as base64. In JSON
-    a letter (``\\n``) or an escape (``\\u0026``) may stand in front of one.
+    the letter of an escape (a line's end) or a whole one (``u0026``) may stand in front of one.
     """
     heads = _heads()
     return (

@@ -183,9 +183,9 @@ def _check(tree: Any, *, within: bool) -> None:
             _check(inner, within=True)
         elif code is codes.SUBPATTERN:
             _check(what[-1], within=within)
-        elif code is codes.BRANCH:
-            for branch in what[1]:
-                _check(branch, within=within)
+        elif isinstance(what, tuple) and isinstance(what[1], list):  # alternatives
+            for each in what[1]:
+                _check(each, within=within)
         elif code not in (codes.LITERAL, codes.NOT_LITERAL, codes.IN):
             raise _LeftOutError(f"asks for {code}")
 

@@ -69,7 +69,7 @@ def _made(tree: Any) -> Iterator[str]:
                 yield from _made(what[2])
         elif code is codes.SUBPATTERN:
             yield from _made(what[-1])
-        elif code is codes.BRANCH:
+        elif isinstance(what, tuple):  # alternatives
             yield from _made(what[1][0])
 
 
