@@ -196,6 +196,10 @@ class Run:
         with self._lock:
             self._lanes.body_begins()
 
+    def lane_here(self) -> Lane | None:
+        """The lane of the calling strand; None where it has none yet."""
+        return self._lanes.known()
+
     def within(self, lane: Lane) -> AbstractContextManager[None]:
         """In the thread that takes the work: crossings belong to this lane."""
         return self._lanes.within(lane)
