@@ -64,6 +64,21 @@ class Lane:
             yield lane
             lane = lane.parent
 
+    def excludes(self, label: str) -> bool:
+        """Whether no strand with this label is there beside this one: this one stems from it, or has yet to make it.
+
+        So is one that the lanes which this one stems from have yet to make.
+        """
+        line = {lane.label: lane for lane in self.line()}
+        stem, _, own = label.rpartition(".")
+        kind, _, number = own.rpartition("-")
+        parent = line.get(stem)
+        if label in line:
+            return True
+        if parent is None or not number.isdecimal() or f"{kind}-" == SETUP_LANES:
+            return False
+        return int(number) > (parent.tasks if f"{kind}-" == TASK_LANES else parent.children)
+
 
 @dataclass(frozen=True, slots=True)
 class _Here:
