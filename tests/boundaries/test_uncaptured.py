@@ -14,6 +14,7 @@ import requests
 import urllib3
 
 from boundaries.fakes import FakeRun, window
+from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.report.words import title
@@ -66,7 +67,7 @@ def test_what_crosses_or_is_the_worlds_is_not_reported():
     url = f"http://127.0.0.1:{_free_port()}/"
     with _noting(FakeRun()) as reported:
         with pytest.raises(httpx2.ConnectError):
-            httpx2.get(url, trust_env=False)
+            httpx2.get(url, **ALONE)
         with pytest.raises(requests.ConnectionError):
             requests.get(url, timeout=5)
         with pytest.raises(urllib3.exceptions.MaxRetryError), urllib3.PoolManager() as pools:
