@@ -86,8 +86,11 @@ def _failing(path, timeout=5.0):
     """The error that a client gets, and where: urllib.request makes a URLError of one that comes before the answer."""
 
     def ask(server):
-        with pytest.raises((OSError, http.client.HTTPException)) as caught:
-            urllib.request.urlopen(f"{server.url}/{path}", timeout=timeout).read()
+        with (
+            pytest.raises((OSError, http.client.HTTPException)) as caught,
+            urllib.request.urlopen(f"{server.url}/{path}", timeout=timeout) as answer,
+        ):
+            answer.read()
         reason = getattr(caught.value, "reason", None)
         body = caught.value.read() if isinstance(caught.value, urllib.error.HTTPError) else b""
         return type(caught.value), type(reason), getattr(reason, "errno", None), body
@@ -98,6 +101,11 @@ def _failing(path, timeout=5.0):
 def _lines(server):
     with urllib.request.urlopen(f"{server.url}/stream") as answer:
         return list(answer)
+
+
+def _procedure(server):
+    with xmlrpc.client.ServerProxy(f"{server.url}/rpc") as proxy:
+        return proxy.add(1, 2)
 
 
 def _in_pieces(server):
@@ -122,7 +130,7 @@ WAYS = {
     "a body and an answer in pieces": (_in_pieces, 1),
     "step by step": (_steps, 4),
     "step by step, without a body": (lambda server: _steps(server, length=False), 4),
-    "XML-RPC": (lambda server: xmlrpc.client.ServerProxy(f"{server.url}/rpc").add(1, 2), 1),
+    "XML-RPC": (_procedure, 1),
 }
 
 
