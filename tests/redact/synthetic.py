@@ -69,7 +69,7 @@ def _made(tree: Any) -> Iterator[str]:
                 yield from _made(what[2])
         elif code is codes.SUBPATTERN:
             yield from _made(what[-1])
-        elif isinstance(what, tuple):  # alternatives
+        elif isinstance(what, tuple) and isinstance(what[1], list):  # alternatives
             yield from _made(what[1][0])
 
 

@@ -5,6 +5,7 @@ import asyncio
 import functools
 import importlib
 import re
+from http.client import HTTPException
 from pathlib import Path
 
 import aiohttp
@@ -17,6 +18,7 @@ from yarl import URL
 import pytest_sparrow
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.boundaries.http.aiohttp import adapter as aiohttp_adapter
+from pytest_sparrow.boundaries.http.http_client import adapter as http_client_adapter
 from pytest_sparrow.boundaries.http.httpx import _HttpxAdapter
 from pytest_sparrow.boundaries.http.urllib3 import adapter as urllib3_adapter
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
@@ -84,6 +86,7 @@ def _urllib3_error(failure):
 
 
 RAISED = [
+    (http_client_adapter.error_of, (OSError, HTTPException)),
     (_httpx_error, httpx.RequestError),
     (_httpx2_error, httpx2.RequestError),
     (_aiohttp_error, aiohttp.ClientError),
