@@ -6,12 +6,12 @@ Of requests a transcript keeps the headers that count, of answers nearly all; cr
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.credentials import lasting_part
-from pytest_sparrow.redact.known import spellings
+from pytest_sparrow.redact.known import needles_of, spellings
 from pytest_sparrow.redact.names import (
     COOKIE_VALUE,
     Rule,
@@ -44,7 +44,7 @@ from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED
 from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact.known import Known
@@ -108,11 +108,39 @@ class Cleaner:
         # What was looked at and found harmless by these needles.
         self._harmless: tuple[tuple[bytes, ...], set[bytes]] = (known.needles, set())
 
-    def settled(self, clean: Callable[[], _T]) -> _T:
-        """Clean again where a secret was learned on the way: it may also stand further up."""
+    def settled(self, value: _T, clean: Callable[[_T], _T]) -> _T:
+        """The value cleaned; cleaned again where a secret was learned on the way that also stands further up.
+
+        Args:
+            value: a text, or any JSON.
+            clean: cleans it.
+        """
         before = self._known.learned
-        result = clean()
-        return result if self._known.learned == before else clean()
+        result = clean(value)
+        learned = self._known.learned_since(before)
+        return clean(value) if learned and self._stands_elsewhere(learned, value, result) else result
+
+    def _stands_elsewhere(self, learned: Iterable[str], value: object, clean: object) -> bool:
+        """Whether a secret stood more often in a value than its placeholder does now, or is still there encoded."""
+        try:
+            data, cleaned = jsontext.spell(cast("Json", value)), jsontext.spell(cast("Json", clean))
+        except ValueError:
+            return True
+        needles = set[bytes]()
+        for secret in learned:
+            spelled = needles_of(secret)
+            needles |= spelled
+            placeholder = (self._numbering.given(secret) or secret).encode("utf-8", "surrogatepass")
+            if sum(map(data.count, spelled)) != cleaned.count(placeholder) - data.count(placeholder):
+                return True
+
+        def holds(plain: bytes) -> bool:
+            return any(needle in plain for needle in needles)
+
+        plain = plainly(cleaned)
+        return may_hide(cleaned, holds, set()) or (
+            plain is not None and (holds(plain) or may_hide(plain, holds, set()))
+        )
 
     def value(self, value: Json) -> Json:
         """A JSON value without secrets; the same object where there were none.
@@ -254,7 +282,7 @@ class Cleaner:
 
     def cuts(self, whole: str) -> list[Cut]:
         """Where secrets stand in a text, and what is to stand there."""
-        clean = self.settled(lambda: self.text(whole))
+        clean = self.settled(whole, self.text)
         if clean == whole:
             return []
         searched = self.plain(whole)

@@ -293,7 +293,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
             return _IN_CONNECTION.search(rest) is not None
 
 
-_LETTERS_AND_DIGITS = re.compile(r"\d.*[^\W\d_]|[^\W\d_].*\d", re.DOTALL)
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 _SPACE = re.compile(r"\s")
 _NAME_IN_CODE = re.compile(r"[A-Za-z_$@][A-Za-z_]*(?:(?:\.|->|::)[A-Za-z_]\w*)*")
 
@@ -313,7 +313,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         return False
     if rule.sure is Sure.PASSWORD:
         return len(rest) >= 6 and any(not c.isalpha() for c in rest) and not _PATH.match(rest)
-    return _LETTERS_AND_DIGITS.search(rest) is not None
+    return _has_both(rest)
 
 
 def is_word(value: str) -> bool:
@@ -340,6 +340,11 @@ def _is_key(text: str, *, schemed: bool) -> bool:
     return schemed or _SPACE.search(text) is None
 
 
+def _has_both(text: str) -> bool:
+    """Whether a text holds letters and digits."""
+    return _DIGIT.search(text) is not None and _LETTER.search(text) is not None
+
+
 def is_mixed(text: str) -> bool:
     """Whether a text holds digits, capitals and small letters."""
     return (
@@ -358,5 +363,5 @@ def _is_opaque(text: str) -> bool:
     return (
         _OPAQUE.fullmatch(text) is not None
         and _TIME.match(text) is None
-        and _LETTERS_AND_DIGITS.search(text) is not None
+        and _has_both(text)
     )
