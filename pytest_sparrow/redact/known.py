@@ -141,12 +141,11 @@ class _Search:
         return [spelling for spelling in self.ordered if spelling in text]
 
 
-# All tests of a session know the same secrets: to spell twenty of them is a millisecond.
+# All tests of a session know the same secrets.
 @functools.lru_cache(maxsize=16)
 def _search_for(known: tuple[str, ...]) -> _Search:
     secrets = {spelling: secret for secret in known for spelling in spellings(secret)}
     ordered = sorted(secrets, key=lambda spelling: (-len(spelling), spelling))
-    needles = {needle for secret in known for needle in needles_of(secret)}
     head = len(ordered[-1]) if ordered else 0
     return _Search(
         secrets=secrets,
@@ -154,9 +153,14 @@ def _search_for(known: tuple[str, ...]) -> _Search:
         ordered=tuple(ordered),
         head=head,
         heads=frozenset(spelling[:head] for spelling in ordered),
-        # What its shape gives away is found without a search of its own.
-        needles=tuple(sorted(needle for needle in needles if not suspicious(needle))),
+        needles=tuple(sorted({needle for secret in known for needle in _hidden_needles(secret)})),
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _hidden_needles(secret: str) -> tuple[bytes, ...]:
+    # What its shape gives away is found without a search of its own.
+    return tuple(needle for needle in needles_of(secret) if not suspicious(needle))
 
 
 _BEGINS = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2}))")
@@ -246,7 +250,9 @@ def needles_of(secret: str) -> set[bytes]:
     return {needle.encode("utf-8", "surrogatepass") for needle in needles}
 
 
-def spellings(secret: str) -> set[str]:
+# To spell twenty of them is a millisecond.
+@functools.lru_cache(maxsize=1024)
+def spellings(secret: str) -> frozenset[str]:
     """A secret as it stands in a text, in Python's repr, in JSON, in JSON within JSON, and in a URL.
 
     A short one also as it stands alone in base64.
@@ -254,7 +260,7 @@ def spellings(secret: str) -> set[str]:
     found = {secret, repr(secret)[1:-1]}
     for _ in range(3):
         found |= {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in found for ascii_ in (True, False)}
-    return {*found, secret.replace("/", "\\/"), *_in_urls(secret), *_encoded(secret)}
+    return frozenset({*found, secret.replace("/", "\\/"), *_in_urls(secret), *_encoded(secret)})
 
 
 def _encoded(secret: str) -> set[str]:

@@ -174,9 +174,17 @@ def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     if len(name) > 80:
         return None
     bare = _bare_name(name)
-    if _CURSORS.search(bare):
+    one = bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")
+    return _rule_of(bare.rstrip(_DIGITS), one, services)
+
+
+# API_KEY_1 to API_KEY_9999 are looked up once.
+@functools.lru_cache(maxsize=4096)
+def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | None:
+    """The rule of a name without its number, or of the name of one of many."""
+    if _CURSORS.search(numberless):
         return None
-    for candidate in (bare.rstrip(_DIGITS), bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")):
+    for candidate in (numberless, one):
         if candidate in _WHOLE:
             return _WHOLE[candidate]
         is_key = candidate.endswith("key")
@@ -258,7 +266,9 @@ _IN_CONNECTION = re.compile(
 
 def bare_value(value: str) -> str:
     """What is left of a field's value without its placeholders and the scheme in front ("Bearer")."""
-    return _SCHEME.sub("", without_placeholders(value)).strip()
+    rest = without_placeholders(value)
+    scheme = _SCHEME.match(rest)
+    return (rest if scheme is None else rest[scheme.end() :]).strip()
 
 
 def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
@@ -360,8 +370,4 @@ def _is_jumbled(text: str) -> bool:
 
 
 def _is_opaque(text: str) -> bool:
-    return (
-        _OPAQUE.fullmatch(text) is not None
-        and _TIME.match(text) is None
-        and _has_both(text)
-    )
+    return _OPAQUE.fullmatch(text) is not None and _TIME.match(text) is None and _has_both(text)

@@ -54,6 +54,7 @@ _MARKED_UP = re.compile(
 _SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|[ \t]+was)?\s{{1,8}}{_VALUE}")
 # What follows a name that a value may follow without a sign: most names of a text are done with here.
 _APART = re.compile(rf"{_REST}[\s>]")
+_SPACED_WORDS = ("-", "ENV", "setx", "login", "machine")
 _SPACED_AFTER = re.compile(
     r"(?:(?:^|[\s\"'])--?|\bENV\s|\bsetx\s+|\blogin\s+\S{1,80}\s+|\bmachine\s+\S{1,80}\s+)\Z"
 )
@@ -119,8 +120,13 @@ _MAY_NAME = (
 _MAY_WORDS = (b" -p", b" -a ", b"setx ", b"IDENTIFIED ", b"PASSWORD ")
 
 
+_MAY_SIGN = re.compile(rb"[\s\\<:]")
+
+
 def may_name(data: bytes) -> bool:
     """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
+    if _MAY_SIGN.search(data) is None:  # an id, a word
+        return False
     return any(word in data for word in _MAY_WORDS) or any(pattern.search(data) for pattern in _MAY_NAME)
 
 
@@ -240,15 +246,21 @@ def _before(text: str, at: int) -> str:
 
 def _spaced(text: str, at: int, behind: int, stem: str) -> re.Match[str] | None:
     """A value behind nothing but space: of an option, in netrc, in SQL, or in a sentence with ``is``."""
+    match = _SPACED.match(text, behind)
+    if match is None:
+        return None
+    if _SAID.match(text, behind) or (stem == "pass" and _QUOTED_NEXT.match(text, behind)):
+        return match
     start = at
     while start > 0 and at - start < _REACH and (text[start - 1].isalnum() or text[start - 1] in "_-."):
         start -= 1
-    is_option = (
-        text.startswith("--", start) or _SPACED_AFTER.search(text, max(0, start - 90), start) is not None
+    if text.startswith("--", start):
+        return match
+    view = text[max(0, start - 90) : start]
+    is_option = any(word in view for word in _SPACED_WORDS) and _SPACED_AFTER.search(
+        text, max(0, start - 90), start
     )
-    is_said = _SAID.match(text, behind) is not None
-    is_sql = stem == "pass" and _QUOTED_NEXT.match(text, behind) is not None
-    return _SPACED.match(text, behind) if is_option or is_said or is_sql else None
+    return match if is_option else None
 
 
 def _in_value(text: str, at: int) -> _Named | None:
