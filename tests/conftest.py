@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import contextlib
+import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,12 @@ def _rewrite_asserts(config: pytest.Config) -> None:
     if not child:
         os._exit(0)
     os.waitpid(child, 0)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all SDKs and tests, which stay until the end: a tenth of a session."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ They are those of vcrpy (YAML or JSON), go-vcr, Ruby's VCR and betamax, which di
 
 Formats: https://vcrpy.readthedocs.io and its serializers, https://github.com/dnaeon/go-vcr (``pkg/cassette``),
 https://relishapp.com/vcr/vcr/docs/cassettes/cassette-format, https://betamax.readthedocs.io; ``parsed_body`` (a body
-as JSON beside, or instead of, ``body``) is what the custom serializers of several agent frameworks write.
+as JSON beside, or instead of, ``body``) is what the custom serializers of several agent frameworks write. LangChain's
+keeps two lists, ``requests`` and ``responses``, in a ``.yaml.gz``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -228,8 +230,8 @@ def read_cassette(path: Path) -> Cassette:
     except ValueError as error:
         return _nothing_of(path, f"can't be read: {_first_line(error)}")
     found = content if isinstance(content, dict) else {}
-    interactions = found.get("interactions", found.get("http_interactions"))
-    if not isinstance(interactions, list):
+    interactions = _interactions(found)
+    if interactions is None:
         return _nothing_of(path, "is no cassette: it has no list of interactions")
     if found.get("version", 1) not in _VERSIONS:
         return _nothing_of(path, f"has the format version {found['version']!r}; 1 and 2 can be read")
@@ -256,6 +258,18 @@ def read_cassette(path: Path) -> Cassette:
         remarks=tuple(remarks),
         recorded=recorded,
     )
+
+
+def _interactions(found: dict[str, Any]) -> list[Any] | None:
+    """The interactions, also of two lists side by side; None where there are none. One that lacks a half says so."""
+    requests, responses = found.get("requests"), found.get("responses")
+    if isinstance(requests, list) and isinstance(responses, list):
+        return [
+            {"request": request, "response": response}
+            for request, response in zip_longest(requests, responses)
+        ]
+    interactions = found.get("interactions", found.get("http_interactions"))
+    return interactions if isinstance(interactions, list) else None
 
 
 _VERSIONS = (1, 2)

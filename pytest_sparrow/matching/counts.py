@@ -16,7 +16,7 @@ from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.redact.names import credential_kind
-from pytest_sparrow.wire.asking import what_is_asked, without_id
+from pytest_sparrow.wire.asking import DEFAULT_PORTS, what_is_asked, without_id
 from pytest_sparrow.wire.bodies import media_type
 from pytest_sparrow.wire.headers import content_headers
 
@@ -95,14 +95,11 @@ _NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token"})
 """The token of a session: a signed URL has one if the machine's credentials have. The key's own name counts."""
 
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
 def _host(name: str, port: int | None, scheme: str) -> str:
     name = name.lower()
     if name in ("localhost", "::1") or name.startswith("127.") or name.endswith(".localhost"):
         return "loopback"  # test servers draw a new port each time
-    return name if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{name}:{port}"
+    return name if port in (None, DEFAULT_PORTS.get(scheme)) else f"{name}:{port}"
 
 
 def _pairs(text: str) -> tuple[tuple[str, str | None], ...]:

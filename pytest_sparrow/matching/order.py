@@ -48,11 +48,7 @@ def precedes(one: Exchange, other: Exchange) -> bool:
         return not one.lane.startswith(LOOSE_LANES)
     if one.lane.startswith(LOOSE_LANES) or other.lane.startswith(LOOSE_LANES):
         return False
-    ours, theirs = _line(one.lane), _line(other.lane)
-    shared = next(
-        (depth for depth, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]),
-        min(len(ours), len(theirs)),
-    )
+    ours, theirs, shared = _lines(one, other)
     if shared == len(theirs):
         return True  # the strand of the other call made the strand of the first one before, and asked later
     made = _made(other, shared)
@@ -62,6 +58,31 @@ def precedes(one: Exchange, other: Exchange) -> bool:
         return one.began < made
     before = _made(one, shared)
     return before is not None and before < made
+
+
+def strand_before(one: Exchange, other: Exchange) -> str | None:
+    """The strand of a call that had its answer before the strand of another recorded call was made, as a lane's label.
+
+    It is the first of the strands from which the call's own stems, and the other's doesn't. If the other call's strand
+    made it, it had its answer before that strand asked. None: neither is known, so it may have been asked for later.
+    """
+    if not precedes(one, other) or one.ended is None:
+        return None
+    ours, theirs, shared = _lines(one, other)
+    made = _made(other, shared)
+    if shared < len(theirs) and (made is None or one.ended > made):
+        return None
+    return ".".join(ours[: shared + 1])
+
+
+def _lines(one: Exchange, other: Exchange) -> tuple[list[str], list[str], int]:
+    """The lines of both calls' lanes, and how many lanes they share."""
+    ours, theirs = _line(one.lane), _line(other.lane)
+    shared = next(
+        (depth for depth, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]),
+        min(len(ours), len(theirs)),
+    )
+    return ours, theirs, shared
 
 
 def _line(lane: str) -> list[str]:

@@ -162,7 +162,7 @@ class Attempt:
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
-        self.window = Window(self.run, tools, self._environment, self.world.clock)
+        self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
         self.sparrow = Sparrow(self.window, settings.mode, self._followed, self._open_further)
 
     def _no_golden(self) -> Finding:

@@ -1,8 +1,8 @@
 """The codec of text completions: a prompt, and a text that goes on with it.
 
-These are OpenAI's legacy ``/completions`` (vLLM and others have it, too), Anthropic's legacy ``/complete``, and what
-Bedrock's ``invoke`` carries for Titan, Llama, Mistral, Cohere's Command, Jurassic and DeepSeek. They differ in the
-names of the prompt, the text and the counts.
+These are OpenAI's legacy ``/completions`` (vLLM and others have it, too), Anthropic's legacy ``/complete`` (Aleph Alpha
+has one, too), Cohere's ``/generate``, and what Bedrock's ``invoke`` carries for Titan, Llama, Mistral, Cohere's
+Command, Jurassic and DeepSeek. They differ in the names of the prompt, the text and the counts.
 
 Formats: https://platform.openai.com/docs/api-reference/completions,
 https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html.
@@ -61,11 +61,15 @@ _LISTS = (
     ("outputs", "text"),
     ("generations", "text"),
     ("completions", "text"),
+    ("completions", "completion"),
 )
 """Arrays of answers and chunks, and the key of the text in their objects (Jurassic's stands in ``data``)."""
 
 _ALONE = ("outputText", "generation", "completion", "text")
 """Keys of a text that stands alone in an answer or a chunk."""
+
+_PATHS = ("/completions", "/complete", "/v1/generate")
+"""Ends of the paths; the last is Cohere's, from before it had a chat."""
 
 _NO_COMPLETIONS = ("embed", "stability.", "image", "canvas", "rerank")
 """What names of invoked models hold that take a prompt and give no text."""
@@ -121,7 +125,7 @@ def _is_completion(asked: dict[str, Json], body: dict[str, Json]) -> bool:
         known = isinstance(body.get("prompt"), str) or isinstance(body.get("inputText"), str)
         return known and not any(each in model for each in _NO_COMPLETIONS)
     path = path_of(asked)
-    known = path.endswith(("/completions", "/complete")) and not path.endswith("/chat/completions")
+    known = path.endswith(_PATHS) and not path.endswith("/chat/completions")
     return known and "prompt" in body
 
 
@@ -162,9 +166,18 @@ def _counts(chunk: dict[str, Json]) -> dict[str, Json]:
     usage = as_dict(chunk.get("usage"))
     results = map(as_dict, as_list(chunk.get("results")))
     counted = [each["tokenCount"] for each in results if type(each.get("tokenCount")) is int]
-    inputs = (usage.get("prompt_tokens"), chunk.get("prompt_token_count"), chunk.get("inputTextTokenCount"))
+    billed = as_dict(as_dict(chunk.get("meta")).get("billed_units"))
+    inputs = (
+        usage.get("prompt_tokens"),
+        billed.get("input_tokens"),
+        chunk.get("prompt_token_count"),
+        chunk.get("inputTextTokenCount"),
+        chunk.get("num_tokens_prompt_total"),
+    )
     outputs = (
         usage.get("completion_tokens"),
+        billed.get("output_tokens"),
+        chunk.get("num_tokens_generated"),
         chunk.get("generation_token_count"),
         chunk.get("totalOutputTextTokenCount"),
         sum(counted) if counted else None,
@@ -206,7 +219,7 @@ def _whole(asked: dict[str, Json], text: str) -> dict[str, Json]:
         return {"results": [{"outputText": text, "completionReason": "FINISH"}]}
     if "mistral." in model:
         return {"outputs": [{"text": text, "stop_reason": "stop"}]}
-    if "cohere." in model:
+    if "cohere." in model or path_of(asked).endswith("/generate"):
         return {"generations": [{"text": text, "finish_reason": "COMPLETE"}]}
     if "ai21." in model:
         return {"completions": [{"data": {"text": text}, "finishReason": {"reason": "endoftext"}}]}

@@ -14,12 +14,14 @@ from pytest_sparrow.redact.credentials import lasting_part
 from pytest_sparrow.redact.known import needles_of, spellings
 from pytest_sparrow.redact.names import (
     COOKIE_VALUE,
+    KUBE_VALUE,
     Rule,
     Sure,
     bare_value,
     field_rule,
     plausible,
     query_rule,
+    secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
@@ -367,7 +369,7 @@ class Cleaner:
     def _walk_object(self, value: dict[Any, Json], outer: Rule | None, depth: int) -> dict[Any, Json]:
         clean: dict[Any, Json] = {}
         changed = False
-        named = self._named_value(value)
+        named, inner = self._named_value(value), secret_members(value)
         for key, item in value.items():
             new_key = self.text(key) if isinstance(key, str) else key
             while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
@@ -375,7 +377,8 @@ class Cleaner:
             if new_key == "set-cookie" and isinstance(item, str):
                 clean[new_key] = self.answer_header(new_key, item)
             else:
-                clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
+                rule = inner.get(key) or self._rule_of(new_key, named, outer)
+                clean[new_key] = self._walk(item, rule, depth)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
 
@@ -415,7 +418,7 @@ class Cleaner:
         """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""
         if not isinstance(key, str):
             return None
-        if key == "value":
+        if key == "value" or outer is KUBE_VALUE:
             return named or outer
         rule = self.field_rule(key)
         return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.redact.names import COOKIE_VALUE, Rule, Sure, is_in_text
+from pytest_sparrow.redact.names import COOKIE_VALUE, KUBE_VALUE, Rule, Sure, is_in_text
 from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ _NAMED_BEFORE = re.compile(
 _NAMED_BEHIND = re.compile(r"[^<>\n]{0,80}\bname=[\"']?([\w.\[\]-]{2,60})", re.IGNORECASE)
 _OF_VALUE = re.compile(rf"(?P<rest>)(?P<closed>\\{{0,127}}[\"']?)\s{{0,4}}[=:]\s{{0,4}}{_VALUE}")
 _COOKIES = re.compile(r"[A-Za-z]?:\s{0,4}(?P<pairs>[^\r\n\"'\\]{3,8192})", re.IGNORECASE)
+_KUBE_DATA = re.compile(
+    r"^([ ]{0,40})(?:data|stringData):[ ]{0,8}\n((?:\1[ ]{1,8}\S[^\n]{0,65536}\n?){1,500})", re.MULTILINE
+)
+_KUBE_PAIR = re.compile(r"^ +[\w.-]{1,253}: +['\"]?([^\s'\"|>][^\s'\"]*)", re.MULTILINE)
 _PAIR = re.compile(r"([^=;\s]{1,80})=([^;\s]+)")
 _ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "version", "priority"})
 
@@ -174,7 +178,7 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
         if instead is not None:
             seen.add(each.start)
             yield each.start, each.stop, instead
-    for start, stop, rule in _cookies(text, low, names):
+    for start, stop, rule in (*_cookies(text, low, names), *_kube_values(text)):
         value = text[start:stop]
         instead = found(value, rule) if is_outside(start, stop) and is_in_text(value, rule, "") else None
         if instead is not None:
@@ -225,9 +229,11 @@ def _around(text: str, at: int, stem: str) -> _Named | None:
         match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
     if match is None:
         return None
-    name = _before(text, at) + stem + match["rest"]
+    name = _before(text, at) + text[at:behind] + match["rest"]
     group = "bare" if match["bare"] is not None else "quoted"
     start, stop = match.span(group)
+    if group == "quoted" and _ends_there(match):
+        return None
     as_field = (
         group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
     )
@@ -242,6 +248,12 @@ def _before(text: str, at: int) -> str:
     assert match is not None  # nothing is a name's beginning, too
     length = match.end() if match.end() <= _REACH else match.end(1)
     return view[len(view) - length :]
+
+
+def _ends_there(match: re.Match[str]) -> bool:
+    """Whether the quote in front of a value ends the text in which the name stands: a piece of a stream, in JSON."""
+    is_deeper = match["closed"].count("\\") > match["quote"].count("\\")
+    return is_deeper or not any(map(str.isalnum, match["quoted"]))
 
 
 def _spaced(text: str, at: int, behind: int, stem: str) -> re.Match[str] | None:
@@ -271,6 +283,14 @@ def _in_value(text: str, at: int) -> _Named | None:
     group = "bare" if match["bare"] is not None else "quoted"
     named = _NAMED_BEFORE.search(text, max(0, at - 200), at) or _NAMED_BEHIND.match(text, match.end())
     return _Named(named[1], *match.span(group)) if named else None
+
+
+def _kube_values(text: str) -> Iterator[tuple[int, int, Rule]]:
+    """The values of a manifest's Secret, whatever their names say."""
+    if "kind: Secret" in text:
+        for block in _KUBE_DATA.finditer(text):
+            for pair in _KUBE_PAIR.finditer(text, *block.span(2)):
+                yield *pair.span(1), KUBE_VALUE
 
 
 def _cookies(text: str, low: str, names: Names) -> Iterator[tuple[int, int, Rule]]:

@@ -1,8 +1,6 @@
 """Finds secrets by their shape (a vendor's prefix, a format such as JWT or PEM), and finds quickly where none can be.
 
-Each shape is the vendor's prefix plus the characters and the least length that its keys have, so that a word,
-an id or a hash is never taken for one. Sources: the vendors' own documentation of their key formats, GitHub's
-list of supported secret scanning patterns, RFC 6750 (Bearer), 7617 (Basic), 7468 (PEM) and 7519 (JWT).
+The shapes themselves are data: `pytest_sparrow.redact.vendors`.
 
 `suspicious` decides in about a microsecond whether bytes may hold a secret, so that most lines need no closer look.
 Python's ``re`` tries an alternation at every byte (1.1 ms for 20 kB with 20 literals), but it looks for one literal
@@ -14,40 +12,19 @@ faster than a look-behind.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import functools
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.names import FRAGMENTS, is_mixed
+from pytest_sparrow.redact.names import FRAGMENTS
 from pytest_sparrow.redact.notations import may_name
+from pytest_sparrow.redact.vendors import AFTER_KEYS, PEM, Shape, of_services, prefixed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_sparrow.providers.facts import ProviderFacts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """One kind of secret.
-
-    Attributes:
-        kind: the kind in the placeholder.
-        prefixes: literals, one of which stands in every text that holds such a secret.
-        run: the least number of key characters that follow the prefix.
-        pattern: finds the secret; its group 1, where it has one, is the secret itself.
-        holds: a last check of the secret's text.
-    """
-
-    kind: str
-    prefixes: tuple[str, ...]
-    run: int
-    pattern: re.Pattern[str]
-    holds: Callable[[str], bool] | None = None
 
 
 def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
@@ -94,176 +71,6 @@ def _is_in_base64(text: str, start: int) -> bool:
     )
 
 
-def _key(kind: str, prefix: str | tuple[str, ...], body: str, *, run: int = 16, starts: str = "") -> Shape:
-    """A key that begins with a literal prefix; ``starts`` is a pattern for several that begin with one character."""
-    prefixes = (prefix,) if isinstance(prefix, str) else prefix
-    first = prefixes[0][0]
-    rest = starts[1:] or f"(?:{'|'.join(re.escape(each[1:]) for each in prefixes)})"
-    # The first character is matched before the look behind: a pattern that begins with a literal is searched
-    # at memory speed. A key begins where no word goes on; an escape of a JSON text (\n, \u0026) or of a
-    # URL (%3D) in front of it is no word.
-    edge = (
-        rf"(?:(?<![A-Za-z0-9_-]{first})|(?<=\\[bfnrt]{first})"
-        rf"|(?<=\\u[0-9a-fA-F]{{4}}{first})|(?<=%[0-9a-fA-F]{{2}}{first}))"
-    )
-    return Shape(kind=kind, prefixes=prefixes, run=run, pattern=re.compile(first + edge + rest + body))
-
-
-def _is_opaque(secret: str) -> bool:
-    """Whether a bearer token is one, and no word of a sentence about bearer tokens."""
-    return any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret)
-
-
-def _is_basic(secret: str) -> bool:
-    """Whether ``Basic …`` carries ``user:password`` and isn't prose ("Basic understanding")."""
-    try:
-        text = base64.b64decode(secret + "=" * (-len(secret) % 4), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return False
-    # What was hidden within the base64 is hidden: to clean twice is to clean once.
-    return ":" in text and text.isprintable() and "<secret:" not in text
-
-
-_W = "[A-Za-z0-9_-]"
-_A = "[A-Za-z0-9]"
-_X = "[0-9a-f]"
-_END = "(?![A-Za-z0-9])"
-
-_PEM = Shape(
-    kind="private-key",
-    prefixes=("-----BEGIN ",),
-    run=0,
-    # Whole, or cut off after at least 32 characters of key. No part may run over the next dashes, so that
-    # many beginnings without an end cost no more than one pass.
-    pattern=re.compile(
-        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:(?:[^-]|-(?!----))*-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"|(?:\s|\\+[nr]|[A-Za-z0-9+/=]){32,})"
-    ),
-)
-_BEARER = Shape(
-    kind="bearer-token",
-    prefixes=("Bearer ", "BEARER "),
-    run=0,
-    pattern=re.compile(r"B(?:earer|EARER) +([A-Za-z0-9._~+/-]{12,}={0,2})"),
-    holds=_is_opaque,
-)
-# Where a table of keys names neither: behind a key's id, which is a placeholder by then, the secret.
-_AWS_PAIR = Shape(
-    kind="aws-secret-key",
-    prefixes=("<secret:aws-access-key-id",),
-    run=0,
-    pattern=re.compile(
-        r"<secret:aws-access-key-id(?::[0-9]+)?>(?:[^<]{0,200}?[^A-Za-z0-9/+<])??"
-        r"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
-    ),
-    holds=is_mixed,
-)
-_BASIC = Shape(
-    kind="basic-credentials",
-    prefixes=("Basic ", "BASIC "),
-    run=0,
-    pattern=re.compile(r"B(?:asic|ASIC) +([A-Za-z0-9+/]{6,}={0,2})"),
-    holds=_is_basic,
-)
-_JWT = _key("jwt", "eyJ", rf"{_W}{{8,}}\.eyJ{_W}{{8,}}\.{_W}*")
-_AZURE_AI = Shape(
-    kind="azure-key",
-    prefixes=("JQQJ99",),
-    run=16,
-    pattern=re.compile(rf"(?:(?<!{_A})|(?<=\\[bfnrt])){_A}{{52}}JQQJ99{_A}{{26}}{_END}"),
-)
-
-_SERVICES: tuple[Shape, ...] = (
-    _key("langfuse-key", "sk-lf-", rf"{_X}{{8}}-{_X}{{4}}-{_X}{{4}}-{_X}{{4}}-{_X}{{12}}"),
-    _key("aws-access-key-id", ("AKIA", "ASIA"), rf"[A-Z2-7]{{16}}{_END}", starts="A(?:KIA|SIA)"),
-    _AZURE_AI,
-    # Tokens of GitHub Apps carry a JWT behind the prefix since 2026, hence the dots.
-    _key(
-        "github-token",
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
-        rf"{_A}[A-Za-z0-9_-]{{34,}}(?:\.{_W}+)*",
-        starts="gh[pousr]_",
-    ),
-    _key("github-token", "github_pat_", rf"{_A}{{20,}}_{_A}{{40,}}"),
-    _key(
-        "gitlab-token",
-        ("glpat-", "gldt-", "glrt-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "gloas-", "glsoat-"),
-        rf"{_W}{{20,}}(?:\.{_A}{{2,}}){{0,2}}",
-        starts="gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat)-",
-    ),
-    _key(
-        "slack-token",
-        (*(f"xox{c}-" for c in "abcdeoprs"), "xoxe.xox"),
-        rf"{_A}+-{_W}{{8,}}",
-        starts="xox(?:e\\.xox)?[abcdeoprs]-",
-        run=8,
-    ),
-    _key("slack-token", "xapp-", rf"[0-9]-{_A}+-[0-9]+-{_A}{{20,}}"),
-    Shape(
-        kind="slack-webhook",
-        prefixes=("hooks.slack.com/",),
-        run=16,
-        pattern=re.compile(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/-]{20,})"),
-    ),
-    Shape(
-        kind="discord-webhook",
-        prefixes=("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"),
-        run=16,
-        pattern=re.compile(rf"discord(?:app)?\.com/api/webhooks/[0-9]+/({_W}{{20,}})"),
-    ),
-    Shape(
-        kind="telegram-token",
-        prefixes=("api.telegram.org/",),
-        run=4,
-        pattern=re.compile(rf"api\.telegram\.org/(?:file/)?bot([0-9]{{6,12}}(?::|%3A){_W}{{30,}})"),
-    ),
-    *(
-        _key(
-            "stripe-key",
-            tuple(f"{letter}k_{mode}_" for mode in ("live", "test", "prod")),
-            rf"{_A}{{10,}}",
-            run=10,
-            starts=f"{letter}k_(?:live|test|prod)_",
-        )
-        for letter in "sr"
-    ),
-    _key("webhook-secret", "whsec_", r"[A-Za-z0-9+/]{24,}={0,2}"),
-    _key("huggingface-token", "hf_", rf"{_A}{{30,}}"),
-    _key("huggingface-token", "api_org_", rf"{_A}{{30,}}"),
-    _key("replicate-token", "r8_", rf"{_W}{{35,}}"),
-    _key("langsmith-key", ("lsv2_pt_", "lsv2_sk_"), rf"{_X}{{32}}(?:_{_X}{{10}})?", starts="lsv2_(?:pt|sk)_"),
-    _key("logfire-token", "pylf_v", rf"[0-9]_[a-z]{{2}}_{_A}{{30,}}", run=12),
-    _key("voyage-key", "pa-", rf"(?={_W}{{0,42}}[0-9])(?={_W}{{0,42}}[A-Z]){_W}{{43}}(?!{_W})"),
-    _key("jina-key", "jina_", rf"{_A}{{32}}{_W}{{20,}}"),
-    _key("tavily-key", "tvly-", rf"(?:dev-|prod-)?{_W}{{20,}}"),
-    _key("firecrawl-key", "fc-", rf"{_X}{{32}}{_END}"),
-    _key("e2b-key", "e2b_", rf"{_X}{{40}}{_END}"),
-    _key("pinecone-key", "pcsk_", rf"{_W}{{40,}}"),
-    _key("npm-token", "npm_", rf"{_A}{{36,}}"),
-    _key("pypi-token", "pypi-", rf"AgE{_W}{{50,}}"),
-    _key("sendgrid-key", "SG.", rf"{_W}{{16,}}\.{_W}{{32,}}"),
-    _key("resend-key", "re_", rf"{_A}{{8}}_{_A}{{24}}{_END}"),
-    _key("posthog-key", "phx_", rf"{_A}{{40,}}"),
-    _key("linear-key", "lin_api_", rf"{_A}{{40}}"),
-    _key("notion-token", "ntn_", rf"{_A}{{40,}}"),
-    _key("notion-token", "secret_", rf"{_A}{{43}}{_END}"),
-    _key("sentry-token", ("sntrys_", "sntryu_"), r"[A-Za-z0-9+/=_-]{60,}", starts="sntry[su]_"),
-    _key("digitalocean-token", ("dop_v1_", "doo_v1_", "dor_v1_"), rf"{_X}{{64}}", starts="do[por]_v1_"),
-    _key("vault-token", ("hvs.", "hvb."), rf"{_W}{{24,}}", starts="hv[sb]\\."),
-    _key("doppler-token", "dp.", rf"(?:ct|pt|sa|scim|audit|st(?:\.{_W}{{2,35}})?)\.{_A}{{40,44}}"),
-    _key("supabase-key", "sbp_", rf"{_X}{{40}}"),
-    _key("supabase-key", "sb_secret_", rf"{_W}{{20,}}"),
-    _key(
-        "shopify-token",
-        ("shpat_", "shpca_", "shppa_", "shpss_"),
-        rf"{_X}{{32}}",
-        starts="shp(?:at|ca|pa|ss)_",
-    ),
-)
-"""Keys of services that are no providers of models."""
-
-
 def known_shapes() -> tuple[Shape, ...]:
     """All shapes: of services, of formats, and of the keys that the registered codecs declare."""
     return shapes_with(facts())
@@ -272,21 +79,30 @@ def known_shapes() -> tuple[Shape, ...]:
 @functools.lru_cache(maxsize=4)
 def shapes_with(known: ProviderFacts) -> tuple[Shape, ...]:
     """All shapes, with those of these facts."""
-    keys = [_key(each.kind, each.prefixes, each.rest, run=each.run) for each in known.key_shapes]
+    keys = [prefixed(each.kind, each.prefixes, each.rest, run=each.run) for each in known.key_shapes]
     # Where one prefix begins like another, the narrower shape comes first.
-    ordered = sorted((*keys, *_SERVICES), key=lambda shape: -max(map(len, shape.prefixes)))
-    return (_PEM, *ordered, _AWS_PAIR, _JWT, _BEARER, _BASIC)
+    ordered = sorted((*keys, *of_services()), key=lambda shape: -max(map(len, shape.prefixes)))
+    return (PEM, *ordered, *AFTER_KEYS)
 
 
-MARKS = re.compile(r"[-_.BIJ:=<]")
+MARKS = re.compile(r"[-_.BIJ:=<~]")
 """One of these, or of `WORDS`, stands in every text that `suspicious` suspects for its shape or a name in it."""
 
 WORDS = (" is ", " was ", "login ", "PASSWORD ")
 """What stands between a name and its secret where no mark does."""
 
 
+_RARE = "-_.BIJ"
+_WITHIN = (b"Q~", b":AA")
+"""What stands within the secrets of Entra, and behind the id of Telegram's bots."""
+_LITERALS = (*_WITHIN, b"kty", b"Secret")
+"""The same; and what stands in a JSON Web Key, and in a Secret of Kubernetes."""
+_BOT = re.compile(rb"[MNO][TjzD][\w-]{22,26}\.[\w-]{6}\.")
+_AIRTABLE = rb"(?<=[0-9a-f]{20}-)[a-z0-9-]{14}tap"
+
+
 def _fold(byte: int) -> int:
-    if byte in b"-_.BIJ":
+    if byte in _RARE.encode():
         return ord("-")
     # So that ?api_key=… is found by the same search as {"api_key":…
     return ord(":") if byte == ord("=") else bytes([byte]).lower()[0]
@@ -305,9 +121,9 @@ def _folded(literal: str) -> bytes:
 def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     """``-``, then (backwards) what a prefix has in front of it, then a look at what follows the prefix."""
     alternatives: dict[bytes, set[bytes]] = {}
-    short: set[bytes] = set()
+    short: set[bytes] = {_AIRTABLE}
     for shape in shapes_with(known):
-        for prefix in shape.prefixes:
+        for prefix in filter(_is_marked, shape.prefixes):
             folded = _folded(prefix)
             anchor = folded.rindex(b"-")
             behind, ahead = folded[:anchor][::-1], folded[anchor + 1 :][::-1]
@@ -363,22 +179,60 @@ def _grouped(alternatives: dict[bytes, set[bytes]]) -> bytes:
     return b"(?:%s)" % b"|".join(groups)
 
 
-_shapes_of = facts()
-_shapes = _shape_search(_shapes_of)
 _NAMES = _name_search()
+
+
+_shapes: re.Pattern[bytes] | None = None
+_shapes_of: ProviderFacts | None = None
 
 
 def _shape_search_now() -> re.Pattern[bytes]:
     global _shapes, _shapes_of
     # By hand: the look-up of functools.cache costs a tenth of a line.
-    if _shapes_of is not facts():
+    if _shapes is None or _shapes_of is not facts():
         _shapes, _shapes_of = _shape_search(facts()), facts()
     return _shapes
 
 
 def _may_hold_shape(text: str) -> bool:
     data = text.encode("utf-8", "surrogatepass")
-    return _shape_search_now().search(data.translate(_TABLE)[::-1]) is not None
+    return (
+        any(prefix in data for prefix in (*_unmarked(), *_WITHIN))
+        or _shape_search_now().search(data.translate(_TABLE)[::-1]) is not None
+        or _BOT.search(data) is not None
+    )
+
+
+@functools.cache
+def _unmarked() -> tuple[bytes, ...]:
+    """The prefixes without a rare character, with which a long run begins."""
+    prefixes = {prefix for shape in of_services() if shape.run for prefix in shape.prefixes}
+    return tuple(sorted(prefix.encode() for prefix in prefixes if not _is_marked(prefix)))
+
+
+@functools.cache
+def _heads() -> frozenset[bytes]:
+    return frozenset(prefix[:3] for prefix in _unmarked())
+
+
+def _is_marked(prefix: str) -> bool:
+    return any(byte in prefix for byte in _RARE)
+
+
+def begins_key(run: bytes) -> bool:
+    """Whether a long run of letters, digits and ``+/-_`` begins, or goes on behind a slash, like a key without a mark.
+
+    Prefixes such as ``dapi`` hold no rare character. These runs are looked for anyway, to read them as base64. In JSON
+    the letter of an escape (a line's end) or a whole one (``u0026``) may stand in front of one.
+    """
+    heads = _heads()
+    return (
+        run[:3] in heads or run[1:4] in heads or run[5:8] in heads or (b"/" in run and _goes_on(run, heads))
+    )
+
+
+def _goes_on(run: bytes, heads: frozenset[bytes]) -> bool:
+    return any(piece[:3] in heads for piece in run.split(b"/"))
 
 
 def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
@@ -395,4 +249,4 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
     if _shape_search_now().search(folded) or _NAMES.search(folded):
         return True
     # A URL with a user and a password.
-    return (b"@" in data and b"://" in data) or may_name(data)
+    return (b"@" in data and b"://" in data) or any(map(data.__contains__, _LITERALS)) or may_name(data)

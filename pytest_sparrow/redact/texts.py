@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_by
 
 from pytest_sparrow.redact.names import Rule, Sure
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
+from pytest_sparrow.redact.shapes import begins_key
 
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
@@ -157,7 +158,7 @@ def holds_text(run: str) -> bool:
 def may_hide(
     data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes | str], depth: int = 2
 ) -> bool:
-    """Whether JSON in UTF-8, or a text, may hold base64 of something suspicious, or base64 of that.
+    """Whether JSON in UTF-8, or a text, may hold a key without a mark, or base64 of something suspicious or of that.
 
     Args:
         data: what may hold it.
@@ -168,16 +169,27 @@ def may_hide(
     for run in long_runs(data, _SHORTEST):
         if run in harmless or (len(run) >= FILE and not holds_text(run[:FILE].decode())):
             continue
+        if begins_key(run):
+            return True
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]):
             plain = _decoded(spelled)
             if plain is None:
                 continue
-            if suspicious(plain) or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1)):
+            if (
+                _is_id(plain)
+                or suspicious(plain)
+                or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1))
+            ):
                 return True
         if len(run) <= LONGEST_KEPT and len(harmless) < MOST_KEPT:
             harmless.add(run)
     return False
+
+
+def _is_id(plain: bytes) -> bool:
+    """Whether it is the id of a bot, with which the bot's token begins."""
+    return plain.isdigit() and len(plain) >= 17
 
 
 def replace_encoded(text: str, clean: Callable[[str], str]) -> str:

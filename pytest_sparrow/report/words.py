@@ -268,9 +268,10 @@ def _late(finding: Finding) -> str:
 
 
 def _left_over(finding: Finding) -> str:
-    of = finding.detail
-    came = finding.case or "not recorded"
-    return f"{of['what']}: asked for by a {of['strand']} that this test had left running: {came}"
+    what, strand, came = (finding.detail[name] for name in ("what", "strand", "came"))
+    if finding.case == "collected":
+        return f"{what}: asked for while Python's garbage collector ended what nobody had closed: {came}"
+    return f"{what}: asked for by a {strand} that this test had left running: {came}"
 
 
 def _drift(finding: Finding) -> str:

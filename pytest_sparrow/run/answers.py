@@ -157,7 +157,7 @@ class Answers:
         if self._in_order(crossing):
             crossing.lane.latest = max(crossing.lane.latest, number)
         if self.arrivals is not None:
-            arrival = self.arrivals.asked(number, crossing.lane.label)
+            arrival = self.arrivals.asked(number, crossing.lane)
             waits = crossing.cancellation_wait is None and crossing.fault is None
             crossing.arrival = arrival if waits else None
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import real_time
-from pytest_sparrow.matching.order import is_chance
+from pytest_sparrow.matching.order import is_chance, strand_before
 from pytest_sparrow.run.crossing import is_trio
 from pytest_sparrow.wire.bodies import stream_form
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.run.lanes import Lane
 
 _SLACK = 1.0
 """Seconds without any event after which a step is given up that the recorded agent made at once."""
@@ -119,12 +120,12 @@ class Arrivals:
             (self._ended if is_end else self._asked)[number] = step
             self._of_lane.setdefault(exchange.lane, deque()).append(step)
 
-    def asked(self, number: int, lane: str) -> Arrival | None:
+    def asked(self, number: int, lane: Lane) -> Arrival | None:
         """Note that a strand has asked for an exchange.
 
         Args:
             number: the exchange's number.
-            lane: the lane that asks, by its label in this run.
+            lane: the lane that asks.
 
         Returns:
             What the answer must wait for; None: for nothing.
@@ -133,12 +134,14 @@ class Arrivals:
         if step is None:
             return None
         with self._lock:
-            wake = self._go_on(lambda each, of: of == lane or each.at < step.at)
+            wake = self._go_on(lambda each, of: of == lane.label or each.at < step.at)
             self._given_up.discard(self._exchanges[number].lane)
             # What the golden's lane did before has happened, or never will.
             steps = self._of_lane[self._exchanges[number].lane]
             while steps and steps[0].at <= step.at:
                 wake += self._happen(steps.popleft())
+            for each in [each for each in self._missing(number, step) if self._is_past(each, number, lane)]:
+                wake += self._happen(each)
             waits = self._follows_another(number) or next(self._missing(number), None) is not None
         _call(wake)
         return Arrival(self, number) if waits else None
@@ -187,15 +190,23 @@ class Arrivals:
             self._first += 1
         return step.news()
 
-    def _missing(self, number: int) -> Iterator[_Moment]:
-        """The steps before an answer's arrival that have not happened, the last one first."""
+    def _missing(self, number: int, until: _Moment | None = None) -> Iterator[_Moment]:
+        """The steps before an answer's arrival, or another step, that have not happened, the last one first."""
         exchange = self._exchanges[number]
-        end = self._ended.get(number)
+        end = until or self._ended.get(number)
         for at in range(end.at - 1 if end else -1, self._first - 1, -1):
             step = self._steps[at]
             other = self._exchanges[step.number]
             if not (step.happened or other.lane in self._given_up or self._follows(exchange, other)):
                 yield step
+
+    def _is_past(self, step: _Moment, number: int, lane: Lane) -> bool:
+        """Whether a missing step had to be made before this lane asked, and no other lane is there to make it.
+
+        The recorded agent decided that order; an agent that asks in another one must not wait for it.
+        """
+        strand = strand_before(self._exchanges[step.number], self._exchanges[number])
+        return strand is not None and lane.excludes(strand)
 
     def _follows_another(self, number: int) -> bool:
         """Whether the golden has another lane's step between a call and its answer."""

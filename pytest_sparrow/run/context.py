@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import gc
 import os
 import sys
 import sysconfig
@@ -43,6 +44,13 @@ serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 """The port of this process that the strand here serves, set where a connection is taken; None: it serves none."""
 
 _finalizes: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_finalizes", default=False)
+
+# A context variable, so that the task in which a loop ends a collected async generator inherits the value.
+_collects: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_collects", default=False)
+
+
+def _note_collection(phase: str, _: dict[str, int]) -> None:
+    _collects.set(phase == "start")
 
 
 class answering:  # noqa: N801 - used like a function: ``with answering():``
@@ -86,6 +94,8 @@ def model_asked() -> None:
 def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:
     """Open a run for this context, and for threads without one while it is the only run."""
     with _lock:
+        if not _open:
+            gc.callbacks.append(_note_collection)
         _open[id(run)] = run
     return _current.set(run)
 
@@ -93,7 +103,8 @@ def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:
 def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None:
     """Close a run; calls that come later belong to no run."""
     with _lock:
-        _open.pop(id(run), None)
+        if _open.pop(id(run), None) is not None and not _open:
+            gc.callbacks.remove(_note_collection)
     try:
         _current.reset(token)
     except ValueError:
@@ -128,6 +139,8 @@ def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | 
     """
     if _answering.get():
         return _done_answering(work), None
+    if _collects.get():
+        return functools.partial(contextvars.copy_context().run, work), None
     run = _current.get()
     if run is None:
         return work, None
@@ -156,7 +169,7 @@ def task_made(task: object, context: contextvars.Context | None) -> None:
         context: the context of the task alone; None: other tasks may share it, or it is not known.
     """
     run = _current.get()
-    if _answering.get() or run is None or id(run) not in _open:
+    if _answering.get() or _collects.get() or run is None or id(run) not in _open:
         return
     lane = run.begin_lane(task=task)
     if lane is not None and context is not None:
@@ -238,6 +251,8 @@ def current_run() -> OpenRun | None:
 
 
 def _run_here() -> OpenRun | None:
+    if _collects.get():
+        return None
     run = _current.get()
     if run is not None and id(run) in _open:
         return run
@@ -266,7 +281,12 @@ def left_over() -> OpenRun | None:
 
     A thread or a task belongs for good to the test in whose run it was started. A further run of a test that is not
     over leaves its strands to the test. What serves a port serves whoever asks.
+
+    What the garbage collector ends (`__del__`, a generator) belongs to nobody, since the collector runs whenever Python
+    needs memory; the run that is open here reports it.
     """
+    if _collects.get():
+        return _current.get() or next(iter(open_runs()), None)
     run = None if serving_port.get() is not None else _current.get()
     while run is not None and id(run) not in _open:
         if run.parent is None:
@@ -282,10 +302,20 @@ def _runs_tests() -> bool:
     return "_run_tests_and_fixtures" in getattr(coroutine, "__qualname__", "")
 
 
+COLLECTOR = "garbage collector"
+
+
+def is_collecting() -> bool:
+    """Whether the garbage collector runs the code here: a `__del__`, the end of a generator."""
+    return _collects.get()
+
+
 def strand_name() -> str:
-    """The name of the calling strand: ``task 'Task-5'``, ``thread 'Thread-3 (later)'`` or ``finalizer``."""
+    """The name of the calling strand: ``task 'Task-5'``, ``thread 'Thread-3 (later)'``, ``finalizer`` or COLLECTOR."""
     if _finalizes.get():
         return "finalizer"
+    if is_collecting():
+        return COLLECTOR
     strand: Any = current_strand()
     if isinstance(strand, threading.Thread):
         return f"thread {strand.name!r}"
@@ -297,11 +327,13 @@ _OWN = str(Path(__file__).parents[1]) + os.sep
 _INSTALLED = tuple(
     {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
+_SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+"""Where packages are installed beside these: the system's, of another environment, or a user's own."""
 
 
 def is_installed(file: object) -> bool:
     """Whether a file belongs to the standard library or to an installed package."""
-    return isinstance(file, str) and file.startswith(_INSTALLED)
+    return isinstance(file, str) and (file.startswith(_INSTALLED) or any(site in file for site in _SITES))
 
 
 def package_name(frame: FrameType) -> str:
@@ -309,16 +341,21 @@ def package_name(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def is_users(frame: FrameType) -> bool:
-    """Whether the user's own code runs in a frame: code in a file that is neither this package's nor installed."""
-    file = frame.f_code.co_filename
+@functools.lru_cache(maxsize=1024)
+def is_users_file(file: str) -> bool:
+    """Whether a file holds the user's own code: it is neither this package's nor installed."""
     return not (file.startswith(("<", _OWN)) or is_installed(file))
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether the user's own code runs in a frame."""
+    return is_users_file(frame.f_code.co_filename)
 
 
 def is_users_class(kind: type) -> bool:
     """Whether a class is the user's own, not this package's, an installed package's or the standard library's."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return isinstance(file, str) and not (file.startswith(_OWN) or is_installed(file))
+    return isinstance(file, str) and is_users_file(file)
 
 
 def caller() -> str:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pytest_sparrow.matching.counts import address_of
 from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.wire.asking import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +106,7 @@ def port_of(transport: Any) -> int | None:
 
 def _port(url: str) -> int:
     parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+    return parts.port or DEFAULT_PORTS.get(parts.scheme, 80)
 
 
 def _shape(method: str, url: str) -> str:

@@ -15,7 +15,7 @@ from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller, serving_port, strand_name
+from pytest_sparrow.run.context import COLLECTOR, caller, is_collecting, serving_port, strand_name
 from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
@@ -142,7 +142,7 @@ class Run:
         finding = Finding(
             kind=Kind.REFUSED, case=case, new_at=Location(lane=self._lanes.label()), detail=detail
         )
-        if self._closed:
+        if self._closed or is_collecting():
             return self._add_late(title(finding))
         return divergence(self.violations.add(finding))
 
@@ -152,8 +152,11 @@ class Run:
         return error if self.replaying else None
 
     def _add_late(self, what: str) -> ReplayDivergence:
-        case = "refused" if self.replaying else ""
-        finding = Finding(kind=Kind.LEFT_OVER, case=case, detail={"strand": strand_name(), "what": what})
+        strand, came = strand_name(), "refused" if self.replaying else "not recorded"
+        case = "collected" if strand == COLLECTOR else ""
+        finding = Finding(
+            kind=Kind.LEFT_OVER, case=case, detail={"strand": strand, "what": what, "came": came}
+        )
         if self._report_late is not None and what not in self._late:
             self._late.add(what)
             self._report_late(finding)
@@ -195,6 +198,10 @@ class Run:
         """The test's own code begins: lanes of its work are numbered from here."""
         with self._lock:
             self._lanes.body_begins()
+
+    def lane_here(self) -> Lane | None:
+        """The lane of the calling strand; None where it has none yet."""
+        return self._lanes.known()
 
     def within(self, lane: Lane) -> AbstractContextManager[None]:
         """In the thread that takes the work: crossings belong to this lane."""
@@ -247,9 +254,10 @@ class Run:
         """End a crossing; an answer that comes after the run's end is dropped, since the run has been judged."""
         if self._over(crossing):
             return
-        answer = None
+        answer, before_failure = None, None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            before_failure = crossing.model.before_failure(crossing.asked, answered, answer)
             if complete:
                 self._unread.add_silent(crossing.asked, answered, answer)
             answered = without_spelling(answered)
@@ -266,7 +274,7 @@ class Run:
             if answer is not None and crossing.call_id:
                 self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, answer)
             elif answer is not None:
-                self._emitter.model_answered(crossing.lane, answer, crossing.emitted)
+                self._emitter.model_answered(crossing.lane, answer, crossing.emitted, before_failure)
             elif crossing.kind == "tool":
                 self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
             if crossing.fault is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.reading import holds_words, json_request, path_of, with_json
+from pytest_sparrow.providers.registry import leads_to_model
 from pytest_sparrow.report.words import hints, title
 from pytest_sparrow.wire.asking import describe
 
@@ -129,21 +130,28 @@ class Unread:
 
 _OTHER_WORK = (
     (
-        re.compile(r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$"),
+        r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$|/[^/]*embedding[^/]*:predict$",
         "embeddings",
     ),
-    (re.compile(r"/images/(generations|edits|variations)$|:predict(longrunning)?$"), "images"),
-    (re.compile(r"/audio/(speech|transcriptions|translations)$|/text-to-speech/|/speech-to-text$"), "audio"),
-    (re.compile(r"/messages/batches(/|$)|/batches(/|$)|:batchgeneratecontent$"), "batches"),
-    (re.compile(r"/files(/|$)|/uploads(/|$)|/upload/v1[^/]*/files$"), "files"),
-    (re.compile(r"/count[_-]tokens$|:counttokens$|/input_tokens$|/tokenize$"), "token counts"),
-    (re.compile(r"/moderations$"), "moderation"),
-    (re.compile(r"/rerank$"), "reranking"),
-    (re.compile(r"/fine[_-]tun(ing|es)(/|$)"), "fine-tuning"),
+    (r"/images/(generations|edits|variations)$|:predict(longrunning)?$", "images"),
+    (r"/audio/(speech|transcriptions|translations)$|/text-to-speech/|/speech-to-text$", "audio"),
+    (r"/v\d\w*/(messages/|openai/)?batches(/[^/]+(/cancel)?)?$|:batchgeneratecontent$", "batches"),
+    (r"/files(/|$)|/uploads(/|$)|/upload/v1[^/]*/files$", "files"),
+    (r"/count[_-]tokens$|:counttokens$|/input_tokens$|/(de)?tokenize$", "token counts"),
+    (r"/moderations$|/guardrail/[^/]+/version/[^/]+/apply$", "moderation"),
+    (r"/rerank$", "reranking"),
+    (r"/fine[_-]tun(ing|es)(/|$)", "fine-tuning"),
+    (r"/vector_stores(/|$)|/filesearchstores(/|$)|:uploadtofilesearchstore$", "search stores"),
+    (r"/cachedcontents(/|$)", "caches"),
+    (r"/assistants(/|$)|/threads(/[^/]+)?(/runs|/messages|$)|/v1/conversations(/|$)", "assistants"),
+    (r"/realtime/(calls|client_secrets|sessions)$", "realtime sessions"),
+    (r"/agents/[^/]+/agentaliases/|/retrieveandgenerate(stream)?$", "agents that run there"),
 )
 """What providers do beside answering: the end of the path in lower case, and its name."""
 
-_PROVIDERS_PATH = re.compile(r"/v\d[a-z0-9]*(/|$)|/openai/|/api/embed|/model/")
+_PROVIDERS_PATH = re.compile(
+    r"/v\d[a-z0-9]*(/|$)|/openai/|/api/embed|/model/|/guardrail/|/agents/|/retrieveand"
+)
 
 
 def _other_work(asked: dict[str, Json]) -> str:
@@ -153,10 +161,22 @@ def _other_work(asked: dict[str, Json]) -> str:
     path = path_of(asked).lower()
     if not _PROVIDERS_PATH.search(path):
         return ""
-    return next((work for pattern, work in _OTHER_WORK if pattern.search(path)), "")
+    return next((work for pattern, work in _OTHER_WORK if re.search(pattern, path)), "")
+
+
+_MODEL_KEYS = ("model", "model_id", "modelId")
 
 
 def _looks_like_a_models(asked: dict[str, Json]) -> bool:
-    """Whether a request names a model, as every provider's does: in the body, or in the path."""
+    """Whether a request names a model, as nearly every provider's does, or sends a prompt with settings for one."""
+    if asked["method"].upper() != "POST":
+        return False
     value = json_request(with_json(asked))
-    return value is not None and ("/models/" in asked["url"] or isinstance(value.get("model"), str))
+    if value is None:  # a cassette may lack what was sent
+        return leads_to_model(asked["url"])
+    return (
+        "/models/" in asked["url"]
+        or any(isinstance(value.get(key), str) for key in _MODEL_KEYS)
+        or ("inputs" in value and isinstance(value.get("parameters"), dict))  # Hugging Face, SageMaker
+        or (isinstance(value.get("version"), str) and isinstance(value.get("input"), dict))  # Replicate
+    )

@@ -20,6 +20,9 @@ from pytest_sparrow.wire.spelling import without_text
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+"""The port of a URL that names none, by its scheme."""
+
 _LOOK_UPS = frozenset(
     {"tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover"}
 )

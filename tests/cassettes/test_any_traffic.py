@@ -1,4 +1,4 @@
-"""Every exchange of every cassette, of a model or not, is recorded and replayed by plain clients."""
+"""Every exchange of every cassette, of a model or not, is recorded and replayed by plain clients, and imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ import pytest
 from full import FULL
 from inner_runs import pytest_in
 
+from pytest_sparrow.importing import Destination, read_cassette, write_cassette
+from pytest_sparrow.providers.registry import registered
+from pytest_sparrow.store import load_transcript
+
 from .serving import CASSETTES_VARIABLE, cassette_files
+from .wire_compared import differences
+from .wire_files import read_file
 
 TESTS = Path(__file__).parents[1]
 
@@ -95,6 +101,18 @@ def test_every_cassette_comes_back_as_it_was(tmp_path):
         for one, other in zip(recorded, found["replay"][name], strict=True):
             assert one[:2] == other[:2], name
             assert _read(one[2]) == _read(other[2]), name
+    goldens = [each.parent for each in tmp_path.glob("__sparrow__/test_inner/*/meta.json")]
+    assert len(goldens) == SOME * len(cassette_files())
+    for run in map(load_transcript, goldens):
+        (path,) = (each for each in cassette_files() if f"[{each.stem}-" in run.meta.nodeid)
+        assert differences(read_file(path), run.events) == {}, path.stem
+
+
+@pytest.mark.parametrize("path", cassette_files(), ids=lambda path: path.stem)
+def test_an_import_says_what_an_independent_reading_of_the_wire_says(tmp_path, path):
+    """Texts, reasoning, calls, outputs, usage and errors: all of them, and nothing else."""
+    run, _ = write_cassette(read_cassette(path), Destination(store=tmp_path, run_id="a"), registered())
+    assert differences(read_file(path), run.events) == {}
 
 
 def _read(text: str) -> object:

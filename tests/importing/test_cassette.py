@@ -78,6 +78,17 @@ def test_every_way_to_keep_a_body_is_read(tmp_path, body):
     assert entry.answered["body"]["json"] == ANSWER
 
 
+def test_two_lists_side_by_side_are_interactions(tmp_path):
+    """LangChain's serializer keeps requests and responses apart, in a ``.yaml.gz``; one without a partner is named."""
+    pairs = [interaction() for _ in range(2)]
+    lists = {"requests": [each["request"] for each in pairs], "responses": [pairs[0]["response"]]}
+    path = tmp_path / "it.yaml.gz"
+    path.write_bytes(gzip.compress(yaml.safe_dump(lists).encode()))
+    cassette = read_cassette(path)
+    assert [entry.answered["body"]["json"] for entry in cassette.entries] == [ANSWER]
+    assert [str(each) for each in cassette.left_out] == [f"{path}, entry 2: response is missing"]
+
+
 @pytest.mark.parametrize("content", [gzip.compress(TEXT.encode()), TEXT], ids=["compressed", "decoded"])
 def test_a_content_encoding_that_was_undone_or_not(tmp_path, content):
     """A cassette may hold the compressed bytes, or the plain ones beside a header that still says gzip."""

@@ -40,12 +40,18 @@ OF_EVERY_RUN = (
     *("_pytest", "pytest", "py", "pluggy", "iniconfig", "packaging", "pygments", "pytest_sparrow"),
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"),
     *("time_machine", "_time_machine", "dateutil", "six"),
+    # What a test that fails loads; without numpy, which makes no difference to what is JSON.
+    *("deepdiff", "orderly_set", "cachebox", "orjson"),
 )
 
 # What nearly every run loads while it runs.
 _SOON = (
+    "faulthandler",
+    "pydantic.dataclasses",
+    "readline",
     "time_machine",
     "dateutil.parser",
+    "encodings.idna",
     "pdb",
     "getpass",
     "http.server",
@@ -115,6 +121,7 @@ def _load_what_every_run_loads() -> None:
         _ = pydantic.BaseModel, pydantic.TypeAdapter
         sys.meta_path.insert(0, only)
         try:
+            importlib.import_module("deepdiff")
             package = importlib.import_module("pytest_sparrow")
             for name in [
                 module.name for module in pkgutil.walk_packages(package.__path__, "pytest_sparrow.")
@@ -123,8 +130,34 @@ def _load_what_every_run_loads() -> None:
                     with contextlib.suppress(ImportError):
                         importlib.import_module(name)
             _compile_patterns()
+            _pass_over_plugins_without_fixtures()
         finally:
             sys.meta_path.remove(only)
+
+
+def _pass_over_plugins_without_fixtures() -> None:
+    """Let pytest look for fixtures only where some can be: a third of a short run is a look at its own plugins."""
+    from _pytest.fixtures import FixtureFunctionDefinition, FixtureManager
+
+    registered = FixtureManager.pytest_plugin_registered
+
+    @functools.cache
+    def has_fixtures(holder: object) -> bool:
+        return any(isinstance(value, FixtureFunctionDefinition) for value in vars(holder).values())
+
+    def pytest_plugin_registered(self: FixtureManager, plugin: object, plugin_name: str) -> None:
+        holders = [plugin] if isinstance(plugin, types.ModuleType) else type(plugin).__mro__
+        own = all(
+            getattr(each, "__module__", each.__name__).startswith(("_pytest.", "builtins"))
+            for each in holders
+        )
+        if not own or any(map(has_fixtures, holders)):
+            registered(self, plugin, plugin_name)
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("_pytest."):
+            has_fixtures(module)
+    FixtureManager.pytest_plugin_registered = pytest_plugin_registered  # type: ignore[method-assign]
 
 
 def _compile_patterns() -> None:

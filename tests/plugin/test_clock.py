@@ -381,3 +381,122 @@ def test_the_clock_runs_on_in_a_live_fork(inner):
     )
     inner.record().assert_outcomes(passed=1)
     inner.replay().assert_outcomes(passed=1)
+
+
+DURATIONS = """
+    import asyncio
+    import concurrent.futures
+    import os
+    import threading
+    import time
+    import timeit
+    from time import monotonic, perf_counter as now
+    from timeit import default_timer
+
+    import pytest
+
+    SLOW = 0 if os.environ.get("SHUT") else 0.03
+    AT_IMPORT = now()
+
+    @pytest.fixture(scope="module", autouse=True)
+    def reads_in_the_first_test():
+        now()
+
+    def measured(sparrow, clock, work=time.sleep):
+        start = clock()
+        sparrow.call("work", work, 0.03)
+        time.sleep(SLOW)
+        return clock() - start
+
+    def tell(sparrow, *durations):
+        sparrow.call("tell", str, repr(durations))
+
+    @pytest.mark.parametrize(
+        "clock", [now, monotonic, default_timer], ids=["perf_counter", "monotonic", "default_timer"]
+    )
+    def test_held(sparrow, clock):
+        tell(sparrow, CLOCKS[clock](sparrow))
+
+    CLOCKS = {
+        now: lambda sparrow: measured(sparrow, lambda: now()),
+        monotonic: lambda sparrow: measured(sparrow, lambda: monotonic()),
+        default_timer: lambda sparrow: measured(sparrow, lambda: timeit.default_timer() - 0 * default_timer()),
+    }
+
+    def test_modules_own(sparrow):
+        tell(
+            sparrow,
+            measured(sparrow, lambda: time.perf_counter()),
+            measured(sparrow, lambda: time.monotonic()),
+            measured(sparrow, lambda: time.perf_counter_ns()),
+            measured(sparrow, lambda: time.monotonic_ns()),
+        )
+        assert now() > AT_IMPORT
+
+    def test_imported_in_the_body(sparrow):
+        from time import perf_counter
+        tell(sparrow, measured(sparrow, lambda: perf_counter()))
+
+    def test_threads(sparrow):
+        start = now()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            works = [pool.submit(measured, sparrow, lambda: now()) for _ in range(3)]
+            durations = [work.result() for work in works]
+        tell(sparrow, now() - start, *durations)
+
+    def test_tasks(sparrow):
+        async def one(number):
+            start = now()
+            sparrow.call("one", int, number)
+            await asyncio.wait_for(asyncio.sleep(SLOW), 5)
+            return now() - start
+
+        async def all():
+            start = now()
+            durations = await asyncio.gather(*map(one, range(3)))
+            tell(sparrow, now() - start, *durations)
+
+        asyncio.run(all())
+
+    def test_within_a_tool(sparrow):
+        def tool(seconds):
+            start = now()
+            time.sleep(seconds)
+            return now() - start > 0
+        tell(sparrow, measured(sparrow, lambda: now(), tool))
+
+    def test_a_further_run(sparrow):
+        start = now()
+        with sparrow.run("second") as second:
+            tell(second, measured(second, lambda: now()), now() > start)
+        assert now() > start
+
+    def test_a_deadline(sparrow):
+        sparrow.call("work", time.sleep, 0.03)
+        assert len({now() for _ in range(100)}) > 1
+        end = now() + 0.01
+        while now() < end:
+            pass
+        tell(sparrow)
+        tell(sparrow, measured(sparrow, lambda: now()))
+        event, end = threading.Event(), now() + (0.1 if SLOW else 0.2)
+        while now() < end:
+            event.wait(0.01)
+        tell(sparrow)
+"""
+
+
+def test_durations_are_those_of_the_recording(inner):
+    """What the user's code measures comes back to the last bit: each clock, under each name, in each kind of strand.
+
+    Loops until a deadline end, also if the deadline was changed, and fill no golden.
+    """
+    inner.write("test_it.py", DURATIONS)
+    inner.record().assert_outcomes(passed=10)
+    [golden] = inner.path.glob("__sparrow__/*/test_a_deadline/inputs.json")
+    text = golden.read_text(encoding="utf-8")
+    assert 64 < text.count(" ", text.index('"readings"')) < 400
+    inner.env(SHUT="1")
+    result = inner.replay("-p", "no:randomly")
+    result.assert_outcomes(passed=10)
+    inner.replay("-k", "tasks or held").assert_outcomes(passed=4, deselected=6)

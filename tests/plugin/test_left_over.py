@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 INNER = """
 import asyncio
+import gc
 import os
 import threading
 import weakref
 
 import httpx2
+
+gc.disable()  # it runs when this file says so
 
 URL = os.environ["URL"]
 GO = threading.Event()
@@ -76,8 +79,58 @@ def test_leaves_a_finalizer(sparrow):
     test_leaves_a_finalizer.session = session
 
 
+class Unclosed:
+    def __init__(self):
+        self.cycle = self
+
+    def __del__(self):
+        ask("unclosed")
+        notify("eve")
+
+
+def unread():
+    mine = yield
+    try:
+        yield mine
+    finally:
+        ask("unread")
+
+
+async def unread_async():
+    cycle = [unread_async.all[-1]]
+    cycle.append(cycle)
+    try:
+        yield
+    finally:
+        async with httpx2.AsyncClient() as client:
+            await client.post(f"{URL}/aunread", json={})
+
+
+def test_leaves_garbage(sparrow):
+    sparrow.tool(notify)
+    ask("garbage")
+    Unclosed()
+    generator = unread()
+    next(generator)
+    generator.send(generator)
+
+    async def main():
+        unread_async.all = [None]
+        unread_async.all[0] = generator = unread_async()
+        await anext(generator)
+        unread_async.all = None
+
+    LOOP.run_until_complete(main())
+    own = Unclosed()
+    own.cycle = None
+    del own  # at once: this is the test's own
+
+
 def test_is_innocent(sparrow):
     ask("third")
+    sparrow.tool(notify)
+    gc.collect()
+    LOOP.run_until_complete(asyncio.sleep(0.01))
     del test_leaves_a_finalizer.session
     GO.set()
     assert DONE.wait(20)
@@ -95,21 +148,25 @@ def test_what_a_test_leaves_running_is_in_no_other_tests_run(tmp_path: Path) -> 
     (tmp_path / "test_inner.py").write_text(INNER)
     with serving() as url:
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
-    assert (code, "5 recorded" in output) == (0, True), output
+    assert (code, "6 recorded" in output) == (0, True), output
     golden = (tmp_path / "__sparrow__/test_inner/test_is_innocent/exchanges.jsonl").read_text()
     assert [
         word
-        for word in ("late", "later", "task", "notify", "closed")
+        for word in ("late", "later", "task", "notify", "closed", "unclosed", "unread", "aunread")
         if f'/{word}"' in golden or f'"{word}"' in golden
     ] == []
-    assert (tmp_path / "effects.txt").read_text() == "notified ada\n"
+    assert (tmp_path / "effects.txt").read_text() == "notified eve\nnotified eve\nnotified ada\n"
     assert "test_leaves_a_thread: POST" in output, output
     (tmp_path / "effects.txt").unlink()
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
-    assert (code, "5 replayed equal" in output) == (0, True), output
+    assert (code, "6 replayed equal" in output) == (0, True), output
     assert not (tmp_path / "effects.txt").exists()
     for what in ("notify", "POST http://127.0.0.1:9/late", "POST http://127.0.0.1:9/later"):
         assert f"test_inner.py::test_leaves_a_thread: {what}: asked for by a thread" in output, output
     assert "test_leaves_a_task: POST http://127.0.0.1:9/task: asked for by a task 'Task-" in output, output
     assert "_finalizer: POST http://127.0.0.1:9/closed: asked for by a finalizer that" in output, output
     assert output.count("that this test had left running: refused") == 5
+    for what in ("notify", "POST http://127.0.0.1:9/unclosed", "…/unread", "…/aunread"):
+        what = what.replace("…", "POST http://127.0.0.1:9")
+        said = f"test_is_innocent: {what}: asked for while Python's garbage collector ended what nobody had closed"
+        assert f"{said}: refused" in output, output

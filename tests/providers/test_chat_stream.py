@@ -127,6 +127,20 @@ def test_custom_and_legacy_calls_are_joined():
     assert list(answer(*legacy).parts) == [Proposal("call-1", "f", {"a": 1})]
 
 
+def test_fields_that_are_there_and_empty_say_nothing():
+    """Gateways written in Go send every field: an empty custom tool beside a function, an empty legacy call."""
+    empty = {"custom": {"name": "", "input": ""}, "type": "function", "id": "a"}
+    legacy = {"name": "", "arguments": ""}
+    call = {**empty, "function": {"name": "refund", "arguments": '{"a": 1}'}}
+    message = {"content": "", "function_call": legacy, "tool_calls": [call]}
+    expected = [Proposal("a", "refund", {"a": 1})]
+    assert list(CODEC.answer(ASKED, whole(message)).parts) == expected
+    begun = {**empty, "index": 0, "function": {"name": "refund", "arguments": ""}}
+    more = {**empty, "index": 0, "function": {"name": "", "arguments": '{"a": 1}'}}
+    deltas = [delta(tool_calls=[each], function_call=legacy) for each in (begun, more)]
+    assert list(answer(*deltas, DONE).parts) == expected
+
+
 def test_refusals_and_transcripts_are_joined():
     """What was said is text, whichever field it came in."""
     assert list(answer(delta(refusal="N"), delta(refusal="o")).parts) == [Text("No")]

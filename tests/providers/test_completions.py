@@ -120,6 +120,36 @@ def test_legacy_completions_whole_and_streamed():
 
 
 @pytest.mark.parametrize(
+    ("url", "prompt", "whole"),
+    [
+        (
+            "https://api.cohere.com/v1/generate",
+            "Hello",
+            {
+                "generations": [{"text": "Good day"}],
+                "meta": {"billed_units": {"input_tokens": 3, "output_tokens": 2}},
+            },
+        ),
+        (
+            "https://api.aleph-alpha.com/complete",
+            [{"type": "text", "data": "Hello"}],
+            {
+                "completions": [{"completion": "Good day"}],
+                "num_tokens_prompt_total": 3,
+                "num_tokens_generated": 2,
+            },
+        ),
+    ],
+    ids=["cohere", "aleph-alpha"],
+)
+def test_other_makers_completions(url, prompt, whole):
+    """Cohere's before its chat, and Aleph Alpha's."""
+    half = completion(prompt, url)
+    assert [codec.name for codec in builtin_codecs() if codec.request(half)] == ["completions"]
+    assert CODEC.answer(half, answered(whole)) == ModelAnswer(parts=[Text("Good day")], usage=Usage(3, 2))
+
+
+@pytest.mark.parametrize(
     "half",
     [
         completion(url="https://api.openai.com/v1/chat/completions"),

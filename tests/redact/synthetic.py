@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 import string
+from pathlib import Path
+from re import _constants as codes  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["IN_CONTEXT", "LOOK_ALIKES", "SECRETS"]
+from pytest_sparrow.redact import vendors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["IN_CONTEXT", "LOOK_ALIKES", "RULES", "SECRETS", "made_by"]
+
+RULES = json.loads(Path(vendors.__file__).with_name("rules.json").read_bytes())["rules"]
+"""The rows of the public rule set."""
 
 _random = random.Random(20261122)
 _ALNUM = string.ascii_letters + string.digits
@@ -34,6 +47,43 @@ def _x(length: int) -> str:
 
 def _b32(length: int) -> str:
     return "".join(_random.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(length))
+
+
+def _uuid() -> str:
+    return f"{_x(8)}-{_x(4)}-4{_x(3)}-{_x(4)}-{_x(12)}"
+
+
+def made_by(pattern: str) -> str:
+    """A text that a pattern of the public rules matches."""
+    return "".join(_made(parser.parse(pattern)))
+
+
+def _made(tree: Any) -> Iterator[str]:
+    for code, what in tree:
+        if code is codes.LITERAL:
+            yield chr(what)
+        elif code is codes.IN:
+            yield _random.choice(_members(what))
+        elif code is codes.MAX_REPEAT:
+            for _ in range(min(what[1], what[0] + 8)):
+                yield from _made(what[2])
+        elif code is codes.SUBPATTERN:
+            yield from _made(what[-1])
+        elif isinstance(what, tuple) and isinstance(what[1], list):  # alternatives
+            yield from _made(what[1][0])
+
+
+def _members(what: Any) -> str:
+    found = ""
+    for code, value in what:
+        if code is codes.RANGE:
+            found += "".join(map(chr, range(value[0], value[1] + 1)))
+        elif code is codes.LITERAL:
+            # A text goes on behind these.
+            found += chr(value) if chr(value).isalnum() else ""
+        else:
+            found += _ALNUM
+    return found
 
 
 _JWT = f"eyJ{_w(20)}.eyJ{_w(60)}.{_w(43)}"
@@ -137,6 +187,70 @@ SECRETS: list[tuple[str, str]] = [
     ("vault-token", f"hvb.{_w(90)}"),
     *(("doppler-token", f"dp.{kind}.{_a(43)}") for kind in ("ct", "sa", "scim", "audit", "st", "st.dev_eu")),
     *(("shopify-token", f"shp{kind}_{_x(32)}") for kind in ("ca", "pa", "ss")),
+    ("databricks-token", f"dapi{_x(32)}"),
+    ("databricks-token", f"dapi{_x(32)}-2"),
+    ("atlassian-token", f"ATATT3xFfGF0{_a(171)}=1A2B3C4D"),
+    ("atlassian-token", f"ATCTT3xFfGF0{_a(171)}=1A2B3C4D"),
+    ("atlassian-token", f"ATBB{_a(32)}"),
+    ("square-token", f"EAAA{_a(60)}"),
+    *(("square-token", f"sq0{kind}-{_w(43)}") for kind in ("atp", "csp", "idb")),
+    ("facebook-token", f"EAAC{_a(120)}ZD"),
+    ("google-refresh-token", f"1//0{_w(60)}"),
+    ("crates-token", f"cio{_a(32)}"),
+    ("nuget-key", f"oy2{_a(43).lower()}"),
+    ("trello-token", f"ATTA{_x(64)}"),
+    ("brave-key", f"BSA{_w(28)}"),
+    *(
+        ("aws-session-token", f"{head}{_a(300)}==")
+        for head in ("IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz")
+    ),
+    *(("hubspot-token", f"pat-{where}-{_uuid()}") for where in ("na1", "na2", "na3", "eu1", "ap1")),
+    *(("docker-token", f"dckr_{kind}_{_w(27)}") for kind in ("pat", "oat")),
+    *(("netlify-token", f"nf{kind}_{_a(36)}") for kind in "pcou"),
+    ("mailgun-key", f"key-{_x(32)}"),
+    *(("vercel-token", f"vc{kind}_{_a(56)}") for kind in "piark"),
+    *(("cloudflare-token", f"cf{kind}_{_a(48)}") for kind in ("ut", "at", "k")),
+    ("linear-key", f"lin_oauth_{_x(64)}"),
+    *(("new-relic-key", f"NR{kind}-{_a(32)}") for kind in ("AK", "II", "SP")),
+    ("shopify-token", f"shptka_{_x(32)}"),
+    *(("gitlab-token", f"gl{kind}-{_w(20)}") for kind in ("ffct", "rtr", "wt")),
+    ("gitlab-token", f"GR1348941{_w(20)}"),
+    ("wandb-key", f"wandb_v1_{_a(27)}_{_a(43)}"),
+    ("langsmith-key", f"ls__{_x(32)}"),
+    ("elevenlabs-key", f"sk_{_x(48)}"),
+    ("llamacloud-key", f"llx-{_a(48)}"),
+    ("mem0-key", f"m0-{_a(40)}"),
+    *(("modal-token", f"{kind}-{_a(22)}") for kind in ("as", "ak")),
+    ("apify-token", f"apify_api_{_a(36)}"),
+    ("browserbase-key", f"bb_live_{_w(27)}"),
+    ("neon-key", f"napi_{_a(64).lower()}"),
+    ("render-key", f"rnd_{_a(32)}"),
+    *(("buildkite-token", f"bk{kind}_{_x(40)}") for kind in ("ua", "aj")),
+    *(("circleci-token", f"CCI{kind}_{_a(22)}_{_x(40)}") for kind in ("PAT", "PRJ")),
+    *(("sonar-token", f"sq{kind}_{_x(40)}") for kind in "upa"),
+    *(("figma-token", f"fig{kind}_{_w(40)}") for kind in ("d", "o", "or")),
+    ("contentful-token", f"CFPAT-{_w(43)}"),
+    ("typeform-token", f"tfp_{_w(44)}_3pcm9"),
+    *(("launchdarkly-key", f"{kind}-{_uuid()}") for kind in ("sdk", "api", "mob")),
+    ("mapbox-token", f"sk.eyJ1Ijoi{_a(60)}.{_w(22)}"),
+    ("dropbox-token", f"sl.{_w(136)}"),
+    *(("plaid-token", f"access-{kind}-{_uuid()}") for kind in ("production", "sandbox", "development")),
+    ("tailscale-key", f"tskey-auth-{_a(12)}-{_a(32)}"),
+    ("fly-token", f"fo1_{_w(43)}"),
+    *(("fly-token", f"{kind}_{_a(200)}=") for kind in ("fm1r", "fm1a", "fm2")),
+    ("sourcegraph-token", f"sgp_{_x(16)}_{_x(40)}"),
+    ("1password-token", f"ops_eyJ{_a(400)}"),
+    ("harness-key", f"pat.{_a(22)}.{_a(24)}.{_a(20)}"),
+    ("clickhouse-key", f"4b1d{_a(38)}"),
+    ("terraform-token", f"{_a(14)}.atlasv1.{_w(67)}"),
+    ("azure-client-secret", f"abC8Q~{_a(34)}"),
+    ("airtable-token", f"pat{_a(14)}.{_x(64)}"),
+    *(
+        ("discord-token", f"{base64.b64encode(bot.encode()).decode().rstrip('=')}.{_a(6)}.{_a(38)}")
+        for bot in (f"{digit}134567890123456789" for digit in range(1, 10))
+    ),
+    ("telegram-token", f"123456789:AA{_w(33)}"),
+    *((row["kind"], prefix + made_by(row["rest"])) for row in RULES for prefix in row["prefixes"]),
 ]
 """(kind, secret); each is found wherever it stands."""
 
@@ -162,6 +276,14 @@ IN_CONTEXT: list[tuple[str, str, str]] = [
     *(
         ("slack-webhook", f"https://hooks.slack.com/{what}/", f"T{_a(8)}/B{_a(8)}/{_a(24)}")
         for what in ("services", "workflows", "triggers")
+    ),
+    *(
+        (
+            "teams-webhook",
+            "https://acme.webhook.office.com/",
+            f"webhookb2/{_uuid()}@{_uuid()}/IncomingWebhook/{_x(32)}/{_uuid()}",
+        )
+        for _ in range(1)
     ),
     *(
         ("discord-webhook", f"https://{host}.com/api/webhooks/12345678901234567/", _w(68))

@@ -166,6 +166,13 @@ def test_what_is_polled_is_not_there_before_its_time(replay):
     assert seen == [False, False]
 
 
+@pytest.fixture
+def soon(monkeypatch):
+    """Steps are given up sooner than an agent that is only slow could bear."""
+    monkeypatch.setattr(arrivals, "_SLACK", 0.05)
+
+
+@pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("number", [0, 1])
 def test_an_agent_that_asks_less_goes_on(replay, number):
     """Nothing more comes: the answer is given after a while."""
@@ -173,6 +180,7 @@ def test_an_agent_that_asks_less_goes_on(replay, number):
     assert asyncio.run(ask_in_task(run, number)) == number
 
 
+@pytest.mark.usefixtures("soon")
 def test_an_agent_that_awaits_one_after_the_other_goes_on(replay):
     """In another order than the answers came in; nobody waits twice for the same."""
     run = replay(golden((2, 1, 0), "work-"))
@@ -183,6 +191,78 @@ def test_an_agent_that_awaits_one_after_the_other_goes_on(replay):
         thread.join()
     assert run.answers.replayer.served == 3
     assert time.monotonic() - start < 30  # a bound, not a measure
+
+
+def sequential(first, second):
+    """Two calls, of which the second was asked for, and its lane made, after the first had its answer."""
+    lanes = {"": [], "task-1": [0.1], "task-1.1": [0.1, 0.2], "task-1.2": [0.1, 2]}
+    lanes |= {"work-1": [0.1 if first == "work-1" else 2], "work-2": [2]}
+    return [
+        Exchange(
+            kind="call",
+            asked=asked(number),
+            answered={"returned": number},
+            lane=lane,
+            lane_began=lanes[lane],
+            began=1 + 2 * number,
+            ended=2 * number + 1.5,
+        )
+        for number, lane in enumerate((first, second))
+    ]
+
+
+def waits(run, number):
+    """Ask, and have the answer; whether it had to wait."""
+    crossing = run.ask("call", asked(number))
+    crossing.settle(crossing.replayed)
+    return crossing.arrival is not None
+
+
+def in_thread(run, number):
+    """Ask in a thread, and wait for it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(waits, run, number).result()
+
+
+def in_threads_of_a_task(run, *numbers):
+    """Ask in threads that a task makes, one after the other."""
+
+    async def main():
+        return [await asyncio.to_thread(waits, run, number) for number in numbers]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("lanes", "agent"),
+    [
+        (("work-1", "work-2"), lambda run: [in_thread(run, 1), in_thread(run, 0)]),
+        (("work-1", ""), lambda run: [waits(run, 1), in_thread(run, 0)]),
+        (("", "work-1"), lambda run: [in_thread(run, 1), waits(run, 0)]),
+        (("task-1.1", "task-1.2"), lambda run: in_threads_of_a_task(run, 1, 0)),
+        (("task-1.1", ""), lambda run: [waits(run, 1), *in_threads_of_a_task(run, 0)]),
+    ],
+    ids=["threads", "a thread, its maker", "a strand, its thread", "threads of a task", "a task, its maker"],
+)
+def test_an_agent_that_changed_a_sequence_does_not_wait(replay, lanes, agent):
+    """What came before is late already, and the strand that must go on for it is the one that asks."""
+    assert agent(replay(sequential(*lanes))) == [False, False]
+
+
+@pytest.mark.parametrize("lanes", [("work-1", "work-2"), ("work-1", "")])
+def test_a_strand_that_is_there_is_waited_for(replay, lanes):
+    """By chance it had its answer before the other strand was made, or asked: so it has again."""
+    run, both = replay(sequential(*lanes)), threading.Barrier(2)
+
+    def later():
+        both.wait()
+        return waits(run, 0)
+
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(later)
+        assert pool.submit(waits, run, 1).result() if lanes[1] else waits(run, 1)
+        both.wait()
+        assert not slow.result()
 
 
 def test_a_cancelled_wait_leaves_the_others_alone(replay):
@@ -210,6 +290,7 @@ def test_a_cancelled_wait_leaves_the_others_alone(replay):
     assert got == [2, 1]
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_call_in_a_thread_that_runs_tasks_does_not_wait(replay):
     """The tasks could do nothing meanwhile."""
     run = replay(golden((1, 2, 0)))

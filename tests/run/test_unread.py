@@ -44,6 +44,14 @@ def remarks(run):
         ("https://g.test/v1beta/models/g-1:countTokens", "token counts"),
         ("https://api.openai.com/v1/moderations", "moderation"),
         ("https://api.cohere.com/v2/rerank", "reranking"),
+        ("https://aip.test/v1/publishers/google/models/gemini-embedding-001:predict", "embeddings"),
+        ("https://api.openai.com/v1/threads/thread_1/runs", "assistants"),
+        ("https://api.openai.com/v1/vector_stores", "search stores"),
+        ("https://g.test/v1beta/fileSearchStores/s-1:uploadToFileSearchStore", "search stores"),
+        ("https://g.test/v1beta/cachedContents", "caches"),
+        ("https://api.openai.com/v1/realtime/client_secrets", "realtime sessions"),
+        ("https://b.test/agents/A/agentAliases/B/sessions/C/text", "agents that run there"),
+        ("https://b.test/guardrail/g/version/1/apply", "moderation"),
     ],
 )
 def test_other_work_of_providers_is_named_as_what_it_is(url, work):
@@ -58,6 +66,29 @@ def test_a_users_own_addresses_are_no_work_of_a_provider():
     """A path of an application may end so, too."""
     assert remarks(run_with("https://app.test/files", {"json": {"name": "a"}}, {"json": {}})) == []
     assert remarks(run_with("https://app.test/v1/files", {"json": {}}, {"json": {}}, method="GET")) == []
+    assert remarks(run_with("https://app.test/api/v1/tracing/batches", {"json": {}}, {"json": {}})) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        (
+            "https://us-south.ml.cloud.ibm.com/ml/v1/text/generation",
+            {"json": {"model_id": "m", "input": "Hello"}},
+        ),
+        ("https://hub.test/", {"json": {"inputs": "Hello", "parameters": {"top_p": 1}}}),
+        (
+            "https://api.replicate.com/v1/predictions",
+            {"json": {"version": "ab", "input": {"prompt": "Hello"}}},
+        ),
+        ("https://h.test/v1/chat/completions", {"text": "(left out)"}),
+    ],
+    ids=["watsonx", "hugging-face", "replicate", "no-request"],
+)
+def test_a_models_call_in_a_format_that_no_codec_reads_is_named(url, body):
+    """Providers name the model otherwise, or in the address alone; a cassette may lack what was sent."""
+    (remark,) = remarks(run_with(url, body, {"json": {"generated_text": "Good day"}}))
+    assert "in a format that no codec reads" in remark
 
 
 @pytest.mark.parametrize(

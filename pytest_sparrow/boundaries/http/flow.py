@@ -27,6 +27,7 @@ from pytest_sparrow.run.context import (
     open_runs,
 )
 from pytest_sparrow.run.crossing import CLIENT, CancellationWait
+from pytest_sparrow.wire.asking import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, MutableMapping
@@ -61,8 +62,6 @@ last_request_was_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
     "pytest_sparrow_last_request_was_allowed", default=False
 )
 """Whether the last request of this context went to a host that a setting keeps reachable."""
-
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +104,7 @@ class OutgoingRequest:
             method=method,
             url=url,
             host=host,
-            port=port or _PORTS.get(scheme),
+            port=port or DEFAULT_PORTS.get(scheme),
             in_process=in_process,
             websocket=scheme in ("ws", "wss") or upgrade.lower() == "websocket",
             user_agent=user_agent or "",

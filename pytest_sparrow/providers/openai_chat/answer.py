@@ -41,12 +41,26 @@ class _ChatCall:
         self.id = as_text(call.get("id"))
 
     def proposal(self, call_id: str) -> Proposal:
-        custom = self._call.get("custom")
-        if isinstance(custom, dict):
+        custom = _custom_of(self._call)
+        if custom is not None:
             # The input of a custom tool is free text by definition: text that looks like JSON stays text.
             return Proposal(call_id, as_text(custom.get("name")), holdable(custom.get("input")))
         function = as_dict(self._call.get("function")) or self._call
         return Proposal(call_id, as_text(function.get("name")), arguments_of(function.get("arguments")))
+
+
+def _custom_of(call: dict[str, Json]) -> dict[str, Json] | None:
+    """The fields of a custom tool's call; None for a function's, beside which some gateways send them empty."""
+    custom = call.get("custom")
+    if isinstance(custom, dict) and (any(custom.values()) or not as_dict(call.get("function"))):
+        return custom
+    return None
+
+
+def _legacy_of(message: dict[str, Json]) -> dict[str, Json] | None:
+    """The legacy ``function_call`` of a message or a chunk; None where it is absent, or there and empty."""
+    legacy = message.get("function_call")
+    return legacy if isinstance(legacy, dict) and any(legacy.values()) else None
 
 
 def ask_ids(messages: list[Json]) -> CallIds:
@@ -56,8 +70,8 @@ def ask_ids(messages: list[Json]) -> CallIds:
 
 def _calls(message: dict[str, Json]) -> Iterator[_ChatCall]:
     calls = [call for call in as_list(message.get("tool_calls")) if isinstance(call, dict)]
-    legacy = message.get("function_call")
-    if isinstance(legacy, dict):
+    legacy = _legacy_of(message)
+    if legacy is not None:
         calls.append(legacy)
     return map(_ChatCall, calls)
 
@@ -134,8 +148,13 @@ def usage_of(answer: dict[str, Json]) -> Usage | None:
 
 
 def failure_in(body: Json) -> Failure | None:
-    """An error inside an answer or a chunk of status 200, as OpenRouter sends it for all of it or for one choice."""
+    """An error inside an answer or a chunk of status 200, as OpenRouter sends it for all of it or for one choice.
+
+    Servers that are built on FastAPI send a ``detail``.
+    """
     answer = as_dict(body)
+    if "choices" not in answer and answer.get("detail"):
+        return failure_of(answer)
     holders = (answer, *map(as_dict, as_list(answer.get("choices"))))
     return next((failure_of(holder["error"]) for holder in holders if holder.get("error")), None)
 
@@ -192,8 +211,8 @@ class _Choice:
         for call in as_list(delta.get("tool_calls")):
             self._begun = True
             self._calls.add(as_dict(call))
-        legacy = delta.get("function_call")
-        if isinstance(legacy, dict):
+        legacy = _legacy_of(delta)
+        if legacy is not None:
             self._begun = True
             self._legacy = self._legacy or _CallPieces("")
             self._legacy.add({"function": legacy})
@@ -250,10 +269,10 @@ class _CallPieces:
     complete: bool = False
 
     def add(self, call: dict[str, Json]) -> None:
-        custom = call.get("custom")
-        if isinstance(custom, dict):
+        custom = _custom_of(call)
+        if custom is not None:
             self.kind = "custom"
-        named = as_dict(custom if isinstance(custom, dict) else call.get("function"))
+        named = as_dict(call.get("function") if custom is None else custom)
         name = as_text(named.get("name"))
         if name != self.name:  # some hosts repeat the whole name in every chunk
             self.name += name
@@ -311,7 +330,7 @@ def _is_another(current: _CallPieces, call: dict[str, Json], call_id: str) -> bo
     Some hosts send every parallel call whole, all with index 0 or none: a new id beside a name, or no id and
     a name beside arguments that are whole already.
     """
-    holder = as_dict(call.get("custom")) or as_dict(call.get("function"))
+    holder = _custom_of(call) or as_dict(call.get("function"))
     if not holder.get("name"):
         return False
     if call_id:

@@ -38,6 +38,7 @@ from pytest_sparrow.boundaries.http.urllib3.bodies import (
 from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated
 from pytest_sparrow.exchange import TransportFailure
+from pytest_sparrow.wire.asking import DEFAULT_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +172,6 @@ def _message(error: Exception, exceptions: Any) -> str:
     return str(error)
 
 
-_PORTS = {"http": 80, "https": 443}
 _TUNNEL_WAITS = "_sparrow_tunnel_waits"
 """The attribute of a connection whose tunnel is not open yet."""
 
@@ -327,7 +327,7 @@ class _RequestAttempt(Adapter):
     def _origin(self) -> str:
         pool = self._pool
         host = f"[{pool.host}]" if ":" in pool.host else pool.host
-        is_default = not pool.port or pool.port == _PORTS.get(pool.scheme)
+        is_default = not pool.port or pool.port == DEFAULT_PORTS.get(pool.scheme)
         return f"{pool.scheme}://{host}" if is_default else f"{pool.scheme}://{host}:{pool.port}"
 
     def _framing(self, raw: Any) -> Framing:
