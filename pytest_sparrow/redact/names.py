@@ -329,7 +329,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
         case Sure.TOKEN:
             return _is_opaque(rest) or is_pair(rest)
         case Sure.BARE:
-            return len(rest) >= 20 and _is_opaque(rest) and _is_jumbled(rest) and not set(rest) & set("/.")
+            return len(rest) >= 20 and _is_opaque(rest) and is_jumbled(rest) and not set(rest) & set("/.")
         case Sure.CODE:
             return _is_opaque(rest) and not _NUMBERED_NAME.fullmatch(rest) and not rest.isupper()
         case Sure.COOKIE:
@@ -411,7 +411,7 @@ def is_mixed(text: str) -> bool:
     )
 
 
-def _is_jumbled(text: str) -> bool:
+def is_jumbled(text: str) -> bool:
     """Whether digits, capitals and small letters change as often as a generator changes them."""
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in text]
     changes = sum(one != other for one, other in itertools.pairwise(classes))
