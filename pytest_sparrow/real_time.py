@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 
-def _real(name: str) -> Any:
+def real(name: str) -> Any:
     """A function of `time`; this module may be loaded while freezegun's stands there."""
     return getattr(sys.modules.get("freezegun.api"), f"real_{name}", None) or getattr(time, name)
 
@@ -19,8 +19,8 @@ def _real(name: str) -> Any:
 class _Clocks:
     """freezegun replaces functions in the globals of every module, so ours stand in a class."""
 
-    monotonic_ns = staticmethod(_real("monotonic_ns"))
-    time_ns = staticmethod(_real("time_ns"))
+    monotonic_ns = staticmethod(real("monotonic_ns"))
+    time_ns = staticmethod(real("time_ns"))
 
 
 def monotonic_ns() -> int:

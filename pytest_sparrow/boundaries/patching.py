@@ -87,7 +87,7 @@ class AttributePatch(Patch):
     """An attribute of a module, class or instance. What was inherited is inherited again afterwards."""
 
     def _read(self) -> Any:
-        space = _namespace(self.owner)
+        space = namespace(self.owner)
         if space is None:  # an instance with slots
             return getattr(self.owner, self.key, MISSING)
         return space.get(self.key, MISSING)
@@ -99,7 +99,7 @@ class AttributePatch(Patch):
             setattr(self.owner, self.key, value)
 
 
-def _namespace(owner: Any) -> Mapping[str, Any] | None:
+def namespace(owner: Any) -> Mapping[str, Any] | None:
     """The object's own attributes. Lazily loaded modules are not asked for one, which would import them."""
     try:
         return vars(owner) if isinstance(owner, type) else object.__getattribute__(owner, "__dict__")

@@ -12,8 +12,10 @@ from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
 from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import (
     Clock,
+    Reader,
     Seeded,
     needed_clock,
+    needed_reader,
     new_seed,
     noted_clock,
     noted_seed,
@@ -44,6 +46,7 @@ class Window:
         tools: the run's tools; those that the settings name are wrapped when the window opens.
         environment: the recorded environment, where the run replays one.
         clock: moves the wall clock, where the run needs a moved clock.
+        reader: what the user's code reads durations from, where not from the real clocks.
     """
 
     def __init__(
@@ -52,11 +55,13 @@ class Window:
         tools: Tools,
         environment: ReplayedEnvironment | None = None,
         clock: Clock | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self.run = run
         self.tools = tools
         self._environment = environment
         self._clock = clock
+        self._reader = reader
         self._stack = ExitStack()
 
     def open(self) -> None:
@@ -73,6 +78,8 @@ class Window:
                 stack.callback(self._environment.restore)
             if self._clock is not None:
                 stack.enter_context(self._clock)
+            if self._reader is not None:
+                stack.enter_context(self._reader)
             stack.enter_context(hearing_forked(self._in_forked_child, self._report_forked))
             if self.run.replaying:
                 stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
@@ -139,6 +146,7 @@ class World:
 
     Attributes:
         clock: the clock to enter while the window is open; None: the real clock.
+        reader: what to enter, too: what durations are read from; None: the real clocks.
     """
 
     def __init__(
@@ -155,6 +163,8 @@ class World:
         self.clock: Clock | None = None
         if replays is not None or behaviour.records:
             self.clock = needed_clock(settings.clock, run.started, replays, answers or ())
+        snapshot = None if replays is None else replays.config_snapshot
+        self.reader = needed_reader(settings.clock, run, snapshot, records=behaviour.records)
         self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
         self._seeded = False
@@ -165,7 +175,10 @@ class World:
     @property
     def notes(self) -> dict[str, Json]:
         """What a recording notes of clock and seed, for ``config_snapshot``."""
-        notes: dict[str, Json] = {"clock": noted_clock(self._mode, self._run.started, self._body)}
+        clock = noted_clock(self._mode, self._run.started, self._body)
+        if self.reader is not None and (readings := self.reader.note):
+            clock["readings"] = readings
+        notes: dict[str, Json] = {"clock": clock}
         if self._seeded:
             notes["seed"] = self._seed
         return notes
@@ -212,6 +225,8 @@ class World:
         self._run.body_begins()
         if self.clock is not None:
             self.clock.body_starts()
+        if self.reader is not None:
+            self.reader.body_starts(self._body)
         if self._seed is not None:
             self._seed_with(self._seed)
 

@@ -46,6 +46,11 @@ def without_placeholders(text: str) -> str:
     return _ANY.sub("", text) if "<secret:" in text else text
 
 
+def blanked(text: str) -> str:
+    """The text with spaces for its placeholders: every other character stays where it is."""
+    return _ANY.sub(lambda match: " " * len(match[0]), text) if "<secret:" in text else text
+
+
 _PLACED = re.compile(
     rb'"[A-Za-z-]{1,40}":"(?:bearer |basic |token )?<secret:[a-z0-9-]+(?::[0-9]+)?>"', re.IGNORECASE
 )

@@ -331,11 +331,13 @@ _OWN = str(Path(__file__).parents[1]) + os.sep
 _INSTALLED = tuple(
     {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
+_SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+"""Where packages are installed beside these: the system's, of another environment, or a user's own."""
 
 
 def is_installed(file: object) -> bool:
     """Whether a file belongs to the standard library or to an installed package."""
-    return isinstance(file, str) and file.startswith(_INSTALLED)
+    return isinstance(file, str) and (file.startswith(_INSTALLED) or any(site in file for site in _SITES))
 
 
 def package_name(frame: FrameType) -> str:
@@ -343,16 +345,21 @@ def package_name(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def is_users(frame: FrameType) -> bool:
-    """Whether the user's own code runs in a frame: code in a file that is neither this package's nor installed."""
-    file = frame.f_code.co_filename
+@functools.lru_cache(maxsize=1024)
+def is_users_file(file: str) -> bool:
+    """Whether a file holds the user's own code: it is neither this package's nor installed."""
     return not (file.startswith(("<", _OWN)) or is_installed(file))
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether the user's own code runs in a frame."""
+    return is_users_file(frame.f_code.co_filename)
 
 
 def is_users_class(kind: type) -> bool:
     """Whether a class is the user's own, not this package's, an installed package's or the standard library's."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return isinstance(file, str) and not (file.startswith(_OWN) or is_installed(file))
+    return isinstance(file, str) and is_users_file(file)
 
 
 def caller() -> str:

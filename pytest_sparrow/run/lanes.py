@@ -129,8 +129,12 @@ class Lanes:
 
     def label(self) -> str:
         """The label of the calling strand's lane; of one that has none yet, the lane's that it stems from, or ""."""
-        lane = self._known(current_strand()) or self._origin()
+        lane = self.known() or self._origin()
         return MAIN if lane is None else lane.label
+
+    def known(self) -> Lane | None:
+        """The lane of the calling strand; None where it has none yet."""
+        return self._known(current_strand())
 
     def begin(self, task: Any) -> Lane | None:
         """A lane for a strand that the calling one makes: a task, or (None) work for another thread.
@@ -139,7 +143,7 @@ class Lanes:
         """
         if task is None:
             return self._new(self.here())
-        origin = self._known(current_strand()) or self._origin()
+        origin = self.known() or self._origin()
         if origin is None or task in self._of_strand:
             return None
         lane = self._of_strand[task] = self._new(origin, is_task=True)

@@ -13,11 +13,13 @@ from frozen import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sparrow.boundaries.world import Clock, needed_clock, zone_here
+from pytest_sparrow.boundaries.world import Clock, needed_clock, needed_reader, zone_here
 from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
 from pytest_sparrow.boundaries.world.environment import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
+from pytest_sparrow.run.context import is_installed, is_users_file
+from pytest_sparrow.run.lanes import Lane
 from pytest_sparrow.settings import WallClock
 
 SECOND = 10**9
@@ -382,3 +384,48 @@ def test_a_fixture_that_puts_our_zone_back_does_not_leak_it(zone, monkeypatch):
     assert os.environ["TZ"] == "Asia/Tokyo"
     ours.restore()
     assert os.environ["TZ"] == "UTC"
+
+
+# What the user's code reads durations from.
+
+ODD = ("5", {"": "1 2"}, {"": ["", "x 1", "1 x", None, 7]}, {"task-1": None})
+
+
+def test_goldens_of_any_shape_are_read(real):
+    """An older golden holds no readings: the clocks are the real ones. A line that is none is left out."""
+    run = SimpleNamespace(parent=None, watchers=[], lane_here=lambda: None)
+    for golden in ({}, [], {"clock": None}, {"clock": {"mode": "flow"}}):
+        assert needed_reader(WallClock.FLOW, run, golden, records=False) is None
+    assert needed_reader(WallClock.STEP, run, None, records=True) is None
+    assert needed_reader(WallClock.REAL, run, {"clock": {"readings": {}}}, records=False) is None
+    for readings in ODD:
+        golden = {"clock": {"readings": readings}}
+        reader = needed_reader(WallClock.FLOW, run, golden, records=False)
+        assert (reader is None) == isinstance(readings, str)
+
+
+def test_durations_go_on_behind_the_recorded_ones():
+    """What was recorded comes back; more readings flow on from there, never back, and later durations stay equal."""
+    run = SimpleNamespace(parent=None, watchers=[], lane_here=lambda: None)
+    note = {"": [f"0.0 {SECOND} {3 * SECOND}", f"7.5 {4 * SECOND} {9 * SECOND} {10**30}"]}
+    lane = Lane("")
+    replay = needed_reader(WallClock.FLOW, run, {"clock": {"readings": note}}, records=False)
+    with replay:
+        first, second = (replay.read("monotonic", lane) for _ in range(2))
+        assert second - first == 2 * SECOND
+        replay.answered(SimpleNamespace(recorded=SimpleNamespace(ended=7.0)), None)
+        more = replay.read("monotonic", lane)
+        assert more - first >= 6 * SECOND
+        replay.asked(SimpleNamespace(lane=lane, optional=False, recorded=SimpleNamespace(lane="", began=7.5)))
+        late, later, last = (replay.read("monotonic", lane) for _ in range(3))
+        assert late >= more
+        assert later - late == 5 * SECOND
+        assert replay.read("monotonic", lane) >= last > later
+
+
+@pytest.mark.parametrize("folder", ["/usr/lib/python3/dist-packages", "/home/a/.local/lib/site-packages"])
+def test_packages_outside_the_environment_are_installed(folder):
+    """What the system or the user has installed is not the agent's own code: its readings are none of the agent's."""
+    assert is_installed(f"{folder}/pytest_timeout.py")
+    assert not is_users_file(f"{folder}/pytest_timeout.py")
+    assert is_users_file("/home/a/agent/agent.py")

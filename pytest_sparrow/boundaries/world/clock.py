@@ -191,9 +191,14 @@ def _time_machine() -> Any:
     return time_machine
 
 
+def somebody_freezes() -> bool:
+    """Whether freezegun has set the clocks, those of durations among them."""
+    return "freezegun" in sys.modules and dt.datetime.__name__ == "FakeDatetime"
+
+
 def somebody_else_travels() -> bool:
     """Whether the test had set the clock by itself, with time-machine or freezegun, before its run opened."""
-    if "freezegun" in sys.modules and dt.datetime.__name__ == "FakeDatetime":
+    if somebody_freezes():
         return True
     library = sys.modules.get("time_machine")
     return bool(library and library.traveller_stack and not hasattr(library.traveller_stack[-1], _MARK))
