@@ -192,7 +192,18 @@ def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
         return None
     if _AUTH.search(name):
         return _WHOLE["auth"]
-    for candidate in (bare.rstrip(_DIGITS), bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")):
+    one = bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")
+    rule = _rule_of(bare.rstrip(_DIGITS), one, services)
+    if rule is None and _VARIABLE.fullmatch(name) and not _KEYS_OF_NO_LOCK.search(name):
+        return _OF_A_VARIABLE
+    return rule
+
+
+# API_KEY_1 to API_KEY_9999 are looked up once.
+@functools.lru_cache(maxsize=4096)
+def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | None:
+    """The rule of a name without its number, or of the name of one of many."""
+    for candidate in (numberless, one):
         if candidate in _WHOLE:
             return _WHOLE[candidate]
         is_key = candidate.endswith("key")
@@ -203,8 +214,7 @@ def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
                 return rule
             if is_key and candidate[start:-3] in services:
                 return _SERVICE_KEY
-    is_variable = _VARIABLE.fullmatch(name) is not None and not _KEYS_OF_NO_LOCK.search(name)
-    return _OF_A_VARIABLE if is_variable else None
+    return None
 
 
 def query_rule(name: str) -> Rule | None:
@@ -291,7 +301,9 @@ _IN_CONNECTION = re.compile(
 
 def bare_value(value: str) -> str:
     """What is left of a field's value without its placeholders and the scheme in front ("Bearer")."""
-    return _SCHEME.sub("", without_placeholders(value)).strip()
+    rest = without_placeholders(value)
+    scheme = _SCHEME.match(rest)
+    return (rest if scheme is None else rest[scheme.end() :]).strip()
 
 
 def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
@@ -317,7 +329,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
         case Sure.TOKEN:
             return _is_opaque(rest) or is_pair(rest)
         case Sure.BARE:
-            return len(rest) >= 20 and _is_opaque(rest) and _is_jumbled(rest) and not set(rest) & set("/.")
+            return len(rest) >= 20 and _is_opaque(rest) and is_jumbled(rest) and not set(rest) & set("/.")
         case Sure.CODE:
             return _is_opaque(rest) and not _NUMBERED_NAME.fullmatch(rest) and not rest.isupper()
         case Sure.COOKIE:
@@ -326,7 +338,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
             return _IN_CONNECTION.search(rest) is not None
 
 
-_LETTERS_AND_DIGITS = re.compile(r"\d.*[^\W\d_]|[^\W\d_].*\d", re.DOTALL)
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 _SPACE = re.compile(r"\s")
 _NAME_IN_CODE = re.compile(r"[A-Za-z_$@][A-Za-z_]*(?:(?:\.|->|::)[A-Za-z_]\w*)*")
 
@@ -348,7 +360,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         return False
     if rule.sure is Sure.PASSWORD:
         return len(rest) >= 6 and any(not c.isalpha() for c in rest) and not _PATH.match(rest)
-    return _LETTERS_AND_DIGITS.search(rest) is not None
+    return _has_both(rest)
 
 
 def is_word(value: str) -> bool:
@@ -375,6 +387,11 @@ def _is_key(text: str, *, schemed: bool) -> bool:
     return schemed or _SPACE.search(text) is None
 
 
+def _has_both(text: str) -> bool:
+    """Whether a text holds letters and digits."""
+    return _DIGIT.search(text) is not None and _LETTER.search(text) is not None
+
+
 def is_pair(text: str) -> bool:
     """Whether a text is ``user:password`` in base64."""
     if len(text) < 8:
@@ -394,7 +411,7 @@ def is_mixed(text: str) -> bool:
     )
 
 
-def _is_jumbled(text: str) -> bool:
+def is_jumbled(text: str) -> bool:
     """Whether digits, capitals and small letters change as often as a generator changes them."""
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in text]
     changes = sum(one != other for one, other in itertools.pairwise(classes))
@@ -402,8 +419,4 @@ def _is_jumbled(text: str) -> bool:
 
 
 def _is_opaque(text: str) -> bool:
-    return (
-        _OPAQUE.fullmatch(text) is not None
-        and _TIME.match(text) is None
-        and _LETTERS_AND_DIGITS.search(text) is not None
-    )
+    return _OPAQUE.fullmatch(text) is not None and _TIME.match(text) is None and _has_both(text)
