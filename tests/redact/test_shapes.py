@@ -4,6 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from full import FULL
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor, shapes
@@ -80,13 +81,13 @@ def test_the_quick_look_knows_the_shortest_of_every_shape() -> None:
     ]:
         cut = [secret[:length] for length in range(len(secret) + 1)]
         suspects = Redactor({})._cleaner.suspects
-        assert all(suspects(text) for text in cut if _hidden(text)), secret
+        assert not any(_hidden(text) for text in cut if not suspects(text)), secret
 
 
 def test_value_and_line_agree() -> None:
-    """`value` on the parsed line gives what `line` gives on its bytes."""
-    for _, secret in SECRETS:
-        for place in PLACES.values():
+    """`value` on the parsed line gives what `line` gives on its bytes; by default each key in some of the places."""
+    for number, (_, secret) in enumerate(SECRETS):
+        for place in list(PLACES.values())[None if FULL else number % 4 :: None if FULL else 4]:
             data = jsontext.encode(place(secret))
             assert jsontext.encode(Redactor({}).value(jsontext.decode(data))) == Redactor({}).line(data)
 
