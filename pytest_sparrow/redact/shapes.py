@@ -95,6 +95,8 @@ WORDS = (" is ", " was ", "login ", "PASSWORD ")
 _RARE = "-_.BIJ"
 _WITHIN = (b"Q~", b":AA")
 """What stands within the secrets of Entra, and behind the id of Telegram's bots."""
+_LITERALS = (*_WITHIN, b"kty", b"Secret")
+"""The same; and what stands in a JSON Web Key, and in a Secret of Kubernetes."""
 _BOT = re.compile(rb"[MNO][TjzD][\w-]{22,26}\.[\w-]{6}\.")
 _AIRTABLE = rb"(?<=[0-9a-f]{20}-)[a-z0-9-]{14}tap"
 
@@ -247,4 +249,4 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
     if _shape_search_now().search(folded) or _NAMES.search(folded):
         return True
     # A URL with a user and a password.
-    return (b"@" in data and b"://" in data) or b"Q~" in data or b":AA" in data or may_name(data)
+    return (b"@" in data and b"://" in data) or any(map(data.__contains__, _LITERALS)) or may_name(data)
