@@ -16,22 +16,53 @@ TESTS = """
 
 NEXT_YEAR = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"} if FAKETIME else {}
 
+REPORTS = """
+    import time
+
+    BEGIN = time.time()
+
+    def pytest_runtest_logreport(report):
+        assert BEGIN <= report.start <= report.stop < BEGIN + 300
+"""
+
+REAL = """
+    import os
+    import time
+    import pytest
+
+    REAL = time.time()
+
+    def test_moved(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+
+    @pytest.mark.sparrow(clock="real" if "SHUT" in os.environ else "flow")
+    def test_real(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+        assert REAL <= time.time() < REAL + 300
+"""
+
 
 def test_an_unchanged_agent_is_green_on_any_day(inner):
-    """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green."""
+    """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green.
+
+    With clock = real nothing is moved. Start, stop and duration of every report are real, and in order: other plugins
+    read them.
+    """
     inner.write("test_it.py", TESTS)
+    inner.write("conftest.py", REPORTS)
+    inner.write("test_real.py", REAL)
     with world(inner):
-        inner.record().assert_outcomes(passed=3)
+        inner.record().assert_outcomes(passed=5)
     inner.env(TZ="Asia/Tokyo")
     inner.replay("test_it.py::test_day[1]").assert_outcomes(passed=1)
     inner.env(PYTHONHASHSEED="4711", **NEXT_YEAR)
     result = inner.replay()
-    assert "sparrow: 3 replayed equal" in result.outlines
+    assert "sparrow: 5 replayed equal" in result.outlines
     inner.unset("TZ", "PYTHONHASHSEED", *NEXT_YEAR)
     # In a worker, in the opposite order.
     plugins = ("-p", "xdist", "-n", "1", "-p", "pytest_randomly", "--randomly-seed=2")
     result = inner.replay(*plugins, "-v")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=5)
     result.stdout.fnmatch_lines(["*PASSED*test_day[[]2[]]*", "*PASSED*test_day[[]1[]]*"])
 
 
@@ -239,44 +270,6 @@ def test_recorded_moments(inner):
     inner.replay().assert_outcomes(passed=14)
     [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
     assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
-
-
-def test_what_is_left_at_the_real_time(inner):
-    """With clock = real nothing is moved.
-
-    Start, stop and duration of every report are real, and in order: other plugins read them.
-    """
-    inner.write(
-        "conftest.py",
-        """
-        import time
-
-        BEGIN = time.time()
-
-        def pytest_runtest_logreport(report):
-            assert BEGIN <= report.start <= report.stop < BEGIN + 300
-        """,
-    )
-    moved = """
-        import time
-        import pytest
-
-        REAL = time.time()
-
-        def test_moved(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-
-        {mark}
-        def test_real(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-            assert REAL <= time.time() < REAL + 300
-    """
-    inner.write("test_it.py", moved.format(mark=""))
-    inner.record().assert_outcomes(passed=2)
-    if FAKETIME:
-        inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+1y")
-    inner.write("test_it.py", moved.format(mark="@pytest.mark.sparrow(clock='real')"))
-    inner.replay().assert_outcomes(passed=2)
 
 
 def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
