@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from full import FULL
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor, shapes
