@@ -48,6 +48,7 @@ class Kind(enum.Enum):
     DAMAGED = "damaged"  # the golden is not what was written
     UNREADABLE = "unreadable"  # the golden may be there, but can't be read or replayed
     NOT_KEPT = "not-kept"  # a recording that was not kept, since its test did not pass
+    DOUBTFUL = "doubtful"  # what a recording left, and looks like a secret
     UNMATCHED = "unmatched"  # a pattern of a setting that found nothing in a whole session
     EXPECTED = "expected"  # a divergence of a test that is expected to fail
 

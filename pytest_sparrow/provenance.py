@@ -10,6 +10,7 @@ a file or a line of ``packed-refs``.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import locale
 import os
@@ -174,13 +175,17 @@ def _hash_seed() -> str:
 
 
 def _versions(names: Iterable[str]) -> dict[str, Json]:
-    versions: dict[str, Json] = {}
-    for name in sorted(names):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            continue  # vendored, or run from a checkout: no version is known
-    return versions
+    found = {name: _version(name) for name in sorted(names)}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+@functools.cache
+def _version(name: str) -> str | None:
+    """A distribution's version; read once, since its metadata hold the whole of its README."""
+    try:
+        return importlib.metadata.version(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return None  # vendored, or run from a checkout
 
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

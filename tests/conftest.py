@@ -13,7 +13,7 @@ import pytest
 from full import FULL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from cassettes.table import Row
 
@@ -79,10 +79,15 @@ def _rewrite_asserts(config: pytest.Config) -> None:
     os.waitpid(child, 0)
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over all SDKs and tests, which stay until the end: a tenth of a session."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector pass over all SDKs and tests, while they are loaded and afterwards: they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest_sparrow
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ("README.md", "docs/*.md", "pyproject.toml")
-CODE = ("pytest_sparrow", "tests", "benchmarks", "examples")
+CODE = ("tests", "benchmarks", "examples")
 
 
 def module_of(path):
@@ -47,14 +47,14 @@ class File:
     imported: set[tuple[str, str]] = dataclasses.field(default_factory=set)
 
 
-def read(path, strings):
+def read(text, strings):
     """Read one file; docstrings and ``__all__`` use nothing.
 
     Args:
-        path: the file.
+        text: what stands in the file.
         strings: the pattern of strings whose words are uses.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(text)
     file = File(set(defined(tree)))
     nodes = [tree]
     while nodes:
@@ -81,12 +81,15 @@ ANY = re.compile(r".*", re.DOTALL)
 """A string of a test may be the code of an inner run."""
 
 
-def files(root):
-    """Every file of Python, by its path."""
-    for folder in CODE:
+def files(root, names=None):
+    """The files of the package, or those of all else that hold one of these names anywhere; by their paths."""
+    word = re.compile(rf"\b(?:{'|'.join(names or ())})\b")
+    for folder in ("pytest_sparrow",) if names is None else CODE:
         for path in sorted((root / folder).rglob("*.py")):
             if "data" not in path.relative_to(root).parts:
-                yield path, read(path, DOTTED if folder == "pytest_sparrow" else ANY)
+                text = path.read_text(encoding="utf-8")
+                if names is None or word.search(text):
+                    yield path, read(text, ANY if names else DOTTED)
 
 
 def texts(root):
@@ -101,8 +104,16 @@ def texts(root):
 
 def unused(root=ROOT, public=frozenset(pytest_sparrow.__all__)):
     """Names that nothing uses, as ``module:name``."""
-    found = dict(files(root))
-    anywhere = set(public) | set(texts(root)) | {name for file in found.values() for name in file.anywhere}
+    found, public = dict(files(root)), {*public, *texts(root)}
+    # All else is read only where it may use what the package itself does not.
+    names = {name for _, name in unused_in(found, root, public)}
+    found |= dict(files(root, names)) if names else {}
+    return sorted(f"{module}:{name}" for module, name in unused_in(found, root, public))
+
+
+def unused_in(found, root, public):
+    """Modules of the package, and names of theirs that no file of these uses."""
+    anywhere = public | {name for file in found.values() for name in file.anywhere}
     sources = collections.defaultdict(set)
     for path, file in found.items():
         for module, name in file.imported:
@@ -115,12 +126,12 @@ def unused(root=ROOT, public=frozenset(pytest_sparrow.__all__)):
             for name in file.defined - file.names - anywhere:
                 taken = any(f"{module}.".startswith(f"{source}.") for source in sources[name])
                 if not taken and not name.startswith(("__", "pytest_")):
-                    yield f"{module}:{name}"
+                    yield module, name
 
 
 def test_nothing_is_unused():
     """A name that nothing uses is deleted, an alias for an old name first of all."""
-    assert sorted(unused()) == []
+    assert unused() == []
 
 
 def test_an_unused_name_is_found(tmp_path):
@@ -144,6 +155,6 @@ print(VALUE, loads)
 ''',
         encoding="utf-8",
     )
-    assert sorted(unused(tmp_path, {"Public"})) == [
+    assert unused(tmp_path, {"Public"}) == [
         f"pytest_sparrow.new:{name}" for name in ("FALLBACK", "Old", "old_function")
     ]

@@ -140,7 +140,8 @@ def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return None
+        is_pythons = package.partition(".")[0] in sys.stdlib_module_names
+        return platform.python_version() if is_pythons else None
 
 
 def _installed(packages: dict[str, str], level: str) -> Iterator[_Line]:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_sparrow.matching.counts import credentials_of
-from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, PLACEHOLDER
+from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,12 @@ def _hidden_otherwise(golden: str, new: str) -> bool:
     return one != other and (_WHOLE.fullmatch(one) is None) != (_WHOLE.fullmatch(other) is None)
 
 
+def _is_one_of(golden: str, new: str) -> bool:
+    """Whether one key served several providers in one of the runs, and the other run had a key for each."""
+    one, other = golden.split(":")[1], new.split(":")[1]
+    return (OR in golden or OR in new) and (one in other.split(OR) or other in one.split(OR)) and one != other
+
+
 class SecretPairs:
     """The placeholders of a golden, one to one with those of another run.
 
@@ -56,7 +62,7 @@ class SecretPairs:
         """Whether two placeholders are a pair; two of which neither has a partner become a pair."""
         if not self._may_be(golden, new):
             return False
-        if self._is_own(new):
+        if self._is_own(new) and not _is_one_of(golden, new):
             self._new_of[golden], self._golden_of[new] = new, golden
         return True
 
@@ -111,6 +117,8 @@ class SecretPairs:
     def _may_be(self, golden: str, new: str) -> bool:
         if not self._is_own(new):
             return golden == new
+        if _is_one_of(golden, new):
+            return True
         known = self._new_of.get(golden)
         return known == new if known is not None else new not in self._golden_of
 

@@ -16,7 +16,7 @@ from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKin
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
-from pytest_sparrow.plugin.hiding import refuse_secret_name, secrets_of
+from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
 from pytest_sparrow.provenance import repo_head, snapshot
@@ -30,6 +30,7 @@ from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
+from pytest_sparrow.store.layout import folder_of
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Kept:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
         nodeid: the test.
         secrets: how many secrets of a recording were replaced.
-        remark: for the summary: where the unfinished recording of a dropped one lies; None for the others.
+        remark: for the summary: where the unfinished recording of a dropped one lies, or where a golden holds what
+            looks like a secret; None for the others.
     """
 
     what: str
@@ -396,7 +398,10 @@ class Attempt:
         except SecretFound:
             self._store.abandon(run_id)
             raise
-        return [Kept(what, self.place.nodeid, secrets=self._redactor.replaced)]
+        remark = None
+        if what != "unchanged":
+            remark = doubtful_in(folder_of(self.place.directory, run_id), self.settings)
+        return [Kept(what, self.place.nodeid, remark, secrets=self._redactor.replaced)]
 
     def _write(self, inputs: RunInputs, *, afresh: bool) -> str:
         """Write the golden; gives what became of the recording."""

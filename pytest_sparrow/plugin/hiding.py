@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import dummies
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.redact.doubtful import doubtful
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import read_allowed, read_rules
+from pytest_sparrow.store.layout import EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,6 +123,33 @@ def secrets_of(settings: Settings, places: Places, given: Sequence[str | SecretF
         redactor=Redactor(environ, places=places, rules=rules, allowed=allowed),
         scanner=Scanner(environ, allowed=allowed),
     )
+
+
+_MOST_PLACES = 3
+
+
+def doubtful_in(golden: Path, settings: Settings) -> Finding | None:
+    """The remark for a new golden in which values look like secrets, with the first places; None where none does.
+
+    Args:
+        golden: the golden's folder.
+        settings: the test's settings: what is no secret for them is none.
+
+    Raises:
+        OSError: the golden can't be read.
+    """
+    allowed = read_allowed(settings.not_secret, "sparrow_not_secret")
+    found: dict[str, str] = {}
+    path = golden / EXCHANGES
+    for number, line in enumerate(path.read_bytes().splitlines(), 1) if path.exists() else ():
+        for value, place in doubtful(line):
+            if value not in found and not allowed("doubtful", value):
+                found[value] = f"{EXCHANGES}:{number} {place}"
+    if not found:
+        return None
+    places = list(dict.fromkeys(found.values()))
+    shown = [*places[:_MOST_PLACES], *(["…"] if len(places) > _MOST_PLACES else [])]
+    return Finding(kind=Kind.DOUBTFUL, detail={"count": len(found), "place": ", ".join(shown)})
 
 
 def refuse_secret_name(place: GoldenPlace, redactor: Redactor) -> None:

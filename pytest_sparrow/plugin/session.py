@@ -198,7 +198,8 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
     """
     state = config.stash[SESSION]
     state.remarks += state.late
-    if passed and _is_whole(terminal, config):
+    # A session that used no pattern must not load what makes findings.
+    if passed and any(state.patterns.values()) and _is_whole(terminal, config):
         state.remarks += _unmatched(state)
     line = _counts(state)
     if not line:

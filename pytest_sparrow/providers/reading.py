@@ -264,7 +264,13 @@ def stream_events(answered: dict[str, Json]) -> Iterator[ServerSentEvent] | None
 
 
 def _parsed(texts: Iterator[str]) -> Iterator[ServerSentEvent]:
-    return (event for text in texts if (event := parse_event_text(text)) is not None)
+    for text in texts:
+        event = parse_event_text(text)
+        if event is None and "error" in as_dict(lenient_json(text)):
+            # Gemini's servers break a stream off with the bare JSON of an error.
+            event = ServerSentEvent(event="error", data=text)
+        if event is not None:
+            yield event
 
 
 class StreamReader:
@@ -274,8 +280,9 @@ class StreamReader:
         events: the events.
 
     Attributes:
-        failure: what went wrong so far, or None: an event of type ``error``, what a codec found in an event, or an
-            event that is not JSON. Only a last event may be torn; one with others behind it is an error (SDKs raise).
+        failure: what went wrong so far, or None: an event or an object of type ``error``, what a codec found in an
+            event, or an event that is not JSON. Only a last event may be torn; one with others behind it is an
+            error (SDKs raise).
     """
 
     def __init__(self, events: Iterable[ServerSentEvent]) -> None:
@@ -294,8 +301,11 @@ class StreamReader:
                 return
             self.fail(unread)
             value = lenient_json(event.data)
+            fields = as_dict(value)
             if event.event == "error":
                 self.fail(failure_of(value, as_text(event.data)))
+            elif "error" in (fields.get("type"), fields.get("object")):
+                self.fail(failure_of(value, as_text(fields.get("code"))))
             if value is None:
                 unread = Failure(f"event {number} of the stream is not JSON")
             else:

@@ -9,11 +9,13 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolRequest
 from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts, merged
+from pytest_sparrow.providers.failing import parts_before_failure
 from pytest_sparrow.providers.reading import with_json
 from pytest_sparrow.wire.asking import describe
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.providers.codec import Codec
+    from pytest_sparrow.providers.codec import Codec, Part
 
 # Process-wide: what asks for facts (redaction, the comparison, a thread that sleeps) stands far from any session.
 _lock = threading.Lock()
@@ -152,6 +154,12 @@ class ModelCall:
             self.faults.add(fault, self.codec, "answer", instead=_PLAIN)
             return ModelAnswer()
         return read
+
+    def before_failure(
+        self, asked: dict[str, Json], answered: dict[str, Json], answer: ModelAnswer
+    ) -> Sequence[Part]:
+        """The parts that the answer had when it failed; all of them where nothing came after, or all went well."""
+        return parts_before_failure(partial(self.answer, asked), answered, answer)
 
     def compose(self, asked: dict[str, Json], answer: ModelAnswer) -> dict[str, Json]:
         """Build the *answered* half that says ``answer``.

@@ -6,20 +6,22 @@ Of requests a transcript keeps the headers that count, of answers nearly all; cr
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.credentials import lasting_part
-from pytest_sparrow.redact.known import spellings
+from pytest_sparrow.redact.known import needles_of, spellings
 from pytest_sparrow.redact.names import (
     COOKIE_VALUE,
+    KUBE_VALUE,
     Rule,
     Sure,
     bare_value,
     field_rule,
     plausible,
     query_rule,
+    secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
@@ -28,6 +30,8 @@ from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspiciou
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
+    LONGEST_KEPT,
+    MOST_KEPT,
     holds_text,
     long_texts,
     may_hide,
@@ -44,7 +48,7 @@ from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED
 from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact.known import Known
@@ -103,16 +107,45 @@ class Cleaner:
         self._known = known
         self._numbering = numbering
         self._own = own
+        self._has_own = bool(own)
         self._allowed = allowed
         self._words = words
         # What was looked at and found harmless by these needles.
-        self._harmless: tuple[tuple[bytes, ...], set[bytes]] = (known.needles, set())
+        self._harmless: tuple[tuple[bytes, ...], set[bytes | str]] = (known.needles, set())
 
-    def settled(self, clean: Callable[[], _T]) -> _T:
-        """Clean again where a secret was learned on the way: it may also stand further up."""
+    def settled(self, value: _T, clean: Callable[[_T], _T]) -> _T:
+        """The value cleaned; cleaned again where a secret was learned on the way that also stands further up.
+
+        Args:
+            value: a text, or any JSON.
+            clean: cleans it.
+        """
         before = self._known.learned
-        result = clean()
-        return result if self._known.learned == before else clean()
+        result = clean(value)
+        learned = self._known.learned_since(before)
+        return clean(value) if learned and self._stands_elsewhere(learned, value, result) else result
+
+    def _stands_elsewhere(self, learned: Iterable[str], value: object, clean: object) -> bool:
+        """Whether a secret stood more often in a value than its placeholder does now, or is still there encoded."""
+        try:
+            data, cleaned = jsontext.spell(cast("Json", value)), jsontext.spell(cast("Json", clean))
+        except ValueError:
+            return True
+        needles = set[bytes]()
+        for secret in learned:
+            spelled = needles_of(secret)
+            needles |= spelled
+            placeholder = (self._numbering.given(secret) or secret).encode("utf-8", "surrogatepass")
+            if sum(map(data.count, spelled)) != cleaned.count(placeholder) - data.count(placeholder):
+                return True
+
+        def holds(plain: bytes) -> bool:
+            return any(needle in plain for needle in needles)
+
+        plain = plainly(cleaned)
+        return may_hide(cleaned, holds, set()) or (
+            plain is not None and (holds(plain) or may_hide(plain, holds, set()))
+        )
 
     def value(self, value: Json) -> Json:
         """A JSON value without secrets; the same object where there were none.
@@ -158,10 +191,10 @@ class Cleaner:
 
     def field_rule(self, name: str) -> Rule | None:
         """The rule of a field: the user's, else that of its name."""
-        return self._own_rule(name) or field_rule(name)
+        return (self._own_rule(name) if self._has_own else None) or field_rule(name)
 
     def _query_rule(self, name: str) -> Rule | None:
-        return self._own_rule(name) or query_rule(name)
+        return (self._own_rule(name) if self._has_own else None) or query_rule(name)
 
     def _own_rule(self, name: str) -> Rule | None:
         kind = self._own.kind_of(name)
@@ -173,7 +206,7 @@ class Cleaner:
         if given is not None:
             return given
         clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
-        if PLACEHOLDER.fullmatch(clean):
+        if clean is not secret and PLACEHOLDER.fullmatch(clean):
             return clean
         if self._allowed(rule.kind, secret):
             return secret
@@ -254,7 +287,7 @@ class Cleaner:
 
     def cuts(self, whole: str) -> list[Cut]:
         """Where secrets stand in a text, and what is to stand there."""
-        clean = self.settled(lambda: self.text(whole))
+        clean = self.settled(whole, self.text)
         if clean == whole:
             return []
         searched = self.plain(whole)
@@ -264,30 +297,40 @@ class Cleaner:
 
     def suspects(self, text: str) -> bool:
         """Whether a text may hold a secret; never False where `text` would find one."""
-        if self._own:
+        if self._has_own:
             return bool(text)
         if len(text) < _SHORTEST:
             return False
+        harmless = self._harmless_now()
+        if text in harmless:
+            return False
         # Most names and words: half the cost.
         if MARKS.search(text) is None and "%" not in text and not any(word in text for word in WORDS):
-            return self._known.occurs_unmarked(text) or (
+            suspected = self._known.occurs_unmarked(text) or (
                 len(text) >= _SHORTEST_ENCODED and self._may_hide(text.encode("utf-8", "surrogatepass"))
             )
-        return self.suspects_line(text.encode("utf-8", "surrogatepass"))
+        else:
+            suspected = self.suspects_line(text.encode("utf-8", "surrogatepass"))
+        if not suspected and len(text) <= LONGEST_KEPT and len(harmless) < MOST_KEPT:
+            harmless.add(text)
+        return suspected
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
         data = without_placed(data)
-        if self._own or self._suspicious(data) or self._may_hide(data):
+        if self._has_own or self._suspicious(data) or self._may_hide(data):
             return True
         plain = plainly(data)
         return plain is not None and self._may_hide(plain)
 
     def _may_hide(self, data: bytes) -> bool:
+        return may_hide(data, self._suspicious, self._harmless_now())
+
+    def _harmless_now(self) -> set[bytes | str]:
         needles, harmless = self._harmless
         if needles is not self._known.needles:  # a secret was learned: what was harmless may hold it
             needles, harmless = self._harmless = self._known.needles, set()
-        return may_hide(data, self._suspicious, harmless)
+        return harmless
 
     def _suspicious(self, data: bytes) -> bool:
         data = without_files(data)
@@ -326,7 +369,7 @@ class Cleaner:
     def _walk_object(self, value: dict[Any, Json], outer: Rule | None, depth: int) -> dict[Any, Json]:
         clean: dict[Any, Json] = {}
         changed = False
-        named = self._named_value(value)
+        named, inner = self._named_value(value), secret_members(value)
         for key, item in value.items():
             new_key = self.text(key) if isinstance(key, str) else key
             while new_key in clean:  # Two names that differ in nothing but a placeholder stay two.
@@ -334,7 +377,8 @@ class Cleaner:
             if new_key == "set-cookie" and isinstance(item, str):
                 clean[new_key] = self.answer_header(new_key, item)
             else:
-                clean[new_key] = self._walk(item, self._rule_of(new_key, named, outer), depth)
+                rule = inner.get(key) or self._rule_of(new_key, named, outer)
+                clean[new_key] = self._walk(item, rule, depth)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
 
@@ -374,7 +418,7 @@ class Cleaner:
         """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""
         if not isinstance(key, str):
             return None
-        if key == "value":
+        if key == "value" or outer is KUBE_VALUE:
             return named or outer
         rule = self.field_rule(key)
         return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

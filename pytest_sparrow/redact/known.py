@@ -13,11 +13,11 @@ from urllib.parse import quote, quote_plus, unquote
 
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import is_specific, is_word
-from pytest_sparrow.redact.placeholders import outside_placeholders
+from pytest_sparrow.redact.placeholders import OR, outside_placeholders
 from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 MIN_LENGTH = 8
 """Characters below which a value is too common to be searched for."""
@@ -50,16 +50,21 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
     The kind comes from the variable (``OPENAI_API_KEY`` → ``openai-key``), not from the value, so that a
     dummy key which stands in for a real one in replay gets the same placeholder. Left out are values that are
-    short, numbers, single words, paths and URLs without a password.
+    short, numbers, single words, paths and URLs without a password. One key for several providers, as a gateway gives
+    it, has all their kinds (``anthropic-key-or-openai-key``): where the key is absent, each has a dummy of its own.
     """
     secrets: dict[str, str] = {}
+    keys = {name for row in facts().key_variables for name in row}
+    kinds: dict[str, dict[str, None]] = {}
     for name, value in sorted(environ.items()):
         password, secret = _secrets_of(name, value.strip())
         if password is not None:
             secrets.setdefault(password, "password")
         if secret is not None:
             secrets.setdefault(secret, _kind(name))
-    return secrets
+            if name in keys:
+                kinds.setdefault(secret, {})[_kind(name)] = None
+    return secrets | {secret: OR.join(sorted(of)) for secret, of in kinds.items() if len(of) > 1}
 
 
 # All tests of a session have nearly the same environment.
@@ -119,33 +124,52 @@ class _Search:
         secrets: the secret of each spelling.
         unmarked: the spellings that hold none of the `MARKS`.
         ordered: the spellings, the longest first: one secret may begin with another.
+        head: how many characters the shortest one has.
+        heads: as many of each one's first characters.
         needles: see `Known`.
     """
 
     secrets: Mapping[str, str]
     unmarked: tuple[str, ...]
     ordered: tuple[str, ...]
+    head: int
+    heads: frozenset[str]
     needles: tuple[bytes, ...]
 
+    def present(self, text: str) -> list[str]:
+        """The spellings that stand in a text, in their order."""
+        # Of a short text each beginning is looked up; in a long one a search for each costs less.
+        if len(text) < len(self.ordered):
+            starts = range(len(text) - self.head + 1)
+            if not any(text[start : start + self.head] in self.heads for start in starts):
+                return []
+        return [spelling for spelling in self.ordered if spelling in text]
 
-# All tests of a session know the same secrets: to spell twenty of them is a millisecond.
+
+# All tests of a session know the same secrets.
 @functools.lru_cache(maxsize=16)
 def _search_for(known: tuple[str, ...]) -> _Search:
     secrets = {spelling: secret for secret in known for spelling in spellings(secret)}
     ordered = sorted(secrets, key=lambda spelling: (-len(spelling), spelling))
-    needles = {needle for secret in known for needle in _needles(secret)}
+    head = len(ordered[-1]) if ordered else 0
     return _Search(
         secrets=secrets,
         unmarked=tuple(spelling for spelling in secrets if MARKS.search(spelling) is None),
         ordered=tuple(ordered),
-        # What its shape gives away is found without a search of its own.
-        needles=tuple(sorted(needle for needle in needles if not suspicious(needle))),
+        head=head,
+        heads=frozenset(spelling[:head] for spelling in ordered),
+        needles=tuple(sorted({needle for secret in known for needle in _hidden_needles(secret)})),
     )
 
 
-@functools.lru_cache(maxsize=64)
-def _pattern_of(spelled: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(map(_bounded, spelled)))
+@functools.lru_cache(maxsize=1024)
+def _hidden_needles(secret: str) -> tuple[bytes, ...]:
+    # What its shape gives away is found without a search of its own.
+    return tuple(needle for needle in needles_of(secret) if not suspicious(needle))
+
+
+_BEGINS = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{2}))")
+_ENDS = re.compile(r"(?![A-Za-z0-9])")
 
 
 class Known:
@@ -153,14 +177,13 @@ class Known:
 
     Attributes:
         needles: what to look for in UTF-8, where the shape alone does not decide.
-        learned: how many secrets were added since the start.
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
         # An RLock: a collected stream settles its crossing wherever this thread happens to be.
         self._lock = threading.RLock()
         self._kinds = dict(secrets)
-        self.learned = 0
+        self._learned: list[str] = []
         self._prepare()
 
     def learn(self, secret: str, kind: str) -> None:
@@ -176,8 +199,17 @@ class Known:
         with self._lock:
             if self.learned < _MAX_LEARNED:
                 self._kinds = {**self._kinds, secret: kind}
-                self.learned += 1
+                self._learned.append(secret)
                 self._prepare()
+
+    @property
+    def learned(self) -> int:
+        """How many secrets were learned since the start."""
+        return len(self._learned)
+
+    def learned_since(self, count: int) -> list[str]:
+        """The secrets that were learned after so many."""
+        return self._learned[count:]
 
     def add(self, text: str, kind: str) -> None:
         """From now on replace this text as well, which the agent gets in place of a placeholder."""
@@ -190,18 +222,22 @@ class Known:
         """The text with every known secret replaced by ``placeholder(kind, secret)``."""
         # The search first: what is learned meanwhile has its kind before it is searched for.
         search, kinds = self._search, self._kinds
-        # A search for each costs less than one pattern of them all, which is tried at every letter.
-        present = tuple(spelling for spelling in search.ordered if spelling in text)
+        present = search.present(text)
         if not present:
             return text
-
         is_outside = outside_placeholders(text)
-
-        def found(match: re.Match[str]) -> str:
-            secret = search.secrets[match[0]]
-            return placeholder(kinds[secret], secret) if is_outside(*match.span()) else match[0]
-
-        return _pattern_of(present).sub(found, text)
+        parts, done = [], 0
+        for start, _, spelling in sorted(_places(text, present)):
+            stop = start + len(spelling)
+            if start < done or not _is_apart(text, start, stop, spelling):
+                continue
+            if is_outside(start, stop):
+                secret = search.secrets[spelling]
+                parts += [text[done:start], placeholder(kinds[secret], secret)]
+            else:
+                parts.append(text[done:stop])
+            done = stop
+        return "".join([*parts, text[done:]])
 
     def occurs_unmarked(self, text: str) -> bool:
         """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""
@@ -212,14 +248,16 @@ class Known:
         self.needles = self._search.needles
 
 
-def _needles(secret: str) -> set[bytes]:
+def needles_of(secret: str) -> set[bytes]:
     """What to look for in bytes: the longest part that no encoding ever spells differently."""
     plain = max(_UNRESERVED.findall(secret), key=len, default="")
     needles = {plain, *_encoded(secret)} if len(plain) >= _PLAIN_LENGTH else spellings(secret)
     return {needle.encode("utf-8", "surrogatepass") for needle in needles}
 
 
-def spellings(secret: str) -> set[str]:
+# To spell twenty of them is a millisecond.
+@functools.lru_cache(maxsize=1024)
+def spellings(secret: str) -> frozenset[str]:
     """A secret as it stands in a text, in Python's repr, in JSON, in JSON within JSON, and in a URL.
 
     A short one also as it stands alone in base64.
@@ -227,7 +265,7 @@ def spellings(secret: str) -> set[str]:
     found = {secret, repr(secret)[1:-1]}
     for _ in range(3):
         found |= {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in found for ascii_ in (True, False)}
-    return {*found, secret.replace("/", "\\/"), *_in_urls(secret), *_encoded(secret)}
+    return frozenset({*found, secret.replace("/", "\\/"), *_in_urls(secret), *_encoded(secret)})
 
 
 def _encoded(secret: str) -> set[str]:
@@ -241,9 +279,17 @@ def _in_urls(secret: str) -> set[str]:
     return {quote(raw), quote(raw, safe=""), quote_plus(raw)}
 
 
-def _bounded(spelling: str) -> str:
+def _places(text: str, present: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """Where each spelling stands, with its rank: of two that begin at one place the first of them counts."""
+    for rank, spelling in enumerate(present):
+        at = text.find(spelling)
+        while at >= 0:
+            yield at, rank, spelling
+            at = text.find(spelling, at + 1)
+
+
+def _is_apart(text: str, start: int, stop: int, spelling: str) -> bool:
     # A short one, or one that reads like a word, must stand alone: "test-key" is no part of "latest-keys".
-    text = re.escape(spelling)
     if len(spelling) >= 16 and is_specific(spelling):
-        return text
-    return rf"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=%[0-9A-Fa-f]{{2}})){text}(?![A-Za-z0-9])"
+        return True
+    return _BEGINS.match(text, start) is not None and _ENDS.match(text, stop) is not None

@@ -7,18 +7,21 @@ name, the less the value has to look like a secret: any text is a password in a 
 
 from __future__ import annotations
 
+import base64
+import binascii
 import enum
 import functools
 import itertools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
 
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.placeholders import without_placeholders
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
 
@@ -66,7 +69,8 @@ _KEYS = {
     "private-key": "privatekey sshkey",
     "key": (
         "encryptionkey signingkey authkey masterkey subscriptionkey accountkey sharedkey sharedaccesskey "
-        "servicekey appkey applicationkey functionskey sessionkey adminkey serverkey deploykey hmackey"
+        "servicekey appkey applicationkey functionskey sessionkey adminkey serverkey deploykey hmackey storagekey "
+        "writekey ingestkey ingestionkey insertkey licensekey licencekey integrationkey consumerkey"
     ),
     "access-token": "accesstoken oauthtoken bearertoken",
     "refresh-token": "refreshtoken",
@@ -92,11 +96,21 @@ _SUFFIXES: dict[str, Rule] = {
     },
 }
 _SERVICE_KEY = Rule("key", Sure.KEY)
+_OF_A_VARIABLE = Rule("key", Sure.TOKEN)
 _WHOLE: dict[str, Rule] = {
     "key": Rule("key", Sure.BARE),
     "auth": Rule("authorization", Sure.TOKEN),
     "pass": Rule("password", Sure.TOKEN),
 }
+_AUTH = re.compile(r"[-_. ](?:auth|Auth|AUTH)$|[a-z]Auth$")
+"""The word at the end of a name: ``registry_auth``, and no ``oauth``."""
+_KEYS_OF_NO_LOCK = re.compile(
+    r"(?:idempot\w*|cache|surrogate|partition|dedup\w*|sort|order|public|routing|shard|object|request|trace|group"
+    r"|correlation|message|websocket|foreign|primary)[-_]key$",
+    re.IGNORECASE,
+)
+"""Keys that open nothing, in headers and variables."""
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*_KEY_?[0-9]*")
 # Cursors and markers of lists, streams and jobs: opaque by design, and no one's secret.
 _CURSORS = re.compile(
     r"(?:page|next|previous|prev|continuation|sync|progress|cursor|resume|resumption|start|starting|skip"
@@ -176,7 +190,20 @@ def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     bare = _bare_name(name)
     if _CURSORS.search(bare):
         return None
-    for candidate in (bare.rstrip(_DIGITS), bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")):
+    if _AUTH.search(name):
+        return _WHOLE["auth"]
+    one = bare.removesuffix("s").rstrip(_DIGITS).removesuffix("s")
+    rule = _rule_of(bare.rstrip(_DIGITS), one, services)
+    if rule is None and _VARIABLE.fullmatch(name) and not _KEYS_OF_NO_LOCK.search(name):
+        return _OF_A_VARIABLE
+    return rule
+
+
+# API_KEY_1 to API_KEY_9999 are looked up once.
+@functools.lru_cache(maxsize=4096)
+def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | None:
+    """The rule of a name without its number, or of the name of one of many."""
+    for candidate in (numberless, one):
         if candidate in _WHOLE:
             return _WHOLE[candidate]
         is_key = candidate.endswith("key")
@@ -206,6 +233,20 @@ def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     return _QUERY.get(bare) or _field_rule(name, services)
 
 
+KUBE_VALUE = Rule("kube-secret", Sure.ANY)
+"""The rule of every value in the data of a Secret of Kubernetes."""
+
+_OF_A_KUBE_SECRET = {"data": KUBE_VALUE, "stringData": KUBE_VALUE}
+_OF_A_JWK = dict.fromkeys(("d", "p", "q", "dp", "dq", "qi", "k"), Rule("private-key", Sure.KEY))
+
+
+def secret_members(value: Mapping[Any, Any]) -> Mapping[Any, Rule]:
+    """The rules of an object's members that only the object's kind makes secret: of a JSON Web Key, of a Secret."""
+    if "kty" in value:
+        return _OF_A_JWK
+    return _OF_A_KUBE_SECRET if value.get("kind") == "Secret" else {}
+
+
 COOKIE_VALUE = Rule("cookie", Sure.KEY)
 """The rule of a cookie's value, where the cookie's own name says nothing."""
 
@@ -221,6 +262,8 @@ def _credential_kind(name: str, services: AbstractSet[str], accounts: AbstractSe
     rule = _field_rule(name, services)
     if rule is not None:
         return rule.kind
+    if name.endswith("-key") and not _KEYS_OF_NO_LOCK.search(name):
+        return "key"
     return "account" if name in accounts else None
 
 
@@ -258,7 +301,9 @@ _IN_CONNECTION = re.compile(
 
 def bare_value(value: str) -> str:
     """What is left of a field's value without its placeholders and the scheme in front ("Bearer")."""
-    return _SCHEME.sub("", without_placeholders(value)).strip()
+    rest = without_placeholders(value)
+    scheme = _SCHEME.match(rest)
+    return (rest if scheme is None else rest[scheme.end() :]).strip()
 
 
 def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
@@ -282,9 +327,9 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
             named = _NUMBERED_NAME.fullmatch(rest) is not None
             return not named and _is_key(rest, schemed=rest != value.strip())
         case Sure.TOKEN:
-            return _is_opaque(rest)
+            return _is_opaque(rest) or is_pair(rest)
         case Sure.BARE:
-            return len(rest) >= 20 and _is_opaque(rest) and _is_jumbled(rest) and not set(rest) & set("/.")
+            return len(rest) >= 20 and _is_opaque(rest) and is_jumbled(rest) and not set(rest) & set("/.")
         case Sure.CODE:
             return _is_opaque(rest) and not _NUMBERED_NAME.fullmatch(rest) and not rest.isupper()
         case Sure.COOKIE:
@@ -293,7 +338,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
             return _IN_CONNECTION.search(rest) is not None
 
 
-_LETTERS_AND_DIGITS = re.compile(r"\d.*[^\W\d_]|[^\W\d_].*\d", re.DOTALL)
+_DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 _SPACE = re.compile(r"\s")
 _NAME_IN_CODE = re.compile(r"[A-Za-z_$@][A-Za-z_]*(?:(?:\.|->|::)[A-Za-z_]\w*)*")
 
@@ -307,13 +352,15 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         behind: the character behind the value.
     """
     rest = bare_value(unquote_plus(value) if "%" in value else value)
+    if rule is KUBE_VALUE:
+        return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
     if (behind in "([{" and behind) or _SPACE.search(rest) or _NAME_IN_CODE.fullmatch(rest):
         return False
     if rule.sure is Sure.PASSWORD:
         return len(rest) >= 6 and any(not c.isalpha() for c in rest) and not _PATH.match(rest)
-    return _LETTERS_AND_DIGITS.search(rest) is not None
+    return _has_both(rest)
 
 
 def is_word(value: str) -> bool:
@@ -340,6 +387,23 @@ def _is_key(text: str, *, schemed: bool) -> bool:
     return schemed or _SPACE.search(text) is None
 
 
+def _has_both(text: str) -> bool:
+    """Whether a text holds letters and digits."""
+    return _DIGIT.search(text) is not None and _LETTER.search(text) is not None
+
+
+def is_pair(text: str) -> bool:
+    """Whether a text is ``user:password`` in base64."""
+    if len(text) < 8:
+        return False
+    try:
+        pair = base64.b64decode(text + "=" * (-len(text) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return False
+    # What was hidden within the base64 is hidden: to clean twice is to clean once.
+    return ":" in pair and pair.isprintable() and "<secret:" not in pair
+
+
 def is_mixed(text: str) -> bool:
     """Whether a text holds digits, capitals and small letters."""
     return (
@@ -347,7 +411,7 @@ def is_mixed(text: str) -> bool:
     )
 
 
-def _is_jumbled(text: str) -> bool:
+def is_jumbled(text: str) -> bool:
     """Whether digits, capitals and small letters change as often as a generator changes them."""
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in text]
     changes = sum(one != other for one, other in itertools.pairwise(classes))
@@ -355,8 +419,4 @@ def _is_jumbled(text: str) -> bool:
 
 
 def _is_opaque(text: str) -> bool:
-    return (
-        _OPAQUE.fullmatch(text) is not None
-        and _TIME.match(text) is None
-        and _LETTERS_AND_DIGITS.search(text) is not None
-    )
+    return _OPAQUE.fullmatch(text) is not None and _TIME.match(text) is None and _has_both(text)

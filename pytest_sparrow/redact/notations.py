@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.redact.names import COOKIE_VALUE, Rule, Sure, is_in_text
-from pytest_sparrow.redact.placeholders import outside_placeholders
+from pytest_sparrow.redact.names import COOKIE_VALUE, KUBE_VALUE, Rule, Sure, is_in_text
+from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,8 @@ _STEMS = (
 _VALUE_STEM = "value"
 _REACH = 60
 
-_NAME_BEFORE = re.compile(r"(?:(?<![A-Za-z0-9_.-])[A-Za-z]{2,14} )?[A-Za-z0-9_.$-]{0,60}\Z")
+# A name backwards, and the word in front of it: a search forwards would begin at each letter.
+_NAME_BEFORE = re.compile(r"([A-Za-z0-9_.$-]{0,60})(?: [A-Za-z]{2,14}(?![A-Za-z0-9_.-]))?")
 _SCHEMES = r"(?:(?:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
 _BARE = r"[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
 _QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,8192})"
@@ -51,6 +52,9 @@ _MARKED_UP = re.compile(
     r"(?P<rest>[A-Za-z0-9_.-]{0,40})(?:\s[^<>]{0,200})?>\s{0,40}(?P<bare>[^<>\s][^<>]{2,4096}?)\s{0,40}<"
 )
 _SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|[ \t]+was)?\s{{1,8}}{_VALUE}")
+# What follows a name that a value may follow without a sign: most names of a text are done with here.
+_APART = re.compile(rf"{_REST}[\s>]")
+_SPACED_WORDS = ("-", "ENV", "setx", "login", "machine")
 _SPACED_AFTER = re.compile(
     r"(?:(?:^|[\s\"'])--?|\bENV\s|\bsetx\s+|\blogin\s+\S{1,80}\s+|\bmachine\s+\S{1,80}\s+)\Z"
 )
@@ -64,6 +68,10 @@ _NAMED_BEFORE = re.compile(
 _NAMED_BEHIND = re.compile(r"[^<>\n]{0,80}\bname=[\"']?([\w.\[\]-]{2,60})", re.IGNORECASE)
 _OF_VALUE = re.compile(rf"(?P<rest>)(?P<closed>\\{{0,127}}[\"']?)\s{{0,4}}[=:]\s{{0,4}}{_VALUE}")
 _COOKIES = re.compile(r"[A-Za-z]?:\s{0,4}(?P<pairs>[^\r\n\"'\\]{3,8192})", re.IGNORECASE)
+_KUBE_DATA = re.compile(
+    r"^([ ]{0,40})(?:data|stringData):[ ]{0,8}\n((?:\1[ ]{1,8}\S[^\n]{0,65536}\n?){1,500})", re.MULTILINE
+)
+_KUBE_PAIR = re.compile(r"^ +[\w.-]{1,253}: +['\"]?([^\s'\"|>][^\s'\"]*)", re.MULTILINE)
 _PAIR = re.compile(r"([^=;\s]{1,80})=([^;\s]+)")
 _ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "version", "priority"})
 
@@ -116,8 +124,13 @@ _MAY_NAME = (
 _MAY_WORDS = (b" -p", b" -a ", b"setx ", b"IDENTIFIED ", b"PASSWORD ")
 
 
+_MAY_SIGN = re.compile(rb"[\s\\<:]")
+
+
 def may_name(data: bytes) -> bool:
     """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
+    if _MAY_SIGN.search(data) is None:  # an id, a word
+        return False
     return any(word in data for word in _MAY_WORDS) or any(pattern.search(data) for pattern in _MAY_NAME)
 
 
@@ -150,8 +163,9 @@ def replace_named(text: str, found: Found, names: Names) -> str:
 def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, str]]:
     # What stands in a placeholder is no secret, and gets no number.
     is_outside = outside_placeholders(text)
+    low = _low(blanked(text))
     seen = set()
-    for each in _named(text):
+    for each in _named(text, low):
         if each.start in seen or not is_outside(
             each.start, each.stop
         ):  # AUTH_TOKEN is met at both of its words
@@ -164,7 +178,7 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
         if instead is not None:
             seen.add(each.start)
             yield each.start, each.stop, instead
-    for start, stop, rule in _cookies(text, names):
+    for start, stop, rule in (*_cookies(text, low, names), *_kube_values(text)):
         value = text[start:stop]
         instead = found(value, rule) if is_outside(start, stop) and is_in_text(value, rule, "") else None
         if instead is not None:
@@ -195,8 +209,7 @@ def _places(low: str, stem: str) -> Iterator[int]:
         at = low.find(stem, at + len(stem))
 
 
-def _named(text: str) -> Iterator[_Named]:
-    low = _low(text)
+def _named(text: str, low: str) -> Iterator[_Named]:
     for stem in _STEMS:
         for at in _places(low, stem):
             each = _around(text, at, stem)
@@ -212,33 +225,54 @@ def _around(text: str, at: int, stem: str) -> _Named | None:
     """The name around a stem, and its value."""
     behind = at + len(stem)
     match = _ASSIGNED.match(text, behind)
-    if match is None and text.find(">", behind, behind + 250) > 0:
-        match = _MARKED_UP.match(text, behind)
-    if match is None:
-        match = _spaced(text, at, behind, stem)
+    if match is None and _APART.match(text, behind):
+        match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
     if match is None:
         return None
-    before = _NAME_BEFORE.search(text, max(0, at - _REACH), at)
-    name = (before[0] if before else "") + stem + match["rest"]
+    name = _before(text, at) + text[at:behind] + match["rest"]
     group = "bare" if match["bare"] is not None else "quoted"
     start, stop = match.span(group)
+    if group == "quoted" and _ends_there(match):
+        return None
     as_field = (
         group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
     )
     return _Named(name, start, stop, as_field)
 
 
+def _before(text: str, at: int) -> str:
+    """The beginning of a name in front of its stem, with the word before it."""
+    # One character more than counts shows whether a word begins where the view ends.
+    view = text[max(0, at - _REACH - 1) : at]
+    match = _NAME_BEFORE.match(view[::-1])
+    assert match is not None  # nothing is a name's beginning, too
+    length = match.end() if match.end() <= _REACH else match.end(1)
+    return view[len(view) - length :]
+
+
+def _ends_there(match: re.Match[str]) -> bool:
+    """Whether the quote in front of a value ends the text in which the name stands: a piece of a stream, in JSON."""
+    is_deeper = match["closed"].count("\\") > match["quote"].count("\\")
+    return is_deeper or not any(map(str.isalnum, match["quoted"]))
+
+
 def _spaced(text: str, at: int, behind: int, stem: str) -> re.Match[str] | None:
     """A value behind nothing but space: of an option, in netrc, in SQL, or in a sentence with ``is``."""
+    match = _SPACED.match(text, behind)
+    if match is None:
+        return None
+    if _SAID.match(text, behind) or (stem == "pass" and _QUOTED_NEXT.match(text, behind)):
+        return match
     start = at
     while start > 0 and at - start < _REACH and (text[start - 1].isalnum() or text[start - 1] in "_-."):
         start -= 1
-    is_option = (
-        text.startswith("--", start) or _SPACED_AFTER.search(text, max(0, start - 90), start) is not None
+    if text.startswith("--", start):
+        return match
+    view = text[max(0, start - 90) : start]
+    is_option = any(word in view for word in _SPACED_WORDS) and _SPACED_AFTER.search(
+        text, max(0, start - 90), start
     )
-    is_said = _SAID.match(text, behind) is not None
-    is_sql = stem == "pass" and _QUOTED_NEXT.match(text, behind) is not None
-    return _SPACED.match(text, behind) if is_option or is_said or is_sql else None
+    return match if is_option else None
 
 
 def _in_value(text: str, at: int) -> _Named | None:
@@ -251,8 +285,16 @@ def _in_value(text: str, at: int) -> _Named | None:
     return _Named(named[1], *match.span(group)) if named else None
 
 
-def _cookies(text: str, names: Names) -> Iterator[tuple[int, int, Rule]]:
-    for at in _places(_low(text), "cookie"):
+def _kube_values(text: str) -> Iterator[tuple[int, int, Rule]]:
+    """The values of a manifest's Secret, whatever their names say."""
+    if "kind: Secret" in text:
+        for block in _KUBE_DATA.finditer(text):
+            for pair in _KUBE_PAIR.finditer(text, *block.span(2)):
+                yield *pair.span(1), KUBE_VALUE
+
+
+def _cookies(text: str, low: str, names: Names) -> Iterator[tuple[int, int, Rule]]:
+    for at in _places(low, "cookie"):
         match = _COOKIES.match(text, at + len("cookie"))
         for pair in _PAIR.finditer(text, *match.span("pairs")) if match else ():
             if pair[1].lower() not in _ATTRIBUTES:

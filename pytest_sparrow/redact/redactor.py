@@ -101,9 +101,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """A text to be shown, without secrets; directories stay, since it is read where they are."""
-        return (
-            self._cleaner.settled(lambda: self._cleaner.plain(text)) if self._cleaner.suspects(text) else text
-        )
+        return self._cleaner.settled(text, self._cleaner.plain) if self._cleaner.suspects(text) else text
 
     def value(self, value: Json) -> Json:
         """A parsed JSON value without secrets and places; the very same object where there were none.
@@ -133,7 +131,7 @@ class Redactor:
                 return value
         else:
             return value
-        return cleaner.settled(lambda: cleaner.value(value))
+        return cleaner.settled(value, cleaner.value)
 
     def secret_variable(self, name: str, value: str) -> bool:
         """Whether an environment variable looks like a secret: by its name, or by its value."""
@@ -191,7 +189,7 @@ class Redactor:
     def url(self, url: str) -> str:
         """A URL without userinfo, and with placeholders for secrets in its query or anywhere else."""
         found, url = self._cleaner.found, unescaped(self._places.text(url))
-        return self._cleaner.settled(lambda: self._cleaner.text(without_userinfo(url, found)))
+        return self._cleaner.settled(url, lambda url: self._cleaner.text(without_userinfo(url, found)))
 
     def line(self, data: bytes) -> bytes:
         """One line of JSON without secrets; the same bytes where there were none.
@@ -207,7 +205,7 @@ class Redactor:
         if not self._cleaner.suspects_line(data):
             return data
         value = jsontext.decode(data)
-        clean = self._cleaner.settled(lambda: self._cleaner.value(value))
+        clean = self._cleaner.settled(value, self._cleaner.value)
         if clean is value:
             return data
         return jsontext.encode(clean) + ending
@@ -241,7 +239,7 @@ class Redactor:
 
     def _settled_half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         # What its body calls a secret may stand in its URL.
-        return cleaner.settled(lambda: self._half(half, kept, cleaner))
+        return cleaner.settled(half, lambda half: self._half(half, kept, cleaner))
 
     def _half(self, half: dict[str, Json], kept: _Kept, cleaner: Cleaner) -> dict[str, Json]:
         clean = dict(half)
@@ -282,7 +280,7 @@ class Redactor:
 
     def _form(self, text: str, cleaner: Cleaner) -> str:
         text = unescaped(self._places.text(text))
-        return cleaner.settled(lambda: cleaner.form(text))
+        return cleaner.settled(text, cleaner.form)
 
     def _part(self, part: Json, cleaner: Cleaner) -> Json:
         if not isinstance(part, dict):
@@ -335,7 +333,7 @@ class Redactor:
 
     def _answer_header(self, name: str, value: str) -> str:
         value = self._places.text(value)
-        return self._cleaner.settled(lambda: self._cleaner.answer_header(name, value))
+        return self._cleaner.settled(value, lambda value: self._cleaner.answer_header(name, value))
 
     def _kept(self, headers: Iterable[tuple[str, str]], allowed: frozenset[str]) -> dict[str, str]:
         kept: dict[str, str] = {}

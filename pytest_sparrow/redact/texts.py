@@ -135,8 +135,8 @@ def replace_in_form(text: str, clean: Callable[[str], str]) -> str:
 
 
 _SHORTEST = 20
-_LONGEST_KEPT = 512
-_MOST_KEPT = 4096
+LONGEST_KEPT = 512
+MOST_KEPT = 4096
 _BASE64_RUN = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -155,7 +155,9 @@ def holds_text(run: str) -> bool:
     return _decoded(head) is not None or _decoded(head[1:]) is not None
 
 
-def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes], depth: int = 2) -> bool:
+def may_hide(
+    data: bytes, suspicious: Callable[[bytes], bool], harmless: set[bytes | str], depth: int = 2
+) -> bool:
     """Whether JSON in UTF-8, or a text, may hold a key without a mark, or base64 of something suspicious or of that.
 
     Args:
@@ -180,7 +182,7 @@ def may_hide(data: bytes, suspicious: Callable[[bytes], bool], harmless: set[byt
                 or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1))
             ):
                 return True
-        if len(run) <= _LONGEST_KEPT and len(harmless) < _MOST_KEPT:
+        if len(run) <= LONGEST_KEPT and len(harmless) < MOST_KEPT:
             harmless.add(run)
     return False
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.redact.names import is_mixed
+from pytest_sparrow.redact.names import is_mixed, is_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,16 +91,6 @@ def _is_opaque(secret: str) -> bool:
     return any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret)
 
 
-def _is_basic(secret: str) -> bool:
-    """Whether ``Basic …`` carries ``user:password`` and isn't prose ("Basic understanding")."""
-    try:
-        text = base64.b64decode(secret + "=" * (-len(secret) % 4), validate=True).decode()
-    except (binascii.Error, ValueError):
-        return False
-    # What was hidden within the base64 is hidden: to clean twice is to clean once.
-    return ":" in text and text.isprintable() and "<secret:" not in text
-
-
 def _is_of_a_bot(secret: str) -> bool:
     """Whether the first part of a token is a number in base64."""
     first = secret.partition(".")[0]
@@ -150,7 +140,7 @@ _BASIC = Shape(
     prefixes=("Basic ", "BASIC "),
     run=0,
     source=r"B(?:asic|ASIC) +([A-Za-z0-9+/]{6,}={0,2})",
-    holds=_is_basic,
+    holds=is_pair,
 )
 _JWT = prefixed("jwt", "eyJ", rf"{_W}{{8,}}\.eyJ{_W}{{8,}}\.{_W}*")
 _AZURE_AI = Shape(

@@ -254,6 +254,8 @@ _NOT_COMPARED = {
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
     "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
+    "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "
+    "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 
@@ -342,6 +344,12 @@ def _not_kept(finding: Finding) -> str:
     return f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
 
 
+def _doubtful(finding: Finding) -> str:
+    count = finding.detail["count"]
+    look = "1 value looks like a secret" if count == 1 else f"{count} values look like secrets"
+    return f"{look}, and stayed in the golden ({finding.detail['place']}): see that none is one"
+
+
 def _expected(finding: Finding) -> str:
     return f"diverged, and is expected to fail (xfail): {title(finding.parts[0])}"
 
@@ -374,6 +382,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
     Kind.NOT_KEPT: _not_kept,
+    Kind.DOUBTFUL: _doubtful,
     Kind.UNMATCHED: lambda finding: (
         f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
         "it is wrong, or not needed any more"

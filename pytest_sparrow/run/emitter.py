@@ -16,11 +16,14 @@ from pytest_sparrow.providers.codec import (
     Reasoning,
     Text,
 )
+from pytest_sparrow.providers.failing import parted
 from pytest_sparrow.providers.reading import blocks_of_answer
 from pytest_sparrow.run.lanes import Lane, in_lane
 from pytest_sparrow.run.proposals import Proposals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.crossing import Crossing
@@ -156,9 +159,23 @@ class Emitter:
             self._part(lane, part)
         return ready
 
-    def model_answered(self, lane: Lane, answer: ModelAnswer, emitted: int = 0) -> None:
-        """Emit a model's answer, whole or broken off, but its first ``emitted`` parts."""
-        for part in answer.parts[emitted:]:
+    def model_answered(
+        self, lane: Lane, answer: ModelAnswer, emitted: int = 0, before: Sequence[Part] | None = None
+    ) -> None:
+        """Emit a model's answer, whole or broken off.
+
+        Args:
+            lane: the lane that asked.
+            answer: the answer.
+            emitted: how many of its parts were emitted before.
+            before: the parts as they were when the answer failed, where it went on after that; else None.
+        """
+        first, rest = parted(answer.parts[emitted:], (answer.parts if before is None else before)[emitted:])
+        for part in first:
+            self._part(lane, part)
+        if rest:
+            self._failed(lane, answer)
+        for part in rest:
             self._part(lane, part)
         texts = [part.text for part in answer.parts if isinstance(part, Text)]
         if texts and not any(isinstance(part, Proposal) and not part.hosted for part in answer.parts):
@@ -169,6 +186,10 @@ class Emitter:
             self._emit_in(
                 lane, ev.TokenUsage(run=self._run, input=answer.usage.input, output=answer.usage.output)
             )
+        if not rest:
+            self._failed(lane, answer)
+
+    def _failed(self, lane: Lane, answer: ModelAnswer) -> None:
         if answer.failure is not None:
             self._emit_in(lane, ev.Error(run=self._run, message=answer.failure.message))
 

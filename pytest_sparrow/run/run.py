@@ -256,9 +256,10 @@ class Run:
         """End a crossing; an answer that comes after the run's end is dropped, since the run has been judged."""
         if self._over(crossing):
             return
-        answer = None
+        answer, before_failure = None, None
         if crossing.model is not None and answered is not None:
             answer = crossing.model.answer(crossing.asked, answered)
+            before_failure = crossing.model.before_failure(crossing.asked, answered, answer)
             if complete:
                 self._unread.add_silent(crossing.asked, answered, answer)
             answered = without_spelling(answered)
@@ -275,7 +276,7 @@ class Run:
             if answer is not None and crossing.call_id:
                 self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, answer)
             elif answer is not None:
-                self._emitter.model_answered(crossing.lane, answer, crossing.emitted)
+                self._emitter.model_answered(crossing.lane, answer, crossing.emitted, before_failure)
             elif crossing.kind == "tool":
                 self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
             if crossing.fault is not None:

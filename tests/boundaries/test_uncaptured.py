@@ -2,8 +2,9 @@
 
 import _socket
 import contextlib
-import http.client
+import logging.handlers
 import multiprocessing
+import smtplib
 import socket
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ import requests
 import urllib3
 
 from boundaries.fakes import FakeRun, window
+from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.report.words import title
@@ -35,30 +37,30 @@ def _noting(run):
         yield reported
 
 
-def _by_urllib(port):
-    with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/")
+def _by_logging(port):
+    with pytest.raises(ConnectionRefusedError):
+        logging.handlers.SocketHandler("127.0.0.1", port).makeSocket()
 
 
 def test_a_connection_that_no_adapter_knows_is_reported_with_its_library_and_the_users_line():
     """However often it connects, a place is one line."""
     port = _free_port()
     with _noting(FakeRun()) as reported:
-        _by_urllib(port)
-        _by_urllib(port)
+        _by_logging(port)
+        _by_logging(port)
     (line,) = reported
-    assert line.startswith(f"127.0.0.1:{port} (urllib, ")
+    assert line.startswith(f"127.0.0.1:{port} (logging, ")
     assert "test_uncaptured.py:" in line
     hint = f"sparrow_allow_hosts = 127.0.0.1:{port} keeps it reachable"
     assert line.endswith(f": not recorded; a replay will refuse it ({hint})")
 
 
 def test_a_name_is_reported_as_it_was_asked_for():
-    """Not the address that it was resolved to; and http.client by itself is the library, too."""
+    """Not the address that it was resolved to; and the library is the one that the user's code called."""
     port = _free_port()
     with _noting(FakeRun()) as reported, pytest.raises(ConnectionRefusedError):
-        http.client.HTTPConnection("localhost", port).request("GET", "/")
-    assert [line.partition(", ")[0] for line in reported] == [f"localhost:{port} (http"]
+        smtplib.SMTP("localhost", port)
+    assert [line.partition(", ")[0] for line in reported] == [f"localhost:{port} (smtplib"]
 
 
 def test_what_crosses_or_is_the_worlds_is_not_reported():
@@ -66,13 +68,15 @@ def test_what_crosses_or_is_the_worlds_is_not_reported():
     url = f"http://127.0.0.1:{_free_port()}/"
     with _noting(FakeRun()) as reported:
         with pytest.raises(httpx2.ConnectError):
-            httpx2.get(url, trust_env=False)
+            httpx2.get(url, **ALONE)
         with pytest.raises(requests.ConnectionError):
             requests.get(url, timeout=5)
         with pytest.raises(urllib3.exceptions.MaxRetryError), urllib3.PoolManager() as pools:
             pools.request("GET", url, retries=0)
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(url)
         with answering():
-            _by_urllib(_free_port())
+            _by_logging(_free_port())
     assert reported == []
 
 
@@ -80,10 +84,10 @@ def test_what_crosses_or_is_the_worlds_is_not_reported():
 def test_what_a_replay_does_not_refuse_is_not_reported(verdict):
     """Hosts that a setting names, and servers of this process."""
     with loopback(x=lambda call: call.answer(b"x")) as server, _noting(FakeRun()) as reported:
-        urllib.request.urlopen(f"{server.url}/x").close()
+        socket.create_connection(("127.0.0.1", server.port)).close()
     assert reported == []
     with _noting(FakeRun(hosts={"127.0.0.1": verdict})) as reported:
-        _by_urllib(_free_port())
+        _by_logging(_free_port())
     assert reported == []
 
 
@@ -118,7 +122,7 @@ def test_many_places_are_counted():
     """Five lines, and how many more there were."""
     with _noting(FakeRun()) as reported:
         for _ in range(7):
-            _by_urllib(_free_port())
+            _by_logging(_free_port())
     assert len(reported) == 6
     assert reported[-1] == "2 more places were connected to and not recorded"
 
@@ -131,7 +135,7 @@ def test_a_note_that_fails_breaks_nothing():
             raise RuntimeError("never mind")
 
     with _noting(Broken()) as reported:
-        _by_urllib(_free_port())
+        _by_logging(_free_port())
         with contextlib.closing(socket.socket()) as sock, pytest.raises(TypeError):
             sock.connect(object())
     assert reported == []
@@ -142,9 +146,9 @@ def test_a_replaying_run_and_no_run_are_not_watched():
     reported = []
     run = FakeRun([])
     with noting_uncaptured(run, reported.append):
-        _by_urllib(_free_port())
+        _by_logging(_free_port())
         with window(run), contextlib.suppress(Exception):
-            _by_urllib(_free_port())
+            _by_logging(_free_port())
     assert reported == []
 
 

@@ -72,6 +72,10 @@ def said_by(traffic: Traffic) -> Said | None:
     if not said.failed:
         events = events_of(traffic)
         read(said, parsed(traffic.answered) if events is None else events)
+    sides = ("input", "output")
+    counted = [traffic.headers.get(f"x-amzn-bedrock-{side}-token-count", "") for side in sides]
+    if all(map(str.isdigit, counted)):  # of Bedrock's invoke
+        said.usage = (int(counted[0]), int(counted[1]))
     return said
 
 
@@ -387,21 +391,29 @@ def _completions(said: Said, answer: Any) -> None:
     counts: dict[str, int] = {}
     for chunk in map(_dict, answer if isinstance(answer, list) else [answer]):
         said.failed |= bool(chunk.get("error"))
-        for holder in (chunk, chunk.get("usage"), chunk.get("amazon-bedrock-invocationMetrics")):
+        billed = _dict(chunk.get("meta")).get("billed_units")
+        for holder in (chunk, chunk.get("usage"), chunk.get("amazon-bedrock-invocationMetrics"), billed):
             counts |= {key: count for key, count in _dict(holder).items() if key in _COUNTS}
         lists = (
             _list(chunk.get(key)) for key in ("choices", "outputs", "results", "generations", "completions")
         )
         for choice in (each for found in lists for each in found):
             place = choice.get("index", 0)
-            texts[place] = texts.get(place, "") + next((choice[key] for key in _TEXTS if key in choice), "")
+            texts[place] = (
+                texts.get(place, "")
+                + next((choice[key] for key in _TEXTS if key in choice), "")
+                + _words([choice.get("data")])
+            )
         said.text += next((chunk[key] for key in _TEXTS if isinstance(chunk.get(key), str)), "")
     said.text += "".join(text for _, text in sorted(texts.items()))
     said.count(counts, _COUNTS[::2], _COUNTS[1::2])
 
 
 _TEXTS = ("text", "outputText", "completion", "generation")
-_COUNTS = ("prompt_tokens", "completion_tokens", "inputTokenCount", "outputTokenCount")
+_COUNTS = (
+    *("prompt_tokens", "completion_tokens", "inputTokenCount", "outputTokenCount"),
+    *("prompt_token_count", "generation_token_count", "input_tokens", "output_tokens"),
+)
 
 
 _FORMATS: tuple[tuple[str, tuple[str, ...], Callable[[Said, Any], None]], ...] = (

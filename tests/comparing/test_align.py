@@ -106,7 +106,7 @@ def comparisons(golden, new):
 def test_effort_is_bounded_by_a_constant_an_element():
     """However hostile the sequences, the comparisons of keys are at most a constant for each element."""
     rng = random.Random(7)
-    size = 4_000
+    size = 1_500
     numbers = list(range(size))
     shuffled = rng.sample(numbers, size)
     hostile = {

@@ -265,7 +265,7 @@ def redacting(data: bytes) -> None:
     assert redactor.line(once) == once
     assert Redactor(ENVIRONMENT).line(once) == once
     walked = Redactor(ENVIRONMENT)._cleaner
-    expected = walked.settled(lambda: walked.value(value))
+    expected = walked.settled(value, walked.value)
     assert equal(expected, clean)
     Scanner(ENVIRONMENT).find(once)
 

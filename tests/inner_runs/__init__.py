@@ -7,10 +7,20 @@ and with nothing of an earlier run in memory, as the server itself never runs a 
 pytest-xdist are forked in the same way (`workers`).
 
 ``SPARROW_TEST_FRESH=1`` starts every one of them afresh instead.
+
+Neither a test nor a process that it starts by a fork waits for the disk, but with ``SPARROW_TEST_FULL=1``: no test can
+tell bytes on the disk from bytes that the system still holds, and each wait takes milliseconds.
 """
+
+import os
+
+from full import FULL
 
 from inner_runs.folder import TOOL_TEST, Inner
 from inner_runs.simple import ONLY_SPARROW, pytest_in
 from inner_runs.starting import Forked, run, start
 
 __all__ = ["ONLY_SPARROW", "TOOL_TEST", "Forked", "Inner", "pytest_in", "run", "start"]
+
+if not FULL:
+    os.fsync = os.fstat  # refuses what is no open file, as well

@@ -31,13 +31,13 @@ _AT_THE_START = re.compile(
     r"(PYTHON(?!PATH\Z|DONTWRITEBYTECODE\Z).*|LC_.*|LANG|LANGUAGE|LD_.*|DYLD_.*|MALLOC_.*)\Z"
 )
 
-# Libraries that take long to load.
+# Libraries that take long to load, the longest first: what two runs load first is loaded once for both.
 _HEAVY = (
-    "openai",
     "anthropic",
     "google.genai",
-    "langchain_core",
     "pydantic_ai",
+    "openai",
+    "langchain_core",
     "httpx",
     "httpx2",
     "aiohttp",

@@ -87,14 +87,15 @@ def test_agent(sparrow, style, request):
 """
 
 
-@pytest.fixture
-def recorded(tmp_path):
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
     """The agents, recorded."""
-    shutil.copy(PROVIDER, tmp_path)
-    (tmp_path / "test_inner.py").write_text(INNER)
-    code, output = pytest_in(tmp_path, "--sparrow-record")
+    folder = tmp_path_factory.mktemp("open")
+    shutil.copy(PROVIDER, folder)
+    (folder / "test_inner.py").write_text(INNER)
+    code, output = pytest_in(folder, "--sparrow-record")
     assert (code, "2 recorded" in output) == (0, True), output
-    return tmp_path
+    return folder
 
 
 def test_calls_made_while_the_stream_is_open_answer_their_proposals(recorded):

@@ -137,14 +137,15 @@ def test_tools_that_take_too_long(sparrow):
 """
 
 
-@pytest.fixture
-def recorded(tmp_path):
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
     """The agents, recorded."""
-    shutil.copy(LOOPBACK, tmp_path)
-    (tmp_path / "test_inner.py").write_text(INNER)
-    code, output = pytest_in(tmp_path, "--sparrow-record")
+    folder = tmp_path_factory.mktemp("turning")
+    shutil.copy(LOOPBACK, folder)
+    (folder / "test_inner.py").write_text(INNER)
+    code, output = pytest_in(folder, "--sparrow-record")
     assert (code, "5 recorded" in output) == (0, True), output
-    return tmp_path
+    return folder
 
 
 def test_they_turn_away_again(recorded):

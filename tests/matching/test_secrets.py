@@ -39,6 +39,22 @@ def test_what_a_replay_gave_means_the_same():
     assert pairs.shown({"a": [own(1), own(9)]}) == {"a": [gold(2), "<secret:token:another>"]}
 
 
+@pytest.mark.parametrize("shared_in_golden", [True, False])
+def test_one_key_for_two_providers_pairs_with_a_key_for_each(shared_in_golden):
+    """A gateway's key stands in two variables; where it is absent, each variable has a dummy of its own."""
+    one = {"ANTHROPIC_API_KEY": A, "OPENAI_API_KEY": A, "MISTRAL_API_KEY": B}
+    each = {**one, "OPENAI_API_KEY": "sk-one-0123456789"}
+    (golden, golden_keys), (new, new_keys) = (
+        (Redactor(keys), keys.values()) for keys in ((one, each) if shared_in_golden else (each, one))
+    )
+    new.number_as_replay()
+    pairs = SecretPairs(replayed=True)
+    asked = [golden.text(f"Bearer {key}") for key in golden_keys]
+    again = [new.text(f"Bearer {key}") for key in new_keys]
+    assert all(map(pairs.same_credential, asked, again))
+    assert not pairs.same_credential(asked[2], again[0])
+
+
 def halves(kind, redactor, *asked):
     return [redactor.asked(kind, one) for one in asked]
 

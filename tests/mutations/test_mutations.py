@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from full import FULL
@@ -13,7 +14,7 @@ from .table import EXAMPLE, MUTATIONS, apply
 
 MOST_LINES = 25
 DRIVERS = ("sync", "streaming", "threads", "async")
-RUNS = 10 if FULL else 2
+RUNS = 10 if FULL else 1
 
 
 def failures(output):
@@ -49,18 +50,15 @@ def snapshot(folder):
 
 
 def test_unchanged_stays_green_again_and_again(copy):
-    """An unchanged agent replays green every time, and nothing is written."""
+    """An unchanged agent replays green every time, and nothing is written.
+
+    So it does when two workers share the tests, and the summary counts both workers' tests.
+    """
     before = snapshot(copy)
-    for _ in range(RUNS):
-        code, output = pytest_in(copy, "--sparrow-replay")
+    for workers in (*[()] * RUNS, ("-n", "2")):
+        code, output = pytest_in(copy, "--sparrow-replay", *workers)
         assert (code, "4 replayed equal" in output) == (0, True), output
     assert snapshot(copy) == before
-
-
-def test_unchanged_stays_green_under_xdist(copy):
-    """An unchanged agent is green when two workers share the tests, and the summary counts both workers' tests."""
-    code, output = pytest_in(copy, "--sparrow-replay", "-n", "2")
-    assert (code, "4 replayed equal" in output) == (0, True), output
 
 
 def test_recording_again_unchanged_touches_no_byte(copy):
@@ -71,18 +69,46 @@ def test_recording_again_unchanged_touches_no_byte(copy):
     assert snapshot(copy) == before
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_each_mutation_goes_red_and_says_why(mutation, copy):
-    """In every driver: red, in at most 25 lines of ours, with the changed path and both values."""
-    apply(mutation, copy)
-    before = snapshot(copy)
-    code, output = pytest_in(copy, "--sparrow-replay")
+def mutate(mutation, folder):
+    """Add an agent with one change, and its tests and goldens, all named by the mutation; returns the tests' names."""
+    module = mutation.name.replace("-", "_")
+    unchanged = (folder / mutation.file).read_text(encoding="utf-8")
+    apply(mutation, folder)
+    changed = (folder / mutation.file).rename(folder / f"{module}.py")
+    (folder / mutation.file).write_text(unchanged, encoding="utf-8")
+    text = (folder / "test_support.py").read_text(encoding="utf-8")
+    text = text.replace(f"from {Path(mutation.file).stem} import", f"from {changed.stem} import")
+    (folder / f"test_{module}.py").write_text(
+        re.sub(r"def (test_\w+)", rf"def \1_{module}", text), encoding="utf-8"
+    )
+    goldens = folder / "__sparrow__"
+    for driver in DRIVERS:
+        new = goldens / f"test_{module}" / f"test_{driver}_{module}"
+        shutil.copytree(goldens / "test_support" / f"test_{driver}", new)
+    return [f"test_{driver}_{module}" for driver in DRIVERS]
+
+
+@pytest.fixture(scope="module")
+def mutated(recorded, tmp_path_factory):
+    """The text of each failure of all changed agents in one replay; nothing else fails, and nothing is written."""
+    folder = shutil.copytree(recorded, tmp_path_factory.mktemp("mutated") / "support_agent")
+    names = {mutation.name: mutate(mutation, folder) for mutation in MUTATIONS}
+    before = snapshot(folder)
+    code, output = pytest_in(folder, "--sparrow-replay")
     assert code == 1, output
+    assert f"4 replayed equal, {sum(map(len, names.values()))} diverged" in output, output
+    assert snapshot(folder) == before
     texts = failures(output)
-    assert set(texts) == {f"test_{driver}" for driver in DRIVERS}, output
+    return {name: {test: texts[test] for test in tests if test in texts} for name, tests in names.items()}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_each_mutation_goes_red_and_says_why(mutation, mutated):
+    """In every driver: red, in at most 25 lines of ours, with the changed path and both values."""
+    texts = mutated[mutation.name]
+    assert len(texts) == len(DRIVERS), texts
     for text in texts.values():
         assert len(text.splitlines()) <= MOST_LINES, text
         assert all(wanted in text for wanted in mutation.shows), text
         assert "Traceback" not in text
         assert "pytest_sparrow/" not in text
-    assert snapshot(copy) == before

@@ -7,6 +7,7 @@ __all__ = ["FRAMEWORKS", "LEFTOVERS", "WAYS", "module_of"]
 _HEAD = '''
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import threading
@@ -20,8 +21,7 @@ import pytest
 import tools
 from agent import agent
 
-KIND = os.environ.get("KIND", "")
-CHANGED = KIND or os.environ.get("MORE")
+KIND = json.loads(os.environ.get("KINDS", "{}")).get(__name__)
 
 
 def act(number: int) -> int:
@@ -32,10 +32,12 @@ def act(number: int) -> int:
 def taken(sparrow, monkeypatch):
     sparrow.tool(tools.add)
     monkeypatch.setitem(globals(), "act", sparrow.tool(act))
+    if KIND == "argument":
+        monkeypatch.setenv("MORE", "5")
 
 
 def work(*_):
-    """What the agent does; ``KIND`` says what it does otherwise than it did. MORE changes an argument."""
+    """What the agent does; ``KINDS`` says by module what it does otherwise than it did."""
     httpx.get(os.environ["WORLD"] + ("/other" if KIND == "http" else "/page")).raise_for_status()
     agent()
     act(2 if KIND == "tool" else 1)
@@ -189,7 +191,7 @@ LEFTOVERS = {
                 work()
             except Exception:
                 pass
-            if CHANGED:
+            if KIND:
                 pytest.skip("provider down")
     """,
     "xfails": """
@@ -198,7 +200,7 @@ LEFTOVERS = {
                 work()
             except Exception:
                 pass
-            if CHANGED:
+            if KIND:
                 pytest.xfail("provider down")
     """,
     "unittest skips": """
@@ -206,7 +208,7 @@ LEFTOVERS = {
             def test_it(self):
                 with contextlib.suppress(Exception):
                     work()
-                if CHANGED:
+                if KIND:
                     self.skipTest("provider down")
     """,
 }

@@ -80,12 +80,10 @@ def test_the_order_of_a_set_is_named_with_both_hash_seeds(inner):
         sparrow.record(Message(run=sparrow.run_id, role="assistant", text=text))
     """,
     )
-    inner.env(PYTHONHASHSEED="1")
+    # A Python that is started with a seed can't be forked: the first has any seed, and says that it is 1.
+    inner.write("conftest.py", "import os\n\nos.environ.setdefault('PYTHONHASHSEED', '1')\n")
     inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
-    # A Python that is started with a seed can't be forked: this one has another seed, and says that it is 2.
-    inner.unset("PYTHONHASHSEED")
-    inner.write("conftest.py", "import os\n\nos.environ['PYTHONHASHSEED'] = '2'\n")
+    inner.env(PYTHONHASHSEED="2")
     result = inner.replay()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["  maybe   *of a set? PYTHONHASHSEED was 1 when * recorded, and is 2 here"])

@@ -14,32 +14,56 @@ TESTS = """
         assert agent() == "Have a nice day."
 """
 
-ANY_DAY = {
-    "in Tokyo": {"TZ": "Asia/Tokyo"},
-    "in Tokyo, next year, with other hashes": {
-        "TZ": "Asia/Tokyo",
-        "LD_PRELOAD": FAKETIME,
-        "FAKETIME": "+1y",
-        "PYTHONHASHSEED": "4711",
-    },
-}
+NEXT_YEAR = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"} if FAKETIME else {}
+
+REPORTS = """
+    import time
+
+    BEGIN = time.time()
+
+    def pytest_runtest_logreport(report):
+        assert BEGIN <= report.start <= report.stop < BEGIN + 300
+"""
+
+REAL = """
+    import os
+    import time
+    import pytest
+
+    REAL = time.time()
+
+    def test_moved(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+
+    @pytest.mark.sparrow(clock="real" if "SHUT" in os.environ else "flow")
+    def test_real(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+        assert REAL <= time.time() < REAL + 300
+"""
 
 
 def test_an_unchanged_agent_is_green_on_any_day(inner):
-    """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green."""
+    """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green.
+
+    With clock = real nothing is moved. Start, stop and duration of every report are real, and in order: other plugins
+    read them.
+    """
     inner.write("test_it.py", TESTS)
+    inner.write("conftest.py", REPORTS)
+    inner.write("test_real.py", REAL)
     with world(inner):
-        inner.record().assert_outcomes(passed=3)
-    for name, environ in ANY_DAY.items():
-        environ = {key: value for key, value in environ.items() if FAKETIME or "FAKETIME" not in key + value}
-        inner.env(**environ)
-        result = inner.replay()
-        inner.unset(*environ)
-        assert "sparrow: 3 replayed equal" in result.outlines, name
+        inner.record().assert_outcomes(passed=5)
+    inner.env(TZ="Asia/Tokyo")
     inner.replay("test_it.py::test_day[1]").assert_outcomes(passed=1)
-    inner.replay("-n", "1", "-p", "xdist").assert_outcomes(passed=3)
-    for seed in ("1", "2"):
-        inner.replay("-p", "pytest_randomly", f"--randomly-seed={seed}").assert_outcomes(passed=3)
+    inner.env(PYTHONHASHSEED="4711", **NEXT_YEAR)
+    result = inner.replay()
+    assert "sparrow: 5 replayed equal" in result.outlines
+    inner.unset("TZ", "PYTHONHASHSEED", *NEXT_YEAR)
+    # In a worker, in the opposite order.
+    plugins = ("-p", "xdist", "-n", "1", "-p", "pytest_randomly", "--randomly-seed=2")
+    result = inner.replay(*plugins, "-v")
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["*PASSED*test_day[[]2[]]*", "*PASSED*test_day[[]1[]]*"])
 
 
 def test_a_changed_agent_is_red(inner):
@@ -92,43 +116,33 @@ def test_a_long_recording_with_seconds_in_every_prompt_replays_at_once(inner):
     inner.write("test_it.py", TESTS)
     inner.write("conftest.py", EARLY_IN_A_SECOND)
     inner.env(FORMAT="%H:%M:%S")
-    with world(inner, waits=0.7, turns=2):
+    with world(inner, waits=0.7, turns=1):
         inner.record("-k", "0").assert_outcomes(passed=1)
     result = inner.replay("-k", "0", "--durations=1", "--durations-min=0")
     result.assert_outcomes(passed=1)
     result.stdout.no_re_match_line(r"[1-9]\d*\.\d+s call")
 
 
-def test_waiting_for_a_deadline(inner):
-    """Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same."""
-    inner.write(
-        "test_it.py",
-        """
-        import os
-        import time
+DEADLINES = """
+    import os
+    import time
 
-        def test_reads(sparrow):
-            deadline = time.time() + 0.05
-            reads = 0
+    def test_reads(sparrow):
+        deadline = time.time() + 0.05
+        reads = 0
+        while time.time() < deadline:
+            reads += 1
+        assert reads > 10
+        assert sparrow.call("f", int, 1) == 1
+
+    def test_waits(sparrow):
+        sparrow.call("f", int, 1)
+        for wait in (0.1, 0.1) if os.environ.get("SHUT") else (0.01, 0.01):
+            deadline = time.time() + wait
             while time.time() < deadline:
-                reads += 1
-            assert reads > 10
-            assert sparrow.call("f", int, 1) == 1
-
-        def test_waits(sparrow):
+                time.sleep(0.001)
             sparrow.call("f", int, 1)
-            for wait in (0.1, 0.1) if os.environ.get("SHUT") else (0.01, 0.01):
-                deadline = time.time() + wait
-                while time.time() < deadline:
-                    time.sleep(0.001)
-                sparrow.call("f", int, 1)
-        """,
-    )
-    inner.record().assert_outcomes(passed=2)
-    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
-    assert exchanges.read_bytes().count(b"\n") == 1
-    assert exchanges.stat().st_size < 500
-    inner.replay().assert_outcomes(passed=2)
+"""
 
 
 STEPS = """
@@ -149,10 +163,12 @@ STEPS = """
 
 
 FURTHER = """
+    import os
     import time
 
     def test_it(sparrow):
-        readings = [int(time.time() * 10)]
+        while not os.environ.get("SHUT") and time.time() % 1 > 0.2:  # far from the next second
+            time.sleep(0.01)
         with sparrow.run("second") as second:
             second.call("f", time.sleep, 0.5)
             second.call("g", str, int(time.time()))
@@ -160,57 +176,100 @@ FURTHER = """
 """
 
 
+OWN = """
+    import contextlib
+    import time
+    from datetime import date
+
+    import freezegun
+    import pytest
+    import time_machine
+
+    REAL = time.time()
+
+    @pytest.fixture(params=["time_machine", "freezegun"])
+    def freeze(request):
+        travel = {"time_machine": time_machine.travel, "freezegun": freezegun.freeze_time}[request.param]
+        return lambda: travel("2001-02-03")
+
+    @pytest.fixture
+    def frozen(freeze):
+        with freeze():
+            yield
+
+    @pytest.fixture
+    def before(frozen, sparrow):
+        return sparrow
+
+    @pytest.fixture
+    def after(sparrow, frozen):
+        return sparrow
+
+    def test_before(before):
+        assert before.call("f", str, str(date.today())) == "2001-02-03"
+
+    def test_after_before():
+        assert REAL <= time.time() < REAL + 300
+
+    def test_after(after):
+        assert after.call("f", str, str(date.today())) == "2001-02-03"
+
+    def test_after_after():
+        assert REAL <= time.time() < REAL + 300
+
+    def test_within(sparrow, freeze):
+        with freeze():
+            assert sparrow.call("f", str, str(date.today())) == "2001-02-03"
+
+    def test_after_within():
+        assert REAL <= time.time() < REAL + 300
+"""
+
+
+LIVE = """
+    import os
+    import time
+
+    REAL = time.time()
+
+    def look_up() -> str:
+        return "x"
+
+    def test_it(sparrow):
+        tool = sparrow.tool(look_up)
+        if os.environ.get("SHUT"):
+            sparrow.fork("look_up", replace={"returned": "y"}, live=True)
+        before = time.time()
+        assert tool() == ("y" if os.environ.get("SHUT") else "x")
+        assert (before < REAL) is (time.time() < REAL) is bool(os.environ.get("SHUT"))
+        assert before <= time.time() < before + 300
+        assert tool() == "x"
+"""
+
+
 def test_recorded_moments(inner):
     """Every reading is equal on another day.
 
+    Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same.
     A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
     `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
+    A test that sets the clock itself, in a fixture set up before sparrow or after it, or in the body: its own time
+    wins, and is put back in the end.
+    In a live fork the agent's clock goes on where it was: a deadline that it has set doesn't jump into the past.
     """
+    inner.write("test_deadlines.py", DEADLINES)
     inner.write("test_step.py", STEPS)
     inner.write("test_further.py", FURTHER)
-    inner.record().assert_outcomes(passed=2)
+    inner.write("test_own.py", OWN)
+    inner.write("test_live.py", LIVE)
+    inner.record().assert_outcomes(passed=14)
+    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
+    assert exchanges.read_bytes().count(b"\n") == 1
+    assert exchanges.stat().st_size < 500
     inner.env(TZ="Asia/Tokyo")
-    inner.replay().assert_outcomes(passed=2)
+    inner.replay().assert_outcomes(passed=14)
     [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
     assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
-
-
-def test_what_is_left_at_the_real_time(inner):
-    """With clock = real nothing is moved.
-
-    Start, stop and duration of every report are real, and in order: other plugins read them.
-    """
-    inner.write(
-        "conftest.py",
-        """
-        import time
-
-        BEGIN = time.time()
-
-        def pytest_runtest_logreport(report):
-            assert BEGIN <= report.start <= report.stop < BEGIN + 300
-        """,
-    )
-    moved = """
-        import time
-        import pytest
-
-        REAL = time.time()
-
-        def test_moved(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-
-        {mark}
-        def test_real(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-            assert REAL <= time.time() < REAL + 300
-    """
-    inner.write("test_it.py", moved.format(mark=""))
-    inner.record().assert_outcomes(passed=2)
-    if FAKETIME:
-        inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+1y")
-    inner.write("test_it.py", moved.format(mark="@pytest.mark.sparrow(clock='real')"))
-    inner.replay().assert_outcomes(passed=2)
 
 
 def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
@@ -233,63 +292,6 @@ def test_without_time_machine_the_failure_names_the_way_out(inner):
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["*the clock of a replay needs time-machine*", "*sparrow_clock = real*"])
     inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
-
-
-def test_a_test_that_sets_the_clock_itself_keeps_its_own(inner):
-    """In a fixture set up before sparrow or after it, or in the body: its own time wins, and is put back in the end."""
-    inner.write(
-        "test_it.py",
-        """
-        import contextlib
-        import time
-        from datetime import date
-
-        import freezegun
-        import pytest
-        import time_machine
-
-        REAL = time.time()
-
-        @pytest.fixture(params=["time_machine", "freezegun"])
-        def freeze(request):
-            travel = {"time_machine": time_machine.travel, "freezegun": freezegun.freeze_time}[request.param]
-            return lambda: travel("2001-02-03")
-
-        @pytest.fixture
-        def frozen(freeze):
-            with freeze():
-                yield
-
-        @pytest.fixture
-        def before(frozen, sparrow):
-            return sparrow
-
-        @pytest.fixture
-        def after(sparrow, frozen):
-            return sparrow
-
-        def test_before(before):
-            assert before.call("f", str, str(date.today())) == "2001-02-03"
-
-        def test_after_before():
-            assert REAL <= time.time() < REAL + 300
-
-        def test_after(after):
-            assert after.call("f", str, str(date.today())) == "2001-02-03"
-
-        def test_after_after():
-            assert REAL <= time.time() < REAL + 300
-
-        def test_within(sparrow, freeze):
-            with freeze():
-                assert sparrow.call("f", str, str(date.today())) == "2001-02-03"
-
-        def test_after_within():
-            assert REAL <= time.time() < REAL + 300
-        """,
-    )
-    inner.record().assert_outcomes(passed=9)
-    inner.replay().assert_outcomes(passed=9)
 
 
 RUNS = """
@@ -353,34 +355,6 @@ def test_a_tool_that_runs_sees_the_real_time(inner):
     inner.record().assert_outcomes(passed=2)
     inner.replay("-o", "sparrow_policy=* = run", "-k", "run").assert_outcomes(passed=1, deselected=1)
     inner.replay("-o", "sparrow_policy=* = verify", "-k", "verify").assert_outcomes(passed=1, deselected=1)
-
-
-def test_the_clock_runs_on_in_a_live_fork(inner):
-    """The agent's clock goes on where it was: a deadline that it has set doesn't jump into the past."""
-    inner.write(
-        "test_it.py",
-        """
-        import os
-        import time
-
-        REAL = time.time()
-
-        def look_up() -> str:
-            return "x"
-
-        def test_it(sparrow):
-            tool = sparrow.tool(look_up)
-            if os.environ.get("SHUT"):
-                sparrow.fork("look_up", replace={"returned": "y"}, live=True)
-            before = time.time()
-            assert tool() == ("y" if os.environ.get("SHUT") else "x")
-            assert (before < REAL) is (time.time() < REAL) is bool(os.environ.get("SHUT"))
-            assert before <= time.time() < before + 300
-            assert tool() == "x"
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    inner.replay().assert_outcomes(passed=1)
 
 
 DURATIONS = """

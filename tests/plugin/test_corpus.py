@@ -6,7 +6,7 @@ from full import FULL
 
 from plugin.support import AGENT, REFUND, put_runs
 
-MANY = 10_000 if FULL else 2_000
+MANY = 10_000 if FULL else 1_000
 
 TESTS = """
     import pytest

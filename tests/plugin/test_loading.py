@@ -58,8 +58,18 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
             assert {{name for name in rooms - {{"pytest_sparrow"}} if not name.startswith(light)}} == set()
         """,
     )
+    inner.write(
+        "conftest.py",
+        f"""
+        import sys
+
+        def pytest_unconfigure():
+            assert not set({HEAVY!r}) & set(sys.modules)
+        """,
+    )
     result = inner.run(option, fresh=True)
     result.assert_outcomes(passed=1)
+    assert result.ret == 0
     result.stdout.no_fnmatch_line("*sparrow: *replayed*")
 
 

@@ -4,32 +4,13 @@ import pytest
 
 from plugin.chatting import model
 
+MANY = """
+    import pytest
 
-def test_xdist(inner):
-    """Under -n 2 every golden is there and whole, the counts are right, and a wrong marker is still a usage error."""
-    inner.write(
-        "test_it.py",
-        """
-        import pytest
-
-        @pytest.mark.parametrize("number", range(20))
-        def test_it(sparrow, number):
-            assert sparrow.call("f", int, number) == number
-        """,
-    )
-    result = inner.record("-n", "2", "-p", "xdist")
-    result.assert_outcomes(passed=20)
-    result.stdout.fnmatch_lines(["sparrow: record", "sparrow: 20 recorded"])
-    assert len(inner.goldens()) == 20
-    before = inner.files()
-    # By entry point once, and with one worker: that takes longer than all else.
-    result = inner.replay("-n", "1", "-p", "no:asyncio", autoload=True)
-    result.assert_outcomes(passed=20)
-    result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 20 replayed equal"])
-    result = inner.record("-n", "2", "-p", "xdist")
-    result.stdout.fnmatch_lines(["sparrow: 20 recorded again, unchanged"])
-    assert inner.files() == before
-
+    @pytest.mark.parametrize("number", range(8))
+    def test_it(sparrow, number):
+        assert sparrow.call("f", int, number) == number
+"""
 
 RERUNS = """
     import pytest
@@ -94,9 +75,17 @@ ASYNC = """
 """
 
 
-def test_rerunfailures_and_asyncio(inner):
-    """A rerun starts afresh: what fails first and passes then is recorded once, replayed, and counted once.
+def goldens_of(inner):
+    """The files of goldens, without those of sessions within tests."""
+    folder = inner.path / "__sparrow__"
+    found = (path for path in folder.rglob("*") if path.is_file() and ".pending" not in path.parts)
+    return {path: path.read_bytes() for path in found}
 
+
+def test_xdist_rerunfailures_and_asyncio(inner):
+    """Under -n 2 every golden is there and whole, and the counts are right.
+
+    A rerun starts afresh: what fails first and passes then is recorded once, replayed, and counted once.
     An async test with an async agent is recorded and replayed, its gathered calls each with their own answer.
     """
     inner.write(
@@ -105,21 +94,29 @@ def test_rerunfailures_and_asyncio(inner):
     )
     inner.write("test_it.py", RERUNS)
     inner.write("test_async.py", ASYNC)
+    inner.write("test_many.py", MANY)
+    plugins = ("-p", "xdist", "-p", "pytest_rerunfailures", "-p", "pytest_asyncio.plugin")
     with model(inner):
-        result = inner.record("--reruns", "2", autoload=True)
-    result.assert_outcomes(passed=5, failed=1)
-    result.stdout.fnmatch_lines(["sparrow: 5 recorded, 1 not recorded"])
+        result = inner.record(*plugins, "-n", "2", "--reruns", "2")
+        result.assert_outcomes(passed=13, failed=1)
+        result.stdout.fnmatch_lines(["sparrow: record", "sparrow: 13 recorded, 1 not recorded"])
+        assert str(result.stdout).count("left unfinished") == 1
+    before = goldens_of(inner)
     recorded = (
         "async/test_it",
         "async/test_own_loop",
         *(f"it/test_{name}" for name in ("body", "fixture", "subtests")),
     )
-    assert inner.goldens() == [f"__sparrow__/test_{name}" for name in recorded]
-    assert str(result.stdout).count("left unfinished") == 1
-    plugins = ("-p", "pytest_rerunfailures", "-p", "pytest_asyncio.plugin")
-    result = inner.replay(*plugins, "--reruns", "2", "-k", "not never")
-    result.assert_outcomes(passed=5, deselected=1)
-    result.stdout.fnmatch_lines(["sparrow: 5 replayed equal"])
+    names = [f"__sparrow__/test_{name}" for name in recorded]
+    assert [name for name in inner.goldens() if "test_many" not in name] == names
+    assert len(inner.goldens()) == 13
+    result = inner.record("-p", "xdist", "-p", "pytest_asyncio.plugin", "-n", "2", "test_many.py")
+    result.stdout.fnmatch_lines(["sparrow: 8 recorded again, unchanged"])
+    assert goldens_of(inner) == before
+    # By entry point, and with one worker: each Python loads all plugins.
+    result = inner.replay("-n", "1", "--reruns", "2", "-k", "not never", autoload=True)
+    result.assert_outcomes(passed=13)
+    result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 13 replayed equal"])
 
 
 def test_a_rerun_that_never_reaches_the_fixture(inner):
@@ -189,13 +186,6 @@ REPEATS = (
     *("-p", "pytest_repeat", "-p", "pytester"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning", "test_it.py"),
 )
-
-
-def goldens_of(inner):
-    """The files of goldens, without those of sessions within tests."""
-    folder = inner.path / "__sparrow__"
-    found = (path for path in folder.rglob("*") if path.is_file() and ".pending" not in path.parts)
-    return {path: path.read_bytes() for path in found}
 
 
 def test_repeats_inner_sessions_and_exits(inner):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 from boundaries.http.loopback import loopback
@@ -106,11 +107,29 @@ BEDROCK = """
 
 TEST = """
     import tools
-    from agent import agent
+    from {name} import agent
 
     def test_add(sparrow):
         sparrow.tool(tools.add)
         assert agent() == "It is 3."
+"""
+
+PYDANTIC_AI = """
+    import os
+
+    import pytest
+    from pydantic_ai import Agent
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    def add(a: int, b: int) -> int:
+        return a + b + int(os.environ.get("MORE", 0))
+
+    @pytest.mark.sparrow(seed=False)  # so that the ids are others in every run
+    def test_add(sparrow):
+        provider = GoogleProvider(api_key="test", base_url=os.environ["WORLD"])
+        answer = Agent(GoogleModel("m", provider=provider), tools=[add]).run_sync("add one and two").output
+        assert answer == "It is 3."
 """
 
 CALLS = ModelAnswer(
@@ -149,102 +168,88 @@ def _pieces(body):
     return [f"{each}{ending}".encode() for each in body.get("sse", body.get("lines"))]
 
 
-WAYS = {
-    "gemini": (GEMINI, Gemini(), SAYS, "v1/models/m:streamGenerateContent"),
-    "ollama": (OLLAMA, Ollama(), SAYS, "api/chat"),
-    "bedrock": (BEDROCK, Bedrock(), WHOLE, "model/m%3A0/converse"),
-}
-
-
-@pytest.fixture(params=WAYS)
-def recorded(request, inner):
-    """One test, recorded; the server is gone."""
-    agent, codec, says, path = WAYS[request.param]
-
-    def record():
-        inner.write("tools.py", TOOLS)
-        inner.write("agent.py", agent)
-        inner.write("test_it.py", TEST)
-        with loopback(**{path: world(codec, says)}) as server:
-            inner.env(WORLD=server.url)
-            result = inner.record()
-            assert result.ret == 0, result.stdout.str()
-
-    inner.once(record, request.param)
-    return inner
-
-
-def test_recorded_then_green_with_the_server_off(recorded):
-    """The events hold the whole turn, the tool doesn't run, and nothing is left over."""
-    lines = (recorded.golden("test_it/test_add") / "events.jsonl").read_text().splitlines()
-    events = [json.loads(line) for line in lines]
-    types = [event["type"] for event in events]
-    assert types[:6] == [
-        "RunStarted",
-        "RouteSelected",
-        "ReasoningDelta",
-        "ToolUseProposed",
-        "TokenUsage",
-        "ToolUseStarted",
-    ]
-    assert types[6:] == ["ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished"]
-    assert events[0]["task"] == "add one and two"
-    assert [event["args"] for event in events if "args" in event] == [{"a": 1, "b": 2}] * 2
-    assert events[-3]["text"] == "It is 3."
-    result = recorded.replay()
-    assert result.ret == 0, result.stdout.str()
-    result.stdout.fnmatch_lines(["sparrow: 1 replayed equal"])
-
-
-def test_another_argument_is_red_with_path_and_both_values(recorded):
-    """What the agent really passed is compared, though the model's answer is the recorded one."""
-    recorded.env(MORE="5")
-    result = recorded.replay()
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*ToolUseStarted*add*args*b*", "*golden  2", "*new     7"])
-
-
-PYDANTIC_AI = """
-    import os
-
-    from pydantic_ai import Agent
-    from pydantic_ai.models.google import GoogleModel
-    from pydantic_ai.providers.google import GoogleProvider
-
-    def add(a: int, b: int) -> int:
-        return a + b + int(os.environ.get("MORE", 0))
-
-    def test_add(sparrow):
-        provider = GoogleProvider(api_key="test", base_url=os.environ["WORLD"])
-        answer = Agent(GoogleModel("m", provider=provider), tools=[add]).run_sync("add one and two").output
-        assert answer == "It is 3."
-"""
-
-
-def test_ids_that_a_client_makes_up_find_their_calls_and_are_no_drift(inner):
-    """pydantic-ai sends a new id for a call to which Gemini gave none: its output is the call's, and replays equal."""
-    inner.write("test_it.py", PYDANTIC_AI)
-    inner.write("pytest.ini", "[pytest]\nsparrow_seed = false\n")  # so that the ids are others in every run
-    with loopback(**{"v1/models/m:generateContent": _without_ids}) as server:
-        inner.env(WORLD=server.url)
-        assert inner.record().ret == 0
-    golden = inner.golden("test_it/test_add")
-    assert "pyd_ai_" in (golden / "exchanges.jsonl").read_text()
-    events = [json.loads(line) for line in (golden / "events.jsonl").read_text().splitlines()]
-    ids = {event["type"]: event["id"] for event in events if "id" in event}
-    assert ids == {"ToolUseProposed": "call-1", "ToolOutput": "call-1"}
-    result = inner.replay()
-    assert result.ret == 0, result.stdout.str()
-    inner.env(MORE="5")
-    result = inner.replay()
-    assert result.ret == 1
-    result.stdout.fnmatch_lines(["*ToolOutput*add*return_value*", "*golden  3", "*new     8"])
-    result.stdout.no_fnmatch_line("*pyd_ai_*")
-
-
 def _without_ids(call):
     has_output = b"functionResponse" in call.body or b"function_response" in call.body
     call_part = {"functionCall": {"name": "add", "args": {"a": 1, "b": 2}}}
     parts = [{"text": "It is 3."} if has_output else call_part]
     body = {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
     call.answer(json.dumps(body).encode(), content_type="application/json")
+
+
+AGENTS = {"of_gemini": GEMINI, "of_ollama": OLLAMA, "of_bedrock": BEDROCK}
+WORLD = {
+    "v1/models/m:streamGenerateContent": world(Gemini(), SAYS),
+    "api/chat": world(Ollama(), SAYS),
+    "model/m%3A0/converse": world(Bedrock(), WHOLE),
+    "v1/models/m:generateContent": _without_ids,
+}
+
+
+@pytest.fixture
+def recorded(inner):
+    """One test a provider, and one of an SDK that makes up ids, recorded; the server is gone."""
+
+    def record():
+        inner.write("tools.py", TOOLS)
+        for name, agent in AGENTS.items():
+            inner.write(f"{name}.py", agent)
+            inner.write(f"test_{name}.py", TEST.format(name=name))
+        inner.write("test_pydantic_ai.py", PYDANTIC_AI)
+        with loopback(**WORLD) as server:
+            inner.env(WORLD=server.url)
+            result = inner.record()
+            assert result.ret == 0, result.stdout.str()
+
+    inner.once(record)
+    return inner
+
+
+def events_of(inner, module):
+    lines = (inner.golden(f"{module}/test_add") / "events.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_recorded_then_green_with_the_server_off(recorded):
+    """The events hold the whole turn, the tool doesn't run, and nothing is left over.
+
+    pydantic-ai sends a new id for a call to which Gemini gave none: its output is the call's, and replays equal.
+    """
+    for name in AGENTS:
+        events = events_of(recorded, f"test_{name}")
+        types = [event["type"] for event in events]
+        assert types[:6] == [
+            "RunStarted",
+            "RouteSelected",
+            "ReasoningDelta",
+            "ToolUseProposed",
+            "TokenUsage",
+            "ToolUseStarted",
+        ]
+        assert types[6:] == ["ToolOutput", "ThinkingDelta", "Message", "TokenUsage", "RunFinished"]
+        assert events[0]["task"] == "add one and two"
+        assert [event["args"] for event in events if "args" in event] == [{"a": 1, "b": 2}] * 2
+        assert events[-3]["text"] == "It is 3."
+    assert "pyd_ai_" in (recorded.golden("test_pydantic_ai/test_add") / "exchanges.jsonl").read_text()
+    ids = {event["type"]: event["id"] for event in events_of(recorded, "test_pydantic_ai") if "id" in event}
+    assert ids == {"ToolUseProposed": "call-1", "ToolOutput": "call-1"}
+    result = recorded.replay()
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines([f"sparrow: {len(AGENTS) + 1} replayed equal"])
+
+
+def test_another_argument_is_red_with_path_and_both_values(recorded):
+    """What the agent really passed is compared, though the model's answer is the recorded one.
+
+    A made-up id is no drift.
+    """
+    recorded.env(MORE="5")
+    result = recorded.replay()
+    assert result.ret == 1
+    *own, made_up = re.split(r"^_+ test_add _+$", str(result.stdout), flags=re.MULTILINE)[1:]
+    assert len(own) == len(AGENTS)
+    for text in own:
+        lines = pytest.LineMatcher(text.splitlines())
+        lines.fnmatch_lines(["*ToolUseStarted*add*args*b*", "*golden  2", "*new     7"])
+    lines = pytest.LineMatcher(made_up.splitlines())
+    lines.fnmatch_lines(["*ToolOutput*add*return_value*", "*golden  3", "*new     8"])
+    result.stdout.no_fnmatch_line("*pyd_ai_*")

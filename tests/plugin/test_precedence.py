@@ -3,6 +3,8 @@
 import pytest
 from inner_runs import TOOL_TEST
 
+from plugin.wrong_markers import said_of_markers
+
 SAYS = """
     import pytest
 
@@ -63,21 +65,6 @@ def test_precedence(inner, options, environ, ini, marked, plain, header):
             "sparrow_mode = play",
             "*pytest.ini: sparrow_mode: 'play' is not one of: replay, record, new*off*",
         ),
-        (
-            (),
-            "",
-            "sparrow_level = deep",
-            "*pytest.ini: sparrow_level: 'deep' is not one of: exact, trajectory, outcome*",
-        ),
-        (
-            (),
-            "",
-            "sparrow_requests = no",
-            "*pytest.ini: sparrow_requests: 'no' is not one of: compare, report, ignore*",
-        ),
-        ((), "", "sparrow_unwrapped = no", "*pytest.ini: sparrow_unwrapped: 'no' is not one of: warn, fail*"),
-        ((), "", "sparrow_dir = a/b", "*pytest.ini: sparrow_dir: 'a/b' is not the name of a folder*"),
-        ((), "", "sparrow_in_process = perhaps", "*sparrow_in_process*perhaps*true*false*"),
     ],
 )
 def test_wrong_values_are_usage_errors(inner, options, environ, ini, says):
@@ -93,56 +80,49 @@ def test_wrong_values_are_usage_errors(inner, options, environ, ini, says):
     result.stdout.no_fnmatch_line("*test_it*")
 
 
+WRONG = [
+    (
+        "mode='play'",
+        "test_it.py::test_*: @pytest.mark.sparrow: mode: 'play' is not one of: replay, record, new*off*",
+    ),
+    (
+        "level=3",
+        "test_it.py::test_*: @pytest.mark.sparrow: level: 3 is not one of: exact, trajectory, outcome*",
+    ),
+    (
+        "colour='red'",
+        "test_it.py::test_*: @pytest.mark.sparrow: unknown setting 'colour'; there are: agent, *mode*",
+    ),
+    ("'record'", "test_it.py::test_*: @pytest.mark.sparrow takes keywords only*"),
+    (
+        "ignore=3",
+        "test_it.py::test_*: @pytest.mark.sparrow: ignore: 3 is not a string or a list of strings*",
+    ),
+    ("agent=3", "test_it.py::test_*: @pytest.mark.sparrow: agent: 3 is not a string*"),
+    (
+        "in_process='no'",
+        "test_it.py::test_*: @pytest.mark.sparrow: in_process: 'no' is not true or false*",
+    ),
+]
+"""Wrong markers, and how they are reported."""
+
+
+def test_wrong_markers_are_usage_errors(inner):
+    """A wrong marker is found when tests are collected: exit code 4, the test and the valid values named, none run."""
+    said = said_of_markers(inner, [f"sparrow({marker})" for marker, _ in WRONG])
+    for (_, says), text in zip(WRONG, said, strict=True):
+        pytest.LineMatcher([text]).fnmatch_lines([says])
+
+
 @pytest.mark.parametrize(
-    ("marker", "says"),
+    ("origin", "word"),
     [
-        (
-            "mode='play'",
-            "*test_it.py::test_it: @pytest.mark.sparrow: mode: 'play' is not one of: replay, record, new*off*",
-        ),
-        (
-            "level=3",
-            "*test_it.py::test_it: @pytest.mark.sparrow: level: 3 is not one of: exact, trajectory, outcome*",
-        ),
-        (
-            "colour='red'",
-            "*test_it.py::test_it: @pytest.mark.sparrow: unknown setting 'colour'; there are: agent, *mode*",
-        ),
-        ("'record'", "*test_it.py::test_it: @pytest.mark.sparrow takes keywords only*"),
-        (
-            "ignore=3",
-            "*test_it.py::test_it: @pytest.mark.sparrow: ignore: 3 is not a string or a list of strings*",
-        ),
-        ("agent=3", "*test_it.py::test_it: @pytest.mark.sparrow: agent: 3 is not a string*"),
-        (
-            "in_process='no'",
-            "*test_it.py::test_it: @pytest.mark.sparrow: in_process: 'no' is not true or false*",
-        ),
+        ("pytest.ini: sparrow_mode", "record"),
+        ("SPARROW_MODE", "new"),
+        ("@pytest.mark.sparrow", "record"),
+        ("@pytest.mark.sparrow", "new"),
     ],
 )
-def test_wrong_markers_are_usage_errors(inner, marker, says):
-    """A wrong marker is found when tests are collected: exit code 4, the test and the valid values named, none run."""
-    inner.write(
-        "test_it.py",
-        f"""
-        import pytest
-
-        def test_first(sparrow):
-            print("body of first")
-
-        @pytest.mark.sparrow({marker})
-        def test_it(sparrow):
-            pass
-        """,
-    )
-    result = inner.refused("-s")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines([says])
-    assert "body of first" not in result.stdout.str()
-
-
-@pytest.mark.parametrize("word", ["record", "new"])
-@pytest.mark.parametrize("origin", ["pytest.ini: sparrow_mode", "SPARROW_MODE", "@pytest.mark.sparrow"])
 def test_ci_refuses_what_nobody_typed(inner, origin, word):
     """Under CI a mode that writes, said anywhere but on the command line: exit code 4, and nothing is written."""
     inner.env(CI="true")

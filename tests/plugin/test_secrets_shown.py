@@ -67,8 +67,10 @@ def test_a_secret_in_a_tests_id_is_refused(inner):
 
 
 RULES = """
+    SAY = "the token of the gate: " + "q7A9zR2xK5mW8bT1" + "cV4nH3s"
+
     def greet(name: str, iban: str) -> dict:
-        return {"name": name, "iban": iban, "by": "ACME-12345678", "who": "Jane Roe"}
+        return {"name": name, "iban": iban, "by": "ACME-12345678", "who": "Jane Roe", "say": SAY}
 
     def test_greet(sparrow):
         sparrow.tool(greet)
@@ -77,7 +79,7 @@ RULES = """
 
 
 def test_rules_of_ones_own(inner):
-    """Patterns, fields and finders of ini, marker and plugins hide what they name; a replay is equal."""
+    """Rules of ini, marker and plugins hide what they name; what looks like a secret is said; a replay is equal."""
     inner.write("test_it.py", RULES)
     inner.write(
         "pytest.ini",
@@ -106,7 +108,12 @@ def test_rules_of_ones_own(inner):
     )
     result = inner.record()
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["sparrow: 4 secrets replaced in what was recorded"])
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_greet: 1 value looks like a secret, and stayed * (exchanges.jsonl:1 *.say): *",
+            "sparrow: 4 secrets replaced in what was recorded",
+        ]
+    )
     written = b"".join(data for data, _ in inner.files().values()).decode()
     for secret in ("cust_0123", "ACME-1234", "DE02", "Jane"):
         assert secret not in written

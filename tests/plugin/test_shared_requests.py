@@ -11,7 +11,7 @@ import inner_runs
 import pytest
 from boundaries.http.loopback import loopback
 
-TURNS = 30
+TURNS = 16
 
 CHAT = f"""
     import os
@@ -99,13 +99,13 @@ def test_drift_is_reported_by_the_path_of_the_whole_request(recorded):
     result = recorded.replay()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["*messages*content*", '*golden  "Be kind.*', '*new     "Be curt.*', "*29 more*follow*"]
+        ["*messages*content*", '*golden  "Be kind.*', '*new     "Be curt.*', f"*{TURNS - 1} more*follow*"]
     )
 
 
 def test_a_changed_history_costs_what_changed(recorded):
     """An agent that rewrites an old message records a short golden too."""
-    recorded.env(LATER="20")
+    recorded.env(LATER="10")
     with world(recorded):
         recorded.record().assert_outcomes(passed=1)
     assert max(len(line) for line in lines_of(recorded)[1:]) < 3_000

@@ -1,6 +1,10 @@
 """A divergence fails the test whatever the agent, its libraries, or the test itself did with it."""
 
+import json
+import re
+
 import pytest
+from full import FULL
 
 from plugin.chatting import model
 from plugin.swallowing import FRAMEWORKS, LEFTOVERS, WAYS, module_of
@@ -28,18 +32,18 @@ TOOL = """
 """
 
 CHANGES = {
-    "http": ({"KIND": "http"}, "GET * the golden holds no answer to this"),
-    "tool": ({"KIND": "tool"}, "act(number=2): the golden holds no answer to this"),
-    "argument": ({"MORE": "5"}, "add was called with other arguments*"),
-    "unplayed": ({"KIND": "unplayed"}, "act was not called*"),
+    "http": "GET * the golden holds no answer to this",
+    "tool": "act(number=2): the golden holds no answer to this",
+    "argument": "add was called with other arguments*",
+    "unplayed": "act was not called*",
 }
-"""What the agent does otherwise: the environment that makes it do so, and how it is reported."""
+"""What the agent does otherwise, and how that is reported."""
 
 
 def recorded(inner, ways, *options):
     """One module a way, recorded; each is green again when nothing has changed."""
     for number, way in enumerate(ways.values()):
-        inner.write(f"test_{number}.py", module_of(way))
+        inner.write(f"test_{number:02}.py", module_of(way))
     with model(inner) as server:
         server.routes["/page"] = lambda call: call.answer(b"page")
         result = inner.record(*options)
@@ -50,34 +54,40 @@ def recorded(inner, ways, *options):
     result.stdout.fnmatch_lines([f"sparrow: {len(ways)} replayed equal"])
 
 
-def all_red(inner, ways, change, *options):
-    """Every test is FAILED, once, and says what the agent did otherwise."""
-    environ, reported = CHANGES[change]
-    inner.env(**environ)
-    result = inner.replay("--tb=short", *options)
-    inner.unset(*environ)
-    passed = [
-        name for number, name in enumerate(ways) if f"FAILED test_{number}.py" not in str(result.stdout)
-    ]
-    assert passed == []
-    assert result.ret == 1
-    result.assert_outcomes(failed=len(ways))
-    result.stdout.fnmatch_lines([f"sparrow: {len(ways)} diverged"])
-    result.stdout.fnmatch_lines([reported] * len(ways))
+def all_red(inner, ways, *options):
+    """Every test is FAILED, once, and says what the agent did otherwise.
+
+    Each way has one change after the other; in the short form one of them, and so every change has several ways.
+    """
+    for turn in range(len(CHANGES) if FULL else 1):
+        changed = {}
+        for number, way in enumerate(ways):
+            # A test that ends early leaves the rest unasked, and that is no divergence.
+            changes = [change for change in CHANGES if way not in LEFTOVERS or change != "unplayed"]
+            changed[f"test_{number:02}"] = changes[(number + turn) % len(changes)]
+        assert set(changed.values()) == {*CHANGES}
+        inner.env(KINDS=json.dumps(changed))
+        result = inner.replay("--tb=short", *options)
+        text = str(result.stdout)
+        assert [name for name in changed if f"FAILED {name}.py" not in text] == []
+        assert result.ret == 1
+        result.assert_outcomes(failed=len(ways))
+        result.stdout.fnmatch_lines([f"sparrow: {len(ways)} diverged"])
+        said = re.split(r"^_+ .* _+$", text, flags=re.MULTILINE)[1:]
+        assert len(said) == len(changed)
+        for section, (name, change) in zip(said, changed.items(), strict=True):
+            assert f"  test    {name}.py::" in section
+            pytest.LineMatcher(section.splitlines()).fnmatch_lines([CHANGES[change]])
 
 
 def test_no_way_of_swallowing_hides_a_divergence(inner):
-    """Each way is green with the unchanged agent, and red with each change."""
-    recorded(inner, WAYS)
-    for change in CHANGES:
-        all_red(inner, WAYS, change)
+    """Each way is green with the unchanged agent, and red with a changed one.
 
-
-def test_a_test_that_gives_up_hides_nothing(inner):
-    """`pytest.skip()`, `pytest.xfail()` and `skipTest()` after a divergence: a failure."""
-    recorded(inner, LEFTOVERS)
-    for change in ("http", "tool", "argument"):
-        all_red(inner, LEFTOVERS, change)
+    `pytest.skip()`, `pytest.xfail()` and `skipTest()` after a divergence are such ways: a failure.
+    """
+    ways = WAYS | LEFTOVERS
+    recorded(inner, ways)
+    all_red(inner, ways)
 
 
 def test_frameworks_hide_nothing(inner):
@@ -86,8 +96,7 @@ def test_frameworks_hide_nothing(inner):
     pytest.importorskip("pydantic_ai")
     options = ("-W", "ignore::DeprecationWarning")
     recorded(inner, FRAMEWORKS, *options)
-    for change in CHANGES:
-        all_red(inner, FRAMEWORKS, change, *options)
+    all_red(inner, FRAMEWORKS, *options)
 
 
 GROUPS = """
@@ -235,12 +244,12 @@ def test_reruns_of_a_divergent_test(inner):
 
 
 ENDS = {
-    "exit": ("os._exit(3)", 3),
-    "system exit": ("sys.exit(3)", 1),
-    "keyboard": ("raise KeyboardInterrupt", 2),
-    "pytest exit": ("pytest.exit('enough', returncode=7)", 7),
-    "pytest fail": ("pytest.fail('its own')", 1),
+    "exit": (["os._exit(3)"], 3),
+    "keyboard": (["raise KeyboardInterrupt"], 2),
+    "pytest exit": (["pytest.exit('enough', returncode=7)"], 7),
+    "failures": (["sys.exit(3)", "pytest.fail('its own')"], 1),
 }
+"""What ends a process or its tests, and the exit code."""
 
 
 def test_however_a_process_ends_the_golden_is_whole(inner):
@@ -252,24 +261,27 @@ def test_however_a_process_ends_the_golden_is_whole(inner):
     def golden():
         return {name: data for name, (data, _) in inner.files().items() if ".pending" not in name}
 
-    inner.write("test_it.py", unmarked("it"))
-    inner.record().assert_outcomes(passed=1)
+    names = ("it", "other")
+    inner.write("test_it.py", unmarked(*names))
+    inner.record().assert_outcomes(passed=2)
     before = golden()
     assert before
     inner.env(STEP="2")
     for end, (said, code) in ENDS.items():
-        inner.write("test_it.py", marked(("it", "", said)))
+        inner.write("test_it.py", marked(*((name, "", one) for name, one in zip(names, said, strict=False))))
         for run in (inner.replay, inner.record):
-            assert run().ret == code, (end, run)
+            result = run()
+            assert result.ret == code, (end, run)
+            assert " passed" not in str(result.stdout), (end, run)
             assert golden() == before, (end, run)
     inner.write("test_it.py", marked(("it", "", "os._exit(3)")))
     result = inner.replay("-p", "xdist", "-n", "1")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*crashed while running*test_it.py::test_it*"])
     assert golden() == before
-    inner.write("test_it.py", unmarked("it"))
+    inner.write("test_it.py", unmarked(*names))
     inner.unset("STEP")
-    inner.replay().assert_outcomes(passed=1)
+    inner.replay().assert_outcomes(passed=2)
 
 
 def test_a_time_out_that_is_raised_in_the_test(inner):

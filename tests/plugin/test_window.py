@@ -87,14 +87,16 @@ PLAIN = """
 """
 
 SHUT = """
-    import urllib.request
+    import socket
 
     from conftest import URL
 
     def test_shut(sparrow):
         sparrow.call("f", int)
         try:
-            urllib.request.urlopen(URL + "/shut").read()
+            with socket.create_connection(("127.0.0.1", int(URL.rpartition(":")[2]))) as world:
+                world.sendall(b"GET /shut HTTP/1.0\\r\\n\\r\\n")
+                world.recv(1000)
         except Exception:
             pass
 """

@@ -107,6 +107,8 @@ NAMES = {
     "key": (
         "encryption_key signing_key auth_key master_key subscription_key account_key shared_key shared_access_key "
         "service_key app_key application_key functions_key session_key admin_key server_key deploy_key hmac_key "
+        "storage_key write_key ingest_key ingestion_key insert_key license_key licence_key integration_key "
+        "consumer_key "
         "openai_key anthropic_key gemini_key mistral_key groq_key openrouter_key cohere_key key"
     ),
     "access-token": "access_token oauth_token bearer_token",

@@ -7,6 +7,7 @@ import pytest
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact import Redactor, shapes
+from tests.full import FULL
 from tests.redact.synthetic import IN_CONTEXT, LOOK_ALIKES, SECRETS
 
 if TYPE_CHECKING:
@@ -81,6 +82,14 @@ def test_the_quick_look_knows_the_shortest_of_every_shape() -> None:
         cut = [secret[:length] for length in range(len(secret) + 1)]
         suspects = Redactor({})._cleaner.suspects
         assert all(suspects(text) for text in cut if _hidden(text)), secret
+
+
+def test_every_shape_is_found_in_a_long_text() -> None:
+    """In a text of which only the places around rare characters are looked at, and in one that is full of them."""
+    for filler in ("word " * 2000, "a-b_c.d " * 1500):
+        for kind, secret in SECRETS if FULL else SECRETS[::5]:
+            clean = Redactor({}).value([f"{filler}\n{secret}\n{filler}"])[0]
+            assert clean == f"{filler}\n<secret:{kind}:1>\n{filler}", secret
 
 
 def test_value_and_line_agree() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from full import FULL
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from providers.turns import TEXTS, proposals
 
@@ -98,6 +99,7 @@ def emitted(answers):
 
 
 @pytest.mark.parametrize("request_of", REQUESTS)
+@settings(max_examples=300 if FULL else 10)
 @given(answers=runs())
 def test_turns_survive_events_and_the_wire(request_of, answers):
     """What was said is read from the events, built in a provider's format, and read again: the same events."""

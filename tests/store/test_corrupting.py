@@ -23,7 +23,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import request
 from .shelves import exchange, run_of, shelf
 
-NUMBER = 2000 if FULL else 65
+NUMBER = 2000 if FULL else 39
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measures memory as Linux tells it")

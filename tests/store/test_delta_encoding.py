@@ -26,7 +26,7 @@ from pytest_sparrow.transcript import Transcript
 from .conversations import PAD, conversations, message, plain, read, request, tool, tools, written
 from .shelves import files_in, inputs, shelf
 
-TURNS = 200 if FULL else 50
+TURNS = 200 if FULL else 30
 
 
 def body_of(line):

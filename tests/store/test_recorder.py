@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
 import sys
 import threading
 
 import pytest
 from events.strategies import nested
+from inner_runs import start
 
 from pytest_sparrow.errors import NotRecordable, StoreError, UnknownRun, UnsafeName, UsageError
 from pytest_sparrow.events import RunStarted, ThinkingDelta, ToolUseStarted, UnknownEvent, UpdateAvailable
@@ -431,7 +431,7 @@ class Plain:
     def line(self, data): return data
 folder, who = Path(sys.argv[1]), sys.argv[2]
 store = FsRecorder(folder, redactor=Plain(), replace=True)
-for turn in range(60):
+for turn in range(40):
     store.start_run("r", RunInputs(task=who))
     for number in range(turn % 5 + 1):
         store.record(Message(run="r", role="assistant", text=f"{who} {turn}"))
@@ -442,7 +442,7 @@ for turn in range(60):
 def test_two_processes_that_finish_the_same_run_do_no_harm(tmp_path):
     """While two processes replace a run again and again, every reader finds a whole one; so at the end."""
     shelf(tmp_path).save(run_of("r", "start"))
-    racers = [subprocess.Popen([sys.executable, "-c", _RACE, str(tmp_path), who]) for who in ("a", "b")]
+    racers = [start([sys.executable, "-c", _RACE, str(tmp_path), who]) for who in ("a", "b")]
     store = shelf(tmp_path)
     seen = set()
     while any(racer.poll() is None for racer in racers):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_sparrow.boundaries.http import aiohttp, httpx, urllib3
+from pytest_sparrow.boundaries.http import aiohttp, http_client, httpx, urllib3
 from pytest_sparrow.boundaries.http.flow import OutsidePolicy, set_outside_policy
 from pytest_sparrow.boundaries.patching import Patches
 
 __all__ = ["LIBRARIES", "OutsidePolicy", "covered_libraries", "install", "set_outside_policy", "uninstall"]
 
-LIBRARIES = (*httpx.LIBRARIES, aiohttp.LIBRARY, urllib3.LIBRARY)
+LIBRARIES = (*httpx.LIBRARIES, aiohttp.LIBRARY, urllib3.LIBRARY, http_client.LIBRARY)
 """The covered HTTP libraries, in the order in which ``pytest-sparrow doctor`` lists them."""
 
 _PATCHES = Patches({**{library.name: library.patches for library in LIBRARIES}, **aiohttp.SERVERS})

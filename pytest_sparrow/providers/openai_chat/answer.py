@@ -148,8 +148,13 @@ def usage_of(answer: dict[str, Json]) -> Usage | None:
 
 
 def failure_in(body: Json) -> Failure | None:
-    """An error inside an answer or a chunk of status 200, as OpenRouter sends it for all of it or for one choice."""
+    """An error inside an answer or a chunk of status 200, as OpenRouter sends it for all of it or for one choice.
+
+    Servers that are built on FastAPI send a ``detail``.
+    """
     answer = as_dict(body)
+    if "choices" not in answer and answer.get("detail"):
+        return failure_of(answer)
     holders = (answer, *map(as_dict, as_list(answer.get("choices"))))
     return next((failure_of(holder["error"]) for holder in holders if holder.get("error")), None)
 

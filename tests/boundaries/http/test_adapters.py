@@ -2,8 +2,10 @@
 
 import ast
 import asyncio
+import functools
 import importlib
 import re
+from http.client import HTTPException
 from pathlib import Path
 
 import aiohttp
@@ -16,6 +18,7 @@ from yarl import URL
 import pytest_sparrow
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.boundaries.http.aiohttp import adapter as aiohttp_adapter
+from pytest_sparrow.boundaries.http.http_client import adapter as http_client_adapter
 from pytest_sparrow.boundaries.http.httpx import _HttpxAdapter
 from pytest_sparrow.boundaries.http.urllib3 import adapter as urllib3_adapter
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
@@ -23,34 +26,33 @@ from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 ROOT = Path(pytest_sparrow.__file__).parent
 
 
-def _texts(path):
-    """The string constants of a module, without docstrings."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-            yield node.value
+@functools.cache
+def _texts():
+    """The string constants of each module, without docstrings, by its path."""
+    return {path.relative_to(ROOT).as_posix(): _texts_of(path) for path in ROOT.rglob("*.py")}
+
+
+def _texts_of(path):
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    docs = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return [
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs
+    ]
 
 
 def test_libraries_are_named_in_their_adapters_only():
     """A new library is its adapter and its line in the list: no other module has a library's name in a text."""
     names = re.compile(rf"\b({'|'.join(library.name for library in http.LIBRARIES)})\b")
-    found = {
-        path.relative_to(ROOT).as_posix()
-        for path in ROOT.rglob("*.py")
-        if any(names.search(text) for text in _texts(path))
-    }
+    found = {path for path, texts in _texts().items() if any(map(names.search, texts))}
     assert not {path for path in found if not path.startswith("boundaries/http/")}
 
 
 def test_transport_errors_are_named_once():
     """Faults, scenarios and codecs take the names of transport errors from `TransportErrorName`."""
     names = re.compile(rf"\b({'|'.join(TransportErrorName)})\b")
-    found = {
-        path.relative_to(ROOT).as_posix()
-        for path in ROOT.rglob("*.py")
-        if any(names.search(text) for text in _texts(path))
-    }
+    found = {path for path, texts in _texts().items() if any(map(names.search, texts))}
     assert {path for path in found if not path.startswith("boundaries/http/urllib3/")} == {"exchange.py"}
 
 
@@ -84,6 +86,7 @@ def _urllib3_error(failure):
 
 
 RAISED = [
+    (http_client_adapter.error_of, (OSError, HTTPException)),
     (_httpx_error, httpx.RequestError),
     (_httpx2_error, httpx2.RequestError),
     (_aiohttp_error, aiohttp.ClientError),

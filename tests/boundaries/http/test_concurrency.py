@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from boundaries.fakes import FakeRun, window
+from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 
 LIBRARIES = ["httpx2", "httpx"]
@@ -25,7 +26,7 @@ def test_fifty_gathered_requests_get_their_own_answers(library):
     httpx = importlib.import_module(library)
 
     async def main(url):
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        async with httpx.AsyncClient(**ALONE, timeout=30) as client:
             responses = await asyncio.gather(*(client.get(f"{url}/echo?{n}") for n in range(50)))
         return [response.json()["you"] for response in responses]
 
@@ -49,7 +50,7 @@ def test_threads_get_their_own_answers(library, with_context):
         got = {}
 
         def ask(n):
-            with httpx.Client(trust_env=False) as client:
+            with httpx.Client(**ALONE) as client:
                 got[n] = client.get(f"{url}/echo?{n}").json()["you"]
 
         contexts = [contextvars.copy_context() if with_context else contextvars.Context() for _ in range(2)]

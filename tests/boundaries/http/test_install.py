@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from boundaries.fakes import FakeRun, window
+from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
 
@@ -58,7 +59,7 @@ def test_a_wrapper_that_came_later_is_left_alone(monkeypatch):
     with (
         loopback(x=lambda call: call.answer(b"x")) as server,
         window(FakeRun()) as run,
-        httpx2.Client(trust_env=False) as client,
+        httpx2.Client(**ALONE) as client,
     ):
         client.get(f"{server.url}/x")
         mock = httpx2.MockTransport(lambda request: httpx2.Response(200))

@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from boundaries.fakes import FakeRun, window
+from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
 
@@ -86,7 +87,7 @@ def test_starlette_test_client_runs_the_app_and_what_the_app_asks_crosses(replay
     with loopback(model=lambda call: call.answer(b"from the model")) as server:
 
         async def ask_model(request):
-            async with httpx2.AsyncClient(trust_env=False) as client:
+            async with httpx2.AsyncClient(**ALONE) as client:
                 return PlainTextResponse("app: " + (await client.get(f"{server.url}/model")).text)
 
         def use_app():

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from boundaries.fakes import FakeRun, window
+from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 
 EVENTS = [b'data: {"n": 1}\n\n', b'data: {"n": 2}\n\n', b"data: [DONE]\n\n"]
@@ -195,7 +196,7 @@ def test_a_cancelled_stream_is_kept_without_an_error(library):
         got = asyncio.Event()
 
         async def read():
-            async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as response:
+            async with httpx.AsyncClient(**ALONE) as client, client.stream("GET", url) as response:
                 async for _ in response.aiter_raw():
                     got.set()
 
@@ -223,7 +224,7 @@ def test_a_request_cancelled_before_its_answer_settles_with_nothing(library):
         go_on.wait(10)
 
     async def main(url):
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(**ALONE) as client:
             task = asyncio.create_task(client.get(url))
             await asyncio.to_thread(asked.wait, 10)
             task.cancel()
@@ -244,7 +245,7 @@ def test_a_replayed_stream_lets_other_tasks_run(library):
 
     async def main(url):
         async def reader():
-            async with httpx.AsyncClient(trust_env=False) as client, client.stream("GET", url) as response:
+            async with httpx.AsyncClient(**ALONE) as client, client.stream("GET", url) as response:
                 async for chunk in response.aiter_raw():
                     turns.append(chunk)
 

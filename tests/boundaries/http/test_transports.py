@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.callers import Caller
+from boundaries.http.callers import ALONE, Caller
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.httpx import is_in_process, speaks_http2
 from pytest_sparrow.run.context import is_answering
@@ -42,7 +42,7 @@ class _Fake(httpx.BaseTransport):
 
 class _OwnClient(httpx2.BaseTransport):
     def handle_request(self, request):
-        with httpx2.Client(trust_env=False) as client:
+        with httpx2.Client(**ALONE) as client:
             return client.send(client.build_request(request.method, request.url))
 
 

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sparrow.boundaries.http.urllib3.bodies import ChunkedFraming, Owners, PlainFraming, RecordedFile
+from pytest_sparrow.boundaries.http.http_client.bodies import (
+    ChunkedFraming,
+    Owners,
+    PlainFraming,
+    RecordedFile,
+)
 from pytest_sparrow.exchange import TransportFailure
 
 PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=6)

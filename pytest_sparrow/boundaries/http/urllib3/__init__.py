@@ -1,4 +1,4 @@
-"""Holds the facts of urllib3; `adapter` patches the loaded urllib3, `bodies` reads requests and serves answers."""
+"""Holds the facts of urllib3; `adapter` patches the loaded urllib3."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["LIBRARY"]
 def _patches(module: ModuleType) -> list[AttributePatch]:
     if LIBRARY.missing(module) or not hasattr(module, "exceptions"):
         return []  # half loaded, or a version that is not covered: the network guard refuses its connections
-    # Imported with urllib3: the adapter and its bodies are large.
+    # Imported with urllib3: the adapter is large.
     from pytest_sparrow.boundaries.http.urllib3.adapter import patches_for
 
     return patches_for(module)

@@ -25,16 +25,14 @@ from pytest_sparrow.boundaries.http.adapter import Adapter, exported_name
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee
 from pytest_sparrow.boundaries.http.exchange import may_have_body
 from pytest_sparrow.boundaries.http.flow import OutgoingRequest, cross, drive
-from pytest_sparrow.boundaries.http.urllib3 import LIBRARY
-from pytest_sparrow.boundaries.http.urllib3.bodies import (
-    ChunkedFraming,
-    Framing,
+from pytest_sparrow.boundaries.http.http_client.bodies import (
     Owners,
-    PlainFraming,
     RecordedFile,
     ServedSocket,
+    framing_of,
     read_body,
 )
+from pytest_sparrow.boundaries.http.urllib3 import LIBRARY
 from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated
 from pytest_sparrow.exchange import TransportFailure
@@ -275,7 +273,7 @@ class _RequestAttempt(Adapter):
         else:
             raw.fp = RecordedFile(
                 raw.fp,
-                self._framing(raw),
+                framing_of(raw, self._method),
                 recorder,
                 failure_while_reading,
                 owners=Owners(response, raw),
@@ -329,11 +327,6 @@ class _RequestAttempt(Adapter):
         host = f"[{pool.host}]" if ":" in pool.host else pool.host
         is_default = not pool.port or pool.port == DEFAULT_PORTS.get(pool.scheme)
         return f"{pool.scheme}://{host}" if is_default else f"{pool.scheme}://{host}:{pool.port}"
-
-    def _framing(self, raw: Any) -> Framing:
-        if raw.chunked and self._method != "HEAD":
-            return ChunkedFraming()
-        return PlainFraming(0 if self._method == "HEAD" else raw.length)
 
 
 def _http_client_response(response: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Reads request bodies as urllib3 holds them, serves recorded answers to http.client, and records live answers.
+"""Reads request bodies as clients hold them, serves recorded answers to http.client, and records live answers.
 
 A recorded answer stands on a connection whose socket is a `ServedSocket`. A live answer is read from a `RecordedFile`,
 which removes the framing of what http.client reads.
@@ -242,6 +242,13 @@ class ChunkedFraming:
 
 
 Framing = PlainFraming | ChunkedFraming
+
+
+def framing_of(response: Any, method: str) -> Framing:
+    """How an `http.client.HTTPResponse` to a request of that method is framed."""
+    if response.chunked and method != "HEAD":
+        return ChunkedFraming()
+    return PlainFraming(0 if method == "HEAD" else response.length)
 
 
 class RecordedFile:
