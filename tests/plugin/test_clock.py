@@ -247,53 +247,6 @@ LIVE = """
 """
 
 
-def test_recorded_moments(inner):
-    """Every reading is equal on another day.
-
-    Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same.
-    A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
-    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
-    A test that sets the clock itself, in a fixture set up before sparrow or after it, or in the body: its own time
-    wins, and is put back in the end.
-    In a live fork the agent's clock goes on where it was: a deadline that it has set doesn't jump into the past.
-    """
-    inner.write("test_deadlines.py", DEADLINES)
-    inner.write("test_step.py", STEPS)
-    inner.write("test_further.py", FURTHER)
-    inner.write("test_own.py", OWN)
-    inner.write("test_live.py", LIVE)
-    inner.record().assert_outcomes(passed=14)
-    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
-    assert exchanges.read_bytes().count(b"\n") == 1
-    assert exchanges.stat().st_size < 500
-    inner.env(TZ="Asia/Tokyo")
-    inner.replay().assert_outcomes(passed=14)
-    [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
-    assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
-
-
-def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
-    """The text names the origin and the valid words."""
-    inner.write("test_it.py", "def test_it(sparrow): pass")
-    result = inner.refused("-o", "sparrow_clock=fast")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(["*-o sparrow_clock: 'fast' is not one of: flow, step, real*"])
-    result = inner.refused("-o", "sparrow_seed=maybe")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(["*-o sparrow_seed: 'maybe' is not true, false or a number from 0*"])
-
-
-def test_without_time_machine_the_failure_names_the_way_out(inner):
-    """Where time-machine can't be imported a replay fails by name, and works with the clock left alone."""
-    inner.write("test_it.py", "def test_it(sparrow): assert sparrow.call('f', int, 1) == 1")
-    inner.record().assert_outcomes(passed=1)
-    inner.write("conftest.py", "import sys; sys.modules['time_machine'] = None")
-    result = inner.replay()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*the clock of a replay needs time-machine*", "*sparrow_clock = real*"])
-    inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
-
-
 RUNS = """
     import asyncio
     import os
@@ -343,18 +296,63 @@ RUNS = """
         ran, agents = await asyncio.gather(tool(), beside())
         assert (ran, agents) == (True, not os.environ.get("SHUT"))
 
-    @pytest.mark.parametrize("policy", ["run", "verify"])
+    def under(policy):
+        return pytest.param(policy, marks=pytest.mark.sparrow(policy=f"* = {policy}"))
+
+    @pytest.mark.parametrize("policy", [under("run"), under("verify")])
     def test_it(sparrow, policy):
         assert set(agent(sparrow)) == {not os.environ.get("SHUT")}
 """
 
 
-def test_a_tool_that_runs_sees_the_real_time(inner):
-    """What it asks looks at dates; the agent around it, also beside it or between two items, stays at its moment."""
-    inner.write("test_it.py", RUNS)
-    inner.record().assert_outcomes(passed=2)
-    inner.replay("-o", "sparrow_policy=* = run", "-k", "run").assert_outcomes(passed=1, deselected=1)
-    inner.replay("-o", "sparrow_policy=* = verify", "-k", "verify").assert_outcomes(passed=1, deselected=1)
+def test_recorded_moments(inner):
+    """Every reading is equal on another day.
+
+    Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same.
+    A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
+    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
+    A test that sets the clock itself, in a fixture set up before sparrow or after it, or in the body: its own time
+    wins, and is put back in the end.
+    In a live fork the agent's clock goes on where it was: a deadline that it has set doesn't jump into the past.
+    What a tool asks that runs looks at dates, so it sees the real time; the agent around it, also beside it or between
+    two items, stays at its moment.
+    """
+    inner.write("test_deadlines.py", DEADLINES)
+    inner.write("test_step.py", STEPS)
+    inner.write("test_further.py", FURTHER)
+    inner.write("test_own.py", OWN)
+    inner.write("test_live.py", LIVE)
+    inner.write("test_runs.py", RUNS)
+    inner.record().assert_outcomes(passed=16)
+    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
+    assert exchanges.read_bytes().count(b"\n") == 1
+    assert exchanges.stat().st_size < 500
+    inner.env(TZ="Asia/Tokyo")
+    inner.replay().assert_outcomes(passed=16)
+    [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
+    assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
+
+
+def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
+    """The text names the origin and the valid words."""
+    inner.write("test_it.py", "def test_it(sparrow): pass")
+    result = inner.refused("-o", "sparrow_clock=fast")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*-o sparrow_clock: 'fast' is not one of: flow, step, real*"])
+    result = inner.refused("-o", "sparrow_seed=maybe")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*-o sparrow_seed: 'maybe' is not true, false or a number from 0*"])
+
+
+def test_without_time_machine_the_failure_names_the_way_out(inner):
+    """Where time-machine can't be imported a replay fails by name, and works with the clock left alone."""
+    inner.write("test_it.py", "def test_it(sparrow): assert sparrow.call('f', int, 1) == 1")
+    inner.record().assert_outcomes(passed=1)
+    inner.write("conftest.py", "import sys; sys.modules['time_machine'] = None")
+    result = inner.replay()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the clock of a replay needs time-machine*", "*sparrow_clock = real*"])
+    inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
 
 
 DURATIONS = """
