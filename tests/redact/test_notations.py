@@ -250,7 +250,7 @@ VALUES_ALIKE = [
 
 
 _ANSWER = {"status": 200, "headers": {}}
-FED = {
+REPLAYED = {
     "output": lambda value: ("tool", {"result": value}),
     "text of an output": lambda value: ("tool", {"result": {"text": f"see {_text(value)} there"}}),
     "exception": lambda value: ("tool", {"error": {"type": "E", "args": [_text(value)]}}),
@@ -277,14 +277,14 @@ _CUT_WITHIN_A_NAME = [
 ]
 
 
-@pytest.mark.parametrize("place", FED)
+@pytest.mark.parametrize("place", REPLAYED)
 def test_what_looks_alike_comes_back_as_it_was(place):
     """Neither the answer of a model or a service nor a tool's output changes where a value only looks like a secret."""
     values = [*TEXTS_ALIKE, *VALUES_ALIKE, *LOOK_ALIKES, *look_alikes.TEXTS]
     assert len(values) >= 250
     changed = []
     for value in values:
-        kind, half = FED[place](value)
+        kind, half = REPLAYED[place](value)
         clean = Redactor({}).answered(kind, half)
         changed += [] if {**clean, "headers": {}} == {**half, "headers": {}} else [value]
     # Of these a piece begins with "key" or "token": what stood in front is another piece's.
