@@ -93,6 +93,13 @@ KEPT = {
 METAPHORS = {"Door", "Flow", "Freezer", "Hands", "Place", "Print", "Reach", "Sharer", "Step", "Take"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_tree_is_kept():
+    """Else the garbage collector would go through all of them, at every turn, in every test that follows."""
+    yield
+    trees.cache_clear()
+
+
 @functools.cache
 def trees():
     """The syntax tree of each file of the package, by the file's path within the package."""
