@@ -6,6 +6,8 @@ replay answers an agent with has the golden's own numbers, and means the same th
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +17,7 @@ from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Exchange, Json
 
 
 def placeholders(text: str) -> list[str]:
@@ -51,9 +53,13 @@ class SecretPairs:
 
     Args:
         replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
+
+    Attributes:
+        exchanges: the golden's, where all its requests say which headers they had.
     """
 
     def __init__(self, *, replayed: bool = False) -> None:
+        self.exchanges: Sequence[Exchange] = ()
         self._replayed = replayed
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
@@ -86,6 +92,17 @@ class SecretPairs:
         if _hidden_otherwise(golden, new):
             return True
         return of_any_kind(golden) == of_any_kind(new) and self.fit(placeholders(golden), placeholders(new))
+
+    def counts_alone(self, credential: str, *, in_golden: bool) -> bool:
+        """Whether a header counts that only one of two requests has: what an answer gave, a machine need not have."""
+        found = placeholders(credential) if self.exchanges else []
+        return any(each in self._given if in_golden else not self._is_own(each) for each in found)
+
+    @functools.cached_property
+    def _given(self) -> frozenset[str]:
+        """The placeholders in the golden's answers. Needed where a header is missing, so nearly never."""
+        answers = (json.dumps(exchange.answered) for exchange in self.exchanges if exchange.answered)
+        return frozenset(each for answer in answers for each in placeholders(answer))
 
     def declare(self, golden: Sequence[str], new: Sequence[str]) -> None:
         """Pair two sequences that fit."""
@@ -145,8 +162,11 @@ class Mentioned(NamedTuple):
 
     def may_be(self, new: Mentioned, pairs: SecretPairs) -> bool:
         """Whether these, of a golden, may be the secrets of the new run's request."""
-        return pairs.fit(self.placeholders, new.placeholders) and all(
-            pairs.may_be_credential(*both) for both in self._credentials_of_both(new)
+        return (
+            pairs.fit(self.placeholders, new.placeholders)
+            and all(pairs.may_be_credential(*both) for both in self._credentials_of_both(new))
+            and not any(pairs.counts_alone(value, in_golden=True) for value in self._alone(new))
+            and not any(pairs.counts_alone(value, in_golden=False) for value in new._alone(self))
         )
 
     def declare(self, new: Mentioned, pairs: SecretPairs) -> None:
@@ -154,6 +174,11 @@ class Mentioned(NamedTuple):
         pairs.declare(self.placeholders, new.placeholders)
         for golden, other in self._credentials_of_both(new):
             pairs.same_credential(golden, other)
+
+    def _alone(self, other: Mentioned) -> list[str]:
+        """The credentials of these that the others lack."""
+        theirs = dict(other.credentials)
+        return [value for name, value in self.credentials if name not in theirs]
 
     def _credentials_of_both(self, new: Mentioned) -> list[tuple[str, str]]:
         theirs = dict(new.credentials)

@@ -314,6 +314,11 @@ def is_collecting() -> bool:
     return _collects.get()
 
 
+def runs_a_task() -> bool:
+    """Whether a task runs here, not a thread alone."""
+    return not isinstance(current_strand(), threading.Thread)
+
+
 def strand_name() -> str:
     """The name of the calling strand: ``task 'Task-5'``, ``thread 'Thread-3 (later)'``, ``finalizer`` or COLLECTOR."""
     if _finalizes.get():

@@ -119,6 +119,32 @@ def jwt(**claims):
     return f"{head}.{body}.c2lnbmF0dXJl"
 
 
+def test_a_credential_that_an_answer_gave_is_sent_or_not():
+    """Whether a machine has a key says nothing; a token or cookie that a login gave is the agent's to send."""
+
+    def me(token, **more):
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return {"method": "GET", "url": "http://h/me", "headers": headers, **more}
+
+    login = {"method": "POST", "url": "http://h/login", "headers": {}}
+    given = {"status": 200, "headers": {"set-cookie": f"sid={gold(1)}; Path=/"}}
+
+    def is_the_same(recorded, asked):
+        exchanges = [
+            Exchange(kind="http", asked=login, answered=given),
+            Exchange(kind="http", asked=recorded, answered={"status": 200}),
+        ]
+        chosen = Chooser(exchanges, lambda _: None).choose(Asked(kind="http", content=asked, number=0))
+        return chosen is not None and chosen.exact
+
+    assert is_the_same(me(gold(1)), me(gold(1)))
+    assert not is_the_same(me(gold(1)), me(None))
+    assert not is_the_same(me(None), me(gold(1)))
+    assert is_the_same(me(gold(2)), me(None))
+    assert is_the_same(me(None), me(own(1)))
+    assert is_the_same(me(None, some_headers=True), me(gold(1)))
+
+
 def test_a_token_that_is_made_anew_is_known_by_what_stays():
     """A token signed for each request is one secret; a signature of AWS is known by its key."""
     redactor = Redactor({})
