@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pytest_sparrow"
 FILES = sorted(PACKAGE.rglob("*.py"))
