@@ -23,6 +23,7 @@ from pytest_sparrow.run.context import (
     answering,
     current_run,
     is_answering,
+    is_collecting,
     left_over,
     model_asked,
     open_runs,
@@ -166,7 +167,8 @@ def _outside(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
 
 def _tears_down(run: OpenRun) -> bool:
     """Whether an async fixture's task, made after the end of a run in whose context it still is, asks for something."""
-    return threading.current_thread() is threading.main_thread() and run.lane_here() is None and runs_a_task()
+    is_made_since = run.lane_here() is None and runs_a_task() and not is_collecting()
+    return is_made_since and threading.current_thread() is threading.main_thread()
 
 
 def passage_of(run: OpenRun, outgoing: OutgoingRequest) -> str:
