@@ -83,8 +83,8 @@ def test_no_secret_is_written(inner):
     All of over eighty go through the redactor in ``tests/redact``, and with ``SPARROW_TEST_FULL`` through every field.
     """
     assert len(ALL) >= 80
-    assert len(ONE_OF_EACH_KIND) >= 50
-    secrets = ALL if FULL else ONE_OF_EACH_KIND
+    secrets = ALL if FULL else ONE_OF_EACH_KIND[::2]
+    assert len(secrets) >= 50
     inner.write("test_it.py", TEST)
     inner.write("texts.json", json.dumps([secret for _, secret in secrets]))
     result = inner.record("--junitxml=out.xml")
