@@ -32,7 +32,7 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
     if not _may_hold_shape(text):
         return text
     for shape in known_shapes():
-        if any(prefix in text for prefix in shape.prefixes):
+        if any(map(text.__contains__, shape.prefixes)):
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
     return text
 
@@ -111,6 +111,7 @@ def _fold(byte: int) -> int:
 _TABLE = bytes(map(_fold, range(256)))
 _RUN = rb"[a-z0-9%+/~-]"
 _RUN_LENGTH = 12
+_SHORT = 256
 _DIGITS = [b"%d" % digit for digit in range(10)]
 
 
@@ -196,8 +197,11 @@ def _shape_search_now() -> re.Pattern[bytes]:
 
 def _may_hold_shape(text: str) -> bool:
     data = text.encode("utf-8", "surrogatepass")
+    # In a long text a search for each costs less than one for all, which is tried at every letter.
+    literals = (*_unmarked(), *_WITHIN) if len(data) > _SHORT else ()
     return (
-        any(prefix in data for prefix in (*_unmarked(), *_WITHIN))
+        any(map(data.__contains__, literals))
+        or (len(data) <= _SHORT and _any_unmarked().search(data) is not None)
         or _shape_search_now().search(data.translate(_TABLE)[::-1]) is not None
         or _BOT.search(data) is not None
     )
@@ -208,6 +212,11 @@ def _unmarked() -> tuple[bytes, ...]:
     """The prefixes without a rare character, with which a long run begins."""
     prefixes = {prefix for shape in of_services() if shape.run for prefix in shape.prefixes}
     return tuple(sorted(prefix.encode() for prefix in prefixes if not _is_marked(prefix)))
+
+
+@functools.cache
+def _any_unmarked() -> re.Pattern[bytes]:
+    return re.compile(b"|".join(map(re.escape, (*_unmarked(), *_WITHIN))))
 
 
 @functools.cache
