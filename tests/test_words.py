@@ -77,6 +77,8 @@ OURS = {
     "rebuilt": "decoded",
 }
 WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(OURS)})s?(?![a-z])", re.IGNORECASE)
+PLAIN = {word + end for word in OURS if word.isalpha() for end in ("", "s")}
+JOINED = re.compile("|".join(word for word in OURS if not word.isalpha()), re.IGNORECASE)
 
 # Words that mean something else where they stand: in every file, or in one.
 KEPT = {
@@ -134,8 +136,8 @@ def words_of_ours(path):
     for place, kept in KEPT:
         if place in ("", name):
             text = re.sub(re.escape(kept), "", text, flags=re.IGNORECASE)
-    # Most files hold none: they are read in one go.
-    if WORD.search(text):
+    # Most files hold none: their words are looked at, not each place.
+    if not PLAIN.isdisjoint(re.findall("[a-z]+", text.lower())) or JOINED.search(text):
         for number, line in enumerate(text.splitlines(), 1):
             for match in WORD.finditer(line):
                 yield f"{name}:{number}: {match[0]!r}, say {said_for(match[0])!r}"

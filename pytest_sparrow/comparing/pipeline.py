@@ -383,6 +383,10 @@ def _comparable(
         if not secrets.same_credential(ours[name], theirs[name]):
             one["headers"] = {**one.get("headers", {}), name: ours[name]}
             other["headers"] = {**other.get("headers", {}), name: theirs[name]}
+    for fields, these, those in ((one, ours, theirs), (other, theirs, ours)):
+        for name in these.keys() - those.keys():
+            if secrets.counts_alone(these[name], in_golden=fields is one):
+                fields["headers"] = {**fields.get("headers", {}), name: these[name]}
     return one, other
 
 

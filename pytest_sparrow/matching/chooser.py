@@ -151,6 +151,8 @@ class Chooser:
         self.by_rules = False
         self._some_headers = False  # whether an exchange does not say which headers there were
         self._index()
+        if not self._some_headers:
+            self.secrets.exchanges = exchanges
 
     def _index(self) -> None:
         recorded = Conversations()

@@ -6,16 +6,18 @@ replay answers an agent with has the golden's own numbers, and means the same th
 
 from __future__ import annotations
 
+import functools
+import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_sparrow.matching.counts import credentials_of
-from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, PLACEHOLDER
+from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Exchange, Json
 
 
 def placeholders(text: str) -> list[str]:
@@ -40,14 +42,24 @@ def _hidden_otherwise(golden: str, new: str) -> bool:
     return one != other and (_WHOLE.fullmatch(one) is None) != (_WHOLE.fullmatch(other) is None)
 
 
+def _is_one_of(golden: str, new: str) -> bool:
+    """Whether one key served several providers in one of the runs, and the other run had a key for each."""
+    one, other = golden.split(":")[1], new.split(":")[1]
+    return (OR in golden or OR in new) and (one in other.split(OR) or other in one.split(OR)) and one != other
+
+
 class SecretPairs:
     """The placeholders of a golden, one to one with those of another run.
 
     Args:
         replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
+
+    Attributes:
+        exchanges: the golden's, where all its requests say which headers they had.
     """
 
     def __init__(self, *, replayed: bool = False) -> None:
+        self.exchanges: Sequence[Exchange] = ()
         self._replayed = replayed
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
@@ -56,7 +68,7 @@ class SecretPairs:
         """Whether two placeholders are a pair; two of which neither has a partner become a pair."""
         if not self._may_be(golden, new):
             return False
-        if self._is_own(new):
+        if self._is_own(new) and not _is_one_of(golden, new):
             self._new_of[golden], self._golden_of[new] = new, golden
         return True
 
@@ -80,6 +92,17 @@ class SecretPairs:
         if _hidden_otherwise(golden, new):
             return True
         return of_any_kind(golden) == of_any_kind(new) and self.fit(placeholders(golden), placeholders(new))
+
+    def counts_alone(self, credential: str, *, in_golden: bool) -> bool:
+        """Whether a header counts that only one of two requests has: what an answer gave, a machine need not have."""
+        found = placeholders(credential) if self.exchanges else []
+        return any(each in self._given if in_golden else not self._is_own(each) for each in found)
+
+    @functools.cached_property
+    def _given(self) -> frozenset[str]:
+        """The placeholders in the golden's answers. Needed where a header is missing, so nearly never."""
+        answers = (json.dumps(exchange.answered) for exchange in self.exchanges if exchange.answered)
+        return frozenset(each for answer in answers for each in placeholders(answer))
 
     def declare(self, golden: Sequence[str], new: Sequence[str]) -> None:
         """Pair two sequences that fit."""
@@ -111,6 +134,8 @@ class SecretPairs:
     def _may_be(self, golden: str, new: str) -> bool:
         if not self._is_own(new):
             return golden == new
+        if _is_one_of(golden, new):
+            return True
         known = self._new_of.get(golden)
         return known == new if known is not None else new not in self._golden_of
 
@@ -137,8 +162,11 @@ class Mentioned(NamedTuple):
 
     def may_be(self, new: Mentioned, pairs: SecretPairs) -> bool:
         """Whether these, of a golden, may be the secrets of the new run's request."""
-        return pairs.fit(self.placeholders, new.placeholders) and all(
-            pairs.may_be_credential(*both) for both in self._credentials_of_both(new)
+        return (
+            pairs.fit(self.placeholders, new.placeholders)
+            and all(pairs.may_be_credential(*both) for both in self._credentials_of_both(new))
+            and not any(pairs.counts_alone(value, in_golden=True) for value in self._alone(new))
+            and not any(pairs.counts_alone(value, in_golden=False) for value in new._alone(self))
         )
 
     def declare(self, new: Mentioned, pairs: SecretPairs) -> None:
@@ -146,6 +174,11 @@ class Mentioned(NamedTuple):
         pairs.declare(self.placeholders, new.placeholders)
         for golden, other in self._credentials_of_both(new):
             pairs.same_credential(golden, other)
+
+    def _alone(self, other: Mentioned) -> list[str]:
+        """The credentials of these that the others lack."""
+        theirs = dict(other.credentials)
+        return [value for name, value in self.credentials if name not in theirs]
 
     def _credentials_of_both(self, new: Mentioned) -> list[tuple[str, str]]:
         theirs = dict(new.credentials)

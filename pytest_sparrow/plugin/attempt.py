@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
-    from pytest_sparrow.plugin.hiding import Directories
+    from pytest_sparrow.plugin.hiding import Directories, Secrets
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.settings import Settings
@@ -81,6 +81,8 @@ class Attempt:
         parent: of a further run, the run of the test.
         required: whether a test that asks for nothing fails; else such a test needs no golden.
         report_late: gets what strands of the run ask for after the test's end.
+        beside: the run of the test's fixtures, whose secrets this run knows.
+        of_fixtures: whether this is such a run: all requests are optional.
 
     Attributes:
         place: where the golden lies.
@@ -91,6 +93,7 @@ class Attempt:
         window: opens and closes the run.
         world: the run's clock and randomness.
         sparrow: the object that the test gets.
+        secrets: hide the secrets of the run.
 
     Raises:
         UsageError: a setting is wrong, as far as only a run can know.
@@ -108,16 +111,19 @@ class Attempt:
         parent: Run | None = None,
         required: bool = True,
         report_late: Callable[[Finding], None] | None = None,
+        beside: Attempt | None = None,
+        of_fixtures: bool = False,
     ) -> None:
         self.place = place
         self.settings = settings
         self._task = task
         self._directories = directories
         self._codecs = codecs
-        self._places = Places()
         self._secret_rules = secret_rules
         self._report_late = report_late
-        secrets = secrets_of(settings, self._places, secret_rules)
+        secrets = secrets_of(settings, Places(), secret_rules) if beside is None else beside.secrets
+        self.secrets: Secrets = secrets
+        self._places = secrets.places
         self._redactor = secrets.redactor
         limits = Limits.of(settings.limits, "limits")
         self._store = FsRecorder(
@@ -162,6 +168,7 @@ class Attempt:
             parent=parent,
             report_late=report_late,
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
+            optional=of_fixtures,
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
@@ -228,9 +235,24 @@ class Attempt:
 
     def open(self) -> None:
         """Open the run: what the agent does belongs to the run until `finish`."""
+        self.record()
+        self.window.open()
+
+    def record(self) -> None:
+        """Start to record, if the mode says so."""
         if self.behaviour.records and self.blocked is None:
             self._start_recording()
-        self.window.open()
+
+    @property
+    def recorded(self) -> list[Exchange]:
+        """The golden's exchanges."""
+        return self._source.answers
+
+    def know_answers(self) -> None:
+        """Know the secrets of the recorded answers, which somebody else may have been given."""
+        for exchange in self.recorded:
+            if exchange.answered is not None:
+                self._redactor.to_serve(exchange.answered)
 
     def _start_recording(self) -> None:
         if self.settings.env:
@@ -339,8 +361,12 @@ class Attempt:
         """Write the goldens of what was recorded if the test passed, else leave the recordings unfinished."""
         return [kept for attempt in (self, *self._further) for kept in attempt.keep_own(passed=passed)]
 
-    def keep_own(self, *, passed: bool) -> list[Kept]:
+    def keep_own(self, *, passed: bool, afresh: bool = False) -> list[Kept]:
         """Write the golden of this run alone, or leave its recording unfinished.
+
+        Args:
+            passed: whether the test passed.
+            afresh: whether to write it although nothing that counts has changed.
 
         Raises:
             SecretFound: the recording holds a secret.
@@ -368,7 +394,7 @@ class Attempt:
             self.run.task or self._task, self.run.model, config, repo_head(self.place.directory)
         )
         try:
-            what = self._write(inputs)
+            what = self._write(inputs, afresh=afresh)
         except SecretFound:
             self._store.abandon(run_id)
             raise
@@ -377,11 +403,11 @@ class Attempt:
             remark = doubtful_in(folder_of(self.place.directory, run_id), self.settings)
         return [Kept(what, self.place.nodeid, remark, secrets=self._redactor.replaced)]
 
-    def _write(self, inputs: RunInputs) -> str:
+    def _write(self, inputs: RunInputs, *, afresh: bool) -> str:
         """Write the golden; gives what became of the recording."""
         store, run_id, golden = self._store, self.place.run_id, self._source.golden
         store.set_inputs(run_id, inputs)
-        if golden is not None and same_recording(golden, store.pending(run_id)):
+        if golden is not None and not afresh and same_recording(golden, store.pending(run_id)):
             store.discard(run_id)
             return "unchanged"
         try:

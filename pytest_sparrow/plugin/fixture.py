@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_sparrow.errors import ReplayDivergence, SparrowError
+from pytest_sparrow.errors import SparrowError
 from pytest_sparrow.plugin import outcome
 from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked, names_fixture, uses_fixture
@@ -49,6 +49,9 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     required = settings.crossings or (
         Crossings.REQUIRED if session.in_body or names_fixture(item) else Crossings.OPTIONAL
     )
+    outside = session.outside
+    if outside is not None:
+        _or_fail(outside.prepare)
     attempt = _or_fail(
         lambda: Attempt(
             place,
@@ -60,6 +63,7 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
             report_late=lambda finding: session.late.append(
                 (item.nodeid, finding.cleaned(attempt.shown).to_json())
             ),
+            beside=None if outside is None else outside.attempt,
         )
     )
     state = AttemptState(attempt)
@@ -103,11 +107,7 @@ def _or_fail(step: Callable[[], T]) -> T:
 
 
 def begin(item: pytest.Item) -> None:
-    """Shut the world before the first fixture of a test that will replay.
-
-    Requests of session fixtures and of teardown belong to no run: a recording lets them pass and names them, a replay
-    refuses them with the fixture's name.
-    """
+    """Shut the world before the first fixture of a test that will replay."""
     if not uses_fixture(item):
         return
     session = item.config.stash[SESSION]
@@ -120,15 +120,16 @@ def begin(item: pytest.Item) -> None:
     if not (means.shut or means.records):
         return
     from pytest_sparrow.boundaries import http
+    from pytest_sparrow.plugin.outside import FixtureRequests
 
+    session.outside = FixtureRequests(item, settings, shut=means.shut)
     session.shut = stack = ExitStack()
     stack.callback(setattr, session, "shut", None)
-    stack.callback(
-        http.set_outside_policy, http.set_outside_policy(_OutsidePolicy(item, settings, shut=means.shut))
-    )
+    stack.callback(http.set_outside_policy, http.set_outside_policy(session.outside))
     http.install()
     stack.callback(http.uninstall)
     session.dummy_keys = settings.dummy_keys if means.shut else None
+    _or_fail(session.outside.begin)
 
 
 def end(item: pytest.Item) -> None:
@@ -139,6 +140,9 @@ def end(item: pytest.Item) -> None:
     session = item.config.stash[SESSION]
     if session.shut is not None:
         session.shut.close()
+    outside, session.outside = session.outside, None
+    if outside is not None:
+        _or_fail(lambda: outside.keep(state))
 
 
 def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[None, Any, Any]:
@@ -211,58 +215,3 @@ def _check_folder(value: object, request: pytest.FixtureRequest, fixturedef: Any
         folder_settings(value, f"{file}sparrow_settings", session)
     except pytest.UsageError as error:
         raise refusal(session, str(error)) from None
-
-
-class _OutsidePolicy:
-    """Names a request outside the run with the fixture or the teardown that makes it; a replay refuses it.
-
-    Args:
-        item: the test.
-        settings: the test's settings.
-        shut: whether to refuse; else the request passes, and the summary names it.
-    """
-
-    def __init__(self, item: pytest.Item, settings: Settings, *, shut: bool) -> None:
-        self._item = item
-        self._settings = settings
-        self._shut = shut
-        self._noted: set[str] = set()
-
-    def __call__(self, host: str, port: int | None, what: str) -> Exception | None:
-        from pytest_sparrow.run.crossing import passage
-
-        allowed, ignored = self._settings.allow_hosts, self._settings.ignore_hosts
-        if passage(host, port, allow=allowed, ignore=ignored) != "cross":
-            return None
-        session = self._item.config.stash[SESSION]
-        fixture = session.fixture
-        where = f"the fixture {fixture!r}" if fixture else "the setup or teardown"
-        if not self._shut:
-            self._note(session, host, what, where)
-            return None
-        state = self._item.stash.get(ATTEMPT, None)
-        is_over = state is not None and state.attempt.closed
-        refused = ReplayDivergence(
-            f"{what}: {where} of {self._item.nodeid} reaches out, outside the test's run, and this is a replay",
-            (f"{_WITHIN[is_over]}, or keep the host reachable: ini sparrow_allow_hosts = {host}",),
-        )
-        session.refused.append(str(refused))
-        return refused
-
-    def _note(self, session: SessionState, host: str, what: str, where: str) -> None:
-        from pytest_sparrow.findings import Finding, Kind
-
-        if what in self._noted:
-            return
-        self._noted.add(what)
-        noted = Finding(
-            kind=Kind.UNCAPTURED, case="outside", detail={"what": what, "where": where, "place": host}
-        )
-        session.late.append((self._item.nodeid, noted.to_json()))
-
-
-_WITHIN = {
-    False: "make the call within the test, or in a fixture of the test that requests sparrow",
-    True: "clean up within the test, leave it out where sparrow.mode is 'replay'",
-}
-"""How a request of a fixture becomes part of the run, by whether the run is over."""

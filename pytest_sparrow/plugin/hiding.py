@@ -93,10 +93,12 @@ class Secrets:
     """The redactor and the scanner of one test.
 
     Attributes:
+        places: the directories that both know.
         redactor: hides known secrets.
         scanner: refuses to write the secrets that are left.
     """
 
+    places: Places
     redactor: Redactor
     scanner: Scanner
 
@@ -117,6 +119,7 @@ def secrets_of(settings: Settings, places: Places, given: Sequence[str | SecretF
     # With the dummies of a replay: they stand where the recording had keys, and are hidden in the same way.
     environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
     return Secrets(
+        places=places,
         redactor=Redactor(environ, places=places, rules=rules, allowed=allowed),
         scanner=Scanner(environ, allowed=allowed),
     )

@@ -9,7 +9,7 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -20,10 +20,14 @@ from pytest_sparrow.text import counted
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt, Kept
+    from pytest_sparrow.plugin.outside import FixtureRequests
     from pytest_sparrow.settings import Settings
+
+FixtureAsked: TypeAlias = "tuple[dict[str, Json], dict[str, Json], str]"
+"""A request of a fixture and its answer, and the test that was being set up or torn down."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,9 @@ class SessionState:
         patterns: the settings and patterns that leave something out, each with the tests in which the pattern found
             nothing; None where it has found something.
         refused: what fixtures asked for outside every run since the last report, and was refused.
+        fixtures_asked: what fixtures asked for outside every run of a recording, by fixture.
+        fixtures_replayed: the recorded answers that such requests were given in replays, by fixture.
+        outside: asked for what fixtures ask outside the run of the test that is set up, runs or is torn down.
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
         dummy_keys: further API keys to fill for that test's fixtures; None: filled, or nothing to fill.
@@ -65,6 +72,9 @@ class SessionState:
     rerun: set[str] = field(default_factory=set)
     patterns: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    fixtures_asked: dict[str, list[FixtureAsked]] = field(default_factory=dict)
+    fixtures_replayed: dict[str, list[Exchange]] = field(default_factory=dict)
+    outside: FixtureRequests | None = None
     in_body: bool = False
     shut: ExitStack | None = None
     dummy_keys: tuple[str, ...] | None = None

@@ -411,8 +411,13 @@ class Cleaner:
 
     def _event_text(self, text: str) -> str:
         """A server-sent event whose text behind ``data:`` is cleaned as a text of its own, line by line."""
-        # As a whole too: a key file has many lines.
-        return self.plain(sse.with_data(text, self.text))
+        data = sse.only_data(text)
+        clean = self._json_text(data) if data is not None and data[:1] in ("{", "[") else None
+        if clean is None:  # As a whole too: a key file has many lines.
+            return self.plain(sse.with_data(text, self.text))
+        # A search of the JSON's own spelling would read on behind the end of a text in which a piece of JSON stands.
+        lines = sse.with_data(text, lambda _: clean).split("\n")
+        return "\n".join(line if line.startswith("data:") else self.plain(line) for line in lines)
 
     def _rule_of(self, key: object, named: Rule | None, outer: Rule | None) -> Rule | None:
         """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""

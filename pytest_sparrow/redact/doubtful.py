@@ -20,7 +20,7 @@ from pytest_sparrow.wire import sse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WORD = r"(?:key|token|secret|passw(?:or)?d|passphrase|pwd|credential|auth|bearer|licen[sc]e|api)s?"
+_WORD = r"(?:key|token|secret|passw(?:or)?d|passphrase|pwd|credential|auth|bearer|licen[sc]e)s?"
 _NAMED = re.compile(
     rf"(?i:(?:^|[-_. ]|api|access){_WORD}[0-9]*$)|(?<=[a-z])(?:Key|Token|Secret|Auth)s?[0-9]*$"
 )
@@ -31,7 +31,8 @@ _HARMLESS = re.compile(
 )
 # Behind the word at most an apposition: "the token is", "key for staging:".
 _IN_TEXT = re.compile(
-    rf"\b(?i:{_WORD})\b[^A-Za-z0-9\n]{{0,4}}(?:[A-Za-z]{{1,10}}[^A-Za-z0-9\n]{{1,3}}){{0,3}}([A-Za-z0-9+/_=-]{{20,200}})"
+    rf"(?<![\w/-])(?i:{_WORD})[ :=\"'`*\\>]{{1,5}}(?:[A-Za-z]{{1,10}}[ :=\"'`*]{{1,3}}){{0,3}}"
+    r"([A-Za-z0-9+/_=-]{20,200})"
 )
 # With a slash it may be a path, unless padding says base64.
 _OPAQUE = re.compile(r"[A-Za-z0-9_~-]{20,200}|[A-Za-z0-9+/]{20,198}==?")

@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import is_specific, is_word
-from pytest_sparrow.redact.placeholders import outside_placeholders
+from pytest_sparrow.redact.placeholders import OR, outside_placeholders
 from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:
@@ -50,16 +50,21 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
 
     The kind comes from the variable (``OPENAI_API_KEY`` → ``openai-key``), not from the value, so that a
     dummy key which stands in for a real one in replay gets the same placeholder. Left out are values that are
-    short, numbers, single words, paths and URLs without a password.
+    short, numbers, single words, paths and URLs without a password. One key for several providers, as a gateway gives
+    it, has all their kinds (``anthropic-key-or-openai-key``): where the key is absent, each has a dummy of its own.
     """
     secrets: dict[str, str] = {}
+    keys = {name for row in facts().key_variables for name in row}
+    kinds: dict[str, dict[str, None]] = {}
     for name, value in sorted(environ.items()):
         password, secret = _secrets_of(name, value.strip())
         if password is not None:
             secrets.setdefault(password, "password")
         if secret is not None:
             secrets.setdefault(secret, _kind(name))
-    return secrets
+            if name in keys:
+                kinds.setdefault(secret, {})[_kind(name)] = None
+    return secrets | {secret: OR.join(sorted(of)) for secret, of in kinds.items() if len(of) > 1}
 
 
 # All tests of a session have nearly the same environment.

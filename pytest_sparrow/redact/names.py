@@ -324,7 +324,8 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
         case Sure.KEY:
             return _is_key(rest, schemed=rest != value.strip())
         case Sure.NAMED:
-            named = _NUMBERED_NAME.fullmatch(rest) is not None
+            # With a slash it is the place of a file.
+            named = _NUMBERED_NAME.fullmatch(rest) is not None or ("/" in rest and not is_mixed(rest))
             return not named and _is_key(rest, schemed=rest != value.strip())
         case Sure.TOKEN:
             return _is_opaque(rest) or is_pair(rest)

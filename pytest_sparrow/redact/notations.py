@@ -232,8 +232,10 @@ def _around(text: str, at: int, stem: str) -> _Named | None:
     name = _before(text, at) + text[at:behind] + match["rest"]
     group = "bare" if match["bare"] is not None else "quoted"
     start, stop = match.span(group)
-    if group == "quoted" and _ends_there(match):
-        return None
+    if group == "quoted":
+        stop = start + _length(match)
+        if stop == start or not any(map(str.isalnum, text[start:stop])):
+            return None
     as_field = (
         group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
     )
@@ -250,10 +252,19 @@ def _before(text: str, at: int) -> str:
     return view[len(view) - length :]
 
 
-def _ends_there(match: re.Match[str]) -> bool:
-    """Whether the quote in front of a value ends the text in which the name stands: a piece of a stream, in JSON."""
-    is_deeper = match["closed"].count("\\") > match["quote"].count("\\")
-    return is_deeper or not any(map(str.isalnum, match["quoted"]))
+_LESS_ESCAPED = re.compile(r"(?<!\\)(\\*)\"")
+
+
+def _length(match: re.Match[str]) -> int:
+    """How long a quoted value is; 0 where its quote ends the text in which the name stands (a stream's piece, in JSON).
+
+    A quote with fewer backslashes than the value's own ends the text around it.
+    """
+    depth, value = match["quote"].count("\\"), match["quoted"]
+    if match["closed"].count("\\") > depth:
+        return 0
+    ends = (end.start() for end in _LESS_ESCAPED.finditer(value) if len(end[1]) < depth) if depth else ()
+    return next(iter(ends), len(value))
 
 
 def _spaced(text: str, at: int, behind: int, stem: str) -> re.Match[str] | None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PLACEHOLDER = re.compile(r"<secret:([a-z0-9-]+):([0-9]+)>")
 """``<secret:kind:number>``; group 1 is the kind, group 2 the number, counted from 1 within its kind."""
 
+OR = "-or-"
+"""Stands between the kinds of one secret that has several."""
+
 FIRST_OF_A_REPLAY = 1_000_000
 """The secrets that a replayed agent brings itself are numbered above this number: what the replay gives it has the
 golden's numbers, and the two must not be mistaken for each other."""

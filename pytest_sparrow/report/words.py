@@ -254,6 +254,8 @@ _NOT_COMPARED = {
     "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
     "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
+    "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "
+    "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 

@@ -247,7 +247,11 @@ def current_run() -> OpenRun | None:
     if _answering.get():
         return None
     port, run = serving_port.get(), _run_here()
-    return None if port is not None and run is not None and run.own_servers.stand_in(port) else run
+    if port is None or run is None or not run.own_servers.stand_in(port):
+        return run
+    if run.own_servers.speaks_as_model(port):
+        run.not_compared("server", f"127.0.0.1:{port}", "")
+    return None
 
 
 def _run_here() -> OpenRun | None:
@@ -308,6 +312,11 @@ COLLECTOR = "garbage collector"
 def is_collecting() -> bool:
     """Whether the garbage collector runs the code here: a `__del__`, the end of a generator."""
     return _collects.get()
+
+
+def runs_a_task() -> bool:
+    """Whether a task runs here, not a thread alone."""
+    return not isinstance(current_strand(), threading.Thread)
 
 
 def strand_name() -> str:

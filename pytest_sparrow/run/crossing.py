@@ -245,6 +245,10 @@ class OpenRun(Protocol):
         """In the thread that takes the work: crossings belong to the lane that `begin_lane` made."""
         ...
 
+    def lane_here(self) -> Lane | None:
+        """The lane of the calling strand; None where it has none yet, or was made after the run's end."""
+        ...
+
     def borrowed_lane(self) -> Callable[[], None]:
         """A function that puts the strand that calls it into this strand's lane, while this strand only waits."""
         ...

@@ -5,8 +5,8 @@ An app under test asks a model, a tool or another service while it serves; so a 
 strand that serves its port crosses a boundary. The run's requests to an app always pass and are no part of the run:
 what the app asks for is.
 
-A server of tools (MCP) also asks others while it serves. A replay answers the tool's call and never reaches the server,
-so what such a server asks for is the world's.
+A server of tools (MCP) also asks others while it serves, and so may one that speaks a model's format. A replay answers
+in place of these servers and never reaches them, so what they ask for is the world's.
 """
 
 from __future__ import annotations
@@ -65,8 +65,12 @@ class OwnServers:
             self.are_known = True
 
     def stand_in(self, port: int) -> bool:
-        """Whether what the server at a port asks for is the world's."""
-        return port in self._tools
+        """Whether what the server at a port asks for is the world's: a replay answers in place of such a server."""
+        return port in self._tools or port in self._models
+
+    def speaks_as_model(self, port: int) -> bool:
+        """Whether the server at a port was asked as a model is."""
+        return port in self._models
 
     def is_app(self, method: str, url: str, listens: Callable[[int], bool]) -> bool:
         """Whether a request is for the app under test.

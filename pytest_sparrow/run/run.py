@@ -76,6 +76,7 @@ class Run:
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
+        optional: bool = False,
     ) -> None:
         self.run_id = run_id
         self.own_servers = own_servers or OwnServers()
@@ -91,6 +92,7 @@ class Run:
         self._sink = sink
         self._report_late = report_late
         self._late: set[str] = set()
+        self._optional = optional
         replays: GoldenReplayer | None = None
         if replayer is not None:
             replays = replayer(self.violations)
@@ -365,8 +367,8 @@ class Run:
 
     def _is_optional(self, asked: dict[str, Json]) -> bool:
         """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
-        if asked["method"] not in ("GET", "HEAD"):
-            return False
+        if self._optional or asked["method"] not in ("GET", "HEAD"):
+            return self._optional
         url = urlsplit(asked["url"])
         host = url.hostname or ""
         return (

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL on Windows")
 
-KILLS = 25 if FULL else 5
+KILLS = 25 if FULL else 3
 TESTS = 24 if FULL else 8
 """Goldens written by one recording: starting pytest takes as long as writing dozens."""
 

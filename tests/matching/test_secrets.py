@@ -39,6 +39,22 @@ def test_what_a_replay_gave_means_the_same():
     assert pairs.shown({"a": [own(1), own(9)]}) == {"a": [gold(2), "<secret:token:another>"]}
 
 
+@pytest.mark.parametrize("shared_in_golden", [True, False])
+def test_one_key_for_two_providers_pairs_with_a_key_for_each(shared_in_golden):
+    """A gateway's key stands in two variables; where it is absent, each variable has a dummy of its own."""
+    one = {"ANTHROPIC_API_KEY": A, "OPENAI_API_KEY": A, "MISTRAL_API_KEY": B}
+    each = {**one, "OPENAI_API_KEY": "sk-one-0123456789"}
+    (golden, golden_keys), (new, new_keys) = (
+        (Redactor(keys), keys.values()) for keys in ((one, each) if shared_in_golden else (each, one))
+    )
+    new.number_as_replay()
+    pairs = SecretPairs(replayed=True)
+    asked = [golden.text(f"Bearer {key}") for key in golden_keys]
+    again = [new.text(f"Bearer {key}") for key in new_keys]
+    assert all(map(pairs.same_credential, asked, again))
+    assert not pairs.same_credential(asked[2], again[0])
+
+
 def halves(kind, redactor, *asked):
     return [redactor.asked(kind, one) for one in asked]
 
@@ -101,6 +117,32 @@ def jwt(**claims):
         for part in ({"alg": "HS256", "typ": "JWT"}, claims)
     )
     return f"{head}.{body}.c2lnbmF0dXJl"
+
+
+def test_a_credential_that_an_answer_gave_is_sent_or_not():
+    """Whether a machine has a key says nothing; a token or cookie that a login gave is the agent's to send."""
+
+    def me(token, **more):
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return {"method": "GET", "url": "http://h/me", "headers": headers, **more}
+
+    login = {"method": "POST", "url": "http://h/login", "headers": {}}
+    given = {"status": 200, "headers": {"set-cookie": f"sid={gold(1)}; Path=/"}}
+
+    def is_the_same(recorded, asked):
+        exchanges = [
+            Exchange(kind="http", asked=login, answered=given),
+            Exchange(kind="http", asked=recorded, answered={"status": 200}),
+        ]
+        chosen = Chooser(exchanges, lambda _: None).choose(Asked(kind="http", content=asked, number=0))
+        return chosen is not None and chosen.exact
+
+    assert is_the_same(me(gold(1)), me(gold(1)))
+    assert not is_the_same(me(gold(1)), me(None))
+    assert not is_the_same(me(None), me(gold(1)))
+    assert is_the_same(me(gold(2)), me(None))
+    assert is_the_same(me(None), me(own(1)))
+    assert is_the_same(me(None, some_headers=True), me(gold(1)))
 
 
 def test_a_token_that_is_made_anew_is_known_by_what_stays():

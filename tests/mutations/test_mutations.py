@@ -96,9 +96,9 @@ def mutated(recorded, tmp_path_factory):
     before = snapshot(folder)
     code, output = pytest_in(folder, "--sparrow-replay")
     assert code == 1, output
-    assert f"4 replayed equal, {sum(map(len, names.values()))} diverged" in output, output
     assert snapshot(folder) == before
     texts = failures(output)
+    assert {*texts} <= {test for tests in names.values() for test in tests}, output
     return {name: {test: texts[test] for test in tests if test in texts} for name, tests in names.items()}
 
 

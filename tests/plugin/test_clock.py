@@ -16,22 +16,68 @@ TESTS = """
 
 NEXT_YEAR = {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1y"} if FAKETIME else {}
 
+REPORTS = """
+    import time
+
+    BEGIN = time.time()
+
+    def pytest_runtest_logreport(report):
+        assert BEGIN <= report.start <= report.stop < BEGIN + 300
+"""
+
+REAL = """
+    import os
+    import time
+    import pytest
+
+    REAL = time.time()
+
+    def test_moved(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+
+    @pytest.mark.sparrow(clock="real" if "SHUT" in os.environ else "flow")
+    def test_real(sparrow):
+        assert sparrow.call("f", int, 1) == 1
+        assert REAL <= time.time() < REAL + 300
+"""
+
+
+FURTHER = """
+    import time
+
+    def test_further(sparrow):
+        start = time.time()
+        with sparrow.run("second") as second:
+            second.call("f", time.sleep, 0.5)
+            assert abs(time.time() - second.call("g", time.time)) < 60
+        assert 0.5 <= time.time() - start < 60
+        assert abs(time.time() - sparrow.call("h", time.time)) < 60
+"""
+
 
 def test_an_unchanged_agent_is_green_on_any_day(inner):
-    """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green."""
+    """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green.
+
+    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
+    With clock = real nothing is moved. Start, stop and duration of every report are real, and in order: other plugins
+    read them.
+    """
     inner.write("test_it.py", TESTS)
+    inner.write("conftest.py", REPORTS)
+    inner.write("test_real.py", REAL)
+    inner.write("test_further.py", FURTHER)
     with world(inner):
-        inner.record().assert_outcomes(passed=3)
+        inner.record().assert_outcomes(passed=6)
     inner.env(TZ="Asia/Tokyo")
     inner.replay("test_it.py::test_day[1]").assert_outcomes(passed=1)
     inner.env(PYTHONHASHSEED="4711", **NEXT_YEAR)
     result = inner.replay()
-    assert "sparrow: 3 replayed equal" in result.outlines
+    assert "sparrow: 6 replayed equal" in result.outlines
     inner.unset("TZ", "PYTHONHASHSEED", *NEXT_YEAR)
     # In a worker, in the opposite order.
     plugins = ("-p", "xdist", "-n", "1", "-p", "pytest_randomly", "--randomly-seed=2")
     result = inner.replay(*plugins, "-v")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=6)
     result.stdout.fnmatch_lines(["*PASSED*test_day[[]2[]]*", "*PASSED*test_day[[]1[]]*"])
 
 
@@ -131,20 +177,6 @@ STEPS = """
 """
 
 
-FURTHER = """
-    import os
-    import time
-
-    def test_it(sparrow):
-        while not os.environ.get("SHUT") and time.time() % 1 > 0.2:  # far from the next second
-            time.sleep(0.01)
-        with sparrow.run("second") as second:
-            second.call("f", time.sleep, 0.5)
-            second.call("g", str, int(time.time()))
-        sparrow.call("h", str, int(time.time()))
-"""
-
-
 OWN = """
     import contextlib
     import time
@@ -216,91 +248,6 @@ LIVE = """
 """
 
 
-def test_recorded_moments(inner):
-    """Every reading is equal on another day.
-
-    Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same.
-    A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
-    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
-    A test that sets the clock itself, in a fixture set up before sparrow or after it, or in the body: its own time
-    wins, and is put back in the end.
-    In a live fork the agent's clock goes on where it was: a deadline that it has set doesn't jump into the past.
-    """
-    inner.write("test_deadlines.py", DEADLINES)
-    inner.write("test_step.py", STEPS)
-    inner.write("test_further.py", FURTHER)
-    inner.write("test_own.py", OWN)
-    inner.write("test_live.py", LIVE)
-    inner.record().assert_outcomes(passed=14)
-    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
-    assert exchanges.read_bytes().count(b"\n") == 1
-    assert exchanges.stat().st_size < 500
-    inner.env(TZ="Asia/Tokyo")
-    inner.replay().assert_outcomes(passed=14)
-    [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
-    assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
-
-
-def test_what_is_left_at_the_real_time(inner):
-    """With clock = real nothing is moved.
-
-    Start, stop and duration of every report are real, and in order: other plugins read them.
-    """
-    inner.write(
-        "conftest.py",
-        """
-        import time
-
-        BEGIN = time.time()
-
-        def pytest_runtest_logreport(report):
-            assert BEGIN <= report.start <= report.stop < BEGIN + 300
-        """,
-    )
-    moved = """
-        import time
-        import pytest
-
-        REAL = time.time()
-
-        def test_moved(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-
-        {mark}
-        def test_real(sparrow):
-            assert sparrow.call("f", int, 1) == 1
-            assert REAL <= time.time() < REAL + 300
-    """
-    inner.write("test_it.py", moved.format(mark=""))
-    inner.record().assert_outcomes(passed=2)
-    if FAKETIME:
-        inner.env(LD_PRELOAD=FAKETIME, FAKETIME="+1y")
-    inner.write("test_it.py", moved.format(mark="@pytest.mark.sparrow(clock='real')"))
-    inner.replay().assert_outcomes(passed=2)
-
-
-def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
-    """The text names the origin and the valid words."""
-    inner.write("test_it.py", "def test_it(sparrow): pass")
-    result = inner.refused("-o", "sparrow_clock=fast")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(["*-o sparrow_clock: 'fast' is not one of: flow, step, real*"])
-    result = inner.refused("-o", "sparrow_seed=maybe")
-    assert result.ret == 4
-    result.stderr.fnmatch_lines(["*-o sparrow_seed: 'maybe' is not true, false or a number from 0*"])
-
-
-def test_without_time_machine_the_failure_names_the_way_out(inner):
-    """Where time-machine can't be imported a replay fails by name, and works with the clock left alone."""
-    inner.write("test_it.py", "def test_it(sparrow): assert sparrow.call('f', int, 1) == 1")
-    inner.record().assert_outcomes(passed=1)
-    inner.write("conftest.py", "import sys; sys.modules['time_machine'] = None")
-    result = inner.replay()
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*the clock of a replay needs time-machine*", "*sparrow_clock = real*"])
-    inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
-
-
 RUNS = """
     import asyncio
     import os
@@ -350,18 +297,61 @@ RUNS = """
         ran, agents = await asyncio.gather(tool(), beside())
         assert (ran, agents) == (True, not os.environ.get("SHUT"))
 
-    @pytest.mark.parametrize("policy", ["run", "verify"])
+    def under(policy):
+        return pytest.param(policy, marks=pytest.mark.sparrow(policy=f"* = {policy}"))
+
+    @pytest.mark.parametrize("policy", [under("run"), under("verify")])
     def test_it(sparrow, policy):
         assert set(agent(sparrow)) == {not os.environ.get("SHUT")}
 """
 
 
-def test_a_tool_that_runs_sees_the_real_time(inner):
-    """What it asks looks at dates; the agent around it, also beside it or between two items, stays at its moment."""
-    inner.write("test_it.py", RUNS)
-    inner.record().assert_outcomes(passed=2)
-    inner.replay("-o", "sparrow_policy=* = run", "-k", "run").assert_outcomes(passed=1, deselected=1)
-    inner.replay("-o", "sparrow_policy=* = verify", "-k", "verify").assert_outcomes(passed=1, deselected=1)
+def test_recorded_moments(inner):
+    """Every reading is equal on another day.
+
+    Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same.
+    A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
+    A test that sets the clock itself, in a fixture set up before sparrow or after it, or in the body: its own time
+    wins, and is put back in the end.
+    In a live fork the agent's clock goes on where it was: a deadline that it has set doesn't jump into the past.
+    What a tool asks that runs looks at dates, so it sees the real time; the agent around it, also beside it or between
+    two items, stays at its moment.
+    """
+    inner.write("test_deadlines.py", DEADLINES)
+    inner.write("test_step.py", STEPS)
+    inner.write("test_own.py", OWN)
+    inner.write("test_live.py", LIVE)
+    inner.write("test_runs.py", RUNS)
+    inner.record().assert_outcomes(passed=15)
+    [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
+    assert exchanges.read_bytes().count(b"\n") == 1
+    assert exchanges.stat().st_size < 500
+    inner.env(TZ="Asia/Tokyo")
+    inner.replay().assert_outcomes(passed=15)
+    [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
+    assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
+
+
+def test_a_wrong_clock_or_seed_is_a_usage_error(inner):
+    """The text names the origin and the valid words."""
+    inner.write("test_it.py", "def test_it(sparrow): pass")
+    result = inner.refused("-o", "sparrow_clock=fast")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*-o sparrow_clock: 'fast' is not one of: flow, step, real*"])
+    result = inner.refused("-o", "sparrow_seed=maybe")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*-o sparrow_seed: 'maybe' is not true, false or a number from 0*"])
+
+
+def test_without_time_machine_the_failure_names_the_way_out(inner):
+    """Where time-machine can't be imported a replay fails by name, and works with the clock left alone."""
+    inner.write("test_it.py", "def test_it(sparrow): assert sparrow.call('f', int, 1) == 1")
+    inner.record().assert_outcomes(passed=1)
+    inner.write("conftest.py", "import sys; sys.modules['time_machine'] = None")
+    result = inner.replay()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the clock of a replay needs time-machine*", "*sparrow_clock = real*"])
+    inner.replay("-o", "sparrow_clock=real").assert_outcomes(passed=1)
 
 
 DURATIONS = """

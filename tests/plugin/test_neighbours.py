@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 from edges.world import serving
@@ -76,38 +77,54 @@ import os, httpx2, pytest
 
 URL = os.environ["URL"]
 
+def ask(path, **body):
+    return httpx2.post(f"{URL}/{path}", json=body).raise_for_status().json()["n"]
+
 @pytest.fixture
-def warm():
-    httpx2.post(f"{URL}/warm", json={}).raise_for_status()
+def store():
+    number = ask("stores", by=os.environ.get("BY", "me"))
+    yield number
+    assert ask("closed", store=number) > number
 
 @pytest.fixture(scope="session")
 def signed_on():
-    httpx2.post(f"{URL}/sign-on", json={}).raise_for_status()
+    number = ask("sign-on", by=os.environ.get("BY", "me"))
+    yield number
+    httpx2.delete(f"{URL}/sign-off").raise_for_status().json()
 
-@pytest.fixture
-def cool():
-    yield
-    httpx2.post(f"{URL}/cool", json={}).raise_for_status()
-
-def test_setup(warm, sparrow): sparrow.call("f", int)
-def test_teardown(cool, sparrow): sparrow.call("f", int)
-def test_session(signed_on, sparrow): sparrow.call("f", int)
-def test_session_again(signed_on, sparrow): sparrow.call("f", int)
+def test_before(store, sparrow): sparrow.call("f", str, store)
+def test_after(sparrow, store): ask("within", store=store)
+def test_session(signed_on, sparrow): sparrow.call("f", str, signed_on)
+def test_session_again(sparrow, signed_on): ask("within", signed_on=signed_on)
 """
 
 
-def test_a_status_418_is_never_all_that_is_said(tmp_path: Path) -> None:
-    """What was refused stands in place of the client's own error, also for each test of a session's fixture.
+def test_what_fixtures_ask_for_is_recorded_beside_the_test(tmp_path: Path) -> None:
+    """Setup before `sparrow` and after it, teardown, and fixtures of a session replay; a changed request is refused.
 
-    A recording names it, too.
+    Each test replays alone, and with one that was recorded apart. What was refused stands in place of the client's own
+    error, also for each test of a session's fixture. An older golden, which lacks such requests, is refused likewise.
     """
     (tmp_path / "test_inner.py").write_text(OUTSIDE)
     with serving() as url:
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
-    assert (code, output.count("asked for by the fixture")) == (0, 3), output
-    _, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
-    assert "/warm: the fixture 'warm' of test_inner.py::test_setup reaches out" in output, output
-    assert "/cool: the fixture 'cool' of test_inner.py::test_teardown reaches out" in output, output
+        assert (code, "asked for by" in output, "4 recorded" in output) == (0, False, True), output
+        code, output = pytest_in(tmp_path, "--sparrow-record", "-k", "again", URL=url)
+        assert code == 0, output
+    away = "http://127.0.0.1:9"
+    for options in ((), ("-k", "again"), ("-k", "session and not again")):
+        code, output = pytest_in(tmp_path, "--sparrow-replay", *options, URL=away)
+        assert code == 0, output
+    code, output = pytest_in(tmp_path, "--sparrow-replay", URL=away, BY="you")
+    assert "/stores: the fixture 'store' of test_inner.py::test_before asks for what __sparrow__" in output, (
+        output
+    )
+    assert "/sign-on: the fixture 'signed_on' of test_inner.py::test_session asks for" in output, output
+    for golden in (tmp_path / "__sparrow__/test_inner").glob("*+fixtures"):
+        shutil.rmtree(golden)
+    _, output = pytest_in(tmp_path, "--sparrow-replay", URL=away)
+    assert "/stores: the fixture 'store' of test_inner.py::test_before reaches out" in output, output
+    assert "/closed: the fixture 'store' of test_inner.py::test_after reaches out" in output, output
     assert (
         output.count("/sign-on: the fixture 'signed_on' of test_inner.py::test_session reaches out") == 2
     ), output

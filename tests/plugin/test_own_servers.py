@@ -143,6 +143,16 @@ def test_tool_server(sparrow):
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
     with server(answer) as url:
         assert requests.post(f"{url}/mcp", json=call).json()["result"]["content"][0]["text"] == "sunny"
+
+
+def test_model_server(sparrow):
+    def answer(path, body):
+        ask("of another model")
+        return {"choices": [{"index": 0, "message": {"role": "assistant", "content": "sunny"}}]}
+
+    question = {"model": "m", "messages": [{"role": "user", "content": "weather?" + WORD}]}
+    with server(answer) as url:
+        assert requests.post(f"{url}/v1/chat/completions", json=question).json()["choices"]
 """
 
 
@@ -151,7 +161,8 @@ def test_an_app_is_reached_and_a_mock_is_replayed(tmp_path: Path) -> None:
     (tmp_path / "test_inner.py").write_text(INNER)
     with serving() as url:
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
-    assert (code, "6 recorded" in output) == (0, True), output
+    assert (code, "7 recorded" in output) == (0, True), output
+    assert "speaks a model's format and asks others while it serves" in output
     golden = tmp_path / "__sparrow__/test_inner"
     for name in ("test_thread", "test_thread_of_an_earlier_test"):
         (line,) = (golden / name / "exchanges.jsonl").read_text().splitlines()
@@ -161,6 +172,6 @@ def test_an_app_is_reached_and_a_mock_is_replayed(tmp_path: Path) -> None:
             "POST /login",
         ]
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
-    assert (code, "6 replayed equal" in output) == (0, True), output
+    assert (code, "7 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9", WORD="changed")
-    assert "6 failed" in output, output
+    assert "7 failed" in output, output

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import time
 
+import pytest
 from boundaries.http.loopback import loopback
 
 DRAWS = """
@@ -100,6 +101,25 @@ LIVE_TOOLS = """
 """
 """Sync, async and generator tools draw while recording only; what the agent draws after them is the same."""
 
+RUNNING = """
+    import random
+    import uuid
+
+    import numpy
+    import pytest
+
+    def tool(x: float) -> int:
+        random.random(), uuid.uuid4(), numpy.random.random()
+        return 1
+
+    @pytest.mark.parametrize("policy", ["run", "verify"])
+    def test_runs(sparrow, policy):
+        wrapped = sparrow.tool(tool, policy=policy)
+        for _ in range(2):
+            wrapped(random.random() + int(uuid.uuid4()) % 97 + numpy.random.random())
+"""
+"""A tool that runs in a replay has a state of its own there, too: the agent draws what it drew."""
+
 WAITS = """
     import os
     import time
@@ -119,17 +139,18 @@ WAITS = """
 def test_the_same_in_record_and_replay_and_different_between_tests(inner):
     """Every source draws in replay what it drew when recorded; each test has a seed of its own, kept in its golden.
 
-    A TestCase is seeded before its setUp. What a live tool draws does not count, and state is what it was after a test.
-    Waits before a next try are short in a replay only. pytest-randomly does not win: it seeds before each phase, with a
-    seed that changes every day.
+    A TestCase is seeded before its setUp. What a live tool draws does not count, nor what one draws that runs in a
+    replay, and state is what it was after a test. Waits before a next try are short in a replay only. pytest-randomly
+    does not win: it seeds before each phase, with a seed that changes every day.
     """
     inner.write("test_it.py", DRAWS)
     inner.write("test_unit.py", UNITTEST)
     inner.write("test_state.py", STATE)
     inner.write("test_tools.py", LIVE_TOOLS)
+    inner.write("test_running.py", RUNNING)
     inner.write("test_waits.py", WAITS)
-    inner.record().assert_outcomes(passed=10)
-    inner.replay().assert_outcomes(passed=10)
+    inner.record().assert_outcomes(passed=12)
+    inner.replay().assert_outcomes(passed=12)
     drawn = [seed for name, seed in seeds(inner).items() if name.startswith("test_it-")]
     assert len(set(drawn)) == 3
     assert all(type(seed) is int for seed in seeds(inner).values())
@@ -139,10 +160,21 @@ def test_the_same_in_record_and_replay_and_different_between_tests(inner):
     inner.replay("-p", "pytest_randomly", "--randomly-seed=2", *modules).assert_outcomes(passed=4)
 
 
-def test_a_renamed_test_stays_green(inner):
+@pytest.fixture
+def drawn(inner):
+    """One test that draws, recorded."""
+
+    def record():
+        inner.write("test_it.py", DRAWS)
+        inner.record("-k", "1").assert_outcomes(passed=1)
+
+    inner.once(record)
+    return inner
+
+
+def test_a_renamed_test_stays_green(drawn):
     """The seed is the golden's, not the name's."""
-    inner.write("test_it.py", DRAWS)
-    inner.record("-k", "1").assert_outcomes(passed=1)
+    inner = drawn
     [golden] = inner.path.glob("__sparrow__/test_it/*/")
     inner.write("test_it.py", DRAWS.replace("test_it(", "test_new(").replace("range(3)", "[1]"))
     golden.rename(
@@ -158,10 +190,9 @@ def test_a_renamed_test_stays_green(inner):
     inner.replay().assert_outcomes(passed=1)
 
 
-def test_recording_again_takes_the_seed_that_is_there(inner):
+def test_recording_again_takes_the_seed_that_is_there(drawn):
     """An unchanged run stays unchanged; without its golden a test draws anew."""
-    inner.write("test_it.py", DRAWS)
-    inner.record("-k", "1").assert_outcomes(passed=1)
+    inner = drawn
     [first] = seeds(inner).values()
     inner.record("-k", "1").stdout.fnmatch_lines(["sparrow: 1 recorded again, unchanged"])
     for path in sorted(inner.path.glob("__sparrow__/test_it/*/*")):
@@ -215,31 +246,6 @@ def test_mode_off_and_tests_without_the_fixture_are_left_alone(inner):
     )
     inner.run("--sparrow-mode=off").assert_outcomes(passed=2)
     inner.record("-k", "without").assert_outcomes(passed=1, deselected=1)
-
-
-def test_what_a_tool_draws_that_runs_in_a_replay_does_not_count(inner):
-    """A tool that runs has a state of its own there, too: the agent draws what it drew."""
-    inner.write(
-        "test_it.py",
-        """
-        import random
-        import uuid
-
-        import numpy
-
-        def tool(x: float) -> int:
-            random.random(), uuid.uuid4(), numpy.random.random()
-            return 1
-
-        def test_it(sparrow):
-            wrapped = sparrow.tool(tool)
-            for _ in range(2):
-                wrapped(random.random() + int(uuid.uuid4()) % 97 + numpy.random.random())
-        """,
-    )
-    inner.record().assert_outcomes(passed=1)
-    for policy in ("run", "verify"):
-        inner.replay("-o", f"sparrow_policy=* = {policy}").assert_outcomes(passed=1)
 
 
 RETRIES = """

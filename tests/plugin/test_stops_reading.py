@@ -15,6 +15,7 @@ EVENTS = b"".join(b"data: %s\n\n" % json.dumps(each).encode() for each in SAID) 
 
 INNER = """
 import asyncio
+import contextlib
 import os
 
 import httpx2
@@ -102,23 +103,42 @@ def test_tool_read_to_the_last_item(sparrow):
     read_items(sparrow.tool(count)(3), 3)  # and not on to its end
 
 
+def fail(most):
+    yield from count(most)
+    raise ValueError("late")
+
+
+def total(most):
+    yield from count(most)
+    return most
+
+
+@pytest.mark.parametrize("tool", [fail, total])
+def test_before_what_follows_the_last_item(sparrow, tool):
+    items = sparrow.tool(tool)(3)
+    read_items(items, 3)
+    if not STOP:
+        with contextlib.suppress(ValueError, StopIteration):
+            next(items)
+
+
 def test_tool_always_stopped(sparrow):
     read_items(sparrow.tool(count)(3), 3 - bool(STOP))
 """
 
 
 def test_stopping_earlier_is_red_and_the_events_hold_what_was_read(tmp_path):
-    """Also where the network brought the whole stream at once, and for what a tool yields."""
+    """Also where the network brought the whole stream at once, and for what a tool yields, then raises or returns."""
     (tmp_path / "test_inner.py").write_text(INNER)
     with loopback() as server:
         server.routes["/v1/chat/completions"] = lambda call: call.answer(
             EVENTS, content_type="text/event-stream"
         )
         code, output = pytest_in(tmp_path, "--sparrow-record", WORLD=server.url)
-    assert (code, "10 recorded" in output) == (0, True), output
+    assert (code, "12 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", WORLD=server.url)
-    assert (code, "10 replayed equal" in output) == (0, True), output
+    assert (code, "12 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", "-rA", WORLD=server.url, STOP="2")
-    assert (code, "3 replayed equal, 7 diverged" in output) == (1, True), output
+    assert (code, "3 replayed equal, 9 diverged" in output) == (1, True), output
     assert "PASSED test_inner.py::test_always_stopped" in output
     assert "READ 'one two '" in output

@@ -47,6 +47,10 @@ def test_what_looks_like_a_secret_is_found_with_its_path(value: object, path: st
         {"token": "<secret:token:1>", "key": "uploads/2026/11/Report-Final-V2.pdf"},
         {"b64_json": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"},
         {"text": "The key idea is that tokenization of getUserProfileByIdAndName works."},
+        {
+            "uri": f"https://search.example.test/grounding-api-redirect/{VALUE}==",
+            "html": f"auth-redirect/{VALUE}",
+        },
         *LOOK_ALIKES,
     ],
     ids=lambda value: str(value)[:24],

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from events.strategies import FIELDS, events_of, json_values, objects, texts
 from frozen import frozen
-from hypothesis import given
+from full import FULL
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow import json_objects
@@ -79,6 +80,7 @@ exchanges = st.builds(
 )
 
 
+@settings(max_examples=300 if FULL else 10)
 @given(every_type, st.lists(unknowns, max_size=2), run_inputs, st.none() | st.lists(exchanges, max_size=2))
 def test_hostile_runs_of_all_types_come_back_to_the_byte(events, unknown, given_inputs, exchanged):
     """Written, loaded, written: the same bytes; loaded: equal events, inputs and exchanges."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -25,6 +26,7 @@ from pytest_sparrow.run.context import (
     left_over,
     model_asked,
     open_runs,
+    runs_a_task,
 )
 from pytest_sparrow.run.crossing import CLIENT, CancellationWait
 from pytest_sparrow.wire.asking import DEFAULT_PORTS
@@ -38,9 +40,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
-OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], Exception | None]
+OutsidePolicy: TypeAlias = Callable[[str, "int | None", str], "Exception | OpenRun | None"]
 """Called with host, port and "METHOD url" of a request that belongs to no run, from any thread. Returns the error that
-refuses the request, whose text the client is shown, or None to let the request pass."""
+refuses the request, whose text the client is shown, whom to ask instead, or None to let the request pass."""
 
 # Process-wide, as the patches are: a request outside every window has no run that could hold a policy.
 _policy: OutsidePolicy | None = None
@@ -51,11 +53,6 @@ def set_outside_policy(policy: OutsidePolicy | None) -> OutsidePolicy | None:
     global _policy
     before, _policy = _policy, policy
     return before
-
-
-def refusal_outside(host: str, port: int | None, what: str) -> Exception | None:
-    """The error with which the policy refuses a request that belongs to no run; None: the request may pass."""
-    return None if _policy is None else _policy(host, port, what)
 
 
 last_request_was_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
@@ -154,17 +151,22 @@ def begin(run: OpenRun, outgoing: OutgoingRequest, headers: Headers, raw: bytes)
     return replace(reply, cancellation_wait=wait)
 
 
-def _outside(outgoing: OutgoingRequest) -> Reply | None:
-    """What becomes of a request that belongs to no open run: the reply that the client gets, or None for the world."""
+def _outside(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
+    """Where a request goes that belongs to no open run; see `router`."""
     late = left_over()
-    if late is None:
-        refused = refusal_outside(outgoing.host, outgoing.port, str(outgoing))
-    else:
-        verdict = _verdict(late, outgoing)
-        if verdict != "cross":
-            return EMPTY if verdict != "allow" and late.replaying else None
-        refused = late.asked_late(str(outgoing))
+    if late is None or _tears_down(late):
+        said = None if _policy is None else _policy(outgoing.host, outgoing.port, str(outgoing))
+        return refusal(said) if isinstance(said, Exception) else said and _by_host(said, outgoing)
+    verdict = _verdict(late, outgoing)
+    if verdict != "cross":
+        return EMPTY if verdict != "allow" and late.replaying else None
+    refused = late.asked_late(str(outgoing))
     return None if refused is None else refusal(refused)
+
+
+def _tears_down(run: OpenRun) -> bool:
+    """Whether an async fixture's task, made after the end of a run in whose context it still is, asks for something."""
+    return threading.current_thread() is threading.main_thread() and run.lane_here() is None and runs_a_task()
 
 
 def passage_of(run: OpenRun, outgoing: OutgoingRequest) -> str:

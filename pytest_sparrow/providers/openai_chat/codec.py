@@ -91,7 +91,7 @@ CHAT_FACTS = ProviderFacts(
         KeyShape(kind="openai-ephemeral-key", prefixes=("ek_",), rest=rf"{_X}{{32,}}"),
         KeyShape(kind="openrouter-key", prefixes=("sk-or-",), rest=rf"(?:v[0-9]-)?{_A}{{32,}}"),
         KeyShape(kind="groq-key", prefixes=("gsk_",), rest=rf"{_A}{{40,}}"),
-        KeyShape(kind="xai-key", prefixes=("xai-",), rest=rf"{_W}{{40,}}"),
+        KeyShape(kind="xai-key", prefixes=("xai-",), rest=rf"{_A}{{40,}}"),
         KeyShape(kind="perplexity-key", prefixes=("pplx-",), rest=rf"{_A}{{40,}}"),
         KeyShape(kind="cerebras-key", prefixes=("csk-",), rest=rf"{_A}{{40,}}"),
         KeyShape(kind="fireworks-key", prefixes=("fw_",), rest=rf"{_A}{{22,}}"),
