@@ -145,6 +145,8 @@ class Exchange:
         """
         exchange = read_object(cls, line)
         _check_asked(exchange.kind, exchange.asked)
+        if exchange.kind in ("tool", "call") and exchange.answered:
+            _check_answered(exchange.answered)
         return exchange
 
 
@@ -190,6 +192,16 @@ def _check_asked(kind: str, asked: dict[str, Json]) -> None:
             urlsplit(asked["url"]).port  # noqa: B018 - it is worked out, and checked, only when it is asked for
         except ValueError as error:
             raise ValueError(f"'asked' has a 'url' that can't be read: {error}") from error
+
+
+def _check_answered(answered: dict[str, Json]) -> None:
+    """Whether what a tool or a call did has the shapes that a replay reads."""
+    for key, wanted in (("raised", dict), ("files", dict), ("types", dict), ("yielded", list)):
+        if not isinstance(answered.get(key, wanted()), wanted):
+            raise ValueError(f"'answered' has a {key!r} that is not {_WORDS[wanted]}")
+    raised = answered.get("raised", {})
+    if raised and not (isinstance(raised.get("type"), str) and isinstance(raised.get("message"), str)):
+        raise ValueError("'answered' has a 'raised' without a 'type' and a 'message' that are texts")
 
 
 _WORDS: dict[type, str] = {str: "a text", dict: "an object", list: "a list"}

@@ -29,7 +29,7 @@ for _name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
 with contextlib.suppress(ImportError):  # the second environment is without
     from hypothesis import settings
 
-    settings.register_profile("short", max_examples=25, deadline=None)
+    settings.register_profile("short", max_examples=12, deadline=None)
     settings.register_profile("full", max_examples=300, deadline=None)
     settings.load_profile("full" if FULL else "short")
 

@@ -167,7 +167,7 @@ class Nearest:
 
 def _address(kind: str, asked: dict[str, Json]) -> _Recipient:
     if kind != "http":
-        return _Recipient(kind, asked["name"])
+        return _Recipient(kind, str(asked.get("name")))
     address = address_of(asked["url"])
     return _Recipient(kind, what_is_asked(asked), asked["method"].upper(), address.host, address.path)
 

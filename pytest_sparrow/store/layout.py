@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UnsafeName
@@ -97,6 +98,14 @@ _GIT_FILES = {
 }
 
 
+def leads_out(path: Path, root: Path) -> str:
+    """Where a link leads, if that is not below the root; "" where all is well. A link to itself leads nowhere."""
+    if not path.is_symlink():
+        return ""
+    target = os.path.realpath(path)  # pathlib's resolve() raises for a loop
+    return "" if PurePath(target).is_relative_to(os.path.realpath(root)) else target
+
+
 def folder_of(store: Path, run_id: str) -> Path:
     """The folder of a finished run.
 
@@ -104,8 +113,8 @@ def folder_of(store: Path, run_id: str) -> Path:
         UnsafeName: the run id is no folder name, or the folder is a link that leads out of the store.
     """
     folder = store / check_run_id(run_id)
-    if folder.is_symlink() and not folder.resolve().is_relative_to(store.resolve()):
-        raise UnsafeName(f"{folder} is a link that leads out of the store, to {folder.resolve()}")
+    if outside := leads_out(folder, store):
+        raise UnsafeName(f"{folder} is a link that leads out of the store, to {outside}")
     return folder
 
 
@@ -132,7 +141,7 @@ def check_pending_root(store: Path) -> Path:
     """
     root = pending_root(store)
     if root.is_symlink():
-        raise UnsafeName(f"{root} is a link, to {root.resolve()}; remove it: a store makes its own")
+        raise UnsafeName(f"{root} is a link, to {os.path.realpath(root)}; remove it: a store makes its own")
     return root
 
 

@@ -17,7 +17,7 @@ from pytest_sparrow.store import damage
 from pytest_sparrow.store.damage import DEFAULT_LIMITS, Beyond, too_large
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
 from pytest_sparrow.store.disk import open_regular, refused
-from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer
+from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer, leads_out
 from pytest_sparrow.transcript import FORMAT, LineSource, RunInputs, RunMeta, Transcript
 
 if TYPE_CHECKING:
@@ -230,8 +230,8 @@ def _check_lines(path: Path, data: bytes, limits: Limits) -> None:
 
 def _is_readable(path: Path, root: Path) -> bool:
     """Whether a file is there; a link out of the root, a pipe or a folder is refused."""
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
-        raise UnsafeName(f"{path} is a link that leads out of {root}, to {path.resolve()}")
+    if outside := leads_out(path, root):
+        raise UnsafeName(f"{path} is a link that leads out of {root}, to {outside}")
     if not path.exists():
         return False
     if not path.is_file():

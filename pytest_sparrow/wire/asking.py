@@ -132,7 +132,7 @@ def describe(kind: str, asked: dict[str, Json], *, query: bool = False) -> str:
     """``POST api.openai.com/v1/chat/completions``, ``refund(amount=39.99)`` or ``call geo("Berlin")``.
 
     Args:
-        kind: "http", "tool" or "call".
+        kind: "http", "tool", "call", or a kind that only a newer version knows.
         asked: what is asked.
         query: whether the URL's query is shown; True only for a redacted asked half.
     """
@@ -142,6 +142,8 @@ def describe(kind: str, asked: dict[str, Json], *, query: bool = False) -> str:
         return f"{asked['method'].upper()} {url.netloc}{url.path}{behind}{what_is_asked(asked)}"
     if kind == "tool":
         return f"{asked['name']}({_named(asked['args'])})"
+    if kind != "call":
+        return f"an exchange of the kind {kind!r}"
     positional = [_short(value) for value in asked["args"]]
     keywords = [_named(asked["kwargs"])] if asked["kwargs"] else []
     return f"call {asked['name']}({', '.join(positional + keywords)})"

@@ -290,7 +290,10 @@ def test_timestamps_of_the_cockpit_and_of_other_offsets(timestamp):
     assert needed_clock(WallClock.FLOW, THEN, golden(timestamp)).source.now() // 1000 >= ZERO // 1000 + 123456
 
 
-@pytest.mark.parametrize("timestamp", ["yesterday", "", "0001-01-01T00:00:00+14:00", "1960-01-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "timestamp",
+    ["yesterday", "", "0001-01-01T00:00:00+14:00", "1960-01-01T00:00:00Z", "9999-12-31T23:59:59+00:00"],
+)
 def test_a_timestamp_that_is_no_time_leaves_the_clock_alone(timestamp):
     """What a clock can't show is no reason to fail."""
     assert needed_clock(WallClock.FLOW, THEN, golden(timestamp)) is None

@@ -11,6 +11,7 @@ from inner_runs import pytest_in
 
 from pytest_sparrow.store import load_transcript
 
+from .drivers import DRIVERS
 from .table import Row
 
 if TYPE_CHECKING:
@@ -21,46 +22,61 @@ if TYPE_CHECKING:
     from .drivers import Driver
     from .serving import Cassette
 
-__all__ = ["Runs", "check_events", "check_replays", "record_and_replay"]
+__all__ = ["Facts", "Runs", "check_events", "check_replays", "record_and_replay", "run_both"]
 
 _TESTS = Path(__file__).parents[1]
 
-_LIBRARIES = {
-    "chat": "import openai, groq, mistralai.client",
-    "responses": "import openai",
-    "anthropic": "import anthropic",
-    "gemini": "from google import genai",
-}
-"""What drives cassettes; imported at the top, so that the process that the runs are forked from has loaded it."""
+_BOTH = """
+import os
+import sys
 
+import pytest
+
+OUT = os.environ["OUT"]
+for mode in ("record", "replay"):
+    os.environ["OUT"] = os.path.join(OUT, mode)
+    if code := pytest.main([*sys.argv[1:], f"--sparrow-{mode}"]):
+        sys.exit(code)
+"""
+"""Runs pytest twice: what libraries load and build at their first use takes longer than all of their calls."""
+
+# The SDKs stand at the top, so that the process that the runs are forked from has loaded them.
 _INNER = """
 import json
 import os
 from pathlib import Path
 
+import anthropic
+import groq
+import mistralai.client
+import openai
 import pytest
+from google import genai
 
 from cassettes.drivers import DRIVERS
 from cassettes.serving import serve
 
-DRIVER = DRIVERS[os.environ["DRIVER"]]
-CASES = DRIVER.cases()
+CASES = {
+    f"{driver.name}-{number}": (driver, *case)
+    for driver in DRIVERS.values()
+    for number, case in enumerate(driver.cases())
+}
 
 
-@pytest.mark.parametrize("number", range(len(CASES)))
-def test_cassette(sparrow, number):
-    cassette, way = CASES[number]
+@pytest.mark.parametrize("name", CASES)
+def test_cassette(sparrow, name):
+    driver, cassette, way = CASES[name]
 
     def run(root):
-        return [DRIVER.drive(root, each, way) for each in cassette.interactions]
+        return [driver.drive(root, each, way) for each in cassette.interactions]
 
     if sparrow.golden is None:
         with serve(cassette) as served:
             results = run(served.root)
     else:
         results = run("http://127.0.0.1:9")
-    out = Path(os.environ["OUT"], f"{number}.json")
-    out.write_text(json.dumps({"name": cassette.name, "way": way, "results": results, "golden": sparrow.run_id}))
+    found = {"driver": driver.name, "name": cassette.name, "way": way, "results": results, "golden": sparrow.run_id}
+    Path(os.environ["OUT"], f"{name}.json").write_text(json.dumps(found))
 """
 
 
@@ -93,20 +109,46 @@ class Runs:
         return load_transcript(self.goldens / self.record[cassette.name, way]["golden"]).events
 
 
-def record_and_replay(folder: Path, driver: Driver) -> Runs:
-    """Drive all of a driver's cassettes in two inner pytest runs."""
-    (folder / "test_inner.py").write_text(f"{_LIBRARIES[driver.name]}\n{_INNER}")
+def run_both(folder: Path, tests: str, **environ: str) -> dict[str, dict[str, Any]]:
+    """Record a module of tests, and replay it; what its tests wrote to ``OUT``, by mode and name of the file.
+
+    Args:
+        folder: an empty folder.
+        tests: the module.
+        environ: environment variables of both runs.
+    """
+    (folder / "test_inner.py").write_text(tests)
+    (folder / "both.py").write_text(_BOTH)
     (folder / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(_TESTS)!r})\n")
-    found = {}
-    for mode in ("record", "replay"):
-        out = folder / mode
-        out.mkdir()
-        code, output = pytest_in(folder, f"--sparrow-{mode}", OUT=str(out), DRIVER=driver.name)
-        assert code == 0, output
-        read = [json.loads(path.read_text()) for path in out.iterdir()]
-        found[mode] = {(each["name"], each["way"]): each for each in read}
+    modes = ("record", "replay")
+    for mode in modes:
+        (folder / mode).mkdir()
+    code, output = pytest_in(folder, program="both", OUT=str(folder), **environ)
+    assert code == 0, output
+    return {
+        mode: {path.stem: json.loads(path.read_text()) for path in (folder / mode).iterdir()}
+        for mode in modes
+    }
+
+
+def record_and_replay(folder: Path) -> dict[str, Runs]:
+    """Drive the cassettes of all drivers, by the driver's name."""
+    found = run_both(folder, _INNER)
     goldens = folder / "__sparrow__" / "test_inner"
-    return Runs(driver=driver, record=found["record"], replay=found["replay"], goldens=goldens)
+
+    def results_of(mode: str, driver: Driver) -> dict[tuple[str, str], Any]:
+        results = [each for each in found[mode].values() if each["driver"] == driver.name]
+        return {(each["name"], each["way"]): each for each in results}
+
+    return {
+        name: Runs(
+            driver=driver,
+            record=results_of("record", driver),
+            replay=results_of("replay", driver),
+            goldens=goldens,
+        )
+        for name, driver in DRIVERS.items()
+    }
 
 
 def check_replays(runs: Runs) -> None:

@@ -6,7 +6,9 @@ import base64
 import json
 from typing import Any
 
-__all__ = ["facts_of", "parsed", "sent_outputs"]
+from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
+
+__all__ = ["facts_of", "parsed", "responses_compared", "sent_outputs"]
 
 _CALLS = {
     "apply_patch_call": "apply_patch",
@@ -172,3 +174,36 @@ def _sent_block(part: Any) -> Any:
         return {"Json": text}
     value = parsed(text)
     return {"Json": value} if isinstance(value, (dict, list)) else {"Text": text}
+
+
+def responses_compared(cassette: Any, results: Any, events: Any) -> Any:
+    """What the events tell and what the traffic holds, by kind."""
+    facts = [facts_of(result) for result in results]
+    calls = [[event.name, event.args] for event in events if isinstance(event, ToolUseProposed)]
+    usage = [(event.input, event.output) for event in events if isinstance(event, TokenUsage)]
+    outputs = [[event.id, list(event.blocks)] for event in events if isinstance(event, ToolOutput)]
+    hosted = {key: value for fact in facts for key, value in fact["outputs"].items()}
+    wanted = {**sent_outputs([each.request for each in cassette.interactions]), **hosted}
+    return {
+        "texts": (_texts(events, "ThinkingDelta"), _all(facts, "texts")),
+        "thoughts": (_texts(events, "ReasoningDelta"), _all(facts, "thoughts")),
+        "calls": (calls, [list(call) for call in _all(facts, "calls")]),
+        "usage": (usage, [fact["usage"] for fact in facts if fact["usage"]]),
+        "outputs": (_by_id(outputs), _by_id([[key, blocks] for key, blocks in wanted.items()])),
+        "errors": (
+            [sum(isinstance(event, Error) for event in events)],
+            [sum(fact["failed"] for fact in facts)],
+        ),
+    }
+
+
+def _by_id(outputs: list[Any]) -> list[Any]:
+    return sorted(outputs, key=lambda output: output[0])
+
+
+def _texts(events: Any, kind: str) -> list[str]:
+    return [event.text for event in events if event.type == kind]
+
+
+def _all(facts: Any, key: str) -> list[Any]:
+    return [each for fact in facts for each in fact[key]]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from full import FULL
-from inner_runs import pytest_in
 
 from pytest_sparrow.importing import Destination, read_cassette, write_cassette
 from pytest_sparrow.providers.registry import registered
 from pytest_sparrow.store import load_transcript
 
+from .replaying import run_both
 from .serving import CASSETTES_VARIABLE, cassette_files
 from .wire_compared import differences
 from .wire_files import read_file
-
-TESTS = Path(__file__).parents[1]
 
 SOME = 4 if FULL else 1
 """In how many ways each cassette goes: sync and async, through httpx and httpx2."""
@@ -87,15 +84,7 @@ def test_cassette(sparrow, name, way):
 )
 def test_every_cassette_comes_back_as_it_was(tmp_path):
     """Status, content type and text of every answer are equal with the server off: JSON, streams and errors."""
-    (tmp_path / "test_inner.py").write_text(INNER)
-    (tmp_path / "conftest.py").write_text(f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n")
-    found = {}
-    for mode in ("record", "replay"):
-        out = tmp_path / mode
-        out.mkdir()
-        code, output = pytest_in(tmp_path, f"--sparrow-{mode}", OUT=str(out), SOME=str(SOME))
-        assert code == 0, output
-        found[mode] = {path.name: json.loads(path.read_text()) for path in out.iterdir()}
+    found = run_both(tmp_path, INNER, SOME=str(SOME))
     assert len(found["record"]) == SOME * len(cassette_files())
     for name, recorded in found["record"].items():
         for one, other in zip(recorded, found["replay"][name], strict=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from pytest_sparrow.providers import OpenAIChat
@@ -11,6 +9,7 @@ from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Text
 
 from . import wire_samples
 from .chat_driving import chat_cassette, drive_chat
+from .chat_facts import sdk_facts, with_parsed_arguments
 from .serving import (
     CASSETTES_VARIABLE,
     Cassette,
@@ -32,29 +31,6 @@ def recorded():
     return [pytest.param(cassette, id=cassette.name) for cassette in cassettes]
 
 
-def sdk_facts(results):
-    """Texts, calls and usage of what the SDK returned: deltas joined by choice and by call index."""
-    texts, calls, usage = {}, {}, None
-    for result in results:
-        usage = result.get("usage") or usage
-        for choice in result["choices"]:
-            said = choice.get("message") or choice.get("delta") or {}
-            where = choice["index"]
-            for key in ("content", "refusal"):
-                texts[where, key] = texts.get((where, key), "") + (said.get(key) or "")
-            for position, call in enumerate(said.get("tool_calls") or ()):
-                at = (where, call.get("index") if "delta" in choice else position)
-                name, arguments = calls.get(at, ("", ""))
-                function = call.get("function") or call.get("custom") or {}
-                piece = function.get("arguments") or function.get("input") or ""
-                calls[at] = (name + (function.get("name") or ""), arguments + piece)
-    return {
-        "texts": [text for _, text in sorted(texts.items()) if text],
-        "calls": [call for _, call in sorted(calls.items())],
-        "usage": usage and (usage["prompt_tokens"], usage["completion_tokens"]),
-    }
-
-
 def codec_facts(answer: ModelAnswer):
     """The same facts, as the codec gives them."""
     return {
@@ -62,18 +38,6 @@ def codec_facts(answer: ModelAnswer):
         "calls": [(part.name, part.args) for part in answer.parts if isinstance(part, Proposal)],
         "usage": answer.usage and (answer.usage.input, answer.usage.output),
     }
-
-
-def with_parsed_arguments(facts):
-    """The SDK leaves arguments as text; the codec parses what is JSON."""
-    return {**facts, "calls": [(name, _parsed(text)) for name, text in facts["calls"]]}
-
-
-def _parsed(text):
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def check(cassette: Cassette) -> None:

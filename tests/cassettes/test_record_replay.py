@@ -1,71 +1,64 @@
-"""Chat completions through the whole plugin: recorded with openai's SDK and the hosts' own, replayed offline."""
+"""Real traffic through the whole plugin: recorded with the providers' own SDKs, then replayed with the server off."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
-from pytest_sparrow.providers.reading import text_block
+from pytest_sparrow.events import Error
 
+from .anthropic_facts import anthropic_compared
+from .chat_facts import chat_compared
 from .drivers import DRIVERS
+from .gemini_facts import gemini_compared
 from .replaying import check_events, check_replays, record_and_replay
-from .test_codec_against_sdk import sdk_facts, with_parsed_arguments
+from .responses_facts import responses_compared
 
-DRIVER = DRIVERS["chat"]
+COMPARED = {
+    "anthropic": anthropic_compared,
+    "chat": chat_compared,
+    "gemini": gemini_compared,
+    "responses": responses_compared,
+}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """What the SDKs returned while recording and in replay."""
-    return record_and_replay(tmp_path_factory.mktemp("chat"), DRIVER)
+def recorded_runs(tmp_path_factory):
+    """What the SDKs returned while recording and in replay, by driver."""
+    return record_and_replay(tmp_path_factory.mktemp("traffic"))
+
+
+@pytest.fixture(params=DRIVERS)
+def runs(request, recorded_runs):
+    """The same, of one driver."""
+    return recorded_runs[request.param]
 
 
 def test_replay_gives_the_sdk_what_it_got_before(runs):
-    """With the server off, what the SDK returns is equal for every cassette."""
+    """With the server off, what the SDK returns is equal for every cassette, sync, async, raw and joined."""
     check_replays(runs)
 
 
 def test_everything_in_the_traffic_is_in_the_events(runs, tell_row):
-    """Texts, calls with their arguments, tool outputs and usage, each exactly once."""
+    """Texts, thinking, calls with their arguments, outputs, usage and errors, each exactly once."""
+    compared = COMPARED[runs.driver.name]
 
-    def facts(cassette: Any, _: Any, events: Any) -> Any:
-        answers = [_facts(results) for results in runs.results(cassette, "openai")]
-        calls = [[event.name, event.args] for event in events if isinstance(event, ToolUseProposed)]
-        usage = [(event.input, event.output) for event in events if isinstance(event, TokenUsage)]
-        outputs = [[event.id, list(event.blocks)] for event in events if isinstance(event, ToolOutput)]
-        return {
-            "texts": (_texts(events), [text for answer in answers for text in answer["texts"]]),
-            "calls": (calls, [list(call) for answer in answers for call in answer["calls"]]),
-            "usage": (usage, [answer["usage"] for answer in answers if answer["usage"]]),
-            "outputs": (outputs, _tool_messages(cassette)),
-            "errors": (
-                [sum(isinstance(event, Error) for event in events)],
-                [sum(answer["error"] for answer in answers)],
-            ),
-        }
+    def facts(cassette, results, events):
+        # A host's own SDK returns models of its own.
+        results = runs.results(cassette, "openai") if runs.driver.ways_are_sdks else results
+        return compared(cassette, results, events)
 
     check_events(runs, facts, tell_row)
 
 
-def _facts(results: Any) -> Any:
-    if "sdk_error" in results[0]:
-        return {"texts": [], "calls": [], "usage": None, "error": True}
-    in_stream = any("error" in result for result in results)
-    return {**with_parsed_arguments(sdk_facts(results)), "error": in_stream}
-
-
-def _texts(events: Any) -> list[str]:
-    return [event.text for event in events if event.type == "ThinkingDelta"]
-
-
-def _tool_messages(cassette: Any) -> list[Any]:
-    """What the requests send back, each once."""
-    found = {
-        message["tool_call_id"]: [text_block(message["content"])]
-        for interaction in cassette.interactions
-        for message in interaction.request["messages"]
-        if message["role"] == "tool" and isinstance(message["content"], str)
-    }
-    return [[call_id, blocks] for call_id, blocks in found.items()]
+def test_every_error_of_anthropic_is_reported(recorded_runs):
+    """An error's status, or one inside a stream, is one Error event with the provider's own words."""
+    runs = recorded_runs["anthropic"]
+    for name, words in {
+        "error": "HTTP 429: Slow",
+        "gateway-error": "HTTP 502: no upstream",
+        "streamed-error": "Overloaded",
+        "streamed-cut": None,
+    }.items():
+        (case,) = [each for each in runs.driver.cases() if each[0].name == name][:1]
+        events = runs.events(*case)
+        assert [each.message for each in events if isinstance(each, Error)] == [words] * bool(words)

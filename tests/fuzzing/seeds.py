@@ -293,6 +293,44 @@ def _pairs() -> Iterator[bytes]:
         yield one + b"\x00" + other
 
 
+_CASSETTE = b"""interactions:
+- request: {method: POST, uri: "https://h/v1/chat/completions", headers: {a: [b]}, body: '{"messages": []}'}
+  response: {status: {code: 200}, headers: {}, body: {string: "{}"}}
+version: 1
+"""
+
+
+def _cassettes() -> Iterator[bytes]:
+    yield b"\0" + _CASSETTE
+    yield b"\0" + _CASSETTE.replace(b"interactions", b"http_interactions").replace(
+        b"string", b"base64_string"
+    )
+    yield b"\2" + gzip.compress(_CASSETTE, mtime=0)
+    yield b"\0a: &a [1]\nb: &b [*a, *a]\ninteractions: [*b, {<<: {request: 1}}]\n"
+    yield b"\0interactions: [!!python/object/new:_io.BytesIO {state: !!python/tuple [!!binary aGk=, 0, null]}]\n"
+    for asked, status, body, events in _samples():
+        text = "\n\n".join(events) if events else (body or b"").decode("utf-8", "replace")
+        request = {
+            "method": "POST",
+            "uri": asked["url"],
+            "headers": {},
+            "body": json.dumps(asked["body"]["json"]),
+        }
+        response = {"status": {"code": status}, "headers": {}, "body": {"string": text}}
+        yield b"\1" + json.dumps({"interactions": [{"request": request, "response": response}]}).encode()
+        yield b"\1" + json.dumps({"requests": [request], "responses": [response]}).encode()
+
+
+def _environments() -> Iterator[bytes]:
+    clock = {"mode": "flow", "zone": "Europe/Berlin", "tz": "CET-1", "body": 0.5}
+    for env in ({"APP_MODE": "b"}, {"APP_MODE": None}, {"LD_PRELOAD": "x"}, {"APP_\ud800": "x"}, [1]):
+        for more in ({}, {"body": 1e308}, {"zone": "../../etc/passwd"}, {"tz": ":/etc/x"}, {"mode": "step"}):
+            noted = {"env": env, "clock": {**clock, **more}, "timestamp": "2026-01-01T00:00:00+00:00"}
+            yield json.dumps(noted).encode()
+    for stamp in ("9999-12-31T23:59:59+00:00", "0001-01-01", "1969-12-31", "2026-W01", ""):
+        yield json.dumps({"clock": clock, "timestamp": stamp}).encode()
+
+
 _SEEDS = {
     "event": lambda: _lines("events.jsonl"),
     "exchanges": _exchanges,
@@ -304,4 +342,6 @@ _SEEDS = {
     "halves": _halves,
     "scanning": _plain_secrets,
     "comparing": _pairs,
+    "importing": _cassettes,
+    "environment": _environments,
 }

@@ -8,22 +8,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
+import time
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of, reply_of
+from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.boundaries.world.clock import needed_clock
+from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, Zone, refused_variable
 from pytest_sparrow.comparing import Rules, compare, request_changes
 from pytest_sparrow.errors import NotRecordable, SecretFound, SparrowError
 from pytest_sparrow.events import dump_event, jsontext, parse_event
 from pytest_sparrow.events.jsontext import BrokenJson, decode, encode, equal
+from pytest_sparrow.importing import read_cassette
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelRequest, Proposal
+from pytest_sparrow.providers.failing import parted, parts_before_failure
+from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Places, Redactor
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import NO_RULES, read_rules
 from pytest_sparrow.report.plain import MOST_LINES, render_comparison
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.settings import Settings, WallClock
 from pytest_sparrow.store import iter_events, load_transcript
 from pytest_sparrow.store.damage import Beyond
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
@@ -232,6 +243,9 @@ def wire(data: bytes) -> None:
 
 def _check_answer(codec, asked, answered) -> None:
     answer = codec.answer(asked, answered)
+    before = parts_before_failure(lambda half: codec.answer(asked, half), answered, answer)
+    first, rest = parted(answer.parts, before)
+    assert len(answer.parts) <= len(first) + len(rest) <= len(answer.parts) + len(before)
     encode([_part_json(part) for part in answer.parts], where=codec.name)
     if answer.failure is not None:
         encode(answer.failure.message, where=codec.name)
@@ -268,6 +282,59 @@ def redacting(data: bytes) -> None:
     expected = walked.settled(value, walked.value)
     assert equal(expected, clean)
     Scanner(ENVIRONMENT).find(once)
+
+
+_ENDINGS = (".yaml", ".json", ".yaml.gz")
+
+
+def importing(data: bytes) -> None:
+    """Any file is a cassette, some entries of it, or named as none; what is read becomes events as a recording does."""
+    if not _FOLDER:
+        _FOLDER.append(tempfile.TemporaryDirectory())
+    path = Path(_FOLDER[0].name, "it" + _ENDINGS[ord(data[:1] or b"\0") % len(_ENDINGS)])
+    path.write_bytes(data[1:])
+    cassette = read_cassette(path)
+    assert cassette.entries or cassette.left_out
+    run = Run("a", Settings(), wire=Wire(builtin_codecs()), redactor=Redactor({}), tools=Tools())
+    for entry in cassette.entries:
+        with contextlib.suppress(NotRecordable):
+            run.ask("http", entry.asked).settle(entry.answered)
+    run.close(failed=False)
+
+
+_STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def environment(data: bytes) -> None:
+    """A golden of any environment, clock and zone: what it may set is set and put back, and its clock can be read."""
+    try:
+        noted = decode(data)
+    except BrokenJson:
+        return
+    noted = noted if isinstance(noted, dict) else {"env": noted, "clock": noted}
+    environ = {"APP_MODE": "a", "PATH": "/bin"}
+    refused_variable(noted.get("env"), None)
+    if refused_variable(noted.get("env"), ("APP_*", "PATH")) is None:
+        replayed = ReplayedEnvironment(noted.get("env"), environ)
+        replayed.set()
+        assert all(name.startswith("APP_") or name == "PATH" for name in environ)
+        replayed.restore()
+        assert environ == {"APP_MODE": "a", "PATH": "/bin"}
+    before = os.environ.get("TZ")
+    zone = Zone(noted.get("clock"), 1e9)
+    zone.set()
+    zone.restore()
+    assert os.environ.get("TZ") == before
+    stamp = noted.get("timestamp")
+    golden = SimpleNamespace(
+        timestamp=stamp if isinstance(stamp, str) else "2026-01-01", config_snapshot=noted
+    )
+    clock = needed_clock(WallClock.FLOW, _STARTED, golden)
+    if clock is not None:
+        with clock:
+            clock.body_starts()
+            datetime.now(UTC)
+            time.localtime()
 
 
 PLACES = {"tmp": "/tmp/pytest-7", "home": "/home/me"}
@@ -366,5 +433,7 @@ TARGETS = {
     "halves": halves,
     "scanning": scanning,
     "comparing": comparing,
+    "importing": importing,
+    "environment": environment,
 }
 """The functions by the names that the corpus has for them."""

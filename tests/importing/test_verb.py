@@ -266,18 +266,3 @@ def test_a_source_that_is_nothing_is_a_usage_error(tmp_path):
     code, _, err = imported("empty", "--to", "runs", cwd=tmp_path)
     assert code == 4
     assert "holds no cassettes" in err
-
-
-def test_real_traffic_is_taken_over_whole(tmp_path):
-    """Every cassette of the folder of real traffic, every entry, with the task and the model of each."""
-    folder = os.environ.get("SPARROW_TEST_CASSETTES")
-    if not folder:
-        pytest.skip("set SPARROW_TEST_CASSETTES to the folder of recorded cassettes")
-    code, out, err = imported(folder, "--to", "runs", cwd=tmp_path)
-    assert (code, err) == (0, "")
-    runs = list((tmp_path / "runs").glob("[!.]*"))
-    files = list(Path(folder).glob("*.yaml"))
-    assert len(runs) == len(files)
-    entries = sum(len(yaml.load(file.read_bytes(), yaml.CSafeLoader)["interactions"]) for file in files)
-    assert sum(len(load_transcript(run).exchanges) for run in runs) == entries
-    assert f"{len(files)} imported" in out

@@ -351,7 +351,7 @@ def _serve(requests: socket.socket, path: list[str]) -> NoReturn:
     if request is None:
         os._exit(0)
     _become(request, path)
-    if "-n" in request.arguments:
+    if any(argument.startswith("-n") for argument in request.arguments):
         with contextlib.suppress(ImportError):  # pytest says so
             fork_workers(functools.partial(_serve, path=path))
     _run_and_leave(request.arguments)

@@ -21,7 +21,12 @@ _LEFT_OUT = ("CI", "PYTEST_ADDOPTS", "OPENAI_API_KEY", "SPARROW_MODE")
 
 
 def pytest_in(
-    folder: Path, *options: str, autoload: bool = False, fresh: bool = False, **environ: str
+    folder: Path,
+    *options: str,
+    autoload: bool = False,
+    fresh: bool = False,
+    program: str = "pytest",
+    **environ: str,
 ) -> tuple[int, str]:
     """Run pytest in a folder; gives the exit code, and all that was printed.
 
@@ -31,6 +36,7 @@ def pytest_in(
         autoload: load all plugins that are installed, which takes longer than most tests; else only this one, and
             pytest-xdist where ``-n`` is given.
         fresh: don't fork.
+        program: the module that is run; else one of the folder, which starts pytest with these options.
         environ: environment variables, added to those of this process.
     """
     inherited = {key: value for key, value in os.environ.items() if key not in _LEFT_OUT}
@@ -41,7 +47,7 @@ def pytest_in(
     # With the folders of all runs beside one another, each run would look through them at its end.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         done = run(
-            [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", "-q", *options],
+            [sys.executable, "-m", program, *plugins, "-p", "no:cacheprovider", "-q", *options],
             cwd=folder,
             env={**inherited, "PYTEST_DEBUG_TEMPROOT": base, **environ},
             fresh=fresh or autoload,

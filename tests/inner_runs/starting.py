@@ -246,8 +246,8 @@ def _is_pytest(command: Sequence[str]) -> bool:
 
 
 def _loaded_by(command: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """The libraries that a run of pytest loads before its first test."""
-    if not _is_pytest(command):
+    """The libraries that a run of pytest, or of a program of the folder, loads before its first test."""
+    if not _is_pytest(command) and not (command[1] == "-m" and (folder / f"{command[2]}.py").exists()):
         return ()
     names = set(_imported_in(folder))
     return (*(name for name in _HEAVY if name in names), *sorted(names.difference(_HEAVY)))

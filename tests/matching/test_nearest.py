@@ -4,6 +4,7 @@ import pytest
 
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.matching.similarity import Nearest
+from pytest_sparrow.wire.asking import describe
 
 
 class Counted(dict):
@@ -82,3 +83,11 @@ def test_a_long_golden_costs_no_more():
         Counted.reads = 0
         assert found.find("http", http("POST a/x", {"n": 4990}), unplayed) is not None
         assert Counted.reads <= 8
+
+
+def test_an_exchange_of_a_newer_kind_is_no_match_and_has_a_name():
+    """A newer version may record kinds that this one doesn't know."""
+    newer = Exchange(kind="exec", asked={"method": "POST"}, answered={})
+    nearest = Nearest([newer])
+    assert nearest.find("tool", {"name": "f", "args": {}}, {0}) is None
+    assert describe(newer.kind, newer.asked) == "an exchange of the kind 'exec'"

@@ -42,27 +42,42 @@ REAL = """
 """
 
 
+FURTHER = """
+    import time
+
+    def test_further(sparrow):
+        start = time.time()
+        with sparrow.run("second") as second:
+            second.call("f", time.sleep, 0.5)
+            assert abs(time.time() - second.call("g", time.time)) < 60
+        assert 0.5 <= time.time() - start < 60
+        assert abs(time.time() - sparrow.call("h", time.time)) < 60
+"""
+
+
 def test_an_unchanged_agent_is_green_on_any_day(inner):
     """Recorded once, replayed on other days, in another zone, with other hashes, in another order, alone: green.
 
+    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
     With clock = real nothing is moved. Start, stop and duration of every report are real, and in order: other plugins
     read them.
     """
     inner.write("test_it.py", TESTS)
     inner.write("conftest.py", REPORTS)
     inner.write("test_real.py", REAL)
+    inner.write("test_further.py", FURTHER)
     with world(inner):
-        inner.record().assert_outcomes(passed=5)
+        inner.record().assert_outcomes(passed=6)
     inner.env(TZ="Asia/Tokyo")
     inner.replay("test_it.py::test_day[1]").assert_outcomes(passed=1)
     inner.env(PYTHONHASHSEED="4711", **NEXT_YEAR)
     result = inner.replay()
-    assert "sparrow: 5 replayed equal" in result.outlines
+    assert "sparrow: 6 replayed equal" in result.outlines
     inner.unset("TZ", "PYTHONHASHSEED", *NEXT_YEAR)
     # In a worker, in the opposite order.
     plugins = ("-p", "xdist", "-n", "1", "-p", "pytest_randomly", "--randomly-seed=2")
     result = inner.replay(*plugins, "-v")
-    result.assert_outcomes(passed=5)
+    result.assert_outcomes(passed=6)
     result.stdout.fnmatch_lines(["*PASSED*test_day[[]2[]]*", "*PASSED*test_day[[]1[]]*"])
 
 
@@ -159,20 +174,6 @@ STEPS = """
         gaps = [round(b - a, 6) for a, b in zip(readings, readings[1:])]
         assert gaps == [1, 0, 1, 0, 1, 0]
         sparrow.call("g", str, repr(readings))
-"""
-
-
-FURTHER = """
-    import os
-    import time
-
-    def test_it(sparrow):
-        while not os.environ.get("SHUT") and time.time() % 1 > 0.2:  # far from the next second
-            time.sleep(0.01)
-        with sparrow.run("second") as second:
-            second.call("f", time.sleep, 0.5)
-            second.call("g", str, int(time.time()))
-        sparrow.call("h", str, int(time.time()))
 """
 
 
@@ -310,7 +311,6 @@ def test_recorded_moments(inner):
 
     Reading the clock is no event and no exchange, however often; an agent that waits longer ends all the same.
     A stepping clock stands still, and a crossing is a second: in record and replay alike, to the microsecond.
-    `sparrow.run` replays at the moment of its own golden, and the outer clock has gone on when it is over.
     A test that sets the clock itself, in a fixture set up before sparrow or after it, or in the body: its own time
     wins, and is put back in the end.
     In a live fork the agent's clock goes on where it was: a deadline that it has set doesn't jump into the past.
@@ -319,16 +319,15 @@ def test_recorded_moments(inner):
     """
     inner.write("test_deadlines.py", DEADLINES)
     inner.write("test_step.py", STEPS)
-    inner.write("test_further.py", FURTHER)
     inner.write("test_own.py", OWN)
     inner.write("test_live.py", LIVE)
     inner.write("test_runs.py", RUNS)
-    inner.record().assert_outcomes(passed=16)
+    inner.record().assert_outcomes(passed=15)
     [exchanges] = inner.path.glob("__sparrow__/*/test_reads/exchanges.jsonl")
     assert exchanges.read_bytes().count(b"\n") == 1
     assert exchanges.stat().st_size < 500
     inner.env(TZ="Asia/Tokyo")
-    inner.replay().assert_outcomes(passed=16)
+    inner.replay().assert_outcomes(passed=15)
     [step] = inner.path.glob("__sparrow__/test_step/test_it/inputs.json")
     assert json.loads(step.read_text(encoding="utf-8"))["config_snapshot"]["clock"]["mode"] == "step"
 

@@ -217,7 +217,7 @@ def test_listed_keys_go_with_the_session(inner):
         """,
     )
     inner.env(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    done = run([sys.executable, "session.py"], timeout=60, cwd=inner.path)
+    done = run([sys.executable, "-c", "import session"], timeout=60, cwd=inner.path)
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
 
 

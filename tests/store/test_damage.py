@@ -185,6 +185,24 @@ CASES = {
             ),
         )
     },
+    **{
+        f"answer {name}": (
+            _write(
+                "exchanges.jsonl",
+                b'{"kind":"tool","asked":{"name":"f","args":{}},"answered":%s}\n' % answered,
+            ),
+            "exchanges.jsonl",
+            1,
+            reason,
+        )
+        for name, answered, reason in (
+            ("that raises a number", b'{"raised":5}', "a 'raised' that is not an object"),
+            ("that raises no type", b'{"raised":{"message":"x"}}', "a 'raised' without a 'type'"),
+            ("with a list of files", b'{"files":[1]}', "a 'files' that is not an object"),
+            ("with types that are a number", b'{"types":5}', "a 'types' that is not an object"),
+            ("that yields a text", b'{"yielded":"x"}', "a 'yielded' that is not a list"),
+        )
+    },
     "exchange that is a list": (_write("exchanges.jsonl", b"[]\n"), "exchanges.jsonl", 1, "no object"),
     "exchange more": (
         _append(
@@ -373,6 +391,10 @@ def test_links_that_lead_out_of_the_store_are_refused(tmp_path):
     events.unlink()
     events.write_bytes((tmp_path / "other" / "r" / "events.jsonl").read_bytes())
     assert store.load("in") == store.load("r")
+    events.unlink()
+    events.symlink_to("events.jsonl")  # to itself
+    with pytest.raises(DamagedTranscript, match="missing"):
+        store.load("r")
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")

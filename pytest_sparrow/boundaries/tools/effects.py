@@ -23,7 +23,12 @@ NOTHING: Any = object()
 """Stands for: no object of the caller's."""
 
 # Calls under way that may share objects: what one of them has noted, the others must not note again.
-_under_way: weakref.WeakSet[LiveEffects] = weakref.WeakSet()
+# No WeakSet: while one thread goes through it, no other may begin a call.
+_under_way: set[weakref.ref[LiveEffects]] = set()
+
+
+def _calls_under_way() -> list[LiveEffects]:
+    return [call for found in tuple(_under_way) if (call := found()) is not None]
 
 
 def is_open(kind: type) -> bool:
@@ -50,11 +55,11 @@ class LiveEffects:
         except TooManyValues:
             run.not_compared("large", tool, "")
             watched = Watched({}, is_open)
-        for other in list(_under_way):
+        for other in _calls_under_way():
             if other.watched.shares(watched) and other.watched.changes():
                 run.not_compared("shared", tool, other.tool)
         effects = cls(run, tool, watched)
-        _under_way.add(effects)
+        _under_way.add(weakref.ref(effects, _under_way.discard))
         return effects
 
     def path_of(self, value: Any) -> Path | None:
@@ -72,7 +77,7 @@ class LiveEffects:
 
     def end(self) -> dict[str, Json]:
         """What the answer says of the changes."""
-        _under_way.discard(self)
+        _under_way.discard(weakref.ref(self))
         changed = self._changed()
         self.watched.roots = {}
         found = {key: noted for key, noted in self._items.items() if noted}
@@ -89,7 +94,7 @@ class LiveEffects:
         for place in self.watched.left_out:
             self._run.not_compared("changed", self.tool, place)
         if changed:
-            for other in list(_under_way):
+            for other in _calls_under_way():
                 if other is not self:
                     other.watched.rebase(self.watched)
         return changed
@@ -98,7 +103,7 @@ class LiveEffects:
 def _note_files(event: str, args: tuple[Any, ...]) -> None:
     # Which of the calls under way has done it is not known: each writes the whole content.
     paths = paths_of(event, args) if _under_way else []
-    for effects in list(_under_way) if paths else ():
+    for effects in _calls_under_way() if paths else ():
         effects.wrote(paths)
 
 

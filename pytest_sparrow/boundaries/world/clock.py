@@ -237,6 +237,8 @@ def travelling(source: TimeSource) -> Iterator[None]:
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(9990, 1, 1, tzinfo=UTC)
+"""Python's dates end ten years later; a run takes time from its start on."""
 
 
 class Clock:
@@ -334,7 +336,7 @@ def _moment_of(timestamp: str) -> datetime | None:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if moment >= _EPOCH else None
+    return moment if _EPOCH <= moment < _LATEST else None
 
 
 def _nanoseconds(moment: datetime) -> int:

@@ -92,42 +92,6 @@ def _python(script):
     assert (ran.stdout.strip(), ran.stderr) == ("fine", "")
 
 
-def test_a_library_that_is_loaded_later_is_patched_then():
-    """Installing imports none; ``import requests`` within the test crosses, and everything is put back."""
-    _python(
-        """
-        import sys
-        from pytest_sparrow.boundaries import http
-        from pytest_sparrow.errors import ReplayDivergence
-        from pytest_sparrow.run.context import open_window
-        from pytest_sparrow.run.own_servers import OwnServers
-
-        class Run:
-            run_id, in_process, replaying, asked, own_servers = "r", False, True, 0, OwnServers()
-            def ask(self, kind, asked):
-                self.asked += 1
-                raise ReplayDivergence("a miss")
-            def passes_host(self, host, port):
-                return "cross"
-
-        run = Run()
-        open_window(run)
-        http.install()
-        assert not {"urllib3", "requests", "http.client", "ssl"} & set(sys.modules), "imported for nothing"
-        import requests
-        with requests.Session() as session:
-            session.trust_env = False
-            assert session.get("https://far.example.com/").status_code == 418
-        assert run.asked == 1
-        import urllib3
-        wrapped = urllib3.HTTPConnectionPool._make_request
-        http.uninstall()
-        assert urllib3.HTTPConnectionPool._make_request is wrapped.__wrapped__
-        print("fine")
-        """
-    )
-
-
 def test_a_urllib3_without_the_private_name_is_left_alone():
     """A version that we don't know isn't half patched: nothing is, and the guard refuses what it connects to."""
     _python(

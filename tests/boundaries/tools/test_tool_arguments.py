@@ -4,10 +4,7 @@ import dataclasses
 import datetime as dt
 import enum
 import functools
-import os
 import re
-import subprocess
-import sys
 import uuid
 from collections import OrderedDict, deque
 from decimal import Decimal
@@ -173,25 +170,6 @@ def test_a_circular_argument_is_refused():
     """A structure that holds itself ends in an error, not in a crash."""
     with pytest.raises(NotRecordable, match="refers back to itself"):
         jsonable(_circular(), where="x")
-
-
-def test_the_form_of_a_set_is_the_same_in_every_process():
-    """Sets are sorted: Python's own order changes with the hash seed of each process."""
-    code = (
-        "from pytest_sparrow.values.to_json import jsonable\n"
-        "print(jsonable({'s': {'b', 'a', 'd', 'c', (1, 'x'), 7}}, where=''))"
-    )
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(outputs) == 1
 
 
 _json = st.recursive(

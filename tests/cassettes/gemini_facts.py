@@ -1,49 +1,18 @@
-"""Gemini's traffic through the whole plugin: recorded with the real google-genai SDK, replayed with the server off."""
+"""What Gemini's traffic says, read by itself, and what the events say of it: nothing here knows our codec."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from pytest_sparrow.events import Error, TokenUsage, ToolOutput, ToolUseProposed
-from pytest_sparrow.providers import Gemini
-from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
 
-from .drivers import DRIVERS
-from .gemini_driving import chunks_of, drive_gemini
-from .replaying import check_events, check_replays, record_and_replay
-from .serving import as_exchange, serve
+from .gemini_driving import chunks_of
 
-DRIVER = DRIVERS["gemini"]
+__all__ = ["gemini_compared"]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """What the SDK returned while recording and in replay."""
-    return record_and_replay(tmp_path_factory.mktemp("gemini"), DRIVER)
-
-
-def test_the_sdk_sends_what_was_recorded():
-    """The driver really is the recorded agent: the server gets the recorded body."""
-    for cassette in DRIVER.cassettes():
-        with serve(cassette) as served:
-            for interaction in cassette.interactions:
-                drive_gemini(served.root, interaction)
-        assert served.requests == [{"generationConfig": {}, **each.request} for each in cassette.interactions]
-
-
-def test_replay_gives_the_sdk_what_it_got_before(runs):
-    """With the server off, what the SDK returns is equal for every cassette."""
-    check_replays(runs)
-
-
-def test_everything_in_the_traffic_is_in_the_events(runs, tell_row):
-    """Texts, thoughts, calls with their arguments, outputs, usage and errors, by a reading of our own."""
-    check_events(runs, _compared, tell_row)
-
-
-def _compared(cassette: Any, _: Any, events: Any) -> Any:
+def gemini_compared(cassette: Any, _: Any, events: Any) -> Any:
+    """What the events tell and what the traffic holds, by kind."""
     answers = [_facts(interaction) for interaction in cassette.interactions]
     calls = [(event.name, event.args) for event in events if isinstance(event, ToolUseProposed)]
     wanted = [call for answer in answers for call in answer["calls"]]
@@ -136,24 +105,3 @@ def _sent(cassette: Any) -> list[Any]:
         for part in content.get("parts", ())
         if "functionResponse" in part
     ]
-
-
-def test_recorded_answers_can_be_built_again():
-    """What was read of real traffic is said by an answer that is built from it: words, calls, usage, failure."""
-    codec = Gemini()
-    for cassette in DRIVER.cassettes():
-        for interaction in cassette.interactions:
-            asked, answered = as_exchange(interaction)
-            read = codec.answer(asked, answered)
-            again = codec.answer(asked, codec.compose(asked, read))
-            assert (again.usage, again.failure) == (read.usage, read.failure), cassette.name
-            assert _said(again) == _said(read), cassette.name
-
-
-def _said(answer: Any) -> list[Any]:
-    """Words and calls; the bytes of a large image are in no event."""
-    words = [
-        "".join(part.text for part in answer.parts if isinstance(part, kind)) for kind in (Text, Reasoning)
-    ]
-    calls = [part for part in answer.parts if isinstance(part, Proposal) and part.name != "inline_data"]
-    return [*words, *calls]
