@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pytest_sparrow"
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -91,6 +93,13 @@ KEPT = {
 
 # Classes that were named after a metaphor.
 METAPHORS = {"Door", "Flow", "Freezer", "Hands", "Place", "Print", "Reach", "Sharer", "Step", "Take"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_tree_is_kept():
+    """Else the garbage collector would go through all of them, at every turn, in every test that follows."""
+    yield
+    trees.cache_clear()
 
 
 @functools.cache

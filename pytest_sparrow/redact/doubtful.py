@@ -1,4 +1,4 @@
-"""Finds what looks like a secret and can't be told: random characters next to a word like key or token.
+"""Finds what looks like a secret and can't be decided: random characters next to a word like key or token.
 
 Nothing is replaced for it. After a recording the summary says how many there are, and where: a person knows at a
 glance what no rule can tell. A false alarm costs a look, so what providers and clients send all the time (ids, hashes,

@@ -94,6 +94,8 @@ class Arrivals:
         self._settled: dict[_Moment, str] = {}
         self._given_up: set[str] = set()  # lanes that nobody waits for, until they ask again
         self._first = 0
+        self._ends: list[_Moment] = []
+        self._first_end = 0
         self._progress = 0.0
         self.main_waits = False
         if len({exchange.lane for exchange in exchanges}) > 1:
@@ -119,6 +121,7 @@ class Arrivals:
             self._steps.append(step)
             (self._ended if is_end else self._asked)[number] = step
             self._of_lane.setdefault(exchange.lane, deque()).append(step)
+        self._ends = list(self._ended.values())
 
     def asked(self, number: int, lane: Lane) -> Arrival | None:
         """Note that a strand has asked for an exchange.
@@ -140,8 +143,8 @@ class Arrivals:
             steps = self._of_lane[self._exchanges[number].lane]
             while steps and steps[0].at <= step.at:
                 wake += self._happen(steps.popleft())
-            for each in [each for each in self._missing(number, step) if self._is_past(each, number, lane)]:
-                wake += self._happen(each)
+            for late in self._too_late(step, lane):
+                wake += self._happen(self._asked[late.number]) + self._happen(late)
             waits = self._follows_another(number) or next(self._missing(number), None) is not None
         _call(wake)
         return Arrival(self, number) if waits else None
@@ -190,23 +193,33 @@ class Arrivals:
             self._first += 1
         return step.news()
 
-    def _missing(self, number: int, until: _Moment | None = None) -> Iterator[_Moment]:
-        """The steps before an answer's arrival, or another step, that have not happened, the last one first."""
+    def _missing(self, number: int) -> Iterator[_Moment]:
+        """The steps before an answer's arrival that have not happened, the last one first."""
         exchange = self._exchanges[number]
-        end = until or self._ended.get(number)
+        end = self._ended.get(number)
         for at in range(end.at - 1 if end else -1, self._first - 1, -1):
             step = self._steps[at]
             other = self._exchanges[step.number]
             if not (step.happened or other.lane in self._given_up or self._follows(exchange, other)):
                 yield step
 
-    def _is_past(self, step: _Moment, number: int, lane: Lane) -> bool:
-        """Whether a missing step had to be made before this lane asked, and no other lane is there to make it.
+    def _too_late(self, asked: _Moment, lane: Lane) -> list[_Moment]:
+        """The arrivals of calls that had to be made before this lane asked, and that no other lane is there to make.
 
-        The recorded agent decided that order; an agent that asks in another one must not wait for it.
+        The recorded agent decided that order; an agent that asks in another one must not wait for them.
         """
-        strand = strand_before(self._exchanges[step.number], self._exchanges[number])
-        return strand is not None and lane.excludes(strand)
+        while self._first_end < len(self._ends) and self._ends[self._first_end].happened:
+            self._first_end += 1
+        found = []
+        for place in range(self._first_end, len(self._ends)):
+            end = self._ends[place]
+            if end.at > asked.at:
+                break
+            if not (end.happened or self._asked[end.number].happened):
+                strand = strand_before(self._exchanges[end.number], self._exchanges[asked.number])
+                if strand is not None and lane.excludes(strand):
+                    found.append(end)
+        return found
 
     def _follows_another(self, number: int) -> bool:
         """Whether the golden has another lane's step between a call and its answer."""

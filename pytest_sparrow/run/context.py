@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import threading
 import weakref
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -49,7 +50,14 @@ _finalizes: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparro
 _collects: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_collects", default=False)
 
 
+# Before Python 3.12 the collector may run while C code changes another variable of this context; that code goes on with
+# the context's variables as they were, without holding them, so they must outlive the collection.
+_variables_before: deque[contextvars.Context] = deque(maxlen=64)
+
+
 def _note_collection(phase: str, _: dict[str, int]) -> None:
+    if phase == "start":
+        _variables_before.append(contextvars.copy_context())
     _collects.set(phase == "start")
 
 
@@ -105,6 +113,7 @@ def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None
     with _lock:
         if _open.pop(id(run), None) is not None and not _open:
             gc.callbacks.remove(_note_collection)
+            _variables_before.clear()
     try:
         _current.reset(token)
     except ValueError:

@@ -240,16 +240,16 @@ def test_recorded_then_green_with_the_server_off(recorded):
 def test_another_argument_is_red_with_path_and_both_values(recorded):
     """What the agent really passed is compared, though the model's answer is the recorded one.
 
-    A made-up id is no drift.
+    A synthetic id is no drift.
     """
     recorded.env(MORE="5")
     result = recorded.replay()
     assert result.ret == 1
-    *own, made_up = re.split(r"^_+ test_add _+$", str(result.stdout), flags=re.MULTILINE)[1:]
+    *own, synthetic = re.split(r"^_+ test_add _+$", str(result.stdout), flags=re.MULTILINE)[1:]
     assert len(own) == len(AGENTS)
     for text in own:
         lines = pytest.LineMatcher(text.splitlines())
         lines.fnmatch_lines(["*ToolUseStarted*add*args*b*", "*golden  2", "*new     7"])
-    lines = pytest.LineMatcher(made_up.splitlines())
+    lines = pytest.LineMatcher(synthetic.splitlines())
     lines.fnmatch_lines(["*ToolOutput*add*return_value*", "*golden  3", "*new     8"])
     result.stdout.no_fnmatch_line("*pyd_ai_*")

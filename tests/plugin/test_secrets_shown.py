@@ -67,7 +67,7 @@ def test_a_secret_in_a_tests_id_is_refused(inner):
 
 
 RULES = """
-    SAY = "the token of the gate: " + "q7A9zR2xK5mW8bT1" + "cV4nH3s"
+    SAY = "the token of the lamp: " + "q7A9zR2xK5mW8bT1" + "cV4nH3s"
 
     def greet(name: str, iban: str) -> dict:
         return {"name": name, "iban": iban, "by": "ACME-12345678", "who": "Jane Roe", "say": SAY}

@@ -1,4 +1,4 @@
-"""What looks like a secret and can't be told is said, with its path; what is sent all the time is not."""
+"""What looks like a secret and can't be decided is said, with its path; what is sent all the time is not."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ NAMED = {
     "ACME_KEY": _hex(32),
     "DJANGO_SECRET_KEY": f"django-insecure-{_mixed(50)}",
 }
-"""A made-up secret by the vendor's own name of it."""
+"""A synthetic secret by the vendor's own name of it."""
 
 WRITTEN = {
     "environment echo": lambda name, secret: {"result": f"HOME=/root\n{name}={secret}\nLANG=C\n"},
