@@ -12,7 +12,7 @@ import time
 
 from rows import heading, printed
 
-_SECTIONS = ("recording", "replaying", "long_runs", "sessions", "comparing", "size", "streaming")
+_SECTIONS = ("recording", "replaying", "long_runs", "sessions", "comparing", "size", "streaming", "redaction")
 
 
 def main(chosen: list[str]) -> int:

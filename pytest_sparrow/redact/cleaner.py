@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.credentials import lasting_part
+from pytest_sparrow.redact.credentials import hidden_cookies, lasting_part
 from pytest_sparrow.redact.known import needles_of, spellings
 from pytest_sparrow.redact.names import (
     COOKIE_VALUE,
@@ -171,6 +171,10 @@ class Cleaner:
             return value if clean == value else clean
         rule = self.field_rule(name.removeprefix("x-"))
         return self.value(value) if rule is None else self.field(value, rule)
+
+    def cookie(self, name: str, value: str) -> str:
+        """The value of a request's cookie, without secrets."""
+        return self.field(value, self.field_rule(name) or COOKIE_VALUE)
 
     def _set_cookie(self, line: str) -> str:
         pair, semicolon, attributes = line.partition(";")
@@ -376,6 +380,10 @@ class Cleaner:
                 new_key += "'"
             if new_key == "set-cookie" and isinstance(item, str):
                 clean[new_key] = self.answer_header(new_key, item)
+            elif new_key == "cookie" and isinstance(item, str) and "<secret:" in item:
+                clean[new_key] = hidden_cookies(
+                    item, self.cookie
+                )  # a request's, clean: each cookie stays one
             else:
                 rule = inner.get(key) or self._rule_of(new_key, named, outer)
                 clean[new_key] = self._walk(item, rule, depth)

@@ -64,10 +64,18 @@ def _basic(encoded: str, hide: Callable[[str], str], user: Callable[[str], str])
     return f"{user(name)}{colon}{_hidden(password, hide)}"
 
 
+_QUOTED = re.compile(r'"(<secret:[a-z0-9-]+:[0-9]+>)"')
+
+
 def hidden_cookies(value: str, hide: Callable[[str, str], str]) -> str:
-    """The cookies of a request, by name; ``hide(name, value)`` gives what stands for a value."""
+    """The cookies of a request, by name; ``hide(name, value)`` gives what stands for a value.
+
+    Quotes around a placeholder are left out: a client puts them (aiohttp), since a placeholder has characters that the
+    secret had not.
+    """
     pairs = (pair.strip().partition("=") for pair in value.split(";"))
-    return "; ".join(sorted(f"{name}{sign}{hide(name, each)}" for name, sign, each in pairs if name))
+    cookies = sorted(f"{name}{sign}{hide(name, each)}" for name, sign, each in pairs if name)
+    return _QUOTED.sub(r"\1", "; ".join(cookies))
 
 
 def lasting_part(token: str) -> str:

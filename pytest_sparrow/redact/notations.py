@@ -131,7 +131,7 @@ def may_name(data: bytes) -> bool:
     """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
     if _MAY_SIGN.search(data) is None:  # an id, a word
         return False
-    return any(word in data for word in _MAY_WORDS) or any(pattern.search(data) for pattern in _MAY_NAME)
+    return any(map(data.__contains__, _MAY_WORDS)) or any(pattern.search(data) for pattern in _MAY_NAME)
 
 
 class _Named(NamedTuple):

@@ -15,7 +15,7 @@ from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HE
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
 from pytest_sparrow.redact.directories import Places, is_quoted, mapped
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
-from pytest_sparrow.redact.names import COOKIE_VALUE, credential_kind
+from pytest_sparrow.redact.names import credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.substitutes import (
@@ -312,13 +312,10 @@ class Redactor:
         if kind is None:
             return str(self.value(value))
         if kind == "cookie":
-            return hidden_cookies(value, self._cookie)
+            return hidden_cookies(value, self._cleaner.cookie)
         return hidden_credential(
             value, lambda secret: self._cleaner.credential(secret, kind), lambda user: str(self.value(user))
         )
-
-    def _cookie(self, name: str, value: str) -> str:
-        return self._cleaner.field(value, self._cleaner.field_rule(name) or COOKIE_VALUE)
 
     def _answer_headers(self, headers: Iterable[tuple[str, str]]) -> dict[str, str]:
         """The headers of an answer but for those of the connection; credentials as placeholders."""

@@ -36,7 +36,7 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
     near = _near_marks(text) if len(text) > _LONG else None
     for shape in known_shapes():
         where = text if near is None or not _is_found_by_mark(shape) else near
-        if any(prefix in where for prefix in shape.prefixes):
+        if any(map(where.__contains__, shape.prefixes)):
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
     return text
 
@@ -137,6 +137,7 @@ def _fold(byte: int) -> int:
 _TABLE = bytes(map(_fold, range(256)))
 _RUN = rb"[a-z0-9%+/~-]"
 _RUN_LENGTH = 12
+_SHORT = 256
 _DIGITS = [b"%d" % digit for digit in range(10)]
 
 
@@ -222,8 +223,11 @@ def _shape_search_now() -> re.Pattern[bytes]:
 
 def _may_hold_shape(text: str) -> bool:
     data = text.encode("utf-8", "surrogatepass")
+    # In a long text a search for each costs less than one for all, which is tried at every letter.
+    literals = (*_unmarked(), *_WITHIN) if len(data) > _SHORT else ()
     return (
-        any(prefix in data for prefix in (*_unmarked(), *_WITHIN))
+        any(map(data.__contains__, literals))
+        or (len(data) <= _SHORT and _any_unmarked().search(data) is not None)
         or _shape_search_now().search(data.translate(_TABLE)[::-1]) is not None
         or _BOT.search(data) is not None
     )
@@ -234,6 +238,11 @@ def _unmarked() -> tuple[bytes, ...]:
     """The prefixes without a rare character, with which a long run begins."""
     prefixes = {prefix for shape in of_services() if shape.run for prefix in shape.prefixes}
     return tuple(sorted(prefix.encode() for prefix in prefixes if not _is_marked(prefix)))
+
+
+@functools.cache
+def _any_unmarked() -> re.Pattern[bytes]:
+    return re.compile(b"|".join(map(re.escape, (*_unmarked(), *_WITHIN))))
 
 
 @functools.cache

@@ -171,8 +171,8 @@ def may_hide(
             continue
         if begins_key(run):
             return True
-        # JSON spells the end of a line before it as \n: that letter is no part of it.
-        for spelled in (run, run[1:]):
+        # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
+        for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]):
             plain = _decoded(spelled)
             if plain is None:
                 continue

@@ -159,6 +159,22 @@ def test_a_token_that_is_made_anew_is_known_by_what_stays():
     assert header(signed.format("AKIDONE", "1")) != header(signed.format("AKIDTWO", "1"))
 
 
+def test_a_cookie_that_is_written_stays_the_cookie_of_its_answer():
+    """A request is cleaned when it is asked, and once more as a line: the second time says nothing new."""
+    redactor = Redactor({})
+    set_cookie = [["set-cookie", f"sid={A}; Path=/"]]
+    gave = redactor.answered("http", {"status": 200, "headers": set_cookie, "body": {"json": {}}})
+    asked = redactor.asked(
+        "http", {"method": "GET", "url": "http://h/a", "headers": [["Cookie", f"b=c; sid={A}"]]}
+    )
+    assert gave["headers"]["set-cookie"] == "sid=<secret:cookie:1>; Path=/"
+    assert (
+        redactor.value(asked)["headers"]["cookie"]
+        == asked["headers"]["cookie"]
+        == "b=c; sid=<secret:cookie:1>"
+    )
+
+
 def test_the_user_of_basic_stays():
     """Whose password it is can be read; the password can't."""
     import base64

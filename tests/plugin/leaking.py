@@ -42,23 +42,17 @@ def page(text: str):
     yield {"second": text}
 
 
-HOWS = ("json", "stream", "lines", "text", "broken")
-BODIES = ("form", "multipart")
-
-
-def leak(sparrow, client, text, as_password=True, hows=HOWS, bodies=BODIES):
-    """What comes back is what went out, however it travels: HOWS says how answers spell it, BODIES how requests do."""
+def leak(sparrow, client, text, as_password=True):
+    """What comes back is what went out, however it travels."""
     tools = {tool.__name__: sparrow.tool(tool) for tool in (note, fail, page)}
     quoted = quote(text, safe="")
-    for how in hows:
+    for how in ("json", "stream", "lines", "text", "broken"):
         answer = client.post(WORLD + "/say", json={"how": how, "payload": f"use {text} now"})
         answer.raise_for_status()
-    if "form" in bodies:
-        form = {"note": text, "page": "2"}
-        client.post(f"{WORLD}/say?q={quoted}&page=2", data=form, headers={"accept": "a/" + quoted})
-    if "multipart" in bodies:
-        file = ("a.txt", "begin\\n" + text + "\\nend")
-        client.post(f"{WORLD}/{quoted}/x", data={"note": text}, files={"file": file})
+    client.post(f"{WORLD}/say?q={quoted}&page=2", data={"note": text, "page": "2"}, headers={"accept": "a/" + quoted})
+    client.post(
+        f"{WORLD}/{quoted}/x", data={"note": text}, files={"file": ("a.txt", "begin\\n" + text + "\\nend")}
+    )
     # From here on the text is known as a secret: where it stood before, it had to be found by its own form.
     known = {"content-type": "text/plain", **({"authorization": "Bearer " + quoted} if as_password else {})}
     client.post(WORLD + "/say", content=b"plain " + text.encode(), headers=known)

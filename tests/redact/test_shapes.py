@@ -187,3 +187,9 @@ def _pieces(secret: str) -> list[str]:
 def test_a_run_of_one_character_is_no_work(run: str) -> None:
     """No clock is read: were the search quadratic in such a run, this would take minutes."""
     assert "hunter2x9" not in Redactor({}).text(f'{run} "password": "hunter2x9"')
+
+
+def test_the_token_of_a_bot_is_found_as_the_path_of_a_url():
+    """Its id in base64 stands behind a port and a slash, which are letters of base64, too."""
+    token = next(secret for kind, secret in SECRETS if kind == "discord-token")
+    assert token not in Redactor({}).url(f"http://127.0.0.1:44049/{token}")
