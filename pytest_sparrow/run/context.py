@@ -13,7 +13,6 @@ import sys
 import sysconfig
 import threading
 import weakref
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -46,19 +45,24 @@ serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
 
 _finalizes: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_finalizes", default=False)
 
-# A context variable, so that the task in which a loop ends a collected async generator inherits the value.
-_collects: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_collects", default=False)
+# The thread in which the garbage collector runs. Not a context variable: before Python 3.12 the collector may run while
+# C code changes a variable of the same context, which must not change meanwhile.
+_collector: int | None = None
 
-
-# Before Python 3.12 the collector may run while C code changes another variable of this context; that code goes on with
-# the context's variables as they were, without holding them, so they must outlive the collection.
-_variables_before: deque[contextvars.Context] = deque(maxlen=64)
+_collected: contextvars.ContextVar[bool] = contextvars.ContextVar("pytest_sparrow_collected", default=False)
+"""Whether the strand here was started by what the garbage collector ended."""
 
 
 def _note_collection(phase: str, _: dict[str, int]) -> None:
-    if phase == "start":
-        _variables_before.append(contextvars.copy_context())
-    _collects.set(phase == "start")
+    global _collector  # noqa: PLW0603 - the collector is the process's
+    _collector = threading.get_ident() if phase == "start" else None
+
+
+def started_by_collector(work: Callable[P, R]) -> Callable[P, R]:
+    """Work that code of the garbage collector hands to another strand: it belongs to no run either."""
+    context = contextvars.copy_context()
+    context.run(_collected.set, True)  # noqa: FBT003 - a setter
+    return functools.partial(context.run, work)
 
 
 class answering:  # noqa: N801 - used like a function: ``with answering():``
@@ -113,7 +117,6 @@ def close_window(run: OpenRun, token: contextvars.Token[OpenRun | None]) -> None
     with _lock:
         if _open.pop(id(run), None) is not None and not _open:
             gc.callbacks.remove(_note_collection)
-            _variables_before.clear()
     try:
         _current.reset(token)
     except ValueError:
@@ -148,8 +151,8 @@ def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | 
     """
     if _answering.get():
         return _done_answering(work), None
-    if _collects.get():
-        return functools.partial(contextvars.copy_context().run, work), None
+    if is_collecting():
+        return started_by_collector(work), None
     run = _current.get()
     if run is None:
         return work, None
@@ -178,7 +181,7 @@ def task_made(task: object, context: contextvars.Context | None) -> None:
         context: the context of the task alone; None: other tasks may share it, or it is not known.
     """
     run = _current.get()
-    if _answering.get() or _collects.get() or run is None or id(run) not in _open:
+    if _answering.get() or is_collecting() or run is None or id(run) not in _open:
         return
     lane = run.begin_lane(task=task)
     if lane is not None and context is not None:
@@ -264,7 +267,7 @@ def current_run() -> OpenRun | None:
 
 
 def _run_here() -> OpenRun | None:
-    if _collects.get():
+    if is_collecting():
         return None
     run = _current.get()
     if run is not None and id(run) in _open:
@@ -298,7 +301,7 @@ def left_over() -> OpenRun | None:
     What the garbage collector ends (`__del__`, a generator) belongs to nobody, since the collector runs whenever Python
     needs memory; the run that is open here reports it.
     """
-    if _collects.get():
+    if is_collecting():
         return _current.get() or next(iter(open_runs()), None)
     run = None if serving_port.get() is not None else _current.get()
     while run is not None and id(run) not in _open:
@@ -320,7 +323,7 @@ COLLECTOR = "garbage collector"
 
 def is_collecting() -> bool:
     """Whether the garbage collector runs the code here: a `__del__`, the end of a generator."""
-    return _collects.get()
+    return _collector == threading.get_ident() or _collected.get()
 
 
 def runs_a_task() -> bool:

@@ -26,8 +26,10 @@ from pytest_sparrow.run.context import (
     borrowed_lane,
     carried,
     finalizing,
+    is_collecting,
     note_thread,
     serving_port,
+    started_by_collector,
     task_made,
 )
 from pytest_sparrow.run.own_servers import port_of
@@ -122,7 +124,25 @@ _real_wait_for: Any = None
 def _loops(module: Any) -> list[Patch]:
     """For a module with an event loop of asyncio, and for uvloop's."""
     loop = getattr(module, "BaseEventLoop", None) or getattr(module, "Loop", None)
-    return [] if loop is None else [AttributePatch(loop, "create_task", _making(loop.create_task))]
+    if loop is None:
+        return []
+    patches: list[Patch] = [AttributePatch(loop, "create_task", _making(loop.create_task))]
+    ends = getattr(loop, "_asyncgen_finalizer_hook", None)  # a private name
+    return (
+        patches
+        if ends is None
+        else [*patches, AttributePatch(loop, "_asyncgen_finalizer_hook", _ending(ends))]
+    )
+
+
+def _ending(ends: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """For async generators that the garbage collector ends, in a task that the loop makes later."""
+
+    @functools.wraps(ends)
+    def end_generator(loop: Any, generator: Any) -> None:
+        (started_by_collector(ends) if is_collecting() else ends)(loop, generator)
+
+    return end_generator
 
 
 def _making(create_task: Callable[..., Any]) -> Callable[..., Any]:
