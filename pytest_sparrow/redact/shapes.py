@@ -267,7 +267,10 @@ def begins_key(run: bytes) -> bool:
 
 
 def _goes_on(run: bytes, heads: frozenset[bytes]) -> bool:
-    return any(piece[:3] in heads for piece in run.split(b"/"))
+    # A head with a slash of its own stands in no piece.
+    return any(piece[:3] in heads for piece in run.split(b"/")) or any(
+        b"/" + head in run for head in heads if b"/" in head
+    )
 
 
 def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:

@@ -189,7 +189,13 @@ def test_a_run_of_one_character_is_no_work(run: str) -> None:
     assert "hunter2x9" not in Redactor({}).text(f'{run} "password": "hunter2x9"')
 
 
-def test_the_token_of_a_bot_is_found_as_the_path_of_a_url():
-    """Its id in base64 stands behind a port and a slash, which are letters of base64, too."""
-    token = next(secret for kind, secret in SECRETS if kind == "discord-token")
-    assert token not in Redactor({}).url(f"http://127.0.0.1:44049/{token}")
+@pytest.mark.parametrize("kind", sorted({kind for kind, secret in SECRETS if "://" not in secret}))
+def test_a_key_is_found_in_the_path_of_a_url(kind):
+    """What stands in front of the key, a port and slashes, could be letters of a longer one."""
+    secret = next(secret for each, secret in SECRETS if each == kind)
+    for url in (
+        f"http://127.0.0.1:44049/{secret}/x",
+        f"http://h/{secret}?q=1",
+        f"https://example.com/a/b/{secret}",
+    ):
+        assert secret not in Redactor({}).value(url)

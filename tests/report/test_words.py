@@ -23,6 +23,7 @@ DETAIL = {
     "needs": "",
     "what": "POST h/v1",
     "strand": "thread 'T-1'",
+    "came": "not recorded",
     "folder": "/g/.pending/a",
     "before": ["tool", {"name": "add", "args": {}}],
     "libraries": "httpx",
