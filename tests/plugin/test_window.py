@@ -1,5 +1,6 @@
 """What belongs to the run, what is refused outside it, and what a user may open."""
 
+import shutil
 import sys
 
 import pytest
@@ -103,11 +104,11 @@ SHUT = """
 
 
 def test_outside_the_run(inner, world):
-    """Session fixtures and teardown are no part of the run: let through in record, refused by name in replay.
+    """Session fixtures and teardown are no part of the run: recorded beside it, and replayed.
 
-    In a teardown, too, the refusal names the fixture, and the way to allow it. A test that doesn't use the fixture
-    reaches whatever it likes in a replay session. A connection that no boundary sees is refused in replay, naming host
-    and port; in record it is let through.
+    Where nothing is recorded of them (an older golden), they are refused by name, in a teardown, too, with the way to
+    allow it. A test that doesn't use the fixture reaches whatever it likes in a replay session. A connection that no
+    boundary sees is refused in replay, naming host and port; in record it is let through.
     """
     inner.write("test_it.py", OUTSIDE)
     inner.write("test_none.py", PLAIN)
@@ -117,8 +118,16 @@ def test_outside_the_run(inner, world):
     result.stdout.fnmatch_lines(["*cooled: 200*"])
     asked = [*["/outside"] * 3, "/plain", *["/run"] * 5, "/session", "/shut"]
     assert sorted(paths(world)) == asked
-    for exchanges in inner.path.rglob("exchanges.jsonl"):
-        assert b"/outside" not in exchanges.read_bytes()
+    goldens = {path.parent: path.read_bytes() for path in inner.path.rglob("exchanges.jsonl")}
+    outside = sorted(golden.name for golden, data in goldens.items() if b"/outside" in data)
+    assert outside == ["test_named+fixtures", "test_setup+fixtures", "test_teardown+fixtures"]
+    result = inner.replay("-s", "-vv")
+    assert paths(world) == ["/session", "/plain"]
+    result.assert_outcomes(passed=6, failed=1)
+    result.stdout.fnmatch_lines(["*cooled: 200*"])
+    for golden in goldens:
+        if golden.name.endswith("+fixtures"):
+            shutil.rmtree(golden)
     result = inner.replay("-s", "-vv")
     assert paths(world) == ["/session", "/plain"]
     result.assert_outcomes(passed=5, failed=2)
@@ -165,7 +174,7 @@ def test_allowed_hosts_stay_reachable(inner, world, by):
         """,
     )
     inner.record().assert_outcomes(passed=1)
-    assert b"http" not in next(inner.path.rglob("exchanges.jsonl")).read_bytes()
+    assert b"http" not in (inner.golden("test_it/test_it") / "exchanges.jsonl").read_bytes()
     paths(world)
     inner.replay().assert_outcomes(passed=1)
     assert paths(world)[-1] == "/run"
