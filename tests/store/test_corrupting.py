@@ -205,7 +205,7 @@ def test_nothing_in_a_transcript_is_imported_or_executed(tmp_path):
         line = b'{"type":"%s","run":"r","module":"os","text":"x"}\n' % text.encode()
         raised = (
             b'{"kind":"tool","asked":{"name":"f","args":{}},'
-            b'"answered":{"raised":{"type":"system","module":"os","args":["id"]}}}\n'
+            b'"answered":{"raised":{"type":"system","module":"os","message":"m","args":["id"]}}}\n'
         )
         (folder / "events.jsonl").write_bytes(line)
         (folder / "exchanges.jsonl").write_bytes(raised)
