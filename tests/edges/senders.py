@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
@@ -54,7 +56,7 @@ def _low(headers: Any) -> dict[str, str]:
 
 
 def _httpx_like(library: Any, base: str, request: Request) -> Reply:
-    with library.Client() as client:
+    with library.Client(timeout=60) as client:
         got = client.request(
             request.method, base + request.path, headers=request.headers, content=request.body
         )
@@ -75,7 +77,7 @@ def _urllib3(base: str, request: Request) -> Reply:
 
 
 async def _httpx_like_async(library: Any, base: str, request: Request) -> Reply:
-    async with library.AsyncClient() as client:
+    async with library.AsyncClient(timeout=60) as client:
         got = await client.request(
             request.method, base + request.path, headers=request.headers, content=request.body
         )
@@ -93,11 +95,19 @@ async def _aiohttp(base: str, request: Request) -> Reply:
         return Reply(got.status, _low(got.headers), await got.read())
 
 
+def _http_client(base: str, request: Request) -> Reply:
+    with contextlib.closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=60)) as connection:
+        connection.request(request.method, request.path, request.body, request.headers)
+        got = connection.getresponse()
+        return Reply(got.status, _low(dict(got.getheaders())), got.read())
+
+
 SYNC: dict[str, Callable[[str, Request], Reply]] = {
     "httpx": lambda base, request: _httpx_like(httpx, base, request),
     "httpx2": lambda base, request: _httpx_like(httpx2, base, request),
     "requests": _requests,
     "urllib3": _urllib3,
+    "http.client": _http_client,
 }
 ASYNC: dict[str, Callable[[str, Request], Coroutine[Any, Any, Reply]]] = {
     "httpx-async": lambda base, request: _httpx_like_async(httpx, base, request),
