@@ -178,10 +178,16 @@ class ReplayedBodyRecorder(BodyRecorder):
         arrived = b"".join(chunks_of(body)[: self._count])
         return {**replayed, "body": {form: (_READ[form](arrived) or {form: []})[form]}}
 
-    def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:  # noqa: ARG002
+    def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
         complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
-        # A client that has got every piece, and is cancelled before it hears of the end, has left nothing unread.
-        self._crossing.read_whole = self._crossing.read_whole and self._count < self._pieces
+        cancelled = broken and failure is None
+        # A client that has got every piece, and is cancelled before it hears of the end, has left nothing unread. How
+        # far a client listens that is cancelled with its session (MCP's, which asks by GET for what a server may send)
+        # is chance.
+        certain = self._count < self._pieces and not (
+            cancelled and self._crossing.asked.get("method") == "GET"
+        )
+        self._crossing.read_whole = self._crossing.read_whole and certain
         # Of an answer that the recorded client did not read whole either, nobody knows what that client had read.
         unread = self._crossing.read_whole and not complete
         self._crossing.settle(self._so_far() if unread else self._crossing.replayed, complete=complete)
