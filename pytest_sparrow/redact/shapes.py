@@ -262,15 +262,16 @@ def begins_key(run: bytes) -> bool:
     """
     heads = _heads()
     return (
-        run[:3] in heads or run[1:4] in heads or run[5:8] in heads or (b"/" in run and _goes_on(run, heads))
+        run[:3] in heads
+        or run[1:4] in heads
+        or run[5:8] in heads
+        or (b"/" in run and _behind_slash().search(run) is not None)
     )
 
 
-def _goes_on(run: bytes, heads: frozenset[bytes]) -> bool:
-    # A head with a slash of its own stands in no piece.
-    return any(piece[:3] in heads for piece in run.split(b"/")) or any(
-        b"/" + head in run for head in heads if b"/" in head
-    )
+@functools.cache
+def _behind_slash() -> re.Pattern[bytes]:
+    return re.compile(b"/(?:%s)" % b"|".join(sorted(map(re.escape, _heads()))))
 
 
 def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:

@@ -206,9 +206,19 @@ def replace_encoded(text: str, clean: Callable[[str], str]) -> str:
     return _BASE64_RUN.sub(replace, text)
 
 
+_TEXT = re.compile(
+    rb"(?:[\t\n\r -~]+|[\xc2-\xdf](?:[\x80-\xbf]|\Z)|[\xe0-\xef](?:[\x80-\xbf]{2}|[\x80-\xbf]?\Z)"
+    rb"|[\xf0-\xf4](?:[\x80-\xbf]{3}|[\x80-\xbf]{0,2}\Z))*"
+)
+"""UTF-8 without control characters of ASCII; the last character may be cut off."""
+
+
 def _decoded(run: bytes) -> bytes | None:
     """What it encodes, if that is a text without control characters."""
     try:
+        # Most runs are names and paths: what their first letters encode is no text.
+        if _TEXT.fullmatch(binascii.a2b_base64(run[:8].translate(_STANDARD))) is None:
+            return None
         plain = base64.b64decode(run.translate(_STANDARD) + b"=" * (-len(run) % 4), validate=True)
         text = plain.decode()
     except (binascii.Error, ValueError):
