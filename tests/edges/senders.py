@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import http.client
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -99,7 +100,10 @@ def _http_client(base: str, request: Request) -> Reply:
     with contextlib.closing(http.client.HTTPConnection(urlsplit(base).netloc, timeout=60)) as connection:
         connection.request(request.method, request.path, request.body, request.headers)
         got = connection.getresponse()
-        return Reply(got.status, _low(dict(got.getheaders())), got.read())
+        body = got.read()
+        if got.getheader("content-encoding") == "gzip":
+            body = gzip.decompress(body)
+        return Reply(got.status, _low(dict(got.getheaders())), body)
 
 
 SYNC: dict[str, Callable[[str, Request], Reply]] = {
