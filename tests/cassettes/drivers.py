@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from .serving import Cassette, Interaction
 
-__all__ = ["DRIVERS", "Driver"]
+__all__ = ["DRIVERS", "INSTALLED", "Driver"]
 
 _HOSTS = {
     "api.anthropic.com": "anthropic",
@@ -42,6 +43,7 @@ class Driver:
 
     Attributes:
         name: the format's name.
+        sdk: the module of the SDK.
         providers: those whose traffic is expected, as the table names them.
         take: the calls of this format in a file; None where there are none.
         samples: cassettes that we wrote.
@@ -51,6 +53,7 @@ class Driver:
     """
 
     name: str
+    sdk: str
     providers: tuple[str, ...]
     take: Callable[[Path], Cassette | None]
     samples: Sequence[Cassette]
@@ -87,6 +90,7 @@ DRIVERS = {
     for each in (
         Driver(
             name="chat",
+            sdk="openai",
             providers=("openai chat", "groq chat", "mistral chat"),
             take=chat_cassette,
             samples=wire_samples.ALL,
@@ -96,6 +100,7 @@ DRIVERS = {
         ),
         Driver(
             name="responses",
+            sdk="openai",
             providers=("openai responses", "deepseek responses"),
             take=responses_cassette,
             samples=responses_samples.ALL,
@@ -104,6 +109,7 @@ DRIVERS = {
         ),
         Driver(
             name="anthropic",
+            sdk="anthropic",
             providers=("anthropic",),
             take=message_cassette,
             samples=anthropic_samples.ALL,
@@ -112,6 +118,7 @@ DRIVERS = {
         ),
         Driver(
             name="gemini",
+            sdk="google.genai",
             providers=("gemini",),
             take=gemini_cassette,
             samples=gemini_samples.ALL,
@@ -120,3 +127,14 @@ DRIVERS = {
         ),
     )
 }
+
+
+def _is_installed(sdk: str) -> bool:
+    try:
+        return find_spec(sdk) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+INSTALLED = {name: driver for name, driver in DRIVERS.items() if _is_installed(driver.sdk)}
+"""Those whose SDK is there: the second environment is without some."""

@@ -11,7 +11,7 @@ from inner_runs import pytest_in
 
 from pytest_sparrow.store import load_transcript
 
-from .drivers import DRIVERS
+from .drivers import INSTALLED
 from .table import Row
 
 if TYPE_CHECKING:
@@ -41,24 +41,26 @@ for mode in ("record", "replay"):
 """Runs pytest twice: what libraries load and build at their first use takes longer than all of their calls."""
 
 # The SDKs stand at the top, so that the process that the runs are forked from has loaded them.
-_INNER = """
+_SDKS = "".join(f"import {sdk}\n" for sdk in sorted({driver.sdk for driver in INSTALLED.values()}))
+
+_INNER = (
+    f"""
+{_SDKS}"""
+    + """
 import json
 import os
 from pathlib import Path
 
-import anthropic
 import groq
 import mistralai.client
-import openai
 import pytest
-from google import genai
 
-from cassettes.drivers import DRIVERS
+from cassettes.drivers import INSTALLED
 from cassettes.serving import serve
 
 CASES = {
     f"{driver.name}-{number}": (driver, *case)
-    for driver in DRIVERS.values()
+    for driver in INSTALLED.values()
     for number, case in enumerate(driver.cases())
 }
 
@@ -78,6 +80,7 @@ def test_cassette(sparrow, name):
     found = {"driver": driver.name, "name": cassette.name, "way": way, "results": results, "golden": sparrow.run_id}
     Path(os.environ["OUT"], f"{name}.json").write_text(json.dumps(found))
 """
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,7 @@ def record_and_replay(folder: Path) -> dict[str, Runs]:
             replay=results_of("replay", driver),
             goldens=goldens,
         )
-        for name, driver in DRIVERS.items()
+        for name, driver in INSTALLED.items()
     }
 
 
