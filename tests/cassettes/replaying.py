@@ -44,8 +44,7 @@ for mode in ("record", "replay"):
 _SDKS = "".join(f"import {sdk}\n" for sdk in sorted({driver.sdk for driver in INSTALLED.values()}))
 
 _INNER = (
-    f"""
-{_SDKS}"""
+    _SDKS
     + """
 import json
 import os
