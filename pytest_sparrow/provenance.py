@@ -49,7 +49,6 @@ FRAMEWORKS: dict[str, FrameworkPackage] = {
     "agents": FrameworkPackage("openai-agents", covered=True),
     "autogen_core": FrameworkPackage("autogen-core"),
     "claude_agent_sdk": FrameworkPackage("claude-agent-sdk"),
-    "cohere": FrameworkPackage("cohere", covered=True),
     "crewai": FrameworkPackage("crewai"),
     "dspy": FrameworkPackage("dspy"),
     "google.adk": FrameworkPackage("google-adk"),

@@ -183,9 +183,12 @@ def _ordered(found: Found) -> tuple[list[Finding], list[Finding]]:
     causes += asked_for
     followers += [finding for finding in unplayed if not any(finding is one for one in asked_for)]
     followers += order[_MOST_ALIKE:]
-    for kind in (Kind.UNREACHED, Kind.UNWRAPPED, Kind.CHILD):
-        causes += found.of(kind)
+    causes += [finding for finding in found.violations if finding.kind not in _PLACED]
     return causes, followers
+
+
+_PLACED = frozenset({Kind.UNRECORDABLE, Kind.REFUSED, Kind.MISS, Kind.ORDER, Kind.UNPLAYED})
+"""The kinds that have a place of their own in the order; any other one comes last, and none is lost."""
 
 
 def _split(comparison: Comparison, misses: Sequence[Finding]) -> tuple[list[Change], list[Change]]:
