@@ -8,13 +8,11 @@ signatures, encrypted reasoning, cursors) must be none.
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.redact.names import is_jumbled
-from pytest_sparrow.redact.scanner_rules import long_runs
+from pytest_sparrow.redact.scanner_rules import entropy, long_runs
 from pytest_sparrow.wire import sse
 
 if TYPE_CHECKING:
@@ -85,7 +83,4 @@ def _json_of(text: str) -> Any:
 
 def _is_random(text: str) -> bool:
     """Whether a text is what a generator of secrets prints: no id, no hash, no word."""
-    if _ID.fullmatch(text) or not is_jumbled(text):
-        return False
-    counts = Counter(text).values()
-    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts) >= _LEAST_BITS
+    return not _ID.fullmatch(text) and is_jumbled(text) and entropy(text) >= _LEAST_BITS

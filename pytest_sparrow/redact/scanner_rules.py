@@ -95,8 +95,13 @@ def is_random(part: bytes, bits: float = 3.0) -> bool:
     """Whether a text is as uneven as a generator's: its entropy by character, and no run of one character."""
     if b"EXAMPLE" in part or re.search(rb"(.)\1{5}", part):
         return False
-    counts = Counter(part)
-    return -sum(n / len(part) * math.log2(n / len(part)) for n in counts.values()) >= bits
+    return entropy(part) >= bits
+
+
+def entropy(text: str | bytes) -> float:
+    """Shannon's entropy of a text that is not empty, in bits a character."""
+    counts = Counter(text).values()
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
 
 
 _WEAK = frozenset(

@@ -14,14 +14,13 @@ import base64
 import binascii
 import functools
 import json
-import math
 import re
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.redact.names import is_mixed, is_pair
+from pytest_sparrow.redact.scanner_rules import entropy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,12 +77,7 @@ def prefixed(
 
 def _as_uneven(bits: float) -> Callable[[str], bool]:
     """Whether a text's entropy by character is so many bits at least, as that of a generator's."""
-
-    def holds(secret: str) -> bool:
-        counts = Counter(secret).values()
-        return -sum(n / len(secret) * math.log2(n / len(secret)) for n in counts) >= bits
-
-    return holds
+    return lambda secret: entropy(secret) >= bits
 
 
 def _is_opaque(secret: str) -> bool:

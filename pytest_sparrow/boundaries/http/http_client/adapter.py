@@ -28,10 +28,9 @@ from pytest_sparrow.boundaries.http.flow import LiveRequest, OutgoingRequest, dr
 from pytest_sparrow.boundaries.http.http_client import LIBRARY
 from pytest_sparrow.boundaries.http.http_client.bodies import (
     Owners,
-    RecordedFile,
     ServedSocket,
-    framing_of,
     read_body,
+    record_body,
 )
 from pytest_sparrow.boundaries.patching import AttributePatch
 from pytest_sparrow.boundaries.world import isolated
@@ -234,17 +233,14 @@ class _Request(Adapter):
         recorder = LiveBodyRecorder(
             crossing, method=self._method, status=response.status, headers=response.getheaders()
         )
-        if response.fp is None:
-            recorder.exhausted()
-        else:
-            response.fp = RecordedFile(
-                response.fp,
-                framing_of(response, self._method),
-                recorder,
-                failure_while_reading,
-                owners=Owners(response),
-                strict=response.chunked,
-            )
+        record_body(
+            response,
+            self._method,
+            recorder,
+            failure_while_reading,
+            owners=Owners(response),
+            strict=response.chunked,
+        )
         return response
 
     def error(self, request: Any, failure: TransportFailure) -> Exception:  # noqa: ARG002

@@ -244,7 +244,7 @@ class ChunkedFraming:
 Framing = PlainFraming | ChunkedFraming
 
 
-def framing_of(response: Any, method: str) -> Framing:
+def _framing_of(response: Any, method: str) -> Framing:
     """How an `http.client.HTTPResponse` to a request of that method is framed."""
     if response.chunked and method != "HEAD":
         return ChunkedFraming()
@@ -344,3 +344,30 @@ class RecordedFile:
 
     def _broke(self, error: BaseException) -> None:
         self._recorder.broke(self._failure_of(error))
+
+
+def record_body(
+    response: Any,
+    method: str,
+    recorder: BodyRecorder,
+    failure_of: Callable[[BaseException], TransportFailure | None],
+    *,
+    owners: Owners,
+    strict: bool,
+) -> None:
+    """Let a recorder see what is read of an `http.client.HTTPResponse`.
+
+    Args:
+        response: the response.
+        method: the request's method.
+        recorder: the recorder.
+        failure_of: see `RecordedFile`.
+        owners: see `RecordedFile`.
+        strict: see `RecordedFile`.
+    """
+    if response.fp is None:
+        recorder.exhausted()
+    else:
+        response.fp = RecordedFile(
+            response.fp, _framing_of(response, method), recorder, failure_of, owners=owners, strict=strict
+        )

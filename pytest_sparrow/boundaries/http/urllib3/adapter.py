@@ -27,10 +27,9 @@ from pytest_sparrow.boundaries.http.exchange import may_have_body
 from pytest_sparrow.boundaries.http.flow import OutgoingRequest, cross, drive
 from pytest_sparrow.boundaries.http.http_client.bodies import (
     Owners,
-    RecordedFile,
     ServedSocket,
-    framing_of,
     read_body,
+    record_body,
 )
 from pytest_sparrow.boundaries.http.urllib3 import LIBRARY
 from pytest_sparrow.boundaries.patching import AttributePatch
@@ -268,17 +267,14 @@ class _RequestAttempt(Adapter):
             recorder.add(response.data)
             recorder.exhausted()
             return response
-        if raw.fp is None:
-            recorder.exhausted()
-        else:
-            raw.fp = RecordedFile(
-                raw.fp,
-                framing_of(raw, self._method),
-                recorder,
-                failure_while_reading,
-                owners=Owners(response, raw),
-                strict=raw.chunked or self._is_strict,
-            )
+        record_body(
+            raw,
+            self._method,
+            recorder,
+            failure_while_reading,
+            owners=Owners(response, raw),
+            strict=raw.chunked or self._is_strict,
+        )
         if self._preload:
             response.read(cache_content=True)
         return response
