@@ -1,5 +1,7 @@
 """Requests of http.client and urllib.request cross; a replayed answer is http.client's own response."""
 
+import contextlib
+import gc
 import gzip
 import http.client
 import json
@@ -10,6 +12,7 @@ import xmlrpc.client
 
 import pytest
 
+from boundaries.fakes import FakeRun, window
 from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries.http.http_client.adapter import error_of
@@ -169,3 +172,27 @@ def test_a_refused_connection_is_met_while_sending():
 def test_no_class_but_a_known_one_is_raised():
     """A golden is data."""
     assert type(error_of(TransportFailure(type="SystemExit", message="why"))) is OSError
+
+
+@pytest.mark.parametrize("in_a_cycle", [False, True])
+def test_the_garbage_collector_settles_nothing(server, in_a_cycle):
+    """Garbage may be collected while a journal is written; what the collector closes is settled when the run ends."""
+    with window(FakeRun()) as recorded:
+        _lines(server)
+    for run in (FakeRun(), recorded.replay()):
+        with (
+            window(run),
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port)) as connection,
+        ):
+            connection.request("GET", "/stream", headers={"user-agent": "any"})
+            response = connection.getresponse()
+            response.read(5)
+            connection._HTTPConnection__response = None  # which holds a response that is not read to its end
+            if in_a_cycle:
+                response.itself = response
+            del response
+            gc.collect()
+            (crossing,) = run.crossings
+            assert crossing.settled == 0
+            crossing.flush()
+        assert (crossing.settled, crossing.complete) == (1, False)

@@ -211,7 +211,10 @@ class _Request(Adapter):
             self._conn.close()
             raise self._error
         if self._live is None:
-            return getresponse(self._conn)
+            served = self._conn.sock
+            response = getresponse(self._conn)
+            served.owners.add(response)
+            return response
         with self._live, isolated():
             response = getresponse(self._conn)
         return self.watch(self, response, self._live.crossing)
