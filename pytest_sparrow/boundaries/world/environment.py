@@ -12,7 +12,7 @@ import re
 import time
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import MISSING, ItemPatch
 from pytest_sparrow.errors import UsageError
@@ -233,8 +233,38 @@ def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, 
         environ: the environment.
         extra: further names to fill.
     """
-    rows = [*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)]
-    return {row[0]: dummy_key(row[0]) for row in rows if not any(environ.get(name) for name in row)}
+    there = environment_now() if environ is os.environ else environ
+    absent = {}
+    for row in (*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)):
+        for name in row:
+            if there.get(name):
+                break
+        else:
+            absent[row[0]] = dummy_key(row[0])
+    return absent
+
+
+_decoded: tuple[dict[Any, Any], dict[str, str]] = {}, {}
+"""The environment as the process holds it, when it was last asked for, and decoded."""
+
+
+def environment_now() -> Mapping[str, str]:
+    """The variables of this process, to look at only: `os.environ` decodes each of them at each look."""
+    global _decoded  # noqa: PLW0603 - process-wide, as the environment is
+    # A private name: of what a test may put in the place of os.environ nothing is known.
+    held = getattr(os.environ, "_data", None)
+    if not isinstance(held, dict):
+        return dict(os.environ)
+    before, decoded = _decoded
+    if held != before:
+        known = before if before.keys() <= held.keys() else {}
+        changed = held.items() - known.items()
+        decoded = {
+            **(decoded if known else {}),
+            **{os.environ.decodekey(name): os.environ.decodevalue(value) for name, value in changed},
+        }
+        _decoded = dict(held), decoded
+    return decoded
 
 
 @contextlib.contextmanager
