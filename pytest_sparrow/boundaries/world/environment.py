@@ -7,6 +7,7 @@ Absent API keys get dummies: SDK constructors refuse to start without a key, alt
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import time
@@ -261,10 +262,15 @@ def environment_now() -> Mapping[str, str]:
         changed = held.items() - known.items()
         decoded = {
             **(decoded if known else {}),
-            **{os.environ.decodekey(name): os.environ.decodevalue(value) for name, value in changed},
+            **{_decoded_name(name): _decoded_value(value) for name, value in changed},
         }
         _decoded = dict(held), decoded
     return decoded
+
+
+# Before and after each test the same keys come and go.
+_decoded_name = functools.lru_cache(maxsize=512)(os.environ.decodekey)
+_decoded_value = functools.lru_cache(maxsize=512)(os.environ.decodevalue)
 
 
 @contextlib.contextmanager
@@ -278,10 +284,51 @@ def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[
         extra: further names to fill.
     """
     environment = os.environ if environ is None else environ
-    with contextlib.ExitStack() as stack:
-        for name, dummy in dummies(environment, extra).items():
-            stack.enter_context(ItemPatch(environment, name, dummy))
+    absent = dummies(environment, extra)
+    patch = _fill_environment if environment is os.environ else _fill
+    with patch(environment, absent):
         yield
+
+
+@contextlib.contextmanager
+def _fill(environ: MutableMapping[str, str], added: Mapping[str, str]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name, value in added.items():
+            stack.enter_context(ItemPatch(environ, name, value))
+        yield
+
+
+@contextlib.contextmanager
+def _fill_environment(environ: MutableMapping[str, str], added: Mapping[str, str]) -> Iterator[None]:
+    """The same for the process: without encoding each name and value anew, for each test."""
+    held = getattr(os.environ, "_data", None)
+    if not isinstance(held, dict):
+        with _fill(environ, added):
+            yield
+        return
+    encoded = [_encoded(name, value) for name, value in added.items()]
+    before = [held.get(name) for name, _ in encoded]
+    for name, value in encoded:
+        os.putenv(name, value)
+        held[name] = value
+    try:
+        yield
+    finally:
+        for (name, value), original in zip(encoded, before, strict=True):
+            if held.get(name) != value:
+                continue  # somebody has changed the variable
+            if original is None:
+                os.unsetenv(name)
+                del held[name]
+            else:
+                os.putenv(name, original)
+                held[name] = original
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded(name: str, value: str) -> tuple[Any, Any]:
+    """A variable as `os.environ` holds it."""
+    return os.environ.encodekey(name), os.environ.encodevalue(value)
 
 
 _LOCALTIME = Path("/etc/localtime")
