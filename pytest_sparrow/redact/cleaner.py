@@ -380,13 +380,12 @@ class Cleaner:
                 new_key += "'"
             if new_key == "set-cookie" and isinstance(item, str):
                 clean[new_key] = self.answer_header(new_key, item)
-            elif new_key == "cookie" and isinstance(item, str) and "<secret:" in item:
-                clean[new_key] = hidden_cookies(
-                    item, self.cookie
-                )  # a request's, clean: each cookie stays one
             else:
                 rule = inner.get(key) or self._rule_of(new_key, named, outer)
-                clean[new_key] = self._walk(item, rule, depth)
+                is_cookie = new_key == "cookie" and isinstance(item, str)
+                clean[new_key] = item if is_cookie and "<secret:" in item else self._walk(item, rule, depth)
+                if is_cookie and "<secret:" in clean[new_key]:  # a request's: each cookie stays one
+                    clean[new_key] = hidden_cookies(clean[new_key], self.cookie)
             changed = changed or clean[new_key] is not item or new_key is not key
         return clean if changed else value
 
