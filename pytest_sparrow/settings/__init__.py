@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
@@ -322,6 +322,13 @@ class Settings:
         "well, or nothing",
         default=Unused.WARN,
         places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+    )
+    max_age: MaxAge | None = row(
+        Age(),
+        "goldens that were recorded longer ago are named, or fail the session",
+        default=None,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+        default_shown="any",
     )
     dir: str = row(
         PlainText(folder=True),
