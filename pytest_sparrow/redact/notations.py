@@ -158,6 +158,7 @@ _MAY_WORDS = (
 
 _STEMS_IN_BYTES = tuple(stem.encode() for stem in _STEMS)
 _FARTHEST = 160
+_OF_A_FIELD = (b'": "', b'":"')
 
 
 def may_name_apart(data: bytes, run: bytes) -> bool:
@@ -166,7 +167,9 @@ def may_name_apart(data: bytes, run: bytes) -> bool:
         return False
     at = data.find(run)
     while at >= 0:
-        if any(map(data[max(0, at - _FARTHEST) : at].lower().__contains__, _STEMS_IN_BYTES)):
+        before = data[max(0, at - _FARTHEST) : at]
+        # Of a field of JSON the field's own name says what the value is.
+        if not before.endswith(_OF_A_FIELD) and any(map(before.lower().__contains__, _STEMS_IN_BYTES)):
             return True
         at = data.find(run, at + len(run))
     return False
