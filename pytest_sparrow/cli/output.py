@@ -5,6 +5,7 @@ Nothing raw reaches the terminal, and a closed pipe ends the output quietly.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from pytest_sparrow.store import load_transcript
 from pytest_sparrow.text import printable
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterable
 
     from pytest_sparrow.transcript import Transcript
@@ -32,6 +34,16 @@ def say(lines: Iterable[str]) -> None:
     """Print lines that were made safe before."""
     for line in lines:
         print(line)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--json`` to a verb."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object in place of lines")
+
+
+def print_json(value: object) -> None:
+    """Print a JSON value; what is not ASCII is escaped, so that nothing reaches the terminal raw."""
+    print(json.dumps(value, indent=2))
 
 
 def complain(error: object) -> None:

@@ -11,13 +11,15 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.matching.counts import credentials_of
+from pytest_sparrow.matching.counts import COOKIE, credentials_of
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
+
+    _Credentials = Mapping[tuple[str, ...], str]
 
 
 def placeholders(text: str) -> list[str]:
@@ -30,7 +32,7 @@ def of_any_kind(text: str) -> str:
     return PLACEHOLDER.sub("<secret>", text)
 
 
-_WHOLE = re.compile(r"(?:\w+ )?<secret>")
+_WHOLE = re.compile(r"(?:[\w-]+ )?<secret>")
 
 
 def _hidden_otherwise(golden: str, new: str) -> bool:
@@ -93,8 +95,21 @@ class SecretPairs:
             return True
         return of_any_kind(golden) == of_any_kind(new) and self.fit(placeholders(golden), placeholders(new))
 
-    def counts_alone(self, credential: str, *, in_golden: bool) -> bool:
-        """Whether a header counts that only one of two requests has: what an answer gave, a machine need not have."""
+    def alone(self, ours: _Credentials, theirs: _Credentials, *, in_golden: bool) -> list[tuple[str, ...]]:
+        """The names of what counts though only one of two requests has it.
+
+        A secret that an answer gave: a machine need not have that. A cookie without a secret, unless all cookies of
+        the other request are hidden at once.
+        """
+        hidden = (COOKIE,) in theirs
+        return [
+            name
+            for name, value in ours.items()
+            if name not in theirs
+            and (self._was_given(value, in_golden) if "<secret:" in value else not hidden)
+        ]
+
+    def _was_given(self, credential: str, in_golden: bool) -> bool:  # noqa: FBT001 - a side, as of `alone`
         found = placeholders(credential) if self.exchanges else []
         return any(each in self._given if in_golden else not self._is_own(each) for each in found)
 
@@ -145,11 +160,11 @@ class Mentioned(NamedTuple):
 
     Attributes:
         placeholders: those of its address, headers and body, or of its arguments, in the order of canonical JSON.
-        credentials: the headers that say who asks.
+        credentials: the headers and cookies that say who asks.
     """
 
     placeholders: tuple[str, ...] = ()
-    credentials: tuple[tuple[str, str], ...] = ()
+    credentials: tuple[tuple[tuple[str, ...], str], ...] = ()
 
     @classmethod
     def of(cls, content: bytes, asked: dict[str, Json]) -> Mentioned:
@@ -165,8 +180,8 @@ class Mentioned(NamedTuple):
         return (
             pairs.fit(self.placeholders, new.placeholders)
             and all(pairs.may_be_credential(*both) for both in self._credentials_of_both(new))
-            and not any(pairs.counts_alone(value, in_golden=True) for value in self._alone(new))
-            and not any(pairs.counts_alone(value, in_golden=False) for value in new._alone(self))
+            and not pairs.alone(dict(self.credentials), dict(new.credentials), in_golden=True)
+            and not pairs.alone(dict(new.credentials), dict(self.credentials), in_golden=False)
         )
 
     def declare(self, new: Mentioned, pairs: SecretPairs) -> None:
@@ -174,11 +189,6 @@ class Mentioned(NamedTuple):
         pairs.declare(self.placeholders, new.placeholders)
         for golden, other in self._credentials_of_both(new):
             pairs.same_credential(golden, other)
-
-    def _alone(self, other: Mentioned) -> list[str]:
-        """The credentials of these that the others lack."""
-        theirs = dict(other.credentials)
-        return [value for name, value in self.credentials if name not in theirs]
 
     def _credentials_of_both(self, new: Mentioned) -> list[tuple[str, str]]:
         theirs = dict(new.credentials)

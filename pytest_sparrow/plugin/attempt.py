@@ -182,6 +182,13 @@ class Attempt:
         )
 
     @property
+    def missing_golden(self) -> tuple[str, str] | None:
+        """The place of the golden that the test lacks, and the test; None for a test that lacks none."""
+        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
+            return None
+        return str(self.place.folder), self.place.recorder
+
+    @property
     def crossed(self) -> bool:
         """Whether the run, or a further run of the test, asked for anything."""
         return any(

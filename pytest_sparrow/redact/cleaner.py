@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.credentials import hidden_cookies, lasting_part
+from pytest_sparrow.redact.credentials import hidden_cookies, is_of_cookies, lasting_part
 from pytest_sparrow.redact.known import needles_of, spellings
 from pytest_sparrow.redact.names import (
     COOKIE_VALUE,
@@ -18,6 +18,7 @@ from pytest_sparrow.redact.names import (
     Rule,
     Sure,
     bare_value,
+    cookie_rule,
     field_rule,
     is_generated,
     plausible,
@@ -177,8 +178,8 @@ class Cleaner:
         return self.value(value) if rule is None else self.field(value, rule)
 
     def cookie(self, name: str, value: str) -> str:
-        """The value of a request's cookie, without secrets."""
-        return self.field(value, self.field_rule(name) or COOKIE_VALUE)
+        """The value of a cookie, without secrets."""
+        return self.field(value, cookie_rule(name, self.field_rule(name)))
 
     def _set_cookie(self, line: str) -> str:
         pair, semicolon, attributes = line.partition(";")
@@ -187,7 +188,7 @@ class Cleaner:
             return self.text(line)
         # A quoted value keeps its quotes.
         bare = value.strip().strip('"')
-        clean = self.field(bare, self.field_rule(name.strip()) or COOKIE_VALUE) if bare else bare
+        clean = self.cookie(name.strip(), bare) if bare else bare
         return f"{name}={value.replace(bare, clean) if bare else value}{semicolon}{self.text(attributes)}"
 
     def found(self, secret: str, rule: Rule) -> str | None:
@@ -394,10 +395,8 @@ class Cleaner:
                 new_key += "'"
             if new_key == "set-cookie" and isinstance(item, str):
                 clean[new_key] = self.answer_header(new_key, item)
-            elif new_key == "cookie" and isinstance(item, str) and "<secret:" in item:
-                clean[new_key] = hidden_cookies(
-                    item, self.cookie
-                )  # a request's, clean: each cookie stays one
+            elif new_key == "cookie" and isinstance(item, str) and is_of_cookies(item):
+                clean[new_key] = hidden_cookies(item, self.cookie)
             else:
                 rule = inner.get(key) or self._rule_of(new_key, named, outer)
                 clean[new_key] = self._walk(item, rule, depth)

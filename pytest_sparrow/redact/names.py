@@ -254,6 +254,16 @@ def secret_members(value: Mapping[Any, Any]) -> Mapping[Any, Rule]:
 COOKIE_VALUE = Rule("cookie", Sure.KEY)
 """The rule of a cookie's value, where the cookie's own name says nothing."""
 
+_SESSION = Rule("cookie", Sure.PASSWORD)
+_SESSION_NAME = re.compile(
+    r"(?:^|[-_.])(?:sid|sess|session|sessid|sessionid|auth|remember(?:[-_]?me)?)$", re.I
+)
+
+
+def cookie_rule(name: str, own: Rule | None) -> Rule:
+    """The rule of a cookie's value: of its name as a field's (``own``), else what a cookie of this name holds."""
+    return own or (_SESSION if _SESSION_NAME.search(name) else COOKIE_VALUE)
+
 
 def credential_kind(name: str) -> str | None:
     """The kind of credential that a request's header holds, by its name in lower case; None for any other header."""

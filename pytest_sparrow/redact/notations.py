@@ -12,7 +12,7 @@ import sys
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.redact.names import COOKIE_VALUE, KUBE_VALUE, Rule, Sure, is_generated, is_in_text
+from pytest_sparrow.redact.names import KUBE_VALUE, Rule, Sure, cookie_rule, is_generated, is_in_text
 from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
 
 if TYPE_CHECKING:
@@ -387,4 +387,4 @@ def _cookies(text: str, low: str, names: Names) -> Iterator[tuple[int, int, Rule
         match = _COOKIES.match(text, at + len("cookie"))
         for pair in _PAIR.finditer(text, *match.span("pairs")) if match else ():
             if pair[1].lower() not in _ATTRIBUTES:
-                yield *pair.span(2), names(pair[1]) or COOKIE_VALUE
+                yield *pair.span(2), cookie_rule(pair[1], names(pair[1]))

@@ -26,6 +26,7 @@ __all__ = [
     "Setting",
     "SettingPlace",
     "Settings",
+    "Unused",
     "Unwrapped",
     "WallClock",
     "behaviour",
@@ -76,6 +77,14 @@ class Unwrapped(enum.Enum):
 
     WARN = "warn"
     FAIL = "fail"
+
+
+class Unused(enum.Enum):
+    """What becomes of a session after which goldens belong to no test."""
+
+    WARN = "warn"
+    FAIL = "fail"
+    IGNORE = "ignore"
 
 
 class Policy(enum.Enum):
@@ -306,6 +315,13 @@ class Settings:
         Lines(),
         "further API keys to fill with a dummy while a test replays; as ini, from the start of the session",
         default=(),
+    )
+    unused: Unused = row(
+        Choice(Unused),
+        "what a complete and green session does with goldens that no test uses: name them in the summary, fail as "
+        "well, or nothing",
+        default=Unused.WARN,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
     )
     dir: str = row(
         PlainText(folder=True),
