@@ -20,6 +20,7 @@ from pytest_sparrow.redact.names import (
     bare_value,
     cookie_rule,
     field_rule,
+    is_generated,
     plausible,
     query_rule,
     secret_members,
@@ -80,6 +81,9 @@ _T = TypeVar("_T")
 
 # Deeper than any JSON that jsontext reads or writes: only a value that refers to itself comes here.
 _MAX_DEPTH = 200
+_NAMES_OF_VALUES = ("name", "key", "Name", "Key")
+_TYPED = Rule("password", Sure.PASSWORD)
+"""The rule of the value of a form's field whose type is ``password``."""
 _ESCAPED_LINE_ENDS = re.compile(r"(?<!\\)\\+(?:r\\+)?n|\r\n")
 _SHORTEST = 8
 _SHORTEST_ENCODED = 20
@@ -365,11 +369,21 @@ class Cleaner:
         if depth > _MAX_DEPTH:
             raise NotRecordable("$", "is nested too deep, or refers back to itself")
         if isinstance(value, list):
-            items = [self._walk(item, rule, depth + 1) for item in value]
+            items = [
+                self._walk(item, rule or self._rule_behind(value, number), depth + 1)
+                for number, item in enumerate(value)
+            ]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
         if isinstance(value, dict):
             return self._walk_object(value, rule, depth + 1)
         return value
+
+    def _rule_behind(self, items: list[Json], number: int) -> Rule | None:
+        """The rule of a value that a generator made behind its name: ``["tool", "--token", …]``."""
+        name, item = items[number - 1] if number else None, items[number]
+        if not (isinstance(item, str) and isinstance(name, str) and is_generated(item)):
+            return None
+        return self.field_rule(name)
 
     def _walk_object(self, value: dict[Any, Json], outer: Rule | None, depth: int) -> dict[Any, Json]:
         clean: dict[Any, Json] = {}
@@ -391,8 +405,12 @@ class Cleaner:
 
     def _named_value(self, value: dict[Any, Json]) -> Rule | None:
         """The rule for "value" in ``{"name": "api_key", "value": …}``, and in a browser's cookie."""
-        name = value.get("name", value.get("key"))
-        if "value" not in value or not isinstance(name, str):
+        name = next((value[key] for key in _NAMES_OF_VALUES if key in value), None)
+        if "value" not in value and "Value" not in value:
+            return None
+        if value.get("type") == "password":
+            return _TYPED
+        if not isinstance(name, str):
             return None
         return (
             COOKIE_VALUE if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
@@ -430,7 +448,7 @@ class Cleaner:
         """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""
         if not isinstance(key, str):
             return None
-        if key == "value" or outer is KUBE_VALUE:
-            return named or outer
+        if key in ("value", "Value") or outer is KUBE_VALUE:
+            return named or (COOKIE_VALUE if outer is not None and outer.sure is Sure.COOKIE else outer)
         rule = self.field_rule(key)
         return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

@@ -15,6 +15,7 @@ from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
 __all__ = [
+    "DUMMY",
     "SHORT_OPTIONS",
     "TABLE",
     "TELEMETRY_HOSTS",
@@ -347,12 +348,16 @@ def settings_at(place: SettingPlace) -> dict[str, Setting]:
     return {setting.name: setting for setting in TABLE if place in setting.places}
 
 
+DUMMY = "sparrow-dummy-"
+"""How each dummy of a key begins."""
+
+
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
     Each variable has a dummy of its own, so that a redacted request shows which key it held, as the recorded one does.
     """
-    return f"sparrow-dummy-{name.lower().replace('_', '-')}"
+    return f"{DUMMY}{name.lower().replace('_', '-')}"
 
 
 def policy_of(
