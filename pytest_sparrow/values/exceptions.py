@@ -216,9 +216,10 @@ def _derived(name: str, module: str, bases: Json) -> type[Exception] | None:
         of_module, _, of_name = str(base).partition(":")
         found = _loaded(of_name, of_module)
         if found is not None:
-            return type(found)(
+            kind: type[Exception] = type(
                 name.rpartition(".")[2], (found,), {"__module__": module, "__qualname__": name}
             )
+            return kind
     return None
 
 
