@@ -16,6 +16,7 @@ from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Exchange, Json
 
@@ -55,14 +56,16 @@ class SecretPairs:
 
     Args:
         replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
+        variables: the kinds of the secrets in environment variables that the other run has.
 
     Attributes:
         exchanges: the golden's, where all its requests say which headers they had.
     """
 
-    def __init__(self, *, replayed: bool = False) -> None:
+    def __init__(self, *, replayed: bool = False, variables: AbstractSet[str] = frozenset()) -> None:
         self.exchanges: Sequence[Exchange] = ()
         self._replayed = replayed
+        self._variables = variables
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
 
@@ -143,6 +146,11 @@ class SecretPairs:
             return match[0]
         return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
 
+    def _are_two_variables(self, golden: str, new: str) -> bool:
+        """Whether the golden's is another variable's, which this run has as well: nothing made the agent change."""
+        one, other = golden.split(":")[1], new.split(":")[1]
+        return one != other and one in self._variables and other in self._variables
+
     def _is_own(self, new: str) -> bool:
         return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY
 
@@ -151,6 +159,8 @@ class SecretPairs:
             return golden == new
         if _is_one_of(golden, new):
             return True
+        if self._are_two_variables(golden, new):
+            return False
         known = self._new_of.get(golden)
         return known == new if known is not None else new not in self._golden_of
 

@@ -11,6 +11,7 @@ from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
@@ -97,7 +98,10 @@ class Run:
         if replayer is not None:
             replays = replayer(self.violations)
         elif golden is not None:
-            replays = ExchangeReplayer(golden, wire.conversation, self.violations, comparable_of)
+            secrets = SecretPairs(replayed=True, variables=redactor.variables)
+            replays = ExchangeReplayer(
+                golden, wire.conversation, self.violations, comparable_of, secrets=secrets
+            )
         self.answers = Answers(
             replays,
             violations=self.violations,

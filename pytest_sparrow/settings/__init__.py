@@ -10,11 +10,12 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
 __all__ = [
+    "DUMMY",
     "SHORT_OPTIONS",
     "TABLE",
     "TELEMETRY_HOSTS",
@@ -323,6 +324,13 @@ class Settings:
         default=Unused.WARN,
         places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
     )
+    max_age: MaxAge | None = row(
+        Age(),
+        "goldens that were recorded longer ago are named, or fail the session",
+        default=None,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+        default_shown="any",
+    )
     dir: str = row(
         PlainText(folder=True),
         "the name of the goldens' folder",
@@ -340,12 +348,16 @@ def settings_at(place: SettingPlace) -> dict[str, Setting]:
     return {setting.name: setting for setting in TABLE if place in setting.places}
 
 
+DUMMY = "sparrow-dummy-"
+"""How each dummy of a key begins."""
+
+
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
     Each variable has a dummy of its own, so that a redacted request shows which key it held, as the recorded one does.
     """
-    return f"sparrow-dummy-{name.lower().replace('_', '-')}"
+    return f"{DUMMY}{name.lower().replace('_', '-')}"
 
 
 def policy_of(

@@ -8,6 +8,7 @@ from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY
+from pytest_sparrow.settings import dummy_key
 
 A, B = "tok_live_A8f3kQ92mZx71LpQ", "tok_live_B7g4jR83nYw62KoP"
 
@@ -54,6 +55,25 @@ def test_one_key_for_two_providers_pairs_with_a_key_for_each(shared_in_golden):
     again = [new.text(f"Bearer {key}") for key in new_keys]
     assert all(map(pairs.same_credential, asked, again))
     assert not pairs.same_credential(asked[2], again[0])
+
+
+def test_the_keys_of_two_variables_are_two():
+    """Where a replay has both variables, the other one is the agent's doing; a dummy or an absent one is CI's."""
+    both = {"STAGING_API_TOKEN": A, "PROD_API_TOKEN": B}
+    staging = Redactor(both).text(f"Bearer {A}")
+
+    def is_the_same(environ, key):
+        new = Redactor(environ)
+        new.number_as_replay()
+        pairs = SecretPairs(replayed=True, variables=new.variables)
+        return pairs.same_credential(staging, new.text(f"Bearer {key}"))
+
+    rotated = "tok_live_C5h2lS94oZx83MqR"
+    assert is_the_same(both, A)
+    assert not is_the_same(both, B)
+    assert is_the_same({**both, "STAGING_API_TOKEN": rotated}, rotated)
+    assert is_the_same({"PROD_API_TOKEN": B}, B)
+    assert is_the_same({**both, "STAGING_API_TOKEN": dummy_key("STAGING_API_TOKEN")}, B)
 
 
 def halves(kind, redactor, *asked):
