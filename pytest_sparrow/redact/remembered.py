@@ -94,12 +94,10 @@ class Remembered:
 
 
 def _is_read_whole(value: Json) -> bool:
-    """Whether the members of an object say of one another that they are secret."""
-    return isinstance(value, dict) and (
-        "kty" in value
-        or value.get("kind") == "Secret"
-        or ("value" in value and ("name" in value or "key" in value))
-    )
+    """Whether the members of an object, or the items of an array, may say of one another that they are secret."""
+    if isinstance(value, dict):
+        return "kty" in value or value.get("kind") == "Secret" or "value" in value or "Value" in value
+    return isinstance(value, list) and str in set(map(type, value))  # ["--token", …]
 
 
 def _whole(part: _Part, found: Json) -> Json:

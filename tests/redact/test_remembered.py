@@ -75,6 +75,15 @@ def test_a_later_secret_is_found_in_earlier_messages():
     assert "desk-4711" not in found
 
 
+def test_a_value_behind_a_name_that_was_seen_before_is_hidden():
+    """In a list of words the word in front says what a value is."""
+    words = ["tool " + "x" * 300, "--token"]
+    redactor, secret = Redactor({}), random_text(32)
+    asked(redactor, words)
+    assert asked(redactor, [*words, secret]) == asked(Redactor({}), [*words, secret])
+    assert secret not in json.dumps(asked(redactor, [*words, secret]))
+
+
 def test_a_secret_of_a_new_message_is_found_in_an_old_one():
     """What the new part of a request teaches holds for all of the request."""
     secret = "q7" + random_text(24) + "4d"
