@@ -51,6 +51,7 @@ class Kind(enum.Enum):
     DOUBTFUL = "doubtful"  # what a recording left, and looks like a secret
     UNMATCHED = "unmatched"  # a pattern of a setting that found nothing in a whole session
     RENAMED = "renamed"  # a test without a golden, and the golden of a lost test that fits
+    OLD = "old"  # a golden that was recorded longer ago than the setting max_age allows
     UNUSED = "unused"  # a golden that no test uses, after a complete session
     EXPECTED = "expected"  # a divergence of a test that is expected to fail
 

@@ -212,6 +212,8 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     if hasattr(config, "workerinput"):
         collected.send(session, config.workeroutput, settings.dir, used=used)  # type: ignore[attr-defined]
         return
+    if passed and settings.max_age is not None and settings.max_age.fails and _has_old(state):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if not (used and passed and collected.is_whole(config)):
         return
     found = [
@@ -227,6 +229,12 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     state.unused = len(found)
     if settings.unused is Unused.FAIL:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _has_old(state: SessionState) -> bool:
+    from pytest_sparrow.findings import Kind
+
+    return any(remark["kind"] == Kind.OLD.value for _, remark in state.remarks)
 
 
 def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None:

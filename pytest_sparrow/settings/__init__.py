@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
@@ -258,8 +258,8 @@ class Settings:
     )
     look_ups: tuple[str, ...] = row(
         Lines(),
-        "what clients read by chance (once a day, once a process), as `host/path`, with `*` for anything: recorded and "
-        "replayed, but nobody misses it; an ini file adds to the default",
+        "what clients ask by chance (once a day, once a process), as `host/path` or `POST host/path`, with `*` for "
+        "anything: recorded and replayed, but nobody misses it; an ini file adds to the default",
         default=LOOK_UPS,
         default_shown="known registries and downloads",
         adds=True,
@@ -323,6 +323,13 @@ class Settings:
         "well, or nothing",
         default=Unused.WARN,
         places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+    )
+    max_age: MaxAge | None = row(
+        Age(),
+        "goldens that were recorded longer ago are named, or fail the session",
+        default=None,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+        default_shown="any",
     )
     dir: str = row(
         PlainText(folder=True),

@@ -12,11 +12,12 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.errors import UsageError
 from pytest_sparrow.store.layout import EVENTS, FILES, GOLDENS_FOLDER, INPUTS, META, safe_name
 from pytest_sparrow.transcript import FURTHER_RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 _LISTS_FURTHER_RUNS = 3
 """The first format whose goldens name the further runs of their test."""
@@ -43,6 +44,26 @@ def stores_below(path: Path) -> Iterator[tuple[Path, list[Path]]]:
         runs = [entry for entry in entries if is_transcript(entry)]
         yield store, runs
         folders[:] = [entry.name for entry in entries if not entry.is_symlink() and entry not in runs]
+
+
+def goldens_at(paths: Sequence[str], name: str = GOLDENS_FOLDER) -> list[Path]:
+    """The folders of all goldens and runs at and below some paths, without paths of those below this folder.
+
+    Args:
+        paths: a run's folder, or one that holds some.
+        name: the name of the goldens' folders.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    for path in map(Path, paths):
+        if not path.is_dir():
+            raise UsageError(f"{path}: there is no such folder")
+    roots = [Path(os.path.normpath(path)) for path in paths] or list(goldens_folders(Path(), name))
+    found: list[Path] = []
+    for root in roots:
+        found += [root] if is_transcript(root) else (run for _, runs in stores_below(root) for run in runs)
+    return list(dict.fromkeys(found))
 
 
 def is_transcript(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """Goldens that no test uses: named after a complete green session, and after no other."""
 
+import re
 import shlex
 
 import pytest
@@ -112,6 +113,23 @@ def test_deleted_tests(recorded):
     for args in ((), ("-p", "xdist", "-n", "2")):
         result = recorded.replay(*args, "-o", "sparrow_unused=fail")
         assert (result.ret, unused(result)) == (1, GONE)
+
+
+def test_old_goldens(recorded):
+    """Older than max_age: one line for all, or the session fails, however many workers it has."""
+    for meta in recorded.path.rglob("meta.json"):
+        text = re.sub(r'"created_at": "[^"]*"', '"created_at": "2024-01-01 00:00:00"', meta.read_text())
+        meta.write_text(text)
+    said = "* and 8 more tests: its golden is older than max_age allows (365 days): record the test again*"
+    for args, code in (
+        (["--sparrow-max-age=1y"], 0),
+        (["-o", "sparrow_max_age=1y fail", "-p", "xdist", "-n2"], 1),
+    ):
+        result = recorded.replay(*args)
+        assert result.ret == code
+        result.stdout.fnmatch_lines([said])
+    result = recorded.replay("--sparrow-max-age=9999d fail")
+    assert (result.ret, "max_age" in result.stdout.str()) == (0, False)
 
 
 def test_a_session_that_did_not_run_every_test_says_nothing(recorded):
