@@ -15,6 +15,7 @@ from pytest_sparrow.errors import SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
+from pytest_sparrow.store.figures import not_compared, said_of_older
 from pytest_sparrow.store.finding import Why, leftovers, recovered
 from pytest_sparrow.store.goldens import goldens_folders, is_transcript, lost_test, stores_below
 from pytest_sparrow.text import counted, one_line
@@ -72,7 +73,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.recover is not None or options.to is not None:
         return _recover(options, limits)
     counts: Counter[str] = Counter()
-    check = _Check(counts, limits, frozenset(options.env), options.all)
+    check = _Check(counts, limits, frozenset(options.env), options.all, [])
     if options.paths:
         for path in map(Path, options.paths):
             if not path.exists():
@@ -85,7 +86,7 @@ def _check(options: argparse.Namespace) -> int:
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
         raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
-    say([summary or "no transcripts here: give the folder that holds them"])
+    say([summary or "no transcripts here: give the folder that holds them", *said_of_older(check.older)])
     if counts["damaged"]:
         return _DAMAGED
     return _UNFINISHED if counts["unfinished"] or counts["left of a swap"] else 0
@@ -114,12 +115,14 @@ class _Check:
         limits: the most that is read of one.
         env: the variables that a golden may set although they steer programs.
         everything: whether the whole ones are named too.
+        older: what each whole one of an older format does not compare.
     """
 
     counts: Counter[str]
     limits: Limits
     env: frozenset[str]
     everything: bool
+    older: list[str]
 
 
 def _check_path(path: Path, check: _Check) -> None:
@@ -154,6 +157,8 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
+    if left_out := not_compared(transcript.meta.format):
+        check.older.append(left_out)
     lost = lost_test(run, transcript.meta.nodeid)
     if lost:
         counts["without a test"] += 1
