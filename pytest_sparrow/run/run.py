@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import RecorderSink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
@@ -72,7 +73,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
-        sink: RecorderSink | None = None,
+        sink: Sink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
@@ -239,7 +240,7 @@ class Run:
                 self._catch_up(open_one)
             crossing.model = model
             crossing.optional = optional
-            if self._sink is not None:
+            if self._sink is not None and not self.replaying:
                 self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
@@ -263,9 +264,7 @@ class Run:
             if complete:
                 self._unread.add_silent(crossing.asked, answered, answer)
             answered = without_spelling(answered)
-        keep = (
-            self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
-        )
+        keep = self._to_keep(crossing, answered)
         with self._lock:
             if self._over(crossing):  # another thread was faster
                 return
@@ -433,8 +432,14 @@ class Run:
     def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
+    def _to_keep(self, crossing: Crossing, answered: dict[str, Json] | None) -> dict[str, Json] | None:
+        """The answered half without secrets, where it is kept and is none of the golden's."""
+        if self._sink is None or not answered or crossing.replayed is not None:
+            return None
+        return self._redactor.answered(crossing.kind, answered)
+
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None or (crossing.optional and answered is None):
+        if self._sink is None or (crossing.optional and answered is None and crossing.recorded is None):
             return
         exchange = Exchange(
             kind=crossing.kind,
@@ -450,7 +455,17 @@ class Run:
             asks_models=crossing.asks_models,
             optional=crossing.optional,
         )
-        self._write(self._sink.exchange, exchange)
+        recorded = crossing.recorded
+        if recorded is not None and crossing.replayed is not None:
+            exchange = replace(
+                exchange,
+                answered=recorded.answered,
+                complete=recorded.complete,
+                read_whole=recorded.read_whole and complete,
+                asks_models=recorded.asks_models,
+            )
+        sink = self._sink
+        self._write(lambda one: sink.exchange(one, recorded), exchange)
 
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
