@@ -51,6 +51,9 @@ class Kind(enum.Enum):
     DOUBTFUL = "doubtful"  # what a recording left, and looks like a secret
     UNMATCHED = "unmatched"  # a pattern of a setting that found nothing in a whole session
     UPDATED = "updated"  # a golden that was updated, by the first of its differences
+    RENAMED = "renamed"  # a test without a golden, and the golden of a lost test that fits
+    OLD = "old"  # a golden that was recorded longer ago than the setting max_age allows
+    UNUSED = "unused"  # a golden that no test uses, after a complete session
     EXPECTED = "expected"  # a divergence of a test that is expected to fail
 
 
@@ -124,7 +127,7 @@ class Finding:
         golden_at: the place in the golden, or None.
         new_at: the place in the new run, or None.
         follows: whether it merely follows from an earlier finding.
-        chance: the source of chance that would explain it (see `pytest_sparrow.judging.verdict`), or "".
+        chance: the source of chance that would explain it (see `pytest_sparrow.judging.chance`), or "".
         parts: the changes within a request, for a drift or a miss.
         detail: what the words need besides, by kind: names, counts, texts of exceptions.
         ways: the ways out of this finding alone.

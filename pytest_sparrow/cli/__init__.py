@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, NoReturn
 
-from pytest_sparrow.cli import check, doctor, importing, runs
+from pytest_sparrow.cli import check, doctor, importing, keeping, listing, runs
 from pytest_sparrow.cli.output import complain, quiet_pipe, safe_streams
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 
@@ -84,5 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_to(verbs)
     importing.add_to(verbs)
     check.add_to(verbs)
+    listing.add_to(verbs)
+    keeping.add_to(verbs)
     doctor.add_to(verbs)
     return parser

@@ -16,19 +16,19 @@ from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
 from pytest_sparrow.store.finding import Why, leftovers, recovered
-from pytest_sparrow.store.layout import EVENTS, FILES, INPUTS, META
+from pytest_sparrow.store.goldens import goldens_folders, is_transcript, lost_test, stores_below
 from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pytest_sparrow.store.finding import Leftover
     from pytest_sparrow.transcript import Transcript
 
 _UNFINISHED = 1
 _DAMAGED = 2
-_WORDS = ("whole", "damaged", "unfinished", "left of a swap")
+_WORDS = ("whole", "damaged", "unfinished", "left of a swap", "without a test")
 
 
 def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -79,7 +79,7 @@ def _check(options: argparse.Namespace) -> int:
                 raise UsageError(f"{path}: there is no such folder")
             _check_path(path, check)
     else:
-        for goldens in _goldens(Path(), options.goldens):
+        for goldens in goldens_folders(Path(), options.goldens):
             _check_path(goldens, check)
     summary = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     if not summary and options.paths:
@@ -105,13 +105,6 @@ def _recover(options: argparse.Namespace, limits: Limits) -> int:
     return 0
 
 
-def _goldens(root: Path, name: str) -> Iterator[Path]:
-    for here, folders, _ in os.walk(root):
-        if name in folders:
-            yield Path(here) / name
-        folders[:] = sorted(each for each in folders if each != name and not each.startswith("."))
-
-
 @dataclass(frozen=True, slots=True)
 class _Check:
     """What is asked of every transcript.
@@ -131,22 +124,13 @@ class _Check:
 
 def _check_path(path: Path, check: _Check) -> None:
     path = Path(os.path.normpath(path))
-    if not path.is_dir() or _is_transcript(path):
+    if not path.is_dir() or is_transcript(path):
         _check_run(path, check, alone=True)
         return
-    for here, folders, _ in os.walk(path):
-        store = Path(here)
-        runs = [store / name for name in sorted(folders) if not name.startswith(".")]
-        for run in filter(_is_transcript, runs):
+    for store, runs in stores_below(path):
+        for run in runs:
             _check_run(run, check, alone=False)
         _check_leftovers(store, check.counts, check.limits)
-        folders[:] = [run.name for run in runs if not run.is_symlink() and not _is_transcript(run)]
-
-
-def _is_transcript(folder: Path) -> bool:
-    """Whether a folder is, or was, a transcript; ``meta.json`` alone is many a thing."""
-    present = [name for name in FILES if os.path.lexists(folder / name)]
-    return EVENTS in present or INPUTS in present or (META in present and "__sparrow__" in folder.parts)
 
 
 def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
@@ -170,8 +154,18 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
-    if check.everything:
+    lost = lost_test(run, transcript.meta.nodeid)
+    if lost:
+        counts["without a test"] += 1
+        say([f"{_shown(run)}: whole, but {lost}", *_LOST])
+    elif check.everything:
         say([f"{_shown(run)}: whole, {size}"])
+
+
+_LOST = (
+    "  renamed  pytest-sparrow mv OLD NEW gives it to the test's new name",
+    "  deleted  pytest-sparrow prune removes it",
+)
 
 
 def _check_environment(run: Path, transcript: Transcript, allowed: frozenset[str]) -> None:

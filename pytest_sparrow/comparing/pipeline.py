@@ -384,15 +384,23 @@ def _comparable(
         other.pop("headers", None)
         return one, other
     ours, theirs = credentials_of(golden), credentials_of(new)
-    for name in ours.keys() & theirs.keys():
-        if not secrets.same_credential(ours[name], theirs[name]):
-            one["headers"] = {**one.get("headers", {}), name: ours[name]}
-            other["headers"] = {**other.get("headers", {}), name: theirs[name]}
-    for fields, these, those in ((one, ours, theirs), (other, theirs, ours)):
-        for name in these.keys() - those.keys():
-            if secrets.counts_alone(these[name], in_golden=fields is one):
-                fields["headers"] = {**fields.get("headers", {}), name: these[name]}
+    differing = [name for name in ours if name in theirs]
+    differing = [name for name in differing if not secrets.same_credential(ours[name], theirs[name])]
+    _add_headers(one, ours, [*differing, *secrets.alone(ours, theirs, in_golden=True)])
+    _add_headers(other, theirs, [*differing, *secrets.alone(theirs, ours, in_golden=False)])
     return one, other
+
+
+def _add_headers(
+    fields: dict[str, Json], credentials: dict[tuple[str, ...], str], names: list[tuple[str, ...]]
+) -> None:
+    """Add some credentials to the fields of a request: a cookie by its name, below the header."""
+    headers = dict(fields.get("headers", {}))
+    for name, *cookie in names:
+        value = credentials[name, *cookie]
+        headers[name] = {**headers.get(name, {}), cookie[0]: value} if cookie else value
+    if headers:
+        fields["headers"] = headers
 
 
 TOOL_ARGS = "ToolUse*"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sparrow import real_time
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
@@ -201,6 +202,21 @@ class Attempt:
             detail={"golden": self.place.shown},
             ways=(Way(WayKind.RECORD, (self.place.recorder,)),),
         )
+
+    @property
+    def missing_golden(self) -> tuple[str, str] | None:
+        """The place of the golden that the test lacks, and the test; None for a test that lacks none."""
+        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
+            return None
+        return str(self.place.folder), self.place.recorder
+
+    @property
+    def old_golden(self) -> list[Finding]:
+        """The finding that the golden is older than the setting ``max_age`` allows, or none."""
+        most, golden = self.settings.max_age, self._followed
+        if most is None or golden is None or (real_time.now() - golden.created_at).days <= most.days:
+            return []
+        return [Finding(kind=Kind.OLD, detail={"count": most.days})]
 
     @property
     def crossed(self) -> bool:

@@ -13,6 +13,7 @@ import enum
 import functools
 import itertools
 import re
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -61,7 +62,10 @@ class Rule:
     sure: Sure
 
 
-_PASSWORDS = "password passwd passphrase passcode userpass passwordconfirmation passwordconfirm passwordhash"
+_PASSWORDS = (
+    "password passwd passphrase passcode passwordconfirmation passwordconfirm passwordhash "
+    "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
+)
 _KEYS = {
     "api-key": "apikey",
     "access-key": "accesskey",
@@ -80,7 +84,7 @@ _KEYS = {
     "session-token": "sessiontoken securitytoken phpsessid jsessionid",
     "csrf-token": "csrftoken xsrftoken",
     "token": "jwt bearer githubpat gitlabpat",
-    "secret": "secret",
+    "secret": "secret secretstring",
     "password": "pwd",
     "authorization": "authorization",
     "credential": "credential",
@@ -250,6 +254,16 @@ def secret_members(value: Mapping[Any, Any]) -> Mapping[Any, Rule]:
 COOKIE_VALUE = Rule("cookie", Sure.KEY)
 """The rule of a cookie's value, where the cookie's own name says nothing."""
 
+_SESSION = Rule("cookie", Sure.PASSWORD)
+_SESSION_NAME = re.compile(
+    r"(?:^|[-_.])(?:sid|sess|session|sessid|sessionid|auth|remember(?:[-_]?me)?)$", re.I
+)
+
+
+def cookie_rule(name: str, own: Rule | None) -> Rule:
+    """The rule of a cookie's value: of its name as a field's (``own``), else what a cookie of this name holds."""
+    return own or (_SESSION if _SESSION_NAME.search(name) else COOKIE_VALUE)
+
 
 def credential_kind(name: str) -> str | None:
     """The kind of credential that a request's header holds, by its name in lower case; None for any other header."""
@@ -341,6 +355,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
 
 _DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 _SPACE = re.compile(r"\s")
+_ADDRESS = re.compile(r"[a-z]{2,12}://[^@]*")
 _NAME_IN_CODE = re.compile(r"[A-Za-z_$@][A-Za-z_]*(?:(?:\.|->|::)[A-Za-z_]\w*)*")
 
 
@@ -357,6 +372,8 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
+    if _ADDRESS.fullmatch(rest):
+        return False
     if (behind in "([{" and behind) or _SPACE.search(rest) or _NAME_IN_CODE.fullmatch(rest):
         return False
     if rule.sure is Sure.PASSWORD:
@@ -417,6 +434,20 @@ def is_jumbled(text: str) -> bool:
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in text]
     changes = sum(one != other for one, other in itertools.pairwise(classes))
     return is_mixed(text) and changes >= 0.3 * len(text)
+
+
+_CLASSES = {
+    **dict.fromkeys(map(ord, "0123456789"), "d"),
+    **dict.fromkeys(map(ord, string.ascii_letters), "l"),
+}
+
+
+# Ids stand in many lines.
+@functools.lru_cache(maxsize=4096)
+def is_generated(text: str) -> bool:
+    """Whether digits and letters change in a text as often as a generator of keys changes them."""
+    classes = text.translate(_CLASSES)
+    return len(text) >= 20 and classes.count("dl") + classes.count("ld") >= max(4, len(text) // 8)
 
 
 def _is_opaque(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections import Counter
@@ -27,6 +28,7 @@ from pytest_sparrow.redact.substitutes import (
 )
 from pytest_sparrow.redact.texts import without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
+from pytest_sparrow.settings import DUMMY
 from pytest_sparrow.wire.bodies import stream_form
 from pytest_sparrow.wire.headers import is_of_content
 from pytest_sparrow.wire.spelling import EXACT, without_text
@@ -94,6 +96,13 @@ class Redactor:
     def replaced(self) -> int:
         """How many secrets were replaced so far."""
         return self._numbering.count
+
+    @functools.cached_property
+    def variables(self) -> frozenset[str]:
+        """The kinds of the secrets in environment variables, but for dummies and the passwords of URLs."""
+        known = environment_secrets(self._environ)
+        kinds = {kind for secret, kind in known.items() if not secret.startswith(DUMMY)}
+        return frozenset(kinds - {"password"})
 
     def number_as_replay(self) -> None:
         """Number what the agent brings itself apart from what a golden gives it; before anything is redacted."""

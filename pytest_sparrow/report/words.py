@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.comparing.result import MISSING
@@ -399,6 +400,15 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
         "it is wrong, or not needed any more"
     ),
     Kind.UPDATED: _updated,
+    Kind.RENAMED: lambda finding: (
+        "was it renamed? its golden may be that of a test that is gone: pytest-sparrow mv "
+        f"{shlex.quote(finding.detail['golden'])} {shlex.quote(finding.detail['nodeid'])}"
+    ),
+    Kind.OLD: lambda finding: (
+        f"its golden is older than max_age allows ({finding.detail['count']} days): record the test again, since the "
+        "provider may answer otherwise by now"
+    ),
+    Kind.UNUSED: lambda _: "no test uses this golden",
     Kind.EXPECTED: _expected,
 }
 

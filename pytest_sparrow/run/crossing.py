@@ -318,10 +318,16 @@ def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterab
 
 
 @functools.lru_cache(maxsize=256)
-def is_look_up_address(host: str, path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a pattern of setting ``look_ups`` (``host/path``, ``*`` matches anything) names an address."""
+def is_look_up_address(method: str, host: str, path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a pattern of setting ``look_ups`` (``host/path`` or ``POST host/path``, with ``*``) names a request."""
     address = f"{host}{path}".lower()
-    return any(fnmatchcase(address, pattern.lower()) for pattern in patterns)
+    # A pattern without a method means reading.
+    named = address if method in READING else f"{method.lower()} {address}"
+    return any(fnmatchcase(named, pattern.lower()) for pattern in patterns)
+
+
+READING = frozenset({"GET", "HEAD"})
+"""Methods that only read."""
 
 
 # An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.

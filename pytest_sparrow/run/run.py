@@ -12,12 +12,13 @@ from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import COLLECTOR, caller, is_collecting, serving_port, strand_name
-from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
+from pytest_sparrow.run.crossing import CLIENT, READING, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.own_servers import OwnServers
@@ -98,7 +99,10 @@ class Run:
         if replayer is not None:
             replays = replayer(self.violations)
         elif golden is not None:
-            replays = ExchangeReplayer(golden, wire.conversation, self.violations, comparable_of)
+            secrets = SecretPairs(replayed=True, variables=redactor.variables)
+            replays = ExchangeReplayer(
+                golden, wire.conversation, self.violations, comparable_of, secrets=secrets
+            )
         self.answers = Answers(
             replays,
             violations=self.violations,
@@ -366,14 +370,15 @@ class Run:
 
     def _is_optional(self, asked: dict[str, Json]) -> bool:
         """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
-        if self._optional or asked["method"] not in ("GET", "HEAD"):
-            return self._optional
-        url = urlsplit(asked["url"])
+        if self._optional:
+            return True
+        url, method = urlsplit(asked["url"]), asked["method"]
         host = url.hostname or ""
-        return (
+        if is_look_up_address(method, host, url.path, self.settings.look_ups):
+            return True
+        return method in READING and (
             self.passes_host(host, url.port) == "telemetry"
             or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
-            or is_look_up_address(host, url.path, self.settings.look_ups)
         )
 
     def _now(self) -> float:

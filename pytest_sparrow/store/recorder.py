@@ -21,7 +21,7 @@ from pytest_sparrow.transcript import RunMeta
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.events import Event
@@ -287,6 +287,28 @@ class FsRecorder:
         self._tidy(transcript.run_id)
         return written
 
+    def put(
+        self,
+        run_id: str,
+        files: Mapping[str, bytes],
+        *,
+        instead_of: Transcript | Literal["any"] | None = "any",
+    ) -> None:
+        """Write the files of a whole transcript that came from a disk: neither redacted nor scanned again.
+
+        Args:
+            run_id: the transcript's run id.
+            files: the content of each file, by its name.
+            instead_of: the finished run whose place it may take, None for none; ``"any"`` asks nothing.
+
+        Raises:
+            UnsafeName: the run id is no folder name.
+            RecordedMeanwhile: another finished run than ``instead_of`` is there.
+            StoreError: they could not be written, or would replace a run.
+        """
+        self._swap_in(run_id, files, instead_of)
+        self._tidy(run_id)
+
     def load(self, run_id: str) -> Transcript | None:
         """A finished run, or None where there is none.
 
@@ -327,10 +349,16 @@ class FsRecorder:
         instead_of: Transcript | Literal["any"] | None = "any",
     ) -> Transcript:
         files, written = files_of(transcript, redactor)
-        run_id = transcript.run_id
-        folder = layout.folder_of(self.transcripts_dir, run_id)
+        folder = layout.folder_of(self.transcripts_dir, transcript.run_id)
         for name, data in files.items():
             self._scanner_of_runs().check(data, file=str(folder / name))
+        self._swap_in(transcript.run_id, files, instead_of)
+        return written
+
+    def _swap_in(
+        self, run_id: str, files: Mapping[str, bytes], instead_of: Transcript | Literal["any"] | None = "any"
+    ) -> None:
+        folder = layout.folder_of(self.transcripts_dir, run_id)
         with self._writing(run_id):
             sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id, self._limits)
             swap.recover(self.transcripts_dir, run_id, whole=sibling and sibling[0])
@@ -338,7 +366,6 @@ class FsRecorder:
             if instead_of != "any" and not _is_there(folder, instead_of):
                 raise RecordedMeanwhile(str(folder))
             swap.replace_folder(self.transcripts_dir, run_id, files)
-        return written
 
     @contextlib.contextmanager
     def _writing(self, run_id: str) -> Iterator[None]:

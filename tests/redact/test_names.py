@@ -98,7 +98,9 @@ HARMLESS_FIELDS = [
 
 NAMES = {
     "password": (
-        "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass"
+        "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass "
+        "db_pass root_pass admin_pass store_pass key_pass require_pass ssh_pass become_pass smtp_pass mail_pass "
+        "ftp_pass"
     ),
     "api-key": "api_key",
     "access-key": "access_key",
@@ -119,7 +121,7 @@ NAMES = {
     "session-token": "session_token security_token PHPSESSID JSESSIONID",
     "csrf-token": "csrf_token xsrf_token",
     "token": "jwt bearer github_pat gitlab_pat token",
-    "secret": "secret",
+    "secret": "secret secret_string",
     "authorization": "authorization auth",
     "credential": "credential",
     "cookie": "cookie",

@@ -25,6 +25,7 @@ DETAIL = {
     "strand": "thread 'T-1'",
     "came": "not recorded",
     "folder": "/g/.pending/a",
+    "nodeid": "test_it.py::test_a",
     "before": ["tool", {"name": "add", "args": {}}],
     "libraries": "httpx",
     "of_model": True,
