@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.events import Event
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.settings import Policy
@@ -66,12 +67,16 @@ class Sink(Protocol):
         """Keep an event."""
         ...
 
-    def exchange(self, exchange: Exchange, recorded: Exchange | None) -> None:
-        """Keep an exchange, redacted.
+    def exchange(
+        self, exchange: Exchange, recorded: Exchange | None, *, redacted: bool, body: Piece | None
+    ) -> None:
+        """Keep an exchange.
 
         Args:
             exchange: the exchange; what the golden answered has the golden's own answered half.
             recorded: the golden's exchange that answered, or None.
+            redacted: as for `FsRecorder.record_exchange`.
+            body: the same.
         """
         ...
 
@@ -87,9 +92,16 @@ class RecorderSink:
         """Keep an event."""
         self._store.record(event, run_id=self._run_id)
 
-    def exchange(self, exchange: Exchange, recorded: Exchange | None) -> None:  # noqa: ARG002 - for replays
-        """Keep an exchange."""
-        self._store.record_exchange(self._run_id, exchange)
+    def exchange(
+        self,
+        exchange: Exchange,
+        recorded: Exchange | None,  # noqa: ARG002 - for replays
+        *,
+        redacted: bool,
+        body: Piece | None,
+    ) -> None:
+        """Keep an exchange; see `FsRecorder.record_exchange`."""
+        self._store.record_exchange(self._run_id, exchange, redacted=redacted, body=body)
 
 
 class Gathered:
@@ -105,7 +117,14 @@ class Gathered:
     def event(self, event: Event) -> None:
         """The run has its events in memory."""
 
-    def exchange(self, exchange: Exchange, recorded: Exchange | None) -> None:
+    def exchange(
+        self,
+        exchange: Exchange,
+        recorded: Exchange | None,
+        *,
+        redacted: bool,  # noqa: ARG002 - it is all of it looked through when it is written
+        body: Piece | None,  # noqa: ARG002
+    ) -> None:
         """Keep an exchange."""
         self.exchanges.append((exchange, recorded))
 

@@ -235,14 +235,16 @@ class Run:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
         optional = model is None and kind == "http" and self._is_optional(asked)
+        hidden = self._redactor.knows
         clean = self._redactor.asked(kind, asked)
+        body = self._redactor.piece_of(clean) if self._sink is not None else None
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
             crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
-            crossing.model = model
+            crossing.model, crossing.hidden, crossing.body = model, hidden, body
             crossing.optional = optional
             if self._sink is not None and not self.replaying:
                 self._note_own_servers(crossing)
@@ -469,8 +471,15 @@ class Run:
                 read_whole=recorded.read_whole and complete,
                 asks_models=recorded.asks_models,
             )
-        sink = self._sink
-        self._write(lambda one: sink.exchange(one, recorded), exchange)
+        # Else something was learned since: what is looked for in all of it once more.
+        redacted = (
+            crossing.hidden == self._redactor.knows
+            and self._redactor.text(crossing.call_id) == crossing.call_id
+        )
+        keep = functools.partial(
+            self._sink.exchange, recorded=recorded, redacted=redacted, body=crossing.body
+        )
+        self._write(keep, exchange)
 
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
