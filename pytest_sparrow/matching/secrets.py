@@ -144,7 +144,7 @@ class SecretPairs:
     def _shown(self, match: re.Match[str]) -> str:
         if int(match[2]) <= FIRST_OF_A_REPLAY:
             return match[0]
-        return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
+        return self._golden_of.get(match[0], f"<another {match[1]}>")
 
     def _are_two_variables(self, golden: str, new: str) -> bool:
         """Whether the golden's is another variable's, which this run has as well: nothing made the agent change."""
