@@ -123,7 +123,7 @@ class Finding:
         golden_at: the place in the golden, or None.
         new_at: the place in the new run, or None.
         follows: whether it merely follows from an earlier finding.
-        chance: the source of chance that would explain it (see `pytest_sparrow.judging.verdict`), or "".
+        chance: the source of chance that would explain it (see `pytest_sparrow.judging.chance`), or "".
         parts: the changes within a request, for a drift or a miss.
         detail: what the words need besides, by kind: names, counts, texts of exceptions.
         ways: the ways out of this finding alone.

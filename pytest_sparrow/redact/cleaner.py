@@ -266,14 +266,16 @@ class Cleaner:
         """A text without secrets, by search alone; the middle of a file in base64 stays unsearched."""
         if len(text) < FILE:
             return self._searched(text)
+        text = self._own.replace(text, self._placeholder)  # a user's pattern counts everywhere
         parts, done = [], 0
         for run in long_texts(text):
             if not holds_text(run[0]):
-                parts += [
-                    self._searched(text[done : run.start() + EDGE]),
-                    text[run.start() + EDGE : run.end() - EDGE],
-                ]
-                done = run.end() - EDGE
+                head, done = self._searched(text[done : run.start() + EDGE]), run.end() - EDGE
+                parts.append(head)
+                if head.endswith(">"):  # the secret goes on: a value behind a name
+                    done = run.end()
+                else:
+                    parts.append(text[run.start() + EDGE : done])
         return "".join([*parts, self._searched(text[done:])])
 
     def _searched(self, text: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.events import Event
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.settings import Policy
@@ -70,9 +71,9 @@ class RecorderSink:
         """Keep an event."""
         self._store.record(event, run_id=self._run_id)
 
-    def exchange(self, exchange: Exchange) -> None:
-        """Keep an exchange."""
-        self._store.record_exchange(self._run_id, exchange)
+    def exchange(self, exchange: Exchange, *, redacted: bool, body: Piece | None) -> None:
+        """Keep an exchange; see `FsRecorder.record_exchange`."""
+        self._store.record_exchange(self._run_id, exchange, redacted=redacted, body=body)
 
 
 _MOST_TOKENS = 2**64 - 1

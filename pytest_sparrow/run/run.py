@@ -17,7 +17,7 @@ from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import COLLECTOR, caller, is_collecting, serving_port, strand_name
-from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
+from pytest_sparrow.run.crossing import CLIENT, READING, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.own_servers import OwnServers
@@ -234,14 +234,16 @@ class Run:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
         optional = model is None and kind == "http" and self._is_optional(asked)
+        hidden = self._redactor.knows
         clean = self._redactor.asked(kind, asked)
+        body = self._redactor.piece_of(clean) if self._sink is not None else None
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
             crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
-            crossing.model = model
+            crossing.model, crossing.hidden, crossing.body = model, hidden, body
             crossing.optional = optional
             if self._sink is not None:
                 self._note_own_servers(crossing)
@@ -371,14 +373,15 @@ class Run:
 
     def _is_optional(self, asked: dict[str, Json]) -> bool:
         """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
-        if self._optional or asked["method"] not in ("GET", "HEAD"):
-            return self._optional
-        url = urlsplit(asked["url"])
+        if self._optional:
+            return True
+        url, method = urlsplit(asked["url"]), asked["method"]
         host = url.hostname or ""
-        return (
+        if is_look_up_address(method, host, url.path, self.settings.look_ups):
+            return True
+        return method in READING and (
             self.passes_host(host, url.port) == "telemetry"
             or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
-            or is_look_up_address(host, url.path, self.settings.look_ups)
         )
 
     def _now(self) -> float:
@@ -454,7 +457,13 @@ class Run:
             asks_models=crossing.asks_models,
             optional=crossing.optional,
         )
-        self._write(self._sink.exchange, exchange)
+        # Else something was learned since: what is looked for in all of it once more.
+        redacted = (
+            crossing.hidden == self._redactor.knows
+            and self._redactor.text(crossing.call_id) == crossing.call_id
+        )
+        keep = functools.partial(self._sink.exchange, redacted=redacted, body=crossing.body)
+        self._write(keep, exchange)
 
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]

@@ -258,8 +258,8 @@ class Settings:
     )
     look_ups: tuple[str, ...] = row(
         Lines(),
-        "what clients read by chance (once a day, once a process), as `host/path`, with `*` for anything: recorded and "
-        "replayed, but nobody misses it; an ini file adds to the default",
+        "what clients ask by chance (once a day, once a process), as `host/path` or `POST host/path`, with `*` for "
+        "anything: recorded and replayed, but nobody misses it; an ini file adds to the default",
         default=LOOK_UPS,
         default_shown="known registries and downloads",
         adds=True,

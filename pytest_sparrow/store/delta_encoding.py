@@ -6,81 +6,21 @@ half, and the form on disk, are in `pytest_sparrow.store.delta_decoding`.
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import decode, encode, spell
+from pytest_sparrow.events.pieces import cut
 from pytest_sparrow.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.store.files import LineRedactor
-
-MAX_ITEMS = 1 << 20
-"""Items of an array that is shared or decoded: a few lines that double one another must not fill the memory."""
-
-_MAX_LEVELS = 3
-"""Objects within one another that are cut: ``{"request": {"contents": […]}}`` is, what lies deeper is one piece."""
-
-_DIGEST = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A value, and what distinguishes it from others at the same place.
-
-    Attributes:
-        value: the value.
-        key: equal for values that are spelled alike to the byte, and for no others at the same place: 1 is not
-            1.0, and the order of keys counts, since a request is decoded exactly. Memory per piece is bounded.
-        size: bytes of its spelling, about.
-        fields: an object's pieces, or None for what isn't cut so.
-        items: an array's keys and sizes, or None.
-    """
-
-    value: Json
-    key: bytes
-    size: int
-    fields: Mapping[str, Piece] | None = None
-    items: tuple[Sequence[bytes], Sequence[int]] | None = None
-
-
-def cut(value: Json, *, level: int = 0) -> Piece:
-    """Cut a JSON value, of JSON's own types only; costs about as much as to spell it."""
-    if isinstance(value, dict) and level < _MAX_LEVELS:
-        fields = {name: cut(item, level=level + 1) for name, item in value.items()}
-        names = (spell(name) for name in fields)
-        key = _joined(
-            b"{",
-            (part for name, piece in zip(names, fields.values(), strict=True) for part in (name, piece.key)),
-        )
-        size = 2 + sum(len(name) + 4 + piece.size for name, piece in fields.items())
-        return Piece(value=value, key=key, size=size, fields=fields)
-    if isinstance(value, list) and level <= _MAX_LEVELS and len(value) <= MAX_ITEMS:
-        texts = [spell(item) for item in value]
-        keys, sizes = tuple(map(_key, texts)), tuple(len(text) + 1 for text in texts)
-        return Piece(value=value, key=_joined(b"[", keys), size=2 + sum(sizes), items=(keys, sizes))
-    text = spell(value)
-    return Piece(value=value, key=_key(text), size=len(text))
-
-
-def _key(text: bytes) -> bytes:
-    """The text itself where it is shorter than a digest, so that neither is taken for the other."""
-    return text if len(text) < _DIGEST else hashlib.blake2b(text, digest_size=_DIGEST).digest()
-
-
-def _joined(kind: bytes, parts: Iterable[bytes]) -> bytes:
-    found = hashlib.blake2b(kind, digest_size=_DIGEST)
-    for part in parts:
-        found.update(b"%d:" % len(part))
-        found.update(part)
-    return found.digest()
-
 
 Run = tuple[int, int, int, int]
 """(at, line, start, stop): the items from ``at`` on are those from ``start`` to before ``stop`` of that line's."""
@@ -206,37 +146,48 @@ class Draft:
 
     Attributes:
         exchange: the exchange, redacted.
-        line: its line with nothing shared, redacted.
         body: the pieces of its request's JSON body; None where nothing of it is shared.
     """
 
     exchange: Exchange
-    line: bytes
     body: Piece | None
 
+    @property
+    def line(self) -> bytes:
+        """Its line with nothing shared, redacted; spelled anew each time.
 
-def draft_of(exchange: Exchange, redactor: LineRedactor | None) -> Draft:
-    """Spell and cut an exchange: what takes time, and needs no order.
+        Raises:
+            NotRecordable: it holds something that JSON can't; the path begins with the exchange's kind.
+        """
+        return encode(self.exchange.to_json(), where=self.exchange.kind)
+
+
+def draft_of(exchange: Exchange, redactor: LineRedactor | None, *, body: Piece | None = None) -> Draft:
+    """Redact and cut an exchange: what takes time, and needs no order.
 
     Args:
         exchange: the exchange.
-        redactor: takes secrets out; None for an exchange that was read from a disk.
+        redactor: takes secrets out; None for an exchange that was redacted before, or read from a disk.
+        body: the exchange's JSON body, where it was cut before, and holds no types but JSON's own.
 
     Raises:
         NotRecordable: it holds something that JSON can't, or a body that only the disk has; the path begins with
             the exchange's kind.
     """
-    body = _body(exchange)
-    if SAME in body:
+    asked = _body(exchange)
+    if SAME in asked:
         raise NotRecordable(
             f"{exchange.kind}['asked']['body']", f"holds the key {SAME!r}, which only a file may have"
         )
-    spelled = encode(exchange.to_json(), where=exchange.kind)
-    line = spelled if redactor is None else redactor.line(spelled)
-    if line is not spelled or not _is_spelled(body, line):
-        exchange = Exchange.from_json(decode(line))
-        body = _body(exchange)
-    return Draft(exchange=exchange, line=line, body=cut(body["json"]) if "json" in body else None)
+    if redactor is not None or (body is None and "json" in asked):
+        spelled = encode(exchange.to_json(), where=exchange.kind)
+        line = spelled if redactor is None else redactor.line(spelled)
+        if line is not spelled or not _is_spelled(asked, line):
+            exchange = Exchange.from_json(decode(line))
+            asked, body = _body(exchange), None
+    if body is None and "json" in asked:
+        body = cut(asked["json"])
+    return Draft(exchange=exchange, body=body)
 
 
 class DeltaEncoder:
