@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.matching.counts import fields_of_body
-from pytest_sparrow.providers.registry import facts, reads
+from pytest_sparrow.providers.registry import facts, leads_to_model, reads
 from pytest_sparrow.redact.substitutes import SHAPES, lasting_shapes
 from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.spelling import without_text
@@ -64,15 +64,12 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
 
 
-_MODEL_PATHS = ("/models/", "/model/", "/responses/", "/threads/", "/v1/messages", "/chat/completions")
-
-
 def _asks_a_model(asked: dict[str, Json]) -> bool:
     """Whether a request is one of a provider's or of MCP's: only there keys like ``id`` are new in every answer."""
     body = asked.get("body")
     fields = body.get("json") if isinstance(body, dict) else None
     named = isinstance(fields, dict) and (isinstance(fields.get("model"), str) or "jsonrpc" in fields)
-    return named or reads(asked) or any(part in asked["url"] for part in _MODEL_PATHS)
+    return named or reads(asked) or leads_to_model(asked["url"])
 
 
 _CHANCE = re.compile(

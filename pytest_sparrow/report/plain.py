@@ -308,7 +308,7 @@ _CHANCES = {
     "today": "today's date: read at import or in a session fixture, before the replay's clock starts? "
     "read it where the agent is called",
     "time": "a time that the replay's clock does not control (read at import or in a session fixture; of a file, a "
-    "database, C code), or the turn of a second?",
+    'database, C code), or the turn or a fraction of a second (these stand still with clock="step")?',
     "random": "drawn at random where no seed reached: by secrets or os.urandom, by a random.Random() without a seed, "
     "at import or in a fixture, or by threads side by side?",
     "race": "the same values, dealt out otherwise: by threads or tasks side by side, which draw in any order?",
