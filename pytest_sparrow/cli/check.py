@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import refused_variable
-from pytest_sparrow.cli.output import say
+from pytest_sparrow.cli.output import progress, say
 from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
 from pytest_sparrow.store.finding import Why, leftovers, recovered
-from pytest_sparrow.store.goldens import goldens_folders, is_transcript, lost_test, stores_below
+from pytest_sparrow.store.goldens import goldens_at, goldens_folders, is_transcript, lost_test, stores_below
 from pytest_sparrow.store.layout import EXCHANGES
+from pytest_sparrow.store.mending import is_unchecked, mended
 from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _UNFINISHED = 1
 _DAMAGED = 2
-_WORDS = ("whole", "damaged", "unfinished", "left of a swap", "without a test")
+_WORDS = ("whole", "damaged", "unfinished", "left of a swap", "without digests", "without a test")
 
 
 def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -38,7 +39,8 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         "check",
         help="say which transcripts are whole, damaged or unfinished",
         description="Read every transcript below the given folders (by default: every golden below this one), and say "
-        "which are damaged, and what killed or failed recordings have left. Writes nothing, but for --recover. "
+        "which are damaged, and what killed or failed recordings have left. Writes nothing, but for --recover and "
+        "--fix-meta. "
         "Exit code: 0 all whole, 1 something is unfinished, 2 something is damaged.",
         allow_abbrev=False,
     )
@@ -62,6 +64,11 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         help="a variable that steers programs, and that a setting env names exactly (repeatable): a golden may hold it",
     )
     parser.add_argument(
+        "--fix-meta",
+        action="store_true",
+        help="after a hand edit or a merge that you mean: make meta.json fit the other files, and say what did not",
+    )
+    parser.add_argument(
         "--recover", metavar="RUN", help="make a transcript of an unfinished run, as far as it came"
     )
     parser.add_argument("--to", metavar="FOLDER", help="with --recover: the folder of runs to write it into")
@@ -72,6 +79,8 @@ def _check(options: argparse.Namespace) -> int:
     limits = Limits.of(options.limit, "--limit")
     if options.recover is not None or options.to is not None:
         return _recover(options, limits)
+    if options.fix_meta:
+        _fix_meta(options, limits)
     counts: Counter[str] = Counter()
     check = _Check(counts, limits, frozenset(options.env), options.all)
     if options.paths:
@@ -89,7 +98,19 @@ def _check(options: argparse.Namespace) -> int:
     say([summary or "no transcripts here: give the folder that holds them"])
     if counts["damaged"]:
         return _DAMAGED
-    return _UNFINISHED if counts["unfinished"] or counts["left of a swap"] else 0
+    return (
+        _UNFINISHED
+        if any(counts[word] for word in ("unfinished", "left of a swap", "without digests"))
+        else 0
+    )
+
+
+def _fix_meta(options: argparse.Namespace, limits: Limits) -> None:
+    for golden in progress(goldens_at(options.paths, options.goldens), "golden"):
+        files, said = mended(golden, limits)
+        if said:
+            FsRecorder(golden.parent, replace=True).put(golden.name, files)
+            say([f"{_shown(golden)}: meta.json fits again", *(f"  {one_line(line)}" for line in said)])
 
 
 def _recover(options: argparse.Namespace, limits: Limits) -> int:
@@ -156,6 +177,11 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
+    if is_unchecked(run):
+        counts["without digests"] += 1
+        say(
+            [f"{_shown(run)}: whole, but nothing says whether it was changed since it was merged", _UNCHECKED]
+        )
     lost = lost_test(run, transcript.meta.nodeid)
     if lost:
         counts["without a test"] += 1
@@ -164,6 +190,7 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: whole, {size}"])
 
 
+_UNCHECKED = "  replay its test, then: pytest-sparrow check --fix-meta"
 _LOST = (
     "  renamed  pytest-sparrow mv OLD NEW gives it to the test's new name",
     "  deleted  pytest-sparrow prune removes it",

@@ -203,6 +203,11 @@ class Known:
                 self._prepare()
 
     @property
+    def state(self) -> object:
+        """The same object as long as no secret is learned."""
+        return self._search
+
+    @property
     def learned(self) -> int:
         """How many secrets were learned since the start."""
         return len(self._learned)

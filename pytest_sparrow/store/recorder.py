@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.events import Event
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.redact.redactor import Guarded
     from pytest_sparrow.redact.scanner import Scanner
     from pytest_sparrow.store.damage import Limits
     from pytest_sparrow.store.files import LineRedactor
@@ -116,7 +118,7 @@ class FsRecorder:
         self._redactor = redactor
         self._replace = replace
         self._limits = limits
-        self._open: dict[str, tuple[Journal, LineRedactor]] = {}
+        self._open: dict[str, tuple[Journal, Guarded]] = {}
         self._lock = threading.Lock()
 
     def start_run(
@@ -176,14 +178,26 @@ class FsRecorder:
         journal, redactor = self._journal(event.run or "" if run_id is None else run_id)
         journal.append_event(redactor.line(dump_event(event)))
 
-    def record_exchange(self, run_id: str, exchange: Exchange) -> None:
+    def record_exchange(
+        self, run_id: str, exchange: Exchange, *, redacted: bool = False, body: Piece | None = None
+    ) -> None:
         """Keep an exchange of a run.
 
+        Args:
+            run_id: the run.
+            exchange: the exchange.
+            redacted: whether this store's redactor has cleaned it, and has learned no secret since: then what is
+                written of it is only searched for what the redactor overlooks.
+            body: the JSON body of its request, where that was cut already.
+
         Raises:
-            UnknownRun, NotRecordable, StoreError: see `record`.
+            UnknownRun, NotRecordable, SecretFound, StoreError: see `record`.
         """
         journal, redactor = self._journal(run_id)
-        journal.append_exchange(draft_of(exchange, redactor))
+        if redacted:
+            journal.append_exchange(draft_of(exchange, None, body=body), redactor.check)
+        else:
+            journal.append_exchange(draft_of(exchange, redactor))
 
     def leave_out(self, run_id: str, began: AbstractSet[float]) -> None:
         """Leave exchanges of a run under way out of its golden: those that began at the given moments.
@@ -260,13 +274,20 @@ class FsRecorder:
             journal.remove()
         self._tidy(run_id)
 
-    def save(self, transcript: Transcript) -> Transcript:
+    def save(
+        self, transcript: Transcript, *, instead_of: Transcript | Literal["any"] | None = "any"
+    ) -> Transcript:
         """Write a whole transcript; to the byte as it was read, where nothing was changed.
 
         Lines that were read from a disk are not redacted again. Returns the transcript as written.
 
+        Args:
+            transcript: the transcript.
+            instead_of: as for `finalize`.
+
         Raises:
             UsageError: it was never finished.
+            RecordedMeanwhile: another finished run than ``instead_of`` is there.
             UnsafeName: its run id is no folder name.
             StoreError: it could not be written, or would replace a run.
             NotRecordable: it holds something that JSON can't.
@@ -276,7 +297,7 @@ class FsRecorder:
             raise UsageError(
                 f"the run {transcript.run_id!r} was never finished: it can't be saved as a whole one"
             )
-        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id))
+        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id), instead_of)
         self._tidy(transcript.run_id)
         return written
 
@@ -383,7 +404,7 @@ class FsRecorder:
                 f"there is a run at {folder} already: delete it first, or open the store with replace=True"
             )
 
-    def _journal(self, run_id: str) -> tuple[Journal, LineRedactor]:
+    def _journal(self, run_id: str) -> tuple[Journal, Guarded]:
         found = self._open.get(run_id)
         if found is None:
             raise UnknownRun(run_id)
@@ -400,7 +421,7 @@ class FsRecorder:
         with contextlib.suppress(OSError):
             layout.pending_root(self.transcripts_dir).rmdir()
 
-    def _redactor_of_a_run(self, run_id: str) -> LineRedactor:
+    def _redactor_of_a_run(self, run_id: str) -> Guarded:
         from pytest_sparrow.redact import Redactor
         from pytest_sparrow.redact.redactor import Guarded
 

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import MAX_DEPTH
-from pytest_sparrow.values import tables
+from pytest_sparrow.values import messages, tables
 from pytest_sparrow.values.equality import difference
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.to_json import NO_JSON, brief, plain, simpler, spell_path, type_name
@@ -167,7 +167,9 @@ def _write_other(value: Any, path: _WrittenPath, depth: int) -> tuple[Json, Note
     """The JSON of what is no JSON type, and the notes of what lies within."""
     if isinstance(value, AbstractSet):
         return _write_items(sorted(value, key=in_order), path, depth)
-    if is_data(type(value)) and len(_own_names(value)) > len(fields := _fields_of(value)):
+    if (is_data(type(value)) or isinstance(value, tuple)) and len(_own_names(value)) > len(
+        fields := _fields_of(value)
+    ):
         extra = sorted(_own_names(value) - fields.keys())
         raise NotRecordable(
             spell_path(path), f"the {type_name(value)} has attributes beside its fields: {extra}"
@@ -189,6 +191,8 @@ def _step(value: Any) -> Any:
     """The value one step nearer to JSON."""
     if isinstance(value, Enum) and not isinstance(value.value, str | int | float):
         return {"name": value.name}
+    if messages.is_message(value):
+        return messages.written(value)
     return tables.written(value) if tables.is_table(value) else simpler(value)
 
 
@@ -204,6 +208,8 @@ def _name_of(value: Any) -> str:
         return _DEFAULTING + getattr(value.default_factory, "__name__", "None")
     if tables.is_table(value):
         return tables.name_of(value)
+    if messages.is_message(value):
+        return messages.name_of(value)
     if isinstance(value, PurePath):
         return "Path" if isinstance(value, Path) else kind.__name__
     return (
@@ -318,6 +324,8 @@ def _of_type(inner: Any, name: str) -> Any:
             )
         if tables.is_name(name):
             return tables.restored(inner, name)
+        if messages.is_name(name):
+            return messages.restored(inner, name)
         return _of_class(inner, name)
     except DoesNotFit:
         raise
@@ -336,11 +344,17 @@ def _of_class(inner: Any, name: str) -> Any:
         if isinstance(inner, dict):
             return kind.__members__[inner["name"]]
         return next(member for member in kind if difference(member.value, inner) is None)
-    if issubclass(kind, tuple) and isinstance(vars(kind).get("_fields"), tuple):
-        return tuple.__new__(kind, [inner[name] for name in vars(kind)["_fields"]])
+    if issubclass(kind, tuple) and (names := _names_of_tuple(kind)):
+        return tuple.__new__(kind, [inner[name] for name in names])
     if is_data(kind):
         return _of_fields(kind, inner)
     raise DoesNotFit(f"{module}.{qualname} is no data class")
+
+
+def _names_of_tuple(kind: type) -> tuple[str, ...]:
+    """The names of a named tuple's items, also of a class that stems from one; () of any other tuple."""
+    found = next((vars(base)["_fields"] for base in kind.__mro__ if "_fields" in vars(base)), ())
+    return found if isinstance(found, tuple) else ()
 
 
 def _loaded(module: str, qualname: str) -> type | None:

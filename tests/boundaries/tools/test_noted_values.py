@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx2
 import pytest
 from pydantic import BaseModel
 
@@ -66,6 +67,10 @@ def _deep(levels):
     return value
 
 
+class Place(Point):
+    """A class that stems from a named tuple."""
+
+
 _BY_KEY = defaultdict(list)
 _BY_KEY["a"].append((1,))
 
@@ -98,6 +103,9 @@ VALUES = [
     dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
     _deep(150),
     [1.0, 2, True, None],
+    httpx2.Response(200, headers=[("a", "1"), ("a", "2")], content=b"\xff"),
+    httpx2.Response(200, json={"a": 1}, request=httpx2.Request("GET", "http://shop.test/?a=1")),
+    Place(1, 2),
 ]
 
 
