@@ -409,6 +409,11 @@ def _bool(inner: str) -> bool:
     return {"True": True, "False": False}[inner]
 
 
+def _fraction(inner: str) -> Fraction:
+    """A fraction as it was written: ``1/3``. Of ``1e99999999`` Python would write out all digits."""
+    return Fraction(*map(int, inner.split("/")))
+
+
 def _unescaped(inner: str) -> str:
     return str(json.loads(f'"{inner}"'))
 
@@ -428,7 +433,6 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
             int,
             float,
             Decimal,
-            Fraction,
             UUID,
             IPv4Address,
             IPv6Address,
@@ -441,6 +445,7 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     },
     **{kind.__name__: (kind, kind.fromisoformat) for kind in (date, datetime, time)},
     "timedelta": (timedelta, _seconds),
+    "Fraction": (Fraction, _fraction),
     "bytes": (bytes, _bytes),
     "bytearray": (bytearray, lambda inner: bytearray(_bytes(inner))),
     "Path": (Path, Path),

@@ -9,6 +9,7 @@ import uuid
 import zoneinfo
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -228,3 +229,11 @@ def test_arrays_scalars_and_tables_come_back():
         except NotRecordable:
             assert value.index.name is not None
     assert noted(frame, where="x")[1] == {"": "pandas:DataFrame"}
+
+
+@pytest.mark.parametrize("text", ["1e99999999", "1e-99999999", "1/3/5", "0.5", "1/0", ""])
+def test_a_fraction_is_no_bomb(text: str) -> None:
+    """A golden's text of a few bytes, whose digits fill the memory, is none that a recording wrote."""
+    with pytest.raises(DoesNotFit):
+        restored(text, {"": "Fraction"})
+    assert restored("-7/3", {"": "Fraction"}) == Fraction(-7, 3)
