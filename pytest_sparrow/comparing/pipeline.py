@@ -147,10 +147,15 @@ def _lanes(
     found: Iterable[NumberedEvent], canonical: Canonical, fingerprinter: Fingerprinter, rules: Rules
 ) -> Lanes:
     """The units of one side by lane, with fingerprints; empty lanes are gone."""
-    if not canonical.is_idle or rules.ignore_numeric_type_changes:
-        found = of_counted(canonical.entries(found), rules)
-    grouped = group_calls(found)
+    grouped = group_calls(as_counted(found, canonical, rules))
     return {label: fingerprinter.groups(merge_deltas(groups)) for label, groups in grouped.items()}
+
+
+def as_counted(found: Iterable[NumberedEvent], canonical: Canonical, rules: Rules) -> Iterable[NumberedEvent]:
+    """The events with what counts of them by the rules."""
+    if canonical.is_idle and not rules.ignore_numeric_type_changes:
+        return found
+    return of_counted(canonical.entries(found), rules)
 
 
 _TRAJECTORY: dict[str, frozenset[str]] = {

@@ -51,7 +51,7 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     asked = exchange.asked
     of_model = is_http and _asks_a_model(asked)
     new_in_requests = facts().volatile_request_keys if of_model else frozenset[str]()
-    new_in_answers = facts().volatile_answer_keys if of_model else frozenset[str]()
+    new_in_answers = keys_new_in_answers(exchange)
     if is_http and "body" in asked:
         asked = {**asked, "body": fields_of_body(asked["body"])}
     answered = _with_lines_read(exchange.answered)
@@ -62,6 +62,12 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     if is_http and not of_model:
         answered = _without_chance(answered)
     return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
+
+
+def keys_new_in_answers(exchange: Exchange) -> AbstractSet[str]:
+    """The keys of an exchange's answer whose values are new in every answer; of a model's and of MCP's only."""
+    of_model = exchange.kind == "http" and _asks_a_model(exchange.asked)
+    return facts().volatile_answer_keys if of_model else frozenset()
 
 
 def _asks_a_model(asked: dict[str, Json]) -> bool:

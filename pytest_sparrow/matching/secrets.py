@@ -147,7 +147,7 @@ class SecretPairs:
     def _shown(self, match: re.Match[str]) -> str:
         if int(match[2]) <= FIRST_OF_A_REPLAY:
             return match[0]
-        return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
+        return self._golden_of.get(match[0], f"<another {match[1]}>")
 
     def _is_of_another_variable(self, golden: str, new: str) -> bool:
         """Whether the new one is a variable's, and the golden's another variable's that this run has, or an answer's.

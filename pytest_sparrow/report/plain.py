@@ -344,7 +344,11 @@ _NAME_WIDTH = 60
 
 def record_command(nodeid: str) -> str:
     """The command that records one test."""
-    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
+    return _command("record", nodeid)
+
+
+def _command(mode: str, nodeid: str) -> str:
+    return f"pytest --sparrow-{mode} {shlex.quote(nodeid)}"
 
 
 def way_out(way: Way) -> tuple[str, str]:
@@ -364,7 +368,8 @@ def _quoted(text: str) -> str:
 
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
-    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
+    WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.ACCEPT_OTHER: (
         "accept",
         lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",
