@@ -1,4 +1,4 @@
-"""``pytest-sparrow mv`` gives a golden to a renamed test, ``pytest-sparrow prune`` removes those of deleted tests."""
+"""Verbs that keep goldens in step: ``mv`` of a renamed test, ``prune`` of deleted ones, ``upgrade`` of old formats."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, complain, print_json, say
+from pytest_sparrow.cli.output import add_json, complain, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.importing.destination import golden_of
 from pytest_sparrow.plugin.collecting import NotCollected, without_test
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.finding import finished_runs
-from pytest_sparrow.store.goldens import is_transcript, lost_test, recorder_of
-from pytest_sparrow.store.rewriting import renamed
+from pytest_sparrow.store.goldens import goldens_at, is_transcript, lost_test, recorder_of
+from pytest_sparrow.store.rewriting import renamed, upgraded
 from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
     import argparse
@@ -51,12 +52,24 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         "paths", metavar="PATH", nargs="*", help="what pytest is to collect (default: as pytest)"
     )
     prune.add_argument("--yes", action="store_true", help="remove them")
-    for parser, verb in ((move, _move), (prune, _prune)):
+    upgrade = verbs.add_parser(
+        "upgrade",
+        help="write goldens of older formats in the newest",
+        description="Write the goldens of older formats below the given folders (by default: every golden below this "
+        "one) in the newest format. What their format did not record stays unknown, and is not compared.",
+        allow_abbrev=False,
+    )
+    upgrade.add_argument("paths", metavar="PATH", nargs="*", help="a run's folder, or one that holds some")
+    for parser, verb in ((move, _move), (prune, _prune), (upgrade, _upgrade)):
         add_json(parser)
         parser.set_defaults(verb=verb)
-    move.add_argument(
-        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
-    )
+    for parser in (move, upgrade):
+        parser.add_argument(
+            "--goldens",
+            metavar="NAME",
+            default="__sparrow__",
+            help="name of the goldens' folders (sparrow_dir)",
+        )
 
 
 # mv.
@@ -164,6 +177,28 @@ def _report(found: list[tuple[Path, str]], options: argparse.Namespace) -> None:
         say([f"{counted(len(found), 'golden')} removed"])
     else:
         say([f"no test uses {counted(len(found), 'golden')}: --yes removes them"])
+
+
+# upgrade.
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    done: list[tuple[Path, int]] = []
+    others = 0
+    for folder in progress(goldens_at(options.paths, options.goldens), "golden"):
+        store = FsRecorder(folder.parent, replace=True)
+        run = store.load(folder.name)
+        if run is None or run.meta.format is None or run.meta.format >= FORMAT:
+            others += 1
+            continue
+        store.put(folder.name, upgraded(run), instead_of=run)
+        done.append((folder, run.meta.format))
+    if options.json:
+        print_json({"upgraded": [{"golden": _shown(folder), "from": before} for folder, before in done]})
+        return 0
+    say(f"{_shown(folder)}: format {before} -> {FORMAT}" for folder, before in done)
+    say([f"{counted(len(done), 'golden')} upgraded, {others} left as they are"])
+    return 0
 
 
 def _remove_empty(store: Path) -> None:

@@ -94,6 +94,8 @@ class Found:
         circumstances: what makes one source of chance a likelier cause than another.
         what_if: the doing of the test's own fork and faults.
         unwrapped: tools that the model proposed, and that the test did not wrap.
+        verified: tools that ran beside their recorded answers.
+        holds_answers: whether the golden holds recorded answers; else events alone.
     """
 
     violations: tuple[Finding, ...] = ()
@@ -103,6 +105,25 @@ class Found:
     circumstances: Circumstances = NO_CIRCUMSTANCES
     what_if: WhatIf = NO_WHAT_IF
     unwrapped: tuple[str, ...] = ()
+    verified: frozenset[str] = frozenset()
+    holds_answers: bool = True
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the golden's answers are all that the run needs, so that all else can be written anew.
+
+        Where a tool ran beside its recorded answer and gave another one, the agent did not get what the tool gives.
+        """
+        changes = () if self.comparison is None else self.comparison.changes
+        other_output = any(
+            change.subject == "ToolOutput" and change.label in self.verified for change in changes
+        )
+        return (
+            self.holds_answers
+            and self.nothing is None
+            and not other_output
+            and all(one.kind in (Kind.ORDER, Kind.UNPLAYED) for one in self.violations)
+        )
 
     @property
     def same_events(self) -> bool:
@@ -131,6 +152,7 @@ def verdict_of(found: Found, subject: Subject, remarks: Sequence[Finding] = ()) 
         ways=() if subject.recording else tuple(_ways(found, subject, causes)),
         circumstances=found.circumstances,
         contradicted=_contradicted(found),
+        answerable=found.answerable,
     )
 
 
@@ -274,7 +296,7 @@ def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator
     if _came_after(found):
         yield _after(found.what_if)
     elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
-        yield from _accept(subject, found.what_if)
+        yield from _accept(subject, found)
     paths = tuple(dict.fromkeys(_paths(found, causes)))
     missed = [_miss(one, None) if one.kind is Kind.MISS else one for one in found.violations]
     if 0 < len(paths) <= _MOST_PATHS and _rules_settle(missed):
@@ -324,14 +346,17 @@ def _wrap(found: Found) -> Iterator[Way]:
         yield Way(WayKind.WRAP, (name,))
 
 
-def _accept(subject: Subject, what_if: WhatIf) -> Iterator[Way]:
-    """Record the test again, or the test that the golden belongs to."""
+def _accept(subject: Subject, found: Found) -> Iterator[Way]:
+    """Update the golden, or record the test again or the test that the golden belongs to."""
+    what_if = found.what_if
     if what_if.recovers:
         yield Way(WayKind.NEED_NOT_RECOVER)
     if subject.accept is not None:
         yield subject.accept
     elif subject.recorder in ("", subject.nodeid):
-        yield Way(WayKind.ACCEPT, (subject.nodeid,))
+        # An update leaves forks and faults out: what they make the agent ask says nothing about that.
+        answerable = found.answerable or (what_if.injected and found.holds_answers)
+        yield Way(WayKind.ACCEPT if answerable else WayKind.RECORD_AGAIN, (subject.nodeid,))
     else:
         yield Way(WayKind.ACCEPT_OTHER, (subject.recorder,))
         if not what_if.injected:

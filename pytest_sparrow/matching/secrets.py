@@ -118,9 +118,12 @@ class SecretPairs:
 
     @functools.cached_property
     def _given(self) -> frozenset[str]:
-        """The placeholders in the golden's answers. Needed where a header is missing, so nearly never."""
-        answers = (json.dumps(exchange.answered) for exchange in self.exchanges if exchange.answered)
-        return frozenset(each for answer in answers for each in placeholders(answer))
+        """The golden's placeholders that an answer gave, before the agent sent them. Needed nearly never."""
+        brought, given = set[str](), set[str]()
+        for exchange in self.exchanges:
+            brought.update(placeholders(json.dumps(exchange.asked)))
+            given.update(set(placeholders(json.dumps(exchange.answered))) - brought)
+        return frozenset(given)
 
     def declare(self, golden: Sequence[str], new: Sequence[str]) -> None:
         """Pair two sequences that fit."""
@@ -144,12 +147,15 @@ class SecretPairs:
     def _shown(self, match: re.Match[str]) -> str:
         if int(match[2]) <= FIRST_OF_A_REPLAY:
             return match[0]
-        return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
+        return self._golden_of.get(match[0], f"<another {match[1]}>")
 
-    def _are_two_variables(self, golden: str, new: str) -> bool:
-        """Whether the golden's is another variable's, which this run has as well: nothing made the agent change."""
+    def _is_of_another_variable(self, golden: str, new: str) -> bool:
+        """Whether the new one is a variable's, and the golden's another variable's that this run has, or an answer's.
+
+        Nothing but the agent chose between the two then.
+        """
         one, other = golden.split(":")[1], new.split(":")[1]
-        return one != other and one in self._variables and other in self._variables
+        return one != other and other in self._variables and (one in self._variables or golden in self._given)
 
     def _is_own(self, new: str) -> bool:
         return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY
@@ -159,7 +165,7 @@ class SecretPairs:
             return golden == new
         if _is_one_of(golden, new):
             return True
-        if self._are_two_variables(golden, new):
+        if self._is_of_another_variable(golden, new):
             return False
         known = self._new_of.get(golden)
         return known == new if known is not None else new not in self._golden_of

@@ -314,6 +314,8 @@ _KEPT = {
     "updated": "recorded again, changed",
     "unchanged": "recorded again, unchanged",
     "dropped": "not recorded",
+    "revised": "updated",
+    "current": "up to date",
 }
 """What the summary says of a recording, by what became of the recording (see `Kept`)."""
 

@@ -308,7 +308,7 @@ _CHANCES = {
     "today": "today's date: read at import or in a session fixture, before the replay's clock starts? "
     "read it where the agent is called",
     "time": "a time that the replay's clock does not control (read at import or in a session fixture; of a file, a "
-    "database, C code), or the turn of a second?",
+    'database, C code), or the turn or a fraction of a second (these stand still with clock="step")?',
     "random": "drawn at random where no seed reached: by secrets or os.urandom, by a random.Random() without a seed, "
     "at import or in a fixture, or by threads side by side?",
     "race": "the same values, dealt out otherwise: by threads or tasks side by side, which draw in any order?",
@@ -344,7 +344,11 @@ _NAME_WIDTH = 60
 
 def record_command(nodeid: str) -> str:
     """The command that records one test."""
-    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
+    return _command("record", nodeid)
+
+
+def _command(mode: str, nodeid: str) -> str:
+    return f"pytest --sparrow-{mode} {shlex.quote(nodeid)}"
 
 
 def way_out(way: Way) -> tuple[str, str]:
@@ -364,7 +368,8 @@ def _quoted(text: str) -> str:
 
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
-    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
+    WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.ACCEPT_OTHER: (
         "accept",
         lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import RecorderSink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
@@ -73,7 +74,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
-        sink: RecorderSink | None = None,
+        sink: Sink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
@@ -245,7 +246,7 @@ class Run:
                 self._catch_up(open_one)
             crossing.model, crossing.hidden, crossing.body = model, hidden, body
             crossing.optional = optional
-            if self._sink is not None:
+            if self._sink is not None and not self.replaying:
                 self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
@@ -269,9 +270,7 @@ class Run:
             if complete:
                 self._unread.add_silent(crossing.asked, answered, answer)
             answered = without_spelling(answered)
-        keep = (
-            self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
-        )
+        keep = self._to_keep(crossing, answered)
         with self._lock:
             if self._over(crossing):  # another thread was faster
                 return
@@ -440,8 +439,14 @@ class Run:
     def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
+    def _to_keep(self, crossing: Crossing, answered: dict[str, Json] | None) -> dict[str, Json] | None:
+        """The answered half without secrets, where it is kept and is none of the golden's."""
+        if self._sink is None or not answered or crossing.replayed is not None:
+            return None
+        return self._redactor.answered(crossing.kind, answered)
+
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None or (crossing.optional and answered is None):
+        if self._sink is None or (crossing.optional and answered is None and crossing.recorded is None):
             return
         exchange = Exchange(
             kind=crossing.kind,
@@ -457,12 +462,23 @@ class Run:
             asks_models=crossing.asks_models,
             optional=crossing.optional,
         )
+        recorded = crossing.recorded
+        if recorded is not None and crossing.replayed is not None:
+            exchange = replace(
+                exchange,
+                answered=recorded.answered,
+                complete=recorded.complete,
+                read_whole=recorded.read_whole and complete,
+                asks_models=recorded.asks_models,
+            )
         # Else something was learned since: what is looked for in all of it once more.
         redacted = (
             crossing.hidden == self._redactor.knows
             and self._redactor.text(crossing.call_id) == crossing.call_id
         )
-        keep = functools.partial(self._sink.exchange, redacted=redacted, body=crossing.body)
+        keep = functools.partial(
+            self._sink.exchange, recorded=recorded, redacted=redacted, body=crossing.body
+        )
         self._write(keep, exchange)
 
     def _conversation(

@@ -28,8 +28,9 @@ Run = tuple[int, int, int, int]
 _MAX_TIPS = 16
 """Arrays that are held whole: conversations that go on side by side, the latest request of each."""
 
-_WORTH = 64
-"""Bytes that a run must save: a shorter one is easier to read in full."""
+WORTH = 32
+"""Bytes that are shared: less is easier to read in full. A prompt must not stand in every line, or a word changed in it
+would change them all."""
 
 
 class Arrays:
@@ -57,7 +58,7 @@ class Arrays:
                 continue
             _, line, start, stop = run
             end = at + stop - start
-            if sum(sizes[at:end]) >= _WORTH:
+            if sum(sizes[at:end]) >= WORTH:
                 found.append(run)
             if tip is not None and line == tip.line:
                 after = stop
@@ -135,9 +136,6 @@ class _Tip:
 
 SAME = "same"
 """The key beside ``json`` in a body on disk; in memory there is none."""
-
-_WORTH_A_REFERENCE = 512
-"""Bytes of a value that is shared: a shorter one is easier to read in full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +232,7 @@ class _Place:
 
     def split(self, piece: Piece) -> tuple[Json, Json]:
         """The reference to the earlier value at this place (None: no reference), and the rest, which is spelled out."""
-        if piece.size < _WORTH_A_REFERENCE:
+        if piece.size < WORTH:
             return None, piece.value
         if line := self._whole.get(piece.key):
             return line, None
@@ -249,12 +247,12 @@ class _Place:
         """A value stands here, on that line. What was known stays with the line that spells it."""
         if piece.key in self._whole:
             return
-        if piece.size >= _WORTH_A_REFERENCE:
+        if piece.size >= WORTH:
             self._whole[piece.key] = line
         if piece.items is not None:  # a short one too: the next will be longer
             self._arrays.add(line, piece.items[0])
         for name, inner in (piece.fields or {}).items():
-            if inner.size >= _WORTH_A_REFERENCE or inner.items or inner.fields:
+            if inner.size >= WORTH or inner.items or inner.fields:
                 self._below.setdefault(name, _Place()).add(inner, line)
 
     def _split_fields(self, piece: Piece) -> tuple[Json, Json]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.store.layout import EVENTS, FILES, GOLDENS_FOLDER, INPUTS, META, safe_name
-from pytest_sparrow.transcript import FURTHER_RUNS
+from pytest_sparrow.transcript import FURTHER_RUNS, UPGRADED_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -87,7 +87,8 @@ def recorded_beside(golden: Path) -> list[str] | None:
     try:
         meta = json.loads((golden / META).read_bytes())
         config = json.loads((golden / INPUTS).read_bytes())["config_snapshot"]
-        return list(config.get(FURTHER_RUNS, [])) if meta["format"] >= _LISTS_FURTHER_RUNS else None
+        recorded = meta.get(UPGRADED_FROM, meta["format"])
+        return list(config.get(FURTHER_RUNS, [])) if recorded >= _LISTS_FURTHER_RUNS else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 

@@ -274,13 +274,20 @@ class FsRecorder:
             journal.remove()
         self._tidy(run_id)
 
-    def save(self, transcript: Transcript) -> Transcript:
+    def save(
+        self, transcript: Transcript, *, instead_of: Transcript | Literal["any"] | None = "any"
+    ) -> Transcript:
         """Write a whole transcript; to the byte as it was read, where nothing was changed.
 
         Lines that were read from a disk are not redacted again. Returns the transcript as written.
 
+        Args:
+            transcript: the transcript.
+            instead_of: as for `finalize`.
+
         Raises:
             UsageError: it was never finished.
+            RecordedMeanwhile: another finished run than ``instead_of`` is there.
             UnsafeName: its run id is no folder name.
             StoreError: it could not be written, or would replace a run.
             NotRecordable: it holds something that JSON can't.
@@ -290,7 +297,7 @@ class FsRecorder:
             raise UsageError(
                 f"the run {transcript.run_id!r} was never finished: it can't be saved as a whole one"
             )
-        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id))
+        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id), instead_of)
         self._tidy(transcript.run_id)
         return written
 

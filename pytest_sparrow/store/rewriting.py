@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import decode, encode, pretty
-from pytest_sparrow.store.files import digests_of
+from pytest_sparrow.store.files import digests_of, files_of
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, INPUTS, META
 from pytest_sparrow.transcript import FURTHER_RUNS
 
@@ -48,6 +48,23 @@ def with_meta(files: Mapping[str, bytes], meta: RunMeta) -> dict[str, bytes]:
     )
     others = {name: data for name, data in files.items() if name != META}
     return others | {META: pretty(fitting.to_json(), where="meta")}
+
+
+class _Unchanged:
+    """A redactor of lines that were redacted when they were recorded."""
+
+    def line(self, data: bytes) -> bytes:
+        return data
+
+
+def upgraded(run: Transcript) -> dict[str, bytes]:
+    """The files of a golden in the newest format; ``meta.json`` notes the format that it was recorded in.
+
+    Args:
+        run: the golden, read from a disk. What its format did not record stays unknown.
+    """
+    files, _ = files_of(replace(run, source=None, meta=run.meta.upgraded()), _Unchanged())
+    return files
 
 
 def renamed(run: Transcript, names: Mapping[str, str], nodeid: str | None) -> dict[str, bytes]:

@@ -23,7 +23,7 @@ _DEEPEST = 8
 """How many causes and groups are written below each other; more are left out."""
 
 
-def error_to_json(error: Exception, depth: int = 0) -> dict[str, Json]:
+def error_to_json(error: Exception | SystemExit, depth: int = 0) -> dict[str, Json]:
     """``{"type", "module", "message", "bases"?, "args"?, "attributes"?, "types"?, "cause"?, "exceptions"?}``.
 
     ``bases`` are the types that it stems from, where its own is found by no name. ``args`` are the arguments of its
@@ -33,7 +33,11 @@ def error_to_json(error: Exception, depth: int = 0) -> dict[str, Json]:
     """
     kind = type(error)
     found: dict[str, Json] = {"type": kind.__qualname__, "module": kind.__module__, "message": _text(error)}
-    if _loaded(kind.__qualname__, kind.__module__) is not kind and (bases := _bases(kind)):
+    if (
+        isinstance(error, Exception)
+        and _loaded(kind.__qualname__, kind.__module__) is not kind
+        and (bases := _bases(kind))
+    ):
         found["bases"] = bases
     types: dict[str, Json] = {}
     args = _held(list(_constructor_args(error)))
@@ -53,7 +57,7 @@ def error_to_json(error: Exception, depth: int = 0) -> dict[str, Json]:
     return found
 
 
-def _related(error: Exception, depth: int) -> dict[str, Json]:
+def _related(error: Exception | SystemExit, depth: int) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if isinstance(error.__cause__, Exception):
         found["cause"] = error_to_json(error.__cause__, depth)
@@ -64,12 +68,13 @@ def _related(error: Exception, depth: int) -> dict[str, Json]:
 
 def error_from_json(
     recorded: dict[str, Json], *, fn: Callable[..., Any] | None = None, raises: Iterable[type[Exception]] = ()
-) -> Exception:
+) -> Exception | SystemExit:
     """The exception to raise in a replay: of the recorded type if that is known here, with the recorded text.
 
     Known are ``raises``, the builtins, the globals of the tool's own module, and those of modules that it imported. A
     type of another loaded module, or one that stems from a loaded type (``bases``), is made without its constructor.
-    Names are looked up, nothing is imported. Only subclasses of Exception count.
+    Names are looked up, nothing is imported. Only subclasses of Exception count, and SystemExit, with
+    which command-line tools end (argparse, click).
 
     Args:
         recorded: what `error_to_json` gave; ``module`` is "" where the golden's events alone don't name it.
@@ -89,7 +94,7 @@ def error_from_json(
 
 def _of_known_type(
     recorded: dict[str, Json], fn: Callable[..., Any] | None, raises: tuple[type[Exception], ...]
-) -> Exception:
+) -> Exception | SystemExit:
     message = str(recorded.get("message", ""))
     name, module = str(recorded.get("type", "")), str(recorded.get("module", ""))
     members = recorded.get("exceptions")
@@ -99,6 +104,8 @@ def _of_known_type(
     else:
         args = _restored(recorded, "args")
         args = tuple(args) if isinstance(args, list) else None
+    if (name, module) == ("SystemExit", "builtins"):
+        return SystemExit(*args or ())
     ways: tuple[_Way, ...] = (_constructed, _bare)
     kind = _known_type(name, module, fn, raises)
     if kind is None:
@@ -117,27 +124,27 @@ def _of_known_type(
     return RecordedToolError(name, message)
 
 
-def _text(error: Exception) -> str:
+def _text(error: Exception | SystemExit) -> str:
     try:
         return str(error).encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001 - a user's __str__ may fail; that must not hide the exception itself
         return ""
 
 
-def _constructor_args(error: Exception) -> tuple[Any, ...]:
+def _constructor_args(error: Any) -> tuple[Any, ...]:
     """The arguments to call the type with: those of pickle, which knows more than ``args`` (OSError's file name)."""
     if _is_of_pydantic(type(error)):
-        return error.title, [_line(each) for each in error.errors(include_url=False)]  # type: ignore[attr-defined]
+        return error.title, [_line(each) for each in error.errors(include_url=False)]
     try:
         reduced = error.__reduce__()
     except Exception:  # noqa: BLE001 - as in _text
-        return error.args
-    if isinstance(reduced, tuple) and reduced[0] is type(error) and isinstance(reduced[1], tuple):
-        return reduced[1]
-    return error.args
+        reduced = None
+    own = isinstance(reduced, tuple) and reduced[0] is type(error) and isinstance(reduced[1], tuple)
+    args: tuple[Any, ...] = reduced[1] if own else error.args
+    return args
 
 
-def _is_of_pydantic(kind: type[Exception]) -> bool:
+def _is_of_pydantic(kind: type[BaseException]) -> bool:
     """Whether a type is the one of all pydantic's validations, which only its own factory makes."""
     return kind is getattr(sys.modules.get("pydantic_core"), "ValidationError", None)
 
@@ -198,7 +205,7 @@ def _known_type(name: str, module: str, fn: Any, raises: Iterable[type[Exception
     return None
 
 
-def _bases(kind: type[Exception]) -> list[Json]:
+def _bases(kind: type[BaseException]) -> list[Json]:
     """The types that one stems from, as ``module:name``, the nearest first."""
     bases = [base for base in kind.__mro__[1:] if base not in (Exception, BaseException, object)]
     return [f"{base.__module__}:{base.__qualname__}" for base in bases]

@@ -201,6 +201,22 @@ def test_a_validation_of_pydantic_comes_back():
     assert again.errors()[1]["ctx"]["error"].args == ("no lamp",)
 
 
+def test_a_command_line_tool_that_exits_exits_again():
+    """Argparse and click end with SystemExit; an agent that catches the exit reads its code."""
+    ran = []
+
+    def tool() -> None:
+        ran.append(1)
+        raise SystemExit(2)
+
+    wrapped = wrap(tool, ToolOptions(name="tool"))
+    with opened() as recorded, pytest.raises(SystemExit):
+        wrapped()
+    with opened(recorded), pytest.raises(SystemExit) as caught:
+        wrapped()
+    assert (ran, caught.value.code) == ([1], 2)
+
+
 def test_an_exception_of_another_loaded_module_comes_back_without_its_constructor():
     """An agent may catch what the tool's module never names; a golden chooses no constructor that runs."""
     recorded = {
@@ -258,7 +274,7 @@ def test_a_type_of_the_same_name_elsewhere_is_not_it():
     ("module", "name"),
     [
         ("subprocess", "CalledProcessError"),
-        ("builtins", "SystemExit"),
+        ("builtins", "KeyboardInterrupt"),
         ("builtins", "eval"),
         ("builtins", "int"),
         ("os", "system"),
