@@ -80,8 +80,8 @@ def judge_comparison(
         comparison=_equal_by_lines(golden, theirs, lines, rules)
         or _shown(
             compare(
-                theirs if hidden is None else _redacted(theirs, _lines(theirs, hidden)),
-                _redacted(mine, lines),
+                theirs if hidden is None else redacted(theirs, hidden),
+                _of_lines(mine, lines),
                 rules,
                 typed=golden.notes_types and not from_events,
                 strands=golden.knows_strands,
@@ -93,6 +93,8 @@ def judge_comparison(
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
         what_if=_what_if_of(run),
         unwrapped=tuple(_unwrapped(run)),
+        verified=frozenset(run.answers.verified),
+        holds_answers=golden.holds_exchanges and not from_events,
     )
     remarks = (
         _drift_remark([drift for drift in drifts if drift.finding.of_model])
@@ -250,8 +252,12 @@ def _lines(
     return [(line, line if next(same, False) else redactor.line(line)) for line in lines]
 
 
-def _redacted(events: Sequence[Event], lines: Sequence[tuple[bytes, bytes]]) -> list[Event]:
-    """Events as the disk has them."""
+def redacted(events: Sequence[Event], redactor: Redactor) -> list[Event]:
+    """Events of a run as the disk has them."""
+    return _of_lines(events, _lines(events, redactor))
+
+
+def _of_lines(events: Sequence[Event], lines: Sequence[tuple[bytes, bytes]]) -> list[Event]:
     return [
         event if clean is line else parse_event(clean)
         for event, (line, clean) in zip(events, lines, strict=True)
