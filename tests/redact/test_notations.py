@@ -196,6 +196,8 @@ def _shows(secret, written):
     shown = written.decode() if isinstance(written, bytes) else json.dumps(written, ensure_ascii=False)
     if isinstance(written, dict) and "sse" in (written.get("body") or {}):
         shown += "".join(map(_said, written["body"]["sse"]))
+    if isinstance(written, dict) and "base64" in (written.get("body") or {}):
+        shown += gzip.decompress(base64.b64decode(written["body"]["base64"])).decode()
     shown = _decoded(shown)
     return any(form in shown for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")))
 
