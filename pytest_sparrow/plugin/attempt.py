@@ -61,7 +61,7 @@ class Kept:
 
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass) of a
-            recording; "revised" or "current" (nothing was to be written) of a golden in an update.
+            recording; "revised", "extended" or "current" (nothing was to be written) of a golden that answered.
         nodeid: the test.
         secrets: how many secrets of a recording were replaced.
         remark: for the summary: where the unfinished recording of a dropped one lies, or where a golden holds what
@@ -177,6 +177,7 @@ class Attempt:
                 rules, typed=self._source.golden is None or self._source.golden.notes_types
             ),
             replayer=replayer,
+            extends=self.behaviour.extends,
             live=follows and not replays and self.blocked is None,
             sink=sink,
             parent=parent,
@@ -371,8 +372,9 @@ class Attempt:
                 further=self._further_runs,
             )
             return verdict if self._gathered is None else self._acceptable(verdict)
-        if self.behaviour.records:
-            return judge_recording(self.run, self._subject(), failed=failed, alone=self._must_hold)
+        if self.behaviour.records or self.behaviour.extends:
+            alone = self._must_hold and not self.behaviour.extends
+            return judge_recording(self.run, self._subject(), failed=failed, alone=alone)
         return Verdict()
 
     def _acceptable(self, verdict: Verdict) -> Verdict:
@@ -393,7 +395,7 @@ class Attempt:
             nodeid=self.place.test,
             golden=self._source.name,
             recorder=self.place.recorder,
-            recording=self.behaviour.records,
+            recording=self.behaviour.records or self.behaviour.extends,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
@@ -471,8 +473,10 @@ class Attempt:
         if revised is golden:
             return [Kept("current", self.place.nodeid)]
         self._store.save(revised, instead_of=golden)
-        remark = remark_of(self._accepted).cleaned(self.shown)
-        return [Kept("revised", self.place.nodeid, remark)]
+        if self.behaviour.extends:
+            remark = doubtful_in(folder_of(self.place.directory, self.place.run_id), self.settings)
+            return [Kept("extended", self.place.nodeid, remark, secrets=self._redactor.replaced)]
+        return [Kept("revised", self.place.nodeid, remark_of(self._accepted).cleaned(self.shown))]
 
     def _keeping(self, recorded: Transcript) -> Transcript:
         """The recording with what is equal in its golden; where fixtures hold ids of the run, all of it is new."""
