@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import desk
 from rows import Row
 from runs import recording
-from timing import in_turns, seconds
+from timing import in_turns, quiet, seconds
 
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event
@@ -24,8 +27,10 @@ TITLE = f"Recording: an agent of {desk.TURNS} turns on the openai SDK, its world
 _ROUNDS = 30
 _PASSES = 10
 """How often one round drives the sample, so that a figure is that of a run under way."""
-_AIM = 15e-6
-"""Seconds an event."""
+_OWN, _AGENTS = 12e-6, 60e-6
+"""Seconds an event: the user's own, and the agent's beyond the agent's own work."""
+_LONG, _TIMES = 200, 20
+"""Turns of a conversation; how often its JSON may be read in the time of one of them."""
 
 
 @dataclass(slots=True)
@@ -60,18 +65,28 @@ def rows() -> list[Row]:
             },
             rounds=_ROUNDS,
         )
+        early, late, read = _long_conversation(store)
     agent, events, exchanges = taken["agent"], len(sample.events), len(sample.settled)
     added = taken["recorded"].beyond(agent)
     return [
-        _row("an event of your own, to the disk", taken["event"].median, agent.median / events, aim=_AIM),
+        _row("an event of your own, to the disk", taken["event"].median, agent.median / events, aim=_OWN),
         _row("an event of the agent's, at the port", taken["port"].median, agent.median / events),
-        _row("an event of the agent's, in all", added / events, agent.median / events, aim=_AIM),
+        _row("an event of the agent's, in all", added / events, agent.median / events, aim=_AGENTS),
         _row(
             f"an exchange, in all ({exchanges} of them, {events} events)",
             added / exchanges,
             agent.median / exchanges,
         ),
         Row(what="beginning and finishing a run (fsync)", ours=taken["ends"].median * 1e3, unit="ms"),
+        Row(
+            what=f"turn {_LONG} of a conversation of {_LONG} turns, at the port",
+            ours=late * 1e6,
+            unit="µs",
+            peer=f"turn {_LONG // 10}: {early * 1e6:,.0f} µs; reading its JSON {read * 1e6:,.0f} µs",
+            ratio=late / read,
+            aim=f"≤ {_TIMES} ×",
+            met=late <= _TIMES * read,
+        ),
     ]
 
 
@@ -125,6 +140,40 @@ def _through_the_port(store: Path, sample: _Sample) -> float:
     with recording(store) as opened:
         run = opened.run
         return seconds(drive) / len(run.events)
+
+
+def _long_conversation(store: Path) -> tuple[float, float, float]:
+    """Seconds of this process for an early request, for the last one, and for reading the last one's JSON."""
+    text = (
+        "Where is my order? It was paid on Monday; the number is on the slip, see https://api.example.com. "
+    )
+    messages: list[Json] = []
+    taken = []
+    with recording(store) as opened, quiet():
+        for turn in range(_LONG):
+            messages += [{"role": role, "content": f"{turn}: {text * 2}"} for role in ("user", "assistant")]
+            body = {"model": "gpt-4o-mini", "messages": list(messages)}
+            start = time.process_time()
+            opened.run.ask("http", _asked(body)).settle(
+                {"status": 200, "headers": {}, "body": {"text": "ok"}}
+            )
+            taken.append(time.process_time() - start)
+    data = json.dumps(body).encode()
+    start = time.process_time()
+    for _ in range(_PASSES):
+        json.loads(data)
+    read = (time.process_time() - start) / _PASSES
+    return median(taken[_LONG // 10 - 5 : _LONG // 10 + 5]), median(taken[-10:]), read
+
+
+def _asked(body: dict[str, Json]) -> dict[str, Json]:
+    url = "https://api.example.com/v1/chat/completions"
+    return {
+        "method": "POST",
+        "url": url,
+        "headers": {"content-type": "application/json"},
+        "body": {"json": body},
+    }
 
 
 def _own_events(store: Path, sample: _Sample) -> float:

@@ -50,6 +50,10 @@ class Kind(enum.Enum):
     NOT_KEPT = "not-kept"  # a recording that was not kept, since its test did not pass
     DOUBTFUL = "doubtful"  # what a recording left, and looks like a secret
     UNMATCHED = "unmatched"  # a pattern of a setting that found nothing in a whole session
+    UPDATED = "updated"  # a golden that was updated, by the first of its differences
+    RENAMED = "renamed"  # a test without a golden, and the golden of a lost test that fits
+    OLD = "old"  # a golden that was recorded longer ago than the setting max_age allows
+    UNUSED = "unused"  # a golden that no test uses, after a complete session
     EXPECTED = "expected"  # a divergence of a test that is expected to fail
 
 
@@ -57,7 +61,10 @@ class WayKind(enum.Enum):
     """What settles a finding."""
 
     RECORD = "record"  # record a test that has no golden: its node id
-    ACCEPT = "accept"  # record a test again: its node id
+    ACCEPT = (
+        "accept"  # update the golden of a test, which holds all the answers that the agent needs: its node id
+    )
+    RECORD_AGAIN = "record-again"  # record a test again: its node id
     ACCEPT_OTHER = "accept-other"  # record the other test again, to which the golden belongs: its node id
     OWN_GOLDEN = "own-golden"  # let the test record a golden of its own
     EDIT_SCRIPT = "edit-script"  # change the script that stands in the test
@@ -120,7 +127,7 @@ class Finding:
         golden_at: the place in the golden, or None.
         new_at: the place in the new run, or None.
         follows: whether it merely follows from an earlier finding.
-        chance: the source of chance that would explain it (see `pytest_sparrow.judging.verdict`), or "".
+        chance: the source of chance that would explain it (see `pytest_sparrow.judging.chance`), or "".
         parts: the changes within a request, for a drift or a miss.
         detail: what the words need besides, by kind: names, counts, texts of exceptions.
         ways: the ways out of this finding alone.
@@ -333,6 +340,7 @@ class Verdict:
         since: what has changed besides the agent since the golden was recorded, in words.
         circumstances: what makes one source of chance a likelier cause than another.
         contradicted: whether the agent did something else than the golden says; to stop early is nothing else.
+        answerable: whether the golden held all the answers that the agent asked for.
     """
 
     subject: Subject = Subject()
@@ -342,6 +350,7 @@ class Verdict:
     since: str = ""
     circumstances: Circumstances = NO_CIRCUMSTANCES
     contradicted: bool = False
+    answerable: bool = False
 
     @property
     def diverged(self) -> bool:

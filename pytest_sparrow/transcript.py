@@ -16,12 +16,24 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange
 
-__all__ = ["FORMAT", "FURTHER_RUNS", "IMPORTED_FROM", "LineSource", "RunInputs", "RunMeta", "Transcript"]
+__all__ = [
+    "FORMAT",
+    "FURTHER_RUNS",
+    "IMPORTED_FROM",
+    "UPGRADED_FROM",
+    "LineSource",
+    "RunInputs",
+    "RunMeta",
+    "Transcript",
+]
 
 FORMAT = 3
 """The newest format of our own additions that this version writes and reads."""
 
 _FIRST_WITH_TYPES = 3
+
+UPGRADED_FROM = "upgraded_from"
+"""Our key in ``meta.json`` for the format that a golden was recorded in, where it was written in a newer one since."""
 
 IMPORTED_FROM = "imported_from"
 """Our key in ``config_snapshot`` for the file of another tool that a run was imported from."""
@@ -110,6 +122,16 @@ class RunMeta:
     nodeid: str | None = None
     sha256: dict[str, str] | None = None
     extra: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def recorded_format(self) -> int | None:
+        """The format in which it was recorded, which decides what it holds; None for the cockpit's own."""
+        before = self.extra.get(UPGRADED_FROM)
+        return before if isinstance(before, int) and self.format is not None else self.format
+
+    def upgraded(self) -> RunMeta:
+        """The meta of the same recording in the newest format."""
+        return replace(self, format=FORMAT, extra={**self.extra, UPGRADED_FROM: self.recorded_format})
 
     def to_json(self) -> dict[str, Json]:
         """The object in ``meta.json``; what is None is left out."""
@@ -225,7 +247,7 @@ class Transcript:
     @property
     def notes_types(self) -> bool:
         """Whether the types of arguments, and what a tool is called on, were recorded (from format 3)."""
-        return (self.meta.format or 0) >= _FIRST_WITH_TYPES
+        return (self.meta.recorded_format or 0) >= _FIRST_WITH_TYPES
 
     @property
     def knows_strands(self) -> bool:

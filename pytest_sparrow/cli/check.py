@@ -10,25 +10,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import refused_variable
-from pytest_sparrow.cli.output import say
-from pytest_sparrow.errors import SparrowError, UnsafeName, UsageError
+from pytest_sparrow.cli.output import progress, say
+from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
+from pytest_sparrow.store.figures import not_compared, said_of_older
 from pytest_sparrow.store.finding import Why, leftovers, recovered
-from pytest_sparrow.store.layout import EVENTS, FILES, INPUTS, META
+from pytest_sparrow.store.goldens import goldens_at, goldens_folders, is_transcript, lost_test, stores_below
+from pytest_sparrow.store.layout import EXCHANGES
+from pytest_sparrow.store.mending import is_unchecked, mended
 from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pytest_sparrow.store.finding import Leftover
     from pytest_sparrow.transcript import Transcript
 
 _UNFINISHED = 1
 _DAMAGED = 2
-_WORDS = ("whole", "damaged", "unfinished", "left of a swap")
+_WORDS = ("whole", "damaged", "unfinished", "left of a swap", "without digests", "without a test")
 
 
 def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
@@ -37,7 +40,8 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         "check",
         help="say which transcripts are whole, damaged or unfinished",
         description="Read every transcript below the given folders (by default: every golden below this one), and say "
-        "which are damaged, and what killed or failed recordings have left. Writes nothing, but for --recover. "
+        "which are damaged, and what killed or failed recordings have left. Writes nothing, but for --recover and "
+        "--fix-meta. "
         "Exit code: 0 all whole, 1 something is unfinished, 2 something is damaged.",
         allow_abbrev=False,
     )
@@ -61,6 +65,11 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         help="a variable that steers programs, and that a setting env names exactly (repeatable): a golden may hold it",
     )
     parser.add_argument(
+        "--fix-meta",
+        action="store_true",
+        help="after a hand edit or a merge that you mean: make meta.json fit the other files, and say what did not",
+    )
+    parser.add_argument(
         "--recover", metavar="RUN", help="make a transcript of an unfinished run, as far as it came"
     )
     parser.add_argument("--to", metavar="FOLDER", help="with --recover: the folder of runs to write it into")
@@ -71,24 +80,38 @@ def _check(options: argparse.Namespace) -> int:
     limits = Limits.of(options.limit, "--limit")
     if options.recover is not None or options.to is not None:
         return _recover(options, limits)
+    if options.fix_meta:
+        _fix_meta(options, limits)
     counts: Counter[str] = Counter()
-    check = _Check(counts, limits, frozenset(options.env), options.all)
+    check = _Check(counts, limits, frozenset(options.env), options.all, [])
     if options.paths:
         for path in map(Path, options.paths):
             if not path.exists():
                 raise UsageError(f"{path}: there is no such folder")
             _check_path(path, check)
     else:
-        for goldens in _goldens(Path(), options.goldens):
+        for goldens in goldens_folders(Path(), options.goldens):
             _check_path(goldens, check)
     summary = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
         raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
-    say([summary or "no transcripts here: give the folder that holds them"])
+    say([summary or "no transcripts here: give the folder that holds them", *said_of_older(check.older)])
     if counts["damaged"]:
         return _DAMAGED
-    return _UNFINISHED if counts["unfinished"] or counts["left of a swap"] else 0
+    return (
+        _UNFINISHED
+        if any(counts[word] for word in ("unfinished", "left of a swap", "without digests"))
+        else 0
+    )
+
+
+def _fix_meta(options: argparse.Namespace, limits: Limits) -> None:
+    for golden in progress(goldens_at(options.paths, options.goldens), "golden"):
+        files, said = mended(golden, limits)
+        if said:
+            FsRecorder(golden.parent, replace=True).put(golden.name, files)
+            say([f"{_shown(golden)}: meta.json fits again", *(f"  {one_line(line)}" for line in said)])
 
 
 def _recover(options: argparse.Namespace, limits: Limits) -> int:
@@ -105,13 +128,6 @@ def _recover(options: argparse.Namespace, limits: Limits) -> int:
     return 0
 
 
-def _goldens(root: Path, name: str) -> Iterator[Path]:
-    for here, folders, _ in os.walk(root):
-        if name in folders:
-            yield Path(here) / name
-        folders[:] = sorted(each for each in folders if each != name and not each.startswith("."))
-
-
 @dataclass(frozen=True, slots=True)
 class _Check:
     """What is asked of every transcript.
@@ -121,32 +137,25 @@ class _Check:
         limits: the most that is read of one.
         env: the variables that a golden may set although they steer programs.
         everything: whether the whole ones are named too.
+        older: what each whole one of an older format does not compare.
     """
 
     counts: Counter[str]
     limits: Limits
     env: frozenset[str]
     everything: bool
+    older: list[str]
 
 
 def _check_path(path: Path, check: _Check) -> None:
     path = Path(os.path.normpath(path))
-    if not path.is_dir() or _is_transcript(path):
+    if not path.is_dir() or is_transcript(path):
         _check_run(path, check, alone=True)
         return
-    for here, folders, _ in os.walk(path):
-        store = Path(here)
-        runs = [store / name for name in sorted(folders) if not name.startswith(".")]
-        for run in filter(_is_transcript, runs):
+    for store, runs in stores_below(path):
+        for run in runs:
             _check_run(run, check, alone=False)
         _check_leftovers(store, check.counts, check.limits)
-        folders[:] = [run.name for run in runs if not run.is_symlink() and not _is_transcript(run)]
-
-
-def _is_transcript(folder: Path) -> bool:
-    """Whether a folder is, or was, a transcript; ``meta.json`` alone is many a thing."""
-    present = [name for name in FILES if os.path.lexists(folder / name)]
-    return EVENTS in present or INPUTS in present or (META in present and "__sparrow__" in folder.parts)
 
 
 def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
@@ -160,6 +169,7 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
                 return
             transcript = found
         _check_environment(run, transcript, check.env)
+        _check_files(run, transcript)
     except (SparrowError, OSError) as error:
         counts["damaged"] += 1
         say([f"{_shown(run)}: {'unsafe' if isinstance(error, UnsafeName) else 'damaged'}", *_indented(error)])
@@ -170,8 +180,26 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
-    if check.everything:
+    if left_out := not_compared(transcript.meta.format):
+        check.older.append(left_out)
+    if is_unchecked(run):
+        counts["without digests"] += 1
+        say(
+            [f"{_shown(run)}: whole, but nothing says whether it was changed since it was merged", _UNCHECKED]
+        )
+    lost = lost_test(run, transcript.meta.nodeid)
+    if lost:
+        counts["without a test"] += 1
+        say([f"{_shown(run)}: whole, but {lost}", *_LOST])
+    elif check.everything:
         say([f"{_shown(run)}: whole, {size}"])
+
+
+_UNCHECKED = "  replay its test, then: pytest-sparrow check --fix-meta"
+_LOST = (
+    "  renamed  pytest-sparrow mv OLD NEW gives it to the test's new name",
+    "  deleted  pytest-sparrow prune removes it",
+)
 
 
 def _check_environment(run: Path, transcript: Transcript, allowed: frozenset[str]) -> None:
@@ -183,6 +211,21 @@ def _check_environment(run: Path, transcript: Transcript, allowed: frozenset[str
         refused = refused_variable(kept, None)
         if refused is not None:
             raise refused_name(run, "env", *refused, " (then: check --env NAME)")
+
+
+def _check_files(run: Path, transcript: Transcript) -> None:
+    """Refuse files of tools at a place of their own where directories are placeholders: no recording wrote them so."""
+    config = transcript.inputs.config_snapshot
+    if not (isinstance(config, dict) and config.get("directories") is True):
+        return
+    for number, exchange in enumerate(transcript.exchanges, start=1):
+        files = (exchange.answered or {}).get("files")
+        elsewhere = (
+            [path for path in files if not path.startswith("<dir:")] if isinstance(files, dict) else []
+        )
+        if elsewhere:
+            reason = f"a tool's file outside the test's temporary folders: {elsewhere[0]!r}"
+            raise DamagedTranscript(str(run / EXCHANGES), number, reason)
 
 
 def _check_leftovers(store: Path, counts: Counter[str], limits: Limits) -> None:

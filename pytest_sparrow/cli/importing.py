@@ -28,10 +28,10 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     """Add the verb to the program's parser."""
     parser = verbs.add_parser(
         "import",
-        help="make transcripts of VCR cassettes and of the cockpit's runs",
+        help="make transcripts of VCR cassettes, HTTP archives and of the cockpit's runs",
         description="Make transcripts of cassettes (vcrpy, pytest-recording, go-vcr, Ruby's VCR, betamax; YAML or "
-        "JSON, also as .gz) and of the cockpit's runs. A cassette in cassettes/<module>/ beside its test module "
-        "becomes that test's golden.",
+        "JSON), of HTTP archives (.har), also as .gz, and of the cockpit's runs. A cassette in cassettes/<module>/ "
+        "beside its test module becomes that test's golden.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -116,7 +116,7 @@ def _sources(path: Path) -> list[Path]:
     ]
     if not runs and not cassettes:
         raise UsageError(
-            f"{path}: holds no cassettes (*.yaml, *.yml, *.json, *.gz) and no runs (inputs.json)"
+            f"{path}: holds no cassettes (*.yaml, *.yml, *.json, *.har, *.gz) and no runs (inputs.json)"
         )
     return sorted(runs + cassettes)
 

@@ -5,19 +5,24 @@ Nothing raw reaches the terminal, and a closed pipe ends the output quietly.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.store import load_transcript
-from pytest_sparrow.text import printable
+from pytest_sparrow.real_time import monotonic
+from pytest_sparrow.text import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_sparrow.transcript import Transcript
+
+Item = TypeVar("Item")
 
 
 def safe_streams() -> None:
@@ -32,6 +37,59 @@ def say(lines: Iterable[str]) -> None:
     """Print lines that were made safe before."""
     for line in lines:
         print(line)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--json`` to a verb."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object in place of lines")
+
+
+def print_json(value: object) -> None:
+    """Print a JSON value; what is not ASCII is escaped, so that nothing reaches the terminal raw."""
+    print(json.dumps(value, indent=2))
+
+
+def progress(items: Sequence[Item], what: str, *, after: float = 1.0) -> Iterator[Item]:
+    """The items; where working on them takes longer than a second, with a progress bar on a terminal.
+
+    Args:
+        items: what to work on.
+        what: what one of them is, for the bar.
+        after: the seconds after which the bar is shown.
+    """
+    started, bar = monotonic(), None
+    for number, item in enumerate(items):
+        if bar is None and monotonic() - started >= after and sys.stderr.isatty():
+            bar = _bar(what, len(items))
+        if bar is not None:
+            bar(number)
+        yield item
+    if bar is not None:
+        bar(len(items))
+
+
+def _bar(what: str, total: int) -> Callable[[int], None]:
+    """What shows how many are done: a bar of rich, if that is installed, else a line; gone once all are."""
+    try:
+        console, bars = import_module("rich.console"), import_module("rich.progress")
+    except ImportError:
+
+        def line(done: int) -> None:
+            text = "" if done == total else f"{done:,} of {counted(total, what)}"
+            print(f"\r{text:<40}" + ("\r" if done == total else ""), end="", file=sys.stderr, flush=True)
+
+        return line
+
+    shown = bars.Progress(console=console.Console(stderr=True), transient=True)
+    task = shown.add_task(what, total=total)
+    shown.start()
+
+    def rich(done: int) -> None:
+        shown.update(task, completed=done)
+        if done == total:
+            shown.stop()
+
+    return rich
 
 
 def complain(error: object) -> None:
@@ -60,6 +118,8 @@ def load(name: str) -> Transcript:
         UsageError: there is no such folder.
         DamagedTranscript: its files are not what was written.
     """
+    from pytest_sparrow.store import load_transcript
+
     return load_transcript(folder(name))
 
 

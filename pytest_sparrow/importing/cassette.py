@@ -1,6 +1,6 @@
 """Reads other tools' cassettes, each interaction as the two halves of an exchange.
 
-They are those of vcrpy (YAML or JSON), go-vcr, Ruby's VCR and betamax, which differ in a few names.
+They are those of vcrpy (YAML or JSON), go-vcr, Ruby's VCR and betamax, which differ in a few names; and HTTP archives.
 
 Formats: https://vcrpy.readthedocs.io and its serializers, https://github.com/dnaeon/go-vcr (``pkg/cassette``),
 https://relishapp.com/vcr/vcr/docs/cassettes/cassette-format, https://betamax.readthedocs.io; ``parsed_body`` (a body
@@ -22,6 +22,7 @@ from urllib.parse import urlencode, urlsplit
 
 from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of, header, may_have_body
 from pytest_sparrow.importing.files import PythonObject, load
+from pytest_sparrow.importing.har import entries_of
 from pytest_sparrow.wire.bodies import uncompressed
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def _interactions(found: dict[str, Any]) -> list[Any] | None:
             for request, response in zip_longest(requests, responses)
         ]
     interactions = found.get("interactions", found.get("http_interactions"))
-    return interactions if isinstance(interactions, list) else None
+    return interactions if isinstance(interactions, list) else entries_of(found)
 
 
 _VERSIONS = (1, 2)

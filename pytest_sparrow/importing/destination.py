@@ -78,20 +78,27 @@ def destination_of(
         file, _, exact = test.partition("::")
         if not exact or not Path(file).is_file():
             raise UsageError(f"--test {test}: give a test's node id, as tests/test_refund.py::test_refund")
-        return _golden(Path(file), exact, goldens)
+        return golden_of(Path(file), exact, goldens)
     if to is not None:
         return Destination(store=to, run_id=safe_name(name))
     module = source.parent.parent.parent / f"{source.parent.name}.py"
     if source.parent.parent.name == "cassettes" and module.is_file():
         found = _METHOD.match(name)
-        return _golden(module, f"{found['owner']}::{found['test']}" if found else name, goldens)
+        return golden_of(module, f"{found['owner']}::{found['test']}" if found else name, goldens)
     raise UsageError(
         f"{source}: its path doesn't say which test it belongs to\n"
         "  say it: --test tests/test_refund.py::test_refund, or --to runs/ for a folder of runs"
     )
 
 
-def _golden(module: Path, exact: str, goldens: str) -> Destination:
+def golden_of(module: Path, exact: str, goldens: str = "__sparrow__") -> Destination:
+    """The golden of a test.
+
+    Args:
+        module: the test's file.
+        exact: the test's name in the file: the node id after the first ``::``.
+        goldens: name of the goldens' folder (ini ``sparrow_dir``).
+    """
     return Destination(
         store=module.parent / goldens / safe_name(module.stem),
         run_id=safe_name(exact),

@@ -20,7 +20,7 @@ from pytest_sparrow.wire.bodies import MOST
 if TYPE_CHECKING:
     from pathlib import Path
 
-SUFFIXES = (".yaml", ".yml", ".json")
+SUFFIXES = (".yaml", ".yml", ".json", ".har")
 """How the names of cassettes end; ``.gz`` may follow."""
 
 _DEEPEST = 200
@@ -65,7 +65,7 @@ def load(path: Path) -> Any:
     if raw[:2] == b"\x1f\x8b":
         raw = _unpacked(raw)
     try:
-        if path.name.removesuffix(".gz").endswith(".json") or raw.lstrip()[:1] == b"{":
+        if path.name.removesuffix(".gz").endswith((".json", ".har")) or raw.lstrip()[:1] == b"{":
             return json.loads(raw)
         value = _yaml(path, raw)
     except RecursionError as error:

@@ -78,8 +78,8 @@ def judge_comparison(
         ),
         comparison=_shown(
             compare(
-                _redacted(theirs, hidden),
-                _redacted(mine, redactor),
+                redacted(theirs, hidden),
+                redacted(mine, redactor),
                 rules,
                 typed=golden.notes_types and not from_events,
                 strands=golden.knows_strands,
@@ -91,6 +91,8 @@ def judge_comparison(
         circumstances=circumstances(config, side_by_side=any(getattr(event, "lane", "") for event in mine)),
         what_if=_what_if_of(run),
         unwrapped=tuple(_unwrapped(run)),
+        verified=frozenset(run.answers.verified),
+        holds_answers=golden.holds_exchanges and not from_events,
     )
     remarks = (
         _drift_remark([drift for drift in drifts if drift.finding.of_model])
@@ -238,8 +240,8 @@ def _shown(comparison: Comparison, secrets: SecretPairs) -> Comparison:
     return replace(comparison, changes=tuple(changes))
 
 
-def _redacted(events: Iterable[Event], redactor: Redactor | None) -> list[Event]:
-    """Events as the disk has them."""
+def redacted(events: Iterable[Event], redactor: Redactor | None) -> list[Event]:
+    """Events of a run as the disk has them."""
     kept: list[Event] = []
     for event in events:
         line = dump_event(event)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass, replace
-from itertools import islice
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
-from pytest_sparrow import real_time
 from pytest_sparrow.comparing import MISSING, request_changes, tool_changes
 from pytest_sparrow.comparing.result import render
-from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.findings import (
     NO_CIRCUMSTANCES,
     Circumstances,
@@ -25,14 +19,13 @@ from pytest_sparrow.findings import (
     of_change,
     of_changes,
 )
+from pytest_sparrow.judging.chance import chance_of
 from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
-    from pytest_sparrow.comparing.result import Change, Comparison, Missing
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.comparing.result import Change, Comparison
     from pytest_sparrow.run.whatif.fork import DivergencePoint
 
 _MOST_ALIKE = 2
@@ -101,6 +94,8 @@ class Found:
         circumstances: what makes one source of chance a likelier cause than another.
         what_if: the doing of the test's own fork and faults.
         unwrapped: tools that the model proposed, and that the test did not wrap.
+        verified: tools that ran beside their recorded answers.
+        holds_answers: whether the golden holds recorded answers; else events alone.
     """
 
     violations: tuple[Finding, ...] = ()
@@ -110,6 +105,25 @@ class Found:
     circumstances: Circumstances = NO_CIRCUMSTANCES
     what_if: WhatIf = NO_WHAT_IF
     unwrapped: tuple[str, ...] = ()
+    verified: frozenset[str] = frozenset()
+    holds_answers: bool = True
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the golden's answers are all that the run needs, so that all else can be written anew.
+
+        Where a tool ran beside its recorded answer and gave another one, the agent did not get what the tool gives.
+        """
+        changes = () if self.comparison is None else self.comparison.changes
+        other_output = any(
+            change.subject == "ToolOutput" and change.label in self.verified for change in changes
+        )
+        return (
+            self.holds_answers
+            and self.nothing is None
+            and not other_output
+            and all(one.kind in (Kind.ORDER, Kind.UNPLAYED) for one in self.violations)
+        )
 
     @property
     def same_events(self) -> bool:
@@ -138,6 +152,7 @@ def verdict_of(found: Found, subject: Subject, remarks: Sequence[Finding] = ()) 
         ways=() if subject.recording else tuple(_ways(found, subject, causes)),
         circumstances=found.circumstances,
         contradicted=_contradicted(found),
+        answerable=found.answerable,
     )
 
 
@@ -218,23 +233,14 @@ def _calls(misses: Iterable[Finding]) -> set[tuple[str, int]]:
 def _changes(roots: Sequence[Change], found: Found) -> list[Finding]:
     changes = [of_change(change, found.comparison) for change in roots]
     if changes:
-        changes[0] = replace(changes[0], chance=_chance(roots, found.circumstances))
+        changes[0] = replace(changes[0], chance=chance_of(roots, found.circumstances))
     return changes
-
-
-def _chance(changes: Sequence[Change], circumstances: Circumstances) -> str:
-    """What would explain the first change; or, where nothing would, all of them together."""
-    within = [change for change in changes if not change.whole]
-    if not within or changes[0].whole:
-        return ""
-    likely = likely_chance(within[0].golden, within[0].new)
-    return likely or ("race" if circumstances.side_by_side and is_race(within) else "")
 
 
 def drift_finding(drift: Drift, circumstances: Circumstances = NO_CIRCUMSTANCES) -> Finding:
     """The drift as a finding, with its changes as parts."""
     return replace(
-        drift.finding, parts=of_changes(drift.changes), chance=_chance(drift.changes, circumstances)
+        drift.finding, parts=of_changes(drift.changes), chance=chance_of(drift.changes, circumstances)
     )
 
 
@@ -290,7 +296,7 @@ def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator
     if _came_after(found):
         yield _after(found.what_if)
     elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
-        yield from _accept(subject, found.what_if)
+        yield from _accept(subject, found)
     paths = tuple(dict.fromkeys(_paths(found, causes)))
     missed = [_miss(one, None) if one.kind is Kind.MISS else one for one in found.violations]
     if 0 < len(paths) <= _MOST_PATHS and _rules_settle(missed):
@@ -340,14 +346,17 @@ def _wrap(found: Found) -> Iterator[Way]:
         yield Way(WayKind.WRAP, (name,))
 
 
-def _accept(subject: Subject, what_if: WhatIf) -> Iterator[Way]:
-    """Record the test again, or the test that the golden belongs to."""
+def _accept(subject: Subject, found: Found) -> Iterator[Way]:
+    """Update the golden, or record the test again or the test that the golden belongs to."""
+    what_if = found.what_if
     if what_if.recovers:
         yield Way(WayKind.NEED_NOT_RECOVER)
     if subject.accept is not None:
         yield subject.accept
     elif subject.recorder in ("", subject.nodeid):
-        yield Way(WayKind.ACCEPT, (subject.nodeid,))
+        # An update leaves forks and faults out: what they make the agent ask says nothing about that.
+        answerable = found.answerable or (what_if.injected and found.holds_answers)
+        yield Way(WayKind.ACCEPT if answerable else WayKind.RECORD_AGAIN, (subject.nodeid,))
     else:
         yield Way(WayKind.ACCEPT_OTHER, (subject.recorder,))
         if not what_if.injected:
@@ -409,90 +418,3 @@ def _only_requests_differ(found: Found) -> bool:
     """Whether all that differs is what models were asked: the agent did what it did before."""
     asked_models = bool(found.drifts) and all(drift.finding.of_model for drift in found.drifts)
     return asked_models and found.same_events and not found.violations
-
-
-_MOST = 20_000
-"""Characters that are compared: enough for a prompt."""
-
-_MOST_CHANGES = 100
-"""Changes that are compared with each other."""
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|\b[0-9a-fA-F]{32}\b")
-_TIME = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?"  # a date, perhaps with a time
-    r"|\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b"  # a time of day
-    r"|\b1\d{9}(?:\d{3})?(?:\.\d+)?\b"  # seconds or milliseconds since 1970, in these decades
-)
-_DRAWN = re.compile(
-    r"\b\d+\.\d{10,}(?:e-?\d+)?\b"  # random.random(), and what is made of it
-    r"|\b\d{8,}\b"  # random.getrandbits(), as a decimal number
-    r"|\b(?=[a-zA-Z_]*\d[a-zA-Z_]*\d)(?=[\d_]*[a-zA-Z])\w{10,}\b"  # secrets.token_hex(), and other ids
-)
-
-
-def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
-    """The source of chance that would explain the difference of two values, or "" where none would.
-
-    Returns:
-        "uuid", "today", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
-    """
-    if isinstance(golden, list) and isinstance(new, list):
-        same = Counter(map(canonical, golden)) == Counter(map(canonical, new))
-        return "order" if same and golden != new else ""
-    if isinstance(golden, int | float) and isinstance(new, int | float):
-        golden, new = repr(golden), repr(new)
-    if not isinstance(golden, str) or not isinstance(new, str) or golden == new:
-        return ""
-    golden, new = golden[:_MOST], new[:_MOST]
-    if _alike(_UUID, golden, new):
-        return "uuid"
-    if _names_today(new) and not _names_today(golden):
-        return "today"
-    if _alike(_TIME, golden, new):
-        return "time"
-    if _alike(_DRAWN, golden, new):
-        return "random"
-    if Counter(re.findall(r"\w+", golden)) == Counter(re.findall(r"\w+", new)):
-        return "order"
-    return ""
-
-
-_DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
-
-
-def _names_today(text: str) -> bool:
-    """Whether a text holds the real date of this moment, here or in UTC: the replay's clock shows the recorded one."""
-    now = real_time.now()
-    return any(_holds_date(text, day) for day in (now, now.astimezone()))
-
-
-def _holds_date(text: str, day: datetime) -> bool:
-    months = (day.strftime(f"{month} %Y").split() for month in ("%B", "%b"))
-    numbers = {f"{day.day}", f"{day.day:02}"}
-    return any(day.strftime(form) in text for form in _DATES) or any(
-        f"{month} {number}, {year}" in text or f"{number} {month} {year}" in text
-        for month, year in months
-        for number in numbers
-    )
-
-
-def is_race(changes: Iterable[Change]) -> bool:
-    """Whether several changes only hand the same values out to others, as strands that draw side by side do."""
-    pairs = [_apart(change.golden, change.new) for change in islice(changes, _MOST_CHANGES)]
-    if len(pairs) < 2:
-        return False
-    golden, new = (Counter(values) for values in zip(*pairs, strict=True))
-    return golden == new
-
-
-def _apart(golden: Json | Missing, new: Json | Missing) -> tuple[str, str]:
-    """Two values as texts, without the beginning and the end that they share."""
-    one, other = ((value if isinstance(value, str) else repr(value))[:_MOST] for value in (golden, new))
-    start = len(commonprefix([one, other]))  # noqa: RUF071 - texts, not paths
-    one, other = one[start:], other[start:]
-    end = len(commonprefix([one[::-1], other[::-1]]))  # noqa: RUF071
-    return one[: len(one) - end], other[: len(other) - end]
-
-
-def _alike(pattern: re.Pattern[str], golden: str, new: str) -> bool:
-    return bool(pattern.search(golden)) and pattern.sub("", golden) == pattern.sub("", new)

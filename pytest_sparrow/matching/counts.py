@@ -132,20 +132,36 @@ def headers_of(asked: dict[str, Json]) -> dict[str, str] | None:
     }
 
 
-def credentials_of(asked: dict[str, Json]) -> dict[str, str]:
-    """The headers of an HTTP request that say who asks, by name; only those that hold a secret's placeholder.
+COOKIE = "cookie"
 
-    They are compared where both requests have them: whether a machine has a key at all says nothing of the agent.
-    Kinds of secrets do not count here: the same key may come from another place.
+
+def credentials_of(asked: dict[str, Json]) -> dict[tuple[str, ...], str]:
+    """The headers of an HTTP request that say who asks: those with a secret's placeholder by name, and each cookie.
+
+    A cookie is ``("cookie", its name)``; a header in which older goldens hide all cookies at once is ``("cookie",)``.
+    Credentials are compared where both requests have them: whether a machine has a key at all says nothing of the
+    agent. Kinds of secrets do not count here: the same key may come from another place.
     """
     headers = asked.get("headers")
     if not isinstance(headers, dict) or asked.get("some_headers"):
         return {}
-    return {
-        name: value
-        for name, value in headers.items()
-        if "<secret:" in value and credential_kind(name) is not None
-    }
+    found: dict[tuple[str, ...], str] = {}
+    for name, value in headers.items():
+        if name == COOKIE:
+            found |= _cookies(value)
+        elif "<secret:" in value and credential_kind(name) is not None:
+            found[name,] = value
+    return found
+
+
+def _cookies(header: str) -> dict[tuple[str, ...], str]:
+    """The cookies of a header, by name; the values of one name in their order."""
+    found: dict[tuple[str, ...], str] = {}
+    for pair in header.split("; "):
+        name, sign, value = pair.partition("=")
+        key = (COOKIE, name) if sign else (COOKIE,)
+        found[key] = f"{found[key]}; {value or pair}" if key in found else value if sign else pair
+    return found
 
 
 def body_of(asked: dict[str, Json]) -> Json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import BrokenJson, decode, digest
 from pytest_sparrow.matching.counts import fields_of_body
-from pytest_sparrow.providers.registry import facts, reads
+from pytest_sparrow.providers.registry import facts, leads_to_model, reads
 from pytest_sparrow.redact.substitutes import SHAPES, lasting_shapes
 from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.spelling import without_text
@@ -51,7 +51,7 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     asked = exchange.asked
     of_model = is_http and _asks_a_model(asked)
     new_in_requests = facts().volatile_request_keys if of_model else frozenset[str]()
-    new_in_answers = facts().volatile_answer_keys if of_model else frozenset[str]()
+    new_in_answers = keys_new_in_answers(exchange)
     if is_http and "body" in asked:
         asked = {**asked, "body": fields_of_body(asked["body"])}
     answered = _with_lines_read(exchange.answered)
@@ -64,7 +64,10 @@ def between_recordings(exchange: Exchange, mask: Callable[[str], str]) -> tuple[
     return _without(asked, mask, new_in_requests), _without(answered, mask, new_in_answers)
 
 
-_MODEL_PATHS = ("/models/", "/model/", "/responses/", "/threads/", "/v1/messages", "/chat/completions")
+def keys_new_in_answers(exchange: Exchange) -> AbstractSet[str]:
+    """The keys of an exchange's answer whose values are new in every answer; of a model's and of MCP's only."""
+    of_model = exchange.kind == "http" and _asks_a_model(exchange.asked)
+    return facts().volatile_answer_keys if of_model else frozenset()
 
 
 def _asks_a_model(asked: dict[str, Json]) -> bool:
@@ -72,7 +75,7 @@ def _asks_a_model(asked: dict[str, Json]) -> bool:
     body = asked.get("body")
     fields = body.get("json") if isinstance(body, dict) else None
     named = isinstance(fields, dict) and (isinstance(fields.get("model"), str) or "jsonrpc" in fields)
-    return named or reads(asked) or any(part in asked["url"] for part in _MODEL_PATHS)
+    return named or reads(asked) or leads_to_model(asked["url"])
 
 
 _CHANCE = re.compile(

@@ -11,13 +11,16 @@ import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.matching.counts import credentials_of
+from pytest_sparrow.matching.counts import COOKIE, credentials_of
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Exchange, Json
+
+    _Credentials = Mapping[tuple[str, ...], str]
 
 
 def placeholders(text: str) -> list[str]:
@@ -30,7 +33,7 @@ def of_any_kind(text: str) -> str:
     return PLACEHOLDER.sub("<secret>", text)
 
 
-_WHOLE = re.compile(r"(?:\w+ )?<secret>")
+_WHOLE = re.compile(r"(?:[\w-]+ )?<secret>")
 
 
 def _hidden_otherwise(golden: str, new: str) -> bool:
@@ -53,14 +56,16 @@ class SecretPairs:
 
     Args:
         replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
+        variables: the kinds of the secrets in environment variables that the other run has.
 
     Attributes:
         exchanges: the golden's, where all its requests say which headers they had.
     """
 
-    def __init__(self, *, replayed: bool = False) -> None:
+    def __init__(self, *, replayed: bool = False, variables: AbstractSet[str] = frozenset()) -> None:
         self.exchanges: Sequence[Exchange] = ()
         self._replayed = replayed
+        self._variables = variables
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
 
@@ -93,16 +98,32 @@ class SecretPairs:
             return True
         return of_any_kind(golden) == of_any_kind(new) and self.fit(placeholders(golden), placeholders(new))
 
-    def counts_alone(self, credential: str, *, in_golden: bool) -> bool:
-        """Whether a header counts that only one of two requests has: what an answer gave, a machine need not have."""
+    def alone(self, ours: _Credentials, theirs: _Credentials, *, in_golden: bool) -> list[tuple[str, ...]]:
+        """The names of what counts though only one of two requests has it.
+
+        A secret that an answer gave: a machine need not have that. A cookie without a secret, unless all cookies of
+        the other request are hidden at once.
+        """
+        hidden = (COOKIE,) in theirs
+        return [
+            name
+            for name, value in ours.items()
+            if name not in theirs
+            and (self._was_given(value, in_golden) if "<secret:" in value else not hidden)
+        ]
+
+    def _was_given(self, credential: str, in_golden: bool) -> bool:  # noqa: FBT001 - a side, as of `alone`
         found = placeholders(credential) if self.exchanges else []
         return any(each in self._given if in_golden else not self._is_own(each) for each in found)
 
     @functools.cached_property
     def _given(self) -> frozenset[str]:
-        """The placeholders in the golden's answers. Needed where a header is missing, so nearly never."""
-        answers = (json.dumps(exchange.answered) for exchange in self.exchanges if exchange.answered)
-        return frozenset(each for answer in answers for each in placeholders(answer))
+        """The golden's placeholders that an answer gave, before the agent sent them. Needed nearly never."""
+        brought, given = set[str](), set[str]()
+        for exchange in self.exchanges:
+            brought.update(placeholders(json.dumps(exchange.asked)))
+            given.update(set(placeholders(json.dumps(exchange.answered))) - brought)
+        return frozenset(given)
 
     def declare(self, golden: Sequence[str], new: Sequence[str]) -> None:
         """Pair two sequences that fit."""
@@ -126,7 +147,15 @@ class SecretPairs:
     def _shown(self, match: re.Match[str]) -> str:
         if int(match[2]) <= FIRST_OF_A_REPLAY:
             return match[0]
-        return self._golden_of.get(match[0], f"<secret:{match[1]}:another>")
+        return self._golden_of.get(match[0], f"<another {match[1]}>")
+
+    def _is_of_another_variable(self, golden: str, new: str) -> bool:
+        """Whether the new one is a variable's, and the golden's another variable's that this run has, or an answer's.
+
+        Nothing but the agent chose between the two then.
+        """
+        one, other = golden.split(":")[1], new.split(":")[1]
+        return one != other and other in self._variables and (one in self._variables or golden in self._given)
 
     def _is_own(self, new: str) -> bool:
         return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY
@@ -136,6 +165,8 @@ class SecretPairs:
             return golden == new
         if _is_one_of(golden, new):
             return True
+        if self._is_of_another_variable(golden, new):
+            return False
         known = self._new_of.get(golden)
         return known == new if known is not None else new not in self._golden_of
 
@@ -145,11 +176,11 @@ class Mentioned(NamedTuple):
 
     Attributes:
         placeholders: those of its address, headers and body, or of its arguments, in the order of canonical JSON.
-        credentials: the headers that say who asks.
+        credentials: the headers and cookies that say who asks.
     """
 
     placeholders: tuple[str, ...] = ()
-    credentials: tuple[tuple[str, str], ...] = ()
+    credentials: tuple[tuple[tuple[str, ...], str], ...] = ()
 
     @classmethod
     def of(cls, content: bytes, asked: dict[str, Json]) -> Mentioned:
@@ -165,8 +196,8 @@ class Mentioned(NamedTuple):
         return (
             pairs.fit(self.placeholders, new.placeholders)
             and all(pairs.may_be_credential(*both) for both in self._credentials_of_both(new))
-            and not any(pairs.counts_alone(value, in_golden=True) for value in self._alone(new))
-            and not any(pairs.counts_alone(value, in_golden=False) for value in new._alone(self))
+            and not pairs.alone(dict(self.credentials), dict(new.credentials), in_golden=True)
+            and not pairs.alone(dict(new.credentials), dict(self.credentials), in_golden=False)
         )
 
     def declare(self, new: Mentioned, pairs: SecretPairs) -> None:
@@ -174,11 +205,6 @@ class Mentioned(NamedTuple):
         pairs.declare(self.placeholders, new.placeholders)
         for golden, other in self._credentials_of_both(new):
             pairs.same_credential(golden, other)
-
-    def _alone(self, other: Mentioned) -> list[str]:
-        """The credentials of these that the others lack."""
-        theirs = dict(other.credentials)
-        return [value for name, value in self.credentials if name not in theirs]
 
     def _credentials_of_both(self, new: Mentioned) -> list[tuple[str, str]]:
         theirs = dict(new.credentials)

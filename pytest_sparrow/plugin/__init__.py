@@ -20,10 +20,11 @@ from pytest_sparrow.plugin import (
     session,
 )
 from pytest_sparrow.plugin.markers import INJECT, MARKER
-from pytest_sparrow.plugin.session import SESSION
+from pytest_sparrow.plugin.session import SESSION, finish
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from pathlib import Path
 
     from pytest_sparrow.plugin.api import Sparrow
     from pytest_sparrow.store import FsRecorder
@@ -72,11 +73,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     markers.check_markers(config, items)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Note the folders of goldens, which hold no tests."""
+    state = config.stash[SESSION]
+    return state.collected.meet(collection_path, state.settings.dir)
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
-    """Fill absent API keys for what a test module imports."""
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fill absent API keys for what a test module imports; note which files were collected."""
     with imports.with_dummy_keys(collector):
-        return (yield)
+        report = yield
+    collector.config.stash[SESSION].collected.note(collector, report)
+    return report
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -125,13 +136,33 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 class _Reports:
-    """Collects reports as they are logged: this process's own (sub-reports among them), and those of xdist workers."""
+    """Collects what comes without a config: reports, also of xdist workers, and whether tests are left out."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         session.collect(self._config, report)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:
+        before = len(items)
+        result = yield
+        if len(items) < before:
+            self._config.stash[SESSION].collected.left_out = True
+        return result
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self._config.stash[SESSION].collected.stopped = True
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._config.stash[SESSION].collected.receive(getattr(node, "workeroutput", None) or {})
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Find the goldens that no test uses."""
+    finish(session, passed=exitstatus == 0)
 
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:

@@ -29,12 +29,21 @@ Further = Callable[[str, str], AbstractContextManager["Sparrow"]]
 class Sparrow:
     """This test's run; the fixture ``sparrow`` makes the object."""
 
-    def __init__(self, window: Window, mode: Mode, golden: Transcript | None, further: Further) -> None:
+    def __init__(
+        self,
+        window: Window,
+        mode: Mode,
+        golden: Transcript | None,
+        further: Further,
+        *,
+        what_if: bool,
+    ) -> None:
         self._window = window
         self._run = window.run
         self._mode = mode
         self._golden = golden
         self._further = further
+        self._what_if = what_if
 
     @property
     def run_id(self) -> str:
@@ -166,7 +175,7 @@ class Sparrow:
         """Replay up to one call, give the call another answer, and go on from there; say so before the agent runs.
 
         Up to the fork the run is compared with the golden; after the fork only the test's own asserts judge. No golden
-        is written. A fork that is never reached fails the test.
+        is written: an update runs without the fork. A fork that is never reached fails the test.
 
         Args:
             at: a tool's name (the first call), ``("refund", 2)`` for the second call, the number of an HTTP request of
@@ -188,7 +197,11 @@ class Sparrow:
             )
         if self._run.crossings or self._run.answers.fork is not None:
             raise UsageError(f"{said}: a run is forked once, before the agent runs")
-        self._run.answers.fork = fork_of(at, replace, raises, live=live)
+        fork = fork_of(at, replace, raises, live=live)
+        if self._what_if:
+            self._run.answers.fork = fork
+        else:
+            self._run.answers.fault_plan.left_out.append(said.removeprefix("sparrow."))
 
     def inject(
         self,
@@ -241,7 +254,7 @@ class Sparrow:
         )
         if self._run.crossings:
             raise UsageError(f"sparrow.{injected.said}: faults are injected before the agent runs")
-        if self._run.replaying:
+        if self._what_if:
             self._run.answers.fault_plan.faults.append(injected)
         else:
             self._run.answers.fault_plan.left_out.append(injected.said)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sparrow import real_time
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
@@ -17,6 +18,7 @@ from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
+from pytest_sparrow.plugin.revising import remark_of, revised_golden
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
 from pytest_sparrow.provenance import repo_head, snapshot
@@ -24,7 +26,7 @@ from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Places
 from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
-from pytest_sparrow.run.emitter import RecorderSink
+from pytest_sparrow.run.emitter import Gathered, RecorderSink
 from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.plugin.hiding import Directories, Secrets
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
+    from pytest_sparrow.run.emitter import Sink
     from pytest_sparrow.settings import Settings
 
 
@@ -55,7 +58,8 @@ class Kept:
     """What became of a recording.
 
     Attributes:
-        what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass).
+        what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass) of a
+            recording; "revised" or "current" (nothing was to be written) of a golden in an update.
         nodeid: the test.
         secrets: how many secrets of a recording were replaced.
         remark: for the summary: where the unfinished recording of a dropped one lies, or where a golden holds what
@@ -149,6 +153,11 @@ class Attempt:
         self._required = required
         if self.behaviour.missing and self.blocked is None and required:
             self.blocked = self._no_golden()
+        self._gathered = self._gathers()
+        self._accepted: Verdict | None = None
+        sink: Sink | None = self._gathered
+        if self.behaviour.records:
+            sink = RecorderSink(self._store, place.run_id)
         tools = Tools()
         answers = self._answers()
         rules = rules_of(settings)
@@ -164,7 +173,7 @@ class Attempt:
             ),
             replayer=replayer,
             live=follows and not replays and self.blocked is None,
-            sink=RecorderSink(self._store, place.run_id) if self.behaviour.records else None,
+            sink=sink,
             parent=parent,
             report_late=report_late,
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
@@ -172,7 +181,20 @@ class Attempt:
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
-        self.sparrow = Sparrow(self.window, settings.mode, self._followed, self._open_further)
+        self.sparrow = Sparrow(
+            self.window,
+            settings.mode,
+            self._followed,
+            self._open_further,
+            what_if=self.run.replaying and self._gathered is None,
+        )
+
+    def _gathers(self) -> Gathered | None:
+        """What gathers the exchanges of a run that may become the golden's; a golden of events alone has none."""
+        golden = self._source.golden
+        return (
+            Gathered() if self.behaviour.revises and golden is not None and golden.holds_exchanges else None
+        )
 
     def _no_golden(self) -> Finding:
         return Finding(
@@ -180,6 +202,21 @@ class Attempt:
             detail={"golden": self.place.shown},
             ways=(Way(WayKind.RECORD, (self.place.recorder,)),),
         )
+
+    @property
+    def missing_golden(self) -> tuple[str, str] | None:
+        """The place of the golden that the test lacks, and the test; None for a test that lacks none."""
+        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
+            return None
+        return str(self.place.folder), self.place.recorder
+
+    @property
+    def old_golden(self) -> list[Finding]:
+        """The finding that the golden is older than the setting ``max_age`` allows, or none."""
+        most, golden = self.settings.max_age, self._followed
+        if most is None or golden is None or (real_time.now() - golden.created_at).days <= most.days:
+            return []
+        return [Finding(kind=Kind.OLD, detail={"count": most.days})]
 
     @property
     def crossed(self) -> bool:
@@ -320,7 +357,7 @@ class Attempt:
         if self.blocked is not None:
             return Verdict()
         if self.behaviour.compares and self._followed is not None:
-            return judge_comparison(
+            verdict = judge_comparison(
                 self._followed,
                 self.run,
                 self._redactor,
@@ -328,9 +365,17 @@ class Attempt:
                 failed=failed,
                 further=self._further_runs,
             )
+            return verdict if self._gathered is None else self._acceptable(verdict)
         if self.behaviour.records:
             return judge_recording(self.run, self._subject(), failed=failed, alone=self._must_hold)
         return Verdict()
+
+    def _acceptable(self, verdict: Verdict) -> Verdict:
+        """The verdict without the differences that an update accepts: all of them, or none."""
+        if not verdict.diverged or not verdict.answerable:
+            return verdict
+        self._accepted = verdict
+        return Verdict(subject=verdict.subject, remarks=verdict.remarks)
 
     def patterns(self, known: Container[tuple[str, str]]) -> list[tuple[str, str, bool]]:
         """The patterns of the rules by which this run was compared, with what became of them: see `searched`."""
@@ -372,6 +417,8 @@ class Attempt:
             SecretFound: the recording holds a secret.
             RecordedMeanwhile: another process has recorded something else.
         """
+        if self._gathered is not None:
+            return self._update(self._gathered, passed=passed)
         if not self._started:
             return []
         self.window.close(failed=not passed)
@@ -402,6 +449,19 @@ class Attempt:
         if what != "unchanged":
             remark = doubtful_in(folder_of(self.place.directory, run_id), self.settings)
         return [Kept(what, self.place.nodeid, remark, secrets=self._redactor.replaced)]
+
+    def _update(self, gathered: Gathered, *, passed: bool) -> list[Kept]:
+        """Write what the run did otherwise into the golden that answered it."""
+        golden = self._source.golden
+        assert golden is not None
+        if not passed or self.blocked is not None:
+            return []
+        revised = revised_golden(golden, self.run, gathered, self._redactor, self._further_runs)
+        if revised is golden:
+            return [Kept("current", self.place.nodeid)]
+        self._store.save(revised, instead_of=golden)
+        remark = remark_of(self._accepted).cleaned(self.shown)
+        return [Kept("revised", self.place.nodeid, remark)]
 
     def _write(self, inputs: RunInputs, *, afresh: bool) -> str:
         """Write the golden; gives what became of the recording."""

@@ -9,15 +9,18 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from pytest_sparrow.plugin.options import read_session
-from pytest_sparrow.settings import dummy_key, judged_by, outcomes
+from pytest_sparrow.plugin.collected import Collected
+from pytest_sparrow.plugin.options import read_session, shown_file
+from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import ExitStack
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -39,6 +42,8 @@ class SessionState:
         origin: the ini key or the variable that gives the mode, "" where nothing but the command line does.
         decided: names of the settings that stand on the command line.
         counts: how many tests ended how, by what the summary says of them.
+        unused: how many goldens no test uses.
+        missing: the tests without a golden: the place of the golden, and the test as pytest's command line has it.
         secrets: how many secrets were replaced in recordings.
         ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: findings for the summary as JSON, each with its node id.
@@ -55,6 +60,7 @@ class SessionState:
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
         dummy_keys: further API keys to fill for that test's fixtures; None: filled, or nothing to fill.
+        collected: what pytest collected.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
     """
 
@@ -62,6 +68,8 @@ class SessionState:
     origin: str
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
+    unused: int = 0
+    missing: list[tuple[str, str]] = field(default_factory=list)
     secrets: int = 0
     ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
@@ -78,6 +86,7 @@ class SessionState:
     in_body: bool = False
     shut: ExitStack | None = None
     dummy_keys: tuple[str, ...] | None = None
+    collected: Collected = field(default_factory=Collected)
 
 
 @dataclass(slots=True)
@@ -173,6 +182,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             state.patterns[setting, pattern] = None
         elif tests is not None:
             tests.append(report.nodeid)
+    state.missing += filter(None, [facts.get("missing")])
     for kind in ("remarks", "late"):
         state.remarks += json.loads(facts.get(kind, "[]"))
 
@@ -188,6 +198,45 @@ def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
     return False
 
 
+def finish(session: pytest.Session, *, passed: bool) -> None:
+    """Find the goldens that no test uses, after a complete and green session in which a test used sparrow.
+
+    Args:
+        session: the session; a worker of pytest-xdist hands on what it knows.
+        passed: whether the session ran to its end and nothing failed.
+    """
+    config = session.config
+    state = config.stash[SESSION]
+    settings, collected = state.settings, state.collected
+    used = bool(state.counts) and settings.unused is not Unused.IGNORE and settings.mode.reads
+    if hasattr(config, "workerinput"):
+        collected.send(session, config.workeroutput, settings.dir, used=used)  # type: ignore[attr-defined]
+        return
+    if passed and settings.max_age is not None and settings.max_age.fails and _has_old(state):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if not (used and passed and collected.is_whole(config)):
+        return
+    found = [
+        *map(Path, sorted(collected.ownerless)),
+        *collected.without_test(getattr(session, "items", ()), settings.dir),
+    ]
+    if not found:
+        return
+    from pytest_sparrow.findings import Finding, Kind
+
+    for golden in found:
+        state.remarks.append((shown_file(golden, config), Finding(kind=Kind.UNUSED).to_json()))
+    state.unused = len(found)
+    if settings.unused is Unused.FAIL:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _has_old(state: SessionState) -> bool:
+    from pytest_sparrow.findings import Kind
+
+    return any(remark["kind"] == Kind.OLD.value for _, remark in state.remarks)
+
+
 def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None:
     """Write the summary; nothing where no test used sparrow.
 
@@ -199,8 +248,10 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
     state = config.stash[SESSION]
     state.remarks += state.late
     # A session that used no pattern must not load what makes findings.
-    if passed and any(state.patterns.values()) and _is_whole(terminal, config):
+    if passed and any(state.patterns.values()) and state.collected.is_whole(config):
         state.remarks += _unmatched(state)
+    if state.missing:
+        state.remarks += _renamed(state, config)
     line = _counts(state)
     if not line:
         return
@@ -216,17 +267,30 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
         terminal.write_line(f"sparrow: {counted(state.secrets, 'secret')} replaced in what was recorded")
 
 
-_FILTERS = ("keyword", "markexpr", "deselect", "lf", "stepwise")
-"""pytest's options that leave tests out."""
+_MOST_RENAMED = 20
+"""How many tests without a golden are offered that of a test which is gone."""
 
 
-def _is_whole(terminal: Any, config: pytest.Config) -> bool:
-    """Whether no test was left out, in which a pattern might have found something."""
-    if terminal.stats.get("deselected") or any(config.getoption(name, None) for name in _FILTERS):
-        return False
-    if config.args_source is config.ArgsSource.TESTPATHS:
-        return True
-    return any(config.invocation_params.dir / path == config.rootpath for path in config.args)
+def _renamed(state: SessionState, config: pytest.Config) -> Iterator[tuple[str, dict[str, Json]]]:
+    """The tests without a golden for which that of a lost test fits."""
+    from pytest_sparrow.findings import Finding, Kind
+    from pytest_sparrow.store.goldens import fitting, function_text, lost_goldens
+
+    lost: dict[Path, list[Path]] = {}
+    offered = set()
+    # Twice: once the others are gone, the last one that is lost fits the last test of its file.
+    for folder, test in state.missing[:_MOST_RENAMED] * 2:
+        if test in offered:
+            continue
+        goldens = Path(folder).parents[1]
+        if goldens not in lost:
+            lost[goldens] = lost_goldens(goldens) if goldens.is_dir() else []
+        golden = fitting(lost[goldens], test, function_text(goldens.parent, test))
+        if golden is not None:
+            lost[goldens].remove(golden)
+            offered.add(test)
+            detail: dict[str, Json] = {"golden": shown_file(golden, config), "nodeid": test}
+            yield test, Finding(kind=Kind.RENAMED, detail=detail).to_json()
 
 
 def _unmatched(state: SessionState) -> list[tuple[str, dict[str, Json]]]:
@@ -250,6 +314,8 @@ _KEPT = {
     "updated": "recorded again, changed",
     "unchanged": "recorded again, unchanged",
     "dropped": "not recorded",
+    "revised": "updated",
+    "current": "up to date",
 }
 """What the summary says of a recording, by what became of the recording (see `Kept`)."""
 
@@ -258,4 +324,5 @@ def _counts(state: SessionState) -> str:
     in_order = (*outcomes(compared=True), BLOCKED, *_KEPT.values(), *outcomes(compared=False))
     line = ", ".join(f"{state.counts[said]} {said}" for said in in_order if state.counts[said])
     ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
-    return f"{line} ({ways})" if line and ways else line
+    line = f"{line} ({ways})" if line and ways else line
+    return f"{line}; {counted(state.unused, 'golden')} unused" if state.unused else line

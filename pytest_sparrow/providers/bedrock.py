@@ -145,6 +145,7 @@ _INPUTS = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
 
 
 _FACTS = ProviderFacts(
+    model_paths=frozenset({r"/converse(?:-stream)?", r"/invoke(?:-with-response-stream)?"}),
     # Whoever has a key of his own needs no token; a session's has one, which signed URLs hold.
     key_variables=(
         ("AWS_ACCESS_KEY_ID",),

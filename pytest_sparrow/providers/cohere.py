@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.composing import FailureStatus
 
 _FACTS = ProviderFacts(
+    model_paths=frozenset({r"/v2/chat"}),
     key_variables=(("CO_API_KEY",), ("COHERE_API_KEY",)),
     services=frozenset({"cohere"}),
     packages={"cohere": "cohere"},

@@ -24,7 +24,7 @@ from pytest_sparrow.providers.composing import (
     stream_reply,
     synthetic_reply,
 )
-from pytest_sparrow.providers.facts import NO_FACTS
+from pytest_sparrow.providers.facts import ProviderFacts
 from pytest_sparrow.providers.invoke import (
     METRICS,
     as_binary,
@@ -79,7 +79,7 @@ class Completions:
     """Text completions, recognised by path and prompt; see `Codec`."""
 
     name: str = "completions"
-    facts = NO_FACTS
+    facts = ProviderFacts(model_paths=frozenset({r"/v\d+/completions"}))
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read a request; None for a request of another format."""

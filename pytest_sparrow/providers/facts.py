@@ -135,6 +135,7 @@ class ProviderFacts:
         call_keys: keys of objects in requests whose ``id`` is the id of a call.
         stream_ends: what says that a stream is over.
         stream_indices: keys of events that number the parts of an answer under way.
+        model_paths: how the paths of URLs end at which a model answers: regular expressions.
     """
 
     key_variables: tuple[tuple[str, ...], ...] = ()
@@ -155,6 +156,7 @@ class ProviderFacts:
     call_keys: AbstractSet[str] = frozenset()
     stream_ends: tuple[StreamEnd, ...] = ()
     stream_indices: tuple[str, ...] = ()
+    model_paths: AbstractSet[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check the kinds of the values: a text where several are wanted would be read letter by letter.

@@ -5,6 +5,7 @@ A codec that raises costs the events of its exchange, never the run.
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 from contextlib import contextmanager
@@ -214,16 +215,14 @@ class Wire:
         return None if call is None else call.conversation
 
 
-_OF_MODELS = re.compile(
-    r"(?:/chat/completions|/v\d+/messages|/(?:v\d+|openai)/responses|/api/chat|/api/generate"
-    r"|/converse|/converse-stream|/invoke|/invoke-with-response-stream"
-    r"|:(?:generateContent|streamGenerateContent|rawPredict|streamRawPredict))\Z"
-)
-
-
 def leads_to_model(url: str) -> bool:
     """Whether the path of a URL is one at which a known provider's model answers."""
-    return _OF_MODELS.search(url.partition("?")[0]) is not None
+    return _ends_as(facts().model_paths).search(url.partition("?")[0]) is not None
+
+
+@functools.lru_cache(maxsize=4)
+def _ends_as(paths: frozenset[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?:{'|'.join(sorted(paths))})\Z")
 
 
 def reads(asked: dict[str, Json]) -> bool:

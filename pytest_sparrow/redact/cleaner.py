@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events import jsontext
-from pytest_sparrow.redact.credentials import hidden_cookies, lasting_part
+from pytest_sparrow.redact.credentials import hidden_cookies, is_of_cookies, lasting_part
 from pytest_sparrow.redact.known import needles_of, spellings
 from pytest_sparrow.redact.names import (
     COOKIE_VALUE,
@@ -18,7 +18,9 @@ from pytest_sparrow.redact.names import (
     Rule,
     Sure,
     bare_value,
+    cookie_rule,
     field_rule,
+    is_generated,
     plausible,
     query_rule,
     secret_members,
@@ -79,6 +81,9 @@ _T = TypeVar("_T")
 
 # Deeper than any JSON that jsontext reads or writes: only a value that refers to itself comes here.
 _MAX_DEPTH = 200
+_NAMES_OF_VALUES = ("name", "key", "Name", "Key")
+_TYPED = Rule("password", Sure.PASSWORD)
+"""The rule of the value of a form's field whose type is ``password``."""
 _ESCAPED_LINE_ENDS = re.compile(r"(?<!\\)\\+(?:r\\+)?n|\r\n")
 _SHORTEST = 8
 _SHORTEST_ENCODED = 20
@@ -173,8 +178,8 @@ class Cleaner:
         return self.value(value) if rule is None else self.field(value, rule)
 
     def cookie(self, name: str, value: str) -> str:
-        """The value of a request's cookie, without secrets."""
-        return self.field(value, self.field_rule(name) or COOKIE_VALUE)
+        """The value of a cookie, without secrets."""
+        return self.field(value, cookie_rule(name, self.field_rule(name)))
 
     def _set_cookie(self, line: str) -> str:
         pair, semicolon, attributes = line.partition(";")
@@ -183,7 +188,7 @@ class Cleaner:
             return self.text(line)
         # A quoted value keeps its quotes.
         bare = value.strip().strip('"')
-        clean = self.field(bare, self.field_rule(name.strip()) or COOKIE_VALUE) if bare else bare
+        clean = self.cookie(name.strip(), bare) if bare else bare
         return f"{name}={value.replace(bare, clean) if bare else value}{semicolon}{self.text(attributes)}"
 
     def found(self, secret: str, rule: Rule) -> str | None:
@@ -261,14 +266,16 @@ class Cleaner:
         """A text without secrets, by search alone; the middle of a file in base64 stays unsearched."""
         if len(text) < FILE:
             return self._searched(text)
+        text = self._own.replace(text, self._placeholder)  # a user's pattern counts everywhere
         parts, done = [], 0
         for run in long_texts(text):
             if not holds_text(run[0]):
-                parts += [
-                    self._searched(text[done : run.start() + EDGE]),
-                    text[run.start() + EDGE : run.end() - EDGE],
-                ]
-                done = run.end() - EDGE
+                head, done = self._searched(text[done : run.start() + EDGE]), run.end() - EDGE
+                parts.append(head)
+                if head.endswith(">"):  # the secret goes on: a value behind a name
+                    done = run.end()
+                else:
+                    parts.append(text[run.start() + EDGE : done])
         return "".join([*parts, self._searched(text[done:])])
 
     def _searched(self, text: str) -> str:
@@ -364,11 +371,21 @@ class Cleaner:
         if depth > _MAX_DEPTH:
             raise NotRecordable("$", "is nested too deep, or refers back to itself")
         if isinstance(value, list):
-            items = [self._walk(item, rule, depth + 1) for item in value]
+            items = [
+                self._walk(item, rule or self._rule_behind(value, number), depth + 1)
+                for number, item in enumerate(value)
+            ]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
         if isinstance(value, dict):
             return self._walk_object(value, rule, depth + 1)
         return value
+
+    def _rule_behind(self, items: list[Json], number: int) -> Rule | None:
+        """The rule of a value that a generator made behind its name: ``["tool", "--token", …]``."""
+        name, item = items[number - 1] if number else None, items[number]
+        if not (isinstance(item, str) and isinstance(name, str) and is_generated(item)):
+            return None
+        return self.field_rule(name)
 
     def _walk_object(self, value: dict[Any, Json], outer: Rule | None, depth: int) -> dict[Any, Json]:
         clean: dict[Any, Json] = {}
@@ -380,10 +397,8 @@ class Cleaner:
                 new_key += "'"
             if new_key == "set-cookie" and isinstance(item, str):
                 clean[new_key] = self.answer_header(new_key, item)
-            elif new_key == "cookie" and isinstance(item, str) and "<secret:" in item:
-                clean[new_key] = hidden_cookies(
-                    item, self.cookie
-                )  # a request's, clean: each cookie stays one
+            elif new_key == "cookie" and isinstance(item, str) and is_of_cookies(item):
+                clean[new_key] = hidden_cookies(item, self.cookie)
             else:
                 rule = inner.get(key) or self._rule_of(new_key, named, outer)
                 clean[new_key] = self._walk(item, rule, depth)
@@ -392,8 +407,12 @@ class Cleaner:
 
     def _named_value(self, value: dict[Any, Json]) -> Rule | None:
         """The rule for "value" in ``{"name": "api_key", "value": …}``, and in a browser's cookie."""
-        name = value.get("name", value.get("key"))
-        if "value" not in value or not isinstance(name, str):
+        name = next((value[key] for key in _NAMES_OF_VALUES if key in value), None)
+        if "value" not in value and "Value" not in value:
+            return None
+        if value.get("type") == "password":
+            return _TYPED
+        if not isinstance(name, str):
             return None
         return (
             COOKIE_VALUE if "httpOnly" in value or "sameSite" in value else self.field_rule(self.text(name))
@@ -431,7 +450,7 @@ class Cleaner:
         """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""
         if not isinstance(key, str):
             return None
-        if key == "value" or outer is KUBE_VALUE:
-            return named or outer
+        if key in ("value", "Value") or outer is KUBE_VALUE:
+            return named or (COOKIE_VALUE if outer is not None and outer.sure is Sure.COOKIE else outer)
         rule = self.field_rule(key)
         return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

@@ -1,7 +1,8 @@
 """Writes the credentials of a request so that nothing secret is left, and two of them stay two.
 
 What is fresh in each request is left out: a signature, its time, the times in a signed token. What stays is whose
-credential it is: a user's name, the id of a key, or the placeholder of the secret.
+credential it is, a user's name, the id of a key, or the placeholder of the secret; and for what it was signed: the
+region and the service of a signature, which no other part of a request to a fixed address need show.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ _OWNER = re.compile(
     r"(?:credential|username|keyid|oauth_token|oauth_consumer_key|client_id|id)=\"?([^\",/;\s]+)",
     re.IGNORECASE,
 )
+_SCOPED = re.compile(r"credential=\"?([^\",/;\s]+)((?:/[A-Za-z0-9_.*-]+)+)", re.IGNORECASE)
+"""The id of a key and the scope of a signature (of AWS and all who sign as AWS does): day, region, service."""
+
+_DAY = re.compile(r"/\d{4}-?\d\d-?\d\d(?=/|\Z)")
 FRESH_CLAIMS = frozenset({"exp", "iat", "nbf", "jti", "auth_time", "nonce"})
 """Claims of a JSON Web Token that are new in each token."""
 
@@ -43,6 +48,9 @@ def hidden_credential(value: str, hide: Callable[[str], str], user: Callable[[st
         return f"{scheme} {_basic(rest, hide, user)}".strip()
     if scheme.lower().startswith("sharedkey"):
         return f"{scheme} {hide(rest.partition(':')[0])}"
+    scoped = _SCOPED.search(rest)
+    if scoped is not None:
+        return f"{scheme} {hide(scoped[1])}{user(_DAY.sub('', scoped[2]))}"
     owner = _OWNER.search(rest)
     if owner is not None:
         return f"{scheme} {hide(owner[1])}"
@@ -62,6 +70,14 @@ def _basic(encoded: str, hide: Callable[[str], str], user: Callable[[str], str])
     except (binascii.Error, ValueError):
         return _hidden(encoded, hide)
     return f"{user(name)}{colon}{_hidden(password, hide)}"
+
+
+_COOKIES = re.compile(r"[\w!#$%&'*+.^`|~-]+=[^;\s]*(?:;\s*[\w!#$%&'*+.^`|~-]+=[^;\s]*)*;?")
+
+
+def is_of_cookies(value: str) -> bool:
+    """Whether a text is the cookies of a request: names with values, and nothing else."""
+    return _COOKIES.fullmatch(value.strip()) is not None
 
 
 _QUOTED = re.compile(r'"(<secret:[a-z0-9-]+:[0-9]+>)"')

@@ -13,6 +13,7 @@ import enum
 import functools
 import itertools
 import re
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -61,7 +62,10 @@ class Rule:
     sure: Sure
 
 
-_PASSWORDS = "password passwd passphrase passcode userpass passwordconfirmation passwordconfirm passwordhash"
+_PASSWORDS = (
+    "password passwd passphrase passcode passwordconfirmation passwordconfirm passwordhash "
+    "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
+)
 _KEYS = {
     "api-key": "apikey",
     "access-key": "accesskey",
@@ -80,7 +84,7 @@ _KEYS = {
     "session-token": "sessiontoken securitytoken phpsessid jsessionid",
     "csrf-token": "csrftoken xsrftoken",
     "token": "jwt bearer githubpat gitlabpat",
-    "secret": "secret",
+    "secret": "secret secretstring",
     "password": "pwd",
     "authorization": "authorization",
     "credential": "credential",
@@ -171,6 +175,8 @@ FRAGMENTS = (
 """Every name of the tables ends with one of these (a test holds it): what a quick look can search for."""
 
 _DIGITS = "0123456789"
+_LONGEST = 80
+"""Characters of a name."""
 _SEPARATORS = str.maketrans("", "", "-_. []")  # user[password], as forms spell it
 
 
@@ -180,12 +186,18 @@ def _bare_name(name: str) -> str:
 
 def field_rule(name: str) -> Rule | None:
     """The rule of a JSON field or a form field, or None for a harmless name."""
-    return _field_rule(name, facts().services)
+    return _field_rule(_one_number(name), facts().services)
+
+
+def _one_number(name: str) -> str:
+    """A name with one number at its end for all, since rules count no numbers: a file may have ten thousand of them."""
+    is_numbered = name and name[-1] in _DIGITS and len(name) <= _LONGEST
+    return f"{name.rstrip(_DIGITS)}0" if is_numbered else name
 
 
 @functools.lru_cache(maxsize=4096)
 def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
-    if len(name) > 80:
+    if len(name) > _LONGEST:
         return None
     bare = _bare_name(name)
     if _CURSORS.search(bare):
@@ -219,12 +231,12 @@ def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | No
 
 def query_rule(name: str) -> Rule | None:
     """The rule of a field of a URL's query: as for a field, and the signatures of presigned URLs."""
-    return _query_rule(name, facts().services)
+    return _query_rule(_one_number(name), facts().services)
 
 
 @functools.lru_cache(maxsize=4096)
 def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
-    if len(name) > 80:
+    if len(name) > _LONGEST:
         return None
     bare = _bare_name(name)
     # X-Amz-Credential is a key's id, a date and a region; app_id an application's, which is no secret.
@@ -249,6 +261,16 @@ def secret_members(value: Mapping[Any, Any]) -> Mapping[Any, Rule]:
 
 COOKIE_VALUE = Rule("cookie", Sure.KEY)
 """The rule of a cookie's value, where the cookie's own name says nothing."""
+
+_SESSION = Rule("cookie", Sure.PASSWORD)
+_SESSION_NAME = re.compile(
+    r"(?:^|[-_.])(?:sid|sess|session|sessid|sessionid|auth|remember(?:[-_]?me)?)$", re.I
+)
+
+
+def cookie_rule(name: str, own: Rule | None) -> Rule:
+    """The rule of a cookie's value: of its name as a field's (``own``), else what a cookie of this name holds."""
+    return own or (_SESSION if _SESSION_NAME.search(name) else COOKIE_VALUE)
 
 
 def credential_kind(name: str) -> str | None:
@@ -306,6 +328,11 @@ def bare_value(value: str) -> str:
     return (rest if scheme is None else rest[scheme.end() :]).strip()
 
 
+_PLAIN_KEY = re.compile(r"(?=[0-9]*[A-Za-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16,}")
+"""Letters and digits, what most keys are: no word, path, template or number."""
+_SURE_OF_KEYS = (Sure.ANY, Sure.PASSWORD, Sure.KEY, Sure.NAMED)
+
+
 def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
     """Whether the value of a field with this rule is a secret; what is a placeholder already is none.
 
@@ -314,9 +341,14 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
         rule: the rule of the field's name.
         words: plain words may be a password: in what an agent sends, and never gets back.
     """
+    if rule.sure in _SURE_OF_KEYS and _PLAIN_KEY.fullmatch(value):
+        return True
     rest = bare_value(value)
-    if not rest or _TEMPLATE.fullmatch(rest):
-        return False
+    return bool(rest) and _TEMPLATE.fullmatch(rest) is None and _is_sure(rest, value, rule, words=words)
+
+
+def _is_sure(rest: str, value: str, rule: Rule, *, words: bool) -> bool:
+    """Whether what is left of a value looks as the rule wants."""
     match rule.sure:
         case Sure.ANY | Sure.PASSWORD:
             wordless = rule.sure is Sure.PASSWORD and not words
@@ -341,6 +373,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
 
 _DIGIT, _LETTER = re.compile(r"\d"), re.compile(r"[^\W\d_]")
 _SPACE = re.compile(r"\s")
+_ADDRESS = re.compile(r"[a-z]{2,12}://[^@]*")
 _NAME_IN_CODE = re.compile(r"[A-Za-z_$@][A-Za-z_]*(?:(?:\.|->|::)[A-Za-z_]\w*)*")
 
 
@@ -352,11 +385,15 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    rest = bare_value(unquote_plus(value) if "%" in value else value)
     if rule is KUBE_VALUE:
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
+    if _PLAIN_KEY.fullmatch(value):
+        return not behind or behind not in "([{"
+    rest = bare_value(unquote_plus(value) if "%" in value else value)
+    if _ADDRESS.fullmatch(rest):
+        return False
     if (behind in "([{" and behind) or _SPACE.search(rest) or _NAME_IN_CODE.fullmatch(rest):
         return False
     if rule.sure is Sure.PASSWORD:
@@ -417,6 +454,20 @@ def is_jumbled(text: str) -> bool:
     classes = ["d" if c.isdigit() else "u" if c.isupper() else "l" if c.islower() else "-" for c in text]
     changes = sum(one != other for one, other in itertools.pairwise(classes))
     return is_mixed(text) and changes >= 0.3 * len(text)
+
+
+_CLASSES = {
+    **dict.fromkeys(map(ord, "0123456789"), "d"),
+    **dict.fromkeys(map(ord, string.ascii_letters), "l"),
+}
+
+
+# Ids stand in many lines.
+@functools.lru_cache(maxsize=4096)
+def is_generated(text: str) -> bool:
+    """Whether digits and letters change in a text as often as a generator of keys changes them."""
+    classes = text.translate(_CLASSES)
+    return len(text) >= 20 and classes.count("dl") + classes.count("ld") >= max(4, len(text) // 8)
 
 
 def _is_opaque(text: str) -> bool:

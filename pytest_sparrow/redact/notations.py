@@ -8,9 +8,11 @@ fragment, and each place of a fragment a bounded look: linear.
 from __future__ import annotations
 
 import re
+import sys
+from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.redact.names import COOKIE_VALUE, KUBE_VALUE, Rule, Sure, is_in_text
+from pytest_sparrow.redact.names import KUBE_VALUE, Rule, Sure, cookie_rule, is_generated, is_in_text
 from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ _REACH = 60
 
 # A name backwards, and the word in front of it: a search forwards would begin at each letter.
 _NAME_BEFORE = re.compile(r"([A-Za-z0-9_.$-]{0,60})(?: [A-Za-z]{2,14}(?![A-Za-z0-9_.-]))?")
-_SCHEMES = r"(?:(?:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
+_SCHEMES = r"(?:(?i:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
 _BARE = r"[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
 _QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,8192})"
 _VALUE = rf"(?:{_QUOTED}|{_SCHEMES}(?P<bare>{_BARE}))"
@@ -52,6 +54,16 @@ _MARKED_UP = re.compile(
     r"(?P<rest>[A-Za-z0-9_.-]{0,40})(?:\s[^<>]{0,200})?>\s{0,40}(?P<bare>[^<>\s][^<>]{2,4096}?)\s{0,40}<"
 )
 _SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|[ \t]+was)?\s{{1,8}}{_VALUE}")
+# Between a name and a value that only a generator makes: blanks, signs, markup, colours, a type, a constructor.
+_GAP = (
+    r"(?:[\s\0:=|*`'\",()\[\]{}>]|\\{1,127}(?:u00[0-9A-Fa-f]{2}|[nrt\"'])|->|\x1b\[[0-9;]{0,12}m"
+    r"|</?[A-Za-z][\w.:-]{0,24}/?>|<!\[CDATA\[|&(?:quot|apos|gt|lt|#39|#34);|[|>][+-]|![a-z]{1,12}|content="
+    r"|b(?=[\"'])|Secret(?:Str|Bytes)?\((?=[\"'])|(?:str|string|String)(?=[ \t]{1,4}=[ \t\"'])|<<-?[A-Z]{2,8}(?=\s)"
+    r"|(?:[Dd]efault|[Vv]alue)(?=\\{0,127}[\"']?\s{0,4}[=:])|(?<= )(?:is|was)(?=:))"
+)
+_APART_OR_MARKED = re.compile(
+    rf"(?P<rest>(?:[A-Za-z0-9_.-]{{0,39}}[A-Za-z0-9_])?){_GAP}{{1,48}}(?P<bare>[A-Za-z0-9+/_.~-]{{20,1024}}={{0,2}})(?![A-Za-z0-9(])"
+)
 # What follows a name that a value may follow without a sign: most names of a text are done with here.
 _APART = re.compile(rf"{_REST}[\s>]")
 _SPACED_WORDS = ("-", "ENV", "setx", "login", "machine")
@@ -61,13 +73,19 @@ _SPACED_AFTER = re.compile(
 _SAID = re.compile(r"[A-Za-z0-9_.-]{0,40} (?:is|was|to)\s")
 _QUOTED_NEXT = re.compile(r"[A-Za-z]{0,12} \\*['\"]")
 _NAMED_BEFORE = re.compile(
-    r"\b(?:name|key|id)\\?[\"']?\s{0,4}[=:]\s{0,4}\\?[\"']?([\w.\[\]-]{2,60})\\?[\"']?"
+    r"\b(?:name|key|id)\\?[\"']?\s{0,4}[=:]\s{0,4}\\?[\"']?([\w./\[\]-]{2,60})\\?[\"']?"
     r"[^<>\n]{0,100}\n?[ \t\\\"']{0,40}\Z",
     re.IGNORECASE,
 )
 _NAMED_BEHIND = re.compile(r"[^<>\n]{0,80}\bname=[\"']?([\w.\[\]-]{2,60})", re.IGNORECASE)
+# Pydantic names the field in a line of its own.
+_FIELD_BEFORE = re.compile(r"(?:\A|\s|\\n)([\w.-]{2,60})(?:\s|\\n)  [^\n]{0,120}\[type=\w{1,40}, input_\Z")
 _OF_VALUE = re.compile(rf"(?P<rest>)(?P<closed>\\{{0,127}}[\"']?)\s{{0,4}}[=:]\s{{0,4}}{_VALUE}")
-_COOKIES = re.compile(r"[A-Za-z]?:\s{0,4}(?P<pairs>[^\r\n\"'\\]{3,8192})", re.IGNORECASE)
+_COOKIES = re.compile(
+    r"[A-Za-z]?(?:\\{0,127}[\"']?:\s{0,4}|[ =](?=\\{0,127}[\"']?[\w.-]{1,60}=))"
+    r"\\{0,127}[\"']?(?P<pairs>[^\r\n\"'\\<>]{3,8192})",
+    re.IGNORECASE,
+)
 _KUBE_DATA = re.compile(
     r"^([ ]{0,40})(?:data|stringData):[ ]{0,8}\n((?:\1[ ]{1,8}\S[^\n]{0,65536}\n?){1,500})", re.MULTILINE
 )
@@ -79,8 +97,11 @@ _COMMANDS = tuple(
     re.compile(pattern, re.MULTILINE)
     for pattern in (
         r"-(?:u|-user|-proxy-user|U|a|-auth)(?:[ =]|(?=[\w]))['\"]?[\w.@+-]{1,64}:([^\s'\"\\]{4,256})",
-        r"mysql[\w-]*[^\n|;]{0,200}? -p['\"]?([^\s'\"\\]{6,256})",
-        r"mariadb[\w-]*[^\n|;]{0,200}? -p['\"]?([^\s'\"\\]{6,256})",
+        r"(?:mysql|mariadb)[\w-]*[^\n|;]{0,200}?[ '\"]-p['\"]?([^\s'\"\\]{6,256})",
+        r"mongo\w*[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
+        r"ldap\w+[^\n|;]{0,200}? -w ['\"]?([^\s'\"\\]{6,256})",
+        r"openssl[^\n|;]{0,200}? -k ['\"]?([^\s'\"\\]{6,256})",
+        r"curl[^\n|;]{0,400}? -b ?['\"]?[\w.-]{1,60}=([^\s'\"\\;]{6,4096})",
         r"sshpass -p ?['\"]?([^\s'\"\\]{4,256})",
         r"redis-cli[^\n|;]{0,200}? -a ['\"]?([^\s'\"\\]{6,256})",
         r"docker login[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
@@ -109,19 +130,43 @@ _LAST = (
     *(b"auth", b"credential", b"pat", b"dsn", b"bearer", b"jwt", b"hash"),
 )
 _ENDS = b"|".join(b"(?<=%s)" % end for end in _LAST)
-_MAY_NAME = (
-    re.compile(rb"<(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-    re.compile(rb"--(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])" % _ENDS),
-    *(
-        re.compile(verb + rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
-        for verb in (b" is ", b" was ")
-    ),
-    re.compile(rb"login[\s\\](?s:.){1,80}?passw"),
-    re.compile(rb"-(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
-    re.compile(rb":(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]"),
-    re.compile(rb"ENV [A-Za-z0-9_]{1,60} "),
+_MAY_NAME = tuple(
+    (begin, re.compile(re.escape(begin) + rest))
+    for begin, rest in (
+        (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
+        (b"--", rb"(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])" % _ENDS),
+        *(
+            (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
+            for verb in (b" is ", b" was ")
+        ),
+        (b"login", rb"[\s\\](?s:.){1,80}?passw"),
+        (b"-", rb"(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
+        (b":", rb"(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]"),
+        (b"ENV ", rb"[A-Za-z0-9_]{1,60} "),
+    )
 )
-_MAY_WORDS = (b" -p", b" -a ", b"setx ", b"IDENTIFIED ", b"PASSWORD ")
+"""The beginning of each, which most lines do not hold, and the whole."""
+_MAY_WORDS = (b"'-p", b'"-p', b"setx ", b"IDENTIFIED ", b"PASSWORD ")
+_MAY_OPTION = re.compile(rb" -(?:[pb]|[awk] )")
+
+
+_STEMS_IN_BYTES = tuple(stem.encode() for stem in _STEMS)
+_FARTHEST = 160
+_OF_A_FIELD = (b'": "', b'":"')
+
+
+def may_name_apart(data: bytes, run: bytes) -> bool:
+    """Whether a name that says secret stands in front of a run that a generator may have made; see `_apart`."""
+    if not is_generated(run.decode()):
+        return False
+    at = data.find(run)
+    while at >= 0:
+        before = data[max(0, at - _FARTHEST) : at]
+        # Of a field of JSON the field's own name says what the value is.
+        if not before.endswith(_OF_A_FIELD) and any(map(before.lower().__contains__, _STEMS_IN_BYTES)):
+            return True
+        at = data.find(run, at + len(run))
+    return False
 
 
 _MAY_SIGN = re.compile(rb"[\s\\<:]")
@@ -131,14 +176,22 @@ def may_name(data: bytes) -> bool:
     """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
     if _MAY_SIGN.search(data) is None:  # an id, a word
         return False
-    return any(map(data.__contains__, _MAY_WORDS)) or any(pattern.search(data) for pattern in _MAY_NAME)
+    if _MAY_OPTION.search(data) or any(map(data.__contains__, _MAY_WORDS)):
+        return True
+    # A loop, not any(): a generator costs as much as what it calls.
+    for begin, pattern in _MAY_NAME:  # noqa: SIM110
+        if begin in data and pattern.search(data):
+            return True
+    return False
 
 
 class _Named(NamedTuple):
     name: str
     start: int
     stop: int
-    as_field: bool = False  # in the notation of JSON, where a value may be any text
+    is_sure: bool = (
+        False  # in the notation of JSON, where a value may be any text; or a generator made the value
+    )
 
 
 def replace_named(text: str, found: Found, names: Names) -> str:
@@ -164,23 +217,24 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
     # What stands in a placeholder is no secret, and gets no number.
     is_outside = outside_placeholders(text)
     low = _low(blanked(text))
-    seen = set()
+    seen: dict[int, int] = {}
     for each in _named(text, low):
-        if each.start in seen or not is_outside(
-            each.start, each.stop
-        ):  # AUTH_TOKEN is met at both of its words
+        # AUTH_TOKEN is met at both of its words.
+        if each.start in seen or not is_outside(each.start, each.stop):
             continue
         rule = _rule(each.name, names)
         value = text[each.start : each.stop]
-        if rule is None or not (each.as_field or is_in_text(value, rule, text[each.stop : each.stop + 1])):
+        if rule is None or not (each.is_sure or is_in_text(value, rule, text[each.stop : each.stop + 1])):
             continue
         instead = found(value, rule)
         if instead is not None:
-            seen.add(each.start)
+            seen[each.start] = each.stop
             yield each.start, each.stop, instead
+    whole = sorted(seen.items())
     for start, stop, rule in (*_cookies(text, low, names), *_kube_values(text)):
         value = text[start:stop]
-        instead = found(value, rule) if is_outside(start, stop) and is_in_text(value, rule, "") else None
+        is_new = is_outside(start, stop) and not _is_within(start, whole)
+        instead = found(value, rule) if is_new and is_in_text(value, rule, "") else None
         if instead is not None:
             yield start, stop, instead
     for pattern in _COMMANDS:
@@ -189,6 +243,12 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
             instead = found(match[1], _PASSWORD) if is_secret else None
             if instead is not None:
                 yield *match.span(1), instead
+
+
+def _is_within(start: int, spans: list[tuple[int, int]]) -> bool:
+    """Whether a place lies in one of the spans, which are sorted: a cookie in a header that is hidden whole."""
+    before = bisect_right(spans, (start, sys.maxsize))
+    return before > 0 and start < spans[before - 1][1]
 
 
 def _rule(name: str, names: Names) -> Rule | None:
@@ -212,13 +272,21 @@ def _places(low: str, stem: str) -> Iterator[int]:
 def _named(text: str, low: str) -> Iterator[_Named]:
     for stem in _STEMS:
         for at in _places(low, stem):
-            each = _around(text, at, stem)
-            if each is not None:
-                yield each
+            near = _around(text, at, stem)
+            # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
+            far = _apart(text, at, stem) if near is None or not _has_digit(text, near) else None
+            yield from filter(None, (near, far))
     for at in _places(low, _VALUE_STEM):
         each = _in_value(text, at)
         if each is not None:
             yield each
+
+
+_DIGIT = re.compile(r"\d")
+
+
+def _has_digit(text: str, each: _Named) -> bool:
+    return _DIGIT.search(text, each.start, min(each.stop, each.start + _REACH)) is not None
 
 
 def _around(text: str, at: int, stem: str) -> _Named | None:
@@ -240,6 +308,15 @@ def _around(text: str, at: int, stem: str) -> _Named | None:
         group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
     )
     return _Named(name, start, stop, as_field)
+
+
+def _apart(text: str, at: int, stem: str) -> _Named | None:
+    """A value that a generator made, behind the name and anything but words: in a list, a table, markup, a block."""
+    behind = at + len(stem)
+    match = _APART_OR_MARKED.match(text, behind)
+    if match is None or not is_generated(match["bare"]):
+        return None
+    return _Named(_before(text, at) + text[at:behind] + match["rest"], *match.span("bare"), is_sure=True)
 
 
 def _before(text: str, at: int) -> str:
@@ -292,7 +369,11 @@ def _in_value(text: str, at: int) -> _Named | None:
     if match is None:
         return None
     group = "bare" if match["bare"] is not None else "quoted"
-    named = _NAMED_BEFORE.search(text, max(0, at - 200), at) or _NAMED_BEHIND.match(text, match.end())
+    named = (
+        _NAMED_BEFORE.search(text, max(0, at - 200), at)
+        or _FIELD_BEFORE.search(text, max(0, at - 250), at)
+        or _NAMED_BEHIND.match(text, match.end())
+    )
     return _Named(named[1], *match.span(group)) if named else None
 
 
@@ -309,4 +390,4 @@ def _cookies(text: str, low: str, names: Names) -> Iterator[tuple[int, int, Rule
         match = _COOKIES.match(text, at + len("cookie"))
         for pair in _PAIR.finditer(text, *match.span("pairs")) if match else ():
             if pair[1].lower() not in _ATTRIBUTES:
-                yield *pair.span(2), names(pair[1]) or COOKIE_VALUE
+                yield *pair.span(2), cookie_rule(pair[1], names(pair[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pytest_sparrow.events import jsontext
+from pytest_sparrow.events.pieces import cut
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HEADERS, Cleaner
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
@@ -17,6 +19,7 @@ from pytest_sparrow.redact.directories import Places, is_quoted, mapped
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
 from pytest_sparrow.redact.names import credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
+from pytest_sparrow.redact.remembered import Remembered
 from pytest_sparrow.redact.streams import hide_across, joined_texts
 from pytest_sparrow.redact.substitutes import (
     SHAPES,
@@ -25,8 +28,9 @@ from pytest_sparrow.redact.substitutes import (
     substitute_of,
     unescaped_markup,
 )
-from pytest_sparrow.redact.texts import without_userinfo
+from pytest_sparrow.redact.texts import LONGEST_KEPT, MOST_KEPT, without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
+from pytest_sparrow.settings import DUMMY
 from pytest_sparrow.wire.bodies import stream_form
 from pytest_sparrow.wire.headers import is_of_content
 from pytest_sparrow.wire.spelling import EXACT, without_text
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.redact.scanner import Scanner
 
@@ -79,6 +84,8 @@ class Redactor:
         self._sent = Cleaner(self._known, self._numbering, rules, allowed, words=True)
         self._places = Places() if places is None else places
         self._gave_markup = False
+        self._remembered = Remembered(self.knows)
+        self._cut: Piece | None = None
 
     def fresh(self) -> Redactor:
         """A redactor with the same settings and secrets that numbers from 1: for the next transcript."""
@@ -91,9 +98,27 @@ class Redactor:
         )
 
     @property
+    def knows(self) -> tuple[object, object]:
+        """What it knows now; as long as that is the same, to clean a value again gives the same."""
+        return self._known.state, self._places.pattern
+
+    def piece_of(self, asked: dict[str, Json]) -> Piece | None:
+        """The JSON body of a half that `asked` has just returned, cut; None where that was not done."""
+        body, piece = asked.get("body"), self._cut
+        is_its = piece is not None and isinstance(body, dict) and body.get("json") is piece.value
+        return piece if is_its else None
+
+    @property
     def replaced(self) -> int:
         """How many secrets were replaced so far."""
         return self._numbering.count
+
+    @functools.cached_property
+    def variables(self) -> frozenset[str]:
+        """The kinds of the secrets in environment variables, but for dummies and the passwords of URLs."""
+        known = environment_secrets(self._environ)
+        kinds = {kind for secret, kind in known.items() if not secret.startswith(DUMMY)}
+        return frozenset(kinds - {"password"})
 
     def number_as_replay(self) -> None:
         """Number what the agent brings itself apart from what a golden gives it; before anything is redacted."""
@@ -265,9 +290,30 @@ class Redactor:
             return {**body, "text": self._form(text, cleaner)}
         if isinstance(parts, list):
             return {**body, "multipart": [self._part(part, cleaner) for part in parts]}
-        clean = self._clean(body, cleaner)
+        clean = self._clean_request(body) if cleaner is self._sent else self._clean(body, cleaner)
         # What the value hides its text must not show.
         return clean if EXACT not in body or clean is body else without_text({**clean})
+
+    def _clean_request(self, body: dict[str, Json]) -> Json:
+        if not isinstance(body.get("json"), dict):
+            return self._clean(body, self._sent)
+        try:
+            piece = cut(body["json"])
+        except ValueError:  # No JSON: whoever writes it will say so.
+            return self._clean(body, self._sent)
+        remembered = self._remembered_now()
+        clean = remembered.cleaned(piece, lambda new: self._clean({"json": new}, self._sent)["json"])
+        if remembered.known != self.knows:
+            clean = self._clean(
+                body["json"], self._sent
+            )  # What was learned from the new may stand in the old.
+        self._cut = piece if clean is piece.value else None
+        return body if clean is piece.value else {**body, "json": clean}
+
+    def _remembered_now(self) -> Remembered:
+        if self._remembered.known != self.knows:
+            self._remembered = Remembered(self.knows)
+        return self._remembered
 
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):
@@ -308,6 +354,16 @@ class Redactor:
         return {name: fixed.get(name) or self._asked_header(name, value) for name, value in kept.items()}
 
     def _asked_header(self, name: str, value: str) -> str:
+        headers = self._remembered_now().headers
+        found = headers.get((name, value))
+        if found is None:
+            found = self._clean_header(name, value)
+            # A web token that is made anew for each request stands for the last one.
+            if len(headers) < MOST_KEPT and len(value) <= LONGEST_KEPT and "eyJ" not in value:
+                headers[name, value] = found
+        return found
+
+    def _clean_header(self, name: str, value: str) -> str:
         kind = credential_kind(name)
         if kind is None:
             return str(self.value(value))
@@ -387,8 +443,16 @@ class Guarded:
             SecretFound: the redactor has left one in it.
         """
         clean = self._redactor.line(data)
+        self.check(clean)
+        return clean
+
+    def check(self, clean: bytes) -> None:
+        """Refuse a line that is about to be written, and still holds a secret.
+
+        Raises:
+            SecretFound: the redactor has left one in it.
+        """
         name = _FILES.get(clean[:_FIRST_KEY], _INPUTS)
         if name != _INPUTS:
             self._lines[name] += 1
         self._scanner.check(clean, file=self._paths[name], line=self._lines[name] or 1)
-        return clean

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
 from pytest_sparrow.providers.registry import facts
+from pytest_sparrow.settings import DUMMY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -368,7 +369,7 @@ def _secret_of(name: str, value: str) -> str | None:
     elif not _SECRET.search(name) or _OTHER.search(name) or _PLACE.match(value):
         return None
     raw = value.encode("utf-8", "surrogatepass")
-    fits = _SHORTEST <= len(value) <= _LONGEST and not value.startswith("sparrow-dummy-")
+    fits = _SHORTEST <= len(value) <= _LONGEST and not value.startswith(DUMMY)
     mixed = any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
     return value if fits and mixed and " " not in value and not is_weak(raw) and is_random(raw, 2.6) else None
 

@@ -50,7 +50,7 @@ _REACH = 48
 def _near_marks(text: str) -> str | None:
     """What stands around the marks of a long text that may be a prefix's; None where that would be most of the text."""
     data = text.encode("utf-8", "surrogatepass")
-    hits = _shape_search_now().finditer(data.translate(_TABLE)[::-1])
+    hits = _shape_searches()[0].finditer(data.translate(_TABLE)[::-1])
     places = [len(data) - hit.start() for hit in itertools.islice(hits, _MOST_MARKS + 1)]
     if len(places) > _MOST_MARKS:
         return None
@@ -138,6 +138,7 @@ _TABLE = bytes(map(_fold, range(256)))
 _RUN = rb"[a-z0-9%+/~-]"
 _RUN_LENGTH = 12
 _SHORT = 256
+"""Characters of a text that is short."""
 _DIGITS = [b"%d" % digit for digit in range(10)]
 
 
@@ -209,28 +210,79 @@ def _grouped(alternatives: dict[bytes, set[bytes]]) -> bytes:
 _NAMES = _name_search()
 
 
-_shapes: re.Pattern[bytes] | None = None
+_shapes: tuple[re.Pattern[bytes], re.Pattern[bytes]] | None = None
 _shapes_of: ProviderFacts | None = None
 
 
-def _shape_search_now() -> re.Pattern[bytes]:
+def _shape_searches() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """The search for prefixes in folded bytes, and the one that compares letter by letter; both run backwards."""
     global _shapes, _shapes_of
     # By hand: the look-up of functools.cache costs a tenth of a line.
     if _shapes is None or _shapes_of is not facts():
-        _shapes, _shapes_of = _shape_search(facts()), facts()
+        _shapes, _shapes_of = (_shape_search(facts()), _head_search(facts())), facts()
     return _shapes
 
 
+def _head_search(known: ProviderFacts) -> re.Pattern[bytes]:
+    """The prefixes up to their last rare character, backwards, as they are spelled."""
+    alternatives: dict[bytes, set[bytes]] = {}
+    for prefix in (
+        each.encode() for shape in shapes_with(known) for each in shape.prefixes if _is_marked(each)
+    ):
+        head = prefix[prefix.translate(_TABLE).rindex(b"-") :: -1]
+        alternatives.setdefault(re.escape(head[:1]), set()).add(re.escape(head[1:]))
+    # No prefix says how long Airtable's tokens go on before their dot.
+    alternatives[rb"\."].add(rb"[A-Za-z0-9]{14}tap")
+    return re.compile(
+        b"|".join(
+            b"%s(?:%s)" % (first, b"|".join(sorted(rest))) for first, rest in sorted(alternatives.items())
+        )
+    )
+
+
+def _is_shape_in(data: bytes, folded: bytes) -> bool:
+    """Whether the prefix of a shape stands in the data.
+
+    The folded bytes do not tell ``https://api.`` from ``api-``: what is found there is compared letter by letter.
+
+    Args:
+        data: UTF-8.
+        folded: the same, folded and reversed.
+    """
+    search, heads = _shape_searches()
+    hit = search.search(folded)
+    while hit is not None:
+        place = len(data) - hit.start()
+        if heads.match(data[max(0, place - _REACH) : place][::-1]):
+            return True
+        # A match may hold the mark of another one.
+        hit = search.search(folded, hit.start() + 1)
+    return False
+
+
 def _may_hold_shape(text: str) -> bool:
+    # Each value behind a name is looked at: of a short text this tells in a microsecond.
+    if len(text) <= _SHORT and _begins_of(facts()).search(text) is None:
+        return "Q~" in text or (
+            "." in text and _BOT.search(text.encode("utf-8", "surrogatepass")) is not None
+        )
     data = text.encode("utf-8", "surrogatepass")
-    # In a long text a search for each costs less than one for all, which is tried at every letter.
-    literals = (*_unmarked(), *_WITHIN) if len(data) > _SHORT else ()
     return (
-        any(map(data.__contains__, literals))
-        or (len(data) <= _SHORT and _any_unmarked().search(data) is not None)
-        or _shape_search_now().search(data.translate(_TABLE)[::-1]) is not None
+        any(map(data.__contains__, (*_unmarked(), *_WITHIN)))
+        or _is_shape_in(data, data.translate(_TABLE)[::-1])
         or _BOT.search(data) is not None
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _begins_of(known: ProviderFacts) -> re.Pattern[str]:
+    """The first three letters of all prefixes but those that are shorter; see `_BOT` and `_WITHIN`."""
+    begins: dict[str, set[str]] = {}
+    for prefix in (each for shape in shapes_with(known) for each in shape.prefixes if len(each) > 2):
+        begins.setdefault(re.escape(prefix[0]), set()).add(re.escape(prefix[1:3]))
+    groups = (f"{first}(?:{'|'.join(sorted(rest))})" for first, rest in sorted(begins.items()))
+    # A set of letters in front is passed over at memory speed.
+    return re.compile(f"(?=[{''.join(sorted(begins))}])(?:{'|'.join(groups)})")
 
 
 @functools.cache
@@ -238,11 +290,6 @@ def _unmarked() -> tuple[bytes, ...]:
     """The prefixes without a rare character, with which a long run begins."""
     prefixes = {prefix for shape in of_services() if shape.run for prefix in shape.prefixes}
     return tuple(sorted(prefix.encode() for prefix in prefixes if not _is_marked(prefix)))
-
-
-@functools.cache
-def _any_unmarked() -> re.Pattern[bytes]:
-    return re.compile(b"|".join(map(re.escape, (*_unmarked(), *_WITHIN))))
 
 
 @functools.cache
@@ -285,7 +332,7 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
         if needle in data:
             return True
     folded = data.translate(_TABLE)[::-1]
-    if _shape_search_now().search(folded) or _NAMES.search(folded):
+    if _NAMES.search(folded) or _is_shape_in(data, folded):
         return True
     # A URL with a user and a password.
     return (b"@" in data and b"://" in data) or any(map(data.__contains__, _LITERALS)) or may_name(data)

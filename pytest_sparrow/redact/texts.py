@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
 from pytest_sparrow.redact.names import Rule, Sure
+from pytest_sparrow.redact.notations import may_name_apart
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
 from pytest_sparrow.redact.shapes import begins_key
 
@@ -34,7 +36,8 @@ _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
 # The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels, since a run of any
 # length would be run over from each of its characters. The value may be cut off.
 _QUOTED = re.compile(
-    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)"
+    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
+    r"((?:[^\"\\]|\\+[^\"\\])+)"
 )
 
 
@@ -167,6 +170,8 @@ def may_hide(
         depth: how often to decode.
     """
     for run in long_runs(data, _SHORTEST):
+        if len(run) < FILE and may_name_apart(data, run):
+            return True
         if run in harmless or (len(run) >= FILE and not holds_text(run[:FILE].decode())):
             continue
         if begins_key(run):
@@ -207,23 +212,35 @@ def replace_encoded(text: str, clean: Callable[[str], str]) -> str:
 
 
 _TEXT = re.compile(
-    rb"(?:[\t\n\r -~]+|[\xc2-\xdf](?:[\x80-\xbf]|\Z)|[\xe0-\xef](?:[\x80-\xbf]{2}|[\x80-\xbf]?\Z)"
+    rb"(?:[\t\n\r\x1b -~]+|[\xc2-\xdf](?:[\x80-\xbf]|\Z)|[\xe0-\xef](?:[\x80-\xbf]{2}|[\x80-\xbf]?\Z)"
     rb"|[\xf0-\xf4](?:[\x80-\xbf]{3}|[\x80-\xbf]{0,2}\Z))*"
 )
-"""UTF-8 without control characters of ASCII; the last character may be cut off."""
+"""UTF-8 without control characters of ASCII but those of a terminal; the last character may be cut off."""
+_BLANKS = dict.fromkeys(map(ord, "\t\n\r\x1b"), " ")
 
 
 def _decoded(run: bytes) -> bytes | None:
-    """What it encodes, if that is a text without control characters."""
+    """What it encodes, if that is a text, as far as its characters say."""
     try:
         # Most runs are names and paths: what their first letters encode is no text.
-        if _TEXT.fullmatch(binascii.a2b_base64(run[:8].translate(_STANDARD))) is None:
+        if not _begins_text(run[:8]):
             return None
         plain = base64.b64decode(run.translate(_STANDARD) + b"=" * (-len(run) % 4), validate=True)
         text = plain.decode()
     except (binascii.Error, ValueError):
         return None
-    return plain if text.replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable() else None
+    return plain if text.translate(_BLANKS).isprintable() else None
+
+
+# Paths and names begin alike.
+@functools.lru_cache(maxsize=4096)
+def _begins_text(head: bytes) -> bool:
+    """Whether eight letters of base64 may encode a text's beginning.
+
+    Raises:
+        binascii.Error: they are no base64.
+    """
+    return _TEXT.fullmatch(binascii.a2b_base64(head.translate(_STANDARD))) is not None
 
 
 def _encoded_like(run: str, text: str) -> str:

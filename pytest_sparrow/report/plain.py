@@ -240,12 +240,16 @@ def summary_lines(remarks: Iterable[tuple[str, Finding]]) -> list[str]:
     """The lines for the remarks of a session: one line for all equal remarks, and one for recordings not kept.
 
     Args:
-        remarks: the test's node id, and the remark; in the order in which they came.
+        remarks: the test's node id (the folder, of a golden that no test uses), and the remark; in the order in which
+            they came.
     """
     tests: dict[str, dict[str, None]] = {}
     not_kept: list[tuple[str, Finding]] = []
+    unused: list[str] = []
     for nodeid, remark in remarks:
-        if remark.kind is Kind.NOT_KEPT and not remark.case:
+        if remark.kind is Kind.UNUSED:
+            unused.append(nodeid)
+        elif remark.kind is Kind.NOT_KEPT and not remark.case:
             not_kept.append((nodeid, remark))
         else:
             tests.setdefault(title(remark), {})[nodeid] = None
@@ -255,7 +259,7 @@ def summary_lines(remarks: Iterable[tuple[str, Finding]]) -> list[str]:
         left_out = {nodeid for nodeids in list(tests.values())[shown:] for nodeid in nodeids}
         more = counted(len(lines) - shown, "more remark")
         lines = [*lines[:shown], f"… and {more} of {counted(len(left_out), 'test')}"]
-    return lines + _not_kept(not_kept)
+    return lines + _not_kept(not_kept) + _unused(unused)
 
 
 def _not_kept(remarks: Sequence[tuple[str, Finding]]) -> list[str]:
@@ -267,6 +271,15 @@ def _not_kept(remarks: Sequence[tuple[str, Finding]]) -> list[str]:
     return [
         f"{_named(tests)}: not recorded, since they did not pass; left unfinished below {one_line(below)}"
     ]
+
+
+def _unused(goldens: Sequence[str]) -> list[str]:
+    """The goldens that no test uses, each by its folder, and what becomes of them."""
+    if not goldens:
+        return []
+    head = f"no test uses {counted(len(goldens), 'golden')}: `pytest-sparrow prune` removes what is left of a deleted "
+    head += "test, `pytest-sparrow mv OLD NEW` keeps the golden of a renamed one"
+    return [head, *bounded([f"  {one_line(golden)}" for golden in goldens], MOST_REMARKS)]
 
 
 def _common(folders: Sequence[str]) -> str:
@@ -295,7 +308,7 @@ _CHANCES = {
     "today": "today's date: read at import or in a session fixture, before the replay's clock starts? "
     "read it where the agent is called",
     "time": "a time that the replay's clock does not control (read at import or in a session fixture; of a file, a "
-    "database, C code), or the turn of a second?",
+    'database, C code), or the turn or a fraction of a second (these stand still with clock="step")?',
     "random": "drawn at random where no seed reached: by secrets or os.urandom, by a random.Random() without a seed, "
     "at import or in a fixture, or by threads side by side?",
     "race": "the same values, dealt out otherwise: by threads or tasks side by side, which draw in any order?",
@@ -331,7 +344,11 @@ _NAME_WIDTH = 60
 
 def record_command(nodeid: str) -> str:
     """The command that records one test."""
-    return f"pytest --sparrow-record {shlex.quote(nodeid)}"
+    return _command("record", nodeid)
+
+
+def _command(mode: str, nodeid: str) -> str:
+    return f"pytest --sparrow-{mode} {shlex.quote(nodeid)}"
 
 
 def way_out(way: Way) -> tuple[str, str]:
@@ -351,7 +368,8 @@ def _quoted(text: str) -> str:
 
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
-    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
+    WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.ACCEPT_OTHER: (
         "accept",
         lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",

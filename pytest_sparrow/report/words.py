@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.comparing.result import MISSING
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.text import WIDTH, cut, one_line, shown, shown_pair, times
+from pytest_sparrow.text import WIDTH, counted, cut, one_line, shown, shown_pair, times
 from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _NAME_WIDTH = 60
 _MOST_SAID = 60
+_MOST_PATHS = 120
 _MOST_REACHED = 4
 
 
@@ -350,6 +352,16 @@ def _doubtful(finding: Finding) -> str:
     return f"{look}, and stayed in the golden ({finding.detail['place']}): see that none is one"
 
 
+def _updated(finding: Finding) -> str:
+    if not finding.parts:
+        return "updated in what its settings do not compare"
+    first, more = finding.parts[0], finding.detail["more"]
+    paths = ", ".join(dict.fromkeys(part.path for part in first.parts))
+    at = f" at {cut(paths, _MOST_PATHS)}" if paths else ""
+    others = f", and {counted(more, 'more difference')}" if more else ""
+    return f"accepted: {title(first)}{at}{others}"
+
+
 def _expected(finding: Finding) -> str:
     return f"diverged, and is expected to fail (xfail): {title(finding.parts[0])}"
 
@@ -376,7 +388,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNCAPTURED: _uncaptured,
     Kind.NOT_COMPARED: _not_compared,
     Kind.LEFT_OUT: lambda finding: (
-        f"sparrow.{finding.detail['said']}: not in a recording, which runs without faults"
+        f"sparrow.{finding.detail['said']}: not in a recording or an update, which run without forks and faults"
     ),
     Kind.NO_GOLDEN: lambda _: "no golden for this test: nothing to replay",
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
@@ -387,6 +399,16 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
         f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
         "it is wrong, or not needed any more"
     ),
+    Kind.UPDATED: _updated,
+    Kind.RENAMED: lambda finding: (
+        "was it renamed? its golden may be that of a test that is gone: pytest-sparrow mv "
+        f"{shlex.quote(finding.detail['golden'])} {shlex.quote(finding.detail['nodeid'])}"
+    ),
+    Kind.OLD: lambda finding: (
+        f"its golden is older than max_age allows ({finding.detail['count']} days): record the test again, since the "
+        "provider may answer otherwise by now"
+    ),
+    Kind.UNUSED: lambda _: "no test uses this golden",
     Kind.EXPECTED: _expected,
 }
 

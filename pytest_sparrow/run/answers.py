@@ -53,6 +53,7 @@ class Answers:
         fault_plan: the faults.
         arrivals: replays the order in which the recorded answers arrived; None: there are none.
         divergence_point: where the run left its golden, by a fork or a fault; None: nowhere.
+        verified: names of tools that ran beside their recorded answers.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Answers:
         if self.replaying and isinstance(replayer, ExchangeReplayer):
             self.arrivals = Arrivals(replayer.exchanges)
         self.divergence_point: DivergencePoint | None = None
+        self.verified: set[str] = set()
         self._violations = violations
         self._events = events
         self._settings = settings
@@ -191,10 +193,12 @@ class Answers:
         """Whether the crossing's place among the others counts."""
         return order.counts(self._settings.level, of_model=crossing.asks_model)
 
+    def number_of(self, recorded: Exchange | None) -> int | None:
+        """The number of a recorded exchange in the golden, by beginning from 0; None where it is not the golden's."""
+        return self.replayer.number_of(recorded) if isinstance(self.replayer, ExchangeReplayer) else None
+
     def _number(self, crossing: Crossing) -> int | None:
-        if crossing.optional or crossing.recorded is None or not isinstance(self.replayer, ExchangeReplayer):
-            return None
-        return self.replayer.number_of(crossing.recorded)
+        return None if crossing.optional else self.number_of(crossing.recorded)
 
     def _recorded(self, replayer: GoldenReplayer, crossing: Crossing, asked: Asked) -> Exchange | None:
         """The exchange that answers; None: a tool is meant to run."""
@@ -203,7 +207,9 @@ class Answers:
             if policy is Policy.RUN:
                 crossing.recorded = replayer.skip(asked)
                 return None
-            crossing.checked = policy is Policy.VERIFY
+            if policy is Policy.VERIFY:
+                crossing.checked = True
+                self.verified.add(asked.content["name"])
         deferred = self.fault_plan.deferred(asked.content) if asked.kind == "http" else None
         return deferred or replayer.answer(asked)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import NotRecordable
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
     from pytest_sparrow.run.arrivals import Arrival
@@ -74,6 +75,8 @@ class Crossing:
         asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
         settled: whether the crossing is over.
+        hidden: while it is recorded, what the redactor knew when the asked half was redacted.
+        body: while it is recorded, the half's JSON body in pieces, where it was cut.
     """
 
     __slots__ = (
@@ -82,6 +85,7 @@ class Crossing:
         "asked",
         "asks_models",
         "began",
+        "body",
         "call_id",
         "cancellation_wait",
         "checked",
@@ -91,6 +95,7 @@ class Crossing:
         "error",
         "fault",
         "flush",
+        "hidden",
         "hides",
         "kind",
         "lane",
@@ -130,6 +135,8 @@ class Crossing:
         self.emitted = 0
         self.asks_models = False
         self.settled = False
+        self.hidden: object = None
+        self.body: Piece | None = None
 
     @property
     def as_is(self) -> bool:
@@ -318,10 +325,16 @@ def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterab
 
 
 @functools.lru_cache(maxsize=256)
-def is_look_up_address(host: str, path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a pattern of setting ``look_ups`` (``host/path``, ``*`` matches anything) names an address."""
+def is_look_up_address(method: str, host: str, path: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a pattern of setting ``look_ups`` (``host/path`` or ``POST host/path``, with ``*``) names a request."""
     address = f"{host}{path}".lower()
-    return any(fnmatchcase(address, pattern.lower()) for pattern in patterns)
+    # A pattern without a method means reading.
+    named = address if method in READING else f"{method.lower()} {address}"
+    return any(fnmatchcase(named, pattern.lower()) for pattern in patterns)
+
+
+READING = frozenset({"GET", "HEAD"})
+"""Methods that only read."""
 
 
 # An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.

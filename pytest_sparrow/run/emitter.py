@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_sparrow.events import Event
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.settings import Policy
@@ -59,6 +60,27 @@ class Watcher(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Keeps what happens in a run."""
+
+    def event(self, event: Event) -> None:
+        """Keep an event."""
+        ...
+
+    def exchange(
+        self, exchange: Exchange, recorded: Exchange | None, *, redacted: bool, body: Piece | None
+    ) -> None:
+        """Keep an exchange.
+
+        Args:
+            exchange: the exchange; what the golden answered has the golden's own answered half.
+            recorded: the golden's exchange that answered, or None.
+            redacted: as for `FsRecorder.record_exchange`.
+            body: the same.
+        """
+        ...
+
+
 class RecorderSink:
     """Hands the events and exchanges of one run to the store's journal."""
 
@@ -70,9 +92,41 @@ class RecorderSink:
         """Keep an event."""
         self._store.record(event, run_id=self._run_id)
 
-    def exchange(self, exchange: Exchange) -> None:
+    def exchange(
+        self,
+        exchange: Exchange,
+        recorded: Exchange | None,  # noqa: ARG002 - for replays
+        *,
+        redacted: bool,
+        body: Piece | None,
+    ) -> None:
+        """Keep an exchange; see `FsRecorder.record_exchange`."""
+        self._store.record_exchange(self._run_id, exchange, redacted=redacted, body=body)
+
+
+class Gathered:
+    """Keeps the exchanges of a replay in memory, each with the golden's that answered.
+
+    Attributes:
+        exchanges: the pairs; None where the golden has none.
+    """
+
+    def __init__(self) -> None:
+        self.exchanges: list[tuple[Exchange, Exchange | None]] = []
+
+    def event(self, event: Event) -> None:
+        """The run has its events in memory."""
+
+    def exchange(
+        self,
+        exchange: Exchange,
+        recorded: Exchange | None,
+        *,
+        redacted: bool,  # noqa: ARG002 - it is all of it looked through when it is written
+        body: Piece | None,  # noqa: ARG002
+    ) -> None:
         """Keep an exchange."""
-        self._store.record_exchange(self._run_id, exchange)
+        self.exchanges.append((exchange, recorded))
 
 
 _MOST_TOKENS = 2**64 - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -11,12 +12,13 @@ from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
+from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers
 from pytest_sparrow.run.context import COLLECTOR, caller, is_collecting, serving_port, strand_name
-from pytest_sparrow.run.crossing import CLIENT, Crossing, is_look_up_address, passage
+from pytest_sparrow.run.crossing import CLIENT, READING, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.own_servers import OwnServers
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import RecorderSink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
@@ -72,7 +74,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
-        sink: RecorderSink | None = None,
+        sink: Sink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
@@ -97,7 +99,10 @@ class Run:
         if replayer is not None:
             replays = replayer(self.violations)
         elif golden is not None:
-            replays = ExchangeReplayer(golden, wire.conversation, self.violations, comparable_of)
+            secrets = SecretPairs(replayed=True, variables=redactor.variables)
+            replays = ExchangeReplayer(
+                golden, wire.conversation, self.violations, comparable_of, secrets=secrets
+            )
         self.answers = Answers(
             replays,
             violations=self.violations,
@@ -230,16 +235,18 @@ class Run:
             raise error
         model = self._wire.read(asked) if kind == "http" else None
         optional = model is None and kind == "http" and self._is_optional(asked)
+        hidden = self._redactor.knows
         clean = self._redactor.asked(kind, asked)
+        body = self._redactor.piece_of(clean) if self._sink is not None else None
         follows = self.answers.replayer is not None
         conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
             crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
-            crossing.model = model
+            crossing.model, crossing.hidden, crossing.body = model, hidden, body
             crossing.optional = optional
-            if self._sink is not None:
+            if self._sink is not None and not self.replaying:
                 self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
@@ -263,9 +270,7 @@ class Run:
             if complete:
                 self._unread.add_silent(crossing.asked, answered, answer)
             answered = without_spelling(answered)
-        keep = (
-            self._redactor.answered(crossing.kind, answered) if self._sink is not None and answered else None
-        )
+        keep = self._to_keep(crossing, answered)
         with self._lock:
             if self._over(crossing):  # another thread was faster
                 return
@@ -367,14 +372,15 @@ class Run:
 
     def _is_optional(self, asked: dict[str, Json]) -> bool:
         """Whether it is chance that a client asks: it reads from a telemetry host, or what it reads once a day."""
-        if self._optional or asked["method"] not in ("GET", "HEAD"):
-            return self._optional
-        url = urlsplit(asked["url"])
+        if self._optional:
+            return True
+        url, method = urlsplit(asked["url"]), asked["method"]
         host = url.hostname or ""
-        return (
+        if is_look_up_address(method, host, url.path, self.settings.look_ups):
+            return True
+        return method in READING and (
             self.passes_host(host, url.port) == "telemetry"
             or self.passes_host(f"{CLIENT}{header(asked, 'user-agent')}", None) == "telemetry"
-            or is_look_up_address(host, url.path, self.settings.look_ups)
         )
 
     def _now(self) -> float:
@@ -433,8 +439,14 @@ class Run:
     def _over(self, crossing: Crossing) -> bool:
         return crossing.settled or self._closed
 
+    def _to_keep(self, crossing: Crossing, answered: dict[str, Json] | None) -> dict[str, Json] | None:
+        """The answered half without secrets, where it is kept and is none of the golden's."""
+        if self._sink is None or not answered or crossing.replayed is not None:
+            return None
+        return self._redactor.answered(crossing.kind, answered)
+
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None or (crossing.optional and answered is None):
+        if self._sink is None or (crossing.optional and answered is None and crossing.recorded is None):
             return
         exchange = Exchange(
             kind=crossing.kind,
@@ -450,7 +462,24 @@ class Run:
             asks_models=crossing.asks_models,
             optional=crossing.optional,
         )
-        self._write(self._sink.exchange, exchange)
+        recorded = crossing.recorded
+        if recorded is not None and crossing.replayed is not None:
+            exchange = replace(
+                exchange,
+                answered=recorded.answered,
+                complete=recorded.complete,
+                read_whole=recorded.read_whole and complete,
+                asks_models=recorded.asks_models,
+            )
+        # Else something was learned since: what is looked for in all of it once more.
+        redacted = (
+            crossing.hidden == self._redactor.knows
+            and self._redactor.text(crossing.call_id) == crossing.call_id
+        )
+        keep = functools.partial(
+            self._sink.exchange, recorded=recorded, redacted=redacted, body=crossing.body
+        )
+        self._write(keep, exchange)
 
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]

@@ -10,11 +10,12 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
 __all__ = [
+    "DUMMY",
     "SHORT_OPTIONS",
     "TABLE",
     "TELEMETRY_HOSTS",
@@ -26,6 +27,7 @@ __all__ = [
     "Setting",
     "SettingPlace",
     "Settings",
+    "Unused",
     "Unwrapped",
     "WallClock",
     "behaviour",
@@ -76,6 +78,14 @@ class Unwrapped(enum.Enum):
 
     WARN = "warn"
     FAIL = "fail"
+
+
+class Unused(enum.Enum):
+    """What becomes of a session after which goldens belong to no test."""
+
+    WARN = "warn"
+    FAIL = "fail"
+    IGNORE = "ignore"
 
 
 class Policy(enum.Enum):
@@ -248,8 +258,8 @@ class Settings:
     )
     look_ups: tuple[str, ...] = row(
         Lines(),
-        "what clients read by chance (once a day, once a process), as `host/path`, with `*` for anything: recorded and "
-        "replayed, but nobody misses it; an ini file adds to the default",
+        "what clients ask by chance (once a day, once a process), as `host/path` or `POST host/path`, with `*` for "
+        "anything: recorded and replayed, but nobody misses it; an ini file adds to the default",
         default=LOOK_UPS,
         default_shown="known registries and downloads",
         adds=True,
@@ -307,6 +317,20 @@ class Settings:
         "further API keys to fill with a dummy while a test replays; as ini, from the start of the session",
         default=(),
     )
+    unused: Unused = row(
+        Choice(Unused),
+        "what a complete and green session does with goldens that no test uses: name them in the summary, fail as "
+        "well, or nothing",
+        default=Unused.WARN,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+    )
+    max_age: MaxAge | None = row(
+        Age(),
+        "goldens that were recorded longer ago are named, or fail the session",
+        default=None,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+        default_shown="any",
+    )
     dir: str = row(
         PlainText(folder=True),
         "the name of the goldens' folder",
@@ -324,12 +348,16 @@ def settings_at(place: SettingPlace) -> dict[str, Setting]:
     return {setting.name: setting for setting in TABLE if place in setting.places}
 
 
+DUMMY = "sparrow-dummy-"
+"""How each dummy of a key begins."""
+
+
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
     Each variable has a dummy of its own, so that a redacted request shows which key it held, as the recorded one does.
     """
-    return f"sparrow-dummy-{name.lower().replace('_', '-')}"
+    return f"{DUMMY}{name.lower().replace('_', '-')}"
 
 
 def policy_of(

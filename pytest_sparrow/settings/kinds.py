@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -171,6 +172,42 @@ class Number:
 
 _LONGEST_NUMBER = 1000
 """Python itself refuses to read numbers of more than 4300 digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaxAge:
+    """How old a golden may be.
+
+    Attributes:
+        days: in days.
+        fails: an older one fails the session; else it is named.
+    """
+
+    days: int
+    fails: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """An age in days, weeks or years, and whether what is older fails."""
+
+    ini: ClassVar[Literal["string"]] = "string"
+    valid = "an age like 90d, 12w or 1y; `90d fail` fails"
+
+    def read(self, value: Any, origin: str) -> MaxAge:
+        """The age."""
+        if isinstance(value, MaxAge):
+            return value
+        found = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
+        if found is None:
+            raise _refusal(value, origin, self.valid)
+        return MaxAge(int(found["count"]) * _DAYS[found["unit"]], found["fail"] is not None)
+
+    parse = read
+
+
+_AGE = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[dwy])(?P<fail>\s+fail)?")
+_DAYS = {"d": 1, "w": 7, "y": 365}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ class Behaviour:
         replays: the golden answers what the agent asks; else the world does, unless it is shut.
         compares: the run is compared with the golden, whoever answered.
         records: what happens is recorded, and becomes the golden if the test passes.
+        revises: the golden becomes what it would be had the run been recorded, if it could answer all of it and the
+            test passes.
         missing: there is no golden to replay: the test fails before its body runs.
     """
 
@@ -26,6 +28,7 @@ class Behaviour:
     replays: bool = False
     compares: bool = False
     records: bool = False
+    revises: bool = False
     missing: bool = False
 
     @property
@@ -41,6 +44,7 @@ class Behaviour:
 
 _REPLAYED = Behaviour(outcome="replayed equal", diverged="diverged", shut=True, replays=True, compares=True)
 _RECORDED = Behaviour(records=True)
+_UPDATED = Behaviour(diverged="not updated", shut=True, replays=True, compares=True, revises=True)
 _MISSING = Behaviour(shut=True, missing=True)
 _INERT = Behaviour(outcome="ran with sparrow off")
 
@@ -51,12 +55,13 @@ class Mode(enum.Enum):
     REPLAY = "replay"
     RECORD = "record"
     NEW = "new"
+    UPDATE = "update"
     OFF = "off"
 
     @property
     def writes(self) -> bool:
         """Whether a golden may be written; refused under CI unless the command line says so."""
-        return any(each.records for each in _BEHAVIOURS[self])
+        return any(each.records or each.revises for each in _BEHAVIOURS[self])
 
     @property
     def reads(self) -> bool:
@@ -78,6 +83,7 @@ DEFAULT_MODE = Mode.REPLAY
 SHORT_OPTIONS = {
     Mode.RECORD: "run against the real world and write the golden of every test that uses sparrow and passes",
     Mode.REPLAY: "replay the goldens, offline, and fail where behaviour changed (the default)",
+    Mode.UPDATE: "replay the goldens, offline, and write into them what the agent asks and does otherwise now",
 }
 """The modes with an option of their own, like ``--sparrow-record``, and the option's help."""
 
@@ -86,6 +92,7 @@ _BEHAVIOURS = {
     Mode.REPLAY: (_REPLAYED, _MISSING),
     Mode.RECORD: (_RECORDED, _RECORDED),
     Mode.NEW: (_REPLAYED, _RECORDED),
+    Mode.UPDATE: (_UPDATED, _MISSING),
     Mode.OFF: (_INERT, _INERT),
 }
 

@@ -21,7 +21,7 @@ _HOMES = {
     "Replayer": "recorder",
     "iter_events": "reader",
     "load_transcript": "reader",
-    "safe_name": "names",
+    "safe_name": "layout",
 }
 
 

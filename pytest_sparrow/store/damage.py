@@ -36,7 +36,8 @@ def conflict(path: Path, data: bytes) -> DamagedTranscript | None:
                 str(path),
                 number,
                 "holds a merge conflict marker",
-                "settle the conflict by taking one side whole, or delete the whole folder and record the test again",
+                f"take one side whole (git checkout --ours -- {path.parent}), or delete the folder and record the test "
+                f"again; after a merge by hand: pytest-sparrow check --fix-meta {path.parent}",
             )
     return None
 
@@ -117,7 +118,8 @@ def changed_file(path: Path, data: bytes, recorded: str) -> DamagedTranscript | 
         str(path),
         None,
         "was changed after it was recorded: its SHA-256 is not the one in meta.json",
-        _RESTORE,
+        f"goldens are not edited by hand: {_RESTORE}; if you mean the change: pytest-sparrow check --fix-meta "
+        f"{path.parent}",
     )
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import decode, spell
+from pytest_sparrow.events.pieces import MAX_ITEMS
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store.damage import DEFAULT_LIMITS, Beyond
-from pytest_sparrow.store.delta_encoding import MAX_ITEMS, SAME
+from pytest_sparrow.store.delta_encoding import SAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,81 +6,21 @@ half, and the form on disk, are in `pytest_sparrow.store.delta_decoding`.
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import decode, encode, spell
+from pytest_sparrow.events.pieces import cut
 from pytest_sparrow.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.store.files import LineRedactor
-
-MAX_ITEMS = 1 << 20
-"""Items of an array that is shared or decoded: a few lines that double one another must not fill the memory."""
-
-_MAX_LEVELS = 3
-"""Objects within one another that are cut: ``{"request": {"contents": […]}}`` is, what lies deeper is one piece."""
-
-_DIGEST = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """A value, and what distinguishes it from others at the same place.
-
-    Attributes:
-        value: the value.
-        key: equal for values that are spelled alike to the byte, and for no others at the same place: 1 is not
-            1.0, and the order of keys counts, since a request is decoded exactly. Memory per piece is bounded.
-        size: bytes of its spelling, about.
-        fields: an object's pieces, or None for what isn't cut so.
-        items: an array's keys and sizes, or None.
-    """
-
-    value: Json
-    key: bytes
-    size: int
-    fields: Mapping[str, Piece] | None = None
-    items: tuple[Sequence[bytes], Sequence[int]] | None = None
-
-
-def cut(value: Json, *, level: int = 0) -> Piece:
-    """Cut a JSON value, of JSON's own types only; costs about as much as to spell it."""
-    if isinstance(value, dict) and level < _MAX_LEVELS:
-        fields = {name: cut(item, level=level + 1) for name, item in value.items()}
-        names = (spell(name) for name in fields)
-        key = _joined(
-            b"{",
-            (part for name, piece in zip(names, fields.values(), strict=True) for part in (name, piece.key)),
-        )
-        size = 2 + sum(len(name) + 4 + piece.size for name, piece in fields.items())
-        return Piece(value=value, key=key, size=size, fields=fields)
-    if isinstance(value, list) and level <= _MAX_LEVELS and len(value) <= MAX_ITEMS:
-        texts = [spell(item) for item in value]
-        keys, sizes = tuple(map(_key, texts)), tuple(len(text) + 1 for text in texts)
-        return Piece(value=value, key=_joined(b"[", keys), size=2 + sum(sizes), items=(keys, sizes))
-    text = spell(value)
-    return Piece(value=value, key=_key(text), size=len(text))
-
-
-def _key(text: bytes) -> bytes:
-    """The text itself where it is shorter than a digest, so that neither is taken for the other."""
-    return text if len(text) < _DIGEST else hashlib.blake2b(text, digest_size=_DIGEST).digest()
-
-
-def _joined(kind: bytes, parts: Iterable[bytes]) -> bytes:
-    found = hashlib.blake2b(kind, digest_size=_DIGEST)
-    for part in parts:
-        found.update(b"%d:" % len(part))
-        found.update(part)
-    return found.digest()
-
 
 Run = tuple[int, int, int, int]
 """(at, line, start, stop): the items from ``at`` on are those from ``start`` to before ``stop`` of that line's."""
@@ -88,8 +28,9 @@ Run = tuple[int, int, int, int]
 _MAX_TIPS = 16
 """Arrays that are held whole: conversations that go on side by side, the latest request of each."""
 
-_WORTH = 64
-"""Bytes that a run must save: a shorter one is easier to read in full."""
+WORTH = 32
+"""Bytes that are shared: less is easier to read in full. A prompt must not stand in every line, or a word changed in it
+would change them all."""
 
 
 class Arrays:
@@ -117,7 +58,7 @@ class Arrays:
                 continue
             _, line, start, stop = run
             end = at + stop - start
-            if sum(sizes[at:end]) >= _WORTH:
+            if sum(sizes[at:end]) >= WORTH:
                 found.append(run)
             if tip is not None and line == tip.line:
                 after = stop
@@ -196,9 +137,6 @@ class _Tip:
 SAME = "same"
 """The key beside ``json`` in a body on disk; in memory there is none."""
 
-_WORTH_A_REFERENCE = 512
-"""Bytes of a value that is shared: a shorter one is easier to read in full."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
@@ -206,37 +144,48 @@ class Draft:
 
     Attributes:
         exchange: the exchange, redacted.
-        line: its line with nothing shared, redacted.
         body: the pieces of its request's JSON body; None where nothing of it is shared.
     """
 
     exchange: Exchange
-    line: bytes
     body: Piece | None
 
+    @property
+    def line(self) -> bytes:
+        """Its line with nothing shared, redacted; spelled anew each time.
 
-def draft_of(exchange: Exchange, redactor: LineRedactor | None) -> Draft:
-    """Spell and cut an exchange: what takes time, and needs no order.
+        Raises:
+            NotRecordable: it holds something that JSON can't; the path begins with the exchange's kind.
+        """
+        return encode(self.exchange.to_json(), where=self.exchange.kind)
+
+
+def draft_of(exchange: Exchange, redactor: LineRedactor | None, *, body: Piece | None = None) -> Draft:
+    """Redact and cut an exchange: what takes time, and needs no order.
 
     Args:
         exchange: the exchange.
-        redactor: takes secrets out; None for an exchange that was read from a disk.
+        redactor: takes secrets out; None for an exchange that was redacted before, or read from a disk.
+        body: the exchange's JSON body, where it was cut before, and holds no types but JSON's own.
 
     Raises:
         NotRecordable: it holds something that JSON can't, or a body that only the disk has; the path begins with
             the exchange's kind.
     """
-    body = _body(exchange)
-    if SAME in body:
+    asked = _body(exchange)
+    if SAME in asked:
         raise NotRecordable(
             f"{exchange.kind}['asked']['body']", f"holds the key {SAME!r}, which only a file may have"
         )
-    spelled = encode(exchange.to_json(), where=exchange.kind)
-    line = spelled if redactor is None else redactor.line(spelled)
-    if line is not spelled or not _is_spelled(body, line):
-        exchange = Exchange.from_json(decode(line))
-        body = _body(exchange)
-    return Draft(exchange=exchange, line=line, body=cut(body["json"]) if "json" in body else None)
+    if redactor is not None or (body is None and "json" in asked):
+        spelled = encode(exchange.to_json(), where=exchange.kind)
+        line = spelled if redactor is None else redactor.line(spelled)
+        if line is not spelled or not _is_spelled(asked, line):
+            exchange = Exchange.from_json(decode(line))
+            asked, body = _body(exchange), None
+    if body is None and "json" in asked:
+        body = cut(asked["json"])
+    return Draft(exchange=exchange, body=body)
 
 
 class DeltaEncoder:
@@ -283,7 +232,7 @@ class _Place:
 
     def split(self, piece: Piece) -> tuple[Json, Json]:
         """The reference to the earlier value at this place (None: no reference), and the rest, which is spelled out."""
-        if piece.size < _WORTH_A_REFERENCE:
+        if piece.size < WORTH:
             return None, piece.value
         if line := self._whole.get(piece.key):
             return line, None
@@ -298,12 +247,12 @@ class _Place:
         """A value stands here, on that line. What was known stays with the line that spells it."""
         if piece.key in self._whole:
             return
-        if piece.size >= _WORTH_A_REFERENCE:
+        if piece.size >= WORTH:
             self._whole[piece.key] = line
         if piece.items is not None:  # a short one too: the next will be longer
             self._arrays.add(line, piece.items[0])
         for name, inner in (piece.fields or {}).items():
-            if inner.size >= _WORTH_A_REFERENCE or inner.items or inner.fields:
+            if inner.size >= WORTH or inner.items or inner.fields:
                 self._below.setdefault(name, _Place()).add(inner, line)
 
     def _split_fields(self, piece: Piece) -> tuple[Json, Json]:

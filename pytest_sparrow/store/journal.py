@@ -21,6 +21,7 @@ from pytest_sparrow.store.reader import load_transcript
 from pytest_sparrow.store.swap import remove_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
@@ -84,12 +85,20 @@ class Journal:
 
     def append_event(self, line: bytes) -> None:
         """Append a line to ``events.jsonl``."""
-        self._append(EVENTS, line, line)
+        self._append(EVENTS, line, lambda: line)
 
-    def append_exchange(self, draft: Draft) -> None:
-        """Append a line to ``exchanges.jsonl``, which is created by its first line."""
+    def append_exchange(self, draft: Draft, check: Callable[[bytes], None] | None = None) -> None:
+        """Append a line to ``exchanges.jsonl``, which is created by its first line.
+
+        Args:
+            draft: the exchange.
+            check: refuses a line that must not be written, by an error; nothing of it is written then.
+        """
         with self.lock:
-            self._append(EXCHANGES, self._encoder.line(draft), draft.line)
+            line = self._encoder.line(draft)
+            if check is not None:
+                check(line)
+            self._append(EXCHANGES, line, lambda: draft.line)
             self._encoder.add(draft)
 
     def check_whole(self) -> None:
@@ -151,7 +160,7 @@ class Journal:
     def _open(self, name: str) -> None:
         self._files[name] = _Appending(self.folder / name)
 
-    def _append(self, name: str, line: bytes, given: bytes) -> None:
+    def _append(self, name: str, line: bytes, given: Callable[[], bytes]) -> None:
         with self.lock:
             if EVENTS not in self._files:
                 raise UnknownRun(self.meta.run_id)
@@ -160,9 +169,10 @@ class Journal:
                     self._open(name)
                 self._files[name].append(line + b"\n")
             except OSError as error:
-                refusal = self._lost[name, given] = refused(error, self.folder / name)
+                refusal = self._lost[name, given()] = refused(error, self.folder / name)
                 raise refusal from error
-            self._lost.pop((name, given), None)
+            if self._lost:
+                self._lost.pop((name, given()), None)
 
 
 class _Appending:

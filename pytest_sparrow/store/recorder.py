@@ -21,11 +21,13 @@ from pytest_sparrow.transcript import RunMeta
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.events import Event
+    from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange
+    from pytest_sparrow.redact.redactor import Guarded
     from pytest_sparrow.redact.scanner import Scanner
     from pytest_sparrow.store.damage import Limits
     from pytest_sparrow.store.files import LineRedactor
@@ -116,7 +118,7 @@ class FsRecorder:
         self._redactor = redactor
         self._replace = replace
         self._limits = limits
-        self._open: dict[str, tuple[Journal, LineRedactor]] = {}
+        self._open: dict[str, tuple[Journal, Guarded]] = {}
         self._lock = threading.Lock()
 
     def start_run(
@@ -176,14 +178,26 @@ class FsRecorder:
         journal, redactor = self._journal(event.run or "" if run_id is None else run_id)
         journal.append_event(redactor.line(dump_event(event)))
 
-    def record_exchange(self, run_id: str, exchange: Exchange) -> None:
+    def record_exchange(
+        self, run_id: str, exchange: Exchange, *, redacted: bool = False, body: Piece | None = None
+    ) -> None:
         """Keep an exchange of a run.
 
+        Args:
+            run_id: the run.
+            exchange: the exchange.
+            redacted: whether this store's redactor has cleaned it, and has learned no secret since: then what is
+                written of it is only searched for what the redactor overlooks.
+            body: the JSON body of its request, where that was cut already.
+
         Raises:
-            UnknownRun, NotRecordable, StoreError: see `record`.
+            UnknownRun, NotRecordable, SecretFound, StoreError: see `record`.
         """
         journal, redactor = self._journal(run_id)
-        journal.append_exchange(draft_of(exchange, redactor))
+        if redacted:
+            journal.append_exchange(draft_of(exchange, None, body=body), redactor.check)
+        else:
+            journal.append_exchange(draft_of(exchange, redactor))
 
     def leave_out(self, run_id: str, began: AbstractSet[float]) -> None:
         """Leave exchanges of a run under way out of its golden: those that began at the given moments.
@@ -260,13 +274,20 @@ class FsRecorder:
             journal.remove()
         self._tidy(run_id)
 
-    def save(self, transcript: Transcript) -> Transcript:
+    def save(
+        self, transcript: Transcript, *, instead_of: Transcript | Literal["any"] | None = "any"
+    ) -> Transcript:
         """Write a whole transcript; to the byte as it was read, where nothing was changed.
 
         Lines that were read from a disk are not redacted again. Returns the transcript as written.
 
+        Args:
+            transcript: the transcript.
+            instead_of: as for `finalize`.
+
         Raises:
             UsageError: it was never finished.
+            RecordedMeanwhile: another finished run than ``instead_of`` is there.
             UnsafeName: its run id is no folder name.
             StoreError: it could not be written, or would replace a run.
             NotRecordable: it holds something that JSON can't.
@@ -276,9 +297,31 @@ class FsRecorder:
             raise UsageError(
                 f"the run {transcript.run_id!r} was never finished: it can't be saved as a whole one"
             )
-        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id))
+        written = self._write(transcript, self._redactor_of_a_run(transcript.run_id), instead_of)
         self._tidy(transcript.run_id)
         return written
+
+    def put(
+        self,
+        run_id: str,
+        files: Mapping[str, bytes],
+        *,
+        instead_of: Transcript | Literal["any"] | None = "any",
+    ) -> None:
+        """Write the files of a whole transcript that came from a disk: neither redacted nor scanned again.
+
+        Args:
+            run_id: the transcript's run id.
+            files: the content of each file, by its name.
+            instead_of: the finished run whose place it may take, None for none; ``"any"`` asks nothing.
+
+        Raises:
+            UnsafeName: the run id is no folder name.
+            RecordedMeanwhile: another finished run than ``instead_of`` is there.
+            StoreError: they could not be written, or would replace a run.
+        """
+        self._swap_in(run_id, files, instead_of)
+        self._tidy(run_id)
 
     def load(self, run_id: str) -> Transcript | None:
         """A finished run, or None where there is none.
@@ -320,10 +363,16 @@ class FsRecorder:
         instead_of: Transcript | Literal["any"] | None = "any",
     ) -> Transcript:
         files, written = files_of(transcript, redactor)
-        run_id = transcript.run_id
-        folder = layout.folder_of(self.transcripts_dir, run_id)
+        folder = layout.folder_of(self.transcripts_dir, transcript.run_id)
         for name, data in files.items():
             self._scanner_of_runs().check(data, file=str(folder / name))
+        self._swap_in(transcript.run_id, files, instead_of)
+        return written
+
+    def _swap_in(
+        self, run_id: str, files: Mapping[str, bytes], instead_of: Transcript | Literal["any"] | None = "any"
+    ) -> None:
+        folder = layout.folder_of(self.transcripts_dir, run_id)
         with self._writing(run_id):
             sibling = None if folder.exists() else whole_sibling(self.transcripts_dir, run_id, self._limits)
             swap.recover(self.transcripts_dir, run_id, whole=sibling and sibling[0])
@@ -331,7 +380,6 @@ class FsRecorder:
             if instead_of != "any" and not _is_there(folder, instead_of):
                 raise RecordedMeanwhile(str(folder))
             swap.replace_folder(self.transcripts_dir, run_id, files)
-        return written
 
     @contextlib.contextmanager
     def _writing(self, run_id: str) -> Iterator[None]:
@@ -356,7 +404,7 @@ class FsRecorder:
                 f"there is a run at {folder} already: delete it first, or open the store with replace=True"
             )
 
-    def _journal(self, run_id: str) -> tuple[Journal, LineRedactor]:
+    def _journal(self, run_id: str) -> tuple[Journal, Guarded]:
         found = self._open.get(run_id)
         if found is None:
             raise UnknownRun(run_id)
@@ -373,7 +421,7 @@ class FsRecorder:
         with contextlib.suppress(OSError):
             layout.pending_root(self.transcripts_dir).rmdir()
 
-    def _redactor_of_a_run(self, run_id: str) -> LineRedactor:
+    def _redactor_of_a_run(self, run_id: str) -> Guarded:
         from pytest_sparrow.redact import Redactor
         from pytest_sparrow.redact.redactor import Guarded
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from pytest_sparrow.values import tables
+from pytest_sparrow.values import messages, tables
 from pytest_sparrow.values.to_json import brief, spell_path, type_name
 
 _Path = tuple[Any, ...]
@@ -48,6 +48,8 @@ def _parts(value: Any) -> _Parts | None:
     """The contents of a container, by key or index; None for a value that is compared as a whole."""
     if isinstance(value, str | bytes):
         return None
+    if messages.is_message(value):
+        return messages.parts(value)
     if isinstance(value, Mapping):
         return [*value.items(), *_own(value)]
     if isinstance(value, list | tuple | deque):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +16,34 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
+    _Way = Callable[[type[Exception], tuple[Any, ...] | None, str], Exception | None]
 
-def error_to_json(error: Exception) -> dict[str, Json]:
-    """``{"type", "module", "message", "args"?, "attributes"?, "types"?}`` of an exception.
 
-    ``args`` are the arguments of its constructor (left out where JSON cannot hold them), ``attributes`` the instance
-    attributes that JSON can hold, ``types`` what their JSON does not show.
+_DEEPEST = 8
+"""How many causes and groups are written below each other; more are left out."""
+
+
+def error_to_json(error: Exception | SystemExit, depth: int = 0) -> dict[str, Json]:
+    """``{"type", "module", "message", "bases"?, "args"?, "attributes"?, "types"?, "cause"?, "exceptions"?}``.
+
+    ``bases`` are the types that it stems from, where its own is found by no name. ``args`` are the arguments of its
+    constructor (left out where JSON cannot hold them), ``attributes`` the instance attributes that JSON can hold,
+    notes among them, ``types`` what their JSON does not show. ``cause`` is what it was raised from, ``exceptions`` what
+    a group holds, each written as an exception.
     """
     kind = type(error)
     found: dict[str, Json] = {"type": kind.__qualname__, "module": kind.__module__, "message": _text(error)}
+    if (
+        isinstance(error, Exception)
+        and _loaded(kind.__qualname__, kind.__module__) is not kind
+        and (bases := _bases(kind))
+    ):
+        found["bases"] = bases
     types: dict[str, Json] = {}
     args = _held(list(_constructor_args(error)))
     if args is not None:
         found["args"], types["args"] = args
-    held = {name: _held(value) for name, value in vars(error).items() if name != "__notes__"}
+    held = {name: _held(value) for name, value in vars(error).items()}
     kept = {name: each for name, each in held.items() if each is not None}
     if kept:
         found["attributes"] = {name: value for name, (value, _) in kept.items()}
@@ -37,16 +52,29 @@ def error_to_json(error: Exception) -> dict[str, Json]:
         }
     if any(types.values()):
         found["types"] = {place: notes for place, notes in types.items() if notes}
+    if depth < _DEEPEST:
+        found.update(_related(error, depth + 1))
+    return found
+
+
+def _related(error: Exception | SystemExit, depth: int) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    if isinstance(error.__cause__, Exception):
+        found["cause"] = error_to_json(error.__cause__, depth)
+    if isinstance(error, ExceptionGroup):
+        found["exceptions"] = [error_to_json(each, depth) for each in error.exceptions]
     return found
 
 
 def error_from_json(
     recorded: dict[str, Json], *, fn: Callable[..., Any] | None = None, raises: Iterable[type[Exception]] = ()
-) -> Exception:
+) -> Exception | SystemExit:
     """The exception to raise in a replay: of the recorded type if that is known here, with the recorded text.
 
-    Known are ``raises``, the builtins, the globals of the tool's own module, and those of modules that it imported.
-    Names are looked up, nothing is imported. Only subclasses of Exception count.
+    Known are ``raises``, the builtins, the globals of the tool's own module, and those of modules that it imported. A
+    type of another loaded module, or one that stems from a loaded type (``bases``), is made without its constructor.
+    Names are looked up, nothing is imported. Only subclasses of Exception count, and SystemExit, with
+    which command-line tools end (argparse, click).
 
     Args:
         recorded: what `error_to_json` gave; ``module`` is "" where the golden's events alone don't name it.
@@ -56,15 +84,38 @@ def error_from_json(
     Returns:
         The exception; a `RecordedToolError` where the type is unknown or can't be made with that text.
     """
+    raises = tuple(raises)
+    error = _of_known_type(recorded, fn, raises)
+    cause = recorded.get("cause")
+    if isinstance(cause, dict):
+        error.__cause__ = error_from_json(cause, fn=fn, raises=raises)
+    return error
+
+
+def _of_known_type(
+    recorded: dict[str, Json], fn: Callable[..., Any] | None, raises: tuple[type[Exception], ...]
+) -> Exception | SystemExit:
     message = str(recorded.get("message", ""))
-    name = str(recorded.get("type", ""))
-    kind = _known_type(name, str(recorded.get("module", "")), fn, raises)
-    args = _restored(recorded, "args")
-    args = tuple(args) if isinstance(args, list) else None
-    attributes = _restored(recorded, "attributes")
+    name, module = str(recorded.get("type", "")), str(recorded.get("module", ""))
+    members = recorded.get("exceptions")
+    if isinstance(members, list):
+        made = [error_from_json(each, fn=fn, raises=raises) for each in members if isinstance(each, dict)]
+        args: Any = (message.rpartition(" (")[0], made)
+    else:
+        args = _restored(recorded, "args")
+        args = tuple(args) if isinstance(args, list) else None
+    if (name, module) == ("SystemExit", "builtins"):
+        return SystemExit(*args or ())
+    ways: tuple[_Way, ...] = (_constructed, _bare)
+    kind = _known_type(name, module, fn, raises)
     if kind is None:
-        return RecordedToolError(name, message)
-    for build in (_constructed, _bare):
+        kind = _loaded(name, module) or _derived(name, module, recorded.get("bases"))
+        if kind is None:
+            return RecordedToolError(name, message)
+        if not _is_of_pydantic(kind):
+            ways = (_unbuilt,)
+    attributes = _restored(recorded, "attributes")
+    for build in ways:
         error = build(kind, args, message)
         if error is not None:
             vars(error).update(attributes if isinstance(attributes, dict) else {})
@@ -73,22 +124,51 @@ def error_from_json(
     return RecordedToolError(name, message)
 
 
-def _text(error: Exception) -> str:
+def _text(error: Exception | SystemExit) -> str:
     try:
         return str(error).encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001 - a user's __str__ may fail; that must not hide the exception itself
         return ""
 
 
-def _constructor_args(error: Exception) -> tuple[Any, ...]:
+def _constructor_args(error: Any) -> tuple[Any, ...]:
     """The arguments to call the type with: those of pickle, which knows more than ``args`` (OSError's file name)."""
+    if _is_of_pydantic(type(error)):
+        return error.title, [_line(each) for each in error.errors(include_url=False)]
     try:
         reduced = error.__reduce__()
     except Exception:  # noqa: BLE001 - as in _text
-        return error.args
-    if isinstance(reduced, tuple) and reduced[0] is type(error) and isinstance(reduced[1], tuple):
-        return reduced[1]
-    return error.args
+        reduced = None
+    own = isinstance(reduced, tuple) and reduced[0] is type(error) and isinstance(reduced[1], tuple)
+    args: tuple[Any, ...] = reduced[1] if own else error.args
+    return args
+
+
+def _is_of_pydantic(kind: type[BaseException]) -> bool:
+    """Whether a type is the one of all pydantic's validations, which only its own factory makes."""
+    return kind is getattr(sys.modules.get("pydantic_core"), "ValidationError", None)
+
+
+def _line(found: dict[str, Any]) -> dict[str, Any]:
+    """What one line of a validation's error is made of; of an exception that a validator raised only its text."""
+    line = {name: value for name, value in found.items() if name != "msg"}
+    if "ctx" in line:
+        line["ctx"] = {
+            name: str(value) if isinstance(value, Exception) else value for name, value in line["ctx"].items()
+        }
+    return line
+
+
+_RAISED_BY_VALIDATORS = {"value_error": ValueError, "assertion_error": AssertionError}
+
+
+def _validation_error(kind: Any, title: str, lines: list[dict[str, Any]]) -> Exception:
+    for line in lines:
+        raised = _RAISED_BY_VALIDATORS.get(line["type"])
+        if raised is not None:
+            line["ctx"] = {**line["ctx"], "error": raised(line["ctx"]["error"])}
+    error: Exception = kind.from_exception_data(title, lines)
+    return error
 
 
 def _held(value: Any) -> tuple[Json, Notes] | None:
@@ -125,6 +205,31 @@ def _known_type(name: str, module: str, fn: Any, raises: Iterable[type[Exception
     return None
 
 
+def _bases(kind: type[BaseException]) -> list[Json]:
+    """The types that one stems from, as ``module:name``, the nearest first."""
+    bases = [base for base in kind.__mro__[1:] if base not in (Exception, BaseException, object)]
+    return [f"{base.__module__}:{base.__qualname__}" for base in bases]
+
+
+def _loaded(name: str, module: str) -> type[Exception] | None:
+    """An exception's type in a loaded module."""
+    found = _walk(getattr(sys.modules.get(module), "__dict__", {}), name)
+    return found if isinstance(found, type) and issubclass(found, Exception) else None
+
+
+def _derived(name: str, module: str, bases: Json) -> type[Exception] | None:
+    """A type of this name that stems from the nearest loaded one: some are made while a program runs (boto3's)."""
+    for base in bases if isinstance(bases, list) else ():
+        of_module, _, of_name = str(base).partition(":")
+        found = _loaded(of_name, of_module)
+        if found is not None:
+            kind: type[Exception] = type(
+                name.rpartition(".")[2], (found,), {"__module__": module, "__qualname__": name}
+            )
+            return kind
+    return None
+
+
 def _walk(place: dict[str, Any], name: str) -> Any:
     """The object behind ``Client.Refused`` in a namespace, without getattr, which might run code; None if not there."""
     first, *rest = name.split(".")
@@ -138,7 +243,7 @@ def _constructed(kind: type[Exception], args: tuple[Any, ...] | None, _: str) ->
     if args is None:
         return None
     try:
-        error = kind(*args)
+        error = _validation_error(kind, *args) if _is_of_pydantic(kind) else kind(*args)
     except Exception:  # noqa: BLE001 - a constructor with other parameters than the args that it passes on
         return None
     return error if type(error) is kind else None
@@ -149,7 +254,21 @@ def _bare(kind: type[Exception], args: tuple[Any, ...] | None, message: str) -> 
     given = (message,) if args is None else args
     try:
         error = kind.__new__(kind, *given)
-        error.args = given
+        if not isinstance(error, ExceptionGroup):
+            error.args = given
     except Exception:  # noqa: BLE001 - types that cannot be made this way (pydantic's ValidationError)
         return None
     return error if type(error) is kind else None
+
+
+def _unbuilt(kind: type[Exception], args: tuple[Any, ...] | None, message: str) -> Exception | None:
+    """The exception made without any code of its type, which only a golden names."""
+    builtin = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    given = (message,) if args is None else args
+    try:
+        error: Exception = builtin.__new__(kind, *given)
+        if not isinstance(error, ExceptionGroup):
+            error.args = given
+    except Exception:  # noqa: BLE001 - a builtin that does not accept these arguments
+        return None
+    return error

@@ -24,11 +24,10 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import MAX_DEPTH
-from pytest_sparrow.values import tables
+from pytest_sparrow.values import messages, tables, zones
 from pytest_sparrow.values.equality import difference
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.to_json import NO_JSON, brief, plain, simpler, spell_path, type_name
@@ -167,7 +166,9 @@ def _write_other(value: Any, path: _WrittenPath, depth: int) -> tuple[Json, Note
     """The JSON of what is no JSON type, and the notes of what lies within."""
     if isinstance(value, AbstractSet):
         return _write_items(sorted(value, key=in_order), path, depth)
-    if is_data(type(value)) and len(_own_names(value)) > len(fields := _fields_of(value)):
+    if (is_data(type(value)) or isinstance(value, tuple)) and len(_own_names(value)) > len(
+        fields := _fields_of(value)
+    ):
         extra = sorted(_own_names(value) - fields.keys())
         raise NotRecordable(
             spell_path(path), f"the {type_name(value)} has attributes beside its fields: {extra}"
@@ -189,6 +190,8 @@ def _step(value: Any) -> Any:
     """The value one step nearer to JSON."""
     if isinstance(value, Enum) and not isinstance(value.value, str | int | float):
         return {"name": value.name}
+    if messages.is_message(value):
+        return messages.written(value)
     return tables.written(value) if tables.is_table(value) else simpler(value)
 
 
@@ -198,12 +201,14 @@ def _own_names(value: Any) -> set[str]:
 
 def _name_of(value: Any) -> str:
     kind = type(value)
-    if kind is datetime and isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
-        return _ZONED + value.tzinfo.key
+    if kind is datetime and (zone := zones.name_of(value.tzinfo)):
+        return _ZONED + zone
     if kind is defaultdict:
         return _DEFAULTING + getattr(value.default_factory, "__name__", "None")
     if tables.is_table(value):
         return tables.name_of(value)
+    if messages.is_message(value):
+        return messages.name_of(value)
     if isinstance(value, PurePath):
         return "Path" if isinstance(value, Path) else kind.__name__
     return (
@@ -311,13 +316,11 @@ def _of_type(inner: Any, name: str) -> Any:
         if name.startswith(_DEFAULTING):
             return defaultdict(_FACTORIES[name.removeprefix(_DEFAULTING)], inner)
         if name.startswith(_ZONED):
-            zone = ZoneInfo(name.removeprefix(_ZONED))
-            moment = datetime.fromisoformat(inner)
-            return moment.replace(
-                tzinfo=zone, fold=int(moment.utcoffset() != moment.replace(tzinfo=zone).utcoffset())
-            )
+            return zones.placed(datetime.fromisoformat(inner), name.removeprefix(_ZONED))
         if tables.is_name(name):
             return tables.restored(inner, name)
+        if messages.is_name(name):
+            return messages.restored(inner, name)
         return _of_class(inner, name)
     except DoesNotFit:
         raise
@@ -336,11 +339,17 @@ def _of_class(inner: Any, name: str) -> Any:
         if isinstance(inner, dict):
             return kind.__members__[inner["name"]]
         return next(member for member in kind if difference(member.value, inner) is None)
-    if issubclass(kind, tuple) and isinstance(vars(kind).get("_fields"), tuple):
-        return tuple.__new__(kind, [inner[name] for name in vars(kind)["_fields"]])
+    if issubclass(kind, tuple) and (names := _names_of_tuple(kind)):
+        return tuple.__new__(kind, [inner[name] for name in names])
     if is_data(kind):
         return _of_fields(kind, inner)
     raise DoesNotFit(f"{module}.{qualname} is no data class")
+
+
+def _names_of_tuple(kind: type) -> tuple[str, ...]:
+    """The names of a named tuple's items, also of a class that stems from one; () of any other tuple."""
+    found = next((vars(base)["_fields"] for base in kind.__mro__ if "_fields" in vars(base)), ())
+    return found if isinstance(found, tuple) else ()
 
 
 def _loaded(module: str, qualname: str) -> type | None:
@@ -400,6 +409,11 @@ def _bool(inner: str) -> bool:
     return {"True": True, "False": False}[inner]
 
 
+def _fraction(inner: str) -> Fraction:
+    """A fraction as it was written: ``1/3``. Of ``1e99999999`` Python would write out all digits."""
+    return Fraction(*map(int, inner.split("/")))
+
+
 def _unescaped(inner: str) -> str:
     return str(json.loads(f'"{inner}"'))
 
@@ -419,7 +433,6 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
             int,
             float,
             Decimal,
-            Fraction,
             UUID,
             IPv4Address,
             IPv6Address,
@@ -432,6 +445,7 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     },
     **{kind.__name__: (kind, kind.fromisoformat) for kind in (date, datetime, time)},
     "timedelta": (timedelta, _seconds),
+    "Fraction": (Fraction, _fraction),
     "bytes": (bytes, _bytes),
     "bytearray": (bytearray, lambda inner: bytearray(_bytes(inner))),
     "Path": (Path, Path),

@@ -286,3 +286,57 @@ def test_an_answer_that_lost_its_body_is_named(tmp_path):
     assert str(remark).endswith(
         "entry 1: its answer is empty in the cassette, and said that it had 512 bytes"
     )
+
+
+def _archived(text, **more):
+    return {
+        "startedDateTime": "2026-03-04T05:06:07.000Z",
+        "request": {
+            "method": "POST",
+            "url": "https://h.test/v1?a=1",
+            "headers": [
+                {"name": ":path", "value": "/v1?a=1"},
+                {"name": "Content-Type", "value": "application/json"},
+            ],
+            "postData": {"mimeType": "application/json", "text": '{"model": "m"}'},
+        },
+        "response": {
+            "status": 200,
+            "headers": [
+                {"name": "content-type", "value": "application/json"},
+                {"name": "set-cookie", "value": "a=1"},
+            ],
+            "content": {"size": len(TEXT), "mimeType": "application/json", "text": text},
+        },
+        **more,
+    }
+
+
+def test_an_http_archive(tmp_path):
+    """Browsers' and proxies' files: pairs of headers, base64, forms; a content that was not saved is named."""
+    whole, encoded, unsaved, failed = (_archived(TEXT) for _ in range(4))
+    encoded["response"]["content"].update(text=base64.b64encode(TEXT.encode()).decode(), encoding="base64")
+    encoded["request"]["postData"] = {"params": [{"name": "q", "value": "a b"}, {"name": "n", "value": "1"}]}
+    encoded["request"]["headers"][1]["value"] = "application/x-www-form-urlencoded"
+    del unsaved["response"]["content"]["text"]
+    failed["response"]["status"] = 0
+    hostile = [
+        7,
+        {"request": [], "response": {}},
+        _archived({"a": 1}),
+        _archived(TEXT, request={"headers": {}}),
+    ]
+    path = tmp_path / "it.har"
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + json.dumps({"log": {"entries": [whole, encoded, unsaved, failed, *hostile]}}).encode()
+    )
+    cassette = read_cassette(path)
+    first, second = cassette.entries[:2]
+    assert first.asked["headers"] == [["Content-Type", "application/json"]]
+    assert (first.asked["body"], second.asked["body"]) == ({"json": {"model": "m"}}, {"text": "q=a+b&n=1"})
+    assert first.answered["headers"][1] == ["set-cookie", "a=1"]
+    assert first.answered["body"]["json"] == second.answered["body"]["json"] == ANSWER
+    assert cassette.recorded == datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+    assert [left.number for left in cassette.left_out] == [3, 4, 5, 6, 8]
+    assert "its response's body holds no content" in str(cassette.left_out[0])

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_sparrow.comparing import MISSING, Change
 from pytest_sparrow.findings import Circumstances, Finding, Kind
-from pytest_sparrow.judging.verdict import is_race, likely_chance
+from pytest_sparrow.judging.chance import is_race, likely_chance
 from pytest_sparrow.report.plain import likely
 
 

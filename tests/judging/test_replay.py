@@ -64,6 +64,7 @@ def run_of(*events, findings=(), hidden=(), divergence_point=None, served_nothin
             findings=list(findings), of=lambda kind: [each for each in findings if each.kind is kind]
         ),
         answers=SimpleNamespace(
+            verified=set(),
             fault_plan=SimpleNamespace(hidden=set(hidden), left_out=[], faults=[], then=None),
             divergence_point=divergence_point,
             served_nothing=served_nothing,

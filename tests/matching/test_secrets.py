@@ -2,11 +2,13 @@
 
 import pytest
 
+from pytest_sparrow.comparing.asked import request_changes
 from pytest_sparrow.exchange import Asked, Exchange
 from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY
+from pytest_sparrow.settings import dummy_key
 
 A, B = "tok_live_A8f3kQ92mZx71LpQ", "tok_live_B7g4jR83nYw62KoP"
 
@@ -36,7 +38,7 @@ def test_what_a_replay_gave_means_the_same():
     assert pairs.same(gold(1), gold(1))
     assert not pairs.same(gold(1), gold(2))
     assert pairs.same(gold(2), own(1))
-    assert pairs.shown({"a": [own(1), own(9)]}) == {"a": [gold(2), "<secret:token:another>"]}
+    assert pairs.shown({"a": [own(1), own(9)]}) == {"a": [gold(2), "<another token>"]}
 
 
 @pytest.mark.parametrize("shared_in_golden", [True, False])
@@ -53,6 +55,40 @@ def test_one_key_for_two_providers_pairs_with_a_key_for_each(shared_in_golden):
     again = [new.text(f"Bearer {key}") for key in new_keys]
     assert all(map(pairs.same_credential, asked, again))
     assert not pairs.same_credential(asked[2], again[0])
+
+
+def test_the_keys_of_two_variables_are_two():
+    """Where a replay has both variables, the other one is the agent's doing; a dummy or an absent one is CI's."""
+    both = {"STAGING_API_TOKEN": A, "PROD_API_TOKEN": B}
+    staging = Redactor(both).text(f"Bearer {A}")
+
+    def is_the_same(environ, key):
+        new = Redactor(environ)
+        new.number_as_replay()
+        pairs = SecretPairs(replayed=True, variables=new.variables)
+        return pairs.same_credential(staging, new.text(f"Bearer {key}"))
+
+    rotated = "tok_live_C5h2lS94oZx83MqR"
+    assert is_the_same(both, A)
+    assert not is_the_same(both, B)
+    assert is_the_same({**both, "STAGING_API_TOKEN": rotated}, rotated)
+    assert is_the_same({"PROD_API_TOKEN": B}, B)
+    assert is_the_same({**both, "STAGING_API_TOKEN": dummy_key("STAGING_API_TOKEN")}, B)
+
+
+def test_a_variable_in_the_place_of_what_an_answer_gave():
+    """The token of a login is not the key of a variable; a key that the agent brought may come from anywhere."""
+    login, me = {"url": "http://h/login"}, {"url": "http://h/me", "headers": {"authorization": gold(1)}}
+    given = {"body": {"json": {"access_token": gold(1)}}}
+    new = own(1, "prod-token")
+
+    def is_the_same(*exchanges):
+        pairs = SecretPairs(replayed=True, variables={"prod-token"})
+        pairs.exchanges = [Exchange(kind="http", asked=asked, answered=answer) for asked, answer in exchanges]
+        return pairs.same_credential(gold(1), new), pairs.same_credential(gold(1), own(1))
+
+    assert is_the_same((login, given), (me, {})) == (False, True)
+    assert is_the_same((me, {}), (login, given))[0]  # it was sent first, and comes back
 
 
 def halves(kind, redactor, *asked):
@@ -143,6 +179,74 @@ def test_a_credential_that_an_answer_gave_is_sent_or_not():
     assert is_the_same(me(gold(2)), me(None))
     assert is_the_same(me(None), me(own(1)))
     assert is_the_same(me(None, some_headers=True), me(gold(1)))
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "same"),
+    [
+        ("plan=paid", "plan=paid", True),
+        ("plan=paid", "plan=free", False),
+        ("plan=paid", None, False),
+        (None, "plan=paid", False),
+        ("plan=paid; sid=31d4d96e407aad42", "sid=99d4d96e407aad42; plan=paid", True),
+        ("plan=paid; sid=31d4d96e407aad42", "sid=99d4d96e407aad42; plan=free", False),
+        ("plan=paid; sid=31d4d96e407aad42", "plan=paid", True),
+        ("plan=paid; sid=31d4d96e407aad42", "plan=free", False),
+    ],
+)
+def test_a_cookie_without_a_secret_counts_by_its_name(recorded, asked, same):
+    """What a cookie says counts, beside a session's cookie and alone; a machine's session is not the agent's."""
+
+    def request(cookie, redactor):
+        headers = [] if cookie is None else [["Cookie", cookie]]
+        half = redactor.asked("http", {"method": "GET", "url": "http://h/me", "headers": headers})
+        return redactor.value(half)  # as it is written
+
+    golden, replay = Redactor({}), Redactor({})
+    replay.number_as_replay()
+    exchanges = [Exchange(kind="http", asked=request(recorded, golden), answered={"status": 200})]
+    half = request(asked, replay)
+    chosen = Chooser(exchanges, lambda _: None).choose(Asked(kind="http", content=half, number=0))
+    assert (chosen is not None and chosen.exact) is same
+    changes = request_changes(exchanges[0].asked, half)
+    assert bool(changes) is not same
+    assert {change.path for change in changes} <= {
+        "request.headers.cookie.plan",
+        "request.headers.cookie",
+        "request.headers",
+    }
+
+
+def test_cookies_that_were_hidden_at_once_are_not_compared():
+    """A golden of an older version hides the only cookie, name and all: nobody knows what it said."""
+    whole = {"method": "GET", "url": "http://h/me", "headers": {"cookie": gold(1, "cookie")}}
+    plain = {**whole, "headers": {"cookie": "plan=paid"}}
+    chooser = Chooser([Exchange(kind="http", asked=whole, answered={})], lambda _: None)
+    assert chooser.choose(Asked(kind="http", content=plain, number=0)).exact
+    assert not request_changes(whole, plain)
+
+
+def test_what_a_signature_is_for_counts():
+    """Region and service of a signature are part of the request, its day and its key's id are not."""
+
+    def signed(scope, redactor):
+        value = f"AWS4-HMAC-SHA256 Credential=AKIAABCDEFGHIJKLMNO/{scope}/aws4_request, SignedHeaders=a, Signature=0f"
+        asked = {"method": "GET", "url": "http://h/", "headers": [["Authorization", value]]}
+        half = redactor.asked("http", asked)
+        assert "AKIA" not in str(half)
+        return redactor.value(half)
+
+    golden = signed("20260101/eu-west-1/s3", Redactor({}))
+    whole = {**golden, "headers": {"authorization": f"AWS4-HMAC-SHA256 {gold(1)}"}}  # an older version's
+
+    def is_the_same(recorded, scope):
+        chooser = Chooser([Exchange(kind="http", asked=recorded, answered={})], lambda _: None)
+        return chooser.choose(Asked(kind="http", content=signed(scope, Redactor({})), number=0)).exact
+
+    assert is_the_same(golden, "20261231/eu-west-1/s3")
+    assert not is_the_same(golden, "20260101/us-east-1/s3")
+    assert not is_the_same(golden, "20260101/eu-west-1/sqs")
+    assert is_the_same(whole, "20260101/us-east-1/s3")
 
 
 def test_a_token_that_is_made_anew_is_known_by_what_stays():

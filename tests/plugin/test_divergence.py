@@ -144,8 +144,12 @@ def test_every_divergence_fails_once(diverged):
         assert f"  test    test_it.py::{name}\n" in text
         assert f"  golden  __sparrow__/test_it/{name}\n" in text
         # A recording in which nothing crosses a boundary fails as well.
-        accepted = f"\n  accept  pytest --sparrow-record test_it.py::{name}" in text
-        assert accepted is (name != "test_served_nothing")
+        accepted = f"\n  accept  pytest --sparrow-update test_it.py::{name}" in text
+        recorded = f"\n  record  pytest --sparrow-record test_it.py::{name}" in text
+        assert (accepted, recorded) == {
+            "test_served_nothing": (False, False),
+            "test_unplayed": (True, False),
+        }.get(name, (False, True))
         # Of code only the user's own line is named.
         assert all(line.startswith("test_it.py:") for line in re.findall(r"\S+\.py:\d+", text)), text
         assert text.count("  test  ") == 1

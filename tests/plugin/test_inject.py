@@ -390,7 +390,7 @@ def test_an_async_tool_raises(inner):
     result = inner.record()
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
-        ["*sparrow.inject('timeout', at='fetch'): not in a recording, which runs without faults*"]
+        ["*sparrow.inject('timeout', at='fetch'): not in a recording or an update, which run without *"]
     )
     inner.replay().assert_outcomes(passed=1)
 

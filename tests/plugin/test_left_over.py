@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 INNER = """
 import asyncio
+import atexit
 import gc
 import os
 import threading
@@ -20,6 +21,7 @@ import weakref
 import httpx2
 
 gc.disable()  # it runs when this file says so
+atexit._clear()
 
 URL = os.environ["URL"]
 GO = threading.Event()
@@ -76,6 +78,9 @@ def test_leaves_a_finalizer(sparrow):
     weakref.finalize(done, ask, "own")
     del done
     weakref.finalize(session, ask, "closed")
+    assert atexit.register(ask, "exit") is ask
+    atexit.register(notify, "nobody")
+    atexit.unregister(notify)
     test_leaves_a_finalizer.session = session
 
 
@@ -140,19 +145,24 @@ def test_is_innocent(sparrow):
 
 def test_a_session_that_works_for_all(sparrow):
     ask("fifth")
+    atexit._run_exitfuncs()  # what Python does at its end
 """
 
 
 def test_what_a_test_leaves_running_is_in_no_other_tests_run(tmp_path: Path) -> None:
-    """Threads, threads of threads, tasks, finalizers: not recorded, refused in a replay, named by their test."""
+    """Threads, tasks, finalizers, what is called at exit: not recorded, refused in a replay, named by their test."""
     (tmp_path / "test_inner.py").write_text(INNER)
     with serving() as url:
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
     assert (code, "6 recorded" in output) == (0, True), output
-    golden = (tmp_path / "__sparrow__/test_inner/test_is_innocent/exchanges.jsonl").read_text()
+    goldens = tmp_path / "__sparrow__/test_inner"
+    golden = "".join(
+        (goldens / name / "exchanges.jsonl").read_text()
+        for name in ("test_is_innocent", "test_a_session_that_works_for_all")
+    )
     assert [
         word
-        for word in ("late", "later", "task", "notify", "closed", "unclosed", "unread", "aunread")
+        for word in ("late", "later", "task", "notify", "closed", "unclosed", "unread", "aunread", "exit")
         if f'/{word}"' in golden or f'"{word}"' in golden
     ] == []
     assert (tmp_path / "effects.txt").read_text() == "notified eve\nnotified eve\nnotified ada\n"
@@ -164,8 +174,9 @@ def test_what_a_test_leaves_running_is_in_no_other_tests_run(tmp_path: Path) -> 
     for what in ("notify", "POST http://127.0.0.1:9/late", "POST http://127.0.0.1:9/later"):
         assert f"test_inner.py::test_leaves_a_thread: {what}: asked for by a thread" in output, output
     assert "test_leaves_a_task: POST http://127.0.0.1:9/task: asked for by a task 'Task-" in output, output
+    assert "_finalizer: POST http://127.0.0.1:9/exit: asked for by a finalizer that" in output, output
     assert "_finalizer: POST http://127.0.0.1:9/closed: asked for by a finalizer that" in output, output
-    assert output.count("that this test had left running: refused") == 5
+    assert output.count("that this test had left running: refused") == 6
     for what in ("notify", "POST http://127.0.0.1:9/unclosed", "…/unread", "…/aunread"):
         what = what.replace("…", "POST http://127.0.0.1:9")
         said = f"test_is_innocent: {what}: asked for while Python's garbage collector ended what nobody had closed"

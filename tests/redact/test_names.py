@@ -98,7 +98,9 @@ HARMLESS_FIELDS = [
 
 NAMES = {
     "password": (
-        "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass"
+        "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass "
+        "db_pass root_pass admin_pass store_pass key_pass require_pass ssh_pass become_pass smtp_pass mail_pass "
+        "ftp_pass"
     ),
     "api-key": "api_key",
     "access-key": "access_key",
@@ -119,7 +121,7 @@ NAMES = {
     "session-token": "session_token security_token PHPSESSID JSESSIONID",
     "csrf-token": "csrf_token xsrf_token",
     "token": "jwt bearer github_pat gitlab_pat token",
-    "secret": "secret",
+    "secret": "secret secret_string",
     "authorization": "authorization auth",
     "credential": "credential",
     "cookie": "cookie",
@@ -303,6 +305,11 @@ def test_usage_is_no_reason_to_look_closer() -> None:
     """Token counts and schemas, which every answer and request holds, are cleared by the quick look."""
     assert not suspicious(b'{"prompt_tokens":12,"completion_tokens":5,"properties":{"token":{"type":"x"}}}')
     assert not suspicious(b'{"text":"risk-free, e.g. at 12:30. The keys of gpt-4.1-mini_x"}')
+    # Folded, "api." is "api-", and "sk.eyJ" holds the mark of "sk_".
+    assert not suspicious(b'{"url":"https://api.example.com/v1/chat/completions"}')
+    assert suspicious(
+        b'{"text":"at api.example.com/v1/chat: sk_eyjA1b2C3d4E5f6A1b2C3d4E5f6A1b2C3d4E5f6A1b2C3d4E5f6"}'
+    )
 
 
 def test_a_weather_services_name_for_a_key_is_known_in_queries():

@@ -73,6 +73,51 @@ NOTATIONS = {
     "log": "INFO connecting with password={} user=bob",
     "sentence": "the password is {}",
     "sentence, two words": "My api key: {}",
+    "sentence, below": "Your API key is:\n\n    {}\n",
+    "python bytes": "{{'user': 'x', 'password': b'{}'}}",
+    "python secret": "password=SecretStr('{}')",
+    "python tuple": "('password', '{}')",
+    "python environ, called": "os.environ.setdefault('API_KEY', '{}')",
+    "pydantic": "1 error for C\npassword\n  Not an int [type=int_type, input_value='{}', input_type=str]",
+    "header pairs": "[('X-Api-Key', '{}'), ('a', 'b')]",
+    "header pairs, json": '[["X-Api-Key", "{}"], ["a", "b"]]',
+    "header dict": "{{'Accept': '*/*', 'Cookie': 'sid={}'}}",
+    "cookie jar": "<RequestsCookieJar[<Cookie sid={} for .example.test/>]>",
+    "typed field": '{{"selector": "#pw", "type": "password", "value": "{}"}}',
+    "capital names": '{{"Name": "/app/db/password", "Type": "SecureString", "Value": "{}"}}',
+    "secrets manager": '{{"Name": "prod/db", "SecretString": "{}"}}',
+    "arguments": "['tool', '--token', '{}']",
+    "arguments, json": '["tool", "--token", "{}"]',
+    "arguments, glued": "subprocess.run(['mysql', '-p{}'])",
+    "define": "define('DB_PASSWORD', '{}');",
+    "define, c": '#define API_KEY "{}"',
+    "type, behind": 'let apiKey: String = "{}"',
+    "default": 'variable "db_password" {{\n  default = "{}"\n}}',
+    "here document": "secret_key = <<EOF\n{}\nEOF",
+    "yaml, block": "password: |\n  {}\n",
+    "yaml, folded": "password: >-\n  {}\nuser: x\n",
+    "yaml, tag": "password: !vault {}\n",
+    "toml, long": 'password = """{}"""',
+    "property list": "<key>ApiKey</key>\n<string>{}</string>",
+    "xml, cdata": "<password><![CDATA[{}]]></password>",
+    "xml, escaped": "&lt;password&gt;{}&lt;/password&gt;",
+    "json, escaped": "{{&quot;password&quot;:&quot;{}&quot;}}",
+    "html table": "<tr><td>API key</td><td>{}</td></tr>",
+    "html meta": '<meta name="csrf-token" content="{}">',
+    "markdown": "**API key:** `{}`",
+    "markdown table": "| API_KEY | {} |\n",
+    "colours": "\x1b[1mpassword\x1b[0m: {}",
+    "columns": "password          {}\n",
+    "tabs": "api_key\t{}\n",
+    "arrow": "X-Api-Key -> {}",
+    "setenv": "setenv API_KEY {}",
+    "redis": "requirepass {}\n",
+    "ftp": "USER bob\r\nPASS {}\r\n",
+    "keytool": "keytool -storepass {}",
+    "mongo -p": "mongo -u a -p {} db",
+    "ldap -w": "ldapsearch -D cn=a -w {} x",
+    "curl -b": "curl -b 'session={}' https://api.acme.test/v1",
+    "authorization, small": "authorization: token {}\n",
 }
 
 PLACES = {
@@ -211,6 +256,13 @@ TEXTS_ALIKE = [
     "next_page_token: q7f14e45fceea167a5A36d",
     "idempotency_key=9f14e45fceea167a5a36dedd4bea2544",
     "tokens used: 1234567890123456",
+    "['api_key', 'oauth2_client_credentials_v2', 'secret', 'password_reset_2024_template']",
+    '["token", "user_2024_settings_page", "key", "9f14e45fceea167a5a36dedd4bea2544"]',
+    "| key | PROJ-1234-long-name-of-a-board |\n| token | DOGECOIN-2 |",
+    "cache key:\n\n    9f14e45fceea167a5a36dedd4bea2544\n",
+    "primary_key='3f1d5a2e-0c8f-4b5d-9d2e-8f7a6b5c4d3e'",
+    ".. _`Bearer Token`: https://tools.example.test/html/rfc6750",
+    "the cookie policy=v2 and the cookie banner=2024",
     "/ABSK".join((_PICTURE[:1200], _PICTURE[1205:])),
     "/AKIAIOSFODNN7EXAMPLF/".join((_PICTURE[:1202], _PICTURE[1224:])),
     *(
@@ -295,6 +347,13 @@ def test_a_sent_password_may_be_a_word():
     """What is sent comes back to no agent: there a plain word under ``password`` is hidden, too."""
     sent = Redactor({}).asked("http", _http({"user": "dana", "password": "sunshine"}))
     assert sent["body"]["json"] == {"user": "dana", "password": "<secret:password:1>"}
+
+
+def test_the_command_line_of_a_process():
+    """What ``/proc/self/cmdline`` and ``environ`` give is divided at NUL."""
+    secret = _made(_HEX)
+    for text in (f"tool\0--token\0{secret}\0", f"HOME=/root\0API_TOKEN={secret}\0"):
+        assert secret not in json.dumps(Redactor({}).answered("tool", {"result": text}))
 
 
 def test_the_credentials_file_of_aws():

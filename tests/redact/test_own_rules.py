@@ -146,3 +146,22 @@ def test_words_of_the_setting() -> None:
     for word in ("value:0f3a", "JWT", "-jwt", ""):
         with pytest.raises(UsageError, match=r"^here: "):
             read_allowed([word], "here")
+
+
+_FILE = "q7A9zR2xK5mW8bT1cV4n" * 600
+"""An unbroken run: what base64 of a picture looks like."""
+
+
+def test_a_pattern_finds_in_the_middle_of_a_file() -> None:
+    """A search for keys leaves out the middle of a file; what the user calls a secret is one everywhere."""
+    text = f"{_FILE}cust/0123456789{_FILE}"
+    clean = ruled("customer = cust/[0-9]{10}").text(text)
+    assert clean == f"{_FILE}<secret:customer:1>{_FILE}"
+    assert ruled("customer = cust/[0-9]{10}").text(clean) == clean
+
+
+def test_a_named_secret_as_long_as_a_file_is_hidden_whole() -> None:
+    """Behind its name it goes on beyond what is searched of a file."""
+    clean = Redactor({}).text(f"api_key={_FILE}&page=2")
+    assert clean == "api_key=<secret:api-key:1>&page=2"
+    assert Redactor({}).text(f"see {_FILE} there") == f"see {_FILE} there"

@@ -127,8 +127,9 @@ _RSA = {
         _RSA,
         {"keys": [_RSA]},
         f'{{"x": {json.dumps(json.dumps(_RSA))}}}',
+        {"kty": "web", "cookies": [{"name": "sid", "value": "YWRtaW4x"}, {"name": "b", "value": "cXdlcnR5"}]},
     ],
-    ids=["object", "text", "manifest", "plain data", "key", "set of keys", "quoted key"],
+    ids=["object", "text", "manifest", "plain data", "key", "set of keys", "quoted key", "cookies"],
 )
 def test_members_that_their_object_makes_secret(value: object) -> None:
     """A Secret of Kubernetes and a private JSON Web Key are secret whatever their members are called."""

@@ -62,7 +62,7 @@ def test_the_refund_reads_as_in_the_design():
         "    golden  39.99",
         "    new     139.99",
         "  2 more differences follow from this (ToolOutput 1, request drift 1)",
-        "  accept  pytest --sparrow-record test_refund.py::test_refund",
+        "  accept  pytest --sparrow-update test_refund.py::test_refund",
         """  ignore  @pytest.mark.sparrow(ignore=["a.b['c']"])""",
     ]
 

@@ -25,6 +25,7 @@ DETAIL = {
     "strand": "thread 'T-1'",
     "came": "not recorded",
     "folder": "/g/.pending/a",
+    "nodeid": "test_it.py::test_a",
     "before": ["tool", {"name": "add", "args": {}}],
     "libraries": "httpx",
     "of_model": True,
@@ -33,6 +34,7 @@ DETAIL = {
     "line": "agent.py:3",
     "program": "git",
     "setting": "ignore",
+    "more": 2,
     "pattern": "request.id",
 }
 
@@ -60,7 +62,14 @@ def test_each_kind_has_words(kind):
 @pytest.mark.parametrize("kind", list(WayKind))
 def test_each_way_out_has_words(kind):
     """A word of at most six letters, which the values stand beside, and what to do."""
-    takes = {WayKind.RECORD, WayKind.ACCEPT, WayKind.ACCEPT_OTHER, WayKind.EDIT_GOLDEN, WayKind.WRAP}
+    takes = {
+        WayKind.RECORD,
+        WayKind.RECORD_AGAIN,
+        WayKind.ACCEPT,
+        WayKind.ACCEPT_OTHER,
+        WayKind.EDIT_GOLDEN,
+        WayKind.WRAP,
+    }
     values = ("x",) if kind in takes else ("a", "b") if kind is WayKind.IGNORE else ()
     word, what = way_out(Way(kind, values))
     assert 0 < len(word) <= 6
@@ -154,7 +163,7 @@ def test_a_refusal_has_test_strand_address_and_way_out_in_six_lines(case, detail
     assert address in lines[0]
     assert "  test    test_it.py::test_it" in lines
     assert "  where   called from agent.py:3, in lane work-1" in lines
-    assert "  accept  pytest --sparrow-record test_it.py::test_it" in lines
+    assert "  record  pytest --sparrow-record test_it.py::test_it" in lines
 
 
 @pytest.mark.parametrize(

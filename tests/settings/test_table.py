@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.settings import TABLE, Mode, SettingPlace, Settings, behaviour
-from pytest_sparrow.settings.kinds import Choice, Flag, Lines, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -54,6 +54,8 @@ def test_a_row_is_whole(row):
         (Number(flag=True), "false", False, False),
         (Number(flag=True), "1", 1, 1),
         (PlainText(), "a b", "a b", "a b"),
+        (Age(), "90d", "90d", MaxAge(90)),
+        (Age(), " 2w fail ", "2w fail", MaxAge(14, fails=True)),
         (PlainText(folder=True), "goldens", "goldens", "goldens"),
         (Lines(), "a = 1\n\n  b  ", ["a = 1", "b"], ("a = 1", "b")),
         (Lines(), "a", "a", ("a",)),
@@ -108,9 +110,9 @@ def test_what_a_mode_does(mode, with_golden, without):
 
 def test_what_a_mode_may_do():
     """Which modes may write a golden, read one, and shut the world for every test."""
-    assert {mode.value for mode in Mode if mode.writes} == {"record", "new"}
+    assert {mode.value for mode in Mode if mode.writes} == {"record", "new", "update"}
     assert {mode.value for mode in Mode if not mode.reads} == {"off"}
-    assert {mode.value for mode in Mode if mode.shut} == {"replay"}
+    assert {mode.value for mode in Mode if mode.shut} == {"replay", "update"}
     assert not any(mode.read_only.writes for mode in Mode)
     assert Mode.OFF.read_only is Mode.OFF
 

@@ -76,8 +76,9 @@ def test_a_request_shows_only_what_is_new():
 
 def test_what_is_short_is_spelled():
     """Short values stay where a reader looks for them."""
-    short = [{"role": "user", "content": "hello"}]
-    lines = written([request({"model": "m", "messages": short, "pad": PAD * number}) for number in (5, 6)])
+    lines = written(
+        [request({"model": "m", "stop": ["\n", "END"], "pad": PAD * number}) for number in (5, 6)]
+    )
     assert all("same" not in body_of(line) for line in lines)
 
 
@@ -538,8 +539,8 @@ def test_short_items_are_not_confused(one, other):
 @pytest.mark.parametrize("size", [98, 99, 100, 101])
 def test_an_array_that_no_reader_would_put_back_is_spelled(monkeypatch, size):
     """What is recorded can be read: an array of more items than are put back is shared whole, or not at all."""
-    for module in ("delta_encoding", "delta_decoding"):
-        monkeypatch.setattr(f"pytest_sparrow.store.{module}.MAX_ITEMS", 100)
+    for module in ("events.pieces", "store.delta_decoding"):
+        monkeypatch.setattr(f"pytest_sparrow.{module}.MAX_ITEMS", 100)
     items = [f"item {number} {PAD}" for number in range(size)]
     exchanges = [
         request({"items": each}) for each in (items, items, [*items, "more"], [*items, "more", "yet more"])

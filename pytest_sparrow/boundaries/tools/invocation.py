@@ -79,7 +79,7 @@ class WrappedFunction:
         """The type of the value that a generator returns at its end."""
         return ABSENT if self._returns is not None else result_annotation(self._declared)
 
-    def error(self, recorded: dict[str, Json]) -> Exception:
+    def error(self, recorded: dict[str, Json]) -> Exception | SystemExit:
         """The recorded exception, to be raised again."""
         return error_from_json(recorded, fn=self.fn, raises=self._raises)
 
@@ -249,7 +249,7 @@ class Invocation:
 
     def raised(self, error: BaseException) -> None:
         """Settle with what the function raised; cancelling, Ctrl-C and our own errors are no answer."""
-        if isinstance(error, Exception) and not isinstance(error, SparrowError):
+        if isinstance(error, Exception | SystemExit) and not isinstance(error, SparrowError):
             self._settle({"raised": error_to_json(error)})
         elif self._items:
             self.broke_off()

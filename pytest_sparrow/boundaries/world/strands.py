@@ -85,6 +85,40 @@ def _finalizers(module: Any) -> list[Patch]:
     return [AttributePatch(module.finalize, "__init__", make_in_run)]
 
 
+class _AtExit:
+    """What a test registers to be called at Python's end: belongs to the test, and crosses then, too."""
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        self._work = work
+        self._in_its_run = finalizing(work)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from pytest_sparrow.boundaries import http
+
+        http.install()
+        try:
+            return self._in_its_run(*args, **kwargs)
+        finally:
+            http.uninstall()
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other == self._work  # for atexit.unregister
+
+    def __hash__(self) -> int:
+        return hash(self._work)
+
+
+def _exits(module: Any) -> list[Patch]:
+    register = module.register
+
+    @functools.wraps(register)
+    def register_in_run(work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        register(_AtExit(work), *args, **kwargs)
+        return work
+
+    return [AttributePatch(module, "register", register_in_run)]
+
+
 _POOLS = ("anyio._backends._asyncio", "trio._core._thread_cache")  # private names
 
 
@@ -274,6 +308,7 @@ PATCHES = Patches(
     {
         "threading": _threads,
         "weakref": _finalizers,
+        "atexit": _exits,
         "concurrent.futures.thread": _pools,
         "asyncio.base_events": _loops,
         "uvloop": _loops,

@@ -90,6 +90,7 @@ _MODEL_IN_PATH = re.compile(
 
 
 _FACTS = ProviderFacts(
+    model_paths=frozenset({r"/v\d+/messages", r":(?:streamR|r)awPredict"}),
     # With a token set, a key as well would make the SDK send both.
     key_variables=(("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),),
     services=frozenset({"anthropic"}),

@@ -58,6 +58,7 @@ _SPEAKEASY = RetryClock(module="utils.retries", has="retry_with_backoff", clocks
 """The SDKs that Speakeasy generates: mistralai and more."""
 
 CHAT_FACTS = ProviderFacts(
+    model_paths=frozenset({r"/chat/completions(?:/[^/]+)?"}),
     key_variables=(
         ("OPENAI_API_KEY",),
         ("AZURE_OPENAI_API_KEY",),

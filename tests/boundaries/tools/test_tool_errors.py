@@ -3,7 +3,14 @@
 import decimal
 import json
 
+import aiohttp
+import botocore.exceptions
+import httpx2
+import multidict
+import pydantic
 import pytest
+import requests
+import yarl
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
@@ -111,6 +118,131 @@ def test_os_errors_keep_what_they_hold_beside_args():
     assert (again.errno, again.filename) == (2, "orders.db")
 
 
+def test_notes_cause_and_group_come_back():
+    """What an agent reads of an exception beside its text: notes, the exception behind it, what a group holds."""
+    error = ValueError("bad amount")
+    error.add_note("try a number")
+    error.__cause__ = ZeroDivisionError("division by zero")
+    group = ExceptionGroup("two failed", [error, ExceptionGroup("inner", [KeyError("order")])])
+    again = raised_again(group)
+    assert repr(again) == repr(group)
+    assert again.exceptions[0].__notes__ == ["try a number"]
+    assert repr(again.exceptions[0].__cause__) == repr(error.__cause__)
+
+
+def test_a_chain_of_causes_has_an_end():
+    """A cause that leads back to itself is written a few times."""
+    error = ValueError("round")
+    error.__cause__ = error
+    assert repr(raised_again(error)) == repr(error)
+
+
+def _of_httpx():
+    request = httpx2.Request("GET", "http://shop.test/order?id=7", headers={"authorization": "Bearer x"})
+    response = httpx2.Response(503, headers=[("x-left", "2")], json={"code": "busy"}, request=request)
+    with pytest.raises(httpx2.HTTPStatusError) as caught:
+        response.raise_for_status()
+    return caught.value
+
+
+def _of_requests():
+    response = requests.Response()
+    response.status_code, response.url, response._content = 500, "http://shop.test/", b'{"code": "busy"}'
+    response.headers["x-left"] = "2"
+    response.request = requests.Request("GET", response.url).prepare()
+    with pytest.raises(requests.HTTPError) as caught:
+        response.raise_for_status()
+    return caught.value
+
+
+@pytest.mark.parametrize("make", [_of_httpx, _of_requests])
+def test_the_response_that_an_error_holds_comes_back(make):
+    """An agent reads status, headers and body of the answer that failed; the request's credentials are not recorded."""
+    error = make()
+    again = raised_again(error)
+    assert type(again) is type(error)
+    assert (again.response.status_code, again.response.json()) == (
+        error.response.status_code,
+        {"code": "busy"},
+    )
+    assert again.response.headers["x-left"] == "2"
+    assert str(again.request.url) == str(error.request.url) == str(again.response.request.url)
+    assert "Bearer" not in json.dumps(error_to_json(error))
+
+
+def test_an_error_of_aiohttp_keeps_what_it_says_of_its_request():
+    """``status`` and ``request_info``, whose address and headers are types of other libraries."""
+    headers = multidict.CIMultiDictProxy(multidict.CIMultiDict(a="1"))
+    asked = aiohttp.RequestInfo(yarl.URL("http://shop.test/"), "GET", headers, yarl.URL("http://shop.test/"))
+    error = aiohttp.ClientResponseError(asked, (), status=404, message="none", headers=headers)
+    again = raised_again(error)
+    assert (type(again), again.status, again.request_info) == (type(error), 404, asked)
+    assert str(again) == str(error)
+
+
+def test_a_validation_of_pydantic_comes_back():
+    """Its lines are those that an agent shows to its model."""
+
+    class Order(pydantic.BaseModel):
+        amount: int
+        item: str
+
+        @pydantic.field_validator("item")
+        @classmethod
+        def known(cls, item: str) -> str:
+            raise ValueError(f"no {item}")
+
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Order.model_validate({"amount": "ten", "item": "lamp"})
+    again = raised_again(caught.value)
+    assert type(again) is pydantic.ValidationError
+    assert str(again) == str(caught.value)
+    assert again.errors()[0] == caught.value.errors()[0]
+    assert again.errors()[1]["ctx"]["error"].args == ("no lamp",)
+
+
+def test_a_command_line_tool_that_exits_exits_again():
+    """Argparse and click end with SystemExit; an agent that catches the exit reads its code."""
+    ran = []
+
+    def tool() -> None:
+        ran.append(1)
+        raise SystemExit(2)
+
+    wrapped = wrap(tool, ToolOptions(name="tool"))
+    with opened() as recorded, pytest.raises(SystemExit):
+        wrapped()
+    with opened(recorded), pytest.raises(SystemExit) as caught:
+        wrapped()
+    assert (ran, caught.value.code) == ([1], 2)
+
+
+def test_an_exception_of_another_loaded_module_comes_back_without_its_constructor():
+    """An agent may catch what the tool's module never names; a golden chooses no constructor that runs."""
+    recorded = {
+        "type": "ClientError",
+        "module": "botocore.exceptions",
+        "message": "denied",
+        "args": ["denied"],
+        "attributes": {"operation_name": "GetItem"},
+    }
+    again = error_from_json(recorded, fn=raised_again)
+    assert (type(again), again.operation_name) == (botocore.exceptions.ClientError, "GetItem")
+
+
+def test_a_type_that_no_name_finds_stems_from_what_it_stemmed_from():
+    """boto3 makes its types while it runs, and a function may, too: ``except`` of a base catches them again."""
+
+    class LocalError(botocore.exceptions.ClientError):
+        pass
+
+    error = LocalError({"Error": {"Code": "Gone"}}, "GetItem")
+    again = error_from_json(json.loads(json.dumps(error_to_json(error))))
+    assert isinstance(again, botocore.exceptions.ClientError)
+    assert (type(again).__qualname__, again.response) == (LocalError.__qualname__, error.response)
+    assert str(again) == str(error)
+
+
 def test_an_exception_out_of_reach_becomes_recorded_tool_error():
     """A local type is found by nobody: RecordedToolError holds its name and text."""
 
@@ -142,7 +274,7 @@ def test_a_type_of_the_same_name_elsewhere_is_not_it():
     ("module", "name"),
     [
         ("subprocess", "CalledProcessError"),
-        ("builtins", "SystemExit"),
+        ("builtins", "KeyboardInterrupt"),
         ("builtins", "eval"),
         ("builtins", "int"),
         ("os", "system"),

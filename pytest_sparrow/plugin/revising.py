@@ -1,0 +1,67 @@
+"""Writes what a run does otherwise into its golden, where the golden itself answered the run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.judging.replay import redacted, rules_of
+from pytest_sparrow.judging.revision import replayed
+from pytest_sparrow.judging.timeline import Standing
+from pytest_sparrow.transcript import FURTHER_RUNS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_sparrow.findings import Verdict
+    from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.run.emitter import Gathered
+    from pytest_sparrow.run.run import Run
+    from pytest_sparrow.transcript import RunInputs, Transcript
+
+
+def revised_golden(
+    golden: Transcript, run: Run, gathered: Gathered, redactor: Redactor, further_runs: Sequence[str]
+) -> Transcript:
+    """The golden as it would be, had this run been recorded; the very same object where it says all of it already.
+
+    Args:
+        golden: the golden that answered.
+        run: the run, closed.
+        gathered: its exchanges.
+        redactor: hides in the new run what was hidden in the golden.
+        further_runs: the ids of the further runs that the test opened.
+    """
+    ours = sorted(golden.exchanges, key=lambda exchange: exchange.began)
+    standing: list[Standing] = []
+    known: set[int] = set()
+    for exchange, recorded in sorted(gathered.exchanges, key=lambda pair: pair[0].began):
+        number = run.answers.number_of(recorded)
+        if number is None:
+            standing.append(Standing(exchange, None))
+        elif number not in known:  # a look-up is answered as often as it is asked
+            known.add(number)
+            standing.append(Standing(exchange, ours[number]))
+    revised = replayed(golden, standing, redacted(run.events, redactor), rules_of(run.settings)).transcript
+    return revised.with_inputs(_inputs(golden, revised, run, further_runs))
+
+
+def _inputs(golden: Transcript, revised: Transcript, run: Run, further_runs: Sequence[str]) -> RunInputs:
+    inputs = golden.inputs
+    if revised is not golden:
+        started = next((event for event in revised.events if event.type == "RunStarted"), None)
+        task = inputs.task if started is None else getattr(started, "task", inputs.task)
+        inputs = replace(inputs, task=task, model_id=run.model or inputs.model_id)
+    if list(further_runs) != inputs.further_runs and isinstance(inputs.config_snapshot, dict):
+        config = {key: value for key, value in inputs.config_snapshot.items() if key != FURTHER_RUNS}
+        if further_runs:
+            config[FURTHER_RUNS] = list(further_runs)
+        inputs = replace(inputs, config_snapshot=config)
+    return golden.inputs if inputs == golden.inputs else inputs
+
+
+def remark_of(verdict: Verdict | None) -> Finding:
+    """What was accepted, for the summary: the first difference, and how many more there are."""
+    causes = [] if verdict is None else [each for each in verdict.findings if not each.follows]
+    return Finding(kind=Kind.UPDATED, parts=tuple(causes[:1]), detail={"more": max(len(causes) - 1, 0)})
