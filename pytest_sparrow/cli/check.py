@@ -15,6 +15,7 @@ from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, U
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
+from pytest_sparrow.store.figures import not_compared, said_of_older
 from pytest_sparrow.store.finding import Why, leftovers, recovered
 from pytest_sparrow.store.goldens import goldens_at, goldens_folders, is_transcript, lost_test, stores_below
 from pytest_sparrow.store.layout import EXCHANGES
@@ -82,7 +83,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.fix_meta:
         _fix_meta(options, limits)
     counts: Counter[str] = Counter()
-    check = _Check(counts, limits, frozenset(options.env), options.all)
+    check = _Check(counts, limits, frozenset(options.env), options.all, [])
     if options.paths:
         for path in map(Path, options.paths):
             if not path.exists():
@@ -95,7 +96,7 @@ def _check(options: argparse.Namespace) -> int:
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
         raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
-    say([summary or "no transcripts here: give the folder that holds them"])
+    say([summary or "no transcripts here: give the folder that holds them", *said_of_older(check.older)])
     if counts["damaged"]:
         return _DAMAGED
     return (
@@ -136,12 +137,14 @@ class _Check:
         limits: the most that is read of one.
         env: the variables that a golden may set although they steer programs.
         everything: whether the whole ones are named too.
+        older: what each whole one of an older format does not compare.
     """
 
     counts: Counter[str]
     limits: Limits
     env: frozenset[str]
     everything: bool
+    older: list[str]
 
 
 def _check_path(path: Path, check: _Check) -> None:
@@ -177,6 +180,8 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
+    if left_out := not_compared(transcript.meta.format):
+        check.older.append(left_out)
     if is_unchecked(run):
         counts["without digests"] += 1
         say(

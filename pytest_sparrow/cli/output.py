@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.real_time import monotonic
-from pytest_sparrow.store import load_transcript
 from pytest_sparrow.text import counted, printable
 
 if TYPE_CHECKING:
@@ -119,6 +118,8 @@ def load(folder: str) -> Transcript:
         UsageError: there is no such folder.
         DamagedTranscript: its files are not what was written.
     """
+    from pytest_sparrow.store import load_transcript
+
     path = Path(folder)
     if not path.exists():
         raise UsageError(f"{folder}: there is no such folder\n  {_HINT}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import inner_runs
 import pytest
@@ -174,6 +175,16 @@ def test_links_out_of_the_store_are_unsafe(goldens, capsys, tmp_path):
     assert code == 2
     assert output.count(": unsafe\n") == 2
     assert load_transcript(elsewhere).events
+
+
+def test_what_older_formats_did_not_record_is_said(capsys):
+    """A whole golden of an older format compares less, and one line says what; of the newest format nothing is said."""
+    goldens = Path(__file__).parents[1] / "data/goldens"
+    for version in ("v1", "v2"):
+        code, output = check(capsys, goldens / version)
+        assert code == 0
+        assert "of an older format, which did not record, and so does not compare: headers" in output
+    assert "older format" not in check(capsys, goldens / "v3")[1]
 
 
 def test_nothing_there_says_so(tmp_path, monkeypatch, capsys):
