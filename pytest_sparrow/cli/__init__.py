@@ -6,9 +6,10 @@ Exit codes of every verb: 0 all well · 1 differences · 2 damaged or unsafe sto
 from __future__ import annotations
 
 import argparse
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-from pytest_sparrow.cli import check, doctor, importing, keeping, listing, runs
 from pytest_sparrow.cli.output import complain, quiet_pipe, safe_streams
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, UsageError
 
@@ -25,8 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and give its exit code; without ``argv`` the process's own arguments are taken."""
     safe_streams()
     try:
-        parser = _parser()
-        options = parser.parse_args(argv)
+        arguments = sys.argv[1:] if argv is None else argv
+        parser = _parser(arguments)
+        options = parser.parse_args(arguments)
         verb: Callable[[argparse.Namespace], int] | None = options.verb
         if verb is None:
             parser.error("say what to do: a verb is missing")
@@ -71,7 +73,25 @@ def _version(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+_VERBS = {
+    "show": "runs",
+    "diff": "runs",
+    "export": "exporting",
+    "list": "listing",
+    "check": "check",
+    "mv": "keeping",
+    "prune": "keeping",
+    "upgrade": "keeping",
+    "merge": "merging",
+    "install-merge-driver": "merging",
+    "import": "importing",
+    "doctor": "doctor",
+}
+"""The module of each verb, in the order of the help."""
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the verb that is asked for alone, since git runs one for each file; of all, where none is."""
     parser = _Parser(
         prog="pytest-sparrow",
         description="Look at recorded runs of agents, and bring them in from elsewhere.",
@@ -81,10 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "--version", action="store_const", dest="verb", const=_version, help="print the version"
     )
     verbs = parser.add_subparsers(metavar="VERB", parser_class=_Parser)
-    runs.add_to(verbs)
-    importing.add_to(verbs)
-    check.add_to(verbs)
-    listing.add_to(verbs)
-    keeping.add_to(verbs)
-    doctor.add_to(verbs)
+    asked = _VERBS.get(arguments[0]) if arguments else None
+    for module in [asked] if asked else dict.fromkeys(_VERBS.values()):
+        import_module(f"pytest_sparrow.cli.{module}").add_to(verbs)
     return parser

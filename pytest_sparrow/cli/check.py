@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import refused_variable
 from pytest_sparrow.cli.output import progress, say
-from pytest_sparrow.errors import SparrowError, UnsafeName, UsageError
+from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
+from pytest_sparrow.store.figures import not_compared, said_of_older
 from pytest_sparrow.store.finding import Why, leftovers, recovered
 from pytest_sparrow.store.goldens import goldens_at, goldens_folders, is_transcript, lost_test, stores_below
+from pytest_sparrow.store.layout import EXCHANGES
 from pytest_sparrow.store.mending import is_unchecked, mended
 from pytest_sparrow.text import counted, one_line
 
@@ -81,7 +83,7 @@ def _check(options: argparse.Namespace) -> int:
     if options.fix_meta:
         _fix_meta(options, limits)
     counts: Counter[str] = Counter()
-    check = _Check(counts, limits, frozenset(options.env), options.all)
+    check = _Check(counts, limits, frozenset(options.env), options.all, [])
     if options.paths:
         for path in map(Path, options.paths):
             if not path.exists():
@@ -94,7 +96,7 @@ def _check(options: argparse.Namespace) -> int:
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
         raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
-    say([summary or "no transcripts here: give the folder that holds them"])
+    say([summary or "no transcripts here: give the folder that holds them", *said_of_older(check.older)])
     if counts["damaged"]:
         return _DAMAGED
     return (
@@ -135,12 +137,14 @@ class _Check:
         limits: the most that is read of one.
         env: the variables that a golden may set although they steer programs.
         everything: whether the whole ones are named too.
+        older: what each whole one of an older format does not compare.
     """
 
     counts: Counter[str]
     limits: Limits
     env: frozenset[str]
     everything: bool
+    older: list[str]
 
 
 def _check_path(path: Path, check: _Check) -> None:
@@ -165,6 +169,7 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
                 return
             transcript = found
         _check_environment(run, transcript, check.env)
+        _check_files(run, transcript)
     except (SparrowError, OSError) as error:
         counts["damaged"] += 1
         say([f"{_shown(run)}: {'unsafe' if isinstance(error, UnsafeName) else 'damaged'}", *_indented(error)])
@@ -175,6 +180,8 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         say([f"{_shown(run)}: unfinished, {size}"])
         return
     counts["whole"] += 1
+    if left_out := not_compared(transcript.meta.format):
+        check.older.append(left_out)
     if is_unchecked(run):
         counts["without digests"] += 1
         say(
@@ -204,6 +211,21 @@ def _check_environment(run: Path, transcript: Transcript, allowed: frozenset[str
         refused = refused_variable(kept, None)
         if refused is not None:
             raise refused_name(run, "env", *refused, " (then: check --env NAME)")
+
+
+def _check_files(run: Path, transcript: Transcript) -> None:
+    """Refuse files of tools at a place of their own where directories are placeholders: no recording wrote them so."""
+    config = transcript.inputs.config_snapshot
+    if not (isinstance(config, dict) and config.get("directories") is True):
+        return
+    for number, exchange in enumerate(transcript.exchanges, start=1):
+        files = (exchange.answered or {}).get("files")
+        elsewhere = (
+            [path for path in files if not path.startswith("<dir:")] if isinstance(files, dict) else []
+        )
+        if elsewhere:
+            reason = f"a tool's file outside the test's temporary folders: {elsewhere[0]!r}"
+            raise DamagedTranscript(str(run / EXCHANGES), number, reason)
 
 
 def _check_leftovers(store: Path, counts: Counter[str], limits: Limits) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.cli.output import add_json, print_json, progress, say
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings.kinds import Age
-from pytest_sparrow.store.figures import figures_of
+from pytest_sparrow.store.figures import figures_of, said_of_older
 from pytest_sparrow.store.goldens import goldens_at
 from pytest_sparrow.text import counted, one_line
 
@@ -113,12 +113,7 @@ def _lines(goldens: Sequence[Figures]) -> Iterator[str]:
             yield f"{one_line(golden.folder.as_posix())}: cannot be read: {one_line(golden.damage)}"
     total = sum(golden.tokens_in + golden.tokens_out for golden in whole)
     yield f"{counted(len(goldens), 'golden')}, {counted(total, 'token')}, {_bytes(sum(each.size for each in whole))}"
-    old = [golden for golden in whole if golden.not_compared]
-    if old:
-        yield (
-            f"{len(old)} of an older format, which did not record, and so does not compare: {old[0].not_compared} "
-            "(record again to compare all)"
-        )
+    yield from said_of_older([golden.not_compared for golden in whole if golden.not_compared])
 
 
 def _row(golden: Figures) -> tuple[str, ...]:

@@ -245,8 +245,7 @@ class Attempt:
         Goldens recorded before placeholders existed contain real paths; those are compared as they are.
         """
         if self._hides:
-            for name, path in self._directories.known().items():
-                self._places.add(name, path)
+            self._places.add_all(self._directories.known())
 
     def after_teardown(self) -> None:
         """Restore the environment and the time zone again: fixtures may have put back recorded values."""

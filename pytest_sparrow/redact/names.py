@@ -175,6 +175,8 @@ FRAGMENTS = (
 """Every name of the tables ends with one of these (a test holds it): what a quick look can search for."""
 
 _DIGITS = "0123456789"
+_LONGEST = 80
+"""Characters of a name."""
 _SEPARATORS = str.maketrans("", "", "-_. []")  # user[password], as forms spell it
 
 
@@ -184,12 +186,18 @@ def _bare_name(name: str) -> str:
 
 def field_rule(name: str) -> Rule | None:
     """The rule of a JSON field or a form field, or None for a harmless name."""
-    return _field_rule(name, facts().services)
+    return _field_rule(_one_number(name), facts().services)
+
+
+def _one_number(name: str) -> str:
+    """A name with one number at its end for all, since rules count no numbers: a file may have ten thousand of them."""
+    is_numbered = name and name[-1] in _DIGITS and len(name) <= _LONGEST
+    return f"{name.rstrip(_DIGITS)}0" if is_numbered else name
 
 
 @functools.lru_cache(maxsize=4096)
 def _field_rule(name: str, services: AbstractSet[str]) -> Rule | None:
-    if len(name) > 80:
+    if len(name) > _LONGEST:
         return None
     bare = _bare_name(name)
     if _CURSORS.search(bare):
@@ -223,12 +231,12 @@ def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | No
 
 def query_rule(name: str) -> Rule | None:
     """The rule of a field of a URL's query: as for a field, and the signatures of presigned URLs."""
-    return _query_rule(name, facts().services)
+    return _query_rule(_one_number(name), facts().services)
 
 
 @functools.lru_cache(maxsize=4096)
 def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
-    if len(name) > 80:
+    if len(name) > _LONGEST:
         return None
     bare = _bare_name(name)
     # X-Amz-Credential is a key's id, a date and a region; app_id an application's, which is no secret.
@@ -320,6 +328,11 @@ def bare_value(value: str) -> str:
     return (rest if scheme is None else rest[scheme.end() :]).strip()
 
 
+_PLAIN_KEY = re.compile(r"(?=[0-9]*[A-Za-z])(?=[A-Za-z]*[0-9])[A-Za-z0-9]{16,}")
+"""Letters and digits, what most keys are: no word, path, template or number."""
+_SURE_OF_KEYS = (Sure.ANY, Sure.PASSWORD, Sure.KEY, Sure.NAMED)
+
+
 def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
     """Whether the value of a field with this rule is a secret; what is a placeholder already is none.
 
@@ -328,9 +341,14 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
         rule: the rule of the field's name.
         words: plain words may be a password: in what an agent sends, and never gets back.
     """
+    if rule.sure in _SURE_OF_KEYS and _PLAIN_KEY.fullmatch(value):
+        return True
     rest = bare_value(value)
-    if not rest or _TEMPLATE.fullmatch(rest):
-        return False
+    return bool(rest) and _TEMPLATE.fullmatch(rest) is None and _is_sure(rest, value, rule, words=words)
+
+
+def _is_sure(rest: str, value: str, rule: Rule, *, words: bool) -> bool:
+    """Whether what is left of a value looks as the rule wants."""
     match rule.sure:
         case Sure.ANY | Sure.PASSWORD:
             wordless = rule.sure is Sure.PASSWORD and not words
@@ -367,11 +385,13 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    rest = bare_value(unquote_plus(value) if "%" in value else value)
     if rule is KUBE_VALUE:
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
+    if _PLAIN_KEY.fullmatch(value):
+        return not behind or behind not in "([{"
+    rest = bare_value(unquote_plus(value) if "%" in value else value)
     if _ADDRESS.fullmatch(rest):
         return False
     if (behind in "([{" and behind) or _SPACE.search(rest) or _NAME_IN_CODE.fullmatch(rest):

@@ -130,30 +130,24 @@ _LAST = (
     *(b"auth", b"credential", b"pat", b"dsn", b"bearer", b"jwt", b"hash"),
 )
 _ENDS = b"|".join(b"(?<=%s)" % end for end in _LAST)
-_MAY_NAME = (
-    re.compile(rb"<(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-    re.compile(rb"--(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])" % _ENDS),
-    *(
-        re.compile(verb + rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
-        for verb in (b" is ", b" was ")
-    ),
-    re.compile(rb"login[\s\\](?s:.){1,80}?passw"),
-    re.compile(rb"-(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
-    re.compile(rb":(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]"),
-    re.compile(rb"ENV [A-Za-z0-9_]{1,60} "),
+_MAY_NAME = tuple(
+    (begin, re.compile(re.escape(begin) + rest))
+    for begin, rest in (
+        (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
+        (b"--", rb"(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])" % _ENDS),
+        *(
+            (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
+            for verb in (b" is ", b" was ")
+        ),
+        (b"login", rb"[\s\\](?s:.){1,80}?passw"),
+        (b"-", rb"(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
+        (b":", rb"(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]"),
+        (b"ENV ", rb"[A-Za-z0-9_]{1,60} "),
+    )
 )
-_MAY_WORDS = (
-    b" -p",
-    b"'-p",
-    b'"-p',
-    b" -a ",
-    b" -w ",
-    b" -k ",
-    b" -b",
-    b"setx ",
-    b"IDENTIFIED ",
-    b"PASSWORD ",
-)
+"""The beginning of each, which most lines do not hold, and the whole."""
+_MAY_WORDS = (b"'-p", b'"-p', b"setx ", b"IDENTIFIED ", b"PASSWORD ")
+_MAY_OPTION = re.compile(rb" -(?:[pb]|[awk] )")
 
 
 _STEMS_IN_BYTES = tuple(stem.encode() for stem in _STEMS)
@@ -182,7 +176,13 @@ def may_name(data: bytes) -> bool:
     """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
     if _MAY_SIGN.search(data) is None:  # an id, a word
         return False
-    return any(map(data.__contains__, _MAY_WORDS)) or any(pattern.search(data) for pattern in _MAY_NAME)
+    if _MAY_OPTION.search(data) or any(map(data.__contains__, _MAY_WORDS)):
+        return True
+    # A loop, not any(): a generator costs as much as what it calls.
+    for begin, pattern in _MAY_NAME:  # noqa: SIM110
+        if begin in data and pattern.search(data):
+            return True
+    return False
 
 
 class _Named(NamedTuple):
@@ -282,8 +282,11 @@ def _named(text: str, low: str) -> Iterator[_Named]:
             yield each
 
 
+_DIGIT = re.compile(r"\d")
+
+
 def _has_digit(text: str, each: _Named) -> bool:
-    return any(map(str.isdigit, text[each.start : min(each.stop, each.start + _REACH)]))
+    return _DIGIT.search(text, each.start, min(each.stop, each.start + _REACH)) is not None
 
 
 def _around(text: str, at: int, stem: str) -> _Named | None:

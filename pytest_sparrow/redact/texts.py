@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
@@ -35,7 +36,8 @@ _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
 # The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels, since a run of any
 # length would be run over from each of its characters. The value may be cut off.
 _QUOTED = re.compile(
-    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"((?:[^\"\\]|\\+[^\"\\])+)"
+    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
+    r"((?:[^\"\\]|\\+[^\"\\])+)"
 )
 
 
@@ -221,13 +223,24 @@ def _decoded(run: bytes) -> bytes | None:
     """What it encodes, if that is a text, as far as its characters say."""
     try:
         # Most runs are names and paths: what their first letters encode is no text.
-        if _TEXT.fullmatch(binascii.a2b_base64(run[:8].translate(_STANDARD))) is None:
+        if not _begins_text(run[:8]):
             return None
         plain = base64.b64decode(run.translate(_STANDARD) + b"=" * (-len(run) % 4), validate=True)
         text = plain.decode()
     except (binascii.Error, ValueError):
         return None
     return plain if text.translate(_BLANKS).isprintable() else None
+
+
+# Paths and names begin alike.
+@functools.lru_cache(maxsize=4096)
+def _begins_text(head: bytes) -> bool:
+    """Whether eight letters of base64 may encode a text's beginning.
+
+    Raises:
+        binascii.Error: they are no base64.
+    """
+    return _TEXT.fullmatch(binascii.a2b_base64(head.translate(_STANDARD))) is not None
 
 
 def _encoded_like(run: str, text: str) -> str:

@@ -12,7 +12,7 @@ from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from pytest_sparrow.exchange import Json
@@ -24,6 +24,21 @@ UNRECORDED = {
     2: "headers beyond a few, types of arguments, and what a tool is called on",
 }
 """What the requests of an older format leave out, and a replay therefore does not compare."""
+
+
+def not_compared(format_: int | None) -> str:
+    """What a format did not record, and a replay does not compare; "" for the newest, and where there is none."""
+    return UNRECORDED.get(format_ or FORMAT, "")
+
+
+def said_of_older(left_out: Sequence[str]) -> list[str]:
+    """The line that says what some goldens do not compare (of each `not_compared`); none where all compare all."""
+    if not left_out:
+        return []
+    return [
+        f"{len(left_out)} of an older format, which did not record, and so does not compare: {left_out[0]} "
+        "(record again to compare all)"
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +82,8 @@ class Figures:
 
     @property
     def not_compared(self) -> str:
-        """What its format did not record, and a replay does not compare; "" for the newest format."""
-        return UNRECORDED.get(self.format or FORMAT, "")
+        """What its format did not record; see the function `not_compared`."""
+        return not_compared(self.format)
 
     def to_json(self) -> dict[str, Json]:
         """The figures as a JSON object."""

@@ -24,11 +24,10 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import MAX_DEPTH
-from pytest_sparrow.values import messages, tables
+from pytest_sparrow.values import messages, tables, zones
 from pytest_sparrow.values.equality import difference
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.to_json import NO_JSON, brief, plain, simpler, spell_path, type_name
@@ -202,8 +201,8 @@ def _own_names(value: Any) -> set[str]:
 
 def _name_of(value: Any) -> str:
     kind = type(value)
-    if kind is datetime and isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
-        return _ZONED + value.tzinfo.key
+    if kind is datetime and (zone := zones.name_of(value.tzinfo)):
+        return _ZONED + zone
     if kind is defaultdict:
         return _DEFAULTING + getattr(value.default_factory, "__name__", "None")
     if tables.is_table(value):
@@ -317,11 +316,7 @@ def _of_type(inner: Any, name: str) -> Any:
         if name.startswith(_DEFAULTING):
             return defaultdict(_FACTORIES[name.removeprefix(_DEFAULTING)], inner)
         if name.startswith(_ZONED):
-            zone = ZoneInfo(name.removeprefix(_ZONED))
-            moment = datetime.fromisoformat(inner)
-            return moment.replace(
-                tzinfo=zone, fold=int(moment.utcoffset() != moment.replace(tzinfo=zone).utcoffset())
-            )
+            return zones.placed(datetime.fromisoformat(inner), name.removeprefix(_ZONED))
         if tables.is_name(name):
             return tables.restored(inner, name)
         if messages.is_name(name):
@@ -414,6 +409,11 @@ def _bool(inner: str) -> bool:
     return {"True": True, "False": False}[inner]
 
 
+def _fraction(inner: str) -> Fraction:
+    """A fraction as it was written: ``1/3``. Of ``1e99999999`` Python would write out all digits."""
+    return Fraction(*map(int, inner.split("/")))
+
+
 def _unescaped(inner: str) -> str:
     return str(json.loads(f'"{inner}"'))
 
@@ -433,7 +433,6 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
             int,
             float,
             Decimal,
-            Fraction,
             UUID,
             IPv4Address,
             IPv6Address,
@@ -446,6 +445,7 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     },
     **{kind.__name__: (kind, kind.fromisoformat) for kind in (date, datetime, time)},
     "timedelta": (timedelta, _seconds),
+    "Fraction": (Fraction, _fraction),
     "bytes": (bytes, _bytes),
     "bytearray": (bytearray, lambda inner: bytearray(_bytes(inner))),
     "Path": (Path, Path),

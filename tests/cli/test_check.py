@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import inner_runs
 import pytest
 
 from pytest_sparrow.cli import main
 from pytest_sparrow.events import Message
+from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store import FsRecorder, layout, load_transcript
 from pytest_sparrow.transcript import RunInputs, Transcript
 
@@ -175,6 +177,16 @@ def test_links_out_of_the_store_are_unsafe(goldens, capsys, tmp_path):
     assert load_transcript(elsewhere).events
 
 
+def test_what_older_formats_did_not_record_is_said(capsys):
+    """A whole golden of an older format compares less, and one line says what; of the newest format nothing is said."""
+    goldens = Path(__file__).parents[1] / "data/goldens"
+    for version in ("v1", "v2"):
+        code, output = check(capsys, goldens / version)
+        assert code == 0
+        assert "of an older format, which did not record, and so does not compare: headers" in output
+    assert "older format" not in check(capsys, goldens / "v3")[1]
+
+
 def test_nothing_there_says_so(tmp_path, monkeypatch, capsys):
     """A folder without transcripts is no error, and no success either that would read like one."""
     monkeypatch.chdir(tmp_path)
@@ -185,6 +197,21 @@ def test_a_named_folder_without_transcripts_is_a_usage_error(tmp_path, capsys):
     """A wrong folder in a CI job must not stay green."""
     assert main(["check", str(tmp_path)]) == 4
     assert "no transcripts there" in capsys.readouterr().err
+
+
+def test_a_file_outside_the_temporary_folders_is_refused(goldens, capsys):
+    """Where directories are placeholders, a tool's file at a place of its own is none that a recording wrote."""
+    for name, directories in (("test_c", True), ("test_d", False)):
+        inputs = RunInputs(task="t", config_snapshot={"python": "3", "directories": directories})
+        answered = {"returned": 1, "files": {"/opt/app/conftest.py": {"text": "x"}}}
+        asked = {"name": "write", "args": {}, "id": "1"}
+        written = Exchange(kind="tool", asked=asked, answered=answered, began=0.1, ended=0.2)
+        events = [Message(run=name, role="assistant", text="hello")]
+        FsRecorder(goldens).save(Transcript.new(name, inputs, events, exchanges=[written]))
+    code, text = check(capsys)
+    assert code == 2
+    assert "exchanges.jsonl:1: a tool's file outside the test's temporary folders: '/opt/app/conf" in text
+    assert "3 whole, 1 damaged" in text
 
 
 def test_a_variable_that_steers_programs_is_refused(goldens, capsys):

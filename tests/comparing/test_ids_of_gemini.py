@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_sparrow.comparing.pipeline import request_changes
+from pytest_sparrow.comparing.asked import request_changes
 
 
 def gemini(*ids, call="functionCall", output="functionResponse", response="fine"):

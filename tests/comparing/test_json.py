@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sparrow.comparing import MISSING, Rules, json_changes, request_changes
+from pytest_sparrow.comparing.asked import comparable_by, tool_changes
 from pytest_sparrow.comparing.identity import Sameness
-from pytest_sparrow.comparing.pipeline import comparable_by, tool_changes
 from pytest_sparrow.events.jsontext import equal
 
 JSON = st.recursive(

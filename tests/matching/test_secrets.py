@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_sparrow.comparing.pipeline import request_changes
+from pytest_sparrow.comparing.asked import request_changes
 from pytest_sparrow.exchange import Asked, Exchange
 from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.secrets import SecretPairs

@@ -9,7 +9,7 @@ import types
 import pytest
 
 from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
-from pytest_sparrow.comparing.pipeline import request_changes
+from pytest_sparrow.comparing.asked import request_changes
 from pytest_sparrow.providers.facts import NO_FACTS, KeyShape, ProviderFacts, RetryClock, StreamEnd, merged
 from pytest_sparrow.providers.registry import facts, registered, using
 from pytest_sparrow.redact import Redactor

@@ -12,7 +12,7 @@ import pytest
 from pytest_sparrow.redact import Redactor
 from tests.redact.many import random_text
 
-_CALLS = 150
+_CALLS = 110
 """Calls of functions for each secret; there were up to 300 of them, and 400 kB of settings cost seconds."""
 
 TEXTS = {

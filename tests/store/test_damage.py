@@ -200,6 +200,16 @@ CASES = {
             ("that raises no type", b'{"raised":{"message":"x"}}', "a 'raised' without a 'type'"),
             ("with a list of files", b'{"files":[1]}', "a 'files' that is not an object"),
             ("with types that are a number", b'{"types":5}', "a 'types' that is not an object"),
+            (
+                "with a file above",
+                b'{"files":{"<dir:tmp_path>/../../a":null}}',
+                "temporary folders: '<dir:tmp_p",
+            ),
+            (
+                "with a file of the project",
+                b'{"files":{"<dir:root>/conftest.py":{}}}',
+                "folders: '<dir:root>",
+            ),
             ("that yields a text", b'{"yielded":"x"}', "a 'yielded' that is not a list"),
         )
     },

@@ -9,9 +9,11 @@ import uuid
 import zoneinfo
 from collections import Counter, OrderedDict, defaultdict, deque
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+import dateutil.tz
 import httpx2
 import pytest
 from pydantic import BaseModel
@@ -100,6 +102,8 @@ VALUES = [
     dt.timedelta(seconds=1.5),
     dt.time(1, 2),
     dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
+    dt.datetime(2026, 10, 25, 2, 30, tzinfo=dateutil.tz.tzutc()),  # boto3's
+    dt.datetime(2026, 7, 1, 2, 30, tzinfo=dateutil.tz.tzlocal()),
     _deep(150),
     [1.0, 2, True, None],
     httpx2.Response(200, headers=[("a", "1"), ("a", "2")], content=b"\xff"),
@@ -113,6 +117,13 @@ def test_a_value_comes_back_as_it_was(value):
     """In type and content, all the way down, from what a file holds."""
     written, notes = (decode(encode(part)) for part in noted(value, where="x"))
     assert difference(value, restored(written, notes)) is None
+
+
+def test_the_name_of_a_fixed_zone_comes_back():
+    """``datetime.now().astimezone()`` names its zone, and ``%Z`` shows the name."""
+    when = dt.datetime(2026, 7, 1, tzinfo=dt.timezone(dt.timedelta(hours=2), "CEST"))
+    assert repr(restored(*noted(when, where="x"))) == repr(when)
+    assert noted(dt.datetime(2026, 7, 1, tzinfo=dt.UTC), where="x")[1] == {"": "datetime"}
 
 
 def test_what_json_shows_has_no_note():
@@ -218,3 +229,11 @@ def test_arrays_scalars_and_tables_come_back():
         except NotRecordable:
             assert value.index.name is not None
     assert noted(frame, where="x")[1] == {"": "pandas:DataFrame"}
+
+
+@pytest.mark.parametrize("text", ["1e99999999", "1e-99999999", "1/3/5", "0.5", "1/0", ""])
+def test_a_fraction_is_no_bomb(text: str) -> None:
+    """A golden's text of a few bytes, whose digits fill the memory, is none that a recording wrote."""
+    with pytest.raises(DoesNotFit):
+        restored(text, {"": "Fraction"})
+    assert restored("-7/3", {"": "Fraction"}) == Fraction(-7, 3)
