@@ -76,6 +76,7 @@ def _version(_options: argparse.Namespace) -> int:
 _VERBS = {
     "show": "runs",
     "diff": "runs",
+    "export": "exporting",
     "list": "listing",
     "check": "check",
     "mv": "keeping",

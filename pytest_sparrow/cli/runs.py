@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import load, say
+from pytest_sparrow.cli.output import folder, load, say
 from pytest_sparrow.comparing import Rules, compare
+from pytest_sparrow.comparing.from_disk import compare_folders
+from pytest_sparrow.events import parse_event
 from pytest_sparrow.judging.recordings import request_findings
 from pytest_sparrow.report.plain import MOST_LINES, render_causes, render_comparison
-from pytest_sparrow.report.run import render_run
+from pytest_sparrow.report.run import render_events, render_run
 from pytest_sparrow.settings import Level
+from pytest_sparrow.store.disk import is_held
+from pytest_sparrow.store.finding import journal_of
+from pytest_sparrow.store.journal import read_name
+from pytest_sparrow.store.layout import EVENTS
+from pytest_sparrow.store.stored import open_run, same_exchanges
 from pytest_sparrow.text import bounded, counted, one_line
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
+    from pytest_sparrow.comparing import Comparison
     from pytest_sparrow.transcript import Transcript
 
 DIFFERENCES = 1
@@ -46,8 +57,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
 
 def _diff(options: argparse.Namespace) -> int:
     rules = Rules(level=Level(options.level), exclude_paths=tuple(options.ignore))
-    golden, new = load(options.golden), load(options.new)
-    comparison = compare(golden, new, rules)
+    golden, new, comparison = _compared(options.golden, options.new, rules)
     uncompared = _uncompared(golden, new)
     requests = [] if uncompared or rules.level is not Level.EXACT else request_findings(golden, new, rules)
     if requests:
@@ -83,6 +93,18 @@ def _diff(options: argparse.Namespace) -> int:
     return DIFFERENCES
 
 
+def _compared(golden: str, new: str, rules: Rules) -> tuple[Transcript, Transcript, Comparison]:
+    """Both runs and their comparison; without their events and exchanges where these need not be parsed."""
+    folders = folder(golden), folder(new)
+    stored = [open_run(each) for each in folders]
+    if stored[0] and stored[1] and same_exchanges(stored[0], stored[1]):
+        comparison = compare_folders(stored[0], stored[1], rules)
+        if comparison is not None:
+            return stored[0].header, stored[1].header, comparison
+    runs = load(golden), load(new)
+    return (*runs, compare(*runs, rules))
+
+
 def _uncompared(golden: Transcript, new: Transcript) -> list[str]:
     sides = [name for name, run in (("A", golden), ("B", new)) if not run.holds_exchanges]
     return [f"requests are not compared: {' and '.join(sides)} holds events only"] if sides else []
@@ -109,20 +131,65 @@ def _add_show(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--full", action="store_true", help="print texts and values whole, not just their beginning"
     )
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         "--json", action="store_true", help="print one JSON object: run_id, inputs, meta, events"
+    )
+    how.add_argument(
+        "--events", action="store_true", help="print the events as they are, a line of JSON each"
+    )
+    how.add_argument(
+        "--follow",
+        action="store_true",
+        help="print the events of a run that is being recorded as they come, until it ends; before that, wait for it",
     )
     parser.set_defaults(verb=_show)
 
 
 def _show(options: argparse.Namespace) -> int:
+    if options.follow:
+        return _follow(Path(options.run))
     run = load(options.run)
-    if options.json:
+    if options.events:
+        say(json.dumps(event.to_json()) for event in run.events)
+    elif options.json:
         # Everything that is not ASCII is escaped, so that nothing in a run reaches the terminal raw.
         print(json.dumps(_as_json(run), indent=2))
     else:
         say(render_run(run, full=options.full))
     return 0
+
+
+_POLL = 0.1
+"""Seconds between two looks at a run that is being recorded."""
+
+
+def _follow(run: Path) -> int:
+    """Print what is recorded for a golden's folder from now on, until its recording ends."""
+    try:
+        journal = run if read_name(run) else None
+        while journal is None:
+            journal = journal_of(run.parent, run.name)
+            time.sleep(0 if journal else _POLL)
+        for line in render_events(map(parse_event, _lines_of(journal / EVENTS))):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _lines_of(events: Path) -> Iterator[bytes]:
+    """The whole lines of a file that another process writes, until nobody does."""
+    with events.open("rb") as file:
+        rest = b""
+        under_way = True
+        while under_way:
+            # Asked first: what was written before the end is read after the question.
+            under_way = is_held(events)
+            *lines, rest = (rest + file.read()).split(b"\n")
+            yield from lines
+            if under_way:
+                time.sleep(_POLL)
 
 
 def _as_json(run: Transcript) -> dict[str, object]:

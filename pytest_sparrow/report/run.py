@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
 from pytest_sparrow.text import WIDTH, counted, one_line, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_sparrow.comparing.units import Group, NumberedEvent
+    from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.transcript import Transcript
 
@@ -20,19 +22,35 @@ _WHOLE = 10**9
 def render_run(run: Transcript, *, full: bool = False) -> Iterator[str]:
     """The lines of a run; each is printable, values are cut at 100 characters unless ``full``."""
     width = _WHOLE if full else WIDTH
+    turns = turns_of(run)
+    yield from _given(run, max((turn for turn, _, _ in turns), default=0), width)
+    for number, (turn, lane, groups) in enumerate(turns):
+        if number or (turn, lane) != (0, ""):
+            yield ""
+            yield _title(turn, lane)
+        for group in groups:
+            yield from _unit(group, width)
+
+
+def turns_of(run: Transcript) -> list[tuple[int, str, list[Group]]]:
+    """The units of a run by turn and lane, in the order of its events."""
     lanes = group_calls(entries(enumerate(run.events, start=1)))
-    groups = [group for lane in lanes.values() for group in merge_deltas(lane)]
-    groups.sort(key=lambda group: group.head.at.event)
-    turns = max((group.head.at.turn for group in groups), default=0)
-    yield from _given(run, turns, width)
-    at: tuple[int, str] = (0, "")
-    for group in groups:
-        here = (group.head.at.turn, group.head.lane)
+    units = [group for lane in lanes.values() for group in merge_deltas(lane)]
+    units.sort(key=lambda group: group.head.at.event)
+    places = groupby(units, lambda group: (group.head.at.turn, group.head.lane))
+    return [(*place, list(groups)) for place, groups in places]
+
+
+def render_events(events: Iterable[Event]) -> Iterator[str]:
+    """The lines of events as they come, each by itself; for a run that is still recorded."""
+    at = (0, "")
+    for entry in entries(enumerate(events, start=1)):
+        here = (entry.at.turn, entry.lane)
         if here != at:
             at = here
             yield ""
             yield _title(*here)
-        yield from _unit(group, width)
+        yield _line(_VERBS.get(entry.type, entry.type), _content(entry, WIDTH))
 
 
 def _given(run: Transcript, turns: int, width: int) -> Iterator[str]:

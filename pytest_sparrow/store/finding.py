@@ -211,6 +211,14 @@ def recovered(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Transcript:
     return run.with_meta(replace(run.meta, complete=True, extra={**run.meta.extra, RECOVERED: True}))
 
 
+def journal_of(store: Path, run_id: str) -> Path | None:
+    """The journal of a run that a living process records, or None."""
+    if not store.is_dir():
+        return None
+    under_way = (each for each in _journals(store) if each.run_id == run_id and each.why is Why.UNDER_WAY)
+    return next((each.folder for each in under_way), None)
+
+
 def _journals(store: Path) -> Iterator[Leftover]:
     root = check_pending_root(store)
     if not root.is_dir():
