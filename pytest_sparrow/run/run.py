@@ -76,6 +76,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
+        extends: bool = False,
         sink: Sink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
@@ -117,6 +118,7 @@ class Run:
             wire=wire,
             redactor=redactor,
             live=live,
+            extends=extends,
         )
         self._events.works = self.answers.replaying and sink is None
         self._in_step = InStep(golden or (), recorded_events, settings.agent)
