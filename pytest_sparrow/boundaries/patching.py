@@ -53,6 +53,10 @@ class Patch(abc.ABC):
         self._applied = True
         return self
 
+    def fits(self) -> bool:
+        """Whether the patch can be applied once more: what it replaced stands there again."""
+        return not self._applied and self._read() is self._original
+
     def restore(self) -> None:
         """Put the original back, unless somebody else has replaced our replacement meanwhile.
 
@@ -199,7 +203,8 @@ class Patches:
     """The patches of some modules, between the first `install` and the last `uninstall`.
 
     Counted, so that runs may nest. Process-wide, because what is patched is; so an instance is a module's constant.
-    Also a context manager.
+    Also a context manager. Each test installs and uninstalls: the patches of a module are made once, and made again
+    only where the module, or what they replace in it, is no longer the same.
 
     Args:
         modules: by the name of a module, what gives its patches. ``in`` is asked for each module that is loaded
@@ -213,6 +218,7 @@ class Patches:
         self._lock = threading.RLock()
         self._installed = 0
         self._patches: list[Patch] = []
+        self._made: dict[str, tuple[ModuleType, list[Patch]]] = {}
 
     def install(self) -> None:
         """Replace. Each call needs an `uninstall`."""
@@ -249,10 +255,16 @@ class Patches:
         with self._lock:
             if module is None or not self._installed or name not in self._modules:
                 return
-            known = {patch.place for patch in self._patches}
-            for patch in self._modules[name](module):
-                if patch.place not in known:
-                    self._patches.append(patch.apply())
+            made = self._made.get(name)
+            if made is not None and made[0] is module and all(patch.fits() for patch in made[1]):
+                patches = made[1]
+            else:
+                known = {patch.place for patch in self._patches}
+                patches = [patch for patch in self._modules[name](module) if patch.place not in known]
+                if patches:
+                    self._made[name] = module, patches
+            for patch in patches:
+                self._patches.append(patch.apply())
 
 
 class AfterLoading(importlib.abc.MetaPathFinder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -98,7 +99,7 @@ def decode(data: bytes | str) -> Json:
         # same bytes held neither (twice as fast as the careful parser on the lines that we and serde write).
         try:
             value = from_json(raw, allow_inf_nan=False)
-            if to_json(value) == raw:
+            if to_json(value) == raw or (raw[:2] == b"{\n" and to_json(value, indent=2) == raw.rstrip(b"\n")):
                 return value
         except ValueError:
             pass
@@ -119,9 +120,9 @@ def canonical(value: Json) -> bytes:
     without a fraction is written as an integer. For comparing and hashing, not for storing.
     """
     text = _SORTED.encode(value)
-    # Every float without a fraction is printed with ".0" or, from 1e16 up, "e+". A string that holds one of
+    # Every float without a fraction is printed with ".0" or, from 1e16 up, "e+". A string that looks like one of
     # these costs the slower way, never a wrong answer.
-    if ".0" in text or "e+" in text:
+    if (".0" in text or "e+" in text) and _WHOLE_FLOAT.search(text):
         text = _SORTED.encode(_whole_numbers_as_int(value))
     return text.encode("utf-8", "surrogatepass")
 
@@ -130,6 +131,8 @@ def digest(value: Json) -> str:
     """32 hex digits (BLAKE2b, 16 bytes) of the canonical spelling; equal values have equal digests."""
     return hashlib.blake2b(canonical(value), digest_size=16).hexdigest()
 
+
+_WHOLE_FLOAT = re.compile(r"(?:\A|[\[:,])-?\d+(?:\.0(?=[,\]}]|\Z)|(?:\.\d+)?e\+)")
 
 _SORTED = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries.http import covered_libraries
 from pytest_sparrow.comparing import DiffBudget, Rules, compare, request_changes
 from pytest_sparrow.comparing.identity import Ids
-from pytest_sparrow.comparing.result import render
+from pytest_sparrow.comparing.result import Comparison, render
 from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import Event, dump_event, parse_event
 from pytest_sparrow.events.jsontext import canonical, digest
@@ -26,7 +26,6 @@ from pytest_sparrow.settings import Requests, Settings, Unwrapped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_sparrow.comparing.result import Comparison
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.fork import DivergencePoint
@@ -70,16 +69,19 @@ def judge_comparison(
     found_drifts = [one for one in run.violations.of(Kind.DRIFT) if left is None or left.knew(one)]
     drifts = drifts_of(found_drifts, rules, secrets)
     config = golden.inputs.config_snapshot
+    recorded = () if golden.source is None else golden.source.events[1]
+    lines = _lines(mine, redactor, recorded)
     found = Found(
         violations=(*_failures(run), *_never_opened(golden, further)),
         # The setting speaks of requests to models only.
         drifts=tuple(
             drift for drift in drifts if settings.requests is Requests.COMPARE or not drift.finding.of_model
         ),
-        comparison=_shown(
+        comparison=_equal_by_lines(golden, theirs, lines, rules)
+        or _shown(
             compare(
-                redacted(theirs, hidden),
-                redacted(mine, redactor),
+                theirs if hidden is None else redacted(theirs, hidden),
+                _of_lines(mine, lines),
                 rules,
                 typed=golden.notes_types and not from_events,
                 strands=golden.knows_strands,
@@ -240,14 +242,41 @@ def _shown(comparison: Comparison, secrets: SecretPairs) -> Comparison:
     return replace(comparison, changes=tuple(changes))
 
 
-def redacted(events: Iterable[Event], redactor: Redactor | None) -> list[Event]:
+def _lines(
+    events: Iterable[Event], redactor: Redactor, recorded: Sequence[bytes] = ()
+) -> list[tuple[bytes, bytes]]:
+    """The line of each event, and the line as the disk has it; one that is recorded so hides nothing."""
+    lines = list(map(dump_event, events))
+    # Nearly always all of them.
+    same = map(bytes.__eq__, lines, recorded)
+    return [(line, line if next(same, False) else redactor.line(line)) for line in lines]
+
+
+def redacted(events: Sequence[Event], redactor: Redactor) -> list[Event]:
     """Events of a run as the disk has them."""
-    kept: list[Event] = []
-    for event in events:
-        line = dump_event(event)
-        clean = line if redactor is None else redactor.line(line)
-        kept.append(event if clean == line else parse_event(clean))
-    return kept
+    return _of_lines(events, _lines(events, redactor))
+
+
+def _of_lines(events: Sequence[Event], lines: Sequence[tuple[bytes, bytes]]) -> list[Event]:
+    return [
+        event if clean is line else parse_event(clean)
+        for event, (line, clean) in zip(events, lines, strict=True)
+    ]
+
+
+def _equal_by_lines(
+    golden: Transcript, theirs: Sequence[Event], lines: Sequence[tuple[bytes, bytes]], rules: Rules
+) -> Comparison | None:
+    """The comparison of a run whose events are the golden's to the byte, which nobody need parse; None elsewhere."""
+    source = golden.source
+    if source is None or theirs is not source.events[0]:
+        return None
+    recorded = source.events[1]
+    if len(lines) != len(recorded) or any(
+        clean != line for (_, clean), line in zip(lines, recorded, strict=True)
+    ):
+        return None
+    return Comparison(level=rules.level, golden_count=len(recorded), new_count=len(lines))
 
 
 def same_recording(before: Transcript, after: Transcript) -> bool:

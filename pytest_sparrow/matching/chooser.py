@@ -150,12 +150,13 @@ class Chooser:
         self._mentioned: dict[int, Mentioned] = {}
         self.by_rules = False
         self._some_headers = False  # whether an exchange does not say which headers there were
+        self._near_is_ready = False
+        self._unread: list[Asked] = []  # requests whose conversation `_seen` does not know yet
         self._index()
         if not self._some_headers:
             self.secrets.exchanges = exchanges
 
     def _index(self) -> None:
-        recorded = Conversations()
         begun = {_MAIN}
         for number, exchange in enumerate(self._exchanges):
             begins = exchange.lane not in begun
@@ -172,8 +173,18 @@ class Chooser:
                 if is_chance(exchange):
                     self._look_ups[key] = number
                     self._look_up_of[number] = key
-                if exchange.optional:
-                    continue
+
+    def _index_near(self) -> None:
+        """Index by shape and conversation: at the first request that is not the recorded one, and so nearly never."""
+        if self._near_is_ready:
+            return
+        self._near_is_ready = True
+        recorded = Conversations()
+        begun = {_MAIN}
+        for number, exchange in enumerate(self._exchanges):
+            begins = exchange.lane not in begun
+            begun.add(exchange.lane)
+            if exchange.kind == "http" and not exchange.optional:
                 shape = request_shape(exchange.asked)
                 conversation = self._conversation_of(exchange.asked)
                 if conversation is None:
@@ -207,18 +218,23 @@ class Chooser:
             asked: what is asked.
             taken: False only looks: the exchange stays available, and no later request continues this one.
         """
-        chain = None if asked.conversation is None else prefixes(asked.conversation)
-        choice = self._choose_http(asked, chain) if asked.kind == "http" else self._choose_exact(asked)
+        choice = self._choose_http(asked) if asked.kind == "http" else self._choose_exact(asked)
         if not taken:
             self._give_back(choice)
         elif asked.kind == "http":
             if choice is not None:
                 self._golden_of[asked.number] = choice.number
-            if chain:
-                self._seen.add(chain, asked.number, asked.lane)
+            if asked.conversation:
+                self._unread.append(asked)
         return choice
 
-    def _choose_http(self, asked: Asked, chain: list[bytes] | None) -> Chosen | None:
+    def _read_conversations(self) -> None:
+        """Know the conversations of the requests so far: only a request that was not recorded is looked for by them."""
+        for asked in self._unread:
+            self._seen.add(prefixes(asked.conversation or ()), asked.number, asked.lane)
+        self._unread.clear()
+
+    def _choose_http(self, asked: Asked) -> Chosen | None:
         lane = asked.lane
         key, mentioned = self._exact_key("http", asked.content, proposed=False)
         choice = self._take_exact(key, mentioned, lane)
@@ -231,15 +247,18 @@ class Chooser:
             return Chosen(number=self._look_ups[key], exact=True, again=True)
         if asked.optional:
             return None
-        if chain is None and self._comparable_of is not None:
+        conversation = asked.conversation
+        if conversation is None and self._comparable_of is not None:
             choice = self._take_exact(*self._key_by_rules(asked.content), lane)
             if choice is not None:
                 return choice
+        self._index_near()
         shape = request_shape(asked.content)
-        if chain is None:
+        if conversation is None:
             number = self._in_lane(shape, lane, queues=self._near)
         else:
-            number = self._next_in_conversation(shape, asked, chain)
+            self._read_conversations()
+            number = self._next_in_conversation(shape, asked, prefixes(conversation))
         if number is None:
             return None
         self._borrowed[number] = asked.number

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CORPUS = "sparrow_corpus"
 
+FIXTURES = "fixtures"
+"""The name of the golden beside a test's own, for what its fixtures ask outside its run: ``<test>+fixtures``."""
+
 _FIXTURE = "sparrow"
 _INPUTS = "inputs.json"
 
@@ -70,6 +73,18 @@ class GoldenPlace:
 
 
 def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace:
+    """The place of a test's golden, found once a test and setting; see `_place_of`."""
+    said = directory, golden
+    known = item.stash.get(_PLACE, None)
+    if known is None or known[0] != said:
+        known = item.stash[_PLACE] = said, _place_of(item, directory, golden)
+    return known[1]
+
+
+_PLACE = pytest.StashKey[tuple[tuple[str, str], "GoldenPlace"]]()
+
+
+def _place_of(item: pytest.Item, directory: str, golden: str) -> GoldenPlace:
     """The place of a test's golden; a test's exact name is its node id without the file.
 
     Args:

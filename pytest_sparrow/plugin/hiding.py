@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.world.environment import dummies
+import pytest
+
+from pytest_sparrow.boundaries.world.environment import dummies, environment_now
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.redact import Redactor
@@ -19,8 +21,6 @@ from pytest_sparrow.store.layout import EXCHANGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import pytest
 
     from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.redact import Places
@@ -57,21 +57,32 @@ class Directories:
         root = _root(self._config)
         yield "root", str(root)
         try:
-            here = Path.cwd()
-            if not here.is_relative_to(root):  # below it, the place depends on the root alone
-                yield "cwd", str(here)
-            yield "home", str(Path.home())
-        except (OSError, RuntimeError):
-            return  # the directory was removed, or nobody has a home
+            here, home = os.getcwd(), os.path.expanduser("~")  # noqa: PTH109, PTH111 - for each test, twice
+        except OSError:
+            return  # the directory was removed
+        if not _lies_in(here, root):  # below it, the place depends on the root alone
+            yield "cwd", here
+        if home != "~":  # else nobody has a home
+            yield "home", home
 
 
 def _base(request: pytest.FixtureRequest) -> Path | None:
     """The base of all temporary folders, made here if absent: a tool may ask for a temporary folder later."""
-    try:
-        base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
-    except (LookupError, OSError):  # -p no:tmpdir; or a place where none can be made
-        return None
-    return base
+    stash = request.config.stash
+    if _BASE not in stash:
+        try:
+            stash[_BASE] = request.getfixturevalue("tmp_path_factory").getbasetemp()
+        except (LookupError, OSError):  # -p no:tmpdir; or a place where none can be made
+            return None
+    return stash[_BASE]
+
+
+_BASE = pytest.StashKey["Path"]()
+
+
+@functools.lru_cache(maxsize=16)
+def _lies_in(folder: str, root: Path) -> bool:
+    return Path(folder).is_relative_to(root)
 
 
 def _root(config: pytest.Config) -> Path:
@@ -117,7 +128,7 @@ def secrets_of(settings: Settings, places: Places, given: Sequence[str | SecretF
     allowed = read_allowed(settings.not_secret, "sparrow_not_secret")
     rules = read_rules((*given, *settings.secrets), "sparrow_secrets")
     # With the dummies of a replay: they stand where the recording had keys, and are hidden in the same way.
-    environ = {**os.environ, **dummies(os.environ, settings.dummy_keys)}
+    environ = {**environment_now(), **dummies(os.environ, settings.dummy_keys)}
     return Secrets(
         places=places,
         redactor=Redactor(environ, places=places, rules=rules, allowed=allowed),

@@ -148,14 +148,17 @@ def judge(state: AttemptState, *, failed: bool) -> None:
         state: gets the verdict.
         failed: whether the test has failed by itself.
     """
-    from pytest_sparrow.errors import UsageError
+    from pytest_sparrow.errors import DamagedTranscript, UsageError
 
     if state.attempt.closed:
         return
     try:
         verdicts = state.attempt.finish(failed=failed)
     except UsageError as error:
-        _rule_failed(state, error)
+        _failed_to_judge(state, "broken-rule", error)
+        return
+    except DamagedTranscript as error:  # an event that nobody had to parse until something differed
+        _failed_to_judge(state, "damaged", error)
         return
     state.diverged = [verdict for verdict in verdicts if verdict.diverged]
     if state.diverged:
@@ -168,12 +171,13 @@ def judge(state: AttemptState, *, failed: bool) -> None:
     state.remarks = [remark for verdict in verdicts for remark in verdict.remarks]
 
 
-def _rule_failed(state: AttemptState, error: Exception) -> None:
-    """A rule of the user's that can't be applied fails its test, and no other."""
+def _failed_to_judge(state: AttemptState, kind: str, error: Exception) -> None:
+    """A rule of the user's that can't be applied, and a golden that is damaged, fail their test, and no other."""
     from pytest_sparrow.findings import Finding, Kind
     from pytest_sparrow.report.plain import render_finding
 
-    state.cause = Finding(kind=Kind.BROKEN_RULE, detail={"text": str(error)})
+    detail: dict[str, Any] = {"text": str(error), "golden": state.attempt.place.shown}
+    state.cause = Finding(kind=Kind(kind), detail=detail)
     state.divergence = state.attempt.shown(render_finding(state.cause))
 
 

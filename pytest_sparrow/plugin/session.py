@@ -318,6 +318,7 @@ _KEPT = {
     "unchanged": "recorded again, unchanged",
     "dropped": "not recorded",
     "revised": "updated",
+    "extended": "extended",
     "current": "up to date",
 }
 """What the summary says of a recording, by what became of the recording (see `Kept`)."""

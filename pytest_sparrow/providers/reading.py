@@ -33,6 +33,8 @@ def as_text(value: Json) -> str:
     """
     if not isinstance(value, str):
         return ""
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -182,24 +184,27 @@ def header(half: dict[str, Json], name: str) -> str:
 
 def path_of(asked: dict[str, Json]) -> str:
     """The path of the request's URL without a slash at its end; "" where there is none to read."""
-    return _path_of(as_text(asked.get("url")))
+    url = asked.get("url")
+    return _path_of(url) if isinstance(url, str) else ""
 
 
 # Each codec looks at it, of a request at one of few URLs.
 @functools.lru_cache(maxsize=256)
 def _path_of(url: str) -> str:
     try:
-        return urlsplit(url).path.rstrip("/")
+        return urlsplit(as_text(url)).path.rstrip("/")
     except ValueError:
         return ""
 
 
 def json_request(asked: dict[str, Json]) -> dict[str, Json] | None:
     """The object that was POSTed, or None where it is something else."""
-    if as_text(asked.get("method")).upper() != "POST":
+    # Each codec asks, for each request.
+    method, body = asked.get("method"), asked.get("body")
+    if not isinstance(body, dict) or (method != "POST" and as_text(method).upper() != "POST"):
         return None
-    body = as_dict(asked.get("body")).get("json")
-    return body if isinstance(body, dict) else None
+    sent = body.get("json")
+    return sent if isinstance(sent, dict) else None
 
 
 def with_json(asked: dict[str, Json]) -> dict[str, Json]:

@@ -111,6 +111,7 @@ class Faults:
 
 
 _PLAIN = "read as plain HTTP"
+_REQUESTS = (ModelRequest, ToolRequest, type(None))
 
 
 def _asked_of(
@@ -195,9 +196,7 @@ class Wire:
         found: ModelCall | None = None
         for codec in self._codecs:
             try:
-                request = _asked_of(
-                    codec, codec.request, asked, kinds=(ModelRequest, ToolRequest, type(None))
-                )
+                request = _asked_of(codec, codec.request, asked, kinds=_REQUESTS)
             except CodecFault as fault:
                 broken.append((fault, codec))
                 continue

@@ -113,6 +113,7 @@ class Cleaner:
         self._numbering = numbering
         self._own = own
         self._has_own = bool(own)
+        self._as_all = not own and allowed == NOTHING_ALLOWED
         self._allowed = allowed
         self._words = words
         # What was looked at and found harmless by these needles.
@@ -259,8 +260,16 @@ class Cleaner:
         """A text without secrets: JSON and server-sent events are read as such, the rest is searched."""
         if not self.suspects(text):
             return text
+        # URLs and the like stand in each test: they are searched once a session.
+        known = self._known.found_clean(words=self._words) if self._as_all else None
+        if known is not None and text in known:
+            return text
         clean = self._by_form(text)
-        return text if clean == text else clean
+        if clean != text:
+            return clean
+        if known is not None and len(text) <= LONGEST_KEPT and len(known) < MOST_KEPT:
+            known.add(text)
+        return text
 
     def plain(self, text: str) -> str:
         """A text without secrets, by search alone; the middle of a file in base64 stays unsearched."""

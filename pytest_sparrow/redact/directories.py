@@ -6,6 +6,7 @@ texts, arguments, server-sent events and queries alike, and nothing around it is
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -13,9 +14,11 @@ import re
 import threading
 from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.streams import Cut
 from pytest_sparrow.wire import sse
 
@@ -51,36 +54,33 @@ class Places:
         self.found = False
         self._lock = threading.Lock()
         self._paths: dict[str, str] = {}
-        self._spellings: dict[str, str] = {}
+        self._added: tuple[tuple[str, str, str], ...] = ()
+        self._spellings: Mapping[str, str] = {}
         self._marks: tuple[str, ...] = ()
         self._needles: tuple[bytes, ...] = ()
         self.pattern: re.Pattern[str] | None = None
-        for name, path in (directories or {}).items():
-            self.add(name, path)
+        self.add_all(directories or {})
 
     def add(self, name: str, path: str) -> None:
         """From now on hide this directory, too; its resolved path is the same place."""
-        plain = path.rstrip("/\\")
-        if not plain or plain.endswith(":") or self._paths.get(name) == plain:
+        self.add_all({name: path})
+
+    def add_all(self, directories: Mapping[str, str]) -> None:
+        """The same for several, in their order."""
+        stripped = {name: path.rstrip("/\\") for name, path in directories.items()}
+        new = {
+            name: plain
+            for name, plain in stripped.items()
+            if plain and not plain.endswith(":") and self._paths.get(name) != plain
+        }
+        if not new:
             return
         with self._lock:
-            self._paths[name] = plain
-            for spelled in {plain, os.path.realpath(plain)}:
-                for spelling in _spellings(spelled.rstrip("/\\")):
-                    self._spellings.setdefault(spelling, f"<dir:{name}>")
-            self._prepare()
-
-    def _prepare(self) -> None:
-        # The longest first: the project may lie in the home directory.
-        ordered = sorted(self._spellings, key=lambda spelling: (-len(spelling), spelling))
-        # Nor does it begin behind another placeholder: to hide twice must be to hide once.
-        apart = "".join(f"(?<!{re.escape(f'<dir:{name}>')})" for name in self._paths)
-        self.pattern = re.compile(f"{_BEFORE}{apart}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}")
-        self._marks = _shortest(map(_mark, ordered))
-        self._needles = tuple(
-            json.dumps(mark, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass")
-            for mark in self._marks
-        )
+            self._paths |= new
+            self._added += tuple((name, plain, os.path.realpath(plain)) for name, plain in new.items())
+            search = _search_for(self._added)
+            self._spellings = search.spellings
+            self.pattern, self._marks, self._needles = search.pattern, search.marks, search.needles
 
     def path_of(self, name: str) -> str | None:
         """The path of a directory; None where it is not known."""
@@ -124,6 +124,11 @@ class Places:
 
         A placeholder whose directory this run doesn't have stays.
         """
+        if isinstance(value, dict | list):
+            with contextlib.suppress(ValueError):
+                # To spell it is cheaper than to look at every text.
+                if _MARK.encode() not in jsontext.spell(value):
+                    return value
         return mapped(value, self._restored)
 
     def _restored(self, text: str) -> str:
@@ -150,7 +155,40 @@ def _escaped(path: str, following: str, *, quoted: bool) -> str:
     return path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    """What it takes to find some directories; the fields are those of `Places`."""
+
+    spellings: Mapping[str, str]
+    pattern: re.Pattern[str]
+    marks: tuple[str, ...]
+    needles: tuple[bytes, ...]
+
+
 # All tests of a session have the same directories, but for their own.
+@functools.lru_cache(maxsize=16)
+def _search_for(added: tuple[tuple[str, str, str], ...]) -> _Search:
+    """The search for directories: name, path and resolved path of each, in the order in which they came."""
+    spellings: dict[str, str] = {}
+    for name, *paths in added:
+        for spelled in {*paths}:
+            for spelling in _spellings(spelled.rstrip("/\\")):
+                spellings.setdefault(spelling, f"<dir:{name}>")
+    # The longest first: the project may lie in the home directory.
+    ordered = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
+    # Nor does it begin behind another placeholder: to hide twice must be to hide once.
+    apart = "".join(f"(?<!{re.escape(f'<dir:{name}>')})" for name in dict.fromkeys(each[0] for each in added))
+    marks = _shortest(map(_mark, ordered))
+    return _Search(
+        spellings=spellings,
+        pattern=re.compile(f"{_BEFORE}{apart}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}"),
+        marks=marks,
+        needles=tuple(
+            json.dumps(mark, ensure_ascii=False)[1:-1].encode("utf-8", "surrogatepass") for mark in marks
+        ),
+    )
+
+
 @functools.lru_cache(maxsize=64)
 def _spellings(path: str) -> frozenset[str]:
     """A path as it stands in a text, in JSON, in JSON within JSON, and in a URL."""

@@ -7,7 +7,7 @@ import functools
 import json
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
@@ -18,6 +18,8 @@ from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from pytest_sparrow.providers.facts import ProviderFacts
 
 MIN_LENGTH = 8
 """Characters below which a value is too common to be searched for."""
@@ -53,10 +55,24 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     short, numbers, single words, paths and URLs without a password. One key for several providers, as a gateway gives
     it, has all their kinds (``anthropic-key-or-openai-key``): where the key is absent, each has a dummy of its own.
     """
+    # All tests of a session have the same environment, but for what pytest says of each.
+    lasting = tuple((name, value) for name, value in environ.items() if name != _OF_EACH_TEST)
+    secrets = dict(_secrets_among(facts(), lasting))
+    password, _ = _secrets_of(_OF_EACH_TEST, environ.get(_OF_EACH_TEST, ""))
+    if password is not None:
+        secrets.setdefault(password, "password")
+    return secrets
+
+
+_OF_EACH_TEST = "PYTEST_CURRENT_TEST"
+
+
+@functools.lru_cache(maxsize=8)
+def _secrets_among(known: ProviderFacts, environ: tuple[tuple[str, str], ...]) -> dict[str, str]:
     secrets: dict[str, str] = {}
-    keys = {name for row in facts().key_variables for name in row}
+    keys = {name for row in known.key_variables for name in row}
     kinds: dict[str, dict[str, None]] = {}
-    for name, value in sorted(environ.items()):
+    for name, value in sorted(environ):
         password, secret = _secrets_of(name, value.strip())
         if password is not None:
             secrets.setdefault(password, "password")
@@ -127,6 +143,8 @@ class _Search:
         head: how many characters the shortest one has.
         heads: as many of each one's first characters.
         needles: see `Known`.
+        clean: texts that were searched for these secrets and all shapes, and hold none; those that are sent, where
+            plain words may be a password, and the others.
     """
 
     secrets: Mapping[str, str]
@@ -135,6 +153,7 @@ class _Search:
     head: int
     heads: frozenset[str]
     needles: tuple[bytes, ...]
+    clean: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
 
     def present(self, text: str) -> list[str]:
         """The spellings that stand in a text, in their order."""
@@ -243,6 +262,14 @@ class Known:
                 parts.append(text[done:stop])
             done = stop
         return "".join([*parts, text[done:]])
+
+    def found_clean(self, *, words: bool) -> set[str]:
+        """Short texts that hold none of the secrets that are known now, and no shape: of all runs that know the same.
+
+        Args:
+            words: whether plain words may be a password.
+        """
+        return self._search.clean[words]
 
     def occurs_unmarked(self, text: str) -> bool:
         """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import os
@@ -31,7 +32,7 @@ from pytest_sparrow.redact.substitutes import (
 from pytest_sparrow.redact.texts import LONGEST_KEPT, MOST_KEPT, without_userinfo
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
 from pytest_sparrow.settings import DUMMY
-from pytest_sparrow.wire.bodies import stream_form
+from pytest_sparrow.wire.bodies import body_of, stream_form, uncompressed
 from pytest_sparrow.wire.headers import is_of_content
 from pytest_sparrow.wire.spelling import EXACT, without_text
 
@@ -283,6 +284,8 @@ class Redactor:
         if not isinstance(body, dict):
             return self._clean(body, cleaner)
         text, parts = body.get("text"), body.get("multipart")
+        if cleaner is self._sent and isinstance(body.get("base64"), str) and headers.get("content-encoding"):
+            return self._compressed(body, headers, cleaner)
         form = stream_form(body)
         if form and isinstance(body[form], list):
             body = {**body, form: self._stream(body[form])}
@@ -314,6 +317,16 @@ class Redactor:
         if self._remembered.known != self.knows:
             self._remembered = Remembered(self.knows)
         return self._remembered
+
+    def _compressed(self, body: dict[str, Json], headers: Mapping[str, str], cleaner: Cleaner) -> Json:
+        """A sent body that is compressed: as it is, or where it holds a secret, its content without the secret."""
+        try:
+            plain = uncompressed(base64.b64decode(str(body["base64"])), headers["content-encoding"])
+            content = body_of(plain, headers.get("content-type", ""), answered=False) if plain else body
+        except ValueError:
+            return body
+        clean = content if "base64" in content else self._body(content, headers, cleaner)
+        return body if clean == content else clean
 
     def _stream(self, events: list[Json]) -> list[Json]:
         if not all(isinstance(event, str) for event in events):

@@ -21,6 +21,8 @@ from pytest_sparrow.redact.user_rules import NOTHING_ALLOWED, Allowed, value_dig
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pytest_sparrow.redact.scanner_rules import Needle
+
 _RUN = 20
 _REMEMBERED = 4096
 _LONGEST_KEY = 512
@@ -59,7 +61,8 @@ class Scanner:
     ) -> None:
         self._rules = scan_rules()
         self._outside_runs = tuple(rule for rule in self._rules if not rule.in_run)
-        self._needles = needles_of(os.environ if environ is None else environ)
+        self._environ = dict(os.environ if environ is None else environ)
+        self._needles: tuple[Needle, ...] | None = None
         self._allowed = allowed
         self._harmless: set[bytes] = set()
 
@@ -115,6 +118,8 @@ class Scanner:
             self._harmless.update(run for run in runs if len(run) <= _LONGEST_KEY)
 
     def _of_environment(self, data: bytes) -> Iterator[Hit]:
+        if self._needles is None:  # a replay writes nothing
+            self._needles = needles_of(self._environ)
         for needle in self._needles:
             if needle.spelled not in data:
                 continue

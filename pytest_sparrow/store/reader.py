@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pytest_sparrow.errors import DamagedTranscript, TooLarge, UnsafeName, UsageError
 from pytest_sparrow.events import parse_event
@@ -21,7 +23,7 @@ from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, 
 from pytest_sparrow.transcript import FORMAT, LineSource, RunInputs, RunMeta, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from pytest_sparrow.events import Event
@@ -48,14 +50,8 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
         StoreError: the system refuses to read it.
     """
     files = _read(folder, root or folder, limits)
-    if _by_hand(folder, files):
-        inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
-        meta = _meta_by_hand(folder, inputs)
-    else:
-        meta = _object(folder / META, files.get(META), RunMeta.from_json)
-        _check_format(folder / META, meta)
-        inputs = _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json)
-    events = _lines(folder / EVENTS, files.get(EVENTS), parse_event, complete=meta.complete)
+    inputs, meta = _header(folder, files, by_hand=_by_hand(folder, files))
+    events = _events(folder / EVENTS, files.get(EVENTS), meta)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
         read = partial(_decoded, DeltaDecoder(limits), limits)
@@ -82,6 +78,28 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
     )
 
 
+def load_header(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Transcript:
+    """Read a run without its events and exchanges; their count and digests are not judged.
+
+    Raises:
+        UsageError, UnsafeName, DamagedTranscript, StoreError: see `load_transcript`.
+    """
+    _check_place(folder)
+    names = [name for name in FILES if _is_readable(folder / name, folder)]
+    files = {name: _read_file(folder / name, folder, limits) for name in (INPUTS, META)}
+    inputs, meta = _header(folder, files, by_hand=_by_hand(folder, names))
+    return Transcript(inputs=inputs, events=(), holds_exchanges=EXCHANGES in names, meta=meta)
+
+
+def _header(folder: Path, files: Mapping[str, bytes | None], *, by_hand: bool) -> tuple[RunInputs, RunMeta]:
+    if by_hand:
+        inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
+        return inputs, _meta_by_hand(folder, inputs)
+    meta = _object(folder / META, files.get(META), RunMeta.from_json)
+    _check_format(folder / META, meta)
+    return _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json), meta
+
+
 def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Event]:
     """The events of a transcript one by one, in bounded memory; count and digest are judged at the end.
 
@@ -99,7 +117,7 @@ def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Ev
     if not _is_readable(path, folder):
         raise damage.missing_file(path)
     number, digest = 0, hashlib.sha256()
-    with _opened(path) as file:
+    with opened(path) as file:
         # A binary file gives lines that end with \n and nothing else.
         while line := file.readline(limits.line + 2):
             number += 1
@@ -148,9 +166,9 @@ def _meta_by_hand(folder: Path, inputs: RunInputs) -> RunMeta:
 
 
 def _check_place(folder: Path) -> None:
-    if not folder.exists():
-        raise UsageError(f"there is no transcript at {folder}")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - for each test
+        if not folder.exists():
+            raise UsageError(f"there is no transcript at {folder}")
         raise DamagedTranscript(str(folder), None, "is no folder; a transcript is a folder with meta.json")
 
 
@@ -164,7 +182,7 @@ def _read_file(path: Path, root: Path, limits: Limits) -> bytes | None:
     if not _is_readable(path, root):
         return None
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             data = file.read(limits.file + 1)
     except OSError as error:
         raise refused(error, path, "read") from error
@@ -175,7 +193,12 @@ def _read_file(path: Path, root: Path, limits: Limits) -> bytes | None:
     return data
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file to read.
+
+    Raises:
+        DamagedTranscript: it is none.
+    """
     fd = open_regular(path)
     if fd is None:
         raise DamagedTranscript(str(path), None, "is no regular file")
@@ -230,11 +253,17 @@ def _check_lines(path: Path, data: bytes, limits: Limits) -> None:
 
 def _is_readable(path: Path, root: Path) -> bool:
     """Whether a file is there; a link out of the root, a pipe or a folder is refused."""
-    if outside := leads_out(path, root):
-        raise UnsafeName(f"{path} is a link that leads out of {root}, to {outside}")
-    if not path.exists():
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISLNK(mode):
+            if outside := leads_out(path, root):
+                raise UnsafeName(f"{path} is a link that leads out of {root}, to {outside}")
+            if not path.exists():  # a link to itself, too
+                return False
+            mode = os.stat(path).st_mode  # noqa: PTH116 - four times a test
+    except (FileNotFoundError, NotADirectoryError):
         return False
-    if not path.is_file():
+    if not stat.S_ISREG(mode):
         raise DamagedTranscript(str(path), None, "is no regular file")
     return True
 
@@ -258,6 +287,52 @@ def _check_format(path: Path, meta: RunMeta) -> None:
             f"has format {meta.format}; this version of pytest-sparrow reads formats up to {FORMAT}",
             "upgrade pytest-sparrow",
         )
+
+
+def _events(path: Path, data: bytes | None, meta: RunMeta) -> tuple[Sequence[Event], Sequence[bytes]]:
+    """The events of a file: parsed now, unless the file is what a writer wrote to the byte."""
+    recorded = (meta.sha256 or {}).get(EVENTS)
+    if data is None or not meta.complete or recorded is None or not data.endswith(b"\n"):
+        return _lines(path, data, parse_event, complete=meta.complete)
+    if hashlib.sha256(data).hexdigest() != recorded:
+        return _lines(path, data, parse_event, complete=meta.complete)
+    lines = tuple(data.split(b"\n")[:-1])
+    return _UnparsedEvents(path, lines), lines
+
+
+class _UnparsedEvents(Sequence["Event"]):
+    """The events of lines that are parsed when somebody asks for one: nobody does where a replay is equal by bytes.
+
+    Raises:
+        DamagedTranscript: a line is damaged (whoever asks for an event gets this).
+    """
+
+    def __init__(self, path: Path, lines: tuple[bytes, ...]) -> None:
+        self._path = path
+        self._lines = lines
+        self._parsed: tuple[Event, ...] | None = None
+
+    def _all(self) -> tuple[Event, ...]:
+        if self._parsed is None:
+            self._parsed = tuple(
+                [_parsed(self._path, number, line, parse_event) for number, line in enumerate(self._lines, 1)]
+            )
+        return self._parsed
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._all()[at]
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Sequence) and self._all() == tuple(other))
+
+    def __hash__(self) -> int:
+        return hash(self._all())
 
 
 def _lines(

@@ -145,6 +145,9 @@ def test_every_divergence_fails_once(diverged):
         assert f"  golden  __sparrow__/test_it/{name}\n" in text
         # A recording in which nothing crosses a boundary fails as well.
         accepted = f"\n  accept  pytest --sparrow-update test_it.py::{name}" in text
+        assert (f"\n  extend  pytest --sparrow-mode=extend test_it.py::{name}" in text) is (
+            "holds no answer" in text
+        )
         recorded = f"\n  record  pytest --sparrow-record test_it.py::{name}" in text
         assert (accepted, recorded) == {
             "test_served_nothing": (False, False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import random
 import string
@@ -11,6 +12,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from pytest_sparrow.boundaries.http.exchange import answered_of, asked_of
 from pytest_sparrow.redact import Redactor
 from tests.full import FULL
 from tests.redact import look_alikes
@@ -148,11 +150,18 @@ PLACES = {
     "multipart": lambda redactor, text: redactor.asked(
         "http", _http([{"body": {"text": text}}], form="multipart")
     ),
+    "gzip": lambda redactor, text: redactor.answered(
+        "http", answered_of(200, _GZIP, gzip.compress(text.encode(), 1))
+    ),
+    "gzip, sent": lambda redactor, text: redactor.asked(
+        "http", asked_of("POST", "https://x.example.test/v1", _GZIP, gzip.compress(text.encode(), 1))
+    ),
     "stream": lambda redactor, text: redactor.answered(
         "http", {"status": 200, "headers": [], "body": {"sse": [*map(_event, _thirds(text))]}}
     ),
 }
 _FORM = [("content-type", "application/x-www-form-urlencoded")]
+_GZIP = [("content-type", "text/plain"), ("content-encoding", "gzip")]
 
 
 def _http(body, headers=(), form="json"):
@@ -187,6 +196,8 @@ def _shows(secret, written):
     shown = written.decode() if isinstance(written, bytes) else json.dumps(written, ensure_ascii=False)
     if isinstance(written, dict) and "sse" in (written.get("body") or {}):
         shown += "".join(map(_said, written["body"]["sse"]))
+    if isinstance(written, dict) and "base64" in (written.get("body") or {}):
+        shown += gzip.decompress(base64.b64decode(written["body"]["base64"])).decode()
     shown = _decoded(shown)
     return any(form in shown for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")))
 

@@ -52,6 +52,8 @@ def remarks(run):
         ("https://api.openai.com/v1/realtime/client_secrets", "realtime sessions"),
         ("https://b.test/agents/A/agentAliases/B/sessions/C/text", "agents that run there"),
         ("https://b.test/guardrail/g/version/1/apply", "moderation"),
+        ("https://b.test/model/amazon.titan-image-generator-v2%3A0/invoke", "images"),
+        ("https://b.test/model/cohere.rerank-v3-5%3A0/invoke", "reranking"),
     ],
 )
 def test_other_work_of_providers_is_named_as_what_it_is(url, work):

@@ -137,17 +137,24 @@ def hearing_forked(
     if not hasattr(os, "register_at_fork"):  # Windows
         yield
         return
-    page = mmap.mmap(-1, _SLOT * _SLOTS)
-    hearing = (in_child, page)
+    hearing = _Hearing(in_child)
     _hook()
     _HEARING.append(hearing)
     try:
         yield
     finally:
         _HEARING.remove(hearing)
-        for line in dict.fromkeys(_lines(page)):
+        for line in () if hearing.page is None else dict.fromkeys(_lines(hearing.page)):
             report(line)
         # Not closed: a thread of a child may write still. It goes with its last reference.
+
+
+class _Hearing:
+    """Who hears the children; its page is made before the first fork, since nearly no test forks."""
+
+    def __init__(self, in_child: Callable[[Callable[[str], None]], None]) -> None:
+        self.in_child = in_child
+        self.page: mmap.mmap | None = None
 
 
 def _lines(page: mmap.mmap) -> Iterator[str]:
@@ -167,18 +174,24 @@ def _say(page: mmap.mmap, line: str) -> None:
             return
 
 
+def _before_fork() -> None:
+    for hearing in _HEARING:
+        hearing.page = hearing.page or mmap.mmap(-1, _SLOT * _SLOTS)
+
+
 def _in_child() -> None:
-    for in_child, page in _HEARING:
-        in_child(lambda line, page=page: _say(page, line))  # type: ignore[misc]
+    for hearing in _HEARING:
+        if hearing.page is not None:
+            hearing.in_child(functools.partial(_say, hearing.page))
 
 
 def _hook() -> None:
     """Once for the process: such a hook can't be taken off; with nobody hearing it does nothing."""
     if not _HOOKED:
         _HOOKED.append(True)
-        os.register_at_fork(after_in_child=_in_child)
+        os.register_at_fork(before=_before_fork, after_in_child=_in_child)
 
 
 # Process-wide, as forking is; empty while no run is open.
-_HEARING: list[tuple[Callable[[Callable[[str], None]], None], mmap.mmap]] = []
+_HEARING: list[_Hearing] = []
 _HOOKED: list[bool] = []

@@ -7,12 +7,13 @@ Absent API keys get dummies: SDK constructors refuse to start without a key, alt
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import time
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import MISSING, ItemPatch
 from pytest_sparrow.errors import UsageError
@@ -233,8 +234,43 @@ def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, 
         environ: the environment.
         extra: further names to fill.
     """
-    rows = [*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)]
-    return {row[0]: dummy_key(row[0]) for row in rows if not any(environ.get(name) for name in row)}
+    there = environment_now() if environ is os.environ else environ
+    absent = {}
+    for row in (*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)):
+        for name in row:
+            if there.get(name):
+                break
+        else:
+            absent[row[0]] = dummy_key(row[0])
+    return absent
+
+
+_decoded: tuple[dict[Any, Any], dict[str, str]] = {}, {}
+"""The environment as the process holds it, when it was last asked for, and decoded."""
+
+
+def environment_now() -> Mapping[str, str]:
+    """The variables of this process, to look at only: `os.environ` decodes each of them at each look."""
+    global _decoded  # noqa: PLW0603 - process-wide, as the environment is
+    # A private name: of what a test may put in the place of os.environ nothing is known.
+    held = getattr(os.environ, "_data", None)
+    if not isinstance(held, dict):
+        return dict(os.environ)
+    before, decoded = _decoded
+    if held != before:
+        known = before if before.keys() <= held.keys() else {}
+        changed = held.items() - known.items()
+        decoded = {
+            **(decoded if known else {}),
+            **{_decoded_name(name): _decoded_value(value) for name, value in changed},
+        }
+        _decoded = dict(held), decoded
+    return decoded
+
+
+# Before and after each test the same keys come and go.
+_decoded_name = functools.lru_cache(maxsize=512)(os.environ.decodekey)
+_decoded_value = functools.lru_cache(maxsize=512)(os.environ.decodevalue)
 
 
 @contextlib.contextmanager
@@ -248,10 +284,51 @@ def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[
         extra: further names to fill.
     """
     environment = os.environ if environ is None else environ
-    with contextlib.ExitStack() as stack:
-        for name, dummy in dummies(environment, extra).items():
-            stack.enter_context(ItemPatch(environment, name, dummy))
+    absent = dummies(environment, extra)
+    patch = _fill_environment if environment is os.environ else _fill
+    with patch(environment, absent):
         yield
+
+
+@contextlib.contextmanager
+def _fill(environ: MutableMapping[str, str], added: Mapping[str, str]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name, value in added.items():
+            stack.enter_context(ItemPatch(environ, name, value))
+        yield
+
+
+@contextlib.contextmanager
+def _fill_environment(environ: MutableMapping[str, str], added: Mapping[str, str]) -> Iterator[None]:
+    """The same for the process: without encoding each name and value anew, for each test."""
+    held = getattr(os.environ, "_data", None)
+    if not isinstance(held, dict):
+        with _fill(environ, added):
+            yield
+        return
+    encoded = [_encoded(name, value) for name, value in added.items()]
+    before = [held.get(name) for name, _ in encoded]
+    for name, value in encoded:
+        os.putenv(name, value)
+        held[name] = value
+    try:
+        yield
+    finally:
+        for (name, value), original in zip(encoded, before, strict=True):
+            if held.get(name) != value:
+                continue  # somebody has changed the variable
+            if original is None:
+                os.unsetenv(name)
+                del held[name]
+            else:
+                os.putenv(name, original)
+                held[name] = original
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded(name: str, value: str) -> tuple[Any, Any]:
+    """A variable as `os.environ` holds it."""
+    return os.environ.encodekey(name), os.environ.encodevalue(value)
 
 
 _LOCALTIME = Path("/etc/localtime")
