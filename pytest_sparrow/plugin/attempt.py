@@ -388,6 +388,7 @@ class Attempt:
             golden=self._source.name,
             recorder=self.place.recorder,
             recording=self.behaviour.records,
+            live=self.behaviour.compares and not self.behaviour.replays,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
