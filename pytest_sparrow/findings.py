@@ -64,6 +64,7 @@ class WayKind(enum.Enum):
     ACCEPT = (
         "accept"  # update the golden of a test, which holds all the answers that the agent needs: its node id
     )
+    EXTEND = "extend"  # record what the golden of a test lacks from its first difference on: its node id
     RECORD_AGAIN = "record-again"  # record a test again: its node id
     ACCEPT_OTHER = "accept-other"  # record the other test again, to which the golden belongs: its node id
     OWN_GOLDEN = "own-golden"  # let the test record a golden of its own

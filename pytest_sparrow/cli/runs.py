@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import load, say
+from pytest_sparrow.cli.output import folder, load, say
 from pytest_sparrow.comparing import Rules, compare
+from pytest_sparrow.comparing.from_disk import compare_folders
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.judging.recordings import request_findings
 from pytest_sparrow.report.plain import MOST_LINES, render_causes, render_comparison
@@ -18,12 +19,14 @@ from pytest_sparrow.store.disk import is_held
 from pytest_sparrow.store.finding import journal_of
 from pytest_sparrow.store.journal import read_name
 from pytest_sparrow.store.layout import EVENTS
+from pytest_sparrow.store.stored import open_run, same_exchanges
 from pytest_sparrow.text import bounded, counted, one_line
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from pytest_sparrow.comparing import Comparison
     from pytest_sparrow.transcript import Transcript
 
 DIFFERENCES = 1
@@ -54,8 +57,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
 
 def _diff(options: argparse.Namespace) -> int:
     rules = Rules(level=Level(options.level), exclude_paths=tuple(options.ignore))
-    golden, new = load(options.golden), load(options.new)
-    comparison = compare(golden, new, rules)
+    golden, new, comparison = _compared(options.golden, options.new, rules)
     uncompared = _uncompared(golden, new)
     requests = [] if uncompared or rules.level is not Level.EXACT else request_findings(golden, new, rules)
     if requests:
@@ -89,6 +91,18 @@ def _diff(options: argparse.Namespace) -> int:
         )
     )
     return DIFFERENCES
+
+
+def _compared(golden: str, new: str, rules: Rules) -> tuple[Transcript, Transcript, Comparison]:
+    """Both runs and their comparison; without their events and exchanges where these need not be parsed."""
+    folders = folder(golden), folder(new)
+    stored = [open_run(each) for each in folders]
+    if stored[0] and stored[1] and same_exchanges(stored[0], stored[1]):
+        comparison = compare_folders(stored[0], stored[1], rules)
+        if comparison is not None:
+            return stored[0].header, stored[1].header, comparison
+    runs = load(golden), load(new)
+    return (*runs, compare(*runs, rules))
 
 
 def _uncompared(golden: Transcript, new: Transcript) -> list[str]:

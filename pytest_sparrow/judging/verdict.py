@@ -358,6 +358,8 @@ def _accept(subject: Subject, found: Found) -> Iterator[Way]:
     elif subject.recorder in ("", subject.nodeid):
         # An update leaves forks and faults out: what they make the agent ask says nothing about that.
         answerable = found.answerable or (what_if.injected and found.holds_answers)
+        if not answerable and found.holds_answers and found.of(Kind.MISS):
+            yield Way(WayKind.EXTEND, (subject.nodeid,))
         yield Way(WayKind.ACCEPT if answerable else WayKind.RECORD_AGAIN, (subject.nodeid,))
     else:
         yield Way(WayKind.ACCEPT_OTHER, (subject.recorder,))

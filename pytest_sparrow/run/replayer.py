@@ -127,6 +127,10 @@ class GoldenReplayer(ABC):
         self._observed = True
         return None
 
+    def fits(self, asked: Asked) -> bool:  # noqa: ARG002 - for exchanges
+        """Whether the golden answers just what is asked here, and in its order."""
+        return True
+
     @abstractmethod
     def settle(self, left: DivergencePoint | None = None) -> None:
         """Add what nobody asked for to the violations, unless the run had left its golden before.
@@ -228,6 +232,17 @@ class ExchangeReplayer(GoldenReplayer):
         if not (asked.optional or _in_events(asked)):
             self._violations.add(self._missed(asked))
         return None
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether the golden answers just what is asked here, and in its order."""
+        choice = self._chooser.choose(asked, taken=False)
+        if choice is None or not choice.exact or choice.displaced is not None:
+            return False
+        golden = self.exchanges[choice.number]
+        if asked.kind == "tool" and request_key("tool", golden.asked) != request_key("tool", asked.content):
+            return False
+        turned = choice.number < asked.after and precedes(golden, self.exchanges[asked.after])
+        return choice.again or not turned
 
     def _note(self, choice: Chosen, asked: Asked) -> None:
         """Note request drift and another order."""

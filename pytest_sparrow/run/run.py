@@ -74,6 +74,7 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
+        extends: bool = False,
         sink: Sink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
@@ -112,6 +113,7 @@ class Run:
             wire=wire,
             redactor=redactor,
             live=live,
+            extends=extends,
         )
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self._lock = threading.RLock()

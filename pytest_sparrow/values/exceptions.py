@@ -113,7 +113,7 @@ def _of_known_type(
         if kind is None:
             return RecordedToolError(name, message)
         if not _is_of_pydantic(kind):
-            ways = (_unbuilt,)
+            ways = (_unbuilt, _unbuilt_of_text)
     attributes = _restored(recorded, "attributes")
     for build in ways:
         error = build(kind, args, message)
@@ -272,3 +272,8 @@ def _unbuilt(kind: type[Exception], args: tuple[Any, ...] | None, message: str) 
     except Exception:  # noqa: BLE001 - a builtin that does not accept these arguments
         return None
     return error
+
+
+def _unbuilt_of_text(kind: type[Exception], _: tuple[Any, ...] | None, message: str) -> Exception | None:
+    """The same with the text alone, which a constructor would have made of its arguments (boto3's errors)."""
+    return _unbuilt(kind, None, message)

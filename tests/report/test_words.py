@@ -65,6 +65,7 @@ def test_each_way_out_has_words(kind):
     takes = {
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
+        WayKind.EXTEND,
         WayKind.ACCEPT,
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,
@@ -122,6 +123,12 @@ def test_a_rule_that_cannot_be_applied_says_what_and_then_why():
             {"what": "GET h"},
             "GET h: asked for in a forked process, for which a run can neither record nor replay",
             "use threads or tasks, or ask in the test's own process",
+        ),
+        (
+            "server-state",
+            {"request": "POST h/v1/responses", "name": "conversation"},
+            "POST h/v1/responses: conversation names what its server keeps, and a replayed answer gave the id",
+            "the server has forgotten it, or never knew: the golden cannot be extended here",
         ),
         (
             "read-beyond",

@@ -111,9 +111,9 @@ def test_what_a_mode_does(mode, with_golden, without):
 
 def test_what_a_mode_may_do():
     """Which modes may write a golden, read one, and shut the world for every test."""
-    assert {mode.value for mode in Mode if mode.writes} == {"record", "new", "update"}
+    assert {mode.value for mode in Mode if mode.writes} == {"record", "new", "update", "extend"}
     assert {mode.value for mode in Mode if not mode.reads} == {"off"}
-    assert {mode.value for mode in Mode if mode.shut} == {"replay", "update"}
+    assert {mode.value for mode in Mode if mode.shut} == {"replay", "update", "extend"}
     assert {mode.value for mode in Mode if mode.live} == {"verify"}
     assert not any(mode.read_only.writes or mode.read_only.live for mode in Mode)
     assert Mode.OFF.read_only is Mode.OFF

@@ -228,6 +228,9 @@ def test_an_exception_of_another_loaded_module_comes_back_without_its_constructo
     }
     again = error_from_json(recorded, fn=raised_again)
     assert (type(again), again.operation_name) == (botocore.exceptions.ClientError, "GetItem")
+    error = botocore.exceptions.ClientError({"Error": {"Code": "Gone"}}, "GetItem")
+    again = error_from_json(json.loads(json.dumps(error_to_json(error))))
+    assert (type(again), str(again), again.response) == (type(error), str(error), error.response)
 
 
 def test_a_type_that_no_name_finds_stems_from_what_it_stemmed_from():
