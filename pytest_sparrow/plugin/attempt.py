@@ -408,6 +408,7 @@ class Attempt:
             golden=self._source.name,
             recorder=self.place.recorder,
             recording=self.behaviour.records or self.behaviour.extends,
+            live=self.behaviour.compares and not self.behaviour.replays,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
