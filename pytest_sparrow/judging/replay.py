@@ -76,7 +76,9 @@ def judge_comparison(
         violations=(*_failures(run), *_never_opened(golden, further)),
         # The setting speaks of requests to models only.
         drifts=tuple(
-            drift for drift in drifts if settings.requests is Requests.COMPARE or not drift.finding.of_model
+            drift
+            for drift in drifts
+            if settings.requests_in_force is Requests.COMPARE or not drift.finding.of_model
         ),
         comparison=_equal_by_lines(golden, theirs, lines, rules, by_construction=by_construction)
         or _shown(
@@ -99,7 +101,7 @@ def judge_comparison(
     )
     remarks = (
         _drift_remark([drift for drift in drifts if drift.finding.of_model])
-        if settings.requests is Requests.REPORT
+        if settings.requests_in_force is Requests.REPORT
         else []
     )
     verdict = verdict_of(found, subject, (*remarks, *_remarks(run)))
@@ -139,7 +141,7 @@ def rules_of(settings: Settings, *further: str) -> Rules:
         UsageError: a path or a regular expression that can't be read; the text names it.
     """
     return Rules(
-        level=settings.level,
+        level=settings.level_in_force,
         exclude_paths=(
             *settings.ignore,
             *settings.exclude_paths,

@@ -13,6 +13,7 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
+from pytest_sparrow.events import RunFinished
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
@@ -218,6 +219,18 @@ class Attempt:
         return str(self.place.folder), self.place.recorder
 
     @property
+    def saved(self) -> dict[str, int]:
+        """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
+        goldens = [each.sparrow.golden for each in (self, *self._further) if each.behaviour.replays]
+        held = [golden for golden in goldens if golden is not None and golden.exchanges]
+        return {
+            "calls": sum(len(golden.exchanges) for golden in held),
+            "tokens": sum(map(_tokens_of, held)),
+            # Exchanges stand in the order of their ends.
+            "milliseconds": sum(int(1000 * (golden.exchanges[-1].ended or 0)) for golden in held),
+        }
+
+    @property
     def old_golden(self) -> list[Finding]:
         """The finding that the golden is older than the setting ``max_age`` allows, or none."""
         most, golden = self.settings.max_age, self._followed
@@ -396,6 +409,7 @@ class Attempt:
             golden=self._source.name,
             recorder=self.place.recorder,
             recording=self.behaviour.records or self.behaviour.extends,
+            live=self.behaviour.compares and not self.behaviour.replays,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
@@ -511,3 +525,8 @@ class Attempt:
             store.abandon(run_id)
             raise
         return "recorded" if golden is None else "updated"
+
+
+def _tokens_of(golden: Transcript) -> int:
+    last = golden.events[-1] if golden.events else None
+    return last.outcome.tokens.input + last.outcome.tokens.output if isinstance(last, RunFinished) else 0
