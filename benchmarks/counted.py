@@ -2,7 +2,7 @@
 
 A count is the same on a busy machine as on a quiet one. CI runs this: it fails where a piece of work runs 1.15 times as
 many lines as ``counted.json`` says, and names those that run fewer: write the file anew (``--write``), so that nobody
-gives the gain back unseen. Only lines of our own package count, so that another version of an SDK changes nothing. What
+loses the gain again. Only lines of our own package count, so that another version of an SDK changes nothing. What
 a regular expression or another function in C costs is not seen here; ``run.py`` measures that.
 """
 
