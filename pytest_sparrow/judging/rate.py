@@ -93,8 +93,8 @@ class Sampled:
 
     @property
     def certain(self) -> bool:
-        """Whether no further sample of those planned can change the verdict."""
-        return self.counted > 0 and self._of(self.passed) is self._of(self.passed + self.left)
+        """Whether it passes or fails, and no further sample of those planned can change this."""
+        return self.counted > 0 and self.verdict is not RateVerdict.INCONCLUSIVE
 
     @property
     def more(self) -> int:

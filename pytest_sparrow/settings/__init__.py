@@ -10,7 +10,18 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Rate, Table
+from pytest_sparrow.settings.kinds import (
+    Age,
+    Choice,
+    Flag,
+    Lines,
+    MaxAge,
+    Number,
+    Objects,
+    PlainText,
+    Rate,
+    Table,
+)
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
@@ -163,8 +174,8 @@ class Settings:
     )
     runs: int = row(
         Number(least=1),
-        "in mode verify: how many live runs of a test are made at most; with more than one the test passes if enough of "
-        "them do (`pass_rate`)",
+        "in mode verify: how many live runs of a test are made at most; with more than one the test passes if enough "
+        "of them do (`pass_rate`)",
         default=1,
         places=SettingPlace.COMMAND_LINE | SettingPlace.MARKER | SettingPlace.INI,
     )

@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.settings import TABLE, Mode, SettingPlace, Settings, behaviour
-from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Rate, Table
+from pytest_sparrow.settings.kinds import (
+    Age,
+    Choice,
+    Flag,
+    Lines,
+    MaxAge,
+    Number,
+    Objects,
+    PlainText,
+    Rate,
+    Table,
+)
 
 README = Path(__file__).parents[2] / "README.md"
 
