@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -47,6 +47,21 @@ def _settings_of(item: pytest.Item) -> Settings | None:
     except pytest.UsageError:
         return None  # the fixture will raise it again
     return settings if settings.mode.live and settings.runs > 1 else None
+
+
+def _phase(
+    item: pytest.Item, when: Literal["setup", "call", "teardown"], **options: Any
+) -> pytest.TestReport:
+    """One phase of one run, and its report, which nobody gets yet."""
+    hook = getattr(item.ihook, f"pytest_runtest_{when}")
+    ends: tuple[type[BaseException], ...] = (pytest.exit.Exception,)
+    if not item.config.getoption("usepdb", default=False):
+        ends = (*ends, KeyboardInterrupt)
+    call = pytest.CallInfo.from_call(lambda: hook(item=item, **options), when=when, reraise=ends)
+    report: pytest.TestReport = item.ihook.pytest_runtest_makereport(item=item, call=call)
+    if report.failed and call.excinfo is not None:
+        item.ihook.pytest_exception_interact(node=item, call=call, report=report)
+    return report
 
 
 @dataclass(slots=True)
@@ -137,24 +152,22 @@ class _Sampling:
 
     def _run(self, number: int) -> tuple[pytest.TestReport, pytest.TestReport | None, pytest.TestReport]:
         """One run, as pytest runs a test: with fixtures of its own, but for those of wider scopes."""
-        from _pytest.runner import call_and_report  # what pytest-rerunfailures and others use, too
-
         item: Any = self._item
         if not item._request:  # noqa: SLF001 - as pytest's own protocol does
             item._initrequest()  # noqa: SLF001
         item._report_sections.clear()  # noqa: SLF001 - what an earlier run printed
         call = None
         try:
-            setup = call_and_report(item, "setup", log=False)
+            setup = _phase(item, "setup")
             if setup.passed:
-                call = call_and_report(item, "call", log=False)
+                call = _phase(item, "call")
                 self._add(number, call)
             else:
                 self._stopped = True
             last = number == self._settings.runs or self._stopped or self._sampled.certain
             # Beyond the test itself nothing is torn down that the next run would set up again.
             following = self._nextitem if last else item.parent
-            teardown = call_and_report(item, "teardown", log=False, nextitem=following)
+            teardown = _phase(item, "teardown", nextitem=following)
         finally:
             item._request = False  # noqa: SLF001
             item.funcargs = None
