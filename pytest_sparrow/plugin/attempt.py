@@ -185,6 +185,7 @@ class Attempt:
             report_late=report_late,
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
             optional=of_fixtures,
+            recorded_events=self._source.event_lines if self.behaviour.compares else (),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
