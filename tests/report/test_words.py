@@ -145,7 +145,18 @@ REFUSALS = [
     ("ownerless", {"request": "GET http://h/", "why": "two runs are open\n  start it"}, "http://h/"),
     ("forked", {"what": "GET h"}, "GET h"),
     *(
-        (case, {"name": "rows", "request": "rows", "items": 3, "why": "no int"}, "rows")
+        (
+            case,
+            {
+                "name": "rows",
+                "request": "rows",
+                "items": 3,
+                "why": "no int",
+                "what": "shop.Row",
+                "module": "shop",
+            },
+            "rows",
+        )
         for case in _NOT_AS_RECORDED
     ),
 ]
