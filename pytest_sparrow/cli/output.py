@@ -111,7 +111,7 @@ def quiet_pipe(work: Callable[[], int]) -> int:
     return code
 
 
-def load(folder: str) -> Transcript:
+def load(name: str) -> Transcript:
     """The transcript in a folder.
 
     Raises:
@@ -120,18 +120,27 @@ def load(folder: str) -> Transcript:
     """
     from pytest_sparrow.store import load_transcript
 
-    path = Path(folder)
+    return load_transcript(folder(name))
+
+
+def folder(name: str) -> Path:
+    """The folder of a run that a command line names.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    path = Path(name)
     if not path.exists():
-        raise UsageError(f"{folder}: there is no such folder\n  {_HINT}")
+        raise UsageError(f"{name}: there is no such folder\n  {_HINT}")
     if not path.is_dir():
-        raise UsageError(f"{folder} is a file\n  {_HINT}")
+        raise UsageError(f"{name} is a file\n  {_HINT}")
     if not any((path / name).exists() for name in ("events.jsonl", "inputs.json", "meta.json")):
         runs = sorted(found.parent.name for found in path.glob("*/inputs.json"))
         if runs:
             raise UsageError(
-                f"{folder} holds runs and is none: {', '.join(runs[:3])}{' …' if len(runs) > 3 else ''}\n  {_HINT}"
+                f"{name} holds runs and is none: {', '.join(runs[:3])}{' …' if len(runs) > 3 else ''}\n  {_HINT}"
             )
-    return load_transcript(path)
+    return path
 
 
 _HINT = "Give the folder of a run: the one that holds its events.jsonl."

@@ -15,7 +15,7 @@ from pytest_sparrow.matching.counts import unnumbered
 from pytest_sparrow.matching.secrets import SecretPairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from pytest_sparrow.exchange import Json
 
@@ -113,6 +113,21 @@ class Ids:
         if text.startswith(_SECRET):
             return unnumbered(text)
         return _MARK if text in self._ids else text
+
+
+def words_of(value: Json) -> Iterator[str]:
+    """The texts and words in a value that could be ids."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.keys()
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str) and len(item) >= _SHORTEST_ID:
+            yield item
+            yield from (word for word in _TOKEN.findall(item) if len(word) >= _SHORTEST_ID)
 
 
 class Bijection:

@@ -47,6 +47,8 @@ from pytest_sparrow.comparing.units import (
 from pytest_sparrow.settings import Level
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_sparrow.comparing.result import Path
     from pytest_sparrow.comparing.units import AlignedGroups, Lanes
     from pytest_sparrow.events import Event
@@ -85,18 +87,44 @@ def compare(
     sides = [list(with_orders(entries(_ruled(side, rules)), known=known)) for side in (ours, theirs)]
     if not (strands and _knows_strands(golden) and _knows_strands(new)):
         sides = without_strands(*sides)
+    turns = [max((entry.at.turn for entry in side), default=0) for side in sides]
+    return compare_entries(sides, rules, secrets, counts=(len(ours), len(theirs)), turns=(turns[0], turns[1]))
+
+
+def compare_entries(
+    sides: Sequence[list[NumberedEvent]],
+    rules: Rules | None = None,
+    secrets: SecretPairs | None = None,
+    *,
+    counts: tuple[int, int],
+    turns: tuple[int, int],
+    settled: Callable[[Sequence[Lanes]], None] | None = None,
+) -> Comparison:
+    """Compare the events of two runs, as `comparing.units` numbers them.
+
+    Args:
+        sides: the events of the golden and of the new run.
+        rules: see `compare`.
+        secrets: see `compare`.
+        counts: the number of events of both runs.
+        turns: the number of turns of both runs.
+        settled: sees the units of both sides before they are aligned, and may raise.
+    """
+    rules = rules or Rules()
     ids = Ids(ids_of(entry for side in sides for entry in side))
     fingerprinter = Fingerprinter(ids, rules.digits, ignore_case=rules.ignore_string_case)
     canonical = Canonical(rules, ids.mask)
     lanes = [_lanes(at_level(side, rules.level), canonical, fingerprinter, rules) for side in sides]
+    if settled is not None:
+        settled(lanes)
     pairs = with_moves(in_run_order(pair_lanes(*lanes)))
     return Comparison(
         level=rules.level,
         changes=follow(_changes(pairs, _Differ(ids, rules, secrets))),
-        golden_count=len(ours),
-        new_count=len(theirs),
-        golden_turns=max((entry.at.turn for entry in sides[0]), default=0),
-        new_turns=max((entry.at.turn for entry in sides[1]), default=0),
+        golden_count=counts[0],
+        new_count=counts[1],
+        golden_turns=turns[0],
+        new_turns=turns[1],
     )
 
 

@@ -62,14 +62,31 @@ class NumberedEvent:
         return NumberedEvent(self.at, self.type, self.lane, self.run, self.id, self.label, body)
 
 
-def entries(events: Iterable[tuple[int, Event]]) -> Iterator[NumberedEvent]:
+@dataclass(frozen=True, slots=True)
+class TurnCount:
+    """The turns of the main lane before an event.
+
+    Attributes:
+        count: how many have begun.
+        speaking: whether the last one goes on.
+    """
+
+    count: int = 0
+    speaking: bool = False
+
+
+def entries(events: Iterable[tuple[int, Event]], before: TurnCount = TurnCount()) -> Iterator[NumberedEvent]:
     """Turn numbered events into `NumberedEvent`: mask what does not count, find labels and count turns.
 
     A turn is one answer of a model. In each lane a turn begins with the first text, reasoning or proposal after
     a tool call, a whole message, a usage or an error. A call's events belong to the turn of its proposal; what a
     lane does before its first answer belongs to turn 0.
+
+    Args:
+        events: the events with their numbers.
+        before: the turns before the first of them.
     """
-    turns = _Turns()
+    turns = _Turns(before)
     names: dict[str, str] = {}
     for number, event in events:
         wire = event.to_json()
@@ -135,10 +152,10 @@ def _label(kind: str, own_id: str | None, body: dict[str, Json], names: dict[str
 class _Turns:
     """Counts the turns of a run; numbers follow the order in which turns begin."""
 
-    def __init__(self) -> None:
-        self._count = 0
-        self._current: dict[str, int] = {}
-        self._speaking: set[str] = set()
+    def __init__(self, before: TurnCount) -> None:
+        self._count = before.count
+        self._current: dict[str, int] = {"": before.count}
+        self._speaking: set[str] = {""} if before.speaking else set()
         self._proposed_in: dict[str, tuple[str, int]] = {}
 
     def of(self, kind: str, lane: str, own_id: str | None) -> int:

@@ -353,9 +353,13 @@ def _accept(subject: Subject, found: Found) -> Iterator[Way]:
         yield Way(WayKind.NEED_NOT_RECOVER)
     if subject.accept is not None:
         yield subject.accept
+    elif subject.live:
+        yield Way(WayKind.RECORD_AGAIN, (subject.nodeid,))
     elif subject.recorder in ("", subject.nodeid):
         # An update leaves forks and faults out: what they make the agent ask says nothing about that.
         answerable = found.answerable or (what_if.injected and found.holds_answers)
+        if not answerable and found.holds_answers and found.of(Kind.MISS):
+            yield Way(WayKind.EXTEND, (subject.nodeid,))
         yield Way(WayKind.ACCEPT if answerable else WayKind.RECORD_AGAIN, (subject.nodeid,))
     else:
         yield Way(WayKind.ACCEPT_OTHER, (subject.recorder,))

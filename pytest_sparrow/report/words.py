@@ -109,6 +109,8 @@ def _refused(finding: Finding) -> str:
             return f"{of['request']}: {str(of['why']).partition(chr(10))[0]}"
         case "forked":
             return f"{of['what']}: {FORKED}"
+        case "server-state":
+            return f"{of['request']}: {of['name']} names what its server keeps, and a replayed answer gave the id"
     return _text(finding)
 
 
@@ -437,6 +439,8 @@ def _refused_hint(finding: Finding) -> str:
             return str(of["why"]).partition("\n")[2].strip()
         case "forked":
             return OUT_OF_A_FORK
+        case "server-state":
+            return "the server has forgotten it, or never knew: the golden cannot be extended here"
     return str(of.get("hint", ""))
 
 

@@ -23,7 +23,7 @@ from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, 
 from pytest_sparrow.transcript import FORMAT, LineSource, RunInputs, RunMeta, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from pytest_sparrow.events import Event
@@ -50,13 +50,7 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
         StoreError: the system refuses to read it.
     """
     files = _read(folder, root or folder, limits)
-    if _by_hand(folder, files):
-        inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
-        meta = _meta_by_hand(folder, inputs)
-    else:
-        meta = _object(folder / META, files.get(META), RunMeta.from_json)
-        _check_format(folder / META, meta)
-        inputs = _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json)
+    inputs, meta = _header(folder, files, by_hand=_by_hand(folder, files))
     events = _events(folder / EVENTS, files.get(EVENTS), meta)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
@@ -84,6 +78,28 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
     )
 
 
+def load_header(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Transcript:
+    """Read a run without its events and exchanges; their count and digests are not judged.
+
+    Raises:
+        UsageError, UnsafeName, DamagedTranscript, StoreError: see `load_transcript`.
+    """
+    _check_place(folder)
+    names = [name for name in FILES if _is_readable(folder / name, folder)]
+    files = {name: _read_file(folder / name, folder, limits) for name in (INPUTS, META)}
+    inputs, meta = _header(folder, files, by_hand=_by_hand(folder, names))
+    return Transcript(inputs=inputs, events=(), holds_exchanges=EXCHANGES in names, meta=meta)
+
+
+def _header(folder: Path, files: Mapping[str, bytes | None], *, by_hand: bool) -> tuple[RunInputs, RunMeta]:
+    if by_hand:
+        inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
+        return inputs, _meta_by_hand(folder, inputs)
+    meta = _object(folder / META, files.get(META), RunMeta.from_json)
+    _check_format(folder / META, meta)
+    return _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json), meta
+
+
 def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Event]:
     """The events of a transcript one by one, in bounded memory; count and digest are judged at the end.
 
@@ -101,7 +117,7 @@ def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Ev
     if not _is_readable(path, folder):
         raise damage.missing_file(path)
     number, digest = 0, hashlib.sha256()
-    with _opened(path) as file:
+    with opened(path) as file:
         # A binary file gives lines that end with \n and nothing else.
         while line := file.readline(limits.line + 2):
             number += 1
@@ -166,7 +182,7 @@ def _read_file(path: Path, root: Path, limits: Limits) -> bytes | None:
     if not _is_readable(path, root):
         return None
     try:
-        with _opened(path) as file:
+        with opened(path) as file:
             data = file.read(limits.file + 1)
     except OSError as error:
         raise refused(error, path, "read") from error
@@ -177,7 +193,12 @@ def _read_file(path: Path, root: Path, limits: Limits) -> bytes | None:
     return data
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file to read.
+
+    Raises:
+        DamagedTranscript: it is none.
+    """
     fd = open_regular(path)
     if fd is None:
         raise DamagedTranscript(str(path), None, "is no regular file")
