@@ -110,9 +110,7 @@ class SecretPairs:
             for name, value in ours.items()
             if name not in theirs
             and (
-                self._was_given(value, in_golden)
-                if "<secret:" in value
-                else name[0] == COOKIE and not hidden
+                self._was_given(value, in_golden) if "<secret:" in value else name[0] == COOKIE and not hidden
             )
         ]
 

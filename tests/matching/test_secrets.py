@@ -63,7 +63,9 @@ def test_another_account_counts_where_no_variable_gives_it(name):
 
     def asked(value, environ=()):
         headers = {} if value is None else {name: value}
-        return Redactor(dict(environ)).asked("http", {"method": "GET", "url": "http://h/", "headers": headers})
+        return Redactor(dict(environ)).asked(
+            "http", {"method": "GET", "url": "http://h/", "headers": headers}
+        )
 
     of_variable = {"ACCOUNT": "a-1"}
     for golden, new, differs in (
