@@ -24,7 +24,7 @@ from pytest_sparrow.matching.counts import (
     headers_of,
     request_key,
 )
-from pytest_sparrow.matching.secrets import placeholders
+from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
@@ -150,7 +150,9 @@ class Revision:
 
     def _same_by_rules(self, golden: Exchange, new: dict[str, Json]) -> bool:
         if golden.kind == "http":
-            return not request_changes(golden.asked, new, self._rules)
+            # It has the golden's names: one secret is not another.
+            secrets = SecretPairs(replayed=True)
+            return not request_changes(golden.asked, new, self._rules, secrets=secrets)
         if self._comparable is None or golden.asked["name"] != new["name"]:
             return False
         return canonical(self._comparable(golden.asked)) == canonical(self._comparable(new))
@@ -181,7 +183,7 @@ class Revision:
                 found.append(golden.answered)
                 continue
             answered = self._names.in_golden(one.answered)
-            if golden is not None and answered == golden.answered:
+            if golden is not None and canonical(answered) == canonical(golden.answered):
                 answered = golden.answered
             elif golden is not None and number in self._same_answers:
                 words = {word for word in new_words(golden.answered, answered) if len(word) >= _SHORTEST}
@@ -244,7 +246,9 @@ def _settled(new: Exchange, each: Standing) -> Exchange:
     if golden is None:
         return new
     new = replace(new, extra=golden.extra)
-    return golden if new == golden else new
+    # By identity: to Python, true is 1.
+    same = new.asked is golden.asked and new.answered is golden.answered
+    return golden if same and new == golden else new
 
 
 def _same_request(golden: Exchange, new: dict[str, Json]) -> bool:
