@@ -316,7 +316,8 @@ class Subject:
         nodeid: the test.
         golden: the folder of its golden, as a report names it.
         recorder: the test that records the golden; "" for the same test.
-        recording: whether this was a recording; else a replay.
+        recording: whether this was a recording.
+        live: whether the world answered, and the run was compared all the same; else it was a replay.
         judged_by: the settings that are not the defaults, in their own spelling.
         accept: how to accept a difference where recording the test would not do, or None.
     """
@@ -325,6 +326,7 @@ class Subject:
     golden: str = ""
     recorder: str = ""
     recording: bool = False
+    live: bool = False
     judged_by: str = ""
     accept: Way | None = None
 

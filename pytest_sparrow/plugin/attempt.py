@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -184,6 +185,7 @@ class Attempt:
             report_late=report_late,
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
             optional=of_fixtures,
+            recorded_events=self._source.event_lines if self.behaviour.compares else (),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
@@ -215,6 +217,18 @@ class Attempt:
         if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
             return None
         return str(self.place.folder), self.place.recorder
+
+    @property
+    def saved(self) -> dict[str, int]:
+        """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
+        goldens = [each.sparrow.golden for each in (self, *self._further) if each.behaviour.replays]
+        held = [golden for golden in goldens if golden is not None and golden.exchanges]
+        return {
+            "calls": sum(len(golden.exchanges) for golden in held),
+            "tokens": sum(map(_tokens_of, held)),
+            # Exchanges stand in the order of their ends.
+            "milliseconds": sum(int(1000 * (golden.exchanges[-1].ended or 0)) for golden in held),
+        }
 
     @property
     def old_golden(self) -> list[Finding]:
@@ -395,6 +409,7 @@ class Attempt:
             golden=self._source.name,
             recorder=self.place.recorder,
             recording=self.behaviour.records or self.behaviour.extends,
+            live=self.behaviour.compares and not self.behaviour.replays,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
@@ -510,3 +525,15 @@ class Attempt:
             store.abandon(run_id)
             raise
         return "recorded" if golden is None else "updated"
+
+
+def _tokens_of(golden: Transcript) -> int:
+    """The tokens of a golden, by its last line: a replay that is equal by bytes parses no event."""
+    if golden.source is None or not golden.source.events[1]:
+        return 0
+    try:
+        event = json.loads(golden.source.events[1][-1])
+        tokens = event["outcome"]["tokens"] if event["type"] == "RunFinished" else {}
+        return int(tokens.get("input", 0)) + int(tokens.get("output", 0))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0

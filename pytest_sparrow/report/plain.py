@@ -37,6 +37,8 @@ _MOST_SINCE = 200
 
 # A failure.
 
+LIVE = "  live    the world answered, and this run differs from the golden: has the model or the API drifted?"
+
 
 def render_verdict(verdict: Verdict) -> str:
     """The text of a failure, at most `MOST_LINES` lines."""
@@ -49,6 +51,7 @@ def render_verdict(verdict: Verdict) -> str:
         f"  test    {one_line(subject.nodeid)}",
         f"  golden  {one_line(subject.golden)}",
         *([f"  judged  by {one_line(subject.judged_by)}"] if subject.judged_by else []),
+        *([LIVE] if subject.live else []),
         *first_lines,
     ]
     for cause in others:

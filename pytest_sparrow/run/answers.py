@@ -19,9 +19,8 @@ from pytest_sparrow.settings import Policy, policy_of
 from pytest_sparrow.wire.asking import addressed, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
     from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
@@ -43,7 +42,7 @@ class Answers:
         live: the world answers all the same, and the replayer only notes what differs from the golden.
         extends: the world answers from the first call on that the golden does not answer as recorded.
         violations: the run's.
-        events: the run's, as they grow.
+        count_events: how many events the run has so far.
         settings: what the user said.
         tools: the wrapped tools.
         wire: reads requests.
@@ -66,7 +65,7 @@ class Answers:
         replayer: GoldenReplayer | None,
         *,
         violations: Violations,
-        events: Sequence[Event],
+        count_events: Callable[[], int],
         settings: Settings,
         tools: ToolFacts,
         wire: Wire,
@@ -88,7 +87,7 @@ class Answers:
         self.divergence_point: DivergencePoint | None = None
         self.verified: set[str] = set()
         self._violations = violations
-        self._events = events
+        self._count_events = count_events
         self._settings = settings
         self._tools = tools
         self._wire = wire
@@ -236,7 +235,7 @@ class Answers:
 
     def _in_order(self, crossing: Crossing) -> bool:
         """Whether the crossing's place among the others counts."""
-        return order.counts(self._settings.level, of_model=crossing.asks_model)
+        return order.counts(self._settings.level_in_force, of_model=crossing.asks_model)
 
     def number_of(self, recorded: Exchange | None) -> int | None:
         """The number of a recorded exchange in the golden, by beginning from 0; None where it is not the golden's."""
@@ -304,7 +303,7 @@ class Answers:
         self.fault_plan.came(fault)
         crossing.fault = fault
         if crossing.kind == "tool":
-            crossing.hides.append(len(self._events) - 1)
+            crossing.hides.append(self._count_events() - 1)
             self.fault_plan.failed(crossing.asked, crossing.call_id, proposed=crossing.proposed)
         if not fault.recovers:
             self._leave(crossing, exchange)
@@ -327,7 +326,7 @@ class Answers:
                 by="fork" if crossing.fault is None else "fault",
                 kind=crossing.kind,
                 lane=crossing.lane.label,
-                emitted=len(self._events),
+                emitted=self._count_events(),
                 known=tuple(self._violations.findings),
                 exchange=exchange,
                 lanes={} if self.replayer is None else dict(self.replayer.lanes),

@@ -48,6 +48,7 @@ _REPLAYED = Behaviour(outcome="replayed equal", diverged="diverged", shut=True, 
 _RECORDED = Behaviour(records=True)
 _UPDATED = Behaviour(diverged="not updated", shut=True, replays=True, compares=True, revises=True)
 _EXTENDED = Behaviour(diverged="not extended", shut=True, replays=True, extends=True, revises=True)
+_VERIFIED = Behaviour(outcome="verified", diverged="drifted", compares=True)
 _MISSING = Behaviour(shut=True, missing=True)
 _INERT = Behaviour(outcome="ran with sparrow off")
 
@@ -60,11 +61,12 @@ class Mode(enum.Enum):
     NEW = "new"
     UPDATE = "update"
     EXTEND = "extend"
+    VERIFY = "verify"
     OFF = "off"
 
     @property
     def writes(self) -> bool:
-        """Whether a golden may be written; refused under CI unless the command line says so."""
+        """Whether a golden may be written."""
         return any(each.records or each.revises for each in _BEHAVIOURS[self])
 
     @property
@@ -78,9 +80,14 @@ class Mode(enum.Enum):
         return all(each.shut for each in _BEHAVIOURS[self])
 
     @property
+    def live(self) -> bool:
+        """Whether a run is compared with its golden while the world answers."""
+        return any(each.compares and not each.replays for each in _BEHAVIOURS[self])
+
+    @property
     def read_only(self) -> Mode:
         """The mode for a test whose golden is another test's, or nobody's: such a test only replays."""
-        return Mode.REPLAY if self.writes else self
+        return Mode.REPLAY if self.writes or self.live else self
 
 
 DEFAULT_MODE = Mode.REPLAY
@@ -98,6 +105,7 @@ _BEHAVIOURS = {
     Mode.NEW: (_REPLAYED, _RECORDED),
     Mode.UPDATE: (_UPDATED, _MISSING),
     Mode.EXTEND: (_EXTENDED, _MISSING),
+    Mode.VERIFY: (_VERIFIED, _MISSING),
     Mode.OFF: (_INERT, _INERT),
 }
 

@@ -97,6 +97,7 @@ def test_objects_are_read_where_they_are_used():
         ("replay", "shut replays compares", "shut missing"),
         ("record", "records", "records"),
         ("new", "shut replays compares", "records"),
+        ("verify", "compares", "shut missing"),
         ("off", "", ""),
     ],
 )
@@ -113,7 +114,8 @@ def test_what_a_mode_may_do():
     assert {mode.value for mode in Mode if mode.writes} == {"record", "new", "update", "extend"}
     assert {mode.value for mode in Mode if not mode.reads} == {"off"}
     assert {mode.value for mode in Mode if mode.shut} == {"replay", "update", "extend"}
-    assert not any(mode.read_only.writes for mode in Mode)
+    assert {mode.value for mode in Mode if mode.live} == {"verify"}
+    assert not any(mode.read_only.writes or mode.read_only.live for mode in Mode)
     assert Mode.OFF.read_only is Mode.OFF
 
 
