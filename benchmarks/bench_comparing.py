@@ -1,19 +1,26 @@
-"""What comparing 100,000 events costs, beside reading them."""
+"""What comparing costs: 100,000 events in memory beside reading them, a million on disk beside hashing both files."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tempfile
+import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rows import Row
 from timing import in_turns, seconds
 
 from pytest_sparrow.comparing import compare
+from pytest_sparrow.comparing.from_disk import compare_folders
 from pytest_sparrow.events import parse_event
+from pytest_sparrow.store.stored import open_run
+from pytest_sparrow.transcript import RunInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.events import Event
 
@@ -23,11 +30,96 @@ _EVENTS = 100_000
 _CHANGES = 100
 _ROUNDS = 1
 
-TITLE = f"Comparing: {_EVENTS:,} events a side, all read from their lines"
+_ON_DISK = 1_000_000
+
+TITLE = f"Comparing: {_EVENTS:,} events a side read from their lines, and {_ON_DISK:,} on disk"
 
 
-def rows() -> list[Row]:
+def rows() -> Iterator[Row]:
     """The section's rows."""
+    yield from _in_memory()
+    yield from _on_disk()
+
+
+def _on_disk() -> Iterator[Row]:
+    """CPU time, beside reading and hashing both files."""
+    lines = [_line(number) for number in range(_ON_DISK)]
+    lines = [line.replace(b'"run":"r"', b'"run":"run-1-of-2"') for line in lines]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        golden = _written(folder / "golden", lines)
+        others = {
+            "equal": (1.5, lambda: lines),
+            "other run ids and call ids": (
+                4,
+                lambda: [
+                    each.replace(b"run-1-of", b"run-3-of").replace(b'"call_', b'"tool_9') for each in lines
+                ],
+            ),
+            "one insertion at the front": (3, lambda: [lines[3].replace(b"Order", b"An order"), *lines]),
+            "100 changes": (4, lambda: _changed(lines, 100)),
+            "10,000 changes": (8, lambda: _changed(lines, 10_000)),
+        }
+        for what, (aim, make) in others.items():
+            other = _written(folder / what, make())
+            taken = in_turns(
+                {"ours": partial(_from_disk, golden, other), "hash": partial(_hashed, golden, other)},
+                rounds=1,
+            )
+            ratio = taken["ours"].over(taken["hash"])
+            yield Row(
+                what=f"on disk: {what}",
+                ours=taken["ours"].median * 1e3,
+                unit="ms",
+                peer=f"hashing both {taken['hash'].median * 1e3:,.0f} ms",
+                ratio=ratio,
+                aim=f"≤ {aim} ×",
+                met=ratio <= aim,
+            )
+
+
+def _changed(lines: list[bytes], count: int) -> list[bytes]:
+    step = len(lines) // count
+    return [each.replace(b"39.99", b"139.99") if n % step == 1 else each for n, each in enumerate(lines)]
+
+
+def _written(folder: Path, lines: list[bytes]) -> Path:
+    """A run with digests, as the recorder leaves it."""
+    folder.mkdir()
+    inputs, events = (
+        json.dumps(RunInputs(task="", timestamp="").to_json()).encode(),
+        b"\n".join([*lines, b""]),
+    )
+    (folder / "inputs.json").write_bytes(inputs)
+    (folder / "events.jsonl").write_bytes(events)
+    digests = {
+        "inputs.json": hashlib.sha256(inputs).hexdigest(),
+        "events.jsonl": hashlib.sha256(events).hexdigest(),
+    }
+    meta = {"run_id": folder.name, "created_at": "2026-01-01 00:00:00", "format": 3, "sha256": digests}
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    return folder
+
+
+def _from_disk(golden: Path, new: Path) -> float:
+    start = time.process_time()
+    one, other = open_run(golden), open_run(new)
+    if one is None or other is None or compare_folders(one, other) is None:
+        raise RuntimeError("the runs were not compared by bytes")
+    return time.process_time() - start
+
+
+def _hashed(*folders: Path) -> float:
+    start = time.process_time()
+    for folder in folders:
+        found = hashlib.sha256()
+        with (folder / "events.jsonl").open("rb") as file:
+            while block := file.read(1 << 20):
+                found.update(block)
+    return time.process_time() - start
+
+
+def _in_memory() -> list[Row]:
     lines = [_line(number) for number in range(_EVENTS)]
     golden = _read(lines)
     middle, step = _EVENTS // 2, _EVENTS // _CHANGES

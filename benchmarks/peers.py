@@ -36,8 +36,11 @@ def mock_client(answers: dict[bytes, bytes]) -> httpx2.Client:
     """A client that finds the answer to a request's body in a dict."""
 
     def handler(request: httpx2.Request) -> httpx2.Response:
-        headers = {"content-type": "application/json"}
-        return httpx2.Response(200, headers=headers, content=answers[request.content])
+        answer = answers[request.content]
+        if not answer.endswith(b"data: [DONE]\n\n"):
+            return httpx2.Response(200, headers={"content-type": "application/json"}, content=answer)
+        events = (event + b"\n\n" for event in answer.split(b"\n\n") if event)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=events)
 
     return httpx2.Client(transport=httpx2.MockTransport(handler))
 

@@ -64,6 +64,7 @@ class WayKind(enum.Enum):
     ACCEPT = (
         "accept"  # update the golden of a test, which holds all the answers that the agent needs: its node id
     )
+    EXTEND = "extend"  # record what the golden of a test lacks from its first difference on: its node id
     RECORD_AGAIN = "record-again"  # record a test again: its node id
     ACCEPT_OTHER = "accept-other"  # record the other test again, to which the golden belongs: its node id
     OWN_GOLDEN = "own-golden"  # let the test record a golden of its own
@@ -315,7 +316,8 @@ class Subject:
         nodeid: the test.
         golden: the folder of its golden, as a report names it.
         recorder: the test that records the golden; "" for the same test.
-        recording: whether this was a recording; else a replay.
+        recording: whether this was a recording.
+        live: whether the world answered, and the run was compared all the same; else it was a replay.
         judged_by: the settings that are not the defaults, in their own spelling.
         accept: how to accept a difference where recording the test would not do, or None.
     """
@@ -324,6 +326,7 @@ class Subject:
     golden: str = ""
     recorder: str = ""
     recording: bool = False
+    live: bool = False
     judged_by: str = ""
     accept: Way | None = None
 

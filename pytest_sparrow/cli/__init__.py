@@ -16,7 +16,7 @@ from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName, Usa
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["main"]
+__all__ = ["main", "whole_parser"]
 
 DAMAGED = 2
 USAGE = 4
@@ -86,8 +86,14 @@ _VERBS = {
     "install-merge-driver": "merging",
     "import": "importing",
     "doctor": "doctor",
+    "completion": "completion",
 }
 """The module of each verb, in the order of the help."""
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser with every verb."""
+    return _parser(())
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import refused_variable
-from pytest_sparrow.cli.output import progress, say
+from pytest_sparrow.cli.output import add_json, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
@@ -73,6 +73,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         "--recover", metavar="RUN", help="make a transcript of an unfinished run, as far as it came"
     )
     parser.add_argument("--to", metavar="FOLDER", help="with --recover: the folder of runs to write it into")
+    add_json(parser)
     parser.set_defaults(verb=_check)
 
 
@@ -80,10 +81,10 @@ def _check(options: argparse.Namespace) -> int:
     limits = Limits.of(options.limit, "--limit")
     if options.recover is not None or options.to is not None:
         return _recover(options, limits)
+    check = _Check(limits, frozenset(options.env), options.all, options.json)
     if options.fix_meta:
-        _fix_meta(options, limits)
-    counts: Counter[str] = Counter()
-    check = _Check(counts, limits, frozenset(options.env), options.all, [])
+        _fix_meta(options, check)
+    counts = check.counts
     if options.paths:
         for path in map(Path, options.paths):
             if not path.exists():
@@ -96,7 +97,10 @@ def _check(options: argparse.Namespace) -> int:
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
         raise UsageError(f"{', '.join(options.paths)}: no transcripts there: give the folder that holds them")
-    say([summary or "no transcripts here: give the folder that holds them", *said_of_older(check.older)])
+    if options.json:
+        print_json({"found": check.found, "counts": dict(counts)})
+    else:
+        say([summary or "no transcripts here: give the folder that holds them", *said_of_older(check.older)])
     if counts["damaged"]:
         return _DAMAGED
     return (
@@ -106,12 +110,12 @@ def _check(options: argparse.Namespace) -> int:
     )
 
 
-def _fix_meta(options: argparse.Namespace, limits: Limits) -> None:
+def _fix_meta(options: argparse.Namespace, check: _Check) -> None:
     for golden in progress(goldens_at(options.paths, options.goldens), "golden"):
-        files, said = mended(golden, limits)
+        files, said = mended(golden, check.limits)
         if said:
             FsRecorder(golden.parent, replace=True).put(golden.name, files)
-            say([f"{_shown(golden)}: meta.json fits again", *(f"  {one_line(line)}" for line in said)])
+            check.tell(golden, "fitted", ["meta.json fits again", *(f"  {one_line(line)}" for line in said)])
 
 
 def _recover(options: argparse.Namespace, limits: Limits) -> int:
@@ -120,6 +124,9 @@ def _recover(options: argparse.Namespace, limits: Limits) -> int:
     run = recovered(Path(options.recover), limits=limits)
     FsRecorder(options.to, limits=limits).save(run)
     place = Path(options.to) / run.run_id
+    if options.json:
+        print_json({"recovered": options.recover, "to": place.as_posix()})
+        return 0
     say(
         [
             f"{_shown(Path(options.recover))} -> {_shown(place)}  ({_size(len(run.events), len(run.exchanges))})"
@@ -130,21 +137,39 @@ def _recover(options: argparse.Namespace, limits: Limits) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """What is asked of every transcript.
+    """What is asked of every transcript, and what was found.
 
     Attributes:
-        counts: how many were found of each of `_WORDS`.
         limits: the most that is read of one.
         env: the variables that a golden may set although they steer programs.
         everything: whether the whole ones are named too.
+        json: what was found is printed at the end, as JSON.
+        counts: how many were found of each of `_WORDS`.
+        found: what was found, as JSON.
         older: what each whole one of an older format does not compare.
     """
 
-    counts: Counter[str]
     limits: Limits
     env: frozenset[str]
     everything: bool
-    older: list[str]
+    json: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    found: list[dict[str, object]] = field(default_factory=list)
+    older: list[str] = field(default_factory=list)
+
+    def tell(self, path: Path, state: str, lines: Sequence[str], *, silent: bool = False) -> None:
+        """Count and say what became of a folder.
+
+        Args:
+            path: the folder.
+            state: one of `_WORDS`.
+            lines: what is said of it, the first one behind its name.
+            silent: whether it stands in JSON only.
+        """
+        self.counts[state] += 1
+        self.found.append({"path": path.as_posix(), "state": state, "text": "\n".join(lines)})
+        if not (self.json or silent):
+            say([f"{_shown(path)}: {lines[0]}", *lines[1:]])
 
 
 def _check_path(path: Path, check: _Check) -> None:
@@ -155,11 +180,10 @@ def _check_path(path: Path, check: _Check) -> None:
     for store, runs in stores_below(path):
         for run in runs:
             _check_run(run, check, alone=False)
-        _check_leftovers(store, check.counts, check.limits)
+        _check_leftovers(store, check)
 
 
 def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
-    counts = check.counts
     try:
         if alone:
             transcript = load_transcript(run, limits=check.limits)
@@ -171,28 +195,22 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
         _check_environment(run, transcript, check.env)
         _check_files(run, transcript)
     except (SparrowError, OSError) as error:
-        counts["damaged"] += 1
-        say([f"{_shown(run)}: {'unsafe' if isinstance(error, UnsafeName) else 'damaged'}", *_indented(error)])
+        said = "unsafe" if isinstance(error, UnsafeName) else "damaged"
+        check.tell(run, "damaged", [said, *_indented(error)])
         return
     size = _size(len(transcript.events), len(transcript.exchanges))
     if not transcript.complete:
-        counts["unfinished"] += 1
-        say([f"{_shown(run)}: unfinished, {size}"])
+        check.tell(run, "unfinished", [f"unfinished, {size}"])
         return
-    counts["whole"] += 1
-    if left_out := not_compared(transcript.meta.format):
+    lost = lost_test(run, transcript.meta.nodeid)
+    check.tell(run, "whole", [f"whole, {size}"], silent=not check.everything or lost != "")
+    if left_out := not_compared(transcript.meta.recorded_format):
         check.older.append(left_out)
     if is_unchecked(run):
-        counts["without digests"] += 1
-        say(
-            [f"{_shown(run)}: whole, but nothing says whether it was changed since it was merged", _UNCHECKED]
-        )
-    lost = lost_test(run, transcript.meta.nodeid)
+        said = "whole, but nothing says whether it was changed since it was merged"
+        check.tell(run, "without digests", [said, _UNCHECKED])
     if lost:
-        counts["without a test"] += 1
-        say([f"{_shown(run)}: whole, but {lost}", *_LOST])
-    elif check.everything:
-        say([f"{_shown(run)}: whole, {size}"])
+        check.tell(run, "without a test", [f"whole, but {lost}", *_LOST])
 
 
 _UNCHECKED = "  replay its test, then: pytest-sparrow check --fix-meta"
@@ -228,20 +246,17 @@ def _check_files(run: Path, transcript: Transcript) -> None:
             raise DamagedTranscript(str(run / EXCHANGES), number, reason)
 
 
-def _check_leftovers(store: Path, counts: Counter[str], limits: Limits) -> None:
+def _check_leftovers(store: Path, check: _Check) -> None:
     try:
         found = leftovers(store)
     except (SparrowError, OSError) as error:
-        counts["damaged"] += 1
-        say([f"{_shown(store)}: unsafe", *_indented(error)])
+        check.tell(store, "damaged", ["unsafe", *_indented(error)])
         return
     for leftover in found:
         if leftover.why in (Why.STANDS_IN, Why.REST):
-            counts["left of a swap"] += 1
-            say(_swap_text(leftover))
+            check.tell(leftover.folder, "left of a swap", _swap_text(leftover))
         else:
-            counts["unfinished"] += 1
-            say(_unfinished_text(leftover, limits))
+            check.tell(leftover.folder, "unfinished", _unfinished_text(leftover, check.limits))
 
 
 def _swap_text(leftover: Leftover) -> list[str]:
@@ -249,7 +264,7 @@ def _swap_text(leftover: Leftover) -> list[str]:
         said = f"a swap was interrupted; it is whole, and read as {leftover.run_id}"
     else:
         said = "left of a swap that was interrupted; nothing reads it"
-    return [f"{_shown(leftover.folder)}: {one_line(said)}", "  the next recording of its test tidies up"]
+    return [one_line(said), "  the next recording of its test tidies up"]
 
 
 _BECAUSE = {
@@ -260,7 +275,7 @@ _BECAUSE = {
 
 
 def _unfinished_text(leftover: Leftover, limits: Limits) -> list[str]:
-    head = f"{_shown(leftover.folder)}: {_BECAUSE[leftover.why]}"
+    head = _BECAUSE[leftover.why]
     try:
         run = load_transcript(leftover.folder, limits=limits)
     except (SparrowError, OSError):

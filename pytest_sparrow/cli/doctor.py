@@ -9,13 +9,13 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries import http
-from pytest_sparrow.cli.output import say
+from pytest_sparrow.cli.output import add_json, print_json, say
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.provenance import FRAMEWORKS
@@ -97,6 +97,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
     )
+    add_json(parser)
     parser.set_defaults(verb=_doctor)
 
 
@@ -114,6 +115,9 @@ def _doctor(options: argparse.Namespace) -> int:
         *_file_system(folder),
         *_goldens(folder, options.goldens),
     ]
+    if options.json:
+        print_json({"found": [asdict(line) for line in found]})
+        return _PROBLEMS if any(line.level == "problem" for line in found) else 0
     say(f"{line.level:7}  {printable(line.about)}: {printable(line.text)}" for line in found)
     counts = Counter(line.level for line in found)
     print(", ".join(f"{counts[level]} {level}" for level in ("ok", "note", "problem")))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import complain, say
+from pytest_sparrow.cli.output import add_json, complain, print_json, say
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
 from pytest_sparrow.importing.files import stem
@@ -44,12 +44,14 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
     )
     parser.add_argument("--replace", action="store_true", help="write over transcripts that are there")
+    add_json(parser)
     parser.set_defaults(verb=_import)
 
 
 @dataclass(slots=True)
 class _Tally:
-    written: int = 0
+    json: bool
+    written: list[dict[str, str]] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
 
 
@@ -59,12 +61,17 @@ def _import(options: argparse.Namespace) -> int:
         raise UsageError(
             f"--test names one test, and there are {len(sources)} sources: import them one by one"
         )
-    tally = _Tally()
+    tally = _Tally(options.json)
     with using(_added_codecs(sources)):
         _import_all(sources, options, tally)
+    if options.json:
+        print_json({"imported": tally.written, "not_taken_over": tally.missed})
+        return 1 if tally.missed else 0
     for line in tally.missed:
         complain(f"not taken over: {line}")
-    print(f"{tally.written} imported" + (f", {len(tally.missed)} not taken over" if tally.missed else ""))
+    print(
+        f"{len(tally.written)} imported" + (f", {len(tally.missed)} not taken over" if tally.missed else "")
+    )
     return 1 if tally.missed else 0
 
 
@@ -136,7 +143,8 @@ def _one(source: Path, destination: Destination, tally: _Tally, *, overwrite: bo
         tally.missed.append(text if text.startswith(str(source)) else f"{source}: {text}")
         return
     if what:
-        tally.written += 1
+        tally.written.append({"source": str(source), "to": str(destination.folder)})
+    if what and not tally.json:
         say([f"{printable(str(source))} -> {printable(str(destination.folder))}  ({what})"])
 
 

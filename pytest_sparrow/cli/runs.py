@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import folder, load, say
+from pytest_sparrow.cli.output import add_json, folder, load, print_json, say
 from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.comparing.from_disk import compare_folders
 from pytest_sparrow.events import parse_event
+from pytest_sparrow.findings import of_change
 from pytest_sparrow.judging.recordings import request_findings
 from pytest_sparrow.report.plain import MOST_LINES, render_causes, render_comparison
 from pytest_sparrow.report.run import render_events, render_run
@@ -52,6 +53,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         help="a path, as printed, to leave out (repeatable)",
     )
     parser.add_argument("--all", action="store_true", help="show every difference, also what merely follows")
+    add_json(parser)
     parser.set_defaults(verb=_diff)
 
 
@@ -60,6 +62,18 @@ def _diff(options: argparse.Namespace) -> int:
     golden, new, comparison = _compared(options.golden, options.new, rules)
     uncompared = _uncompared(golden, new)
     requests = [] if uncompared or rules.level is not Level.EXACT else request_findings(golden, new, rules)
+    if options.json:
+        changes = [of_change(change, comparison) for change in comparison.changes]
+        print_json(
+            {
+                "equal": comparison.equal and not requests,
+                "level": comparison.level.value,
+                "events": {"golden": comparison.golden_count, "new": comparison.new_count},
+                "requests_compared": not uncompared,
+                "findings": [finding.to_json() for finding in (*requests, *changes)],
+            }
+        )
+        return 0 if comparison.equal and not requests else DIFFERENCES
     if requests:
         lines = render_causes(requests)
         say(lines if options.all else bounded(lines, MOST_LINES))
@@ -153,8 +167,7 @@ def _show(options: argparse.Namespace) -> int:
     if options.events:
         say(json.dumps(event.to_json()) for event in run.events)
     elif options.json:
-        # Everything that is not ASCII is escaped, so that nothing in a run reaches the terminal raw.
-        print(json.dumps(_as_json(run), indent=2))
+        print_json(_as_json(run))
     else:
         say(render_run(run, full=options.full))
     return 0

@@ -59,7 +59,8 @@ def judge_comparison(
     settings = run.settings
     rules = rules_of(settings, *_judged_elsewhere(failed=failed))
     left = run.answers.divergence_point
-    theirs, mine = _sides(golden, run, left)
+    by_construction = run.equal_by_construction
+    theirs, mine = ((), ()) if by_construction else _sides(golden, run, left)
     hidden = None
     from_events = isinstance(run.answers.replayer, EventReplayer)
     if from_events:
@@ -75,9 +76,11 @@ def judge_comparison(
         violations=(*_failures(run), *_never_opened(golden, further)),
         # The setting speaks of requests to models only.
         drifts=tuple(
-            drift for drift in drifts if settings.requests is Requests.COMPARE or not drift.finding.of_model
+            drift
+            for drift in drifts
+            if settings.requests_in_force is Requests.COMPARE or not drift.finding.of_model
         ),
-        comparison=_equal_by_lines(golden, theirs, lines, rules)
+        comparison=_equal_by_lines(golden, theirs, lines, rules, by_construction=by_construction)
         or _shown(
             compare(
                 theirs if hidden is None else redacted(theirs, hidden),
@@ -98,7 +101,7 @@ def judge_comparison(
     )
     remarks = (
         _drift_remark([drift for drift in drifts if drift.finding.of_model])
-        if settings.requests is Requests.REPORT
+        if settings.requests_in_force is Requests.REPORT
         else []
     )
     verdict = verdict_of(found, subject, (*remarks, *_remarks(run)))
@@ -138,7 +141,7 @@ def rules_of(settings: Settings, *further: str) -> Rules:
         UsageError: a path or a regular expression that can't be read; the text names it.
     """
     return Rules(
-        level=settings.level,
+        level=settings.level_in_force,
         exclude_paths=(
             *settings.ignore,
             *settings.exclude_paths,
@@ -265,9 +268,17 @@ def _of_lines(events: Sequence[Event], lines: Sequence[tuple[bytes, bytes]]) -> 
 
 
 def _equal_by_lines(
-    golden: Transcript, theirs: Sequence[Event], lines: Sequence[tuple[bytes, bytes]], rules: Rules
+    golden: Transcript,
+    theirs: Sequence[Event],
+    lines: Sequence[tuple[bytes, bytes]],
+    rules: Rules,
+    *,
+    by_construction: bool,
 ) -> Comparison | None:
     """The comparison of a run whose events are the golden's to the byte, which nobody need parse; None elsewhere."""
+    if by_construction:
+        count = len(golden.events)
+        return Comparison(level=rules.level, golden_count=count, new_count=count)
     source = golden.source
     if source is None or theirs is not source.events[0]:
         return None

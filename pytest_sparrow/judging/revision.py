@@ -6,18 +6,14 @@ lines, with their ids and moments, and what is new gets the golden's names for t
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import Rules, comparable_by, request_changes
-from pytest_sparrow.comparing.align import align
-from pytest_sparrow.comparing.identity import Ids
 from pytest_sparrow.comparing.pairing import paired_events
-from pytest_sparrow.comparing.units import entries, ids_of
 from pytest_sparrow.events import dump_event, parse_event
-from pytest_sparrow.events.jsontext import canonical, decode, digest, encode
+from pytest_sparrow.events.jsontext import canonical, decode, encode
 from pytest_sparrow.judging.renaming import Names, new_words
 from pytest_sparrow.judging.timeline import Standing, in_slots, lanes_in_golden, placed
 from pytest_sparrow.matching.counts import (
@@ -27,14 +23,12 @@ from pytest_sparrow.matching.counts import (
     credentials_of,
     headers_of,
     request_key,
-    request_shape,
 )
-from pytest_sparrow.matching.recordings import between_recordings, keys_new_in_answers
-from pytest_sparrow.matching.secrets import placeholders
+from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from pytest_sparrow.comparing.pairing import EventPair
     from pytest_sparrow.events import Event
@@ -49,8 +43,8 @@ class Revised:
     Attributes:
         transcript: the golden as it is to be written, with the inputs that it had; the very same object where neither
             events nor exchanges change.
-        moments: of each exchange that the run made, by its moment there, the moment that it has now; None where the
-            moments are the run's own.
+        moments: of each exchange that the run made, by its moment there, the moment that it has now; None where
+            moments or lanes are the run's own.
     """
 
     transcript: Transcript
@@ -72,36 +66,17 @@ def replayed(golden: Transcript, run: Sequence[Standing], events: Sequence[Event
     names.keep(_secrets(golden.exchanges, golden.events))
     asked = {id(each.golden) for each in run}
     unasked = [Standing(each, each) for each in golden.exchanges if each.optional and id(each) not in asked]
-    revision = _Revision(golden, [*run, *unasked], events, rules, names)
-    return revision.made(placed(revision.run) or in_slots(revision.run))
+    revision = Revision(golden, [*run, *unasked], events, rules, names)
+    moments = placed(revision.run) or in_slots(revision.run)
+    revised = revision.made(moments)
+    if revised.transcript is not golden and golden.meta.format != FORMAT:
+        # A line of an older format may lack what the newest one says in every line.
+        return revision.made(moments, afresh=True)
+    return revised
 
 
-def recorded(golden: Transcript, new: Transcript) -> Revised:
-    """The golden of a recording: what is equal between recordings stays.
-
-    Args:
-        golden: the golden so far.
-        new: the recording.
-    """
-    names = Names()
-    run, same_answers = _standing(golden, new)
-    for number, each in enumerate(run):
-        if each.golden is None:
-            continue
-        if number in same_answers:
-            names.learn(each.golden.answered, each.exchange.answered)
-        else:
-            keys = keys_new_in_answers(each.golden)
-            names.learn_ids(each.golden.answered, each.exchange.answered, keys)
-    revision = _Revision(golden, run, new.events, Rules(), names, same_answers)
-    with_moments = revision.made(placed(run))
-    if with_moments.moments is not None and _tells_time(golden, run, with_moments.transcript):
-        return revision.made(None)
-    return with_moments
-
-
-class _Revision:
-    """One golden on its way to the next."""
+class Revision:
+    """One golden on its way to the next; see `replayed` and `pytest_sparrow.judging.rerecorded`."""
 
     def __init__(
         self,
@@ -118,15 +93,14 @@ class _Revision:
         self._events = events
         self._rules = rules
         self._names = names
-        self._comparable = comparable_by(rules)
-        # A line of an older format may lack what the newest one says in every line.
-        self._older = golden.meta.format != FORMAT
+        self._comparable = comparable_by(rules, typed=golden.notes_types)
 
-    def made(self, timed: list[Exchange] | None) -> Revised:
+    def made(self, timed: list[Exchange] | None, *, afresh: bool = False) -> Revised:
         """The golden.
 
         Args:
             timed: the exchanges with the golden's moments; None where these do not fit.
+            afresh: whether to write the run's events and asked halves although they are equal.
         """
         golden, run = self._golden, self.run
         lanes = lanes_in_golden(run) if golden.knows_strands else defaultdict[str, str](str)
@@ -134,9 +108,9 @@ class _Revision:
         if timed is None or lanes is None:
             timed, lanes = [each.exchange for each in run], {}
         events = [_in_lane(event, lanes) for event in self._events]
-        pairs = list(paired_events(golden.events, events, self._rules))
+        pairs = list(paired_events(golden.events, events, self._rules, typed=golden.notes_types))
         self._learn(pairs)
-        asked = [self._asked(each) for each in run]
+        asked = [self._asked(each, afresh=afresh) for each in run]
         answered = self._answered(asked)
         exchanges = [
             _settled(replace(one, asked=ask, answered=answer, lane=lanes.get(one.lane, one.lane)), each)
@@ -144,11 +118,12 @@ class _Revision:
         ]
         if self._asks_task(asked):
             rules = replace(self._rules, exclude_paths=(*self._rules.exclude_paths, *JUDGED_AS_REQUESTS))
-            pairs = list(paired_events(golden.events, events, rules))
-        kept = golden.with_events(self._kept(events, pairs))
+            pairs = list(paired_events(golden.events, events, rules, typed=golden.notes_types))
+        kept = golden.with_events(self._kept(events, [] if afresh else pairs))
         if golden.holds_exchanges:
             kept = kept.with_exchanges(self._in_order(exchanges))
         moments = {each.exchange.began: one.began for each, one in zip(run, exchanges, strict=True)}
+        keeps = keeps and all(label == known for label, known in lanes.items())
         return Revised(transcript=kept, moments=moments if keeps else None)
 
     def _learn(self, pairs: Iterable[EventPair]) -> None:
@@ -164,18 +139,20 @@ class _Revision:
             _secrets([each.exchange for each in self.run], self._events),
         )
 
-    def _asked(self, each: Standing) -> dict[str, Json]:
+    def _asked(self, each: Standing, *, afresh: bool) -> dict[str, Json]:
         """The golden's asked half where the new one is equal, else the new one."""
         new: dict[str, Json] = self._names.in_golden(each.exchange.asked)
         golden = each.golden
-        if golden is None or self._older:
+        if golden is None or afresh:
             return new
         same = _same_request(golden, new) or self._same_by_rules(golden, new)
         return golden.asked if same else _with_same_parts(golden, new)
 
     def _same_by_rules(self, golden: Exchange, new: dict[str, Json]) -> bool:
         if golden.kind == "http":
-            return not request_changes(golden.asked, new, self._rules)
+            # It has the golden's names: one secret is not another.
+            secrets = SecretPairs(replayed=True)
+            return not request_changes(golden.asked, new, self._rules, secrets=secrets)
         if self._comparable is None or golden.asked["name"] != new["name"]:
             return False
         return canonical(self._comparable(golden.asked)) == canonical(self._comparable(new))
@@ -206,7 +183,7 @@ class _Revision:
                 found.append(golden.answered)
                 continue
             answered = self._names.in_golden(one.answered)
-            if golden is not None and answered == golden.answered:
+            if golden is not None and canonical(answered) == canonical(golden.answered):
                 answered = golden.answered
             elif golden is not None and number in self._same_answers:
                 words = {word for word in new_words(golden.answered, answered) if len(word) >= _SHORTEST}
@@ -269,7 +246,9 @@ def _settled(new: Exchange, each: Standing) -> Exchange:
     if golden is None:
         return new
     new = replace(new, extra=golden.extra)
-    return golden if new == golden else new
+    # By identity: to Python, true is 1.
+    same = new.asked is golden.asked and new.answered is golden.answered
+    return golden if same and new == golden else new
 
 
 def _same_request(golden: Exchange, new: dict[str, Json]) -> bool:
@@ -304,88 +283,3 @@ def _secrets(exchanges: Iterable[Exchange], events: Iterable[Event]) -> Iterator
         line = dump_event(event)
         if b"<secret:" in line:
             yield from placeholders(line.decode("utf-8", "replace"))
-
-
-def _standing(golden: Transcript, new: Transcript) -> tuple[list[Standing], set[int]]:
-    """The exchanges of a recording with those of the golden, and the numbers of those with an equal answer."""
-    ids = Ids(ids_of(entry for one in (golden, new) for entry in entries(enumerate(one.events, 1))))
-    ours, theirs = golden.by_beginning(), new.by_beginning()
-    if not golden.knows_strands:  # the copies have no lines of their own
-        ours = sorted(golden.exchanges, key=lambda exchange: exchange.began)
-    keys = [[_Keys.of(exchange, ids) for exchange in side] for side in (ours, theirs)]
-    standing = [Standing(exchange, None) for exchange in theirs]
-    same_answers: set[int] = set()
-    for lane in dict.fromkeys(exchange.lane for exchange in ours):
-        here, there = (
-            [number for number, exchange in enumerate(side) if exchange.lane == lane]
-            for side in (ours, theirs)
-        )
-        for i, j in align(
-            [([level(keys[0][at]) for at in here], [level(keys[1][at]) for at in there]) for level in _LEVELS]
-        ):
-            if i is not None and j is not None:
-                one, other = here[i], there[j]
-                standing[other] = Standing(theirs[other], ours[one])
-                if (keys[0][one].answered, keys[0][one].shape) == (
-                    keys[1][other].answered,
-                    keys[1][other].shape,
-                ):
-                    same_answers.add(other)
-    return standing, same_answers
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """What of an exchange counts between recordings."""
-
-    shape: str
-    asked: str
-    answered: str
-
-    @classmethod
-    def of(cls, exchange: Exchange, ids: Ids) -> _Keys:
-        asked, answered = between_recordings(exchange, ids.mask)
-        where = request_shape(exchange.asked) if exchange.kind == "http" else exchange.asked["name"]
-        return cls(
-            digest([exchange.kind, where, exchange.optional]),
-            request_key(exchange.kind, asked),
-            digest([exchange.complete, answered]),
-        )
-
-
-_LEVELS: tuple[Callable[[_Keys], Hashable], ...] = (
-    lambda keys: keys,
-    lambda keys: (keys.shape, keys.asked),
-    lambda keys: (keys.shape, keys.answered),
-    lambda keys: keys.shape,
-)
-"""From the most exact on: both halves, the asked one, the answered one, where it is asked."""
-
-_MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_TIMES = re.compile(
-    r"\d{4}-\d\d-\d\d|\d\d:\d\d|\b1\d{9}(?:\d{3})?\b|\d+\.\d+"
-    r"|\b\d+ ?(?:ms|s|secs?|seconds?|min(?:ute)?s?|h|hours?|days?)\b"
-    r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|\b(?:morning|afternoon|evening)\b"
-    rf"|\b{_MONTHS}\.? \d|\b\d\d?\.? {_MONTHS}\b",
-    re.IGNORECASE,
-)
-"""What an agent may have made of the time of day, or of a duration."""
-
-
-def _tells_time(golden: Transcript, run: Sequence[Standing], revised: Transcript) -> bool:
-    """Whether a request that is new may say the time of its recording, which a replay must then show.
-
-    A time that a request of the golden or an answer holds as well was not read of a clock.
-    """
-    old = {id(one.asked) for one in golden.exchanges}
-    texts = [_spelled(one.asked) for one in revised.exchanges if id(one.asked) not in old]
-    said = {time for text in texts for time in _TIMES.findall(text)}
-    if not said:
-        return False
-    known = [_spelled(one.asked) for one in golden.exchanges]
-    known += [_spelled(each.exchange.answered) for each in run]
-    return any(not any(time in text for text in known) for time in said)
-
-
-def _spelled(value: Json) -> str:
-    return canonical(value).decode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,8 +18,8 @@ from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKin
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
+from pytest_sparrow.plugin.golden import FIXTURES
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
-from pytest_sparrow.plugin.revising import remark_of, revised_golden
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
 from pytest_sparrow.provenance import repo_head, snapshot
@@ -39,12 +40,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
+    from pytest_sparrow.judging.renaming import Names
     from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.plugin.hiding import Directories, Secrets
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
     from pytest_sparrow.run.emitter import Sink
     from pytest_sparrow.settings import Settings
+    from pytest_sparrow.transcript import Transcript
 
 
 APPS = "apps"
@@ -59,7 +62,7 @@ class Kept:
 
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass) of a
-            recording; "revised" or "current" (nothing was to be written) of a golden in an update.
+            recording; "revised", "extended" or "current" (nothing was to be written) of a golden that answered.
         nodeid: the test.
         secrets: how many secrets of a recording were replaced.
         remark: for the summary: where the unfinished recording of a dropped one lies, or where a golden holds what
@@ -98,6 +101,7 @@ class Attempt:
         world: the run's clock and randomness.
         sparrow: the object that the test gets.
         secrets: hide the secrets of the run.
+        names: which ids of the test's run, recorded again, are which of its golden's; None: not known, or none.
 
     Raises:
         UsageError: a setting is wrong, as far as only a run can know.
@@ -155,6 +159,8 @@ class Attempt:
             self.blocked = self._no_golden()
         self._gathered = self._gathers()
         self._accepted: Verdict | None = None
+        self._alone = beside is None and not of_fixtures
+        self.names: Names | None = None
         sink: Sink | None = self._gathered
         if self.behaviour.records:
             sink = RecorderSink(self._store, place.run_id)
@@ -172,12 +178,14 @@ class Attempt:
                 rules, typed=self._source.golden is None or self._source.golden.notes_types
             ),
             replayer=replayer,
+            extends=self.behaviour.extends,
             live=follows and not replays and self.blocked is None,
             sink=sink,
             parent=parent,
             report_late=report_late,
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
             optional=of_fixtures,
+            recorded_events=self._source.event_lines if self.behaviour.compares else (),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
@@ -209,6 +217,18 @@ class Attempt:
         if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
             return None
         return str(self.place.folder), self.place.recorder
+
+    @property
+    def saved(self) -> dict[str, int]:
+        """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
+        goldens = [each.sparrow.golden for each in (self, *self._further) if each.behaviour.replays]
+        held = [golden for golden in goldens if golden is not None and golden.exchanges]
+        return {
+            "calls": sum(len(golden.exchanges) for golden in held),
+            "tokens": sum(map(_tokens_of, held)),
+            # Exchanges stand in the order of their ends.
+            "milliseconds": sum(int(1000 * (golden.exchanges[-1].ended or 0)) for golden in held),
+        }
 
     @property
     def old_golden(self) -> list[Finding]:
@@ -365,8 +385,9 @@ class Attempt:
                 further=self._further_runs,
             )
             return verdict if self._gathered is None else self._acceptable(verdict)
-        if self.behaviour.records:
-            return judge_recording(self.run, self._subject(), failed=failed, alone=self._must_hold)
+        if self.behaviour.records or self.behaviour.extends:
+            alone = self._must_hold and not self.behaviour.extends
+            return judge_recording(self.run, self._subject(), failed=failed, alone=alone)
         return Verdict()
 
     def _acceptable(self, verdict: Verdict) -> Verdict:
@@ -387,7 +408,8 @@ class Attempt:
             nodeid=self.place.test,
             golden=self._source.name,
             recorder=self.place.recorder,
-            recording=self.behaviour.records,
+            recording=self.behaviour.records or self.behaviour.extends,
+            live=self.behaviour.compares and not self.behaviour.replays,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
@@ -403,7 +425,11 @@ class Attempt:
 
     def keep(self, *, passed: bool) -> list[Kept]:
         """Write the goldens of what was recorded if the test passed, else leave the recordings unfinished."""
-        return [kept for attempt in (self, *self._further) for kept in attempt.keep_own(passed=passed)]
+        kept = self.keep_own(passed=passed)
+        for attempt in self._further:
+            attempt.names = self.names
+            kept += attempt.keep_own(passed=passed)
+        return kept
 
     def keep_own(self, *, passed: bool, afresh: bool = False) -> list[Kept]:
         """Write the golden of this run alone, or leave its recording unfinished.
@@ -455,22 +481,41 @@ class Attempt:
         assert golden is not None
         if not passed or self.blocked is not None:
             return []
+        from pytest_sparrow.plugin.revising import remark_of, revised_golden
+
         revised = revised_golden(golden, self.run, gathered, self._redactor, self._further_runs)
         if revised is golden:
             return [Kept("current", self.place.nodeid)]
         self._store.save(revised, instead_of=golden)
-        remark = remark_of(self._accepted).cleaned(self.shown)
-        return [Kept("revised", self.place.nodeid, remark)]
+        if self.behaviour.extends:
+            remark = doubtful_in(folder_of(self.place.directory, self.place.run_id), self.settings)
+            return [Kept("extended", self.place.nodeid, remark, secrets=self._redactor.replaced)]
+        return [Kept("revised", self.place.nodeid, remark_of(self._accepted).cleaned(self.shown))]
+
+    def _keeping(self, recorded: Transcript) -> Transcript:
+        """The recording with what is equal in its golden; where fixtures hold ids of the run, all of it is new."""
+        golden = self._source.golden
+        with_fixtures = not self._alone or self.place.further(FIXTURES).folder.exists()
+        if golden is None or with_fixtures or not golden.holds_exchanges or not golden.knows_strands:
+            return recorded
+        if golden.source is None or golden.meta.format != recorded.meta.format:
+            return recorded
+        from pytest_sparrow.judging.rerecorded import recorded_again
+
+        kept, self.names = recorded_again(golden, recorded, self.names)
+        return kept
 
     def _write(self, inputs: RunInputs, *, afresh: bool) -> str:
         """Write the golden; gives what became of the recording."""
         store, run_id, golden = self._store, self.place.run_id, self._source.golden
         store.set_inputs(run_id, inputs)
         if golden is not None and not afresh and same_recording(golden, store.pending(run_id)):
+            if self._further:  # these may hold ids of this run
+                self._keeping(store.pending(run_id))
             store.discard(run_id)
             return "unchanged"
         try:
-            store.finalize(run_id, instead_of=golden)
+            store.finalize(run_id, instead_of=golden, written_as=None if afresh else self._keeping)
         except RecordedMeanwhile:
             # The first recording that is whole stays.
             first = store.load(run_id)
@@ -480,3 +525,15 @@ class Attempt:
             store.abandon(run_id)
             raise
         return "recorded" if golden is None else "updated"
+
+
+def _tokens_of(golden: Transcript) -> int:
+    """The tokens of a golden, by its last line: a replay that is equal by bytes parses no event."""
+    if golden.source is None or not golden.source.events[1]:
+        return 0
+    try:
+        event = json.loads(golden.source.events[1][-1])
+        tokens = event["outcome"]["tokens"] if event["type"] == "RunFinished" else {}
+        return int(tokens.get("input", 0)) + int(tokens.get("output", 0))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.golden import place_of
+from pytest_sparrow.plugin.golden import FIXTURES, place_of
 from pytest_sparrow.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Collected:
                     test, _, further = run_id.partition("+")
                     if test not in owned.get(store, ()):
                         yield store / run_id
-                    elif further and further != _FIXTURES:
+                    elif further and further != FIXTURES:
                         recorded = recorded_beside(store / test)
                         if recorded is not None and run_id not in recorded:
                             yield store / run_id
@@ -123,10 +123,6 @@ class Collected:
             return
         self.left_out = self.left_out or sent["left_out"]
         self.ownerless.update(sent["ownerless"])
-
-
-_FIXTURES = "fixtures"
-"""The name of a further run that the test's fixtures record; see `plugin.outside`."""
 
 
 def _named_golden(item: pytest.Item) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 CORPUS = "sparrow_corpus"
 
+FIXTURES = "fixtures"
+"""The name of the golden beside a test's own, for what its fixtures ask outside its run: ``<test>+fixtures``."""
+
 _FIXTURE = "sparrow"
 _INPUTS = "inputs.json"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sparrow.plugin.golden import CORPUS, check_corpus
-from pytest_sparrow.plugin.options import as_pytest_error, refuse_writing_in_ci
+from pytest_sparrow.plugin.options import as_pytest_error, refuse_in_ci
 from pytest_sparrow.plugin.session import SESSION
 from pytest_sparrow.settings import TABLE, SettingPlace, Settings, settings_at
 
@@ -89,7 +89,7 @@ def _override(
     for name in decided:
         values.pop(name, None)
     if "mode" in values:
-        refuse_writing_in_ci(values["mode"], origin)
+        refuse_in_ci(values["mode"], origin)
     return dataclasses.replace(settings, **values)
 
 

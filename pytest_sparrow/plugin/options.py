@@ -62,8 +62,8 @@ def read_session(config: pytest.Config) -> SessionSettings:
     """The session's settings, before markers and ``sparrow_settings``.
 
     Raises:
-        pytest.UsageError: a value is wrong, wherever it stands, or a mode that writes meets CI; the text names the
-            origin, the value and what is valid.
+        pytest.UsageError: a value is wrong, wherever it stands, or a mode that writes or verifies meets CI; the text
+            names the origin, the value and what is valid.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -77,7 +77,7 @@ def read_session(config: pytest.Config) -> SessionSettings:
                     decided.add(setting.name)
     settings = Settings(**values)
     if "mode" not in decided:
-        refuse_writing_in_ci(settings.mode, origins.get("mode", ""))
+        refuse_in_ci(settings.mode, origins.get("mode", ""))
     return SessionSettings(settings, origins, frozenset(decided))
 
 
@@ -148,14 +148,17 @@ def shown_file(file: Path, config: pytest.Config) -> str:
         return str(file)
 
 
-def refuse_writing_in_ci(mode: Mode, origin: str) -> None:
-    """Refuse a mode that writes where CI runs and nobody typed it: a forgotten setting must not bless a change.
+def refuse_in_ci(mode: Mode, origin: str) -> None:
+    """Refuse a mode that writes or verifies where CI runs and nobody typed it.
+
+    A forgotten setting must not bless a change, nor ask models on every commit, which costs money.
 
     Raises:
-        pytest.UsageError: the mode writes, and ``CI`` is set.
+        pytest.UsageError: it is such a mode, and ``CI`` is set.
     """
-    if mode.writes and os.environ.get("CI", "").lower() not in ("", "0", "false", "no"):
+    does = "writes goldens" if mode.writes else "asks the world" if mode.live else ""
+    if does and os.environ.get("CI", "").lower() not in ("", "0", "false", "no"):
         raise pytest.UsageError(
-            f"{origin}: mode {mode.value!r} writes goldens, and CI is set: "
+            f"{origin}: mode {mode.value!r} {does}, and CI is set: "
             f"say it on the command line (--sparrow-mode={mode.value}) if you mean it"
         )

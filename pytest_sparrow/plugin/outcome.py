@@ -258,7 +258,11 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
         state.failed = True
     if report.failed:
         _add_section(report, state.divergence)
-    facts: dict[str, Any] = {"outcome": _word(state, report), "missing": state.attempt.missing_golden}
+    facts: dict[str, Any] = {
+        "outcome": _word(state, report),
+        "missing": state.attempt.missing_golden,
+        "saved": state.attempt.saved if report.passed else {},
+    }
     remarks = [*state.remarks, *state.attempt.old_golden]
     if expected and report.skipped and state.cause is not None:
         remarks.append(_expected(state.cause))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.errors import ReplayDivergence, SparrowError
 from pytest_sparrow.plugin.attempt import Attempt
 from pytest_sparrow.plugin.extensions import codecs_of, secret_rules_of
-from pytest_sparrow.plugin.golden import place_of
+from pytest_sparrow.plugin.golden import FIXTURES, place_of
 from pytest_sparrow.plugin.hiding import Directories
 from pytest_sparrow.plugin.session import ATTEMPT, SESSION
 from pytest_sparrow.run.crossing import Crossing, passage
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.crossing import OpenRun
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.settings import Settings
-
-FIXTURES = "fixtures"
-"""The name of the golden beside a test's own: ``<test>+fixtures``."""
 
 
 class FixtureRequests:

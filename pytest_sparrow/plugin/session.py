@@ -43,6 +43,7 @@ class SessionState:
         decided: names of the settings that stand on the command line.
         counts: how many tests ended how, by what the summary says of them.
         unused: how many goldens no test uses.
+        saved: the calls, tokens and milliseconds of the recordings, which the replays did without.
         missing: the tests without a golden: the place of the golden, and the test as pytest's command line has it.
         secrets: how many secrets were replaced in recordings.
         ways: how many tests were judged by other settings than the defaults, by those settings.
@@ -69,6 +70,7 @@ class SessionState:
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     unused: int = 0
+    saved: Counter[str] = field(default_factory=Counter)
     missing: list[tuple[str, str]] = field(default_factory=list)
     secrets: int = 0
     ways: Counter[str] = field(default_factory=Counter)
@@ -182,6 +184,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             state.patterns[setting, pattern] = None
         elif tests is not None:
             tests.append(report.nodeid)
+    state.saved.update(facts.get("saved", {}))
     state.missing += filter(None, [facts.get("missing")])
     for kind in ("remarks", "late"):
         state.remarks += json.loads(facts.get(kind, "[]"))
@@ -315,6 +318,7 @@ _KEPT = {
     "unchanged": "recorded again, unchanged",
     "dropped": "not recorded",
     "revised": "updated",
+    "extended": "extended",
     "current": "up to date",
 }
 """What the summary says of a recording, by what became of the recording (see `Kept`)."""
@@ -325,4 +329,18 @@ def _counts(state: SessionState) -> str:
     line = ", ".join(f"{state.counts[said]} {said}" for said in in_order if state.counts[said])
     ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
     line = f"{line} ({ways})" if line and ways else line
-    return f"{line}; {counted(state.unused, 'golden')} unused" if state.unused else line
+    unused = f"{counted(state.unused, 'golden')} unused" if state.unused else ""
+    return "; ".join(filter(None, (line, unused, _saved(state))))
+
+
+def _saved(state: SessionState) -> str:
+    """What the replays did without, where models were asked: a tool's call alone costs next to nothing."""
+    if not state.saved["tokens"]:
+        return ""
+    seconds = state.saved["milliseconds"] / 1000
+    time = f"{seconds:.1f} s" if seconds < _MINUTES_FROM else f"{seconds / 60:.0f} min"
+    return f"saved {counted(state.saved['calls'], 'call')}, {counted(state.saved['tokens'], 'token')}, {time}"
+
+
+_MINUTES_FROM = 120
+"""From how many seconds on minutes are said."""

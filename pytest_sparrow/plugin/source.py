@@ -12,9 +12,10 @@ from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.scenario import transcript
 from pytest_sparrow.store.damage import refused_name
+from pytest_sparrow.store.layout import EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
@@ -98,6 +99,14 @@ class Source:
     def answers(self) -> list[Exchange]:
         """The golden's exchanges in the order of their requests."""
         return [] if self.golden is None else self.golden.by_beginning()
+
+    @property
+    def event_lines(self) -> Sequence[bytes]:
+        """The lines of the golden's events, if they are what a recording wrote: by their digest, and ours."""
+        golden = self.golden
+        if golden is None or golden.source is None or golden.meta.format is None or not golden.knows_strands:
+            return ()
+        return golden.source.events[1] if EVENTS in (golden.meta.sha256 or {}) else ()
 
     def event_replayer(self, wire: Wire) -> Callable[[Violations], GoldenReplayer] | None:
         """What makes the replayer of a golden that holds events alone; None where the exchanges answer."""

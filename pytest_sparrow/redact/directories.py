@@ -156,7 +156,7 @@ def _escaped(path: str, following: str, *, quoted: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Search:
+class _PathSearch:
     """What it takes to find some directories; the fields are those of `Places`."""
 
     spellings: Mapping[str, str]
@@ -167,7 +167,7 @@ class _Search:
 
 # All tests of a session have the same directories, but for their own.
 @functools.lru_cache(maxsize=16)
-def _search_for(added: tuple[tuple[str, str, str], ...]) -> _Search:
+def _search_for(added: tuple[tuple[str, str, str], ...]) -> _PathSearch:
     """The search for directories: name, path and resolved path of each, in the order in which they came."""
     spellings: dict[str, str] = {}
     for name, *paths in added:
@@ -179,7 +179,7 @@ def _search_for(added: tuple[tuple[str, str, str], ...]) -> _Search:
     # Nor does it begin behind another placeholder: to hide twice must be to hide once.
     apart = "".join(f"(?<!{re.escape(f'<dir:{name}>')})" for name in dict.fromkeys(each[0] for each in added))
     marks = _shortest(map(_mark, ordered))
-    return _Search(
+    return _PathSearch(
         spellings=spellings,
         pattern=re.compile(f"{_BEFORE}{apart}(?:{'|'.join(map(re.escape, ordered))}){_AFTER}"),
         marks=marks,

@@ -37,6 +37,8 @@ _MOST_SINCE = 200
 
 # A failure.
 
+LIVE = "  live    the world answered, and this run differs from the golden: has the model or the API drifted?"
+
 
 def render_verdict(verdict: Verdict) -> str:
     """The text of a failure, at most `MOST_LINES` lines."""
@@ -49,6 +51,7 @@ def render_verdict(verdict: Verdict) -> str:
         f"  test    {one_line(subject.nodeid)}",
         f"  golden  {one_line(subject.golden)}",
         *([f"  judged  by {one_line(subject.judged_by)}"] if subject.judged_by else []),
+        *([LIVE] if subject.live else []),
         *first_lines,
     ]
     for cause in others:
@@ -369,6 +372,7 @@ def _quoted(text: str) -> str:
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
     WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
+    WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
     WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.ACCEPT_OTHER: (
         "accept",

@@ -6,19 +6,21 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.matching import order
+from pytest_sparrow.matching.server_state import named_state
 from pytest_sparrow.run.arrivals import Arrivals
 from pytest_sparrow.run.replayer import ExchangeReplayer, cancellation_wait_of
+from pytest_sparrow.run.violations import divergence
 from pytest_sparrow.run.whatif.faults import FaultPlan, faulted
 from pytest_sparrow.run.whatif.fork import DivergencePoint
 from pytest_sparrow.settings import Policy, policy_of
-from pytest_sparrow.wire.asking import addressed
+from pytest_sparrow.wire.asking import addressed, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
-    from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Asked, Exchange, Json
     from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
@@ -38,8 +40,9 @@ class Answers:
     Args:
         replayer: replays the golden; None: the run follows no golden.
         live: the world answers all the same, and the replayer only notes what differs from the golden.
+        extends: the world answers from the first call on that the golden does not answer as recorded.
         violations: the run's.
-        events: the run's, as they grow.
+        count_events: how many events the run has so far.
         settings: what the user said.
         tools: the wrapped tools.
         wire: reads requests.
@@ -49,6 +52,7 @@ class Answers:
         replayer: replays the golden, or observes for it; None: the run follows no golden.
         replaying: whether the world is shut.
         live: whether the world answers, and what is asked is compared all the same.
+        extended: whether the world has answered in place of the golden, in a run that extends it.
         fork: the fork, or None.
         fault_plan: the faults.
         arrivals: replays the order in which the recorded answers arrived; None: there are none.
@@ -61,16 +65,20 @@ class Answers:
         replayer: GoldenReplayer | None,
         *,
         violations: Violations,
-        events: Sequence[Event],
+        count_events: Callable[[], int],
         settings: Settings,
         tools: ToolFacts,
         wire: Wire,
         redactor: Redactor,
         live: bool = False,
+        extends: bool = False,
     ) -> None:
         self.replayer = replayer
         self.replaying = replayer is not None and not live
         self.live = live
+        self.extended = False
+        self._extends = extends
+        self._answered = b""
         self.fork: Fork | None = None
         self.fault_plan = FaultPlan()
         self.arrivals: Arrivals | None = None
@@ -79,7 +87,7 @@ class Answers:
         self.divergence_point: DivergencePoint | None = None
         self.verified: set[str] = set()
         self._violations = violations
-        self._events = events
+        self._count_events = count_events
         self._settings = settings
         self._tools = tools
         self._wire = wire
@@ -102,7 +110,7 @@ class Answers:
 
     def settle(self) -> None:
         """The run is over: add what nobody asked for to the violations, and a fork or a fault that never came."""
-        if self.replayer is None:
+        if self.replayer is None or self._extends:
             return
         self.replayer.settle(self.divergence_point)
         if self.fault_plan.then is not None:
@@ -127,8 +135,7 @@ class Answers:
             return None
         if not self._in_order(crossing):
             asked = replace(asked, after=-1)
-        if self.live:
-            replayer.observe(asked)
+        if self._left_to_world(replayer, crossing, asked):
             return None
         fault = self.fault_plan.meets(asked.kind, asked.content)
         if fork is not None and fork.meets(asked.kind, asked.content):
@@ -150,6 +157,43 @@ class Answers:
             crossing.delay = fault.delay
             self._injected(fault, crossing, exchange)
         return self._answer_to(crossing, exchange)
+
+    def _left_to_world(self, replayer: GoldenReplayer, crossing: Crossing, asked: Asked) -> bool:
+        """Whether the world answers: all of it, or from the first call on that the golden does not answer as recorded.
+
+        Raises:
+            ReplayDivergence: a request leans on what its server keeps of the part that the golden answered.
+        """
+        if self.live:
+            replayer.observe(asked)
+        if not self._extends:
+            return self.live
+        runs = asked.kind == "tool" and self._policy(asked.content["name"]) is not Policy.FEED
+        if not self.extended and (runs or asked.optional or replayer.fits(asked)):
+            return False
+        if crossing.kind == "http" and replayer.served:
+            self._refuse_server_state(asked)
+        self.extended = True
+        self.replaying = False
+        self.arrivals = None  # what the golden has still to answer is not asked for any more
+        return True
+
+    def _refuse_server_state(self, asked: Asked) -> None:
+        if not self._answered and isinstance(self.replayer, ExchangeReplayer):
+            self._answered = canonical([exchange.answered for exchange in self.replayer.exchanges])
+        for name, value in named_state(asked.content):
+            if canonical(value)[1:-1] in self._answered:
+                detail = {"request": describe("http", asked.content), "name": name}
+                raise divergence(
+                    self._violations.add(
+                        Finding(
+                            kind=Kind.REFUSED,
+                            case="server-state",
+                            new_at=Location(lane=asked.lane),
+                            detail=detail,
+                        )
+                    )
+                )
 
     def asked(self, crossing: Crossing) -> None:
         """A crossing has its answer: note which recorded exchange its lane has asked for."""
@@ -191,7 +235,7 @@ class Answers:
 
     def _in_order(self, crossing: Crossing) -> bool:
         """Whether the crossing's place among the others counts."""
-        return order.counts(self._settings.level, of_model=crossing.asks_model)
+        return order.counts(self._settings.level_in_force, of_model=crossing.asks_model)
 
     def number_of(self, recorded: Exchange | None) -> int | None:
         """The number of a recorded exchange in the golden, by beginning from 0; None where it is not the golden's."""
@@ -259,7 +303,7 @@ class Answers:
         self.fault_plan.came(fault)
         crossing.fault = fault
         if crossing.kind == "tool":
-            crossing.hides.append(len(self._events) - 1)
+            crossing.hides.append(self._count_events() - 1)
             self.fault_plan.failed(crossing.asked, crossing.call_id, proposed=crossing.proposed)
         if not fault.recovers:
             self._leave(crossing, exchange)
@@ -282,7 +326,7 @@ class Answers:
                 by="fork" if crossing.fault is None else "fault",
                 kind=crossing.kind,
                 lane=crossing.lane.label,
-                emitted=len(self._events),
+                emitted=self._count_events(),
                 known=tuple(self._violations.findings),
                 exchange=exchange,
                 lanes={} if self.replayer is None else dict(self.replayer.lanes),

@@ -127,6 +127,10 @@ class GoldenReplayer(ABC):
         self._observed = True
         return None
 
+    def fits(self, asked: Asked) -> bool:  # noqa: ARG002 - for exchanges
+        """Whether the golden answers just what is asked here, and in its order."""
+        return True
+
     @abstractmethod
     def settle(self, left: DivergencePoint | None = None) -> None:
         """Add what nobody asked for to the violations, unless the run had left its golden before.
@@ -185,6 +189,7 @@ class ExchangeReplayer(GoldenReplayer):
     ) -> None:
         super().__init__(violations)
         self.exchanges = exchanges
+        self._conversation_of = conversation_of
         self._chooser = Chooser(exchanges, conversation_of, comparable_of, secrets)
         self._secrets = self._chooser.secrets
         self._nearest = Nearest(exchanges)
@@ -219,6 +224,7 @@ class ExchangeReplayer(GoldenReplayer):
 
     def observe(self, asked: Asked) -> Exchange | None:
         """Add to the violations: request drift, and a call that the golden lacks and that makes no event."""
+        self._observed = True
         choice = self._chooser.choose(asked)
         if choice is not None:
             self._note(choice, asked)
@@ -226,6 +232,17 @@ class ExchangeReplayer(GoldenReplayer):
         if not (asked.optional or _in_events(asked)):
             self._violations.add(self._missed(asked))
         return None
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether the golden answers just what is asked here, and in its order."""
+        choice = self._chooser.choose(asked, taken=False)
+        if choice is None or not choice.exact or choice.displaced is not None:
+            return False
+        golden = self.exchanges[choice.number]
+        if asked.kind == "tool" and request_key("tool", golden.asked) != request_key("tool", asked.content):
+            return False
+        turned = choice.number < asked.after and precedes(golden, self.exchanges[asked.after])
+        return choice.again or not turned
 
     def _note(self, choice: Chosen, asked: Asked) -> None:
         """Note request drift and another order."""
@@ -283,12 +300,20 @@ class ExchangeReplayer(GoldenReplayer):
         exchange = self.exchanges[number]
         return {"golden": exchange.asked, "golden_at": Location(exchange=number + 1, lane=exchange.lane)}
 
+    def _shown(self, exchange: Exchange) -> bool:
+        """Whether a recorded call stands in the golden's events."""
+        return exchange.kind == "tool" or (
+            exchange.kind == "http" and self._conversation_of(exchange.asked) is not None
+        )
+
     def _one_too_many(self, request: int) -> None:
         """An earlier request got this exchange for want of a better one: that request had no answer of its own."""
         drift = self._drifts.pop(request, None)
         if drift is None or not isinstance(drift.new, dict):
             return
         self._violations.findings.remove(drift)
+        if self._observed and drift.of_model:
+            return  # the events show it
         self._violations.add(self._missed(Asked(kind="http", content=drift.new)))
 
     def _missed(self, asked: Asked) -> Finding:
@@ -309,10 +334,13 @@ class ExchangeReplayer(GoldenReplayer):
         return replace(found, **self._recorded(number))
 
     def settle(self, left: DivergencePoint | None = None) -> None:
-        """Add the exchanges that nobody asked for to the violations, but those after the divergence point."""
+        """Add the exchanges that nobody asked for to the violations, but those after the divergence point.
+
+        Where the world answers, events show which calls of models and tools are missing, as far as the level asks.
+        """
         for number in self._chooser.unplayed():
             exchange = self.exchanges[number]
-            if left is not None and not _due(exchange, left):
+            if (left is not None and not _due(exchange, left)) or (self._observed and self._shown(exchange)):
                 continue
             self._violations.add(
                 Finding(

@@ -22,6 +22,7 @@ from pytest_sparrow.run.crossing import CLIENT, READING, Crossing, is_look_up_ad
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
 from pytest_sparrow.run.own_servers import OwnServers
+from pytest_sparrow.run.postponed import InStep, Postponed
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.violations import Unread, Violations, divergence, unwrapped
 from pytest_sparrow.wire.asking import describe
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.errors import ReplayDivergence
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
+    from pytest_sparrow.providers.codec import ModelAnswer, Part
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
@@ -53,7 +55,7 @@ class Run:
         run_id: the run's id, and the name of its folder.
         settings: what the user said.
         violations: what went wrong at the boundaries.
-        events: what has happened so far, as the agent saw it (the disk gets the redacted form).
+        equal_by_construction: whether the run is over, and its events are its golden's, which nobody need make.
         answers: the answers of a replay, with its fork and faults.
         crossings: how many crossings there were.
         started: the run's zero, from which exchanges count their seconds.
@@ -74,18 +76,22 @@ class Run:
         comparable_of: ComparableOf | None = None,
         replayer: Callable[[Violations], GoldenReplayer] | None = None,
         live: bool = False,
+        extends: bool = False,
         sink: Sink | None = None,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
         optional: bool = False,
+        recorded_events: Sequence[bytes] = (),
     ) -> None:
         self.run_id = run_id
         self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
-        self.events: list[Event] = []
-        self.violations = Violations(lambda: len(self.events), caller)
+        self.equal_by_construction = False
+        self._events = Postponed()
+        self._lock = threading.RLock()
+        self.violations = Violations(self._count_events, caller)
         self.crossings = 0
         self.watchers: list[Watcher] = []
         self._wire = wire
@@ -106,15 +112,17 @@ class Run:
         self.answers = Answers(
             replays,
             violations=self.violations,
-            events=self.events,
+            count_events=self._count_events,
             settings=settings,
             tools=tools,
             wire=wire,
             redactor=redactor,
             live=live,
+            extends=extends,
         )
+        self._events.works = self.answers.replaying and sink is None
+        self._in_step = InStep(golden or (), recorded_events, settings.agent)
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
-        self._lock = threading.RLock()
         self.started = real_time.now()
         self._zero = real_time.monotonic()
         self._last = 0.0
@@ -122,6 +130,16 @@ class Run:
         self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
+
+    @property
+    def events(self) -> list[Event]:
+        """What has happened so far, as the agent saw it (the disk gets the redacted form)."""
+        with self._lock:
+            return self._events.all()
+
+    def _count_events(self) -> int:
+        # In a forked child no lock is taken: another thread may have held the lock when the child was forked.
+        return len(self._events.made if self.violations.mirror is not None else self.events)
 
     # What boundaries use.
 
@@ -253,6 +271,7 @@ class Run:
             self._emit_asked(crossing, asked)
             crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
             self.answers.asked(crossing)
+            self._in_step.asked(crossing, alone=not self._open)
             self._open[id(crossing)] = crossing
             crossing.lane.open.append(crossing)
             for watcher in self.watchers:
@@ -264,7 +283,8 @@ class Run:
         if self._over(crossing):
             return
         answer, before_failure = None, None
-        if crossing.model is not None and answered is not None:
+        as_recorded = self._is_as_recorded(crossing, answered, complete=complete)
+        if crossing.model is not None and answered is not None and not as_recorded:
             answer = crossing.model.answer(crossing.asked, answered)
             before_failure = crossing.model.before_failure(crossing.asked, answered, answer)
             if complete:
@@ -277,15 +297,12 @@ class Run:
             crossing.settled = True
             self._open.pop(id(crossing), None)
             crossing.lane.open.remove(crossing)
-            before = len(self.events)
-            if answer is not None and crossing.call_id:
-                self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, answer)
-            elif answer is not None:
-                self._emitter.model_answered(crossing.lane, answer, crossing.emitted, before_failure)
-            elif crossing.kind == "tool":
-                self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
+            self._in_step.answered(as_recorded=as_recorded)
+            if as_recorded:
+                self._events.do(functools.partial(self._read_answer, crossing))
+            else:
+                self._emit_answered(crossing, answered, answer, before_failure)
             if crossing.fault is not None:
-                crossing.hides.extend(range(before, len(self.events)))
                 self.answers.failed(crossing.fault, crossing, complete=complete)
             self.answers.settled(crossing, complete=complete)
             for watcher in self.watchers:
@@ -297,11 +314,15 @@ class Run:
 
     def hosted(self, call_id: str, name: str) -> bool:
         """Whether the provider ran a call itself: the agent did not make the call."""
-        return (call_id, name) in self._emitter.hosted
+        with self._lock:
+            self._events.all()
+            return (call_id, name) in self._emitter.hosted
 
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""
         with self._lock:
+            self._events.all()
+            self._in_step.left()
             self._emitter.own_event(event)
             self._emit(in_lane(event, self._lanes.here().label))
 
@@ -310,7 +331,9 @@ class Run:
         with self._lock:
             for crossing in list(self._open.values()):
                 self._end_early(crossing)
-            self._emitter.end(failed=failed)
+            self.equal_by_construction = not failed and self._is_the_goldens()
+            self._events.works = self.equal_by_construction
+            self._events.do(functools.partial(self._emitter.end, failed=failed))
             self._closed = True
             self.answers.settle()
             proposals = self._emitter.proposals
@@ -342,12 +365,16 @@ class Run:
     @property
     def task(self) -> str:
         """The first user text, "" before it is known."""
-        return self._emitter.task
+        with self._lock:
+            self._events.all()
+            return self._emitter.task
 
     @property
     def model(self) -> str:
         """The first model asked, "" before it is known."""
-        return self._emitter.model
+        with self._lock:
+            self._events.all()
+            return self._emitter.model
 
     # Within.
 
@@ -389,7 +416,7 @@ class Run:
         return self._last
 
     def _emit(self, event: Event) -> None:
-        self.events.append(event)
+        self._events.made.append(event)
         if self._sink is not None:
             self._write(self._sink.event, event)
 
@@ -410,6 +437,7 @@ class Run:
 
     def _emit_asked(self, crossing: Crossing, asked: dict[str, Json]) -> None:
         if crossing.kind == "tool":
+            self._events.all()  # a proposal that the call answers
             again = self.answers.fault_plan.again(crossing.asked)
             if again is None:
                 call_id, proposed = self._emitter.tool_called(crossing.lane, asked)
@@ -421,15 +449,67 @@ class Run:
         elif crossing.model is not None:
             request = crossing.model.request
             if isinstance(request, ToolRequest):
+                self._events.all()
                 crossing.call_id, crossing.emits_in = self._emitter.remote_tool_called(
                     crossing.lane, request.name, request.args
                 )
             else:
-                self._emitter.asked_model(crossing.lane, request)
+                self._events.do(functools.partial(self._emitter.asked_model, crossing.lane, request))
         elif not crossing.optional:
-            self._emitter.begin()
+            self._events.do(self._emitter.begin)
             if crossing.kind == "http":
                 self._unread.add(asked)
+
+    def _is_as_recorded(
+        self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool
+    ) -> bool:
+        """Whether the agent has got the recorded answer of a model, whole and untouched, and none of it is emitted."""
+        return (
+            self._events.works
+            and complete
+            and crossing.model is not None
+            and answered is not None
+            and answered is crossing.replayed
+            and crossing.recorded is not None
+            and not (crossing.call_id or crossing.emitted or crossing.fault)
+            # A codec of a plugin may break on an answer, and a remark says so.
+            and type(crossing.model.codec).__module__.startswith("pytest_sparrow.")
+        )
+
+    def _is_the_goldens(self) -> bool:
+        """Whether all events of the run, which is over, are the golden's, whatever they are."""
+        answers = self.answers
+        what_if = answers.fork is not None or answers.fault_plan.faults
+        return not what_if and not self.violations.findings and self._in_step.is_whole
+
+    def _read_answer(self, crossing: Crossing) -> None:
+        """Read the recorded answer of a model that the agent has got, and emit its events."""
+        model, answered = crossing.model, crossing.replayed
+        assert model is not None
+        assert answered is not None
+        answer = model.answer(crossing.asked, answered)
+        before_failure = model.before_failure(crossing.asked, answered, answer)
+        self._unread.add_silent(crossing.asked, answered, answer)
+        self._emitter.model_answered(crossing.lane, answer, 0, before_failure)
+
+    def _emit_answered(
+        self,
+        crossing: Crossing,
+        answered: dict[str, Json] | None,
+        answer: ModelAnswer | None,
+        before_failure: Sequence[Part] | None,
+    ) -> None:
+        if answer is None and crossing.kind != "tool":
+            return
+        before = len(self.events)
+        if answer is not None and crossing.call_id:
+            self._emitter.remote_tool_answered(crossing.emits_in, crossing.call_id, answer)
+        elif answer is not None:
+            self._emitter.model_answered(crossing.lane, answer, crossing.emitted, before_failure)
+        elif crossing.kind == "tool":
+            self._emitter.tool_answered(crossing.lane, crossing.call_id, answered)
+        if crossing.fault is not None:
+            crossing.hides.extend(range(before, len(self.events)))
 
     def _name_asking(self, crossing: Crossing) -> None:
         """Name a tool that asks a model itself, now or when it was recorded."""

@@ -146,18 +146,20 @@ class Settings:
         default=DEFAULT_MODE,
         places=SettingPlace.COMMAND_LINE | SettingPlace.MARKER | SettingPlace.ENVIRONMENT | SettingPlace.INI,
     )
-    level: Level = row(
+    level: Level | None = row(
         Choice(Level),
         "how much is compared",
-        default=Level.EXACT,
+        default=None,
         places=SettingPlace.COMMAND_LINE | USUAL,
+        default_shown="exact; trajectory in mode verify",
     )
-    requests: Requests = row(
+    requests: Requests | None = row(
         Choice(Requests),
         "how changed requests are judged: as a failure, as a remark (the scripted replay: prompts may be edited), "
         "or not at all",
-        default=Requests.COMPARE,
+        default=None,
         places=SettingPlace.COMMAND_LINE | USUAL,
+        default_shown="compare; report in mode verify",
     )
     crossings: Crossings | None = row(
         Choice(Crossings),
@@ -338,6 +340,16 @@ class Settings:
         places=SettingPlace.INI,
     )
 
+    @property
+    def level_in_force(self) -> Level:
+        """How much is compared: a model that answers anew says it in other words."""
+        return self.level or (Level.TRAJECTORY if self.mode.live else Level.EXACT)
+
+    @property
+    def requests_in_force(self) -> Requests:
+        """How changed requests are judged: a later request repeats what a model said before."""
+        return self.requests or (Requests.REPORT if self.mode.live else Requests.COMPARE)
+
 
 TABLE: tuple[Setting, ...] = tuple(replace(each.metadata["row"], name=each.name) for each in fields(Settings))
 """Every setting, in the order of the README's table."""
@@ -380,8 +392,8 @@ def policy_of(
 def judged_by(settings: Settings) -> str:
     """The settings that a run is judged by and that are no default, like ``requests=report, level=trajectory``."""
     said = []
-    if settings.requests is not Requests.COMPARE:
-        said.append(f"requests={settings.requests.value}")
-    if settings.level is not Level.EXACT:
-        said.append(f"level={settings.level.value}")
+    if settings.requests_in_force is not Requests.COMPARE:
+        said.append(f"requests={settings.requests_in_force.value}")
+    if settings.level_in_force is not Level.EXACT:
+        said.append(f"level={settings.level_in_force.value}")
     return ", ".join(said)

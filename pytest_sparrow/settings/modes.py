@@ -13,10 +13,11 @@ class Behaviour:
     Attributes:
         outcome: what the session's summary says of a test that passed; "" where nothing is said.
         diverged: what the summary says of a test that differs from its golden; "" where nothing is said.
-        shut: nothing reaches the world; absent API keys are filled with dummies.
+        shut: nothing reaches the world, to begin with; absent API keys are filled with dummies.
         replays: the golden answers what the agent asks; else the world does, unless it is shut.
         compares: the run is compared with the golden, whoever answered.
         records: what happens is recorded, and becomes the golden if the test passes.
+        extends: the world opens at the first call that the golden does not answer as recorded.
         revises: the golden becomes what it would be had the run been recorded, if it could answer all of it and the
             test passes.
         missing: there is no golden to replay: the test fails before its body runs.
@@ -28,6 +29,7 @@ class Behaviour:
     replays: bool = False
     compares: bool = False
     records: bool = False
+    extends: bool = False
     revises: bool = False
     missing: bool = False
 
@@ -45,6 +47,8 @@ class Behaviour:
 _REPLAYED = Behaviour(outcome="replayed equal", diverged="diverged", shut=True, replays=True, compares=True)
 _RECORDED = Behaviour(records=True)
 _UPDATED = Behaviour(diverged="not updated", shut=True, replays=True, compares=True, revises=True)
+_EXTENDED = Behaviour(diverged="not extended", shut=True, replays=True, extends=True, revises=True)
+_VERIFIED = Behaviour(outcome="verified", diverged="drifted", compares=True)
 _MISSING = Behaviour(shut=True, missing=True)
 _INERT = Behaviour(outcome="ran with sparrow off")
 
@@ -56,11 +60,13 @@ class Mode(enum.Enum):
     RECORD = "record"
     NEW = "new"
     UPDATE = "update"
+    EXTEND = "extend"
+    VERIFY = "verify"
     OFF = "off"
 
     @property
     def writes(self) -> bool:
-        """Whether a golden may be written; refused under CI unless the command line says so."""
+        """Whether a golden may be written."""
         return any(each.records or each.revises for each in _BEHAVIOURS[self])
 
     @property
@@ -74,9 +80,14 @@ class Mode(enum.Enum):
         return all(each.shut for each in _BEHAVIOURS[self])
 
     @property
+    def live(self) -> bool:
+        """Whether a run is compared with its golden while the world answers."""
+        return any(each.compares and not each.replays for each in _BEHAVIOURS[self])
+
+    @property
     def read_only(self) -> Mode:
         """The mode for a test whose golden is another test's, or nobody's: such a test only replays."""
-        return Mode.REPLAY if self.writes else self
+        return Mode.REPLAY if self.writes or self.live else self
 
 
 DEFAULT_MODE = Mode.REPLAY
@@ -93,6 +104,8 @@ _BEHAVIOURS = {
     Mode.RECORD: (_RECORDED, _RECORDED),
     Mode.NEW: (_REPLAYED, _RECORDED),
     Mode.UPDATE: (_UPDATED, _MISSING),
+    Mode.EXTEND: (_EXTENDED, _MISSING),
+    Mode.VERIFY: (_VERIFIED, _MISSING),
     Mode.OFF: (_INERT, _INERT),
 }
 

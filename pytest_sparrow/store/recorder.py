@@ -21,7 +21,7 @@ from pytest_sparrow.transcript import RunMeta
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.events import Event
@@ -215,7 +215,13 @@ class FsRecorder:
         """
         return self._journal(run_id)[0].read()
 
-    def finalize(self, run_id: str, *, instead_of: Transcript | Literal["any"] | None = "any") -> Transcript:
+    def finalize(
+        self,
+        run_id: str,
+        *,
+        instead_of: Transcript | Literal["any"] | None = "any",
+        written_as: Callable[[Transcript], Transcript] | None = None,
+    ) -> Transcript:
         """Finish a run: write it whole, swap it in, and only then forget it.
 
         Earlier journals of this run that were abandoned or left by a killed process are removed.
@@ -223,6 +229,7 @@ class FsRecorder:
         Args:
             run_id: the run.
             instead_of: the finished run whose place it may take, None for none; ``"any"`` asks nothing.
+            written_as: gives the transcript to write in place of the one that was recorded.
 
         Raises:
             UnknownRun: the run was never started, or is over.
@@ -237,6 +244,7 @@ class FsRecorder:
             journal.check_whole()
             recorded = journal.read()
             finished = recorded.with_meta(replace(recorded.meta, complete=True))
+            finished = finished if written_as is None else written_as(finished)
             written = self._write(finished, redactor, instead_of)
             self._close(run_id)
             with contextlib.suppress(OSError):  # the run is safe: what is left of its journal harms nobody

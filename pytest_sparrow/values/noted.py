@@ -29,7 +29,7 @@ from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import MAX_DEPTH
 from pytest_sparrow.values import messages, tables, zones
 from pytest_sparrow.values.equality import difference
-from pytest_sparrow.values.restore import DoesNotFit
+from pytest_sparrow.values.restore import DoesNotFit, NotLoaded
 from pytest_sparrow.values.to_json import NO_JSON, brief, plain, simpler, spell_path, type_name
 from pytest_sparrow.values.types import EACH, KEYS, in_order
 
@@ -317,6 +317,8 @@ def _of_type(inner: Any, name: str) -> Any:
             return defaultdict(_FACTORIES[name.removeprefix(_DEFAULTING)], inner)
         if name.startswith(_ZONED):
             return zones.placed(datetime.fromisoformat(inner), name.removeprefix(_ZONED))
+        if (module := module_of(name)) and module not in sys.modules:
+            raise NotLoaded(name.partition(" of ")[0].replace(":", "."), module)
         if tables.is_name(name):
             return tables.restored(inner, name)
         if messages.is_name(name):
@@ -328,13 +330,16 @@ def _of_type(inner: Any, name: str) -> Any:
         raise DoesNotFit(f"{brief(inner)} is no {name} ({error})") from error
 
 
+def module_of(name: str) -> str:
+    """The module that holds the class of this name in a note; "" for a type of the standard library."""
+    return "" if name.startswith(_ZONED) else name.rpartition(":")[0]
+
+
 def _of_class(inner: Any, name: str) -> Any:
     module, _, qualname = name.partition(":")
     kind = _loaded(module, qualname)
     if kind is None:
-        raise DoesNotFit(
-            f"the class {module}.{qualname} is not loaded here: annotate the return type, or import it"
-        )
+        raise DoesNotFit(f"{module} holds no class {qualname}")
     if issubclass(kind, Enum):
         if isinstance(inner, dict):
             return kind.__members__[inner["name"]]

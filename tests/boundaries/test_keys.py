@@ -1,11 +1,13 @@
 """Dummy keys: filled while open, and nothing left behind."""
 
+import os
+
 import anthropic
 import openai
 import pytest
 from google import genai
 
-from pytest_sparrow.boundaries.world.environment import dummy_keys
+from pytest_sparrow.boundaries.world.environment import dummy_keys, environment_now
 from pytest_sparrow.settings import dummy_key
 
 
@@ -57,3 +59,22 @@ def test_real_constructors_are_content(monkeypatch):
         assert openai.OpenAI().api_key == dummy_key("OPENAI_API_KEY")
         assert anthropic.Anthropic().api_key == dummy_key("ANTHROPIC_API_KEY")
         genai.Client().close()
+
+
+def test_the_environment_of_the_process_is_filled_for_child_processes_too_and_put_back(monkeypatch):
+    """What is decoded once is always what is there: names come, change and go."""
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    with dummy_keys():
+        assert (
+            os.environ["ANTHROPIC_API_KEY"]
+            == dummy_key("ANTHROPIC_API_KEY")
+            == os.getenv("ANTHROPIC_API_KEY")
+        )
+        assert environment_now() == dict(os.environ)
+        with os.popen("echo $OPENAI_API_KEY") as shell:
+            assert shell.read().strip() == dummy_key("OPENAI_API_KEY")
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "a test's own")
+    assert (os.environ["OPENAI_API_KEY"], os.environ["ANTHROPIC_API_KEY"]) == ("", "a test's own")
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    assert environment_now() == dict(os.environ)

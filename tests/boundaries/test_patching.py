@@ -143,6 +143,27 @@ def test_patches_wait_for_their_module_nest_and_are_put_back(module):
     assert sys.meta_path == finders
 
 
+def test_patches_are_made_once_and_again_where_somebody_else_has_replaced_something_for_good(module):
+    """Each test of a session installs them; a library that a plugin patches meanwhile is wrapped as it is now."""
+    made = []
+
+    def patches_for(found):
+        made.append(found.ran)
+        return [AttributePatch(found, "ran", f"wrapped {found.ran}")]
+
+    patches = Patches({module: patches_for})
+    found = importlib.import_module(module)
+    for _ in range(3):
+        with patches:
+            assert found.ran == "wrapped True"
+        assert found.ran is True
+    assert made == [True]
+    found.ran = "theirs"
+    with patches:
+        assert found.ran == "wrapped theirs"
+    assert (found.ran, made) == ("theirs", [True, "theirs"])
+
+
 def test_one_module_under_two_names_is_patched_once(module, monkeypatch):
     """A library may put itself in another one's place."""
     loaded = importlib.import_module(module)

@@ -60,6 +60,7 @@ def run_of(*events, findings=(), hidden=(), divergence_point=None, served_nothin
     """A run that is over, as far as a verdict looks at it."""
     return SimpleNamespace(
         events=list(events),
+        equal_by_construction=False,
         violations=SimpleNamespace(
             findings=list(findings), of=lambda kind: [each for each in findings if each.kind is kind]
         ),

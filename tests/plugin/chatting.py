@@ -53,20 +53,27 @@ def add(a: int, b: int) -> int:
 
 
 @contextlib.contextmanager
-def model(inner):
-    """Serve the model, and write the agent into the folder."""
-    with loopback(chat=_chat) as server:
+def model(inner, says=lambda: "It is 3.", proposes=lambda: {"a": 1, "b": 2}):
+    """Serve the model, and write the agent into the folder.
+
+    Args:
+        inner: the folder.
+        says: makes the model's last answer.
+        proposes: makes the arguments of the call that it proposes; None: it answers at once.
+    """
+    with loopback(chat=lambda call: _chat(call, says, proposes)) as server:
         inner.write("agent.py", AGENT)
         inner.write("tools.py", TOOLS)
         inner.env(WORLD=server.url)
         yield server
 
 
-def _chat(call):
+def _chat(call, says, proposes):
     messages = json.loads(call.body)["messages"]
-    message = {"role": "assistant", "content": "It is 3."}
-    if messages[-1]["role"] != "tool":
-        function = {"name": "add", "arguments": '{"a": 1, "b": 2}'}
+    arguments = None if messages[-1]["role"] == "tool" else proposes()
+    message = {"role": "assistant", "content": says()} if arguments is None else {}
+    if arguments is not None:
+        function = {"name": "add", "arguments": json.dumps(arguments)}
         call_id = f"call_{secrets.token_hex(12)}"
         message = {
             "role": "assistant",

@@ -72,7 +72,7 @@ def test_an_unchanged_agent_is_green_on_any_day(inner):
     inner.replay("test_it.py::test_day[1]").assert_outcomes(passed=1)
     inner.env(PYTHONHASHSEED="4711", **NEXT_YEAR)
     result = inner.replay()
-    assert "sparrow: 6 replayed equal" in result.outlines
+    assert "sparrow: 6 replayed equal" in result.stdout.str()
     inner.unset("TZ", "PYTHONHASHSEED", *NEXT_YEAR)
     # In a worker, in the opposite order.
     plugins = ("-p", "xdist", "-n", "1", "-p", "pytest_randomly", "--randomly-seed=2")

@@ -135,7 +135,7 @@ def test_every_divergence_fails_once(diverged):
     result = diverged.replay("-rfE", "test_it.py")
     assert result.ret == 1
     result.assert_outcomes(failed=len(NAMES))
-    result.stdout.fnmatch_lines([f"sparrow: {len(NAMES)} diverged"])
+    result.stdout.fnmatch_lines([f"sparrow: {len(NAMES)} diverged*"])
     texts = reported(result)
     assert list(texts) == NAMES
     for name, text in texts.items():
@@ -145,6 +145,9 @@ def test_every_divergence_fails_once(diverged):
         assert f"  golden  __sparrow__/test_it/{name}\n" in text
         # A recording in which nothing crosses a boundary fails as well.
         accepted = f"\n  accept  pytest --sparrow-update test_it.py::{name}" in text
+        assert (f"\n  extend  pytest --sparrow-mode=extend test_it.py::{name}" in text) is (
+            "holds no answer" in text
+        )
         recorded = f"\n  record  pytest --sparrow-record test_it.py::{name}" in text
         assert (accepted, recorded) == {
             "test_served_nothing": (False, False),
@@ -176,7 +179,7 @@ def test_the_text_is_the_same_under_xdist(diverged):
     alone = diverged.replay("-k", "argument or unplayed")
     spread = diverged.replay("-p", "xdist", "-n", "1", "-k", "argument or unplayed")
     spread.assert_outcomes(failed=2)
-    spread.stdout.fnmatch_lines(["sparrow: 2 diverged"])
+    spread.stdout.fnmatch_lines(["sparrow: 2 diverged*"])
     lines = [
         {name: text.splitlines() for name, text in reported(result).items()} for result in (alone, spread)
     ]
@@ -194,13 +197,13 @@ def test_a_failure_of_its_own_stays(diverged):
             "E*pytest-sparrow: this test also diverged from its golden*",
             "*- pytest-sparrow -*",
             "act was not called",
-            "sparrow: 1 diverged",
+            "sparrow: 1 diverged*",
             "FAILED test_own.py::test_own - AssertionError: its own words",
         ]
     )
     bare = diverged.replay("--tb=no", "test_own.py::test_own")
     bare.assert_outcomes(failed=1)
-    bare.stdout.fnmatch_lines(["sparrow: 1 diverged", "FAILED test_own.py::test_own - *"])
+    bare.stdout.fnmatch_lines(["sparrow: 1 diverged*", "FAILED test_own.py::test_own - *"])
 
 
 def test_a_miss_hides_behind_nothing(diverged):
@@ -215,5 +218,5 @@ def test_a_miss_hides_behind_nothing(diverged):
     line = OWN.partition("  # the line of the miss")[0].count("\n") + 1
     assert text.splitlines()[0] == "act(number=2): the golden holds no answer to this"
     assert re.findall(r"\S+\.py:\d+", text) == [f"test_own.py:{line}"]
-    result.stdout.fnmatch_lines(["  test    test_own.py::TestCase::test_it", "sparrow: 2 diverged"])
+    result.stdout.fnmatch_lines(["  test    test_own.py::TestCase::test_it", "sparrow: 2 diverged*"])
     result.stdout.fnmatch_lines(["SKIPPED*test_own.py:*: not on this system"])

@@ -18,11 +18,11 @@ def test_record_writes_and_replay_answers(inner):
     before = inner.files()
     result = inner.replay()
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 1 replayed equal"])
+    result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 1 replayed equal*"])
     inner.env(SHUT="1")
     result = inner.run()
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 1 replayed equal"])
+    result.stdout.fnmatch_lines(["sparrow: replay", "sparrow: 1 replayed equal*"])
     assert inner.files() == before
 
 
@@ -81,13 +81,7 @@ def test_a_tool_that_would_run_in_replay_raises(inner):
     inner.run("--sparrow-mode=off").assert_outcomes(failed=1)
 
 
-LIVE = """
-    from pytest_sparrow.settings import Behaviour, Mode, modes
-
-    LIVE = Behaviour(outcome="as recorded", diverged="drifted", compares=True)
-    modes._BEHAVIOURS[Mode.OFF] = (LIVE, modes._MISSING)
-"""
-"""A mode in place of ``off``: the world answers, the run is compared with the golden, and nothing is written."""
+VERIFY = "--sparrow-mode=verify"
 
 LIVE_TEST = """
     import os
@@ -131,17 +125,16 @@ def test_a_live_run_is_compared(inner):
 
     A call that makes no event is compared as well, and one that JSON can't hold is named.
     """
-    inner.write("conftest.py", LIVE)
     inner.write("test_it.py", LIVE_TEST)
     inner.record().assert_outcomes(passed=5)
     before = inner.files()
-    result = inner.run("--sparrow-mode=off")
+    result = inner.run(VERIFY)
     result.assert_outcomes(passed=5)
-    result.stdout.fnmatch_lines(["sparrow: 5 as recorded"])
+    result.stdout.fnmatch_lines(["sparrow: 5 verified*"])
     inner.env(CHANGED="1")
-    result = inner.run("--sparrow-mode=off", "--sparrow-level=exact")
+    result = inner.run(VERIFY, "--sparrow-level=exact")
     result.assert_outcomes(passed=1, failed=4)
-    result.stdout.fnmatch_lines(["sparrow: 1 as recorded, 4 drifted"])
+    result.stdout.fnmatch_lines(["sparrow: 1 verified, 4 drifted*"])
     said = sections(result)
     for change, lines in LIVE_CHANGES.items():
         pytest.LineMatcher(said[f"test_add[{change}]"].splitlines()).fnmatch_lines(lines)
@@ -150,16 +143,17 @@ def test_a_live_run_is_compared(inner):
 
 def test_a_live_run_without_a_golden(inner):
     """What is to be compared and has no golden fails before its body, as in a replay."""
-    inner.write("conftest.py", LIVE)
     inner.write("test_it.py", LIVE_TEST)
-    result = inner.run("--sparrow-mode=off")
+    result = inner.run(VERIFY)
     result.assert_outcomes(failed=5)
     result.stdout.fnmatch_lines(["sparrow: 5 without a usable golden"])
 
 
 def test_a_live_run_of_a_model_is_compared(inner):
-    """The model answers anew with other ids: no difference. Another prompt is one, before an answer is looked at."""
-    inner.write("conftest.py", LIVE)
+    """Trajectories are compared, and requests only remarked: a model answers anew in other words each time.
+
+    Here a further request even begins with the answer before. Other arguments, or no call, are a drift.
+    """
     inner.write(
         "test_it.py",
         """
@@ -168,19 +162,51 @@ def test_a_live_run_of_a_model_is_compared(inner):
 
         def test_agent(sparrow):
             sparrow.tool("tools.add")
-            assert agent() == "It is 3."
+            agent("is it " + agent("add one and two"))
     """,
     )
-    with model(inner) as server:
+    words = iter(
+        ["It is 3.", "Yes.", "3", "That is so.", "Three!", "Surely.", "No.", "Never.", "No.", "Never."]
+    )
+    args = [{"a": 1, "b": 2}]
+    with model(inner, says=lambda: next(words), proposes=lambda: args[0]) as server:
         inner.record().assert_outcomes(passed=1)
+        before = inner.files()
         asked = len(server.calls)
-        inner.run("--sparrow-mode=off").stdout.fnmatch_lines(["sparrow: 1 as recorded"])
+        result = inner.run(VERIFY)
+        result.assert_outcomes(passed=1)
         assert len(server.calls) == 2 * asked
-        inner.env(PROMPT="be terse")
-        result = inner.run("--sparrow-mode=off")
-        result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(
-            ["POST */chat differs from the recorded request", '*"be kind"', '*"be terse"']
+            [
+                "sparrow: verify, requests=report, level=trajectory",
+                "test_it.py::test_agent: * at request.messages[[]user[]].content",
+                "sparrow: 1 verified (1 with requests=report, level=trajectory)",
+            ]
         )
-        result.stdout.fnmatch_lines(["sparrow: 1 drifted"])
-        inner.run("--sparrow-mode=off", "--sparrow-requests=ignore").assert_outcomes(passed=1)
+        result = inner.run(VERIFY, "--sparrow-requests=compare")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["sparrow: 1 drifted (1 with level=trajectory)"])
+        for args[0], differs in (({"a": 1, "b": 3}, "  ToolUseProposed[[]add[]].args*"), (None, "*add*")):
+            result = inner.run(VERIFY)
+            result.assert_outcomes(failed=1)
+            result.stdout.fnmatch_lines(
+                [
+                    "  judged  by requests=report, level=trajectory",
+                    "  live    the world answered, and this run differs*has the model or the API drifted?",
+                    differs,
+                    "  record  pytest --sparrow-record test_it.py::test_agent",
+                    "sparrow: 1 drifted *",
+                ]
+            )
+        assert inner.files() == before
+
+
+def test_only_the_command_line_verifies_on_ci(inner):
+    """A forgotten setting must not ask models on every commit."""
+    inner.env(CI="true", SPARROW_MODE="verify")
+    inner.write("test_it.py", LIVE_TEST)
+    result = inner.run()
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*SPARROW_MODE: mode 'verify' asks the world, and CI is set: say it on the command line*"]
+    )

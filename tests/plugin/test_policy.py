@@ -105,7 +105,7 @@ def test_a_tool_that_runs_gives_the_agent_what_it_gives(recorded):
     write(recorded, 'policy="run"')
     result = recorded.replay("-s")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*price ran*", f"sparrow: {KINDS} replayed equal"])
+    result.stdout.fnmatch_lines(["*price ran*", f"sparrow: {KINDS} replayed equal*"])
     recorded.env(NOW="2")
     result = recorded.replay("-s")
     result.assert_outcomes(failed=KINDS)
@@ -120,7 +120,7 @@ def test_a_verified_tool_is_compared_and_the_agent_gets_the_recorded_answer(reco
     write(recorded, 'policy="verify"')
     result = recorded.replay("-s")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*price ran*", f"sparrow: {KINDS} replayed equal"])
+    result.stdout.fnmatch_lines(["*price ran*", f"sparrow: {KINDS} replayed equal*"])
     recorded.env(NOW="2")
     result = recorded.replay("-s")
     result.assert_outcomes(failed=KINDS)

@@ -328,4 +328,4 @@ def test_what_a_retrying_sdk_draws_does_not_count(inner):
     assert tried == dict.fromkeys(FAILURES, 6)
     result = inner.replay()
     result.assert_outcomes(passed=10)
-    assert "sparrow: 10 replayed equal" in result.outlines
+    assert "sparrow: 10 replayed equal" in result.stdout.str()

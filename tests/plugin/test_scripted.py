@@ -39,14 +39,14 @@ def test_an_edited_prompt_is_red_unless_the_command_line_says_otherwise(recorded
     recorded.env(PROMPT="be rude")
     strict = recorded.replay()
     assert strict.ret == 1
-    strict.stdout.fnmatch_lines(["sparrow: replay", "*be rude*", "sparrow: 2 diverged"])
+    strict.stdout.fnmatch_lines(["sparrow: replay", "*be rude*", "sparrow: 2 diverged*"])
     scripted = recorded.replay("--sparrow-requests=report")
     assert scripted.ret == 0
     scripted.stdout.fnmatch_lines(
         [
             "sparrow: replay, requests=report",
             "*test_plain and 1 more test: 2 requests differ from the recorded ones at *content*",
-            "sparrow: 2 replayed equal (2 with requests=report)",
+            "sparrow: 2 replayed equal (2 with requests=report)*",
         ]
     )
 
@@ -79,7 +79,7 @@ def test_the_level_of_the_command_line_wins(recorded):
     recorded.env(MORE="5")
     result = recorded.replay("--sparrow-level=outcome", "--sparrow-requests=report")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["sparrow: 2 replayed equal (2 with requests=report, level=outcome)"])
+    result.stdout.fnmatch_lines(["sparrow: 2 replayed equal (2 with requests=report, level=outcome)*"])
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_what_many_tests_say_is_said_once(recorded):
         [
             f"test_it.py::test_drifts[[]0[]] and 6 more tests: {DRIFT}",
             f"test_it.py::test_unwrapped[[]0[]] and 2 more tests: {UNWRAPPED}",
-            "sparrow: 7 replayed equal, 4 diverged (7 with requests=report)",
+            "sparrow: 7 replayed equal, 4 diverged (7 with requests=report); saved 18 calls, 168 tokens, *.* s",
         ],
         consecutive=True,
     )
@@ -115,7 +115,7 @@ def test_what_many_tests_say_is_said_once(recorded):
     assert_judged(recorded)
     result = recorded.replay("--sparrow-requests=report", "-k", "not red")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["sparrow: 7 replayed equal (7 with requests=report)"])
+    result.stdout.fnmatch_lines(["sparrow: 7 replayed equal (7 with requests=report)*"])
 
 
 def test_workers_say_it_once_together(recorded):
@@ -131,6 +131,7 @@ def test_workers_say_it_once_together(recorded):
         [
             f"test_it.py::test_*[[]?[]] and 6 more tests: {DRIFT}",
             f"test_it.py::test_unwrapped[[]?[]] and 2 more tests: {UNWRAPPED}",
+            "sparrow: *; saved 18 calls, 168 tokens, *.* s",
         ]
     )
     assert len(remarks(result)) == 2

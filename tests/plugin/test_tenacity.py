@@ -98,4 +98,4 @@ def test_waits_are_short_where_that_decides_nothing(inner):
         inner.record().assert_outcomes(passed=7)
     result = inner.replay()
     result.assert_outcomes(passed=7)
-    assert "sparrow: 6 replayed equal" in result.outlines
+    assert "sparrow: 6 replayed equal" in result.stdout.str()

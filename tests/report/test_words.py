@@ -65,6 +65,7 @@ def test_each_way_out_has_words(kind):
     takes = {
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
+        WayKind.EXTEND,
         WayKind.ACCEPT,
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,
@@ -124,6 +125,12 @@ def test_a_rule_that_cannot_be_applied_says_what_and_then_why():
             "use threads or tasks, or ask in the test's own process",
         ),
         (
+            "server-state",
+            {"request": "POST h/v1/responses", "name": "conversation"},
+            "POST h/v1/responses: conversation names what its server keeps, and a replayed answer gave the id",
+            "the server has forgotten it, or never knew: the golden cannot be extended here",
+        ),
+        (
             "read-beyond",
             {"name": "rows{}", "items": 3},
             "rows{}: is read beyond the 3 items that the recorded run read",
@@ -145,7 +152,18 @@ REFUSALS = [
     ("ownerless", {"request": "GET http://h/", "why": "two runs are open\n  start it"}, "http://h/"),
     ("forked", {"what": "GET h"}, "GET h"),
     *(
-        (case, {"name": "rows", "request": "rows", "items": 3, "why": "no int"}, "rows")
+        (
+            case,
+            {
+                "name": "rows",
+                "request": "rows",
+                "items": 3,
+                "why": "no int",
+                "what": "shop.Row",
+                "module": "shop",
+            },
+            "rows",
+        )
         for case in _NOT_AS_RECORDED
     ),
 ]
@@ -163,7 +181,7 @@ def test_a_refusal_has_test_strand_address_and_way_out_in_six_lines(case, detail
     assert address in lines[0]
     assert "  test    test_it.py::test_it" in lines
     assert "  where   called from agent.py:3, in lane work-1" in lines
-    assert "  record  pytest --sparrow-record test_it.py::test_it" in lines
+    assert ("  record  pytest --sparrow-record test_it.py::test_it" in lines) is (case != "not-loaded")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ def test_objects_are_read_where_they_are_used():
         ("replay", "shut replays compares", "shut missing"),
         ("record", "records", "records"),
         ("new", "shut replays compares", "records"),
+        ("verify", "compares", "shut missing"),
         ("off", "", ""),
     ],
 )
@@ -110,10 +111,11 @@ def test_what_a_mode_does(mode, with_golden, without):
 
 def test_what_a_mode_may_do():
     """Which modes may write a golden, read one, and shut the world for every test."""
-    assert {mode.value for mode in Mode if mode.writes} == {"record", "new", "update"}
+    assert {mode.value for mode in Mode if mode.writes} == {"record", "new", "update", "extend"}
     assert {mode.value for mode in Mode if not mode.reads} == {"off"}
-    assert {mode.value for mode in Mode if mode.shut} == {"replay", "update"}
-    assert not any(mode.read_only.writes for mode in Mode)
+    assert {mode.value for mode in Mode if mode.shut} == {"replay", "update", "extend"}
+    assert {mode.value for mode in Mode if mode.live} == {"verify"}
+    assert not any(mode.read_only.writes or mode.read_only.live for mode in Mode)
     assert Mode.OFF.read_only is Mode.OFF
 
 

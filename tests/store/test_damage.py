@@ -442,3 +442,23 @@ def test_a_run_by_hand_is_named_by_its_folder_and_dated_by_its_inputs(tmp_path):
     for read in (load_transcript, lambda folder: list(iter_events(folder))):
         with pytest.raises(DamagedTranscript, match="missing"):
             read(tmp_path / "r")
+
+
+def test_events_are_parsed_when_somebody_asks_and_damage_that_fits_its_digest_is_named_then(tmp_path):
+    """Nobody asks where a replay is equal; a writer's bytes are known by their digest."""
+    store = shelf(tmp_path)
+    store.save(run_of("r", "one", "two"))
+    loaded = store.load("r")
+    assert (len(loaded.events), loaded.events == run_of("r", "one", "two").events) == (3, True)
+    events, meta = tmp_path / "r" / "events.jsonl", tmp_path / "r" / "meta.json"
+    broken = events.read_bytes().replace(b'"one"', b'"one')
+    events.write_bytes(broken)
+    with pytest.raises(DamagedTranscript, match=r"events.jsonl:2"):
+        store.load("r")
+    said = json.loads(meta.read_text())
+    said["sha256"]["events.jsonl"] = hashlib.sha256(broken).hexdigest()
+    meta.write_text(json.dumps(said))
+    loaded = store.load("r")
+    assert len(loaded.events) == 3
+    with pytest.raises(DamagedTranscript, match=r"events.jsonl:2"):
+        list(loaded.events)

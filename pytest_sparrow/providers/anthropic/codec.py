@@ -124,6 +124,7 @@ _FACTS = ProviderFacts(
     volatile_answer_keys=frozenset(
         {"id", "request_id", "signature", "cache_creation_input_tokens", "cache_read_input_tokens"}
     ),
+    server_state_keys=frozenset({"container"}),
     volatile_request_keys=frozenset({"signature"}),
     call_id_keys=frozenset({"tool_use_id"}),
     stream_indices=("index",),

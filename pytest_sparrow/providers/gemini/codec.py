@@ -97,6 +97,7 @@ _FACTS = ProviderFacts(
     volatile_answer_keys=frozenset(
         {"createTime", "responseId", "thoughtSignature", "cachedContentTokenCount"}
     ),
+    server_state_keys=frozenset({"cachedContent"}),
     volatile_request_keys=SIGNATURES,
     # Clients invent ids for these, from randomness that no seed reaches.
     call_keys=frozenset({"functionCall", "functionResponse", "function_call", "function_response"}),

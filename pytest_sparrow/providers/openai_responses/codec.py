@@ -73,6 +73,7 @@ _FACTS = ProviderFacts(
             *("encrypted_content", "obfuscation", "cached_tokens"),
         }
     ),
+    server_state_keys=frozenset({"previous_response_id", "conversation"}),
     volatile_request_keys=frozenset({"previous_response_id", "encrypted_content"}),
     call_id_keys=frozenset({"call_id"}),
     stream_indices=("output_index", "content_index", "summary_index"),

@@ -1,8 +1,10 @@
 """Values whose types no annotation says: written with a note of each type, and restored."""
 
+import asyncio
 import dataclasses
 import datetime as dt
 import enum
+import importlib
 import os
 import sys
 import uuid
@@ -210,7 +212,88 @@ def test_a_tool_gives_what_it_gave():
     with opened(recorded) as run:
         with pytest.raises(ReplayDivergence):
             tools()[0](1)
-        assert "Gone is not loaded" in run.refused[0]
+        assert "holds no class Gone" in run.refused[0]
+
+
+_LAZY = {
+    "lazy_shop/__init__.py": (
+        "import importlib\ndef __getattr__(name):\n    if name.startswith('_'):\n        raise AttributeError(name)\n"
+        "    return vars(importlib.import_module('lazy_shop.messages'))[name]\n"
+    ),
+    "lazy_shop/messages.py": (
+        "import dataclasses\n@dataclasses.dataclass\nclass Message:\n    text: str\n"
+        "class Refused(Exception):\n    def __init__(self, code):\n        super().__init__(code)\n"
+        "        self.code = code\n"
+    ),
+    "lazy_desk.py": (
+        "import functools, importlib\n"
+        "def _message(text):\n    from lazy_shop import Message\n    return Message(text)\n"
+        "def in_a_helper(text):\n    return _message(text)\n"
+        "def in_body(text):\n    import lazy_shop.messages as shop\n    return [shop.Message(text)]\n"
+        "def into(rows):\n    from lazy_shop.messages import Message\n    rows.append(Message('x'))\n"
+        "def items(text):\n    from lazy_shop.messages import Message\n    yield Message(text)\n"
+        "async def later(text):\n    from lazy_shop.messages import Message\n    return Message(text)\n"
+        "def fails(text):\n    from lazy_shop import Refused\n    raise Refused(text)\n"
+        "class Client:\n    def ask(self, text):\n        return self._ask(text)\n"
+        "    def _ask(self, text):\n        from lazy_shop import Message\n        return Message(text)\n"
+        "def by_name(text):\n    return importlib.import_module('lazy_shop.messages').Message(text)\n"
+    ),
+}
+
+
+def _forget() -> None:
+    for name in [name for name in sys.modules if name.startswith("lazy_")]:
+        del sys.modules[name]
+
+
+def test_a_class_that_a_tool_imports_in_its_body_is_imported_in_a_replay(tmp_path, monkeypatch):
+    """By the user's import statements, never by a name that only the golden holds."""
+    for name, text in _LAZY.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def into(tool):
+        rows = []
+        tool(rows)
+        return rows
+
+    def caught(tool):
+        try:
+            tool("x")
+        except Exception as error:
+            return type(error), error.code
+
+    agents = {
+        "in_a_helper": lambda tool: tool("x"),
+        "in_body": lambda tool: tool("x"),
+        "into": into,
+        "items": lambda tool: list(tool("x")),
+        "later": lambda tool: asyncio.run(tool("x")),
+        "fails": caught,
+        "Client.ask": lambda tool: tool("x"),
+    }
+    for name, agent in agents.items():
+        results = []
+        golden = None
+        for _ in range(2):
+            _forget()
+            desk = importlib.import_module("lazy_desk")
+            fn = desk.Client().ask if name == "Client.ask" else vars(desk)[name]
+            with opened(golden) as golden:
+                results.append(repr(agent(wrap(fn, ToolOptions(name="ask")))))
+        assert results[0] == results[1], name
+    _forget()
+    desk = importlib.import_module("lazy_desk")
+    with opened() as recorded, pytest.raises(NotRecordable, match=r"import lazy_shop\.messages at the top"):
+        wrap(desk.by_name, ToolOptions(name="ask"))("x")
+    with opened() as recorded:
+        wrap(desk.by_name, ToolOptions(name="ask"))("x")
+    _forget()
+    with opened(recorded), pytest.raises(ReplayDivergence, match=r"lazy_shop\.messages is not imported here"):
+        wrap(importlib.import_module("lazy_desk").by_name, ToolOptions(name="ask"))("x")
+    assert "lazy_shop" not in sys.modules
+    _forget()
 
 
 def test_arrays_scalars_and_tables_come_back():

@@ -1,0 +1,109 @@
+"""A golden is extended: it answers up to the first difference, and the world from there; the prefix stays."""
+
+import json
+
+import pytest
+from boundaries.http.loopback import loopback
+
+from plugin.failures import reported
+
+TESTS = """
+    import datetime
+    import os
+
+    import httpx
+    import pytest
+
+    NEW = bool(os.environ.get("NEW"))
+    URL = os.environ["WORLD"]
+
+    def locate(place):
+        return f"{place}: " + os.environ.get("STEP", "1")
+
+    def respond(text, before=None):
+        body = {"model": "m", "input": text} | ({"previous_response_id": before} if before else {})
+        return httpx.post(f"{URL}/responses", json=body).json()["id"]
+
+    def test_more(sparrow):
+        said = [sparrow.call("geo", locate, place) for place in ("Ulm", "Bonn", "Kiel")[: 3 if NEW else 2]]
+        assert said == (["Ulm: 1", "Bonn: 1", "Kiel: 2"] if "STEP" in os.environ else said)
+
+    def test_middle(sparrow):
+        places = ("Ulm", "Kiel", "Bonn") if NEW else ("Ulm", "Bonn", "Rome")
+        said = [sparrow.call("geo", locate, place) for place in places]
+        assert said == (["Ulm: 1", "Kiel: 2", "Bonn: 2"] if "STEP" in os.environ else said)
+
+    def test_arguments(sparrow):
+        def find(place):
+            return locate(place)
+        sparrow.tool(find)
+        find("Ulm")
+        find("Kiel" if NEW else "Bonn")
+
+    def test_http(sparrow):
+        httpx.post(f"{URL}/plain", json={"n": 1})
+        httpx.post(f"{URL}/plain", json={"n": 2, "new": NEW}, headers={"authorization": "Bearer " + os.environ["KEY"]})
+
+    def test_clock(sparrow):
+        sparrow.call("geo", locate, "Ulm")
+        sparrow.call("now", locate, f"{datetime.datetime.now():%Y-%m-%d %H:%M}" + "!" * NEW)
+
+    def test_same(sparrow):
+        sparrow.call("geo", locate, "Ulm")
+
+    def test_less(sparrow):
+        for place in ("Ulm", "Bonn")[: 1 if NEW else 2]:
+            sparrow.call("geo", locate, place)
+
+    def test_state(sparrow):
+        first = respond("hi")
+        respond("more" + "!" * NEW, first)
+
+    def test_own(sparrow):
+        sparrow.call("geo", locate, "Bonn" if NEW else "Ulm")
+        assert not NEW, "its own words"
+"""
+EXTENDED = {"more", "middle", "arguments", "http", "clock", "less"}
+
+
+def answer(call):
+    call.answer(json.dumps({"id": "resp_0123456789abcdef", "object": "response", "output": []}).encode())
+
+
+@pytest.fixture
+def recorded(inner):
+    """Recorded against a world that is still there."""
+    inner.write("test_it.py", TESTS)
+    inner.env(KEY="key-" + "0123456789abcdef" * 2)
+    with loopback(plain=answer, responses=answer) as server:
+        inner.env(WORLD=server.url)
+        inner.record("-p", "no:randomly").assert_outcomes(passed=9)
+        yield inner
+
+
+def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
+    """To the byte; what the golden answers as recorded is not asked for, and the new golden replays."""
+    inner = recorded
+    inner.env(NEW="1", STEP="2")
+    before = inner.files()
+    result = inner.run("--sparrow-mode=extend", "-p", "no:randomly")
+    result.assert_outcomes(passed=7, failed=2)
+    result.stdout.fnmatch_lines(["sparrow: 6 extended, 1 up to date, 1 not extended"])
+    changed = {name.split("/")[2] for name, what in inner.files().items() if before.get(name) != what}
+    assert changed == {f"test_{name}" for name in EXTENDED}
+    for name in EXTENDED:
+        path = f"__sparrow__/test_it/test_{name}/exchanges.jsonl"
+        old, new = (files[path][0].splitlines() for files in (before, inner.files()))
+        assert new[0] == old[0], name
+    texts = reported(result)
+    assert (
+        "previous_response_id names what its server keeps, and a replayed answer gave the id"
+        in texts["test_state"]
+    )
+    assert "its own words" in texts["test_own"]
+    inner.unset("STEP")
+    inner.env(WORLD="http://127.0.0.1:9")
+    kept = "not (state or own)"
+    inner.replay("-k", kept).assert_outcomes(passed=7, deselected=2)
+    result = inner.run("--sparrow-mode=extend", "-k", kept)
+    result.stdout.fnmatch_lines(["sparrow: 7 up to date"])
