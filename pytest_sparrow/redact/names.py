@@ -63,7 +63,7 @@ class Rule:
 
 
 _PASSWORDS = (
-    "password passwd passphrase passcode passwordconfirmation passwordconfirm passwordhash "
+    "password passwd passphrase passcode psk passwort kennwort passwordconfirmation passwordconfirm passwordhash "
     "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
 )
 _KEYS = {
@@ -136,6 +136,10 @@ _QUERY: dict[str, Rule] = {
     "codeverifier": Rule("code", Sure.KEY),
 }
 
+_SESSIONS = {"sid", "session", "sessionid"}
+_SESSION_OF_A_QUERY = Rule("session-token", Sure.BARE)
+"""The id of a session in a query: a uuid or a digest there names a conversation (MCP), and opens nothing by itself."""
+
 _KEY_SCOPES = {"xamzcredential", "xgoogcredential"}
 
 FRAGMENTS = (
@@ -146,6 +150,8 @@ FRAGMENTS = (
     "pass-word",
     "pass word",
     "passwd",
+    "psk",
+    "wort",
     "phrase",
     "passcode",
     "pass",
@@ -242,11 +248,14 @@ def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     # X-Amz-Credential is a key's id, a date and a region; app_id an application's, which is no secret.
     if bare in _KEY_SCOPES or (bare == "appid" and bare != name.lower()):
         return None
-    return _QUERY.get(bare) or _field_rule(name, services)
+    return _SESSION_OF_A_QUERY if bare in _SESSIONS else _QUERY.get(bare) or _field_rule(name, services)
 
 
 KUBE_VALUE = Rule("kube-secret", Sure.ANY)
 """The rule of every value in the data of a Secret of Kubernetes."""
+
+SASL = Rule("sasl", Sure.ANY)
+"""The rule of what a client sends to log in to a server of mail: user and password in base64."""
 
 _OF_A_KUBE_SECRET = {"data": KUBE_VALUE, "stringData": KUBE_VALUE}
 _OF_A_JWK = dict.fromkeys(("d", "p", "q", "dp", "dq", "qi", "k"), Rule("private-key", Sure.KEY))
@@ -389,7 +398,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    if rule is KUBE_VALUE:
+    if rule in (KUBE_VALUE, SASL):
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION
