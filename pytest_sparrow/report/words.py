@@ -80,6 +80,7 @@ _NOT_AS_RECORDED = {
     "is-generator": "{name}: was recorded as a plain function, and is a generator now",
     "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
     "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
+    "not-loaded": "{name}: the recorded answer is a {what}, and {module} is not imported here",
     "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",
 }
 """What a call does that its recorded answer does not allow."""
@@ -434,6 +435,11 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
 
 def _refused_hint(finding: Finding) -> str:
     of, case = finding.detail, finding.case
+    if case == "not-loaded":
+        return (
+            f"import {of['module']} at the top of the tool's module, or pass returns=… to sparrow.tool;\n"
+            "record the test again if the class has moved"
+        )
     if case in _NOT_AS_RECORDED:
         return "record the test again"
     match case:
