@@ -282,6 +282,10 @@ def cookie_rule(name: str, own: Rule | None) -> Rule:
     return own or (_SESSION if _SESSION_NAME.search(name) else COOKIE_VALUE)
 
 
+ACCOUNT = "account"
+"""The kind of a header that says for whom a request is made: an id, hidden where an environment variable gave it."""
+
+
 def credential_kind(name: str) -> str | None:
     """The kind of credential that a request's header holds, by its name in lower case; None for any other header."""
     known = facts()
@@ -295,7 +299,7 @@ def _credential_kind(name: str, services: AbstractSet[str], accounts: AbstractSe
         return rule.kind
     if name.endswith("-key") and not _KEYS_OF_NO_LOCK.search(name):
         return "key"
-    return "account" if name in accounts else None
+    return ACCOUNT if name in accounts else None
 
 
 _NO_PASSWORD = {
