@@ -7,18 +7,19 @@ import enum
 import importlib
 import os
 import sys
+import types
 import uuid
 import zoneinfo
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import dateutil.tz
 import httpx2
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, PrivateAttr
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
@@ -53,6 +54,37 @@ class Point(NamedTuple):
 class Cached:
     def __init__(self):
         self.x = 1
+
+
+class Perm(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Checked(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+    @classmethod
+    def _missing_(cls, value):
+        return super()._missing_(value)
+
+
+class Table(UserDict):
+    """A class that stems from a UserDict."""
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+
+
+class Hidden(BaseModel):
+    shown: int
+    kept: int = Field(exclude=True)
+    _seen: tuple = PrivateAttr((1,))
 
 
 @dataclasses.dataclass
@@ -111,6 +143,14 @@ VALUES = [
     httpx2.Response(200, headers=[("a", "1"), ("a", "2")], content=b"\xff"),
     httpx2.Response(200, json={"a": 1}, request=httpx2.Request("GET", "http://shop.test/?a=1")),
     Place(1, 2),
+    types.SimpleNamespace(a=(1,), b=types.SimpleNamespace()),
+    [complex(1, -0.0), range(1, 9, 3)],
+    UserDict(a=(1,)),
+    UserList([(1,)]),
+    Table(a=UserString("x")),
+    [Page[int](items=[1]), Page[Money](items=[Money(Decimal(1))])],
+    [Perm.READ | Perm.WRITE, Perm(0)],
+    Hidden(shown=1, kept=2),
 ]
 
 
@@ -136,7 +176,21 @@ def test_what_json_shows_has_no_note():
     }
 
 
-@pytest.mark.parametrize("value", [Cached(), [len], Loaded(1), deque([1], maxlen=2), {(1, 2): 3}])
+def _named() -> UserDict:
+    table = UserDict(a=1)
+    table.name = "x"
+    return table
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(Cached(), [len], Loaded(1), deque([1], maxlen=2), {(1, 2): 3}, _named()),
+        Page[list[int]](items=[]),
+        Checked.READ | Checked.WRITE,
+    ],
+    ids=range(8),
+)
 def test_what_would_not_come_back_is_refused_by_name(value):
     """Plain objects, functions, what a data class holds beside its fields, keys that are no leaves."""
     with pytest.raises(NotRecordable, match="x"):
@@ -200,9 +254,9 @@ def test_a_tool_gives_what_it_gave():
 
     with opened() as recorded:
         live = agent(*tools())
-    types = [kept.answered.get("types") for kept in recorded.kept]
-    assert types[0] == {"returned": {"": "tuple", "[1]": f"{__name__}:Money", "[1]['amount']": "Decimal"}}
-    assert types[2] == {
+    notes = [kept.answered.get("types") for kept in recorded.kept]
+    assert notes[0] == {"returned": {"": "tuple", "[1]": f"{__name__}:Money", "[1]['amount']": "Decimal"}}
+    assert notes[2] == {
         "yielded": {"[…]": "tuple", "[…][1]": "date"},
         "returned": {"": "set"},
     }
@@ -300,6 +354,8 @@ def test_arrays_scalars_and_tables_come_back():
     """Of numpy and pandas, with their dtypes; what a table's index says too much is refused."""
     numpy = pytest.importorskip("numpy")
     values = [numpy.float64("nan"), {"n": numpy.int64(3), "x": numpy.float32(0.5)}, numpy.bool_(True)]
+    values += [numpy.datetime64("2026-01-01"), [numpy.timedelta64(5, "s")], numpy.datetime64("NaT", "D")]
+    values += [numpy.array(["2026-01-01", "NaT"], dtype="datetime64[D]")]
     values += [numpy.array([[1.0, 2.0], [3.0, float("nan")]]), numpy.array([1, 2], dtype="int8")]
     for value in values:
         test_a_value_comes_back_as_it_was(value)
