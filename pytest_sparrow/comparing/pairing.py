@@ -38,9 +38,18 @@ class EventPair:
     ids: tuple[tuple[str, str], ...]
 
 
-def paired_events(golden: Sequence[Event], new: Sequence[Event], rules: Rules) -> Iterator[EventPair]:
-    """Pair the events of two runs; lanes are paired by their labels, and events without a partner are left out."""
-    sides = [list(with_orders(entries(enumerate(side)), known=True)) for side in (golden, new)]
+def paired_events(
+    golden: Sequence[Event], new: Sequence[Event], rules: Rules, *, typed: bool
+) -> Iterator[EventPair]:
+    """Pair the events of two runs; lanes are paired by their labels, and events without a partner are left out.
+
+    Args:
+        golden: the golden's events.
+        new: those of the new run.
+        rules: what does not count.
+        typed: whether both know the types of arguments and what a tool is called on.
+    """
+    sides = [list(with_orders(entries(enumerate(side)), known=typed)) for side in (golden, new)]
     ids = Ids(ids_of(entry for side in sides for entry in side))
     canonical = Canonical(rules, ids.mask)
     fingerprinter = Fingerprinter(ids, rules.digits, ignore_case=rules.ignore_string_case)

@@ -24,7 +24,7 @@ from pytest_sparrow.matching.counts import (
     headers_of,
     request_key,
 )
-from pytest_sparrow.matching.secrets import placeholders
+from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
@@ -67,7 +67,12 @@ def replayed(golden: Transcript, run: Sequence[Standing], events: Sequence[Event
     asked = {id(each.golden) for each in run}
     unasked = [Standing(each, each) for each in golden.exchanges if each.optional and id(each) not in asked]
     revision = Revision(golden, [*run, *unasked], events, rules, names)
-    return revision.made(placed(revision.run) or in_slots(revision.run))
+    moments = placed(revision.run) or in_slots(revision.run)
+    revised = revision.made(moments)
+    if revised.transcript is not golden and golden.meta.format != FORMAT:
+        # A line of an older format may lack what the newest one says in every line.
+        return revision.made(moments, afresh=True)
+    return revised
 
 
 class Revision:
@@ -88,15 +93,14 @@ class Revision:
         self._events = events
         self._rules = rules
         self._names = names
-        self._comparable = comparable_by(rules)
-        # A line of an older format may lack what the newest one says in every line.
-        self._older = golden.meta.format != FORMAT
+        self._comparable = comparable_by(rules, typed=golden.notes_types)
 
-    def made(self, timed: list[Exchange] | None) -> Revised:
+    def made(self, timed: list[Exchange] | None, *, afresh: bool = False) -> Revised:
         """The golden.
 
         Args:
             timed: the exchanges with the golden's moments; None where these do not fit.
+            afresh: whether to write the run's events and asked halves although they are equal.
         """
         golden, run = self._golden, self.run
         lanes = lanes_in_golden(run) if golden.knows_strands else defaultdict[str, str](str)
@@ -104,9 +108,9 @@ class Revision:
         if timed is None or lanes is None:
             timed, lanes = [each.exchange for each in run], {}
         events = [_in_lane(event, lanes) for event in self._events]
-        pairs = list(paired_events(golden.events, events, self._rules))
+        pairs = list(paired_events(golden.events, events, self._rules, typed=golden.notes_types))
         self._learn(pairs)
-        asked = [self._asked(each) for each in run]
+        asked = [self._asked(each, afresh=afresh) for each in run]
         answered = self._answered(asked)
         exchanges = [
             _settled(replace(one, asked=ask, answered=answer, lane=lanes.get(one.lane, one.lane)), each)
@@ -114,8 +118,8 @@ class Revision:
         ]
         if self._asks_task(asked):
             rules = replace(self._rules, exclude_paths=(*self._rules.exclude_paths, *JUDGED_AS_REQUESTS))
-            pairs = list(paired_events(golden.events, events, rules))
-        kept = golden.with_events(self._kept(events, pairs))
+            pairs = list(paired_events(golden.events, events, rules, typed=golden.notes_types))
+        kept = golden.with_events(self._kept(events, [] if afresh else pairs))
         if golden.holds_exchanges:
             kept = kept.with_exchanges(self._in_order(exchanges))
         moments = {each.exchange.began: one.began for each, one in zip(run, exchanges, strict=True)}
@@ -135,18 +139,20 @@ class Revision:
             _secrets([each.exchange for each in self.run], self._events),
         )
 
-    def _asked(self, each: Standing) -> dict[str, Json]:
+    def _asked(self, each: Standing, *, afresh: bool) -> dict[str, Json]:
         """The golden's asked half where the new one is equal, else the new one."""
         new: dict[str, Json] = self._names.in_golden(each.exchange.asked)
         golden = each.golden
-        if golden is None or self._older:
+        if golden is None or afresh:
             return new
         same = _same_request(golden, new) or self._same_by_rules(golden, new)
         return golden.asked if same else _with_same_parts(golden, new)
 
     def _same_by_rules(self, golden: Exchange, new: dict[str, Json]) -> bool:
         if golden.kind == "http":
-            return not request_changes(golden.asked, new, self._rules)
+            # It has the golden's names: one secret is not another.
+            secrets = SecretPairs(replayed=True)
+            return not request_changes(golden.asked, new, self._rules, secrets=secrets)
         if self._comparable is None or golden.asked["name"] != new["name"]:
             return False
         return canonical(self._comparable(golden.asked)) == canonical(self._comparable(new))
@@ -177,7 +183,7 @@ class Revision:
                 found.append(golden.answered)
                 continue
             answered = self._names.in_golden(one.answered)
-            if golden is not None and answered == golden.answered:
+            if golden is not None and canonical(answered) == canonical(golden.answered):
                 answered = golden.answered
             elif golden is not None and number in self._same_answers:
                 words = {word for word in new_words(golden.answered, answered) if len(word) >= _SHORTEST}
@@ -240,7 +246,9 @@ def _settled(new: Exchange, each: Standing) -> Exchange:
     if golden is None:
         return new
     new = replace(new, extra=golden.extra)
-    return golden if new == golden else new
+    # By identity: to Python, true is 1.
+    same = new.asked is golden.asked and new.answered is golden.answered
+    return golden if same and new == golden else new
 
 
 def _same_request(golden: Exchange, new: dict[str, Json]) -> bool:

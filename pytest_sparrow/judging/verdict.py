@@ -295,7 +295,7 @@ def _ways(found: Found, subject: Subject, causes: Sequence[Finding]) -> Iterator
     yield from _wrap(found)
     if _came_after(found):
         yield _after(found.what_if)
-    elif not _at_is_wrong(found) and (found.nothing is None or found.missed):
+    elif not _at_is_wrong(found) and not _lacks_a_class(found) and (found.nothing is None or found.missed):
         yield from _accept(subject, found)
     paths = tuple(dict.fromkeys(_paths(found, causes)))
     missed = [_miss(one, None) if one.kind is Kind.MISS else one for one in found.violations]
@@ -355,6 +355,8 @@ def _accept(subject: Subject, found: Found) -> Iterator[Way]:
         yield subject.accept
     elif subject.live:
         yield Way(WayKind.RECORD_AGAIN, (subject.nodeid,))
+        if not subject.sampled:
+            yield Way(WayKind.SAMPLE, (subject.nodeid,))
     elif subject.recorder in ("", subject.nodeid):
         # An update leaves forks and faults out: what they make the agent ask says nothing about that.
         answerable = found.answerable or (what_if.injected and found.holds_answers)
@@ -390,6 +392,11 @@ def _at_is_wrong(found: Found) -> bool:
     """Whether the run is its golden's, and only the place of a fork or a fault was not met."""
     unreached = bool(found.violations) and all(one.kind is Kind.UNREACHED for one in found.violations)
     return unreached and found.same_events and not found.drifts
+
+
+def _lacks_a_class(found: Found) -> bool:
+    """Whether an answer is of a class whose module is not loaded, nor would be after another recording."""
+    return any(one.kind is Kind.REFUSED and one.case == "not-loaded" for one in found.violations)
 
 
 def _may_be_ignored(finding: Finding) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus, urlsplit
 from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
-from pytest_sparrow.redact.names import credential_kind
+from pytest_sparrow.redact.names import ACCOUNT, credential_kind
 from pytest_sparrow.wire.asking import DEFAULT_PORTS, what_is_asked, without_id
 from pytest_sparrow.wire.bodies import media_type
 from pytest_sparrow.wire.headers import content_headers
@@ -136,11 +136,12 @@ COOKIE = "cookie"
 
 
 def credentials_of(asked: dict[str, Json]) -> dict[tuple[str, ...], str]:
-    """The headers of an HTTP request that say who asks: those with a secret's placeholder by name, and each cookie.
+    """The headers of an HTTP request that say who asks: by name accounts and those with a secret, and each cookie.
 
     A cookie is ``("cookie", its name)``; a header in which older goldens hide all cookies at once is ``("cookie",)``.
     Credentials are compared where both requests have them: whether a machine has a key at all says nothing of the
-    agent. Kinds of secrets do not count here: the same key may come from another place.
+    agent. Kinds of secrets do not count here: the same key may come from another place. An account's id is a
+    placeholder where an environment variable gave it, and counts where neither request's was given so.
     """
     headers = asked.get("headers")
     if not isinstance(headers, dict) or asked.get("some_headers"):
@@ -149,7 +150,7 @@ def credentials_of(asked: dict[str, Json]) -> dict[tuple[str, ...], str]:
     for name, value in headers.items():
         if name == COOKIE:
             found |= _cookies(value)
-        elif "<secret:" in value and credential_kind(name) is not None:
+        elif (kind := credential_kind(name)) == ACCOUNT or (kind is not None and "<secret:" in value):
             found[name,] = value
     return found
 

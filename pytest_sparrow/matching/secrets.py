@@ -102,14 +102,16 @@ class SecretPairs:
         """The names of what counts though only one of two requests has it.
 
         A secret that an answer gave: a machine need not have that. A cookie without a secret, unless all cookies of
-        the other request are hidden at once.
+        the other request are hidden at once. Never an account: a machine need not have one.
         """
         hidden = (COOKIE,) in theirs
         return [
             name
             for name, value in ours.items()
             if name not in theirs
-            and (self._was_given(value, in_golden) if "<secret:" in value else not hidden)
+            and (
+                self._was_given(value, in_golden) if "<secret:" in value else name[0] == COOKIE and not hidden
+            )
         ]
 
     def _was_given(self, credential: str, in_golden: bool) -> bool:  # noqa: FBT001 - a side, as of `alone`

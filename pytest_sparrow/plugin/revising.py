@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_sparrow.events import RunStarted
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.judging.replay import redacted, rules_of
 from pytest_sparrow.judging.revision import replayed
@@ -50,15 +51,24 @@ def revised_golden(
 def _inputs(golden: Transcript, revised: Transcript, run: Run, further_runs: Sequence[str]) -> RunInputs:
     inputs = golden.inputs
     if revised is not golden:
-        started = next((event for event in revised.events if event.type == "RunStarted"), None)
-        task = inputs.task if started is None else getattr(started, "task", inputs.task)
-        inputs = replace(inputs, task=task, model_id=run.model or inputs.model_id)
-    if list(further_runs) != inputs.further_runs and isinstance(inputs.config_snapshot, dict):
-        config = {key: value for key, value in inputs.config_snapshot.items() if key != FURTHER_RUNS}
+        before, now = _started_with(golden), _started_with(revised)
+        inputs = replace(
+            inputs, task=inputs.task if now in ("", before) else now, model_id=run.model or inputs.model_id
+        )
+    snapshot = inputs.config_snapshot
+    noted = isinstance(snapshot, dict) and (revised is not golden or FURTHER_RUNS in snapshot)
+    if noted and list(further_runs) != inputs.further_runs:
+        config = {key: value for key, value in snapshot.items() if key != FURTHER_RUNS}
         if further_runs:
             config[FURTHER_RUNS] = list(further_runs)
         inputs = replace(inputs, config_snapshot=config)
     return golden.inputs if inputs == golden.inputs else inputs
+
+
+def _started_with(transcript: Transcript) -> str:
+    """The task of a run's first event, "" where it has none."""
+    tasks = (event.task for event in transcript.events if isinstance(event, RunStarted))
+    return next(tasks, "")
 
 
 def remark_of(verdict: Verdict | None) -> Finding:

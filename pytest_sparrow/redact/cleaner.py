@@ -459,7 +459,7 @@ class Cleaner:
         """The rule of a field: the rule of its name, or of the field around it (``{"client_secret": {"x": …}}``)."""
         if not isinstance(key, str):
             return None
-        if key in ("value", "Value") or outer is KUBE_VALUE:
+        if key in ("value", "Value") or key.startswith("$") or outer is KUBE_VALUE:
             return named or (COOKIE_VALUE if outer is not None and outer.sure is Sure.COOKIE else outer)
         rule = self.field_rule(key)
         return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule

@@ -63,7 +63,7 @@ class Rule:
 
 
 _PASSWORDS = (
-    "password passwd passphrase passcode passwordconfirmation passwordconfirm passwordhash "
+    "password passwd passphrase passcode psk passwort kennwort passwordconfirmation passwordconfirm passwordhash "
     "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
 )
 _KEYS = {
@@ -136,6 +136,10 @@ _QUERY: dict[str, Rule] = {
     "codeverifier": Rule("code", Sure.KEY),
 }
 
+_SESSIONS = {"sid", "session", "sessionid"}
+_SESSION_OF_A_QUERY = Rule("session-token", Sure.BARE)
+"""The id of a session in a query: a uuid or a digest there names a conversation (MCP), and opens nothing by itself."""
+
 _KEY_SCOPES = {"xamzcredential", "xgoogcredential"}
 
 FRAGMENTS = (
@@ -146,6 +150,8 @@ FRAGMENTS = (
     "pass-word",
     "pass word",
     "passwd",
+    "psk",
+    "wort",
     "phrase",
     "passcode",
     "pass",
@@ -242,11 +248,14 @@ def _query_rule(name: str, services: AbstractSet[str]) -> Rule | None:
     # X-Amz-Credential is a key's id, a date and a region; app_id an application's, which is no secret.
     if bare in _KEY_SCOPES or (bare == "appid" and bare != name.lower()):
         return None
-    return _QUERY.get(bare) or _field_rule(name, services)
+    return _SESSION_OF_A_QUERY if bare in _SESSIONS else _QUERY.get(bare) or _field_rule(name, services)
 
 
 KUBE_VALUE = Rule("kube-secret", Sure.ANY)
 """The rule of every value in the data of a Secret of Kubernetes."""
+
+SASL = Rule("sasl", Sure.ANY)
+"""The rule of what a client sends to log in to a server of mail: user and password in base64."""
 
 _OF_A_KUBE_SECRET = {"data": KUBE_VALUE, "stringData": KUBE_VALUE}
 _OF_A_JWK = dict.fromkeys(("d", "p", "q", "dp", "dq", "qi", "k"), Rule("private-key", Sure.KEY))
@@ -273,6 +282,10 @@ def cookie_rule(name: str, own: Rule | None) -> Rule:
     return own or (_SESSION if _SESSION_NAME.search(name) else COOKIE_VALUE)
 
 
+ACCOUNT = "account"
+"""The kind of a header that says for whom a request is made: an id, hidden where an environment variable gave it."""
+
+
 def credential_kind(name: str) -> str | None:
     """The kind of credential that a request's header holds, by its name in lower case; None for any other header."""
     known = facts()
@@ -286,7 +299,7 @@ def _credential_kind(name: str, services: AbstractSet[str], accounts: AbstractSe
         return rule.kind
     if name.endswith("-key") and not _KEYS_OF_NO_LOCK.search(name):
         return "key"
-    return "account" if name in accounts else None
+    return ACCOUNT if name in accounts else None
 
 
 _NO_PASSWORD = {
@@ -385,7 +398,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    if rule is KUBE_VALUE:
+    if rule in (KUBE_VALUE, SASL):
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION

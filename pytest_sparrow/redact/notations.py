@@ -12,15 +12,17 @@ import sys
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_sparrow.redact.names import KUBE_VALUE, Rule, Sure, cookie_rule, is_generated, is_in_text
+from pytest_sparrow.redact.columns import in_columns
+from pytest_sparrow.redact.commands import in_commands
+from pytest_sparrow.redact.names import KUBE_VALUE, cookie_rule, is_generated, is_in_text
 from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_sparrow.redact.names import Rule
     from pytest_sparrow.redact.texts import Found, Names
 
-_PASSWORD = Rule("password", Sure.PASSWORD)
 _STEMS = (
     *(
         "key",
@@ -36,7 +38,16 @@ _STEMS = (
         "sessid",
         "jsessionid",
     ),
-    *("signature", "connectionstring", "connection string", "dsn", "database_url", "databaseurl", "_pat"),
+    *(
+        "signature",
+        "connectionstring",
+        "connection string",
+        "dsn",
+        "psk",
+        "database_url",
+        "databaseurl",
+        "_pat",
+    ),
 )
 _VALUE_STEM = "value"
 _REACH = 60
@@ -59,6 +70,7 @@ _GAP = (
     r"(?:[\s\0:=|*`'\",()\[\]{}>]|\\{1,127}(?:u00[0-9A-Fa-f]{2}|[nrt\"'])|->|\x1b\[[0-9;]{0,12}m"
     r"|</?[A-Za-z][\w.:-]{0,24}/?>|<!\[CDATA\[|&(?:quot|apos|gt|lt|#39|#34);|[|>][+-]|![a-z]{1,12}|content="
     r"|b(?=[\"'])|Secret(?:Str|Bytes)?\((?=[\"'])|(?:str|string|String)(?=[ \t]{1,4}=[ \t\"'])|<<-?[A-Z]{2,8}(?=\s)"
+    r"|\+(?=[ \t]{0,2}[\"'`])|%[rs](?=\s)|\$[a-z]{2,12}(?=\\{0,127}[\"']\s{0,4}:)"
     r"|(?:[Dd]efault|[Vv]alue)(?=\\{0,127}[\"']?\s{0,4}[=:])|(?<= )(?:is|was)(?=:))"
 )
 _APART_OR_MARKED = re.compile(
@@ -93,24 +105,6 @@ _KUBE_PAIR = re.compile(r"^ +[\w.-]{1,253}: +['\"]?([^\s'\"|>][^\s'\"]*)", re.MU
 _PAIR = re.compile(r"([^=;\s]{1,80})=([^;\s]+)")
 _ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "version", "priority"})
 
-_COMMANDS = tuple(
-    re.compile(pattern, re.MULTILINE)
-    for pattern in (
-        r"-(?:u|-user|-proxy-user|U|a|-auth)(?:[ =]|(?=[\w]))['\"]?[\w.@+-]{1,64}:([^\s'\"\\]{4,256})",
-        r"(?:mysql|mariadb)[\w-]*[^\n|;]{0,200}?[ '\"]-p['\"]?([^\s'\"\\]{6,256})",
-        r"mongo\w*[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
-        r"ldap\w+[^\n|;]{0,200}? -w ['\"]?([^\s'\"\\]{6,256})",
-        r"openssl[^\n|;]{0,200}? -k ['\"]?([^\s'\"\\]{6,256})",
-        r"curl[^\n|;]{0,400}? -b ?['\"]?[\w.-]{1,60}=([^\s'\"\\;]{6,4096})",
-        r"sshpass -p ?['\"]?([^\s'\"\\]{4,256})",
-        r"redis-cli[^\n|;]{0,200}? -a ['\"]?([^\s'\"\\]{6,256})",
-        r"docker login[^\n|;]{0,200}? -p[ =]?['\"]?([^\s'\"\\]{6,256})",
-        r"IDENTIFIED (?:WITH \w+ )?BY ['\"]([^\s'\"\\]{4,256})",
-        r"^[\w.*-]{1,80}:(?:\d{4,5}|\*):(?!\d+:)[\w.*-]{1,64}:[\w.*-]{1,64}:([^\s:'\"\\]{4,256})$",
-    )
-)
-"""Passwords of command lines, of SQL and of ~/.pgpass, which no name introduces."""
-
 
 # A name ends here: each is looked for behind a place where a name can end.
 _LAST = (
@@ -134,23 +128,40 @@ _MAY_NAME = tuple(
     (begin, re.compile(re.escape(begin) + rest))
     for begin, rest in (
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-        (b"--", rb"(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])" % _ENDS),
+        (b"--", rb"(?:(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])|from-literal)" % _ENDS),
         *(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")
         ),
         (b"login", rb"[\s\\](?s:.){1,80}?passw"),
         (b"-", rb"(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
-        (b":", rb"(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]"),
+        (b":", rb"(?:(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
+        (b"assword", rb"\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])"),
         (b"ENV ", rb"[A-Za-z0-9_]{1,60} "),
     )
 )
 """The beginning of each, which most lines do not hold, and the whole."""
-_MAY_WORDS = (b"'-p", b'"-p', b"setx ", b"IDENTIFIED ", b"PASSWORD ")
+_MAY_WORDS = (
+    b"'-p",
+    b'"-p',
+    b"setx ",
+    b"IDENTIFIED ",
+    b"PASSWORD ",
+    b" LOGIN ",
+    b" PLAIN",
+    b"UGFzc3dvcmQ6",
+    b"asswort",
+    b"e passe",
+    b"ontrase",
+)
 _MAY_OPTION = re.compile(rb" -(?:[pb]|[awk] )")
 
 
-_STEMS_IN_BYTES = tuple(stem.encode() for stem in _STEMS)
+_STEMS_IN_BYTES = (
+    *(stem.encode() for stem in _STEMS),
+    *(b"setuser", b"login", b"bundle_", b"334 ", b"kennwort", b"ontrase", b"senha", b"wachtwoord"),
+)
+"""The same, and what stands in front of a value in `pytest_sparrow.redact.commands`."""
 _FARTHEST = 160
 _OF_A_FIELD = (b'": "', b'":"')
 
@@ -162,6 +173,10 @@ def may_name_apart(data: bytes, run: bytes) -> bool:
     at = data.find(run)
     while at >= 0:
         before = data[max(0, at - _FARTHEST) : at]
+        # In jdbc:oracle:…:user/password@host; in the hash $apr1$…$…, ?sid=…; compared with a name.
+        behind = at + len(run)
+        if data.startswith(b"@", behind) or before.endswith(_IN_FRONT) or _COMPARED.match(data, behind):
+            return True
         # Of a field of JSON the field's own name says what the value is.
         if not before.endswith(_OF_A_FIELD) and any(map(before.lower().__contains__, _STEMS_IN_BYTES)):
             return True
@@ -169,6 +184,11 @@ def may_name_apart(data: bytes, run: bytes) -> bool:
     return False
 
 
+_IN_FRONT = (b"$", b"sid=", b"session=", b"session_id=", b"sessionid=", b"sessionId=")
+_COMPARED = re.compile(rb"\\*['\"] [!=]= ")
+_COMPARED_WITH = re.compile(
+    r"(?P<quote>['\"])(?P<bare>[A-Za-z0-9+/_.~-]{20,1024}={0,2})(?P=quote) [!=]= (?P<name>[A-Za-z_][\w.]{1,60})"
+)
 _MAY_SIGN = re.compile(rb"[\s\\<:]")
 
 
@@ -231,18 +251,18 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
             seen[each.start] = each.stop
             yield each.start, each.stop, instead
     whole = sorted(seen.items())
-    for start, stop, rule in (*_cookies(text, low, names), *_kube_values(text)):
+    rest = (
+        *_cookies(text, low, names),
+        *_kube_values(text),
+        *in_columns(text, low, names),
+        *in_commands(text),
+    )
+    for start, stop, rule in rest:
         value = text[start:stop]
         is_new = is_outside(start, stop) and not _is_within(start, whole)
         instead = found(value, rule) if is_new and is_in_text(value, rule, "") else None
         if instead is not None:
             yield start, stop, instead
-    for pattern in _COMMANDS:
-        for match in pattern.finditer(text):
-            is_secret = is_outside(*match.span(1)) and is_in_text(match[1], _PASSWORD, "")
-            instead = found(match[1], _PASSWORD) if is_secret else None
-            if instead is not None:
-                yield *match.span(1), instead
 
 
 def _is_within(start: int, spans: list[tuple[int, int]]) -> bool:
@@ -276,6 +296,9 @@ def _named(text: str, low: str) -> Iterator[_Named]:
             # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
             far = _apart(text, at, stem) if near is None or not _has_digit(text, near) else None
             yield from filter(None, (near, far))
+    for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
+        if is_generated(match["bare"]):
+            yield _Named(match["name"], *match.span("bare"), is_sure=True)
     for at in _places(low, _VALUE_STEM):
         each = _in_value(text, at)
         if each is not None:

@@ -18,7 +18,7 @@ from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HE
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
 from pytest_sparrow.redact.directories import Places, is_quoted, mapped
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
-from pytest_sparrow.redact.names import credential_kind
+from pytest_sparrow.redact.names import ACCOUNT, credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
 from pytest_sparrow.redact.remembered import Remembered
 from pytest_sparrow.redact.streams import hide_across, joined_texts
@@ -378,7 +378,7 @@ class Redactor:
 
     def _clean_header(self, name: str, value: str) -> str:
         kind = credential_kind(name)
-        if kind is None:
+        if kind is None or (kind == ACCOUNT and value not in self._environ.values()):
             return str(self.value(value))
         if kind == "cookie":
             return hidden_cookies(value, self._cleaner.cookie)

@@ -114,7 +114,7 @@ def shapes_with(known: ProviderFacts) -> tuple[Shape, ...]:
 MARKS = re.compile(r"[-_.BIJ:=<~]")
 """One of these, or of `WORDS`, stands in every text that `suspicious` suspects for its shape or a name in it."""
 
-WORDS = (" is ", " was ", "login ", "PASSWORD ")
+WORDS = (" is ", " was ", "login ", "PASSWORD ", "assword")
 """What stands between a name and its secret where no mark does."""
 
 

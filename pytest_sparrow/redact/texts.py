@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
-from pytest_sparrow.redact.names import Rule, Sure
+from pytest_sparrow.redact.names import Rule, Sure, is_generated
 from pytest_sparrow.redact.notations import may_name_apart
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
 from pytest_sparrow.redact.shapes import begins_key
@@ -25,9 +25,12 @@ Names = Callable[[str], Rule | None]
 """Gives the rule of a field's name."""
 
 _PASSWORD = Rule("password", Sure.ANY)
+_ONLY_TOKEN = Rule("token", Sure.ANY)
 
 # Each begins with a literal or a small class, and no part can run over the start of the next match: linear.
 _USERINFO = re.compile(r"://([^\s/:@\"'<>]*):((?!<secret:)[^\s/\"'<>]+)@")
+# Without a password the user is a token; the key of Sentry's address is public.
+_ONLY_USER = re.compile(r"://([A-Za-z0-9_.~-]{20,1024})@(?![^\s/]{0,253}sentry)")
 _HEAD_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)([^/?#@:]*)(?::([^/?#]*))?@")
 _QUERY = re.compile(
     r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.%\[\]-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
@@ -52,7 +55,7 @@ def without_userinfo(url: str, found: Found) -> str:
 
 
 def replace_userinfo(text: str, found: Found) -> str:
-    """Replace the password, and nothing else, in every ``://user:password@`` of a text."""
+    """Replace the password alone in every ``://user:password@`` of a text, and a token that is the only user."""
     if "://" not in text or "@" not in text:
         return text
 
@@ -60,7 +63,11 @@ def replace_userinfo(text: str, found: Found) -> str:
         placeholder = found(unquote(match[2]), _PASSWORD)
         return match[0] if placeholder is None else f"://{match[1]}:{placeholder}@"
 
-    return _USERINFO.sub(replace, text)
+    def replace_user(match: re.Match[str]) -> str:
+        placeholder = found(match[1], _ONLY_TOKEN) if is_generated(match[1]) else None
+        return match[0] if placeholder is None else f"://{placeholder}@"
+
+    return _USERINFO.sub(replace, _ONLY_USER.sub(replace_user, text))
 
 
 def replace_query(text: str, found: Found, names: Names) -> str:

@@ -80,6 +80,7 @@ _NOT_AS_RECORDED = {
     "is-generator": "{name}: was recorded as a plain function, and is a generator now",
     "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
     "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
+    "not-loaded": "{name}: the recorded answer is a {what}, and {module} is not imported here",
     "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",
 }
 """What a call does that its recorded answer does not allow."""
@@ -354,6 +355,19 @@ def _doubtful(finding: Finding) -> str:
     return f"{look}, and stayed in the golden ({finding.detail['place']}): see that none is one"
 
 
+def _sampled(finding: Finding) -> str:
+    of = finding.detail
+    said = f"{of['verdict']}: {of['passed']} of {counted(of['counted'], 'live run')} passed"
+    if of["counted"] < of["planned"] and of["verdict"] != "INCONCLUSIVE":
+        said += f" ({of['planned']} were planned: the rest cannot change this)"
+    if of["verdict"] == "PASS":
+        low, high = of["interval"]
+        return f"{said}, a rate between {low:.0%} and {high:.0%}"
+    rate = of["pass_rate"]
+    said += "; all must" if rate == 1 else f"; at least {100 * rate:.6g}% must"
+    return f"{said}: run {of['more']:,} more" if of["verdict"] == "INCONCLUSIVE" else said
+
+
 def _updated(finding: Finding) -> str:
     if not finding.parts:
         return "updated in what its settings do not compare"
@@ -402,6 +416,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
         "it is wrong, or not needed any more"
     ),
     Kind.UPDATED: _updated,
+    Kind.SAMPLED: _sampled,
     Kind.RENAMED: lambda finding: (
         "was it renamed? its golden may be that of a test that is gone: pytest-sparrow mv "
         f"{shlex.quote(finding.detail['golden'])} {shlex.quote(finding.detail['nodeid'])}"
@@ -420,6 +435,11 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
 
 def _refused_hint(finding: Finding) -> str:
     of, case = finding.detail, finding.case
+    if case == "not-loaded":
+        return (
+            f"import {of['module']} at the top of the tool's module, or pass returns=… to sparrow.tool;\n"
+            "record the test again if the class has moved"
+        )
     if case in _NOT_AS_RECORDED:
         return "record the test again"
     match case:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, time, timezone
 from decimal import Decimal
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any
 
 from pytest_sparrow.values import messages, tables
@@ -83,7 +84,7 @@ def _fields(value: Any) -> _Parts | None:
         private = getattr(value, "__pydantic_private__", None) or {}
         extra = getattr(value, "__pydantic_extra__", None) or {}
         return [
-            *((name, getattr(value, name)) for name in kind.model_fields),
+            *((name, getattr(value, name, _MISSING)) for name in kind.model_fields),
             *private.items(),
             *extra.items(),
         ]
@@ -91,6 +92,8 @@ def _fields(value: Any) -> _Parts | None:
         return [(field.name, getattr(value, field.name, _MISSING)) for field in dataclasses.fields(value)]
     if isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
         return [(field.name, getattr(value, field.name, _MISSING)) for field in kind.__attrs_attrs__]
+    if kind is SimpleNamespace:
+        return sorted(vars(value).items())
     if kind.__eq__ is object.__eq__ and hasattr(value, "__dict__") and not isinstance(value, Enum):
         return [(name, item) for name, item in sorted(vars(value).items())]
     return None
@@ -114,7 +117,7 @@ class _Whole:
 def _same_leaf(old: Any, new: Any) -> bool:
     if old is new:
         return True
-    if isinstance(old, float | Decimal):
+    if isinstance(old, float | complex | Decimal):
         return repr(old) == repr(new)  # -0.0 is not 0.0, and 1.50 is not 1.5
     if isinstance(old, datetime | time):
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from asyncio import CancelledError
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +13,32 @@ from pytest_sparrow.values.noted import Notes, noted, restored
 from pytest_sparrow.values.restore import DoesNotFit, innermost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
 
     _Way = Callable[[type[Exception], tuple[Any, ...] | None, str], Exception | None]
 
 
+Raised = Exception | SystemExit | CancelledError
+"""What a tool may raise as its answer: command-line tools exit, and a tool may give up work that it awaits."""
+
+_NO_EXCEPTIONS: dict[tuple[str, str], type[SystemExit | CancelledError]] = {
+    (kind.__module__, kind.__qualname__): kind for kind in (SystemExit, CancelledError)
+}
+
+_MEMBERS: dict[type[Exception], tuple[str, ...]] = {
+    AttributeError: ("name",),
+    NameError: ("name",),
+    ImportError: ("name", "name_from"),
+}
+"""What these builtins keep outside ``args`` and ``__dict__``; a module's path is the machine's."""
+
 _DEEPEST = 8
 """How many causes and groups are written below each other; more are left out."""
 
 
-def error_to_json(error: Exception | SystemExit, depth: int = 0) -> dict[str, Json]:
+def error_to_json(error: Raised, depth: int = 0) -> dict[str, Json]:
     """``{"type", "module", "message", "bases"?, "args"?, "attributes"?, "types"?, "cause"?, "exceptions"?}``.
 
     ``bases`` are the types that it stems from, where its own is found by no name. ``args`` are the arguments of its
@@ -43,7 +58,8 @@ def error_to_json(error: Exception | SystemExit, depth: int = 0) -> dict[str, Js
     args = _held(list(_constructor_args(error)))
     if args is not None:
         found["args"], types["args"] = args
-    held = {name: _held(value) for name, value in vars(error).items()}
+    own = {name: value for name, member in _members(error) if (value := member.__get__(error)) is not None}
+    held = {name: _held(value) for name, value in {**own, **vars(error)}.items()}
     kept = {name: each for name, each in held.items() if each is not None}
     if kept:
         found["attributes"] = {name: value for name, (value, _) in kept.items()}
@@ -57,7 +73,7 @@ def error_to_json(error: Exception | SystemExit, depth: int = 0) -> dict[str, Js
     return found
 
 
-def _related(error: Exception | SystemExit, depth: int) -> dict[str, Json]:
+def _related(error: Raised, depth: int) -> dict[str, Json]:
     found: dict[str, Json] = {}
     if isinstance(error.__cause__, Exception):
         found["cause"] = error_to_json(error.__cause__, depth)
@@ -68,13 +84,13 @@ def _related(error: Exception | SystemExit, depth: int) -> dict[str, Json]:
 
 def error_from_json(
     recorded: dict[str, Json], *, fn: Callable[..., Any] | None = None, raises: Iterable[type[Exception]] = ()
-) -> Exception | SystemExit:
+) -> Raised:
     """The exception to raise in a replay: of the recorded type if that is known here, with the recorded text.
 
     Known are ``raises``, the builtins, the globals of the tool's own module, and those of modules that it imported. A
     type of another loaded module, or one that stems from a loaded type (``bases``), is made without its constructor.
-    Names are looked up, nothing is imported. Only subclasses of Exception count, and SystemExit, with
-    which command-line tools end (argparse, click).
+    Names are looked up, nothing is imported. Only subclasses of Exception count, SystemExit, with which command-line
+    tools end (argparse, click), and asyncio's CancelledError.
 
     Args:
         recorded: what `error_to_json` gave; ``module`` is "" where the golden's events alone don't name it.
@@ -94,7 +110,7 @@ def error_from_json(
 
 def _of_known_type(
     recorded: dict[str, Json], fn: Callable[..., Any] | None, raises: tuple[type[Exception], ...]
-) -> Exception | SystemExit:
+) -> Raised:
     message = str(recorded.get("message", ""))
     name, module = str(recorded.get("type", "")), str(recorded.get("module", ""))
     members = recorded.get("exceptions")
@@ -104,8 +120,8 @@ def _of_known_type(
     else:
         args = _restored(recorded, "args")
         args = tuple(args) if isinstance(args, list) else None
-    if (name, module) == ("SystemExit", "builtins"):
-        return SystemExit(*args or ())
+    if (module, name) in _NO_EXCEPTIONS:
+        return _NO_EXCEPTIONS[module, name](*args or ())
     ways: tuple[_Way, ...] = (_constructed, _bare)
     kind = _known_type(name, module, fn, raises)
     if kind is None:
@@ -118,13 +134,29 @@ def _of_known_type(
     for build in ways:
         error = build(kind, args, message)
         if error is not None:
-            vars(error).update(attributes if isinstance(attributes, dict) else {})
+            _set_attributes(error, attributes if isinstance(attributes, dict) else {})
             if _text(error) == message:
                 return error
     return RecordedToolError(name, message)
 
 
-def _text(error: Exception | SystemExit) -> str:
+def _members(error: BaseException) -> Iterator[tuple[str, Any]]:
+    for kind, names in _MEMBERS.items():
+        if isinstance(error, kind):
+            yield from ((name, vars(kind)[name]) for name in names if name in vars(kind))
+
+
+def _set_attributes(error: Exception, attributes: dict[str, Any]) -> None:
+    """Set the attributes without the type's own ``__setattr__``, which is code."""
+    members = dict(_members(error))
+    for name, value in attributes.items():
+        if name in members:
+            members[name].__set__(error, value)
+        else:
+            vars(error)[name] = value
+
+
+def _text(error: Raised) -> str:
     try:
         return str(error).encode("utf-8", "backslashreplace").decode()
     except Exception:  # noqa: BLE001 - a user's __str__ may fail; that must not hide the exception itself

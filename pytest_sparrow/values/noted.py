@@ -1,51 +1,34 @@
 """Writes values as JSON with a note of each type that JSON does not show, and restores the values from both.
 
-For what a function's annotation does not restore. A class of the user's is looked up among the loaded modules, nothing
-is imported by a name that a golden holds, and no constructor runs: the fields of a data class are set one by one.
+For what a function's annotation does not restore; `kinds` knows the types.
 """
 
 from __future__ import annotations
 
 import ast
-import base64
 import dataclasses
 import json
 import math
 import re
-import sys
-from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from fractions import Fraction
-from ipaddress import IPv4Address, IPv6Address
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import MAX_DEPTH
-from pytest_sparrow.values import messages, tables, zones
 from pytest_sparrow.values.equality import difference
+from pytest_sparrow.values.kinds import DEEP, ESCAPED, is_data, name_of, of_type, step_of
 from pytest_sparrow.values.restore import DoesNotFit
 from pytest_sparrow.values.to_json import NO_JSON, brief, plain, simpler, spell_path, type_name
 from pytest_sparrow.values.types import EACH, KEYS, in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from pytest_sparrow.exchange import Json
 
 Notes = dict[str, str]
 """The types by path: ``{"[0]": "Decimal", "['rows'][…]": "tuple", ".keys()": "int"}``."""
-
-_ESCAPED = "escaped str"
-"""A text with lone surrogates, spelled with JSON's escapes."""
-
-_DEEP = "json"
-"""A value that is nested too deeply for a line, as a text."""
 
 # Room for what lies around an answer in its line.
 _DEEPEST = MAX_DEPTH - 8
@@ -61,7 +44,7 @@ def noted(value: Any, *, where: str, hint: str = "") -> tuple[Json, Notes]:
         written, notes = _write(value, (), 0)
         wrong = difference(value, restored(written, notes))
     except _TooDeep:
-        written, notes, wrong = _as_text(value, where), {"": _DEEP}, None
+        written, notes, wrong = _as_text(value, where), {"": DEEP}, None
     except NotRecordable as error:
         raise NotRecordable(where + error.path, error.reason, hint) from error
     except DoesNotFit as error:
@@ -106,14 +89,14 @@ def _write(value: Any, path: _WrittenPath, depth: int) -> tuple[Json, Notes]:
     if kind is dict:
         return _write_mapping(value, path, depth)
     written, notes = _write_other(value, path, depth)
-    return written, {"": _name_of(value), **notes}
+    return written, {"": name_of(value), **notes}
 
 
 def _write_text(value: str) -> tuple[Json, Notes]:
     try:
         value.encode()
     except UnicodeEncodeError:
-        return json.dumps(value)[1:-1], {"": _ESCAPED}
+        return json.dumps(value)[1:-1], {"": ESCAPED}
     return value, {}
 
 
@@ -173,7 +156,7 @@ def _write_other(value: Any, path: _WrittenPath, depth: int) -> tuple[Json, Note
         raise NotRecordable(
             spell_path(path), f"the {type_name(value)} has attributes beside its fields: {extra}"
         )
-    step = _step(value)
+    step = step_of(value)
     if step is NO_JSON:
         raise NotRecordable(spell_path(path), f"the {type_name(value)} {brief(value)} has no form in JSON")
     if isinstance(step, Mapping):
@@ -186,36 +169,13 @@ def _write_other(value: Any, path: _WrittenPath, depth: int) -> tuple[Json, Note
     return written, {}
 
 
-def _step(value: Any) -> Any:
-    """The value one step nearer to JSON."""
-    if isinstance(value, Enum) and not isinstance(value.value, str | int | float):
-        return {"name": value.name}
-    if messages.is_message(value):
-        return messages.written(value)
-    return tables.written(value) if tables.is_table(value) else simpler(value)
-
-
 def _own_names(value: Any) -> set[str]:
     return set() if hasattr(type(value), "__pydantic_fields__") else set(getattr(value, "__dict__", ()))
 
 
-def _name_of(value: Any) -> str:
-    kind = type(value)
-    if kind is datetime and (zone := zones.name_of(value.tzinfo)):
-        return _ZONED + zone
-    if kind is defaultdict:
-        return _DEFAULTING + getattr(value.default_factory, "__name__", "None")
-    if tables.is_table(value):
-        return tables.name_of(value)
-    if messages.is_message(value):
-        return messages.name_of(value)
-    if isinstance(value, PurePath):
-        return "Path" if isinstance(value, Path) else kind.__name__
-    return (
-        kind.__name__
-        if _RESTORED.get(kind.__name__, (None,))[0] is kind
-        else f"{kind.__module__}:{kind.__qualname__}"
-    )
+def _fields_of(value: Any) -> dict[str, Any]:
+    step = simpler(value)
+    return step if isinstance(step, dict) else {}
 
 
 # Restoring.
@@ -298,7 +258,7 @@ def _restored(value: Json, node: NotesAt | None) -> Any:
             inner = _with_keys(inner, node.keys)
     else:
         inner = value
-    return _of_type(inner, node.type) if node.type else inner
+    return of_type(inner, node.type) if node.type else inner
 
 
 def _with_keys(inner: dict[str, Any], kinds: str) -> dict[Any, Any]:
@@ -306,152 +266,4 @@ def _with_keys(inner: dict[str, Any], kinds: str) -> dict[Any, Any]:
     names = names * len(inner) if len(names) == 1 else names
     if len(names) != len(inner):
         raise DoesNotFit(f"{len(inner)} keys have {len(names)} types")
-    return {_of_type(key, name): item for (key, item), name in zip(inner.items(), names, strict=True)}
-
-
-def _of_type(inner: Any, name: str) -> Any:
-    try:
-        if name in _RESTORED:
-            return _RESTORED[name][1](inner)
-        if name.startswith(_DEFAULTING):
-            return defaultdict(_FACTORIES[name.removeprefix(_DEFAULTING)], inner)
-        if name.startswith(_ZONED):
-            return zones.placed(datetime.fromisoformat(inner), name.removeprefix(_ZONED))
-        if tables.is_name(name):
-            return tables.restored(inner, name)
-        if messages.is_name(name):
-            return messages.restored(inner, name)
-        return _of_class(inner, name)
-    except DoesNotFit:
-        raise
-    except Exception as error:  # whatever a type raises for a value that is none of its own
-        raise DoesNotFit(f"{brief(inner)} is no {name} ({error})") from error
-
-
-def _of_class(inner: Any, name: str) -> Any:
-    module, _, qualname = name.partition(":")
-    kind = _loaded(module, qualname)
-    if kind is None:
-        raise DoesNotFit(
-            f"the class {module}.{qualname} is not loaded here: annotate the return type, or import it"
-        )
-    if issubclass(kind, Enum):
-        if isinstance(inner, dict):
-            return kind.__members__[inner["name"]]
-        return next(member for member in kind if difference(member.value, inner) is None)
-    if issubclass(kind, tuple) and (names := _names_of_tuple(kind)):
-        return tuple.__new__(kind, [inner[name] for name in names])
-    if is_data(kind):
-        return _of_fields(kind, inner)
-    raise DoesNotFit(f"{module}.{qualname} is no data class")
-
-
-def _names_of_tuple(kind: type) -> tuple[str, ...]:
-    """The names of a named tuple's items, also of a class that stems from one; () of any other tuple."""
-    found = next((vars(base)["_fields"] for base in kind.__mro__ if "_fields" in vars(base)), ())
-    return found if isinstance(found, tuple) else ()
-
-
-def _loaded(module: str, qualname: str) -> type | None:
-    """The class of a loaded module, found without getattr, which might run code."""
-    found: Any = sys.modules.get(module)
-    for part in qualname.split("."):
-        found = getattr(found, "__dict__", {}).get(part)
-    return found if isinstance(found, type) else None
-
-
-def is_data(kind: Any) -> bool:
-    """Whether a class is a dataclass, a pydantic model or an attrs class."""
-    return (
-        dataclasses.is_dataclass(kind)
-        or isinstance(kind.__dict__.get("model_fields", getattr(kind, "__pydantic_fields__", None)), dict)
-        or isinstance(getattr(kind, "__attrs_attrs__", None), tuple)
-    )
-
-
-def _fields_of(value: Any) -> dict[str, Any]:
-    step = simpler(value)
-    return step if isinstance(step, dict) else {}
-
-
-def _of_fields(kind: Any, inner: dict[str, Any]) -> Any:
-    made = object.__new__(kind)
-    declared = getattr(kind, "__pydantic_fields__", None)
-    if isinstance(declared, dict):
-        own = {name: item for name, item in inner.items() if name in declared}
-        extra = {name: item for name, item in inner.items() if name not in declared}
-        for name, item in (
-            ("__dict__", own),
-            ("__pydantic_fields_set__", set(inner)),
-            ("__pydantic_extra__", extra if kind.model_config.get("extra") == "allow" else None),
-            ("__pydantic_private__", None),
-        ):
-            object.__setattr__(made, name, item)
-        return made
-    for name, item in inner.items():
-        object.__setattr__(made, name, item)
-    return made
-
-
-_ZONED = "datetime in "
-_DEFAULTING = "defaultdict of "
-_FACTORIES: dict[str, Any] = {
-    "None": None,
-    **{kind.__name__: kind for kind in (list, dict, set, int, float, str, bool, tuple)},
-}
-
-
-def _bytes(inner: Any) -> bytes:
-    return base64.b64decode(inner["base64"], validate=True)
-
-
-def _bool(inner: str) -> bool:
-    return {"True": True, "False": False}[inner]
-
-
-def _fraction(inner: str) -> Fraction:
-    """A fraction as it was written: ``1/3``. Of ``1e99999999`` Python would write out all digits."""
-    return Fraction(*map(int, inner.split("/")))
-
-
-def _unescaped(inner: str) -> str:
-    return str(json.loads(f'"{inner}"'))
-
-
-def _seconds(inner: float) -> timedelta:
-    return timedelta(seconds=inner)
-
-
-_RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
-    **{
-        kind.__name__: (kind, kind)
-        for kind in (
-            tuple,
-            set,
-            frozenset,
-            str,
-            int,
-            float,
-            Decimal,
-            UUID,
-            IPv4Address,
-            IPv6Address,
-            OrderedDict,
-            Counter,
-            deque,
-            PurePosixPath,
-            PureWindowsPath,
-        )
-    },
-    **{kind.__name__: (kind, kind.fromisoformat) for kind in (date, datetime, time)},
-    "timedelta": (timedelta, _seconds),
-    "Fraction": (Fraction, _fraction),
-    "bytes": (bytes, _bytes),
-    "bytearray": (bytearray, lambda inner: bytearray(_bytes(inner))),
-    "Path": (Path, Path),
-    "bool": (bool, _bool),
-    "NoneType": (type(None), lambda _: None),
-    _ESCAPED: (None, _unescaped),
-    _DEEP: (None, json.loads),
-}
-"""By the name in a note: the type, and what makes a value of it."""
+    return {of_type(key, name): item for (key, item), name in zip(inner.items(), names, strict=True)}

@@ -211,6 +211,15 @@ class DoesNotFit(Exception):
     """A JSON value does not fit an annotation; the text says why."""
 
 
+class NotLoaded(DoesNotFit):
+    """The value is of a class that no loaded module holds."""
+
+    def __init__(self, what: str, module: str) -> None:
+        super().__init__(f"the class {what} is not loaded here")
+        self.what = what
+        self.module = module
+
+
 def to_json(value: Any, annotation: Any = ABSENT, *, where: str = "…", hint: str = "") -> Json:
     """A value as the JSON from which `from_json` with the same annotation gives the same value.
 

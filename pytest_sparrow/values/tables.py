@@ -8,6 +8,8 @@ from typing import Any
 _NUMPY = "numpy:"
 _FRAME = "pandas:DataFrame"
 _SERIES = "pandas:Series"
+OF_DTYPE = ("ndarray", "datetime64", "timedelta64")
+"""Types of numpy that do not say the dtype."""
 
 
 def is_table(value: Any) -> bool:
@@ -24,7 +26,7 @@ def name_of(value: Any) -> str:
     kind = type(value)
     if kind.__module__.startswith("pandas"):
         return f"pandas:{kind.__name__}"
-    return f"{_NUMPY}{kind.__name__}" + (f" of {value.dtype}" if kind.__name__ == "ndarray" else "")
+    return f"{_NUMPY}{kind.__name__}" + (f" of {value.dtype}" if kind.__name__ in OF_DTYPE else "")
 
 
 def is_name(name: str) -> bool:
@@ -34,6 +36,10 @@ def is_name(name: str) -> bool:
 
 def written(value: Any) -> Any:
     """A value one step nearer to JSON."""
+    if type(value).__name__ == "datetime64":
+        return str(value)
+    if type(value).__name__ == "timedelta64":
+        return int(value.astype("int64"))
     if not type(value).__module__.startswith("pandas"):
         return value.tolist()
     if type(value).__name__ == "Series":
@@ -67,6 +73,8 @@ def restored(inner: Any, name: str) -> Any:
     kind, _, dtype = name.removeprefix(_NUMPY).partition(" of ")
     if kind == "ndarray":
         return library.array(inner, dtype=dtype)
+    if kind in OF_DTYPE:
+        return library.array(inner, dtype=dtype)[()]
     made = vars(library)[kind]
     if not issubclass(made, library.generic):
         raise TypeError(f"{name} is no scalar")

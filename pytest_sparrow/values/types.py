@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from pathlib import PurePath
+from datetime import datetime, time
+from pathlib import PurePath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+from pytest_sparrow.values.tables import OF_DTYPE
 from pytest_sparrow.values.to_json import simpler
 
 if TYPE_CHECKING:
@@ -96,8 +102,30 @@ def _float(value: float) -> str:
 
 
 def _name(value: Any) -> str:
-    # A path is of this system, or of the one that recorded.
-    return "Path" if isinstance(value, PurePath) else type(value).__qualname__
+    name = type(value).__qualname__
+    if isinstance(value, PurePath):
+        # A path is of this system, or of the one that recorded; another system's is meant.
+        return name if isinstance(value, PureWindowsPath) is not (os.name == "nt") else "Path"
+    detail = _detail(value)
+    return f"{name} of {detail}" if detail else name
+
+
+def _detail(value: Any) -> str:
+    """In what two values of one type may differ beside their JSON; "" for what is usual."""
+    if isinstance(value, datetime | time):
+        zone = value.tzinfo
+        return (zone.key or "") if isinstance(zone, ZoneInfo) and zone.key not in _UTC else ""
+    if isinstance(value, deque):
+        return "" if value.maxlen is None else str(value.maxlen)
+    if isinstance(value, defaultdict):
+        return str(getattr(value.default_factory, "__name__", "") if value.default_factory else "")
+    if isinstance(value, re.Pattern):
+        flags = re.RegexFlag(value.flags & ~re.UNICODE)
+        return str(flags.name or int(flags)) if flags else ""
+    return str(value.dtype) if type(value).__name__ in OF_DTYPE and hasattr(value, "dtype") else ""
+
+
+_UTC = ("UTC", "Etc/UTC")
 
 
 def _of_mapping(value: Mapping[Any, Any]) -> dict[str, str]:

@@ -94,7 +94,7 @@ def test_an_upgraded_golden_replays_as_before(project, tmp_path, capsys):
         meta = json.loads((place / "meta.json").read_bytes())
         assert (meta["format"], meta["upgraded_from"], new.notes_types) == (3, int(project[1]), False)
     code, printed = pytest_in(folder, "--sparrow-replay", ".", PYTHONDONTWRITEBYTECODE="1")
-    assert (code, bool(re.search(r"\d+ replayed equal\n", printed))) == (0, True), printed
+    assert (code, bool(re.search(r"\d+ replayed equal; saved", printed))) == (0, True), printed
     assert run(capsys, "upgrade", "--json", goldens) == (0, '{\n  "upgraded": []\n}\n')
     code, printed = run(capsys, "list", goldens)
     assert "of an older format" in printed

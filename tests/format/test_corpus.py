@@ -38,6 +38,16 @@ def test_an_old_project_replays_green(project, tmp_path):
     assert files_in(folder / "__sparrow__") == before
 
 
+@pytest.mark.parametrize("project", [CORPUS / "v1/shapes", CORPUS / "v3/shapes"], ids=named)
+def test_an_update_of_an_unchanged_agent_writes_nothing(project, tmp_path):
+    """What an older format does not say is no difference."""
+    folder = copy_of(project, tmp_path)
+    before = files_in(folder / "__sparrow__")
+    code, output = pytest_in(folder, "--sparrow-update", ".", PYTHONDONTWRITEBYTECODE="1")
+    assert (code, "updated" in output) == (0, False), output
+    assert files_in(folder / "__sparrow__") == before
+
+
 @pytest.mark.parametrize("golden", GOLDENS, ids=named)
 def test_an_old_golden_is_written_back_to_the_byte(golden, tmp_path):
     """Loaded and saved by the public store, all four files keep their bytes."""

@@ -1,10 +1,15 @@
 """What a golden keeps of itself where a run differs from it: names, moments and lanes."""
 
+from dataclasses import replace
+
 import pytest
 
+from pytest_sparrow.comparing import Rules
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.judging.renaming import Names, new_words
+from pytest_sparrow.judging.revision import replayed
 from pytest_sparrow.judging.timeline import Standing, in_slots, lanes_in_golden, placed
+from pytest_sparrow.transcript import RunInputs, Transcript
 
 OLD, NEW = "call_0a1b2c3d4e5f", "call_9z8y7x6w5v4u"
 
@@ -110,6 +115,8 @@ def test_another_order_has_other_moments():
         Standing(exchange(6.0, 8.0, "task-1"), exchange(1.0, 5.0, "task-1")),
     ]
     assert [one.began for one in placed(side)] == [3.0, 1.0]
+    # Unless the agent may have acted on it.
+    assert placed(side, live=True) is None
 
 
 @pytest.mark.parametrize(
@@ -129,3 +136,45 @@ def test_lanes_get_the_goldens_labels(pairs, expected):
         for new, golden in pairs
     ]
     assert lanes_in_golden(standing) == expected
+
+
+TOKENS = {"status": 200, "headers": {}, "body": {"json": ["<secret:token:1>", "<secret:token:2>"]}}
+
+
+def request(began, value, *, port=1, token="<secret:token:2>"):
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    asked = {
+        "method": "POST",
+        "url": f"http://127.0.0.1:{port}/",
+        "headers": headers,
+        "body": {"json": value},
+    }
+    return Exchange(kind="http", asked=asked, answered=TOKENS, began=began, ended=began + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("new", "rules", "expected"),
+    [
+        ({"value": {"a": True}}, Rules(), None),
+        ({"value": {"a": True}, "port": 2}, Rules(), None),
+        ({"value": {"a": True, "b": 1}}, Rules(exclude_paths=("request.b",)), None),
+        ({"value": {"a": 1}}, Rules(), ({"a": 1}, "<secret:token:2>")),
+        ({"value": {"a": 2}, "port": 2}, Rules(), ({"a": 2}, "<secret:token:2>")),
+        ({"value": {"a": True}, "token": "<secret:token:1>"}, Rules(), ({"a": True}, "<secret:token:1>")),
+        ({"value": {"a": True}, "token": "<secret:token:1000001>"}, Rules(), None),
+    ],
+)
+def test_a_request_is_written_where_it_differs(new, rules, expected):
+    """By what a replay compares: true is not 1, one secret is not another; its other parts stay, ports among them."""
+    golden = Transcript.new("r", RunInputs(task=""), [], exchanges=[request(1.0, {"a": True})])
+    asked = replace(request(9.0, **new), answered=golden.exchanges[0].answered)
+    revised = replayed(golden, [Standing(asked, golden.exchanges[0])], [], rules).transcript
+    if expected is None:
+        assert revised is golden
+        return
+    (one,) = revised.exchanges
+    assert (one.asked["body"]["json"], one.asked["headers"]["authorization"]) == (
+        expected[0],
+        f"Bearer {expected[1]}",
+    )
+    assert (one.asked["url"], one.began, one.answered) == ("http://127.0.0.1:1/", 1.0, TOKENS)

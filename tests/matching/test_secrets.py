@@ -57,6 +57,32 @@ def test_one_key_for_two_providers_pairs_with_a_key_for_each(shared_in_golden):
     assert not pairs.same_credential(asked[2], again[0])
 
 
+@pytest.mark.parametrize("name", ["OpenAI-Project", "OpenAI-Organization", "X-Goog-User-Project"])
+def test_another_account_counts_where_no_variable_gives_it(name):
+    """It is an id, not a credential; a machine may have another one in a variable, or none."""
+
+    def asked(value, environ=()):
+        headers = {} if value is None else {name: value}
+        return Redactor(dict(environ)).asked(
+            "http", {"method": "GET", "url": "http://h/", "headers": headers}
+        )
+
+    of_variable = {"ACCOUNT": "a-1"}
+    for golden, new, differs in (
+        (asked("a-1"), asked("a-2"), True),
+        (asked("a-1"), asked("a-1"), False),
+        (asked("a-1"), asked(None), False),
+        (asked(None), asked("a-1"), False),
+        (asked("a-1", of_variable), asked("a-2"), False),
+        (asked("a-2"), asked("a-1", of_variable), False),
+        (asked("a-1", of_variable), asked("a-3", {"ACCOUNT": "a-3"}), False),
+    ):
+        changes = [change.path for change in request_changes(golden, new)]
+        assert changes == ([f"request.headers['{name.lower()}']"] if differs else [])
+        chooser = Chooser([Exchange(kind="http", asked=golden, answered={"status": 200})], lambda _: None)
+        assert chooser.choose(Asked(kind="http", content=new, number=0)).exact is not differs
+
+
 def test_the_keys_of_two_variables_are_two():
     """Where a replay has both variables, the other one is the agent's doing; a dummy or an absent one is CI's."""
     both = {"STAGING_API_TOKEN": A, "PROD_API_TOKEN": B}

@@ -19,15 +19,17 @@ def test_headers_that_count_are_kept_without_what_is_secret() -> None:
         ("User-Agent", "OpenAI/Python 3"),
         ("X-Stainless-OS", "Linux"),
         ("OpenAI-Organization", "org-1"),
+        ("OpenAI-Project", "proj-1"),
         ("Anthropic-Version", "2023-06-01"),
     ]
-    assert Redactor({}).headers(asked, answered=False) == {
+    assert Redactor({"OPENAI_ORG_ID": "org-1"}).headers(asked, answered=False) == {
         "content-type": "application/json",
         "accept": "application/json, text/event-stream",
         "authorization": "Bearer <secret:openai-key:1>",
         "x-api-key": "<secret:openai-key:1>",
         "cookie": "a=b",
         "openai-organization": "<secret:account:1>",
+        "openai-project": "proj-1",
         "anthropic-version": "2023-06-01",
     }
     answered = [

@@ -120,7 +120,34 @@ NOTATIONS = {
     "ldap -w": "ldapsearch -D cn=a -w {} x",
     "curl -b": "curl -b 'session={}' https://api.acme.test/v1",
     "authorization, small": "authorization: token {}\n",
+    "kubectl": "kubectl create secret generic x --from-literal=foo={}",
+    "redis acl": "ACL SETUSER bob on >{} ~* +@all",
+    "oracle": "jdbc:oracle:thin:scott/{}@h:1521",
+    "url, token alone": "git clone https://{}@git.example.test/x/y.git",
+    "bundler": "BUNDLE_GEMS__CONTRIBSYS__COM: a:{}",
+    "wifi": "psk={}\n",
+    "smtp": "AUTH PLAIN {}\r\n",
+    "imap": "a1 LOGIN bob {}\r\n",
+    "sentence, german": "Das Passwort lautet {}.",
+    "sentence, french": "Le mot de passe est {}",
+    "sentence, spanish": "la contraseña es: {}",
+    "compared": "assert '{}' == password",
+    "logged apart": "password=%s {}",
+    "concatenated": "'password=' + '{}'",
+    "wrapped": '{{"clientSecret": {{"$secure": "{}"}}}}',
 }
+ROWS = {
+    "csv": "name,api_key\nbob,{}\n",
+    "csv, quoted": '"id","user","password"\r\n"1","Doe, ""Bob""","{}"\r\n',
+    "csv, second row": "user;password;group\nada;;x\nbob;{};y\n",
+    "tab-separated": "name\tapi_key\nbob\t{}\n",
+    "markdown, header": "| name | API key |\n|---|:-:|\n| bob | {} |\n",
+    "psql": " id | api_key \n----+------\n  1 | {}\n",
+    "mysql": "+----+-----+\n| id | password |\n+----+-----+\n|  1 | {} |\n",
+    "sql insert": "INSERT INTO users (name, password) VALUES ('bob', '{}');",
+    "sql insert, rows": "insert into u(name, api_key) values (lower('X'), null), ('b''b', '{}')",
+}
+"""Names above or in front, and values in the same order; a header of HTTP has no lines."""
 
 PLACES = {
     "prompt": lambda redactor, text: redactor.asked(
@@ -227,6 +254,50 @@ def test_no_notation_shows_a_secret(notation):
             assert not _shows(secret, write(Redactor({}), text)), place
 
 
+@pytest.mark.parametrize("notation", ROWS)
+def test_no_row_shows_a_secret(notation):
+    """What stands below or behind a name in a table is hidden."""
+    for alphabet in _ALPHABETS.values():
+        secret = _made(alphabet)
+        text = ROWS[notation].format(secret)
+        for place in PLACES.keys() - {"header", "answer's header"}:
+            assert not _shows(secret, PLACES[place](Redactor({}), text)), place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Das Passwort ist {}.",
+        "Votre mot de passe : {}",
+        "user,password\nbob,{}\n",
+        "INSERT INTO users (name, password) VALUES ('bob', '{}')",
+        "a1 LOGIN bob {}\r\n",
+    ],
+)
+def test_a_short_password(text):
+    """A person's password has no shape of its own; each text is suspected by what stands around it."""
+    assert "Sommer2026" not in json.dumps(
+        Redactor({}).answered("tool", {"result": text.format("Sommer2026")})
+    )
+
+
+def test_what_a_client_of_mail_sends():
+    """User and password in base64, as smtplib prints them."""
+    encoded = base64.b64encode(b"\0bob\0pass").decode()
+    for text in (f"send: 'AUTH PLAIN {encoded}\\r\\n'", f"AUTH PLAIN\r\n334 \r\n{encoded}"):
+        assert encoded not in Redactor({}).text(text)
+    assert "aHVudGVyMjI=" not in Redactor({}).text("334 UGFzc3dvcmQ6\r\naHVudGVyMjI=\r\n")
+
+
+def test_a_session_in_a_query():
+    """What a generator of mixed case made is hidden; a uuid or a digest names a conversation, as MCP's does."""
+    url = "https://x.example.test/messages?session_id="
+    assert Redactor({}).text(f"see {url}q7Xk2mVb9ZpL4wTn8RdQ") == f"see {url}<secret:session-token:1>"
+    assert (
+        Redactor({}).url(f"{url}9f14e45fceea167a5a36dedd4bea2544") == f"{url}9f14e45fceea167a5a36dedd4bea2544"
+    )
+
+
 # No word of a command line is a password that is glued to its option and reads like words.
 _LIKE_WORDS = "qwhz-jkvb"
 
@@ -274,6 +345,21 @@ TEXTS_ALIKE = [
     "primary_key='3f1d5a2e-0c8f-4b5d-9d2e-8f7a6b5c4d3e'",
     ".. _`Bearer Token`: https://tools.example.test/html/rfc6750",
     "the cookie policy=v2 and the cookie banner=2024",
+    "ignored: user-agent:OTel-OTLP-Exporter-Python/1.27, user-agent:posthog-python/3",
+    "Das Passwort ist erforderlich, es war 2024 vergessen. Passwort vergessen? Code 12345.",
+    "La contraseña es obligatoria, senha: informe 8 letras",
+    "name,key,count\nsort_key,a1,3\n",
+    "token,count\nDOGECOIN-2,1\n9f14e45fceea167a,2\n",
+    "| Feature | API key | Password |\n|---|---|---|\n| Rotation | manual-30d | min-8-chars |\n",
+    "user,password\nada,\nbob,secret\n",
+    "INSERT INTO t (id, token) VALUES (1, 'DOGECOIN-2'), (2, NULL);",
+    "INSERT INTO users (name, password) VALUES (%s, %s)",
+    "https://0123456789abcdef0123456789abcdef@o123.ingest.sentry.io/4",
+    "https://x.example.test/messages/?session_id=9f14e45fceea167a5a36dedd4bea2544",
+    "node1 LOGIN ada 10.20.30.40",
+    "AUTH PLAIN LOGIN\r\nAUTH=PLAIN",
+    "WPA psk: required, psk=None",
+    "assert result == password, 'x' == token",
     "/ABSK".join((_PICTURE[:1200], _PICTURE[1205:])),
     "/AKIAIOSFODNN7EXAMPLF/".join((_PICTURE[:1202], _PICTURE[1224:])),
     *(

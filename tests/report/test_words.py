@@ -36,6 +36,12 @@ DETAIL = {
     "setting": "ignore",
     "more": 2,
     "pattern": "request.id",
+    "verdict": "FAIL",
+    "passed": 4,
+    "counted": 5,
+    "planned": 6,
+    "pass_rate": 0.9,
+    "cached": "",
 }
 
 
@@ -66,6 +72,7 @@ def test_each_way_out_has_words(kind):
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
         WayKind.EXTEND,
+        WayKind.SAMPLE,
         WayKind.ACCEPT,
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,
@@ -152,7 +159,18 @@ REFUSALS = [
     ("ownerless", {"request": "GET http://h/", "why": "two runs are open\n  start it"}, "http://h/"),
     ("forked", {"what": "GET h"}, "GET h"),
     *(
-        (case, {"name": "rows", "request": "rows", "items": 3, "why": "no int"}, "rows")
+        (
+            case,
+            {
+                "name": "rows",
+                "request": "rows",
+                "items": 3,
+                "why": "no int",
+                "what": "shop.Row",
+                "module": "shop",
+            },
+            "rows",
+        )
         for case in _NOT_AS_RECORDED
     ),
 ]
@@ -170,7 +188,7 @@ def test_a_refusal_has_test_strand_address_and_way_out_in_six_lines(case, detail
     assert address in lines[0]
     assert "  test    test_it.py::test_it" in lines
     assert "  where   called from agent.py:3, in lane work-1" in lines
-    assert "  record  pytest --sparrow-record test_it.py::test_it" in lines
+    assert ("  record  pytest --sparrow-record test_it.py::test_it" in lines) is (case != "not-loaded")
 
 
 @pytest.mark.parametrize(

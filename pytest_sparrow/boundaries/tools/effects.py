@@ -9,7 +9,7 @@ from pytest_sparrow.boundaries.guard.watcher import watch_files
 from pytest_sparrow.boundaries.tools.files import EVENTS, paths_of, write_again, written
 from pytest_sparrow.run.context import is_users_class
 from pytest_sparrow.values.changes import TooManyValues, Watched, is_changeable
-from pytest_sparrow.values.noted import is_data
+from pytest_sparrow.values.kinds import is_data
 from pytest_sparrow.values.restore import DoesNotFit
 
 if TYPE_CHECKING:

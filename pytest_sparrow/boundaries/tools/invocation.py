@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import itertools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
+from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.run.context import answering
 from pytest_sparrow.run.crossing import wait_for_cancel
-from pytest_sparrow.values.exceptions import error_from_json, error_to_json
+from pytest_sparrow.values.exceptions import Raised, error_from_json, error_to_json
 from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
 from pytest_sparrow.values.restore import (
     ABSENT,
     DoesNotFit,
+    NotLoaded,
     as_declared,
     awaited_annotation,
     from_json,
@@ -41,6 +46,7 @@ class WrappedFunction:
         returns: the type of its answers, or None: its return annotation.
         raises: exception types that a replay may raise again.
         way_out: what to do about an answer that JSON cannot hold.
+        real: what runs instead of ``fn``, where the code of ``fn`` is replaced.
     """
 
     def __init__(
@@ -51,8 +57,10 @@ class WrappedFunction:
         returns: Any = None,
         raises: tuple[type[Exception], ...] = (),
         way_out: str,
+        real: Callable[..., Any] | None = None,
     ) -> None:
         self.fn = fn
+        self.real = real or fn
         self.name = name
         self.way_out = way_out
         self._returns = returns
@@ -79,7 +87,7 @@ class WrappedFunction:
         """The type of the value that a generator returns at its end."""
         return ABSENT if self._returns is not None else result_annotation(self._declared)
 
-    def error(self, recorded: dict[str, Json]) -> Exception | SystemExit:
+    def error(self, recorded: dict[str, Json]) -> Raised:
         """The recorded exception, to be raised again."""
         return error_from_json(recorded, fn=self.fn, raises=self._raises)
 
@@ -102,6 +110,7 @@ class Invocation:
         "_function",
         "_item_types",
         "_items",
+        "_modules",
         "_read",
         "_read_types",
         "_roots",
@@ -120,6 +129,7 @@ class Invocation:
         self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
+        self._modules = 0  # how many were loaded before the function ran
         self._answering: answering | None = None
         self._roots: Callable[[], Mapping[str, Any]] = dict
         self._effects: LiveEffects | None = None
@@ -183,6 +193,7 @@ class Invocation:
     # Live.
 
     def __enter__(self) -> None:
+        self._modules = self._modules or len(sys.modules)
         self._answering = answering(self._crossing)
         self._answering.__enter__()
 
@@ -249,7 +260,7 @@ class Invocation:
 
     def raised(self, error: BaseException) -> None:
         """Settle with what the function raised; cancelling, Ctrl-C and our own errors are no answer."""
-        if isinstance(error, Exception | SystemExit) and not isinstance(error, SparrowError):
+        if isinstance(error, Raised) and not isinstance(error, SparrowError) and not _is_stopped(error):
             self._settle({"raised": error_to_json(error)})
         elif self._items:
             self.broke_off()
@@ -270,17 +281,34 @@ class Invocation:
         except NotRecordable as error:
             refused = error
         try:
-            return noted(value, where=where)
+            json, types = noted(value, where=where)
+            self._check_imports(types, where)
         except NotRecordable as error:
             if same:
                 return None, {}  # a replay gives the caller's own object
             # Of a declared type the first error says why; else the first one names what a note would restore.
-            return self._refuse_value(value, error if is_plain(annotation) else refused), {}
+            said = error if error.hint or is_plain(annotation) else refused
+            return self._refuse_value(value, said), {}
+        return json, types
+
+    def _check_imports(self, types: Notes, where: str) -> None:
+        """Refuse a class of a module that is loaded because the function ran, in a way that a replay does not see."""
+        if len(sys.modules) == self._modules:
+            return
+        new = set(itertools.islice(sys.modules, self._modules, None))
+        named = modules_named({"types": types}) & new
+        if named and not found_in(self._function.real, new):
+            reason = (
+                f"is of a class in {min(named)}, which only this call has loaded: a replay would not find it"
+            )
+            raise NotRecordable(where, reason, f"import {min(named)} at the top of the tool's module")
 
     def _refuse_value(self, value: Any, error: NotRecordable) -> Json:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
-        unrecordable = NotRecordable(error.path, error.reason, _way_out(value, self._function.way_out))
+        unrecordable = NotRecordable(
+            error.path, error.reason, error.hint or _way_out(value, self._function.way_out)
+        )
         self._run.unrecordable(unrecordable)
         self._crossing.settle(None, complete=False)
         raise unrecordable from error.__cause__
@@ -343,6 +371,7 @@ class Invocation:
             raise self._refused("unanswered")
         if "yielded" in replayed:
             raise self._refused("was-generator")
+        import_for(self._function.real, replayed)
         effects = self._recorded_effects(replayed)
         own = NOTHING if effects is None else effects.end()
         if "raised" in replayed:
@@ -367,6 +396,7 @@ class Invocation:
             raise self._refused("unanswered")
         self._crossing.flush = self.broke_off
         exhausted = False
+        import_for(self._function.real, replayed)
         effects = self._recorded_effects(replayed)
         own = NOTHING
         try:
@@ -406,6 +436,8 @@ class Invocation:
             if notes is not None and number is not None:
                 notes = notes.at(number)
             return from_json(json, annotation) if notes is None else notes.restored(json)
+        except NotLoaded as error:
+            raise self._refused("not-loaded", what=error.what, module=error.module) from error
         except DoesNotFit as error:
             raise self._refused("unfit", why=str(error)) from error
 
@@ -420,6 +452,17 @@ class Invocation:
 
     def _refused(self, case: str, **detail: Json) -> Exception:
         return self._run.refuse(case, name=self._function.name, **detail)
+
+
+def _is_stopped(error: BaseException) -> bool:
+    """Whether an error is that somebody cancels the task that runs here; else it is the function's own doing."""
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs
+        return False
+    return task is not None and task.cancelling() > 0
 
 
 def _way_out(value: Any, usual: str) -> str:

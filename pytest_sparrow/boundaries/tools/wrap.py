@@ -50,6 +50,7 @@ class _Tool:
             returns=options.returns,
             raises=options.raises,
             way_out=f"annotate the return type of {options.name}, or pass returns=… to sparrow.tool",
+            real=self.real,
         )
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:

@@ -1,22 +1,25 @@
 """Values whose types no annotation says: written with a note of each type, and restored."""
 
+import asyncio
 import dataclasses
 import datetime as dt
 import enum
+import importlib
 import os
 import sys
+import types
 import uuid
 import zoneinfo
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, UserDict, UserList, UserString, defaultdict, deque
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import dateutil.tz
 import httpx2
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, PrivateAttr
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, wrap
@@ -51,6 +54,37 @@ class Point(NamedTuple):
 class Cached:
     def __init__(self):
         self.x = 1
+
+
+class Perm(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Checked(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+    @classmethod
+    def _missing_(cls, value):
+        return super()._missing_(value)
+
+
+class Table(UserDict):
+    """A class that stems from a UserDict."""
+
+
+T = TypeVar("T")
+
+
+class Page(BaseModel, Generic[T]):
+    items: list[T]
+
+
+class Hidden(BaseModel):
+    shown: int
+    kept: int = Field(exclude=True)
+    _seen: tuple = PrivateAttr((1,))
 
 
 @dataclasses.dataclass
@@ -109,6 +143,14 @@ VALUES = [
     httpx2.Response(200, headers=[("a", "1"), ("a", "2")], content=b"\xff"),
     httpx2.Response(200, json={"a": 1}, request=httpx2.Request("GET", "http://shop.test/?a=1")),
     Place(1, 2),
+    types.SimpleNamespace(a=(1,), b=types.SimpleNamespace()),
+    [complex(1, -0.0), range(1, 9, 3)],
+    UserDict(a=(1,)),
+    UserList([(1,)]),
+    Table(a=UserString("x")),
+    [Page[int](items=[1]), Page[Money](items=[Money(Decimal(1))])],
+    [Perm.READ | Perm.WRITE, Perm(0)],
+    Hidden(shown=1, kept=2),
 ]
 
 
@@ -134,7 +176,21 @@ def test_what_json_shows_has_no_note():
     }
 
 
-@pytest.mark.parametrize("value", [Cached(), [len], Loaded(1), deque([1], maxlen=2), {(1, 2): 3}])
+def _named() -> UserDict:
+    table = UserDict(a=1)
+    table.name = "x"
+    return table
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(Cached(), [len], Loaded(1), deque([1], maxlen=2), {(1, 2): 3}, _named()),
+        Page[list[int]](items=[]),
+        Checked.READ | Checked.WRITE,
+    ],
+    ids=range(8),
+)
 def test_what_would_not_come_back_is_refused_by_name(value):
     """Plain objects, functions, what a data class holds beside its fields, keys that are no leaves."""
     with pytest.raises(NotRecordable, match="x"):
@@ -198,9 +254,9 @@ def test_a_tool_gives_what_it_gave():
 
     with opened() as recorded:
         live = agent(*tools())
-    types = [kept.answered.get("types") for kept in recorded.kept]
-    assert types[0] == {"returned": {"": "tuple", "[1]": f"{__name__}:Money", "[1]['amount']": "Decimal"}}
-    assert types[2] == {
+    notes = [kept.answered.get("types") for kept in recorded.kept]
+    assert notes[0] == {"returned": {"": "tuple", "[1]": f"{__name__}:Money", "[1]['amount']": "Decimal"}}
+    assert notes[2] == {
         "yielded": {"[…]": "tuple", "[…][1]": "date"},
         "returned": {"": "set"},
     }
@@ -210,13 +266,96 @@ def test_a_tool_gives_what_it_gave():
     with opened(recorded) as run:
         with pytest.raises(ReplayDivergence):
             tools()[0](1)
-        assert "Gone is not loaded" in run.refused[0]
+        assert "holds no class Gone" in run.refused[0]
+
+
+_LAZY = {
+    "lazy_shop/__init__.py": (
+        "import importlib\ndef __getattr__(name):\n    if name.startswith('_'):\n        raise AttributeError(name)\n"
+        "    return vars(importlib.import_module('lazy_shop.messages'))[name]\n"
+    ),
+    "lazy_shop/messages.py": (
+        "import dataclasses\n@dataclasses.dataclass\nclass Message:\n    text: str\n"
+        "class Refused(Exception):\n    def __init__(self, code):\n        super().__init__(code)\n"
+        "        self.code = code\n"
+    ),
+    "lazy_desk.py": (
+        "import functools, importlib\n"
+        "def _message(text):\n    from lazy_shop import Message\n    return Message(text)\n"
+        "def in_a_helper(text):\n    return _message(text)\n"
+        "def in_body(text):\n    import lazy_shop.messages as shop\n    return [shop.Message(text)]\n"
+        "def into(rows):\n    from lazy_shop.messages import Message\n    rows.append(Message('x'))\n"
+        "def items(text):\n    from lazy_shop.messages import Message\n    yield Message(text)\n"
+        "async def later(text):\n    from lazy_shop.messages import Message\n    return Message(text)\n"
+        "def fails(text):\n    from lazy_shop import Refused\n    raise Refused(text)\n"
+        "class Client:\n    def ask(self, text):\n        return self._ask(text)\n"
+        "    def _ask(self, text):\n        from lazy_shop import Message\n        return Message(text)\n"
+        "def by_name(text):\n    return importlib.import_module('lazy_shop.messages').Message(text)\n"
+    ),
+}
+
+
+def _forget() -> None:
+    for name in [name for name in sys.modules if name.startswith("lazy_")]:
+        del sys.modules[name]
+
+
+def test_a_class_that_a_tool_imports_in_its_body_is_imported_in_a_replay(tmp_path, monkeypatch):
+    """By the user's import statements, never by a name that only the golden holds."""
+    for name, text in _LAZY.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def into(tool):
+        rows = []
+        tool(rows)
+        return rows
+
+    def caught(tool):
+        try:
+            tool("x")
+        except Exception as error:
+            return type(error), error.code
+
+    agents = {
+        "in_a_helper": lambda tool: tool("x"),
+        "in_body": lambda tool: tool("x"),
+        "into": into,
+        "items": lambda tool: list(tool("x")),
+        "later": lambda tool: asyncio.run(tool("x")),
+        "fails": caught,
+        "Client.ask": lambda tool: tool("x"),
+    }
+    for name, agent in agents.items():
+        results = []
+        golden = None
+        for _ in range(2):
+            _forget()
+            desk = importlib.import_module("lazy_desk")
+            fn = desk.Client().ask if name == "Client.ask" else vars(desk)[name]
+            with opened(golden) as golden:
+                results.append(repr(agent(wrap(fn, ToolOptions(name="ask")))))
+        assert results[0] == results[1], name
+    _forget()
+    desk = importlib.import_module("lazy_desk")
+    with opened() as recorded, pytest.raises(NotRecordable, match=r"import lazy_shop\.messages at the top"):
+        wrap(desk.by_name, ToolOptions(name="ask"))("x")
+    with opened() as recorded:
+        wrap(desk.by_name, ToolOptions(name="ask"))("x")
+    _forget()
+    with opened(recorded), pytest.raises(ReplayDivergence, match=r"lazy_shop\.messages is not imported here"):
+        wrap(importlib.import_module("lazy_desk").by_name, ToolOptions(name="ask"))("x")
+    assert "lazy_shop" not in sys.modules
+    _forget()
 
 
 def test_arrays_scalars_and_tables_come_back():
     """Of numpy and pandas, with their dtypes; what a table's index says too much is refused."""
     numpy = pytest.importorskip("numpy")
     values = [numpy.float64("nan"), {"n": numpy.int64(3), "x": numpy.float32(0.5)}, numpy.bool_(True)]
+    values += [numpy.datetime64("2026-01-01"), [numpy.timedelta64(5, "s")], numpy.datetime64("NaT", "D")]
+    values += [numpy.array(["2026-01-01", "NaT"], dtype="datetime64[D]")]
     values += [numpy.array([[1.0, 2.0], [3.0, float("nan")]]), numpy.array([1, 2], dtype="int8")]
     for value in values:
         test_a_value_comes_back_as_it_was(value)

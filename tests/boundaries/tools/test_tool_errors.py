@@ -1,6 +1,8 @@
 """Exceptions of a tool: written down, and raised again."""
 
+import asyncio
 import decimal
+import inspect
 import json
 
 import aiohttp
@@ -215,6 +217,75 @@ def test_a_command_line_tool_that_exits_exits_again():
     with opened(recorded), pytest.raises(SystemExit) as caught:
         wrapped()
     assert (ran, caught.value.code) == ([1], 2)
+
+
+def test_a_tool_that_cancels_its_own_work_does_so_again():
+    """A cancellation that nobody asked for is the tool's answer: sync, async, of a task that the tool awaits."""
+    ran = []
+
+    def sync() -> None:
+        ran.append(1)
+        raise asyncio.CancelledError("given up")
+
+    async def later() -> None:
+        sync()
+
+    async def awaits() -> None:
+        ran.append(1)
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel("given up")
+        await task
+
+    def caught(tool):
+        try:
+            tool = tool()
+            if inspect.isawaitable(tool):
+                asyncio.run(_awaited(tool))
+        except asyncio.CancelledError as error:
+            return error.args
+
+    async def _awaited(given):
+        await given
+
+    for fn in (sync, later, awaits):
+        wrapped = wrap(fn, ToolOptions(name="tool"))
+        with opened() as recorded:
+            live = caught(wrapped)
+        before = len(ran)
+        with opened(recorded):
+            assert (caught(wrapped), len(ran)) == (live, before)
+        assert live is not None
+
+
+def test_a_cancelled_tool_has_no_answer():
+    """Somebody else's cancellation is none of the tool's."""
+
+    async def waits() -> None:
+        await asyncio.sleep(60)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(wrap(waits, ToolOptions(name="tool"))())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    with opened() as recorded:
+        asyncio.run(cancelled())
+    assert recorded.only.answered is None
+
+
+def test_what_builtin_errors_keep_outside_their_args_comes_back():
+    """The name that was looked for."""
+    for code in ("[].gone", "gone", "import gone_altogether", "from json import gone"):
+        with pytest.raises((AttributeError, NameError, ImportError)) as caught:
+            exec(code)
+        again = raised_again(caught.value)
+        assert (type(again), str(again), again.name) == (
+            type(caught.value),
+            str(caught.value),
+            caught.value.name,
+        )
 
 
 def test_an_exception_of_another_loaded_module_comes_back_without_its_constructor():

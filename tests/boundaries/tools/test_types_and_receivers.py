@@ -5,9 +5,12 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import os
 import pathlib
+import re
 import uuid
-from collections import OrderedDict
+import zoneinfo
+from collections import OrderedDict, defaultdict, deque
 from typing import NamedTuple
 
 import pytest
@@ -70,6 +73,16 @@ ONE_JSON = [
     ([1.0, 2.5], [1, 2.5]),
     ([{"when": (1,)}, {"when": (2,)}], [{"when": [1]}, {"when": [2]}]),
     ({"deep": [1, {"x": {3}}]}, {"deep": [1, {"x": [3]}]}),
+    (
+        dt.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin")),
+        dt.datetime(2026, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")),
+    ),
+    (re.compile("a"), re.compile("a", re.IGNORECASE)),
+    (deque([1], maxlen=2), deque([1], maxlen=3)),
+    (deque([1]), deque([1], maxlen=3)),
+    (defaultdict(int), defaultdict(list)),
+    (pathlib.PureWindowsPath("a"), pathlib.PurePosixPath("a")),
+    (pathlib.PureWindowsPath("a"), pathlib.Path("a")) if os.name != "nt" else (1.0, 1),
 ]
 
 
@@ -85,6 +98,21 @@ def test_what_json_shows_has_no_note():
     """Texts, whole numbers, fractions, true, null, and lists and objects of them."""
     plain = {"a": [1, "x", None, True, 2.5, {"b": [0.5, 1.5]}], "c": {}}
     assert types_of(plain, "x") == {}
+
+
+def test_arrays_of_other_dtypes_are_two():
+    """Of numpy, where all items are alike in JSON."""
+    numpy = pytest.importorskip("numpy")
+    one, other = (numpy.array([1, 2], dtype=dtype) for dtype in ("int8", "int64"))
+    assert types_of(one, "x") != types_of(other, "x")
+    assert types_of(numpy.float64(1.5), "x") == {"x": "float64"}
+
+
+def test_what_is_usual_is_no_detail():
+    """A zone that is UTC by any name, a pattern without flags."""
+    utc = zoneinfo.ZoneInfo("UTC")
+    values = [dt.datetime(2026, 1, 1, tzinfo=utc), re.compile("a"), deque(), defaultdict(None)]
+    assert [types_of(value)[""] for value in values] == ["datetime", "Pattern", "deque", "defaultdict"]
 
 
 def test_many_items_of_one_type_are_one_note():
