@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import refused_variable
-from pytest_sparrow.cli.output import add_json, print_json, progress, say
+from pytest_sparrow.cli.output import add_json, is_there, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
@@ -87,7 +87,7 @@ def _check(options: argparse.Namespace) -> int:
     counts = check.counts
     if options.paths:
         for path in map(Path, options.paths):
-            if not path.exists():
+            if not is_there(path):
                 raise UsageError(f"{path}: there is no such folder")
             _check_path(path, check)
     else:

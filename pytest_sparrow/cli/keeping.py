@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, complain, print_json, progress, say
+from pytest_sparrow.cli.output import add_json, complain, is_there, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.importing.destination import golden_of
 from pytest_sparrow.plugin.collecting import NotCollected, without_test
@@ -123,10 +123,10 @@ def _renamed(
 
 
 def _old(said: str, goldens: str) -> Path:
-    if "::" in said and not Path(said).exists():
+    if "::" in said and not is_there(said):
         return _golden(said, goldens).folder
     folder = Path(os.path.normpath(said))
-    if not folder.exists():
+    if not is_there(folder):
         raise UsageError(f"{said}: there is no such folder")
     if not is_transcript(folder):
         raise UsageError(f"{said} is no golden: a golden is the folder that holds an events.jsonl")
@@ -135,7 +135,8 @@ def _old(said: str, goldens: str) -> Path:
 
 def _of_test(said: str, goldens: str) -> Destination:
     place = _golden(said, goldens)
-    if not Path(said.partition("::")[0]).is_file():
+    file = said.partition("::")[0]
+    if not (is_there(file) and Path(file).is_file()):
         raise UsageError(f"{said}: there is no such file")
     return place
 

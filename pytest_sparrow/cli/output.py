@@ -130,7 +130,7 @@ def folder(name: str) -> Path:
         UsageError: there is no such folder.
     """
     path = Path(name)
-    if not path.exists():
+    if not is_there(path):
         raise UsageError(f"{name}: there is no such folder\n  {_HINT}")
     if not path.is_dir():
         raise UsageError(f"{name} is a file\n  {_HINT}")
@@ -141,6 +141,11 @@ def folder(name: str) -> Path:
                 f"{name} holds runs and is none: {', '.join(runs[:3])}{' …' if len(runs) > 3 else ''}\n  {_HINT}"
             )
     return path
+
+
+def is_there(path: Path | str) -> bool:
+    """Whether a file or folder exists; also of a name that is longer than the system allows."""
+    return os.path.exists(path)  # noqa: PTH110 - pathlib raises
 
 
 _HINT = "Give the folder of a run: the one that holds its events.jsonl."

@@ -450,6 +450,12 @@ class Attempt:
             kept += attempt.keep_own(passed=passed)
         return kept
 
+    def drop(self) -> None:
+        """Leave nothing of a run whose test was set up only."""
+        if self._started:
+            self.window.close(failed=True)
+            self._store.discard(self.place.run_id)
+
     def keep_own(self, *, passed: bool, afresh: bool = False) -> list[Kept]:
         """Write the golden of this run alone, or leave its recording unfinished.
 

@@ -83,7 +83,9 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
         # Judged already, unless the body was never reached, or the body itself ends the fixture.
         outcome.judge(state, failed=not session.in_body)
         session.attempts.pop(item.nodeid, None)
-        _or_fail(lambda: _keep(state))
+        _or_fail(
+            attempt.drop if request.config.getoption("setuponly", default=False) else lambda: _keep(state)
+        )
 
 
 def _place_of(item: pytest.Item, settings: Settings) -> GoldenPlace:

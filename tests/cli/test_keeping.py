@@ -139,3 +139,13 @@ def test_check_names_a_golden_whose_test_is_gone(project, capsys):
     assert "test_new.py holds no test TestC::test_d any more" in run(capsys, "check")[1]
     (project / "test_new.py").write_text("class TestC(Base):\n    pass\n")
     assert "test_new.py" not in run(capsys, "check")[1]
+
+
+@pytest.mark.parametrize(
+    "words", [["mv", "{}", "{}"], ["mv", "{}::test", "a::b"], ["list", "{}"], ["check", "{}"], ["show", "{}"]]
+)
+def test_a_name_longer_than_a_file_may_have(project, capsys, words):
+    """Is no file that there is: a usage error in a line."""
+    code, output = run(capsys, *(word.format("x" * 300) for word in words))
+    assert code == 4
+    assert "there is no" in output

@@ -4,16 +4,21 @@ import hashlib
 import json
 import re
 
+import inner_runs
 import pytest
+
+from pytest_sparrow.cli import main
 
 HOSTILE = """
     import os
     import pytest
 
     IDS = ["a/b", "CON", "con", "Con.x", "ünïcode-日本", "x" * 300, "x" * 299 + "y", "../../up"]
-    IDS += ["a\\\\b", "nul", "tail.", " ", "a\\nb"]
+    IDS += ["a\\\\b", "nul", "tail.", " ", "a\\nb", "EU/€", "NUL.txt"]
 
     def agent(sparrow, said):
+        if not os.environ.get("LESS"):
+            sparrow.call("agent", str, "else")
         assert sparrow.call("agent", str, said) == said
 
     @pytest.mark.parametrize("word", IDS, ids=IDS)
@@ -38,7 +43,8 @@ HOSTILE = """
         def test_plain(self, sparrow):
             agent(sparrow, "two")
 """
-TESTS = 13 + 5
+HOSTILE_IDS = 15
+TESTS = HOSTILE_IDS + 5
 
 
 def names_of(inner, module):
@@ -77,6 +83,30 @@ def test_one_safe_folder_a_test(hostile):
         "__sparrow__"
     }
     hostile.replay().assert_outcomes(passed=TESTS)
+
+
+def test_hostile_names_for_all_their_life(hostile, monkeypatch, capsys):
+    """Updated, listed, given to renamed tests, pruned: each name finds its own golden, and no other."""
+    hostile.env(LESS="1")
+    hostile.run("--sparrow-update").assert_outcomes(passed=TESTS)
+    monkeypatch.chdir(hostile.path)
+    capsys.readouterr()
+    assert main(["list", "--json"]) == 0
+    tests = [each["test"] for each in json.loads(capsys.readouterr().out)["goldens"]]
+    assert len(set(tests)) == TESTS
+    parametrised = [test for test in tests if "[" in test]
+    assert len(parametrised) == HOSTILE_IDS
+    hostile.write("test_Names.py", HOSTILE.replace("test_hostile", "test_renamed").replace("Two", "Three"))
+    for test in parametrised:
+        assert main(["mv", test, test.replace("test_hostile", "test_renamed", 1)]) == 0, (
+            capsys.readouterr().err
+        )
+    for name, value in inner_runs.ONLY_SPARROW.items():
+        monkeypatch.setenv(name, value)
+    capsys.readouterr()
+    assert main(["prune", "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["1 golden removed"]
+    hostile.replay().assert_outcomes(passed=TESTS - 1, failed=1)
 
 
 def test_goldens_lie_beside_their_file(inner):

@@ -1,0 +1,116 @@
+"""A team's week: a shared prompt is edited, tests are renamed and deleted, an agent asks more, branches are merged."""
+
+import subprocess
+
+import inner_runs
+
+from plugin.chatting import model
+from pytest_sparrow.cli import main
+
+CONFTEST = """
+    import pytest
+    import tools
+
+    @pytest.fixture(autouse=True)
+    def wrapped(sparrow):
+        sparrow.tool(tools.add)
+"""
+
+TESTS = """
+    import pytest
+    from agent import agent
+
+    @pytest.mark.parametrize("number", range(9))
+    def test_many(number):
+        assert agent(f"task {number}") == "It is 3."
+
+    def test_last():
+        assert agent("the last task") == "It is 3."
+"""
+
+PROMPT = "line one\nline two\nline three\nline four"
+
+
+def git(*arguments):
+    return subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def changed_lines(*arguments):
+    """The lines that a diff of goldens takes away and adds, but for digests."""
+    lines = git("diff", "-U0", *arguments, "--", "tests/__sparrow__").splitlines()
+    return [
+        [
+            line[1:]
+            for line in lines
+            if line.startswith(sign) and line[1:2] not in ("-", "+") and '.jsonl": "' not in line
+        ]
+        for sign in ("-", "+")
+    ]
+
+
+def test_a_week(inner, monkeypatch, capsys):
+    """Each change is one command, the provider is asked once more only, and nothing is left over."""
+    monkeypatch.chdir(inner.path)
+    for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM"):
+        monkeypatch.setenv(name, "/dev/null")
+    for name, value in inner_runs.ONLY_SPARROW.items():
+        monkeypatch.setenv(name, value)
+    inner.write("pytest.ini", "[pytest]\npythonpath = .\n")
+    inner.write("tests/conftest.py", CONFTEST)
+    for name in ("a", "b", "c"):
+        inner.write(f"tests/test_{name}.py", TESTS)
+    inner.env(PROMPT=PROMPT)
+    with model(inner):
+        inner.record().assert_outcomes(passed=30)
+    git("init", "-q", "-b", "main")
+    git("add", "tests")
+    git("commit", "-qm", "recorded")
+
+    # The prompt is edited, and one test does otherwise.
+    inner.env(PROMPT=PROMPT.replace("one", "1"))
+    more = TESTS.replace('agent("the last task")', 'agent("the last task") and agent("one more")')
+    inner.write("tests/test_c.py", more)
+    result = inner.run("--sparrow-update")
+    result.assert_outcomes(passed=29, failed=1)
+    result.stdout.fnmatch_lines(["  extend  pytest --sparrow-mode=extend tests/test_c.py::test_last"])
+    old, new = changed_lines()
+    assert [line.replace("line one", "line 1") for line in old] == new
+    assert len(new) == 29
+    with model(inner):
+        inner.run("--sparrow-mode=extend", "tests/test_c.py::test_last").assert_outcomes(passed=1)
+
+    # One test is renamed, one deleted.
+    inner.write("tests/test_a.py", TESTS.replace("test_last", "test_renamed"))
+    inner.write("tests/test_b.py", TESTS.partition("    def test_last")[0])
+    result = inner.replay()
+    result.assert_outcomes(passed=28, failed=1)
+    offer = "pytest-sparrow mv tests/__sparrow__/test_a/test_last tests/test_a.py::test_renamed"
+    result.stdout.fnmatch_lines([f"*{offer}"])
+    assert main(offer.split()[1:]) == 0
+    result = inner.replay()
+    result.assert_outcomes(passed=29)
+    result.stdout.fnmatch_lines(["*tests/__sparrow__/test_b/test_last*"])
+    assert main(["prune", "--yes"]) == 0
+
+    # Two branches edit the prompt.
+    assert main(["install-merge-driver"]) == 0
+    git("add", "tests", ".gitattributes")
+    git("commit", "-qm", "accepted")
+    for branch, word in (("ours", "four"), ("theirs", "two")):
+        git("checkout", "-qb", branch, "main")
+        inner.env(PROMPT=PROMPT.replace("one", "1").replace(word, branch))
+        inner.run("--sparrow-update", "tests/test_c.py").assert_outcomes(passed=10)
+        git("commit", "-qam", branch)
+    git("merge", "-q", "ours")
+    inner.env(PROMPT=PROMPT.replace("one", "1").replace("four", "ours").replace("two", "theirs"))
+    inner.replay("tests/test_c.py").assert_outcomes(passed=10)
+    assert main(["check", "--fix-meta"]) == 0
+    capsys.readouterr()
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["29 whole"]
+    assert not list(inner.path.glob("tests/__sparrow__/*/.pending/*"))
