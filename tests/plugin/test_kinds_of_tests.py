@@ -136,10 +136,12 @@ def test_each_kind_of_test_in_each_mode(inner):
         assert not list(inner.path.glob("__sparrow__/*/.pending/*"))
     recorded = inner.record(*PLUGINS, *WORKERS)
     recorded.assert_outcomes(**OUTCOMES)
-    recorded.stdout.fnmatch_lines([f"sparrow: {GOLDENS} recorded"])
+    recorded.stdout.fnmatch_lines([f"sparrow: {GOLDENS} recorded, 1 not recorded"])
     assert len(inner.goldens()) == GOLDENS
     before = golden_files(inner)
-    inner.record(*PLUGINS).stdout.fnmatch_lines([f"sparrow: {GOLDENS} recorded again, unchanged"])
+    inner.record(*PLUGINS).stdout.fnmatch_lines(
+        [f"sparrow: {GOLDENS} recorded again, unchanged, 1 not recorded"]
+    )
     inner.replay(*PLUGINS, *WORKERS).assert_outcomes(**OUTCOMES)
     inner.replay(*PLUGINS, "-n", "2", "--dist", "each", "-k", "Class").assert_outcomes(passed=8)
     assert golden_files(inner) == before
