@@ -51,6 +51,7 @@ class Kind(enum.Enum):
     DOUBTFUL = "doubtful"  # what a recording left, and looks like a secret
     UNMATCHED = "unmatched"  # a pattern of a setting that found nothing in a whole session
     UPDATED = "updated"  # a golden that was updated, by the first of its differences
+    SAMPLED = "sampled"  # what came of several live runs of a test
     RENAMED = "renamed"  # a test without a golden, and the golden of a lost test that fits
     OLD = "old"  # a golden that was recorded longer ago than the setting max_age allows
     UNUSED = "unused"  # a golden that no test uses, after a complete session
@@ -66,6 +67,7 @@ class WayKind(enum.Enum):
     )
     EXTEND = "extend"  # record what the golden of a test lacks from its first difference on: its node id
     RECORD_AGAIN = "record-again"  # record a test again: its node id
+    SAMPLE = "sample"  # see how often a live run differs: the test's node id
     ACCEPT_OTHER = "accept-other"  # record the other test again, to which the golden belongs: its node id
     OWN_GOLDEN = "own-golden"  # let the test record a golden of its own
     EDIT_SCRIPT = "edit-script"  # change the script that stands in the test
@@ -318,6 +320,7 @@ class Subject:
         recorder: the test that records the golden; "" for the same test.
         recording: whether this was a recording.
         live: whether the world answered, and the run was compared all the same; else it was a replay.
+        sampled: whether this was one of several live runs.
         judged_by: the settings that are not the defaults, in their own spelling.
         accept: how to accept a difference where recording the test would not do, or None.
     """
@@ -327,6 +330,7 @@ class Subject:
     recorder: str = ""
     recording: bool = False
     live: bool = False
+    sampled: bool = False
     judged_by: str = ""
     accept: Way | None = None
 

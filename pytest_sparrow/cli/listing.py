@@ -118,7 +118,7 @@ def _lines(goldens: Sequence[Figures]) -> Iterator[str]:
 
 def _row(golden: Figures) -> tuple[str, ...]:
     return (
-        one_line(_test(golden)),
+        one_line(_test(golden), _NAME_WIDTH),
         f"{golden.events:,}",
         "-" if golden.calls is None else f"{golden.calls:,}",
         f"{golden.tokens_in + golden.tokens_out:,}",
@@ -136,3 +136,4 @@ def _bytes(size: int) -> str:
 
 
 _KILO = 1000
+_NAME_WIDTH = 100

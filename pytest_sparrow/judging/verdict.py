@@ -355,6 +355,8 @@ def _accept(subject: Subject, found: Found) -> Iterator[Way]:
         yield subject.accept
     elif subject.live:
         yield Way(WayKind.RECORD_AGAIN, (subject.nodeid,))
+        if not subject.sampled:
+            yield Way(WayKind.SAMPLE, (subject.nodeid,))
     elif subject.recorder in ("", subject.nodeid):
         # An update leaves forks and faults out: what they make the agent ask says nothing about that.
         answerable = found.answerable or (what_if.injected and found.holds_answers)

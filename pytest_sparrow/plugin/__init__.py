@@ -17,6 +17,7 @@ from pytest_sparrow.plugin import (
     markers,
     options,
     outcome,
+    sampling,
     session,
 )
 from pytest_sparrow.plugin.markers import INJECT, MARKER
@@ -88,6 +89,12 @@ def pytest_make_collect_report(
         report = yield
     collector.config.stash[SESSION].collected.note(collector, report)
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test several times where it is sampled."""
+    return sampling.protocol(item, nextitem)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

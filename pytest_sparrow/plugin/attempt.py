@@ -33,7 +33,7 @@ from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
-from pytest_sparrow.store.layout import folder_of
+from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Attempt:
         report_late: gets what strands of the run ask for after the test's end.
         beside: the run of the test's fixtures, whose secrets this run knows.
         of_fixtures: whether this is such a run: all requests are optional.
+        sample: which of several live runs of the test this is, from 1; None for a run on its own.
 
     Attributes:
         place: where the golden lies.
@@ -121,6 +122,7 @@ class Attempt:
         report_late: Callable[[Finding], None] | None = None,
         beside: Attempt | None = None,
         of_fixtures: bool = False,
+        sample: int | None = None,
     ) -> None:
         self.place = place
         self.settings = settings
@@ -137,11 +139,22 @@ class Attempt:
         self._store = FsRecorder(
             place.directory, redactor=self._redactor, replace=True, limits=limits, scanner=secrets.scanner
         )
+        self._kept_in = self._store
+        self._sample = sample
         self._further: list[Attempt] = []
         self._started = False
         self._config: dict[str, Json] = {}
         self._source = Source(settings, place, self._store)
         self.behaviour = behaviour(settings.mode, golden=self._source.golden is not None)
+        if sample is not None and self.behaviour.live:
+            self.behaviour = replace(self.behaviour, samples=True)
+            self._kept_in = FsRecorder(
+                sample_store(place.directory, sample),
+                redactor=self._redactor,
+                replace=True,
+                limits=limits,
+                scanner=secrets.scanner,
+            )
         follows, replays = self.behaviour.follows, self.behaviour.replays
         self._followed = self._source.golden if follows else None
         self._hides = self._source.noted("directories") is True if follows else settings.directories
@@ -151,7 +164,7 @@ class Attempt:
         )
         if follows:
             self._redactor.number_as_replay()
-        wire = Wire(codecs)
+        wire = self._wire = Wire(codecs)
         replayer = self._source.event_replayer(wire) if follows else None
         self.blocked = self._source.unusable
         self._required = required
@@ -162,8 +175,8 @@ class Attempt:
         self._alone = beside is None and not of_fixtures
         self.names: Names | None = None
         sink: Sink | None = self._gathered
-        if self.behaviour.records:
-            sink = RecorderSink(self._store, place.run_id)
+        if self.behaviour.journals:
+            sink = RecorderSink(self._kept_in, place.run_id)
         tools = Tools()
         answers = self._answers()
         rules = rules_of(settings)
@@ -179,7 +192,7 @@ class Attempt:
             ),
             replayer=replayer,
             extends=self.behaviour.extends,
-            live=follows and not replays and self.blocked is None,
+            live=self.behaviour.live and self.blocked is None,
             sink=sink,
             parent=parent,
             report_late=report_late,
@@ -208,13 +221,13 @@ class Attempt:
         return Finding(
             kind=Kind.NO_GOLDEN,
             detail={"golden": self.place.shown},
-            ways=(Way(WayKind.RECORD, (self.place.recorder,)),),
+            ways=(self._source.accept or Way(WayKind.RECORD, (self.place.recorder,)),),
         )
 
     @property
     def missing_golden(self) -> tuple[str, str] | None:
         """The place of the golden that the test lacks, and the test; None for a test that lacks none."""
-        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
+        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN or self.settings.sample:
             return None
         return str(self.place.folder), self.place.recorder
 
@@ -296,13 +309,17 @@ class Attempt:
 
     def record(self) -> None:
         """Start to record, if the mode says so."""
-        if self.behaviour.records and self.blocked is None:
+        if self.behaviour.journals and self.blocked is None:
             self._start_recording()
 
     @property
     def recorded(self) -> list[Exchange]:
         """The golden's exchanges."""
         return self._source.answers
+
+    def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
+        """The conversation that an ``http`` asked half carries; None where no model is asked."""
+        return self._wire.conversation(asked)
 
     def know_answers(self) -> None:
         """Know the secrets of the recorded answers, which somebody else may have been given."""
@@ -319,7 +336,7 @@ class Attempt:
         # A parametrised test's id may hold a directory.
         nodeid = self._redactor.value(self.place.nodeid)
         inputs = self._inputs(self._task, "", {**self.world.notes, **self._config})
-        self._store.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
+        self._kept_in.start_run(self.place.run_id, inputs, nodeid=nodeid, exchanges=True)
         self._started = True
 
     def _inputs(self, task: str, model: str, config: dict[str, Json], head: str | None = None) -> RunInputs:
@@ -345,6 +362,7 @@ class Attempt:
             secret_rules=self._secret_rules,
             parent=self.run,
             report_late=self._report_late,
+            sample=self._sample,
         )
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked_text, pytrace=False)
@@ -409,7 +427,8 @@ class Attempt:
             golden=self._source.name,
             recorder=self.place.recorder,
             recording=self.behaviour.records or self.behaviour.extends,
-            live=self.behaviour.compares and not self.behaviour.replays,
+            live=self.behaviour.live,
+            sampled=self.behaviour.samples,
             judged_by=judged_by(self.settings) if self.behaviour.compares else "",
             accept=self._source.accept,
         )
@@ -448,6 +467,9 @@ class Attempt:
             return []
         self.window.close(failed=not passed)
         run_id = self.place.run_id
+        if self.behaviour.samples:  # whose test did not come to its end
+            self._kept_in.discard(run_id)
+            return []
         if passed and not self.crossed:
             self._store.discard(run_id)
             if not self._required:
@@ -456,17 +478,9 @@ class Attempt:
         if not passed:
             detail = {"folder": str(self._store.abandon(run_id))}
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
-        config = {**snapshot(), **self.world.notes, **self._config}
-        if apps := self.run.own_servers.note:
-            config[APPS] = apps
-            self._store.leave_out(run_id, self.run.own_servers.recorded)
-        if self._further:
-            config[FURTHER_RUNS] = self._further_runs
-        inputs = self._inputs(
-            self.run.task or self._task, self.run.model, config, repo_head(self.place.directory)
-        )
+        self._finish_inputs()
         try:
-            what = self._write(inputs, afresh=afresh)
+            what = self._write(afresh=afresh)
         except SecretFound:
             self._store.abandon(run_id)
             raise
@@ -474,6 +488,36 @@ class Attempt:
         if what != "unchanged":
             remark = doubtful_in(folder_of(self.place.directory, run_id), self.settings)
         return [Kept(what, self.place.nodeid, remark, secrets=self._redactor.replaced)]
+
+    def keep_samples(self) -> list[Transcript]:
+        """Keep what one of several live runs of the test recorded: a transcript, and one for each further run.
+
+        Raises:
+            SecretFound: it holds a secret.
+            StoreError: the disk refused.
+        """
+        return [kept for attempt in (self, *self._further) for kept in attempt.keep_sample()]
+
+    def keep_sample(self) -> list[Transcript]:
+        """Keep what this run alone recorded, or nothing; see `keep_samples`."""
+        if not self._started:
+            return []
+        self._finish_inputs()
+        kept = self._kept_in.finalize(self.place.run_id)
+        self._started = False
+        return [kept]
+
+    def _finish_inputs(self) -> None:
+        """Write what is known of a recorded run once it is over."""
+        config = {**snapshot(), **self.world.notes, **self._config}
+        if apps := self.run.own_servers.note:
+            config[APPS] = apps
+            self._kept_in.leave_out(self.place.run_id, self.run.own_servers.recorded)
+        if self._further:
+            config[FURTHER_RUNS] = self._further_runs
+        head = repo_head(self.place.directory)
+        inputs = self._inputs(self.run.task or self._task, self.run.model, config, head)
+        self._kept_in.set_inputs(self.place.run_id, inputs)
 
     def _update(self, gathered: Gathered, *, passed: bool) -> list[Kept]:
         """Write what the run did otherwise into the golden that answered it."""
@@ -505,10 +549,9 @@ class Attempt:
         kept, self.names = recorded_again(golden, recorded, self.names)
         return kept
 
-    def _write(self, inputs: RunInputs, *, afresh: bool) -> str:
+    def _write(self, *, afresh: bool) -> str:
         """Write the golden; gives what became of the recording."""
         store, run_id, golden = self._store, self.place.run_id, self._source.golden
-        store.set_inputs(run_id, inputs)
         if golden is not None and not afresh and same_recording(golden, store.pending(run_id)):
             if self._further:  # these may hold ids of this run
                 self._keeping(store.pending(run_id))

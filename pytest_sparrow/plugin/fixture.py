@@ -14,7 +14,7 @@ from pytest_sparrow.plugin import outcome
 from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked, names_fixture, uses_fixture
 from pytest_sparrow.plugin.options import shown_file
-from pytest_sparrow.plugin.session import ATTEMPT, SESSION, AttemptState, SessionState, refusal
+from pytest_sparrow.plugin.session import ATTEMPT, SAMPLE, SESSION, AttemptState, SessionState, refusal
 from pytest_sparrow.settings import Crossings, behaviour
 from pytest_sparrow.text import counted, one_line
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from pytest_sparrow.plugin.api import Sparrow
+    from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.settings import Settings
 
 T = TypeVar("T")
@@ -41,7 +42,7 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     item = request.node
     session = request.config.stash[SESSION]
     settings = _settings_of(item, session, folder)
-    place = place_of(item, settings.dir, settings.golden)
+    place = _place_of(item, settings)
     if place.corpus and not settings.mode.reads:
         pytest.skip("a run of a corpus can only be replayed, and sparrow is off")
     codecs = _or_fail(lambda: codecs_of(request.config))
@@ -64,6 +65,7 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
                 (item.nodeid, finding.cleaned(attempt.shown).to_json())
             ),
             beside=None if outside is None else outside.attempt,
+            sample=item.stash.get(SAMPLE, None),
         )
     )
     state = AttemptState(attempt)
@@ -82,6 +84,11 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
         outcome.judge(state, failed=not session.in_body)
         session.attempts.pop(item.nodeid, None)
         _or_fail(lambda: _keep(state))
+
+
+def _place_of(item: pytest.Item, settings: Settings) -> GoldenPlace:
+    place = place_of(item, settings.dir, settings.golden)
+    return place if settings.sample is None else place.sample(settings.sample)
 
 
 def _settings_of(item: pytest.Item, session: SessionState, folder: object) -> Settings:
@@ -115,7 +122,7 @@ def begin(item: pytest.Item) -> None:
         settings = marked(item, session, session.settings)
     except pytest.UsageError:
         return  # the fixture will raise it again
-    golden = place_of(item, settings.dir, settings.golden).folder.exists()
+    golden = _place_of(item, settings).folder.exists()
     means = behaviour(settings.mode, golden=golden)
     if not (means.shut or means.records):
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,12 @@ class GoldenPlace:
             return str(self.folder.relative_to(Path.cwd()))
         except (ValueError, OSError):
             return str(self.folder)
+
+    def sample(self, number: int) -> GoldenPlace:
+        """The place of the so-many-th of several live runs of the same test."""
+        from pytest_sparrow.store.layout import sample_store
+
+        return replace(self, directory=sample_store(self.directory, number))
 
     def further(self, name: str) -> GoldenPlace:
         """The place of a further run of the same test: ``<test>+<name>``."""

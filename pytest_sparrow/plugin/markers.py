@@ -56,7 +56,7 @@ def marked(item: pytest.Item, session: SessionState, under: Settings) -> Setting
         )
     if in_corpus and sources:
         raise pytest.UsageError(f"{origin}: {sources[0]} and @pytest.mark.{CORPUS} exclude each other")
-    if in_corpus or sources:
+    if in_corpus or sources or settings.sample is not None:
         return dataclasses.replace(settings, mode=settings.mode.read_only)
     return settings
 

@@ -78,6 +78,11 @@ def read_session(config: pytest.Config) -> SessionSettings:
     settings = Settings(**values)
     if "mode" not in decided:
         refuse_in_ci(settings.mode, origins.get("mode", ""))
+    if "runs" in decided and not settings.mode.live:
+        raise pytest.UsageError(
+            f"{origins['runs']}: only live runs are counted, and the mode is {settings.mode.value}: "
+            "say --sparrow-mode=verify as well"
+        )
     return SessionSettings(settings, origins, frozenset(decided))
 
 

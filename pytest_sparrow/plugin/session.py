@@ -124,6 +124,10 @@ SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
 ATTEMPT: pytest.StashKey[AttemptState] = pytest.StashKey()
 
 
+SAMPLE: pytest.StashKey[int] = pytest.StashKey()
+"""Which of several live runs of a test is under way."""
+
+
 def start(config: pytest.Config) -> None:
     """Read the settings into the stash.
 
@@ -312,6 +316,9 @@ def _unmatched(state: SessionState) -> list[tuple[str, dict[str, Json]]]:
 BLOCKED = "without a usable golden"
 """What the summary says of a test whose body must not run."""
 
+INCONCLUSIVE = "inconclusive"
+"""What the summary says of a test that was run several times, too few times to tell."""
+
 _KEPT = {
     "recorded": "recorded",
     "updated": "recorded again, changed",
@@ -325,7 +332,7 @@ _KEPT = {
 
 
 def _counts(state: SessionState) -> str:
-    in_order = (*outcomes(compared=True), BLOCKED, *_KEPT.values(), *outcomes(compared=False))
+    in_order = (*outcomes(compared=True), INCONCLUSIVE, BLOCKED, *_KEPT.values(), *outcomes(compared=False))
     line = ", ".join(f"{state.counts[said]} {said}" for said in in_order if state.counts[said])
     ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
     line = f"{line} ({ways})" if line and ways else line

@@ -161,10 +161,10 @@ class World:
         self._run = run
         replays = golden.inputs if behaviour.replays and golden is not None else None
         self.clock: Clock | None = None
-        if replays is not None or behaviour.records:
+        if replays is not None or behaviour.journals:
             self.clock = needed_clock(settings.clock, run.started, replays, answers or ())
         snapshot = None if replays is None else replays.config_snapshot
-        self.reader = needed_reader(settings.clock, run, snapshot, records=behaviour.records)
+        self.reader = needed_reader(settings.clock, run, snapshot, records=behaviour.journals)
         self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
         self._seeded = False

@@ -236,6 +236,30 @@ def _as_many(changes: Sequence[Finding], room: int | None, taken: int, *, mark: 
     return lines
 
 
+# Several live runs.
+
+
+def render_sampled(sampled: Finding) -> str:
+    """What came of several live runs of a test, and what to do with them."""
+    of = sampled.detail
+    low, high = of["interval"]
+    sample = shlex.quote(str(of["sample"]))
+    lines = [
+        title(sampled),
+        f"  test    {one_line(of['test'])}",
+        f"  rate    between {low:.1%} and {high:.1%} (Wilson's interval of 95 %)",
+        f"  runs    {of['runs']}  (+ passed, - failed, c answered from a cache)",
+        *([f"  cached  {one_line(of['cached'])} Such a run does not count"] if of["cached"] else []),
+        f"  show    pytest-sparrow show {sample}",
+        f"  diff    pytest-sparrow diff {shlex.quote(of['golden'])} {sample} --level {of['level']}",
+        f"  replay  {_command('sample=' + str(of['number']), of['test'])}",
+    ]
+    if of["verdict"] == "INCONCLUSIVE":
+        runs = of["planned"] + (of["more"] if of["counted"] == of["planned"] else 0)
+        lines.append(f"  more    {_command(f'{SAMPLED}{runs}', of['test'])}")
+    return "\n".join(lines)
+
+
 # The summary.
 
 
@@ -369,11 +393,17 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if "'" in text and '"' not in text else repr(text)
 
 
+SAMPLED = "mode=verify --sparrow-runs="
+
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
     WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
     WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
     WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.SAMPLE: (
+        "sample",
+        lambda nodeid: f"{one_line(_command(f'{SAMPLED}10', nodeid))}  # does it always?",
+    ),
     WayKind.ACCEPT_OTHER: (
         "accept",
         lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",

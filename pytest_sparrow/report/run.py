@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
+from pytest_sparrow.providers.other_work import other_work
 from pytest_sparrow.text import WIDTH, counted, one_line, shown
 
 if TYPE_CHECKING:
@@ -66,6 +68,10 @@ def _given(run: Transcript, turns: int, width: int) -> Iterator[str]:
         yield f"  config    {shown(inputs.config_snapshot, width)}"
     if run.meta.nodeid is not None:
         yield f"  test      {one_line(run.meta.nodeid, width)}"
+    other = Counter(filter(None, (other_work(each.asked) for each in run.exchanges if each.kind == "http")))
+    if other:
+        work = ", ".join(f"{name} ({count})" for name, count in other.items())
+        yield f"  besides   {work}: asked of a provider, and no events"
     holds = f", {counted(len(run.exchanges), 'exchange')}" if run.holds_exchanges else ""
     yield f"  holds     {counted(len(run.events), 'event')}, {counted(turns, 'turn')}{holds}"
 

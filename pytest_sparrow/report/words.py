@@ -355,6 +355,19 @@ def _doubtful(finding: Finding) -> str:
     return f"{look}, and stayed in the golden ({finding.detail['place']}): see that none is one"
 
 
+def _sampled(finding: Finding) -> str:
+    of = finding.detail
+    said = f"{of['verdict']}: {of['passed']} of {counted(of['counted'], 'live run')} passed"
+    if of["counted"] < of["planned"] and of["verdict"] != "INCONCLUSIVE":
+        said += f" ({of['planned']} were planned: the rest cannot change this)"
+    if of["verdict"] == "PASS":
+        low, high = of["interval"]
+        return f"{said}, a rate between {low:.0%} and {high:.0%}"
+    rate = of["pass_rate"]
+    said += "; all must" if rate == 1 else f"; at least {100 * rate:.6g}% must"
+    return f"{said}: run {of['more']:,} more" if of["verdict"] == "INCONCLUSIVE" else said
+
+
 def _updated(finding: Finding) -> str:
     if not finding.parts:
         return "updated in what its settings do not compare"
@@ -403,6 +416,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
         "it is wrong, or not needed any more"
     ),
     Kind.UPDATED: _updated,
+    Kind.SAMPLED: _sampled,
     Kind.RENAMED: lambda finding: (
         "was it renamed? its golden may be that of a test that is gone: pytest-sparrow mv "
         f"{shlex.quote(finding.detail['golden'])} {shlex.quote(finding.detail['nodeid'])}"

@@ -5,14 +5,14 @@ A violation counts whatever the agent did with the exception.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind, Location
-from pytest_sparrow.providers.reading import holds_words, json_request, path_of, with_json
+from pytest_sparrow.providers.other_work import other_work
+from pytest_sparrow.providers.reading import holds_words, json_request, with_json
 from pytest_sparrow.providers.registry import leads_to_model
 from pytest_sparrow.report.words import hints, title
 from pytest_sparrow.wire.asking import describe
@@ -106,7 +106,7 @@ class Unread:
 
     def add(self, asked: dict[str, Json]) -> None:
         """Count an HTTP request that no codec reads, if it is work of a provider or looks like a model's call."""
-        work = _other_work(asked)
+        work = other_work(asked)
         if work or _looks_like_a_models(asked):
             self._counts[work, describe("http", asked)] += 1
 
@@ -126,46 +126,6 @@ class Unread:
                 yield Finding(kind=Kind.UNREAD, case=case, boundary="http", detail=detail)
             else:
                 yield Finding(kind=Kind.UNREAD, case="work", boundary="http", detail={**detail, "work": case})
-
-
-_OTHER_WORK = (
-    (
-        r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$|/[^/]*embedding[^/]*:predict$",
-        "embeddings",
-    ),
-    (
-        r"/images/(generations|edits|variations)$|:predict(longrunning)?$"
-        r"|/model/[^/]*(image|canvas|stability\.|stable-)[^/]*/invoke$",
-        "images",
-    ),
-    (r"/audio/(speech|transcriptions|translations)$|/text-to-speech/|/speech-to-text$", "audio"),
-    (r"/v\d\w*/(messages/|openai/)?batches(/[^/]+(/cancel)?)?$|:batchgeneratecontent$", "batches"),
-    (r"/files(/|$)|/uploads(/|$)|/upload/v1[^/]*/files$", "files"),
-    (r"/count[_-]tokens$|:counttokens$|/input_tokens$|/(de)?tokenize$", "token counts"),
-    (r"/moderations$|/guardrail/[^/]+/version/[^/]+/apply$", "moderation"),
-    (r"/rerank$|/model/[^/]*rerank[^/]*/invoke$", "reranking"),
-    (r"/fine[_-]tun(ing|es)(/|$)", "fine-tuning"),
-    (r"/vector_stores(/|$)|/filesearchstores(/|$)|:uploadtofilesearchstore$", "search stores"),
-    (r"/cachedcontents(/|$)", "caches"),
-    (r"/assistants(/|$)|/threads(/[^/]+)?(/runs|/messages|$)|/v1/conversations(/|$)", "assistants"),
-    (r"/realtime/(calls|client_secrets|sessions)$", "realtime sessions"),
-    (r"/agents/[^/]+/agentaliases/|/retrieveandgenerate(stream)?$", "agents that run there"),
-)
-"""What providers do beside answering: the end of the path in lower case, and its name."""
-
-_PROVIDERS_PATH = re.compile(
-    r"/v\d[a-z0-9]*(/|$)|/openai/|/api/embed|/model/|/guardrail/|/agents/|/retrieveand"
-)
-
-
-def _other_work(asked: dict[str, Json]) -> str:
-    """The name of a provider's work other than a model's answer, "" for anything else."""
-    if asked["method"].upper() != "POST":
-        return ""
-    path = path_of(asked).lower()
-    if not _PROVIDERS_PATH.search(path):
-        return ""
-    return next((work for pattern, work in _OTHER_WORK if re.search(pattern, path)), "")
 
 
 _MODEL_KEYS = ("model", "model_id", "modelId")

@@ -10,7 +10,18 @@ import enum
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import (
+    Age,
+    Choice,
+    Flag,
+    Lines,
+    MaxAge,
+    Number,
+    Objects,
+    PlainText,
+    Rate,
+    Table,
+)
 from pytest_sparrow.settings.modes import DEFAULT_MODE, SHORT_OPTIONS, Behaviour, Mode, behaviour, outcomes
 from pytest_sparrow.settings.row import PYTHON, USUAL, Setting, SettingPlace, row
 
@@ -160,6 +171,26 @@ class Settings:
         default=None,
         places=SettingPlace.COMMAND_LINE | USUAL,
         default_shown="compare; report in mode verify",
+    )
+    runs: int = row(
+        Number(least=1),
+        "in mode verify: how many live runs of a test are made at most; with more than one the test passes if enough "
+        "of them do (`pass_rate`)",
+        default=1,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.MARKER | SettingPlace.INI,
+    )
+    pass_rate: float = row(
+        Rate(),
+        "how many of these runs must pass, as a share",
+        default=1.0,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.MARKER | SettingPlace.INI,
+        default_shown="1, all",
+    )
+    sample: int | None = row(
+        Number(least=1),
+        "replay one of these runs, by its number, in place of the golden",
+        default=None,
+        places=SettingPlace.COMMAND_LINE,
     )
     crossings: Crossings | None = row(
         Choice(Crossings),

@@ -142,23 +142,26 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A whole number from 0.
+    """A whole number.
 
     Attributes:
         flag: true and false are values, too.
+        least: the least one.
     """
 
     flag: bool = False
+    least: int = 0
     ini: ClassVar[Literal["string"]] = "string"
 
     @property
     def valid(self) -> str:
         """The numbers."""
-        return "true, false or a number from 0" if self.flag else "a number from 0"
+        number = f"a number from {self.least}"
+        return f"true, false or {number}" if self.flag else number
 
     def read(self, value: Any, origin: str) -> int:
         """The number, or the flag."""
-        if isinstance(value, int) and value >= 0 and (self.flag or not isinstance(value, bool)):
+        if isinstance(value, int) and value >= self.least and (self.flag or not isinstance(value, bool)):
             return value
         raise _refusal(value, origin, self.valid)
 
@@ -166,12 +169,34 @@ class Number:
         """The number in a text; ``0`` and ``1`` are numbers."""
         word = text.strip().lower()
         if word.isascii() and word.isdigit() and len(word) <= _LONGEST_NUMBER:
-            return int(word)
+            return self.read(int(word), origin)
         return self.read(_FLAGS.get(word, text), origin)
 
 
 _LONGEST_NUMBER = 1000
 """Python itself refuses to read numbers of more than 4300 digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A share of all."""
+
+    ini: ClassVar[Literal["string"]] = "string"
+    valid = "a rate from 0 to 1, like 0.9"
+
+    def read(self, value: Any, origin: str) -> float:
+        """The rate."""
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+        raise _refusal(value, origin, self.valid)
+
+    def parse(self, text: str, origin: str) -> float:
+        """The rate in a text."""
+        word = text.strip()
+        return self.read(float(word) if _RATE.fullmatch(word) else text, origin)
+
+
+_RATE = re.compile(r"[01](\.[0-9]{0,9})?|\.[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Behaviour:
         extends: the world opens at the first call that the golden does not answer as recorded.
         revises: the golden becomes what it would be had the run been recorded, if it could answer all of it and the
             test passes.
+        samples: what happens is recorded beside the golden, as one of several live runs.
         missing: there is no golden to replay: the test fails before its body runs.
     """
 
@@ -31,7 +32,18 @@ class Behaviour:
     records: bool = False
     extends: bool = False
     revises: bool = False
+    samples: bool = False
     missing: bool = False
+
+    @property
+    def journals(self) -> bool:
+        """Whether what happens is recorded while it happens."""
+        return self.records or self.samples
+
+    @property
+    def live(self) -> bool:
+        """Whether the run is compared with the golden while the world answers."""
+        return self.compares and not self.replays
 
     @property
     def reads(self) -> bool:
@@ -82,7 +94,7 @@ class Mode(enum.Enum):
     @property
     def live(self) -> bool:
         """Whether a run is compared with its golden while the world answers."""
-        return any(each.compares and not each.replays for each in _BEHAVIOURS[self])
+        return any(each.live for each in _BEHAVIOURS[self])
 
     @property
     def read_only(self) -> Mode:

@@ -133,6 +133,11 @@ def pending_root(store: Path) -> Path:
     return store / _PENDING
 
 
+def sample_store(store: Path, number: int | str = "") -> Path:
+    """The store of the so-many-th of several live runs, of each test; without a number, what holds all of them."""
+    return pending_root(store) / "samples" / str(number)
+
+
 def check_pending_root(store: Path) -> Path:
     """The same folder, if nothing leads from it to elsewhere.
 

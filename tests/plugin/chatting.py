@@ -53,13 +53,13 @@ def add(a: int, b: int) -> int:
 
 
 @contextlib.contextmanager
-def model(inner, says=lambda: "It is 3.", proposes=lambda: {"a": 1, "b": 2}):
+def model(inner, says=lambda: "It is 3.", proposes=lambda task: {"a": 1, "b": 2}):
     """Serve the model, and write the agent into the folder.
 
     Args:
         inner: the folder.
         says: makes the model's last answer.
-        proposes: makes the arguments of the call that it proposes; None: it answers at once.
+        proposes: makes the arguments of the call that it proposes, given the user's text; None: it answers at once.
     """
     with loopback(chat=lambda call: _chat(call, says, proposes)) as server:
         inner.write("agent.py", AGENT)
@@ -70,7 +70,7 @@ def model(inner, says=lambda: "It is 3.", proposes=lambda: {"a": 1, "b": 2}):
 
 def _chat(call, says, proposes):
     messages = json.loads(call.body)["messages"]
-    arguments = None if messages[-1]["role"] == "tool" else proposes()
+    arguments = None if messages[-1]["role"] == "tool" else proposes(messages[1]["content"])
     message = {"role": "assistant", "content": says()} if arguments is None else {}
     if arguments is not None:
         function = {"name": "add", "arguments": json.dumps(arguments)}

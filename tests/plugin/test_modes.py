@@ -169,7 +169,7 @@ def test_a_live_run_of_a_model_is_compared(inner):
         ["It is 3.", "Yes.", "3", "That is so.", "Three!", "Surely.", "No.", "Never.", "No.", "Never."]
     )
     args = [{"a": 1, "b": 2}]
-    with model(inner, says=lambda: next(words), proposes=lambda: args[0]) as server:
+    with model(inner, says=lambda: next(words), proposes=lambda task: args[0]) as server:
         inner.record().assert_outcomes(passed=1)
         before = inner.files()
         asked = len(server.calls)
@@ -209,4 +209,9 @@ def test_only_the_command_line_verifies_on_ci(inner):
     assert result.ret == 4
     result.stderr.fnmatch_lines(
         ["*SPARROW_MODE: mode 'verify' asks the world, and CI is set: say it on the command line*"]
+    )
+    result = inner.run("--sparrow-runs=3", "--sparrow-replay")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        ["*--sparrow-runs: only live runs are counted, and the mode is replay: say --sparrow-mode=verify*"]
     )

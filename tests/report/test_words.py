@@ -36,6 +36,12 @@ DETAIL = {
     "setting": "ignore",
     "more": 2,
     "pattern": "request.id",
+    "verdict": "FAIL",
+    "passed": 4,
+    "counted": 5,
+    "planned": 6,
+    "pass_rate": 0.9,
+    "cached": "",
 }
 
 
@@ -66,6 +72,7 @@ def test_each_way_out_has_words(kind):
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
         WayKind.EXTEND,
+        WayKind.SAMPLE,
         WayKind.ACCEPT,
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,

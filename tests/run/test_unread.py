@@ -7,13 +7,16 @@ import json
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
+from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.run import render_run
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
+from pytest_sparrow.transcript import RunInputs, Transcript
 
 
 def run_with(url, body, answer, method="POST"):
@@ -62,6 +65,20 @@ def test_other_work_of_providers_is_named_as_what_it_is(url, work):
     (remark,) = remarks(run)
     assert f": {work}, replayed and compared as HTTP, no events" in remark
     assert {event.type for event in run.events} == {"RunStarted", "RunFinished"}
+
+
+def test_a_run_that_is_shown_names_other_work():
+    """`pytest-sparrow show` names and counts it, since no event does."""
+    urls = ["https://api.openai.com/v1/embeddings"] * 2 + [
+        "https://api.openai.com/v1/files",
+        "https://x.test/",
+    ]
+    asked = [{"method": "POST", "url": url, "headers": {}} for url in urls]
+    exchanges = [Exchange(kind="http", asked=each, answered=None) for each in asked]
+    run = Transcript.new("r", RunInputs(task=""), [], exchanges=exchanges)
+    assert "  besides   embeddings (2), files (1): asked of a provider, and no events" in list(
+        render_run(run)
+    )
 
 
 def test_a_users_own_addresses_are_no_work_of_a_provider():

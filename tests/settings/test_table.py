@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.settings import TABLE, Mode, SettingPlace, Settings, behaviour
-from pytest_sparrow.settings.kinds import Age, Choice, Flag, Lines, MaxAge, Number, Objects, PlainText, Table
+from pytest_sparrow.settings.kinds import (
+    Age,
+    Choice,
+    Flag,
+    Lines,
+    MaxAge,
+    Number,
+    Objects,
+    PlainText,
+    Rate,
+    Table,
+)
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -53,6 +64,8 @@ def test_a_row_is_whole(row):
         (Number(), "12", 12, 12),
         (Number(flag=True), "false", False, False),
         (Number(flag=True), "1", 1, 1),
+        (Rate(), " 0.70 ", 0.7, 0.7),
+        (Rate(), "1", 1, 1.0),
         (PlainText(), "a b", "a b", "a b"),
         (Age(), "90d", "90d", MaxAge(90)),
         (Age(), " 2w fail ", "2w fail", MaxAge(14, fails=True)),
