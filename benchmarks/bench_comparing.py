@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rows import Row
-from timing import in_turns, seconds
+from timing import in_turns, seconds, sized
 
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.comparing.from_disk import compare_folders
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TITLE", "rows"]
 
-_EVENTS = 100_000
+_EVENTS = sized(2_000, 20_000, 100_000)
 _CHANGES = 100
 _ROUNDS = 1
 
-_ON_DISK = 1_000_000
+_ON_DISK = sized(20_000, 200_000, 1_000_000)
 
 TITLE = f"Comparing: {_EVENTS:,} events a side read from their lines, and {_ON_DISK:,} on disk"
 
@@ -58,7 +58,7 @@ def _on_disk() -> Iterator[Row]:
             ),
             "one insertion at the front": (3, lambda: [lines[3].replace(b"Order", b"An order"), *lines]),
             "100 changes": (4, lambda: _changed(lines, 100)),
-            "10,000 changes": (8, lambda: _changed(lines, 10_000)),
+            f"{_ON_DISK // 100:,} changes": (8, lambda: _changed(lines, _ON_DISK // 100)),
         }
         for what, (aim, make) in others.items():
             other = _written(folder / what, make())

@@ -14,7 +14,7 @@ import httpx2
 from peers import MATCHING, MATCHING_BODIES, require_vcrpy, vcrpy
 from rows import Row
 from runs import recording, replaying
-from timing import quiet, seconds
+from timing import quiet, seconds, sized
 
 from pytest_sparrow.exchange import Exchange
 
@@ -31,7 +31,7 @@ TITLE = "Long runs: the last 50 of 1,000 calls against the first 50"
 _URL = "https://api.example.com/v1/search"
 _CALLS = 1_000
 _SOME = 50
-_ROUNDS = 5
+_ROUNDS = sized(1, 3, 5)
 _AIM = 1.25
 _HEADERS = {"content-type": "application/json"}
 

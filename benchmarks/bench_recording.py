@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import desk
 from rows import Row
 from runs import recording
-from timing import in_turns, quiet, seconds
+from timing import in_turns, quiet, seconds, sized
 
 if TYPE_CHECKING:
     from pytest_sparrow.events import Event
@@ -24,7 +24,7 @@ __all__ = ["TITLE", "rows"]
 
 TITLE = f"Recording: an agent of {desk.TURNS} turns on the openai SDK, its world in memory"
 
-_ROUNDS = 30
+_ROUNDS = sized(1, 20, 30)
 _PASSES = 10
 """How often one round drives the sample, so that a figure is that of a run under way."""
 _OWN, _AGENTS = 12e-6, 60e-6

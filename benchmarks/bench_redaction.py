@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from rows import Row
-from timing import in_turns
+from timing import in_turns, sized
 
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.scanner import Scanner
@@ -23,7 +23,7 @@ __all__ = ["TITLE", "rows"]
 
 TITLE = "Redaction and the scanner: a text of one kind, beside reading it as JSON"
 
-_ROUNDS = 5
+_ROUNDS = sized(1, 3, 5)
 _random = random.Random(20261130)
 
 

@@ -11,7 +11,7 @@ import httpx2
 from peers import MATCHING, MATCHING_BODIES, mock_client, require_vcrpy, vcrpy
 from rows import Row
 from runs import replaying
-from timing import in_turns, seconds
+from timing import in_turns, seconds, sized
 
 from pytest_sparrow.exchange import Exchange
 
@@ -27,7 +27,7 @@ TITLE = "Replaying: an answer of 20 kB (JSON) through httpx2, a call"
 
 _URL = "https://api.example.com/v1/ask"
 _HEADERS = {"content-type": "application/json"}
-_SIZES = {1: 60, 10: 20, 100: 6}
+_SIZES = {1: sized(2, 60, 60), 10: sized(1, 10, 20), 100: sized(1, 3, 6)}
 """Exchanges in the golden, and rounds."""
 _AIM = 1.5
 _FLAT = 1.25
@@ -47,7 +47,7 @@ def rows() -> list[Row]:
             ("a chat completion", _completions(10)),
             ("a stream of 500 events", _streams(10)),
         ):
-            taken = _measure(client, given, 20, peers=("mock",))
+            taken = _measure(client, given, _SIZES[10], peers=("mock",))
             found += _rows(what, 10, taken, peers=("mock",))
     return [*found, _flat(measured[10], measured[100])]
 

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plugins import BODIES, PLUGINS, model
 from rows import Row
-from timing import in_turns
+from timing import in_turns, sized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +23,11 @@ __all__ = ["TITLE", "rows"]
 
 TITLE = "Sessions: CPU of whole pytest processes, with no other plugin"
 
-_ROUNDS = 5
-_TESTS = 100
+_ROUNDS = sized(1, 3, 5)
+_TESTS = sized(3, 100, 100)
+_UNUSED = sized(10, 1_000, 1_000)
 _AIM = 1.02
+_OVER_PEER = 1.2
 
 _TEST = """
 import json
@@ -78,6 +81,7 @@ def rows() -> list[Row]:
         for kind in _KINDS:
             for count in (1, _TESTS):
                 _write(folder, kind, count)
+        _write(folder, "bare", _UNUSED)
         _pytest(folder, "-p", "pytest_sparrow.plugin", "--sparrow-record")
         loaded = ("-p", "pytest_sparrow.plugin")
         sessions: dict[str, tuple[str, ...]] = {
@@ -85,23 +89,77 @@ def rows() -> list[Row]:
             for kind in _KINDS
             for count in (1, _TESTS)
         }
-        sessions |= {f"unused {count}": (*loaded, f"test_bare_{count}.py") for count in (1, _TESTS)}
+        sessions |= {f"unused {count}": (*loaded, f"test_bare_{count}.py") for count in (1, _UNUSED)}
+        sessions[f"bare {_UNUSED}"] = (f"test_bare_{_UNUSED}.py",)
+        sessions |= _of_plugins(folder)
         taken = in_turns(
             {name: partial(_cpu, partial(_pytest, folder, *words)) for name, words in sessions.items()},
             rounds=_ROUNDS,
         )
     bare = taken["bare 1"]
-    found = [_unused(taken, count) for count in (1, _TESTS)]
+    found = [_unused(taken, count) for count in (1, _UNUSED)]
     one = taken["used 1"]
     peer = f"bare {bare.median * 1e3:,.0f} ms"
     found.append(
         Row(what="one replayed test", ours=one.median * 1e3, unit="ms", peer=peer, ratio=one.over(bare))
     )
     for what, kind, body, aim in _FURTHER:
-        beyond = taken[f"{kind} {_TESTS}"].beyond(taken[f"{kind} 1"])
-        further = (beyond - taken[f"{body} {_TESTS}"].beyond(taken[f"{body} 1"])) / (_TESTS - 1) * 1e3
+        further = _further(taken, kind, body)
         limit = {} if aim is None else {"aim": f"≤ {aim} ms", "met": further <= aim}
         found.append(Row(what=what, ours=further, unit="ms", **limit))
+    return found + _beside_plugins(taken)
+
+
+def _further(taken: dict[str, Series], kind: str, body: str) -> float:
+    """Milliseconds that one more test of a kind costs, beyond one more of its body alone."""
+    more, alone = (taken[f"{name} {_TESTS}"].beyond(taken[f"{name} 1"]) for name in (kind, body))
+    return (more - alone) / (_TESTS - 1) * 1e3
+
+
+def _of_plugins(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The sessions of other plugins, each recorded once, and those of their tests' bodies."""
+    installed = {name: each for name, each in PLUGINS.items() if each.is_installed}
+    texts = {f"body-{name}": text for name, text in BODIES.items()}
+    texts |= {name: each.test for name, each in installed.items()}
+    sessions: dict[str, tuple[str, ...]] = {}
+    with model() as url:
+        for name, text in texts.items():
+            loaded = ("-p", installed[name].module) if name in installed else ()
+            for count in (1, _TESTS):
+                file = f"test_{name.replace('-', '_')}_{count}.py"
+                (folder / file).write_text(text.format(count=count, url=url), encoding="utf-8")
+                sessions[f"{name} {count}"] = (*loaded, file)
+                if name in installed:
+                    _pytest(folder, *loaded, *installed[name].record, file)
+    return sessions
+
+
+def _beside_plugins(taken: dict[str, Series]) -> list[Row]:
+    """Our further test beside each plugin's; the aim is that of the cheapest one that replays HTTP."""
+    theirs = {
+        name: _further(taken, name, f"body-{each.body}")
+        for name, each in PLUGINS.items()
+        if each.is_installed
+    }
+    cheapest = min(
+        (name for name in theirs if PLUGINS[name].body == "calls"),
+        key=lambda name: theirs[name],
+        default=None,
+    )
+    kinds = {
+        "calls": ("each further replayed test of three calls", _further(taken, "calls", "bare_calls")),
+        "adding": ("one more test that crosses nothing, and a snapshot's", _further(taken, "idle", "bare")),
+    }
+    found = []
+    for name, plugin in PLUGINS.items():
+        what, ours = kinds[plugin.body]
+        if name not in theirs:
+            found.append(Row(what=what, ours=ours, unit="ms", peer=f"{name} is not installed"))
+            continue
+        ratio = ours / theirs[name]
+        limit = {"aim": f"≤ {_OVER_PEER} ×", "met": ratio <= _OVER_PEER} if name == cheapest else {}
+        peer = f"{name} {theirs[name]:.1f} ms"
+        found.append(Row(what=what, ours=ours, unit="ms", peer=peer, ratio=ratio, **limit))
     return found
 
 

@@ -16,6 +16,7 @@ import httpx2
 from peers import require_vcrpy
 from rows import Row
 from runs import recording
+from timing import sized
 
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store import FsRecorder
@@ -33,6 +34,8 @@ _EARLY = 20
 _SPAN = 10
 """Turns that a figure is the mean of."""
 _AIM = 1.2
+_READ = sized(50, 400, 2_000)
+"""Turns of the longer run that is read again; the other one has a quarter."""
 TITLE = f"Size: a chat of {_TURNS} turns, 50 tools in every request; kB a turn at turn {_TURNS}, over turn {_EARLY}"
 
 _WORDS = "The customer asks where the lamp is, and what it would cost to send it back. " * 4
@@ -133,9 +136,11 @@ def _cassette(url: str, bodies: Callable[[int], Iterator[dict[str, Json]]]) -> l
 
 
 def _loading() -> Row:
-    """Reading 2,000 turns against 500; linear is 4 ×."""
-    short, long = (_seconds_to_load(turns) for turns in (500, 2_000))
-    return Row(what="reading 2,000 turns", ours=long * 1e3, unit="ms", peer="500 turns", ratio=long / short)
+    """Reading a run against reading a quarter as many turns; linear is 4 ×."""
+    few = _READ // 4
+    short, long = (_seconds_to_load(turns) for turns in (few, _READ))
+    peer = f"{few} turns"
+    return Row(what=f"reading {_READ:,} turns", ours=long * 1e3, unit="ms", peer=peer, ratio=long / short)
 
 
 def _seconds_to_load(turns: int) -> float:

@@ -15,7 +15,7 @@ import httpx2
 from peers import require_vcrpy
 from rows import Row
 from runs import recording
-from timing import in_turns
+from timing import in_turns, sized
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ __all__ = ["TITLE", "rows"]
 _CHUNKS = 10
 _EVERY = 0.02
 """Seconds between the chunks that the server sends; the first comes after one of them."""
-_ROUNDS = 15
+_ROUNDS = sized(1, 10, 15)
 _AIM = 1.2
 TITLE = f"Streaming: the first of {_CHUNKS} chunks, one every {_EVERY * 1e3:.0f} ms, while recording"
 

@@ -1,8 +1,10 @@
-"""All benchmarks in one run: ``python benchmarks/run.py [--json] [--keep] [section …]``.
+"""All benchmarks in one run: ``python benchmarks/run.py [--json] [--keep] [--full | --tiny] [section …]``.
 
 Prints each figure beside its peer's, measured in the same run, and the aim where there is one. Ratios travel from
 machine to machine, absolute times don't. ``--json`` prints the rows as JSON. ``--keep`` adds their ratios, with the
-commit, as a line to ``results.jsonl``. Needs the extras ``dev`` and ``bench``. What CI checks is ``counted.py``.
+commit, as a line to ``results.jsonl``: on a quiet machine only. Each section ends within about a minute there;
+``--full`` uses the sizes that the aims speak of, ``--tiny`` only shows that every section runs, and keeps nothing.
+Needs the extras ``dev`` and ``bench``. What CI checks is ``counted.py``.
 """
 
 from __future__ import annotations
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
 _SECTIONS = ("recording", "replaying", "long_runs", "sessions", "comparing", "size", "streaming", "redaction")
 
 
+_OPTIONS = ("--json", "--keep", "--full", "--tiny")
 _RESULTS = Path(__file__).with_name("results.jsonl")
 
 
 def main(words: list[str]) -> int:
     """Print the chosen sections, or all; 4 for a section that doesn't exist."""
-    as_json, keep = ("--json" in words), ("--keep" in words)
-    chosen = [word for word in words if word not in ("--json", "--keep")]
+    as_json, keep = "--json" in words, "--keep" in words and "--tiny" not in words
+    chosen = [word for word in words if word not in _OPTIONS]
     unknown = [name for name in chosen if name not in _SECTIONS]
     if unknown:
         print(f"no such section: {', '.join(unknown)}; there are {', '.join(_SECTIONS)}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Series", "in_turns", "quiet", "seconds"]
+__all__ = ["Series", "in_turns", "quiet", "seconds", "sized"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ def in_turns(contestants: Mapping[str, Callable[[], float]], *, rounds: int) -> 
                 taken[name].append(contestants[name]())
             names.append(names.pop(0))
     return {name: Series(tuple(found)) for name, found in taken.items()}
+
+
+def sized(tiny: int, usual: int, full: int) -> int:
+    """A size or a number of rounds, as ``--tiny`` or ``--full`` on the command line says."""
+    if "--tiny" in sys.argv:
+        return tiny
+    return full if "--full" in sys.argv else usual
 
 
 def seconds(work: Callable[[], object]) -> float:

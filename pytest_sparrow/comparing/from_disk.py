@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.lines import Unclear, diff_lines
@@ -13,6 +15,8 @@ from pytest_sparrow.comparing.result import Comparison
 from pytest_sparrow.comparing.rules import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_sparrow.store.stored import StoredRun
 
 _WORTH = 1 << 20
@@ -35,9 +39,22 @@ def compare_folders(golden: StoredRun, new: StoredRun, rules: Rules | None = Non
             return Comparison(level=rules.level, golden_count=lines.golden_count, new_count=lines.new_count)
         if rules != Rules():
             return None
-        return compare_regions(golden, new, lines)
+        with _no_garbage_collected():
+            return compare_regions(golden, new, lines)
     except Unclear:
         return None
+
+
+@contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    """Events of regions hold no circles, and are many: each pass over them would find nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _alike(golden: StoredRun, new: StoredRun) -> bool:

@@ -84,9 +84,7 @@ class Ids:
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._ids = frozenset(
-            each for each in set(ids) if len(each) >= _SHORTEST_ID and _DISTINCTIVE.search(each)
-        )
+        self._ids = frozenset(each for each in set(ids) if len(each) >= _SHORTEST_ID and is_distinctive(each))
 
     def within(self, text: str) -> list[str]:
         """The ids in a text, in order."""
@@ -113,6 +111,11 @@ class Ids:
         if text.startswith(_SECRET):
             return unnumbered(text)
         return _MARK if text in self._ids else text
+
+
+def is_distinctive(word: str) -> bool:
+    """Whether a word looks like an id: one that any text could hold is none."""
+    return _DISTINCTIVE.search(word) is not None
 
 
 def words_of(value: Json) -> Iterator[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
-from pytest_sparrow.comparing.identity import words_of
+from pytest_sparrow.comparing.identity import is_distinctive, words_of
 from pytest_sparrow.comparing.lines import Hunk, Unclear, line_head
 from pytest_sparrow.comparing.pipeline import compare_entries
 from pytest_sparrow.comparing.typed import with_orders
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _CONTEXT = (16, 64, 256)
 """Lines (of the golden's mean length) on either side of a difference in which its region's ends are looked for."""
+
+_FEW = 12
+"""So many ids are looked for one by one; more are looked up among all that are met."""
 
 _TAIL = 40
 """Bytes at the end of a line by which an equal one is found elsewhere."""
@@ -167,13 +170,15 @@ class _TurnsByLetters:
 def _letters(lines: Sequence[bytes]) -> bytes:
     found = [_HEADS.get(line[9:24], b"") for line in lines]
     if b"" in found:
-        for number, letter in enumerate(found):
-            if not letter:
-                kind, _ = line_head(lines[number])
-                if not kind:
-                    raise Unclear
-                found[number] = _LETTERS.get(kind, b"o")
+        found = [letter or _letter(line) for letter, line in zip(found, lines, strict=True)]
     return b"".join(found)
+
+
+def _letter(line: bytes) -> bytes:
+    kind, _ = line_head(line)
+    if not kind:
+        raise Unclear
+    return _LETTERS.get(kind, b"o")
 
 
 class _Outside:
@@ -183,7 +188,8 @@ class _Outside:
         self.turns = _TurnsByLetters(), _TurnsByLetters()
         self.numbers: _Both = 0, 0
         self._new_of = found.new_of
-        self._own_id = re.compile(b'","run":"' + re.escape(found.golden_run) + rb'","id":("[^"\\\n]*")')
+        self._before_id = b'","run":"' + found.golden_run + b'","id":'
+        self._own_id = re.compile(re.escape(self._before_id) + rb'("[^"\\\n]*")')
         self._ids: set[bytes] = set()
         self._tails: tuple[dict[int, bytes], dict[int, bytes]] = {}, {}
         self._starts: list[_Both] = []
@@ -201,9 +207,12 @@ class _Outside:
                 )
                 core = slice(region.around[0], len(lines) - region.around[1])
                 for event in its_events[core]:
-                    self._ids.update(b'"%b"' % word.encode() for word in words_of(event.to_json()))
+                    self._ids.update(
+                        b'"%b"' % word.encode() for word in words_of(event.to_json()) if is_distinctive(word)
+                    )
                 if not one_sided:
                     self._wanted.update(_tail(line, runs[side], runs[0]) for line in lines[core])
+        self._few_ids = [b'"id":' + own_id for own_id in self._ids] if len(self._ids) <= _FEW else []
         self._runs = runs
         self._is_one_sided = one_sided
 
@@ -213,18 +222,33 @@ class _Outside:
             lines = block.split(b"\n")
             lines.pop()
             letters = _letters(lines)
-            ids = self._own_id.findall(block)
-            calls = len(ids) - sum(map(letters.count, (b"p", b"c", b"a", b"k")))
-            if calls or b'"lane":"' in block or not self._ids.isdisjoint(ids):
-                raise Unclear
-            if self._new_of is not None and not self._ids.isdisjoint(map(self._new_of.get, ids)):
+            if b'"lane":"' in block or self._ids_met(block) != sum(
+                map(letters.count, (b"p", b"c", b"a", b"k"))
+            ):
                 raise Unclear
             if self._wanted:
                 self._met |= self._wanted.intersection([line[-_TAIL:] for line in lines])
                 self._merges_deltas = self._merges_deltas or bool(_MERGED_DELTAS.search(letters))
-            for turns in self.turns:
-                turns.go_on(letters)
+            golden, new = self.turns
+            if (golden.speaking, golden.count) == (new.speaking, new.count):
+                golden.go_on(letters)
+                new.speaking, new.count = golden.speaking, golden.count
+            else:
+                golden.go_on(letters)
+                new.go_on(letters)
             self.numbers = self.numbers[0] + len(lines), self.numbers[1] + len(lines)
+
+    def _ids_met(self, block: bytes) -> int:
+        """How many lines have an id; none of them may be a region's."""
+        rare = (b"\\", *self._few_ids) if self._few_ids and self._new_of is None else (b"",)
+        if not any(each in block for each in rare):
+            return block.count(self._before_id + b'"')
+        ids = self._own_id.findall(block)
+        if not self._ids.isdisjoint(ids):
+            raise Unclear
+        if self._new_of is not None and not self._ids.isdisjoint(map(self._new_of.get, ids)):
+            raise Unclear
+        return len(ids)
 
     def enter(self, region: _Region) -> None:
         """Count a region's own lines, and note which of them may be met outside."""

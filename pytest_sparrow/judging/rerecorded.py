@@ -50,7 +50,7 @@ def recorded_again(
             keys = keys_new_in_answers(each.golden)
             names.learn_ids(each.golden.answered, each.exchange.answered, keys)
     revision = Revision(golden, run, new.events, Rules(), names, same_answers)
-    revised = revision.made(placed(run))
+    revised = revision.made(placed(run, live=True))
     inputs = None
     if revised.moments is not None and not _tells_time(golden, run, revised.transcript):
         inputs = _inputs(golden.inputs, new.inputs, revised.moments)

@@ -50,7 +50,7 @@ def lanes_in_golden(standing: Sequence[Standing]) -> dict[str, str] | None:
     return found if len(set(found.values())) == len(found) else None
 
 
-def placed(standing: Sequence[Standing]) -> list[Exchange] | None:
+def placed(standing: Sequence[Standing], *, live: bool = False) -> list[Exchange] | None:
     """The exchanges with the golden's moments, in their order; None where the golden's order does not hold.
 
     What the golden lacks lies between the same neighbours as in the new run; what follows the golden's last moment
@@ -58,12 +58,16 @@ def placed(standing: Sequence[Standing]) -> list[Exchange] | None:
 
     Args:
         standing: the exchanges in the order in which they began in the new run.
+        live: whether the world answered: what ran side by side must then have come and ended in the golden's order, on
+            which the agent may have acted. A replay follows that order by itself.
     """
     paired = [(each.exchange, each.golden) for each in standing if each.golden is not None]
     for (_, one), (_, other) in pairwise(paired):
         if other.began < one.began and precedes(other, one):
             return None
     scale = _Scale(paired)
+    if live and not scale.is_whole:
+        return None
     used = {golden.began for _, golden in paired}
     found: list[Exchange] = []
     for each in standing:
@@ -99,7 +103,11 @@ def in_slots(standing: Sequence[Standing]) -> list[Exchange] | None:
 
 
 class _Scale:
-    """Maps moments of the new run to those of the golden: a line between two moments that both have."""
+    """Maps moments of the new run to those of the golden: a line between two moments that both have.
+
+    Attributes:
+        is_whole: whether all that began and ended did so in one order.
+    """
 
     def __init__(self, paired: Sequence[tuple[Exchange, Exchange]]) -> None:
         points = [(new.began, golden.began) for new, golden in paired]
@@ -108,6 +116,7 @@ class _Scale:
             for new, golden in paired
             if new.ended is not None and golden.ended is not None
         ]
+        self.is_whole = True
         self._new: list[float] = [0.0]
         self._golden: list[float] = [0.0]
         for new_moment, golden_moment in sorted(points):
@@ -115,6 +124,8 @@ class _Scale:
             if new_moment > self._new[-1] and golden_moment > self._golden[-1]:
                 self._new.append(new_moment)
                 self._golden.append(golden_moment)
+            else:
+                self.is_whole = False
 
     def moment(self, new: float) -> float:
         """The golden's moment, to the microsecond."""

@@ -221,13 +221,13 @@ class Attempt:
         return Finding(
             kind=Kind.NO_GOLDEN,
             detail={"golden": self.place.shown},
-            ways=(Way(WayKind.RECORD, (self.place.recorder,)),),
+            ways=(self._source.accept or Way(WayKind.RECORD, (self.place.recorder,)),),
         )
 
     @property
     def missing_golden(self) -> tuple[str, str] | None:
         """The place of the golden that the test lacks, and the test; None for a test that lacks none."""
-        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN:
+        if self.blocked is None or self.blocked.kind is not Kind.NO_GOLDEN or self.settings.sample:
             return None
         return str(self.place.folder), self.place.recorder
 

@@ -99,6 +99,7 @@ class _Sampling:
         self._samples: list[_Sample] = []
         self._known: ModelAnswers | None = None
         self._stopped = False
+        self._diverged = ""
 
     def reports(self) -> Iterator[pytest.TestReport]:
         """Run the test, and report it: what cannot be sampled (no golden, skipped, a failing fixture) as it is."""
@@ -179,6 +180,7 @@ class _Sampling:
         if state is None or state.attempt.blocked is not None or call.skipped or hasattr(call, "wasxfail"):
             self._stopped = True
             return
+        self._diverged = state.attempt.behaviour.diverged
         try:
             self._samples.append(_Sample(number, call, self._cached(state)))
         except (SparrowError, OSError) as error:
@@ -221,8 +223,9 @@ class _Sampling:
         if failed:
             text += f"\n\nRun {shown.number}, the first that failed:\n\n{call.longreprtext}"
         call.outcome, call.longrepr = "failed", text
-        if verdict is RateVerdict.INCONCLUSIVE:
-            facts["outcome"] = INCONCLUSIVE
+        # Some of the others may have failed by an assert of their own, which the summary does not count elsewhere.
+        inconclusive = verdict is RateVerdict.INCONCLUSIVE
+        facts["outcome"] = INCONCLUSIVE if inconclusive else self._diverged
         return call
 
     def _finding(self, sampled: Sampled) -> Finding:

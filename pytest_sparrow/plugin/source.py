@@ -51,6 +51,8 @@ class Source:
         self.accept: Way | None = None
         if self._by_hand:
             self.accept = Way(WayKind.EDIT_SCRIPT)
+        elif settings.sample is not None:
+            self.accept = Way(WayKind.SAMPLE, (place.test,))
         elif place.corpus:
             self.accept = Way(WayKind.EDIT_GOLDEN, (place.shown,))
         self.golden = self._read(settings, store) if settings.mode.reads else None

@@ -255,7 +255,7 @@ def render_sampled(sampled: Finding) -> str:
         f"  replay  {_command('sample=' + str(of['number']), of['test'])}",
     ]
     if of["verdict"] == "INCONCLUSIVE":
-        runs = of["planned"] + (0 if of["cached"] else of["more"])
+        runs = of["planned"] + (of["more"] if of["counted"] == of["planned"] else 0)
         lines.append(f"  more    {_command(f'{SAMPLED}{runs}', of['test'])}")
     return "\n".join(lines)
 

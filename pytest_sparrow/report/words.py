@@ -358,7 +358,7 @@ def _doubtful(finding: Finding) -> str:
 def _sampled(finding: Finding) -> str:
     of = finding.detail
     said = f"{of['verdict']}: {of['passed']} of {counted(of['counted'], 'live run')} passed"
-    if of["counted"] < of["planned"] and not of["cached"]:
+    if of["counted"] < of["planned"] and of["verdict"] != "INCONCLUSIVE":
         said += f" ({of['planned']} were planned: the rest cannot change this)"
     if of["verdict"] == "PASS":
         low, high = of["interval"]

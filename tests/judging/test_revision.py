@@ -115,6 +115,8 @@ def test_another_order_has_other_moments():
         Standing(exchange(6.0, 8.0, "task-1"), exchange(1.0, 5.0, "task-1")),
     ]
     assert [one.began for one in placed(side)] == [3.0, 1.0]
+    # Unless the agent may have acted on it.
+    assert placed(side, live=True) is None
 
 
 @pytest.mark.parametrize(

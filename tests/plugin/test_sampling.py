@@ -44,6 +44,21 @@ TESTS = """
         sparrow.tool("tools.add")
         agent("lenient")
 
+    @pytest.mark.sparrow(runs=2)
+    def test_own(sparrow):
+        sparrow.tool("tools.add")
+        agent("own")
+        assert sparrow.mode == "record"
+
+    @pytest.fixture
+    def broken(pytestconfig):
+        yield
+        assert pytestconfig.getoption("--sparrow-mode") != "verify"
+
+    def test_broken(broken, sparrow):
+        sparrow.tool("tools.add")
+        agent()
+
     cached = functools.cache(agent)
 
     def test_cached(sparrow):
@@ -73,7 +88,7 @@ def world(inner):
         return {"a": 1, "b": 3 if (task, runs[task]) in WRONG else 2}
 
     with model(inner, proposes=proposes):
-        inner.record("-k", "not new").assert_outcomes(passed=4, skipped=1)
+        inner.record("-k", "not new").assert_outcomes(passed=6, skipped=1)
         runs.clear()
         yield inner, runs
 
@@ -113,6 +128,14 @@ def test_a_test_is_run_several_times(world, capsys, monkeypatch):
     assert runs["usual"] == 4
     inner.replay("--sparrow-sample=2", "-k", "agent").stdout.fnmatch_lines(["sparrow: 1 replayed equal*"])
     assert runs["usual"] == 4
+    result = inner.replay("--sparrow-sample=5", "-k", "agent")
+    result.stdout.fnmatch_lines(
+        [
+            "no golden for this test: nothing to replay",
+            "  golden  __sparrow__/test_it/.pending/samples/5/test_agent",
+            "  sample  pytest --sparrow-mode=verify --sparrow-runs=10 test_it.py::test_agent *",
+        ]
+    )
     monkeypatch.chdir(inner.path)
     said = out.splitlines()
     for line, code, text in (
@@ -140,6 +163,15 @@ SAID = {
         "  runs    +++-+  *",
         "  more    pytest --sparrow-mode=verify --sparrow-runs=45 test_it.py::test_lenient",
     ],
+    "test_own": [
+        "FAIL: 0 of 1 live run passed (5 were planned: the rest cannot change this); all must",
+        "Run 1, the first that failed:",
+        "*assert *",
+    ],
+    "test_broken": [
+        "INCONCLUSIVE: 1 of 1 live run passed; all must: run 4 more",
+        "  more    pytest --sparrow-mode=verify --sparrow-runs=5 test_it.py::test_broken",
+    ],
     "test_cached": [
         "INCONCLUSIVE: 1 of 1 live run passed; all must: run 4 more",
         "  runs    +cccc  *",
@@ -155,14 +187,19 @@ def test_verdicts(world):
     """
     inner, _ = world
     result = inner.run(
-        VERIFY, "--sparrow-runs=5", "-k", "strict or lenient or cached", "-p", "xdist", "-n", "2"
+        VERIFY,
+        "--sparrow-runs=5",
+        "-k",
+        "strict or lenient or cached or own or broken",
+        "-p",
+        "xdist",
+        "-n",
+        "2",
     )
-    result.assert_outcomes(failed=3)
+    result.assert_outcomes(failed=5, errors=1)
     said = sections(result)
     for test, lines in SAID.items():
         pytest.LineMatcher(said[test].splitlines()).fnmatch_lines(lines)
     assert "--sparrow-runs=10" not in said["test_strict"]
-    result.stdout.fnmatch_lines(
-        ["sparrow: 1 drifted, 2 inconclusive (3 with requests=report, level=trajectory)"]
-    )
+    result.stdout.fnmatch_lines(["sparrow: 2 drifted, 3 inconclusive *"])
     assert samples(inner, "test_lenient") == [1, 2, 3, 4, 5]

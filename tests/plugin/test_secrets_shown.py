@@ -235,7 +235,7 @@ def test_what_only_the_scanner_knows_fails_the_recording(inner):
         def test_it(sparrow):
             sparrow.tool(note)
             try:
-                note("AC" + "0a1b2c3d4e5f6789" * 2 + " auth token of ours " + "9f8e7d6c5b4a3210" * 2)
+                note("AC" + "0a1b2c3d4e5f6789" * 2 + " auth goes on as " + "9f8e7d6c5b4a3210" * 2)
             except Exception:
                 pass
         """,
