@@ -24,6 +24,7 @@ from pytest_sparrow.plugin.markers import INJECT, MARKER
 from pytest_sparrow.plugin.session import SESSION, finish
 
 if TYPE_CHECKING:
+    import warnings
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
@@ -150,6 +151,10 @@ class _Reports:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         session.collect(self._config, report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
+        outcome.clean_warning(self._config.stash[SESSION], warning_message, nodeid)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:

@@ -284,9 +284,10 @@ class Attempt:
         """Why the body must not run, as a failure says it; "" where the body may run."""
         return "" if self.blocked is None else render_finding(self.blocked)
 
-    def shown(self, text: str) -> str:
-        """A text without secrets, as it may be printed."""
-        return self._redactor.text(text)
+    @property
+    def shown(self) -> Callable[[str], str]:
+        """Gives a text without secrets, as it may be printed; keeps nothing of the attempt but its redactor."""
+        return self._redactor.text
 
     @property
     def closed(self) -> bool:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sparrow.plugin.session import ATTEMPT, BLOCKED, SESSION, AttemptState
+from pytest_sparrow.plugin.session import ATTEMPT, BLOCKED, SESSION, AttemptState, SessionState
 from pytest_sparrow.settings import judged_by
 
 if TYPE_CHECKING:
+    import warnings
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from pytest_sparrow.findings import Finding
@@ -27,6 +28,12 @@ def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
         report: changed in place.
         shown: removes the secrets from a text.
     """
+    if isinstance(getattr(report, "wasxfail", None), str):
+        report.wasxfail = shown(report.wasxfail)
+    report.user_properties = [
+        (name, shown_by_name(name, value, shown) if isinstance(value, str) else value)
+        for name, value in report.user_properties
+    ]
     if report.failed or hasattr(report, "wasxfail"):
         text = report.longreprtext
         hidden = shown(text)
@@ -36,6 +43,22 @@ def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
         path, line, reason = report.longrepr
         report.longrepr = (path, line, shown(reason))
     report.sections[:] = [(name, shown(text)) for name, text in report.sections]
+
+
+def shown_by_name(name: str, value: str, shown: Callable[[str], str]) -> str:
+    """The value of a property (``record_property``) without secrets; what its name says counts, too."""
+    hidden = shown(value)
+    said = shown(f"{name}={value}")
+    return hidden if hidden != value or said == f"{name}={value}" else said.removeprefix(f"{name}=")
+
+
+def clean_warning(session: SessionState, warning: warnings.WarningMessage, nodeid: str) -> None:
+    """Hide the secrets in a warning of the test that has just ended: pytest lists them behind all tests."""
+    if session.ended is not None and session.ended[0] == nodeid:
+        text = str(warning.message)
+        hidden = session.ended[1](text)
+        if hidden != text:
+            warning.message = Warning(hidden)
 
 
 _HEADING = "pytest-sparrow"
@@ -200,6 +223,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     if state.attempt.world.moves_clock:
         _in_real_time(report)
     clean(report, state.attempt.shown)
+    item.config.stash[SESSION].ended = (item.nodeid, state.attempt.shown)
     facts: dict[str, Any] = {}
     if report.when == "setup":
         if not report.passed:

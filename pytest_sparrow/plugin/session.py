@@ -20,7 +20,7 @@ from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -49,6 +49,7 @@ class SessionState:
         ways: how many tests were judged by other settings than the defaults, by those settings.
         remarks: findings for the summary as JSON, each with its node id.
         attempts: the attempts under way, by node id.
+        ended: the last test that was reported, and what removes its secrets from a text.
         fixture: the fixture that is being set up or torn down, "" between them.
         wrong: the message of a wrong setting that was found while tests run; the session ends with it.
         late: what strands of earlier tests asked for since the last report, as JSON, each with its test's node id.
@@ -75,6 +76,7 @@ class SessionState:
     secrets: int = 0
     ways: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    ended: tuple[str, Callable[[str], str]] | None = None
     attempts: dict[str, AttemptState] = field(default_factory=dict)
     fixture: str = ""
     wrong: str = ""

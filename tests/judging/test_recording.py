@@ -13,7 +13,12 @@ from pytest_sparrow.transcript import RunInputs, RunMeta, Transcript
 
 def run(answer, *, kind="http", **request):
     """A run of one exchange with a model."""
-    asked = {"method": "POST", "url": "http://h/models/m", "headers": {}, "body": {"json": request}}
+    asked = {
+        "method": "POST",
+        "url": "http://h/v1beta/models/m:generateContent",
+        "headers": {},
+        "body": {"json": request},
+    }
     if kind == "tool":
         asked, answer = {"name": "a", "args": request, "id": "unproposed_1"}, {"returned": answer}
     return Transcript(

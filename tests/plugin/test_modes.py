@@ -1,5 +1,7 @@
 """Each mode, by what it writes, what it runs and what it says."""
 
+import itertools
+
 import pytest
 from inner_runs import TOOL_TEST
 
@@ -165,9 +167,7 @@ def test_a_live_run_of_a_model_is_compared(inner):
             agent("is it " + agent("add one and two"))
     """,
     )
-    words = iter(
-        ["It is 3.", "Yes.", "3", "That is so.", "Three!", "Surely.", "No.", "Never.", "No.", "Never."]
-    )
+    words = itertools.cycle(["It is 3.", "Yes.", "3", "That is so.", "Three!", "Surely."])
     args = [{"a": 1, "b": 2}]
     with model(inner, says=lambda: next(words), proposes=lambda task: args[0]) as server:
         inner.record().assert_outcomes(passed=1)
@@ -198,6 +198,8 @@ def test_a_live_run_of_a_model_is_compared(inner):
                     "sparrow: 1 drifted *",
                 ]
             )
+        # The recorded call and request that nobody makes now are no more than events, which this level leaves out.
+        inner.run(VERIFY, "--sparrow-level=outcome").assert_outcomes(passed=1)
         assert inner.files() == before
 
 

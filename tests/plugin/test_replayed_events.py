@@ -107,7 +107,7 @@ def test_another_behaviour_is_red(inner):
             "  ToolUseStarted*refund_policy*country*",
             '    golden  "DE"',
             '    new     "FR"',
-            "  accept  pytest --sparrow-record *",
+            "  record  pytest --sparrow-record *",
             "refund was run",
             "*test_denied",
             "refund_policy gave another output",

@@ -145,7 +145,9 @@ def test_a_test_is_run_several_times(world, capsys, monkeypatch):
         command = next(each for each in said if each.startswith(line)).split()[2:]
         assert main(command) == code
         assert text in capsys.readouterr().out
-    inner.run(VERIFY, "--sparrow-runs=2", "-k", "agent").assert_outcomes(passed=1)
+    again = inner.run(VERIFY, "--sparrow-runs=2", "-s", "-k", "agent")
+    again.assert_outcomes(passed=1)
+    assert [again.stdout.str().count(said) for said in ("wide set up", "narrow torn down")] == [1, 2]
     assert samples(inner, "test_agent") == [1, 2]
 
 

@@ -48,6 +48,82 @@ def test_failures_and_captured_output_are_clean(inner):
     assert "send(text)" in result.stdout.str() or "<secret:github-token" in result.stdout.str()
 
 
+EVERYWHERE = f"""
+    import logging
+    import warnings
+
+    import pytest
+
+    KEY = {KEY[:12]!r} + {KEY[12:]!r}
+    PASSWORD = {"q7Xk2mVb9Z"!r} + {"pL4wTn8RdQ3s"!r}
+    TEXT = f"password={{PASSWORD}} {{KEY}}"
+
+    @pytest.fixture(autouse=True)
+    def run(sparrow):
+        sparrow.call("f", int, 1)
+
+    def test_warning():
+        warnings.warn(TEXT)
+
+    @pytest.mark.xfail
+    def test_xfail():
+        pytest.xfail(TEXT)
+
+    def test_skip():
+        pytest.skip(TEXT)
+
+    def test_property(record_property):
+        record_property("password", PASSWORD)
+        record_property("said", TEXT)
+        record_property("count", 3)
+
+    def test_locals():
+        password, secret_key = PASSWORD, KEY
+        assert not password
+
+    def test_note():
+        error = ValueError(TEXT)
+        error.add_note(TEXT)
+        raise error
+
+    def test_cause():
+        try:
+            raise KeyError(TEXT)
+        except KeyError as error:
+            raise RuntimeError(TEXT) from error
+
+    def test_group():
+        raise ExceptionGroup(TEXT, [ValueError(TEXT)])
+
+    def test_log():
+        logging.getLogger("x").error("said %s", TEXT)
+        pytest.fail(TEXT)
+
+    @pytest.fixture
+    def ending():
+        yield
+        raise ValueError(TEXT)
+
+    def test_teardown(ending):
+        print(TEXT)
+"""
+
+
+_WARNINGS = ("-W", "always", "-o", "junit_family=legacy")
+
+
+def test_whatever_a_test_says_is_clean(inner):
+    """Warnings, reasons, properties, locals, notes, causes, groups, logs, ends of fixtures: shown, and in JUnit."""
+    inner.write("test_it.py", EVERYWHERE)
+    result = inner.record("--junitxml=out.xml", "-o", "junit_logging=all", "-l", "-rA", *_WARNINGS)
+    result.assert_outcomes(passed=3, failed=5, skipped=1, xfailed=1, errors=1, warnings=1)
+    said = shown(inner, result)
+    assert 'name="count" value="3"' in said
+    for part in (KEY, "q7Xk2mVb9Z" + "pL4wTn8RdQ3s"):
+        assert part not in said
+    assert not any(part in data.decode() for data, _ in inner.files().values())
+
+
 def test_a_secret_in_a_tests_id_is_refused(inner):
     """A golden's folder would be named after it: refused with the way out, and nothing of ours repeats it."""
     inner.write(
@@ -159,7 +235,7 @@ def test_what_only_the_scanner_knows_fails_the_recording(inner):
         def test_it(sparrow):
             sparrow.tool(note)
             try:
-                note("AC" + "0a1b2c3d4e5f6789" * 2 + " auth token " + "9f8e7d6c5b4a3210" * 2)
+                note("AC" + "0a1b2c3d4e5f6789" * 2 + " auth goes on as " + "9f8e7d6c5b4a3210" * 2)
             except Exception:
                 pass
         """,
