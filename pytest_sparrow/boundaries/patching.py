@@ -299,7 +299,8 @@ class AfterLoading(importlib.abc.MetaPathFinder):
 def _after_loading(loader: Any, then: Callable[[ModuleType], None]) -> None:
     """Make one loader act on what it has loaded. The loader itself stays: others ask it for sources."""
     run = getattr(loader, "exec_module", None)
-    if run is None:
+    # A built-in module's loader is a class, the same for all of them: whoever patches one imports it first.
+    if run is None or isinstance(loader, type):
         return
 
     def exec_module(module: ModuleType) -> None:

@@ -183,7 +183,9 @@ def _follow(run: Path) -> int:
         journal = run if read_name(run) else None
         while journal is None:
             journal = journal_of(run.parent, run.name)
-            time.sleep(0 if journal else _POLL)
+            if journal is None or not (journal / EVENTS).exists():  # the folder comes first
+                journal = None
+                time.sleep(_POLL)
         for line in render_events(map(parse_event, _lines_of(journal / EVENTS))):
             print(line, flush=True)
     except KeyboardInterrupt:

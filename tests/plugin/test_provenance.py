@@ -58,12 +58,12 @@ def test_a_failure_says_what_changed_since(recorded):
     result = recorded.replay()
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
-        ["*  since   pytest-sparrow went from 0.0.1 to *, python went from 3.9.1 to *", "*  accept  *"]
+        ["*  since   pytest-sparrow went from 0.0.1 to *, python went from 3.9.1 to *", "*  record  *"]
     )
     for text in reported(result).values():
         lines = text.splitlines()
         title = next(number for number, line in enumerate(lines) if "  test    " in line) - 1
-        end = next(number for number, line in enumerate(lines) if "  accept  " in line)
+        end = next(number for number, line in enumerate(lines) if "  record  " in line)
         assert end - title < 25
         assert sum("  since   " in line for line in lines[title:end]) == 1
     assert sum("  since   " in line for line in result.outlines) == 2

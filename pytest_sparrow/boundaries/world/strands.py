@@ -13,6 +13,7 @@ A strand that serves a connection of a server in this process knows the server's
 
 from __future__ import annotations
 
+import atexit
 import contextvars
 import functools
 import sys
@@ -308,7 +309,7 @@ PATCHES = Patches(
     {
         "threading": _threads,
         "weakref": _finalizers,
-        "atexit": _exits,
+        atexit.__name__: _exits,
         "concurrent.futures.thread": _pools,
         "asyncio.base_events": _loops,
         "uvloop": _loops,
