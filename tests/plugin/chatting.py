@@ -70,7 +70,7 @@ def model(inner, says=lambda: "It is 3.", proposes=lambda task: {"a": 1, "b": 2}
 
 def _chat(call, says, proposes):
     messages = json.loads(call.body)["messages"]
-    arguments = None if messages[-1]["role"] == "tool" else proposes(messages[1]["content"])
+    arguments = None if messages[-1]["role"] == "tool" else proposes(messages[-1]["content"])
     message = {"role": "assistant", "content": says()} if arguments is None else {}
     if arguments is not None:
         function = {"name": "add", "arguments": json.dumps(arguments)}
