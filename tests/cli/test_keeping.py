@@ -93,8 +93,10 @@ def test_a_golden_is_not_lost_by_a_move(project, capsys):
     assert run(capsys, "mv", events.parent, "tests/test_new.py::TestC::test_c")[0] == 2
 
 
-def test_prune_shows_and_removes(project):
+def test_prune_shows_and_removes(project, monkeypatch):
     """What pytest collects decides, also of a parameter that is gone; an option of the ini file hides no test."""
+    for name, value in inner_runs.ONLY_SPARROW.items():
+        monkeypatch.setenv(name, value)
     (project.parent / "pytest.ini").write_text("[pytest]\naddopts = -k test_b\n")
 
     def prune(*args):

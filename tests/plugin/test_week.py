@@ -1,4 +1,4 @@
-"""A team's week: a shared prompt is edited, tests are renamed and deleted, an agent asks more, branches are merged."""
+"""A team's week: a shared prompt is edited, tests are renamed and deleted, an agent asks more, what two people changed is merged."""
 
 import subprocess
 
@@ -103,15 +103,15 @@ def test_a_week(inner, monkeypatch, capsys):
     result.stdout.fnmatch_lines(["*tests/__sparrow__/test_b/test_last*"])
     assert main(["prune", "--yes"]) == 0
 
-    # Two branches edit the prompt.
+    # Two people edit the prompt.
     assert main(["install-merge-driver"]) == 0
     git("add", "tests", ".gitattributes")
     git("commit", "-qm", "accepted")
-    for branch, word in (("ours", "four"), ("theirs", "two")):
-        git("checkout", "-qb", branch, "main")
-        inner.env(PROMPT=PROMPT.replace("one", "1").replace(word, branch))
+    for side, word in (("ours", "four"), ("theirs", "two")):
+        git("checkout", "-qb", side, "main")
+        inner.env(PROMPT=PROMPT.replace("one", "1").replace(word, side))
         inner.run("--sparrow-update", "tests/test_c.py").assert_outcomes(passed=MANY + 1)
-        git("commit", "-qam", branch)
+        git("commit", "-qam", side)
     git("merge", "-q", "ours")
     inner.env(PROMPT=PROMPT.replace("one", "1").replace("four", "ours").replace("two", "theirs"))
     inner.replay("tests/test_c.py").assert_outcomes(passed=MANY + 1)

@@ -1,6 +1,13 @@
 import pytest
 
 from boundaries.http.callers import HTTPX_WAYS, WAYS, caller_of
+from pytest_sparrow.boundaries import http
+
+
+@pytest.fixture
+def new_patches(monkeypatch):
+    """Patches that are made for this test: those of a library stay the same as long as the process runs."""
+    monkeypatch.setattr(http._PATCHES, "_made", {})
 
 
 @pytest.fixture(params=WAYS)

@@ -10,6 +10,8 @@ from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.errors import ReplayDivergence
 
+pytestmark = pytest.mark.usefixtures("new_patches")
+
 PATCHED = [
     (aiohttp.BaseConnector, "connect"),
     (aiohttp.ClientRequest, "send"),
@@ -46,7 +48,6 @@ def test_without_a_private_name_nothing_is_patched_and_the_guard_refuses(owner, 
     """The fallback fails closed: real while recording, refused by the network guard in a replay."""
     kept = vars(owner)[name]
     monkeypatch.delattr(owner, name)
-    monkeypatch.setattr(http._PATCHES, "_made", {})
     # aiohttp itself still needs the name, and finds it where the adapter does not look.
     base = type("Base", (), {name: kept})
     finder = lambda self, asked: getattr(base, asked).__get__(self)  # noqa: E731

@@ -6,11 +6,14 @@ import textwrap
 
 import httpx
 import httpx2
+import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
 from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
+
+pytestmark = pytest.mark.usefixtures("new_patches")
 
 PATCHED = [
     (owner, "_transport_for_url")
