@@ -1,4 +1,4 @@
-"""A team's week: a shared prompt is edited, tests are renamed and deleted, an agent asks more, what two people changed is merged."""
+"""A team's week: a prompt is edited, tests are renamed and deleted, an agent asks more, changes are merged."""
 
 import subprocess
 
