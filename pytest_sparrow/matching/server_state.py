@@ -11,14 +11,12 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-_SESSION = "mcp-session-id"
-
 
 def named_state(asked: dict[str, Json]) -> Iterator[tuple[str, str]]:
     """What an ``http`` asked half names of its server's state: the key or header, and the id."""
     headers, body = asked.get("headers"), asked.get("body")
-    if isinstance(headers, dict) and _SESSION in headers:
-        yield _SESSION, headers[_SESSION]
+    if isinstance(headers, dict):
+        yield from ((name, headers[name]) for name in sorted(facts().session_headers) if name in headers)
     fields = body.get("json") if isinstance(body, dict) else None
     if not isinstance(fields, dict):
         return
@@ -27,3 +25,13 @@ def named_state(asked: dict[str, Json]) -> Iterator[tuple[str, str]]:
         value = value.get("id") if isinstance(value, dict) else value
         if isinstance(value, str) and value:
             yield key, value
+
+
+def listens(asked: dict[str, Json]) -> bool:
+    """Whether a request only hears, by GET, what a server may send in a session, as MCP's does.
+
+    How far a client reads the answer before it ends the session is chance.
+    """
+    headers = asked.get("headers")
+    in_session = isinstance(headers, dict) and not facts().session_headers.isdisjoint(headers)
+    return in_session and asked.get("method") == "GET"

@@ -131,6 +131,7 @@ class ProviderFacts:
         header_values: recorded values of headers of which only the presence matters, by lower-case name.
         volatile_answer_keys: keys of answers whose values are new in every answer.
         volatile_request_keys: those of them that later requests repeat.
+        session_headers: names of request headers that name a session which the server keeps, lower case.
         server_state_keys: keys of requests under which the id of something stands that the provider keeps.
         call_id_keys: keys under which requests refer to a tool call by its id.
         call_keys: keys of objects in requests whose ``id`` is the id of a call.
@@ -153,6 +154,7 @@ class ProviderFacts:
     header_values: Mapping[str, str] = field(default_factory=dict)
     volatile_answer_keys: AbstractSet[str] = frozenset()
     volatile_request_keys: AbstractSet[str] = frozenset()
+    session_headers: AbstractSet[str] = frozenset()
     server_state_keys: AbstractSet[str] = frozenset()
     call_id_keys: AbstractSet[str] = frozenset()
     call_keys: AbstractSet[str] = frozenset()

@@ -38,13 +38,15 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 _INTERNAL_ERROR = -32603
+_SESSION = "mcp-session-id"
 
 
 _FACTS = ProviderFacts(
     packages={"mcp": "mcp"},
-    answer_headers=frozenset({"mcp-protocol-version", "mcp-session-id"}),
+    answer_headers=frozenset({"mcp-protocol-version", _SESSION}),
     # A client that got a session ends it.
-    header_values={"mcp-session-id": "recorded-session"},
+    header_values={_SESSION: "recorded-session"},
+    session_headers=frozenset({_SESSION}),
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.matching import order
-from pytest_sparrow.matching.server_state import named_state
+from pytest_sparrow.matching.server_state import listens, named_state
 from pytest_sparrow.run.arrivals import Arrivals
 from pytest_sparrow.run.replayer import ExchangeReplayer, cancellation_wait_of
 from pytest_sparrow.run.violations import divergence
@@ -151,7 +151,7 @@ class Answers:
         if exchange is None:
             return None
         crossing.recorded = exchange
-        crossing.read_whole = exchange.read_whole and fault is None
+        crossing.read_whole = exchange.read_whole and fault is None and not listens(exchange.asked)
         crossing.cancellation_wait = cancellation_wait_of(exchange)
         if fault is not None and fault.delay:
             crossing.delay = fault.delay

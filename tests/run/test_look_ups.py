@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pytest_sparrow.boundaries.tools import Tools
@@ -133,3 +135,16 @@ def test_recordings_with_and_without_it_are_the_same():
     )
     assert len(with_it.exchanges) == 2
     assert same_recording(without, with_it)
+
+
+@pytest.mark.parametrize("session", [{}, {"mcp_session_id": "a1"}], ids=["alone", "session"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_how_far_a_listener_of_a_session_reads_is_chance(method, session):
+    """Read to its end when recorded, and cancelled before the first byte in a replay: only others are red."""
+    request = asked(PLAIN, method, **session)
+    golden = [replace(exchange, read_whole=True) for exchange in recorded(request)]
+    run = run_of(golden)
+    run.ask("http", request).settle(None, complete=False)
+    run.close(failed=False)
+    found = [finding.case for finding in run.violations.findings]
+    assert found == ([] if session and method == "GET" else ["unread"])

@@ -180,21 +180,17 @@ class ReplayedBodyRecorder(BodyRecorder):
 
     def _settle(self, *, ended: bool, broken: bool, failure: TransportFailure | None) -> None:
         complete = ended or (not broken and (self._count >= self._pieces or is_last(self._last)))
-        # A client that has got every piece, and is cancelled before it hears of the end, has left nothing unread.
-        certain = self._count < self._pieces and not self._listens(cancelled=broken and failure is None)
+        cancelled = broken and failure is None
+        # A client that has got every piece, and is cancelled before it hears of the end, has left nothing unread. How
+        # far a client listens that is cancelled with its session (MCP's, which asks by GET for what a server may send)
+        # is chance.
+        certain = self._count < self._pieces and not (
+            cancelled and self._crossing.asked.get("method") == "GET"
+        )
         self._crossing.read_whole = self._crossing.read_whole and certain
         # Of an answer that the recorded client did not read whole either, nobody knows what that client had read.
         unread = self._crossing.read_whole and not complete
         self._crossing.settle(self._so_far() if unread else self._crossing.replayed, complete=complete)
-
-    def _listens(self, *, cancelled: bool) -> bool:
-        """Whether the client hears what a server may send (MCP's does, by GET) until it ends its session.
-
-        How far it gets is chance. Some are cancelled while they read, and some between two reads.
-        """
-        asked = self._crossing.asked
-        in_session = any(name in asked.get("headers", ()) for name in facts().header_values)
-        return asked.get("method") == "GET" and (cancelled or in_session)
 
 
 def _says_done(answered: dict[str, object]) -> bool:
