@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.world.environment import refused_variable
-from pytest_sparrow.cli.output import add_json, is_there, print_json, progress, say
+from pytest_sparrow.cli.output import add_goldens, add_json, is_there, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.report.plain import record_command
 from pytest_sparrow.store import FsRecorder, load_transcript
@@ -19,7 +19,7 @@ from pytest_sparrow.store.figures import not_compared, said_of_older
 from pytest_sparrow.store.finding import Why, leftovers, recovered
 from pytest_sparrow.store.goldens import goldens_at, goldens_folders, is_transcript, lost_test, stores_below
 from pytest_sparrow.store.layout import EXCHANGES
-from pytest_sparrow.store.mending import is_unchecked, mended
+from pytest_sparrow.store.mending import mended
 from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("paths", metavar="PATH", nargs="*", help="a run's folder, or one that holds some")
     parser.add_argument("--all", action="store_true", help="name the whole ones too")
-    parser.add_argument(
-        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
-    )
+    add_goldens(parser)
     parser.add_argument(
         "--limit",
         metavar="NAME=N",
@@ -206,7 +204,7 @@ def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
     check.tell(run, "whole", [f"whole, {size}"], silent=not check.everything or lost != "")
     if left_out := not_compared(transcript.meta.recorded_format):
         check.older.append(left_out)
-    if is_unchecked(run):
+    if transcript.meta.format is not None and transcript.meta.sha256 is None:  # a merge wrote meta.json
         said = "whole, but nothing says whether it was changed since it was merged"
         check.tell(run, "without digests", [said, _UNCHECKED])
     if lost:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries import http
-from pytest_sparrow.cli.output import add_json, print_json, say
+from pytest_sparrow.cli.output import add_goldens, add_json, print_json, say
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.provenance import FRAMEWORKS
@@ -94,9 +94,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "folder", metavar="FOLDER", nargs="?", default=".", help="of the project (default: this one)"
     )
-    parser.add_argument(
-        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
-    )
+    add_goldens(parser)
     add_json(parser)
     parser.set_defaults(verb=_doctor)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, complain, print_json, say
+from pytest_sparrow.cli.output import add_goldens, add_json, complain, print_json, say
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
 from pytest_sparrow.importing.files import stem
@@ -40,9 +40,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--to", metavar="FOLDER", help="write into this folder of runs")
     where.add_argument("--test", metavar="NODEID", help="the test whose golden it becomes, for one source")
-    parser.add_argument(
-        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
-    )
+    add_goldens(parser)
     parser.add_argument("--replace", action="store_true", help="write over transcripts that are there")
     add_json(parser)
     parser.set_defaults(verb=_import)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, complain, is_there, print_json, progress, say
+from pytest_sparrow.cli.output import add_goldens, add_json, complain, is_there, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.importing.destination import golden_of
 from pytest_sparrow.plugin.collecting import NotCollected, without_test
@@ -64,12 +64,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         add_json(parser)
         parser.set_defaults(verb=verb)
     for parser in (move, upgrade):
-        parser.add_argument(
-            "--goldens",
-            metavar="NAME",
-            default="__sparrow__",
-            help="name of the goldens' folders (sparrow_dir)",
-        )
+        add_goldens(parser)
 
 
 # mv.

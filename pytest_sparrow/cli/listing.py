@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, print_json, progress, say
+from pytest_sparrow.cli.output import add_goldens, add_json, print_json, progress, say
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.settings.kinds import Age
 from pytest_sparrow.store.figures import figures_of, said_of_older
@@ -43,9 +43,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         help=f"only goldens whose column ({', '.join(_FILTERS)}) matches, * for anything (repeatable)",
     )
     parser.add_argument("--older", metavar="AGE", help="only goldens older than this: 90d, 12w, 1y")
-    parser.add_argument(
-        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
-    )
+    add_goldens(parser)
     add_json(parser)
     parser.set_defaults(verb=_list)
 

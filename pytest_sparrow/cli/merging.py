@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, complain, print_json, say
+from pytest_sparrow.cli.output import add_goldens, add_json, complain, print_json, say
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.store.disk import replace_file
 from pytest_sparrow.store.merging import MergeConflict, merged
@@ -45,9 +45,7 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
         "configuration (each clone needs it), the paths in .gitattributes (commit it).",
         allow_abbrev=False,
     )
-    install.add_argument(
-        "--goldens", metavar="NAME", default="__sparrow__", help="name of the goldens' folders (sparrow_dir)"
-    )
+    add_goldens(install)
     for parser in (merge, install):
         add_json(parser)
     install.set_defaults(verb=_install)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.real_time import monotonic
+from pytest_sparrow.settings import Settings
 from pytest_sparrow.text import counted, printable
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def say(lines: Iterable[str]) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--json`` to a verb."""
     parser.add_argument("--json", action="store_true", help="print one JSON object in place of lines")
+
+
+def add_goldens(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--goldens`` to a verb that looks for goldens."""
+    parser.add_argument(
+        "--goldens",
+        metavar="NAME",
+        default=Settings().dir,
+        help="name of the goldens' folders (sparrow_dir)",
+    )
 
 
 def print_json(value: object) -> None:

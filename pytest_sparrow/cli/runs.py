@@ -182,9 +182,10 @@ def _follow(run: Path) -> int:
     try:
         journal = run if read_name(run) else None
         while journal is None:
-            journal = journal_of(run.parent, run.name)
-            if journal is None or not (journal / EVENTS).exists():  # the folder comes first
-                journal = None
+            found = journal_of(run.parent, run.name)
+            if found is not None and (found / EVENTS).exists():  # the folder comes first
+                journal = found
+            else:
                 time.sleep(_POLL)
         for line in render_events(map(parse_event, _lines_of(journal / EVENTS))):
             print(line, flush=True)

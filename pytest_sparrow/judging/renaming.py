@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import is_
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.events.jsontext import BrokenJson, decode
@@ -119,16 +120,12 @@ def _mapped(value: Json, change: Callable[[str], str]) -> Json:
         return change(value)
     if isinstance(value, list):
         items = [_mapped(item, change) for item in value]
-        return value if all(map(_is, items, value)) else items
+        return value if all(map(is_, items, value)) else items
     if isinstance(value, dict):
         fields = {change(key): _mapped(item, change) for key, item in value.items()}
-        same = all(map(_is, fields.values(), value.values())) and list(fields) == list(value)
+        same = all(map(is_, fields.values(), value.values())) and list(fields) == list(value)
         return value if same else fields
     return value
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
 
 
 def new_words(golden: Json, new: Json) -> Iterator[str]:

@@ -7,6 +7,7 @@ is learned from a later answer is looked for in the earlier messages, too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from operator import is_
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _whole(part: _Part, found: Json) -> Json:
     if part.fields is not None:
         pairs = zip(part.fields.values(), found.items(), strict=True)
         fields = {name: _whole(inner, item) for inner, (name, item) in pairs}
-        same = all(map(_is, fields.values(), piece.value.values())) and all(map(_is, fields, piece.value))
+        same = all(map(is_, fields.values(), piece.value.values())) and all(map(is_, fields, piece.value))
         return piece.value if same else fields
     if known is None:
         return found
@@ -123,7 +124,3 @@ def _whole(part: _Part, found: Json) -> Json:
     if all(known[key] is _SAME for key in keys):
         return items
     return [item if known[key] is _SAME else known[key] for key, item in zip(keys, items, strict=True)]
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other

@@ -120,11 +120,11 @@ def fitting(lost: Iterable[Path], nodeid: str, source: str) -> Path | None:
     stores = [golden.parent for golden in lost]
     best: tuple[float, Path | None] = (_FITS, None)
     for golden in lost:
-        recorded = recorder_of(golden).partition("::")[2]
+        of_file, _, recorded = recorder_of(golden).partition("::")
         score = 1.0 if recorded == name else SequenceMatcher(None, recorded, name).ratio()
-        if recorder_of(golden).partition("::")[0].endswith(file) and stores.count(golden.parent) == 1:
+        if of_file.endswith(file) and stores.count(golden.parent) == 1:
             score += _FITS
-        task = _task_of(golden).strip().partition("\n")[0][:_MOST_OF_TASK]
+        task = _said_in(golden / INPUTS, "task").strip().partition("\n")[0][:_MOST_OF_TASK]
         best = max(best, (score + (task != "" and task in source), golden), key=lambda each: each[0])
     return best[1]
 
@@ -152,21 +152,18 @@ _FITS = 0.6
 _MOST_OF_TASK = 40
 
 
-def _task_of(golden: Path) -> str:
-    try:
-        task = json.loads((golden / INPUTS).read_bytes())["task"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return ""
-    return task if isinstance(task, str) else ""
-
-
 def recorder_of(golden: Path) -> str:
     """The node id of the test that recorded a golden, "" where nothing says; damage is no error here."""
+    return _said_in(golden / META, "nodeid")
+
+
+def _said_in(file: Path, key: str) -> str:
+    """The text under a key of a file's JSON object, "" where there is none."""
     try:
-        nodeid = json.loads((golden / META).read_bytes())["nodeid"]
+        said = json.loads(file.read_bytes())[key]
     except (OSError, ValueError, LookupError, TypeError):
         return ""
-    return nodeid if isinstance(nodeid, str) else ""
+    return said if isinstance(said, str) else ""
 
 
 def lost_test(golden: Path, nodeid: str | None) -> str:

@@ -111,12 +111,3 @@ def _one_side(data: bytes) -> bytes:
         elif not dropped:
             kept.append(line)
     return b"".join(kept)
-
-
-def is_unchecked(golden: Path) -> bool:
-    """Whether a golden of ours has no digests: a merge wrote its ``meta.json``."""
-    try:
-        meta = json.loads((golden / META).read_bytes())
-        return meta.get("format") is not None and "sha256" not in meta
-    except (OSError, ValueError, AttributeError):
-        return False
