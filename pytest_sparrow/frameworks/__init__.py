@@ -17,11 +17,11 @@ from pytest_sparrow.frameworks.bridge import modules_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_sparrow.frameworks.adapter import Adapter
+    from pytest_sparrow.frameworks.adapter import Framework
 
 __all__ = ["ADAPTERS", "PATCHES", "adapters_of", "check_names", "loaded"]
 
-ADAPTERS: tuple[Adapter, ...] = (pydantic_ai.ADAPTER, openai_agents.ADAPTER)
+ADAPTERS: tuple[Framework, ...] = (pydantic_ai.ADAPTER, openai_agents.ADAPTER)
 """The adapters, in the order in which ``pytest-sparrow doctor`` lists them."""
 
 PATCHES = Patches(modules_of(ADAPTERS))
@@ -55,6 +55,6 @@ def adapters_of(setting: Iterable[str]) -> frozenset[str]:
     return names - {OFF}
 
 
-def loaded(names: Iterable[str]) -> list[Adapter]:
+def loaded(names: Iterable[str]) -> list[Framework]:
     """Of these adapters those whose frameworks are loaded."""
     return [adapter for adapter in ADAPTERS if adapter.name in names and adapter.root in sys.modules]

@@ -86,7 +86,7 @@ class Seam:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Adapter:
+class Framework:
     """One framework.
 
     Attributes:

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.patching import Patch, PatchesFor
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.frameworks.adapter import Adapter, Seam, ToolSeen
+    from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
     from pytest_sparrow.run.crossing import OpenRun
 
 
-def across(adapter: Adapter, seen: ToolSeen, real: Callable[[], Any]) -> Any:
+def across(adapter: Framework, seen: ToolSeen, real: Callable[[], Any]) -> Any:
     """Call a framework's tool, or replay its recorded answer.
 
     Args:
@@ -45,7 +45,7 @@ def across(adapter: Adapter, seen: ToolSeen, real: Callable[[], Any]) -> Any:
     return wrapper_of(real, lambda *_: _begin(run, adapter, seen))()
 
 
-def _run_of(adapter: Adapter, seen: ToolSeen) -> OpenRun | None:
+def _run_of(adapter: Framework, seen: ToolSeen) -> OpenRun | None:
     """The run that records or replays the call; None: it belongs to none, or the user has wrapped the tool."""
     run = current_run()
     if run is None:
@@ -58,7 +58,7 @@ def _run_of(adapter: Adapter, seen: ToolSeen) -> OpenRun | None:
     return run
 
 
-def _begin(run: OpenRun, adapter: Adapter, seen: ToolSeen) -> Invocation | None:
+def _begin(run: OpenRun, adapter: Framework, seen: ToolSeen) -> Invocation | None:
     by = ByFramework(adapter=adapter.name, steers=seen.steers, write=seen.write, read=seen.read)
     raises = tuple(kind for kind in seen.steers if issubclass(kind, Exception))
     function = WrappedFunction(seen.fn or _unknown, seen.name, raises=raises, by=by)
@@ -93,16 +93,16 @@ def _roots(seen: ToolSeen) -> dict[str, Any]:
 # Patches.
 
 
-def modules_of(adapters: tuple[Adapter, ...]) -> Mapping[str, PatchesFor]:
+def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
     """By the name of a module, what gives its patches."""
-    found: dict[str, list[tuple[Adapter, Seam]]] = {}
+    found: dict[str, list[tuple[Framework, Seam]]] = {}
     for adapter in adapters:
         for seam in adapter.seams:
             found.setdefault(seam.module, []).append((adapter, seam))
     return {name: functools.partial(_patches, seams) for name, seams in found.items()}
 
 
-def _patches(seams: list[tuple[Adapter, Seam]], module: ModuleType) -> Iterator[Patch]:
+def _patches(seams: list[tuple[Framework, Seam]], module: ModuleType) -> Iterator[Patch]:
     for adapter, seam in seams:
         if not seam.misfit():  # else the run goes on at the wire, and says so
             *path, name = seam.path.split(".")
@@ -110,7 +110,7 @@ def _patches(seams: list[tuple[Adapter, Seam]], module: ModuleType) -> Iterator[
             yield AttributePatch(owner, name, _replacement(adapter, seam, getattr(owner, name)))
 
 
-def _replacement(adapter: Adapter, seam: Seam, original: Callable[..., Any]) -> Callable[..., Any]:
+def _replacement(adapter: Framework, seam: Seam, original: Callable[..., Any]) -> Callable[..., Any]:
     if seam.replace is not None:
         return functools.wraps(original)(seam.replace(original, functools.partial(across, adapter)))
     assert seam.seen is not None
@@ -131,7 +131,7 @@ def _replacement(adapter: Adapter, seam: Seam, original: Callable[..., Any]) -> 
 
 
 def _read(
-    adapter: Adapter, seen_of: Callable[..., ToolSeen | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+    adapter: Framework, seen_of: Callable[..., ToolSeen | None], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ToolSeen | None:
     """The call; None where no tool is called, no run is open, or the adapter cannot read this version's calls."""
     run = current_run()

@@ -7,7 +7,7 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Adapter, Seam, ToolSeen
+from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def _nothing() -> None:
     """What a call that is taken up does by itself."""
 
 
-ADAPTER = Adapter(
+ADAPTER = Framework(
     name="openai-agents",
     distribution="openai-agents",
     root="agents",

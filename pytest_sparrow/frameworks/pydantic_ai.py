@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_sparrow.frameworks.adapter import Adapter, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
 
 _STEERS = ("ModelRetry", "ToolFailed", "CallDeferred", "ApprovalRequired", "SkipToolExecution")
 
@@ -34,7 +34,7 @@ def _output(_: Any, call: Any, *__: Any, **___: Any) -> ToolSeen:
     return ToolSeen(name=call.tool_name, call_id=call.tool_call_id or "", kind="output")
 
 
-ADAPTER = Adapter(
+ADAPTER = Framework(
     name="pydantic-ai",
     distribution="pydantic-ai-slim",
     root="pydantic_ai",

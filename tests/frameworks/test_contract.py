@@ -24,28 +24,25 @@ TESTS = ("approved", "async", "cancelled", "context", "denied", "raises", "strea
 
 
 @pytest.fixture(params=FRAMEWORKS)
-def framework(request, inner_runs):
+def framework(request, inner):
     """A folder with the agents of one framework and the tests, recorded once."""
     if importlib.util.find_spec(FRAMEWORKS[request.param]) is None:
         pytest.skip(f"{request.param} is not installed")
 
     def record():
-        for name in ("shop.py", "test_it.py"):
-            inner_runs.write(name, (AGENTS / name).read_text("utf-8"))
-        agents = (AGENTS / f"{request.param}.py").read_text("utf-8")
-        inner_runs.write("agents_here.py", agents)
-        inner_runs.env(
-            OPENAI_API_KEY="sk-test-0123456789abcdef0123456789abcdef", RAN=str(inner_runs.path / "ran")
-        )
+        files = {"shop": "shop", "test_it": "contract", "agents_here": request.param}
+        for name, source in files.items():
+            inner.write(f"{name}.py", (AGENTS / f"{source}.py").read_text("utf-8"))
+        inner.env(OPENAI_API_KEY="sk-test-0123456789abcdef0123456789abcdef", RAN=str(inner.path / "ran"))
         with loopback(**{"v1/chat/completions": chat}) as server:
-            inner_runs.env(OPENAI_BASE_URL=f"{server.url}/v1")
-            outcome = inner_runs.record("-rs")
+            inner.env(OPENAI_BASE_URL=f"{server.url}/v1")
+            outcome = inner.record("-rs")
         assert outcome.ret == 0, outcome.stdout.str()
-        (inner_runs.path / "ran").unlink()
+        (inner.path / "ran").unlink()
 
-    inner_runs.once(record, request.param)
-    inner_runs.env(RAN=str(inner_runs.path / "ran"))
-    return inner_runs
+    inner.once(record, request.param)
+    inner.env(RAN=str(inner.path / "ran"))
+    return inner
 
 
 def exchanges(inner, test):

@@ -1,5 +1,3 @@
-import asyncio
-
 import shop
 from pydantic import BaseModel
 from pydantic_ai import (
@@ -100,10 +98,7 @@ async def nested():
 
 
 async def cancelled():
-    try:
-        await asyncio.wait_for(agent("slow", shop.wait).run("Go"), 0.3)
-    except TimeoutError:
-        return "cancelled"
+    await agent("slow", shop.wait).run("Go")
 
 
 handed_off = None

@@ -56,7 +56,16 @@ def test_denied(sparrow):
 
 
 def test_cancelled(sparrow):
-    assert ask("cancelled") == "cancelled"
+    async def cancel():
+        task = asyncio.ensure_future(agents_here.cancelled())
+        while not sparrow.tool_calls:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+
+    asyncio.run(cancel())
 
 
 def test_handed_off(sparrow):
