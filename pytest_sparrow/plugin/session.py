@@ -183,7 +183,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
     state.secrets += facts.get("secrets", 0)
-    state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
+    state.counts.update(_KEPT[what] for what in facts.get("kept", ()) if what in _KEPT)
     for setting, pattern, found in facts.get("patterns", ()):
         tests = state.patterns.setdefault((setting, pattern), [])
         if found:
@@ -330,7 +330,8 @@ _KEPT = {
     "extended": "extended",
     "current": "up to date",
 }
-"""What the summary says of a recording, by what became of the recording (see `Kept`)."""
+"""What the summary says of a recording, by what became of the recording (see `Kept`); "unfinished" is counted as its
+test."""
 
 
 def _counts(state: SessionState) -> str:

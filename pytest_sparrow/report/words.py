@@ -346,7 +346,8 @@ def _not_kept(finding: Finding) -> str:
             "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
             'golden: skip by a mark, or set crossings = "optional"'
         )
-    return f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
+    what, folder = finding.detail.get("what", "recorded"), finding.detail["folder"]
+    return f"not {what}, since the test did not pass; left unfinished in {folder}"
 
 
 def _doubtful(finding: Finding) -> str:

@@ -37,8 +37,8 @@ class Behaviour:
 
     @property
     def journals(self) -> bool:
-        """Whether what happens is recorded while it happens."""
-        return self.records or self.samples
+        """Whether what happens is recorded while it happens; what a golden answered is in the golden already."""
+        return self.records or self.samples or self.extends
 
     @property
     def live(self) -> bool:
