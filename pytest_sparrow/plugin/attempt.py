@@ -319,6 +319,10 @@ class Attempt:
         """The golden's exchanges."""
         return self._source.answers
 
+    def as_recorded(self, asked: dict[str, Json]) -> dict[str, Json]:
+        """An ``http`` asked half as a golden has it: without secrets."""
+        return self._redactor.asked("http", asked)
+
     def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
         """The conversation that an ``http`` asked half carries; None where no model is asked."""
         return self._wire.conversation(asked)
@@ -549,6 +553,19 @@ class Attempt:
             remark = doubtful_in(folder_of(self.place.directory, self.place.run_id), self.settings)
             return [Kept("extended", self.place.nodeid, remark, secrets=self._redactor.replaced)]
         return [Kept("revised", self.place.nodeid, remark_of(self._accepted).cleaned(self.shown))]
+
+    def keep_requests(self) -> bool:
+        """Write into the golden of fixtures what they ask otherwise now; gives whether anything was to be written."""
+        from pytest_sparrow.plugin.revising import revised_requests
+
+        golden = self._source.golden
+        assert golden is not None
+        assert self._gathered is not None
+        self.window.close(failed=False)
+        revised = revised_requests(golden, self.run, self._gathered)
+        if revised is not golden:
+            self._store.save(revised, instead_of=golden)
+        return revised is not golden
 
     def _unfinished(self) -> list[Kept]:
         """Leave unfinished what the world has answered in place of the golden: it cost money."""

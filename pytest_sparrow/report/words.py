@@ -375,8 +375,9 @@ def _updated(finding: Finding) -> str:
     first, more = finding.parts[0], finding.detail["more"]
     paths = ", ".join(dict.fromkeys(part.path for part in first.parts))
     at = f" at {cut(paths, _MOST_PATHS)}" if paths else ""
+    by = f" (the fixture {finding.detail['fixture']})" if finding.detail.get("fixture") else ""
     others = f", and {counted(more, 'more difference')}" if more else ""
-    return f"accepted: {title(first)}{at}{others}"
+    return f"accepted: {title(first)}{at}{by}{others}"
 
 
 def _expected(finding: Finding) -> str:

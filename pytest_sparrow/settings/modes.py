@@ -46,6 +46,13 @@ class Behaviour:
         return self.compares and not self.replays
 
     @property
+    def outside(self) -> Mode:
+        """The mode of what a test's fixtures ask outside its run."""
+        if not self.shut:
+            return Mode.RECORD
+        return Mode.UPDATE if self.revises and not self.extends else Mode.REPLAY
+
+    @property
     def reads(self) -> bool:
         """Whether the golden is read; a recording reads the earlier golden."""
         return self.replays or self.compares or self.records
