@@ -58,6 +58,15 @@ def test_denied(sparrow):
     assert sparrow.tool_calls == []
 
 
+def test_nested(sparrow):
+    assert ask("nested").startswith("done: refunded")
+    assert [call.name for call in sparrow.tool_calls] == ["delegate", "refund"]
+
+
+def test_unheld(sparrow):
+    assert ask("unheld").startswith("done: ")
+
+
 def test_cancelled(sparrow):
     async def cancel():
         task = asyncio.ensure_future(agents_here.cancelled())
