@@ -391,7 +391,7 @@ class Run:
         """A replay must run a tool: what its code has asked for belongs to the run, from its beginning."""
         with self._lock:
             if tool.is_held and tool.outer is not None:
-                self.must_run(tool.outer, CALLS_WRAPPED.format(tool.asked["name"]))
+                self.must_run(tool.outer, why)
             tool.runs = tool.runs or why
             held, tool.held = tool.held, []
             for step in held:
