@@ -236,11 +236,27 @@ class Redactor:
             return data
         return jsontext.encode(clean) + ending
 
-    def asked(self, kind: str, asked: dict[str, Json]) -> dict[str, Json]:
+    @property
+    def gave_markup(self) -> bool:
+        """Whether the agent was given markup in which placeholders are spelled otherwise, and may send it."""
+        return self._gave_markup
+
+    def asked(self, kind: str, asked: dict[str, Json], *, clean: bool = False) -> dict[str, Json]:
         """The *asked* half of an exchange without secrets; see `Exchange` for its shape.
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
+
+        Args:
+            kind: "http", "tool" or "call".
+            asked: the half.
+            clean: whether nothing but its headers can hold a secret.
         """
+        if clean:
+            return (
+                {**asked, "headers": self._asked_headers(_pairs(asked["headers"]))}
+                if kind == "http"
+                else asked
+            )
         if self._gave_markup:
             asked = jsontext.decode(unescaped_markup(jsontext.spell(asked)))
         if kind != "http":

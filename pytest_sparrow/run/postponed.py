@@ -86,8 +86,7 @@ class InStep:
             and crossing.recorded is self._golden[number]
             and crossing.lane.label == crossing.recorded.lane
             and not crossing.optional
-            and crossing.model is not None
-            and isinstance(crossing.model.request, ModelRequest)
+            and (crossing.reads_model is not None or _asks_model(crossing))
         )
 
     def answered(self, *, as_recorded: bool) -> None:
@@ -111,6 +110,10 @@ class InStep:
             and _type_of(self._lines[-1]) == "RunFinished"
             and b'"status":"completed"' in self._lines[-1]
         )
+
+
+def _asks_model(crossing: Crossing) -> bool:
+    return crossing.model is not None and isinstance(crossing.model.request, ModelRequest)
 
 
 def _begins(line: bytes, agent: str) -> bool:

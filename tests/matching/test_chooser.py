@@ -48,7 +48,7 @@ def tool(name, args, call_id="", lane=""):
 
 def choose_http(chooser, number, asked, messages=None, lane="", *, taken=True):
     """Choose for an HTTP request, the run's ``number``-th."""
-    wanted = Asked(kind="http", content=asked, number=number, conversation=messages, lane=lane)
+    wanted = Asked(kind="http", content=asked, number=number, conversation_of=lambda: messages, lane=lane)
     return chooser.choose(wanted, taken=taken)
 
 
