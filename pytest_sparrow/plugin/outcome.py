@@ -229,11 +229,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         if not report.passed:
             facts = _setup_ended(state, report)
     elif report.when == "teardown":
-        facts = {
-            "kept": [kept.what for kept in state.kept],
-            "secrets": sum(kept.secrets for kept in state.kept),
-            "remarks": _sent(state, ((kept.nodeid, kept.remark) for kept in state.kept if kept.remark)),
-        }
+        facts = _kept(state)
     elif state.attempt.closed:
         facts = _called(state, report)
         if report.passed and not state.diverged:
@@ -242,6 +238,16 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     else:  # the body is still running: a block of `subtests`, whose test is reported later
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
     report.sparrow = {**late, **facts}  # type: ignore[attr-defined]
+
+
+def _kept(state: AttemptState) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "kept": [kept.what for kept in state.kept],
+        "secrets": sum(kept.secrets for kept in state.kept),
+    }
+    if remarks := [(kept.nodeid, kept.remark) for kept in state.kept if kept.remark]:
+        facts["remarks"] = _sent(state, remarks)
+    return facts
 
 
 def _in_real_time(report: pytest.TestReport) -> None:

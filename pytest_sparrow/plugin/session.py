@@ -192,8 +192,11 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             tests.append(report.nodeid)
     state.saved.update(facts.get("saved", {}))
     state.missing += filter(None, [facts.get("missing")])
-    for kind in ("remarks", "late"):
-        state.remarks += json.loads(facts.get(kind, "[]"))
+    state.remarks += _remarks_in(facts)
+
+
+def _remarks_in(facts: dict[str, Any]) -> list[Any]:
+    return [each for kind in ("remarks", "late") if kind in facts for each in json.loads(facts[kind])]
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:

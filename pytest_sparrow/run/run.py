@@ -106,7 +106,7 @@ class Run:
         if replayer is not None:
             replays = replayer(self.violations)
         elif golden is not None:
-            secrets = SecretPairs(replayed=True, variables=redactor.variables)
+            secrets = SecretPairs(replayed=True, variables=lambda: redactor.variables)
             replays = ExchangeReplayer(
                 golden, wire.conversation, self.violations, comparable_of, secrets=secrets
             )
