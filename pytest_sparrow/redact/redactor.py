@@ -379,17 +379,18 @@ class Redactor:
             if (is_of_content(name) and name not in left_out) or name in self._extra:
                 joined = "; " if name == "cookie" else ", "
                 kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
-        fixed = facts().header_values
-        return {name: fixed.get(name) or self._asked_header(name, value) for name, value in kept.items()}
+        fixed, known = facts().header_values, self._remembered_now().headers
+        return {
+            name: fixed.get(name) or known.get((name, value)) or self._asked_header(name, value)
+            for name, value in kept.items()
+        }
 
     def _asked_header(self, name: str, value: str) -> str:
+        found = self._clean_header(name, value)
         headers = self._remembered_now().headers
-        found = headers.get((name, value))
-        if found is None:
-            found = self._clean_header(name, value)
-            # A web token that is made anew for each request stands for the last one.
-            if len(headers) < MOST_KEPT and len(value) <= LONGEST_KEPT and "eyJ" not in value:
-                headers[name, value] = found
+        # A web token that is made anew for each request stands for the last one.
+        if len(headers) < MOST_KEPT and len(value) <= LONGEST_KEPT and "eyJ" not in value:
+            headers[name, value] = found
         return found
 
     def _clean_header(self, name: str, value: str) -> str:

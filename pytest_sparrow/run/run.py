@@ -252,7 +252,11 @@ class Run:
             raise self._asked_in_a_child(kind, asked)
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
-        due = self._due(kind, asked)
+        with self._lock:
+            lane = self._lanes.here()
+            due = self._due(kind, lane)
+        if due is not None and not is_verbatim(asked, due.asked):
+            due = None
         reads_later = kind == "http" and due is not None and self._wire.may_wait(asked)
         model = self._wire.read(asked) if kind == "http" and not reads_later else None
         optional = model is None and kind == "http" and not reads_later and self._is_optional(asked)
@@ -260,7 +264,7 @@ class Run:
         clean = self._redactor.asked(kind, asked, clean=due is not None)
         body = self._redactor.piece_of(clean) if self._sink is not None else None
         with self._lock:
-            crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
+            crossing = Crossing(self, kind, clean, lane, self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model, crossing.hidden, crossing.body = model, hidden, body
@@ -382,16 +386,13 @@ class Run:
 
     # Within.
 
-    def _due(self, kind: str, asked: dict[str, Json]) -> Exchange | None:
-        """The recorded exchange that is next in the strand's lane, if it asks just this; none where a half is kept."""
+    def _due(self, kind: str, lane: Lane) -> Exchange | None:
+        """The recorded exchange that is next in a lane; none where what is asked is kept, and so is redacted."""
         replayer = self.answers.replayer
         if replayer is None or self._sink is not None or self._redactor.gave_markup:
             return None
-        with self._lock:
-            due = replayer.due(self._lanes.here().label)
-        if due is None or due.kind != kind or due.optional:
-            return None
-        return due if is_verbatim(asked, due.asked) else None
+        due = replayer.due(lane.label)
+        return None if due is None or due.kind != kind or due.optional else due
 
     def _note_own_servers(self, crossing: Crossing) -> None:
         if crossing.kind == "http":

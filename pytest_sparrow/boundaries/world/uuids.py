@@ -171,7 +171,7 @@ def _patches_for(module: types.ModuleType) -> Iterator[CodePatch]:
             yield CodePatch(function, seeded.__code__)
 
 
-_PATCHES = Patches({"uuid": _patches_for})
+_PATCHES = Patches({"uuid": _patches_for}, stays=True)
 
 
 def reseed_uuids(seed: int) -> None:
