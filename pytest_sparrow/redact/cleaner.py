@@ -28,7 +28,7 @@ from pytest_sparrow.redact.names import (
 from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
 from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
-from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious
+from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
@@ -215,9 +215,12 @@ class Cleaner:
         given = self._numbering.given(secret)
         if given is not None:
             return given
-        clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
-        if clean is not secret and PLACEHOLDER.fullmatch(clean):
-            return clean
+        known = self._known.known_as(secret)
+        if known is not None:
+            return self._placeholder(*known)
+        shape = whole_shape(secret, self._placeholder)
+        if shape is not None:
+            return shape
         if self._allowed(rule.kind, secret):
             return secret
         self._known.learn(secret, rule.kind)

@@ -398,7 +398,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    if rule in (KUBE_VALUE, SASL):
+    if rule is KUBE_VALUE or rule is SASL:
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION

@@ -78,6 +78,11 @@ _APART_OR_MARKED = re.compile(
 )
 # What follows a name that a value may follow without a sign: most names of a text are done with here.
 _APART = re.compile(rf"{_REST}[\s>]")
+# A value that is hidden already; but for a long one that goes on in the next line.
+_HIDDEN = re.compile(
+    r"[A-Za-z0-9_.-]{0,40}[\"'`]?\]?[ \t]?[=:][ \t]?[\"'`]?<secret:[a-z0-9-]+:[0-9]+>"
+    r"(?![\"'`]?\r?\n[ \t]*[A-Za-z0-9+/_-]{20})"
+)
 _SPACED_WORDS = ("-", "ENV", "setx", "login", "machine")
 _SPACED_AFTER = re.compile(
     r"(?:(?:^|[\s\"'])--?|\bENV\s|\bsetx\s+|\blogin\s+\S{1,80}\s+|\bmachine\s+\S{1,80}\s+)\Z"
@@ -290,12 +295,21 @@ def _places(low: str, stem: str) -> Iterator[int]:
 
 
 def _named(text: str, low: str) -> Iterator[_Named]:
+    has_placeholders = "<secret:" in text
     for stem in _STEMS:
         for at in _places(low, stem):
-            near = _around(text, at, stem)
-            # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
-            far = _apart(text, at, stem) if near is None or not _has_digit(text, near) else None
-            yield from filter(None, (near, far))
+            behind = at + len(stem)
+            if has_placeholders and _HIDDEN.match(text, behind):
+                continue
+            near = _around(text, at, behind, stem)
+            if near is not None:
+                yield near
+                # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
+                if _DIGIT.search(text, near.start, min(near.stop, near.start + _REACH)):
+                    continue
+            far = _apart(text, at, behind)
+            if far is not None:
+                yield far
     for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
         if is_generated(match["bare"]):
             yield _Named(match["name"], *match.span("bare"), is_sure=True)
@@ -306,40 +320,36 @@ def _named(text: str, low: str) -> Iterator[_Named]:
 
 
 _DIGIT = re.compile(r"\d")
+_ALNUM = re.compile(r"[^\W_]")
 
 
-def _has_digit(text: str, each: _Named) -> bool:
-    return _DIGIT.search(text, each.start, min(each.stop, each.start + _REACH)) is not None
-
-
-def _around(text: str, at: int, stem: str) -> _Named | None:
+def _around(text: str, at: int, behind: int, stem: str) -> _Named | None:
     """The name around a stem, and its value."""
-    behind = at + len(stem)
     match = _ASSIGNED.match(text, behind)
-    if match is None and _APART.match(text, behind):
-        match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
     if match is None:
-        return None
-    name = _before(text, at) + text[at:behind] + match["rest"]
-    group = "bare" if match["bare"] is not None else "quoted"
-    start, stop = match.span(group)
-    if group == "quoted":
-        stop = start + _length(match)
-        if stop == start or not any(map(str.isalnum, text[start:stop])):
+        if _APART.match(text, behind) is None:
             return None
-    as_field = (
-        group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
-    )
-    return _Named(name, start, stop, as_field)
+        match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
+        if match is None:
+            return None
+    name = _before(text, at) + text[at : match.end("rest")]
+    start, stop = match.span("bare")
+    if start >= 0:
+        return _Named(name, start, stop)
+    start = match.start("quoted")
+    stop = start + _length(match)
+    if stop == start or _ALNUM.search(text, start, stop) is None:
+        return None
+    closed = match["closed"]
+    return _Named(name, start, stop, closed.endswith('"') and ":" in text[match.end("closed") : start])
 
 
-def _apart(text: str, at: int, stem: str) -> _Named | None:
+def _apart(text: str, at: int, behind: int) -> _Named | None:
     """A value that a generator made, behind the name and anything but words: in a list, a table, markup, a block."""
-    behind = at + len(stem)
     match = _APART_OR_MARKED.match(text, behind)
     if match is None or not is_generated(match["bare"]):
         return None
-    return _Named(_before(text, at) + text[at:behind] + match["rest"], *match.span("bare"), is_sure=True)
+    return _Named(_before(text, at) + text[at : match.end("rest")], *match.span("bare"), is_sure=True)
 
 
 def _before(text: str, at: int) -> str:
@@ -360,7 +370,7 @@ def _length(match: re.Match[str]) -> int:
 
     A quote with fewer backslashes than the value's own ends the text around it.
     """
-    depth, value = match["quote"].count("\\"), match["quoted"]
+    depth, value = len(match["quote"]) - 1, match["quoted"]
     if match["closed"].count("\\") > depth:
         return 0
     ends = (end.start() for end in _LESS_ESCAPED.finditer(value) if len(end[1]) < depth) if depth else ()

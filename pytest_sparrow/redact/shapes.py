@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import FRAGMENTS
 from pytest_sparrow.redact.notations import may_name
+from pytest_sparrow.redact.placeholders import PLACEHOLDER
 from pytest_sparrow.redact.vendors import AFTER_KEYS, PEM, Shape, of_services, prefixed
 
 if TYPE_CHECKING:
@@ -39,6 +40,25 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
         if any(map(where.__contains__, shape.prefixes)):
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
     return text
+
+
+def whole_shape(text: str, placeholder: Callable[[str, str], str]) -> str | None:
+    """``placeholder(kind, secret)`` where a text is one secret of a known shape, and nothing else; None for any other."""
+    begins = _begins(facts())
+    if not (text[:3] in begins or text[:2] in begins or any(map(text.__contains__, _INNER))):
+        return None
+    clean = replace_shapes(text, placeholder)
+    return clean if clean is not text and PLACEHOLDER.fullmatch(clean) else None
+
+
+_INNER = ("Q~", ":AA", "JQQJ99", ".atlasv1.")
+"""What stands within a secret of a shape that does not begin with its prefix."""
+
+
+@functools.lru_cache(maxsize=4)
+def _begins(known: ProviderFacts) -> frozenset[str]:
+    """The first three letters of all prefixes, or the whole of a shorter one."""
+    return frozenset(prefix[:3] for shape in shapes_with(known) for prefix in shape.prefixes)
 
 
 _LONG = 8192
@@ -158,7 +178,8 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
             run = _RUN * (min(shape.run, _RUN_LENGTH) - len(ahead)) if shape.run else b""
             look = rb"(?<=%s%s-%s)" % (run, re.escape(ahead), re.escape(behind))
             if len(behind) < 2:
-                short.add(re.escape(behind) + look)
+                # Most are turned away by the letters next to the mark, and not after a look at the whole run.
+                short.add(rb"%s(?<=%s-%s)%s" % (re.escape(behind), re.escape(ahead[-3:]), re.escape(behind), look))
             else:
                 alternatives.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
     # Two bytes that no prefix ends with turn most candidates away.
@@ -278,8 +299,8 @@ def _may_hold_shape(text: str) -> bool:
 def _begins_of(known: ProviderFacts) -> re.Pattern[str]:
     """The first three letters of all prefixes but those that are shorter; see `_BOT` and `_WITHIN`."""
     begins: dict[str, set[str]] = {}
-    for prefix in (each for shape in shapes_with(known) for each in shape.prefixes if len(each) > 2):
-        begins.setdefault(re.escape(prefix[0]), set()).add(re.escape(prefix[1:3]))
+    for begin in (each for each in _begins(known) if len(each) > 2):
+        begins.setdefault(re.escape(begin[0]), set()).add(re.escape(begin[1:]))
     groups = (f"{first}(?:{'|'.join(sorted(rest))})" for first, rest in sorted(begins.items()))
     # A set of letters in front is passed over at memory speed.
     return re.compile(f"(?=[{''.join(sorted(begins))}])(?:{'|'.join(groups)})")

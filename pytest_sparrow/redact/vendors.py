@@ -328,7 +328,10 @@ OWN: tuple[Shape, ...] = (
         kind="discord-token",
         prefixes=("MT", "Mj", "Mz", "ND", "NT", "Nj", "Nz", "OD", "OT"),
         run=0,
-        source=rf"(?:(?<![A-Za-z0-9_.-])|(?<=\\[bfnrt]))[MNO]{_W}{{23,27}}\.{_W}{{6}}\.{_W}{{27,38}}(?![A-Za-z0-9_-])",
+        source=(
+            rf"[MNO](?:(?<![A-Za-z0-9_.-][MNO])|(?<=\\[bfnrt][MNO])){_W}{{23,27}}\.{_W}{{6}}\.{_W}{{27,38}}"
+            r"(?![A-Za-z0-9_-])"
+        ),
         holds=_is_of_a_bot,
     ),
     # Behind nothing but the bot's id.
@@ -336,7 +339,7 @@ OWN: tuple[Shape, ...] = (
         kind="telegram-token",
         prefixes=(":AA",),
         run=0,
-        source=rf"(?<![0-9])[0-9]{{8,10}}:AA{_W}{{33}}(?![A-Za-z0-9_-])",
+        source=rf"[0-9](?<![0-9][0-9])[0-9]{{7,9}}:AA{_W}{{33}}(?![A-Za-z0-9_-])",
     ),
 )
 """Keys of services that are no providers of models: our own rows."""
