@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.redact.columns import in_columns
 from pytest_sparrow.redact.commands import in_commands
@@ -210,13 +210,9 @@ def may_name(data: bytes) -> bool:
     return False
 
 
-class _Named(NamedTuple):
-    name: str
-    start: int
-    stop: int
-    is_sure: bool = (
-        False  # in the notation of JSON, where a value may be any text; or a generator made the value
-    )
+_Named: TypeAlias = "tuple[str, int, int, bool]"
+"""A name; where its value begins and ends; and whether the value is sure: in the notation of JSON, where a value may be
+any text, or made by a generator."""
 
 
 def replace_named(text: str, found: Found, names: Names) -> str:
@@ -243,18 +239,19 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
     is_outside = outside_placeholders(text)
     low = _low(blanked(text))
     seen: dict[int, int] = {}
-    for each in _named(text, low):
+    for name, start, stop, is_sure in _named(text, low):
         # AUTH_TOKEN is met at both of its words.
-        if each.start in seen or not is_outside(each.start, each.stop):
+        if start in seen or not is_outside(start, stop):
             continue
-        rule = _rule(each.name, names)
-        value = text[each.start : each.stop]
-        if rule is None or not (each.is_sure or is_in_text(value, rule, text[each.stop : each.stop + 1])):
+        # The name may have the word before it in front: "api key", or "the api_key".
+        rule = names(name) or (names(name.rpartition(" ")[2]) if " " in name else None)
+        value = text[start:stop]
+        if rule is None or not (is_sure or is_in_text(value, rule, text[stop : stop + 1])):
             continue
         instead = found(value, rule)
         if instead is not None:
-            seen[each.start] = each.stop
-            yield each.start, each.stop, instead
+            seen[start] = stop
+            yield start, stop, instead
     whole = sorted(seen.items())
     rest = (
         *_cookies(text, low, names),
@@ -274,11 +271,6 @@ def _is_within(start: int, spans: list[tuple[int, int]]) -> bool:
     """Whether a place lies in one of the spans, which are sorted: a cookie in a header that is hidden whole."""
     before = bisect_right(spans, (start, sys.maxsize))
     return before > 0 and start < spans[before - 1][1]
-
-
-def _rule(name: str, names: Names) -> Rule | None:
-    """The rule of a name that may have the word before it in front: ``api key``, or ``the api_key``."""
-    return names(name) or (names(name.rpartition(" ")[2]) if " " in name else None)
 
 
 def _low(text: str) -> str:
@@ -305,14 +297,14 @@ def _named(text: str, low: str) -> Iterator[_Named]:
             if near is not None:
                 yield near
                 # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
-                if _DIGIT.search(text, near.start, min(near.stop, near.start + _REACH)):
+                if _DIGIT.search(text, near[1], min(near[2], near[1] + _REACH)):
                     continue
             far = _apart(text, at, behind)
             if far is not None:
                 yield far
     for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
         if is_generated(match["bare"]):
-            yield _Named(match["name"], *match.span("bare"), is_sure=True)
+            yield match["name"], *match.span("bare"), True
     for at in _places(low, _VALUE_STEM):
         each = _in_value(text, at)
         if each is not None:
@@ -335,13 +327,13 @@ def _around(text: str, at: int, behind: int, stem: str) -> _Named | None:
     name = _before(text, at) + text[at : match.end("rest")]
     start, stop = match.span("bare")
     if start >= 0:
-        return _Named(name, start, stop)
+        return name, start, stop, False
     start = match.start("quoted")
     stop = start + _length(match)
     if stop == start or _ALNUM.search(text, start, stop) is None:
         return None
     closed = match["closed"]
-    return _Named(name, start, stop, closed.endswith('"') and ":" in text[match.end("closed") : start])
+    return name, start, stop, closed.endswith('"') and ":" in text[match.end("closed") : start]
 
 
 def _apart(text: str, at: int, behind: int) -> _Named | None:
@@ -349,7 +341,7 @@ def _apart(text: str, at: int, behind: int) -> _Named | None:
     match = _APART_OR_MARKED.match(text, behind)
     if match is None or not is_generated(match["bare"]):
         return None
-    return _Named(_before(text, at) + text[at : match.end("rest")], *match.span("bare"), is_sure=True)
+    return _before(text, at) + text[at : match.end("rest")], *match.span("bare"), True
 
 
 def _before(text: str, at: int) -> str:
@@ -407,7 +399,7 @@ def _in_value(text: str, at: int) -> _Named | None:
         or _FIELD_BEFORE.search(text, max(0, at - 250), at)
         or _NAMED_BEHIND.match(text, match.end())
     )
-    return _Named(named[1], *match.span(group)) if named else None
+    return (named[1], *match.span(group), False) if named else None
 
 
 def _kube_values(text: str) -> Iterator[tuple[int, int, Rule]]:

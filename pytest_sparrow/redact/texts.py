@@ -36,10 +36,9 @@ _QUERY = re.compile(
     r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.%\[\]-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
 )
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
-# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels, since a run of any
-# length would be run over from each of its characters. The value may be cut off.
+# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels. The value may be cut off.
 _QUOTED = re.compile(
-    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
+    r"\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})(\\{0,127})\" ?: ?\2\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
     r"((?:[^\"\\]|\\+[^\"\\])+)"
 )
 
@@ -60,7 +59,7 @@ def replace_userinfo(text: str, found: Found) -> str:
         return text
 
     def replace(match: re.Match[str]) -> str:
-        placeholder = found(unquote(match[2]), _PASSWORD)
+        placeholder = found(unquote(match[2]) if "%" in match[2] else match[2], _PASSWORD)
         return match[0] if placeholder is None else f"://{match[1]}:{placeholder}@"
 
     def replace_user(match: re.Match[str]) -> str:
@@ -72,7 +71,8 @@ def replace_userinfo(text: str, found: Found) -> str:
 
 def replace_query(text: str, found: Found, names: Names) -> str:
     """Replace the values of secret fields in the queries of a text's URLs."""
-    return _replaced(_QUERY, text, found, names) if "=" in text else text
+    is_one = "=" in text and ("?" in text or "&" in text or ";" in text or "u0026" in text)
+    return _replaced(_QUERY, text, found, names) if is_one else text
 
 
 def replace_form(text: str, found: Found, names: Names) -> str:
@@ -82,7 +82,7 @@ def replace_form(text: str, found: Found, names: Names) -> str:
 
 def _replaced(pattern: re.Pattern[str], text: str, found: Found, names: Names) -> str:
     def replace(match: re.Match[str]) -> str:
-        rule = names(unquote(match[2]))
+        rule = names(unquote(match[2]) if "%" in match[2] else match[2])
         placeholder = found(unquote_plus(match[3]) if "%" in match[3] else match[3], rule) if rule else None
         return match[0] if placeholder is None else match[1] + placeholder
 
@@ -95,8 +95,10 @@ def replace_quoted(text: str, found: Found, names: Names) -> str:
         return text
 
     def replace(match: re.Match[str]) -> str:
-        rule = names(match[2])
-        placeholder = found(match[3], rule) if rule else None
+        rule = names(match[1])
+        if rule is None or not text.endswith(match[2], 0, match.start()):
+            return match[0]
+        placeholder = found(match[3], rule)
         return match[0] if placeholder is None else match[0][: match.start(3) - match.start()] + placeholder
 
     return _QUOTED.sub(replace, text)
