@@ -54,7 +54,7 @@ _REACH = 60
 
 # A name backwards, and the word in front of it: a search forwards would begin at each letter.
 _NAME_BEFORE = re.compile(r"([A-Za-z0-9_.$-]{0,60})(?: [A-Za-z]{2,14}(?![A-Za-z0-9_.-]))?")
-_SCHEMES = r"(?:(?i:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
+_SCHEMES = r"(?:(?=[ABDGKSTabdgkst])(?i:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
 _BARE = r"[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
 _QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,8192})"
 _VALUE = rf"(?:{_QUOTED}|{_SCHEMES}(?P<bare>{_BARE}))"
@@ -133,7 +133,7 @@ _MAY_NAME = tuple(
     (begin, re.compile(re.escape(begin) + rest))
     for begin, rest in (
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-        (b"--", rb"(?:(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])|from-literal)" % _ENDS),
+        (b"--", rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal)" % _ENDS),
         *(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")

@@ -37,7 +37,7 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
     near = _near_marks(text) if len(text) > _LONG else None
     for shape in known_shapes():
         where = text if near is None or not _is_found_by_mark(shape) else near
-        if any(map(where.__contains__, shape.prefixes)):
+        if any(map(where.__contains__, shape.prefixes)) and shape.within in text:
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
     return text
 
@@ -45,13 +45,13 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
 def whole_shape(text: str, placeholder: Callable[[str, str], str]) -> str | None:
     """``placeholder(kind, secret)`` where a text is one secret of a known shape, and nothing else; None for any other."""
     begins = _begins(facts())
-    if not (text[:3] in begins or text[:2] in begins or any(map(text.__contains__, _INNER))):
+    if text[:3] not in begins and text[:2] not in begins and _INNER.search(text) is None:
         return None
     clean = replace_shapes(text, placeholder)
     return clean if clean is not text and PLACEHOLDER.fullmatch(clean) else None
 
 
-_INNER = ("Q~", ":AA", "JQQJ99", ".atlasv1.")
+_INNER = re.compile(r"[Q:J.](?:(?<=Q)~|(?<=:)AA|(?<=J)QQJ99|(?<=\.)atlasv1\.)")
 """What stands within a secret of a shape that does not begin with its prefix."""
 
 

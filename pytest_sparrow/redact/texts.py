@@ -164,7 +164,7 @@ def long_texts(text: str) -> Iterator[re.Match[str]]:
 def holds_text(run: str) -> bool:
     """Whether such a run may be base64 of a text, as far as its beginning says."""
     head = run[:FILE].encode()
-    return _decoded(head) is not None or _decoded(head[1:]) is not None
+    return any(_begins_text(each[:8]) and _decoded(each) is not None for each in (head, head[1:]))
 
 
 def may_hide(
@@ -187,7 +187,7 @@ def may_hide(
             return True
         # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
         for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]):
-            plain = _decoded(spelled)
+            plain = _decoded(spelled) if _begins_text(spelled[:8]) else None
             if plain is None:
                 continue
             if (
@@ -210,14 +210,16 @@ def replace_encoded(text: str, clean: Callable[[str], str]) -> str:
     """The text with every base64 run of it decoded, cleaned, and encoded again where that changed something."""
 
     def replace(match: re.Match[str]) -> str:
-        plain = _decoded(match[0].rstrip("=").encode())
+        run = match[0].rstrip("=").encode()
+        plain = _decoded(run) if _begins_text(run[:8]) else None
         if plain is None:
             return match[0]
         inner = plain.decode()
         cleaned = clean(inner)
         return match[0] if cleaned == inner else _encoded_like(match[0], cleaned)
 
-    return _BASE64_RUN.sub(replace, text)
+    runs = long_runs(text.encode("utf-8", "surrogatepass"), _SHORTEST)
+    return _BASE64_RUN.sub(replace, text) if any(_begins_text(run[:8]) for run in runs) else text
 
 
 _TEXT = re.compile(
@@ -231,9 +233,6 @@ _BLANKS = dict.fromkeys(map(ord, "\t\n\r\x1b"), " ")
 def _decoded(run: bytes) -> bytes | None:
     """What it encodes, if that is a text, as far as its characters say."""
     try:
-        # Most runs are names and paths: what their first letters encode is no text.
-        if not _begins_text(run[:8]):
-            return None
         plain = base64.b64decode(run.translate(_STANDARD) + b"=" * (-len(run) % 4), validate=True)
         text = plain.decode()
     except (binascii.Error, ValueError):
@@ -241,15 +240,14 @@ def _decoded(run: bytes) -> bytes | None:
     return plain if text.translate(_BLANKS).isprintable() else None
 
 
-# Paths and names begin alike.
+# Most runs are names and paths, which begin alike: what their first letters encode is no text.
 @functools.lru_cache(maxsize=4096)
 def _begins_text(head: bytes) -> bool:
-    """Whether eight letters of base64 may encode a text's beginning.
-
-    Raises:
-        binascii.Error: they are no base64.
-    """
-    return _TEXT.fullmatch(binascii.a2b_base64(head.translate(_STANDARD))) is not None
+    """Whether eight letters of base64 may encode a text's beginning."""
+    try:
+        return _TEXT.fullmatch(binascii.a2b_base64(head.translate(_STANDARD))) is not None
+    except binascii.Error:
+        return False
 
 
 def _encoded_like(run: str, text: str) -> str:

@@ -38,6 +38,7 @@ class Shape:
         run: the least number of key characters that follow the prefix.
         source: the regular expression that finds the secret; its group 1, where it has one, is the secret itself.
         holds: a last check of the secret's text.
+        within: a literal that stands in every secret, too, where the prefixes are short.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Shape:
     run: int
     source: str
     holds: Callable[[str], bool] | None = None
+    within: str = ""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -333,6 +335,7 @@ OWN: tuple[Shape, ...] = (
             r"(?![A-Za-z0-9_-])"
         ),
         holds=_is_of_a_bot,
+        within=".",
     ),
     # Behind nothing but the bot's id.
     Shape(
