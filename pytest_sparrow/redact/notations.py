@@ -305,10 +305,7 @@ def _named(text: str, low: str) -> Iterator[_Named]:
     for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
         if is_generated(match["bare"]):
             yield match["name"], *match.span("bare"), True
-    for at in _places(low, _VALUE_STEM):
-        each = _in_value(text, at)
-        if each is not None:
-            yield each
+    yield from filter(None, (_in_value(text, at) for at in _places(low, _VALUE_STEM)))
 
 
 _DIGIT = re.compile(r"\d")

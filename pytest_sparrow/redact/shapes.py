@@ -43,7 +43,7 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
 
 
 def whole_shape(text: str, placeholder: Callable[[str, str], str]) -> str | None:
-    """``placeholder(kind, secret)`` where a text is one secret of a known shape, and nothing else; None for any other."""
+    """``placeholder(kind, secret)`` where a text is one secret of a known shape, and nothing else; else None."""
     begins = _begins(facts())
     if text[:3] not in begins and text[:2] not in begins and _INNER.search(text) is None:
         return None
@@ -157,6 +157,8 @@ def _fold(byte: int) -> int:
 _TABLE = bytes(map(_fold, range(256)))
 _RUN = rb"[a-z0-9%+/~-]"
 _RUN_LENGTH = 12
+_LEAST_RUN = 4
+"""Characters of a key that follow the mark of each prefix, where any must; a test holds it."""
 _SHORT = 256
 """Characters of a text that is short."""
 _DIGITS = [b"%d" % digit for digit in range(10)]
@@ -169,7 +171,9 @@ def _folded(literal: str) -> bytes:
 def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     """``-``, then (backwards) what a prefix has in front of it, then a look at what follows the prefix."""
     alternatives: dict[bytes, set[bytes]] = {}
-    short: set[bytes] = {_AIRTABLE}
+    short: set[bytes] = set()
+    # Nothing stands in front of the mark.
+    bare, next_to_bare = {_AIRTABLE}, {b"[0-9a-f]{3}"}
     for shape in shapes_with(known):
         for prefix in filter(_is_marked, shape.prefixes):
             folded = _folded(prefix)
@@ -177,17 +181,25 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
             behind, ahead = folded[:anchor][::-1], folded[anchor + 1 :][::-1]
             run = _RUN * (min(shape.run, _RUN_LENGTH) - len(ahead)) if shape.run else b""
             look = rb"(?<=%s%s-%s)" % (run, re.escape(ahead), re.escape(behind))
-            if len(behind) < 2:
-                # Most are turned away by the letters next to the mark, and not after a look at the whole run.
-                short.add(rb"%s(?<=%s-%s)%s" % (re.escape(behind), re.escape(ahead[-3:]), re.escape(behind), look))
+            if not behind:
+                bare.add(look)
+                next_to_bare.add(_RUN * (3 - len(ahead)) + re.escape(ahead[-3:]))
+            elif len(behind) < 2 or not shape.run:
+                short.add(re.escape(behind) + look)
             else:
                 alternatives.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
-    # Two bytes that no prefix ends with turn most candidates away.
+    # What is not followed by characters of keys, or two bytes that no prefix ends with, turns most candidates away.
     filters = (
+        _RUN * _LEAST_RUN,
         _one_of(alternatives),
         _one_of({rest.lstrip(b"\\")[:1] for rests in alternatives.values() for rest in rests}),
     )
-    return re.compile(b"-(?:(?=%s%s)%s|%s)" % (*filters, _grouped(alternatives), b"|".join(sorted(short))))
+    either = (
+        b"(?<=%s-)(?=%s%s)%s" % (*filters, _grouped(alternatives)),
+        b"(?<=(?:%s)-)(?:%s)" % (b"|".join(sorted(next_to_bare)), b"|".join(sorted(bare))),
+        *sorted(short),
+    )
+    return re.compile(b"-(?:%s)" % b"|".join(either))
 
 
 def _one_of(first_bytes: Iterable[bytes]) -> bytes:
@@ -320,6 +332,11 @@ def _heads() -> frozenset[bytes]:
 
 def _is_marked(prefix: str) -> bool:
     return any(byte in prefix for byte in _RARE)
+
+
+def may_begin_key(runs: bytes) -> bool:
+    """Whether any of several runs, in one text, may begin a key without a mark: see `begins_key`."""
+    return any(map(runs.__contains__, _heads()))
 
 
 def begins_key(run: bytes) -> bool:

@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_by
 from pytest_sparrow.redact.names import Rule, Sure, is_generated
 from pytest_sparrow.redact.notations import may_name_apart
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
-from pytest_sparrow.redact.shapes import begins_key
+from pytest_sparrow.redact.shapes import begins_key, may_begin_key
 
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
@@ -36,7 +36,7 @@ _QUERY = re.compile(
     r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.%\[\]-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
 )
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
-# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels. The value may be cut off.
+# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels. The value may be cut.
 _QUOTED = re.compile(
     r"\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})(\\{0,127})\" ?: ?\2\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
     r"((?:[^\"\\]|\\+[^\"\\])+)"
@@ -178,15 +178,17 @@ def may_hide(
         harmless: runs that were looked at before, this deep; grows. Ids stand in many lines: to look once is enough.
         depth: how often to decode.
     """
-    for run in long_runs(data, _SHORTEST):
+    runs = long_runs(data, _SHORTEST)
+    may_be_key = may_begin_key(b" ".join([run for run in runs if len(run) < FILE]))
+    for run in runs:
         if len(run) < FILE and may_name_apart(data, run):
             return True
         if run in harmless or (len(run) >= FILE and not holds_text(run[:FILE].decode())):
             continue
-        if begins_key(run):
+        if (may_be_key or len(run) >= FILE) and begins_key(run):
             return True
         # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
-        for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]):
+        for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]) if b"/" in run else (run, run[1:]):
             plain = _decoded(spelled) if _begins_text(spelled[:8]) else None
             if plain is None:
                 continue
