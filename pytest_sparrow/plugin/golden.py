@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.text import shown_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,12 +55,8 @@ class GoldenPlace:
 
     @property
     def shown(self) -> str:
-        """The folder as a message names it: from where pytest was started, if the folder lies below."""
-        folder = str(self.folder)
-        try:
-            return folder.removeprefix(f"{os.getcwd()}{os.sep}")  # noqa: PTH109 - for each test
-        except OSError:
-            return folder
+        """The folder as a message names it."""
+        return shown_path(self.folder)
 
     def sample(self, number: int) -> GoldenPlace:
         """The place of the so-many-th of several live runs of the same test."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, TooLarge, UsageError
 from pytest_sparrow.store.layout import INPUTS
+from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,17 +32,23 @@ _MARKERS = (b"<<<<<<< ", b"||||||| ", b">>>>>>> ")
 
 def conflict(path: Path | str, data: bytes) -> DamagedTranscript | None:
     """The first merge conflict marker in a file, if there is one."""
-    folder = Path(path).parent
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.startswith(_MARKERS) or line.rstrip(b"\r") == b"=======":
+            golden = _named(Path(path).parent)
             return DamagedTranscript(
                 str(path),
                 number,
                 "holds a merge conflict marker",
-                f"take one side whole (git checkout --ours -- {folder}), or delete the folder and record the test "
-                f"again; after a merge by hand: pytest-sparrow check --fix-meta {folder}",
+                f"merge  pytest-sparrow install-merge-driver && git checkout --merge -- {golden}\n"
+                f"  or     git checkout --theirs -- {golden}  (or --ours)\n"
+                f"  then   pytest-sparrow check --fix-meta {golden}",
             )
     return None
+
+
+def _named(golden: Path) -> str:
+    """A golden as a command names it."""
+    return shlex.quote(shown_path(golden))
 
 
 def line_damage(path: Path | str, number: int, line: bytes, error: BrokenJson) -> DamagedTranscript:
@@ -120,7 +128,7 @@ def changed_file(path: Path | str, data: bytes, recorded: str) -> DamagedTranscr
         None,
         "was changed after it was recorded: its SHA-256 is not the one in meta.json",
         f"goldens are not edited by hand: {_RESTORE}; if you mean the change: pytest-sparrow check --fix-meta "
-        f"{Path(path).parent}",
+        f"{_named(Path(path).parent)}",
     )
 
 
