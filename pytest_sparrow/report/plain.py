@@ -393,11 +393,17 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if "'" in text and '"' not in text else repr(text)
 
 
+REVIEW = "pytest-sparrow review"
+
 SAMPLED = "mode=verify --sparrow-runs="
 
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
     WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
+    WayKind.REVIEW: (
+        "review",
+        lambda change: f"{REVIEW}  # or all that changed alike: pytest-sparrow accept --like {change}",
+    ),
     WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
     WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.SAMPLE: (

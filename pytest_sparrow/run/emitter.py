@@ -67,14 +67,11 @@ class Sink(Protocol):
         """Keep an event."""
         ...
 
-    def exchange(
-        self, exchange: Exchange, recorded: Exchange | None, *, redacted: bool, body: Piece | None
-    ) -> None:
+    def exchange(self, exchange: Exchange, *, redacted: bool, body: Piece | None) -> None:
         """Keep an exchange.
 
         Args:
-            exchange: the exchange; what the golden answered has the golden's own answered half.
-            recorded: the golden's exchange that answered, or None.
+            exchange: the exchange.
             redacted: as for `FsRecorder.record_exchange`.
             body: the same.
         """
@@ -92,41 +89,13 @@ class RecorderSink:
         """Keep an event."""
         self._store.record(event, run_id=self._run_id)
 
-    def exchange(
-        self,
-        exchange: Exchange,
-        recorded: Exchange | None,  # noqa: ARG002 - for replays
-        *,
-        redacted: bool,
-        body: Piece | None,
-    ) -> None:
+    def exchange(self, exchange: Exchange, *, redacted: bool, body: Piece | None) -> None:
         """Keep an exchange; see `FsRecorder.record_exchange`."""
         self._store.record_exchange(self._run_id, exchange, redacted=redacted, body=body)
 
 
-class Gathered:
-    """Keeps the exchanges of a replay in memory, each with the golden's that answered.
-
-    Attributes:
-        exchanges: the pairs; None where the golden has none.
-    """
-
-    def __init__(self) -> None:
-        self.exchanges: list[tuple[Exchange, Exchange | None]] = []
-
-    def event(self, event: Event) -> None:
-        """The run has its events in memory."""
-
-    def exchange(
-        self,
-        exchange: Exchange,
-        recorded: Exchange | None,
-        *,
-        redacted: bool,  # noqa: ARG002 - it is all of it looked through when it is written
-        body: Piece | None,  # noqa: ARG002
-    ) -> None:
-        """Keep an exchange."""
-        self.exchanges.append((exchange, recorded))
+Gathered = list[tuple["Exchange", "Exchange | None"]]
+"""The exchanges of a run in memory, each with the golden's that answered; None where the golden has none."""
 
 
 _MOST_TOKENS = 2**64 - 1
