@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections import Counter
@@ -125,8 +126,9 @@ class _Walk:
 
     def walk(self) -> int:
         """Ask until all is settled, skipped or the user quits; gives the exit code."""
-        while self._open and self._ask(self._open[0]):
-            pass
+        with contextlib.suppress(KeyboardInterrupt), single_keys():
+            while self._open and self._ask(self._open[0]):
+                pass
         left = self._total - self._done.total()
         said = [f"{self._done[word]} {word}" for word in ("accepted", "rejected") if self._done[word]]
         say(["", ", ".join([*said, *([f"{left} left"] if left else [])])])
@@ -172,20 +174,16 @@ class _Walk:
 
     def _key(self, keys: dict[str, Callable[[], None]], alike: int) -> str:
         words = {
-            "a": "accept",
-            "l": f"accept all {alike} alike",
-            "r": "reject",
-            "s": "skip",
-            "n": f"skip all {alike} alike",
-            "i": "ignore this",
-            "I": "ignore it in the ini file",
-            "q": "quit",
+            "a": "[a]ccept",
+            "l": f"a[l]l {alike} alike",
+            "r": "[r]eject",
+            "s": "[s]kip",
+            "n": f"[n]ext change, skipping {alike}",
+            "i": "[i]gnore",
+            "I": "[I] in the ini file",
+            "q": "[q]uit",
         }
-        print(
-            "  ".join(f"[{key}] {word}" for key, word in words.items() if key in keys) + "  ",
-            end="",
-            flush=True,
-        )
+        print(", ".join(word for key, word in words.items() if key in keys), end="? ", flush=True)
         key = read_key()
         while key not in keys:
             key = read_key()
@@ -250,8 +248,13 @@ def _write_rule(each: Waiting, paths: Sequence[str]) -> None:
 if sys.platform == "win32":
     import msvcrt
 
+    @contextlib.contextmanager
+    def single_keys() -> Iterator[None]:
+        """Keys come one by one in any console."""
+        yield
+
     def read_key() -> str:
-        """One key from the terminal, without Enter; "q" where the user leaves."""
+        """One key from the terminal; "q" where the user leaves."""
         key = msvcrt.getwch()
         return "q" if key in _LEAVES else key
 
@@ -260,17 +263,20 @@ else:
     import termios
     import tty
 
-    def read_key() -> str:
-        """One key from the terminal, without Enter; "q" where the user leaves."""
+    @contextlib.contextmanager
+    def single_keys() -> Iterator[None]:
+        """Let the terminal give each key at once, without Enter, and show none."""
         terminal = sys.stdin.fileno()
         before = termios.tcgetattr(terminal)
+        tty.setcbreak(terminal, termios.TCSANOW)  # keys that were typed ahead count
         try:
-            tty.setcbreak(terminal)
-            key = os.read(terminal, 1).decode("latin-1")
-        except KeyboardInterrupt:
-            return "q"
+            yield
         finally:
-            termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+            termios.tcsetattr(terminal, termios.TCSANOW, before)
+
+    def read_key() -> str:
+        """One key from the terminal; "q" where the user leaves."""
+        key = os.read(sys.stdin.fileno(), 1).decode("latin-1")
         return "q" if key in _LEAVES else key
 
 

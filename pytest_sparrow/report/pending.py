@@ -24,7 +24,10 @@ def render_pending(verdicts: Iterable[Verdict]) -> list[str]:
     lines: list[str] = []
     for verdict in verdicts:
         lines += render_verdict(replace(verdict, ways=())).splitlines()
-        for change in list(_texts(verdict.findings))[:_MOST_TEXTS]:
+        texts = {
+            (change.path, str(change.golden), str(change.new)): change for change in _texts(verdict.findings)
+        }
+        for change in list(texts.values())[:_MOST_TEXTS]:
             lines += _line_by_line(change)
     return lines
 
