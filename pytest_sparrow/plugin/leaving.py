@@ -10,7 +10,7 @@ from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.judging.replay import redacted
 from pytest_sparrow.store import FsRecorder, pending
 from pytest_sparrow.store.damage import Limits
-from pytest_sparrow.store.layout import review_store
+from pytest_sparrow.store.layout import is_pending, review_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ def leave(state: AttemptState) -> Finding | None:
         if state.diverged and attempt.may_be_pending:
             if state.reported:
                 _leave(state)
-        elif _settled(state) and pending.is_pending(place.directory, place.run_id):
+        elif _settled(state) and is_pending(place.directory, place.run_id):
             pending.drop(place.directory, place.run_id)
     except (SparrowError, OSError) as error:
         state.change = ""

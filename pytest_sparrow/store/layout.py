@@ -148,6 +148,11 @@ def review_file(store: Path, run_id: str) -> Path:
     return review_store(store) / f"{run_id}.json"
 
 
+def is_pending(store: Path, run_id: str) -> bool:
+    """Whether the new run of a test waits for a review."""
+    return os.path.lexists(review_file(store, run_id))
+
+
 def check_pending_root(store: Path) -> Path:
     """The same folder, if nothing leads from it to elsewhere.
 

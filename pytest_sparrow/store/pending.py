@@ -91,7 +91,7 @@ class Pending:
     file: str
     change: str
     refused: str = ""
-    verdicts: Sequence[dict[str, Json]] = ()
+    verdicts: list[dict[str, Json]] = field(default_factory=list)
     runs: Mapping[str, PendingRun] = field(default_factory=dict)
 
     @property
@@ -145,11 +145,6 @@ def _header(pending: Pending, runs: dict[str, Json]) -> dict[str, Json]:
 
     said = {name: getattr(pending, name) for name in _SAID}
     return {"format": FORMAT, "version": __version__, **said, "runs": runs}
-
-
-def is_pending(store: Path, run_id: str) -> bool:
-    """Whether a test's new run waits for a review."""
-    return os.path.lexists(review_file(store, run_id))
 
 
 def drop(store: Path, run_id: str) -> None:
