@@ -206,7 +206,7 @@ def why_not(waits: Waiting, error: SparrowError | None = None) -> list[str]:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Settled:
     """What became of some tests that waited.
 
     Attributes:
@@ -225,9 +225,9 @@ class Outcome:
         return DAMAGED if self.damaged else LEFT if self.left else 0
 
 
-def accept_all(chosen: Sequence[Waiting]) -> Outcome:
+def accept_all(chosen: Sequence[Waiting]) -> Settled:
     """Accept what can be accepted, one test after the other."""
-    outcome = Outcome()
+    settled = Settled()
     for each in progress(chosen, "test"):
         why, error = why_not(each), each.fault
         if each.pending is not None and not why:
@@ -237,25 +237,25 @@ def accept_all(chosen: Sequence[Waiting]) -> Outcome:
                 error = refused
                 why = why_not(each, error)
         if why:
-            outcome.left.append((each, why))
-            outcome.damaged |= isinstance(error, DamagedTranscript)
+            settled.left.append((each, why))
+            settled.damaged |= isinstance(error, DamagedTranscript)
         else:
-            outcome.done.append(each)
-    return outcome
+            settled.done.append(each)
+    return settled
 
 
 def _accept(options: argparse.Namespace) -> int:
-    outcome = accept_all(_chosen(options, "accept"))
+    settled = accept_all(_chosen(options, "accept"))
     if options.json:
-        refused = [{"test": each.nodeid, "why": why} for each, why in outcome.left]
-        print_json({"accepted": [each.nodeid for each in outcome.done], "left": refused})
-        return outcome.code
-    say(f"{printable(each.nodeid)}: accepted" for each in outcome.done)
-    for each, why in outcome.left:
+        refused = [{"test": each.nodeid, "why": why} for each, why in settled.left]
+        print_json({"accepted": [each.nodeid for each in settled.done], "left": refused})
+        return settled.code
+    say(f"{printable(each.nodeid)}: accepted" for each in settled.done)
+    for each, why in settled.left:
         say([f"{printable(each.nodeid)}: not accepted: {why[0]}", *why[1:]])
-    left = f", {len(outcome.left)} left" if outcome.left else ""
-    say([f"{len(outcome.done)} accepted{left}" if outcome.done or outcome.left else "nothing is pending"])
-    return outcome.code
+    left = f", {len(settled.left)} left" if settled.left else ""
+    say([f"{len(settled.done)} accepted{left}" if settled.done or settled.left else "nothing is pending"])
+    return settled.code
 
 
 def _reject(options: argparse.Namespace) -> int:

@@ -48,7 +48,7 @@ def _review(options: argparse.Namespace) -> int:
     elif not found:
         say(["nothing is pending"])
     elif sys.stdin.isatty() and sys.stdout.isatty():
-        return _Walk(found).walk()
+        return _Questions(found).walk()
     else:
         say(_commands(found))
     return LEFT if found else 0
@@ -111,7 +111,7 @@ def _commands(found: Sequence[Waiting]) -> Iterator[str]:
 # On a terminal.
 
 
-class _Walk:
+class _Questions:
     """Asks about one test after the other.
 
     Args:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest_sparrow
 from pytest_sparrow.errors import DamagedTranscript, RecordedMeanwhile, StoreError
 from pytest_sparrow.events.jsontext import pretty
 from pytest_sparrow.store.disk import lock_file, refused, replace_file
@@ -141,10 +142,8 @@ def leave(pending: Pending, new: Sequence[tuple[Transcript, Transcript]], record
 
 
 def _header(pending: Pending, runs: dict[str, Json]) -> dict[str, Json]:
-    from pytest_sparrow import __version__
-
     said = {name: getattr(pending, name) for name in _SAID}
-    return {"format": FORMAT, "version": __version__, **said, "runs": runs}
+    return {"format": FORMAT, "version": pytest_sparrow.__version__, **said, "runs": runs}
 
 
 def drop(store: Path, run_id: str) -> None:
@@ -165,8 +164,6 @@ def read(store: Path, run_id: str) -> Pending:
         DamagedTranscript: it is not what was written, or another version wrote it.
         StoreError: the system refuses to read it.
     """
-    from pytest_sparrow import __version__
-
     path = review_file(store, run_id)
     try:
         value = json.loads(path.read_bytes())
@@ -177,8 +174,8 @@ def read(store: Path, run_id: str) -> Pending:
     except ValueError as error:  # no UTF-8
         raise DamagedTranscript(str(path), None, f"is no JSON: {error}", _REPLAY) from None
     by = (value.get("format"), value.get("version")) if isinstance(value, dict) else (None, None)
-    if by != (FORMAT, __version__):
-        reason = f"was left by pytest-sparrow {by[1]}, and this is {__version__}"
+    if by != (FORMAT, pytest_sparrow.__version__):
+        reason = f"was left by pytest-sparrow {by[1]}, and this is {pytest_sparrow.__version__}"
         raise DamagedTranscript(str(path), None, reason, f"{_REPLAY} with this version")
     try:
         said = {name: value[name] for name in _SAID}

@@ -65,7 +65,7 @@ def test_one_question_for_all_that_changed_alike(project):  # noqa: F811
 
 
 def test_one_by_one(project):  # noqa: F811
-    """a and r settle one test; i prints the rule, I writes it; a golden that has changed is shown, never written."""
+    """A and r settle one test; i prints the rule, I writes it; a golden that has changed is never written."""
     (project.path / "pytest.ini").write_text("[pytest]\naddopts = -q\n")
     store, run_id = project.store_of("sub/b.py::test_many[1]")
     recorder = FsRecorder(store, replace=True)
