@@ -71,9 +71,13 @@ def leave(state: AttemptState) -> Finding | None:
     return None
 
 
+_WRITTEN = frozenset({"recorded", "updated", "unchanged", "revised", "extended", "current"})
+"""What becomes of a golden that is now what its test does (see `Kept`)."""
+
+
 def _settled(state: AttemptState) -> bool:
     """Whether the test replayed as its golden says, or its golden was written."""
-    written = any(kept.what != "dropped" for kept in state.kept)
+    written = any(kept.what in _WRITTEN for kept in state.kept)
     return written or (state.reported and state.attempt.may_be_pending and not state.divergence)
 
 
