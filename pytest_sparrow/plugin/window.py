@@ -91,6 +91,7 @@ class Window:
             http.install()
             stack.callback(_outlasting, self.run, http.uninstall)
             stack.enter_context(strands.PATCHES)
+            stack.enter_context(strands.exits.of(self.run))
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for name in self.run.settings.tools:

@@ -112,6 +112,8 @@ class Lanes:
         # Tasks, and threads while they do work that was handed to them. Not the context: a library may run the work
         # in a copy of the context that it was handed over in.
         self._of_strand: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        # Of each queue, the newest piece of work that each strand put into it.
+        self._newest_in: weakref.WeakKeyDictionary[Any, dict[Lane | None, Lane]] = weakref.WeakKeyDictionary()
         _here.set(_Here(self, self.main, weakref.ref(current_strand())))
 
     def here(self) -> Lane:
@@ -169,6 +171,17 @@ class Lanes:
             label = f"{parent.label}.{parent.children}" if parent.label else f"{self._work}{parent.children}"
         before = max(parent.before, parent.latest)
         return Lane(label, parent, began=(*parent.began, self._now()), before=before)
+
+    def next_in(self, queue: object, lane: Lane) -> None:
+        """A queue begins a piece of work: what the same strand had put into it earlier came before, for certain.
+
+        Which of several strands put its work in first may be chance.
+        """
+        newest = self._newest_in.setdefault(queue, {})
+        earlier = newest.get(lane.parent)
+        if earlier is not None:
+            lane.before = max(lane.before, earlier.before, earlier.latest)
+        newest[lane.parent] = lane
 
     def body_begins(self) -> None:
         """The test's own code begins: number the main lane's work from here.
