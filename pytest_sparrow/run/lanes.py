@@ -64,6 +64,10 @@ class Lane:
             yield lane
             lane = lane.parent
 
+    def inherit_model(self) -> None:
+        """Go on with the model of the nearest lane that this one stems from."""
+        self.model = next((each.model for each in self.line() if each.model), "")
+
     def excludes(self, label: str) -> bool:
         """Whether no strand with this label is there beside this one: this one stems from it, or has yet to make it.
 
@@ -102,10 +106,12 @@ class Lanes:
 
     Args:
         now: the moment, in seconds of the run, never twice the same.
+        in_turn: does something behind what the run has yet to emit: lanes know their models by what was emitted.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], in_turn: Callable[[Callable[[], None]], None]) -> None:
         self._now = now
+        self._in_turn = in_turn
         self._thread_numbers = itertools.count(1)
         self.main = Lane(MAIN)
         self._work, self._tasks = SETUP_LANES, ""
@@ -126,7 +132,7 @@ class Lanes:
             _here.set(_Here(self, lane, weakref.ref(strand)))
         if not lane.in_use:
             lane.in_use = True
-            lane.model = next((each.model for each in lane.line() if each.model), "")
+            self._in_turn(lane.inherit_model)
         return lane
 
     def label(self) -> str:

@@ -126,7 +126,7 @@ class Run:
         self.started = real_time.now()
         self._zero = real_time.monotonic()
         self._last = 0.0
-        self._lanes = Lanes(self._now)
+        self._lanes = Lanes(self._now, self._events.do)
         self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
