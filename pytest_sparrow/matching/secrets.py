@@ -6,7 +6,6 @@ replay answers an agent with has the golden's own numbers, and means the same th
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 import re
@@ -72,9 +71,10 @@ class SecretPairs:
 
     def copy(self) -> SecretPairs:
         """The same pairs, to try what would become a pair."""
-        other = copy.copy(self)
-        other._new_of, other._golden_of = dict(self._new_of), dict(self._golden_of)
-        return other
+        pairs = SecretPairs(replayed=self._replayed, variables=self._variables)
+        pairs.exchanges = self.exchanges
+        pairs.declare(list(self._new_of), list(self._new_of.values()))
+        return pairs
 
     def same(self, golden: str, new: str) -> bool:
         """Whether two placeholders are a pair; two of which neither has a partner become a pair."""

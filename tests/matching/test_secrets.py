@@ -62,7 +62,7 @@ def test_another_account_counts_where_no_variable_gives_it(name):
     """It is an id, not a credential; a machine may have another one in a variable, or none."""
 
     def asked(value, environ=()):
-        headers = {} if value is None else {name: value}
+        headers = {"X-A": "1"} if value is None else {"X-A": "1", name: value}
         return Redactor(dict(environ)).asked(
             "http", {"method": "GET", "url": "http://h/", "headers": headers}
         )
