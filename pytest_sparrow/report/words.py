@@ -261,6 +261,9 @@ _NOT_COMPARED = {
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
     "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "
     "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
+    "runs": "{name} runs in a replay, which cannot give back its result: {what}",
+    "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
+    "seam": "the tools of {name} run in a replay, as far as they are not wrapped: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 
@@ -346,7 +349,8 @@ def _not_kept(finding: Finding) -> str:
             "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
             'golden: skip by a mark, or set crossings = "optional"'
         )
-    return f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
+    what, folder = finding.detail.get("what", "recorded"), finding.detail["folder"]
+    return f"not {what}, since the test did not pass; left unfinished in {folder}"
 
 
 def _doubtful(finding: Finding) -> str:
@@ -374,8 +378,9 @@ def _updated(finding: Finding) -> str:
     first, more = finding.parts[0], finding.detail["more"]
     paths = ", ".join(dict.fromkeys(part.path for part in first.parts))
     at = f" at {cut(paths, _MOST_PATHS)}" if paths else ""
+    by = f" (the fixture {finding.detail['fixture']})" if finding.detail.get("fixture") else ""
     others = f", and {counted(more, 'more difference')}" if more else ""
-    return f"accepted: {title(first)}{at}{others}"
+    return f"accepted: {title(first)}{at}{by}{others}"
 
 
 def _expected(finding: Finding) -> str:
