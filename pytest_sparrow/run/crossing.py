@@ -255,8 +255,13 @@ class OpenRun(Protocol):
         """The work of a lane in another thread is done, and others see its result."""
         ...
 
-    def within(self, lane: Any) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made."""
+    def within(self, lane: Any, queue: object) -> AbstractContextManager[None]:
+        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made.
+
+        Args:
+            lane: the lane.
+            queue: what does this work after all the work that it got earlier; None: nothing does.
+        """
         ...
 
     def lane_here(self) -> Lane | None:

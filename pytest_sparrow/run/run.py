@@ -131,7 +131,7 @@ class Run:
         self.started = real_time.now()
         self._zero = real_time.monotonic()
         self._last = 0.0
-        self._lanes = Lanes(self._now)
+        self._lanes = Lanes(self._now, self._events.do)
         self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
@@ -238,8 +238,11 @@ class Run:
         """The lane of the calling strand; None where it has none yet."""
         return self._lanes.known()
 
-    def within(self, lane: Lane) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to this lane."""
+    def within(self, lane: Lane, queue: object = None) -> AbstractContextManager[None]:
+        """In the thread that takes the work: crossings belong to this lane; see `Lanes.next_in` for the queue."""
+        if queue is not None:
+            with self._lock:
+                self._lanes.next_in(queue, lane)
         return self._lanes.within(lane)
 
     def borrowed_lane(self) -> Callable[[], None]:
