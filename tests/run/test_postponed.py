@@ -138,7 +138,7 @@ def test_a_changed_request_is_compared():
 
 def test_work_goes_on_with_the_model_of_its_maker():
     """Though the maker's question made no events yet, its work has no route of its own to the same model."""
-    run = replaying(GOLDEN)
+    run = run_of(golden=GOLDEN)
     token = open_window(run)
     ask(run, 0)
     with run.within(run.begin_lane(None)):
