@@ -5,6 +5,7 @@ The run is found by context first, then it is the only open run there is.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import gc
@@ -20,7 +21,7 @@ from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.lanes import current_strand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from pytest_sparrow.run.crossing import Crossing, OpenRun
@@ -89,6 +90,23 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
         except ValueError:
             # A coroutine is closed in another context than it ran in; this context never was answering.
             _answering.set(False)
+
+
+@contextlib.contextmanager
+def calling_back() -> Iterator[None]:
+    """The world, which is `answering`, calls the agent back: the agent's own code runs meanwhile, and crosses."""
+    token = _answering.set(False)  # noqa: FBT003 - a setter
+    try:
+        yield
+    finally:
+        _answering.reset(token)
+
+
+def without_answering(context: contextvars.Context) -> contextvars.Context:
+    """A copy of a context in which the agent's own code runs; see `calling_back`."""
+    copy = context.copy()
+    copy.run(_answering.set, False)  # noqa: FBT003 - a setter
+    return copy
 
 
 def is_answering() -> bool:
