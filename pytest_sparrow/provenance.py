@@ -174,13 +174,13 @@ def _hash_seed() -> str:
 
 
 def _versions(names: Iterable[str]) -> dict[str, Json]:
-    found = {name: _version(name) for name in sorted(names)}
+    found = {name: version_of(name) for name in sorted(names)}
     return {name: version for name, version in found.items() if version is not None}
 
 
 @functools.cache
-def _version(name: str) -> str | None:
-    """A distribution's version; read once, since its metadata hold the whole of its README."""
+def version_of(name: str) -> str | None:
+    """A distribution's version, or None; read once, since its metadata hold the whole of its README."""
     try:
         return importlib.metadata.version(name)
     except (importlib.metadata.PackageNotFoundError, ValueError):

@@ -118,6 +118,9 @@ class _NoTools:
     def wrapped(self, name: str) -> bool:  # noqa: ARG002 - the protocol's name
         return False
 
+    def is_wrapped(self, fn: object) -> bool:  # noqa: ARG002 - the protocol's name
+        return False
+
 
 def write_cassette(
     cassette: Cassette, destination: Destination, codecs: Sequence[Codec], *, overwrite: bool = False

@@ -15,6 +15,7 @@ from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, env
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
+from pytest_sparrow.frameworks import adapters_of, loaded
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
@@ -22,7 +23,7 @@ from pytest_sparrow.plugin.golden import FIXTURES
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
-from pytest_sparrow.provenance import repo_head, snapshot
+from pytest_sparrow.provenance import repo_head, snapshot, version_of
 from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Places
 from pytest_sparrow.report.plain import render_finding
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import Transcript
 
+
+FRAMEWORKS = "frameworks"
+"""The key of ``config_snapshot`` for the adapters that a recording was made with, and the frameworks' versions."""
 
 APPS = "apps"
 """The key of ``config_snapshot`` for requests to the app under test, by method and path."""
@@ -199,6 +203,7 @@ class Attempt:
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
             optional=of_fixtures,
             recorded_events=self._source.event_lines if self.behaviour.compares else (),
+            frameworks=self._frameworks(),
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
@@ -216,6 +221,12 @@ class Attempt:
         return (
             Gathered() if self.behaviour.revises and golden is not None and golden.holds_exchanges else None
         )
+
+    def _frameworks(self) -> frozenset[str]:
+        """The frameworks whose tools cross: a golden that was recorded without an adapter is followed without."""
+        if self.behaviour.follows:
+            return frozenset(self._source.noted(FRAMEWORKS) or ())
+        return adapters_of(self.settings.frameworks) if self.behaviour.journals else frozenset()
 
     def _no_golden(self) -> Finding:
         return Finding(
@@ -517,6 +528,8 @@ class Attempt:
     def _finish_inputs(self) -> None:
         """Write what is known of a recorded run once it is over."""
         config = {**snapshot(), **self.world.notes, **self._config}
+        if used := loaded(self.run.frameworks):
+            config[FRAMEWORKS] = {each.name: version_of(each.distribution) or "" for each in used}
         if apps := self.run.own_servers.note:
             config[APPS] = apps
             self._kept_in.leave_out(self.place.run_id, self.run.own_servers.recorded)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from pytest_sparrow import frameworks
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
@@ -91,6 +92,9 @@ class Window:
             http.install()
             stack.callback(_outlasting, self.run, http.uninstall)
             stack.enter_context(strands.PATCHES)
+            if self.run.frameworks:
+                frameworks.PATCHES.install()
+                stack.callback(_outlasting, self.run, frameworks.PATCHES.uninstall)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for name in self.run.settings.tools:
@@ -109,6 +113,9 @@ class Window:
         stack, self._stack = self._stack.pop_all(), ExitStack()
         with stack:
             if not self.run.closed:
+                for adapter in frameworks.loaded(self.run.frameworks):
+                    for misfit in adapter.misfits:
+                        self.run.not_compared("seam", adapter.name, misfit)
                 self.run.close(failed=failed)
 
 

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Settings
 
 
+def runs_in_replay(exchange: Exchange) -> bool:
+    """Whether a recorded tool must run: nothing restores what it gave."""
+    return exchange.kind == "tool" and "runs" in (exchange.answered or {})
+
+
 class Answers:
     """The answers of one run. Not thread safe: the run's lock guards it.
 
@@ -255,7 +260,11 @@ class Answers:
                 crossing.checked = True
                 self.verified.add(asked.content["name"])
         deferred = self.fault_plan.deferred(asked.content) if asked.kind == "http" else None
-        return deferred or replayer.answer(asked)
+        exchange = deferred or replayer.answer(asked)
+        if exchange is not None and runs_in_replay(exchange):
+            crossing.recorded, crossing.checked = exchange, False
+            return None
+        return exchange
 
     def _forked(
         self, replayer: GoldenReplayer, fork: Fork, crossing: Crossing, asked: Asked

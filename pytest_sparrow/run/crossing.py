@@ -201,7 +201,8 @@ class OpenRun(Protocol):
         Args:
             kind: "http", "tool" or "call".
             asked: the *asked* half, in the shape that `Exchange` has for the kind. Headers, query and body are passed
-                as they are: the run redacts. A tool's has no ``id``: the run finds the proposal that the call answers.
+                as they are: the run redacts. A tool's has no ``id`` unless a framework knows it: else the run finds the
+                proposal that the call answers.
 
         Raises:
             ReplayDivergence: in a replay, the golden holds no answer; the miss is a violation already.
@@ -258,6 +259,24 @@ class OpenRun(Protocol):
 
     def borrowed_lane(self) -> Callable[[], None]:
         """A function that puts the strand that calls it into this strand's lane, while this strand only waits."""
+        ...
+
+    @property
+    def frameworks(self) -> frozenset[str]:
+        """Names of the adapters whose frameworks' tools cross."""
+        ...
+
+    def handled(self, name: str, call_id: str) -> None:
+        """Note that a framework handles a proposed call by itself, so that no tool is missing.
+
+        Args:
+            name: the tool's name.
+            call_id: the call's id, "" where the framework does not know it: all calls of this name are meant.
+        """
+        ...
+
+    def is_wrapped(self, name: str, fn: object) -> bool:
+        """Whether the user has wrapped a tool of this name, or the function behind it (None: not known)."""
         ...
 
     def unrecordable(self, error: NotRecordable) -> None:

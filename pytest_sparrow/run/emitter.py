@@ -47,6 +47,10 @@ class ToolFacts(Protocol):
         """Whether a tool of this name is wrapped."""
         ...
 
+    def is_wrapped(self, fn: object) -> bool:
+        """Whether a function is wrapped."""
+        ...
+
 
 class Watcher(Protocol):
     """Follows a run's crossings in record and in replay: the clock, randomness. Called under the run's lock."""
@@ -276,7 +280,7 @@ class Emitter:
         """Emit a tool's call, an *asked* half; returns the call's id, and whether a model had proposed the call."""
         self.begin()
         name, args = asked["name"], asked["args"]
-        call_id = self.proposals.start(name, args, lane)
+        call_id = self.proposals.start(name, args, lane, asked.get("id", ""))
         proposed = call_id is not None
         if call_id is None:
             call_id = f"unproposed_{next(self._own_ids)}"
@@ -303,8 +307,11 @@ class Emitter:
         return call_id, lane
 
     def tool_answered(self, lane: Lane, call_id: str, answered: dict[str, Json] | None) -> None:
-        """Emit a wrapped tool's output; None: the tool returns nothing, ever."""
-        if answered is None:
+        """Emit a wrapped tool's output; None: the tool returns nothing, ever.
+
+        What steers a framework is no output, and that of a tool which a replay runs stands in the next request.
+        """
+        if answered is None or "steers" in answered or "runs" in answered:
             return
         self.proposals.finished(call_id, lane)
         blocks, is_error = blocks_of_answer(answered)

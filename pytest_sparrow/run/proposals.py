@@ -47,6 +47,8 @@ class Proposals:
     _calls: dict[str, dict[Lane, _ProposedCall]] = field(default_factory=dict)
     _waiting: dict[str, dict[Lane, dict[str, _ProposedCall]]] = field(default_factory=dict)
     _foreign: set[str] = field(default_factory=set)
+    _handled: set[str] = field(default_factory=set)
+    """Ids of calls that a framework handles, though their stream is still open."""
 
     def add(self, call_id: str, name: str, args: Json, lane: Lane) -> None:
         """Add a call that a model proposed.
@@ -57,6 +59,10 @@ class Proposals:
         calls = self._calls.setdefault(call_id, {})
         calls.pop(lane, None)  # to stand last
         calls[lane] = call
+        if call_id in self._handled:
+            self._handled.remove(call_id)
+            call.started = True
+            return
         self._waiting.setdefault(name, {}).setdefault(lane, {})[call_id] = call
 
     def waiting_as(self, name: str) -> str:
@@ -76,13 +82,20 @@ class Proposals:
         call = self._known(call_id, lane)
         return lane if call is None else call.lane
 
-    def start(self, name: str, args: Json, lane: Lane) -> str | None:
+    def start(self, name: str, args: Json, lane: Lane, call_id: str = "") -> str | None:
         """The id of the pending proposal that a call of this name with these arguments answers, or None.
+
+        A framework may know the ``call_id``; a call that it makes once more (after an interrupt) keeps its id.
 
         A proposal made in the caller's own lane, or in one of its parents, comes before any other: agents that run side
         by side ask for the same things. Then exact arguments win; else the proposal that shares most arguments, the
         oldest of equals: an agent that changes an argument on the way still answers that proposal.
         """
+        known = self._known(call_id, lane) if call_id else None
+        if known is not None:
+            self._no_longer_waits(known)
+            known.started = True
+            return known.id
         lanes = self._waiting.get(name, {})
         own = next((lanes[each] for each in lane.line() if each in lanes), None)
         near = (
@@ -102,6 +115,17 @@ class Proposals:
             del calls[call.id]
             if not calls:
                 del lanes[call.lane]
+
+    def handled(self, call_id: str, name: str, lane: Lane) -> None:
+        """A framework handles a call by itself, or runs its tool later: see `ToolSeen.kind`."""
+        call = self._known(call_id, lane)
+        if call is not None:
+            self._no_longer_waits(call)
+            call.started = True
+        elif call_id:
+            self._handled.add(call_id)
+        else:
+            self.forced.add(name)
 
     def finished(self, call_id: str, lane: Lane) -> None:
         """A wrapped call has its output."""

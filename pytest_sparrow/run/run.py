@@ -16,7 +16,7 @@ from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
-from pytest_sparrow.run.answers import Answers
+from pytest_sparrow.run.answers import Answers, runs_in_replay
 from pytest_sparrow.run.context import COLLECTOR, caller, is_collecting, serving_port, strand_name
 from pytest_sparrow.run.crossing import CLIENT, READING, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
@@ -62,6 +62,7 @@ class Run:
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
         own_servers: which servers of this process are the app under test.
+        frameworks: names of the adapters whose frameworks' tools cross.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Run:
         own_servers: OwnServers | None = None,
         optional: bool = False,
         recorded_events: Sequence[bytes] = (),
+        frameworks: frozenset[str] = frozenset(),
     ) -> None:
         self.run_id = run_id
+        self.frameworks = frameworks
         self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
@@ -237,6 +240,16 @@ class Run:
         with self._lock:
             return functools.partial(self._lanes.enter, self._lanes.here())
 
+    def handled(self, name: str, call_id: str) -> None:
+        """A framework handles a proposed call by itself; see `pytest_sparrow.run.crossing.OpenRun.handled`."""
+        with self._lock:
+            self._events.all()
+            self._emitter.proposals.handled(call_id, name, self._lanes.here())
+
+    def is_wrapped(self, name: str, fn: object) -> bool:
+        """Whether the user has wrapped a tool of this name, or the function behind it."""
+        return self._tools.wrapped(name) or self._tools.is_wrapped(fn)
+
     def unrecordable(self, error: NotRecordable) -> None:
         """Write down that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
         self.violations.add(
@@ -282,6 +295,8 @@ class Run:
         """End a crossing; an answer that comes after the run's end is dropped, since the run has been judged."""
         if self._over(crossing):
             return
+        if crossing.recorded is not None and answered is not None and runs_in_replay(crossing.recorded):
+            answered = crossing.recorded.answered
         answer, before_failure = None, None
         as_recorded = self._is_as_recorded(crossing, answered, complete=complete)
         if crossing.model is not None and answered is not None and not as_recorded:
@@ -308,6 +323,8 @@ class Run:
             for watcher in self.watchers:
                 watcher.answered(crossing, answered)
             self._name_asking(crossing)
+            if crossing.kind == "tool" and answered is not None and "runs" in answered:
+                self.not_compared("runs", crossing.asked["name"], answered["runs"])
             self._keep(crossing, keep, complete=complete)
 
     # What the fixture uses.

@@ -276,6 +276,13 @@ class Settings:
         "dotted names of tools to wrap",
         default=(),
     )
+    frameworks: tuple[str, ...] = row(
+        Lines(check="pytest_sparrow.frameworks:check_names"),
+        "the frameworks whose tools are recorded and replayed without being wrapped: `auto` (all that are known), "
+        "`off`, or names; a replay follows its golden",
+        default=("auto",),
+        default_shown="auto",
+    )
     allow_hosts: tuple[str, ...] = row(
         Lines(),
         "`host`, `host:port` or the path of a unix socket that stay reachable in a replay",

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
@@ -37,6 +38,23 @@ if TYPE_CHECKING:
     from pytest_sparrow.values.changes import Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByFramework:
+    """What is special about the calls that a framework's adapter sees.
+
+    Attributes:
+        adapter: the adapter's name.
+        steers: exceptions by which a tool steers its framework: a replay raises them again, and they are no output.
+        write: gives a framework's object as JSON; `NotImplemented` for any other value.
+        read: makes the object again from that JSON.
+    """
+
+    adapter: str
+    steers: tuple[type[BaseException], ...] = ()
+    write: Callable[[Any], Json] | None = None
+    read: Callable[[Json], Any] | None = None
+
+
 class WrappedFunction:
     """The function behind a wrapper, and the types of its answers.
 
@@ -47,6 +65,8 @@ class WrappedFunction:
         raises: exception types that a replay may raise again.
         way_out: what to do about an answer that JSON cannot hold.
         real: what runs instead of ``fn``, where the code of ``fn`` is replaced.
+        by: of a call that a framework's adapter sees. Such a call never fails for what JSON cannot hold: a replay runs
+            it.
     """
 
     def __init__(
@@ -56,13 +76,15 @@ class WrappedFunction:
         *,
         returns: Any = None,
         raises: tuple[type[Exception], ...] = (),
-        way_out: str,
+        way_out: str = "",
         real: Callable[..., Any] | None = None,
+        by: ByFramework | None = None,
     ) -> None:
         self.fn = fn
         self.real = real or fn
         self.name = name
         self.way_out = way_out
+        self.by = by
         self._returns = returns
         self._raises = raises
 
@@ -86,6 +108,27 @@ class WrappedFunction:
     def at_end(self) -> Any:
         """The type of the value that a generator returns at its end."""
         return ABSENT if self._returns is not None else result_annotation(self._declared)
+
+    def steered(self, error: BaseException) -> bool:
+        """Whether a tool steers its framework by an exception."""
+        return self.by is not None and isinstance(error, self.by.steers)
+
+    def written(self, value: Any) -> Json:
+        """A framework's object as JSON; `NotImplemented` for any other value."""
+        return NotImplemented if self.by is None or self.by.write is None else self.by.write(value)
+
+    def read(self, answered: dict[str, Json]) -> Any:
+        """The framework's object that `written` wrote; `NotImplemented` where none was written.
+
+        Raises:
+            DoesNotFit: the JSON makes no such object here.
+        """
+        if "written" not in answered or self.by is None or self.by.read is None:
+            return NotImplemented
+        try:
+            return self.by.read(answered["returned"])
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise DoesNotFit(f"{self.by.adapter}: {error}") from error
 
     def error(self, recorded: dict[str, Json]) -> Raised:
         """The recorded exception, to be raised again."""
@@ -115,6 +158,7 @@ class Invocation:
         "_read_types",
         "_roots",
         "_run",
+        "_runs",
         "_types",
         "replayed",
     )
@@ -129,6 +173,7 @@ class Invocation:
         self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
+        self._runs = ""  # why a replay must run the function
         self._modules = 0  # how many were loaded before the function ran
         self._answering: answering | None = None
         self._roots: Callable[[], Mapping[str, Any]] = dict
@@ -261,13 +306,17 @@ class Invocation:
     def raised(self, error: BaseException) -> None:
         """Settle with what the function raised; cancelling, Ctrl-C and our own errors are no answer."""
         if isinstance(error, Raised) and not isinstance(error, SparrowError) and not _is_stopped(error):
-            self._settle({"raised": error_to_json(error)})
+            steers = {"steers": True} if self._function.steered(error) else {}
+            self._settle({"raised": error_to_json(error), **steers})
         elif self._items:
             self.broke_off()
         else:
             self._crossing.settle(None, complete=False)
 
     def _returned(self, value: Any, annotation: Any) -> dict[str, Json]:
+        written = self._function.written(value)
+        if written is not NotImplemented:
+            return {"returned": written, "written": True}
         same = None if self._effects is None else self._effects.path_of(value)
         json, types = self._encoded(value, annotation, f"{self._function.name}() -> …", same)
         if types:
@@ -306,6 +355,9 @@ class Invocation:
     def _refuse_value(self, value: Any, error: NotRecordable) -> Json:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
+        if self._function.by is not None:
+            self._runs = f"{error.path} {error.reason}"
+            return None
         unrecordable = NotRecordable(
             error.path, error.reason, error.hint or _way_out(value, self._function.way_out)
         )
@@ -324,6 +376,8 @@ class Invocation:
             answered["types"] = self._types
         if self._effects is not None:
             answered.update(self._effects.end())
+        if self._runs:
+            answered = {"runs": self._runs}
         self._crossing.settle(answered, complete=complete)
 
     # Replayed.
@@ -378,6 +432,12 @@ class Invocation:
             raise self._crossing.error or self._function.error(replayed["raised"])
         if own is not NOTHING:
             return own
+        try:
+            made = self._function.read(replayed)
+        except DoesNotFit as error:
+            raise self._refused("unfit", why=str(error)) from error
+        if made is not NotImplemented:
+            return made
         value = replayed.get("returned")
         if "otherwise" in replayed:
             value = as_declared(value, replayed["otherwise"], self._function.returned)

@@ -65,6 +65,13 @@ class Tools:
         """Whether a tool of this name is wrapped."""
         return name in self._known
 
+    def is_wrapped(self, fn: Any) -> bool:
+        """Whether a function is wrapped: a wrapper takes its calls."""
+        if not self._known or fn is None:
+            return False
+        target = target_of(fn)
+        return options_of(fn) is not None or (target is not None and target.wrapper is not None)
+
     def tool(
         self,
         fn: Any = None,

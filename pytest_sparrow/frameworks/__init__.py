@@ -1,0 +1,60 @@
+"""Frameworks for agents: their tools are recorded and replayed without a line of wrapping. One file a framework.
+
+`adapter` is the protocol, `bridge` the one way in which calls cross.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from pytest_sparrow.boundaries.patching import Patches
+from pytest_sparrow.boundaries.tools.options import close_matches
+from pytest_sparrow.errors import UsageError
+from pytest_sparrow.frameworks import openai_agents, pydantic_ai
+from pytest_sparrow.frameworks.bridge import modules_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sparrow.frameworks.adapter import Framework
+
+__all__ = ["ADAPTERS", "PATCHES", "adapters_of", "check_names", "loaded"]
+
+ADAPTERS: tuple[Framework, ...] = (pydantic_ai.ADAPTER, openai_agents.ADAPTER)
+"""The adapters, in the order in which ``pytest-sparrow doctor`` lists them."""
+
+PATCHES = Patches(modules_of(ADAPTERS))
+"""What stands in the frameworks while a test runs."""
+
+AUTO, OFF = "auto", "off"
+
+
+def check_names(names: Iterable[str], origin: str) -> None:
+    """Check the setting ``frameworks``.
+
+    Raises:
+        UsageError: a framework is not known, or ``auto`` or ``off`` does not stand alone.
+    """
+    names, known = list(names), [adapter.name for adapter in ADAPTERS]
+    if names in ([AUTO], [OFF]):
+        return
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{origin}: {name!r} is no framework{close_matches(name, known)}\n"
+                f"  Frameworks: {', '.join(known)}; or {AUTO} or {OFF} alone."
+            )
+
+
+def adapters_of(setting: Iterable[str]) -> frozenset[str]:
+    """The names of the adapters that the setting ``frameworks`` means."""
+    names = frozenset(setting)
+    if AUTO in names:
+        return frozenset(adapter.name for adapter in ADAPTERS)
+    return names - {OFF}
+
+
+def loaded(names: Iterable[str]) -> list[Framework]:
+    """Of these adapters those whose frameworks are loaded."""
+    return [adapter for adapter in ADAPTERS if adapter.name in names and adapter.root in sys.modules]

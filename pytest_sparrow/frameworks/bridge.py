@@ -1,0 +1,145 @@
+"""Leads the tools of frameworks across the boundary: the same crossing as that of a tool which the user wraps."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.patching import AttributePatch
+from pytest_sparrow.boundaries.tools.invocation import ByFramework, Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
+from pytest_sparrow.errors import NotRecordable
+from pytest_sparrow.run.context import current_run, left_over
+from pytest_sparrow.values.changes import is_changeable
+from pytest_sparrow.values.to_json import Walker
+from pytest_sparrow.values.types import types_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import ModuleType
+
+    from pytest_sparrow.boundaries.patching import Patch, PatchesFor
+    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
+    from pytest_sparrow.run.crossing import OpenRun
+
+
+def across(adapter: Framework, seen: ToolSeen, real: Callable[[], Any]) -> Any:
+    """Call a framework's tool, or replay its recorded answer.
+
+    Args:
+        adapter: the framework's adapter.
+        seen: the call.
+        real: the call itself. A coroutine function gives a coroutine, a generator function a generator.
+
+    Returns:
+        What ``real`` gives, or gave when it was recorded.
+    """
+    run = _run_of(adapter, seen)
+    if run is None:
+        return real()
+    if seen.kind != "tool":
+        run.handled(seen.name, seen.call_id)
+        return real()
+    return wrapper_of(real, lambda *_: _begin(run, adapter, seen))()
+
+
+def _run_of(adapter: Framework, seen: ToolSeen) -> OpenRun | None:
+    """The run that records or replays the call; None: it belongs to none, or the user has wrapped the tool."""
+    run = current_run()
+    if run is None:
+        late = left_over()
+        if late is not None and adapter.name in late.frameworks and (error := late.asked_late(seen.name)):
+            raise error
+        return None
+    if adapter.name not in run.frameworks or run.is_wrapped(seen.name, seen.fn):
+        return None
+    return run
+
+
+def _begin(run: OpenRun, adapter: Framework, seen: ToolSeen) -> Invocation | None:
+    by = ByFramework(adapter=adapter.name, steers=seen.steers, write=seen.write, read=seen.read)
+    raises = tuple(kind for kind in seen.steers if issubclass(kind, Exception))
+    function = WrappedFunction(seen.fn or _unknown, seen.name, raises=raises, by=by)
+    return Invocation.begin(run, "tool", lambda: _asked(run, seen), function, lambda: _roots(seen))
+
+
+def _unknown():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an annotation would be the tool's
+    """In place of a function that the framework does not show: nothing is known of its answers."""
+
+
+def _asked(run: OpenRun, seen: ToolSeen) -> dict[str, Json]:
+    args: dict[str, Json] = {}
+    types: dict[str, str] = {}
+    for name, value in seen.args.items():
+        try:
+            args[name] = Walker(f"{seen.name}({name})", "", convert=True).walk(value)
+        except NotRecordable:
+            run.not_compared("argument", seen.name, name)
+            continue
+        types.update(types_of(value, name))
+    asked: dict[str, Json] = {"name": seen.name, "args": args}
+    if types:
+        asked["types"] = types
+    return {**asked, "id": seen.call_id} if seen.call_id else asked
+
+
+def _roots(seen: ToolSeen) -> dict[str, Any]:
+    given = {**seen.changes, **seen.args}
+    return given if any(map(is_changeable, given.values())) else {}
+
+
+# Patches.
+
+
+def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
+    """By the name of a module, what gives its patches."""
+    found: dict[str, list[tuple[Framework, Seam]]] = {}
+    for adapter in adapters:
+        for seam in adapter.seams:
+            found.setdefault(seam.module, []).append((adapter, seam))
+    return {name: functools.partial(_patches, seams) for name, seams in found.items()}
+
+
+def _patches(seams: list[tuple[Framework, Seam]], module: ModuleType) -> Iterator[Patch]:
+    for adapter, seam in seams:
+        if not seam.misfit():  # else the run goes on at the wire, and says so
+            *path, name = seam.path.split(".")
+            owner = functools.reduce(getattr, path, module)
+            yield AttributePatch(owner, name, _replacement(adapter, seam, getattr(owner, name)))
+
+
+def _replacement(adapter: Framework, seam: Seam, original: Callable[..., Any]) -> Callable[..., Any]:
+    if seam.replace is not None:
+        return functools.wraps(original)(seam.replace(original, functools.partial(across, adapter)))
+    assert seam.seen is not None
+    seen_of = seam.seen
+
+    def lead(*args: Any, **kwargs: Any) -> Any:
+        seen = _read(adapter, seen_of, args, kwargs)
+        real = functools.partial(original, *args, **kwargs)
+        return real() if seen is None else across(adapter, seen, real)
+
+    if inspect.iscoroutinefunction(original):
+
+        async def lead_later(*args: Any, **kwargs: Any) -> Any:
+            return await lead(*args, **kwargs)
+
+        return functools.wraps(original)(lead_later)
+    return functools.wraps(original)(lead)
+
+
+def _read(
+    adapter: Framework, seen_of: Callable[..., ToolSeen | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ToolSeen | None:
+    """The call; None where no tool is called, no run is open, or the adapter cannot read this version's calls."""
+    run = current_run()
+    if run is None and left_over() is None:
+        return None
+    try:
+        return seen_of(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - of an adapter: the framework must not fail for it
+        if run is not None:
+            run.not_compared("seam", adapter.name, f"{type(error).__name__}: {error}")
+        return None

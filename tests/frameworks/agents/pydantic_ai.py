@@ -1,0 +1,104 @@
+import shop
+from pydantic import BaseModel
+from pydantic_ai import (
+    Agent,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ModelRetry,
+    RunContext,
+    Tool,
+    ToolOutput,
+)
+from pydantic_ai.models.openai import OpenAIChatModel
+
+
+def agent(plan, *tools, **more):
+    return Agent(OpenAIChatModel(plan), tools=tools, instructions=f"You are {plan}.", **more)
+
+
+def bought(plan):
+    return agent(plan, shop.lookup, shop.refund)
+
+
+def run():
+    return bought("shop").run_sync("Refund 1234").output
+
+
+async def later():
+    return (await bought("shop").run("Refund 1234")).output
+
+
+async def streamed():
+    async with bought("shop").run_stream("Refund 1234") as stream:
+        return "".join([text async for text in stream.stream_text(delta=True)])
+
+
+def raises():
+    try:
+        return agent("raises", shop.broken).run_sync("Go").output
+    except shop.Refused as error:
+        return f"raised {error}"
+
+
+def context():
+    def note(ctx: RunContext[list], text: str) -> str:
+        shop.ran("note")
+        ctx.deps.append(text)
+        return f"{len(ctx.deps)} notes"
+
+    cart = []
+    text = agent("context", note, deps_type=list).run_sync("Buy", deps=cart).output
+    return f"{text} {cart}"
+
+
+def unheld():
+    def invoice(order_id: str) -> list[complex]:
+        shop.ran("invoice")
+        return [complex(1, 2), shop.Opaque()]
+
+    return agent("object", invoice).run_sync("Go").output
+
+
+def retry():
+    def picky(text: str) -> str:
+        shop.ran("picky")
+        if text == "bad":
+            raise ModelRetry("say it better")
+        return text
+
+    return agent("retry", picky).run_sync("Go").output
+
+
+def shape():
+    class Answer(BaseModel):
+        amount: int
+
+    output = ToolOutput(Answer, name="give_answer")
+    return str(agent("shape", output_type=output).run_sync("Go").output.amount)
+
+
+async def approval(granted):
+    boss = agent(
+        "approval", Tool(shop.erase, requires_approval=True), output_type=[str, DeferredToolRequests]
+    )
+    first = await boss.run("Erase")
+    results = DeferredToolResults()
+    for call in first.output.approvals:
+        results.approvals[call.tool_call_id] = granted
+    again = await boss.run(message_history=first.all_messages(), deferred_tool_results=results)
+    return again.output
+
+
+async def nested():
+    async def delegate(order_id: str) -> str:
+        shop.ran("delegate")
+        return (await agent("clerk", shop.refund).run(f"Refund {order_id}")).output
+
+    return (await agent("boss", delegate).run("Go")).output
+
+
+async def cancelled():
+    await agent("slow", shop.wait).run("Go")
+
+
+handed_off = None

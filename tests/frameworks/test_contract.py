@@ -1,0 +1,84 @@
+"""The same behaviours for every framework: an untouched agent is recorded, and replayed without running a tool.
+
+A framework is one file of agent functions in ``agents/``; a behaviour that the framework lacks is None there.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from boundaries.http.loopback import loopback
+
+from .provider import chat
+
+AGENTS = Path(__file__).parent / "agents"
+
+FRAMEWORKS = {"pydantic_ai": "pydantic_ai", "openai_agents": "agents"}
+"""By its file in ``agents/``, the module that a framework is installed as."""
+
+TESTS = ("approved", "async", "cancelled", "context", "denied", "raises", "streamed", "sync")
+"""What every framework can do."""
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def framework(request, inner):
+    """A folder with the agents of one framework and the tests, recorded once."""
+    if importlib.util.find_spec(FRAMEWORKS[request.param]) is None:
+        pytest.skip(f"{request.param} is not installed")
+
+    def record():
+        files = {"shop": "shop", "test_it": "contract", "agents_here": request.param}
+        for name, source in files.items():
+            inner.write(f"{name}.py", (AGENTS / f"{source}.py").read_text("utf-8"))
+        inner.env(OPENAI_API_KEY="sk-test-0123456789abcdef0123456789abcdef", RAN=str(inner.path / "ran"))
+        with loopback(**{"v1/chat/completions": chat}) as server:
+            inner.env(OPENAI_BASE_URL=f"{server.url}/v1")
+            outcome = inner.record("-rs")
+        assert outcome.ret == 0, outcome.stdout.str()
+        (inner.path / "ran").unlink()
+
+    inner.once(record, request.param)
+    inner.env(RAN=str(inner.path / "ran"))
+    return inner
+
+
+def exchanges(inner, test):
+    lines = (inner.golden(f"test_it/test_{test}") / "exchanges.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_no_tool_runs_in_a_replay(framework):
+    """Sync, async and streamed; parallel, raising, steering, approved, denied and cancelled: all is replayed."""
+    assert {f"__sparrow__/test_it/test_{name}" for name in TESTS} <= set(framework.goldens())
+    outcome = framework.replay(
+        *(f"test_it.py::test_{path.rpartition('test_')[2]}" for path in framework.goldens())
+    )
+    outcome.assert_outcomes(passed=len(framework.goldens()))
+    assert not (framework.path / "ran").exists()
+    assert "not wrapped" not in outcome.stdout.str()
+    noted = framework.inputs("test_it/test_sync")["config_snapshot"]["frameworks"]
+    assert len(noted) == 1
+    assert all(noted.values())
+
+
+def test_the_golden_holds_what_a_wrapped_tool_leaves(framework):
+    """Calls by the model's ids, results as values, exceptions as exceptions, what was changed in place."""
+    tools = [each for each in exchanges(framework, "sync") if each["kind"] == "tool"]
+    assert [each["asked"]["name"] for each in tools] == ["lookup", "lookup", "refund"]
+    assert all(each["proposed"] and each["asked"]["id"].startswith("<") is False for each in tools)
+    # By their end: the first call ends last.
+    assert [each["answered"]["returned"] for each in tools] == [
+        "order 5678",
+        "order 1234",
+        {"order_id": "1234", "amount": 39.99},
+    ]
+    [raised] = [
+        each["answered"]["raised"] for each in exchanges(framework, "raises") if each["kind"] == "tool"
+    ]
+    assert (raised["type"], raised["message"]) == ("Refused", "no 1234")
+    [first, _] = [each for each in exchanges(framework, "context") if each["kind"] == "tool"]
+    assert first["asked"]["args"] == {"text": "milk"}
+    assert first["answered"]["changed"]
