@@ -126,7 +126,7 @@ def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Gen
 
 def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:
     """Forget the fixture that was torn down."""
-    request.config.stash[SESSION].fixture = ""
+    request.config.stash[SESSION].fixturedef = None
 
 
 @pytest.hookimpl(wrapper=True)

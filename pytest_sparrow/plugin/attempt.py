@@ -13,13 +13,13 @@ from pytest_sparrow import real_time
 from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, environment_to_record
 from pytest_sparrow.comparing import comparable_by
-from pytest_sparrow.errors import RecordedMeanwhile, SecretFound
+from pytest_sparrow.errors import RecordedMeanwhile, SecretFound, SparrowError
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
 from pytest_sparrow.frameworks import adapters_of, loaded
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
-from pytest_sparrow.plugin.golden import FIXTURES
+from pytest_sparrow.plugin.golden import FIXTURES, shown_folder
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
@@ -66,7 +66,8 @@ class Kept:
 
     Attributes:
         what: "recorded" (there was no golden), "updated", "unchanged" or "dropped" (the test did not pass) of a
-            recording; "revised", "extended" or "current" (nothing was to be written) of a golden that answered.
+            recording; "revised", "extended", "current" (nothing was to be written) or "unfinished" (the world had
+            answered, and the test did not pass) of a golden that answered.
         nodeid: the test.
         secrets: how many secrets of a recording were replaced.
         remark: for the summary: where the unfinished recording of a dropped one lies, or where a golden holds what
@@ -174,13 +175,13 @@ class Attempt:
         self._required = required
         if self.behaviour.missing and self.blocked is None and required:
             self.blocked = self._no_golden()
-        self._gathered = self._gathers()
+        journal = RecorderSink(self._kept_in, place.run_id) if self.behaviour.journals else None
+        self._gathered = self._gathers(journal)
+        self._journals = journal is not None and (self._gathered is not None or not self.behaviour.revises)
+        sink: Sink | None = self._gathered or (journal if self._journals else None)
         self._accepted: Verdict | None = None
         self._alone = beside is None and not of_fixtures
         self.names: Names | None = None
-        sink: Sink | None = self._gathered
-        if self.behaviour.journals:
-            sink = RecorderSink(self._kept_in, place.run_id)
         tools = Tools()
         answers = self._answers()
         rules = rules_of(settings)
@@ -215,12 +216,12 @@ class Attempt:
             what_if=self.run.replaying and self._gathered is None,
         )
 
-    def _gathers(self) -> Gathered | None:
+    def _gathers(self, journal: Sink | None) -> Gathered | None:
         """What gathers the exchanges of a run that may become the golden's; a golden of events alone has none."""
         golden = self._source.golden
-        return (
-            Gathered() if self.behaviour.revises and golden is not None and golden.holds_exchanges else None
-        )
+        if not self.behaviour.revises or golden is None or not golden.holds_exchanges:
+            return None
+        return Gathered(journal)
 
     def _frameworks(self) -> frozenset[str]:
         """The frameworks whose tools cross: a golden that was recorded without an adapter is followed without."""
@@ -321,13 +322,17 @@ class Attempt:
 
     def record(self) -> None:
         """Start to record, if the mode says so."""
-        if self.behaviour.journals and self.blocked is None:
+        if self._journals and self.blocked is None:
             self._start_recording()
 
     @property
     def recorded(self) -> list[Exchange]:
         """The golden's exchanges."""
         return self._source.answers
+
+    def as_recorded(self, asked: dict[str, Json]) -> dict[str, Json]:
+        """An ``http`` asked half as a golden has it: without secrets."""
+        return self._redactor.asked("http", asked)
 
     def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
         """The conversation that an ``http`` asked half carries; None where no model is asked."""
@@ -463,10 +468,10 @@ class Attempt:
         return kept
 
     def drop(self) -> None:
-        """Leave nothing of a run whose test was set up only."""
+        """Leave nothing of what was recorded: the test was only set up, or its golden holds all of it."""
         if self._started:
             self.window.close(failed=True)
-            self._store.discard(self.place.run_id)
+            self._kept_in.discard(self.place.run_id)
 
     def keep_own(self, *, passed: bool, afresh: bool = False) -> list[Kept]:
         """Write the golden of this run alone, or leave its recording unfinished.
@@ -494,7 +499,7 @@ class Attempt:
                 return []
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, case="nothing"))]
         if not passed:
-            detail = {"folder": str(self._store.abandon(run_id))}
+            detail = {"folder": shown_folder(self._store.abandon(run_id))}
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
         self._finish_inputs()
         try:
@@ -544,17 +549,45 @@ class Attempt:
         golden = self._source.golden
         assert golden is not None
         if not passed or self.blocked is not None:
-            return []
+            return self._unfinished()
         from pytest_sparrow.plugin.revising import remark_of, revised_golden
 
-        revised = revised_golden(golden, self.run, gathered, self._redactor, self._further_runs)
+        try:
+            revised = revised_golden(golden, self.run, gathered, self._redactor, self._further_runs)
+            if revised is not golden:
+                self._store.save(revised, instead_of=golden)
+        except SparrowError:
+            self._unfinished()
+            raise
+        self.drop()
         if revised is golden:
             return [Kept("current", self.place.nodeid)]
-        self._store.save(revised, instead_of=golden)
         if self.behaviour.extends:
             remark = doubtful_in(folder_of(self.place.directory, self.place.run_id), self.settings)
             return [Kept("extended", self.place.nodeid, remark, secrets=self._redactor.replaced)]
         return [Kept("revised", self.place.nodeid, remark_of(self._accepted).cleaned(self.shown))]
+
+    def keep_requests(self) -> bool:
+        """Write into the golden of fixtures what they ask otherwise now; gives whether anything was to be written."""
+        from pytest_sparrow.plugin.revising import revised_requests
+
+        golden = self._source.golden
+        assert golden is not None
+        assert self._gathered is not None
+        self.window.close(failed=False)
+        revised = revised_requests(golden, self.run, self._gathered)
+        if revised is not golden:
+            self._store.save(revised, instead_of=golden)
+        return revised is not golden
+
+    def _unfinished(self) -> list[Kept]:
+        """Leave unfinished what the world has answered in place of the golden: it cost money."""
+        if not self._started or not self.run.answers.extended:
+            self.drop()
+            return []
+        folder = shown_folder(self._kept_in.abandon(self.place.run_id))
+        remark = Finding(kind=Kind.NOT_KEPT, detail={"folder": folder, "what": "extended"})
+        return [Kept("unfinished", self.place.nodeid, remark)]
 
     def _keeping(self, recorded: Transcript) -> Transcript:
         """The recording with what is equal in its golden; where fixtures hold ids of the run, all of it is new."""

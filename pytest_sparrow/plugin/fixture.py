@@ -131,7 +131,7 @@ def begin(item: pytest.Item) -> None:
     from pytest_sparrow.boundaries import http
     from pytest_sparrow.plugin.outside import FixtureRequests
 
-    session.outside = FixtureRequests(item, settings, shut=means.shut)
+    session.outside = FixtureRequests(item, settings, means)
     session.shut = stack = ExitStack()
     stack.callback(setattr, session, "shut", None)
     stack.callback(http.set_outside_policy, http.set_outside_policy(session.outside))
@@ -158,7 +158,8 @@ def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[Non
     """Note which fixture is being set up or torn down; check what ``sparrow_settings`` returns."""
     session = request.config.stash[SESSION]
     _fill_keys(session)
-    before, session.fixture = session.fixture, fixturedef.argname
+    before, session.fixturedef = session.fixturedef, fixturedef
+    session.fixtures_asked.pop(id(fixturedef), None)
     known = len(session.refused)
     try:
         result = yield
@@ -167,11 +168,11 @@ def setting_up(request: pytest.FixtureRequest, fixturedef: Any) -> Generator[Non
             _refuse(session, error, fixturedef)
         raise
     finally:
-        session.fixture = before
+        session.fixturedef = before
     if fixturedef.argname == "sparrow_settings":
         _check_folder(result, request, fixturedef)
     # Finalizers run last in, first out: this one comes before the fixture's own.
-    fixturedef.addfinalizer(lambda: setattr(session, "fixture", fixturedef.argname))
+    fixturedef.addfinalizer(lambda: setattr(session, "fixturedef", fixturedef))
     return result
 
 

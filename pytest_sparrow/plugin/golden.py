@@ -52,11 +52,8 @@ class GoldenPlace:
 
     @property
     def shown(self) -> str:
-        """The folder as a message names it: from where pytest was started, if the folder lies below."""
-        try:
-            return str(self.folder.relative_to(Path.cwd()))
-        except (ValueError, OSError):
-            return str(self.folder)
+        """The folder as a message names it."""
+        return shown_folder(self.folder)
 
     def sample(self, number: int) -> GoldenPlace:
         """The place of the so-many-th of several live runs of the same test."""
@@ -76,6 +73,14 @@ class GoldenPlace:
             recorder=self.recorder,
             corpus=self.corpus,
         )
+
+
+def shown_folder(folder: Path) -> str:
+    """A folder as a message names it: from where pytest was started, if the folder lies below."""
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(folder)
 
 
 def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace:

@@ -323,4 +323,6 @@ def _word(state: AttemptState, report: pytest.TestReport) -> str:
         return BLOCKED
     if state.divergence and (not report.skipped or hasattr(report, "wasxfail")):
         return behaviour.diverged
+    if behaviour.revises and state.failed:
+        return behaviour.diverged
     return behaviour.outcome if report.passed and not state.failed else ""

@@ -34,6 +34,27 @@ def revised_golden(
         redactor: hides in the new run what was hidden in the golden.
         further_runs: the ids of the further runs that the test opened.
     """
+    standing = _standing(golden, run, gathered)
+    revised = replayed(golden, standing, redacted(run.events, redactor), rules_of(run.settings)).transcript
+    return revised.with_inputs(_inputs(golden, revised, run, further_runs))
+
+
+def revised_requests(golden: Transcript, run: Run, gathered: Gathered) -> Transcript:
+    """The golden of fixtures with what they ask now; the very same object where they ask what they did.
+
+    All else stays: which fixtures are set up for a test, and in which order, depends on the tests before.
+    """
+    asked = [
+        Standing(replace(each.golden, asked=each.exchange.asked), each.golden)
+        for each in _standing(golden, run, gathered)
+        if each.golden is not None
+    ]
+    asked.sort(key=lambda each: each.exchange.began)
+    return replayed(golden, asked, golden.events, rules_of(run.settings)).transcript
+
+
+def _standing(golden: Transcript, run: Run, gathered: Gathered) -> list[Standing]:
+    """The run's exchanges in the order of beginning, each with the golden's that answered."""
     ours = sorted(golden.exchanges, key=lambda exchange: exchange.began)
     standing: list[Standing] = []
     known: set[int] = set()
@@ -44,8 +65,7 @@ def revised_golden(
         elif number not in known:  # a look-up is answered as often as it is asked
             known.add(number)
             standing.append(Standing(exchange, ours[number]))
-    revised = replayed(golden, standing, redacted(run.events, redactor), rules_of(run.settings)).transcript
-    return revised.with_inputs(_inputs(golden, revised, run, further_runs))
+    return standing
 
 
 def _inputs(golden: Transcript, revised: Transcript, run: Run, further_runs: Sequence[str]) -> RunInputs:

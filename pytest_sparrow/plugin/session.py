@@ -50,14 +50,15 @@ class SessionState:
         remarks: findings for the summary as JSON, each with its node id.
         attempts: the attempts under way, by node id.
         ended: the last test that was reported, and what removes its secrets from a text.
-        fixture: the fixture that is being set up or torn down, "" between them.
+        fixturedef: pytest's definition of the fixture that is being set up or torn down, None between them.
         wrong: the message of a wrong setting that was found while tests run; the session ends with it.
         late: what strands of earlier tests asked for since the last report, as JSON, each with its test's node id.
         patterns: the settings and patterns that leave something out, each with the tests in which the pattern found
             nothing; None where it has found something.
         refused: what fixtures asked for outside every run since the last report, and was refused.
-        fixtures_asked: what fixtures asked for outside every run of a recording, by fixture.
-        fixtures_replayed: the recorded answers that such requests were given in replays, by fixture.
+        fixtures_asked: what fixtures that several tests use asked for outside every run, in a recording or an update,
+            since they were last set up; by the identity of pytest's definition.
+        fixtures_replayed: the recorded answers that such requests were given in replays, likewise.
         outside: asked for what fixtures ask outside the run of the test that is set up, runs or is torn down.
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
@@ -78,19 +79,24 @@ class SessionState:
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     ended: tuple[str, Callable[[str], str]] | None = None
     attempts: dict[str, AttemptState] = field(default_factory=dict)
-    fixture: str = ""
+    fixturedef: Any = None
     wrong: str = ""
     late: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     rerun: set[str] = field(default_factory=set)
     patterns: dict[tuple[str, str], list[str] | None] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
-    fixtures_asked: dict[str, list[FixtureAsked]] = field(default_factory=dict)
-    fixtures_replayed: dict[str, list[Exchange]] = field(default_factory=dict)
+    fixtures_asked: dict[int, list[FixtureAsked]] = field(default_factory=dict)
+    fixtures_replayed: dict[int, list[Exchange]] = field(default_factory=dict)
     outside: FixtureRequests | None = None
     in_body: bool = False
     shut: ExitStack | None = None
     dummy_keys: tuple[str, ...] | None = None
     collected: Collected = field(default_factory=Collected)
+
+    @property
+    def fixture(self) -> str:
+        """The name of the fixture that is being set up or torn down, "" between them."""
+        return "" if self.fixturedef is None else str(self.fixturedef.argname)
 
 
 @dataclass(slots=True)
@@ -183,7 +189,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
     state.secrets += facts.get("secrets", 0)
-    state.counts.update(_KEPT[what] for what in facts.get("kept", ()))
+    state.counts.update(_KEPT[what] for what in facts.get("kept", ()) if what in _KEPT)
     for setting, pattern, found in facts.get("patterns", ()):
         tests = state.patterns.setdefault((setting, pattern), [])
         if found:
@@ -330,7 +336,8 @@ _KEPT = {
     "extended": "extended",
     "current": "up to date",
 }
-"""What the summary says of a recording, by what became of the recording (see `Kept`)."""
+"""What the summary says of a recording, by what became of the recording (see `Kept`); "unfinished" is counted as its
+test."""
 
 
 def _counts(state: SessionState) -> str:

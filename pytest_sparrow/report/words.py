@@ -349,7 +349,8 @@ def _not_kept(finding: Finding) -> str:
             "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
             'golden: skip by a mark, or set crossings = "optional"'
         )
-    return f"not recorded, since the test did not pass; left unfinished in {finding.detail['folder']}"
+    what, folder = finding.detail.get("what", "recorded"), finding.detail["folder"]
+    return f"not {what}, since the test did not pass; left unfinished in {folder}"
 
 
 def _doubtful(finding: Finding) -> str:
@@ -377,8 +378,9 @@ def _updated(finding: Finding) -> str:
     first, more = finding.parts[0], finding.detail["more"]
     paths = ", ".join(dict.fromkeys(part.path for part in first.parts))
     at = f" at {cut(paths, _MOST_PATHS)}" if paths else ""
+    by = f" (the fixture {finding.detail['fixture']})" if finding.detail.get("fixture") else ""
     others = f", and {counted(more, 'more difference')}" if more else ""
-    return f"accepted: {title(first)}{at}{others}"
+    return f"accepted: {title(first)}{at}{by}{others}"
 
 
 def _expected(finding: Finding) -> str:

@@ -111,26 +111,34 @@ class RecorderSink:
 class Gathered:
     """Keeps the exchanges of a replay in memory, each with the golden's that answered.
 
+    Args:
+        journal: keeps all of it as well, where the world may answer; None elsewhere.
+
     Attributes:
         exchanges: the pairs; None where the golden has none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Sink | None = None) -> None:
+        self._journal = journal
         self.exchanges: list[tuple[Exchange, Exchange | None]] = []
 
     def event(self, event: Event) -> None:
-        """The run has its events in memory."""
+        """Keep an event in the journal; the run has its events in memory."""
+        if self._journal is not None:
+            self._journal.event(event)
 
     def exchange(
         self,
         exchange: Exchange,
         recorded: Exchange | None,
         *,
-        redacted: bool,  # noqa: ARG002 - it is all of it looked through when it is written
-        body: Piece | None,  # noqa: ARG002
+        redacted: bool,
+        body: Piece | None,
     ) -> None:
         """Keep an exchange."""
         self.exchanges.append((exchange, recorded))
+        if self._journal is not None:
+            self._journal.exchange(exchange, recorded, redacted=redacted, body=body)
 
 
 _MOST_TOKENS = 2**64 - 1

@@ -37,13 +37,20 @@ class Behaviour:
 
     @property
     def journals(self) -> bool:
-        """Whether what happens is recorded while it happens."""
-        return self.records or self.samples
+        """Whether what happens is recorded while it happens; what a golden answered is in the golden already."""
+        return self.records or self.samples or self.extends
 
     @property
     def live(self) -> bool:
         """Whether the run is compared with the golden while the world answers."""
         return self.compares and not self.replays
+
+    @property
+    def outside(self) -> Mode:
+        """The mode of what a test's fixtures ask outside its run."""
+        if not self.shut:
+            return Mode.RECORD
+        return Mode.UPDATE if self.revises and not self.extends else Mode.REPLAY
 
     @property
     def reads(self) -> bool:

@@ -19,6 +19,9 @@ AGENTS = Path(__file__).parent / "agents"
 FRAMEWORKS = {"pydantic_ai": "pydantic_ai", "openai_agents": "agents"}
 """By its file in ``agents/``, the module that a framework is installed as."""
 
+# A framework's own synchronous run leaves its event loop open.
+RUNS = ("-p", "no:unraisableexception", "-W", "default")
+
 TESTS = ("approved", "async", "cancelled", "context", "denied", "raises", "streamed", "sync")
 """What every framework can do."""
 
@@ -36,7 +39,7 @@ def framework(request, inner):
         inner.env(OPENAI_API_KEY="sk-test-0123456789abcdef0123456789abcdef", RAN=str(inner.path / "ran"))
         with loopback(**{"v1/chat/completions": chat}) as server:
             inner.env(OPENAI_BASE_URL=f"{server.url}/v1")
-            outcome = inner.record("-rs")
+            outcome = inner.record("-rs", *RUNS)
         assert outcome.ret == 0, outcome.stdout.str()
         (inner.path / "ran").unlink()
 

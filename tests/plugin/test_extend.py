@@ -61,6 +61,8 @@ TESTS = """
 
     def test_own(sparrow):
         sparrow.call("geo", locate, "Bonn" if NEW else "Ulm")
+        if os.environ.get("KILL"):
+            os._exit(9)
         assert not NEW, "its own words"
 """
 EXTENDED = {"more", "middle", "arguments", "http", "clock", "less"}
@@ -82,15 +84,27 @@ def recorded(inner):
 
 
 def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
-    """To the byte; what the golden answers as recorded is not asked for, and the new golden replays."""
+    """To the byte; what the golden answers as recorded is not asked for, and the new golden replays.
+
+    What the world answered in a test that fails is left unfinished: it cost money.
+    """
     inner = recorded
     inner.env(NEW="1", STEP="2")
     before = inner.files()
     result = inner.run("--sparrow-mode=extend", "-p", "no:randomly")
     result.assert_outcomes(passed=7, failed=2)
-    result.stdout.fnmatch_lines(["sparrow: 6 extended, 1 up to date, 1 not extended"])
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_own: not extended, since the test did not pass; left unfinished in __sparrow__/*",
+            "sparrow: 6 extended, 1 up to date, 2 not extended",
+        ]
+    )
     changed = {name.split("/")[2] for name, what in inner.files().items() if before.get(name) != what}
-    assert changed == {f"test_{name}" for name in EXTENDED}
+    assert changed == {f"test_{name}" for name in EXTENDED} | {".pending"}
+    (unfinished,) = inner.golden("test_it/.pending").glob("*/meta.json")
+    assert unfinished.parent.name.startswith("test_own.abandoned.")
+    assert "Bonn: 2" in (unfinished.parent / "exchanges.jsonl").read_text()
+    assert not json.loads(unfinished.read_text())["complete"]
     for name in EXTENDED:
         path = f"__sparrow__/test_it/test_{name}/exchanges.jsonl"
         old, new = (files[path][0].splitlines() for files in (before, inner.files()))
@@ -101,6 +115,15 @@ def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
         in texts["test_state"]
     )
     assert "its own words" in texts["test_own"]
+    # A killed process leaves what it had; the next one that ends takes its place.
+    inner.env(KILL="1")
+    assert inner.run("--sparrow-mode=extend", "-k", "own").ret == 9
+    inner.unset("KILL")
+    left = [path.parent for path in inner.golden("test_it/.pending").glob("*/exchanges.jsonl")]
+    assert len(left) == 2
+    assert all("Bonn: 2" in (folder / "exchanges.jsonl").read_text() for folder in left)
+    inner.run("--sparrow-mode=extend", "-k", "own").assert_outcomes(failed=1, deselected=8)
+    assert len(list(inner.golden("test_it/.pending").iterdir())) == 1
     inner.unset("STEP")
     inner.env(WORLD="http://127.0.0.1:9")
     kept = "not (state or own)"

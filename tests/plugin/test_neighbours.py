@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edges.world import serving
 from inner_runs import pytest_in
@@ -99,6 +99,12 @@ def test_session_again(sparrow, signed_on): ask("within", signed_on=signed_on)
 """
 
 
+def halves(folder: Path) -> list[dict[str, Any]]:
+    """The lines of all exchanges of fixtures."""
+    files = sorted((folder / "__sparrow__/test_inner").glob("*+fixtures/exchanges.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
 def test_what_fixtures_ask_for_is_recorded_beside_the_test(tmp_path: Path) -> None:
     """Setup before `sparrow` and after it, teardown, and fixtures of a session replay; a changed request is refused.
 
@@ -120,6 +126,23 @@ def test_what_fixtures_ask_for_is_recorded_beside_the_test(tmp_path: Path) -> No
         output
     )
     assert "/sign-on: the fixture 'signed_on' of test_inner.py::test_session asks for" in output, output
+    assert "fixtures does not hold at request.by" in output, output
+    assert "accept it offline: pytest --sparrow-update test_inner.py::test_before" in output, output
+    # An update accepts it, also for a test for which a fixture of the session was not set up again.
+    before = halves(tmp_path)
+    assert len(before) == 6  # what one test's own fixture asks stands in no other test's golden
+    code, output = pytest_in(tmp_path, "--sparrow-update", URL=away, BY="you")
+    assert code == 0, output
+    assert "/sign-on differs from the recorded request at request.by (the fixture signed_on)" in output
+    assert "sparrow: 4 updated" in output, output
+    after = halves(tmp_path)
+    assert [each["answered"] for each in after] == [each["answered"] for each in before]
+    changed = [new["asked"] for new, old in zip(after, before, strict=True) if new["asked"] != old["asked"]]
+    assert [each["body"]["json"] for each in changed] == [{"by": "you"}] * 3
+    code, output = pytest_in(tmp_path, "--sparrow-replay", "-k", "again", URL=away, BY="you")
+    assert code == 0, output
+    code, output = pytest_in(tmp_path, "--sparrow-update", URL=away, BY="you")
+    assert "sparrow: 4 up to date" in output, output
     for golden in (tmp_path / "__sparrow__/test_inner").glob("*+fixtures"):
         shutil.rmtree(golden)
     _, output = pytest_in(tmp_path, "--sparrow-replay", URL=away)

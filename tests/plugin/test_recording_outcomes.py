@@ -165,7 +165,7 @@ def test_what_was_not_recorded_is_kept_as_unfinished(inner):
     result = inner.record("-k", "test_assert")
     line = next(line for line in result.stdout.lines if "not recorded, since" in line)
     assert line.startswith(
-        "test_it.py::test_assert: not recorded, since the test did not pass; left unfinished in /"
+        "test_it.py::test_assert: not recorded, since the test did not pass; left unfinished in __sparrow__/"
     )
     kept = inner.path / line.partition("left unfinished in ")[2]
     assert (kept / "events.jsonl").read_bytes().count(b"\n") >= 1
