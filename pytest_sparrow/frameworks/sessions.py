@@ -7,6 +7,8 @@ events. So the codecs, the comparison and the reports read a session over a pipe
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from pytest_sparrow.run.context import answering, is_answering
 from pytest_sparrow.run.crossing import wait_for_cancel
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
     from types import TracebackType
 
     from pytest_sparrow.exchange import Json
@@ -58,23 +60,41 @@ class _Waiting:
 
     Attributes:
         crossing: to be settled.
-        messages: what has come since, without the answer.
+        events: what has come and gone since, without the answer: name and JSON of each.
     """
 
     crossing: Crossing
-    messages: list[Json] = field(default_factory=list)
+    events: list[tuple[str, Json]] = field(default_factory=list)
+
+    def answered(self, *answer: Json) -> dict[str, Json]:
+        """All that has come."""
+        if not self.events:
+            return answered_by(answer)
+        events = [*self.events, *((_MESSAGE, message) for message in answer)]
+        return _stream(event_text(data, name) for name, data in events)
+
+    def peek(self) -> dict[str, Json] | None:
+        """What has come so far."""
+        return self.answered() if self.events else None
 
     def broken_off(self) -> None:
         """The agent no longer waits."""
-        self.crossing.settle(answered_by(self.messages) if self.messages else None, complete=False)
+        self.crossing.settle(self.peek(), complete=False)
+
+
+_MESSAGE, _REPLIED = "message", "replied"
+"""Names of a stream's events: a message of the other side, and that the agent has sent a message meanwhile."""
 
 
 def answered_by(messages: Sequence[Json]) -> dict[str, Json]:
     """The answered half that holds messages, the answer last."""
     if len(messages) == 1:
         return {"status": 200, "headers": {}, "body": {"json": messages[0]}}
-    texts = [event_text(message, "message") for message in messages]
-    return {"status": 200, "headers": {}, "body": {"sse": texts}}
+    return _stream(event_text(message, _MESSAGE) for message in messages)
+
+
+def _stream(events: Iterable[str]) -> dict[str, Json]:
+    return {"status": 200, "headers": {}, "body": {"sse": [*events]}}
 
 
 def messages_of(answered: dict[str, Json]) -> list[Json]:
@@ -83,15 +103,19 @@ def messages_of(answered: dict[str, Json]) -> list[Json]:
     Raises:
         ValueError: it holds something else than messages.
     """
+    return [message for name, message in _events_of(answered) if name != _REPLIED]
+
+
+def _events_of(answered: dict[str, Json]) -> list[tuple[str, Json]]:
     events = stream_events(answered)
     if events is not None:
-        return [json.loads(event.data) for event in events]
+        return [(event.event, json.loads(event.data)) for event in events]
     body = answered.get("body")
     if body is None:
         return []
     if not isinstance(body, dict) or "json" not in body:
         raise ValueError("the body holds no JSON")
-    return [body["json"]]
+    return [(_MESSAGE, body["json"])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +139,21 @@ class Pipe:
             ReplayDivergence: in a replay, the golden holds no answer.
             NotRecordable: the message holds a value that JSON cannot hold.
         """
-        asked: dict[str, Json] = {"method": method, "url": self.url, "headers": {}, "body": {"json": message}}
+        asked: dict[str, Json] = {"method": method, "url": self.url, "headers": {}}
+        if message is not None:
+            asked["body"] = {"json": message}
         try:
             return self.run.ask("http", asked)
         except NotRecordable as error:
             self.run.unrecordable(error)
             raise
+
+    def hear(self) -> Crossing | None:
+        """Begin the crossing of what comes unasked; None: in a replay, the golden holds no such."""
+        try:
+            return self.ask(None, method="GET")
+        except ReplayDivergence:
+            return None
 
     def refused(self, why: str) -> Exception:
         """Add to the violations that a message gets no answer; returns what to raise."""
@@ -131,16 +164,24 @@ class Pipe:
 class RecordedSession:
     """A session with the world: notes what goes either way.
 
-    The agent's messages are noted in the strands that send them, the others in whichever strand reads.
-
-    Attributes:
-        questions: the other side's, that belong to a question of the agent's and have no answer yet.
+    The agent's messages are noted in the strands that send them, the others in whichever strand reads. What comes while
+    no question of the agent's is open stands in one exchange of its own, with the number of answers before it.
     """
 
-    def __init__(self, pipe: Pipe) -> None:
+    def __init__(self, pipe: Pipe, *, hears: bool = True) -> None:
         self._pipe = pipe
         self._waiting: dict[Key, _Waiting] = {}
-        self.questions: set[Key] = set()
+        self._questions: dict[Key, _Waiting] = {}
+        self._answers = 0
+        self._unasked: list[tuple[int, Json]] = []
+        self._hearing = pipe.hear() if hears else None
+        if self._hearing is not None:
+            self._hearing.flush = self._heard
+
+    @property
+    def questions(self) -> Collection[Key]:
+        """The other side's questions that belong to one of the agent's, and have no answer yet."""
+        return self._questions
 
     def sending(self, message: Json) -> Sending:
         """Note a message of the agent's: ``with session.sending(message):`` around the sending."""
@@ -150,26 +191,34 @@ class RecordedSession:
         self.withdraw(dialect.withdraws(message))
         crossing = self._pipe.ask(message)
         key = dialect.question(message)
-        if key is None:
-            self.questions.discard(dialect.answer(message) or 0)
-            return Sending(crossing, at_once=True)
+        if key is None or key in self._waiting:
+            return Sending(crossing, then=functools.partial(self._replied, dialect.answer(message)))
         waiting = self._waiting[key] = _Waiting(crossing)
-        crossing.flush = waiting.broken_off
+        crossing.flush, crossing.peek = waiting.broken_off, waiting.peek
         return Sending(crossing)
+
+    def _replied(self, question: Key | None) -> None:
+        waiting = self._questions.pop(question, None) if question is not None else None
+        if waiting is not None:
+            waiting.events.append((_REPLIED, question))
 
     def received(self, message: Json) -> None:
         """Note a message that has come."""
         key = self._pipe.dialect.answer(message)
-        if key is not None:
-            waiting = self._waiting.pop(key, None)
-            if waiting is not None:
-                waiting.crossing.settle(answered_by([*waiting.messages, message]))
+        if key is not None and key in self._waiting:
+            waiting = self._waiting.pop(key)
+            self._answers += 1
+            waiting.crossing.settle(waiting.answered(message))
         elif self._waiting:
             # Which question of several it belongs to is not known: to the newest.
-            next(reversed(self._waiting.values())).messages.append(message)
+            waiting = next(reversed(self._waiting.values()))
+            waiting.events.append((_MESSAGE, message))
             question = self._pipe.dialect.question(message)
             if question is not None:
-                self.questions.add(question)
+                self._questions[question] = waiting
+                waiting.crossing.catch_up()
+        else:
+            self._unasked.append((self._answers, message))
 
     def withdraw(self, key: Key | None) -> None:
         """The agent no longer waits for the answer to its question."""
@@ -177,11 +226,10 @@ class RecordedSession:
         if waiting is not None:
             waiting.broken_off()
 
-    def ended(self) -> None:
+    def ended(self, error: TransportFailure = _CLOSED) -> None:
         """The other side has closed the pipe: what waits gets no answer."""
         for waiting in self._waiting.values():
-            answered = {**(answered_by(waiting.messages) if waiting.messages else {}), "error": _CLOSED.to_json()}
-            waiting.crossing.settle(answered)
+            waiting.crossing.settle({**(waiting.peek() or {}), "error": error.to_json()})
         self._waiting.clear()
 
     def left(self) -> None:
@@ -189,6 +237,12 @@ class RecordedSession:
         for waiting in self._waiting.values():
             waiting.broken_off()
         self._waiting.clear()
+        self._heard()
+
+    def _heard(self) -> None:
+        if self._hearing is not None:
+            heard = _stream(event_text(message, str(after)) for after, message in self._unasked)
+            self._hearing.settle(heard if self._unasked else None, complete=False)
 
 
 class Sending:
@@ -196,14 +250,14 @@ class Sending:
 
     Args:
         crossing: the message's; None: the message is not recorded.
-        at_once: whether nobody answers the message.
+        then: called once a message is sent that nobody answers; None: somebody will answer the message.
     """
 
-    __slots__ = ("_at_once", "_crossing")
+    __slots__ = ("_crossing", "_then")
 
-    def __init__(self, crossing: Crossing | None, *, at_once: bool = False) -> None:
+    def __init__(self, crossing: Crossing | None, then: Callable[[], None] | None = None) -> None:
         self._crossing = crossing
-        self._at_once = at_once
+        self._then = then
 
     def __enter__(self) -> None: ...
 
@@ -214,8 +268,9 @@ class Sending:
             return
         if error is not None:
             self._crossing.settle(None, complete=False)
-        elif self._at_once:
+        elif self._then is not None:
             self._crossing.settle({"status": 202, "headers": {}})
+            self._then()
 
 
 class ReplayedSession:
@@ -233,19 +288,21 @@ class ReplayedSession:
         pipe: Pipe,
         start: Callable[..., object],
         deliver: Callable[[Json], Awaitable[None]],
-        end: Callable[[], None],
+        end: Callable[[], Awaitable[None]],
     ) -> None:
         self._pipe = pipe
         self._start = start
         self._deliver = deliver
         self._end = end
-        self._unanswered: dict[Key, Any] = {}  # questions of the other side: an event for each
+        self._replied: dict[Key, Any] = {}  # questions of the other side: an event for each
         self._served: dict[Key, _Served] = {}
+        self._answers = 0
+        self._unasked: list[tuple[int, Json]] = []
 
     @property
     def questions(self) -> Collection[Key]:
         """The other side's questions that have no answer yet."""
-        return self._unanswered
+        return self._replied
 
     def withdraw(self, key: Key | None) -> bool:
         """The agent no longer waits for the answer to its question; returns whether it waited for one."""
@@ -272,63 +329,83 @@ class ReplayedSession:
                 raise
             return  # nobody waits for an answer; it is a violation already
         finally:
-            if answers in self._unanswered:
-                self._unanswered.pop(answers).set()
-        if key is None:
+            if answers in self._replied:
+                self._replied.pop(answers).set()
+        if key is None or key in self._served:
             crossing.settle(crossing.replayed)
             return
-        try:
-            messages = self._messages_of(crossing)
-        except ValueError as error:
-            crossing.settle(None, complete=False)
-            raise self._pipe.run.refuse("unservable", request=f"POST {self._pipe.url}", why=str(error)) from error
         served = self._served[key] = _Served(crossing)
-        crossing.flush = served.withdraw
+        crossing.flush, crossing.peek = served.withdraw, served.peek
+        try:
+            events = self._events(crossing)
+        except ValueError as error:
+            served.withdraw()
+            request = f"POST {self._pipe.url}"
+            raise self._pipe.run.refuse("unservable", request=request, why=str(error)) from error
         with answering():  # its task is none of the agent's
-            self._start(self._serve, key, served, messages)
+            self._start(self._serve, key, served, events)
 
-    def _messages_of(self, crossing: Crossing) -> list[Json]:
+    async def begin(self) -> None:
+        """Hand over what came before the agent asked for anything, and know what came unasked later."""
+        hearing = self._pipe.hear()
+        if hearing is None:
+            return
+        hearing.settle(hearing.replayed or None, complete=False)
+        with contextlib.suppress(ValueError):
+            self._unasked = [(int(name), message) for name, message in _events_of(hearing.replayed or {})]
+        await self._hand_over_unasked()
+
+    async def _hand_over_unasked(self) -> None:
+        while self._unasked and self._unasked[0][0] <= self._answers:
+            await self._deliver(self._unasked.pop(0)[1])
+
+    def _events(self, crossing: Crossing) -> list[tuple[str, Json]]:
         if crossing.replayed is None:
             # A run that extends its golden: the program that would answer was never started.
             raise self._pipe.refused("the recorded answers end here, and no program was started")
-        return messages_of(crossing.replayed)
+        return _events_of(crossing.replayed)
 
-    async def _serve(self, key: Key, served: _Served, messages: list[Json]) -> None:
+    async def _serve(self, key: Key, served: _Served, events: list[tuple[str, Json]]) -> None:
         """Hand the recorded messages to the agent, the answer last."""
         crossing, dialect = served.crossing, self._pipe.dialect
-        *before, last = messages or [None]
-        answer = last if last is not None and dialect.answer(last) is not None else None
-        for message in before if answer is not None or last is None else messages:
-            await self._hand_over(message)
+        answer = events.pop()[1] if events and dialect.answer(events[-1][1]) == key else None
+        for name, message in events:
+            await self._hand_over(name, message, served)
         if crossing.cancellation_wait is not None:
             await wait_for_cancel(crossing.cancellation_wait)
             if not served.withdrawn:
                 error = self._pipe.run.refuse("read-on", request=f"POST {self._pipe.url}")
-                served.settle(whole=False)
-                await self._deliver(dialect.failing(key, str(error)))
+                served.withdraw()
+                failing = dialect.failing(key, str(error))
+                await (self._end() if failing is None else self._deliver(failing))
             return
         if crossing.arrival is not None:
             await crossing.arrival.wait()
         if served.withdrawn:
             return
         self._served.pop(key, None)
-        served.settle(whole=True)
+        crossing.settle(crossing.replayed)
         if answer is None:
-            self._end()
-        else:
-            await self._deliver(answer)
-
-    async def _hand_over(self, message: Json) -> None:
-        """Hand over a message; wait for the agent's answer, if it is a question."""
-        question = self._pipe.dialect.question(message)
-        if question is None:
-            await self._deliver(message)
+            await self._end()
             return
-        import anyio
+        self._answers += 1
+        await self._deliver(answer)
+        await self._hand_over_unasked()
 
-        answered = self._unanswered[question] = anyio.Event()
+    async def _hand_over(self, name: str, message: Json, served: _Served) -> None:
+        """Hand over a message, or wait until the agent has sent what it sent there."""
+        if name == _REPLIED:
+            if message in self._replied:
+                await self._replied[message].wait()
+            return
+        served.handed_over.append((name, message))
+        question = self._pipe.dialect.question(message)
+        if question is not None:
+            import anyio
+
+            self._replied[question] = anyio.Event()
+            served.crossing.catch_up()
         await self._deliver(message)
-        await answered.wait()
 
     def left(self) -> None:
         """The agent has closed the pipe."""
@@ -344,16 +421,18 @@ class _Served:
     Attributes:
         crossing: the question's.
         withdrawn: whether the agent no longer waits.
+        handed_over: what the agent has got so far.
     """
 
     crossing: Crossing
     withdrawn: bool = False
+    handed_over: list[tuple[str, Json]] = field(default_factory=list)
+
+    def peek(self) -> dict[str, Json] | None:
+        """What the agent has got so far."""
+        return _stream(event_text(message, name) for name, message in self.handed_over)
 
     def withdraw(self) -> None:
         """The agent no longer waits."""
         self.withdrawn = True
-        self.settle(whole=False)
-
-    def settle(self, *, whole: bool) -> None:
-        """The agent has its answer, or no longer waits for one."""
-        self.crossing.settle(self.crossing.replayed or None, complete=whole)
+        self.crossing.settle(self.crossing.replayed or None, complete=False)

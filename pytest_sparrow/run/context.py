@@ -95,7 +95,7 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
 @contextlib.contextmanager
 def calling_back() -> Iterator[None]:
     """The world, which is `answering`, calls the agent back: the agent's own code runs meanwhile, and crosses."""
-    token = _answering.set(False)  # noqa: FBT003 - a setter
+    token = _answering.set(False)
     try:
         yield
     finally:

@@ -161,6 +161,10 @@ class Crossing:
         """
         self._run.settle(self, answered, complete=complete)
 
+    def catch_up(self) -> None:
+        """Emit what the agent has read of an open stream: somebody acts on what was read, in whatever strand."""
+        self._run.catch_up(self)
+
     def to_match(self, number: int, conversation: Sequence[Json] | None) -> Asked:
         """What a replay chooses an answer for.
 

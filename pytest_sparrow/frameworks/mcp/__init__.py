@@ -5,11 +5,11 @@ What an MCP client sends over HTTP crosses on the wire, and needs nothing here.
 
 from __future__ import annotations
 
-from pytest_sparrow.frameworks.adapter import Adapter, Seam
+from pytest_sparrow.frameworks.adapter import Framework, Seam
 from pytest_sparrow.frameworks.mcp import memory, stdio
 from pytest_sparrow.frameworks.mcp.streams import NAME
 
-ADAPTER = Adapter(
+ADAPTER = Framework(
     name=NAME,
     distribution="mcp",
     root="mcp",

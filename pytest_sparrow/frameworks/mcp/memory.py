@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import sys
-from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks.mcp.streams import (
@@ -20,11 +19,19 @@ from pytest_sparrow.frameworks.mcp.streams import (
     json_of,
     recorded_run,
 )
-from pytest_sparrow.frameworks.sessions import Pipe, RecordedSession, ReplayedSession, answered_by, messages_of
+from pytest_sparrow.frameworks.sessions import (
+    Pipe,
+    RecordedSession,
+    ReplayedSession,
+    answered_by,
+    messages_of,
+)
 from pytest_sparrow.run.context import answering, calling_back, is_answering, without_answering
 from pytest_sparrow.run.crossing import wait_for_cancel
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.frameworks.adapter import Across
     from pytest_sparrow.run.crossing import Crossing, OpenRun
@@ -60,10 +67,10 @@ def streams(original: Callable[..., AsyncGenerator[Any, None]], _: Across) -> Ca
                 yield client, server
                 return
             pipe = Pipe(run=run, url=_URL, dialect=JsonRpc())
-            led = _replayed if run.replaying else _recorded
+            led = _replayed(pipe, client, server[1]) if run.replaying else _recorded(pipe, client)
             _ends.add(id(server[0]))
             try:
-                async with led(pipe, client, server) as client_end:
+                async with led as client_end:
                     yield client_end, server
             finally:
                 _ends.discard(id(server[0]))
@@ -78,9 +85,9 @@ def _crosses(message: Json, session: RecordedSession | ReplayedSession) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _recorded(pipe: Pipe, client: Any, server: Any) -> AsyncGenerator[Any, None]:
+async def _recorded(pipe: Pipe, client: Any) -> AsyncGenerator[Any, None]:
     read, write = client
-    session = RecordedSession(pipe)
+    session = RecordedSession(pipe, hears=False)
 
     async def send(item: Any) -> None:
         message = json_of(item)
@@ -106,17 +113,17 @@ class _MemoryReadStream(ReadStream):
 
 
 @contextlib.asynccontextmanager
-async def _replayed(pipe: Pipe, client: Any, server: Any) -> AsyncGenerator[Any, None]:
+async def _replayed(pipe: Pipe, client: Any, to_client: Any) -> AsyncGenerator[Any, None]:
     import anyio
 
     read, write = client
 
     async def deliver(message: Json) -> None:
         with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await server[1].send(item_of(message))
+            await to_client.send(item_of(message))
 
     async with anyio.create_task_group() as tasks:
-        session = ReplayedSession(pipe, tasks.start_soon, deliver, server[1].close)
+        session = ReplayedSession(pipe, tasks.start_soon, deliver, to_client.aclose)
 
         async def send(item: Any) -> None:
             message = json_of(item)
@@ -158,7 +165,8 @@ def send_raw_request(original: Callable[..., Any], _: Across) -> Callable[..., A
     async def send_raw_request(self: Any, method: str, params: Any, opts: Any = None) -> dict[str, Any]:
         run = run_for(method, params)
         if run is None:
-            return await original(self, method, params, opts)
+            result: dict[str, Any] = await original(self, method, params, opts)
+            return result
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": dict(params or {})}
         crossing = Pipe(run=run, url=_URL, dialect=JsonRpc()).ask(message)
         if crossing.replayed is None:
@@ -171,15 +179,15 @@ def send_raw_request(original: Callable[..., Any], _: Across) -> Callable[..., A
 async def _call(crossing: Crossing, call: Callable[..., Any], opts: Any) -> dict[str, Any]:
     """Let the server answer, and record what it says."""
     heard: list[Json] = []
-    progress = (opts or {}).get("on_progress")
+    wanted: Any = (opts or {}).get("on_progress")
 
     async def on_progress(now: float, total: float | None, text: str | None) -> None:
         said = {"progressToken": 1, "progress": now, "total": total, "message": text}
         heard.append({"jsonrpc": "2.0", "method": "notifications/progress", "params": said})
         with calling_back():
-            await progress(now, total, text)
+            await wanted(now, total, text)
 
-    more = opts if progress is None else {**opts, "on_progress": on_progress}
+    more = opts if wanted is None else {**opts, "on_progress": on_progress}
     token = _heard.set(heard)
     try:
         with answering():

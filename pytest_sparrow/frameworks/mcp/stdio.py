@@ -151,7 +151,7 @@ async def _replayed(run: OpenRun, server: Any) -> AsyncGenerator[Streams, None]:
             await into.send(item_of(message))
 
     async with anyio.create_task_group() as tasks:
-        session = ReplayedSession(pipe, tasks.start_soon, deliver, into.close)
+        session = ReplayedSession(pipe, tasks.start_soon, deliver, into.aclose)
 
         async def send(item: Any) -> None:
             session.send(json_of(item))
@@ -159,6 +159,7 @@ async def _replayed(run: OpenRun, server: Any) -> AsyncGenerator[Streams, None]:
 
         with into, read, write, unread:
             try:
+                await session.begin()
                 yield read, WriteStream(write, send)
             finally:
                 session.left()

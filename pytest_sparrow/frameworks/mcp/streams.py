@@ -1,9 +1,9 @@
-"""What sessions of MCP have in common: JSON-RPC, and the client's ends of the streams, in versions 1 and 2 of the SDK."""
+"""What sessions of MCP have in common: JSON-RPC, and the client's ends of the streams; versions 1 and 2 of the SDK."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pytest_sparrow.frameworks.sessions import Dialect, Key, RecordedSession
 from pytest_sparrow.run.context import current_run
@@ -54,6 +54,7 @@ class ReadStream:
         self._session = session
 
     async def receive(self) -> Any:
+        """The next message, or an exception in place of what is none."""
         import anyio
 
         try:
@@ -66,7 +67,7 @@ class ReadStream:
             self._session.received(json_of(item))
         return item
 
-    def __aiter__(self) -> ReadStream:
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
@@ -77,7 +78,7 @@ class ReadStream:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    async def __aenter__(self) -> ReadStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -94,7 +95,7 @@ class WriteStream:
         self._stream = stream
         self.send = send
 
-    async def __aenter__(self) -> WriteStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
