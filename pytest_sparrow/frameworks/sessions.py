@@ -39,11 +39,23 @@ class Dialect(ABC):
 
     @abstractmethod
     def question(self, message: Json) -> Key | None:
-        """The key of a message that the other side answers; None: the message is no question."""
+        """The key of a message of the agent's that the other side answers; None: the message is no question."""
 
     @abstractmethod
     def answer(self, message: Json) -> Key | None:
-        """The key of the question that a message answers; None: the message is no answer."""
+        """The key of the agent's question that a message answers; None: the message is no answer."""
+
+    @abstractmethod
+    def asks(self, message: Json) -> Key | None:
+        """The key of a message of the other side's that the agent answers; None: the message is no question."""
+
+    @abstractmethod
+    def reply(self, message: Json) -> Key | None:
+        """The key of the other side's question that the agent's message answers; None: the message is no answer."""
+
+    def address(self, message: Json) -> str:  # noqa: ARG002 - not every protocol can
+        """What the agent's message is about, as the end of a URL."""
+        return ""
 
     def withdraws(self, message: Json) -> Key | None:  # noqa: ARG002 - not every protocol can
         """The key of the agent's own question whose answer a message no longer wants; None: the message wants it."""
@@ -140,6 +152,8 @@ class Pipe:
             NotRecordable: the message holds a value that JSON cannot hold.
         """
         asked: dict[str, Json] = {"method": method, "url": self.url, "headers": {}}
+        if method == "POST":
+            asked["url"] += self.dialect.address(message)
         if message is not None:
             asked["body"] = {"json": message}
         try:
@@ -192,7 +206,7 @@ class RecordedSession:
         crossing = self._pipe.ask(message)
         key = dialect.question(message)
         if key is None or key in self._waiting:
-            return Sending(crossing, then=functools.partial(self._replied, dialect.answer(message)))
+            return Sending(crossing, then=functools.partial(self._replied, dialect.reply(message)))
         waiting = self._waiting[key] = _Waiting(crossing)
         crossing.flush, crossing.peek = waiting.broken_off, waiting.peek
         return Sending(crossing)
@@ -213,7 +227,7 @@ class RecordedSession:
             # Which question of several it belongs to is not known: to the newest.
             waiting = next(reversed(self._waiting.values()))
             waiting.events.append((_MESSAGE, message))
-            question = self._pipe.dialect.question(message)
+            question = self._pipe.dialect.asks(message)
             if question is not None:
                 self._questions[question] = waiting
                 waiting.crossing.catch_up()
@@ -231,6 +245,15 @@ class RecordedSession:
         for waiting in self._waiting.values():
             waiting.crossing.settle({**(waiting.peek() or {}), "error": error.to_json()})
         self._waiting.clear()
+
+    def broke(self, message: Json) -> None:
+        """The other side has ended the session with an error, and owed no answer; ``message`` says so in a replay."""
+        self._unasked.append((self._answers, message))
+
+    @property
+    def waits(self) -> bool:
+        """Whether a question of the agent's has no answer yet."""
+        return bool(self._waiting)
 
     def left(self) -> None:
         """The agent has closed the pipe."""
@@ -294,6 +317,7 @@ class ReplayedSession:
         self._start = start
         self._deliver = deliver
         self._end = end
+        self._is_over = False
         self._replied: dict[Key, Any] = {}  # questions of the other side: an event for each
         self._served: dict[Key, _Served] = {}
         self._answers = 0
@@ -319,7 +343,7 @@ class ReplayedSession:
         """
         dialect = self._pipe.dialect
         self.withdraw(dialect.withdraws(message))
-        answers, key = dialect.answer(message), dialect.question(message)
+        replied, key = dialect.reply(message), dialect.question(message)
         try:
             if is_answering():
                 raise self._pipe.refused("a tool that runs asks it, and no program was started")
@@ -329,8 +353,8 @@ class ReplayedSession:
                 raise
             return  # nobody waits for an answer; it is a violation already
         finally:
-            if answers in self._replied:
-                self._replied.pop(answers).set()
+            if replied in self._replied:
+                self._replied.pop(replied).set()
         if key is None or key in self._served:
             crossing.settle(crossing.replayed)
             return
@@ -391,6 +415,14 @@ class ReplayedSession:
         self._answers += 1
         await self._deliver(answer)
         await self._hand_over_unasked()
+        if self._is_over and not self._served:
+            await self._end()
+
+    async def input_ended(self) -> None:
+        """The agent sends nothing more: the other side ends the session once all is answered."""
+        self._is_over = True
+        if not self._served:
+            await self._end()
 
     async def _hand_over(self, name: str, message: Json, served: _Served) -> None:
         """Hand over a message, or wait until the agent has sent what it sent there."""
@@ -399,7 +431,7 @@ class ReplayedSession:
                 await self._replied[message].wait()
             return
         served.handed_over.append((name, message))
-        question = self._pipe.dialect.question(message)
+        question = self._pipe.dialect.asks(message)
         if question is not None:
             import anyio
 

@@ -78,7 +78,7 @@ def test_a_server_in_memory_is_the_agents_own(recorded):
     exchanges = (folder / "exchanges.jsonl").read_text("utf-8")
     assert "tools/call" in exchanges
     assert "resources/read" in exchanges
-    for method in ("initialize", "tools/list", "prompts/get"):
+    for method in ('"initialize"', '"tools/list"', '"prompts/get"'):
         assert method not in exchanges
 
 

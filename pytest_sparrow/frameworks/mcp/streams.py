@@ -34,6 +34,14 @@ class JsonRpc(Dialect):
         """The id of a result or an error."""
         return None if "method" in message else message.get("id")
 
+    def asks(self, message: Json) -> Key | None:
+        """The id of a server's request."""
+        return self.question(message)
+
+    def reply(self, message: Json) -> Key | None:
+        """The id of the server's request that a client answers."""
+        return self.answer(message)
+
     def withdraws(self, message: Json) -> Key | None:
         """The id of the request that a client cancels."""
         if message.get("method") != "notifications/cancelled":
