@@ -15,7 +15,7 @@ from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.finding import finished_runs
 from pytest_sparrow.store.goldens import goldens_at, is_transcript, lost_test, recorder_of
 from pytest_sparrow.store.rewriting import renamed, upgraded
-from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.text import counted, one_line, shown_path
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
@@ -205,6 +205,4 @@ def _remove_empty(store: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        path = path.absolute().relative_to(Path.cwd())
-    return one_line(str(path))
+    return one_line(shown_path(path))
