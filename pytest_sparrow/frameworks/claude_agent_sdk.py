@@ -48,8 +48,8 @@ class ClaudeMessages(Dialect):
 
     def __init__(self, own: list[str]) -> None:
         self._query = f"?{urlencode([(OWN_SERVERS, name) for name in own])}" if own else ""
-        self._ids: dict[str, str] = {}
-        self._subtypes: dict[Key, str] = {}
+        self._ids: dict[Any, str] = {}
+        self._subtypes: dict[Any, str] = {}
 
     def question(self, message: Json) -> Key | None:
         """What the user says is answered by a turn, a request by a response."""
@@ -82,8 +82,8 @@ class ClaudeMessages(Dialect):
         """What a message is about: a turn, or the subtype of a request."""
         if message.get("type") == "user":
             return f"/{_TURN}{self._query}"
-        replied = self.reply(message)
-        about = message.get("request", {}).get("subtype") if replied is None else self._subtypes.get(replied)
+        replied: Any = self.reply(message)
+        about = message.get("request", {}).get("subtype") or self._subtypes.get(replied)
         return f"/{about or message.get('type')}"
 
     def stable(self, message: Json) -> Json:
@@ -348,6 +348,5 @@ ADAPTER = Framework(
         Seam(module=_MODULE, path="SubprocessCLITransport.read_messages", replace=_read_messages),
         Seam(module=_MODULE, path="SubprocessCLITransport.end_input", replace=_end_input),
         Seam(module=_MODULE, path="SubprocessCLITransport.close", replace=_close),
-        Seam(module=_MODULE, path="SubprocessCLITransport._build_command", replace=lambda build, _: build),
     ),
 )

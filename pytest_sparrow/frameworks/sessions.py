@@ -214,7 +214,7 @@ class RecordedSession:
     def _replied(self, question: Key | None) -> None:
         waiting = self._questions.pop(question, None) if question is not None else None
         if waiting is not None:
-            waiting.events.append((_REPLIED, question))
+            waiting.events.append((_REPLIED, {"to": question}))
 
     def received(self, message: Json) -> None:
         """Note a message that has come."""
@@ -247,7 +247,11 @@ class RecordedSession:
         self._waiting.clear()
 
     def broke(self, message: Json) -> None:
-        """The other side has ended the session with an error, and owed no answer; ``message`` says so in a replay."""
+        """The other side has ended the session with an error, and no question was open.
+
+        Args:
+            message: what stands for the error in a golden, and is handed over in a replay.
+        """
         self._unasked.append((self._answers, message))
 
     @property
@@ -427,8 +431,8 @@ class ReplayedSession:
     async def _hand_over(self, name: str, message: Json, served: _Served) -> None:
         """Hand over a message, or wait until the agent has sent what it sent there."""
         if name == _REPLIED:
-            if message in self._replied:
-                await self._replied[message].wait()
+            if message["to"] in self._replied:
+                await self._replied[message["to"]].wait()
             return
         served.handed_over.append((name, message))
         question = self._pipe.dialect.asks(message)

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 REPLAYED = frozenset({"tools/call", "resources/read"})
 """The methods whose handlers reach for the world."""
 
-_URL = "memory://mcp"
+_HOST = "mcp"
+_URL = f"memory://{_HOST}"
 
 _ends: set[int] = set()
 """Ids of the servers' ends for reading of the streams that are recorded."""
@@ -50,8 +51,10 @@ def run_for(method: str, params: Any) -> OpenRun | None:
     if method not in REPLAYED or is_answering():
         return None
     run = recorded_run()
+    if run is None or run.passes_host(_HOST, None) != "cross":
+        return None
     name = (params or {}).get("name")
-    return None if run is None or (isinstance(name, str) and run.is_wrapped(name, None)) else run
+    return None if isinstance(name, str) and run.is_wrapped(name, None) else run
 
 
 # Over streams.

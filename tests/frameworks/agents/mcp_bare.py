@@ -5,7 +5,8 @@ import sys
 
 
 def say(**message):
-    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+    sys.stdout.flush()
 
 
 for line in sys.stdin:

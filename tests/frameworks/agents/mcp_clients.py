@@ -88,7 +88,7 @@ async def with_the_bare_one():
         await client.initialize()
         await client.send_ping()
         await heard.wait()
-        with pytest.raises(Exception, match="[Cc]losed"):
+        with pytest.raises(Exception, match=r"[Cc]losed"):
             await client.call_tool("any", {})
 
 

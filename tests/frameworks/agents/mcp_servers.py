@@ -1,7 +1,7 @@
 """A server that a client starts, with all that a server can say. RAN names a file of what has run."""
 
 import os
-import sys
+from pathlib import Path
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
@@ -13,7 +13,7 @@ class Sure(BaseModel):
 
 
 def ran(what):
-    with open(os.environ["RAN"], "a") as file:
+    with Path(os.environ["RAN"]).open("a") as file:
         file.write(f"{what}\n")
 
 
