@@ -7,7 +7,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_goldens, add_json, complain, is_there, print_json, progress, say
+from pytest_sparrow.cli.output import (
+    add_goldens,
+    add_json,
+    complain,
+    is_there,
+    print_json,
+    progress,
+    say,
+    working,
+)
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.importing.destination import golden_of
 from pytest_sparrow.plugin.collecting import NotCollected, without_test
@@ -148,7 +157,8 @@ def _golden(nodeid: str, goldens: str) -> Destination:
 
 def _prune(options: argparse.Namespace) -> int:
     try:
-        found = without_test(options.paths)
+        with working("collecting tests"):
+            found = without_test(options.paths)
     except NotCollected as error:
         complain(error)
         return _PENDING

@@ -40,7 +40,7 @@ def conflict(path: Path, data: bytes) -> DamagedTranscript | None:
                 number,
                 "holds a merge conflict marker",
                 f"merge  pytest-sparrow install-merge-driver && git checkout --merge -- {golden}\n"
-                f"  or     git checkout --theirs -- {golden}  (--ours: this branch's golden)\n"
+                f"  or     git checkout --theirs -- {golden}  (or --ours)\n"
                 f"  then   pytest-sparrow check --fix-meta {golden}",
             )
     return None
