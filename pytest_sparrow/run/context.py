@@ -159,11 +159,15 @@ def has_threads(run: OpenRun) -> bool:
     return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
 
 
-def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | None]:
+def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R], Callable[[], None] | None]:
     """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
     Neither threads nor executors hand on the context; without this, only their arguments would distinguish a pool's
     calls. Outside every window the result is the work itself.
+
+    Args:
+        work: the work.
+        queue: what does its pieces of work one after the other, in the order in which it gets them; None: nothing does.
 
     Returns:
         The work, and what to call when the result of the work is there for others; None outside every run.
@@ -184,7 +188,7 @@ def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | 
     def in_run(*args: P.args, **kwargs: P.kwargs) -> R:
         token = _current.set(run)
         try:
-            with run.within(lane):
+            with run.within(lane, queue):
                 return work(*args, **kwargs)
         finally:
             _current.reset(token)
@@ -240,6 +244,17 @@ def finalizing(work: Callable[P, R]) -> Callable[P, R]:
             _finalizes.reset(token)
 
     return finalize
+
+
+def finalize_for(run: OpenRun) -> Callable[[], None]:
+    """What this strand does from here on is a finalizer's of a run, until the result is called."""
+    tokens = _current.set(run), _finalizes.set(True)
+
+    def end() -> None:
+        _current.reset(tokens[0])
+        _finalizes.reset(tokens[1])
+
+    return end
 
 
 def borrowed_lane() -> Callable[[], None] | None:

@@ -142,3 +142,15 @@ def test_a_changed_request_is_compared():
     run = play(replaying(changed, lines), 2)
     assert run.violations.findings
     assert not run.equal_by_construction
+
+
+def test_work_goes_on_with_the_model_of_its_maker():
+    """Though the maker's question made no events yet, its work has no route of its own to the same model."""
+    run = replaying(GOLDEN)
+    token = open_window(run)
+    ask(run, 0)
+    with run.within(run.begin_lane(None)):
+        ask(run, 1)
+    run.close(failed=False)
+    close_window(run, token)
+    assert [event.type for event in run.events].count("RouteSelected") == 1
