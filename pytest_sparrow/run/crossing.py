@@ -177,6 +177,10 @@ class Crossing:
         """
         self._run.settle(self, answered, complete=complete)
 
+    def catch_up(self) -> None:
+        """Emit what the agent has read of an open stream: somebody acts on what was read, in whatever strand."""
+        self._run.catch_up(self)
+
     def hold_once(self) -> None:
         """Hold the recorded body in place of an equal one: each request of a long conversation repeats all of it."""
         body = None if self.recorded is None else self.recorded.asked.get("body")

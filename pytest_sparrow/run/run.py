@@ -13,6 +13,7 @@ from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.matching.counts import is_verbatim
 from pytest_sparrow.matching.secrets import SecretPairs
+from pytest_sparrow.matching.server_state import is_pipe
 from pytest_sparrow.providers.codec import ModelRequest, ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
@@ -348,6 +349,12 @@ class Run:
                 self.not_compared("runs", crossing.asked["name"], answered["runs"])
             self._keep(crossing, keep, complete=complete)
 
+    def catch_up(self, crossing: Crossing) -> None:
+        """Emit what the agent has read of an open stream; see `pytest_sparrow.run.crossing.Crossing.catch_up`."""
+        with self._lock:
+            if not self._over(crossing):
+                self._catch_up(crossing)
+
     # What the fixture uses.
 
     def hosted(self, call_id: str, name: str) -> bool:
@@ -449,6 +456,8 @@ class Run:
             return True
         url, method = urlsplit(asked["url"]), asked["method"]
         host = url.hostname or ""
+        if is_pipe(asked) and method == "GET":
+            return True
         if is_look_up_address(method, host, url.path, self.settings.look_ups):
             return True
         return method in READING and (
