@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -198,6 +200,16 @@ def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str
     head = limit - keep_last - 1
     left_out = len(lines) - head - keep_last
     return [*lines[:head], f"  … {left_out} more lines", *lines[len(lines) - keep_last :]]
+
+
+def shown_path(path: str | Path) -> str:
+    """A path as a message names it: from the working directory, if it lies below."""
+    named = str(Path(path))
+    try:
+        here = os.getcwd()  # noqa: PTH109 - for each test
+    except OSError:
+        return named
+    return "." if named == here else named.removeprefix(os.path.join(here, ""))  # noqa: PTH118 - see above
 
 
 def counted(number: int, one: str) -> str:

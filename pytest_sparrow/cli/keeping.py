@@ -7,15 +7,26 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_goldens, add_json, complain, is_there, print_json, progress, say
+from pytest_sparrow.cli.output import (
+    add_goldens,
+    add_json,
+    complain,
+    is_there,
+    print_json,
+    progress,
+    say,
+    working,
+)
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.importing.destination import golden_of
 from pytest_sparrow.plugin.collecting import NotCollected, without_test
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.finding import finished_runs
 from pytest_sparrow.store.goldens import goldens_at, is_transcript, lost_test, recorder_of
+from pytest_sparrow.store.layout import is_pending
+from pytest_sparrow.store.pending import drop
 from pytest_sparrow.store.rewriting import renamed, upgraded
-from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.text import counted, one_line, shown_path
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
@@ -89,7 +100,7 @@ def _move(options: argparse.Namespace) -> int:
     for each in beside:
         target.put(names[each], files[each])
     for each in beside:
-        source.delete(each)
+        _delete(source, each)
     _remove_empty(old.parent)
     moved = [(_shown(old.parent / each), _shown(new.store / name)) for each, name in names.items()]
     if options.json:
@@ -148,14 +159,15 @@ def _golden(nodeid: str, goldens: str) -> Destination:
 
 def _prune(options: argparse.Namespace) -> int:
     try:
-        found = without_test(options.paths)
+        with working("collecting tests"):
+            found = without_test(options.paths)
     except NotCollected as error:
         complain(error)
         return _PENDING
     unused = [(golden, recorder_of(golden)) for golden in found]
     if options.yes:
         for golden in found:
-            FsRecorder(golden.parent).delete(golden.name)
+            _delete(FsRecorder(golden.parent), golden.name)
             _remove_empty(golden.parent)
     _report(unused, options)
     return _PENDING if found and not options.yes else 0
@@ -197,6 +209,13 @@ def _upgrade(options: argparse.Namespace) -> int:
     return 0
 
 
+def _delete(store: FsRecorder, run_id: str) -> None:
+    """Remove a golden, and the new run of its test that waits for a review."""
+    store.delete(run_id)
+    if is_pending(store.transcripts_dir, run_id):
+        drop(store.transcripts_dir, run_id)
+
+
 def _remove_empty(store: Path) -> None:
     """Remove the folder of a module in which nothing is left."""
     with contextlib.suppress(OSError, DamagedTranscript):
@@ -205,6 +224,4 @@ def _remove_empty(store: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        path = path.absolute().relative_to(Path.cwd())
-    return one_line(str(path))
+    return one_line(shown_path(path))

@@ -5,6 +5,7 @@ The run is found by context first, then it is the only open run there is.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import gc
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.lanes import current_strand
+from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from pytest_sparrow.run.crossing import Crossing, OpenRun
@@ -89,6 +91,23 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
         except ValueError:
             # A coroutine is closed in another context than it ran in; this context never was answering.
             _answering.set(False)
+
+
+@contextlib.contextmanager
+def calling_back() -> Iterator[None]:
+    """The world, which is `answering`, calls the agent back: the agent's own code runs meanwhile, and crosses."""
+    token = _answering.set(False)
+    try:
+        yield
+    finally:
+        _answering.reset(token)
+
+
+def without_answering(context: contextvars.Context) -> contextvars.Context:
+    """A copy of a context in which the agent's own code runs; see `calling_back`."""
+    copy = context.copy()
+    copy.run(_answering.set, False)  # noqa: FBT003 - a setter
+    return copy
 
 
 def is_answering() -> bool:
@@ -164,11 +183,15 @@ def has_threads(run: OpenRun) -> bool:
     return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
 
 
-def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | None]:
+def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R], Callable[[], None] | None]:
     """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
     Neither threads nor executors hand on the context; without this, only their arguments would distinguish a pool's
     calls. Outside every window the result is the work itself.
+
+    Args:
+        work: the work.
+        queue: what does its pieces of work one after the other, in the order in which it gets them; None: nothing does.
 
     Returns:
         The work, and what to call when the result of the work is there for others; None outside every run.
@@ -191,7 +214,7 @@ def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | 
     def in_run(*args: P.args, **kwargs: P.kwargs) -> R:
         token = _current.set(run)
         try:
-            with run.within(lane):
+            with run.within(lane, queue):
                 return work(*args, **kwargs)
         finally:
             _current.reset(token)
@@ -247,6 +270,17 @@ def finalizing(work: Callable[P, R]) -> Callable[P, R]:
             _finalizes.reset(token)
 
     return finalize
+
+
+def finalize_for(run: OpenRun) -> Callable[[], None]:
+    """What this strand does from here on is a finalizer's of a run, until the result is called."""
+    tokens = _current.set(run), _finalizes.set(True)
+
+    def end() -> None:
+        _current.reset(tokens[0])
+        _finalizes.reset(tokens[1])
+
+    return end
 
 
 def borrowed_lane() -> Callable[[], None] | None:
@@ -417,13 +451,6 @@ def caller() -> str:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.stack() uses, reading no files
     while frame is not None:
         if "__tracebackhide__" not in frame.f_code.co_varnames and is_users(frame):
-            return f"{_relative(frame.f_code.co_filename)}:{frame.f_lineno}"
+            return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
-
-
-def _relative(file: str) -> str:
-    try:
-        return str(Path(file).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return file
