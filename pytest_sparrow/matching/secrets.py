@@ -71,6 +71,13 @@ class SecretPairs:
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
 
+    def copy(self) -> SecretPairs:
+        """The same pairs, to try what would become a pair."""
+        pairs = SecretPairs(replayed=self._replayed, variables=self._variables)
+        pairs.exchanges = self.exchanges
+        pairs.declare(list(self._new_of), list(self._new_of.values()))
+        return pairs
+
     def same(self, golden: str, new: str) -> bool:
         """Whether two placeholders are a pair; two of which neither has a partner become a pair."""
         if not self._may_be(golden, new):
@@ -103,8 +110,8 @@ class SecretPairs:
     def alone(self, ours: _Credentials, theirs: _Credentials, *, in_golden: bool) -> list[tuple[str, ...]]:
         """The names of what counts though only one of two requests has it.
 
-        A secret that an answer gave: a machine need not have that. A cookie without a secret, unless all cookies of
-        the other request are hidden at once. Never an account: a machine need not have one.
+        A secret that an answer gave: others a machine need not have. An account that no variable gave: the agent names
+        it. A cookie without a secret, unless all cookies of the other request are hidden at once.
         """
         hidden = (COOKIE,) in theirs
         return [
@@ -112,7 +119,9 @@ class SecretPairs:
             for name, value in ours.items()
             if name not in theirs
             and (
-                self._was_given(value, in_golden) if "<secret:" in value else name[0] == COOKIE and not hidden
+                self._was_given(value, in_golden)
+                if "<secret:" in value
+                else not (name[0] == COOKIE and hidden)
             )
         ]
 

@@ -102,7 +102,10 @@ def _settings_of(item: pytest.Item, session: SessionState, folder: object) -> Se
 
 
 def _keep(state: AttemptState) -> None:
+    from pytest_sparrow.plugin.leaving import leave
+
     state.kept = state.attempt.keep(passed=state.passed and not state.failed)
+    state.not_pending = leave(state)
 
 
 def _or_fail(step: Callable[[], T]) -> T:

@@ -47,6 +47,7 @@ class SessionState:
         missing: the tests without a golden: the place of the golden, and the test as pytest's command line has it.
         secrets: how many secrets were replaced in recordings.
         ways: how many tests were judged by other settings than the defaults, by those settings.
+        pending: how many tests wait for a review, by the ID of what differs.
         remarks: findings for the summary as JSON, each with its node id.
         attempts: the attempts under way, by node id.
         ended: the last test that was reported, and what removes its secrets from a text.
@@ -76,6 +77,7 @@ class SessionState:
     missing: list[tuple[str, str]] = field(default_factory=list)
     secrets: int = 0
     ways: Counter[str] = field(default_factory=Counter)
+    pending: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     ended: tuple[str, Callable[[str], str]] | None = None
     attempts: dict[str, AttemptState] = field(default_factory=dict)
@@ -114,6 +116,10 @@ class AttemptState:
         failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
         remarks: findings for the summary.
         kept: what became of the recordings.
+        reported: the report of the call phase has come.
+        failed_itself: a report of a failure has come that is no divergence (of the test, of a sub-report).
+        change: the ID of what differs, where the new run waits for a review; else "".
+        not_pending: why the new run could not be left for a review, or None.
     """
 
     attempt: Attempt
@@ -126,6 +132,10 @@ class AttemptState:
     failed: bool = False
     remarks: list[Finding] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    reported: bool = False
+    failed_itself: bool = False
+    change: str = ""
+    not_pending: Finding | None = None
 
 
 SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
@@ -179,6 +189,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     running = state.attempts.get(report.nodeid)
     if running is not None and report.when == "call" and report.failed:
         running.failed = True  # a sub-report of unittest's: the test's own comes through makereport
+        running.failed_itself = running.failed_itself or not hasattr(report, "sparrow")
     if _is_rerun(state, report):
         return
     facts: dict[str, Any] = getattr(report, "sparrow", {})
@@ -188,6 +199,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
+    state.pending.update(filter(None, [facts.get("pending")]))
     state.secrets += facts.get("secrets", 0)
     state.counts.update(_KEPT[what] for what in facts.get("kept", ()) if what in _KEPT)
     for setting, pattern, found in facts.get("patterns", ()):
@@ -346,7 +358,19 @@ def _counts(state: SessionState) -> str:
     ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
     line = f"{line} ({ways})" if line and ways else line
     unused = f"{counted(state.unused, 'golden')} unused" if state.unused else ""
-    return "; ".join(filter(None, (line, unused, _saved(state))))
+    return "; ".join(filter(None, (line, unused, _saved(state), _pending(state))))
+
+
+def _pending(state: SessionState) -> str:
+    """How many tests wait for a review, and how many of them one question settles."""
+    total = state.pending.total()
+    if not total:
+        return ""
+    from pytest_sparrow.report.plain import REVIEW
+
+    most = max(state.pending.values())
+    alike = "" if most == 1 else ", all alike" if most == total else f", {most} of them alike"
+    return f"{total} pending{alike}: {REVIEW}"
 
 
 def _saved(state: SessionState) -> str:

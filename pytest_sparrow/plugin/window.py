@@ -92,6 +92,7 @@ class Window:
             http.install()
             stack.callback(_outlasting, self.run, http.uninstall)
             stack.enter_context(strands.PATCHES)
+            stack.enter_context(strands.exits.of(self.run))
             if self.run.frameworks:
                 frameworks.PATCHES.install()
                 stack.callback(_outlasting, self.run, frameworks.PATCHES.uninstall)

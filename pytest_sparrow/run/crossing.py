@@ -161,6 +161,16 @@ class Crossing:
         """
         self._run.settle(self, answered, complete=complete)
 
+    def catch_up(self) -> None:
+        """Emit what the agent has read of an open stream: somebody acts on what was read, in whatever strand."""
+        self._run.catch_up(self)
+
+    def hold_once(self) -> None:
+        """Hold the recorded body in place of an equal one: each request of a long conversation repeats all of it."""
+        body = None if self.recorded is None else self.recorded.asked.get("body")
+        if body is not None and self.asked.get("body") == body:
+            self.asked = {**self.asked, "body": body}
+
     def to_match(self, number: int, conversation: Sequence[Json] | None) -> Asked:
         """What a replay chooses an answer for.
 
@@ -249,8 +259,13 @@ class OpenRun(Protocol):
         """The work of a lane in another thread is done, and others see its result."""
         ...
 
-    def within(self, lane: Any) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made."""
+    def within(self, lane: Any, queue: object) -> AbstractContextManager[None]:
+        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made.
+
+        Args:
+            lane: the lane.
+            queue: what does this work after all the work that it got earlier; None: nothing does.
+        """
         ...
 
     def lane_here(self) -> Lane | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.matching.secrets import SecretPairs
+from pytest_sparrow.matching.server_state import is_pipe
 from pytest_sparrow.providers.codec import ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.providers.registry import ModelCall, Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import Gathered, Sink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
@@ -62,6 +62,7 @@ class Run:
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
         own_servers: which servers of this process are the app under test.
+        gathered: the exchanges so far, where they are kept in memory; None where they are not.
         frameworks: names of the adapters whose frameworks' tools cross.
     """
 
@@ -79,6 +80,7 @@ class Run:
         live: bool = False,
         extends: bool = False,
         sink: Sink | None = None,
+        gathers: bool = False,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
@@ -101,6 +103,7 @@ class Run:
         self._redactor = redactor
         self._tools = tools
         self._sink = sink
+        self.gathered: Gathered | None = [] if gathers else None
         self._report_late = report_late
         self._late: set[str] = set()
         self._optional = optional
@@ -123,13 +126,13 @@ class Run:
             live=live,
             extends=extends,
         )
-        self._events.works = self.answers.replaying and sink is None
+        self._events.works = self.answers.replaying and sink is None and not extends
         self._in_step = InStep(golden or (), recorded_events, settings.agent)
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self.started = real_time.now()
         self._zero = real_time.monotonic()
         self._last = 0.0
-        self._lanes = Lanes(self._now)
+        self._lanes = Lanes(self._now, self._events.do)
         self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
@@ -154,7 +157,12 @@ class Run:
     @property
     def keeps(self) -> bool:
         """Whether crossings are written or compared."""
-        return self.replaying or self.answers.live or self._sink is not None
+        return self.replaying or self.answers.live or self._is_kept
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether exchanges are written, or gathered."""
+        return self._sink is not None or self.gathered is not None
 
     @property
     def in_process(self) -> bool:
@@ -231,8 +239,11 @@ class Run:
         """The lane of the calling strand; None where it has none yet."""
         return self._lanes.known()
 
-    def within(self, lane: Lane) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to this lane."""
+    def within(self, lane: Lane, queue: object = None) -> AbstractContextManager[None]:
+        """In the thread that takes the work: crossings belong to this lane; see `Lanes.next_in` for the queue."""
+        if queue is not None:
+            with self._lock:
+                self._lanes.next_in(queue, lane)
         return self._lanes.within(lane)
 
     def borrowed_lane(self) -> Callable[[], None]:
@@ -277,12 +288,15 @@ class Run:
                 self._catch_up(open_one)
             crossing.model, crossing.hidden, crossing.body = model, hidden, body
             crossing.optional = optional
-            if self._sink is not None and not self.replaying:
+            if self._is_kept and not self.replaying:
                 self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
+            known = len(self.violations.findings)
             crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
+            if self.gathered is not None and len(self.violations.findings) == known:
+                crossing.hold_once()
             self.answers.asked(crossing)
             self._in_step.asked(crossing, alone=not self._open)
             self._open[id(crossing)] = crossing
@@ -326,6 +340,12 @@ class Run:
             if crossing.kind == "tool" and answered is not None and "runs" in answered:
                 self.not_compared("runs", crossing.asked["name"], answered["runs"])
             self._keep(crossing, keep, complete=complete)
+
+    def catch_up(self, crossing: Crossing) -> None:
+        """Emit what the agent has read of an open stream; see `pytest_sparrow.run.crossing.Crossing.catch_up`."""
+        with self._lock:
+            if not self._over(crossing):
+                self._catch_up(crossing)
 
     # What the fixture uses.
 
@@ -420,6 +440,8 @@ class Run:
             return True
         url, method = urlsplit(asked["url"]), asked["method"]
         host = url.hostname or ""
+        if is_pipe(asked) and method == "GET":
+            return True
         if is_look_up_address(method, host, url.path, self.settings.look_ups):
             return True
         return method in READING and (
@@ -538,13 +560,19 @@ class Run:
 
     def _to_keep(self, crossing: Crossing, answered: dict[str, Json] | None) -> dict[str, Json] | None:
         """The answered half without secrets, where it is kept and is none of the golden's."""
-        if self._sink is None or not answered or crossing.replayed is not None:
+        if not (self._is_kept and answered) or crossing.replayed is not None:
             return None
         return self._redactor.answered(crossing.kind, answered)
 
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None or (crossing.optional and answered is None and crossing.recorded is None):
+        recorded = crossing.recorded
+        if not self._is_kept or (crossing.optional and answered is None and recorded is None):
             return
+        whole, read_whole = complete and answered is not None, crossing.read_whole
+        asks_models = crossing.asks_models
+        if recorded is not None and crossing.replayed is not None:
+            answered, asks_models = recorded.answered, recorded.asks_models
+            whole, read_whole = recorded.complete, recorded.read_whole and complete
         exchange = Exchange(
             kind=crossing.kind,
             asked=crossing.asked,
@@ -553,30 +581,22 @@ class Run:
             lane_began=list(crossing.lane.began),
             began=crossing.began,
             ended=self._now(),
-            complete=complete and answered is not None,
-            read_whole=crossing.read_whole,
+            complete=whole,
+            read_whole=read_whole,
             proposed=crossing.proposed,
-            asks_models=crossing.asks_models,
+            asks_models=asks_models,
             optional=crossing.optional,
         )
-        recorded = crossing.recorded
-        if recorded is not None and crossing.replayed is not None:
-            exchange = replace(
-                exchange,
-                answered=recorded.answered,
-                complete=recorded.complete,
-                read_whole=recorded.read_whole and complete,
-                asks_models=recorded.asks_models,
-            )
+        if self.gathered is not None:
+            self.gathered.append((exchange, recorded))
+        if self._sink is None:
+            return
         # Else something was learned since: what is looked for in all of it once more.
         redacted = (
             crossing.hidden == self._redactor.knows
             and self._redactor.text(crossing.call_id) == crossing.call_id
         )
-        keep = functools.partial(
-            self._sink.exchange, recorded=recorded, redacted=redacted, body=crossing.body
-        )
-        self._write(keep, exchange)
+        self._write(functools.partial(self._sink.exchange, redacted=redacted, body=crossing.body), exchange)
 
     def _conversation(
         self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]

@@ -371,6 +371,13 @@ class Settings:
         places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
         default_shown="any",
     )
+    pending: bool | None = row(
+        Flag(),
+        "a replay that differs leaves its new run for `pytest-sparrow review` and `accept`",
+        default=None,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+        default_shown="true; false where `CI` is set",
+    )
     dir: str = row(
         PlainText(folder=True),
         "the name of the goldens' folder",
