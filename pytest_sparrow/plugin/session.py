@@ -64,6 +64,7 @@ class SessionState:
         outside: asked for what fixtures ask outside the run of the test that is set up, runs or is torn down.
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
+        put_patches_back: puts the originals back that were left replaced between two tests which both replay.
         dummy_keys: further API keys to fill for that test's fixtures; None: filled, or nothing to fill.
         collected: what pytest collected.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
@@ -94,6 +95,7 @@ class SessionState:
     outside: FixtureRequests | None = None
     in_body: bool = False
     shut: ExitStack | None = None
+    put_patches_back: Callable[[], None] = lambda: None
     dummy_keys: tuple[str, ...] | None = None
     collected: Collected = field(default_factory=Collected)
 
@@ -212,8 +214,11 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             tests.append(report.nodeid)
     state.saved.update(facts.get("saved", {}))
     state.missing += filter(None, [facts.get("missing")])
-    for kind in ("remarks", "late"):
-        state.remarks += json.loads(facts.get(kind, "[]"))
+    state.remarks += _remarks_in(facts)
+
+
+def _remarks_in(facts: dict[str, Any]) -> list[Any]:
+    return [each for kind in ("remarks", "late") if kind in facts for each in json.loads(facts[kind])]
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -236,6 +241,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     """
     config = session.config
     state = config.stash[SESSION]
+    state.put_patches_back()
     settings, collected = state.settings, state.collected
     used = bool(state.counts) and settings.unused is not Unused.IGNORE and settings.mode.reads
     if hasattr(config, "workerinput"):

@@ -11,9 +11,10 @@ from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
+from pytest_sparrow.matching.counts import is_verbatim
 from pytest_sparrow.matching.secrets import SecretPairs
 from pytest_sparrow.matching.server_state import is_pipe
-from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.providers.codec import ModelRequest, ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers, runs_in_replay
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
     from pytest_sparrow.providers.codec import ModelAnswer, Part
-    from pytest_sparrow.providers.registry import ModelCall, Wire
+    from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
     from pytest_sparrow.run.emitter import Gathered, Sink, ToolFacts, Watcher
@@ -111,7 +112,7 @@ class Run:
         if replayer is not None:
             replays = replayer(self.violations)
         elif golden is not None:
-            secrets = SecretPairs(replayed=True, variables=redactor.variables)
+            secrets = SecretPairs(replayed=True, variables=lambda: redactor.variables)
             replays = ExchangeReplayer(
                 golden, wire.conversation, self.violations, comparable_of, secrets=secrets
             )
@@ -275,26 +276,33 @@ class Run:
             raise self._asked_in_a_child(kind, asked)
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
-        model = self._wire.read(asked) if kind == "http" else None
-        optional = model is None and kind == "http" and self._is_optional(asked)
-        hidden = self._redactor.knows
-        clean = self._redactor.asked(kind, asked)
-        body = self._redactor.piece_of(clean) if self._sink is not None else None
-        follows = self.answers.replayer is not None
-        conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
-            crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
+            lane = self._lanes.here()
+            due = self._due(kind, lane)
+        if due is not None and not is_verbatim(asked, due.asked):
+            due = None
+        reads_later = kind == "http" and due is not None and self._wire.may_wait(asked)
+        model = self._wire.read(asked) if kind == "http" and not reads_later else None
+        optional = model is None and kind == "http" and not reads_later and self._is_optional(asked)
+        hidden = self._redactor.knows
+        clean = self._redactor.asked(kind, asked, clean=due is not None)
+        body = self._redactor.piece_of(clean) if self._sink is not None else None
+        with self._lock:
+            crossing = Crossing(self, kind, clean, lane, self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model, crossing.hidden, crossing.body = model, hidden, body
-            crossing.optional = optional
+            crossing.optional, crossing.due = optional, due
+            if reads_later:
+                crossing.reads_model = functools.partial(self._wire.read, asked)
             if self._is_kept and not self.replaying:
                 self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
             known = len(self.violations.findings)
-            crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
+            conversation_of = functools.partial(self._conversation, crossing, asked)
+            crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation_of))
             if self.gathered is not None and len(self.violations.findings) == known:
                 crossing.hold_once()
             self.answers.asked(crossing)
@@ -313,7 +321,7 @@ class Run:
             answered = crossing.recorded.answered
         answer, before_failure = None, None
         as_recorded = self._is_as_recorded(crossing, answered, complete=complete)
-        if crossing.model is not None and answered is not None and not as_recorded:
+        if answered is not None and not as_recorded and crossing.model is not None:
             answer = crossing.model.answer(crossing.asked, answered)
             before_failure = crossing.model.before_failure(crossing.asked, answered, answer)
             if complete:
@@ -415,6 +423,14 @@ class Run:
 
     # Within.
 
+    def _due(self, kind: str, lane: Lane) -> Exchange | None:
+        """The recorded exchange that is next in a lane; none where what is asked is kept, and so is redacted."""
+        replayer = self.answers.replayer
+        if replayer is None or self._sink is not None or self._redactor.gave_markup:
+            return None
+        due = replayer.due(lane.label)
+        return None if due is None or due.kind != kind or due.optional else due
+
     def _note_own_servers(self, crossing: Crossing) -> None:
         if crossing.kind == "http":
             self.own_servers.asked(crossing)
@@ -485,19 +501,26 @@ class Run:
                 self._emitter.tool_called_again(crossing.lane, call_id, asked)
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
-        elif crossing.model is not None:
-            request = crossing.model.request
-            if isinstance(request, ToolRequest):
-                self._events.all()
-                crossing.call_id, crossing.emits_in = self._emitter.remote_tool_called(
-                    crossing.lane, request.name, request.args
-                )
-            else:
-                self._events.do(functools.partial(self._emitter.asked_model, crossing.lane, request))
+        elif (
+            crossing.reads_model is None
+            and (model := crossing.model) is not None
+            and isinstance(request := model.request, ToolRequest)
+        ):
+            self._events.all()
+            crossing.call_id, crossing.emits_in = self._emitter.remote_tool_called(
+                crossing.lane, request.name, request.args
+            )
         elif not crossing.optional:
-            self._events.do(self._emitter.begin)
-            if crossing.kind == "http":
-                self._unread.add(asked)
+            self._events.do(functools.partial(self._emit_request, crossing, asked))
+
+    def _emit_request(self, crossing: Crossing, asked: dict[str, Json]) -> None:
+        model = crossing.model
+        if model is not None and isinstance(model.request, ModelRequest):
+            self._emitter.asked_model(crossing.lane, model.request)
+            return
+        self._emitter.begin()
+        if crossing.kind == "http":
+            self._unread.add(asked)
 
     def _is_as_recorded(
         self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool
@@ -506,13 +529,12 @@ class Run:
         return (
             self._events.works
             and complete
-            and crossing.model is not None
             and answered is not None
             and answered is crossing.replayed
             and crossing.recorded is not None
             and not (crossing.call_id or crossing.emitted or crossing.fault)
             # A codec of a plugin may break on an answer, and a remark says so.
-            and type(crossing.model.codec).__module__.startswith("pytest_sparrow.")
+            and (crossing.reads_model is not None or (crossing.model is not None and crossing.model.is_ours))
         )
 
     def _is_the_goldens(self) -> bool:
@@ -524,8 +546,9 @@ class Run:
     def _read_answer(self, crossing: Crossing) -> None:
         """Read the recorded answer of a model that the agent has got, and emit its events."""
         model, answered = crossing.model, crossing.replayed
-        assert model is not None
         assert answered is not None
+        if model is None:
+            return
         answer = model.answer(crossing.asked, answered)
         before_failure = model.before_failure(crossing.asked, answered, answer)
         self._unread.add_silent(crossing.asked, answered, answer)
@@ -598,10 +621,9 @@ class Run:
         )
         self._write(functools.partial(self._sink.exchange, redacted=redacted, body=crossing.body), exchange)
 
-    def _conversation(
-        self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
-    ) -> Sequence[Json] | None:
+    def _conversation(self, crossing: Crossing, asked: dict[str, Json]) -> Sequence[Json] | None:
         """The conversation as a golden has it: redacted."""
+        model, clean = crossing.model, crossing.asked
         if model is None or clean.get("body") is asked.get("body"):
             return None if model is None else model.conversation
         return self._wire.conversation(clean)
