@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.code import digest_of
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
@@ -210,6 +211,9 @@ class Invocation:
             raise
         call = cls(run, run.ask(kind, content), function)
         call._roots = roots
+        if kind == "tool":
+            answered = call.replayed is not None and not call.checked
+            run.note_code(function.name, functools.partial(digest_of, function.real), answered=answered)
         if call.replayed is None and run.keeps:
             call._effects = LiveEffects.begin(run, function.name, roots)
         return call
