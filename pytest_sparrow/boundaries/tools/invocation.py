@@ -362,7 +362,8 @@ class Invocation:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
         if self._function.by is not None or self._crossing.is_held:
-            self._crossing.must_run(f"{error.path} {error.reason}")
+            kind = type(value)  # its text may hold an address
+            self._crossing.must_run(f"nothing restores its result, a {kind.__module__}.{kind.__qualname__}")
             return None
         unrecordable = NotRecordable(
             error.path, error.reason, error.hint or _way_out(value, self._function.way_out)
