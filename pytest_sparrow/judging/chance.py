@@ -59,7 +59,8 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     """The source of chance that would explain the difference of two values, or "" where none would.
 
     Returns:
-        "uuid", "today", "time", "fraction", "machine", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
+        "uuid", "today", "time", "fraction", "machine", "random", "order" or ""; docs/determinism.md, "Not covered",
+        explains them.
     """
     if isinstance(golden, list) and isinstance(new, list):
         same = Counter(map(canonical, golden)) == Counter(map(canonical, new))
@@ -96,7 +97,13 @@ def _are_fractions(golden: str, new: str) -> bool:
 def _names_machine(golden: str, new: str) -> bool:
     """Whether the new text has this machine's name, user, process id or terminal width where the golden has another."""
     environ = os.environ
-    own = {platform.node(), environ.get("USER"), environ.get("LOGNAME"), str(os.getpid()), environ.get("COLUMNS")}
+    own = {
+        platform.node(),
+        environ.get("USER"),
+        environ.get("LOGNAME"),
+        str(os.getpid()),
+        environ.get("COLUMNS"),
+    }
     for name in own - {None, ""}:
         for found in re.finditer(rf"(?<!\w){re.escape(str(name))}(?!\w)", new):
             before, after = new[: found.start()], new[found.end() :]

@@ -5,6 +5,7 @@ The run is found by context first, then it is the only open run there is.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import gc
@@ -21,7 +22,7 @@ from pytest_sparrow.run.lanes import current_strand
 from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from pytest_sparrow.run.crossing import Crossing, OpenRun
@@ -90,6 +91,23 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
         except ValueError:
             # A coroutine is closed in another context than it ran in; this context never was answering.
             _answering.set(False)
+
+
+@contextlib.contextmanager
+def calling_back() -> Iterator[None]:
+    """The world, which is `answering`, calls the agent back: the agent's own code runs meanwhile, and crosses."""
+    token = _answering.set(False)
+    try:
+        yield
+    finally:
+        _answering.reset(token)
+
+
+def without_answering(context: contextvars.Context) -> contextvars.Context:
+    """A copy of a context in which the agent's own code runs; see `calling_back`."""
+    copy = context.copy()
+    copy.run(_answering.set, False)  # noqa: FBT003 - a setter
+    return copy
 
 
 def is_answering() -> bool:

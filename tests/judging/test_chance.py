@@ -46,7 +46,9 @@ def test_what_looks_like_chance_is_named(golden, new, named):
     assert likely_chance(golden, new) == named
 
 
-@pytest.mark.parametrize("own", [platform.node(), "eve", str(os.getpid()), "131"])
+@pytest.mark.parametrize(
+    "own", [platform.node(), "eve", str(os.getpid()), "131"], ids=["name", "user", "process", "width"]
+)
 def test_what_is_the_machines_is_named(monkeypatch, own):
     """Its name, the user's, the process's id, the terminal's width, where a golden of another machine has another."""
     monkeypatch.setenv("USER", "eve")

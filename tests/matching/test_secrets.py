@@ -92,7 +92,7 @@ def test_the_keys_of_two_variables_are_two():
     def is_the_same(environ, key):
         new = Redactor(environ)
         new.number_as_replay()
-        pairs = SecretPairs(replayed=True, variables=new.variables)
+        pairs = SecretPairs(replayed=True, variables=lambda: new.variables)
         return pairs.same_credential(staging, new.text(f"Bearer {key}"))
 
     rotated = "tok_live_C5h2lS94oZx83MqR"
@@ -110,7 +110,7 @@ def test_a_variable_in_the_place_of_what_an_answer_gave():
     new = own(1, "prod-token")
 
     def is_the_same(*exchanges):
-        pairs = SecretPairs(replayed=True, variables={"prod-token"})
+        pairs = SecretPairs(replayed=True, variables=lambda: {"prod-token"})
         pairs.exchanges = [Exchange(kind="http", asked=asked, answered=answer) for asked, answer in exchanges]
         return pairs.same_credential(gold(1), new), pairs.same_credential(gold(1), own(1))
 
