@@ -14,12 +14,12 @@ import itertools
 import sys
 import threading
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.events import Event, UnknownEvent
-from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES
+from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, TOOL_LANES, WORK_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +39,7 @@ class Lane:
         open: the lane's crossings that are not settled yet.
         children: how many lanes have begun in this one.
         tasks: of these, how many tasks the main lane has made.
+        tools: how many calls of tools there were, each with a lane of its own for the tool's code.
         began: when the lane was made, in seconds of the run, behind the same of the lanes that it stems from.
         in_use: whether the lane has made a crossing.
         latest: in a replay, the highest number of a recorded exchange that this lane has asked for, or that a lane
@@ -52,6 +53,7 @@ class Lane:
     open: list[Any] = field(default_factory=list)
     children: int = 0
     tasks: int = 0
+    tools: int = 0
     began: tuple[float, ...] = ()
     in_use: bool = False
     latest: int = -1
@@ -63,6 +65,10 @@ class Lane:
         while lane is not None:
             yield lane
             lane = lane.parent
+
+    def inherit_model(self) -> None:
+        """Go on with the model of the nearest lane that this one stems from."""
+        self.model = next((each.model for each in self.line() if each.model), "")
 
     def excludes(self, label: str) -> bool:
         """Whether no strand with this label is there beside this one: this one stems from it, or has yet to make it.
@@ -77,7 +83,8 @@ class Lane:
             return True
         if parent is None or not number.isdecimal() or f"{kind}-" == SETUP_LANES:
             return False
-        return int(number) > (parent.tasks if f"{kind}-" == TASK_LANES else parent.children)
+        made = {TASK_LANES: parent.tasks, TOOL_LANES: parent.tools}.get(f"{kind}-", parent.children)
+        return int(number) > made
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +109,20 @@ class Lanes:
 
     Args:
         now: the moment, in seconds of the run, never twice the same.
+        in_turn: does something behind what the run has yet to emit: lanes know their models by what was emitted.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], in_turn: Callable[[Callable[[], None]], None]) -> None:
         self._now = now
+        self._in_turn = in_turn
         self._thread_numbers = itertools.count(1)
         self.main = Lane(MAIN)
         self._work, self._tasks = SETUP_LANES, ""
         # Tasks, and threads while they do work that was handed to them. Not the context: a library may run the work
         # in a copy of the context that it was handed over in.
         self._of_strand: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        # Of each queue, the newest piece of work that each strand put into it.
+        self._newest_in: weakref.WeakKeyDictionary[Any, dict[Lane | None, Lane]] = weakref.WeakKeyDictionary()
         _here.set(_Here(self, self.main, weakref.ref(current_strand())))
 
     def here(self) -> Lane:
@@ -124,7 +135,7 @@ class Lanes:
             _here.set(_Here(self, lane, weakref.ref(strand)))
         if not lane.in_use:
             lane.in_use = True
-            lane.model = next((each.model for each in lane.line() if each.model), "")
+            self._in_turn(lane.inherit_model)
         return lane
 
     def label(self) -> str:
@@ -169,6 +180,36 @@ class Lanes:
             label = f"{parent.label}.{parent.children}" if parent.label else f"{self._work}{parent.children}"
         before = max(parent.before, parent.latest)
         return Lane(label, parent, began=(*parent.began, self._now()), before=before)
+
+    def of_tool(self, parent: Lane) -> Lane:
+        """A lane for the code of a tool that a lane calls."""
+        parent.tools += 1
+        label = f"{parent.label}." if parent.label else ""
+        before = max(parent.before, parent.latest)
+        return Lane(
+            f"{label}{TOOL_LANES}{parent.tools}", parent, began=(*parent.began, self._now()), before=before
+        )
+
+    @contextmanager
+    def inside(self, lane: Lane) -> Iterator[None]:
+        """The strand that calls a tool runs the tool's code: its crossings belong to this lane."""
+        token = _here.set(_Here(self, lane, weakref.ref(current_strand())))
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # a coroutine is closed in another context than it ran in
+                _here.reset(token)
+
+    def next_in(self, queue: object, lane: Lane) -> None:
+        """A queue begins a piece of work: what the same strand had put into it earlier came before, for certain.
+
+        Which of several strands put its work in first may be chance.
+        """
+        newest = self._newest_in.setdefault(queue, {})
+        earlier = newest.get(lane.parent)
+        if earlier is not None:
+            lane.before = max(lane.before, earlier.before, earlier.latest)
+        newest[lane.parent] = lane
 
     def body_begins(self) -> None:
         """The test's own code begins: number the main lane's work from here.
