@@ -6,8 +6,8 @@ import datetime as dt
 import enum
 import importlib
 import os
-import sys
 import subprocess
+import sys
 import types
 import uuid
 import zoneinfo
