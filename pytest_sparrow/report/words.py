@@ -261,7 +261,7 @@ _NOT_COMPARED = {
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
     "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "
     "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
-    "runs": "{name} runs in a replay, which cannot give back its result: {what}",
+    "runs": "{name} runs in a replay: {what}",
     "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
     "seam": "the tools of {name} run in a replay, as far as they are not wrapped: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",

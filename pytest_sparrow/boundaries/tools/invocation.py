@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
-from pytest_sparrow.run.context import answering
+from pytest_sparrow.run.context import answering, running_tool
 from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.values.exceptions import Raised, error_from_json, error_to_json
 from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
@@ -151,6 +151,7 @@ class Invocation:
         "_crossing",
         "_effects",
         "_function",
+        "_inside",
         "_item_types",
         "_items",
         "_modules",
@@ -158,7 +159,6 @@ class Invocation:
         "_read_types",
         "_roots",
         "_run",
-        "_runs",
         "_types",
         "replayed",
     )
@@ -173,7 +173,6 @@ class Invocation:
         self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
-        self._runs = ""  # why a replay must run the function
         self._modules = 0  # how many were loaded before the function ran
         self._answering: answering | None = None
         self._roots: Callable[[], Mapping[str, Any]] = dict
@@ -205,7 +204,7 @@ class Invocation:
         try:
             content = asked()
         except NotRecordable as error:
-            if not run.keeps:
+            if not run.keeps or running_tool() is not None:
                 return None
             run.unrecordable(error)
             raise
@@ -241,9 +240,12 @@ class Invocation:
         self._modules = self._modules or len(sys.modules)
         self._answering = answering(self._crossing)
         self._answering.__enter__()
+        self._inside = self._crossing.inside()
+        self._inside.__enter__()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         assert self._answering is not None
+        self._inside.__exit__(None, None, None)
         self._answering.__exit__()
         if error is None or (
             self._items is not None and isinstance(error, StopIteration | StopAsyncIteration)
@@ -355,8 +357,8 @@ class Invocation:
     def _refuse_value(self, value: Any, error: NotRecordable) -> Json:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
-        if self._function.by is not None:
-            self._runs = f"{error.path} {error.reason}"
+        if self._function.by is not None or self._crossing.is_held:
+            self._crossing.must_run(f"{error.path} {error.reason}")
             return None
         unrecordable = NotRecordable(
             error.path, error.reason, error.hint or _way_out(value, self._function.way_out)
@@ -376,8 +378,6 @@ class Invocation:
             answered["types"] = self._types
         if self._effects is not None:
             answered.update(self._effects.end())
-        if self._runs:
-            answered = {"runs": self._runs}
         self._crossing.settle(answered, complete=complete)
 
     # Replayed.
