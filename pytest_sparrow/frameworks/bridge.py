@@ -6,11 +6,12 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.patching import AttributePatch
+from pytest_sparrow.boundaries.patching import AttributePatch, Patch
 from pytest_sparrow.boundaries.tools.invocation import ByFramework, Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.run.context import current_run, left_over
+from pytest_sparrow.run.context import calls_itself, current_run, left_over
 from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.to_json import Walker
 from pytest_sparrow.values.types import types_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
-    from pytest_sparrow.boundaries.patching import Patch, PatchesFor
+    from pytest_sparrow.boundaries.patching import PatchesFor
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
     from pytest_sparrow.run.crossing import OpenRun
@@ -47,13 +48,13 @@ def across(adapter: Framework, seen: ToolSeen, real: Callable[[], Any]) -> Any:
 
 def _run_of(adapter: Framework, seen: ToolSeen) -> OpenRun | None:
     """The run that records or replays the call; None: it belongs to none, or the user has wrapped the tool."""
-    run = current_run()
+    run = current_run(in_tools=True)
     if run is None:
         late = left_over()
         if late is not None and adapter.name in late.frameworks and (error := late.asked_late(seen.name)):
             raise error
         return None
-    if adapter.name not in run.frameworks or run.is_wrapped(seen.name, seen.fn):
+    if adapter.name not in run.frameworks or calls_itself(seen.name) or run.is_wrapped(seen.name, seen.fn):
         return None
     return run
 
@@ -104,10 +105,31 @@ def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
 
 def _patches(seams: list[tuple[Framework, Seam]], module: ModuleType) -> Iterator[Patch]:
     for adapter, seam in seams:
-        if not seam.misfit():  # else the run goes on at the wire, and says so
+        if seam.is_needed and not seam.misfit():  # else the run goes on at the wire, and says so
             *path, name = seam.path.split(".")
             owner = functools.reduce(getattr, path, module)
-            yield AttributePatch(owner, name, _replacement(adapter, seam, getattr(owner, name)))
+            function = getattr(owner, name)
+            if seam.everywhere:
+                yield _CallsPatch(adapter, seam, function)
+            else:
+                yield AttributePatch(owner, name, _replacement(adapter, seam, function))
+
+
+class _CallsPatch(Patch):
+    """The calls of a function, whoever holds the function; see `trampoline_of`."""
+
+    def __init__(self, adapter: Framework, seam: Seam, function: Any) -> None:
+        self._trampoline = trampoline_of(function)
+        self._take_away: Callable[[], None] | None = None
+        super().__init__(function, "calls", _replacement(adapter, seam, self._trampoline.real))
+
+    def _read(self) -> Any:
+        return self._trampoline.wrapper()
+
+    def _write(self, value: Any) -> None:
+        if self._take_away is not None:
+            self._take_away()
+        self._take_away = None if value is None else self._trampoline.put(value)
 
 
 def _replacement(adapter: Framework, seam: Seam, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,7 +156,7 @@ def _read(
     adapter: Framework, seen_of: Callable[..., ToolSeen | None], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ToolSeen | None:
     """The call; None where no tool is called, no run is open, or the adapter cannot read this version's calls."""
-    run = current_run()
+    run = current_run(in_tools=True)
     if run is None and left_over() is None:
         return None
     try:

@@ -7,6 +7,7 @@ A row of `Settings` is all that a setting is: the ini key, the command-line opti
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -409,6 +410,7 @@ DUMMY = "sparrow-dummy-"
 """How each dummy of a key begins."""
 
 
+@functools.cache
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
