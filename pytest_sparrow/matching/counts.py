@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_plus, urlsplit
 
 from pytest_sparrow.events.jsontext import canonical
+from pytest_sparrow.matching.parallel import in_order_of_calls
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact import strip_numbers
 from pytest_sparrow.redact.names import ACCOUNT, credential_kind
@@ -199,11 +200,12 @@ def _is_form(asked: dict[str, Json]) -> bool:
 
 
 def fields_of_body(body: Json) -> Json:
-    """A body, without the fields of its JSON that do not count."""
+    """A body, without the fields of its JSON that do not count, and without the order of parallel outputs."""
     fields = body.get("json") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not isinstance(fields, dict) or _NOT_OF_BODIES.isdisjoint(fields):
+    if not isinstance(body, dict) or not isinstance(fields, dict):
         return body
-    return {**body, "json": {key: value for key, value in fields.items() if key not in _NOT_OF_BODIES}}
+    counts = {key: value for key, value in fields.items() if key not in _NOT_OF_BODIES}
+    return {**body, "json": in_order_of_calls(counts)}
 
 
 def request_fields(asked: dict[str, Json]) -> dict[str, Json]:

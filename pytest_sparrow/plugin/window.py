@@ -98,8 +98,9 @@ class Window:
                 stack.callback(_outlasting, self.run, frameworks.PATCHES.uninstall)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
-            for name in self.run.settings.tools:
-                self.tools.tool(name)
+            for line in self.run.settings.tools:
+                name, _, dotted = line.rpartition("=")
+                self.tools.tool(dotted.strip(), name=name.strip() or None)
             self._stack = stack.pop_all()
 
     def _in_forked_child(self, report: Callable[[str], None]) -> None:

@@ -288,7 +288,7 @@ class Settings:
     )
     tools: tuple[str, ...] = row(
         Lines(),
-        "dotted names of tools to wrap",
+        "dotted names of tools to wrap, as `refund = myagent.tools.refund_tool` under another name",
         default=(),
     )
     frameworks: tuple[str, ...] = row(

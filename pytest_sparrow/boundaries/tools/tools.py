@@ -11,6 +11,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.boundaries.patching import AttributePatch, ItemPatch, MemberPatch, SequencePatch
+from pytest_sparrow.boundaries.tools.objects import function_inside
 from pytest_sparrow.boundaries.tools.options import DEFAULT_RISK, ToolOptions, make_options
 from pytest_sparrow.boundaries.tools.target import changing, find, target_of
 from pytest_sparrow.boundaries.tools.wrap import (
@@ -100,8 +101,8 @@ class Tools:
             policy: see `ToolOptions`.
 
         Returns:
-            The wrapper, or a decorator. A function that is wrapped already keeps its wrapper; new options count for
-            all who have it.
+            The wrapper, or a decorator; of a framework's tool object the object itself. A function that is wrapped
+            already keeps its wrapper; new options count for all who have it.
 
         Raises:
             UsageError: a dotted name that leads nowhere, an unknown risk or policy, a name that another tool has.
@@ -140,11 +141,26 @@ class Tools:
 
     def _tool(self, fn: Any, /, **said: Any) -> Any:
         with self._lock, changing:
-            return self._dotted(fn, said) if isinstance(fn, str) else self._wrapped(fn, said)
+            if isinstance(fn, str):
+                return self._dotted(fn, said)
+            inside, name = function_inside(fn)
+            return (
+                self._wrapped(fn, said)
+                if inside is None
+                else self._inside(fn, inside, {"name": name, **said})
+            )
+
+    def _inside(self, tool: Any, fn: Any, said: dict[str, Any]) -> Any:
+        """Wrap the function inside a framework's tool object; returns the object."""
+        self._wrapped(fn, {key: value for key, value in said.items() if key != "name" or value})
+        return tool
 
     def _dotted(self, dotted: str, said: dict[str, Any]) -> Any:
         place = find(dotted)
         fn, owner, name = place.found, place.owner, place.name
+        inside, usual = function_inside(fn)
+        if inside is not None:
+            return self._inside(fn, inside, {"name": usual, **said})
         in_class = isinstance(owner, type)
         # What a class inherits is wrapped for that class; the base goes on as it was.
         target = target_of(fn) if not in_class or name in vars(owner) else None
@@ -255,6 +271,9 @@ class Tools:
     def _member(self, fn: Any, key: Any = None) -> Any:
         if key is not None and not isinstance(key, str):
             raise UsageError(f"sparrow.tools: the key {key!r} is no tool's name")
+        inside, name = function_inside(fn)
+        if inside is not None:
+            return self._inside(fn, inside, {"name": key or name})
         if isinstance(fn, str) or not (callable(fn) or isinstance(fn, staticmethod | classmethod)):
             where = "" if key is None else f" under {key!r}"
             raise UsageError(f"sparrow.tools: {fn!r}{where} cannot be called")

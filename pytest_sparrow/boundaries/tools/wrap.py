@@ -8,11 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.objects import without_context
 from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
 from pytest_sparrow.run.context import calls_itself, current_run, is_users_class, left_over
+from pytest_sparrow.text import cut
 from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
@@ -185,7 +187,9 @@ def _check(fn: Any, options: ToolOptions) -> None:
         )
     if not callable(fn):
         raise UsageError(
-            f"tool {options.name!r}: {fn!r} cannot be called; pass a function, a method or a dotted name"
+            f"tool {options.name!r}: {cut(repr(fn), 60)} cannot be called\n"
+            f"  No function is known inside a {type(fn).__module__}.{type(fn).__qualname__}.\n"
+            "  Pass the function that does the work: a function, a method or a dotted name."
         )
     if options.name == "<lambda>":
         raise UsageError('a lambda has no name: pass name="…", the one that the model knows')
@@ -236,7 +240,7 @@ class _Arguments:
         except (TypeError, ValueError):
             self._signature = None
         else:
-            every = list(self._signature.parameters.values())[1 if method else 0 :]
+            every = without_context(list(self._signature.parameters.values())[1 if method else 0 :])
             self._parameters = [parameter for parameter in every if parameter.name not in options.ignore]
             self._lasting = [each.default for each in every if is_changeable(each.default)]
 
