@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 from pytest_sparrow.json_objects import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "LOOSE_LANES",
     "SETUP_LANES",
     "TASK_LANES",
+    "TOOL_LANES",
     "UNKNOWN_LANE",
     "WORK_LANES",
     "Asked",
@@ -43,6 +44,9 @@ WORK_LANES = "work-"
 
 SETUP_LANES = "setup-"
 """So do those that fixtures hand out before the test's own code begins."""
+
+TOOL_LANES = "tool-"
+"""Labels of the code of tools that the main lane calls begin so; another lane's has the lane's label before it."""
 
 UNKNOWN_LANE = LOOSE_LANES
 """In memory only: the lane of a call of which nobody knows which strand made it, and when (an imported one)."""
@@ -160,9 +164,11 @@ class Asked:
         number: which crossing of its run asks, from 0.
         lane: the lane that asks; "" is the main one.
         after: the highest number, from 0, of a recorded exchange that came before this call for certain; -1: none.
-        conversation: the conversation that a request to a model carries; None for anything else.
+        conversation_of: reads the conversation; nearly no replay needs it.
         call_id: for a tool, the id of the proposal that the call answers; None where no model proposed it.
         optional: for http, whether it is chance that the client asks.
+        due: the recorded exchange that is next in this lane, if it asks the same to the letter and mentions no secret
+            but in headers; None where nobody knows that.
     """
 
     kind: str
@@ -170,9 +176,15 @@ class Asked:
     number: int = 0
     lane: str = ""
     after: int = -1
-    conversation: Sequence[Json] | None = None
+    conversation_of: Callable[[], Sequence[Json] | None] = lambda: None
     call_id: str | None = None
     optional: bool = False
+    due: Exchange | None = None
+
+    @property
+    def conversation(self) -> Sequence[Json] | None:
+        """The conversation that a request to a model carries; None for anything else."""
+        return self.conversation_of()
 
 
 # By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.

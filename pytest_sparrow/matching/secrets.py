@@ -15,7 +15,7 @@ from pytest_sparrow.matching.counts import COOKIE, credentials_of
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -58,13 +58,15 @@ class SecretPairs:
 
     Args:
         replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
-        variables: the kinds of the secrets in environment variables that the other run has.
+        variables: gives the kinds of the secrets in environment variables that the other run has.
 
     Attributes:
         exchanges: the golden's, where all its requests say which headers they had.
     """
 
-    def __init__(self, *, replayed: bool = False, variables: AbstractSet[str] = frozenset()) -> None:
+    def __init__(
+        self, *, replayed: bool = False, variables: Callable[[], AbstractSet[str]] = frozenset
+    ) -> None:
         self.exchanges: Sequence[Exchange] = ()
         self._replayed = replayed
         self._variables = variables
@@ -168,7 +170,10 @@ class SecretPairs:
         Nothing but the agent chose between the two then.
         """
         one, other = golden.split(":")[1], new.split(":")[1]
-        return one != other and other in self._variables and (one in self._variables or golden in self._given)
+        if one == other:
+            return False
+        variables = self._variables()
+        return other in variables and (one in variables or golden in self._given)
 
     def _is_own(self, new: str) -> bool:
         return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY

@@ -246,15 +246,17 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
 
 
 def _torn_down(state: AttemptState) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "kept": [kept.what for kept in state.kept],
+        "secrets": sum(kept.secrets for kept in state.kept),
+        "pending": state.change if state.reported else "",
+    }
     remarks = [(kept.nodeid, kept.remark) for kept in state.kept if kept.remark]
     if state.not_pending is not None:
         remarks.append((state.attempt.place.nodeid, state.not_pending))
-    return {
-        "kept": [kept.what for kept in state.kept],
-        "secrets": sum(kept.secrets for kept in state.kept),
-        "remarks": _sent(state, remarks),
-        "pending": state.change if state.reported else "",
-    }
+    if remarks:
+        facts["remarks"] = _sent(state, remarks)
+    return facts
 
 
 def _in_real_time(report: pytest.TestReport) -> None:

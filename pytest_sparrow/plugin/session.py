@@ -43,6 +43,7 @@ class SessionState:
         decided: names of the settings that stand on the command line.
         counts: how many tests ended how, by what the summary says of them.
         unused: how many goldens no test uses.
+        fails: the settings by which a session fails though its tests are green.
         saved: the calls, tokens and milliseconds of the recordings, which the replays did without.
         missing: the tests without a golden: the place of the golden, and the test as pytest's command line has it.
         secrets: how many secrets were replaced in recordings.
@@ -63,6 +64,7 @@ class SessionState:
         outside: asked for what fixtures ask outside the run of the test that is set up, runs or is torn down.
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
+        put_patches_back: puts the originals back that were left replaced between two tests which both replay.
         dummy_keys: further API keys to fill for that test's fixtures; None: filled, or nothing to fill.
         collected: what pytest collected.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
@@ -73,6 +75,7 @@ class SessionState:
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     unused: int = 0
+    fails: list[str] = field(default_factory=list)
     saved: Counter[str] = field(default_factory=Counter)
     missing: list[tuple[str, str]] = field(default_factory=list)
     secrets: int = 0
@@ -92,6 +95,7 @@ class SessionState:
     outside: FixtureRequests | None = None
     in_body: bool = False
     shut: ExitStack | None = None
+    put_patches_back: Callable[[], None] = lambda: None
     dummy_keys: tuple[str, ...] | None = None
     collected: Collected = field(default_factory=Collected)
 
@@ -210,8 +214,11 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             tests.append(report.nodeid)
     state.saved.update(facts.get("saved", {}))
     state.missing += filter(None, [facts.get("missing")])
-    for kind in ("remarks", "late"):
-        state.remarks += json.loads(facts.get(kind, "[]"))
+    state.remarks += _remarks_in(facts)
+
+
+def _remarks_in(facts: dict[str, Any]) -> list[Any]:
+    return [each for kind in ("remarks", "late") if kind in facts for each in json.loads(facts[kind])]
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -234,6 +241,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     """
     config = session.config
     state = config.stash[SESSION]
+    state.put_patches_back()
     settings, collected = state.settings, state.collected
     used = bool(state.counts) and settings.unused is not Unused.IGNORE and settings.mode.reads
     if hasattr(config, "workerinput"):
@@ -241,6 +249,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
         return
     if passed and settings.max_age is not None and settings.max_age.fails and _has_old(state):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        state.fails.append(f"max_age = {settings.max_age.days}d fail")
     if not (used and passed and collected.is_whole(config)):
         return
     found = [
@@ -256,6 +265,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     state.unused = len(found)
     if settings.unused is Unused.FAIL:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        state.fails.append("unused = fail")
 
 
 def _has_old(state: SessionState) -> bool:
@@ -292,6 +302,8 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
     terminal.write_line(f"sparrow: {line}")
     if state.secrets:
         terminal.write_line(f"sparrow: {counted(state.secrets, 'secret')} replaced in what was recorded")
+    if state.fails:
+        terminal.write_line(f"sparrow: the session fails by the setting {' and '.join(state.fails)}")
 
 
 _MOST_RENAMED = 20

@@ -10,6 +10,7 @@ import functools
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -64,7 +65,8 @@ class Crossing:
         asked: the *asked* half, redacted.
         lane: the lane that asked.
         began: when, in seconds of the run.
-        model: the request as its codec reads it, or None: no codec reads the request.
+        reads_model: reads the request with its codec, when `model` is asked for; None: it was read, or is none of HTTP.
+        due: see `Asked`.
         call_id: a tool's call id.
         proposed: whether a model had proposed the tool's call.
         optional: whether it is chance that the client asks.
@@ -74,12 +76,18 @@ class Crossing:
         emitted: how many parts of a model's answer have been emitted as events.
         asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
+        runs: why a replay must run the tool; "" where the recorded answer is given.
+        outer: the call of the tool whose code makes this one, or None.
+        is_held: whether nothing of this crossing is written yet, since it is not known whether a replay runs that code.
+        held: what such crossings within this one have said, in order: said again once a replay must run the tool.
+        tool_lane: the lane of the tool's own code.
         settled: whether the crossing is over.
         hidden: while it is recorded, what the redactor knew when the asked half was redacted.
         body: while it is recorded, the half's JSON body in pieces, where it was cut.
     """
 
     __slots__ = (
+        "_model",
         "_run",
         "arrival",
         "asked",
@@ -90,23 +98,29 @@ class Crossing:
         "cancellation_wait",
         "checked",
         "delay",
+        "due",
         "emits_in",
         "emitted",
         "error",
         "fault",
         "flush",
+        "held",
         "hidden",
         "hides",
+        "is_held",
         "kind",
         "lane",
-        "model",
         "optional",
+        "outer",
         "peek",
         "proposed",
         "read_whole",
+        "reads_model",
         "recorded",
         "replayed",
+        "runs",
         "settled",
+        "tool_lane",
     )
 
     def __init__(self, run: Run, kind: str, asked: dict[str, Json], lane: Lane, began: float) -> None:
@@ -125,7 +139,9 @@ class Crossing:
         self.cancellation_wait: float | None = None
         self.flush: Callable[[], None] | None = None
         self.peek: Callable[[], dict[str, Json] | None] | None = None
-        self.model: ModelCall | None = None
+        self.reads_model: Callable[[], ModelCall | None] | None = None
+        self._model: ModelCall | None = None
+        self.due: Exchange | None = None
         self.call_id = ""
         self.proposed = False
         self.optional = False
@@ -135,8 +151,24 @@ class Crossing:
         self.emitted = 0
         self.asks_models = False
         self.settled = False
+        self.runs = ""
+        self.outer: Crossing | None = None
+        self.is_held = False
+        self.held: list[Callable[[], object]] = []
+        self.tool_lane: Lane | None = None
         self.hidden: object = None
         self.body: Piece | None = None
+
+    @property
+    def model(self) -> ModelCall | None:
+        """The request as its codec reads it, or None: no codec reads the request."""
+        if self.reads_model is not None:
+            self._model, self.reads_model = self.reads_model(), None
+        return self._model
+
+    @model.setter
+    def model(self, model: ModelCall | None) -> None:
+        self._model = model
 
     @property
     def as_is(self) -> bool:
@@ -147,6 +179,30 @@ class Crossing:
     def asks_model(self) -> bool:
         """Whether this is a request to a model."""
         return self.model is not None and self.model.conversation is not None
+
+    @property
+    def names(self) -> list[str]:
+        """The tool's name, and those of the tools whose code has called it."""
+        return [self.asked["name"], *([] if self.outer is None else self.outer.names)]
+
+    @property
+    def runs_in_replay(self) -> bool:
+        """Whether a replay runs the tool, whose code belongs to the run."""
+        return bool(self.runs) and self._run.replaying
+
+    @property
+    def captured(self) -> bool:
+        """Whether what the tool's code asks for is recorded or replayed, now or once a replay must run the tool."""
+        return self.kind == "tool" and self._run.keeps and (bool(self.runs) or not self._run.replaying)
+
+    def must_run(self, why: str) -> None:
+        """Note that a replay must run the tool; called while it runs live."""
+        self._run.must_run(self, why)
+
+    def inside(self) -> AbstractContextManager[None]:
+        """The tool's code runs: its crossings belong to a lane of its own."""
+        lane = self.tool_lane
+        return nullcontext() if lane is None or not self.captured else self._run.inside(lane)
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; called once, from any thread (a second call does nothing).
@@ -171,12 +227,12 @@ class Crossing:
         if body is not None and self.asked.get("body") == body:
             self.asked = {**self.asked, "body": body}
 
-    def to_match(self, number: int, conversation: Sequence[Json] | None) -> Asked:
+    def to_match(self, number: int, conversation_of: Callable[[], Sequence[Json] | None]) -> Asked:
         """What a replay chooses an answer for.
 
         Args:
             number: which crossing of the run this is, from 0.
-            conversation: the conversation that a request to a model carries, as a golden has it, or None.
+            conversation_of: reads the conversation that a request to a model carries, as a golden has it, or None.
         """
         return Asked(
             kind=self.kind,
@@ -184,9 +240,10 @@ class Crossing:
             number=number,
             lane=self.lane.label,
             after=max(self.lane.before, self.lane.latest),
-            conversation=conversation,
+            conversation_of=conversation_of,
             call_id=self.call_id if self.proposed else None,
             optional=self.optional,
+            due=self.due,
         )
 
 
@@ -287,6 +344,16 @@ class OpenRun(Protocol):
         Args:
             name: the tool's name.
             call_id: the call's id, "" where the framework does not know it: all calls of this name are meant.
+        """
+        ...
+
+    def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
+        """Note the code of a tool that is called, or name once a change of the code since it was recorded.
+
+        Args:
+            name: the tool's name.
+            digest: gives the digest of the code, "" where it has none.
+            answered: whether the recorded answer is given, and the code does not run.
         """
         ...
 

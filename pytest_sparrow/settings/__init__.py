@@ -7,6 +7,7 @@ A row of `Settings` is all that a setting is: the ini key, the command-line opti
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ __all__ = [
     "TABLE",
     "TELEMETRY_HOSTS",
     "Behaviour",
+    "ChangedCode",
     "Level",
     "Mode",
     "Policy",
@@ -86,6 +88,13 @@ class Requests(enum.Enum):
 
 class Unwrapped(enum.Enum):
     """How a proposed tool that nobody wrapped is judged: as a remark or a failure."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class ChangedCode(enum.Enum):
+    """How a tool is judged that a replay does not run, and whose code has changed since it was recorded."""
 
     WARN = "warn"
     FAIL = "fail"
@@ -203,6 +212,12 @@ class Settings:
         Choice(Unwrapped),
         "how a proposed tool that nobody wrapped is judged: as a remark or a failure",
         default=Unwrapped.WARN,
+    )
+    changed_code: ChangedCode = row(
+        Choice(ChangedCode),
+        "how a replay judges a tool that it does not run, and whose code changed since it was recorded: as a remark "
+        "or a failure",
+        default=ChangedCode.WARN,
     )
     policy: tuple[tuple[str, Policy], ...] = row(
         Table(Policy, "'refund = feed', 'ReadOnly = run', '* = verify'"),
@@ -409,6 +424,7 @@ DUMMY = "sparrow-dummy-"
 """How each dummy of a key begins."""
 
 
+@functools.cache
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 
