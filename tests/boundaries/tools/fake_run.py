@@ -41,6 +41,12 @@ class FakeCrossing:
     peek: Callable[[], dict] | None = None
     arrival: Any = None
     read_whole: bool = False
+    captured: bool = False
+    runs_in_replay: bool = False
+    is_held: bool = False
+
+    def inside(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         if self.kept.settled:
@@ -76,6 +82,9 @@ class FakeRun:
     @property
     def replaying(self) -> bool:
         return self.golden is not None
+
+    def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
+        """No golden notes it."""
 
     def ask(self, kind: str, asked: dict[str, Any]) -> FakeCrossing:
         kept = Kept(kind, decode(encode(asked)))
