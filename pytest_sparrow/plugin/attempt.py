@@ -109,7 +109,7 @@ class Attempt:
         world: the run's clock and randomness.
         sparrow: the object that the test gets.
         secrets: hide the secrets of the run.
-        may_be_pending: whether this is a replay whose new run is left for a review where it differs from its own golden.
+        may_be_pending: whether this is a replay whose new run waits for a review where it differs from its own golden.
         names: which ids of the test's run, recorded again, are which of its golden's; None: not known, or none.
 
     Raises:
