@@ -63,6 +63,7 @@ class Seam:
         parameters: the parameters that the adapter reads; the installed version must have them.
         seen: reads the call from the function's arguments; None: no tool is called.
         replace: in place of ``seen``, makes what stands there from the original function and `Across`.
+        optional: whether the module may be missing: it belongs to a distribution that not every user has.
     """
 
     module: str
@@ -70,12 +71,13 @@ class Seam:
     parameters: tuple[str, ...] = ()
     seen: Callable[..., ToolSeen | None] | None = None
     replace: Callable[[Callable[..., Any], Across], Callable[..., Any]] | None = None
+    optional: bool = False
 
     def misfit(self) -> str:
         """Why the installed version, which is loaded, has no such function; "" where it has, or may yet load it."""
         module = sys.modules.get(self.module)
         if module is None:
-            return "" if _exists(self.module) else f"there is no {self.module}"
+            return "" if self.optional or _exists(self.module) else f"there is no {self.module}"
         try:
             function = operator.attrgetter(self.path)(module)
             known = inspect.signature(function).parameters

@@ -16,7 +16,7 @@ from .provider import chat
 
 AGENTS = Path(__file__).parent / "agents"
 
-FRAMEWORKS = {"pydantic_ai": "pydantic_ai", "openai_agents": "agents"}
+FRAMEWORKS = {"langchain": "langchain", "pydantic_ai": "pydantic_ai", "openai_agents": "agents"}
 """By its file in ``agents/``, the module that a framework is installed as."""
 
 # A framework's own synchronous run leaves its event loop open.

@@ -70,3 +70,7 @@ def test_cancelled(sparrow):
 
 def test_handed_off(sparrow):
     assert ask("handed_off").startswith("clerk: refunded")
+
+
+def test_resumed(sparrow):
+    assert ask("resumed") == "done: erased 1234: yes"

@@ -1,0 +1,136 @@
+"""LangChain and LangGraph: tools of every class, whoever invokes them."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.frameworks.adapter import Across
+
+_CONTEXT = ("config", "run_manager", "callbacks")
+
+
+def _run(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
+    def run(self: Any, tool_input: Any, *args: Any, tool_call_id: str | None = None, **kwargs: Any) -> Any:
+        real = self._run
+
+        @functools.wraps(real)  # LangChain reads in the signature what to pass
+        def cross(*given: Any, **named: Any) -> Any:
+            return across(
+                _seen(self, real, given, named, tool_call_id), functools.partial(real, *given, **named)
+            )
+
+        tool = _with(self, "_run", cross)
+        return original(tool, tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+
+    return run
+
+
+def _arun(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
+    async def arun(
+        self: Any, tool_input: Any, *args: Any, tool_call_id: str | None = None, **kwargs: Any
+    ) -> Any:
+        real = self._arun
+
+        @functools.wraps(real)
+        async def cross(*given: Any, **named: Any) -> Any:
+            async def invoke() -> Any:
+                return await real(*given, **named)
+
+            return await across(_seen(self, real, given, named, tool_call_id), invoke)
+
+        tool = _with(self, "_arun", cross)
+        return await original(tool, tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+
+    return arun
+
+
+def _with(tool: Any, name: str, method: Callable[..., Any]) -> Any:
+    """A copy of a tool with one method replaced: another thread may run the tool itself."""
+    copied = copy.copy(tool)
+    copied.__dict__[name] = method
+    return copied
+
+
+def _seen(
+    tool: Any, real: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], call_id: str | None
+) -> ToolSeen:
+    fn = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    args = named | dict(zip(tool.args, given, strict=False)) if given else named
+    own = getattr(tool.args_schema, "model_fields", ())
+    return ToolSeen(
+        name=tool.name,
+        args={
+            name: value
+            for name, value in tool._filter_injected_args(args).items()  # noqa: SLF001
+            if name not in _CONTEXT or name in own
+        },
+        call_id=call_id or "",
+        fn=fn or real,
+        changes={
+            f"{name}.context": value.context
+            for name, value in args.items()
+            if hasattr(value, "tool_call_id") and hasattr(value, "context")
+        },
+        steers=classes("langgraph.errors", "GraphBubbleUp"),
+    )
+
+
+def _taken_up(_: Any, call: Any, *__: Any, **___: Any) -> ToolSeen:
+    return ToolSeen(name=call["name"], call_id=call["id"] or "", kind="pending")
+
+
+def _output(binding: Any, *_: Any, **__: Any) -> ToolSeen:
+    return ToolSeen(name=binding.tool.name, kind="output")
+
+
+def _answered(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
+    """Notes the calls that a middleware answers itself, since a human or a limit turns them down."""
+
+    def after_model(self: Any, *args: Any, **kwargs: Any) -> Any:
+        update = original(self, *args, **kwargs)
+        for message in (update or {}).get("messages", ()):
+            if call_id := getattr(message, "tool_call_id", None):
+                across(ToolSeen(name=message.name or "", call_id=call_id, kind="pending"), _nothing)
+        return update
+
+    return after_model
+
+
+def _nothing() -> None:
+    """What a call that is answered does."""
+
+
+_TOOL, _NODE = "langchain_core.tools.base", "langgraph.prebuilt.tool_node"
+_ANSWERING = {
+    "human_in_the_loop": "HumanInTheLoopMiddleware",
+    "tool_call_limit": "ToolCallLimitMiddleware",
+}
+
+
+def _optional(module: str, path: str, **how: Any) -> Seam:
+    return Seam(module=module, path=path, optional=True, **how)
+
+
+ADAPTER = Framework(
+    name="langchain",
+    distribution="langchain-core",
+    root="langchain_core.tools",
+    seams=(
+        Seam(module=_TOOL, path="BaseTool.run", parameters=("tool_input", "tool_call_id"), replace=_run),
+        Seam(module=_TOOL, path="BaseTool.arun", parameters=("tool_input", "tool_call_id"), replace=_arun),
+        _optional(_NODE, "ToolNode._run_one", parameters=("call",), seen=_taken_up),
+        _optional(_NODE, "ToolNode._arun_one", parameters=("call",), seen=_taken_up),
+        _optional("langchain.agents.structured_output", "OutputToolBinding.parse", seen=_output),
+        *(
+            _optional(f"langchain.agents.middleware.{module}", f"{name}.after_model", replace=_answered)
+            for module, name in _ANSWERING.items()
+        ),
+    ),
+)
