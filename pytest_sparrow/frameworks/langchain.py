@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.frameworks.adapter import Across
 
+_TOOL, _NODE = "langchain_core.tools.base", "langgraph.prebuilt.tool_node"
 _CONTEXT = ("config", "run_manager", "callbacks")
 
 
@@ -73,13 +74,14 @@ def _seen(
         },
         call_id=call_id or "",
         fn=fn or real,
-        changes={
-            f"{name}.context": value.context
-            for name, value in args.items()
-            if hasattr(value, "tool_call_id") and hasattr(value, "context")
-        },
+        changes={f"{name}.context": value.context for name, value in args.items() if _is_runtime(value)},
         steers=classes("langgraph.errors", "GraphBubbleUp"),
     )
+
+
+def _is_runtime(value: Any) -> bool:
+    """Whether an argument is LangGraph's `ToolRuntime`, of which a tool may change the context."""
+    return isinstance(value, classes(_NODE, "ToolRuntime"))
 
 
 def _taken_up(_: Any, call: Any, *__: Any, **___: Any) -> ToolSeen:
@@ -107,7 +109,6 @@ def _nothing() -> None:
     """What a call that is answered does."""
 
 
-_TOOL, _NODE = "langchain_core.tools.base", "langgraph.prebuilt.tool_node"
 _ANSWERING = {
     "human_in_the_loop": "HumanInTheLoopMiddleware",
     "tool_call_limit": "ToolCallLimitMiddleware",
