@@ -23,7 +23,7 @@ All of them hold data (not only a text) and pickle, since pytest-xdist sends the
 
 from __future__ import annotations
 
-from pytest_sparrow.text import printable
+from pytest_sparrow.text import printable, shown_path
 
 __all__ = [
     "DamagedTranscript",
@@ -76,7 +76,8 @@ class DamagedTranscript(StoreError):
         self.hint = hint
 
     def __str__(self) -> str:
-        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        path = shown_path(self.path)
+        where = path if self.line is None else f"{path}:{self.line}"
         return f"{_shortened(where)}: {_shortened(self.reason)}" + (f"\n  {self.hint}" if self.hint else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -198,6 +199,14 @@ def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str
     head = limit - keep_last - 1
     left_out = len(lines) - head - keep_last
     return [*lines[:head], f"  … {left_out} more lines", *lines[len(lines) - keep_last :]]
+
+
+def shown_path(path: str | Path) -> str:
+    """A path as a message names it: from the working directory, if it lies below."""
+    try:
+        return str(Path(path).absolute().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def counted(number: int, one: str) -> str:

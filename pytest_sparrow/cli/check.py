@@ -24,7 +24,7 @@ from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.store.finding import Leftover
     from pytest_sparrow.transcript import Transcript
@@ -83,14 +83,12 @@ def _check(options: argparse.Namespace) -> int:
     if options.fix_meta:
         _fix_meta(options, check)
     counts = check.counts
-    if options.paths:
-        for path in map(Path, options.paths):
-            if not is_there(path):
-                raise UsageError(f"{path}: there is no such folder")
-            _check_path(path, check)
-    else:
-        for goldens in goldens_folders(Path(), options.goldens):
-            _check_path(goldens, check)
+    paths = list(map(Path, options.paths)) or goldens_folders(Path(), options.goldens)
+    for path in options.paths:
+        if not is_there(path):
+            raise UsageError(f"{path}: there is no such folder")
+    for place in progress([place for path in paths for place in _places(path)], "transcript"):
+        _check_place(place, check)
     summary = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
     if not summary and options.paths:
         # A wrong folder in a CI job must not stay green.
@@ -170,23 +168,35 @@ class _Check:
             say([f"{_shown(path)}: {lines[0]}", *lines[1:]])
 
 
-def _check_path(path: Path, check: _Check) -> None:
+@dataclass(frozen=True, slots=True)
+class _ToCheck:
+    """What is looked at: a run, alone or in a store, or (no run) what recordings have left in a store."""
+
+    run: Path | None
+    store: Path | None = None
+
+
+def _places(path: Path) -> Iterator[_ToCheck]:
     path = Path(os.path.normpath(path))
     if not path.is_dir() or is_transcript(path):
-        _check_run(path, check, alone=True)
+        yield _ToCheck(path)
         return
     for store, runs in stores_below(path):
-        for run in runs:
-            _check_run(run, check, alone=False)
-        _check_leftovers(store, check)
+        yield from (_ToCheck(run, store) for run in runs)
+        yield _ToCheck(None, store)
 
 
-def _check_run(run: Path, check: _Check, *, alone: bool) -> None:
+def _check_place(place: _ToCheck, check: _Check) -> None:
+    if place.run is None:
+        assert place.store is not None
+        _check_leftovers(place.store, check)
+        return
+    run = place.run
     try:
-        if alone:
+        if place.store is None:
             transcript = load_transcript(run, limits=check.limits)
         else:
-            found = FsRecorder(run.parent, limits=check.limits).load(run.name)
+            found = FsRecorder(place.store, limits=check.limits).load(run.name)
             if found is None:  # recorded again, or removed, just now
                 return
             transcript = found

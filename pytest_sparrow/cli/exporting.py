@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import load, say
+from pytest_sparrow.cli.output import load, say, working
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.providers.registry import Wire, registered
 from pytest_sparrow.report.markdown import markdown_of
@@ -40,7 +40,9 @@ def add_to(verbs: argparse._SubParsersAction[Any]) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    lines = list(_FORMATS[options.format](load(options.run)))
+    run = load(options.run)
+    with working("exporting"):
+        lines = list(_FORMATS[options.format](run))
     if options.to is None:
         say(lines)
         return 0

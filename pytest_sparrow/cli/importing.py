@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_goldens, add_json, complain, print_json, say
+from pytest_sparrow.cli.output import add_goldens, add_json, complain, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, UsageError
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
 from pytest_sparrow.importing.files import stem
@@ -87,7 +87,7 @@ def _added_codecs(sources: Sequence[Path]) -> list[Codec]:
 
 def _import_all(sources: Sequence[Path], options: argparse.Namespace, tally: _Tally) -> None:
     taken: dict[Path, Path] = {}
-    for source in sources:
+    for source in progress(sources, "source"):
         destination = destination_of(
             source,
             to=Path(options.to) if options.to is not None else None,

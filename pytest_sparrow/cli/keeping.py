@@ -7,7 +7,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_goldens, add_json, complain, is_there, print_json, progress, say
+from pytest_sparrow.cli.output import (
+    add_goldens,
+    add_json,
+    complain,
+    is_there,
+    print_json,
+    progress,
+    say,
+    working,
+)
 from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
 from pytest_sparrow.importing.destination import golden_of
 from pytest_sparrow.plugin.collecting import NotCollected, without_test
@@ -15,7 +24,7 @@ from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.finding import finished_runs
 from pytest_sparrow.store.goldens import goldens_at, is_transcript, lost_test, recorder_of
 from pytest_sparrow.store.rewriting import renamed, upgraded
-from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.text import counted, one_line, shown_path
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
@@ -148,7 +157,8 @@ def _golden(nodeid: str, goldens: str) -> Destination:
 
 def _prune(options: argparse.Namespace) -> int:
     try:
-        found = without_test(options.paths)
+        with working("collecting tests"):
+            found = without_test(options.paths)
     except NotCollected as error:
         complain(error)
         return _PENDING
@@ -205,6 +215,4 @@ def _remove_empty(store: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    with contextlib.suppress(ValueError):
-        path = path.absolute().relative_to(Path.cwd())
-    return one_line(str(path))
+    return one_line(shown_path(path))

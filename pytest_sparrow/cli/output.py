@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.real_time import monotonic
@@ -37,7 +39,13 @@ def safe_streams() -> None:
 def say(lines: Iterable[str]) -> None:
     """Print lines that were made safe before."""
     for line in lines:
+        _hide_bars()
         print(line)
+
+
+def _hide_bars() -> None:
+    for bar in _on_screen:
+        bar.hide()
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -68,43 +76,106 @@ def progress(items: Sequence[Item], what: str, *, after: float = 1.0) -> Iterato
         what: what one of them is, for the bar.
         after: the seconds after which the bar is shown.
     """
-    started, bar = monotonic(), None
-    for number, item in enumerate(items):
-        if bar is None and monotonic() - started >= after and sys.stderr.isatty():
-            bar = _bar(what, len(items))
+    started = monotonic()
+    bar: _PlainBar | _RichBar | None = None
+    try:
+        for number, item in enumerate(items):
+            if bar is None and monotonic() - started >= after and sys.stderr.isatty():
+                bar = _bar(what, len(items))
+                _on_screen.append(bar)
+            if bar is not None:
+                bar.show(number)
+            yield item
+    finally:
         if bar is not None:
-            bar(number)
-        yield item
-    if bar is not None:
-        bar(len(items))
+            _on_screen.remove(bar)
+            bar.hide()
 
 
-def _bar(what: str, total: int) -> Callable[[int], None]:
+@contextmanager
+def working(what: str, *, after: float = 1.0) -> Iterator[None]:
+    """Show on a terminal that one piece of work goes on; only where it takes longer than a second.
+
+    Args:
+        what: the work, like ``comparing``.
+        after: the seconds after which it is shown.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    over = threading.Event()
+    clock = threading.Thread(target=_tick, args=(what, over, after), daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        over.set()
+        clock.join()
+
+
+def _tick(what: str, over: threading.Event, after: float) -> None:
+    line, started, wait = _PlainBar(what, 0), monotonic(), after
+    while not over.wait(wait):
+        line.write(f"{what}: {monotonic() - started:.0f} s")
+        wait = 1.0
+    line.hide()
+
+
+class _PlainBar:
+    """How many are done, in a line of its own."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._total = counted(total, what)
+        self._shown = False
+
+    def show(self, done: int) -> None:
+        self.write(f"{done:,} of {self._total}")
+
+    def write(self, text: str) -> None:
+        print(f"\r{text:<40}", end="", file=sys.stderr, flush=True)
+        self._shown = True
+
+    def hide(self) -> None:
+        if self._shown:
+            print(f"\r{'':<40}\r", end="", file=sys.stderr, flush=True)
+        self._shown = False
+
+
+class _RichBar:
+    """How many are done, as a bar of rich's."""
+
+    def __init__(self, shown: Any, what: str, total: int) -> None:
+        self._shown = shown
+        self._task = shown.add_task(what, total=total)
+
+    def show(self, done: int) -> None:
+        self._shown.start()  # again, where it was hidden
+        self._shown.update(self._task, completed=done)
+
+    def hide(self) -> None:
+        self._shown.stop()
+
+
+_on_screen: list[_PlainBar | _RichBar] = []
+"""The bars that are shown: whatever is printed hides them, until the next item."""
+
+
+def _bar(what: str, total: int) -> _PlainBar | _RichBar:
     """What shows how many are done: a bar of rich, if that is installed, else a line; gone once all are."""
     try:
         console, bars = import_module("rich.console"), import_module("rich.progress")
     except ImportError:
-
-        def line(done: int) -> None:
-            text = "" if done == total else f"{done:,} of {counted(total, what)}"
-            print(f"\r{text:<40}" + ("\r" if done == total else ""), end="", file=sys.stderr, flush=True)
-
-        return line
-
-    shown = bars.Progress(console=console.Console(stderr=True), transient=True)
-    task = shown.add_task(what, total=total)
-    shown.start()
-
-    def rich(done: int) -> None:
-        shown.update(task, completed=done)
-        if done == total:
-            shown.stop()
-
-    return rich
+        return _PlainBar(what, total)
+    # Not through rich's console: what is printed may go to a file.
+    shown = bars.Progress(
+        console=console.Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False
+    )
+    return _RichBar(shown, what, total)
 
 
 def complain(error: object) -> None:
     """Print an error, each of its lines made safe."""
+    _hide_bars()
     for line in str(error).split("\n"):
         print(printable(line), file=sys.stderr)
 
@@ -131,7 +202,8 @@ def load(name: str) -> Transcript:
     """
     from pytest_sparrow.store import load_transcript
 
-    return load_transcript(folder(name))
+    with working("reading"):
+        return load_transcript(folder(name))
 
 
 def folder(name: str) -> Path:

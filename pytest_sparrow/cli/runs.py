@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.cli.output import add_json, folder, load, print_json, say
+from pytest_sparrow.cli.output import add_json, folder, load, print_json, say, working
 from pytest_sparrow.comparing import Rules, compare
 from pytest_sparrow.comparing.from_disk import compare_folders
 from pytest_sparrow.events import parse_event
@@ -110,13 +110,15 @@ def _diff(options: argparse.Namespace) -> int:
 def _compared(golden: str, new: str, rules: Rules) -> tuple[Transcript, Transcript, Comparison]:
     """Both runs and their comparison; without their events and exchanges where these need not be parsed."""
     folders = folder(golden), folder(new)
-    stored = [open_run(each) for each in folders]
-    if stored[0] and stored[1] and same_exchanges(stored[0], stored[1]):
-        comparison = compare_folders(stored[0], stored[1], rules)
-        if comparison is not None:
-            return stored[0].header, stored[1].header, comparison
+    with working("comparing"):
+        stored = [open_run(each) for each in folders]
+        if stored[0] and stored[1] and same_exchanges(stored[0], stored[1]):
+            comparison = compare_folders(stored[0], stored[1], rules)
+            if comparison is not None:
+                return stored[0].header, stored[1].header, comparison
     runs = load(golden), load(new)
-    return (*runs, compare(*runs, rules))
+    with working("comparing"):
+        return (*runs, compare(*runs, rules))
 
 
 def _uncompared(golden: Transcript, new: Transcript) -> list[str]:

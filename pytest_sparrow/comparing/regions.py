@@ -188,6 +188,7 @@ class _Outside:
         self.turns = _TurnsByLetters(), _TurnsByLetters()
         self.numbers: _Both = 0, 0
         self._new_of = found.new_of
+        self._renamed = found.renamed
         self._before_id = b'","run":"' + found.golden_run + b'","id":'
         self._own_id = re.compile(re.escape(self._before_id) + rb'("[^"\\\n]*")')
         self._ids: set[bytes] = set()
@@ -240,13 +241,13 @@ class _Outside:
 
     def _ids_met(self, block: bytes) -> int:
         """How many lines have an id; none of them may be a region's."""
-        rare = (b"\\", *self._few_ids) if self._few_ids and self._new_of is None else (b"",)
+        rare = (b"\\", *self._few_ids) if self._few_ids and not self._renamed else (b"",)
         if not any(each in block for each in rare):
             return block.count(self._before_id + b'"')
         ids = self._own_id.findall(block)
         if not self._ids.isdisjoint(ids):
             raise Unclear
-        if self._new_of is not None and not self._ids.isdisjoint(map(self._new_of.get, ids)):
+        if not self._ids.isdisjoint(map(self._new_of.get, ids)):
             raise Unclear
         return len(ids)
 
@@ -343,7 +344,7 @@ def _region(
     lefts = _lines(files[0], max(limits[0][0], first.golden - size), first.golden, limits[0][0])
     rights = _lines(files[0], last.golden_end, min(limits[1][0], last.golden_end + size))
     other_lefts, other_rights = lefts, rights
-    if found.new_of is not None:
+    if found.renamed:
         other_lefts = _lines(files[1], max(limits[0][1], first.new - 2 * size), first.new, limits[0][1])
         other_rights = _lines(files[1], last.new_end, min(limits[1][1], last.new_end + 2 * size))
         left, right = min(len(lefts), len(other_lefts)), min(len(rights), len(other_rights))

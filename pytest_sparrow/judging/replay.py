@@ -313,7 +313,7 @@ def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str
             continue
         asked, answered = between_recordings(exchange, ids.mask)
         what = digest([request_key(exchange.kind, asked), exchange.complete, answered])
-        secrets = placeholders(canonical([exchange.asked, exchange.answered]).decode("utf-8", "replace"))
+        secrets = placeholders(canonical([exchange.asked, exchange.answered]))
         yield what, exchange.began, secrets
 
 

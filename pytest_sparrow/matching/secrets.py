@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     _Credentials = Mapping[tuple[str, ...], str]
 
 
-def placeholders(text: str) -> list[str]:
-    """The numbered placeholders in a text, in order."""
+def placeholders(text: str | bytes) -> list[str]:
+    """The numbered placeholders in a text or a JSON value's line, in order."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "surrogatepass") if b"<secret:" in text else ""
     return [match[0] for match in PLACEHOLDER.finditer(text)] if "<secret:" in text else []
 
 
@@ -187,8 +189,7 @@ class Mentioned(NamedTuple):
     @classmethod
     def of(cls, content: bytes, asked: dict[str, Json]) -> Mentioned:
         """Find them in an asked half and its content (`matching.counts.request_content`)."""
-        found = placeholders(content.decode("utf-8", "surrogatepass")) if b"<secret:" in content else ()
-        return cls(tuple(found), tuple(sorted(credentials_of(asked).items())))
+        return cls(tuple(placeholders(content)), tuple(sorted(credentials_of(asked).items())))
 
     def __bool__(self) -> bool:
         return bool(self.placeholders or self.credentials)

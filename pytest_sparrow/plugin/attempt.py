@@ -19,7 +19,7 @@ from pytest_sparrow.frameworks import adapters_of, loaded
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
-from pytest_sparrow.plugin.golden import FIXTURES, shown_folder
+from pytest_sparrow.plugin.golden import FIXTURES
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
@@ -35,6 +35,7 @@ from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
+from pytest_sparrow.text import shown_path
 from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
@@ -499,7 +500,7 @@ class Attempt:
                 return []
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, case="nothing"))]
         if not passed:
-            detail = {"folder": shown_folder(self._store.abandon(run_id))}
+            detail = {"folder": shown_path(self._store.abandon(run_id))}
             return [Kept("dropped", self.place.nodeid, Finding(kind=Kind.NOT_KEPT, detail=detail))]
         self._finish_inputs()
         try:
@@ -585,7 +586,7 @@ class Attempt:
         if not self._started or not self.run.answers.extended:
             self.drop()
             return []
-        folder = shown_folder(self._kept_in.abandon(self.place.run_id))
+        folder = shown_path(self._kept_in.abandon(self.place.run_id))
         remark = Finding(kind=Kind.NOT_KEPT, detail={"folder": folder, "what": "extended"})
         return [Kept("unfinished", self.place.nodeid, remark)]
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.text import shown_path
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -53,7 +55,7 @@ class GoldenPlace:
     @property
     def shown(self) -> str:
         """The folder as a message names it."""
-        return shown_folder(self.folder)
+        return shown_path(self.folder)
 
     def sample(self, number: int) -> GoldenPlace:
         """The place of the so-many-th of several live runs of the same test."""
@@ -73,14 +75,6 @@ class GoldenPlace:
             recorder=self.recorder,
             corpus=self.corpus,
         )
-
-
-def shown_folder(folder: Path) -> str:
-    """A folder as a message names it: from where pytest was started, if the folder lies below."""
-    try:
-        return str(folder.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(folder)
 
 
 def place_of(item: pytest.Item, directory: str, golden: str = "") -> GoldenPlace:

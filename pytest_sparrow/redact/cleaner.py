@@ -26,9 +26,9 @@ from pytest_sparrow.redact.names import (
     secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
-from pytest_sparrow.redact.placeholders import PLACEHOLDER, strip_numbers, without_placed
+from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers, without_placed
 from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
-from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious
+from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
@@ -137,12 +137,13 @@ class Cleaner:
             data, cleaned = jsontext.spell(cast("Json", value)), jsontext.spell(cast("Json", clean))
         except ValueError:
             return True
-        needles = set[bytes]()
+        needles, has_placeholders = set[bytes](), b"<secret:" in data
         for secret in learned:
             spelled = needles_of(secret)
             needles |= spelled
             placeholder = (self._numbering.given(secret) or secret).encode("utf-8", "surrogatepass")
-            if sum(map(data.count, spelled)) != cleaned.count(placeholder) - data.count(placeholder):
+            earlier = data.count(placeholder) if has_placeholders else 0
+            if sum(map(data.count, spelled)) != cleaned.count(placeholder) - earlier:
                 return True
 
         def holds(plain: bytes) -> bool:
@@ -215,9 +216,12 @@ class Cleaner:
         given = self._numbering.given(secret)
         if given is not None:
             return given
-        clean = replace_shapes(self._known.replace(secret, self._placeholder), self._placeholder)
-        if clean is not secret and PLACEHOLDER.fullmatch(clean):
-            return clean
+        known = self._known.known_as(secret)
+        if known is not None:
+            return self._placeholder(*known)
+        shape = whole_shape(secret, self._placeholder)
+        if shape is not None:
+            return shape
         if self._allowed(rule.kind, secret):
             return secret
         self._known.learn(secret, rule.kind)
@@ -290,9 +294,11 @@ class Cleaner:
     def _searched(self, text: str) -> str:
         before = None
         while text != before:  # A placeholder may uncover what stood too close to a secret.
-            before = text
+            is_again, before = before is not None, text
             # Known secrets first: their kind is the same in recording and replay, whatever they look like.
             text = self._known.replace(text, self._placeholder)
+            if is_again and text == before and not is_close_to_one(text):
+                break
             text = self._own.replace(text, self._placeholder)
             text = replace_shapes(text, self._placeholder)
             text = replace_userinfo(text, self.found)

@@ -54,6 +54,8 @@ def _rules(cells: list[str], names: Names) -> dict[int, Rule]:
 
 
 def _in_tables(text: str, names: Names) -> Iterator[tuple[int, int, Rule]]:
+    if not any(map(text.__contains__, _CELLS)):
+        return
     for header in _HEADER.finditer(text):
         by, line = header[1], header[0]
         rules = _rules(line.split(by), names)

@@ -263,6 +263,12 @@ class Known:
             done = stop
         return "".join([*parts, text[done:]])
 
+    def known_as(self, text: str) -> tuple[str, str] | None:
+        """The kind and the secret of a text that is a known secret, in one of its spellings, and nothing else."""
+        search, kinds = self._search, self._kinds
+        secret = search.secrets.get(text)
+        return None if secret is None else (kinds[secret], secret)
+
     def found_clean(self, *, words: bool) -> set[str]:
         """Short texts that hold none of the secrets that are known now, and no shape: of all runs that know the same.
 

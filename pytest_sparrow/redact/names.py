@@ -197,8 +197,7 @@ def field_rule(name: str) -> Rule | None:
 
 def _one_number(name: str) -> str:
     """A name with one number at its end for all, since rules count no numbers: a file may have ten thousand of them."""
-    is_numbered = name and name[-1] in _DIGITS and len(name) <= _LONGEST
-    return f"{name.rstrip(_DIGITS)}0" if is_numbered else name
+    return f"{name.rstrip(_DIGITS)}0" if name[-1:].isdecimal() and len(name) <= _LONGEST else name
 
 
 @functools.lru_cache(maxsize=4096)
@@ -398,7 +397,7 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
         rule: the rule of the name.
         behind: the character behind the value.
     """
-    if rule in (KUBE_VALUE, SASL):
+    if rule is KUBE_VALUE or rule is SASL:
         return True
     if rule.sure in (Sure.COOKIE, Sure.CONNECTION):
         return rule.sure is Sure.CONNECTION

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from bisect import bisect_right
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.redact.columns import in_columns
 from pytest_sparrow.redact.commands import in_commands
@@ -54,7 +54,7 @@ _REACH = 60
 
 # A name backwards, and the word in front of it: a search forwards would begin at each letter.
 _NAME_BEFORE = re.compile(r"([A-Za-z0-9_.$-]{0,60})(?: [A-Za-z]{2,14}(?![A-Za-z0-9_.-]))?")
-_SCHEMES = r"(?:(?i:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
+_SCHEMES = r"(?:(?=[ABDGKSTabdgkst])(?i:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
 _BARE = r"[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
 _QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,8192})"
 _VALUE = rf"(?:{_QUOTED}|{_SCHEMES}(?P<bare>{_BARE}))"
@@ -78,6 +78,11 @@ _APART_OR_MARKED = re.compile(
 )
 # What follows a name that a value may follow without a sign: most names of a text are done with here.
 _APART = re.compile(rf"{_REST}[\s>]")
+# A value that is hidden already; but for a long one that goes on in the next line.
+_HIDDEN = re.compile(
+    r"[A-Za-z0-9_.-]{0,40}[\"'`]?\]?[ \t]?[=:][ \t]?[\"'`]?<secret:[a-z0-9-]+:[0-9]+>"
+    r"(?![\"'`]?\r?\n[ \t]*[A-Za-z0-9+/_-]{20})"
+)
 _SPACED_WORDS = ("-", "ENV", "setx", "login", "machine")
 _SPACED_AFTER = re.compile(
     r"(?:(?:^|[\s\"'])--?|\bENV\s|\bsetx\s+|\blogin\s+\S{1,80}\s+|\bmachine\s+\S{1,80}\s+)\Z"
@@ -128,7 +133,7 @@ _MAY_NAME = tuple(
     (begin, re.compile(re.escape(begin) + rest))
     for begin, rest in (
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-        (b"--", rb"(?:(?i:[\w-]{1,40}(?=[\s\\])(?:%s)[\s\\])|from-literal)" % _ENDS),
+        (b"--", rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal)" % _ENDS),
         *(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")
@@ -205,13 +210,9 @@ def may_name(data: bytes) -> bool:
     return False
 
 
-class _Named(NamedTuple):
-    name: str
-    start: int
-    stop: int
-    is_sure: bool = (
-        False  # in the notation of JSON, where a value may be any text; or a generator made the value
-    )
+_Named: TypeAlias = "tuple[str, int, int, bool]"
+"""A name; where its value begins and ends; and whether the value is sure: in the notation of JSON, where a value may be
+any text, or made by a generator."""
 
 
 def replace_named(text: str, found: Found, names: Names) -> str:
@@ -238,18 +239,19 @@ def _spans(text: str, found: Found, names: Names) -> Iterator[tuple[int, int, st
     is_outside = outside_placeholders(text)
     low = _low(blanked(text))
     seen: dict[int, int] = {}
-    for each in _named(text, low):
+    for name, start, stop, is_sure in _named(text, low):
         # AUTH_TOKEN is met at both of its words.
-        if each.start in seen or not is_outside(each.start, each.stop):
+        if start in seen or not is_outside(start, stop):
             continue
-        rule = _rule(each.name, names)
-        value = text[each.start : each.stop]
-        if rule is None or not (each.is_sure or is_in_text(value, rule, text[each.stop : each.stop + 1])):
+        # The name may have the word before it in front: "api key", or "the api_key".
+        rule = names(name) or (names(name.rpartition(" ")[2]) if " " in name else None)
+        value = text[start:stop]
+        if rule is None or not (is_sure or is_in_text(value, rule, text[stop : stop + 1])):
             continue
         instead = found(value, rule)
         if instead is not None:
-            seen[each.start] = each.stop
-            yield each.start, each.stop, instead
+            seen[start] = stop
+            yield start, stop, instead
     whole = sorted(seen.items())
     rest = (
         *_cookies(text, low, names),
@@ -271,11 +273,6 @@ def _is_within(start: int, spans: list[tuple[int, int]]) -> bool:
     return before > 0 and start < spans[before - 1][1]
 
 
-def _rule(name: str, names: Names) -> Rule | None:
-    """The rule of a name that may have the word before it in front: ``api key``, or ``the api_key``."""
-    return names(name) or (names(name.rpartition(" ")[2]) if " " in name else None)
-
-
 def _low(text: str) -> str:
     low = text.lower()
     # A few letters have two small ones: then letter by letter, so that every place is the same.
@@ -290,56 +287,58 @@ def _places(low: str, stem: str) -> Iterator[int]:
 
 
 def _named(text: str, low: str) -> Iterator[_Named]:
+    has_placeholders = "<secret:" in text
     for stem in _STEMS:
         for at in _places(low, stem):
-            near = _around(text, at, stem)
-            # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
-            far = _apart(text, at, stem) if near is None or not _has_digit(text, near) else None
-            yield from filter(None, (near, far))
+            behind = at + len(stem)
+            if has_placeholders and _HIDDEN.match(text, behind):
+                continue
+            near = _around(text, at, behind, stem)
+            if near is not None:
+                yield near
+                # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
+                if _DIGIT.search(text, near[1], min(near[2], near[1] + _REACH)):
+                    continue
+            far = _apart(text, at, behind)
+            if far is not None:
+                yield far
     for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
         if is_generated(match["bare"]):
-            yield _Named(match["name"], *match.span("bare"), is_sure=True)
-    for at in _places(low, _VALUE_STEM):
-        each = _in_value(text, at)
-        if each is not None:
-            yield each
+            yield match["name"], *match.span("bare"), True
+    yield from filter(None, (_in_value(text, at) for at in _places(low, _VALUE_STEM)))
 
 
 _DIGIT = re.compile(r"\d")
+_ALNUM = re.compile(r"[^\W_]")
 
 
-def _has_digit(text: str, each: _Named) -> bool:
-    return _DIGIT.search(text, each.start, min(each.stop, each.start + _REACH)) is not None
-
-
-def _around(text: str, at: int, stem: str) -> _Named | None:
+def _around(text: str, at: int, behind: int, stem: str) -> _Named | None:
     """The name around a stem, and its value."""
-    behind = at + len(stem)
     match = _ASSIGNED.match(text, behind)
-    if match is None and _APART.match(text, behind):
-        match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
     if match is None:
-        return None
-    name = _before(text, at) + text[at:behind] + match["rest"]
-    group = "bare" if match["bare"] is not None else "quoted"
-    start, stop = match.span(group)
-    if group == "quoted":
-        stop = start + _length(match)
-        if stop == start or not any(map(str.isalnum, text[start:stop])):
+        if _APART.match(text, behind) is None:
             return None
-    as_field = (
-        group == "quoted" and ":" in text[match.end("closed") : start] and match["closed"].endswith('"')
-    )
-    return _Named(name, start, stop, as_field)
+        match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
+        if match is None:
+            return None
+    name = _before(text, at) + text[at : match.end("rest")]
+    start, stop = match.span("bare")
+    if start >= 0:
+        return name, start, stop, False
+    start = match.start("quoted")
+    stop = start + _length(match)
+    if stop == start or _ALNUM.search(text, start, stop) is None:
+        return None
+    closed = match["closed"]
+    return name, start, stop, closed.endswith('"') and ":" in text[match.end("closed") : start]
 
 
-def _apart(text: str, at: int, stem: str) -> _Named | None:
+def _apart(text: str, at: int, behind: int) -> _Named | None:
     """A value that a generator made, behind the name and anything but words: in a list, a table, markup, a block."""
-    behind = at + len(stem)
     match = _APART_OR_MARKED.match(text, behind)
     if match is None or not is_generated(match["bare"]):
         return None
-    return _Named(_before(text, at) + text[at:behind] + match["rest"], *match.span("bare"), is_sure=True)
+    return _before(text, at) + text[at : match.end("rest")], *match.span("bare"), True
 
 
 def _before(text: str, at: int) -> str:
@@ -360,7 +359,7 @@ def _length(match: re.Match[str]) -> int:
 
     A quote with fewer backslashes than the value's own ends the text around it.
     """
-    depth, value = match["quote"].count("\\"), match["quoted"]
+    depth, value = len(match["quote"]) - 1, match["quoted"]
     if match["closed"].count("\\") > depth:
         return 0
     ends = (end.start() for end in _LESS_ESCAPED.finditer(value) if len(end[1]) < depth) if depth else ()
@@ -397,7 +396,7 @@ def _in_value(text: str, at: int) -> _Named | None:
         or _FIELD_BEFORE.search(text, max(0, at - 250), at)
         or _NAMED_BEHIND.match(text, match.end())
     )
-    return _Named(named[1], *match.span(group)) if named else None
+    return (named[1], *match.span(group), False) if named else None
 
 
 def _kube_values(text: str) -> Iterator[tuple[int, int, Rule]]:

@@ -83,13 +83,30 @@ def outside_placeholders(text: str) -> Callable[[int, int], bool]:
     What stands in a placeholder is no secret, whatever it looks like: the dummy key ``openai-key`` stands in its own.
     """
     holds = "<secret:" in text or "<dir:" in text
-    spans = [match.span() for match in _ANY_OR_PLACE.finditer(text)] if holds else []
+    if not holds:
+        return _anywhere
+    spans = [match.span() for match in _ANY_OR_PLACE.finditer(text)]
 
     def is_outside(start: int, stop: int) -> bool:
         before = bisect_left(spans, (stop, 0))  # the last one of these is the one that may reach so far
         return not before or spans[before - 1][1] <= start
 
     return is_outside
+
+
+def _anywhere(_start: int, _stop: int) -> bool:
+    return True
+
+
+_CLOSE = re.compile(
+    r"<secret:(?:(?<=[\w+/~.-]<secret:)|[a-z0-9-]+(?::[0-9]+)?>"
+    r"(?!\Z|(?![\"'`]?\r?\n[ \t]*[A-Za-z0-9+/_-]{20})[\s\"'`,;&|<@\\)}\]]))"
+)
+
+
+def is_close_to_one(text: str) -> bool:
+    """Whether anything stands close to a placeholder of a secret: a rule may find now what stood too close to it."""
+    return _CLOSE.search(text) is not None
 
 
 class Numbering:

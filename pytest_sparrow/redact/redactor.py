@@ -9,6 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pytest_sparrow.events import jsontext
@@ -21,7 +22,7 @@ from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_na
 from pytest_sparrow.redact.names import ACCOUNT, credential_kind
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, Numbering, unescaped
 from pytest_sparrow.redact.remembered import Remembered
-from pytest_sparrow.redact.streams import hide_across, joined_texts
+from pytest_sparrow.redact.streams import hide_across, in_their_words, joined_texts
 from pytest_sparrow.redact.substitutes import (
     SHAPES,
     escaped_in_markup,
@@ -140,7 +141,7 @@ class Redactor:
         """
         return self._clean(value, self._cleaner)
 
-    def _clean(self, value: Json, cleaner: Cleaner) -> Json:
+    def _clean(self, value: Json, cleaner: Cleaner, clean: Callable[[Json], Json] | None = None) -> Json:
         if isinstance(value, dict | list):
             # Writing it out and one look at the bytes is cheaper than a look at every text.
             with contextlib.suppress(
@@ -157,7 +158,7 @@ class Redactor:
                 return value
         else:
             return value
-        return cleaner.settled(value, cleaner.value)
+        return cleaner.settled(value, clean or cleaner.value)
 
     def secret_variable(self, name: str, value: str) -> bool:
         """Whether an environment variable looks like a secret: by its name, or by its value."""
@@ -288,7 +289,7 @@ class Redactor:
             return self._compressed(body, headers, cleaner)
         form = stream_form(body)
         if form and isinstance(body[form], list):
-            body = {**body, form: self._stream(body[form])}
+            return self._streamed(body, form, cleaner)
         if isinstance(text, str) and "x-www-form-urlencoded" in headers.get("content-type", "").lower():
             return {**body, "text": self._form(text, cleaner)}
         if isinstance(parts, list):
@@ -328,14 +329,27 @@ class Redactor:
         clean = content if "base64" in content else self._body(content, headers, cleaner)
         return body if clean == content else clean
 
-    def _stream(self, events: list[Json]) -> list[Json]:
+    def _streamed(self, body: dict[str, Json], form: str, cleaner: Cleaner) -> Json:
+        others = {name: item for name, item in body.items() if name != form}
+        events, clean = self._stream(body[form], cleaner), self._clean(others, cleaner)
+        if events is body[form] and clean is others:
+            return body
+        whole = {name: events if name == form else clean[name] for name in body}
+        return without_text(whole) if EXACT in body else whole
+
+    def _stream(self, events: list[Json], cleaner: Cleaner) -> list[Json]:
         if not all(isinstance(event, str) for event in events):
-            return events
+            each: list[Json] = self._clean(events, cleaner)
+            return each
+        across = events
         if self._places.found:  # else no model has read one
-            events = hide_across(events, self._places.across)
-        if any(self._cleaner.suspects(text) for text in joined_texts(events)):
-            events = hide_across(events, lambda whole, _: self._cleaner.cuts(whole))
-        return events
+            across = hide_across(across, self._places.across)
+        if any(self._cleaner.suspects(text) for text in joined_texts(across)):
+            across = hide_across(across, lambda whole, _: self._cleaner.cuts(whole))
+        if all(map(is_, across, events)):
+            across = events
+        clean: list[Json] = self._clean(across, cleaner, lambda each: in_their_words(each, cleaner.value))
+        return clean
 
     def _form(self, text: str, cleaner: Cleaner) -> str:
         text = unescaped(self._places.text(text))

@@ -7,6 +7,7 @@ nothing: the recording fails, names the place and the kind, and the user decides
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import re
@@ -138,6 +139,8 @@ class Scanner:
             return
         # JSON spells the end of a line before it as \n: that letter is no part of it.
         for spelled in (run, run[1:]) if len(run) <= _LONGEST_KEY else (run,):
+            if len(run) <= _LONGEST_KEY and not _begins_text(spelled[:8]):
+                continue
             try:
                 plain = base64.b64decode(
                     spelled.translate(_STANDARD) + b"=" * (-len(spelled) % 4), validate=True
@@ -179,6 +182,19 @@ class Scanner:
             if found is not None and found.kind == hit.kind:
                 return path
         return ""
+
+
+# Ids and paths begin alike.
+@functools.lru_cache(maxsize=4096)
+def _begins_text(head: bytes) -> bool:
+    """Whether eight letters of base64 encode the beginning of a text in UTF-8, which may be cut within a character."""
+    try:
+        base64.b64decode(head.translate(_STANDARD), validate=True).decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    except ValueError:
+        return False
+    return True
 
 
 def _kind_of(name: str) -> str:

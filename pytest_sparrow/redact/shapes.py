@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.providers.registry import facts
 from pytest_sparrow.redact.names import FRAGMENTS
 from pytest_sparrow.redact.notations import may_name
+from pytest_sparrow.redact.placeholders import PLACEHOLDER
 from pytest_sparrow.redact.vendors import AFTER_KEYS, PEM, Shape, of_services, prefixed
 
 if TYPE_CHECKING:
@@ -36,9 +37,28 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
     near = _near_marks(text) if len(text) > _LONG else None
     for shape in known_shapes():
         where = text if near is None or not _is_found_by_mark(shape) else near
-        if any(map(where.__contains__, shape.prefixes)):
+        if any(map(where.__contains__, shape.prefixes)) and shape.within in text:
             text = shape.pattern.sub(_replacer(shape, placeholder), text)
     return text
+
+
+def whole_shape(text: str, placeholder: Callable[[str, str], str]) -> str | None:
+    """``placeholder(kind, secret)`` where a text is one secret of a known shape, and nothing else; else None."""
+    begins = _begins(facts())
+    if text[:3] not in begins and text[:2] not in begins and _INNER.search(text) is None:
+        return None
+    clean = replace_shapes(text, placeholder)
+    return clean if clean is not text and PLACEHOLDER.fullmatch(clean) else None
+
+
+_INNER = re.compile(r"[Q:J.](?:(?<=Q)~|(?<=:)AA|(?<=J)QQJ99|(?<=\.)atlasv1\.)")
+"""What stands within a secret of a shape that does not begin with its prefix."""
+
+
+@functools.lru_cache(maxsize=4)
+def _begins(known: ProviderFacts) -> frozenset[str]:
+    """The first three letters of all prefixes, or the whole of a shorter one."""
+    return frozenset(prefix[:3] for shape in shapes_with(known) for prefix in shape.prefixes)
 
 
 _LONG = 8192
@@ -137,6 +157,8 @@ def _fold(byte: int) -> int:
 _TABLE = bytes(map(_fold, range(256)))
 _RUN = rb"[a-z0-9%+/~-]"
 _RUN_LENGTH = 12
+_LEAST_RUN = 4
+"""Characters of a key that follow the mark of each prefix, where any must; a test holds it."""
 _SHORT = 256
 """Characters of a text that is short."""
 _DIGITS = [b"%d" % digit for digit in range(10)]
@@ -149,7 +171,9 @@ def _folded(literal: str) -> bytes:
 def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     """``-``, then (backwards) what a prefix has in front of it, then a look at what follows the prefix."""
     alternatives: dict[bytes, set[bytes]] = {}
-    short: set[bytes] = {_AIRTABLE}
+    short: set[bytes] = set()
+    # Nothing stands in front of the mark.
+    bare, next_to_bare = {_AIRTABLE}, {b"[0-9a-f]{3}"}
     for shape in shapes_with(known):
         for prefix in filter(_is_marked, shape.prefixes):
             folded = _folded(prefix)
@@ -157,16 +181,25 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
             behind, ahead = folded[:anchor][::-1], folded[anchor + 1 :][::-1]
             run = _RUN * (min(shape.run, _RUN_LENGTH) - len(ahead)) if shape.run else b""
             look = rb"(?<=%s%s-%s)" % (run, re.escape(ahead), re.escape(behind))
-            if len(behind) < 2:
+            if not behind:
+                bare.add(look)
+                next_to_bare.add(_RUN * (3 - len(ahead)) + re.escape(ahead[-3:]))
+            elif len(behind) < 2 or not shape.run:
                 short.add(re.escape(behind) + look)
             else:
                 alternatives.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
-    # Two bytes that no prefix ends with turn most candidates away.
+    # What is not followed by characters of keys, or two bytes that no prefix ends with, turns most candidates away.
     filters = (
+        _RUN * _LEAST_RUN,
         _one_of(alternatives),
         _one_of({rest.lstrip(b"\\")[:1] for rests in alternatives.values() for rest in rests}),
     )
-    return re.compile(b"-(?:(?=%s%s)%s|%s)" % (*filters, _grouped(alternatives), b"|".join(sorted(short))))
+    either = (
+        b"(?<=%s-)(?=%s%s)%s" % (*filters, _grouped(alternatives)),
+        b"(?<=(?:%s)-)(?:%s)" % (b"|".join(sorted(next_to_bare)), b"|".join(sorted(bare))),
+        *sorted(short),
+    )
+    return re.compile(b"-(?:%s)" % b"|".join(either))
 
 
 def _one_of(first_bytes: Iterable[bytes]) -> bytes:
@@ -278,8 +311,8 @@ def _may_hold_shape(text: str) -> bool:
 def _begins_of(known: ProviderFacts) -> re.Pattern[str]:
     """The first three letters of all prefixes but those that are shorter; see `_BOT` and `_WITHIN`."""
     begins: dict[str, set[str]] = {}
-    for prefix in (each for shape in shapes_with(known) for each in shape.prefixes if len(each) > 2):
-        begins.setdefault(re.escape(prefix[0]), set()).add(re.escape(prefix[1:3]))
+    for begin in (each for each in _begins(known) if len(each) > 2):
+        begins.setdefault(re.escape(begin[0]), set()).add(re.escape(begin[1:]))
     groups = (f"{first}(?:{'|'.join(sorted(rest))})" for first, rest in sorted(begins.items()))
     # A set of letters in front is passed over at memory speed.
     return re.compile(f"(?=[{''.join(sorted(begins))}])(?:{'|'.join(groups)})")
@@ -299,6 +332,11 @@ def _heads() -> frozenset[bytes]:
 
 def _is_marked(prefix: str) -> bool:
     return any(byte in prefix for byte in _RARE)
+
+
+def may_begin_key(runs: bytes) -> bool:
+    """Whether any of several runs, in one text, may begin a key without a mark: see `begins_key`."""
+    return any(map(runs.__contains__, _heads()))
 
 
 def begins_key(run: bytes) -> bool:

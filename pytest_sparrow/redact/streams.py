@@ -8,6 +8,7 @@ hit begins; the other pieces lose their part of it. The number of events stays t
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -109,20 +110,74 @@ def hide_across(events: Sequence[str], find: Finder) -> list[str]:
             of newline-delimited JSON.
         find: finds it in a whole text.
     """
-    indices = facts().stream_indices
     parsed = [_payload(text) for text in events]
-    tracks: dict[_Track, list[_Piece]] = {}
-    for number, payload in enumerate(parsed):
-        for track, container, key, text in _texts(payload, (), indices):
-            tracks.setdefault(track, []).append((number, container, key, text))
     changed: set[int] = set()
-    for pieces in tracks.values():
-        if len({piece[3] for piece in pieces}) > 1:  # an id that every event repeats is no text in pieces
-            changed |= _replace(pieces, find)
+    for pieces in _in_pieces(parsed):
+        changed |= _replace(pieces, find)
     return [
         _with_payload(text, parsed[number]) if number in changed else text
         for number, text in enumerate(events)
     ]
+
+
+def _in_pieces(payloads: Iterable[Json]) -> Iterator[list[_Piece]]:
+    """The pieces of each text that several events spell together."""
+    indices, tracks = facts().stream_indices, dict[_Track, list[_Piece]]()
+    for number, payload in enumerate(payloads):
+        for track, container, key, text in _texts(payload, (), indices):
+            tracks.setdefault(track, []).append((number, container, key, text))
+    # An id that every event repeats is no text in pieces.
+    yield from (pieces for pieces in tracks.values() if len({piece[3] for piece in pieces}) > 1)
+
+
+def in_their_words(events: list[str], clean: Callable[[list[str]], list[str]]) -> list[str]:
+    """Clean the events of a stream, each piece behind the beginning of its word; the same object where nothing changed.
+
+    A piece may begin with ``key`` where the stream says ``sort_key``: what is secret there depends on the whole name.
+
+    Args:
+        events: as for `hide_across`.
+        clean: cleans each event.
+    """
+    payloads = [_payload(text) for text in events]
+    words: dict[int, dict[tuple[int, Any], str]] = {}  # by event, and by the place of the text in it
+    for pieces in _in_pieces(payloads):
+        word = ""
+        for number, container, key, text in pieces:
+            if word and _WORD.match(text):
+                container[key] = word + text
+                words.setdefault(number, {})[id(container), key] = word
+            ends = _WORD_AT_END.search((word + text)[-_LONGEST_WORD:])
+            word = ends[0] if ends else ""
+    with_words = [
+        _with_payload(text, payloads[number]) if number in words else text
+        for number, text in enumerate(events)
+    ]
+    cleaned = clean(with_words)
+    if cleaned is with_words:
+        return events
+    result = list(cleaned)
+    for number, put in words.items():
+        if cleaned[number] == with_words[number]:
+            result[number] = events[number]
+            continue
+        changed, whole = _payload(cleaned[number]), True
+        pairs = zip(
+            *(list(_texts(one, (), facts().stream_indices)) for one in (payloads[number], changed)),
+            strict=False,
+        )
+        for (_, container, old_key, _), (_, new, key, text) in pairs:
+            word = put.get((id(container), old_key), "")
+            whole = whole and text.startswith(word)
+            new[key] = text[len(word) :]
+        # Where the word itself was hidden, the piece is read alone.
+        result[number] = _with_payload(cleaned[number], changed) if whole else clean([events[number]])[0]
+    return result
+
+
+_LONGEST_WORD = 60
+_WORD = re.compile(r"[A-Za-z0-9_.-]")
+_WORD_AT_END = re.compile(r"[A-Za-z0-9_.-]+\Z")
 
 
 def joined_texts(events: Sequence[str]) -> Iterator[str]:

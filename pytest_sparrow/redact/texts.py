@@ -16,7 +16,7 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_by
 from pytest_sparrow.redact.names import Rule, Sure, is_generated
 from pytest_sparrow.redact.notations import may_name_apart
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
-from pytest_sparrow.redact.shapes import begins_key
+from pytest_sparrow.redact.shapes import begins_key, may_begin_key
 
 Found = Callable[[str, Rule], str | None]
 """Says what stands for the value of a field with this rule; None where it is no secret."""
@@ -36,10 +36,9 @@ _QUERY = re.compile(
     r"((?:[?&;]|\\u0026)([A-Za-z][A-Za-z0-9_.%\[\]-]{0,60})=)((?!<secret:)[^\x00-\x20&#;\s\"'<>\\]+)"
 )
 _FORM = re.compile(r"((?:^|&)([^=&\s]{1,80})=)((?!<secret:)[^&\s]+)")
-# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels, since a run of any
-# length would be run over from each of its characters. The value may be cut off.
+# The backslashes in front of the quotes show how deep the JSON text is quoted: up to 7 levels. The value may be cut.
 _QUOTED = re.compile(
-    r"(\\{0,127})\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})\1\" ?: ?\1\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
+    r"\"([A-Za-z][A-Za-z0-9_. \[\]-]{1,60})(\\{0,127})\" ?: ?\2\"(?!<secret:[a-z0-9-]+:[0-9]+>\\*\")"
     r"((?:[^\"\\]|\\+[^\"\\])+)"
 )
 
@@ -60,7 +59,7 @@ def replace_userinfo(text: str, found: Found) -> str:
         return text
 
     def replace(match: re.Match[str]) -> str:
-        placeholder = found(unquote(match[2]), _PASSWORD)
+        placeholder = found(unquote(match[2]) if "%" in match[2] else match[2], _PASSWORD)
         return match[0] if placeholder is None else f"://{match[1]}:{placeholder}@"
 
     def replace_user(match: re.Match[str]) -> str:
@@ -72,7 +71,8 @@ def replace_userinfo(text: str, found: Found) -> str:
 
 def replace_query(text: str, found: Found, names: Names) -> str:
     """Replace the values of secret fields in the queries of a text's URLs."""
-    return _replaced(_QUERY, text, found, names) if "=" in text else text
+    is_one = "=" in text and ("?" in text or "&" in text or ";" in text or "u0026" in text)
+    return _replaced(_QUERY, text, found, names) if is_one else text
 
 
 def replace_form(text: str, found: Found, names: Names) -> str:
@@ -82,7 +82,7 @@ def replace_form(text: str, found: Found, names: Names) -> str:
 
 def _replaced(pattern: re.Pattern[str], text: str, found: Found, names: Names) -> str:
     def replace(match: re.Match[str]) -> str:
-        rule = names(unquote(match[2]))
+        rule = names(unquote(match[2]) if "%" in match[2] else match[2])
         placeholder = found(unquote_plus(match[3]) if "%" in match[3] else match[3], rule) if rule else None
         return match[0] if placeholder is None else match[1] + placeholder
 
@@ -95,8 +95,10 @@ def replace_quoted(text: str, found: Found, names: Names) -> str:
         return text
 
     def replace(match: re.Match[str]) -> str:
-        rule = names(match[2])
-        placeholder = found(match[3], rule) if rule else None
+        rule = names(match[1])
+        if rule is None or not text.endswith(match[2], 0, match.start()):
+            return match[0]
+        placeholder = found(match[3], rule)
         return match[0] if placeholder is None else match[0][: match.start(3) - match.start()] + placeholder
 
     return _QUOTED.sub(replace, text)
@@ -162,7 +164,7 @@ def long_texts(text: str) -> Iterator[re.Match[str]]:
 def holds_text(run: str) -> bool:
     """Whether such a run may be base64 of a text, as far as its beginning says."""
     head = run[:FILE].encode()
-    return _decoded(head) is not None or _decoded(head[1:]) is not None
+    return any(_begins_text(each[:8]) and _decoded(each) is not None for each in (head, head[1:]))
 
 
 def may_hide(
@@ -176,16 +178,18 @@ def may_hide(
         harmless: runs that were looked at before, this deep; grows. Ids stand in many lines: to look once is enough.
         depth: how often to decode.
     """
-    for run in long_runs(data, _SHORTEST):
+    runs = long_runs(data, _SHORTEST)
+    may_be_key = may_begin_key(b" ".join([run for run in runs if len(run) < FILE]))
+    for run in runs:
         if len(run) < FILE and may_name_apart(data, run):
             return True
         if run in harmless or (len(run) >= FILE and not holds_text(run[:FILE].decode())):
             continue
-        if begins_key(run):
+        if (may_be_key or len(run) >= FILE) and begins_key(run):
             return True
         # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
-        for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]):
-            plain = _decoded(spelled)
+        for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]) if b"/" in run else (run, run[1:]):
+            plain = _decoded(spelled) if _begins_text(spelled[:8]) else None
             if plain is None:
                 continue
             if (
@@ -208,14 +212,16 @@ def replace_encoded(text: str, clean: Callable[[str], str]) -> str:
     """The text with every base64 run of it decoded, cleaned, and encoded again where that changed something."""
 
     def replace(match: re.Match[str]) -> str:
-        plain = _decoded(match[0].rstrip("=").encode())
+        run = match[0].rstrip("=").encode()
+        plain = _decoded(run) if _begins_text(run[:8]) else None
         if plain is None:
             return match[0]
         inner = plain.decode()
         cleaned = clean(inner)
         return match[0] if cleaned == inner else _encoded_like(match[0], cleaned)
 
-    return _BASE64_RUN.sub(replace, text)
+    runs = long_runs(text.encode("utf-8", "surrogatepass"), _SHORTEST)
+    return _BASE64_RUN.sub(replace, text) if any(_begins_text(run[:8]) for run in runs) else text
 
 
 _TEXT = re.compile(
@@ -229,9 +235,6 @@ _BLANKS = dict.fromkeys(map(ord, "\t\n\r\x1b"), " ")
 def _decoded(run: bytes) -> bytes | None:
     """What it encodes, if that is a text, as far as its characters say."""
     try:
-        # Most runs are names and paths: what their first letters encode is no text.
-        if not _begins_text(run[:8]):
-            return None
         plain = base64.b64decode(run.translate(_STANDARD) + b"=" * (-len(run) % 4), validate=True)
         text = plain.decode()
     except (binascii.Error, ValueError):
@@ -239,15 +242,14 @@ def _decoded(run: bytes) -> bytes | None:
     return plain if text.translate(_BLANKS).isprintable() else None
 
 
-# Paths and names begin alike.
+# Most runs are names and paths, which begin alike: what their first letters encode is no text.
 @functools.lru_cache(maxsize=4096)
 def _begins_text(head: bytes) -> bool:
-    """Whether eight letters of base64 may encode a text's beginning.
-
-    Raises:
-        binascii.Error: they are no base64.
-    """
-    return _TEXT.fullmatch(binascii.a2b_base64(head.translate(_STANDARD))) is not None
+    """Whether eight letters of base64 may encode a text's beginning."""
+    try:
+        return _TEXT.fullmatch(binascii.a2b_base64(head.translate(_STANDARD))) is not None
+    except binascii.Error:
+        return False
 
 
 def _encoded_like(run: str, text: str) -> str:

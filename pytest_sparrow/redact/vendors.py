@@ -38,6 +38,7 @@ class Shape:
         run: the least number of key characters that follow the prefix.
         source: the regular expression that finds the secret; its group 1, where it has one, is the secret itself.
         holds: a last check of the secret's text.
+        within: a literal that stands in every secret, too, where the prefixes are short.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Shape:
     run: int
     source: str
     holds: Callable[[str], bool] | None = None
+    within: str = ""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -328,15 +330,19 @@ OWN: tuple[Shape, ...] = (
         kind="discord-token",
         prefixes=("MT", "Mj", "Mz", "ND", "NT", "Nj", "Nz", "OD", "OT"),
         run=0,
-        source=rf"(?:(?<![A-Za-z0-9_.-])|(?<=\\[bfnrt]))[MNO]{_W}{{23,27}}\.{_W}{{6}}\.{_W}{{27,38}}(?![A-Za-z0-9_-])",
+        source=(
+            rf"[MNO](?:(?<![A-Za-z0-9_.-][MNO])|(?<=\\[bfnrt][MNO])){_W}{{23,27}}\.{_W}{{6}}\.{_W}{{27,38}}"
+            r"(?![A-Za-z0-9_-])"
+        ),
         holds=_is_of_a_bot,
+        within=".",
     ),
     # Behind nothing but the bot's id.
     Shape(
         kind="telegram-token",
         prefixes=(":AA",),
         run=0,
-        source=rf"(?<![0-9])[0-9]{{8,10}}:AA{_W}{{33}}(?![A-Za-z0-9_-])",
+        source=rf"[0-9](?<![0-9][0-9])[0-9]{{7,9}}:AA{_W}{{33}}(?![A-Za-z0-9_-])",
     ),
 )
 """Keys of services that are no providers of models: our own rows."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.lanes import current_strand
+from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -387,13 +388,6 @@ def caller() -> str:
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.stack() uses, reading no files
     while frame is not None:
         if "__tracebackhide__" not in frame.f_code.co_varnames and is_users(frame):
-            return f"{_relative(frame.f_code.co_filename)}:{frame.f_lineno}"
+            return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
-
-
-def _relative(file: str) -> str:
-    try:
-        return str(Path(file).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return file

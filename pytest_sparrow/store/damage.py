@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, TooLarge, UsageError
 from pytest_sparrow.store.layout import INPUTS
+from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,14 +34,21 @@ def conflict(path: Path, data: bytes) -> DamagedTranscript | None:
     """The first merge conflict marker in a file, if there is one."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.startswith(_MARKERS) or line.rstrip(b"\r") == b"=======":
+            golden = _named(path.parent)
             return DamagedTranscript(
                 str(path),
                 number,
                 "holds a merge conflict marker",
-                f"take one side whole (git checkout --ours -- {path.parent}), or delete the folder and record the test "
-                f"again; after a merge by hand: pytest-sparrow check --fix-meta {path.parent}",
+                f"merge  pytest-sparrow install-merge-driver && git checkout --merge -- {golden}\n"
+                f"  or     git checkout --theirs -- {golden}  (or --ours)\n"
+                f"  then   pytest-sparrow check --fix-meta {golden}",
             )
     return None
+
+
+def _named(golden: Path) -> str:
+    """A golden as a command names it."""
+    return shlex.quote(shown_path(golden))
 
 
 def line_damage(path: Path, number: int, line: bytes, error: BrokenJson) -> DamagedTranscript:
@@ -119,7 +128,7 @@ def changed_file(path: Path, data: bytes, recorded: str) -> DamagedTranscript | 
         None,
         "was changed after it was recorded: its SHA-256 is not the one in meta.json",
         f"goldens are not edited by hand: {_RESTORE}; if you mean the change: pytest-sparrow check --fix-meta "
-        f"{path.parent}",
+        f"{_named(path.parent)}",
     )
 
 

@@ -1,9 +1,12 @@
 """``pytest-sparrow list``: what each golden amounts to."""
 
+import contextlib
+import gc
 import io
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -113,7 +116,7 @@ def test_wrong_uses(project, capsys):
 
 @pytest.mark.parametrize("bar", ["plain", "rich"])
 def test_progress_is_shown_on_a_terminal(monkeypatch, bar):
-    """Only there; every item passes, and the bar is gone at the end."""
+    """Only there; every item passes, what is printed stands alone, and the bar is gone in the end."""
     if bar == "rich":
         pytest.importorskip("rich")
     else:
@@ -123,7 +126,19 @@ def test_progress_is_shown_on_a_terminal(monkeypatch, bar):
     assert list(output.progress(range(3), "golden", after=0)) == [0, 1, 2]
     assert shown.getvalue() == ""
     monkeypatch.setattr(shown, "isatty", lambda: True, raising=False)
-    assert list(output.progress(range(3), "golden", after=0)) == [0, 1, 2]
+    passed = []
+    for item in output.progress(range(3), "golden", after=0):
+        passed.append(item)
+        output.complain(f"item {item}")
+    assert passed == [0, 1, 2]
+    with contextlib.suppress(ValueError):
+        for item in output.progress(range(3), "golden", after=0):
+            raise ValueError(item)
+    gc.collect()
     if bar == "plain":
-        assert "1 of 3 goldens" in shown.getvalue()
+        assert f"\r1 of 3 goldens{'':<26}\r{'':<40}\ritem 1\n" in shown.getvalue()
+        assert shown.getvalue().endswith("\r")
+        with output.working("comparing", after=0):
+            while "\rcomparing: " not in shown.getvalue():
+                time.sleep(0.01)
         assert shown.getvalue().endswith("\r")

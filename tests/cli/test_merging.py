@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from pytest_sparrow.cli import main
+from pytest_sparrow.errors import DamagedTranscript
 from pytest_sparrow.events import Message
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.store import FsRecorder, load_transcript
@@ -106,6 +107,24 @@ def test_a_conflict_keeps_this_branch_and_names_the_way_out(repository, capsys):
         "ours",
         "second",
     ]
+
+
+def test_markers_name_the_commands(repository, capsys):
+    """Left by git in a clone without the driver: what the error names settles it, in no more than six lines."""
+    git("config", "--remove-section", "merge.pytest-sparrow")
+    golden, _ = repository({"began": 3.0}, {"system": SYSTEM.replace("short", "brief")}, code=1)
+    with pytest.raises(DamagedTranscript) as caught:
+        load_transcript(golden)
+    _, first, *others = str(caught.value).splitlines()
+    assert len(others) == 2
+    assert others[-1] == "  then   pytest-sparrow check --fix-meta __sparrow__/test_it/test_a"
+    install, _, checkout = first.removeprefix("  merge  ").partition(" && ")
+    assert main(install.split()[1:]) == 0
+    git(*checkout.split()[1:])
+    assert main(others[-1].split()[2:]) == 0
+    capsys.readouterr()
+    assert main(["check", "__sparrow__"]) == 0
+    assert "be brief" in str(load_transcript(golden).exchanges[0].asked)
 
 
 def files(folder):

@@ -67,7 +67,7 @@ KINDS = {
     count: "*test_count/events.jsonl:5: holds 5 events, and meta.json says 6*",
     digest: "*test_digest/exchanges.jsonl: was changed after it was recorded*",
     utf8: "*test_utf8/events.jsonl:2: the line is no JSON*",
-    conflict: "*test_conflict/events.jsonl:2: holds a merge conflict marker*",
+    conflict: "*  __sparrow__/test_it/test_conflict/events.jsonl:2: holds a merge conflict marker*",
     newlines: "*test_newlines/events.jsonl:1: only its newlines were changed*",
     newer: "*test_newer/meta.json: has format 99; this version of pytest-sparrow reads formats up to 3*",
     gone: "*test_gone/meta.json: the file is missing*",

@@ -130,8 +130,10 @@ def test_each_kind_of_test_in_each_mode(inner):
     """
     inner.write("pytest.ini", "[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     inner.write("test_it.py", KINDS)
-    for only in ("--collect-only", "--setup-only"):
-        inner.run("--sparrow-record", only, *PLUGINS).stdout.no_fnmatch_line("*recorded*")
+    for only in ("--collect-only", "--setup-only", "--setup-plan"):
+        result = inner.run("--sparrow-record", only, *PLUGINS)
+        result.stdout.no_fnmatch_line("*recorded*")
+        result.stdout.no_fnmatch_line("*is not a dict*")
         assert not inner.goldens()
         assert not list(inner.path.glob("__sparrow__/*/.pending/*"))
     recorded = inner.record(*PLUGINS, *WORKERS)
