@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries.patching import Patches
 from pytest_sparrow.boundaries.tools.options import close_matches
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.frameworks import langchain, openai_agents, pydantic_ai
+from pytest_sparrow.frameworks import (
+    agent_framework,
+    agno,
+    crewai,
+    google_adk,
+    langchain,
+    llama_index,
+    openai_agents,
+    pydantic_ai,
+    smolagents,
+    strands,
+)
 from pytest_sparrow.frameworks.bridge import modules_of
 
 if TYPE_CHECKING:
@@ -21,7 +32,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ADAPTERS", "PATCHES", "adapters_of", "check_names", "loaded"]
 
-ADAPTERS: tuple[Framework, ...] = (pydantic_ai.ADAPTER, langchain.ADAPTER, openai_agents.ADAPTER)
+ADAPTERS: tuple[Framework, ...] = (
+    pydantic_ai.ADAPTER,
+    langchain.ADAPTER,
+    openai_agents.ADAPTER,
+    smolagents.ADAPTER,
+    google_adk.ADAPTER,
+    llama_index.ADAPTER,
+    crewai.ADAPTER,
+    strands.ADAPTER,
+    agent_framework.ADAPTER,
+    agno.ADAPTER,
+)
 """The adapters, in the order in which ``pytest-sparrow doctor`` lists them."""
 
 PATCHES = Patches(modules_of(ADAPTERS))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,63 +17,28 @@ _TOOL, _NODE = "langchain_core.tools.base", "langgraph.prebuilt.tool_node"
 _CONTEXT = ("config", "run_manager", "callbacks")
 
 
-def _run(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
-    def run(self: Any, tool_input: Any, *args: Any, tool_call_id: str | None = None, **kwargs: Any) -> Any:
-        real = self._run
-
-        @functools.wraps(real)  # LangChain reads in the signature what to pass
-        def cross(*given: Any, **named: Any) -> Any:
-            return across(
-                _seen(self, real, given, named, tool_call_id), functools.partial(real, *given, **named)
+def _calling(method: str) -> Callable[[Callable[..., Any], Across], Callable[..., Any]]:
+    def replace(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
+        def run(self: Any, *args: Any, tool_call_id: str | None = None, **kwargs: Any) -> Any:
+            read = functools.partial(_seen, self, method, tool_call_id)
+            return original(
+                with_crossing(self, method, across, read), *args, tool_call_id=tool_call_id, **kwargs
             )
 
-        tool = _with(self, "_run", cross)
-        return original(tool, tool_input, *args, tool_call_id=tool_call_id, **kwargs)
+        return run
 
-    return run
-
-
-def _arun(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
-    async def arun(
-        self: Any, tool_input: Any, *args: Any, tool_call_id: str | None = None, **kwargs: Any
-    ) -> Any:
-        real = self._arun
-
-        @functools.wraps(real)
-        async def cross(*given: Any, **named: Any) -> Any:
-            async def invoke() -> Any:
-                return await real(*given, **named)
-
-            return await across(_seen(self, real, given, named, tool_call_id), invoke)
-
-        tool = _with(self, "_arun", cross)
-        return await original(tool, tool_input, *args, tool_call_id=tool_call_id, **kwargs)
-
-    return arun
+    return replace
 
 
-def _with(tool: Any, name: str, method: Callable[..., Any]) -> Any:
-    """A copy of a tool with one method replaced: another thread may run the tool itself."""
-    copied = copy.copy(tool)
-    copied.__dict__[name] = method
-    return copied
-
-
-def _seen(
-    tool: Any, real: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any], call_id: str | None
-) -> ToolSeen:
+def _seen(tool: Any, method: str, call_id: str | None, args: dict[str, Any]) -> ToolSeen:
     fn = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
-    args = named | dict(zip(tool.args, given, strict=False)) if given else named
     own = getattr(tool.args_schema, "model_fields", ())
+    given = tool._filter_injected_args(args)  # noqa: SLF001
     return ToolSeen(
         name=tool.name,
-        args={
-            name: value
-            for name, value in tool._filter_injected_args(args).items()  # noqa: SLF001
-            if name not in _CONTEXT or name in own
-        },
+        args={name: value for name, value in given.items() if name not in _CONTEXT or name in own},
         call_id=call_id or "",
-        fn=fn or real,
+        fn=fn or getattr(tool, method),
         changes={f"{name}.context": value.context for name, value in args.items() if _is_runtime(value)},
         steers=classes("langgraph.errors", "GraphBubbleUp"),
     )
@@ -124,8 +89,18 @@ ADAPTER = Framework(
     distribution="langchain-core",
     root="langchain_core.tools",
     seams=(
-        Seam(module=_TOOL, path="BaseTool.run", parameters=("tool_input", "tool_call_id"), replace=_run),
-        Seam(module=_TOOL, path="BaseTool.arun", parameters=("tool_input", "tool_call_id"), replace=_arun),
+        Seam(
+            module=_TOOL,
+            path="BaseTool.run",
+            parameters=("tool_input", "tool_call_id"),
+            replace=_calling("_run"),
+        ),
+        Seam(
+            module=_TOOL,
+            path="BaseTool.arun",
+            parameters=("tool_input", "tool_call_id"),
+            replace=_calling("_arun"),
+        ),
         _optional(_NODE, "ToolNode._run_one", parameters=("call",), seen=_taken_up),
         _optional(_NODE, "ToolNode._arun_one", parameters=("call",), seen=_taken_up),
         _optional("langchain.agents.structured_output", "OutputToolBinding.parse", seen=_output),
