@@ -84,7 +84,7 @@ def test_no_tool_runs_in_a_replay(framework):
     held = TESTS if framework.whole else ("raises",)
     assert {f"__sparrow__/test_it/test_{name}" for name in held} <= set(framework.goldens())
     outcome = framework.replay(
-        *(f"test_it.py::test_{path.rpartition('test_')[2]}" for path in framework.goldens())
+        *RUNS, *(f"test_it.py::test_{path.rpartition('test_')[2]}" for path in framework.goldens())
     )
     outcome.assert_outcomes(passed=len(framework.goldens()))
     assert not (framework.path / "ran").exists()

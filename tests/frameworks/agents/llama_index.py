@@ -1,3 +1,5 @@
+import os
+
 import shop
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.workflow import Context
@@ -6,7 +8,10 @@ from llama_index.llms.openai import OpenAI
 
 def agent(plan, *tools):
     return FunctionAgent(
-        tools=list(tools), llm=OpenAI(model="gpt-4o"), system_prompt=f"You are {plan}.", streaming=False
+        tools=list(tools),
+        llm=OpenAI(model="gpt-4o", api_base=os.environ["OPENAI_BASE_URL"]),
+        system_prompt=f"You are {plan}.",
+        streaming=False,
     )
 
 
