@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pytest_sparrow.json_objects import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "LOOSE_LANES",
@@ -160,9 +160,11 @@ class Asked:
         number: which crossing of its run asks, from 0.
         lane: the lane that asks; "" is the main one.
         after: the highest number, from 0, of a recorded exchange that came before this call for certain; -1: none.
-        conversation: the conversation that a request to a model carries; None for anything else.
+        conversation_of: reads the conversation; nearly no replay needs it.
         call_id: for a tool, the id of the proposal that the call answers; None where no model proposed it.
         optional: for http, whether it is chance that the client asks.
+        due: the recorded exchange that is next in this lane, if it asks the same to the letter and mentions no secret
+            but in headers; None where nobody knows that.
     """
 
     kind: str
@@ -170,9 +172,15 @@ class Asked:
     number: int = 0
     lane: str = ""
     after: int = -1
-    conversation: Sequence[Json] | None = None
+    conversation_of: Callable[[], Sequence[Json] | None] = lambda: None
     call_id: str | None = None
     optional: bool = False
+    due: Exchange | None = None
+
+    @property
+    def conversation(self) -> Sequence[Json] | None:
+        """The conversation that a request to a model carries; None for anything else."""
+        return self.conversation_of()
 
 
 # By kind, what of the asked half choosing an answer hangs on. Kinds of a newer version are left alone.

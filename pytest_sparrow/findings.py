@@ -55,6 +55,7 @@ class Kind(enum.Enum):
     RENAMED = "renamed"  # a test without a golden, and the golden of a lost test that fits
     OLD = "old"  # a golden that was recorded longer ago than the setting max_age allows
     UNUSED = "unused"  # a golden that no test uses, after a complete session
+    NOT_PENDING = "not-pending"  # a new run that could not be left for a review
     EXPECTED = "expected"  # a divergence of a test that is expected to fail
 
 
@@ -65,6 +66,7 @@ class WayKind(enum.Enum):
     ACCEPT = (
         "accept"  # update the golden of a test, which holds all the answers that the agent needs: its node id
     )
+    REVIEW = "review"  # look at what is pending, and settle all that changed alike: the change's ID
     EXTEND = "extend"  # record what the golden of a test lacks from its first difference on: its node id
     RECORD_AGAIN = "record-again"  # record a test again: its node id
     SAMPLE = "sample"  # see how often a live run differs: the test's node id
@@ -378,36 +380,45 @@ class Verdict:
         """The verdict that `to_json` wrote."""
         return cls(**_read(value))
 
-    def sent(self, clean: Callable[[str], str]) -> dict[str, Json]:
+    def sent(self, clean: Callable[[str], str], most: int = 1_000) -> dict[str, Json]:
         """The verdict as JSON for another process: without secrets, with few findings and short values.
 
         Args:
             clean: a text without its secrets.
+            most: the characters of a value.
         """
-        findings = tuple(_short(finding.cleaned(clean)) for finding in self.findings[:_MOST_SENT])
+        findings = tuple(_short(finding.cleaned(clean), most) for finding in self.findings[:_MOST_SENT])
         return replace(self, findings=findings, remarks=()).to_json()
 
 
 _MOST_SENT = 25
 """Findings of one verdict that are sent to another process."""
 
-_MOST_VALUE = 1_000
-"""Characters of a value that are sent."""
 
-
-def _short(finding: Finding) -> Finding:
-    """The finding with values that are texts of at most `_MOST_VALUE` characters, where they are longer."""
-    parts = tuple(map(_short, finding.parts[:_MOST_SENT]))
+def _short(finding: Finding, most: int) -> Finding:
+    """The finding with values that are texts of at most so many characters, where they are longer."""
+    parts = tuple(_short(part, most) for part in finding.parts[:_MOST_SENT])
+    if finding.boundary:  # asked halves, of which a title says the address and the name
+        return replace(finding, golden=_slim(finding.golden, most), new=_slim(finding.new, most), parts=parts)
     golden, new = (_spelled(value) for value in (finding.golden, finding.new))
-    if max(len(golden), len(new)) <= _MOST_VALUE:
+    if max(len(golden), len(new)) <= most:
         return replace(finding, parts=parts)
-    golden, new = excerpt(golden, new, _MOST_VALUE)
+    golden, new = excerpt(golden, new, most)
     return replace(
         finding,
         parts=parts,
         golden=MISSING if finding.golden is MISSING else golden,
         new=MISSING if finding.new is MISSING else new,
     )
+
+
+def _slim(half: Json | Missing, most: int) -> Json | Missing:
+    """An *asked* half without its long parts; what differs in them is said by the parts of the finding."""
+    if not isinstance(half, dict) or len(_spelled(half)) <= most:
+        return half
+    half = {key: value for key, value in half.items() if key not in ("headers", "body")}
+    given = {key: type(half[key])() for key in ("args", "kwargs") if key in half}
+    return half | given if len(_spelled(half)) > most else half
 
 
 def _spelled(value: Json | Missing) -> str:

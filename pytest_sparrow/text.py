@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -203,10 +204,12 @@ def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str
 
 def shown_path(path: str | Path) -> str:
     """A path as a message names it: from the working directory, if it lies below."""
+    named = str(Path(path))
     try:
-        return str(Path(path).absolute().relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
+        here = os.getcwd()  # noqa: PTH109 - for each test
+    except OSError:
+        return named
+    return "." if named == here else named.removeprefix(os.path.join(here, ""))  # noqa: PTH118 - see above
 
 
 def counted(number: int, one: str) -> str:

@@ -63,7 +63,7 @@ class Patch(abc.ABC):
         Whoever wrapped our replacement keeps it: to put the original back would take their wrapper off, too. Until the
         original is back, a later call looks again: a fixture may have undone its own replacement since.
         """
-        if self._applied and self._stands():
+        if self._applied and self.stands():
             self._write(self._original)
             self._applied = False
 
@@ -73,7 +73,8 @@ class Patch(abc.ABC):
     def __exit__(self, *_: object) -> None:
         self.restore()
 
-    def _stands(self) -> bool:
+    def stands(self) -> bool:
+        """Whether the replacement is what stands there."""
         now = self._read()
         # The environment gives another string each time.
         return now is self.replacement or (isinstance(now, str) and now == self.replacement)
@@ -204,28 +205,33 @@ class Patches:
 
     Counted, so that runs may nest. Process-wide, because what is patched is; so an instance is a module's constant.
     Also a context manager. Each test installs and uninstalls: the patches of a module are made once, and made again
-    only where the module, or what they replace in it, is no longer the same.
+    only where the module, or what they replace in it, is no longer the same. Between two tests they may stay where
+    they are; see `leave_in_place`.
 
     Args:
         modules: by the name of a module, what gives its patches. ``in`` is asked for each module that is loaded
             meanwhile; iterating gives the names to look for at the start.
+        stays: whether they may stay; not where they hold what belongs to one test.
     """
 
-    def __init__(self, modules: Mapping[str, PatchesFor]) -> None:
+    def __init__(self, modules: Mapping[str, PatchesFor], *, stays: bool = False) -> None:
         self._modules = modules
+        self._stays = stays
         self._finder = AfterLoading(modules, lambda module: self._patch(module.__name__, module))
         # All of it under the lock, and empty when nothing is installed.
         self._lock = threading.RLock()
         self._installed = 0
         self._patches: list[Patch] = []
         self._made: dict[str, tuple[ModuleType, list[Patch]]] = {}
+        self._there: dict[str, ModuleType | None] = {}
 
     def install(self) -> None:
         """Replace. Each call needs an `uninstall`."""
         with self._lock:
             self._installed += 1
-            if self._installed > 1:
+            if self._installed > 1 or self._stand():
                 return
+            self._put_back()
             sys.meta_path.insert(0, self._finder)
             for name in self._modules:
                 self._patch(name, sys.modules.get(name))
@@ -238,10 +244,32 @@ class Patches:
             self._installed -= 1
             if self._installed:
                 return
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self._finder)
-            while self._patches:
-                self._patches.pop().restore()
+            if self._stays and _in_place is not None:
+                _in_place[self] = None
+            else:
+                self._put_back()
+
+    def put_back(self) -> None:
+        """Put the originals back where nothing is installed, and the patches have stayed in place."""
+        with self._lock:
+            if not self._installed:
+                self._put_back()
+
+    def _put_back(self) -> None:
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self._finder)
+        self._there.clear()
+        while self._patches:
+            self._patches.pop().restore()
+
+    def _stand(self) -> bool:
+        """Whether all of it has stayed in place: no module and no name in one is another now."""
+        if self._finder not in sys.meta_path:
+            return False
+        for name in self._modules:
+            if sys.modules.get(name) is not self._there.get(name):
+                return False
+        return all(patch.stands() for patch in self._patches)
 
     def __enter__(self) -> Self:
         self.install()
@@ -253,8 +281,9 @@ class Patches:
     def _patch(self, name: str, module: ModuleType | None) -> None:
         """Replace in a loaded module, once: two names may be one module (``httpx2.alias_httpx()``)."""
         with self._lock:
-            if module is None or not self._installed or name not in self._modules:
+            if module is None or self._finder not in sys.meta_path or name not in self._modules:
                 return
+            self._there[name] = module
             made = self._made.get(name)
             if made is not None and made[0] is module and all(patch.fits() for patch in made[1]):
                 patches = made[1]
@@ -265,6 +294,29 @@ class Patches:
                     self._made[name] = module, patches
             for patch in patches:
                 self._patches.append(patch.apply())
+
+
+_in_place: dict[Patches, None] | None = None
+"""What has stayed in place, in the order of its last use; None: nothing stays."""
+
+
+def leave_in_place() -> None:
+    """From now on, patches stay where they are when the last run is over, until `put_all_back`.
+
+    They ask which run is open here, and do nothing where none is. A session leaves them between two tests that both
+    replay: to replace and to put back again some twenty names took a tenth of what such a test costs.
+    """
+    global _in_place  # noqa: PLW0603 - process-wide, as patches are
+    if _in_place is None:
+        _in_place = {}
+
+
+def put_all_back() -> None:
+    """Put the originals back of all that has stayed in place; nothing stays any more."""
+    global _in_place
+    left, _in_place = _in_place, None
+    for patches in reversed(left or {}):
+        patches.put_back()
 
 
 class AfterLoading(importlib.abc.MetaPathFinder):

@@ -21,6 +21,7 @@ from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.provenance import FRAMEWORKS
 from pytest_sparrow.providers.facts import merged
 from pytest_sparrow.providers.registry import facts_of, registered
+from pytest_sparrow.store.journal import read_name
 from pytest_sparrow.store.swap import _exchange
 from pytest_sparrow.text import printable
 
@@ -284,7 +285,7 @@ def _goldens(folder: Path, name: str) -> Iterator[_Line]:
                 f"{shelf}/.gitattributes",
                 "doesn't say '* -text': git may change newlines, which damages every golden",
             )
-        pending = sum(1 for _ in shelf.glob("*/.pending/*"))
+        pending = sum(read_name(each) is not None for each in shelf.glob("*/.pending/*"))
         if pending:
             yield _Line(
                 "note", str(shelf), f"{pending} unfinished or failed recordings: pytest-sparrow check"

@@ -23,6 +23,8 @@ from pytest_sparrow.plugin.collecting import NotCollected, without_test
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.finding import finished_runs
 from pytest_sparrow.store.goldens import goldens_at, is_transcript, lost_test, recorder_of
+from pytest_sparrow.store.layout import is_pending
+from pytest_sparrow.store.pending import drop
 from pytest_sparrow.store.rewriting import renamed, upgraded
 from pytest_sparrow.text import counted, one_line, shown_path
 from pytest_sparrow.transcript import FORMAT
@@ -98,7 +100,7 @@ def _move(options: argparse.Namespace) -> int:
     for each in beside:
         target.put(names[each], files[each])
     for each in beside:
-        source.delete(each)
+        _delete(source, each)
     _remove_empty(old.parent)
     moved = [(_shown(old.parent / each), _shown(new.store / name)) for each, name in names.items()]
     if options.json:
@@ -165,7 +167,7 @@ def _prune(options: argparse.Namespace) -> int:
     unused = [(golden, recorder_of(golden)) for golden in found]
     if options.yes:
         for golden in found:
-            FsRecorder(golden.parent).delete(golden.name)
+            _delete(FsRecorder(golden.parent), golden.name)
             _remove_empty(golden.parent)
     _report(unused, options)
     return _PENDING if found and not options.yes else 0
@@ -205,6 +207,13 @@ def _upgrade(options: argparse.Namespace) -> int:
     say(f"{_shown(folder)}: format {before} -> {FORMAT}" for folder, before in done)
     say([f"{counted(len(done), 'golden')} upgraded, {others} left as they are"])
     return 0
+
+
+def _delete(store: FsRecorder, run_id: str) -> None:
+    """Remove a golden, and the new run of its test that waits for a review."""
+    store.delete(run_id)
+    if is_pending(store.transcripts_dir, run_id):
+        drop(store.transcripts_dir, run_id)
 
 
 def _remove_empty(store: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import add_goldens, add_json, print_json, progress, say
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.report.plain import REVIEW
 from pytest_sparrow.settings.kinds import Age
 from pytest_sparrow.store.figures import figures_of, said_of_older
 from pytest_sparrow.store.goldens import goldens_at
@@ -111,6 +112,8 @@ def _lines(goldens: Sequence[Figures]) -> Iterator[str]:
             yield f"{one_line(golden.folder.as_posix())}: cannot be read: {one_line(golden.damage)}"
     total = sum(golden.tokens_in + golden.tokens_out for golden in whole)
     yield f"{counted(len(goldens), 'golden')}, {counted(total, 'token')}, {_bytes(sum(each.size for each in whole))}"
+    if waiting := sum(golden.pending for golden in goldens):
+        yield f"{counted(waiting, 'golden')} with a new run to review: {REVIEW}"
     yield from said_of_older([golden.not_compared for golden in whole if golden.not_compared])
 
 

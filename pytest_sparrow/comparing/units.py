@@ -125,6 +125,18 @@ def without_strands(*sides: list[NumberedEvent]) -> list[list[NumberedEvent]]:
     ]
 
 
+def in_one_strand(side: Iterable[NumberedEvent]) -> list[NumberedEvent]:
+    """The events of a run as if one strand had done all: no further strand has a route of its own to a model."""
+    found, route = [], None
+    for entry in side:
+        if entry.type == "RouteSelected":
+            if entry.body == route:
+                continue
+            route = entry.body
+        found.append(replace(entry, lane=""))
+    return found
+
+
 def ids_of(found: Iterable[NumberedEvent]) -> Iterator[str]:
     """The ids that events carry as ``id`` or ``run``."""
     for entry in found:

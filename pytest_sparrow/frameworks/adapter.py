@@ -63,7 +63,8 @@ class Seam:
         parameters: the parameters that the adapter reads; the installed version must have them.
         seen: reads the call from the function's arguments; None: no tool is called.
         replace: in place of ``seen``, makes what stands there from the original function and `Across`.
-        optional: whether the module may be missing: it belongs to a distribution that not every user has.
+        everywhere: whether other modules hold the function, too: then its calls are led away from within.
+        where: a module that only those versions of the framework have which need the seam; "": all need it.
     """
 
     module: str
@@ -71,13 +72,21 @@ class Seam:
     parameters: tuple[str, ...] = ()
     seen: Callable[..., ToolSeen | None] | None = None
     replace: Callable[[Callable[..., Any], Across], Callable[..., Any]] | None = None
-    optional: bool = False
+    everywhere: bool = False
+    where: str = ""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the installed version needs the seam."""
+        return not self.where or _exists(self.where)
 
     def misfit(self) -> str:
         """Why the installed version, which is loaded, has no such function; "" where it has, or may yet load it."""
         module = sys.modules.get(self.module)
+        if not self.is_needed:
+            return ""
         if module is None:
-            return "" if self.optional or _exists(self.module) else f"there is no {self.module}"
+            return "" if _exists(self.module) else f"there is no {self.module}"
         try:
             function = operator.attrgetter(self.path)(module)
             known = inspect.signature(function).parameters

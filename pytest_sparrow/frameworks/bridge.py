@@ -6,8 +6,9 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.patching import AttributePatch
+from pytest_sparrow.boundaries.patching import AttributePatch, Patch
 from pytest_sparrow.boundaries.tools.invocation import ByFramework, Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.run.context import current_run, left_over
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
-    from pytest_sparrow.boundaries.patching import Patch, PatchesFor
+    from pytest_sparrow.boundaries.patching import PatchesFor
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
     from pytest_sparrow.run.crossing import OpenRun
@@ -104,10 +105,31 @@ def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
 
 def _patches(seams: list[tuple[Framework, Seam]], module: ModuleType) -> Iterator[Patch]:
     for adapter, seam in seams:
-        if not seam.misfit():  # else the run goes on at the wire, and says so
+        if seam.is_needed and not seam.misfit():  # else the run goes on at the wire, and says so
             *path, name = seam.path.split(".")
             owner = functools.reduce(getattr, path, module)
-            yield AttributePatch(owner, name, _replacement(adapter, seam, getattr(owner, name)))
+            function = getattr(owner, name)
+            if seam.everywhere:
+                yield _CallsPatch(adapter, seam, function)
+            else:
+                yield AttributePatch(owner, name, _replacement(adapter, seam, function))
+
+
+class _CallsPatch(Patch):
+    """The calls of a function, whoever holds the function; see `trampoline_of`."""
+
+    def __init__(self, adapter: Framework, seam: Seam, function: Any) -> None:
+        self._trampoline = trampoline_of(function)
+        self._take_away: Callable[[], None] | None = None
+        super().__init__(function, "calls", _replacement(adapter, seam, self._trampoline.real))
+
+    def _read(self) -> Any:
+        return self._trampoline.wrapper()
+
+    def _write(self, value: Any) -> None:
+        if self._take_away is not None:
+            self._take_away()
+        self._take_away = None if value is None else self._trampoline.put(value)
 
 
 def _replacement(adapter: Framework, seam: Seam, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -81,7 +81,8 @@ _ANSWERING = {
 
 
 def _optional(module: str, path: str, **how: Any) -> Seam:
-    return Seam(module=module, path=path, optional=True, **how)
+    """A seam in a module that not every user has: of another distribution, or of a later version."""
+    return Seam(module=module, path=path, where=module, **how)
 
 
 ADAPTER = Framework(

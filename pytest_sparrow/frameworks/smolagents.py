@@ -11,7 +11,7 @@ from pytest_sparrow.frameworks.crossing import crossing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sparrow.frameworks.adapter import Across
+    from pytest_sparrow.frameworks.adapter import Across, Kind
 
 
 def _call(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
@@ -24,7 +24,7 @@ def _call(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
         def seen(args: dict[str, Any]) -> ToolSeen:
             names = dict(zip(self.inputs, args.pop("args", ()), strict=False))
             # The answer of an agent to its user: a tool in form only.
-            kind = "output" if self.name == "final_answer" else "tool"
+            kind: Kind = "output" if self.name == "final_answer" else "tool"
             return ToolSeen(name=self.name, args=names | args, fn=self.forward, kind=kind)
 
         tool = copy.copy(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing import comparable_by
@@ -58,6 +59,10 @@ def _in_events(finding: Finding) -> bool:
     return finding.boundary == early == "tool"
 
 
+def _no_model() -> None:
+    """A tool's call carries no conversation."""
+
+
 def _asked(exchange: Exchange, number: int, after: int, wire: Wire) -> Asked:
     is_http = exchange.kind == "http"
     return Asked(
@@ -66,6 +71,6 @@ def _asked(exchange: Exchange, number: int, after: int, wire: Wire) -> Asked:
         number=number,
         lane=exchange.lane,
         after=after,
-        conversation=wire.conversation(exchange.asked) if is_http else None,
+        conversation_of=partial(wire.conversation, exchange.asked) if is_http else _no_model,
         call_id=exchange.asked.get("id") if exchange.proposed else None,
     )

@@ -140,6 +140,20 @@ def rules_of(settings: Settings, *further: str) -> Rules:
     Raises:
         UsageError: a path or a regular expression that can't be read; the text names it.
     """
+    global _rules  # noqa: PLW0603 - all tests of a session have the same settings, but for those with markers
+    if _rules[0] is not settings:
+        _rules = settings, {}
+    known = _rules[1]
+    if further not in known:
+        known[further] = _rules_of(settings, further)
+    return known[further]
+
+
+_rules: tuple[Settings | None, dict[tuple[str, ...], Rules]] = None, {}
+"""The settings that rules were made of last, and the rules, by the further paths."""
+
+
+def _rules_of(settings: Settings, further: tuple[str, ...]) -> Rules:
     return Rules(
         level=settings.level_in_force,
         exclude_paths=(

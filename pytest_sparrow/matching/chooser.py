@@ -28,6 +28,7 @@ from pytest_sparrow.matching.conversations import Conversations, prefixes
 from pytest_sparrow.matching.counts import (
     headers_of,
     key_of,
+    knows_headers,
     request_content,
     request_key,
     request_shape,
@@ -149,14 +150,23 @@ class Chooser:
         self.secrets = secrets or SecretPairs(replayed=True)
         self._mentioned: dict[int, Mentioned] = {}
         self.by_rules = False
-        self._some_headers = False  # whether an exchange does not say which headers there were
+        # Whether an exchange does not say which headers there were.
+        self._some_headers = not all(knows_headers(each.asked) for each in exchanges if each.kind == "http")
+        self._exact_is_ready = False
         self._near_is_ready = False
+        self._left: dict[str, deque[int]] = {}  # what nobody asked for, by its lane
+        self._same_headers: tuple[Json, Json] | None = None
         self._unread: list[Asked] = []  # requests whose conversation `_seen` does not know yet
-        self._index()
+        for number, exchange in enumerate(exchanges):
+            self._left.setdefault(exchange.lane, deque()).append(number)
         if not self._some_headers:
             self.secrets.exchanges = exchanges
 
-    def _index(self) -> None:
+    def _index_exact(self) -> None:
+        """Index by what is asked: at the first request that is not the one that is due."""
+        if self._exact_is_ready:
+            return
+        self._exact_is_ready = True
         begun = {_MAIN}
         for number, exchange in enumerate(self._exchanges):
             begins = exchange.lane not in begun
@@ -168,11 +178,9 @@ class Chooser:
             if exchange.kind == "tool" and exchange.proposed:
                 for by_call in _call_keys(self._counted("tool", exchange.asked), exchange.asked.get("id")):
                     self._by_call.add(by_call, exchange.lane, number, begins=begins)
-            if exchange.kind == "http":
-                self._some_headers = self._some_headers or headers_of(exchange.asked) is None
-                if is_chance(exchange):
-                    self._look_ups[key] = number
-                    self._look_up_of[number] = key
+            if exchange.kind == "http" and is_chance(exchange):
+                self._look_ups[key] = number
+                self._look_up_of[number] = key
 
     def _index_near(self) -> None:
         """Index by shape and conversation: at the first request that is not the recorded one, and so nearly never."""
@@ -218,21 +226,67 @@ class Chooser:
             asked: what is asked.
             taken: False only looks: the exchange stays available, and no later request continues this one.
         """
-        choice = self._choose_http(asked) if asked.kind == "http" else self._choose_exact(asked)
+        choice = self._take_due(asked)
+        if choice is None:
+            self._index_exact()
+            choice = self._choose_http(asked) if asked.kind == "http" else self._choose_exact(asked)
         if not taken:
             self._give_back(choice)
         elif asked.kind == "http":
             if choice is not None:
                 self._golden_of[asked.number] = choice.number
-            if asked.conversation:
-                self._unread.append(asked)
+            self._unread.append(asked)
         return choice
 
     def _read_conversations(self) -> None:
         """Know the conversations of the requests so far: only a request that was not recorded is looked for by them."""
         for asked in self._unread:
-            self._seen.add(prefixes(asked.conversation or ()), asked.number, asked.lane)
+            if conversation := asked.conversation:
+                self._seen.add(prefixes(conversation), asked.number, asked.lane)
         self._unread.clear()
+
+    def due(self, lane: str) -> Exchange | None:
+        """The oldest exchange of the lane that nobody asked for: it would be chosen for a request that is the same.
+
+        None where other lanes may have a part in the choice.
+        """
+        left = self._left.get(lane)
+        while left and left[0] in self._played:
+            left.popleft()
+        if not left or left[0] in self._borrowed or self._some_headers:
+            return None
+        followed = self._lanes.get(lane)
+        is_its_own = lane == _MAIN or _is_handed(lane) if followed is None else followed == lane
+        return self._exchanges[left[0]] if is_its_own else None
+
+    def _take_due(self, asked: Asked) -> Chosen | None:
+        """Choose the exchange that is due, where its request is the same: no key need be made."""
+        due, lane = asked.due, asked.lane
+        if due is None or due is not self.due(lane) or due.proposed is not (asked.call_id is not None):
+            return None
+        if due.proposed and due.asked.get("id") != asked.call_id:
+            return None
+        if asked.kind == "http" and not self._are_same_headers(due.asked, asked.content):
+            return None
+        number = self._left[lane][0]
+        self._played.add(number)
+        self._bind(lane, number)
+        return Chosen(number=number, exact=True)
+
+    def _are_same_headers(self, recorded: dict[str, Json], new: dict[str, Json]) -> bool:
+        """Whether the headers of two requests with the same body count as the same, and mention the same secrets."""
+        # A client sends the same headers with each request.
+        if (recorded["headers"], new["headers"]) == self._same_headers:
+            return True
+        counted = headers_of(new)
+        if counted != headers_of(recorded):
+            return False
+        golden, other = (Mentioned.of(canonical(counted), half) for half in (recorded, new))
+        if not golden.may_be(other, self.secrets):
+            return False
+        golden.declare(other, self.secrets)
+        self._same_headers = recorded["headers"], new["headers"]
+        return True
 
     def _choose_http(self, asked: Asked) -> Chosen | None:
         lane = asked.lane
@@ -405,6 +459,9 @@ class Chooser:
 
     def unplayed(self) -> list[int]:
         """The exchanges that nobody asked for, in order; of equal look-ups one is enough, of optional ones none."""
+        if len(self._played) == len(self._exchanges):
+            return []
+        self._index_exact()
         looked_up = {key for number, key in self._look_up_of.items() if number in self._played}
         return [
             number

@@ -62,6 +62,16 @@ def asked_fields(asked: dict[str, Json]) -> dict[str, Json]:
     return {key: value for key, value in asked.items() if key not in _NOT_OF_REQUESTS}
 
 
+def is_verbatim(asked: dict[str, Json], recorded: dict[str, Json]) -> bool:
+    """Whether a half, not redacted yet, says to the letter what a recorded half says, and that holds no placeholder.
+
+    Headers and ids stand apart. Nothing in such a half is a secret, or the recording would have hidden it.
+    """
+    ours, theirs = asked_fields(asked), asked_fields(recorded)
+    # Python takes True for 1 and 1 for 1.0, which are spelled otherwise.
+    return ours == theirs and (spelled := repr(ours)) == repr(theirs) and "<secret:" not in spelled
+
+
 class Address(NamedTuple):
     """Where a request goes, as far as that counts.
 
@@ -116,6 +126,11 @@ def _name(pair: tuple[str, str | None]) -> str:
     return pair[0]
 
 
+def knows_headers(asked: dict[str, Json]) -> bool:
+    """Whether an HTTP request says which headers it had; an imported one may not."""
+    return isinstance(asked.get("headers"), dict) and not asked.get("some_headers")
+
+
 def headers_of(asked: dict[str, Json]) -> dict[str, str] | None:
     """The headers of an HTTP request that count, by name; None where it isn't known which there were.
 
@@ -123,7 +138,7 @@ def headers_of(asked: dict[str, Json]) -> dict[str, str] | None:
     provider's facts do.
     """
     headers = asked.get("headers")
-    if not isinstance(headers, dict) or asked.get("some_headers"):
+    if not isinstance(headers, dict) or not knows_headers(asked):
         return None
     left_out = facts().volatile_headers
     found = content_headers(headers, has_body="body" in asked)

@@ -22,17 +22,19 @@ from pytest_sparrow.settings import Level
 from pytest_sparrow.wire.asking import is_look_up
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_sparrow.exchange import Exchange
 
 
-def counts(level: Level, *, of_model: bool) -> bool:
+def counts(level: Level, *, of_model: Callable[[], bool]) -> bool:
     """Whether the order of a call counts at a level.
 
     Args:
         level: the level of the comparison.
-        of_model: whether the call is a request to a model.
+        of_model: says whether the call is a request to a model.
     """
-    return level is Level.EXACT or (level is Level.TRAJECTORY and not of_model)
+    return level is Level.EXACT or (level is Level.TRAJECTORY and not of_model())
 
 
 def is_chance(exchange: Exchange) -> bool:

@@ -15,7 +15,7 @@ from pytest_sparrow.matching.counts import COOKIE, credentials_of
 from pytest_sparrow.redact.placeholders import FIRST_OF_A_REPLAY, OR, PLACEHOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -58,18 +58,27 @@ class SecretPairs:
 
     Args:
         replayed: whether the other run is a replay of the golden, so that what it did not bring itself means the same.
-        variables: the kinds of the secrets in environment variables that the other run has.
+        variables: gives the kinds of the secrets in environment variables that the other run has.
 
     Attributes:
         exchanges: the golden's, where all its requests say which headers they had.
     """
 
-    def __init__(self, *, replayed: bool = False, variables: AbstractSet[str] = frozenset()) -> None:
+    def __init__(
+        self, *, replayed: bool = False, variables: Callable[[], AbstractSet[str]] = frozenset
+    ) -> None:
         self.exchanges: Sequence[Exchange] = ()
         self._replayed = replayed
         self._variables = variables
         self._new_of: dict[str, str] = {}
         self._golden_of: dict[str, str] = {}
+
+    def copy(self) -> SecretPairs:
+        """The same pairs, to try what would become a pair."""
+        pairs = SecretPairs(replayed=self._replayed, variables=self._variables)
+        pairs.exchanges = self.exchanges
+        pairs.declare(list(self._new_of), list(self._new_of.values()))
+        return pairs
 
     def same(self, golden: str, new: str) -> bool:
         """Whether two placeholders are a pair; two of which neither has a partner become a pair."""
@@ -103,8 +112,8 @@ class SecretPairs:
     def alone(self, ours: _Credentials, theirs: _Credentials, *, in_golden: bool) -> list[tuple[str, ...]]:
         """The names of what counts though only one of two requests has it.
 
-        A secret that an answer gave: a machine need not have that. A cookie without a secret, unless all cookies of
-        the other request are hidden at once. Never an account: a machine need not have one.
+        A secret that an answer gave: others a machine need not have. An account that no variable gave: the agent names
+        it. A cookie without a secret, unless all cookies of the other request are hidden at once.
         """
         hidden = (COOKIE,) in theirs
         return [
@@ -112,7 +121,9 @@ class SecretPairs:
             for name, value in ours.items()
             if name not in theirs
             and (
-                self._was_given(value, in_golden) if "<secret:" in value else name[0] == COOKIE and not hidden
+                self._was_given(value, in_golden)
+                if "<secret:" in value
+                else not (name[0] == COOKIE and hidden)
             )
         ]
 
@@ -159,7 +170,10 @@ class SecretPairs:
         Nothing but the agent chose between the two then.
         """
         one, other = golden.split(":")[1], new.split(":")[1]
-        return one != other and other in self._variables and (one in self._variables or golden in self._given)
+        if one == other:
+            return False
+        variables = self._variables()
+        return other in variables and (one in variables or golden in self._given)
 
     def _is_own(self, new: str) -> bool:
         return not self._replayed or int(new.rpartition(":")[2][:-1]) > FIRST_OF_A_REPLAY

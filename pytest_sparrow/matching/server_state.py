@@ -27,6 +27,11 @@ def named_state(asked: dict[str, Json]) -> Iterator[tuple[str, str]]:
             yield key, value
 
 
+def is_pipe(asked: dict[str, Json]) -> bool:
+    """Whether a message goes over a pipe to a program; what comes unasked there is asked for by GET."""
+    return str(asked.get("url")).startswith("stdio:")
+
+
 def listens(asked: dict[str, Json]) -> bool:
     """Whether a request only hears, by GET, what a server may send in a session, as MCP's does.
 

@@ -21,6 +21,7 @@ from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rul
 from pytest_sparrow.plugin.api import Sparrow
 from pytest_sparrow.plugin.golden import FIXTURES
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name, secrets_of
+from pytest_sparrow.plugin.options import on_ci
 from pytest_sparrow.plugin.source import Source
 from pytest_sparrow.plugin.window import Window, World
 from pytest_sparrow.provenance import repo_head, snapshot, version_of
@@ -28,7 +29,7 @@ from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Places
 from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
-from pytest_sparrow.run.emitter import Gathered, RecorderSink
+from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
@@ -176,13 +177,15 @@ class Attempt:
         self._required = required
         if self.behaviour.missing and self.blocked is None and required:
             self.blocked = self._no_golden()
-        journal = RecorderSink(self._kept_in, place.run_id) if self.behaviour.journals else None
-        self._gathered = self._gathers(journal)
-        self._journals = journal is not None and (self._gathered is not None or not self.behaviour.revises)
-        sink: Sink | None = self._gathered or (journal if self._journals else None)
-        self._accepted: Verdict | None = None
         self._alone = beside is None and not of_fixtures
+        self._of_fixtures = of_fixtures
+        gathers = self._gathers()
+        self._revises = gathers and self.behaviour.revises
+        self._accepted: Verdict | None = None
         self.names: Names | None = None
+        # An extension of a golden that holds events alone comes to nothing.
+        self._journals = self.behaviour.journals and (gathers or not self.behaviour.revises)
+        sink: Sink | None = RecorderSink(self._kept_in, place.run_id) if self._journals else None
         tools = Tools()
         answers = self._answers()
         rules = rules_of(settings)
@@ -200,6 +203,7 @@ class Attempt:
             extends=self.behaviour.extends,
             live=self.behaviour.live and self.blocked is None,
             sink=sink,
+            gathers=gathers,
             parent=parent,
             report_late=report_late,
             own_servers=OwnServers(self._source.noted(APPS) if replays else None),
@@ -214,15 +218,23 @@ class Attempt:
             settings.mode,
             self._followed,
             self._open_further,
-            what_if=self.run.replaying and self._gathered is None,
+            what_if=self.run.replaying and not self._revises,
         )
 
-    def _gathers(self, journal: Sink | None) -> Gathered | None:
-        """What gathers the exchanges of a run that may become the golden's; a golden of events alone has none."""
+    def _gathers(self) -> bool:
+        """Whether the run may become the golden's, now or once somebody accepts it; a golden of events alone never."""
         golden = self._source.golden
-        if not self.behaviour.revises or golden is None or not golden.holds_exchanges:
-            return None
-        return Gathered(journal)
+        if golden is None or not golden.holds_exchanges:
+            return False
+        return self.behaviour.revises or self.may_be_pending
+
+    @property
+    def may_be_pending(self) -> bool:
+        """Whether this is a replay whose new run is left for a review where it differs from its own golden."""
+        place, settings = self.place, self.settings
+        replays = self.behaviour.replays and self.behaviour.compares and not self.behaviour.revises
+        own = not self._of_fixtures and place.recorder == place.test and self._source.accept is None
+        return replays and own and (not on_ci() if settings.pending is None else settings.pending)
 
     def _frameworks(self) -> frozenset[str]:
         """The frameworks whose tools cross: a golden that was recorded without an adapter is followed without."""
@@ -245,9 +257,14 @@ class Attempt:
         return str(self.place.folder), self.place.recorder
 
     @property
+    def attempts(self) -> list[Attempt]:
+        """This one, and those of the further runs."""
+        return [self, *self._further]
+
+    @property
     def saved(self) -> dict[str, int]:
         """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
-        goldens = [each.sparrow.golden for each in (self, *self._further) if each.behaviour.replays]
+        goldens = [each.sparrow.golden for each in self.attempts if each.behaviour.replays]
         held = [golden for golden in goldens if golden is not None and golden.exchanges]
         return {
             "calls": sum(len(golden.exchanges) for golden in held),
@@ -269,7 +286,7 @@ class Attempt:
         """Whether the run, or a further run of the test, asked for anything."""
         return any(
             each.run.crossings or each.run.events or any(map(each.run.violations.of, _CONTACTS))
-            for each in (self, *self._further)
+            for each in self.attempts
         )
 
     def _answers(self) -> list[Exchange] | None:
@@ -310,11 +327,7 @@ class Attempt:
     @property
     def findings(self) -> list[str]:
         """The titles of all violations, of further runs too."""
-        return [
-            title(finding)
-            for attempt in (self, *self._further)
-            for finding in attempt.run.violations.findings
-        ]
+        return [title(finding) for attempt in self.attempts for finding in attempt.run.violations.findings]
 
     def open(self) -> None:
         """Open the run: what the agent does belongs to the run until `finish`."""
@@ -403,7 +416,7 @@ class Attempt:
             return []
         self.world.leave()
         self.window.close(failed=failed)
-        return [attempt.judge(failed=failed) for attempt in (self, *self._further)]
+        return [attempt.judge(failed=failed) for attempt in self.attempts]
 
     def judge(self, *, failed: bool) -> Verdict:
         """Judge this run alone, once it is over."""
@@ -420,7 +433,7 @@ class Attempt:
                 failed=failed,
                 further=self._further_runs,
             )
-            return verdict if self._gathered is None else self._acceptable(verdict)
+            return self._acceptable(verdict) if self._revises else verdict
         if self.behaviour.records or self.behaviour.extends:
             alone = self._must_hold and not self.behaviour.extends
             return judge_recording(self.run, self._subject(), failed=failed, alone=alone)
@@ -485,8 +498,8 @@ class Attempt:
             SecretFound: the recording holds a secret.
             RecordedMeanwhile: another process has recorded something else.
         """
-        if self._gathered is not None:
-            return self._update(self._gathered, passed=passed)
+        if self._revises:
+            return self._update(passed=passed)
         if not self._started:
             return []
         self.window.close(failed=not passed)
@@ -520,7 +533,7 @@ class Attempt:
             SecretFound: it holds a secret.
             StoreError: the disk refused.
         """
-        return [kept for attempt in (self, *self._further) for kept in attempt.keep_sample()]
+        return [kept for attempt in self.attempts for kept in attempt.keep_sample()]
 
     def keep_sample(self) -> list[Transcript]:
         """Keep what this run alone recorded, or nothing; see `keep_samples`."""
@@ -545,16 +558,24 @@ class Attempt:
         inputs = self._inputs(self.run.task or self._task, self.run.model, config, head)
         self._kept_in.set_inputs(self.place.run_id, inputs)
 
-    def _update(self, gathered: Gathered, *, passed: bool) -> list[Kept]:
+    def revised(self, golden: Transcript) -> Transcript:
+        """The golden as it would be, had this run been recorded; the very same object where it says all of it."""
+        from pytest_sparrow.plugin.revising import revised_golden
+
+        gathered = self.run.gathered
+        assert gathered is not None
+        return revised_golden(golden, self.run, gathered, self._redactor, self._further_runs)
+
+    def _update(self, *, passed: bool) -> list[Kept]:
         """Write what the run did otherwise into the golden that answered it."""
         golden = self._source.golden
         assert golden is not None
         if not passed or self.blocked is not None:
             return self._unfinished()
-        from pytest_sparrow.plugin.revising import remark_of, revised_golden
+        from pytest_sparrow.plugin.revising import remark_of
 
         try:
-            revised = revised_golden(golden, self.run, gathered, self._redactor, self._further_runs)
+            revised = self.revised(golden)
             if revised is not golden:
                 self._store.save(revised, instead_of=golden)
         except SparrowError:
@@ -574,9 +595,9 @@ class Attempt:
 
         golden = self._source.golden
         assert golden is not None
-        assert self._gathered is not None
+        assert self.run.gathered is not None
         self.window.close(failed=False)
-        revised = revised_requests(golden, self.run, self._gathered)
+        revised = revised_requests(golden, self.run, self.run.gathered)
         if revised is not golden:
             self._store.save(revised, instead_of=golden)
         return revised is not golden

@@ -15,7 +15,7 @@ from pytest_sparrow.plugin.golden import place_of
 from pytest_sparrow.plugin.markers import folder_settings, inject_faults, marked, names_fixture, uses_fixture
 from pytest_sparrow.plugin.options import shown_file
 from pytest_sparrow.plugin.session import ATTEMPT, SAMPLE, SESSION, AttemptState, SessionState, refusal
-from pytest_sparrow.settings import Crossings, behaviour
+from pytest_sparrow.settings import Behaviour, Crossings, behaviour
 from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -102,7 +102,10 @@ def _settings_of(item: pytest.Item, session: SessionState, folder: object) -> Se
 
 
 def _keep(state: AttemptState) -> None:
+    from pytest_sparrow.plugin.leaving import leave
+
     state.kept = state.attempt.keep(passed=state.passed and not state.failed)
+    state.not_pending = leave(state)
 
 
 def _or_fail(step: Callable[[], T]) -> T:
@@ -117,20 +120,18 @@ def _or_fail(step: Callable[[], T]) -> T:
 
 def begin(item: pytest.Item) -> None:
     """Shut the world before the first fixture of a test that will replay."""
-    if not uses_fixture(item):
-        return
     session = item.config.stash[SESSION]
-    try:
-        settings = marked(item, session, session.settings)
-    except pytest.UsageError:
-        return  # the fixture will raise it again
-    golden = _place_of(item, settings).folder.exists()
-    means = behaviour(settings.mode, golden=golden)
+    settings, means = _meant(item, session) if uses_fixture(item) else (session.settings, Behaviour())
+    if not means.shut:
+        session.put_patches_back()
     if not (means.shut or means.records):
         return
-    from pytest_sparrow.boundaries import http
+    from pytest_sparrow.boundaries import http, patching
     from pytest_sparrow.plugin.outside import FixtureRequests
 
+    if means.shut:
+        patching.leave_in_place()
+        session.put_patches_back = patching.put_all_back
     session.outside = FixtureRequests(item, settings, means)
     session.shut = stack = ExitStack()
     stack.callback(setattr, session, "shut", None)
@@ -139,6 +140,15 @@ def begin(item: pytest.Item) -> None:
     stack.callback(http.uninstall)
     session.dummy_keys = settings.dummy_keys if means.shut else None
     _or_fail(session.outside.begin)
+
+
+def _meant(item: pytest.Item, session: SessionState) -> tuple[Settings, Behaviour]:
+    """The settings of a test that uses the fixture, and what they mean; nothing where one is wrong."""
+    try:
+        settings = marked(item, session, session.settings)
+    except pytest.UsageError:
+        return session.settings, Behaviour()  # the fixture will raise it again
+    return settings, behaviour(settings.mode, golden=_place_of(item, settings).folder.exists())
 
 
 def end(item: pytest.Item) -> None:
@@ -219,6 +229,8 @@ def _fill_keys(session: SessionState) -> None:
 
 def _check_folder(value: object, request: pytest.FixtureRequest, fixturedef: Any) -> None:
     """Check what a fixture ``sparrow_settings`` returns; a message names the fixture's file."""
+    if isinstance(value, dict) and not value:
+        return
     code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
     file = "" if code is None else f"{shown_file(Path(code.co_filename), request.config)}: "
     session = request.config.stash[SESSION]

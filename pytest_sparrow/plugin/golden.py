@@ -5,6 +5,7 @@ Nothing heavy is imported: every session asks, also for tests that never open a 
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ _FIXTURE = "sparrow"
 _INPUTS = "inputs.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class GoldenPlace:
     """A test's folder of goldens.
 
@@ -47,7 +48,7 @@ class GoldenPlace:
     recorder: str
     corpus: bool = False
 
-    @property
+    @functools.cached_property
     def folder(self) -> Path:
         """The golden's own folder."""
         return self.directory / self.run_id
@@ -110,12 +111,11 @@ def _place_of(item: pytest.Item, directory: str, golden: str) -> GoldenPlace:
             recorder=test,
             corpus=True,
         )
-    path = item.path
     _, separator, after = item.nodeid.partition("::")
     once = _once(item, after)
     exact = golden or (once if separator else item.name)
     return GoldenPlace(
-        directory=path.parent / directory / safe_name(path.stem),
+        directory=_goldens_of(item.path, directory),
         run_id=safe_name(exact),
         nodeid=_once(item, item.nodeid),
         test=_as_argument(item, once if separator else ""),
@@ -132,11 +132,25 @@ def _once(item: pytest.Item, name: str) -> str:
 
 def _as_argument(item: pytest.Item, after: str) -> str:
     """The test as pytest's command line takes it: relative to where pytest was started, not to its root folder."""
+    path = _below(item.path, item.config.invocation_params.dir)
+    return f"{path}::{after}" if after else path
+
+
+# A file holds many tests.
+@functools.lru_cache(maxsize=64)
+def _below(path: Path, folder: Path) -> str:
     try:
-        path = item.path.relative_to(item.config.invocation_params.dir)
+        return path.relative_to(folder).as_posix()
     except ValueError:
-        path = item.path
-    return f"{path.as_posix()}::{after}" if after else path.as_posix()
+        return path.as_posix()
+
+
+@functools.lru_cache(maxsize=64)
+def _goldens_of(path: Path, directory: str) -> Path:
+    """The folder of the goldens of a file's tests."""
+    from pytest_sparrow.store.layout import safe_name
+
+    return path.parent / directory / safe_name(path.stem)
 
 
 def generate(metafunc: pytest.Metafunc) -> None:

@@ -153,6 +153,11 @@ def shown_file(file: Path, config: pytest.Config) -> str:
         return str(file)
 
 
+def on_ci() -> bool:
+    """Whether ``CI`` is set, as providers of continuous integration do."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
 def refuse_in_ci(mode: Mode, origin: str) -> None:
     """Refuse a mode that writes or verifies where CI runs and nobody typed it.
 
@@ -162,7 +167,7 @@ def refuse_in_ci(mode: Mode, origin: str) -> None:
         pytest.UsageError: it is such a mode, and ``CI`` is set.
     """
     does = "writes goldens" if mode.writes else "asks the world" if mode.live else ""
-    if does and os.environ.get("CI", "").lower() not in ("", "0", "false", "no"):
+    if does and on_ci():
         raise pytest.UsageError(
             f"{origin}: mode {mode.value!r} {does}, and CI is set: "
             f"say it on the command line (--sparrow-mode={mode.value}) if you mean it"

@@ -187,6 +187,10 @@ def judge(state: AttemptState, *, failed: bool) -> None:
     if state.diverged:
         from pytest_sparrow.report.plain import render_verdict
 
+        if state.attempt.may_be_pending:
+            from pytest_sparrow.plugin.leaving import name_review
+
+            state.diverged, state.change = name_review(state.attempt, state.diverged)
         state.cause = state.diverged[0].findings[0]
         state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, state.diverged)))
     state.missed = any(verdict.missed for verdict in verdicts)
@@ -229,11 +233,7 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         if not report.passed:
             facts = _setup_ended(state, report)
     elif report.when == "teardown":
-        facts = {
-            "kept": [kept.what for kept in state.kept],
-            "secrets": sum(kept.secrets for kept in state.kept),
-            "remarks": _sent(state, ((kept.nodeid, kept.remark) for kept in state.kept if kept.remark)),
-        }
+        facts = _torn_down(state)
     elif state.attempt.closed:
         facts = _called(state, report)
         if report.passed and not state.diverged:
@@ -241,7 +241,22 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
             facts["patterns"] = state.attempt.patterns(known)
     else:  # the body is still running: a block of `subtests`, whose test is reported later
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
+        state.failed_itself = state.failed_itself or report.failed
     report.sparrow = {**late, **facts}  # type: ignore[attr-defined]
+
+
+def _torn_down(state: AttemptState) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "kept": [kept.what for kept in state.kept],
+        "secrets": sum(kept.secrets for kept in state.kept),
+        "pending": state.change if state.reported else "",
+    }
+    remarks = [(kept.nodeid, kept.remark) for kept in state.kept if kept.remark]
+    if state.not_pending is not None:
+        remarks.append((state.attempt.place.nodeid, state.not_pending))
+    if remarks:
+        facts["remarks"] = _sent(state, remarks)
+    return facts
 
 
 def _in_real_time(report: pytest.TestReport) -> None:
@@ -280,7 +295,9 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
         state.passed = True
     else:
         state.failed = True
+    state.reported = True
     if report.failed:
+        state.failed_itself = state.failed_itself or state.divergence not in report.longreprtext
         _add_section(report, state.divergence)
     facts: dict[str, Any] = {
         "outcome": _word(state, report),

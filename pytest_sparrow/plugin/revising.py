@@ -58,7 +58,7 @@ def _standing(golden: Transcript, run: Run, gathered: Gathered) -> list[Standing
     ours = sorted(golden.exchanges, key=lambda exchange: exchange.began)
     standing: list[Standing] = []
     known: set[int] = set()
-    for exchange, recorded in sorted(gathered.exchanges, key=lambda pair: pair[0].began):
+    for exchange, recorded in sorted(gathered, key=lambda pair: pair[0].began):
         number = run.answers.number_of(recorded)
         if number is None:
             standing.append(Standing(exchange, None))

@@ -47,6 +47,7 @@ class SessionState:
         missing: the tests without a golden: the place of the golden, and the test as pytest's command line has it.
         secrets: how many secrets were replaced in recordings.
         ways: how many tests were judged by other settings than the defaults, by those settings.
+        pending: how many tests wait for a review, by the ID of what differs.
         remarks: findings for the summary as JSON, each with its node id.
         attempts: the attempts under way, by node id.
         ended: the last test that was reported, and what removes its secrets from a text.
@@ -62,6 +63,7 @@ class SessionState:
         outside: asked for what fixtures ask outside the run of the test that is set up, runs or is torn down.
         in_body: a test's own code runs.
         shut: opens the world again that is shut from before the first fixture of a test that replays to after its last.
+        put_patches_back: puts the originals back that were left replaced between two tests which both replay.
         dummy_keys: further API keys to fill for that test's fixtures; None: filled, or nothing to fill.
         collected: what pytest collected.
         rerun: tests whose failed attempt is made again; the summary leaves out the failed attempt's recording.
@@ -76,6 +78,7 @@ class SessionState:
     missing: list[tuple[str, str]] = field(default_factory=list)
     secrets: int = 0
     ways: Counter[str] = field(default_factory=Counter)
+    pending: Counter[str] = field(default_factory=Counter)
     remarks: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     ended: tuple[str, Callable[[str], str]] | None = None
     attempts: dict[str, AttemptState] = field(default_factory=dict)
@@ -90,6 +93,7 @@ class SessionState:
     outside: FixtureRequests | None = None
     in_body: bool = False
     shut: ExitStack | None = None
+    put_patches_back: Callable[[], None] = lambda: None
     dummy_keys: tuple[str, ...] | None = None
     collected: Collected = field(default_factory=Collected)
 
@@ -114,6 +118,10 @@ class AttemptState:
         failed: a report that forbids keeping a recording has come (failed, skipped, xfail; sub-reports too).
         remarks: findings for the summary.
         kept: what became of the recordings.
+        reported: the report of the call phase has come.
+        failed_itself: a report of a failure has come that is no divergence (of the test, of a sub-report).
+        change: the ID of what differs, where the new run waits for a review; else "".
+        not_pending: why the new run could not be left for a review, or None.
     """
 
     attempt: Attempt
@@ -126,6 +134,10 @@ class AttemptState:
     failed: bool = False
     remarks: list[Finding] = field(default_factory=list)
     kept: list[Kept] = field(default_factory=list)
+    reported: bool = False
+    failed_itself: bool = False
+    change: str = ""
+    not_pending: Finding | None = None
 
 
 SESSION: pytest.StashKey[SessionState] = pytest.StashKey()
@@ -179,6 +191,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     running = state.attempts.get(report.nodeid)
     if running is not None and report.when == "call" and report.failed:
         running.failed = True  # a sub-report of unittest's: the test's own comes through makereport
+        running.failed_itself = running.failed_itself or not hasattr(report, "sparrow")
     if _is_rerun(state, report):
         return
     facts: dict[str, Any] = getattr(report, "sparrow", {})
@@ -188,6 +201,7 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
         state.counts[facts["outcome"]] += 1
     if facts.get("judged_by"):
         state.ways[facts["judged_by"]] += 1
+    state.pending.update(filter(None, [facts.get("pending")]))
     state.secrets += facts.get("secrets", 0)
     state.counts.update(_KEPT[what] for what in facts.get("kept", ()) if what in _KEPT)
     for setting, pattern, found in facts.get("patterns", ()):
@@ -198,8 +212,11 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
             tests.append(report.nodeid)
     state.saved.update(facts.get("saved", {}))
     state.missing += filter(None, [facts.get("missing")])
-    for kind in ("remarks", "late"):
-        state.remarks += json.loads(facts.get(kind, "[]"))
+    state.remarks += _remarks_in(facts)
+
+
+def _remarks_in(facts: dict[str, Any]) -> list[Any]:
+    return [each for kind in ("remarks", "late") if kind in facts for each in json.loads(facts[kind])]
 
 
 def _is_rerun(state: SessionState, report: pytest.TestReport) -> bool:
@@ -222,6 +239,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     """
     config = session.config
     state = config.stash[SESSION]
+    state.put_patches_back()
     settings, collected = state.settings, state.collected
     used = bool(state.counts) and settings.unused is not Unused.IGNORE and settings.mode.reads
     if hasattr(config, "workerinput"):
@@ -346,7 +364,19 @@ def _counts(state: SessionState) -> str:
     ways = "; ".join(f"{count} with {way}" for way, count in sorted(state.ways.items()))
     line = f"{line} ({ways})" if line and ways else line
     unused = f"{counted(state.unused, 'golden')} unused" if state.unused else ""
-    return "; ".join(filter(None, (line, unused, _saved(state))))
+    return "; ".join(filter(None, (line, unused, _saved(state), _pending(state))))
+
+
+def _pending(state: SessionState) -> str:
+    """How many tests wait for a review, and how many of them one question settles."""
+    total = state.pending.total()
+    if not total:
+        return ""
+    from pytest_sparrow.report.plain import REVIEW
+
+    most = max(state.pending.values())
+    alike = "" if most == 1 else ", all alike" if most == total else f", {most} of them alike"
+    return f"{total} pending{alike}: {REVIEW}"
 
 
 def _saved(state: SessionState) -> str:

@@ -92,6 +92,7 @@ class Window:
             http.install()
             stack.callback(_outlasting, self.run, http.uninstall)
             stack.enter_context(strands.PATCHES)
+            stack.enter_context(strands.exits.of(self.run))
             if self.run.frameworks:
                 frameworks.PATCHES.install()
                 stack.callback(_outlasting, self.run, frameworks.PATCHES.uninstall)
@@ -175,7 +176,7 @@ class World:
         self._body: float | None = None
         self._seed = _seed(settings, behaviour, golden)
         self._seeded = False
-        self._randomness = ExitStack()
+        self._seeds: Seeded | None = None
         if self.clock is not None:
             run.watchers.append(self.clock)
 
@@ -238,15 +239,20 @@ class World:
             self._seed_with(self._seed)
 
     def _seed_with(self, seed: int) -> None:
-        self.leave()
-        seeded = self._randomness.enter_context(Seeded(seed))
+        if self._seeds is not None:
+            self._seeds.again(seed)
+            return
         self._seeded = True
-        self._run.watchers.append(seeded.retries)
-        self._randomness.callback(self._run.watchers.remove, seeded.retries)
+        self._seeds = Seeded(seed)
+        self._seeds.__enter__()
+        self._run.watchers.append(self._seeds.retries)
 
     def leave(self) -> None:
         """Restore randomness. A second call does nothing."""
-        self._randomness.close()
+        seeds, self._seeds = self._seeds, None
+        if seeds is not None:
+            self._run.watchers.remove(seeds.retries)
+            seeds.__exit__()
 
     def after_teardown(self) -> None:
         """Restore the time zone again: a fixture may have put back the recorded one."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "MCP": "mcp",
+    "ClaudeAgent": "claude_agent",
     "Bedrock": "bedrock",
     "Cohere": "cohere",
     "AnthropicMessages": "anthropic.codec",

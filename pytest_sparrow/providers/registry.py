@@ -18,7 +18,7 @@ from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, ToolReques
 from pytest_sparrow.providers.facts import NO_FACTS, ProviderFacts, merged
 from pytest_sparrow.providers.failing import parts_before_failure
 from pytest_sparrow.providers.reading import with_json
-from pytest_sparrow.wire.asking import describe
+from pytest_sparrow.wire.asking import describe, what_is_asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,6 +84,11 @@ def _settle() -> None:
     _facts = merged(map(facts_of, _codecs))
 
 
+def is_ours(codec: Codec) -> bool:
+    """Whether a codec is one of pytest-sparrow's, not a plugin's."""
+    return type(codec).__module__.startswith("pytest_sparrow.")
+
+
 class CodecFault(Exception):
     """A codec raised or returned a wrong type; the text names the codec, the fault and the request."""
 
@@ -146,6 +151,11 @@ class ModelCall:
         """The conversation that the request carries; None for the call of a tool."""
         return self.request.conversation if isinstance(self.request, ModelRequest) else None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the codec is one of pytest-sparrow's."""
+        return is_ours(self.codec)
+
     def answer(self, asked: dict[str, Json], answered: dict[str, Json]) -> ModelAnswer:
         """Read the answer to this call; an answer on which the codec breaks says nothing."""
         try:
@@ -185,6 +195,7 @@ class Wire:
     def __init__(self, codecs: Sequence[Codec]) -> None:
         self.faults = Faults()
         self._codecs = tuple(codecs)
+        self._are_ours = all(map(is_ours, self._codecs))
 
     def read(self, asked: dict[str, Json]) -> ModelCall | None:
         """Read an ``http`` asked half as a call to a model; None for other traffic, which yields no model events.
@@ -207,6 +218,10 @@ class Wire:
         for what, codec in broken:
             self.faults.add(what, codec, "request", instead=instead)
         return found
+
+    def may_wait(self, asked: dict[str, Json]) -> bool:
+        """Whether a request may be read later: not where others' codecs may break on it, nor a tool's call."""
+        return self._are_ours and not what_is_asked(asked)
 
     def conversation(self, asked: dict[str, Json]) -> Sequence[Json] | None:
         """The conversation that an ``http`` asked half carries, or None."""

@@ -54,7 +54,7 @@ class Places:
         self.found = False
         self._lock = threading.Lock()
         self._paths: dict[str, str] = {}
-        self._added: tuple[tuple[str, str, str], ...] = ()
+        self._added: tuple[tuple[str, str], ...] = ()
         self._spellings: Mapping[str, str] = {}
         self._marks: tuple[str, ...] = ()
         self._needles: tuple[bytes, ...] = ()
@@ -77,7 +77,7 @@ class Places:
             return
         with self._lock:
             self._paths |= new
-            self._added += tuple((name, plain, os.path.realpath(plain)) for name, plain in new.items())
+            self._added += tuple(new.items())
             search = _search_for(self._added)
             self._spellings = search.spellings
             self.pattern, self._marks, self._needles = search.pattern, search.marks, search.needles
@@ -167,11 +167,11 @@ class _PathSearch:
 
 # All tests of a session have the same directories, but for their own.
 @functools.lru_cache(maxsize=16)
-def _search_for(added: tuple[tuple[str, str, str], ...]) -> _PathSearch:
-    """The search for directories: name, path and resolved path of each, in the order in which they came."""
+def _search_for(added: tuple[tuple[str, str], ...]) -> _PathSearch:
+    """The search for directories: name and path of each, in the order in which they came."""
     spellings: dict[str, str] = {}
-    for name, *paths in added:
-        for spelled in {*paths}:
+    for name, path in added:
+        for spelled in {path, os.path.realpath(path)}:
             for spelling in _spellings(spelled.rstrip("/\\")):
                 spellings.setdefault(spelling, f"<dir:{name}>")
     # The longest first: the project may lie in the home directory.

@@ -56,9 +56,10 @@ def environment_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     it, has all their kinds (``anthropic-key-or-openai-key``): where the key is absent, each has a dummy of its own.
     """
     # All tests of a session have the same environment, but for what pytest says of each.
-    lasting = tuple((name, value) for name, value in environ.items() if name != _OF_EACH_TEST)
-    secrets = dict(_secrets_among(facts(), lasting))
-    password, _ = _secrets_of(_OF_EACH_TEST, environ.get(_OF_EACH_TEST, ""))
+    lasting = dict(environ)
+    own = lasting.pop(_OF_EACH_TEST, "")
+    secrets = dict(_secrets_among(facts(), tuple(lasting.items())))
+    password, _ = _secrets_of(_OF_EACH_TEST, own)
     if password is not None:
         secrets.setdefault(password, "password")
     return secrets

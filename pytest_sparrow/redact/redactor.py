@@ -237,11 +237,27 @@ class Redactor:
             return data
         return jsontext.encode(clean) + ending
 
-    def asked(self, kind: str, asked: dict[str, Json]) -> dict[str, Json]:
+    @property
+    def gave_markup(self) -> bool:
+        """Whether the agent was given markup in which placeholders are spelled otherwise, and may send it."""
+        return self._gave_markup
+
+    def asked(self, kind: str, asked: dict[str, Json], *, clean: bool = False) -> dict[str, Json]:
         """The *asked* half of an exchange without secrets; see `Exchange` for its shape.
 
         For ``http`` the headers, given as a dict or as a list of [name, value] pairs, become a dict.
+
+        Args:
+            kind: "http", "tool" or "call".
+            asked: the half.
+            clean: whether nothing but its headers can hold a secret.
         """
+        if clean:
+            return (
+                {**asked, "headers": self._asked_headers(_pairs(asked["headers"]))}
+                if kind == "http"
+                else asked
+            )
         if self._gave_markup:
             asked = jsontext.decode(unescaped_markup(jsontext.spell(asked)))
         if kind != "http":
@@ -377,17 +393,18 @@ class Redactor:
             if (is_of_content(name) and name not in left_out) or name in self._extra:
                 joined = "; " if name == "cookie" else ", "
                 kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
-        fixed = facts().header_values
-        return {name: fixed.get(name) or self._asked_header(name, value) for name, value in kept.items()}
+        fixed, known = facts().header_values, self._remembered_now().headers
+        return {
+            name: fixed.get(name) or known.get((name, value)) or self._asked_header(name, value)
+            for name, value in kept.items()
+        }
 
     def _asked_header(self, name: str, value: str) -> str:
+        found = self._clean_header(name, value)
         headers = self._remembered_now().headers
-        found = headers.get((name, value))
-        if found is None:
-            found = self._clean_header(name, value)
-            # A web token that is made anew for each request stands for the last one.
-            if len(headers) < MOST_KEPT and len(value) <= LONGEST_KEPT and "eyJ" not in value:
-                headers[name, value] = found
+        # A web token that is made anew for each request stands for the last one.
+        if len(headers) < MOST_KEPT and len(value) <= LONGEST_KEPT and "eyJ" not in value:
+            headers[name, value] = found
         return found
 
     def _clean_header(self, name: str, value: str) -> str:

@@ -62,13 +62,13 @@ def render_verdict(verdict: Verdict) -> str:
     chance = likely(verdict.findings[0], verdict.circumstances)
     if chance:
         last.append(f"  maybe   {chance}")
-    last += _way_lines(verdict.ways)
+    last += way_lines(verdict.ways)
     return "\n".join(bounded([*lines, *last], MOST_LINES, keep_last=len(last)))
 
 
 def render_finding(finding: Finding) -> str:
     """The text of one finding that stands alone: why a test's body is not run."""
-    return "\n".join([title(finding), *(f"  {line}" for line in hints(finding)), *_way_lines(finding.ways)])
+    return "\n".join([title(finding), *(f"  {line}" for line in hints(finding)), *way_lines(finding.ways)])
 
 
 def render_causes(findings: Sequence[Finding]) -> list[str]:
@@ -76,7 +76,8 @@ def render_causes(findings: Sequence[Finding]) -> list[str]:
     return [line for cause in _causes(findings) for line in cause]
 
 
-def _way_lines(ways: Iterable[Way]) -> list[str]:
+def way_lines(ways: Iterable[Way]) -> list[str]:
+    """A line for each way out: its word, and what to do."""
     return [f"  {word:<6}  {what}" for word, what in map(way_out, ways)]
 
 
@@ -392,11 +393,17 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if "'" in text and '"' not in text else repr(text)
 
 
+REVIEW = "pytest-sparrow review"
+
 SAMPLED = "mode=verify --sparrow-runs="
 
 _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     WayKind.RECORD: ("record", record_command),
     WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
+    WayKind.REVIEW: (
+        "review",
+        lambda change: f"{REVIEW}  # or all that changed alike: pytest-sparrow accept --like {change}",
+    ),
     WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
     WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
     WayKind.SAMPLE: (

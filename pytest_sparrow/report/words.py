@@ -431,6 +431,7 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
         "provider may answer otherwise by now"
     ),
     Kind.UNUSED: lambda _: "no test uses this golden",
+    Kind.NOT_PENDING: lambda finding: f"is not left to review: {_text(finding)}",
     Kind.EXPECTED: _expected,
 }
 

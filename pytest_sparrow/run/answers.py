@@ -94,6 +94,7 @@ class Answers:
         self._violations = violations
         self._count_events = count_events
         self._settings = settings
+        self._level = settings.level_in_force
         self._tools = tools
         self._wire = wire
         self._redactor = redactor
@@ -240,7 +241,7 @@ class Answers:
 
     def _in_order(self, crossing: Crossing) -> bool:
         """Whether the crossing's place among the others counts."""
-        return order.counts(self._settings.level_in_force, of_model=crossing.asks_model)
+        return order.counts(self._level, of_model=lambda: crossing.asks_model)
 
     def number_of(self, recorded: Exchange | None) -> int | None:
         """The number of a recorded exchange in the golden, by beginning from 0; None where it is not the golden's."""

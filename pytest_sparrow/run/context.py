@@ -5,6 +5,7 @@ The run is found by context first, then it is the only open run there is.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import gc
@@ -21,7 +22,7 @@ from pytest_sparrow.run.lanes import current_strand
 from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from pytest_sparrow.run.crossing import Crossing, OpenRun
@@ -92,6 +93,23 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
             _answering.set(False)
 
 
+@contextlib.contextmanager
+def calling_back() -> Iterator[None]:
+    """The world, which is `answering`, calls the agent back: the agent's own code runs meanwhile, and crosses."""
+    token = _answering.set(False)
+    try:
+        yield
+    finally:
+        _answering.reset(token)
+
+
+def without_answering(context: contextvars.Context) -> contextvars.Context:
+    """A copy of a context in which the agent's own code runs; see `calling_back`."""
+    copy = context.copy()
+    copy.run(_answering.set, False)  # noqa: FBT003 - a setter
+    return copy
+
+
 def is_answering() -> bool:
     """Whether the code that runs here is the world, which is `answering`."""
     return _answering.get() is not False
@@ -141,11 +159,15 @@ def has_threads(run: OpenRun) -> bool:
     return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
 
 
-def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | None]:
+def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R], Callable[[], None] | None]:
     """The work as another thread must do it: for the run in which it is handed over, in a lane of its own.
 
     Neither threads nor executors hand on the context; without this, only their arguments would distinguish a pool's
     calls. Outside every window the result is the work itself.
+
+    Args:
+        work: the work.
+        queue: what does its pieces of work one after the other, in the order in which it gets them; None: nothing does.
 
     Returns:
         The work, and what to call when the result of the work is there for others; None outside every run.
@@ -166,7 +188,7 @@ def carried(work: Callable[P, R]) -> tuple[Callable[P, R], Callable[[], None] | 
     def in_run(*args: P.args, **kwargs: P.kwargs) -> R:
         token = _current.set(run)
         try:
-            with run.within(lane):
+            with run.within(lane, queue):
                 return work(*args, **kwargs)
         finally:
             _current.reset(token)
@@ -222,6 +244,17 @@ def finalizing(work: Callable[P, R]) -> Callable[P, R]:
             _finalizes.reset(token)
 
     return finalize
+
+
+def finalize_for(run: OpenRun) -> Callable[[], None]:
+    """What this strand does from here on is a finalizer's of a run, until the result is called."""
+    tokens = _current.set(run), _finalizes.set(True)
+
+    def end() -> None:
+        _current.reset(tokens[0])
+        _finalizes.reset(tokens[1])
+
+    return end
 
 
 def borrowed_lane() -> Callable[[], None] | None:

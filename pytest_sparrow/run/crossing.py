@@ -64,7 +64,8 @@ class Crossing:
         asked: the *asked* half, redacted.
         lane: the lane that asked.
         began: when, in seconds of the run.
-        model: the request as its codec reads it, or None: no codec reads the request.
+        reads_model: reads the request with its codec, when `model` is asked for; None: it was read, or is none of HTTP.
+        due: see `Asked`.
         call_id: a tool's call id.
         proposed: whether a model had proposed the tool's call.
         optional: whether it is chance that the client asks.
@@ -80,6 +81,7 @@ class Crossing:
     """
 
     __slots__ = (
+        "_model",
         "_run",
         "arrival",
         "asked",
@@ -90,6 +92,7 @@ class Crossing:
         "cancellation_wait",
         "checked",
         "delay",
+        "due",
         "emits_in",
         "emitted",
         "error",
@@ -99,11 +102,11 @@ class Crossing:
         "hides",
         "kind",
         "lane",
-        "model",
         "optional",
         "peek",
         "proposed",
         "read_whole",
+        "reads_model",
         "recorded",
         "replayed",
         "settled",
@@ -125,7 +128,9 @@ class Crossing:
         self.cancellation_wait: float | None = None
         self.flush: Callable[[], None] | None = None
         self.peek: Callable[[], dict[str, Json] | None] | None = None
-        self.model: ModelCall | None = None
+        self.reads_model: Callable[[], ModelCall | None] | None = None
+        self._model: ModelCall | None = None
+        self.due: Exchange | None = None
         self.call_id = ""
         self.proposed = False
         self.optional = False
@@ -137,6 +142,17 @@ class Crossing:
         self.settled = False
         self.hidden: object = None
         self.body: Piece | None = None
+
+    @property
+    def model(self) -> ModelCall | None:
+        """The request as its codec reads it, or None: no codec reads the request."""
+        if self.reads_model is not None:
+            self._model, self.reads_model = self.reads_model(), None
+        return self._model
+
+    @model.setter
+    def model(self, model: ModelCall | None) -> None:
+        self._model = model
 
     @property
     def as_is(self) -> bool:
@@ -161,12 +177,22 @@ class Crossing:
         """
         self._run.settle(self, answered, complete=complete)
 
-    def to_match(self, number: int, conversation: Sequence[Json] | None) -> Asked:
+    def catch_up(self) -> None:
+        """Emit what the agent has read of an open stream: somebody acts on what was read, in whatever strand."""
+        self._run.catch_up(self)
+
+    def hold_once(self) -> None:
+        """Hold the recorded body in place of an equal one: each request of a long conversation repeats all of it."""
+        body = None if self.recorded is None else self.recorded.asked.get("body")
+        if body is not None and self.asked.get("body") == body:
+            self.asked = {**self.asked, "body": body}
+
+    def to_match(self, number: int, conversation_of: Callable[[], Sequence[Json] | None]) -> Asked:
         """What a replay chooses an answer for.
 
         Args:
             number: which crossing of the run this is, from 0.
-            conversation: the conversation that a request to a model carries, as a golden has it, or None.
+            conversation_of: reads the conversation that a request to a model carries, as a golden has it, or None.
         """
         return Asked(
             kind=self.kind,
@@ -174,9 +200,10 @@ class Crossing:
             number=number,
             lane=self.lane.label,
             after=max(self.lane.before, self.lane.latest),
-            conversation=conversation,
+            conversation_of=conversation_of,
             call_id=self.call_id if self.proposed else None,
             optional=self.optional,
+            due=self.due,
         )
 
 
@@ -249,8 +276,13 @@ class OpenRun(Protocol):
         """The work of a lane in another thread is done, and others see its result."""
         ...
 
-    def within(self, lane: Any) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made."""
+    def within(self, lane: Any, queue: object) -> AbstractContextManager[None]:
+        """In the thread that takes the work: crossings belong to the lane that `begin_lane` made.
+
+        Args:
+            lane: the lane.
+            queue: what does this work after all the work that it got earlier; None: nothing does.
+        """
         ...
 
     def lane_here(self) -> Lane | None:

@@ -71,14 +71,11 @@ class Sink(Protocol):
         """Keep an event."""
         ...
 
-    def exchange(
-        self, exchange: Exchange, recorded: Exchange | None, *, redacted: bool, body: Piece | None
-    ) -> None:
+    def exchange(self, exchange: Exchange, *, redacted: bool, body: Piece | None) -> None:
         """Keep an exchange.
 
         Args:
-            exchange: the exchange; what the golden answered has the golden's own answered half.
-            recorded: the golden's exchange that answered, or None.
+            exchange: the exchange.
             redacted: as for `FsRecorder.record_exchange`.
             body: the same.
         """
@@ -96,49 +93,13 @@ class RecorderSink:
         """Keep an event."""
         self._store.record(event, run_id=self._run_id)
 
-    def exchange(
-        self,
-        exchange: Exchange,
-        recorded: Exchange | None,  # noqa: ARG002 - for replays
-        *,
-        redacted: bool,
-        body: Piece | None,
-    ) -> None:
+    def exchange(self, exchange: Exchange, *, redacted: bool, body: Piece | None) -> None:
         """Keep an exchange; see `FsRecorder.record_exchange`."""
         self._store.record_exchange(self._run_id, exchange, redacted=redacted, body=body)
 
 
-class Gathered:
-    """Keeps the exchanges of a replay in memory, each with the golden's that answered.
-
-    Args:
-        journal: keeps all of it as well, where the world may answer; None elsewhere.
-
-    Attributes:
-        exchanges: the pairs; None where the golden has none.
-    """
-
-    def __init__(self, journal: Sink | None = None) -> None:
-        self._journal = journal
-        self.exchanges: list[tuple[Exchange, Exchange | None]] = []
-
-    def event(self, event: Event) -> None:
-        """Keep an event in the journal; the run has its events in memory."""
-        if self._journal is not None:
-            self._journal.event(event)
-
-    def exchange(
-        self,
-        exchange: Exchange,
-        recorded: Exchange | None,
-        *,
-        redacted: bool,
-        body: Piece | None,
-    ) -> None:
-        """Keep an exchange."""
-        self.exchanges.append((exchange, recorded))
-        if self._journal is not None:
-            self._journal.exchange(exchange, recorded, redacted=redacted, body=body)
+Gathered = list[tuple["Exchange", "Exchange | None"]]
+"""The exchanges of a run in memory, each with the golden's that answered; None where the golden has none."""
 
 
 _MOST_TOKENS = 2**64 - 1

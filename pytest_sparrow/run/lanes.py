@@ -64,6 +64,10 @@ class Lane:
             yield lane
             lane = lane.parent
 
+    def inherit_model(self) -> None:
+        """Go on with the model of the nearest lane that this one stems from."""
+        self.model = next((each.model for each in self.line() if each.model), "")
+
     def excludes(self, label: str) -> bool:
         """Whether no strand with this label is there beside this one: this one stems from it, or has yet to make it.
 
@@ -102,16 +106,20 @@ class Lanes:
 
     Args:
         now: the moment, in seconds of the run, never twice the same.
+        in_turn: does something behind what the run has yet to emit: lanes know their models by what was emitted.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], in_turn: Callable[[Callable[[], None]], None]) -> None:
         self._now = now
+        self._in_turn = in_turn
         self._thread_numbers = itertools.count(1)
         self.main = Lane(MAIN)
         self._work, self._tasks = SETUP_LANES, ""
         # Tasks, and threads while they do work that was handed to them. Not the context: a library may run the work
         # in a copy of the context that it was handed over in.
         self._of_strand: weakref.WeakKeyDictionary[Any, Lane] = weakref.WeakKeyDictionary()
+        # Of each queue, the newest piece of work that each strand put into it.
+        self._newest_in: weakref.WeakKeyDictionary[Any, dict[Lane | None, Lane]] = weakref.WeakKeyDictionary()
         _here.set(_Here(self, self.main, weakref.ref(current_strand())))
 
     def here(self) -> Lane:
@@ -124,7 +132,7 @@ class Lanes:
             _here.set(_Here(self, lane, weakref.ref(strand)))
         if not lane.in_use:
             lane.in_use = True
-            lane.model = next((each.model for each in lane.line() if each.model), "")
+            self._in_turn(lane.inherit_model)
         return lane
 
     def label(self) -> str:
@@ -169,6 +177,17 @@ class Lanes:
             label = f"{parent.label}.{parent.children}" if parent.label else f"{self._work}{parent.children}"
         before = max(parent.before, parent.latest)
         return Lane(label, parent, began=(*parent.began, self._now()), before=before)
+
+    def next_in(self, queue: object, lane: Lane) -> None:
+        """A queue begins a piece of work: what the same strand had put into it earlier came before, for certain.
+
+        Which of several strands put its work in first may be chance.
+        """
+        newest = self._newest_in.setdefault(queue, {})
+        earlier = newest.get(lane.parent)
+        if earlier is not None:
+            lane.before = max(lane.before, earlier.before, earlier.latest)
+        newest[lane.parent] = lane
 
     def body_begins(self) -> None:
         """The test's own code begins: number the main lane's work from here.

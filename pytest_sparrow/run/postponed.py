@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.run.crossing import Crossing
 
+_MESSAGE, _FINISHED = b'{"type":"Message"', b'{"type":"RunFinished"'
 _PLAIN = frozenset(
-    {"RunStarted", "RouteSelected", "ThinkingDelta", "ReasoningDelta", "Message", "TokenUsage", "RunFinished"}
+    {
+        *(b'{"type":"%s"' % name for name in (b"RunStarted", b"RouteSelected", b"ThinkingDelta")),
+        *(b'{"type":"%s"' % name for name in (b"ReasoningDelta", b"TokenUsage")),
+        _MESSAGE,
+        _FINISHED,
+    }
 )
 """The events of a run in which models answer with words, and no tool was proposed: of tools a run has more to say."""
-
-_TYPE = b'{"type":"'
 
 
 class Postponed:
@@ -86,8 +90,7 @@ class InStep:
             and crossing.recorded is self._golden[number]
             and crossing.lane.label == crossing.recorded.lane
             and not crossing.optional
-            and crossing.model is not None
-            and isinstance(crossing.model.request, ModelRequest)
+            and (crossing.reads_model is not None or _asks_model(crossing))
         )
 
     def answered(self, *, as_recorded: bool) -> None:
@@ -102,23 +105,23 @@ class InStep:
             return False
         if any(later.began < (one.ended or 0.0) for one, later in pairwise(self._golden)):
             return False
-        types = Counter(map(_type_of, self._lines))
+        # What stands before the second field: all of it is spelled by us.
+        types = Counter([line[: line.find(b",")] for line in self._lines])
+        first, last = self._lines[0], self._lines[-1]
         # A model that proposed nothing, and said something in each answer: nothing else would be remarked.
         return (
             types.keys() <= _PLAIN
-            and types["Message"] == len(self._golden)
-            and _begins(self._lines[0], self._agent)
-            and _type_of(self._lines[-1]) == "RunFinished"
-            and b'"status":"completed"' in self._lines[-1]
+            and types[_MESSAGE] == len(self._golden)
+            and _begins(first, self._agent)
+            and last.startswith(_FINISHED)
+            and b'"status":"completed"' in last
         )
+
+
+def _asks_model(crossing: Crossing) -> bool:
+    return crossing.model is not None and isinstance(crossing.model.request, ModelRequest)
 
 
 def _begins(line: bytes, agent: str) -> bool:
     event = decode(line)
     return isinstance(event, dict) and event.get("type") == "RunStarted" and event.get("agent") == agent
-
-
-def _type_of(line: bytes) -> str:
-    if not line.startswith(_TYPE):
-        return ""
-    return line[len(_TYPE) : line.find(b'"', len(_TYPE))].decode("utf-8", "replace")

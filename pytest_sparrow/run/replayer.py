@@ -83,6 +83,10 @@ class GoldenReplayer(ABC):
         """Which secret of the run is which of the golden's."""
         return self._secrets
 
+    def due(self, lane: str) -> Exchange | None:  # noqa: ARG002 - for exchanges
+        """The exchange that answers the next call of a lane, if that asks the same; None where nobody knows."""
+        return None
+
     def says(self, call_id: str) -> bool:  # noqa: ARG002 - for scripts
         """Whether the golden is a script that says what a call gives, or that the agent must not make it."""
         return False
@@ -211,6 +215,10 @@ class ExchangeReplayer(GoldenReplayer):
     def by_rules(self) -> bool:
         """Whether a plain request was looked for by what counts of it by the user's rules."""
         return self._chooser.by_rules
+
+    def due(self, lane: str) -> Exchange | None:
+        """The exchange that answers the next call of a lane, if that asks the same; None where nobody knows."""
+        return self._chooser.due(lane)
 
     def _holds(self, asked: Asked) -> bool:
         return self._chooser.choose(asked, taken=False) is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,8 +11,10 @@ from pytest_sparrow import real_time
 from pytest_sparrow.errors import NotRecordable, StoreError
 from pytest_sparrow.exchange import Exchange, Json
 from pytest_sparrow.findings import Finding, Kind, Location
+from pytest_sparrow.matching.counts import is_verbatim
 from pytest_sparrow.matching.secrets import SecretPairs
-from pytest_sparrow.providers.codec import ToolRequest
+from pytest_sparrow.matching.server_state import is_pipe
+from pytest_sparrow.providers.codec import ModelRequest, ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
 from pytest_sparrow.run.answers import Answers, runs_in_replay
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.matching.chooser import ComparableOf
     from pytest_sparrow.providers.codec import ModelAnswer, Part
-    from pytest_sparrow.providers.registry import ModelCall, Wire
+    from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.crossing import Passage
-    from pytest_sparrow.run.emitter import Sink, ToolFacts, Watcher
+    from pytest_sparrow.run.emitter import Gathered, Sink, ToolFacts, Watcher
     from pytest_sparrow.run.replayer import GoldenReplayer
     from pytest_sparrow.settings import Settings
 
@@ -62,6 +63,7 @@ class Run:
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
         own_servers: which servers of this process are the app under test.
+        gathered: the exchanges so far, where they are kept in memory; None where they are not.
         frameworks: names of the adapters whose frameworks' tools cross.
     """
 
@@ -79,6 +81,7 @@ class Run:
         live: bool = False,
         extends: bool = False,
         sink: Sink | None = None,
+        gathers: bool = False,
         parent: Run | None = None,
         report_late: Callable[[Finding], None] | None = None,
         own_servers: OwnServers | None = None,
@@ -101,6 +104,7 @@ class Run:
         self._redactor = redactor
         self._tools = tools
         self._sink = sink
+        self.gathered: Gathered | None = [] if gathers else None
         self._report_late = report_late
         self._late: set[str] = set()
         self._optional = optional
@@ -108,7 +112,7 @@ class Run:
         if replayer is not None:
             replays = replayer(self.violations)
         elif golden is not None:
-            secrets = SecretPairs(replayed=True, variables=redactor.variables)
+            secrets = SecretPairs(replayed=True, variables=lambda: redactor.variables)
             replays = ExchangeReplayer(
                 golden, wire.conversation, self.violations, comparable_of, secrets=secrets
             )
@@ -123,13 +127,13 @@ class Run:
             live=live,
             extends=extends,
         )
-        self._events.works = self.answers.replaying and sink is None
+        self._events.works = self.answers.replaying and sink is None and not extends
         self._in_step = InStep(golden or (), recorded_events, settings.agent)
         self._emitter = Emitter(run_id, settings.agent, self._emit, tools.risk)
         self.started = real_time.now()
         self._zero = real_time.monotonic()
         self._last = 0.0
-        self._lanes = Lanes(self._now)
+        self._lanes = Lanes(self._now, self._events.do)
         self._open: dict[int, Crossing] = {}
         self._closed = False
         self._unread = Unread()
@@ -154,7 +158,12 @@ class Run:
     @property
     def keeps(self) -> bool:
         """Whether crossings are written or compared."""
-        return self.replaying or self.answers.live or self._sink is not None
+        return self.replaying or self.answers.live or self._is_kept
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether exchanges are written, or gathered."""
+        return self._sink is not None or self.gathered is not None
 
     @property
     def in_process(self) -> bool:
@@ -231,8 +240,11 @@ class Run:
         """The lane of the calling strand; None where it has none yet."""
         return self._lanes.known()
 
-    def within(self, lane: Lane) -> AbstractContextManager[None]:
-        """In the thread that takes the work: crossings belong to this lane."""
+    def within(self, lane: Lane, queue: object = None) -> AbstractContextManager[None]:
+        """In the thread that takes the work: crossings belong to this lane; see `Lanes.next_in` for the queue."""
+        if queue is not None:
+            with self._lock:
+                self._lanes.next_in(queue, lane)
         return self._lanes.within(lane)
 
     def borrowed_lane(self) -> Callable[[], None]:
@@ -264,25 +276,35 @@ class Run:
             raise self._asked_in_a_child(kind, asked)
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
-        model = self._wire.read(asked) if kind == "http" else None
-        optional = model is None and kind == "http" and self._is_optional(asked)
-        hidden = self._redactor.knows
-        clean = self._redactor.asked(kind, asked)
-        body = self._redactor.piece_of(clean) if self._sink is not None else None
-        follows = self.answers.replayer is not None
-        conversation = self._conversation(model, asked, clean) if follows else None
         with self._lock:
-            crossing = Crossing(self, kind, clean, self._lanes.here(), self._now())
+            lane = self._lanes.here()
+            due = self._due(kind, lane)
+        if due is not None and not is_verbatim(asked, due.asked):
+            due = None
+        reads_later = kind == "http" and due is not None and self._wire.may_wait(asked)
+        model = self._wire.read(asked) if kind == "http" and not reads_later else None
+        optional = model is None and kind == "http" and not reads_later and self._is_optional(asked)
+        hidden = self._redactor.knows
+        clean = self._redactor.asked(kind, asked, clean=due is not None)
+        body = self._redactor.piece_of(clean) if self._sink is not None else None
+        with self._lock:
+            crossing = Crossing(self, kind, clean, lane, self._now())
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model, crossing.hidden, crossing.body = model, hidden, body
-            crossing.optional = optional
-            if self._sink is not None and not self.replaying:
+            crossing.optional, crossing.due = optional, due
+            if reads_later:
+                crossing.reads_model = functools.partial(self._wire.read, asked)
+            if self._is_kept and not self.replaying:
                 self._note_own_servers(crossing)
             number = self.crossings
             self.crossings += 1
             self._emit_asked(crossing, asked)
-            crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation))
+            known = len(self.violations.findings)
+            conversation_of = functools.partial(self._conversation, crossing, asked)
+            crossing.replayed = self.answers.replay(crossing, crossing.to_match(number, conversation_of))
+            if self.gathered is not None and len(self.violations.findings) == known:
+                crossing.hold_once()
             self.answers.asked(crossing)
             self._in_step.asked(crossing, alone=not self._open)
             self._open[id(crossing)] = crossing
@@ -299,7 +321,7 @@ class Run:
             answered = crossing.recorded.answered
         answer, before_failure = None, None
         as_recorded = self._is_as_recorded(crossing, answered, complete=complete)
-        if crossing.model is not None and answered is not None and not as_recorded:
+        if answered is not None and not as_recorded and crossing.model is not None:
             answer = crossing.model.answer(crossing.asked, answered)
             before_failure = crossing.model.before_failure(crossing.asked, answered, answer)
             if complete:
@@ -326,6 +348,12 @@ class Run:
             if crossing.kind == "tool" and answered is not None and "runs" in answered:
                 self.not_compared("runs", crossing.asked["name"], answered["runs"])
             self._keep(crossing, keep, complete=complete)
+
+    def catch_up(self, crossing: Crossing) -> None:
+        """Emit what the agent has read of an open stream; see `pytest_sparrow.run.crossing.Crossing.catch_up`."""
+        with self._lock:
+            if not self._over(crossing):
+                self._catch_up(crossing)
 
     # What the fixture uses.
 
@@ -395,6 +423,14 @@ class Run:
 
     # Within.
 
+    def _due(self, kind: str, lane: Lane) -> Exchange | None:
+        """The recorded exchange that is next in a lane; none where what is asked is kept, and so is redacted."""
+        replayer = self.answers.replayer
+        if replayer is None or self._sink is not None or self._redactor.gave_markup:
+            return None
+        due = replayer.due(lane.label)
+        return None if due is None or due.kind != kind or due.optional else due
+
     def _note_own_servers(self, crossing: Crossing) -> None:
         if crossing.kind == "http":
             self.own_servers.asked(crossing)
@@ -420,6 +456,8 @@ class Run:
             return True
         url, method = urlsplit(asked["url"]), asked["method"]
         host = url.hostname or ""
+        if is_pipe(asked) and method == "GET":
+            return True
         if is_look_up_address(method, host, url.path, self.settings.look_ups):
             return True
         return method in READING and (
@@ -463,19 +501,26 @@ class Run:
                 self._emitter.tool_called_again(crossing.lane, call_id, asked)
             crossing.call_id, crossing.proposed = call_id, proposed
             crossing.asked = {**crossing.asked, "id": call_id}
-        elif crossing.model is not None:
-            request = crossing.model.request
-            if isinstance(request, ToolRequest):
-                self._events.all()
-                crossing.call_id, crossing.emits_in = self._emitter.remote_tool_called(
-                    crossing.lane, request.name, request.args
-                )
-            else:
-                self._events.do(functools.partial(self._emitter.asked_model, crossing.lane, request))
+        elif (
+            crossing.reads_model is None
+            and (model := crossing.model) is not None
+            and isinstance(request := model.request, ToolRequest)
+        ):
+            self._events.all()
+            crossing.call_id, crossing.emits_in = self._emitter.remote_tool_called(
+                crossing.lane, request.name, request.args
+            )
         elif not crossing.optional:
-            self._events.do(self._emitter.begin)
-            if crossing.kind == "http":
-                self._unread.add(asked)
+            self._events.do(functools.partial(self._emit_request, crossing, asked))
+
+    def _emit_request(self, crossing: Crossing, asked: dict[str, Json]) -> None:
+        model = crossing.model
+        if model is not None and isinstance(model.request, ModelRequest):
+            self._emitter.asked_model(crossing.lane, model.request)
+            return
+        self._emitter.begin()
+        if crossing.kind == "http":
+            self._unread.add(asked)
 
     def _is_as_recorded(
         self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool
@@ -484,13 +529,12 @@ class Run:
         return (
             self._events.works
             and complete
-            and crossing.model is not None
             and answered is not None
             and answered is crossing.replayed
             and crossing.recorded is not None
             and not (crossing.call_id or crossing.emitted or crossing.fault)
             # A codec of a plugin may break on an answer, and a remark says so.
-            and type(crossing.model.codec).__module__.startswith("pytest_sparrow.")
+            and (crossing.reads_model is not None or (crossing.model is not None and crossing.model.is_ours))
         )
 
     def _is_the_goldens(self) -> bool:
@@ -502,8 +546,9 @@ class Run:
     def _read_answer(self, crossing: Crossing) -> None:
         """Read the recorded answer of a model that the agent has got, and emit its events."""
         model, answered = crossing.model, crossing.replayed
-        assert model is not None
         assert answered is not None
+        if model is None:
+            return
         answer = model.answer(crossing.asked, answered)
         before_failure = model.before_failure(crossing.asked, answered, answer)
         self._unread.add_silent(crossing.asked, answered, answer)
@@ -538,13 +583,19 @@ class Run:
 
     def _to_keep(self, crossing: Crossing, answered: dict[str, Json] | None) -> dict[str, Json] | None:
         """The answered half without secrets, where it is kept and is none of the golden's."""
-        if self._sink is None or not answered or crossing.replayed is not None:
+        if not (self._is_kept and answered) or crossing.replayed is not None:
             return None
         return self._redactor.answered(crossing.kind, answered)
 
     def _keep(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
-        if self._sink is None or (crossing.optional and answered is None and crossing.recorded is None):
+        recorded = crossing.recorded
+        if not self._is_kept or (crossing.optional and answered is None and recorded is None):
             return
+        whole, read_whole = complete and answered is not None, crossing.read_whole
+        asks_models = crossing.asks_models
+        if recorded is not None and crossing.replayed is not None:
+            answered, asks_models = recorded.answered, recorded.asks_models
+            whole, read_whole = recorded.complete, recorded.read_whole and complete
         exchange = Exchange(
             kind=crossing.kind,
             asked=crossing.asked,
@@ -553,35 +604,26 @@ class Run:
             lane_began=list(crossing.lane.began),
             began=crossing.began,
             ended=self._now(),
-            complete=complete and answered is not None,
-            read_whole=crossing.read_whole,
+            complete=whole,
+            read_whole=read_whole,
             proposed=crossing.proposed,
-            asks_models=crossing.asks_models,
+            asks_models=asks_models,
             optional=crossing.optional,
         )
-        recorded = crossing.recorded
-        if recorded is not None and crossing.replayed is not None:
-            exchange = replace(
-                exchange,
-                answered=recorded.answered,
-                complete=recorded.complete,
-                read_whole=recorded.read_whole and complete,
-                asks_models=recorded.asks_models,
-            )
+        if self.gathered is not None:
+            self.gathered.append((exchange, recorded))
+        if self._sink is None:
+            return
         # Else something was learned since: what is looked for in all of it once more.
         redacted = (
             crossing.hidden == self._redactor.knows
             and self._redactor.text(crossing.call_id) == crossing.call_id
         )
-        keep = functools.partial(
-            self._sink.exchange, recorded=recorded, redacted=redacted, body=crossing.body
-        )
-        self._write(keep, exchange)
+        self._write(functools.partial(self._sink.exchange, redacted=redacted, body=crossing.body), exchange)
 
-    def _conversation(
-        self, model: ModelCall | None, asked: dict[str, Json], clean: dict[str, Json]
-    ) -> Sequence[Json] | None:
+    def _conversation(self, crossing: Crossing, asked: dict[str, Json]) -> Sequence[Json] | None:
         """The conversation as a golden has it: redacted."""
+        model, clean = crossing.model, crossing.asked
         if model is None or clean.get("body") is asked.get("body"):
             return None if model is None else model.conversation
         return self._wire.conversation(clean)

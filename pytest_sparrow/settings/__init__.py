@@ -7,6 +7,7 @@ A row of `Settings` is all that a setting is: the ini key, the command-line opti
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -371,6 +372,13 @@ class Settings:
         places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
         default_shown="any",
     )
+    pending: bool | None = row(
+        Flag(),
+        "a replay that differs leaves its new run for `pytest-sparrow review` and `accept`",
+        default=None,
+        places=SettingPlace.COMMAND_LINE | SettingPlace.INI,
+        default_shown="true; false where `CI` is set",
+    )
     dir: str = row(
         PlainText(folder=True),
         "the name of the goldens' folder",
@@ -402,6 +410,7 @@ DUMMY = "sparrow-dummy-"
 """How each dummy of a key begins."""
 
 
+@functools.cache
 def dummy_key(name: str) -> str:
     """What an absent API key is filled with while a test replays: no provider would take it for a key.
 

@@ -101,7 +101,7 @@ class Mode(enum.Enum):
     @property
     def live(self) -> bool:
         """Whether a run is compared with its golden while the world answers."""
-        return any(each.live for each in _BEHAVIOURS[self])
+        return self in _LIVE
 
     @property
     def read_only(self) -> Mode:
@@ -127,6 +127,10 @@ _BEHAVIOURS = {
     Mode.VERIFY: (_VERIFIED, _MISSING),
     Mode.OFF: (_INERT, _INERT),
 }
+
+
+_LIVE = frozenset(mode for mode, both in _BEHAVIOURS.items() if any(each.live for each in both))
+"""The modes of which a test may be live; asked for several times a test."""
 
 
 def behaviour(mode: Mode, *, golden: bool) -> Behaviour:

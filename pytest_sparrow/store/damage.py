@@ -10,6 +10,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript, TooLarge, UsageError
@@ -18,7 +19,6 @@ from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from pytest_sparrow.events.jsontext import BrokenJson
 
@@ -30,11 +30,11 @@ _NEWLINES = (
 _MARKERS = (b"<<<<<<< ", b"||||||| ", b">>>>>>> ")
 
 
-def conflict(path: Path, data: bytes) -> DamagedTranscript | None:
+def conflict(path: Path | str, data: bytes) -> DamagedTranscript | None:
     """The first merge conflict marker in a file, if there is one."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.startswith(_MARKERS) or line.rstrip(b"\r") == b"=======":
-            golden = _named(path.parent)
+            golden = _named(Path(path).parent)
             return DamagedTranscript(
                 str(path),
                 number,
@@ -51,21 +51,21 @@ def _named(golden: Path) -> str:
     return shlex.quote(shown_path(golden))
 
 
-def line_damage(path: Path, number: int, line: bytes, error: BrokenJson) -> DamagedTranscript:
+def line_damage(path: Path | str, number: int, line: bytes, error: BrokenJson) -> DamagedTranscript:
     """A line that is no JSON."""
     return conflict(path, b"\n" * (number - 1) + line) or DamagedTranscript(
         str(path), number, f"the line is no JSON: {error}", _RESTORE
     )
 
 
-def torn_line(path: Path, number: int) -> DamagedTranscript:
+def torn_line(path: Path | str, number: int) -> DamagedTranscript:
     """A last line without its newline."""
     return DamagedTranscript(
         str(path), number, "the last line is torn: no newline ends it, so more may be missing", _RESTORE
     )
 
 
-def object_damage(path: Path, data: bytes, reason: str, column: int | None = None) -> DamagedTranscript:
+def object_damage(path: Path | str, data: bytes, reason: str, column: int | None = None) -> DamagedTranscript:
     """A file of one object that is no JSON, or of the wrong shape; the column counts from its start."""
     line = None
     if column is not None:
@@ -97,18 +97,18 @@ def refused_name(folder: Path, key: str, name: str, reason: str, way: str = "") 
     )
 
 
-def missing_file(path: Path) -> DamagedTranscript:
+def missing_file(path: Path | str) -> DamagedTranscript:
     """A file that should be there."""
     return DamagedTranscript(str(path), None, "the file is missing", _RESTORE)
 
 
-def wrong_count(path: Path, found: int, recorded: int, what: str) -> DamagedTranscript:
+def wrong_count(path: Path | str, found: int, recorded: int, what: str) -> DamagedTranscript:
     """More or fewer lines than meta.json says."""
     reason = f"holds {found} {what}, and meta.json says {recorded}"
     return DamagedTranscript(str(path), max(found, 1), reason, _RESTORE)
 
 
-def changed_file(path: Path, data: bytes, recorded: str) -> DamagedTranscript | None:
+def changed_file(path: Path | str, data: bytes, recorded: str) -> DamagedTranscript | None:
     """A file whose SHA-256 is another than the recorded one; newlines alone are named as such."""
     if hashlib.sha256(data).hexdigest() == recorded:
         return None
@@ -128,7 +128,7 @@ def changed_file(path: Path, data: bytes, recorded: str) -> DamagedTranscript | 
         None,
         "was changed after it was recorded: its SHA-256 is not the one in meta.json",
         f"goldens are not edited by hand: {_RESTORE}; if you mean the change: pytest-sparrow check --fix-meta "
-        f"{_named(path.parent)}",
+        f"{_named(Path(path).parent)}",
     )
 
 

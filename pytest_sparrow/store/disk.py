@@ -75,20 +75,42 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
-def open_regular(path: Path) -> int | None:
+def open_regular(path: Path | str) -> int | None:
     """Open a file to read; None for what is no regular file. A pipe or a device is opened by nobody.
 
     Raises:
         OSError: it can't be opened.
     """
     # Asked before, since opening may block or do something (a tape rewinds); asked again, since it may be another now.
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - for each test
         return None
     fd = os.open(path, os.O_RDONLY | _NONBLOCK | _CLOEXEC | _BINARY)
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)
     return None
+
+
+def read_regular(path: Path | str, most: int) -> bytes | None:
+    """The content of a file, up to a byte more than ``most``; None for what is no regular file.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    fd = open_regular(path)
+    if fd is None:
+        return None
+    try:
+        size = os.fstat(fd).st_size
+        data = os.read(fd, min(size, most) + 1)
+        while len(data) != size and len(data) <= most and (more := os.read(fd, _BLOCK)):
+            data += more
+    finally:
+        os.close(fd)
+    return data
+
+
+_BLOCK = 1 << 20
 
 
 @contextlib.contextmanager

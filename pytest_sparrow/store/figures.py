@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import real_time
-from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META
+from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_pending
 from pytest_sparrow.transcript import FORMAT, RunInputs, RunMeta
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ class Figures:
         """What its format did not record; see the function `not_compared`."""
         return not_compared(self.format)
 
+    @property
+    def pending(self) -> bool:
+        """Whether a replay of its test was otherwise, and waits for a review."""
+        return is_pending(self.folder.parent, self.folder.name)
+
     def to_json(self) -> dict[str, Json]:
         """The figures as a JSON object."""
         return {
@@ -102,6 +107,7 @@ class Figures:
             "format": self.format,
             "not_compared": self.not_compared or None,
             "damage": self.damage or None,
+            "pending": self.pending,
         }
 
 

@@ -138,6 +138,21 @@ def sample_store(store: Path, number: int | str = "") -> Path:
     return pending_root(store) / "samples" / str(number)
 
 
+def review_store(store: Path) -> Path:
+    """The store of new runs that differ from their goldens, until somebody accepts or rejects them."""
+    return pending_root(store) / "review"
+
+
+def review_file(store: Path, run_id: str) -> Path:
+    """What is known of the new run of a test; there is one as long as it waits for a review."""
+    return review_store(store) / f"{run_id}.json"
+
+
+def is_pending(store: Path, run_id: str) -> bool:
+    """Whether the new run of a test waits for a review."""
+    return os.path.lexists(review_file(store, run_id))
+
+
 def check_pending_root(store: Path) -> Path:
     """The same folder, if nothing leads from it to elsewhere.
 
@@ -160,10 +175,16 @@ def is_of_a_writer(folder: Path) -> bool:
 def write_git_files(store: Path) -> None:
     """Write ``.gitattributes`` and ``.gitignore`` where they are missing; what is there stays.
 
-    They go to the nearest folder named ``__sparrow__`` above or at the store, else to the store itself.
+    They go to the nearest folder named ``__sparrow__`` above or at the store, else to the store itself. A store below
+    ``.pending`` is ignored by a file of its own there: a replay writes nothing beside the goldens.
     """
     here = store.absolute()
-    home = next((folder for folder in (here, *here.parents) if folder.name == GOLDENS_FOLDER), here)
-    for name, content in _GIT_FILES.items():
+    folders = (here, *here.parents)
+    within = next((folder for folder in folders if folder.parent.name == _PENDING), None)
+    if within is not None:
+        files, home = {".gitignore": b"*\n"}, within
+    else:
+        files, home = _GIT_FILES, next((folder for folder in folders if folder.name == GOLDENS_FOLDER), here)
+    for name, content in files.items():
         with contextlib.suppress(FileExistsError):
             new_file(home / name, content, durable=False)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pytest_sparrow.errors import DamagedTranscript, TooLarge, UnsafeName, UsageError
@@ -18,13 +19,12 @@ from pytest_sparrow.events.jsontext import BrokenJson, decode
 from pytest_sparrow.store import damage
 from pytest_sparrow.store.damage import DEFAULT_LIMITS, Beyond, too_large
 from pytest_sparrow.store.delta_decoding import DeltaDecoder
-from pytest_sparrow.store.disk import open_regular, refused
+from pytest_sparrow.store.disk import open_regular, read_regular, refused
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, INPUTS, META, is_of_a_writer, leads_out
 from pytest_sparrow.transcript import FORMAT, LineSource, RunInputs, RunMeta, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
-    from pathlib import Path
 
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Exchange, Json
@@ -51,11 +51,11 @@ def load_transcript(folder: Path, *, root: Path | None = None, limits: Limits = 
     """
     files = _read(folder, root or folder, limits)
     inputs, meta = _header(folder, files, by_hand=_by_hand(folder, files))
-    events = _events(folder / EVENTS, files.get(EVENTS), meta)
+    events = _events(_path(folder, EVENTS), files.get(EVENTS), meta)
     exchanges: tuple[tuple[Exchange, ...], tuple[bytes, ...]]
     if EXCHANGES in files:
         read = partial(_decoded, DeltaDecoder(limits), limits)
-        exchanges = _lines(folder / EXCHANGES, files[EXCHANGES], read, complete=meta.complete)
+        exchanges = _lines(_path(folder, EXCHANGES), files[EXCHANGES], read, complete=meta.complete)
     else:
         exchanges = (), ()
     if meta.format is not None and meta.format < _WITH_HEADERS:
@@ -85,19 +85,24 @@ def load_header(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Transcript:
         UsageError, UnsafeName, DamagedTranscript, StoreError: see `load_transcript`.
     """
     _check_place(folder)
-    names = [name for name in FILES if _is_readable(folder / name, folder)]
-    files = {name: _read_file(folder / name, folder, limits) for name in (INPUTS, META)}
+    names = [name for name in FILES if _is_readable(_path(folder, name), folder)]
+    files = {name: _read_file(_path(folder, name), folder, limits) for name in (INPUTS, META)}
     inputs, meta = _header(folder, files, by_hand=_by_hand(folder, names))
     return Transcript(inputs=inputs, events=(), holds_exchanges=EXCHANGES in names, meta=meta)
 
 
 def _header(folder: Path, files: Mapping[str, bytes | None], *, by_hand: bool) -> tuple[RunInputs, RunMeta]:
     if by_hand:
-        inputs = _object(folder / INPUTS, files[INPUTS], RunInputs.from_json)
+        inputs = _object(_path(folder, INPUTS), files[INPUTS], RunInputs.from_json)
         return inputs, _meta_by_hand(folder, inputs)
-    meta = _object(folder / META, files.get(META), RunMeta.from_json)
-    _check_format(folder / META, meta)
-    return _object(folder / INPUTS, files.get(INPUTS), RunInputs.from_json), meta
+    meta = _object(_path(folder, META), files.get(META), RunMeta.from_json)
+    _check_format(_path(folder, META), meta)
+    return _object(_path(folder, INPUTS), files.get(INPUTS), RunInputs.from_json), meta
+
+
+def _path(folder: Path, name: str) -> str:
+    # A path is made in the time of a third of a file's reading.
+    return f"{folder}{os.sep}{name}"
 
 
 def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Event]:
@@ -108,12 +113,13 @@ def iter_events(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Ev
             the damage was met is as it was written.
     """
     _check_place(folder)
-    if _by_hand(folder, [name for name in FILES if _is_readable(folder / name, folder)]):
+    if _by_hand(folder, [name for name in FILES if _is_readable(_path(folder, name), folder)]):
         meta = RunMeta(run_id=folder.name, format=None)
     else:
-        meta = _object(folder / META, _read_file(folder / META, folder, limits), RunMeta.from_json)
-        _check_format(folder / META, meta)
-    path = folder / EVENTS
+        path = _path(folder, META)
+        meta = _object(path, _read_file(path, folder, limits), RunMeta.from_json)
+        _check_format(path, meta)
+    path = _path(folder, EVENTS)
     if not _is_readable(path, folder):
         raise damage.missing_file(path)
     number, digest = 0, hashlib.sha256()
@@ -174,26 +180,31 @@ def _check_place(folder: Path) -> None:
 
 def _read(folder: Path, root: Path, limits: Limits) -> dict[str, bytes]:
     _check_place(folder)
-    found = {name: _read_file(folder / name, root, limits) for name in FILES}
+    found = {name: _read_file(_path(folder, name), root, limits) for name in FILES}
     return {name: data for name, data in found.items() if data is not None}
 
 
-def _read_file(path: Path, root: Path, limits: Limits) -> bytes | None:
+def _read_file(path: str, root: Path, limits: Limits) -> bytes | None:
     if not _is_readable(path, root):
         return None
     try:
-        with opened(path) as file:
-            data = file.read(limits.file + 1)
+        data = read_regular(path, limits.file)
     except OSError as error:
         raise refused(error, path, "read") from error
+    if data is None:
+        raise _no_file(path)
     if len(data) > limits.file:
-        found = max(path.stat().st_size, len(data))
+        found = max(Path(path).stat().st_size, len(data))
         raise too_large(path, None, found, limits, "file", "bytes")
     _check_size(path, data, limits)
     return data
 
 
-def opened(path: Path) -> BinaryIO:
+def _no_file(path: Path | str) -> DamagedTranscript:
+    return DamagedTranscript(str(path), None, "is no regular file")
+
+
+def opened(path: Path | str) -> BinaryIO:
     """Open a regular file to read.
 
     Raises:
@@ -201,17 +212,17 @@ def opened(path: Path) -> BinaryIO:
     """
     fd = open_regular(path)
     if fd is None:
-        raise DamagedTranscript(str(path), None, "is no regular file")
+        raise _no_file(path)
     return os.fdopen(fd, "rb")
 
 
-def _check_size(path: Path, data: bytes, limits: Limits) -> None:
+def _check_size(path: str, data: bytes, limits: Limits) -> None:
     """Whether a file may be parsed.
 
     Raises:
         TooLarge: it passes a limit.
     """
-    most = _LINE_LIMITS.get(path.name)
+    most = _LINE_LIMITS.get(path.rpartition(os.sep)[2])
     if most is not None and (lines := data.count(b"\n")) > getattr(limits, most):
         raise too_large(path, getattr(limits, most) + 1, lines, limits, most, "lines")
     if len(data) > limits.line:
@@ -219,7 +230,7 @@ def _check_size(path: Path, data: bytes, limits: Limits) -> None:
     _check_values(path, None, data, limits)
 
 
-def _check_values(path: Path, line: int | None, data: bytes, limits: Limits) -> None:
+def _check_values(path: str, line: int | None, data: bytes, limits: Limits) -> None:
     # The counts of all bytes first: texts hold commas, too, and looking closer takes a hundred times as long.
     if sum(map(data.count, _SIGNS)) > limits.values:
         values = sum(len(_SIGN.findall(part)) for part in _outside_texts(data))
@@ -241,7 +252,7 @@ def _outside_texts(data: bytes) -> Iterator[bytes]:
     yield data[at:]
 
 
-def _check_lines(path: Path, data: bytes, limits: Limits) -> None:
+def _check_lines(path: str, data: bytes, limits: Limits) -> None:
     start, number = 0, 1
     while start < len(data):
         end = data.find(b"\n", start)
@@ -251,24 +262,24 @@ def _check_lines(path: Path, data: bytes, limits: Limits) -> None:
         start, number = end + 1, number + 1
 
 
-def _is_readable(path: Path, root: Path) -> bool:
+def _is_readable(path: str, root: Path) -> bool:
     """Whether a file is there; a link out of the root, a pipe or a folder is refused."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISLNK(mode):
-            if outside := leads_out(path, root):
+            if outside := leads_out(Path(path), root):
                 raise UnsafeName(f"{path} is a link that leads out of {root}, to {outside}")
-            if not path.exists():  # a link to itself, too
+            if not Path(path).exists():  # a link to itself, too
                 return False
-            mode = os.stat(path).st_mode  # noqa: PTH116 - four times a test
+            mode = Path(path).stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return False
     if not stat.S_ISREG(mode):
-        raise DamagedTranscript(str(path), None, "is no regular file")
+        raise _no_file(path)
     return True
 
 
-def _object(path: Path, data: bytes | None, read: Callable[[Json], _Value]) -> _Value:
+def _object(path: str, data: bytes | None, read: Callable[[Json], _Value]) -> _Value:
     if data is None:
         raise damage.missing_file(path)
     try:
@@ -279,7 +290,7 @@ def _object(path: Path, data: bytes | None, read: Callable[[Json], _Value]) -> _
         raise damage.object_damage(path, data, str(error)) from None
 
 
-def _check_format(path: Path, meta: RunMeta) -> None:
+def _check_format(path: str, meta: RunMeta) -> None:
     if meta.format is not None and meta.format > FORMAT:
         raise DamagedTranscript(
             str(path),
@@ -289,7 +300,7 @@ def _check_format(path: Path, meta: RunMeta) -> None:
         )
 
 
-def _events(path: Path, data: bytes | None, meta: RunMeta) -> tuple[Sequence[Event], Sequence[bytes]]:
+def _events(path: str, data: bytes | None, meta: RunMeta) -> tuple[Sequence[Event], Sequence[bytes]]:
     """The events of a file: parsed now, unless the file is what a writer wrote to the byte."""
     recorded = (meta.sha256 or {}).get(EVENTS)
     if data is None or not meta.complete or recorded is None or not data.endswith(b"\n"):
@@ -307,7 +318,7 @@ class _UnparsedEvents(Sequence["Event"]):
         DamagedTranscript: a line is damaged (whoever asks for an event gets this).
     """
 
-    def __init__(self, path: Path, lines: tuple[bytes, ...]) -> None:
+    def __init__(self, path: str, lines: tuple[bytes, ...]) -> None:
         self._path = path
         self._lines = lines
         self._parsed: tuple[Event, ...] | None = None
@@ -336,7 +347,7 @@ class _UnparsedEvents(Sequence["Event"]):
 
 
 def _lines(
-    path: Path, data: bytes | None, parse: Callable[[bytes], _Value], *, complete: bool
+    path: str, data: bytes | None, parse: Callable[[bytes], _Value], *, complete: bool
 ) -> tuple[tuple[_Value, ...], tuple[bytes, ...]]:
     if data is None:
         raise damage.missing_file(path)
@@ -354,7 +365,7 @@ def _decoded(decoder: DeltaDecoder, limits: Limits, line: bytes) -> Exchange:
         raise too_large("", None, error.found, limits, error.name, error.what) from None
 
 
-def _parsed(path: Path, number: int, line: bytes, parse: Callable[[bytes], _Value]) -> _Value:
+def _parsed(path: str, number: int, line: bytes, parse: Callable[[bytes], _Value]) -> _Value:
     try:
         return parse(line)
     except BrokenJson as error:
@@ -365,34 +376,32 @@ def _parsed(path: Path, number: int, line: bytes, parse: Callable[[bytes], _Valu
         raise DamagedTranscript(str(path), number, str(error)) from None
 
 
-def _last_line(path: Path, number: int, line: bytes) -> DamagedTranscript:
+def _last_line(path: str, number: int, line: bytes) -> DamagedTranscript:
     """A last line without a newline: torn, unless something worse is at its place."""
     return damage.conflict(path, b"\n" * (number - 1) + line) or damage.torn_line(path, number)
 
 
 def _check_counts(folder: Path, meta: RunMeta, events: int, exchanges: int | None) -> None:
     if meta.event_count not in (None, events):
-        raise damage.wrong_count(folder / EVENTS, events, meta.event_count or 0, "events")
+        raise damage.wrong_count(_path(folder, EVENTS), events, meta.event_count or 0, "events")
     if meta.exchange_count is None:
         return
     if exchanges is None:
-        raise damage.missing_file(folder / EXCHANGES)
+        raise damage.missing_file(_path(folder, EXCHANGES))
     if meta.exchange_count != exchanges:
-        raise damage.wrong_count(folder / EXCHANGES, exchanges, meta.exchange_count, "exchanges")
+        raise damage.wrong_count(_path(folder, EXCHANGES), exchanges, meta.exchange_count, "exchanges")
 
 
 def _check_digests(folder: Path, meta: RunMeta, files: dict[str, bytes]) -> None:
     if meta.sha256 is None:
         return
     for name in (EVENTS, EXCHANGES, INPUTS):
-        recorded = meta.sha256.get(name)
+        recorded, path = meta.sha256.get(name), _path(folder, name)
         if recorded is None and name not in files:
             continue
         if recorded is None:
-            raise DamagedTranscript(
-                str(folder / name), None, "is not part of this run: meta.json has no digest"
-            )
+            raise DamagedTranscript(path, None, "is not part of this run: meta.json has no digest")
         if name not in files:
-            raise damage.missing_file(folder / name)
-        if changed := damage.changed_file(folder / name, files[name], recorded):
+            raise damage.missing_file(path)
+        if changed := damage.changed_file(path, files[name], recorded):
             raise changed

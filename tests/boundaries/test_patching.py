@@ -16,6 +16,8 @@ from pytest_sparrow.boundaries.patching import (
     Patches,
     SequencePatch,
     copy_function,
+    leave_in_place,
+    put_all_back,
 )
 
 
@@ -188,3 +190,60 @@ def test_two_may_wait_for_the_same_module(module, monkeypatch):
     loaded = importlib.import_module(module)
     assert sorted(acted) == [("one", True), ("other", True)]
     assert "exec_module" not in vars(loaded.__loader__)
+
+
+# What stays in place between two tests.
+
+
+def test_patches_stay_until_all_are_put_back(module):
+    """They stay, and a module that is loaded meanwhile is patched; put back, all is as it was before."""
+    home = SimpleNamespace(name="original")
+    sys.modules["patched_home"] = home
+    made = []
+
+    def patch(of):
+        made.append(of)
+        return [AttributePatch(home if of is home else of, "name", "ours")]
+
+    patches = Patches({"patched_home": patch, module: patch}, stays=True)
+    own = Patches({"patched_home": lambda of: [AttributePatch(of, "own", "ours")]})
+    try:
+        leave_in_place()
+        for _ in range(2):
+            with patches, own:
+                assert home.name == home.own == "ours"
+            assert home.name == "ours"
+            assert not hasattr(home, "own")
+        assert len(made) == 1
+        assert importlib.import_module(module).name == "ours"
+        with patches:
+            assert len(made) == 2
+    finally:
+        put_all_back()
+        del sys.modules["patched_home"]
+    assert home.name == "original"
+    assert not hasattr(sys.modules[module], "name")
+    with patches:
+        pass
+    assert home.name == "original"
+
+
+def test_what_was_replaced_meanwhile_is_patched_anew():
+    """Somebody's own replacement, made between two tests, is what the second test wraps, and gets back."""
+    home = SimpleNamespace(name="original")
+    sys.modules["patched_home"] = home
+    patches = Patches(
+        {"patched_home": lambda of: [AttributePatch(of, "name", f"around {of.name}")]}, stays=True
+    )
+    try:
+        leave_in_place()
+        with patches:
+            assert home.name == "around original"
+        home.name = "theirs"
+        with patches:
+            assert home.name == "around theirs"
+        put_all_back()
+        assert home.name == "theirs"
+    finally:
+        put_all_back()
+        del sys.modules["patched_home"]

@@ -7,14 +7,11 @@ import textwrap
 from asyncio import wait_for
 
 import pytest
+from run.making import run_of
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.run import Run
-from pytest_sparrow.settings import Settings
 
 LONG = 60
 
@@ -22,7 +19,7 @@ LONG = 60
 @pytest.fixture
 def run():
     """An open run."""
-    run = Run("a", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
+    run = run_of(wire=Wire(()))
     token = open_window(run)
     strands.PATCHES.install()
     yield run

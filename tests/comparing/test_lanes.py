@@ -59,6 +59,22 @@ def test_a_change_in_one_task_stays_in_it():
     ]
 
 
+def in_lanes(*lanes, last="two"):
+    """Two questions to one model, each in a lane."""
+    first, second = lanes
+    more = [] if first == second or not first else [route(lane=second)]
+    return [route(lane=first), says("one", lane=first), *more, says(last, lane=second)]
+
+
+@pytest.mark.parametrize("new", [("task-1", "task-1"), ("task-1", "task-2"), ("work-1", "task-1.1")])
+def test_the_same_in_other_strands_is_the_same(new):
+    """``asyncio.run(ask())`` or ``to_thread(ask)`` for ``ask()``: what is done in one order is the same behaviour."""
+    assert reported(compare(in_lanes("", ""), in_lanes(*new))) == []
+    assert reported(compare(in_lanes(*new), in_lanes("", ""))) == []
+    changes = compare(in_lanes("", ""), in_lanes(*new, last="three")).changes
+    assert [change.path for change in changes] == ["ThinkingDelta.text"]
+
+
 def test_order_within_a_task_counts():
     """A lane is sequential: two calls of one task in another order are a change."""
     one, other = call("c1", "look", lane="task-1"), call("c2", "pay", lane="task-1")

@@ -101,6 +101,11 @@ def test_thread_and_main(sparrow):
             sparrow.call(step, str, "x")
 
 
+def test_pool_of_one(sparrow):
+    with ThreadPoolExecutor(1) as pool:
+        list(pool.map(lambda step: sparrow.call(step, str, "x"), STEPS))
+
+
 def test_side_by_side(sparrow):
     with httpx2.Client() as client, ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda step: client.post(f"{URL}/{step}", json={"order": 1}), sorted(STEPS)))
@@ -125,11 +130,11 @@ def test_another_order_of_effects_goes_red(tmp_path):
         )
         url = server.url
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
-    assert (code, "11 recorded" in output) == (0, True), output
+    assert (code, "12 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL=url)
-    assert (code, "11 replayed equal" in output) == (0, True), output
+    assert (code, "12 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL=url, STEPS="ship charge")
-    assert (code, "1 replayed equal, 10 diverged" in output) == (1, True), output
+    assert (code, "1 replayed equal, 11 diverged" in output) == (1, True), output
     assert "POST 127.0.0.1:" in output
     assert "/ship came before POST 127.0.0.1:" in output
     assert 'call ship("x") came before call charge("x"): recorded the other way round' in output
@@ -139,9 +144,9 @@ def test_another_order_of_effects_goes_red(tmp_path):
     code, output = pytest_in(
         tmp_path, "--sparrow-replay", "--sparrow-level=trajectory", URL=url, STEPS="ship charge"
     )
-    assert (code, "3 replayed equal, 8 diverged" in output) == (1, True), output
+    assert (code, "3 replayed equal, 9 diverged" in output) == (1, True), output
     assert "FAILED test_inner.py::test_http_and_model" not in output
     code, output = pytest_in(
         tmp_path, "--sparrow-replay", "--sparrow-level=outcome", URL=url, STEPS="ship charge"
     )
-    assert (code, "11 replayed equal" in output) == (0, True), output
+    assert (code, "12 replayed equal" in output) == (0, True), output

@@ -1,10 +1,14 @@
 """Which recorded exchange answers."""
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from pytest_sparrow.exchange import Asked, Exchange
 from pytest_sparrow.matching.chooser import Chooser
 from pytest_sparrow.matching.conversations import prefixes
+from pytest_sparrow.matching.counts import is_verbatim
 from pytest_sparrow.matching.similarity import Similarity
 
 SYSTEM = {"role": "system", "content": "be kind"}
@@ -48,7 +52,7 @@ def tool(name, args, call_id="", lane=""):
 
 def choose_http(chooser, number, asked, messages=None, lane="", *, taken=True):
     """Choose for an HTTP request, the run's ``number``-th."""
-    wanted = Asked(kind="http", content=asked, number=number, conversation=messages, lane=lane)
+    wanted = Asked(kind="http", content=asked, number=number, conversation_of=lambda: messages, lane=lane)
     return chooser.choose(wanted, taken=taken)
 
 
@@ -524,3 +528,93 @@ def test_each_lane_stands_for_one_of_the_golden():
     assert chooser.lanes == {"task-1": "task-2", "task-2": "task-1"}
     choose_tool(chooser, {"name": "end", "args": {}}, None, "task-1")
     assert chooser.lanes == {"task-1": "task-2", "task-2": "task-1"}
+
+
+# The exchange that is due, which is taken without a search.
+
+
+def _headed(asked):
+    return {**asked, "headers": {"accept": "text/plain"}}
+
+
+def _golden_and_calls(draw):
+    """Exchanges of three lanes, many of them alike, and calls of them: nearly in order, some changed or left out."""
+    golden = []
+    for number in range(12):
+        lane = draw.choice(["", "work-1", "task-1"])
+        if draw.random() < 0.5:
+            golden.append(replace(http(_headed(get(draw.choice("ab")))), lane=lane, began=float(number)))
+        else:
+            golden.append(tool("f", {"n": draw.choice([1, 2])}, draw.choice([None, "c1"]), lane))
+    calls = [(each.kind, each.asked, each.lane, each.proposed) for each in golden if draw.random() < 0.9]
+    for _ in range(3):
+        one, other = draw.randrange(len(calls)), draw.randrange(len(calls))
+        calls[one], calls[other] = calls[other], calls[one]
+    if draw.random() < 0.5:
+        calls.insert(draw.randrange(len(calls)), ("http", _headed(get("new")), "", False))
+    return golden, calls
+
+
+def _chosen(chooser, calls, *, by_due):
+    found = []
+    for number, (kind, asked, lane, proposed) in enumerate(calls):
+        due = chooser.due(lane) if by_due else None
+        if due is not None and (due.kind != kind or not is_verbatim(asked, due.asked)):
+            due = None
+        call_id = asked["id"] if proposed else None
+        found.append(
+            chooser.choose(
+                Asked(kind=kind, content=asked, number=number, lane=lane, call_id=call_id, due=due),
+                taken=number % 5 != 4,
+            )
+        )
+    return found, chooser.unplayed(), dict(chooser.lanes)
+
+
+def test_what_is_due_is_what_a_search_would_find():
+    """Whatever is asked, and in whichever lane: the same choices, the same rest, the same lanes."""
+    for seed in range(300):
+        golden, calls = _golden_and_calls(random.Random(seed))
+        with_due, without = (
+            _chosen(Chooser(golden, conversation), calls, by_due=by_due) for by_due in (True, False)
+        )
+        assert with_due == without, seed
+
+
+def test_a_search_begins_where_what_was_due_has_been_taken():
+    """A golden is indexed at the first request that is not the one that is due, and knows what was taken before."""
+    golden = [http(_headed(get(q))) for q in "abc"]
+    chooser = Chooser(golden, conversation)
+    assert chooser.due("") is golden[0]
+    assert chooser.choose(Asked(kind="http", content=golden[0].asked, due=golden[0])).number == 0
+    assert chooser.choose(Asked(kind="http", content=golden[2].asked, number=1)).number == 2
+    assert chooser.due("") is golden[1]
+    assert chooser.choose(Asked(kind="http", content=golden[0].asked, number=2)).exact is False
+
+
+@pytest.mark.parametrize(
+    ("new", "same"),
+    [
+        ({"n": 1, "on": True, "t": "x"}, True),
+        ({"n": 1.0, "on": True, "t": "x"}, False),
+        ({"n": 1, "on": 1, "t": "x"}, False),
+        ({"n": 1, "on": True, "t": "y"}, False),
+        ({"n": 1, "on": True, "t": "<secret:token:1>"}, False),
+    ],
+    ids=["same", "a float", "a number", "another text", "a placeholder"],
+)
+def test_only_what_is_spelled_the_same_is_verbatim(new, same):
+    """Python takes True for 1 and 1 for 1.0; and what mentions a secret must be looked at."""
+    recorded = {"n": 1, "on": True, "t": new["t"] if "<" in new["t"] else "x"}
+    assert is_verbatim({"name": "f", "args": new}, {"name": "f", "args": recorded, "id": "c1"}) is same
+
+
+def test_what_is_due_has_the_same_headers():
+    """A header that counts is part of what is asked; one that does not count is none."""
+    golden = [http({**get("a"), "headers": {"accept": "text/plain", "user-agent": "one"}})]
+    for headers, same in (({"accept": "text/html"}, False), ({"accept": "text/plain"}, True)):
+        chooser = Chooser(golden, conversation)
+        chosen = chooser.choose(
+            Asked(kind="http", content={**golden[0].asked, "headers": headers}, due=golden[0])
+        )
+        assert (chosen is not None and chosen.exact) is same

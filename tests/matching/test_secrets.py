@@ -62,7 +62,7 @@ def test_another_account_counts_where_no_variable_gives_it(name):
     """It is an id, not a credential; a machine may have another one in a variable, or none."""
 
     def asked(value, environ=()):
-        headers = {} if value is None else {name: value}
+        headers = {"X-A": "1"} if value is None else {"X-A": "1", name: value}
         return Redactor(dict(environ)).asked(
             "http", {"method": "GET", "url": "http://h/", "headers": headers}
         )
@@ -71,8 +71,10 @@ def test_another_account_counts_where_no_variable_gives_it(name):
     for golden, new, differs in (
         (asked("a-1"), asked("a-2"), True),
         (asked("a-1"), asked("a-1"), False),
-        (asked("a-1"), asked(None), False),
-        (asked(None), asked("a-1"), False),
+        (asked("a-1"), asked(None), True),
+        (asked(None), asked("a-1"), True),
+        (asked("a-1", of_variable), asked(None), False),
+        (asked(None), asked("a-1", of_variable), False),
         (asked("a-1", of_variable), asked("a-2"), False),
         (asked("a-2"), asked("a-1", of_variable), False),
         (asked("a-1", of_variable), asked("a-3", {"ACCOUNT": "a-3"}), False),
@@ -91,7 +93,7 @@ def test_the_keys_of_two_variables_are_two():
     def is_the_same(environ, key):
         new = Redactor(environ)
         new.number_as_replay()
-        pairs = SecretPairs(replayed=True, variables=new.variables)
+        pairs = SecretPairs(replayed=True, variables=lambda: new.variables)
         return pairs.same_credential(staging, new.text(f"Bearer {key}"))
 
     rotated = "tok_live_C5h2lS94oZx83MqR"
@@ -109,7 +111,7 @@ def test_a_variable_in_the_place_of_what_an_answer_gave():
     new = own(1, "prod-token")
 
     def is_the_same(*exchanges):
-        pairs = SecretPairs(replayed=True, variables={"prod-token"})
+        pairs = SecretPairs(replayed=True, variables=lambda: {"prod-token"})
         pairs.exchanges = [Exchange(kind="http", asked=asked, answered=answer) for asked, answer in exchanges]
         return pairs.same_credential(gold(1), new), pairs.same_credential(gold(1), own(1))
 

@@ -23,6 +23,8 @@ import httpx2
 gc.disable()  # it runs when this file says so
 atexit._clear()
 
+from atexit import register  # noqa: E402 - bound before every run
+
 URL = os.environ["URL"]
 GO = threading.Event()
 DONE = threading.Event()
@@ -78,7 +80,7 @@ def test_leaves_a_finalizer(sparrow):
     weakref.finalize(done, ask, "own")
     del done
     weakref.finalize(session, ask, "closed")
-    assert atexit.register(ask, "exit") is ask
+    assert register(ask, "exit") is ask
     atexit.register(notify, "nobody")
     atexit.unregister(notify)
     test_leaves_a_finalizer.session = session

@@ -66,7 +66,7 @@ def test_neighbours_are_in_no_golden(tmp_path: Path) -> None:
         lines = (golden / "exchanges.jsonl").read_text().splitlines()
         exchanges = [exchange for exchange in map(json.loads, lines) if "asked" in exchange]
         assert all(0 <= exchange["began"] <= exchange["ended"] < 600 for exchange in exchanges)
-        assert "2024" not in json.loads((golden / "inputs.json").read_text())["timestamp"]
+        assert not json.loads((golden / "inputs.json").read_text())["timestamp"].startswith("2024")
         assert not any("/v1/traces" in line or "/runs/batch" in line for line in lines)
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9", BATCHES="5")
     assert (code, "3 replayed equal" in output) == (0, True), output

@@ -63,10 +63,10 @@ def test_recorded(sparrow, address):
 def write(inner):
     """Writes the document's files, with a codec changed."""
 
-    def write(before="", after="", *, test=TEST):
+    def write(before="", after="", *, test=TEST, hook="return [Acme()]"):
         assert before in ACME
         inner.path.joinpath("acme.py").write_text(ACME.replace(before, after) if before else ACME)
-        inner.path.joinpath("conftest.py").write_text(CONFTEST + SERVER)
+        inner.path.joinpath("conftest.py").write_text(CONFTEST.replace("return [Acme()]", hook) + SERVER)
         inner.path.joinpath("test_it.py").write_text(test)
 
     return write
@@ -79,12 +79,30 @@ def test_the_documents_codec_drives_a_scenario(inner, write):
 
 
 def test_the_documents_codec_reads_what_is_recorded(inner, write):
-    """Recorded from a real server and replayed without it: its words are events, and nothing is remarked."""
-    write(test=TEST + RECORDED.replace("WORDS", "1"))
+    """Recorded from a real server and replayed without it: its words are events, and nothing is remarked.
+
+    Its calls are compared: another argument is red.
+    """
+    test = TEST + RECORDED.replace("WORDS", "1")
+    write(test=test)
     for mode in ("record", "replay"):
         result = inner.run(f"--sparrow-{mode}", "-k", "recorded")
         result.assert_outcomes(passed=1, deselected=1)
         assert "the codec 'acme'" not in result.stdout.str()
+    write(test=test.replace('refund(**call["args"])', "refund(amount=139.5)"))
+    result = inner.run("--sparrow-replay", "-k", "recorded")
+    result.assert_outcomes(failed=1, deselected=1)
+    result.stdout.fnmatch_lines(["  ToolUseStarted*args*'amount'*", "*golden  39*", "*new     139.5"])
+
+
+def test_what_is_no_codec_is_refused_by_name(inner, write):
+    """A class in place of an instance, or an object without the methods: the failure says which and why."""
+    for hook, why in (
+        ("return [Acme]", "Acme is a class; give an instance: Acme()"),
+        ("del Acme.compose; return [Acme()]", "the codec 'acme' lacks compose"),
+    ):
+        write(hook=hook)
+        inner.run("--sparrow-record").stdout.fnmatch_lines([f"*pytest_sparrow_codecs: {why}*"])
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,8 @@ def test_what_many_tests_say_is_said_once(recorded):
         [
             f"test_it.py::test_drifts[[]0[]] and 6 more tests: {DRIFT}",
             f"test_it.py::test_unwrapped[[]0[]] and 2 more tests: {UNWRAPPED}",
-            "sparrow: 7 replayed equal, 4 diverged (7 with requests=report); saved 18 calls, 168 tokens, *.* s",
+            "sparrow: 7 replayed equal, 4 diverged (7 with requests=report); saved 18 calls, 168 tokens, *.* s; "
+            "4 pending, all alike: pytest-sparrow review",
         ],
         consecutive=True,
     )
@@ -130,7 +131,7 @@ def test_workers_say_it_once_together(recorded):
         [
             f"test_it.py::test_*[[]?[]] and 6 more tests: {DRIFT}",
             f"test_it.py::test_unwrapped[[]?[]] and 2 more tests: {UNWRAPPED}",
-            "sparrow: *; saved 18 calls, 168 tokens, *.* s",
+            "sparrow: *; saved 18 calls, 168 tokens, *.* s; 4 pending, all alike: pytest-sparrow review",
         ]
     )
     assert len(remarks(result)) == 2

@@ -83,22 +83,23 @@ def test_native_types(inner, name, table):
 
 
 @native
-@pytest.mark.parametrize(("name", "table"), NATIVE_FILES)
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("file", "line", "says"),
     [
-        ("sparrow_seed = [1]", "sparrow_seed: [[]1] is not true, false or a number from 0"),
-        ("sparrow_directories = 1", "sparrow_directories: 1 is not true or false"),
-        ("sparrow_level = true", "sparrow_level: True is not one of: exact, trajectory, outcome"),
-        ("sparrow_tools = {a = 1}", "sparrow_tools: {'a': 1} is not a string or a list of strings"),
+        (0, "sparrow_seed = [1]", "sparrow_seed: [[]1] is not true, false or a number from 0"),
+        (1, "sparrow_directories = 1", "sparrow_directories: 1 is not true or false"),
+        (0, "sparrow_level = true", "sparrow_level: True is not one of: exact, trajectory, outcome"),
+        (1, "sparrow_tools = {a = 1}", "sparrow_tools: {'a': 1} is not a string or a list of strings"),
         (
+            0,
             'sparrow_policy = {refund = "play"}',
             "sparrow_policy: refund: 'play' is not one of: feed, run, verify",
         ),
     ],
 )
-def test_a_wrong_type(inner, name, table, line, says):
+def test_a_wrong_type(inner, file, line, says):
     """A wrong type ends the session with exit code 4, and names file, key, value and what is valid."""
+    name, table = NATIVE_FILES[file]
     write(inner, name, table, f"\n{line}\n")
     result = inner.refused()
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -1,9 +1,15 @@
-"""Makes events and answers in one line each, for tests."""
+"""Makes runs, events and answers in one line each, for tests."""
 
 from __future__ import annotations
 
+from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import parse_event
+from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.providers.registry import Wire
+from pytest_sparrow.redact import Redactor
+from pytest_sparrow.run.run import Run
+from pytest_sparrow.settings import Settings
 
 __all__ = [
     "answer",
@@ -14,12 +20,19 @@ __all__ = [
     "gave",
     "propose",
     "reason",
+    "run_of",
     "said",
     "start",
     "think",
     "thought",
     "used",
 ]
+
+
+def run_of(run_id="a", settings=None, **parts):
+    """A run that hides nothing and, of `Run`, has these parts."""
+    usual = {"wire": Wire(builtin_codecs()), "redactor": Redactor({}), "tools": Tools()}
+    return Run(run_id, settings or Settings(), **usual | parts)
 
 
 def event(kind, **fields):

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import ThinkingDelta
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import ModelAnswer, ModelRequest, Text
 from pytest_sparrow.providers.registry import CodecFault, Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
-from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.faults import Fault, faulted
-from pytest_sparrow.settings import Settings
+from run.making import run_of
 
 URL = "https://acme.test/talk"
 
@@ -50,8 +47,7 @@ def asked(url=URL, **body):
 
 def run_with(codec, *requests):
     """A run of these requests, each answered; it is closed."""
-    wire = Wire((codec, *builtin_codecs()))
-    run = Run("a", Settings(), wire=wire, redactor=Redactor({}), tools=Tools())
+    run = run_of(wire=Wire((codec, *builtin_codecs())))
     for request in requests:
         run.ask("http", request).settle({"status": 200, "headers": {}, "body": {"json": {}}})
     run.close(failed=False)

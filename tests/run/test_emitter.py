@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.events import Message, SkillLearned
-from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
+from run.making import run_of
 
 
 @pytest.fixture
 def run():
     """An open run that keeps its events in memory."""
-    run = Run("a", Settings(agent="bot"), wire=Wire(builtin_codecs()), redactor=Redactor({}), tools=Tools())
+    run = run_of(settings=Settings(agent="bot"))
     token = open_window(run)
     yield run
     close_window(run, token)

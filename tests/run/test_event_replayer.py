@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import ReplayDivergence, ReplayStopped
 from pytest_sparrow.findings import Kind
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.run.replayer import MOST_MISSES
-from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import read_script
-from pytest_sparrow.settings import Settings
-from run.making import error, gave, propose, said, start, think
+from run.making import error, gave, propose, run_of, said, start, think
 
 CHAT = ("https://api.openai.com/v1/chat/completions", {"model": "m", "messages": []})
 OLLAMA = (
@@ -34,12 +30,8 @@ def replay():
     def begin(*events, by_hand=False):
         wire = Wire(builtin_codecs())
         script = read_script(events)
-        run = Run(
-            "a",
-            Settings(),
+        run = run_of(
             wire=wire,
-            redactor=Redactor({}),
-            tools=Tools(),
             replayer=lambda violations: EventReplayer(script, wire.read, violations, by_hand=by_hand),
         )
         opened.append((run, open_window(run)))

@@ -11,19 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run.context import close_window, current_run, open_window
-from pytest_sparrow.run.run import Run
-from pytest_sparrow.settings import Settings
+from run.making import run_of
 
 
 @pytest.fixture
 def run():
     """An open run, with threads handing it on."""
-    run = Run("a", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
+    run = run_of(wire=Wire(()))
     token = open_window(run)
     strands.PATCHES.install()
     run.body_begins()
@@ -154,7 +151,7 @@ def test_outside_the_window_threads_are_left_alone():
 
 def test_what_fixtures_hand_out_shifts_no_number(run):
     """A server that is started only while recording must not make other lanes of the test's own work."""
-    other = Run("b", Settings(), wire=Wire(()), redactor=Redactor({}), tools=Tools())
+    other = run_of("b", wire=Wire(()))
     token = open_window(other)
     try:
         assert in_thread(lane) == "setup-1"

@@ -6,16 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.judging.replay import same_recording
-from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
 from pytest_sparrow.transcript import RunInputs, Transcript
+from run.making import run_of
 
 REGISTRY = "https://models.dev/api.json"
 PROMPT = "https://api.smith.langchain.com/commits/me/one/latest"
@@ -33,19 +29,6 @@ class Sink:
         self.exchanges.append(exchange)
 
 
-def run_of(golden=None, sink=None, **settings):
-    """A run that records, or replays exchanges."""
-    return Run(
-        "a",
-        Settings(**settings),
-        wire=Wire(builtin_codecs()),
-        redactor=Redactor({}),
-        tools=Tools(),
-        golden=golden,
-        sink=sink,
-    )
-
-
 def asked(url, method="GET", **headers):
     """The asked half of a request, as a boundary makes it."""
     return {
@@ -58,7 +41,7 @@ def asked(url, method="GET", **headers):
 def recorded(*requests, **settings):
     """The exchanges of a recording."""
     sink = Sink()
-    run = run_of(sink=sink, **settings)
+    run = run_of(sink=sink, settings=Settings(**settings))
     for number, request in enumerate(requests):
         run.ask("http", request).settle({"status": 200, "headers": [], "body": {"json": number}})
     run.close(failed=False)
@@ -67,7 +50,7 @@ def recorded(*requests, **settings):
 
 def replayed(golden, *urls):
     """The answers, and the kinds of the violations."""
-    run, answers = run_of(golden), []
+    run, answers = run_of(golden=golden), []
     for url in urls:
         crossing = run.ask("http", asked(url))
         answers.append(crossing.replayed["body"]["json"])
@@ -106,7 +89,7 @@ def test_nobody_misses_it_whatever_the_order_and_the_number():
 
 def test_another_one_has_no_answer_and_is_no_miss():
     """The client goes on as it does offline; a plain request is a miss as ever."""
-    run = run_of(recorded(asked(PLAIN), asked(PROMPT)))
+    run = run_of(golden=recorded(asked(PLAIN), asked(PROMPT)))
     for url in (REGISTRY, PROMPT + "2"):
         with pytest.raises(ReplayDivergence):
             run.ask("http", asked(url))
@@ -143,7 +126,7 @@ def test_how_far_a_listener_of_a_session_reads_is_chance(method, session):
     """Read to its end when recorded, and cancelled before the first byte in a replay: only others are red."""
     request = asked(PLAIN, method, **session)
     golden = [replace(exchange, read_whole=True) for exchange in recorded(request)]
-    run = run_of(golden)
+    run = run_of(golden=golden)
     run.ask("http", request).settle(None, complete=False)
     run.close(failed=False)
     found = [finding.case for finding in run.violations.findings]

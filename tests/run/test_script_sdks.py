@@ -14,12 +14,10 @@ from pytest_sparrow.plugin.window import Window
 from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.codec import Proposal, Reasoning, Text
 from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.run import Run
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import read_script
-from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import FsRecorder
+from run.making import run_of
 
 TRANSCRIPTS = Path(__file__).parents[1] / "data" / "transcripts"
 RUNS = FsRecorder(TRANSCRIPTS).list_transcripts()
@@ -103,14 +101,7 @@ def test_the_same_turns(way, run_id):
     make_client, ask = WAYS[way]
     script = read_script(FsRecorder(TRANSCRIPTS).load(run_id).events)
     wire = Wire(builtin_codecs())
-    run = Run(
-        "a",
-        Settings(),
-        wire=wire,
-        redactor=Redactor({}),
-        tools=Tools(),
-        replayer=lambda violations: EventReplayer(script, wire.read, violations),
-    )
+    run = run_of(wire=wire, replayer=lambda violations: EventReplayer(script, wire.read, violations))
     window = Window(run, Tools())
     window.open()
     try:

@@ -6,15 +6,10 @@ import json
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.providers import builtin_codecs
 from pytest_sparrow.providers.composing import event_text
 from pytest_sparrow.providers.invoke import chunk_frame
-from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
-from pytest_sparrow.run.run import Run
-from pytest_sparrow.settings import Settings
 from pytest_sparrow.wire.eventstream import frames_reply, json_frame
+from run.making import run_of
 
 SAID = {"role": "user", "content": "Hi"}
 CHAT = {"model": "m", "messages": [SAID], "stream": True}
@@ -143,7 +138,7 @@ STREAMS = {
 def test_an_error_is_reported_where_it_stands(name):
     """What an agent read before it, the error, and what a reader that goes on has read after it."""
     path, body, answered = STREAMS[name]
-    run = Run("a", Settings(), wire=Wire(builtin_codecs()), redactor=Redactor({}), tools=Tools())
+    run = run_of()
     asked = {"method": "POST", "url": f"https://h.test{path}", "headers": {}, "body": {"json": body}}
     run.ask("http", asked).settle({"status": 200, "headers": {}, **answered})
     run.close(failed=False)

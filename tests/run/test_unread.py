@@ -6,22 +6,17 @@ import json
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.findings import Kind
-from pytest_sparrow.providers import builtin_codecs
-from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.report.run import render_run
 from pytest_sparrow.report.words import title
-from pytest_sparrow.run.run import Run
-from pytest_sparrow.settings import Settings
 from pytest_sparrow.transcript import RunInputs, Transcript
+from run.making import run_of
 
 
 def run_with(url, body, answer, method="POST"):
     """The closed run of one exchange; bodies are those of an exchange."""
-    run = Run("a", Settings(), wire=Wire(builtin_codecs()), redactor=Redactor({}), tools=Tools())
+    run = run_of()
     asked = {"method": method, "url": url, "headers": {}, "body": body}
     run.ask("http", asked).settle({"status": 200, "headers": {}, "body": answer})
     run.close(failed=False)

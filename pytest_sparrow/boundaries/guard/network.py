@@ -250,7 +250,7 @@ def _announced(original: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
-_SENDS = Patches({"socket": _sending_methods, "ssl": _sending_methods})
+_SENDS = Patches({"socket": _sending_methods, "ssl": _sending_methods}, stays=True)
 
 
 # While a run records.

@@ -66,7 +66,7 @@ def _judged_websocket(original: Callable[..., Any]) -> Callable[..., Any]:
     return parse_uri
 
 
-WEBSOCKET_PATCHES = Patches(dict.fromkeys(_CLIENTS, _websocket_patches_for))
+WEBSOCKET_PATCHES = Patches(dict.fromkeys(_CLIENTS, _websocket_patches_for), stays=True)
 
 
 def _judge_host(run: OpenRun, host: Any, port: Any, *, udp: bool = False) -> None:
@@ -133,7 +133,7 @@ def _judged_uvloop(original: Callable[..., Any], judge_call: Callable[..., None]
     return judged
 
 
-UVLOOP_PATCHES = Patches({"uvloop": _uvloop_patches_for})
+UVLOOP_PATCHES = Patches({"uvloop": _uvloop_patches_for}, stays=True)
 
 
 CALLS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -281,5 +281,5 @@ def _unavailable(details: str) -> Exception:
 
 
 GRPC_PATCHES = Patches(
-    {**dict.fromkeys(CALLS, _calls), **dict.fromkeys(("grpc", "grpc.aio"), _without_calls)},
+    {**dict.fromkeys(CALLS, _calls), **dict.fromkeys(("grpc", "grpc.aio"), _without_calls)}, stays=True
 )

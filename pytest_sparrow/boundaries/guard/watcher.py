@@ -86,7 +86,7 @@ class _Watcher:
         self._note_file: Callable[[str, tuple[Any, ...]], None] | None = None
         self._left_over: Mapping[str, Callable[..., None]] = {}
         self._names: dict[str, dict[str, None]] = {}
-        self._patches = Patches({"socket": self._patches_for})
+        self._patches = Patches({"socket": self._patches_for}, stays=True)
 
     def enter(self, watch: _Watch) -> None:
         with self._lock:

@@ -11,7 +11,9 @@ __all__ = ["LIBRARIES", "OutsidePolicy", "covered_libraries", "install", "set_ou
 LIBRARIES = (*httpx.LIBRARIES, aiohttp.LIBRARY, urllib3.LIBRARY, http_client.LIBRARY)
 """The covered HTTP libraries, in the order in which ``pytest-sparrow doctor`` lists them."""
 
-_PATCHES = Patches({**{library.name: library.patches for library in LIBRARIES}, **aiohttp.SERVERS})
+_PATCHES = Patches(
+    {**{library.name: library.patches for library in LIBRARIES}, **aiohttp.SERVERS}, stays=True
+)
 
 
 def install() -> None:

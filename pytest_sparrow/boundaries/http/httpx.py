@@ -44,36 +44,35 @@ _DEEPEST = 8
 
 def is_in_process(transport: Any) -> bool:
     """Whether requests through this transport stay in this process."""
-    return any(_verdict(found) == "in process" for found in _last(transport))
+    return _decided(transport)[1] == "in process"
 
 
 def _is_mocked(transport: Any, request: Any) -> bool:
     """Whether pytest-httpx answers a request: its fixture replaces the methods of both network transports."""
-    for found in _last(transport):
-        kind: Any = type(found)
-        method: Any = getattr(kind, "handle_request", None) or getattr(kind, "handle_async_request", None)
-        if getattr(method, "__module__", "") == "pytest_httpx":
-            names = method.__code__.co_freevars
-            held = dict(zip(names, method.__closure__ or (), strict=False))  # a private name
-            options = held["options"].cell_contents if "options" in held else None
-            return options is None or bool(options.should_mock(request))
-    return False
+    kind: Any = type(transport)
+    method: Any = getattr(kind, "handle_request", None) or getattr(kind, "handle_async_request", None)
+    if getattr(method, "__module__", "") != "pytest_httpx":
+        return False
+    names = method.__code__.co_freevars
+    held = dict(zip(names, method.__closure__ or (), strict=False))  # a private name
+    options = held["options"].cell_contents if "options" in held else None
+    return options is None or bool(options.should_mock(request))
 
 
 def speaks_http2(transport: Any) -> bool:
     """Whether a transport may speak HTTP/2, where a ``Connection`` header is an error (RFC 9113, 8.2.2)."""
-    return any(getattr(getattr(found, "_pool", None), "_http2", False) for found in _last(transport))
+    return bool(getattr(getattr(_decided(transport)[0], "_pool", None), "_http2", False))
 
 
-def _last(transport: Any) -> Iterator[Any]:
-    """The transport that decides: the first that a rule knows, else the innermost."""
-    found = transport
+def _decided(transport: Any) -> tuple[Any, str]:
+    """The transport that decides, the first that a rule knows, else the innermost; and what the rule says."""
+    found, verdict = transport, _verdict(transport)
     for _ in range(_DEEPEST):
-        inner = None if _verdict(found) else _inner(found)
+        inner = None if verdict else _inner(found)
         if inner is None:
             break
-        found = inner
-    yield found
+        found, verdict = inner, _verdict(inner)
+    return found, verdict
 
 
 def _verdict(transport: Any) -> str:
@@ -164,7 +163,12 @@ class _HttpxAdapter(Adapter):
         return await drive_async(cross(self, request, _outgoing(request, transport), alone=alone), steps)
 
     def headers(self, request: Any) -> Headers:
-        return request.headers.multi_items()  # type: ignore[no-any-return]
+        try:
+            return [
+                (name.decode("ascii").lower(), value.decode("ascii")) for name, value in request.headers.raw
+            ]
+        except UnicodeDecodeError:
+            return request.headers.multi_items()  # type: ignore[no-any-return]
 
     def response(self, request: Any, reply: Reply, body: ServedBody, recorder: BodyRecorder | None) -> Any:
         stream = self._stream(body, recorder, self.failure_of)
@@ -228,17 +232,26 @@ class _ProxyTransport:
 
 
 def _outgoing(request: Any, transport: Any) -> OutgoingRequest:
-    url = request.url
+    url, headers = str(request.url), request.headers
+    address = _addresses.get(url)
+    if address is None:
+        if len(_addresses) >= _MOST_ADDRESSES:
+            _addresses.clear()
+        address = _addresses[url] = request.url.scheme, request.url.host, request.url.port
+    decides, verdict = _decided(transport)
     return OutgoingRequest.to(
-        url.scheme,
-        url.host,
-        url.port,
+        *address,
         method=request.method,
-        url=str(url),
-        upgrade=request.headers.get("upgrade", ""),
-        user_agent=request.headers.get("user-agent"),
-        in_process=is_in_process(transport) or _is_mocked(transport, request),
+        url=url,
+        upgrade=headers.get("upgrade", ""),
+        user_agent=headers.get("user-agent"),
+        in_process=verdict == "in process" or _is_mocked(decides, request),
     )
+
+
+_addresses: dict[str, tuple[str, str, int | None]] = {}
+"""Scheme, host and port of URLs: an agent asks at few, a thousand times each."""
+_MOST_ADDRESSES = 256
 
 
 def _sent(send: Callable[[Any], Any], request: Any) -> Any:

@@ -355,6 +355,7 @@ def zone_here(moment: float) -> dict[str, Json]:
     return {"zone": name, "tz": said if own else _posix(moment)}
 
 
+@functools.cache
 def _linked() -> str | None:
     """The name behind /etc/localtime, where that is a link into the time zone database."""
     try:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
-from pytest_sparrow.boundaries.world.uuids import seeded_uuids
+from pytest_sparrow.boundaries.world.uuids import reseed_uuids, seeded_uuids
 from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.run.context import is_answering
 
@@ -109,11 +109,16 @@ _isolated_state: _IsolatedState | None = None
 def _isolating() -> Iterator[None]:
     """While open, `isolated` swaps states."""
     global _isolated_state  # noqa: PLW0603 - see above
-    _isolated_state = _IsolatedState()
+    _isolate_anew()
     try:
         yield
     finally:
         _isolated_state = None
+
+
+def _isolate_anew() -> None:
+    global _isolated_state  # noqa: PLW0603 - see above
+    _isolated_state = _IsolatedState()
 
 
 class isolated:  # noqa: N801 - used like a function: ``with isolated():``
@@ -176,24 +181,23 @@ _ENTROPY = "randbits"
 
 
 @contextmanager
-def _seeded_numpy(seed: int) -> Iterator[None]:
+def _seeded_numpy(seeded: Seeded) -> Iterator[None]:
     """Seed numpy: at once where it is loaded, else as soon as it is.
 
     Generators that nobody seeds (``numpy.random.default_rng()``, ``PCG64()``, ``RandomState()``) ask
     `numpy.random.bit_generator` for entropy, by a name that it imported from `secrets`. That name is private, so a test
     holds it; `secrets` itself is left alone.
     """
-    entropy = random.Random(f"pytest-sparrow numpy {seed}")  # noqa: S311 - that is the point
 
     def patches_for(_: ModuleType) -> list[AttributePatch]:
-        _seed_numpy(seed)
+        _seed_numpy(seeded.seed)
         source = sys.modules.get(_ENTROPY_MODULE)
         original = getattr(source, _ENTROPY, None)
         if original is None:
             return []
 
         def randbits(size: int) -> int:
-            bits: int = original(size) if is_answering() else entropy.getrandbits(size)
+            bits: int = original(size) if is_answering() else seeded.entropy.getrandbits(size)
             return bits
 
         return [AttributePatch(source, _ENTROPY, randbits)]
@@ -221,6 +225,10 @@ class Retries:
 
     def __init__(self) -> None:
         self._failed: _Failed | None = None
+
+    def forget(self) -> None:
+        """Forget the failed request."""
+        self._failed = None
 
     def asked(self, crossing: Crossing) -> None:
         """Rewind, if the failed request is made again."""
@@ -251,19 +259,33 @@ class Seeded:
 
     Attributes:
         seed: the seed.
+        entropy: what numpy's own generators are seeded from.
         retries: follows the run, so that what SDKs draw between tries doesn't count.
     """
 
     def __init__(self, seed: int) -> None:
-        self.seed = seed
         self.retries = Retries()
         self._stack = ExitStack()
+        self._set(seed)
+
+    def _set(self, seed: int) -> None:
+        self.seed = seed
+        self.entropy = random.Random(f"pytest-sparrow numpy {seed}")  # noqa: S311 - that is the point
+
+    def again(self, seed: int) -> None:
+        """Seed once more, while seeded: nothing is left of what was drawn since."""
+        self._set(seed)
+        random.seed(seed)
+        _seed_numpy(seed)
+        reseed_uuids(seed)
+        _isolate_anew()
+        self.retries.forget()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.callback(GeneratorState().restore)
             random.seed(self.seed)
-            stack.enter_context(_seeded_numpy(self.seed))
+            stack.enter_context(_seeded_numpy(self))
             stack.enter_context(seeded_uuids(self.seed))
             stack.enter_context(_isolating())
             self._stack = stack.pop_all()

@@ -19,6 +19,7 @@ import functools
 import sys
 import types
 from collections.abc import Coroutine
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
@@ -26,6 +27,7 @@ from pytest_sparrow.errors import ReplayStopped
 from pytest_sparrow.run.context import (
     borrowed_lane,
     carried,
+    finalize_for,
     finalizing,
     is_collecting,
     note_thread,
@@ -37,10 +39,11 @@ from pytest_sparrow.run.own_servers import port_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
     from pytest_sparrow.boundaries.patching import Patch
+    from pytest_sparrow.run.crossing import OpenRun
 
 
 def _threads(module: Any) -> list[Patch]:
@@ -86,38 +89,46 @@ def _finalizers(module: Any) -> list[Patch]:
     return [AttributePatch(module.finalize, "__init__", make_in_run)]
 
 
-class _AtExit:
-    """What a test registers to be called at Python's end: belongs to the test, and crosses then, too."""
+class _Exits:
+    """Whose the functions are that Python calls at its end (`atexit`).
 
-    def __init__(self, work: Callable[..., Any]) -> None:
-        self._work = work
-        self._in_its_run = finalizing(work)
+    `atexit` says only how many there are, and calls the youngest first. So wherever a run begins or ends, a function of
+    ours is put between the older ones and the younger ones: once it is called, the older ones follow. A name of
+    `atexit.register` that was imported before needs no patch so.
+    """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from pytest_sparrow.boundaries import http
+    def __init__(self) -> None:
+        self._known = 0
+        self._owner: OpenRun | None = None
+        self._left: list[Callable[[], None]] = []
 
-        http.install()
+    @contextmanager
+    def of(self, run: OpenRun) -> Iterator[None]:
+        """What is registered within belongs to a run."""
+        before = self._owner
+        self._from_here(run)
         try:
-            return self._in_its_run(*args, **kwargs)
+            yield
         finally:
-            http.uninstall()
+            self._from_here(before)
 
-    def __eq__(self, other: object) -> bool:
-        return other is self or other == self._work  # for atexit.unregister
+    def _from_here(self, owner: OpenRun | None) -> None:
+        if atexit._ncallbacks() != self._known:  # noqa: SLF001 - nothing public says it
+            atexit.register(self._older_ones, self._owner)
+            self._known = atexit._ncallbacks()  # noqa: SLF001
+        self._owner = owner
 
-    def __hash__(self) -> int:
-        return hash(self._work)
+    def _older_ones(self, owner: OpenRun | None) -> None:
+        while self._left:
+            self._left.pop()()
+        if owner is not None:
+            from pytest_sparrow.boundaries import http
+
+            http.install()
+            self._left += [http.uninstall, finalize_for(owner)]
 
 
-def _exits(module: Any) -> list[Patch]:
-    register = module.register
-
-    @functools.wraps(register)
-    def register_in_run(work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        register(_AtExit(work), *args, **kwargs)
-        return work
-
-    return [AttributePatch(module, "register", register_in_run)]
+exits = _Exits()
 
 
 _POOLS = ("anyio._backends._asyncio", "trio._core._thread_cache")  # private names
@@ -141,7 +152,8 @@ def _pools(module: Any) -> list[Patch]:
 def _submitted(submit: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @functools.wraps(submit)
     def hand_on_and_submit(pool: Any, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        work, ended = carried(work)
+        # A pool of one worker, whose private name we ask, does one piece after the other.
+        work, ended = carried(work, pool if getattr(pool, "_max_workers", 0) == 1 else None)
         future = submit(pool, work, *args, **kwargs)
         if ended is not None:
             future.add_done_callback(lambda _: ended())
@@ -309,7 +321,6 @@ PATCHES = Patches(
     {
         "threading": _threads,
         "weakref": _finalizers,
-        atexit.__name__: _exits,
         "concurrent.futures.thread": _pools,
         "asyncio.base_events": _loops,
         "uvloop": _loops,

@@ -171,14 +171,20 @@ def _patches_for(module: types.ModuleType) -> Iterator[CodePatch]:
             yield CodePatch(function, seeded.__code__)
 
 
-_PATCHES = Patches({"uuid": _patches_for})
+_PATCHES = Patches({"uuid": _patches_for}, stays=True)
+
+
+def reseed_uuids(seed: int) -> None:
+    """Let the functions of `uuid` draw from another seed, within `seeded_uuids`."""
+    global _streams  # noqa: PLW0603 - see above
+    _streams = _Streams(seed)
 
 
 @contextmanager
 def seeded_uuids(seed: int) -> Iterator[None]:
     """Let the functions of `uuid` draw from a seed. Not to be nested: one test runs at a time."""
     global _streams  # noqa: PLW0603 - see above
-    _streams = _Streams(seed)
+    reseed_uuids(seed)
     try:
         with _PATCHES:
             yield

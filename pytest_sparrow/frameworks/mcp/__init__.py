@@ -1,0 +1,52 @@
+"""MCP: sessions over stdio and in memory are recorded, and replayed without the server; see `sessions` for their form.
+
+What an MCP client sends over HTTP crosses on the wire, and needs nothing here.
+"""
+
+from __future__ import annotations
+
+from pytest_sparrow.frameworks.adapter import Framework, Seam
+from pytest_sparrow.frameworks.mcp import memory, stdio
+from pytest_sparrow.frameworks.mcp.streams import NAME
+
+ADAPTER = Framework(
+    name=NAME,
+    distribution="mcp",
+    root="mcp",
+    seams=(
+        Seam(
+            module="mcp.client.stdio",
+            path="stdio_client.__wrapped__",
+            parameters=("server",),
+            replace=stdio.stdio_client,
+            everywhere=True,
+        ),
+        Seam(
+            module="mcp.shared.memory",
+            path="create_client_server_memory_streams.__wrapped__",
+            replace=memory.streams,
+            everywhere=True,
+        ),
+        Seam(
+            module="mcp.shared.direct_dispatcher",
+            path="DirectDispatcher.send_raw_request",
+            parameters=("method", "params", "opts"),
+            replace=memory.send_raw_request,
+            where="mcp.shared.direct_dispatcher",
+        ),
+        Seam(
+            module="mcp.shared.direct_dispatcher",
+            path="DirectDispatcher._dispatch_notify",
+            parameters=("method", "params"),
+            replace=memory.dispatch_notify,
+            where="mcp.shared.direct_dispatcher",
+        ),
+        Seam(
+            module="mcp.server.lowlevel.server",
+            path="Server._handle_request",
+            parameters=("message", "req", "session"),
+            replace=memory.handle_request,
+            where="mcp.shared.session",
+        ),
+    ),
+)
