@@ -4,6 +4,8 @@ import shop
 from agent_framework import Agent
 from agent_framework.openai import OpenAIChatCompletionClient
 
+RAISED = "Error: Function failed"
+
 
 def agent(plan, *tools):
     return Agent(

@@ -32,4 +32,6 @@ async def context():
     return str(await agent("context", note).run("Buy"))
 
 
+# Outputs are passed on in the order in which they come.
+BOUGHT = "done: order 5678 | order 1234"
 NOTED = "done: noted milk | noted eggs"
