@@ -16,6 +16,7 @@ __all__ = [
     "LOOSE_LANES",
     "SETUP_LANES",
     "TASK_LANES",
+    "TOOL_LANES",
     "UNKNOWN_LANE",
     "WORK_LANES",
     "Asked",
@@ -43,6 +44,9 @@ WORK_LANES = "work-"
 
 SETUP_LANES = "setup-"
 """So do those that fixtures hand out before the test's own code begins."""
+
+TOOL_LANES = "tool-"
+"""Labels of the code of tools that the main lane calls begin so; another lane's has the lane's label before it."""
 
 UNKNOWN_LANE = LOOSE_LANES
 """In memory only: the lane of a call of which nobody knows which strand made it, and when (an imported one)."""

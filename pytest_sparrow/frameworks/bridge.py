@@ -11,7 +11,7 @@ from pytest_sparrow.boundaries.tools.invocation import ByFramework, Invocation, 
 from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.run.context import current_run, left_over
+from pytest_sparrow.run.context import calls_itself, current_run, left_over
 from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.to_json import Walker
 from pytest_sparrow.values.types import types_of
@@ -48,13 +48,13 @@ def across(adapter: Framework, seen: ToolSeen, real: Callable[[], Any]) -> Any:
 
 def _run_of(adapter: Framework, seen: ToolSeen) -> OpenRun | None:
     """The run that records or replays the call; None: it belongs to none, or the user has wrapped the tool."""
-    run = current_run()
+    run = current_run(in_tools=True)
     if run is None:
         late = left_over()
         if late is not None and adapter.name in late.frameworks and (error := late.asked_late(seen.name)):
             raise error
         return None
-    if adapter.name not in run.frameworks or run.is_wrapped(seen.name, seen.fn):
+    if adapter.name not in run.frameworks or calls_itself(seen.name) or run.is_wrapped(seen.name, seen.fn):
         return None
     return run
 
@@ -171,7 +171,7 @@ def _read(
     adapter: Framework, seen_of: Callable[..., ToolSeen | None], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ToolSeen | None:
     """The call; None where no tool is called, no run is open, or the adapter cannot read this version's calls."""
-    run = current_run()
+    run = current_run(in_tools=True)
     if run is None and left_over() is None:
         return None
     try:

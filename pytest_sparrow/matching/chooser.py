@@ -19,6 +19,7 @@ from pytest_sparrow.exchange import (
     LOOSE_LANES,
     SETUP_LANES,
     TASK_LANES,
+    TOOL_LANES,
     UNKNOWN_LANE,
     WORK_LANES,
     Exchange,
@@ -477,7 +478,7 @@ _MAIN = ""
 
 
 def _is_handed(lane: str) -> bool:
-    return lane.startswith((WORK_LANES, SETUP_LANES)) or "." in lane
+    return lane.startswith((WORK_LANES, SETUP_LANES, TOOL_LANES)) or "." in lane
 
 
 def _near_keys(

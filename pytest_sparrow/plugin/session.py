@@ -43,6 +43,7 @@ class SessionState:
         decided: names of the settings that stand on the command line.
         counts: how many tests ended how, by what the summary says of them.
         unused: how many goldens no test uses.
+        fails: the settings by which a session fails though its tests are green.
         saved: the calls, tokens and milliseconds of the recordings, which the replays did without.
         missing: the tests without a golden: the place of the golden, and the test as pytest's command line has it.
         secrets: how many secrets were replaced in recordings.
@@ -74,6 +75,7 @@ class SessionState:
     decided: frozenset[str] = frozenset()
     counts: Counter[str] = field(default_factory=Counter)
     unused: int = 0
+    fails: list[str] = field(default_factory=list)
     saved: Counter[str] = field(default_factory=Counter)
     missing: list[tuple[str, str]] = field(default_factory=list)
     secrets: int = 0
@@ -247,6 +249,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
         return
     if passed and settings.max_age is not None and settings.max_age.fails and _has_old(state):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        state.fails.append(f"max_age = {settings.max_age.days}d fail")
     if not (used and passed and collected.is_whole(config)):
         return
     found = [
@@ -262,6 +265,7 @@ def finish(session: pytest.Session, *, passed: bool) -> None:
     state.unused = len(found)
     if settings.unused is Unused.FAIL:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        state.fails.append("unused = fail")
 
 
 def _has_old(state: SessionState) -> bool:
@@ -298,6 +302,8 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
     terminal.write_line(f"sparrow: {line}")
     if state.secrets:
         terminal.write_line(f"sparrow: {counted(state.secrets, 'secret')} replaced in what was recorded")
+    if state.fails:
+        terminal.write_line(f"sparrow: the session fails by the setting {' and '.join(state.fails)}")
 
 
 _MOST_RENAMED = 20

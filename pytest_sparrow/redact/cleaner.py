@@ -317,16 +317,18 @@ class Cleaner:
         if clean == whole:
             return []
         searched = self.plain(whole)
-        if self.text(searched) == searched:
+        if _is_same_json(self.text(searched), searched):
             clean = searched  # to read it as JSON finds no more, and would spell it anew
         return cuts_between(whole, clean, self._stands_for)
 
     def suspects(self, text: str) -> bool:
-        """Whether a text may hold a secret; never False where `text` would find one."""
+        """Whether a text may hold a secret, or is JSON with a placeholder; never False where `text` changes it."""
         if self._has_own:
             return bool(text)
         if len(text) < _SHORTEST:
             return False
+        if "<secret:" in text and text.lstrip()[:1] in ("{", "["):
+            return True
         harmless = self._harmless_now()
         if text in harmless:
             return False
@@ -343,6 +345,8 @@ class Cleaner:
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
+        if b"<secret:" in data and b'\\"' in data:
+            return True
         data = without_placed(data)
         if self._has_own or self._suspicious(data) or self._may_hide(data):
             return True
@@ -442,19 +446,24 @@ class Cleaner:
             return self._event_text(text)
         return self.plain(text)
 
-    def _json_text(self, text: str) -> str | None:
-        """JSON within a string: redacted as JSON, and spelled anew only if it changed; None if it is none."""
+    def _json_text(self, text: str, *, is_event: bool = False) -> str | None:
+        """JSON within a string: redacted as JSON, and spelled anew where it holds a placeholder; None if it is none.
+
+        What an agent repeats in a replay of what it was given has to be spelled as recorded; events stay as they are.
+        """
         try:
             value = jsontext.decode(text)
             clean = self._walk(value, None, 0)
-            return text if clean is value else jsontext.encode(clean).decode()
+            is_same = clean is value and (is_event or "<secret:" not in text)
+            return text if is_same else jsontext.encode(clean).decode()
         except (ValueError, NotRecordable):
             return None
 
     def _event_text(self, text: str) -> str:
         """A server-sent event whose text behind ``data:`` is cleaned as a text of its own, line by line."""
         data = sse.only_data(text)
-        clean = self._json_text(data) if data is not None and data[:1] in ("{", "[") else None
+        is_json = data is not None and data[:1] in ("{", "[")
+        clean = self._json_text(data, is_event=True) if data is not None and is_json else None
         if clean is None:  # As a whole too: a key file has many lines.
             return self.plain(sse.with_data(text, self.text))
         # A search of the JSON's own spelling would read on behind the end of a text in which a piece of JSON stands.
@@ -469,3 +478,12 @@ class Cleaner:
             return named or (COOKIE_VALUE if outer is not None and outer.sure is Sure.COOKIE else outer)
         rule = self.field_rule(key)
         return COOKIE_VALUE if rule is None and outer is not None and outer.sure is Sure.COOKIE else rule
+
+
+def _is_same_json(text: str, other: str) -> bool:
+    if text == other:
+        return True
+    try:
+        return bool(jsontext.decode(text) == jsontext.decode(other))
+    except ValueError:
+        return False

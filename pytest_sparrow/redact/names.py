@@ -67,9 +67,9 @@ _PASSWORDS = (
     "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
 )
 _KEYS = {
-    "api-key": "apikey",
+    "api-key": "apikey honeycombteam",
     "access-key": "accesskey",
-    "secret-key": "secretkey secretaccesskey",
+    "secret-key": "secretkey secretaccesskey secretkeybase",
     "private-key": "privatekey sshkey",
     "key": (
         "encryptionkey signingkey authkey masterkey subscriptionkey accountkey sharedkey sharedaccesskey "
@@ -177,6 +177,10 @@ FRAGMENTS = (
     "signature",
     "verifier",
     "appid",
+    "key-base",
+    "keybase",
+    "comb-team",
+    "combteam",
 )
 """Every name of the tables ends with one of these (a test holds it): what a quick look can search for."""
 
@@ -320,6 +324,7 @@ _NO_PASSWORD = {
 }
 _TEMPLATE = re.compile(
     r"\$\{.*\}|\$[A-Z_][A-Z0-9_]*|\{+[^{}]*\}+|<[^<>]*>|[*•xX.…-]+|\[[A-Za-z _-]*\]|%\(?\w+\)?s?"
+    r"|(?i:your|insert|replace|enter)(?:[-_ ][A-Za-z]+)+(?:[-_ ]?\d{1,2})?"
 )
 _WORD = re.compile(r"(?:[a-z]+|[A-Z]+|[A-Z][a-z]+)(?:[ _-](?:[a-z]+|[A-Z]+|[A-Z][a-z]+))*[.:!?]?")
 _PATH = re.compile(r"(?:~|\.{0,2}|[A-Za-z]:)[/\\]")
@@ -356,7 +361,7 @@ def plausible(value: str, rule: Rule, *, words: bool = False) -> bool:
     if rule.sure in _SURE_OF_KEYS and _PLAIN_KEY.fullmatch(value):
         return True
     rest = bare_value(value)
-    return bool(rest) and _TEMPLATE.fullmatch(rest) is None and _is_sure(rest, value, rule, words=words)
+    return bool(rest) and not is_template(rest) and _is_sure(rest, value, rule, words=words)
 
 
 def _is_sure(rest: str, value: str, rule: Rule, *, words: bool) -> bool:
@@ -411,6 +416,11 @@ def is_in_text(value: str, rule: Rule, behind: str) -> bool:
     if rule.sure is Sure.PASSWORD:
         return len(rest) >= 6 and any(not c.isalpha() for c in rest) and not _PATH.match(rest)
     return _has_both(rest)
+
+
+def is_template(value: str) -> bool:
+    """Whether a text stands where a secret is to be filled in: ``${KEY}``, ``<key>``, ``your-api-key-here``."""
+    return _TEMPLATE.fullmatch(value) is not None
 
 
 def is_word(value: str) -> bool:

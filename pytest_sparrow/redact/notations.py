@@ -47,6 +47,7 @@ _STEMS = (
         "database_url",
         "databaseurl",
         "_pat",
+        "honeycomb",
     ),
 )
 _VALUE_STEM = "value"
@@ -55,7 +56,8 @@ _REACH = 60
 # A name backwards, and the word in front of it: a search forwards would begin at each letter.
 _NAME_BEFORE = re.compile(r"([A-Za-z0-9_.$-]{0,60})(?: [A-Za-z]{2,14}(?![A-Za-z0-9_.-]))?")
 _SCHEMES = r"(?:(?=[ABDGKSTabdgkst])(?i:Bearer|Basic|Token|ApiKey|Digest|SSWS|Key|Bot|GenieKey|sso-key) +)?"
-_BARE = r"[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
+# A number or a name may stand before the secret itself: 12|q7Xk…, prod:happy-otter|q7Xk…
+_BARE = r"(?:[\w:.-]{1,64}\|(?=[A-Za-z0-9+/_-]{20}))?[^\s\"'`<>,;&()\[\]{}|\\]{4,4096}"
 _QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,8192})"
 _VALUE = rf"(?:{_QUOTED}|{_SCHEMES}(?P<bare>{_BARE}))"
 # The rest of the name, its closing quotes and brackets, and what separates it from the value.
@@ -69,7 +71,8 @@ _SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|
 _GAP = (
     r"(?:[\s\0:=|*`'\",()\[\]{}>]|\\{1,127}(?:u00[0-9A-Fa-f]{2}|[nrt\"'])|->|\x1b\[[0-9;]{0,12}m"
     r"|</?[A-Za-z][\w.:-]{0,24}/?>|<!\[CDATA\[|&(?:quot|apos|gt|lt|#39|#34);|[|>][+-]|![a-z]{1,12}|content="
-    r"|b(?=[\"'])|Secret(?:Str|Bytes)?\((?=[\"'])|(?:str|string|String)(?=[ \t]{1,4}=[ \t\"'])|<<-?[A-Z]{2,8}(?=\s)"
+    r"|b(?=[\"'])|(?:Secret(?:Str|Bytes|String)?(?:::(?:new|from))?|String::from|SecureString|Buffer\.from)\((?=[\"'])"
+    r"|(?:&?str|[Ss]tring)\??(?: \| (?:null|undefined))?(?=[ \t]{1,4}=[ \t\"'])|<<-?[A-Z]{2,8}(?=\s)"
     r"|\+(?=[ \t]{0,2}[\"'`])|%[rs](?=\s)|\$[a-z]{2,12}(?=\\{0,127}[\"']\s{0,4}:)"
     r"|(?:[Dd]efault|[Vv]alue)(?=\\{0,127}[\"']?\s{0,4}[=:])|(?<= )(?:is|was)(?=:))"
 )
@@ -133,13 +136,16 @@ _MAY_NAME = tuple(
     (begin, re.compile(re.escape(begin) + rest))
     for begin, rest in (
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-        (b"--", rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal)" % _ENDS),
+        (
+            b"--",
+            rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =])" % _ENDS,
+        ),
         *(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")
         ),
         (b"login", rb"[\s\\](?s:.){1,80}?passw"),
-        (b"-", rb"(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+-]{1,64}:[^\s'\"\\]{4}"),
+        (b"-", rb"(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+\\/-]{1,64}[:%,][^\s'\"\\]{4}"),
         (b":", rb"(?:(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
         (b"assword", rb"\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])"),
         (b"ENV ", rb"[A-Za-z0-9_]{1,60} "),
@@ -158,8 +164,11 @@ _MAY_WORDS = (
     b"asswort",
     b"e passe",
     b"ontrase",
+    b"http-basic.",
+    b"sqlplus ",
+    b"htpasswd ",
 )
-_MAY_OPTION = re.compile(rb" -(?:[pb]|[awk] )")
+_MAY_OPTION = re.compile(rb" -(?:[pPb]|[awkNAX] )")
 
 
 _STEMS_IN_BYTES = (

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.redact.names import is_mixed, is_pair
+from pytest_sparrow.redact.names import is_mixed, is_pair, is_template
 from pytest_sparrow.redact.scanner_rules import entropy
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _as_uneven(bits: float) -> Callable[[str], bool]:
 
 def _is_opaque(secret: str) -> bool:
     """Whether a bearer token is one, and no word of a sentence about bearer tokens."""
-    return any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret)
+    return any(c.isdigit() for c in secret) and any(c.isalpha() for c in secret) and not is_template(secret)
 
 
 def _is_of_a_bot(secret: str) -> bool:
@@ -303,6 +303,9 @@ OWN: tuple[Shape, ...] = (
     prefixed("fly-token", ("fm1r_", "fm1a_", "fm2_"), r"[A-Za-z0-9+/]{100,}={0,3}"),
     prefixed("sourcegraph-token", "sgp_", rf"(?:(?:{_X}{{16}}|local)_)?{_X}{{40}}{_END}", run=5),
     prefixed("1password-token", "ops_eyJ", r"[A-Za-z0-9+/_-]{200,}={0,3}"),
+    prefixed("inngest-key", ("signkey-prod-", "signkey-test-"), rf"{_X}{{32,}}{_END}"),
+    prefixed("trigger-key", ("tr_prod_", "tr_dev_", "tr_stg_"), rf"{_A}{{20,}}"),
+    prefixed("honeycomb-key", ("hcaik_", "hcxik_", "hcalk_", "hcxlk_", "hcamk_", "hcxmk_"), r"[a-z0-9]{50,}"),
     prefixed("harness-key", "pat.", rf"{_W}{{22}}\.{_A}{{24}}\.{_A}{{20}}{_END}"),
     prefixed("gitlab-token", "GR1348941", rf"{_W}{{20}}"),
     prefixed("clickhouse-key", "4b1d", rf"{_A}{{38}}{_END}", holds=is_mixed),

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.report.run import turns_of
+from pytest_sparrow.report.run import ended, turns_of
 from pytest_sparrow.text import counted, one_line
 
 if TYPE_CHECKING:
@@ -61,6 +61,14 @@ def _unit(group: Group) -> Iterator[str]:
                 yield from _within(entry)
         case "TokenUsage":
             yield f"*{body.get('input')} tokens in, {body.get('output')} out*"
+        case "RouteSelected" if isinstance(body.get("chain"), list):
+            yield f"*model {_inline(', '.join(map(str, body['chain'])))}*"
+        case "RunFinished" if ended(body):
+            yield f"*{_inline(ended(body))}*"
+        case "Error" if isinstance(body.get("message"), str):
+            yield "**error**"
+            yield ""
+            yield from _quoted(body["message"])
         case _:
             yield f"*{_inline(head.type)}*"
             yield ""

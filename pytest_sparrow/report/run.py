@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
 from pytest_sparrow.providers.other_work import other_work
+from pytest_sparrow.providers.registry import Wire, registered
 from pytest_sparrow.text import WIDTH, counted, one_line, shown
+from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.comparing.units import Group, NumberedEvent
     from pytest_sparrow.events import Event
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.transcript import Transcript
+    from pytest_sparrow.transcript import RunInputs, Transcript
 
 _WHOLE = 10**9
 
@@ -32,15 +34,67 @@ def render_run(run: Transcript, *, full: bool = False) -> Iterator[str]:
             yield _title(turn, lane)
         for group in groups:
             yield from _unit(group, width)
+    yield from _without_events(run, width)
+
+
+def _without_events(run: Transcript, width: int) -> Iterator[str]:
+    """The exchanges that are no model's and no tool's: no event speaks of them."""
+    wire = Wire(registered())
+    plain = [
+        each
+        for each in run.exchanges
+        if each.kind == "call"
+        or (each.kind == "http" and not other_work(each.asked) and wire.read(each.asked) is None)
+    ]
+    if plain:
+        yield ""
+        yield "asked besides, without events"
+    for each in plain:
+        yield _line("asks", one_line(describe(each.kind, each.asked, query=True), width))
+        answered = each.answered or {}
+        kept = {key: value for key, value in answered.items() if key not in ("headers", "type")}
+        yield _line("  gives", "nothing" if each.answered is None else shown(kept, width))
 
 
 def turns_of(run: Transcript) -> list[tuple[int, str, list[Group]]]:
-    """The units of a run by turn and lane, in the order of its events."""
+    """The units of a run by turn and lane, in the order of its events, without those that repeat inputs or a text."""
     lanes = group_calls(entries(enumerate(run.events, start=1)))
     units = [group for lane in lanes.values() for group in merge_deltas(lane)]
     units.sort(key=lambda group: group.head.at.event)
     places = groupby(units, lambda group: (group.head.at.turn, group.head.lane))
-    return [(*place, list(groups)) for place, groups in places]
+    turns = [(*place, list(_new(groups, run.inputs))) for place, groups in places]
+    return [(turn, lane, groups) for turn, lane, groups in turns if groups]
+
+
+def _new(groups: Iterable[Group], inputs: RunInputs) -> Iterator[Group]:
+    said = ""
+    for group in groups:
+        body = group.head.body
+        match group.head.type:
+            case "RunStarted" if (body.get("task"), body.get("agent")) == (inputs.task, inputs.agent):
+                continue
+            case "RouteSelected" if not group.head.at.turn and body.get("chain") == [inputs.model_id]:
+                continue
+            case "ThinkingDelta":
+                said += str(body.get("text"))
+            case "Message" if group.head.label == "assistant" and said and body.get("text") == said:
+                continue
+        yield group
+
+
+def ended(body: dict[str, Json]) -> str:
+    """How a run ended, by the fields of its last event; "" where they say more than status, tokens and cost."""
+    outcome = body.get("outcome")
+    if not isinstance(outcome, dict) or outcome.get("diffs") or outcome.get("cost_comparison"):
+        return ""
+    cost = outcome.get("cost_usd")
+    paid = f", {cost} USD" if cost else ""
+    return f"{outcome.get('status')}, {_tokens(outcome.get('tokens'))}{paid}"
+
+
+def _tokens(said: Json, width: int = WIDTH) -> str:
+    body = said if isinstance(said, dict) else {}
+    return f"{shown(body.get('input'), width)} tokens in, {shown(body.get('output'), width)} out"
 
 
 def render_events(events: Iterable[Event]) -> Iterator[str]:
@@ -100,7 +154,11 @@ _VERBS = {
     "ToolOutput": "gives",
     "ApprovalRequested": "asks",
     "ApprovalResolved": "decides",
-    "TokenUsage": "tokens",
+    "TokenUsage": "uses",
+    "RunStarted": "starts",
+    "RouteSelected": "model",
+    "RunFinished": "ends",
+    "Error": "error",
 }
 
 
@@ -124,7 +182,22 @@ def _content(entry: NumberedEvent, width: int, of: NumberedEvent | None = None) 
         case "ApprovalResolved":
             return one_line(str(body.get("decision", "")), width)
         case "TokenUsage":
-            return f"{shown(body.get('input'), width)} in, {shown(body.get('output'), width)} out"
+            return _tokens(body, width)
+    return _of_run(entry, width)
+
+
+def _of_run(entry: NumberedEvent, width: int) -> str:
+    """The content of an event that is none of a turn's."""
+    body = entry.body
+    match entry.type:
+        case "RunStarted" if isinstance(body.get("task"), str):
+            return one_line(body["task"], width)
+        case "RouteSelected" if isinstance(body.get("chain"), list):
+            return one_line(", ".join(map(str, body["chain"])), width)
+        case "RunFinished":
+            return one_line(ended(body), width) or shown(body, width)
+        case "Error" if isinstance(body.get("message"), str):
+            return one_line(body["message"], width)
     return shown(body, width)
 
 

@@ -79,6 +79,7 @@ _NOT_AS_RECORDED = {
     "was-generator": "{name}: was recorded as a generator, and is none now",
     "is-generator": "{name}: was recorded as a plain function, and is a generator now",
     "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
+    "sent": "{name}: the agent sends {new} into it, the recorded run sent {golden}",
     "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
     "not-loaded": "{name}: the recorded answer is a {what}, and {module} is not imported here",
     "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",
@@ -261,7 +262,7 @@ _NOT_COMPARED = {
     "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
     "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "
     "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
-    "runs": "{name} runs in a replay, which cannot give back its result: {what}",
+    "runs": "{name} runs in a replay: {what}",
     "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
     "seam": "the tools of {name} run in a replay, as far as they are not wrapped: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",

@@ -264,6 +264,7 @@ class Answers:
         exchange = deferred or replayer.answer(asked)
         if exchange is not None and runs_in_replay(exchange):
             crossing.recorded, crossing.checked = exchange, False
+            crossing.runs = str((exchange.answered or {})["runs"])
             return None
         return exchange
 

@@ -83,7 +83,7 @@ class answering:  # noqa: N801 - used like a function: ``with answering():``
         self._crossing = crossing
 
     def __enter__(self) -> None:
-        self._token = _answering.set(self._crossing or _answering.get() or True)
+        self._token = _answering.set(self._crossing or True)
 
     def __exit__(self, *_: object) -> None:
         try:
@@ -115,10 +115,34 @@ def is_answering() -> bool:
     return _answering.get() is not False
 
 
+def is_in_world() -> bool:
+    """Whether the world's code runs here: the code of a tool that a replay runs is not."""
+    inside = _answering.get()
+    return inside is True or not (inside is False or inside.runs_in_replay)
+
+
+def running_tool() -> Crossing | None:
+    """The call of the tool whose code runs here; None: no tool's, or the world's within a tool."""
+    inside = _answering.get()
+    return None if isinstance(inside, bool) else inside
+
+
+def calls_itself(name: str) -> bool:
+    """Whether a tool is called by its own code, at any depth: such calls are the tool's own affair."""
+    tool = running_tool()
+    return tool is not None and name in tool.names
+
+
+def _is_captured() -> bool:
+    """Whether what the code here asks for belongs to a run, as far as it is a tool's code."""
+    inside = _answering.get()
+    return inside is False or (inside is not True and inside.captured)
+
+
 def model_asked() -> None:
     """Note that the tool which runs here asks a model."""
-    crossing = _answering.get()
-    if not isinstance(crossing, bool):
+    crossing = running_tool()
+    if crossing is not None:
         crossing.asks_models = True
 
 
@@ -172,8 +196,10 @@ def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R],
     Returns:
         The work, and what to call when the result of the work is there for others; None outside every run.
     """
-    if _answering.get():
+    if not _is_captured():
         return _done_answering(work), None
+    if _answering.get():
+        work = _done_answering(work)
     if is_collecting():
         return started_by_collector(work), None
     run = _current.get()
@@ -204,7 +230,7 @@ def task_made(task: object, context: contextvars.Context | None) -> None:
         context: the context of the task alone; None: other tasks may share it, or it is not known.
     """
     run = _current.get()
-    if _answering.get() or is_collecting() or run is None or id(run) not in _open:
+    if not _is_captured() or is_collecting() or run is None or id(run) not in _open:
         return
     lane = run.begin_lane(task=task)
     if lane is not None and context is not None:
@@ -260,7 +286,7 @@ def finalize_for(run: OpenRun) -> Callable[[], None]:
 def borrowed_lane() -> Callable[[], None] | None:
     """A function that puts the strand that calls it into this strand's lane; None outside every run, or `answering`."""
     run = _current.get()
-    if _answering.get() or run is None or id(run) not in _open:
+    if not _is_captured() or run is None or id(run) not in _open:
         return None
     return run.borrowed_lane()
 
@@ -282,15 +308,19 @@ def open_runs() -> list[OpenRun]:
         return list(_open.values())
 
 
-def current_run() -> OpenRun | None:
+def current_run(*, in_tools: bool = False) -> OpenRun | None:
     """The run that a crossing made here belongs to, or None: outside every window, `answering`, or `left_over`.
 
-    None also where a server stands in for the world: it asks on its own behalf.
+    None also where a server stands in for the world: it asks on its own behalf. The code of a tool that a replay runs
+    belongs to the run.
+
+    Args:
+        in_tools: whether that of a tool which is recorded does so, too; see `Crossing.within`.
 
     Raises:
         UsageError: this thread carries no context and more than one run is open.
     """
-    if _answering.get():
+    if is_in_world() and not (in_tools and _is_captured()):
         return None
     port, run = serving_port.get(), _run_here()
     if port is None or run is None or not run.own_servers.stand_in(port):

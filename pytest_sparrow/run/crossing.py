@@ -10,6 +10,7 @@ import functools
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -75,6 +76,11 @@ class Crossing:
         emitted: how many parts of a model's answer have been emitted as events.
         asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
+        runs: why a replay must run the tool; "" where the recorded answer is given.
+        outer: the call of the tool whose code makes this one, or None.
+        is_held: whether nothing of this crossing is written yet, since it is not known whether a replay runs that code.
+        held: what such crossings within this one have said, in order: said again once a replay must run the tool.
+        tool_lane: the lane of the tool's own code.
         settled: whether the crossing is over.
         hidden: while it is recorded, what the redactor knew when the asked half was redacted.
         body: while it is recorded, the half's JSON body in pieces, where it was cut.
@@ -98,18 +104,23 @@ class Crossing:
         "error",
         "fault",
         "flush",
+        "held",
         "hidden",
         "hides",
+        "is_held",
         "kind",
         "lane",
         "optional",
+        "outer",
         "peek",
         "proposed",
         "read_whole",
         "reads_model",
         "recorded",
         "replayed",
+        "runs",
         "settled",
+        "tool_lane",
     )
 
     def __init__(self, run: Run, kind: str, asked: dict[str, Json], lane: Lane, began: float) -> None:
@@ -140,6 +151,11 @@ class Crossing:
         self.emitted = 0
         self.asks_models = False
         self.settled = False
+        self.runs = ""
+        self.outer: Crossing | None = None
+        self.is_held = False
+        self.held: list[Callable[[], object]] = []
+        self.tool_lane: Lane | None = None
         self.hidden: object = None
         self.body: Piece | None = None
 
@@ -163,6 +179,30 @@ class Crossing:
     def asks_model(self) -> bool:
         """Whether this is a request to a model."""
         return self.model is not None and self.model.conversation is not None
+
+    @property
+    def names(self) -> list[str]:
+        """The tool's name, and those of the tools whose code has called it."""
+        return [self.asked["name"], *([] if self.outer is None else self.outer.names)]
+
+    @property
+    def runs_in_replay(self) -> bool:
+        """Whether a replay runs the tool, whose code belongs to the run."""
+        return bool(self.runs) and self._run.replaying
+
+    @property
+    def captured(self) -> bool:
+        """Whether what the tool's code asks for is recorded or replayed, now or once a replay must run the tool."""
+        return self.kind == "tool" and self._run.keeps and (bool(self.runs) or not self._run.replaying)
+
+    def must_run(self, why: str) -> None:
+        """Note that a replay must run the tool; called while it runs live."""
+        self._run.must_run(self, why)
+
+    def inside(self) -> AbstractContextManager[None]:
+        """The tool's code runs: its crossings belong to a lane of its own."""
+        lane = self.tool_lane
+        return nullcontext() if lane is None or not self.captured else self._run.inside(lane)
 
     def settle(self, answered: dict[str, Json] | None, *, complete: bool = True) -> None:
         """The agent has its answer; called once, from any thread (a second call does nothing).

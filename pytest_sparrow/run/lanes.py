@@ -14,12 +14,12 @@ import itertools
 import sys
 import threading
 import weakref
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.events import Event, UnknownEvent
-from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, WORK_LANES
+from pytest_sparrow.exchange import LOOSE_LANES, SETUP_LANES, TASK_LANES, TOOL_LANES, WORK_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +39,7 @@ class Lane:
         open: the lane's crossings that are not settled yet.
         children: how many lanes have begun in this one.
         tasks: of these, how many tasks the main lane has made.
+        tools: how many calls of tools there were, each with a lane of its own for the tool's code.
         began: when the lane was made, in seconds of the run, behind the same of the lanes that it stems from.
         in_use: whether the lane has made a crossing.
         latest: in a replay, the highest number of a recorded exchange that this lane has asked for, or that a lane
@@ -52,6 +53,7 @@ class Lane:
     open: list[Any] = field(default_factory=list)
     children: int = 0
     tasks: int = 0
+    tools: int = 0
     began: tuple[float, ...] = ()
     in_use: bool = False
     latest: int = -1
@@ -81,7 +83,8 @@ class Lane:
             return True
         if parent is None or not number.isdecimal() or f"{kind}-" == SETUP_LANES:
             return False
-        return int(number) > (parent.tasks if f"{kind}-" == TASK_LANES else parent.children)
+        made = {TASK_LANES: parent.tasks, TOOL_LANES: parent.tools}.get(f"{kind}-", parent.children)
+        return int(number) > made
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,25 @@ class Lanes:
             label = f"{parent.label}.{parent.children}" if parent.label else f"{self._work}{parent.children}"
         before = max(parent.before, parent.latest)
         return Lane(label, parent, began=(*parent.began, self._now()), before=before)
+
+    def of_tool(self, parent: Lane) -> Lane:
+        """A lane for the code of a tool that a lane calls."""
+        parent.tools += 1
+        label = f"{parent.label}." if parent.label else ""
+        before = max(parent.before, parent.latest)
+        return Lane(
+            f"{label}{TOOL_LANES}{parent.tools}", parent, began=(*parent.began, self._now()), before=before
+        )
+
+    @contextmanager
+    def inside(self, lane: Lane) -> Iterator[None]:
+        """The strand that calls a tool runs the tool's code: its crossings belong to this lane."""
+        token = _here.set(_Here(self, lane, weakref.ref(current_strand())))
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # a coroutine is closed in another context than it ran in
+                _here.reset(token)
 
     def next_in(self, queue: object, lane: Lane) -> None:
         """A queue begins a piece of work: what the same strand had put into it earlier came before, for certain.

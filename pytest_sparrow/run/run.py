@@ -17,8 +17,15 @@ from pytest_sparrow.matching.server_state import is_pipe
 from pytest_sparrow.providers.codec import ModelRequest, ToolRequest
 from pytest_sparrow.providers.reading import header
 from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK, title
-from pytest_sparrow.run.answers import Answers, runs_in_replay
-from pytest_sparrow.run.context import COLLECTOR, caller, is_collecting, serving_port, strand_name
+from pytest_sparrow.run.answers import Answers
+from pytest_sparrow.run.context import (
+    COLLECTOR,
+    caller,
+    is_collecting,
+    running_tool,
+    serving_port,
+    strand_name,
+)
 from pytest_sparrow.run.crossing import CLIENT, READING, Crossing, is_look_up_address, passage
 from pytest_sparrow.run.emitter import Emitter
 from pytest_sparrow.run.lanes import Lane, Lanes, in_lane
@@ -45,6 +52,10 @@ if TYPE_CHECKING:
     from pytest_sparrow.settings import Settings
 
 _T = TypeVar("_T")
+
+ASKS_MODEL = "it asks a model itself, whose answers are replayed"
+CALLS_WRAPPED = "it calls {0}, which is recorded"
+"""Why a replay runs a tool."""
 
 
 class Run:
@@ -276,8 +287,24 @@ class Run:
             raise self._asked_in_a_child(kind, asked)
         if self._closed and (error := self.asked_late(describe(kind, asked))) is not None:
             raise error
+        tool = running_tool()
+        if tool is not None and not tool.runs:
+            why = self._why_run(tool, kind, asked)
+            if not why:
+                return self._hold(tool, kind, asked)
+            self.must_run(tool, why)
+        return self._begin(kind, asked, outer=tool)
+
+    def _begin(
+        self,
+        kind: str,
+        asked: dict[str, Json],
+        held: Crossing | None = None,
+        *,
+        outer: Crossing | None = None,
+    ) -> Crossing:
         with self._lock:
-            lane = self._lanes.here()
+            lane = held.lane if held is not None else self._lanes.here()
             due = self._due(kind, lane)
         if due is not None and not is_verbatim(asked, due.asked):
             due = None
@@ -288,7 +315,10 @@ class Run:
         clean = self._redactor.asked(kind, asked, clean=due is not None)
         body = self._redactor.piece_of(clean) if self._sink is not None else None
         with self._lock:
-            crossing = Crossing(self, kind, clean, lane, self._now())
+            crossing = held or Crossing(self, kind, clean, lane, self._now())
+            crossing.asked, crossing.outer = clean, outer
+            if kind == "tool" and crossing.tool_lane is None:
+                crossing.tool_lane = self._lanes.of_tool(crossing.lane)
             for open_one in crossing.lane.open:
                 self._catch_up(open_one)
             crossing.model, crossing.hidden, crossing.body = model, hidden, body
@@ -315,10 +345,10 @@ class Run:
 
     def settle(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> None:
         """End a crossing; an answer that comes after the run's end is dropped, since the run has been judged."""
-        if self._over(crossing):
+        if self._over(crossing) or self._is_held(crossing, answered, complete=complete):
             return
-        if crossing.recorded is not None and answered is not None and runs_in_replay(crossing.recorded):
-            answered = crossing.recorded.answered
+        crossing.held.clear()
+        answered = {"runs": crossing.runs} if crossing.runs else answered
         answer, before_failure = None, None
         as_recorded = self._is_as_recorded(crossing, answered, complete=complete)
         if answered is not None and not as_recorded and crossing.model is not None:
@@ -354,6 +384,50 @@ class Run:
         with self._lock:
             if not self._over(crossing):
                 self._catch_up(crossing)
+
+    def _why_run(self, tool: Crossing, kind: str, asked: dict[str, Json]) -> str:
+        """Why a replay must run a tool whose code asks for something; "" where the tool's answer is enough."""
+        if kind == "http":
+            model = self._wire.read(asked)
+            return ASKS_MODEL if model is not None and model.conversation is not None else ""
+        wrapped = kind == "tool" and self._tools.wrapped(asked["name"])
+        outer = self._tools.wrapped(tool.asked["name"])
+        return CALLS_WRAPPED.format(asked["name"]) if wrapped and not outer else ""
+
+    def _hold(self, tool: Crossing, kind: str, asked: dict[str, Json]) -> Crossing:
+        """A crossing that is written only if a replay must run the tool whose code makes it."""
+        with self._lock:
+            crossing = Crossing(self, kind, asked, self._lanes.here(), self._now())
+            if kind == "tool":
+                crossing.tool_lane = self._lanes.of_tool(crossing.lane)
+            crossing.outer, crossing.is_held = tool, True
+            tool.held.append(functools.partial(self._begin_held, crossing))
+            return crossing
+
+    def _is_held(self, crossing: Crossing, answered: dict[str, Json] | None, *, complete: bool) -> bool:
+        """Whether an answer is kept for later, since that of the tool whose code has asked may be enough."""
+        with self._lock:
+            if crossing.is_held and crossing.outer is not None:
+                crossing.outer.held.append(functools.partial(crossing.settle, answered, complete=complete))
+            return crossing.is_held
+
+    def _begin_held(self, crossing: Crossing) -> None:
+        crossing.is_held = False
+        self._begin(crossing.kind, crossing.asked, crossing, outer=crossing.outer)
+
+    def must_run(self, tool: Crossing, why: str) -> None:
+        """A replay must run a tool: what its code has asked for belongs to the run, from its beginning."""
+        with self._lock:
+            if tool.is_held and tool.outer is not None:
+                self.must_run(tool.outer, why)
+            tool.runs = tool.runs or why
+            held, tool.held = tool.held, []
+            for step in held:
+                step()
+
+    def inside(self, lane: Lane) -> AbstractContextManager[None]:
+        """The code of a tool runs: its crossings belong to this lane."""
+        return self._lanes.inside(lane)
 
     # What the fixture uses.
 

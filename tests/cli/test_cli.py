@@ -50,7 +50,7 @@ def test_show_prints_inputs_turns_calls_texts_and_usage():
         '    gives       {"allowed": true, "max_eur": 40.0, "window_days": 30}',
         "    decides     Deny",
         '    gives       error: "denied by the user"',
-        "  tokens        912 in, 141 out",
+        "  uses          912 tokens in, 141 out",
         "turn 3",
     ):
         assert part in lines

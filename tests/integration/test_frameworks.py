@@ -143,6 +143,9 @@ import pytest
 import tools
 from agent_NAME import agent, finder
 
+# The tools of `agent` run.
+pytestmark = pytest.mark.sparrow(frameworks="off")
+
 def test_day(sparrow):
     assert agent() == "Have a nice day."
 

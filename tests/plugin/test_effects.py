@@ -269,7 +269,7 @@ SUB_AGENT = """
 
 
 def test_a_tool_that_asks_a_model_itself_is_named(inner):
-    """In recordings and in replays, where nothing shows what it asked; a tool that asks another server is not named."""
+    """In recordings and in replays, which run it; a tool that asks another server is not named."""
     inner.write("test_it.py", SUB_AGENT)
     with loopback(
         **dict.fromkeys(("v1/chat/completions", "chat"), lambda call: call.answer(b"done"))
@@ -279,7 +279,7 @@ def test_a_tool_that_asks_a_model_itself_is_named(inner):
     results.append(inner.replay())
     for result in results:
         assert result.ret == 0
-        assert [line.partition(" asks")[0] for line in result.outlines if "asks a model itself" in line] == [
+        assert [line.partition(" runs")[0] for line in result.outlines if "asks a model itself" in line] == [
             "test_it.py::test_sub_agent: lookup",
             "test_it.py::test_sub_agent: later",
         ]

@@ -113,6 +113,7 @@ def test_deleted_tests(recorded):
     for args in ((), ("-p", "xdist", "-n", "2")):
         result = recorded.replay(*args, "-o", "sparrow_unused=fail")
         assert (result.ret, unused(result)) == (1, GONE)
+        result.stdout.fnmatch_lines(["sparrow: the session fails by the setting unused = fail"])
 
 
 def test_old_goldens(recorded):
@@ -128,6 +129,8 @@ def test_old_goldens(recorded):
         result = recorded.replay(*args)
         assert result.ret == code
         result.stdout.fnmatch_lines([said])
+        fails = "sparrow: the session fails by the setting max_age = 365d fail" in result.stdout.lines
+        assert fails is (code == 1)
     result = recorded.replay("--sparrow-max-age=9999d fail")
     assert (result.ret, "max_age" in result.stdout.str()) == (0, False)
 

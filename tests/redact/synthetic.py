@@ -251,6 +251,12 @@ SECRETS: list[tuple[str, str]] = [
     ),
     ("telegram-token", f"123456789:AA{_w(33)}"),
     *((row["kind"], prefix + made_by(row["rest"])) for row in RULES for prefix in row["prefixes"]),
+    *(("inngest-key", f"signkey-{mode}-{_x(64)}") for mode in ("prod", "test")),
+    *(("trigger-key", f"tr_{mode}_{_a(20)}") for mode in ("prod", "dev", "stg")),
+    *(
+        ("honeycomb-key", f"hc{kind}_01{_b32(56).lower()}")
+        for kind in ("aik", "xik", "alk", "xlk", "amk", "xmk")
+    ),
 ]
 """(kind, secret); each is found wherever it stands."""
 

@@ -208,3 +208,16 @@ def test_cuts_give_the_clean_form(text: str, clean: str, traced: bool) -> None:
         shown += text[done : cut.start] + cut.instead
         done = cut.stop
     assert shown + text[done:] == clean
+
+
+def test_json_that_is_repeated_is_spelled_as_it_was_recorded():
+    """A stream's pieces keep their blanks; what an agent sends of them in a replay has the recorded spelling."""
+    said = json.dumps({"headers": [{"value": f"Bearer {SECRETS[2][1]}"}]})
+    recorded = Redactor({}).asked("tool", {"args": {"note": said}})
+    events = ["data: " + json.dumps({"t": piece}) for piece in (said[:9], said[9:20], said[20:])]
+    served = "".join(json.loads(event[6:])["t"] for event in hidden(events))
+    assert ": " in served
+    assert SECRETS[2][1] not in served
+    assert Redactor({}).asked("tool", {"args": {"note": served}}) == recorded
+    line = json.dumps({"note": served}).encode()
+    assert json.loads(Redactor({}).line(line))["note"] == recorded["args"]["note"]

@@ -102,9 +102,9 @@ NAMES = {
         "db_pass root_pass admin_pass store_pass key_pass require_pass ssh_pass become_pass smtp_pass mail_pass "
         "ftp_pass psk passwort kennwort"
     ),
-    "api-key": "api_key",
+    "api-key": "api_key honeycomb_team",
     "access-key": "access_key",
-    "secret-key": "secret_key secret_access_key",
+    "secret-key": "secret_key secret_access_key secret_key_base",
     "private-key": "private_key ssh_key",
     "key": (
         "encryption_key signing_key auth_key master_key subscription_key account_key shared_key shared_access_key "

@@ -366,6 +366,11 @@ TEXTS_ALIKE = [
         f"+{prefix}".join((_PICTURE[:802], _PICTURE[860:]))
         for prefix in ("hf", "AIza", "ABSK", "eyJhbGciOiJIUzI1NiJ9")
     ),
+    "Authorization: Bearer YOUR_TOKEN_HERE1",
+    "api_key=your-api-key-here-1 and --token replace-with-token",
+    "gh secret set DEPLOY_TOKEN --body-file token.txt && zip -r out.zip . && helm login -p",
+    "snmpwalk -v2c -A && ssh-keygen -t ed25519 -N '' -f id_ed25519",
+    "API_TOKEN=1|2|3 or key=12|none",
     "https://fastly.example.test/id/237/200/300.jpg?hmac=TmmQSbShHz9CdQm0NkEjx1Dyh_Y984R9LpNrpvH2D_U",
 ]
 VALUES_ALIKE = [

@@ -71,7 +71,7 @@ def test_placeholders_are_left_alone() -> None:
         "password": "<secret:password:1>",
         "authorization": "Bearer <secret:bearer-token:4>",
         "api_key": "<secret:api-key>",
-        "arguments": '{"token": "<secret:token:2>"}',
+        "arguments": '{"token":"<secret:token:2>"}',
         "text": "https://u:<secret:password:1>@h.example/?api_key=<secret:api-key:3>",
     }
     assert Redactor({}).value(value) is value

@@ -114,15 +114,15 @@ class OutgoingRequest:
 
 def router(outgoing: OutgoingRequest) -> OpenRun | Reply | None:
     """Where a request goes: the run that must be asked, the reply that the client gets, or None for the world."""
-    if is_answering():
-        # A transport that sends through a client of its own crosses once; a running tool is recorded as a whole.
+    try:
+        run = current_run(in_tools=True)
+    except UsageError as error:
+        return None if outgoing.in_process else _ownerless(outgoing, error)
+    if run is None and is_answering():
+        # A transport that sends through a client of its own crosses once; a tool may run as a whole.
         if leads_to_model(outgoing.url):
             model_asked()
         return None
-    try:
-        run = current_run()
-    except UsageError as error:
-        return None if outgoing.in_process else _ownerless(outgoing, error)
     if run is None:
         return None if outgoing.in_process else _outside(outgoing)
     if outgoing.in_process and not run.in_process:

@@ -27,7 +27,7 @@ from pytest_sparrow.boundaries.http.flow import last_request_was_allowed
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.run.context import current_run, is_answering, open_runs
+from pytest_sparrow.run.context import current_run, is_in_world, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def _retry_is_replayed() -> bool:
     try:
         return _replaying_run() is not None
     except UsageError:  # the owner is unknown, which does not matter where every open run replays
-        return not is_answering() and all(run.replaying for run in open_runs())
+        return not is_in_world() and all(run.replaying for run in open_runs())
 
 
 class _RetryingModules(Mapping[str, PatchesFor]):

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
-from pytest_sparrow.run.context import answering
+from pytest_sparrow.events.jsontext import canonical
+from pytest_sparrow.run.context import answering, running_tool
 from pytest_sparrow.run.crossing import wait_for_cancel
+from pytest_sparrow.text import shown
 from pytest_sparrow.values.exceptions import Raised, error_from_json, error_to_json
 from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
 from pytest_sparrow.values.restore import (
@@ -29,6 +31,7 @@ from pytest_sparrow.values.restore import (
     return_annotation,
     to_json,
 )
+from pytest_sparrow.values.to_json import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -151,6 +154,7 @@ class Invocation:
         "_crossing",
         "_effects",
         "_function",
+        "_inside",
         "_item_types",
         "_items",
         "_modules",
@@ -158,7 +162,7 @@ class Invocation:
         "_read_types",
         "_roots",
         "_run",
-        "_runs",
+        "_sent",
         "_types",
         "replayed",
     )
@@ -170,10 +174,10 @@ class Invocation:
         self._items: list[Json] | None = None
         self._item_types: list[Notes] = []
         self._types: dict[str, Json] = {}
+        self._sent: dict[str, Json] = {}
         self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
-        self._runs = ""  # why a replay must run the function
         self._modules = 0  # how many were loaded before the function ran
         self._answering: answering | None = None
         self._roots: Callable[[], Mapping[str, Any]] = dict
@@ -205,7 +209,7 @@ class Invocation:
         try:
             content = asked()
         except NotRecordable as error:
-            if not run.keeps:
+            if not run.keeps or running_tool() is not None:
                 return None
             run.unrecordable(error)
             raise
@@ -241,9 +245,12 @@ class Invocation:
         self._modules = self._modules or len(sys.modules)
         self._answering = answering(self._crossing)
         self._answering.__enter__()
+        self._inside = self._crossing.inside()
+        self._inside.__enter__()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         assert self._answering is not None
+        self._inside.__exit__(None, None, None)
         self._answering.__exit__()
         if error is None or (
             self._items is not None and isinstance(error, StopIteration | StopAsyncIteration)
@@ -281,6 +288,17 @@ class Invocation:
             self._effects.item(len(self._items), same)
         self._items.append(json)
         self._item_types.append(types)
+
+    def sent(self, value: Any) -> None:
+        """Note what the agent sent into the generator behind its newest item."""
+        if value is not None and self._items is not None:
+            try:
+                where = f"{self._function.name}().send(…)"
+                self._sent[str(len(self._items) - 1)] = jsonable(
+                    value, where=where, hint="send what JSON can hold"
+                )
+            except NotRecordable as error:
+                self._run.unrecordable(error)
 
     def ended(self, value: Any) -> None:
         """Settle: the generator is exhausted, and returned ``value``.
@@ -355,8 +373,8 @@ class Invocation:
     def _refuse_value(self, value: Any, error: NotRecordable) -> Json:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
-        if self._function.by is not None:
-            self._runs = f"{error.path} {error.reason}"
+        if self._function.by is not None or self._crossing.is_held:
+            self._crossing.must_run(f"{error.path} {error.reason}")
             return None
         unrecordable = NotRecordable(
             error.path, error.reason, error.hint or _way_out(value, self._function.way_out)
@@ -368,6 +386,8 @@ class Invocation:
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:
             answered = {"yielded": list(self._items), **answered}
+        if self._sent:
+            answered["sent"] = self._sent
         if self._awaited:
             answered["awaited"] = True
         if any(self._item_types):
@@ -376,8 +396,6 @@ class Invocation:
             answered["types"] = self._types
         if self._effects is not None:
             answered.update(self._effects.end())
-        if self._runs:
-            answered = {"runs": self._runs}
         self._crossing.settle(answered, complete=complete)
 
     # Replayed.
@@ -467,7 +485,7 @@ class Invocation:
                 if own is NOTHING:
                     own = self._restored(json, self._function.yielded, "yielded", number)
                 self._read = number + 1
-                yield own
+                self._check_sent(number, (yield own))
             self.hold()
             exhausted = True
         finally:
@@ -483,6 +501,20 @@ class Invocation:
         if own is not NOTHING:
             return own
         return self._restored(replayed.get("returned"), self._function.at_end, "returned")
+
+    def _check_sent(self, number: int, value: Any) -> None:
+        """Refuse another value than the recorded agent sent: what the generator would yield for it is not known."""
+        recorded = (
+            self.replayed["sent"].get(str(number)) if self.replayed and "sent" in self.replayed else None
+        )
+        if recorded is None or b"<secret:" in canonical(recorded):
+            return  # older goldens do not say what was sent; a secret's placeholder is not the secret
+        try:
+            new = jsonable(value, where="")
+        except NotRecordable:
+            new = repr(value)
+        if canonical(new) != canonical(recorded):
+            raise self._refused("sent", golden=shown(recorded, 60), new=shown(new, 60))
 
     def _recorded_effects(self, replayed: dict[str, Json]) -> ReplayedEffects | None:
         """What the recorded call changed in place; None for nothing, or where the function has run here as well."""

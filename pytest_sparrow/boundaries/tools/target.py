@@ -236,7 +236,7 @@ class Trampoline:
     def now(self, args: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """What the function's code is to call, and with which arguments."""
         # Without a run (within a live tool, say) the shortest way: a tool that calls itself gets deep.
-        if current_run() is not None or left_over() is not None:
+        if current_run(in_tools=True) is not None or left_over() is not None:
             for owner, wrapper in reversed(self._wrappers):
                 if owner is None:
                     return wrapper, args

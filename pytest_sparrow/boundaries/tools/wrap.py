@@ -12,7 +12,7 @@ from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.run.context import current_run, is_users_class, left_over
+from pytest_sparrow.run.context import calls_itself, current_run, is_users_class, left_over
 from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.restore import innermost
 from pytest_sparrow.values.to_json import Walker
@@ -55,10 +55,10 @@ class _Tool:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
         """Begin the crossing of a call; None where the call belongs to no run."""
-        run = current_run()
-        if run is None:
+        run = current_run(in_tools=True)
+        if run is None or calls_itself(self.options.name):
             late = left_over()
-            error = None if late is None else late.asked_late(self.options.name)
+            error = None if run is not None or late is None else late.asked_late(self.options.name)
             if error is not None:
                 raise error
             return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from pytest_sparrow import real_time
 from pytest_sparrow.boundaries.world.environment import Zone, zone_here
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.context import is_in_world
 from pytest_sparrow.settings import WallClock
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def travelling(source: TimeSource) -> Iterator[None]:
     # time-machine asks the top of its stack for the time. So this time can flow, and be moved while somebody else
     # travels on top of it, which time-machine's own move_to can't.
     real = library.escape_hatch.time.time_ns
-    traveller.time_ns = lambda: real() if is_answering() else source.now()
+    traveller.time_ns = lambda: real() if is_in_world() else source.now()
     setattr(traveller, _MARK, source)
     try:
         yield

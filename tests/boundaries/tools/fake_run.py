@@ -41,6 +41,12 @@ class FakeCrossing:
     peek: Callable[[], dict] | None = None
     arrival: Any = None
     read_whole: bool = False
+    captured: bool = False
+    runs_in_replay: bool = False
+    is_held: bool = False
+
+    def inside(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def settle(self, answered: dict[str, Any] | None, *, complete: bool = True) -> None:
         if self.kept.settled:

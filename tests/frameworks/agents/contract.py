@@ -9,8 +9,11 @@ def ask(name, *args):
     agent = getattr(agents_here, name, None)
     if agent is None:
         pytest.skip(f"has no {name}")
-    given = agent(*args)
-    return asyncio.run(given) if inspect.isawaitable(given) else given
+    # A framework's own synchronous run leaves a loop open that it makes itself.
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        given = agent(*args)
+        return runner.run(given) if inspect.iscoroutine(given) else given
 
 
 BOUGHT = getattr(agents_here, "BOUGHT", "done: order 1234 | order 5678 | ")
@@ -54,6 +57,15 @@ def test_approved(sparrow):
 def test_denied(sparrow):
     assert "erased" not in ask("approval", False)
     assert sparrow.tool_calls == []
+
+
+def test_nested(sparrow):
+    assert ask("nested").startswith("done: refunded")
+    assert [call.name for call in sparrow.tool_calls] == ["delegate", "refund"]
+
+
+def test_unheld(sparrow):
+    assert ask("unheld").startswith("done: ")
 
 
 def test_cancelled(sparrow):

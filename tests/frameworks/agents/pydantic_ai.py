@@ -52,9 +52,14 @@ def context():
 
 
 def unheld():
-    def invoice(order_id: str) -> list[complex]:
+    class Invoice(BaseModel):
+        """A class that no name leads to."""
+
+        total: int
+
+    def invoice(order_id: str):
         shop.ran("invoice")
-        return [complex(1, 2), shop.Opaque()]
+        return Invoice(total=3)
 
     return agent("object", invoice).run_sync("Go").output
 
