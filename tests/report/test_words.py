@@ -77,6 +77,7 @@ def test_each_way_out_has_words(kind):
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,
         WayKind.WRAP,
+        WayKind.REVIEW,
     }
     values = ("x",) if kind in takes else ("a", "b") if kind is WayKind.IGNORE else ()
     word, what = way_out(Way(kind, values))
