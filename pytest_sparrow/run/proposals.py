@@ -126,7 +126,9 @@ class Proposals:
             self._handled.add(call_id)
         else:
             self.forced.add(name)
-            for waiting in [each for calls in self._waiting.get(name, {}).values() for each in calls.values()]:
+            for waiting in [
+                each for calls in self._waiting.get(name, {}).values() for each in calls.values()
+            ]:
                 self._no_longer_waits(waiting)
                 waiting.started = True
 
