@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -68,15 +69,16 @@ def _keep(found: dict[str, list[Row]]) -> None:
         cwd=_RESULTS.parent,
     ).stdout.strip()
     ratios = {
-        name: {
-            f"{row.what} | {row.peer.rstrip(' 0123456789,.µms')}": round(row.ratio, 2)
-            for row in rows
-            if row.ratio
-        }
+        name: {f"{row.what} | {_words_of(row.peer)}": round(row.ratio, 2) for row in rows if row.ratio}
         for name, rows in found.items()
     }
     with _RESULTS.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"commit": commit, "ratios": ratios}, ensure_ascii=False) + "\n")
+
+
+def _words_of(peer: str) -> str:
+    """A peer's name without its figures, which are others in each run."""
+    return re.sub(r"\s*\b\d[\d,.]*(?: (?:µs|ms|s|kB|MB|×|turns)(?!\w))?", "", peer).strip(" ,;")
 
 
 if __name__ == "__main__":

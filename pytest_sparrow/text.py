@@ -204,7 +204,7 @@ def bounded(lines: Sequence[str], limit: int, *, keep_last: int = 0) -> list[str
 
 def shown_path(path: str | Path) -> str:
     """A path as a message names it: from the working directory, if it lies below."""
-    named = str(Path(path))
+    named = str(path if isinstance(path, Path) else Path(path))
     try:
         here = os.getcwd()  # noqa: PTH109 - for each test
     except OSError:

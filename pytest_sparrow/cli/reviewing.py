@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -98,7 +99,7 @@ def _commands(found: Sequence[Waiting]) -> Iterator[str]:
         yield from (f"  {line}" for line in render_pending(first.verdicts))
         if not change:
             yield from why
-            yield f"  reject  pytest-sparrow reject {printable(str(first.golden))}"
+            yield f"  reject  pytest-sparrow reject {printable(shlex.quote(str(first.golden)))}"
             continue
         if why:
             yield f"  not to be accepted: {why[0]}"

@@ -31,6 +31,7 @@ class WireModel(BaseModel):
         allow_inf_nan=False,
         populate_by_name=True,
         protected_namespaces=(),
+        defer_build=True,  # a replay that is equal by its requests needs none of them
     )
 
     _left_out: ClassVar[tuple[str, ...]] = ()

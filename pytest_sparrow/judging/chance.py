@@ -5,6 +5,8 @@ A hint for whoever reads a failure; no verdict hangs on one.
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 from collections import Counter
 from itertools import islice
@@ -34,6 +36,9 @@ _TIME = re.compile(
     r"|\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b"  # a time of day
     r"|\b1\d{9}(?:\d{3})?(?:\.\d+)?\b"  # seconds or milliseconds since 1970, in these decades
 )
+_MOMENT = re.compile(
+    r"(.*:|1\d{8})(\d\d?[.,]\d+)"
+)  # a time with fractions: what is said before its seconds, and these
 _DRAWN = re.compile(
     r"\b\d+\.\d{10,}(?:e-?\d+)?\b"  # random.random(), and what is made of it
     r"|\b\d{8,}\b"  # random.getrandbits(), as a decimal number
@@ -54,7 +59,8 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     """The source of chance that would explain the difference of two values, or "" where none would.
 
     Returns:
-        "uuid", "today", "time", "random", "order" or ""; docs/determinism.md, "Not covered", explains them.
+        "uuid", "today", "time", "fraction", "machine", "random", "order" or ""; docs/determinism.md, "Not covered",
+        explains them.
     """
     if isinstance(golden, list) and isinstance(new, list):
         same = Counter(map(canonical, golden)) == Counter(map(canonical, new))
@@ -69,12 +75,42 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
     if _names_today(new) and not _names_today(golden):
         return "today"
     if _alike(_TIME, golden, new):
-        return "time"
+        return "fraction" if _are_fractions(golden, new) else "time"
+    if _names_machine(golden, new):
+        return "machine"
     if _alike(_DRAWN, golden, new):
         return "random"
     if Counter(re.findall(r"\w+", golden)) == Counter(re.findall(r"\w+", new)):
         return "order"
     return ""
+
+
+def _are_fractions(golden: str, new: str) -> bool:
+    """Whether the times in two texts differ by seconds and fractions of seconds alone."""
+    pairs = [
+        (one[0], other[0]) for one, other in zip(_TIME.finditer(golden), _TIME.finditer(new), strict=False)
+    ]
+    moments = [map(_MOMENT.fullmatch, pair) for pair in pairs if pair[0] != pair[1]]
+    return all(one is not None and other is not None and one[1] == other[1] for one, other in moments)
+
+
+def _names_machine(golden: str, new: str) -> bool:
+    """Whether the new text has this machine's name, user, process id or terminal width where the golden has another."""
+    environ = os.environ
+    own = {
+        platform.node(),
+        environ.get("USER"),
+        environ.get("LOGNAME"),
+        str(os.getpid()),
+        environ.get("COLUMNS"),
+    }
+    for name in own - {None, ""}:
+        for found in re.finditer(rf"(?<!\w){re.escape(str(name))}(?!\w)", new):
+            before, after = new[: found.start()], new[found.end() :]
+            other = golden[len(before) : len(golden) - len(after)]
+            if golden.startswith(before) and golden.endswith(after) and re.fullmatch(r"[\w.-]+", other):
+                return True
+    return False
 
 
 _DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")

@@ -37,7 +37,7 @@ from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.text import shown_path
-from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
+from pytest_sparrow.transcript import CODE, FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -210,6 +210,7 @@ class Attempt:
             optional=of_fixtures,
             recorded_events=self._source.event_lines if self.behaviour.compares else (),
             frameworks=self._frameworks(),
+            recorded_code=self._source.noted(CODE) or {} if replays else {},
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
@@ -549,6 +550,8 @@ class Attempt:
         config = {**snapshot(), **self.world.notes, **self._config}
         if used := loaded(self.run.frameworks):
             config[FRAMEWORKS] = {each.name: version_of(each.distribution) or "" for each in used}
+        if code := {name: digest for name, digest in self.run.code.items() if digest}:
+            config[CODE] = code
         if apps := self.run.own_servers.note:
             config[APPS] = apps
             self._kept_in.leave_out(self.place.run_id, self.run.own_servers.recorded)

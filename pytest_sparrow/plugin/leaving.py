@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.judging.replay import redacted
 from pytest_sparrow.store import FsRecorder, pending
 from pytest_sparrow.store.damage import Limits
-from pytest_sparrow.store.layout import is_pending, review_store
+from pytest_sparrow.store.layout import is_pending, review_file, review_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,7 +98,9 @@ def _leave(state: AttemptState) -> None:
         verdicts=[verdict.sent(attempt.shown, _MOST_VALUE) for verdict in state.diverged],
     )
     whole = refused in ("", "own")
-    pending.leave(said, list(_new_runs(attempt, whole=whole)), _recorder(attempt))
+    file = str(review_file(place.directory, place.run_id))
+    check = functools.partial(attempt.secrets.scanner.check, file=file)
+    pending.leave(said, list(_new_runs(attempt, whole=whole)), _recorder(attempt), check)
 
 
 def _new_runs(attempt: Attempt, *, whole: bool) -> Iterator[tuple[Transcript, Transcript]]:

@@ -79,7 +79,9 @@ class Redactor:
         self._rules = rules
         self._allowed = allowed
         known = environment_secrets(self._environ)
-        self._known = Known({secret: kind for secret, kind in known.items() if not allowed(kind, secret)})
+        if allowed != NOTHING_ALLOWED:
+            known = {secret: kind for secret, kind in known.items() if not allowed(kind, secret)}
+        self._known = Known(known)
         self._numbering = Numbering()
         self._cleaner = Cleaner(self._known, self._numbering, rules, allowed)
         # What is sent over HTTP comes back to no agent: there, plain words may be a password.

@@ -336,6 +336,10 @@ _CHANCES = {
     "read it where the agent is called",
     "time": "a time that the replay's clock does not control (read at import or in a session fixture; of a file, a "
     'database, C code), or the turn or a fraction of a second (these stand still with clock="step")?',
+    "fraction": "a fraction of a second: a clock that runs on shows another one each time. Leave it out, or record "
+    'with clock="step", which stands still between two requests',
+    "machine": "this machine's name, user, process id or terminal width? name its variable in sparrow_env, "
+    "or wrap the function that reads it",
     "random": "drawn at random where no seed reached: by secrets or os.urandom, by a random.Random() without a seed, "
     "at import or in a fixture, or by threads side by side?",
     "race": "the same values, dealt out otherwise: by threads or tasks side by side, which draw in any order?",

@@ -79,6 +79,7 @@ _NOT_AS_RECORDED = {
     "was-generator": "{name}: was recorded as a generator, and is none now",
     "is-generator": "{name}: was recorded as a plain function, and is a generator now",
     "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
+    "sent": "{name}: the agent sends {new} into it, the recorded run sent {golden}",
     "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
     "not-loaded": "{name}: the recorded answer is a {what}, and {module} is not imported here",
     "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",
@@ -401,6 +402,9 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNPLAYED: _unplayed,
     Kind.UNREACHED: _unreached,
     Kind.UNWRAPPED: _unwrapped,
+    Kind.CHANGED_CODE: lambda finding: (
+        f"{finding.detail['name']}'s code changed since it was recorded; it did not run: policy verify runs it"
+    ),
     Kind.CHILD: _child,
     Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
     Kind.LATE: _late,

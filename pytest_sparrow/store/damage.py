@@ -18,7 +18,7 @@ from pytest_sparrow.store.layout import INPUTS
 from pytest_sparrow.text import shown_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from pytest_sparrow.events.jsontext import BrokenJson
 
@@ -164,12 +164,14 @@ class Limits:
     shared_bytes: int = 4096 * _MIB
 
     @classmethod
-    def of(cls, lines: Iterable[str], origin: str) -> Limits:
+    def of(cls, lines: Sequence[str], origin: str) -> Limits:
         """The defaults, but for what lines like ``events = 5000000`` or ``file = 1G`` say.
 
         Raises:
             UsageError: a line of another shape, or a name that is no limit; the text names the origin.
         """
+        if not lines:
+            return DEFAULT_LIMITS
         names = [field.name for field in fields(cls)]
         said: dict[str, int] = {}
         for line in lines:

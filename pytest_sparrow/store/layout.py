@@ -6,6 +6,7 @@ It imports light modules only, since the plugin needs names before a run is open
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -150,7 +151,11 @@ def review_file(store: Path, run_id: str) -> Path:
 
 def is_pending(store: Path, run_id: str) -> bool:
     """Whether the new run of a test waits for a review."""
-    return os.path.lexists(review_file(store, run_id))
+    return os.path.lexists(f"{_review_store(store)}{os.sep}{run_id}.json")
+
+
+# Of a file's tests, all of which ask.
+_review_store = functools.lru_cache(maxsize=16)(review_store)
 
 
 def check_pending_root(store: Path) -> Path:

@@ -34,7 +34,7 @@ from pytest_sparrow.store.rewriting import files_as_read
 from pytest_sparrow.store.swap import remove_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.transcript import Transcript
@@ -109,13 +109,19 @@ class Pending:
         return f"{path.as_posix()}::{self.name}" if self.name else path.as_posix()
 
 
-def leave(pending: Pending, new: Sequence[tuple[Transcript, Transcript]], recorder: FsRecorder) -> None:
+def leave(
+    pending: Pending,
+    new: Sequence[tuple[Transcript, Transcript]],
+    recorder: FsRecorder,
+    check: Callable[[bytes], None] = lambda _: None,
+) -> None:
     """Write what is pending of a test, in place of what was.
 
     Args:
         pending: the test, without its runs.
         new: each golden of the test, and what it would become, which is the same object where nothing changes.
         recorder: writes into the store of pending runs, with the test's redactor and scanner.
+        check: refuses bytes that hold a secret, by an error; nothing is pending then.
 
     Raises:
         SecretFound: a run holds a secret that was not hidden.
@@ -130,6 +136,7 @@ def leave(pending: Pending, new: Sequence[tuple[Transcript, Transcript]], record
                 f"{tests} tests of this module are pending already, {size // 1_000_000} MB: settle some first"
             )
         runs: dict[str, Json] = {}
+        check(pretty(_header(pending, runs)))
         for golden, changed in new:
             recorded = b"" if golden.source is None else golden.source.meta[1]
             runs[golden.run_id] = {"golden": _digest(recorded)}

@@ -113,7 +113,8 @@ class FsRecorder:
         limits: Limits = DEFAULT_LIMITS,
         scanner: Scanner | None = None,
     ) -> None:
-        self.transcripts_dir = Path(transcripts_dir)
+        folder = transcripts_dir
+        self.transcripts_dir = folder if isinstance(folder, Path) else Path(folder)
         self._scanner = scanner
         self._redactor = redactor
         self._replace = replace

@@ -71,10 +71,10 @@ def test_no_tool_runs_in_a_replay(framework):
     # But for the tool around an agent, and the one whose result nothing restores.
     assert sorted((framework.path / "ran").read_text().split()) == ["delegate", "invoice"]
     outcome.stdout.fnmatch_lines(["*delegate runs in a replay: it asks a model itself*"])
-    outcome.stdout.fnmatch_lines(["*invoice runs in a replay: invoice() -> *"])
+    outcome.stdout.fnmatch_lines(["*invoice runs in a replay: nothing restores its result*"])
     assert "not wrapped" not in outcome.stdout.str()
     noted = framework.inputs("test_it/test_sync")["config_snapshot"]["frameworks"]
-    assert len(noted) == 1
+    assert noted
     assert all(noted.values())
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import platform
 
 import pytest
 
@@ -26,7 +28,11 @@ ONE, OTHER = "8d0a9d2c-6f0e-4b7e-9a55-0b8d3f6f1a11", "f1c4b9f0-2a7d-4a3e-8f0b-5c
         (f"ticket {ONE}", f"ticket {OTHER}", "uuid"),
         (ONE.replace("-", ""), OTHER.replace("-", ""), "uuid"),
         ("It is 2026-11-22, 14:03.", "It is 2026-11-23, 09:17.", "time"),
-        ("2026-11-22T14:03:28.789731+00:00", "2026-11-22T14:03:29.000001+00:00", "time"),
+        ("2026-11-22T14:03:28.789731+00:00", "2026-11-22T14:03:29.000001+00:00", "fraction"),
+        ("2026-11-22T14:03:28.789731, 14:03", "2026-11-22T14:03:28.789735, 14:03", "fraction"),
+        ("at 1795356208.7851", "at 1795356209.01", "fraction"),
+        ("2026-11-22T14:03:28.789731, 14:03", "2026-11-22T14:03:28.789735, 14:04", "time"),
+        ("2026-11-22 14:03:28", "2026-11-22 14:03:29", "time"),
         (1795356208.78, 1795356299.1, "time"),
         ("tags: a, b, c", "tags: c, a, b", "order"),
         (["a", "b"], ["b", "a"], "order"),
@@ -38,6 +44,18 @@ ONE, OTHER = "8d0a9d2c-6f0e-4b7e-9a55-0b8d3f6f1a11", "f1c4b9f0-2a7d-4a3e-8f0b-5c
 def test_what_looks_like_chance_is_named(golden, new, named):
     """A uuid, a time, what looks drawn, or the same in another order."""
     assert likely_chance(golden, new) == named
+
+
+@pytest.mark.parametrize(
+    "own", [platform.node(), "eve", str(os.getpid()), "131"], ids=["name", "user", "process", "width"]
+)
+def test_what_is_the_machines_is_named(monkeypatch, own):
+    """Its name, the user's, the process's id, the terminal's width, where a golden of another machine has another."""
+    monkeypatch.setenv("USER", "eve")
+    monkeypatch.setenv("COLUMNS", "131")
+    assert likely_chance("runs on ci-7 now", f"runs on {own} now") == "machine"
+    assert likely_chance("runs on ci-7", f"runs on {own} now") != "machine"
+    assert likely_chance(f"runs on {own} now", "runs on ci-7 now") != "machine"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +118,8 @@ def test_what_makes_uuids_of_its_own_is_named_where_it_is_loaded():
         ("uuid", "a uuid that no seed reached"),
         ("today", "today's date: read at import or in a session fixture"),
         ("time", "a time that the replay's clock does not control"),
+        ("machine", "this machine's name, user, process id or terminal width"),
+        ("fraction", "a fraction of a second: a clock that runs on shows another one each time"),
         ("order", "the same in another order"),
         ("random", "drawn at random where no seed reached"),
         ("race", "the same values, dealt out otherwise: by threads or tasks side by side"),

@@ -90,13 +90,14 @@ def mutate(mutation, folder):
 
 @pytest.fixture(scope="module")
 def mutated(recorded, tmp_path_factory):
-    """The text of each failure of all changed agents in one replay; nothing else fails, and nothing is written."""
+    """The text of each failure of all changed agents in one replay; nothing else fails, and no golden is written."""
     folder = shutil.copytree(recorded, tmp_path_factory.mktemp("mutated") / "support_agent")
     names = {mutation.name: mutate(mutation, folder) for mutation in MUTATIONS}
     before = snapshot(folder)
     code, output = pytest_in(folder, "--sparrow-replay")
     assert code == 1, output
-    assert snapshot(folder) == before
+    waiting = {path for path in snapshot(folder) if "review" in path.parts}
+    assert {path: data for path, data in snapshot(folder).items() if path not in waiting} == before
     texts = failures(output)
     assert {*texts} <= {test for tests in names.values() for test in tests}, output
     return {name: {test: texts[test] for test in tests if test in texts} for name, tests in names.items()}

@@ -117,7 +117,7 @@ KINDS = """
     import pytest
 
     NEW = os.environ.get("NEW", "")
-    KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" * 2
+    KEY = "ghp_" + "a1B2c3D4e5F6g7H8i9" * 2
 
     def locate(place, key=""):
         return f"{place} is found"

@@ -1,5 +1,6 @@
 """A team's week: a prompt is edited, tests are renamed and deleted, an agent asks more, changes are merged."""
 
+import re
 import subprocess
 
 import inner_runs
@@ -77,13 +78,22 @@ def test_a_week(inner, monkeypatch, capsys):
     git("add", "tests")
     git("commit", "-qm", "recorded")
 
-    # The prompt is edited, and one test does otherwise.
+    # The prompt is edited, and one test does otherwise: one question settles all the others.
     inner.env(PROMPT=PROMPT.replace("one", "1"))
     more = TESTS.replace('agent("the last task")', 'agent("the last task") and agent("one more")')
     inner.write("tests/test_c.py", more)
-    result = inner.run("--sparrow-update")
-    result.assert_outcomes(passed=ALL - 1, failed=1)
-    result.stdout.fnmatch_lines(["  extend  pytest --sparrow-mode=extend tests/test_c.py::test_last"])
+    result = inner.replay()
+    result.assert_outcomes(failed=ALL)
+    result.stdout.fnmatch_lines(
+        [
+            "  extend  pytest --sparrow-mode=extend tests/test_c.py::test_last",
+            f"sparrow: {ALL} diverged; {ALL} pending, {ALL - 1} of them alike: pytest-sparrow review",
+        ]
+    )
+    assert git("status", "--porcelain", "tests/__sparrow__") == ""
+    assert main(["review"]) == 1
+    (command,) = re.findall("^ +accept +pytest-sparrow (.*)", capsys.readouterr().out, re.MULTILINE)
+    assert main(command.split()) == 0
     old, new = changed_lines()
     assert [line.replace("line one", "line 1") for line in old] == new
     assert len(new) == ALL - 1

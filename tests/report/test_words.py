@@ -77,6 +77,7 @@ def test_each_way_out_has_words(kind):
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,
         WayKind.WRAP,
+        WayKind.REVIEW,
     }
     values = ("x",) if kind in takes else ("a", "b") if kind is WayKind.IGNORE else ()
     word, what = way_out(Way(kind, values))
@@ -138,6 +139,12 @@ def test_a_rule_that_cannot_be_applied_says_what_and_then_why():
             "the server has forgotten it, or never knew: the golden cannot be extended here",
         ),
         (
+            "sent",
+            {"name": "rows", "golden": "5", "new": "6"},
+            "rows: the agent sends 6 into it, the recorded run sent 5",
+            "record the test again",
+        ),
+        (
             "read-beyond",
             {"name": "rows{}", "items": 3},
             "rows{}: is read beyond the 3 items that the recorded run read",
@@ -166,6 +173,8 @@ REFUSALS = [
                 "request": "rows",
                 "items": 3,
                 "why": "no int",
+                "golden": "5",
+                "new": "6",
                 "what": "shop.Row",
                 "module": "shop",
             },

@@ -1,5 +1,6 @@
 """What waits for a review on disk: whole or not at all, bounded, and never applied to another golden."""
 
+import functools
 import json
 import os
 import signal
@@ -10,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from pytest_sparrow import __version__
-from pytest_sparrow.errors import DamagedTranscript, StoreError, UnsafeName
+from pytest_sparrow.errors import DamagedTranscript, SecretFound, StoreError, UnsafeName
 from pytest_sparrow.events import Message
+from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.store import FsRecorder, disk, pending, swap
 from pytest_sparrow.store.layout import is_pending, review_file, review_store
 from pytest_sparrow.store.pending import (
@@ -244,6 +246,17 @@ def test_it_is_bounded(store, monkeypatch):
     monkeypatch.setattr(pending, "MOST_BYTES", 1000)
     with pytest.raises(StoreError, match="pending already"):
         leave(replace(found(store), run_id="test_b"), [], FsRecorder(review_store(store.transcripts_dir)))
+
+
+def test_a_secret_in_what_was_found(store):
+    """Nothing is pending where the findings hold a secret that was not hidden, nor is what was pending before."""
+    left(store)
+    path = store.transcripts_dir / "x.json"
+    check = functools.partial(Scanner({"DESK_TOKEN": "wq83-hfk2-xy"}).check, file=str(path))
+    waits = replace(found(store), verdicts=[{"since": "wq83-hfk2-xy"}])
+    with pytest.raises(SecretFound):
+        leave(waits, [], FsRecorder(review_store(store.transcripts_dir)), check)
+    assert not is_pending(store.transcripts_dir, "test_a")
 
 
 def test_side_by_side(store):

@@ -9,11 +9,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.code import digest_of
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
+from pytest_sparrow.events.jsontext import canonical
 from pytest_sparrow.run.context import answering, running_tool
 from pytest_sparrow.run.crossing import wait_for_cancel
+from pytest_sparrow.text import shown
 from pytest_sparrow.values.exceptions import Raised, error_from_json, error_to_json
 from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
 from pytest_sparrow.values.restore import (
@@ -29,6 +32,7 @@ from pytest_sparrow.values.restore import (
     return_annotation,
     to_json,
 )
+from pytest_sparrow.values.to_json import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -159,6 +163,7 @@ class Invocation:
         "_read_types",
         "_roots",
         "_run",
+        "_sent",
         "_types",
         "replayed",
     )
@@ -170,6 +175,7 @@ class Invocation:
         self._items: list[Json] | None = None
         self._item_types: list[Notes] = []
         self._types: dict[str, Json] = {}
+        self._sent: dict[str, Json] = {}
         self._read = 0  # items that the agent has got
         self._read_types: dict[str, NotesAt] = {}
         self._awaited = False
@@ -210,6 +216,9 @@ class Invocation:
             raise
         call = cls(run, run.ask(kind, content), function)
         call._roots = roots
+        if kind == "tool":
+            answered = call.replayed is not None and not call.checked
+            run.note_code(function.name, functools.partial(digest_of, function.real), answered=answered)
         if call.replayed is None and run.keeps:
             call._effects = LiveEffects.begin(run, function.name, roots)
         return call
@@ -283,6 +292,17 @@ class Invocation:
             self._effects.item(len(self._items), same)
         self._items.append(json)
         self._item_types.append(types)
+
+    def sent(self, value: Any) -> None:
+        """Note what the agent sent into the generator behind its newest item."""
+        if value is not None and self._items is not None:
+            try:
+                where = f"{self._function.name}().send(…)"
+                self._sent[str(len(self._items) - 1)] = jsonable(
+                    value, where=where, hint="send what JSON can hold"
+                )
+            except NotRecordable as error:
+                self._run.unrecordable(error)
 
     def ended(self, value: Any) -> None:
         """Settle: the generator is exhausted, and returned ``value``.
@@ -358,7 +378,8 @@ class Invocation:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
         if self._function.by is not None or self._crossing.is_held:
-            self._crossing.must_run(f"{error.path} {error.reason}")
+            kind = type(value)  # its text may hold an address
+            self._crossing.must_run(f"nothing restores its result, a {kind.__module__}.{kind.__qualname__}")
             return None
         unrecordable = NotRecordable(
             error.path, error.reason, error.hint or _way_out(value, self._function.way_out)
@@ -370,6 +391,8 @@ class Invocation:
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:
             answered = {"yielded": list(self._items), **answered}
+        if self._sent:
+            answered["sent"] = self._sent
         if self._awaited:
             answered["awaited"] = True
         if any(self._item_types):
@@ -467,7 +490,7 @@ class Invocation:
                 if own is NOTHING:
                     own = self._restored(json, self._function.yielded, "yielded", number)
                 self._read = number + 1
-                yield own
+                self._check_sent(number, (yield own))
             self.hold()
             exhausted = True
         finally:
@@ -483,6 +506,20 @@ class Invocation:
         if own is not NOTHING:
             return own
         return self._restored(replayed.get("returned"), self._function.at_end, "returned")
+
+    def _check_sent(self, number: int, value: Any) -> None:
+        """Refuse another value than the recorded agent sent: what the generator would yield for it is not known."""
+        recorded = (
+            self.replayed["sent"].get(str(number)) if self.replayed and "sent" in self.replayed else None
+        )
+        if recorded is None or b"<secret:" in canonical(recorded):
+            return  # older goldens do not say what was sent; a secret's placeholder is not the secret
+        try:
+            new = jsonable(value, where="")
+        except NotRecordable:
+            new = repr(value)
+        if canonical(new) != canonical(recorded):
+            raise self._refused("sent", golden=shown(recorded, 60), new=shown(new, 60))
 
     def _recorded_effects(self, replayed: dict[str, Json]) -> ReplayedEffects | None:
         """What the recorded call changed in place; None for nothing, or where the function has run here as well."""

@@ -122,6 +122,7 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
                 watch.item(item)
                 try:
                     step, value = stream.asend, (yield item)
+                    watch.sent(value)
                 except GeneratorExit:
                     raise
                 except BaseException as thrown:  # noqa: BLE001 - it goes on to the function's own generator
@@ -144,6 +145,8 @@ class _Unwatched:
     def began_stream(self) -> None: ...
 
     def item(self, value: Any) -> None: ...
+
+    def sent(self, value: Any) -> None: ...
 
     def ended(self, value: Any) -> None: ...
 
@@ -247,8 +250,13 @@ async def _replayed_async(call: Invocation) -> AsyncGenerator[Any, Any]:
     try:
         if not left:
             await call.cancelled_again()
-        for item in items:
-            yield item
+        sent = None
+        while True:
+            try:
+                item = items.send(sent)
+            except StopIteration:
+                return
+            sent = yield item
             left -= 1
             if not left:
                 await call.cancelled_again()
@@ -273,6 +281,7 @@ def _tee(stream: Generator[Any, Any, Any], call: Invocation) -> Generator[Any, A
             call.item(item)
             try:
                 step, value = stream.send, (yield item)
+                call.sent(value)
             except GeneratorExit:
                 raise
             except BaseException as thrown:  # noqa: BLE001 - it goes on to the function's own generator
