@@ -36,6 +36,7 @@ class Kind(enum.Enum):
     UNPLAYED = "unplayed"  # a recorded answer, or a further run, that nobody asked for
     UNREACHED = "unreached"  # a fork or a fault that the run never came to
     UNWRAPPED = "unwrapped"  # a proposed tool ran without a wrapper
+    CHANGED_CODE = "changed-code"  # a tool that did not run, and whose code is not the recorded one
     CHILD = "child"  # a process that a replay started outside of a tool
     BROKEN_RULE = "broken-rule"  # a rule of the user's that can't be applied
     LATE = "late"  # a crossing that was still open when the test ended

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Exchange
 
 __all__ = [
+    "CODE",
     "FORMAT",
     "FURTHER_RUNS",
     "IMPORTED_FROM",
@@ -40,6 +41,9 @@ IMPORTED_FROM = "imported_from"
 
 FURTHER_RUNS = "further_runs"
 """Our key in ``config_snapshot`` for the ids of a test's further runs."""
+
+CODE = "tool_code"
+"""Our key in ``config_snapshot`` for the digests of the code of the tools that were called."""
 
 _CREATED_AT = "%Y-%m-%d %H:%M:%S"
 

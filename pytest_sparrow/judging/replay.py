@@ -21,7 +21,8 @@ from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.run.whatif.fork import before_fork
 from pytest_sparrow.run.whatif.replayer import LEFT_OUT, EventReplayer, both_sides
-from pytest_sparrow.settings import Requests, Settings, Unwrapped
+from pytest_sparrow.settings import ChangedCode, Requests, Settings, Unwrapped
+from pytest_sparrow.transcript import CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -210,6 +211,8 @@ def _judged_elsewhere(*, failed: bool) -> list[str]:
 
 def _failures(run: Run) -> tuple[Finding, ...]:
     kinds = _FATAL if run.settings.unwrapped is Unwrapped.WARN else (*_FATAL, Kind.UNWRAPPED, Kind.CHILD)
+    if run.settings.changed_code is ChangedCode.FAIL:
+        kinds = (*kinds, Kind.CHANGED_CODE)
     return tuple(finding for finding in run.violations.findings if finding.kind in kinds)
 
 
@@ -220,6 +223,8 @@ def _remarks(run: Run) -> tuple[Finding, ...]:
     kinds = {Kind.LATE, Kind.UNREAD, Kind.UNCAPTURED, Kind.NOT_COMPARED}
     if run.settings.unwrapped is Unwrapped.WARN:
         kinds |= {Kind.UNWRAPPED, Kind.CHILD}
+    if run.settings.changed_code is ChangedCode.WARN:
+        kinds.add(Kind.CHANGED_CODE)
     return (*left_out, *(finding for finding in run.violations.findings if finding.kind in kinds))
 
 
@@ -308,6 +313,8 @@ def same_recording(before: Transcript, after: Transcript) -> bool:
     """Whether events, asked and answered halves are equal in all that counts between recordings."""
     if before.inputs.further_runs != after.inputs.further_runs:
         return False
+    if not _is_same_code(before, after):
+        return False
     if not compare(before, after, Rules(exclude_paths=JUDGED_AS_REQUESTS)).equal:
         return False
     # Sorted: parallel exchanges end in any order.
@@ -316,6 +323,16 @@ def same_recording(before: Transcript, after: Transcript) -> bool:
         return False
     pairs = SecretPairs()
     return all(_same_secrets(ours[2], theirs[2], pairs) for ours, theirs in zip(one, other, strict=True))
+
+
+def _is_same_code(before: Transcript, after: Transcript) -> bool:
+    """Whether the tools have the code that they had; what an older golden does not note is no change."""
+    noted, new = ((each.inputs.config_snapshot or {}).get(CODE) for each in (before, after))
+    return (
+        not isinstance(noted, dict)
+        or not isinstance(new, dict)
+        or all(noted.get(name, digest) == digest for name, digest in new.items())
+    )
 
 
 def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str]]]:

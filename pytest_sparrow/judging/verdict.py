@@ -37,6 +37,7 @@ _NOT_DONE = (
     Kind.UNPLAYED,
     Kind.UNREACHED,
     Kind.UNWRAPPED,
+    Kind.CHANGED_CODE,
     Kind.CHILD,
 )
 """Kinds that say what the agent did not do, or nothing about what it did."""

@@ -37,7 +37,7 @@ from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.text import shown_path
-from pytest_sparrow.transcript import FURTHER_RUNS, RunInputs
+from pytest_sparrow.transcript import CODE, FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -109,6 +109,7 @@ class Attempt:
         world: the run's clock and randomness.
         sparrow: the object that the test gets.
         secrets: hide the secrets of the run.
+        may_be_pending: whether this is a replay whose new run waits for a review where it differs from its own golden.
         names: which ids of the test's run, recorded again, are which of its golden's; None: not known, or none.
 
     Raises:
@@ -179,6 +180,7 @@ class Attempt:
             self.blocked = self._no_golden()
         self._alone = beside is None and not of_fixtures
         self._of_fixtures = of_fixtures
+        self.may_be_pending = self._may_be_pending()
         gathers = self._gathers()
         self._revises = gathers and self.behaviour.revises
         self._accepted: Verdict | None = None
@@ -210,6 +212,7 @@ class Attempt:
             optional=of_fixtures,
             recorded_events=self._source.event_lines if self.behaviour.compares else (),
             frameworks=self._frameworks(),
+            recorded_code=self._source.noted(CODE) or {} if replays else {},
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
         self.window = Window(self.run, tools, self._environment, self.world.clock, self.world.reader)
@@ -228,9 +231,7 @@ class Attempt:
             return False
         return self.behaviour.revises or self.may_be_pending
 
-    @property
-    def may_be_pending(self) -> bool:
-        """Whether this is a replay whose new run is left for a review where it differs from its own golden."""
+    def _may_be_pending(self) -> bool:
         place, settings = self.place, self.settings
         replays = self.behaviour.replays and self.behaviour.compares and not self.behaviour.revises
         own = not self._of_fixtures and place.recorder == place.test and self._source.accept is None
@@ -549,6 +550,8 @@ class Attempt:
         config = {**snapshot(), **self.world.notes, **self._config}
         if used := loaded(self.run.frameworks):
             config[FRAMEWORKS] = {each.name: version_of(each.distribution) or "" for each in used}
+        if code := {name: digest for name, digest in self.run.code.items() if digest}:
+            config[CODE] = code
         if apps := self.run.own_servers.note:
             config[APPS] = apps
             self._kept_in.leave_out(self.place.run_id, self.run.own_servers.recorded)

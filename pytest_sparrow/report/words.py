@@ -402,6 +402,9 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.UNPLAYED: _unplayed,
     Kind.UNREACHED: _unreached,
     Kind.UNWRAPPED: _unwrapped,
+    Kind.CHANGED_CODE: lambda finding: (
+        f"{finding.detail['name']}'s code changed since it was recorded; it did not run: policy verify runs it"
+    ),
     Kind.CHILD: _child,
     Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
     Kind.LATE: _late,

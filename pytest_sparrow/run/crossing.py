@@ -347,6 +347,16 @@ class OpenRun(Protocol):
         """
         ...
 
+    def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
+        """Note the code of a tool that is called, or name once a change of the code since it was recorded.
+
+        Args:
+            name: the tool's name.
+            digest: gives the digest of the code, "" where it has none.
+            answered: whether the recorded answer is given, and the code does not run.
+        """
+        ...
+
     def is_wrapped(self, name: str, fn: object) -> bool:
         """Whether the user has wrapped a tool of this name, or the function behind it (None: not known)."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,7 +38,7 @@ from pytest_sparrow.wire.asking import describe
 from pytest_sparrow.wire.spelling import without_spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import ReplayDivergence
@@ -76,6 +77,7 @@ class Run:
         own_servers: which servers of this process are the app under test.
         gathered: the exchanges so far, where they are kept in memory; None where they are not.
         frameworks: names of the adapters whose frameworks' tools cross.
+        code: the digests of the code of the tools that were called, by name.
     """
 
     def __init__(
@@ -99,9 +101,12 @@ class Run:
         optional: bool = False,
         recorded_events: Sequence[bytes] = (),
         frameworks: frozenset[str] = frozenset(),
+        recorded_code: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.run_id = run_id
         self.frameworks = frameworks
+        self.code: dict[str, str] = {}
+        self._recorded_code = recorded_code
         self.own_servers = own_servers or OwnServers()
         self.parent = parent
         self.settings = settings
@@ -268,6 +273,15 @@ class Run:
         with self._lock:
             self._events.all()
             self._emitter.proposals.handled(call_id, name, self._lanes.here())
+
+    def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
+        """Note the code of a tool, or a change of it; see `pytest_sparrow.run.crossing.OpenRun.note_code`."""
+        recorded = self._recorded_code.get(name)
+        if name in self.code or not (recorded if answered else self._sink is not None):
+            return
+        found = self.code[name] = digest()
+        if answered and found and found != recorded:
+            self.violations.add(Finding(kind=Kind.CHANGED_CODE, boundary="tool", detail={"name": name}))
 
     def is_wrapped(self, name: str, fn: object) -> bool:
         """Whether the user has wrapped a tool of this name, or the function behind it."""

@@ -32,6 +32,7 @@ __all__ = [
     "TABLE",
     "TELEMETRY_HOSTS",
     "Behaviour",
+    "ChangedCode",
     "Level",
     "Mode",
     "Policy",
@@ -87,6 +88,13 @@ class Requests(enum.Enum):
 
 class Unwrapped(enum.Enum):
     """How a proposed tool that nobody wrapped is judged: as a remark or a failure."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class ChangedCode(enum.Enum):
+    """How a tool is judged that a replay does not run, and whose code has changed since it was recorded."""
 
     WARN = "warn"
     FAIL = "fail"
@@ -204,6 +212,12 @@ class Settings:
         Choice(Unwrapped),
         "how a proposed tool that nobody wrapped is judged: as a remark or a failure",
         default=Unwrapped.WARN,
+    )
+    changed_code: ChangedCode = row(
+        Choice(ChangedCode),
+        "how a replay judges a tool that it does not run, and whose code changed since it was recorded: as a remark "
+        "or a failure",
+        default=ChangedCode.WARN,
     )
     policy: tuple[tuple[str, Policy], ...] = row(
         Table(Policy, "'refund = feed', 'ReadOnly = run', '* = verify'"),

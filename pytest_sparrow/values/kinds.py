@@ -17,6 +17,7 @@ from enum import Enum, Flag
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -62,6 +63,7 @@ _STEPS: dict[type, Callable[[Any], Any]] = {
     range: lambda value: [value.start, value.stop, value.step],
     complex: str,
     SimpleNamespace: vars,
+    CompletedProcess: vars,
 }
 
 
@@ -270,6 +272,7 @@ _RESTORED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "Path": (Path, Path),
     "range": (range, lambda inner: range(*inner)),
     "SimpleNamespace": (SimpleNamespace, lambda inner: SimpleNamespace(**inner)),
+    "CompletedProcess": (CompletedProcess, lambda inner: CompletedProcess(**inner)),
     "bool": (bool, _bool),
     "NoneType": (type(None), lambda _: None),
     ESCAPED: (None, _unescaped),

@@ -72,11 +72,13 @@ def test_each_way_out_has_words(kind):
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
         WayKind.EXTEND,
+        WayKind.REVIEW,
         WayKind.SAMPLE,
         WayKind.ACCEPT,
         WayKind.ACCEPT_OTHER,
         WayKind.EDIT_GOLDEN,
         WayKind.WRAP,
+        WayKind.REVIEW,
     }
     values = ("x",) if kind in takes else ("a", "b") if kind is WayKind.IGNORE else ()
     word, what = way_out(Way(kind, values))

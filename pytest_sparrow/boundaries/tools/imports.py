@@ -109,7 +109,7 @@ def _imports(fn: Any) -> Iterator[_Import]:
         for code in _with_inner(each.__code__):
             if is_users_file(code.co_filename):
                 yield from _of_code(code, str(each.__globals__.get("__package__") or ""))
-                waiting += _named(code, each.__globals__)
+                waiting += named_in(code, each.__globals__)
 
 
 def _owner(fn: Any) -> Any:
@@ -127,7 +127,8 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
             yield from _with_inner(inner)
 
 
-def _named(code: CodeType, space: dict[str, Any]) -> Iterator[Any]:
+def named_in(code: CodeType, space: dict[str, Any]) -> Iterator[Any]:
+    """The functions and classes of a module that code names, also by their own modules' names."""
     for name in code.co_names:
         named = space.get(name)
         if isinstance(named, ModuleType):

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.code import digest_of
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects, ReplayedEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
@@ -215,6 +216,9 @@ class Invocation:
             raise
         call = cls(run, run.ask(kind, content), function)
         call._roots = roots
+        if kind == "tool":
+            answered = call.replayed is not None and not call.checked
+            run.note_code(function.name, functools.partial(digest_of, function.real), answered=answered)
         if call.replayed is None and run.keeps:
             call._effects = LiveEffects.begin(run, function.name, roots)
         return call
@@ -374,7 +378,8 @@ class Invocation:
         if not self._run.keeps:
             return f"<{type(value).__qualname__}>"
         if self._function.by is not None or self._crossing.is_held:
-            self._crossing.must_run(f"{error.path} {error.reason}")
+            kind = type(value)  # its text may hold an address
+            self._crossing.must_run(f"nothing restores its result, a {kind.__module__}.{kind.__qualname__}")
             return None
         unrecordable = NotRecordable(
             error.path, error.reason, error.hint or _way_out(value, self._function.way_out)

@@ -83,6 +83,9 @@ class FakeRun:
     def replaying(self) -> bool:
         return self.golden is not None
 
+    def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
+        """No golden notes it."""
+
     def ask(self, kind: str, asked: dict[str, Any]) -> FakeCrossing:
         kept = Kept(kind, decode(encode(asked)))
         with self._lock:

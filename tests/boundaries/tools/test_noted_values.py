@@ -6,6 +6,7 @@ import datetime as dt
 import enum
 import importlib
 import os
+import subprocess
 import sys
 import types
 import uuid
@@ -145,6 +146,7 @@ VALUES = [
     Place(1, 2),
     types.SimpleNamespace(a=(1,), b=types.SimpleNamespace()),
     [complex(1, -0.0), range(1, 9, 3)],
+    subprocess.CompletedProcess(["ls", "-l"], 1, stdout=b"\xff", stderr=None),
     UserDict(a=(1,)),
     UserList([(1,)]),
     Table(a=UserString("x")),

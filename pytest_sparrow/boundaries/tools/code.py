@@ -1,0 +1,71 @@
+"""The digest of a tool's code: a replay does not run the code, so a change in it would be seen by nobody."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import io
+import tokenize
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from pytest_sparrow.boundaries.tools.imports import named_in
+from pytest_sparrow.run.context import is_users_class, is_users_file
+from pytest_sparrow.values.restore import innermost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LAYOUT = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+_LENGTH = 16
+
+
+def digest_of(fn: Any) -> str:
+    """The digest of a function's code and of the user's functions and classes that it names; "" where none is known.
+
+    Comments and layout don't count.
+    """
+    function = innermost(fn)
+    if not isinstance(function, FunctionType):  # a callable object
+        function = innermost(inspect.getattr_static(type(function), "__call__", None))
+    if not isinstance(function, FunctionType) or not is_users_file(function.__code__.co_filename):
+        return ""
+    texts = [_text(function.__code__), *sorted(filter(None, map(_text, _beside(function))))]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:_LENGTH] if texts[0] else ""
+
+
+def _beside(function: FunctionType) -> Iterator[CodeType | type]:
+    """The user's functions and classes that a function names, or closes over."""
+    cells = [cell.cell_contents for cell in function.__closure__ or () if _is_full(cell)]
+    for each in (*named_in(function.__code__, function.__globals__), *cells):
+        inner = each if isinstance(each, type) else innermost(each)
+        if isinstance(inner, type) and is_users_class(inner):
+            yield inner
+        elif isinstance(inner, FunctionType) and is_users_file(inner.__code__.co_filename):
+            yield inner.__code__
+
+
+def _is_full(cell: Any) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(code: CodeType | type) -> str:
+    """The source without comments and layout; "" where there is none. One of a trampoline is that of its function."""
+    try:
+        source = inspect.getsource(code)
+        tokens = [*tokenize.generate_tokens(io.StringIO(inspect.cleandoc(f"\n{source}")).readline)]
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):
+        return ""
+    return "".join(token.string for token in tokens if token.type not in _LAYOUT)
