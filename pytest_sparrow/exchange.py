@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -200,10 +201,16 @@ def _check_asked(kind: str, asked: dict[str, Json]) -> None:
         if not isinstance(asked.get(key), wanted):
             raise ValueError(f"'asked', of kind {kind!r}, has no {key!r} that is {_WORDS[wanted]}")
     if kind == "http":
-        try:
-            urlsplit(asked["url"]).port  # noqa: B018 - it is worked out, and checked, only when it is asked for
-        except ValueError as error:
-            raise ValueError(f"'asked' has a 'url' that can't be read: {error}") from error
+        _check_url(asked["url"])
+
+
+# An agent asks at few URLs, a thousand times each.
+@functools.lru_cache(maxsize=256)
+def _check_url(url: str) -> None:
+    try:
+        urlsplit(url).port  # noqa: B018 - it is worked out, and checked, only when it is asked for
+    except ValueError as error:
+        raise ValueError(f"'asked' has a 'url' that can't be read: {error}") from error
 
 
 def _check_answered(answered: dict[str, Json]) -> None:

@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries.patching import Patches
 from pytest_sparrow.boundaries.tools.options import close_matches
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.frameworks import claude_agent_sdk, mcp, openai_agents, pydantic_ai
+from pytest_sparrow.frameworks import (
+    agent_framework,
+    agno,
+    claude_agent_sdk,
+    crewai,
+    google_adk,
+    langchain,
+    llama_index,
+    mcp,
+    openai_agents,
+    pydantic_ai,
+    smolagents,
+    strands,
+)
 from pytest_sparrow.frameworks.bridge import modules_of
 
 if TYPE_CHECKING:
@@ -23,9 +36,17 @@ __all__ = ["ADAPTERS", "PATCHES", "adapters_of", "check_names", "loaded"]
 
 ADAPTERS: tuple[Framework, ...] = (
     pydantic_ai.ADAPTER,
+    langchain.ADAPTER,
     openai_agents.ADAPTER,
     mcp.ADAPTER,
     claude_agent_sdk.ADAPTER,
+    smolagents.ADAPTER,
+    google_adk.ADAPTER,
+    llama_index.ADAPTER,
+    crewai.ADAPTER,
+    strands.ADAPTER,
+    agent_framework.ADAPTER,
+    agno.ADAPTER,
 )
 """The adapters, in the order in which ``pytest-sparrow doctor`` lists them."""
 

@@ -133,23 +133,38 @@ class _CallsPatch(Patch):
 
 
 def _replacement(adapter: Framework, seam: Seam, original: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands in place of a seam's function, of its kind."""
     if seam.replace is not None:
-        return functools.wraps(original)(seam.replace(original, functools.partial(across, adapter)))
-    assert seam.seen is not None
-    seen_of = seam.seen
-
-    def lead(*args: Any, **kwargs: Any) -> Any:
-        seen = _read(adapter, seen_of, args, kwargs)
-        real = functools.partial(original, *args, **kwargs)
-        return real() if seen is None else across(adapter, seen, real)
-
+        lead = seam.replace(original, functools.partial(across, adapter))
+    else:
+        assert seam.seen is not None
+        lead = functools.partial(_lead, adapter, seam.seen, original)
     if inspect.iscoroutinefunction(original):
 
+        @functools.wraps(original)
         async def lead_later(*args: Any, **kwargs: Any) -> Any:
             return await lead(*args, **kwargs)
 
-        return functools.wraps(original)(lead_later)
-    return functools.wraps(original)(lead)
+        return lead_later
+
+    @functools.wraps(original)  # a partial object would be no method
+    def lead_now(*args: Any, **kwargs: Any) -> Any:
+        return lead(*args, **kwargs)
+
+    return lead_now
+
+
+def _lead(
+    adapter: Framework,
+    seen_of: Callable[..., ToolSeen | None],
+    original: Callable[..., Any],
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    seen = _read(adapter, seen_of, args, kwargs)
+    real = functools.partial(original, *args, **kwargs)
+    return real() if seen is None else across(adapter, seen, real)
 
 
 def _read(

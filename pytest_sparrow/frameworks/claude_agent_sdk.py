@@ -182,12 +182,15 @@ class _Replayed:
         await anyio.lowlevel.checkpoint()
 
     async def read(self) -> AsyncIterator[Json]:
-        async for message in self._out:
-            if isinstance(message, Exception):
-                raise message
-            if message.get("type") == _EXIT:
-                raise _error(message["error"], message.get("exit_code"))
-            yield message
+        import anyio
+
+        with self._out, contextlib.suppress(anyio.ClosedResourceError):
+            async for message in self._out:
+                if isinstance(message, Exception):
+                    raise message
+                if message.get("type") == _EXIT:
+                    raise _error(message["error"], message.get("exit_code"))
+                yield message
 
     async def end_input(self, _: object) -> None:
         await self.session.input_ended()
@@ -197,6 +200,7 @@ class _Replayed:
         for task in self._tasks:
             task.cancel()
         self._into.close()
+        self._out.close()
 
 
 _open: weakref.WeakKeyDictionary[Any, _Recorded | _Replayed] = weakref.WeakKeyDictionary()

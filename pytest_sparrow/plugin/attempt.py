@@ -109,6 +109,7 @@ class Attempt:
         world: the run's clock and randomness.
         sparrow: the object that the test gets.
         secrets: hide the secrets of the run.
+        may_be_pending: whether this is a replay whose new run waits for a review where it differs from its own golden.
         names: which ids of the test's run, recorded again, are which of its golden's; None: not known, or none.
 
     Raises:
@@ -179,6 +180,7 @@ class Attempt:
             self.blocked = self._no_golden()
         self._alone = beside is None and not of_fixtures
         self._of_fixtures = of_fixtures
+        self.may_be_pending = self._may_be_pending()
         gathers = self._gathers()
         self._revises = gathers and self.behaviour.revises
         self._accepted: Verdict | None = None
@@ -229,9 +231,7 @@ class Attempt:
             return False
         return self.behaviour.revises or self.may_be_pending
 
-    @property
-    def may_be_pending(self) -> bool:
-        """Whether this is a replay whose new run is left for a review where it differs from its own golden."""
+    def _may_be_pending(self) -> bool:
         place, settings = self.place, self.settings
         replays = self.behaviour.replays and self.behaviour.compares and not self.behaviour.revises
         own = not self._of_fixtures and place.recorder == place.test and self._source.accept is None

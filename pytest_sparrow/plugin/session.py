@@ -197,6 +197,8 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if _is_rerun(state, report):
         return
     facts: dict[str, Any] = getattr(report, "sparrow", {})
+    if not facts:  # a setup that passed
+        return
     if "wrong" in facts and not hasattr(config, "workerinput"):
         raise pytest.UsageError(facts["wrong"])
     if facts.get("outcome"):

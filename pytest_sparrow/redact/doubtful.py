@@ -1,5 +1,7 @@
 """Finds what looks like a secret and can't be decided: random characters next to a word like key or token.
 
+So are the last segment of a link that resets, verifies or calls a hook, and the answer to a server's Digest challenge.
+
 Nothing is replaced for it. After a recording the summary says how many there are, and where: a person knows at a
 glance what no rule can tell. A false alarm costs a look, so what providers and clients send all the time (ids, hashes,
 signatures, encrypted reasoning, cursors) must be none.
@@ -27,16 +29,27 @@ _HARMLESS = re.compile(
     r"|page|cursor|next|prev|contin|sync|foreign|primary|sort|partition|dedup|max|stop|eos",
     re.IGNORECASE,
 )
-# Behind the word at most an apposition: "the token is", "key for staging:".
+# Behind the word at most an apposition: "the token is", "key for staging:", "secret (prod) -> ".
+_GAP = r"(?:[ \t:=\"'`*\\>()\[\]{}|]|->)"
 _IN_TEXT = re.compile(
-    rf"(?<![\w/-])(?i:{_WORD})[ :=\"'`*\\>]{{1,5}}(?:[A-Za-z]{{1,10}}[ :=\"'`*]{{1,3}}){{0,3}}"
-    r"([A-Za-z0-9+/_=-]{20,200})"
+    rf"(?<![\w/-])(?i:{_WORD}){_GAP}{{1,12}}(?:[A-Za-z]{{1,10}}{_GAP}{{1,6}}){{0,3}}([A-Za-z0-9+/_=-]{{20,200}})"
+)
+# A link that opens something to whoever has it: the segment before the last one says so.
+_IN_PATH = re.compile(
+    r"://[^\s\"'<>?#]{1,300}/(?i:(?:[a-z]{1,12}[-_])?(?:token|secret|(?:web)?hook|reset|verify|confirm|activate|invite"
+    r"|magic)s?(?:[-_][a-z]{1,12})?)/([A-Za-z0-9_~.-]{20,200})"
+)
+_DIGEST = re.compile(r"\bDigest [^\n]{0,400}?\bresponse=\\*\"?([0-9a-f]{32,64})\b")
+_HEX = re.compile(r"[0-9a-f]{32,128}")
+_OF_KEYS = re.compile(
+    r"(?i)(?:api|access|auth|site|client|app|admin|master|service|private|user|bot)[-_. ]?(?:key|token)$"
 )
 # With a slash it may be a path, unless padding says base64.
 _OPAQUE = re.compile(r"[A-Za-z0-9_~-]{20,200}|[A-Za-z0-9+/]{20,198}==?")
 _ID = re.compile(r"[a-z]{2,12}[_-][A-Za-z0-9]{16,64}")
 _LEAST, _MOST = 20, 200
 _LEAST_BITS = 3.5
+_LEAST_HEX_BITS = 3.0
 _DEEPEST = 3
 
 
@@ -45,7 +58,7 @@ def doubtful(line: bytes) -> Iterator[tuple[str, str]]:
 
     A line that is no JSON holds none.
     """
-    if not any(len(run) <= _MOST and _is_random(run.decode()) for run in long_runs(line, _LEAST)):
+    if not any(len(run) <= _MOST and _may_be_one(run.decode()) for run in long_runs(line, _LEAST)):
         return
     try:
         yield from _in_value(json.loads(line), "", "", _DEEPEST)
@@ -64,10 +77,25 @@ def _in_value(value: Any, path: str, name: str, depth: int) -> Iterator[tuple[st
         inner = _json_of(value) if depth else None
         if inner is not None:
             yield from _in_value(inner, path, name, depth - 1)
-        elif _NAMED.search(name) and _OPAQUE.fullmatch(value) and _is_random(value):
+        elif _NAMED.search(name) and _is_value(value, name):
             yield value, path
         else:
-            yield from ((found[1], path) for found in _IN_TEXT.finditer(value) if _is_random(found[1]))
+            yield from ((found, path) for found in _in_text(value))
+
+
+def _is_value(value: str, name: str) -> bool:
+    """Whether the value of a field with such a name may be a secret; most hexadecimal digits are a digest."""
+    is_hex = _OF_KEYS.search(name) is not None and _HEX.fullmatch(value) is not None
+    return (is_hex and entropy(value) >= _LEAST_HEX_BITS) or (
+        _OPAQUE.fullmatch(value) is not None and _is_random(value)
+    )
+
+
+def _in_text(text: str) -> Iterator[str]:
+    for pattern in (_IN_TEXT, _IN_PATH):
+        yield from (found[1] for found in pattern.finditer(text) if _is_random(found[1]))
+    if "Digest " in text:
+        yield from (found[1] for found in _DIGEST.finditer(text))
 
 
 def _json_of(text: str) -> Any:
@@ -79,6 +107,11 @@ def _json_of(text: str) -> Any:
         return json.loads(data)
     except (ValueError, RecursionError):
         return None
+
+
+def _may_be_one(run: str) -> bool:
+    # A run of a path holds its slashes; of an escaped line's end its letter.
+    return _HEX.search(run) is not None or any(map(_is_random, (run, run.rpartition("/")[2])))
 
 
 def _is_random(text: str) -> bool:

@@ -126,6 +126,11 @@ class Proposals:
             self._handled.add(call_id)
         else:
             self.forced.add(name)
+            for waiting in [
+                each for calls in self._waiting.get(name, {}).values() for each in calls.values()
+            ]:
+                self._no_longer_waits(waiting)
+                waiting.started = True
 
     def finished(self, call_id: str, lane: Lane) -> None:
         """A wrapped call has its output."""

@@ -223,8 +223,11 @@ def _check_size(path: str, data: bytes, limits: Limits) -> None:
         TooLarge: it passes a limit.
     """
     most = _LINE_LIMITS.get(path.rpartition(os.sep)[2])
-    if most is not None and (lines := data.count(b"\n")) > getattr(limits, most):
-        raise too_large(path, getattr(limits, most) + 1, lines, limits, most, "lines")
+    # No file holds more lines or values than bytes.
+    if most is not None and len(data) > (allowed := getattr(limits, most)):
+        lines = data.count(b"\n")
+        if lines > allowed:
+            raise too_large(path, allowed + 1, lines, limits, most, "lines")
     if len(data) > limits.line:
         _check_lines(path, data if most is not None else data.replace(b"\n", b" "), limits)
     _check_values(path, None, data, limits)
@@ -232,7 +235,7 @@ def _check_size(path: str, data: bytes, limits: Limits) -> None:
 
 def _check_values(path: str, line: int | None, data: bytes, limits: Limits) -> None:
     # The counts of all bytes first: texts hold commas, too, and looking closer takes a hundred times as long.
-    if sum(map(data.count, _SIGNS)) > limits.values:
+    if len(data) > limits.values and sum(map(data.count, _SIGNS)) > limits.values:
         values = sum(len(_SIGN.findall(part)) for part in _outside_texts(data))
         if values > limits.values:
             raise too_large(path, line, values, limits, "values", "JSON values")

@@ -135,6 +135,16 @@ def test_the_outcome_is_that_of_whole_runs(tmp_path, edit, ids):
     assert found is None or agree(found, whole)
 
 
+@pytest.mark.parametrize("edit", ["nothing", "a text", "a call", "an argument"])
+def test_renamed_calls_in_many_blocks(tmp_path, monkeypatch, edit):
+    """Ids of other lengths, so that blocks of the two files end in different lines."""
+    for module in ("lines", "regions"):
+        monkeypatch.setattr(f"pytest_sparrow.comparing.{module}.BLOCK", 2_048)
+    found, whole = fast(tmp_path, RUN, renamed(EDITS[edit], run="run-1001", ids="tool_12"))
+    assert found is not None
+    assert agree(found, whole)
+
+
 OTHERS = {
     "ids that break the renaming": [
         each.replace(b"tool_912", b"tool_913") if b"ToolOutput" in each else each for each in renamed(RUN)
@@ -184,7 +194,9 @@ def test_random_edits(tmp_path, monkeypatch, seed):
     """Lines are dropped, repeated, swapped and changed, with and without renaming, in blocks of many sizes."""
     chance = random.Random(seed)
     for module in ("lines", "regions"):
-        monkeypatch.setattr(f"pytest_sparrow.comparing.{module}.BLOCK", chance.choice([50, 333, 1 << 16]))
+        monkeypatch.setattr(
+            f"pytest_sparrow.comparing.{module}.BLOCK", chance.choice([50, 333, 2_048, 1 << 16])
+        )
     kinds = chance.choice([1, 2, 3, 1_000])
     golden, new = turns(30, kinds), turns(30, kinds)
     for _ in range(chance.randint(1, 4)):

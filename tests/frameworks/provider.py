@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from boundaries.http.loopback import Call
 
 Turn = str | list[tuple[str, dict[str, Any]]]
@@ -39,16 +42,16 @@ def chat(call: Call) -> None:
     body = json.loads(call.body)
     messages = body["messages"]
     outputs = [message["content"] for message in messages if message["role"] == "tool"]
-    begins = [number for number, message in enumerate(messages) if message["role"] == "user"]
     turns = [message for message in messages if message["role"] == "assistant"]
-    plan = PLANS[body["model"]]
+    plan = PLANS.get(body["model"]) or PLANS[re.search(r"You are (\w+)", call.body.decode())[1]]
     offered = {tool["function"]["name"] for tool in body.get("tools") or ()}
     turn = plan[min(len(turns), len(plan) - 1)]
     # After a hand-off the next agent has the first one's turn in its messages.
     if isinstance(turn, list) and not {name for name, _ in turn} <= offered:
         turn = plan[-1]
-    del begins
     message: dict[str, Any] = {"role": "assistant", "content": None}
+    if isinstance(turn, str) and "final_answer" in offered:
+        turn = [("final_answer", {"answer": turn.format(outputs=" | ".join(outputs))})]
     if isinstance(turn, str):
         message["content"] = turn.format(outputs=" | ".join(outputs))
     else:
@@ -85,3 +88,32 @@ def _send(call: Call, body: dict[str, Any], message: dict[str, Any]) -> None:
         call.chunk(f"data: {data}\n\n".encode())
     call.chunk(b"data: [DONE]\n\n")
     call.end()
+
+
+def gemini(plan: str) -> Callable[[Call], None]:
+    """Answer as a plan says, in Gemini's format: the model's name stands in the address."""
+
+    def answer(call: Call) -> None:
+        contents = json.loads(call.body)["contents"]
+        outputs = [
+            part["functionResponse"]["response"]
+            for content in contents
+            for part in content["parts"]
+            if "functionResponse" in part
+        ]
+        turn = PLANS[plan][min(sum(content["role"] == "model" for content in contents), len(PLANS[plan]) - 1)]
+        if isinstance(turn, str):
+            said = " | ".join(str(output.get("result", output)) for output in outputs)
+            parts: list[dict[str, Any]] = [{"text": turn.format(outputs=said)}]
+        else:
+            parts = [{"functionCall": {"name": name, "args": args}} for name, args in turn]
+        body = {
+            "candidates": [
+                {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+            ],
+            "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7},
+            "modelVersion": "gemini",
+        }
+        call.answer(json.dumps(body).encode(), content_type="application/json")
+
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from boundaries.http.loopback import loopback
 
 AGENTS = Path(__file__).parent / "agents"
 
-STDIO = "test_it.py::test_stdio"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "mcp_shop"
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ def recorded(inner):
             inner.env(MODEL=f"{model.url}/say")
             inner.record().assert_outcomes(passed=5)
 
-    inner.env(RAN=str(inner.path / "ran"))
+    places = {"RAN": str(inner.path / "ran"), "ORDER": str(inner.path / "order")}
+    inner.env(**places)
     inner.once(record)
-    inner.env(RAN=str(inner.path / "ran"), MODEL="http://127.0.0.1:9/say")
+    inner.env(**places, MODEL="http://127.0.0.1:9/say")
     return inner
 
 
@@ -39,12 +41,14 @@ def ran(inner):
 
 
 def test_no_server_answers_in_a_replay(recorded):
-    """No program is started and no body runs; progress, notifications, questions, timeouts and deaths come again."""
+    """No program is started, no body runs; order, progress, notifications, questions, timeouts, deaths come again."""
     before = ran(recorded)
     assert before.count("started") == 1
     assert before.count("refund") == 3
     recorded.replay().assert_outcomes(passed=5)
     assert ran(recorded) == before
+    order = (recorded.path / "order").read_text("utf-8").splitlines()
+    assert order[3:] == order[:3]
 
 
 def test_calls_are_events(recorded):
@@ -84,6 +88,13 @@ def test_a_server_in_memory_is_the_agents_own(recorded):
     assert "resources/read" in exchanges
     for method in ('"initialize"', '"tools/list"', '"prompts/get"'):
         assert method not in exchanges
+
+
+def test_the_example(inner):
+    """Replays from the goldens that stand beside it."""
+    shutil.copytree(EXAMPLE, inner.path / "examples" / "mcp_shop")
+    inner.write("pytest.ini", "[pytest]\n")
+    inner.replay("examples/mcp_shop").assert_outcomes(passed=2)
 
 
 def test_switched_off(recorded):

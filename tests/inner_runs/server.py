@@ -28,10 +28,13 @@ import time
 import types
 import warnings
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .protocol import Request, receive, send
 from .workers import fork_workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["OF_EVERY_RUN", "main"]
 
@@ -130,34 +133,78 @@ def _load_what_every_run_loads() -> None:
                     with contextlib.suppress(ImportError):
                         importlib.import_module(name)
             _compile_patterns()
-            _pass_over_plugins_without_fixtures()
+            _look_at_pytests_plugins_once()
         finally:
             sys.meta_path.remove(only)
 
 
-def _pass_over_plugins_without_fixtures() -> None:
-    """Let pytest look for fixtures only where some can be: a third of a short run is a look at its own plugins."""
-    from _pytest.fixtures import FixtureFunctionDefinition, FixtureManager
+def _look_at_pytests_plugins_once() -> None:
+    """Remember what pytest finds in its own plugins: a third of a short run is a look at them."""
+    import importlib.metadata
 
-    registered = FixtureManager.pytest_plugin_registered
+    import pluggy._hooks
+    import pluggy._manager
+    from _pytest import fixtures
 
-    @functools.cache
-    def has_fixtures(holder: object) -> bool:
-        return any(isinstance(value, FixtureFunctionDefinition) for value in vars(holder).values())
-
-    def pytest_plugin_registered(self: FixtureManager, plugin: object, plugin_name: str) -> None:
-        holders = [plugin] if isinstance(plugin, types.ModuleType) else type(plugin).__mro__
-        own = all(
-            getattr(each, "__module__", each.__name__).startswith(("_pytest.", "builtins"))
-            for each in holders
+    pluggy._manager.dir = hooks = _Names(lambda _, name: name.startswith("pytest_"))  # type: ignore[attr-defined]
+    fixtures.dir = found = _Names(  # type: ignore[attr-defined]
+        lambda kind, name: isinstance(getattr(kind, name, None), fixtures.FixtureFunctionDefinition)
+    )
+    pluggy._hooks.varnames = varnames = _of_functions(pluggy._hooks.varnames)
+    static = getattr(pluggy._manager, "_static_hook_attr", None)  # newer versions have it
+    if static is not None:
+        pluggy._manager._static_hook_attr = lambda holder, name: (
+            (value, value)
+            if isinstance(holder, types.ModuleType) and isinstance(value := vars(holder).get(name), _FUNCTION)
+            else static(holder, name)
         )
-        if not own or any(map(has_fixtures, holders)):
-            registered(self, plugin, plugin_name)
+    read = importlib.metadata.Distribution.entry_points.fget  # type: ignore[attr-defined]
+    entries = {str(each._path): each.entry_points for each in importlib.metadata.distributions()}  # type: ignore[attr-defined]
 
-    for name, module in list(sys.modules.items()):
-        if name.startswith("_pytest."):
-            has_fixtures(module)
-    FixtureManager.pytest_plugin_registered = pytest_plugin_registered  # type: ignore[method-assign]
+    def entry_points(self: Any) -> Any:
+        path = str(getattr(self, "_path", None))
+        return entries[path] if path in entries else read(self)
+
+    importlib.metadata.Distribution.entry_points = property(entry_points)  # type: ignore[assignment]
+    for module in [each for name, each in sys.modules.items() if name.startswith("_pytest.")]:
+        for kind in (module, *(each for each in vars(module).values() if isinstance(each, type))):
+            found(kind)
+            for hook in map(vars(kind).get, hooks(kind)):
+                if isinstance(hook, _FUNCTION):
+                    varnames(hook)
+
+
+_FUNCTION = types.FunctionType
+
+
+def _of_functions(work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Remember what a function finds out about functions."""
+    known = functools.cache(work)
+    return lambda of: known(of) if isinstance(of, _FUNCTION) else work(of)
+
+
+class _Names:
+    """A ``dir`` that gives some names alone of what pytest's own modules and classes hold, and remembers them.
+
+    Args:
+        keep: whether somebody asks for this name of a module or class.
+    """
+
+    def __init__(self, keep: Callable[[Any, str], bool]) -> None:
+        self._keep = keep
+        self._known: dict[Any, list[str] | None] = {}
+
+    def __call__(self, holder: object) -> list[str]:
+        kind = holder if isinstance(holder, type | types.ModuleType) else type(holder)
+        if kind not in self._known:
+            holders = [kind] if isinstance(kind, types.ModuleType) else kind.__mro__
+            own = all(
+                getattr(each, "__module__", each.__name__).startswith(("_pytest.", "builtins"))
+                for each in holders
+            )
+            self._known[kind] = [name for name in dir(kind) if self._keep(kind, name)] if own else None
+        names = self._known[kind]
+        return dir(holder) if names is None else names
 
 
 def _compile_patterns() -> None:

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from pytest_sparrow.comparing import Rules
+from pytest_sparrow.events import Message
 from pytest_sparrow.exchange import Exchange
 from pytest_sparrow.judging.renaming import Names, new_words
 from pytest_sparrow.judging.revision import replayed
 from pytest_sparrow.judging.timeline import Standing, in_slots, lanes_in_golden, placed
+from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.transcript import RunInputs, Transcript
 
 OLD, NEW = "call_0a1b2c3d4e5f", "call_9z8y7x6w5v4u"
@@ -178,3 +180,46 @@ def test_a_request_is_written_where_it_differs(new, rules, expected):
         f"Bearer {expected[1]}",
     )
     assert (one.asked["url"], one.began, one.answered) == ("http://127.0.0.1:1/", 1.0, TOKENS)
+
+
+def test_a_word_of_a_prompt_is_one_line_of_twelve_turns(tmp_path):
+    """Each later request names the line that holds the prompt; no event, answer or moment changes."""
+
+    def turn(number, prompt):
+        said = [
+            {"role": role, "content": f"{role} {each}: " + "words " * 20}
+            for each in range(number + 1)
+            for role in ("user", "assistant")
+        ]
+        messages = [{"role": "system", "content": prompt}, *said[:-1]]
+        asked = {
+            "method": "POST",
+            "url": "http://h/v1",
+            "headers": {},
+            "body": {"json": {"messages": messages}},
+        }
+        answered = {"status": 200, "headers": {}, "body": {"json": said[-1]}}
+        began = float(number)
+        return Exchange(kind="http", asked=asked, answered=answered, began=began, ended=began + 0.5)
+
+    prompt = "Rules apply. " * 30 + "Be kind."
+    old = [turn(number, prompt) for number in range(12)]
+    events = [Message(run="a", role="assistant", text=f"turn {number}") for number in range(12)]
+    inputs = RunInputs(task="t", timestamp="2026-01-01T00:00:00+00:00")
+    store = FsRecorder(tmp_path, replace=True)
+    store.save(Transcript.new("a", inputs, events, exchanges=old))
+    before = {path.name: path.read_bytes().splitlines() for path in (tmp_path / "a").iterdir()}
+    golden = load_transcript(tmp_path / "a")
+    run = [
+        Standing(replace(turn(number, prompt.replace("kind", "very kind")), answered=each.answered), each)
+        for number, each in enumerate(golden.exchanges)
+    ]
+    store.save(replayed(golden, run, golden.events, Rules()).transcript)
+    changed = {
+        name: sum(
+            one != other
+            for one, other in zip(lines, (tmp_path / "a" / name).read_bytes().splitlines(), strict=True)
+        )
+        for name, lines in before.items()
+    }
+    assert changed == {"inputs.json": 0, "events.jsonl": 0, "exchanges.jsonl": 1, "meta.json": 1}

@@ -1,4 +1,4 @@
-"""Each kind of test that pytest knows, recorded, replayed and updated, in one process and by workers."""
+"""Each kind of test that pytest knows, recorded, replayed, verified, updated and extended."""
 
 KINDS = """
     import os
@@ -147,6 +147,9 @@ def test_each_kind_of_test_in_each_mode(inner):
     inner.replay(*PLUGINS, *WORKERS).assert_outcomes(**OUTCOMES)
     inner.replay(*PLUGINS, "-n", "2", "--dist", "each", "-k", "Class").assert_outcomes(passed=8)
     assert golden_files(inner) == before
+    verified = inner.run("--sparrow-mode=verify", *PLUGINS)
+    verified.assert_outcomes(**OUTCOMES)
+    verified.stdout.fnmatch_lines(["sparrow: 13 verified*"])
     old = halves(inner)
     inner.env(LESS="1", SHUT="1")
     inner.run("--sparrow-update", "-x", "-k", "runs or parts", *PLUGINS).assert_outcomes(passed=3)
@@ -157,6 +160,11 @@ def test_each_kind_of_test_in_each_mode(inner):
     assert halves(inner) == {
         name: [line for line in lines if b"[9]" not in line] for name, lines in old.items()
     }
+    inner.unset("LESS", "SHUT")
+    extended = inner.run("--sparrow-mode=extend", *PLUGINS, *WORKERS)
+    extended.assert_outcomes(**OUTCOMES)
+    extended.stdout.fnmatch_lines([f"sparrow: *{GOLDENS} extended*"])
+    assert golden_files(inner).keys() == before.keys()
 
 
 KILLED = """

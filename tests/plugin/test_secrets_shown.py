@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from tests.full import FULL
 from tests.redact.many import WITH_CHECKSUMS
+from tests.redact.test_notations import NOTATIONS, ROWS
 
 KEY, OTHER = WITH_CHECKSUMS[0][1], WITH_CHECKSUMS[1][1]
 
@@ -122,6 +124,45 @@ def test_whatever_a_test_says_is_clean(inner):
     for part in (KEY, "q7Xk2mVb9Z" + "pL4wTn8RdQ3s"):
         assert part not in said
     assert not any(part in data.decode() for data, _ in inner.files().values())
+
+
+NOTED = """
+    import json
+    import logging
+    import sys
+    import warnings
+    from pathlib import Path
+
+    import pytest
+
+    TEXTS = json.loads(Path("texts.json").read_text(encoding="utf-8"))
+
+    @pytest.fixture(autouse=True)
+    def run(sparrow):
+        sparrow.call("f", int, 1)
+
+    def test_says(record_property):
+        for number, text in enumerate(TEXTS):
+            print(text)
+            print(text, file=sys.stderr)
+            record_property(f"note {number}", text)
+            warnings.warn(text)
+            logging.getLogger("x").error(text)
+        pytest.fail("\\n\\n".join(TEXTS))
+"""
+
+
+def test_no_notation_is_shown(inner):
+    """A secret in each notation: printed, warned of, logged, a property, a failure; shown, and in JUnit."""
+    secret = "q7" + "Xk2mVb9ZpL4wTn8RdQ3sYc6J" + "4d"
+    notations = dict(list({**NOTATIONS, **ROWS}.items())[:: 1 if FULL else 3])
+    inner.write("texts.json", json.dumps([text.format(secret) for text in notations.values()]))
+    inner.write("test_it.py", NOTED)
+    result = inner.record("--junitxml=out.xml", "-o", "junit_logging=all", "-rA", *_WARNINGS)
+    result.assert_outcomes(failed=1, warnings=len(notations))
+    said = shown(inner, result)
+    at = said.find(secret)
+    assert at < 0, said[max(0, at - 200) : at]
 
 
 def test_a_secret_in_a_tests_id_is_refused(inner):

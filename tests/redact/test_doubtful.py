@@ -26,12 +26,25 @@ TEXT = "Qx7f3A9c01Z77aa4bG1199"
         ({"said": f"My token for staging is {VALUE}."}, "said"),
         ({"arguments": json.dumps({"x-widget-secret": VALUE})}, "arguments.x-widget-secret"),
         ({"sse": ["data: " + json.dumps({"delta": f"the secret {VALUE}"})]}, "sse[0].delta"),
+        ({"said": f"staging secret (prod) -> [{VALUE}]"}, "said"),
+        ({"mail": f"Open https://shop.example.test/password-reset/{VALUE} today"}, "mail"),
+        ({"hook": f"https://x.example.test/hooks/{VALUE}"}, "hook"),
     ],
-    ids=["field", "deep", "text", "sentence", "argument", "event"],
+    ids=["field", "deep", "text", "sentence", "argument", "event", "signs", "link", "hook"],
 )
 def test_what_looks_like_a_secret_is_found_with_its_path(value: object, path: str) -> None:
     """In a field whose name says so, behind such a word in a text, in JSON within a text and in an event."""
     assert list(doubtful(json.dumps(value).encode())) == [(VALUE, path)]
+
+
+def test_hexadecimal_digits() -> None:
+    """A digest is none, but as the key of a site or a client, and as the answer to a challenge."""
+    digest = "9f14e45fceea167a5a36dedd4bea2543"
+    challenge = f'Authorization: Digest username="bob", nonce="x", uri="/", response="{digest}"'
+    for value in ({"site_key": digest}, {"text": challenge}):
+        assert [found for found, _ in doubtful(json.dumps(value).encode())] == [digest]
+    for value in ({"key": digest}, {"etag": digest}, {"text": f"response={digest}, cache key {digest}"}):
+        assert not list(doubtful(json.dumps(value).encode()))
 
 
 @pytest.mark.parametrize(

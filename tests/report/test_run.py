@@ -6,7 +6,7 @@ from pytest_sparrow.report.markdown import markdown_of
 from pytest_sparrow.report.run import render_run
 from pytest_sparrow.transcript import RunInputs, Transcript
 
-TOLD = [
+EVENTS = [
     ev.RunStarted(run="a", task="hello", agent="pytest"),
     ev.RouteSelected(run="a", chain=["m"], context_window=0),
     ev.ThinkingDelta(run="a", text="one "),
@@ -32,7 +32,7 @@ def run(events, exchanges=()):
 
 def test_events_in_words():
     """The task, the first model and a message that repeats what was said stand once; the end is a sentence."""
-    lines = [line.strip() for line in render_run(run(TOLD))]
+    lines = [line.strip() for line in render_run(run(EVENTS))]
     assert lines[lines.index("") :] == [
         "",
         "turn 1",
@@ -64,7 +64,7 @@ def test_what_no_event_speaks_of():
 
 def test_markdown_in_words():
     """The same in a document: no JSON where a word will do."""
-    lines = list(markdown_of(run(TOLD)))
+    lines = list(markdown_of(run(EVENTS)))
     assert lines.count("> one two") == 1
     assert ["*model n*" in lines, "> refused" in lines, "*failed, 3 tokens in, 2 out*" in lines] == [True] * 3
     assert not any(line.startswith("```") for line in lines)

@@ -72,6 +72,7 @@ def test_each_way_out_has_words(kind):
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
         WayKind.EXTEND,
+        WayKind.REVIEW,
         WayKind.SAMPLE,
         WayKind.ACCEPT,
         WayKind.ACCEPT_OTHER,

@@ -62,7 +62,7 @@ def unheld():
     return Runner.run_sync(agent("object", shop.invoice), "Go").final_output
 
 
-retry = shape = None
+resumed = retry = shape = None
 
 
 async def approval(granted):

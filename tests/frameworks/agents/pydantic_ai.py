@@ -106,4 +106,4 @@ async def cancelled():
     await agent("slow", shop.wait).run("Go")
 
 
-handed_off = None
+handed_off = resumed = None
