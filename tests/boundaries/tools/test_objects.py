@@ -78,6 +78,6 @@ def test_anything_else_is_itself(plain):
 
 def test_an_object_without_a_function_is_refused_by_its_type(tools):
     with pytest.raises(
-        UsageError, match=r"a pydantic_ai\S* cannot be called, and no function is known inside it\n  Pass"
+        UsageError, match=r"No function is known inside a pydantic_ai\S*\n  Pass the function"
     ):
         tools.tool(pydantic_ai.UsageLimits(), name="x")
