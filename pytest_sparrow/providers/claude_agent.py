@@ -63,9 +63,10 @@ class ClaudeAgent:
 
     def request(self, asked: dict[str, Json]) -> ModelRequest | None:
         """Read what a user says; None for any other message."""
-        url = urlsplit(asked["url"])
+        if not as_text(asked.get("url")).startswith(f"stdio://{HOST}/"):
+            return None
         body = json_request(asked)
-        if url.scheme != "stdio" or url.hostname != HOST or body is None or body.get("type") != "user":
+        if body is None or body.get("type") != "user":
             return None
         message = as_dict(body.get("message"))
         return ModelRequest(model="", conversation=[message], task=_text_of(message.get("content")))

@@ -55,7 +55,7 @@ def test_newlines_that_git_may_change_are_a_problem(reported, tmp_path, attribut
 
 def test_what_killed_recordings_left_is_noted(reported, tmp_path):
     """With the verb that lists it."""
-    (golden(tmp_path) / ".pending" / "test_two").mkdir(parents=True)
+    (golden(tmp_path) / ".pending" / "test_two.abandoned.b8474a34").mkdir(parents=True)
     code, lines = reported()
     assert code == 0
     assert any("1 unfinished or failed recordings: pytest-sparrow check" in line for line in lines)

@@ -90,6 +90,7 @@ def test_json_and_what_cannot_be_read(project, capsys):
         "format": 3,
         "not_compared": None,
         "damage": None,
+        "pending": False,
     }
     with (project / "test_small" / "events.jsonl").open("a") as file:
         file.write('{"type":"X"}\n')

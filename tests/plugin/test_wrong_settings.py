@@ -16,6 +16,7 @@ VALID = {
     "secrets": "regular expression",
     "not_secret": "a kind, like jwt",
     "limits": "with one of: ",
+    "frameworks": "Frameworks: ",
     "exclude_regex_paths": "regular expression",
     **dict.fromkeys(PATHS, "begins with an event type or 'request'"),
 }
@@ -24,6 +25,7 @@ TEXTS = {
     "secrets": "a = (",
     "not_secret": "A B",
     "limits": "lines = 2",
+    "frameworks": "langchian",
     "exclude_regex_paths": "(",
     **dict.fromkeys(PATHS, "'amount'"),
 }

@@ -430,6 +430,9 @@ def test_what_looks_alike_comes_back_as_it_was(place):
     """Neither the answer of a model or a service nor a tool's output changes where a value only looks like a secret."""
     values = [*TEXTS_ALIKE, *VALUES_ALIKE, *LOOK_ALIKES, *look_alikes.TEXTS]
     assert len(values) >= 250
+    if place in {"line", "argument"}:
+        # JSON within a text has one spelling once a placeholder stands in it, and nobody is answered with one.
+        values = [value for value in values if "<secret:" not in value]
     changed = []
     for value in values:
         kind, half = REPLAYED[place](value)

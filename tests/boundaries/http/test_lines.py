@@ -132,9 +132,9 @@ def test_a_path_that_is_spelled_over_several_lines_is_hidden():
     redactor = Redactor({}, places=places)
     redactor.asked("http", {"url": "http://x", "body": {"text": "look at /tmp/pytest-7/a"}})
     lines = [
-        json.dumps({"message": {"content": piece}}) for piece in ("/tmp/py", "test-7/a", "sk-" + "a1B2" * 12)
+        json.dumps({"message": {"content": piece}}) for piece in ("/tmp/py", "test-7/a", " sk-" + "a1B2" * 12)
     ]
     clean = redactor.answered("http", {"status": 200, "headers": {}, "body": {"lines": lines}})
     texts = [json.loads(line)["message"]["content"] for line in clean["body"]["lines"]]
     assert "".join(texts[:2]) == "<dir:tmp>/a"
-    assert texts[2].startswith("<secret:")
+    assert texts[2].startswith(" <secret:")
