@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import add_goldens, add_json, print_json, say
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.frameworks import ADAPTERS
 from pytest_sparrow.plugin.extensions import codecs_in
 from pytest_sparrow.provenance import FRAMEWORKS
 from pytest_sparrow.providers.facts import merged
@@ -107,6 +108,7 @@ def _doctor(options: argparse.Namespace) -> int:
     found = [
         *_python(),
         *_libraries(folder),
+        *_frameworks(),
         *_hooks(),
         *_clock(),
         *_plugins(),
@@ -168,12 +170,32 @@ def _libraries(folder: Path) -> Iterator[_Line]:
     packages = merged(map(facts_of, codecs)).packages.values()
     carried = [package for library in http.LIBRARIES for package in library.carries]
     frameworks = [framework.distribution for framework in FRAMEWORKS.values() if framework.covered]
+    adapted = {adapter.distribution for adapter in ADAPTERS}
     for package in dict.fromkeys((*packages, *carried, *frameworks)):
         version = _version(package)
-        if version is not None:
+        if version is not None and package not in adapted:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
     yield from _installed(_REFUSED, "note")
     yield from _installed(_UNCAPTURED, "note")
+
+
+def _frameworks() -> Iterator[_Line]:
+    for adapter in ADAPTERS:
+        version = _version(adapter.distribution)
+        if version is None:
+            continue
+        about = f"{adapter.distribution} {version}"
+        try:
+            for module in {adapter.root, *(seam.module for seam in adapter.seams if seam.is_needed)}:
+                importlib.import_module(module)
+        except Exception as error:  # noqa: BLE001 - any library may fail in any way, and that is worth a line
+            yield _Line("note", about, f"its tools run in a replay where they are not wrapped: {error}")
+            continue
+        if adapter.misfits:
+            gone = "; ".join(adapter.misfits)
+            yield _Line("note", about, f"what is called there runs in a replay, unless it is wrapped: {gone}")
+        else:
+            yield _Line("ok", about, "its tools are recorded and replayed without being wrapped")
 
 
 def _covered(library: Library) -> Iterator[_Line]:

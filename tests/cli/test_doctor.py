@@ -13,8 +13,10 @@ from pytest_sparrow.cli import doctor, main
 
 
 @pytest.fixture
-def reported(tmp_path, capsys):
+def reported(tmp_path, capsys, monkeypatch):
     """Run the verb over a folder; gives the exit code and the lines."""
+    # Each framework is imported, which takes seconds: one of them stands for all.
+    monkeypatch.setattr(doctor, "ADAPTERS", [each for each in doctor.ADAPTERS if each.name == "mcp"])
 
     def run(*options):
         code = main(["doctor", *(options or (str(tmp_path),))])
@@ -94,6 +96,24 @@ def test_a_version_that_is_too_old_is_noted(reported, monkeypatch):
     assert code == 0
     version = importlib.metadata.version("httpx2")
     assert f"note     httpx2 {version}: older than 999.1, the oldest version that is covered" in lines
+
+
+def test_a_framework_whose_seam_is_gone_is_noted(reported, monkeypatch):
+    """A framework is told with its version: whether its tools cross without being wrapped, or what is gone."""
+    [adapter] = doctor.ADAPTERS
+    version = importlib.metadata.version(adapter.distribution)
+    _, lines = reported()
+    fits = f"ok       {adapter.distribution} {version}: its tools are recorded and replayed without being wrapped"
+    assert fits in lines
+    gone = replace(adapter, seams=(replace(adapter.seams[0], path="nothing.here"),))
+    monkeypatch.setattr(doctor, "ADAPTERS", [gone])
+    code, lines = reported()
+    assert code == 0
+    assert any(
+        line.startswith(f"note     {adapter.distribution} {version}: what is called there runs in a replay")
+        and line.endswith(" has no nothing.here")
+        for line in lines
+    )
 
 
 def test_a_folder_that_is_none_is_a_wrong_use(reported, capsys):
