@@ -99,7 +99,7 @@ def test_a_version_that_is_too_old_is_noted(reported, monkeypatch):
 
 
 def test_a_framework_whose_seam_is_gone_is_noted(reported, monkeypatch):
-    """A framework is told with its version: whether its tools cross without being wrapped, or what is gone."""
+    """A framework is named with its version: whether its tools cross without being wrapped, or what is gone."""
     [adapter] = doctor.ADAPTERS
     version = importlib.metadata.version(adapter.distribution)
     _, lines = reported()
