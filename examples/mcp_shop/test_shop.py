@@ -2,7 +2,7 @@
 
 import asyncio
 
-from agent import refund
+from shop_agent import refund
 
 
 def test_refund(sparrow):
