@@ -43,6 +43,8 @@ ADAPTER = Framework(
     seams=(
         Seam(module=_BASE, path="BaseTool.run", replace=_calling("_run")),
         Seam(module=_BASE, path="BaseTool.arun", replace=_calling("_arun")),
+        Seam(module=_BASE, path="Tool.run", replace=_calling("func")),
+        Seam(module=_BASE, path="Tool.arun", replace=_calling("_arun")),
         Seam(module=_STRUCTURED, path="CrewStructuredTool.invoke", replace=_calling("func")),
         Seam(module=_STRUCTURED, path="CrewStructuredTool.ainvoke", replace=_calling("func")),
     ),
