@@ -53,6 +53,15 @@ Across = Callable[[ToolSeen, Callable[[], Any]], Any]
 """Leads a call across the boundary; see `pytest_sparrow.frameworks.bridge.across`."""
 
 
+def note(across: Across, seen: ToolSeen) -> None:
+    """Note a call that a framework handles by itself, or that crosses later: see ``kind`` of `ToolSeen`."""
+    across(seen, _nothing)
+
+
+def _nothing() -> None:
+    """What a call that is noted does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seam:
     """A function of a framework that is replaced while a test runs.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes, note
 from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
@@ -64,14 +64,10 @@ def _answered(original: Callable[..., Any], across: Across) -> Callable[..., Any
         update = original(self, *args, **kwargs)
         for message in (update or {}).get("messages", ()):
             if call_id := getattr(message, "tool_call_id", None):
-                across(ToolSeen(name=message.name or "", call_id=call_id, kind="pending"), _nothing)
+                note(across, ToolSeen(name=message.name or "", call_id=call_id, kind="pending"))
         return update
 
     return after_model
-
-
-def _nothing() -> None:
-    """What a call that is answered does."""
 
 
 _ANSWERING = {

@@ -7,7 +7,7 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
+from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,17 +70,13 @@ def _take_up(original: Callable[..., Any], across: Across) -> Callable[..., Any]
         processed = original(*args, **kwargs)
         for each in processed.functions:
             name = each.function_tool.name
-            across(ToolSeen(name=name, call_id=each.tool_call.call_id, kind="pending"), _nothing)
+            note(across, ToolSeen(name=name, call_id=each.tool_call.call_id, kind="pending"))
         for each in processed.handoffs:
             name = each.handoff.tool_name
-            across(ToolSeen(name=name, call_id=each.tool_call.call_id, kind="handoff"), _nothing)
+            note(across, ToolSeen(name=name, call_id=each.tool_call.call_id, kind="handoff"))
         return processed
 
     return process_model_response
-
-
-def _nothing() -> None:
-    """What a call that is taken up does by itself."""
 
 
 ADAPTER = Framework(

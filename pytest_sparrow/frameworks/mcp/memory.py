@@ -15,9 +15,9 @@ from pytest_sparrow.frameworks.mcp.streams import (
     JsonRpc,
     ReadStream,
     WriteStream,
-    item_of,
     json_of,
     recorded_run,
+    replayed_session,
 )
 from pytest_sparrow.frameworks.sessions import (
     Pipe,
@@ -120,13 +120,8 @@ async def _replayed(pipe: Pipe, client: Any, to_client: Any) -> AsyncGenerator[A
     import anyio
 
     read, write = client
-
-    async def deliver(message: Json) -> None:
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await to_client.send(item_of(message))
-
     async with anyio.create_task_group() as tasks:
-        session = ReplayedSession(pipe, tasks.start_soon, deliver, to_client.aclose)
+        session = replayed_session(pipe, tasks, to_client)
 
         async def send(item: Any) -> None:
             message = json_of(item)

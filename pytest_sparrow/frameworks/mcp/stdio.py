@@ -15,11 +15,11 @@ from pytest_sparrow.frameworks.mcp.streams import (
     JsonRpc,
     ReadStream,
     WriteStream,
-    item_of,
     json_of,
     recorded_run,
+    replayed_session,
 )
-from pytest_sparrow.frameworks.sessions import Pipe, RecordedSession, ReplayedSession
+from pytest_sparrow.frameworks.sessions import Pipe, RecordedSession
 from pytest_sparrow.run.context import answering
 
 if TYPE_CHECKING:
@@ -145,13 +145,8 @@ async def _replayed(run: OpenRun, server: Any) -> AsyncGenerator[Streams, None]:
         raise (kind if is_os else OSError)(error.get("message"))
     into, read = anyio.create_memory_object_stream[Any](float("inf"))
     write, unread = anyio.create_memory_object_stream[Any](0)
-
-    async def deliver(message: Json) -> None:
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await into.send(item_of(message))
-
     async with anyio.create_task_group() as tasks:
-        session = ReplayedSession(pipe, tasks.start_soon, deliver, into.aclose)
+        session = replayed_session(pipe, tasks, into)
 
         async def send(item: Any) -> None:
             session.send(json_of(item))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_sparrow.frameworks.sessions import Dialect, Key, RecordedSession
+from pytest_sparrow.frameworks.sessions import Dialect, Key, RecordedSession, ReplayedSession
 from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.frameworks.sessions import Pipe
     from pytest_sparrow.run.crossing import OpenRun
 
 NAME = "mcp"
@@ -117,6 +119,17 @@ def json_of(item: Any) -> Json:
     """The message of a `SessionMessage`, as the transport writes it."""
     unset = hasattr(_types(), "jsonrpc_message_adapter")
     return item.message.model_dump(mode="json", by_alias=True, exclude_unset=unset, exclude_none=not unset)
+
+
+def replayed_session(pipe: Pipe, tasks: Any, to_client: Any) -> ReplayedSession:
+    """The session of a replay, within a task group, whose messages a stream takes to the client."""
+    import anyio
+
+    async def deliver(message: Json) -> None:
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await to_client.send(item_of(message))
+
+    return ReplayedSession(pipe, tasks.start_soon, deliver, to_client.aclose)
 
 
 def item_of(message: Json) -> Any:
