@@ -17,7 +17,7 @@ from pytest_sparrow.values.to_json import Walker
 from pytest_sparrow.values.types import types_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     from pytest_sparrow.boundaries.patching import PatchesFor
@@ -94,7 +94,7 @@ def _roots(seen: ToolSeen) -> dict[str, Any]:
 # Patches.
 
 
-def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
+def modules_of(adapters: Iterable[Framework]) -> dict[str, PatchesFor]:
     """By the name of a module, what gives its patches."""
     found: dict[str, list[tuple[Framework, Seam]]] = {}
     for adapter in adapters:

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from boundaries.http.loopback import loopback
 
 from plugin.failures import reported
+from pytest_sparrow.testing.loopback import loopback
 
 TESTS = """
     import datetime
