@@ -15,7 +15,7 @@ from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment, env
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.errors import RecordedMeanwhile, SecretFound, SparrowError
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
-from pytest_sparrow.frameworks import adapters_of, loaded
+from pytest_sparrow.frameworks import adapters_of, loaded, noting
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of, same_recording
 from pytest_sparrow.plugin.api import Sparrow
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
 FRAMEWORKS = "frameworks"
 """The key of ``config_snapshot`` for the adapters that a recording was made with, and the frameworks' versions."""
+
+NOTES = "framework_notes"
+"""The key of ``config_snapshot`` for what those adapters noted."""
 
 APPS = "apps"
 """The key of ``config_snapshot`` for requests to the app under test, by method and path."""
@@ -212,6 +215,7 @@ class Attempt:
             optional=of_fixtures,
             recorded_events=self._source.event_lines if self.behaviour.compares else (),
             frameworks=self._frameworks(),
+            notes=frozenset((self._source.noted(NOTES) or ()) if self.behaviour.follows else noting.KINDS),
             recorded_code=self._source.noted(CODE) or {} if replays else {},
         )
         self.world = World(self.run, settings, self.behaviour, self._source.golden, answers)
@@ -550,6 +554,7 @@ class Attempt:
         config = {**snapshot(), **self.world.notes, **self._config}
         if used := loaded(self.run.frameworks):
             config[FRAMEWORKS] = {each.name: version_of(each.distribution) or "" for each in used}
+            config[NOTES] = sorted(self.run.notes)
         if code := {name: digest for name, digest in self.run.code.items() if digest}:
             config[CODE] = code
         if apps := self.run.own_servers.note:

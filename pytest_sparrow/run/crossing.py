@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import NotRecordable
+    from pytest_sparrow.events import Event
     from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
@@ -336,6 +337,22 @@ class OpenRun(Protocol):
     @property
     def frameworks(self) -> frozenset[str]:
         """Names of the adapters whose frameworks' tools cross."""
+        ...
+
+    @property
+    def notes(self) -> frozenset[str]:
+        """What the adapters note; see `pytest_sparrow.frameworks.noting`."""
+        ...
+
+    def note(self, event: Event) -> None:
+        """Add what only a framework knows, in the lane of the calling strand.
+
+        Within the code of a tool the event is one of the run only if a replay must run that tool.
+        """
+        ...
+
+    def failed(self, call_id: str) -> None:
+        """Note that a framework gives the model an error as the output of a call."""
         ...
 
     def handled(self, name: str, call_id: str) -> None:

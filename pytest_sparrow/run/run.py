@@ -77,6 +77,7 @@ class Run:
         own_servers: which servers of this process are the app under test.
         gathered: the exchanges so far, where they are kept in memory; None where they are not.
         frameworks: names of the adapters whose frameworks' tools cross.
+        notes: what their adapters note; see `pytest_sparrow.frameworks.noting`.
         code: the digests of the code of the tools that were called, by name.
     """
 
@@ -101,10 +102,12 @@ class Run:
         optional: bool = False,
         recorded_events: Sequence[bytes] = (),
         frameworks: frozenset[str] = frozenset(),
+        notes: frozenset[str] = frozenset(),
         recorded_code: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.run_id = run_id
         self.frameworks = frameworks
+        self.notes = notes
         self.code: dict[str, str] = {}
         self._recorded_code = recorded_code
         self.own_servers = own_servers or OwnServers()
@@ -273,6 +276,24 @@ class Run:
         with self._lock:
             self._events.all()
             self._emitter.proposals.handled(call_id, name, self._lanes.here())
+
+    def failed(self, call_id: str) -> None:
+        """A framework gives the model an error; see `pytest_sparrow.run.crossing.OpenRun.failed`."""
+        with self._lock:
+            self._events.do(
+                functools.partial(self._emitter.proposals.failed, call_id, self._lanes.here())
+            )
+
+    def note(self, event: Event) -> None:
+        """Add what only a framework knows; see `pytest_sparrow.run.crossing.OpenRun.note`."""
+        tool = running_tool()
+        with self._lock:
+            emit = functools.partial(self._emitter.note, self._lanes.here(), event)
+            step = functools.partial(self._events.do, emit)
+            if tool is None or tool.runs:
+                step()
+            else:
+                tool.held.append(step)
 
     def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
         """Note the code of a tool, or a change of it; see `pytest_sparrow.run.crossing.OpenRun.note_code`."""
