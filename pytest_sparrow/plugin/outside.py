@@ -27,8 +27,9 @@ from pytest_sparrow.plugin.extensions import codecs_of, secret_rules_of
 from pytest_sparrow.plugin.golden import FIXTURES, place_of
 from pytest_sparrow.plugin.hiding import Directories
 from pytest_sparrow.plugin.session import ATTEMPT, SESSION
-from pytest_sparrow.run.crossing import Crossing, passage
+from pytest_sparrow.run.crossing import Crossing
 from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.passages import passage
 from pytest_sparrow.settings import Mode
 from pytest_sparrow.wire.asking import addressed
 
