@@ -93,6 +93,7 @@ def status_of(error: BaseException | None) -> Status | None:
 def agent(adapter: str, role: str, model: str = "") -> Iterator[None]:
     """An agent runs: one within another one, of any framework, is a sub-agent."""
     nested = _in_agent.get()
+    role = role or tool_around()
     token = _in_agent.set(True)
     if nested:
         agent_began(adapter, role, model)

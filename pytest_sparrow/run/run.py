@@ -237,20 +237,17 @@ class Run:
     def failed(self, call_id: str) -> None:
         """A framework gives the model an error; see `pytest_sparrow.run.crossing.OpenRun.failed`."""
         with self._lock:
-            self._events.do(
-                functools.partial(self._emitter.proposals.failed, call_id, self._lanes.here())
-            )
+            self._events.failed(call_id, self._lanes.here())
 
     def note(self, event: Event) -> None:
         """Add what only a framework knows; see `pytest_sparrow.run.crossing.OpenRun.note`."""
         tool = running_tool()
         with self._lock:
-            emit = functools.partial(self._emitter.note, self._lanes.here(), event)
-            step = functools.partial(self._events.do, emit)
+            note = functools.partial(self._events.note, event, self._lanes.here())
             if tool is None or tool.runs:
-                step()
+                note()
             else:
-                tool.held.append(step)
+                tool.held.append(note)
 
     def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
         """Note the code of a tool, or a change of it; see `pytest_sparrow.run.crossing.OpenRun.note_code`."""
