@@ -45,6 +45,15 @@ FURTHER_RUNS = "further_runs"
 CODE = "tool_code"
 """Our key in ``config_snapshot`` for the digests of the code of the tools that were called."""
 
+FRAMEWORKS = "frameworks"
+"""Our key in ``config_snapshot`` for the adapters that a recording was made with, and the frameworks' versions."""
+
+NOTES = "framework_notes"
+"""The key of ``config_snapshot`` for what the adapters of these frameworks noted."""
+
+APPS = "apps"
+"""Our key in ``config_snapshot`` for requests to the app under test, by method and path."""
+
 _CREATED_AT = "%Y-%m-%d %H:%M:%S"
 
 
