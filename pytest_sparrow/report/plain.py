@@ -410,6 +410,12 @@ _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     ),
     WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
     WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.MEND: (
+        "mend",
+        lambda nodeid: (
+            f"what the test fails by itself, or let new answers make it pass: {one_line(record_command(nodeid))}"
+        ),
+    ),
     WayKind.SAMPLE: (
         "sample",
         lambda nodeid: f"{one_line(_command(f'{SAMPLED}10', nodeid))}  # does it always?",
