@@ -37,7 +37,7 @@ from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.text import shown_path
-from pytest_sparrow.transcript import CODE, FURTHER_RUNS, RunInputs
+from pytest_sparrow.transcript import CODE, EXTENDS, FURTHER_RUNS, RunInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -163,6 +163,8 @@ class Attempt:
                 limits=limits,
                 scanner=secrets.scanner,
             )
+        if self.behaviour.extends:
+            self._source.resume(settings)
         follows, replays = self.behaviour.follows, self.behaviour.replays
         self._followed = self._source.golden if follows else None
         self._hides = self._source.noted("directories") is True if follows else settings.directories
@@ -364,6 +366,8 @@ class Attempt:
             self._config["env"] = environment_to_record(self.settings.env, self._redactor)
         if self._hides:
             self._config["directories"] = True
+        if self.behaviour.extends and self._source.golden is not None:
+            self._config[EXTENDS] = self._source.golden.digest
         refuse_secret_name(self.place, self._redactor)
         # A parametrised test's id may hold a directory.
         nodeid = self._redactor.value(self.place.nodeid)
@@ -579,13 +583,13 @@ class Attempt:
 
         try:
             revised = self.revised(golden)
-            if revised is not golden:
+            if revised is not self._source.recorded:
                 self._store.save(revised, instead_of=golden)
         except SparrowError:
             self._unfinished()
             raise
         self.drop()
-        if revised is golden:
+        if revised is self._source.recorded:
             return [Kept("current", self.place.nodeid)]
         if self.behaviour.extends:
             remark = doubtful_in(folder_of(self.place.directory, self.place.run_id), self.settings)
@@ -607,11 +611,17 @@ class Attempt:
 
     def _unfinished(self) -> list[Kept]:
         """Leave unfinished what the world has answered in place of the golden: it cost money."""
-        if not self._started or not self.run.answers.extended:
-            self.drop()
+        if not self._started:
             return []
-        folder = shown_path(self._kept_in.abandon(self.place.run_id))
-        remark = Finding(kind=Kind.NOT_KEPT, detail={"folder": folder, "what": "extended"})
+        left = self._source.resumed
+        if self.run.answers.extended:
+            left = self._kept_in.abandon(self.place.run_id)
+        else:
+            self._kept_in.discard(self.place.run_id, tidies=left is None)
+        if left is None:
+            return []
+        folder = shown_path(left)
+        remark = Finding(kind=Kind.NOT_KEPT, case="extended", detail={"folder": folder})
         return [Kept("unfinished", self.place.nodeid, remark)]
 
     def _keeping(self, recorded: Transcript) -> Transcript:
