@@ -49,6 +49,12 @@ FURTHER_RUNS = "further_runs"
 CODE = "tool_code"
 """Our key in ``config_snapshot`` for the digests of the code of the tools that were called."""
 
+FRAMEWORKS = "frameworks"
+"""Our key in ``config_snapshot`` for the adapters that a recording was made with, and the frameworks' versions."""
+
+APPS = "apps"
+"""Our key in ``config_snapshot`` for requests to the app under test, by method and path."""
+
 _CREATED_AT = "%Y-%m-%d %H:%M:%S"
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from pytest_sparrow.findings import Finding
+    from pytest_sparrow.plugin.attempt import Attempt
+    from pytest_sparrow.transcript import Transcript
 
 
 def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
@@ -321,9 +323,9 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "outcome": _word(state, report),
         "missing": state.attempt.missing_golden,
-        "saved": state.attempt.saved if report.passed else {},
+        "saved": _saved(state.attempt) if report.passed else {},
     }
-    remarks = [*state.remarks, *state.attempt.old_golden]
+    remarks = [*state.remarks, *_old_golden(state.attempt)]
     if expected and report.skipped and state.cause is not None:
         remarks.append(_expected(state.cause))
     if remarks:
@@ -333,6 +335,41 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if facts["outcome"] and state.attempt.blocked is None and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
+
+
+def _saved(attempt: Attempt) -> dict[str, int]:
+    """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
+    goldens = [each.sparrow.golden for each in attempt.attempts if each.behaviour.replays]
+    held = [golden for golden in goldens if golden is not None and golden.exchanges]
+    return {
+        "calls": sum(len(golden.exchanges) for golden in held),
+        "tokens": sum(map(_tokens_of, held)),
+        # Exchanges stand in the order of their ends.
+        "milliseconds": sum(int(1000 * (golden.exchanges[-1].ended or 0)) for golden in held),
+    }
+
+
+def _tokens_of(golden: Transcript) -> int:
+    """The tokens of a golden, by its last line: a replay that is equal by bytes parses no event."""
+    if golden.source is None or not golden.source.events[1]:
+        return 0
+    try:
+        event = json.loads(golden.source.events[1][-1])
+        tokens = event["outcome"]["tokens"] if event["type"] == "RunFinished" else {}
+        return int(tokens.get("input", 0)) + int(tokens.get("output", 0))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0
+
+
+def _old_golden(attempt: Attempt) -> list[Finding]:
+    """The finding that the golden is older than the setting ``max_age`` allows, or none."""
+    from pytest_sparrow import real_time
+    from pytest_sparrow.findings import Finding, Kind
+
+    most, golden = attempt.settings.max_age, attempt.sparrow.golden
+    if most is None or golden is None or (real_time.now() - golden.created_at).days <= most.days:
+        return []
+    return [Finding(kind=Kind.OLD, detail={"count": most.days})]
 
 
 def _expected(cause: Finding) -> Finding:

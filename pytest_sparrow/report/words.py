@@ -253,6 +253,9 @@ def _unread(finding: Finding) -> str:
 _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
+    "state": "{name} is called on an object of which {what} is not compared (define __sparrow_key__ in its class)",
+    "hidden": "{name} is called with {what}, which its JSON hides: not recorded and not compared",
+    "inner": "{name} is called with what a golden does not hold: {what} is not compared",
     "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
     "(leave it unwrapped and wrap its own tools)",
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
