@@ -133,6 +133,8 @@ class Attempt:
         self.behaviour = behaviour(settings.mode, golden=self.source.golden is not None)
         if sample is not None and self.behaviour.live:
             self.behaviour = replace(self.behaviour, samples=True)
+        if self.behaviour.extends:
+            self.source.resume(settings)
         follows, replays = self.behaviour.follows, self.behaviour.replays
         self._followed = self.source.golden if follows else None
         self.hides = self.source.noted("directories") is True if follows else settings.directories

@@ -18,7 +18,7 @@ from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.text import shown_path
-from pytest_sparrow.transcript import APPS, CODE, FRAMEWORKS, FURTHER_RUNS, NOTES, RunInputs
+from pytest_sparrow.transcript import APPS, CODE, EXTENDS, FRAMEWORKS, FURTHER_RUNS, NOTES, RunInputs
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -82,6 +82,8 @@ class Recording:
             self._config["env"] = environment_to_record(attempt.settings.env, attempt.redactor)
         if attempt.hides:
             self._config["directories"] = True
+        if attempt.behaviour.extends and attempt.source.golden is not None:
+            self._config[EXTENDS] = attempt.source.golden.digest
         refuse_secret_name(attempt.place, attempt.redactor)
         # A parametrised test's id may hold a directory.
         nodeid = attempt.redactor.value(attempt.place.nodeid)
@@ -99,11 +101,15 @@ class Recording:
             agent=self._attempt.settings.agent,
         )
 
-    def drop(self) -> None:
-        """Leave nothing of what was written: the test was only set up, or its golden holds all of it."""
+    def drop(self, *, tidies: bool = True) -> None:
+        """Leave nothing of what was written: the test was only set up, or its golden holds all of it.
+
+        Args:
+            tidies: whether to remove what was left unfinished before, too.
+        """
         if self._started:
             self._attempt.window.close(failed=True)
-            self._kept_in.discard(self._run_id)
+            self._kept_in.discard(self._run_id, tidies=tidies)
 
     def keep(self, *, passed: bool, afresh: bool = False) -> list[Kept]:
         """Write the golden of this run alone, or leave its recording unfinished.
@@ -199,13 +205,13 @@ class Recording:
 
         try:
             revised = attempt.revised(golden)
-            if revised is not golden:
+            if revised is not attempt.source.recorded:
                 self._store.save(revised, instead_of=golden)
         except SparrowError:
             self._unfinished()
             raise
         self.drop()
-        if revised is golden:
+        if revised is attempt.source.recorded:
             return [Kept("current", nodeid)]
         if attempt.behaviour.extends:
             return [Kept("extended", nodeid, self._doubtful(), secrets=attempt.redactor.replaced)]
@@ -218,11 +224,14 @@ class Recording:
 
     def _unfinished(self) -> list[Kept]:
         """Leave unfinished what the world has answered in place of the golden: it cost money."""
-        if not self._started or not self._attempt.run.answers.extended:
-            self.drop()
+        left = self._attempt.source.resumed
+        if self._started and self._attempt.run.answers.extended:
+            left = self._kept_in.abandon(self._run_id)
+        else:
+            self.drop(tidies=left is None)
+        if left is None:
             return []
-        folder = shown_path(self._kept_in.abandon(self._run_id))
-        remark = Finding(kind=Kind.NOT_KEPT, detail={"folder": folder, "what": "extended"})
+        remark = Finding(kind=Kind.NOT_KEPT, case="extended", detail={"folder": shown_path(left)})
         return [Kept("unfinished", self._attempt.place.nodeid, remark)]
 
     def _keeping(self, recorded: Transcript) -> Transcript:
