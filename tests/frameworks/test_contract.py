@@ -92,6 +92,11 @@ def exchanges(inner, test):
     return [json.loads(line) for line in lines]
 
 
+def events(inner, test):
+    lines = (inner.golden(f"test_it/test_{test}") / "events.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def test_no_tool_runs_in_a_replay(framework):
     """Sync, async and streamed; parallel, raising, steering, approved, denied and cancelled: all is replayed."""
     held = TESTS if framework.whole else ("raises",)
@@ -135,3 +140,28 @@ def test_the_golden_holds_what_a_wrapped_tool_leaves(framework):
     [first, _] = [each for each in exchanges(framework, "context") if each["kind"] == "tool"]
     assert first["asked"]["args"] == {"text": "milk"}
     assert first["answered"]["changed"]
+
+
+def test_what_only_the_framework_knows_becomes_events(framework):
+    """Approvals, sub-agents in their lanes, hand-offs, calls that failed."""
+    if not framework.whole:
+        pytest.skip("held to plain tools")
+    for test, decision in {"approved": "Allow", "denied": "Deny"}.items():
+        [asked, decided] = [each for each in events(framework, test) if each["type"].startswith("Approval")]
+        assert (asked["tool"], asked["risk"]) == ("erase", "Mutating")
+        assert asked["summary"] == 'erase({"order_id": "1234"})'
+        assert (decided["id"], decided["decision"]) == (asked["id"], decision)
+    [began, ended] = [each for each in events(framework, "nested") if each["type"].startswith("Agent")]
+    assert (began["type"], ended["type"], ended["status"]) == ("AgentSpawned", "AgentStatus", "Done")
+    assert began["role"] == ended["role"] != ""
+    assert began["lane"].endswith("tool-1")
+    if "__sparrow__/test_it/test_handed_off" in framework.goldens():
+        agents = [each for each in events(framework, "handed_off") if each["type"].startswith("Agent")]
+        assert [each["role"] for each in agents] == ["triage", "clerk"]
+    if "__sparrow__/test_it/test_resumed" in framework.goldens():
+        interrupt = [each for each in events(framework, "resumed") if each["type"].startswith("Approval")]
+        assert [each.get("summary", each.get("decision")) for each in interrupt] == ['"erase 1234?"', "Allow"]
+    failed = [each["is_error"] for each in events(framework, "raises") if each["type"] == "ToolOutput"]
+    assert failed == [True]
+    noted = framework.inputs("test_it/test_sync")["config_snapshot"]["framework_notes"]
+    assert noted == ["agents", "approvals", "failures"]
