@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.findings import Finding, Verdict
-    from pytest_sparrow.plugin.attempt import Attempt, Kept
+    from pytest_sparrow.plugin.attempt import Attempt
     from pytest_sparrow.plugin.outside import FixtureRequests
+    from pytest_sparrow.plugin.recording import Kept
     from pytest_sparrow.settings import Settings
 
 FixtureAsked: TypeAlias = "tuple[dict[str, Json], dict[str, Json], str]"

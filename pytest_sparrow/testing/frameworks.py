@@ -101,6 +101,12 @@ class Held:
         path = self.folder / "__sparrow__" / "test_it" / f"test_{behaviour}" / name
         return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
+    def config(self, behaviour: str) -> dict[str, Any]:
+        """What a behaviour's golden notes of the circumstances."""
+        path = self.folder / "__sparrow__" / "test_it" / f"test_{behaviour}" / "inputs.json"
+        config: dict[str, Any] = json.loads(path.read_text("utf-8"))["config_snapshot"]
+        return config
+
     def cell(self, name: str) -> str:
         """What the table says of a behaviour or a change."""
         outcome = self.replayed.get(name, ("", ""))[0]
@@ -187,11 +193,7 @@ class FrameworkContract:
             if "not wrapped" in line and "test_switched_off" not in line
         ]
         assert named == []
-        main = shown(self.agents, BEHAVIOURS)[0]
-        [inputs] = [
-            json.loads((held.folder / f"__sparrow__/test_it/test_{main}/inputs.json").read_text("utf-8"))
-        ]
-        noted = inputs["config_snapshot"]["frameworks"]
+        noted = held.config(shown(self.agents, BEHAVIOURS)[0])["frameworks"]
         assert noted
         assert all(noted.values())
 

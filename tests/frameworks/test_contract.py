@@ -79,6 +79,29 @@ class Whole(Ours):
         ):
             assert why in held.output
 
+    def test_what_only_the_framework_knows_becomes_events(self, held):
+        """Approvals, sub-agents in their lanes, hand-offs, calls that failed."""
+
+        def events(test, *types):
+            return [each for each in held.golden(test, "events.jsonl") if each["type"].startswith(types)]
+
+        for test, decision in {"approved": "Allow", "denied": "Deny"}.items():
+            [asked, decided] = events(test, "Approval")
+            assert (asked["tool"], asked["risk"]) == ("erase", "Mutating")
+            assert asked["summary"] == 'erase({"order_id": "1234"})'
+            assert (decided["id"], decided["decision"]) == (asked["id"], decision)
+        [began, ended] = events("nested", "Agent")
+        assert (began["type"], ended["type"], ended["status"]) == ("AgentSpawned", "AgentStatus", "Done")
+        assert began["role"] == ended["role"] != ""
+        assert began["lane"].endswith("tool-1")
+        if "handed_off" in held.recorded:
+            assert [each["role"] for each in events("handed_off", "Agent")] == ["triage", "clerk"]
+        if "resumed" in held.recorded:
+            said = [each.get("summary", each.get("decision")) for each in events("resumed", "Approval")]
+            assert said == ['"erase 1234?"', "Allow"]
+        assert [each["is_error"] for each in events("raises", "ToolOutput")] == [True]
+        assert held.config("sync")["framework_notes"] == ["agents", "approvals", "failures"]
+
 
 class Plain(Ours):
     # They warn of their own, and leave loops open.
