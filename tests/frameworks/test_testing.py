@@ -1,4 +1,4 @@
-"""The contract held by others: a framework that nobody has, by the lines of docs/testing-adapters.md; broken adapters."""
+"""The contract held by others, by the lines of docs/testing-adapters.md; and broken adapters."""
 
 from __future__ import annotations
 
