@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from pytest_sparrow.plugin.collected import Collected
+from pytest_sparrow.plugin.extensions import add_frameworks
 from pytest_sparrow.plugin.options import read_session, shown_file
 from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.findings import Finding, Verdict
-    from pytest_sparrow.plugin.attempt import Attempt, Kept
+    from pytest_sparrow.plugin.attempt import Attempt
     from pytest_sparrow.plugin.outside import FixtureRequests
+    from pytest_sparrow.plugin.recording import Kept
     from pytest_sparrow.settings import Settings
 
 FixtureAsked: TypeAlias = "tuple[dict[str, Json], dict[str, Json], str]"
@@ -156,6 +158,7 @@ def start(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: one of them is wrong.
     """
+    add_frameworks(config)  # a setting may name one of them
     said = read_session(config)
     settings = said.settings
     origin = "" if "mode" in said.decided else said.origins.get("mode", "")

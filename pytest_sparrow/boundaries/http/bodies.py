@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http.exchange import Headers, answered_of, header
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.run.crossing import wait_for_cancel
+from pytest_sparrow.run.cancelling import wait_for_cancel
 from pytest_sparrow.wire import sse
 from pytest_sparrow.wire.bodies import chunks_of, media_type, stream_form
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json, TransportFailure
     from pytest_sparrow.run.arrivals import Arrival
-    from pytest_sparrow.run.crossing import CancellationWait, Crossing
+    from pytest_sparrow.run.cancelling import CancellationWait
+    from pytest_sparrow.run.crossing import Crossing
 
 
 _READ = {"sse": sse.events_of, "lines": sse.lines_of}

@@ -28,7 +28,8 @@ from pytest_sparrow.wire.sse import LINE_TYPES
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.arrivals import Arrival
-    from pytest_sparrow.run.crossing import CancellationWait, Crossing
+    from pytest_sparrow.run.cancelling import CancellationWait
+    from pytest_sparrow.run.crossing import Crossing
 
 Headers = Sequence[tuple[str, str]]
 """Header names and values in order; names may repeat."""
