@@ -163,5 +163,10 @@ def test_what_only_the_framework_knows_becomes_events(framework):
         assert [each.get("summary", each.get("decision")) for each in interrupt] == ['"erase 1234?"', "Allow"]
     failed = [each["is_error"] for each in events(framework, "raises") if each["type"] == "ToolOutput"]
     assert failed == [True]
-    noted = framework.inputs("test_it/test_sync")["config_snapshot"]["framework_notes"]
-    assert noted == ["agents", "approvals", "failures"]
+    config = framework.inputs("test_it/test_sync")["config_snapshot"]
+    assert config["framework_notes"] == ["agents", "approvals", "failures"]
+    by = next(iter(config["frameworks"]))
+    assert config["capture"]["tools"] == [
+        {"name": "lookup", "by": by, "calls": 2},
+        {"name": "refund", "by": by, "calls": 1},
+    ]
