@@ -94,8 +94,9 @@ class Window:
             stack.enter_context(strands.PATCHES)
             stack.enter_context(strands.exits.of(self.run))
             if self.run.frameworks:
-                frameworks.PATCHES.install()
-                stack.callback(_outlasting, self.run, frameworks.PATCHES.uninstall)
+                patches = frameworks.patches()
+                patches.install()
+                stack.callback(_outlasting, self.run, patches.uninstall)
             token = open_window(self.run)
             stack.callback(close_window, self.run, token)
             for line in self.run.settings.tools:
