@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 if importlib.util.find_spec("claude_agent_sdk") is None:
     pytest.skip("claude-agent-sdk is not installed", allow_module_level=True)
