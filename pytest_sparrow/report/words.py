@@ -353,8 +353,11 @@ def _not_kept(finding: Finding) -> str:
             "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
             'golden: skip by a mark, or set crossings = "optional"'
         )
-    what, folder = finding.detail.get("what", "recorded"), finding.detail["folder"]
-    return f"not {what}, since the test did not pass; left unfinished in {folder}"
+    folder = finding.detail["folder"]
+    if finding.case == "extended":
+        said = f"not extended, since the test did not pass; the next extend goes on from {folder}"
+        return f"{said} (to ask anew: remove it)"
+    return f"not recorded, since the test did not pass; left unfinished in {folder}"
 
 
 def _doubtful(finding: Finding) -> str:
