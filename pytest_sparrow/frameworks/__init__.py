@@ -28,11 +28,20 @@ from pytest_sparrow.frameworks import (
 from pytest_sparrow.frameworks.bridge import modules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_sparrow.frameworks.adapter import Framework
 
-__all__ = ["ADAPTERS", "PATCHES", "adapters_of", "check_names", "loaded"]
+__all__ = [
+    "ADAPTERS",
+    "PATCHES",
+    "adapters",
+    "adapters_of",
+    "check_names",
+    "loaded",
+    "register",
+    "unregister",
+]
 
 ADAPTERS: tuple[Framework, ...] = (
     pydantic_ai.ADAPTER,
@@ -50,8 +59,35 @@ ADAPTERS: tuple[Framework, ...] = (
 )
 """The adapters, in the order in which ``pytest-sparrow doctor`` lists them."""
 
-PATCHES = Patches(modules_of(ADAPTERS))
+_given: list[Framework] = []
+_modules = modules_of(ADAPTERS)
+
+PATCHES = Patches(_modules)
 """What stands in the frameworks while a test runs."""
+
+
+def adapters() -> list[Framework]:
+    """All adapters: the built-in ones, and those of the session's plugins, which replace one of the same name."""
+    return [*{adapter.name: adapter for adapter in (*ADAPTERS, *_given)}.values()]
+
+
+def register(given: Sequence[Framework]) -> None:
+    """Add adapters, until `unregister`; no test may be running."""
+    _given.extend(given)
+    _look_up()
+
+
+def unregister(given: Sequence[Framework]) -> None:
+    """Take away adapters that `register` added."""
+    for adapter in given:
+        _given.remove(adapter)
+    _look_up()
+
+
+def _look_up() -> None:
+    _modules.clear()
+    _modules.update(modules_of(adapters()))
+
 
 AUTO, OFF = "auto", "off"
 
@@ -62,7 +98,7 @@ def check_names(names: Iterable[str], origin: str) -> None:
     Raises:
         UsageError: a framework is not known, or ``auto`` or ``off`` does not stand alone.
     """
-    names, known = list(names), [adapter.name for adapter in ADAPTERS]
+    names, known = list(names), [adapter.name for adapter in adapters()]
     if names in ([AUTO], [OFF]):
         return
     for name in names:
@@ -77,10 +113,10 @@ def adapters_of(setting: Iterable[str]) -> frozenset[str]:
     """The names of the adapters that the setting ``frameworks`` means."""
     names = frozenset(setting)
     if AUTO in names:
-        return frozenset(adapter.name for adapter in ADAPTERS)
+        return frozenset(adapter.name for adapter in adapters())
     return names - {OFF}
 
 
 def loaded(names: Iterable[str]) -> list[Framework]:
     """Of these adapters those whose frameworks are loaded."""
-    return [adapter for adapter in ADAPTERS if adapter.name in names and adapter.root in sys.modules]
+    return [adapter for adapter in adapters() if adapter.name in names and adapter.root in sys.modules]

@@ -74,6 +74,7 @@ class Seam:
         replace: in place of ``seen``, makes what stands there from the original function and `Across`.
         everywhere: whether other modules hold the function, too: then its calls are led away from within.
         where: a module that only those versions of the framework have which need the seam; "": all need it.
+        about: what is not captured where the installed version has no such function.
     """
 
     module: str
@@ -83,6 +84,7 @@ class Seam:
     replace: Callable[[Callable[..., Any], Across], Callable[..., Any]] | None = None
     everywhere: bool = False
     where: str = ""
+    about: str = "tools"
 
     @property
     def is_needed(self) -> bool:
@@ -123,8 +125,8 @@ class Framework:
 
     @property
     def misfits(self) -> list[str]:
-        """What the installed version, which is loaded, lacks."""
-        return [found for seam in self.seams if (found := seam.misfit())]
+        """What is not captured of the installed version, which is loaded, and why."""
+        return [f"{seam.about}: {found}" for seam in self.seams if (found := seam.misfit())]
 
 
 @functools.cache

@@ -94,11 +94,11 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         _judge_body(item, failed=True)
         raise
     except BaseException as error:
-        state = _judge_body(item, failed=True)
+        state = _judge_body(item, failed=True, error=error)
         if state is None or _stands(error, state):
             raise
     else:
-        state = _judge_body(item, failed=False)
+        state = _judge_body(item, failed=False, error=_of_unittest(item))
     finally:
         session.in_body = False
     if state is None:
@@ -120,12 +120,20 @@ def refuse_blocked(state: AttemptState) -> None:
         pytest.fail(state.attempt.blocked_text, pytrace=False)
 
 
-def _judge_body(item: pytest.Item, *, failed: bool) -> AttemptState | None:
+def _judge_body(
+    item: pytest.Item, *, failed: bool, error: BaseException | None = None
+) -> AttemptState | None:
     """Judge the run of a body that is over, also a run that only the body asked for; None where there is no run."""
     state = item.stash.get(ATTEMPT, None)
     if state is not None:
-        judge(state, failed=failed)
+        judge(state, failed=failed, raised=error)
     return state
+
+
+def _of_unittest(item: pytest.Item) -> BaseException | None:
+    """The failure that a ``unittest.TestCase`` kept to itself, until pytest reports it; None where there is none."""
+    found: list[pytest.ExceptionInfo[BaseException]] = getattr(item, "_excinfo", None) or []
+    return found[0].value if found else None
 
 
 def _stands(error: BaseException, state: AttemptState) -> bool:
@@ -139,6 +147,12 @@ def _stands(error: BaseException, state: AttemptState) -> bool:
     if state.divergence:
         error.add_note(f"{_HEADING}: this test also diverged from its golden (see the section below)")
     return True
+
+
+def _fails_itself(error: BaseException | None, state: AttemptState) -> bool:
+    """Whether a body's exception is a failure, and no miss that comes back."""
+    skips = isinstance(error, pytest.skip.Exception | pytest.xfail.Exception)
+    return not (error is None or skips or _is_ours(error, state))
 
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:
@@ -166,12 +180,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def judge(state: AttemptState, *, failed: bool) -> None:
+def judge(state: AttemptState, *, failed: bool, raised: BaseException | None = None) -> None:
     """End the run and judge it; a run that is over was judged.
 
     Args:
         state: gets the verdict.
         failed: whether the test has failed by itself.
+        raised: the exception with which its body ended, or None.
     """
     from pytest_sparrow.errors import DamagedTranscript, UsageError
 
@@ -189,6 +204,10 @@ def judge(state: AttemptState, *, failed: bool) -> None:
     if state.diverged:
         from pytest_sparrow.report.plain import render_verdict
 
+        if state.failed_itself or _fails_itself(raised, state):
+            from pytest_sparrow.judging.verdict import of_failing
+
+            state.diverged = [of_failing(verdict) for verdict in state.diverged]
         if state.attempt.may_be_pending:
             from pytest_sparrow.plugin.leaving import name_review
 

@@ -13,12 +13,13 @@ from pytest_sparrow.judging.replay import same_recording
 from pytest_sparrow.plugin.golden import FIXTURES
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name
 from pytest_sparrow.provenance import repo_head, snapshot, version_of
+from pytest_sparrow.run.capture import Capture
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.text import shown_path
-from pytest_sparrow.transcript import APPS, CODE, FRAMEWORKS, FURTHER_RUNS, RunInputs
+from pytest_sparrow.transcript import APPS, CAPTURE, CODE, EXTENDS, FRAMEWORKS, FURTHER_RUNS, NOTES, RunInputs
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -72,6 +73,7 @@ class Recording:
         self.sink = RecorderSink(self._kept_in, self._run_id) if journals else None
         self._started = False
         self._config: dict[str, Json] = {}
+        self._capture = Capture()
 
     def start(self) -> None:
         """Begin to write, where the run is written as it happens."""
@@ -82,11 +84,14 @@ class Recording:
             self._config["env"] = environment_to_record(attempt.settings.env, attempt.redactor)
         if attempt.hides:
             self._config["directories"] = True
+        if attempt.behaviour.extends and attempt.source.golden is not None:
+            self._config[EXTENDS] = attempt.source.golden.digest
         refuse_secret_name(attempt.place, attempt.redactor)
         # A parametrised test's id may hold a directory.
         nodeid = attempt.redactor.value(attempt.place.nodeid)
         inputs = self._inputs(attempt.task, "", {**attempt.world.notes, **self._config})
         self._kept_in.start_run(self._run_id, inputs, nodeid=nodeid, exchanges=True)
+        attempt.run.watchers.append(self._capture)
         self._started = True
 
     def _inputs(self, task: str, model: str, config: dict[str, Json], head: str | None = None) -> RunInputs:
@@ -99,11 +104,15 @@ class Recording:
             agent=self._attempt.settings.agent,
         )
 
-    def drop(self) -> None:
-        """Leave nothing of what was written: the test was only set up, or its golden holds all of it."""
+    def drop(self, *, tidies: bool = True) -> None:
+        """Leave nothing of what was written: the test was only set up, or its golden holds all of it.
+
+        Args:
+            tidies: whether to remove what was left unfinished before, too.
+        """
         if self._started:
             self._attempt.window.close(failed=True)
-            self._kept_in.discard(self._run_id)
+            self._kept_in.discard(self._run_id, tidies=tidies)
 
     def keep(self, *, passed: bool, afresh: bool = False) -> list[Kept]:
         """Write the golden of this run alone, or leave its recording unfinished.
@@ -176,8 +185,11 @@ class Recording:
         config = {**snapshot(), **attempt.world.notes, **self._config}
         if used := loaded(run.frameworks):
             config[FRAMEWORKS] = {each.name: version_of(each.distribution) or "" for each in used}
+            config[NOTES] = sorted(run.notes)
         if code := {name: digest for name, digest in run.code.items() if digest}:
             config[CODE] = code
+        if capture := self._capture.manifest(run):
+            config[CAPTURE] = capture
         if apps := run.own_servers.note:
             config[APPS] = apps
             self._kept_in.leave_out(self._run_id, run.own_servers.recorded)
@@ -198,13 +210,13 @@ class Recording:
 
         try:
             revised = attempt.revised(golden)
-            if revised is not golden:
+            if revised is not attempt.source.recorded:
                 self._store.save(revised, instead_of=golden)
         except SparrowError:
             self._unfinished()
             raise
         self.drop()
-        if revised is golden:
+        if revised is attempt.source.recorded:
             return [Kept("current", nodeid)]
         if attempt.behaviour.extends:
             return [Kept("extended", nodeid, self._doubtful(), secrets=attempt.redactor.replaced)]
@@ -217,11 +229,14 @@ class Recording:
 
     def _unfinished(self) -> list[Kept]:
         """Leave unfinished what the world has answered in place of the golden: it cost money."""
-        if not self._started or not self._attempt.run.answers.extended:
-            self.drop()
+        left = self._attempt.source.resumed
+        if self._started and self._attempt.run.answers.extended:
+            left = self._kept_in.abandon(self._run_id)
+        else:
+            self.drop(tidies=left is None)
+        if left is None:
             return []
-        folder = shown_path(self._kept_in.abandon(self._run_id))
-        remark = Finding(kind=Kind.NOT_KEPT, detail={"folder": folder, "what": "extended"})
+        remark = Finding(kind=Kind.NOT_KEPT, case="extended", detail={"folder": shown_path(left)})
         return [Kept("unfinished", self._attempt.place.nodeid, remark)]
 
     def _keeping(self, recorded: Transcript) -> Transcript:

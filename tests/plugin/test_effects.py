@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 UNCAPTURED = """
     import logging.handlers

@@ -4,8 +4,9 @@ import shutil
 import sys
 
 import pytest
-from boundaries.http.loopback import loopback
 from inner_runs import run
+
+from pytest_sparrow.testing.loopback import loopback
 
 CONFTEST = """
     import os

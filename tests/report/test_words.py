@@ -71,6 +71,7 @@ def test_each_way_out_has_words(kind):
     takes = {
         WayKind.RECORD,
         WayKind.RECORD_AGAIN,
+        WayKind.MEND,
         WayKind.EXTEND,
         WayKind.REVIEW,
         WayKind.SAMPLE,
