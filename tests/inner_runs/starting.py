@@ -39,8 +39,10 @@ _AT_THE_START = re.compile(
 _HEAVY = (
     "anthropic",
     "google.genai",
-    "pydantic_ai",
     "openai",
+    "langchain_openai",
+    "pydantic_ai",
+    "mcp",
     "langchain_core",
     "httpx",
     "httpx2",
@@ -242,8 +244,9 @@ def _loaded_by(command: Sequence[str], folder: Path) -> tuple[tuple[str, ...], .
     if not _is_pytest(command) and not (command[1] == "-m" and (folder / f"{command[2]}.py").exists()):
         return ()
     names = set(_imported_in(folder))
-    rest = tuple(sorted(names.difference(_HEAVY)))
-    return (*((name,) for name in _HEAVY if name in names), *([rest] if rest else []))
+    heavy = [name for name in _HEAVY if any(f"{each}.".startswith(f"{name}.") for each in names)]
+    rest = tuple(sorted(names.difference(heavy)))
+    return (*((name,) for name in heavy), *([rest] if rest else []))
 
 
 def _imported_in(folder: Path) -> Iterator[str]:
