@@ -200,6 +200,8 @@ class FrameworkContract:
     def test_nothing_stays_patched(self, held: Held) -> None:
         """After the last run, at every seam stands what stood there before the first."""
         for outcome, text in (held.recorded["nothing_stays"], held.replayed["nothing_stays"]):
+            if outcome == "skipped":
+                pytest.skip(text)
             assert outcome == "passed", text
 
 
