@@ -8,6 +8,7 @@ fragment, and each place of a fragment a bounded look: linear.
 from __future__ import annotations
 
 import re
+import string
 import sys
 from bisect import bisect_right
 from typing import TYPE_CHECKING, TypeAlias
@@ -156,17 +157,18 @@ _MAY_WORDS = (
     b"'-p",
     b'"-p',
     b"setx ",
-    b"IDENTIFIED ",
-    b"PASSWORD ",
-    b" LOGIN ",
-    b" PLAIN",
-    b"UGFzc3dvcmQ6",
     b"asswort",
     b"e passe",
     b"ontrase",
     b"http-basic.",
     b"sqlplus ",
     b"htpasswd ",
+)
+_NO_CAPITALS = bytes(byte for byte in range(256) if chr(byte) not in string.ascii_uppercase)
+# Few letters of a text are capitals: to look in these alone is a fraction of the work.
+_MAY_CAPITALS = tuple(
+    (word.translate(None, _NO_CAPITALS), word)
+    for word in (b"IDENTIFIED ", b"PASSWORD ", b" LOGIN ", b" PLAIN", b"UGFzc3dvcmQ6")
 )
 _MAY_OPTION = re.compile(rb" -(?:[pPb]|[awkNAX] )")
 
@@ -209,6 +211,9 @@ def may_name(data: bytes) -> bool:
     if _MAY_SIGN.search(data) is None:  # an id, a word
         return False
     if _MAY_OPTION.search(data) or any(map(data.__contains__, _MAY_WORDS)):
+        return True
+    capitals = data.translate(None, _NO_CAPITALS)
+    if any(letters in capitals and word in data for letters, word in _MAY_CAPITALS):
         return True
     # A loop, not any(): a generator costs as much as what it calls.
     for begin, pattern in _MAY_NAME:  # noqa: SIM110
@@ -295,7 +300,7 @@ def _places(low: str, stem: str) -> Iterator[int]:
 
 def _named(text: str, low: str) -> Iterator[_Named]:
     has_placeholders = "<secret:" in text
-    back = text[::-1]
+    back, length = text[::-1], len(text)
     for stem in _STEMS:
         for at in _places(low, stem):
             behind = at + len(stem)
@@ -304,14 +309,14 @@ def _named(text: str, low: str) -> Iterator[_Named]:
             near = _around(text, at, behind, stem)
             if near is not None:
                 rest, start, stop, is_sure = near
-                yield _before(back, len(text) - at) + text[at:rest], start, stop, is_sure
+                yield _before(back, length - at) + text[at:rest], start, stop, is_sure
                 # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
                 if _DIGIT.search(text, start, stop if stop - start < _REACH else start + _REACH):
                     continue
             far = _APART_OR_MARKED.match(text, behind)
             # Behind the name and anything but words: in a list, a table, markup, a block.
             if far is not None and is_generated(far["bare"]):
-                yield _before(back, len(text) - at) + text[at : far.end("rest")], *far.span("bare"), True
+                yield _before(back, length - at) + text[at : far.end("rest")], *far.span("bare"), True
     for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
         if is_generated(match["bare"]):
             yield match["name"], *match.span("bare"), True

@@ -59,6 +59,7 @@ class Crossing:
         emitted: how many parts of a model's answer have been emitted as events.
         asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
+        by: the name of the framework's adapter that saw the tool; "" for a tool that the user has wrapped.
         runs: why a replay must run the tool; "" where the recorded answer is given.
         outer: the call of the tool whose code makes this one, or None.
         is_held: whether nothing of this crossing is written yet, since it is not known whether a replay runs that code.
@@ -77,6 +78,7 @@ class Crossing:
         "asks_models",
         "began",
         "body",
+        "by",
         "call_id",
         "cancellation_wait",
         "checked",
@@ -134,6 +136,7 @@ class Crossing:
         self.emitted = 0
         self.asks_models = False
         self.settled = False
+        self.by = ""
         self.runs = ""
         self.outer: Crossing | None = None
         self.is_held = False

@@ -388,11 +388,12 @@ class Run:
 
     # What the fixture uses.
 
-    def hosted(self, call_id: str, name: str) -> bool:
-        """Whether the provider ran a call itself: the agent did not make the call."""
+    @property
+    def hosted(self) -> frozenset[tuple[str, str]]:
+        """Ids and names of the calls that the provider ran itself: the agent did not make them."""
         with self._lock:
             self._events.all()
-            return (call_id, name) in self._events.emitter.hosted
+            return frozenset(self._events.emitter.hosted)
 
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""

@@ -101,6 +101,11 @@ class Whole(Ours):
             assert said == ['"erase 1234?"', "Allow"]
         assert [each["is_error"] for each in events("raises", "ToolOutput")] == [True]
         assert held.config("sync")["framework_notes"] == ["agents", "approvals", "failures"]
+        by = next(iter(held.config("sync")["frameworks"]))
+        captured = {
+            tool["name"]: (tool["by"], tool["calls"]) for tool in held.config("sync")["capture"]["tools"]
+        }
+        assert captured == {"lookup": (by, 2), "refund": (by, 1)}
 
 
 class Plain(Ours):
