@@ -185,15 +185,17 @@ def _is_plain(value: Json) -> bool:
                 return False
             else:
                 continue
-            if depth == MAX_DEPTH or id(item) in seen:
+            if depth == MAX_DEPTH or (identity := _identity(item)) in seen:
                 return False
-            seen.add(id(item))
+            seen.add(identity)
         if not below:
             return _TEXT.issuperset(map(type, keys))
         level = below
     return False
 
 
+_identity = object.__hash__
+"""Tells containers apart as `id` does, which would call the audit hooks of `boundaries.guard` each time."""
 _TEXT = frozenset({str})
 _HARMLESS = frozenset({str, bool, type(None)})
 

@@ -216,7 +216,7 @@ _PEM = _format(
 )
 _URL = _format(
     "password",
-    b"://",
+    b"@",  # rarer than what begins a URL
     _FRONT
     + rb"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
     rb"(?:\+[a-z0-9]+)?://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):",
