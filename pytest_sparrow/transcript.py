@@ -52,6 +52,12 @@ CODE = "tool_code"
 FRAMEWORKS = "frameworks"
 """Our key in ``config_snapshot`` for the adapters that a recording was made with, and the frameworks' versions."""
 
+CAPTURE = "capture"
+"""Our key in ``config_snapshot`` for the tools that the recording saw, and those that it did not."""
+
+NOTES = "framework_notes"
+"""Our key in ``config_snapshot`` for what the adapters of these frameworks noted."""
+
 APPS = "apps"
 """Our key in ``config_snapshot`` for requests to the app under test, by method and path."""
 

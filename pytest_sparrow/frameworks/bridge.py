@@ -16,7 +16,7 @@ from pytest_sparrow.run.context import calls_itself, current_run, left_over
 from pytest_sparrow.values.changes import is_changeable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     from pytest_sparrow.boundaries.patching import PatchesFor
@@ -91,7 +91,7 @@ def _roots(seen: ToolSeen) -> dict[str, Any]:
 # Patches.
 
 
-def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
+def modules_of(adapters: Iterable[Framework]) -> dict[str, PatchesFor]:
     """By the name of a module, what gives its patches."""
     found: dict[str, list[tuple[Framework, Seam]]] = {}
     for adapter in adapters:

@@ -12,7 +12,7 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
-from pytest_sparrow.frameworks import adapters_of
+from pytest_sparrow.frameworks import adapters_of, noting
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of
 from pytest_sparrow.plugin.api import Sparrow
@@ -29,7 +29,7 @@ from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
-from pytest_sparrow.transcript import APPS, CODE, FRAMEWORKS
+from pytest_sparrow.transcript import APPS, CODE, FRAMEWORKS, NOTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
@@ -187,6 +187,7 @@ class Attempt:
             optional=of_fixtures,
             recorded_events=self.source.event_lines if self.behaviour.compares else (),
             frameworks=self._frameworks(),
+            notes=frozenset((self.source.noted(NOTES) or ()) if self.behaviour.follows else noting.KINDS),
             recorded_code=self.source.noted(CODE) or {} if replays else {},
         )
         self.world = World(self.run, settings, self.behaviour, self.source.golden, answers)

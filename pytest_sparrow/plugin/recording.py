@@ -13,12 +13,13 @@ from pytest_sparrow.judging.replay import same_recording
 from pytest_sparrow.plugin.golden import FIXTURES
 from pytest_sparrow.plugin.hiding import doubtful_in, refuse_secret_name
 from pytest_sparrow.provenance import repo_head, snapshot, version_of
+from pytest_sparrow.run.capture import Capture
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.store.layout import folder_of, sample_store
 from pytest_sparrow.text import shown_path
-from pytest_sparrow.transcript import APPS, CODE, EXTENDS, FRAMEWORKS, FURTHER_RUNS, RunInputs
+from pytest_sparrow.transcript import APPS, CAPTURE, CODE, EXTENDS, FRAMEWORKS, FURTHER_RUNS, NOTES, RunInputs
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
@@ -72,6 +73,7 @@ class Recording:
         self.sink = RecorderSink(self._kept_in, self._run_id) if journals else None
         self._started = False
         self._config: dict[str, Json] = {}
+        self._capture = Capture()
 
     def start(self) -> None:
         """Begin to write, where the run is written as it happens."""
@@ -89,6 +91,7 @@ class Recording:
         nodeid = attempt.redactor.value(attempt.place.nodeid)
         inputs = self._inputs(attempt.task, "", {**attempt.world.notes, **self._config})
         self._kept_in.start_run(self._run_id, inputs, nodeid=nodeid, exchanges=True)
+        attempt.run.watchers.append(self._capture)
         self._started = True
 
     def _inputs(self, task: str, model: str, config: dict[str, Json], head: str | None = None) -> RunInputs:
@@ -182,8 +185,11 @@ class Recording:
         config = {**snapshot(), **attempt.world.notes, **self._config}
         if used := loaded(run.frameworks):
             config[FRAMEWORKS] = {each.name: version_of(each.distribution) or "" for each in used}
+            config[NOTES] = sorted(run.notes)
         if code := {name: digest for name, digest in run.code.items() if digest}:
             config[CODE] = code
+        if capture := self._capture.manifest(run):
+            config[CAPTURE] = capture
         if apps := run.own_servers.note:
             config[APPS] = apps
             self._kept_in.leave_out(self._run_id, run.own_servers.recorded)

@@ -180,7 +180,9 @@ def note_thread(thread: threading.Thread) -> None:
 
 def has_threads(run: OpenRun) -> bool:
     """Whether a thread that was started in a run still lives."""
-    return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
+    return bool(_threads) and any(
+        owner is run and thread.is_alive() for thread, owner in list(_threads.items())
+    )
 
 
 def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R], Callable[[], None] | None]:

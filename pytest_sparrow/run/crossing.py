@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import NotRecordable
+    from pytest_sparrow.events import Event
     from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
@@ -58,6 +59,7 @@ class Crossing:
         emitted: how many parts of a model's answer have been emitted as events.
         asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
+        by: the name of the framework's adapter that saw the tool; "" for a tool that the user has wrapped.
         runs: why a replay must run the tool; "" where the recorded answer is given.
         outer: the call of the tool whose code makes this one, or None.
         is_held: whether nothing of this crossing is written yet, since it is not known whether a replay runs that code.
@@ -76,6 +78,7 @@ class Crossing:
         "asks_models",
         "began",
         "body",
+        "by",
         "call_id",
         "cancellation_wait",
         "checked",
@@ -133,6 +136,7 @@ class Crossing:
         self.emitted = 0
         self.asks_models = False
         self.settled = False
+        self.by = ""
         self.runs = ""
         self.outer: Crossing | None = None
         self.is_held = False
@@ -318,6 +322,22 @@ class OpenRun(Protocol):
     @property
     def frameworks(self) -> frozenset[str]:
         """Names of the adapters whose frameworks' tools cross."""
+        ...
+
+    @property
+    def notes(self) -> frozenset[str]:
+        """What the adapters note; see `pytest_sparrow.frameworks.noting`."""
+        ...
+
+    def note(self, event: Event) -> None:
+        """Add what only a framework knows, in the lane of the calling strand.
+
+        Within the code of a tool the event is one of the run only if a replay must run that tool.
+        """
+        ...
+
+    def failed(self, call_id: str) -> None:
+        """Note that a framework gives the model an error as the output of a call."""
         ...
 
     def handled(self, name: str, call_id: str) -> None:

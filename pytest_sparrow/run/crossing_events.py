@@ -76,6 +76,15 @@ class CrossingEvents:
         self.emitter.own_event(event)
         self._emit(in_lane(event, lane.label))
 
+    def note(self, event: Event, lane: Lane) -> None:
+        """Add what only a framework knows."""
+        self._in_step.left()
+        self.postponed.do(functools.partial(self.emitter.note, lane, event))
+
+    def failed(self, call_id: str, lane: Lane) -> None:
+        """A framework gives the model an error as a call's output."""
+        self.postponed.do(functools.partial(self.emitter.proposals.failed, call_id, lane))
+
     def end(self, answers: Answers, *, failed: bool, clean: bool) -> bool:
         """Add the run's end; gives whether all events are the golden's, whatever they are.
 

@@ -60,6 +60,7 @@ class Run:
         parent: of a further run, the run of its test.
         own_servers: which servers of this process are the app under test.
         frameworks: names of the adapters whose frameworks' tools cross.
+        notes: what their adapters note; see `pytest_sparrow.frameworks.noting`.
         code: the digests of the code of the tools that were called, by name.
     """
 
@@ -84,10 +85,12 @@ class Run:
         optional: bool = False,
         recorded_events: Sequence[bytes] = (),
         frameworks: frozenset[str] = frozenset(),
+        notes: frozenset[str] = frozenset(),
         recorded_code: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.run_id = run_id
         self.frameworks = frameworks
+        self.notes = notes
         self.code: dict[str, str] = {}
         self._recorded_code = recorded_code
         self.own_servers = own_servers or OwnServers()
@@ -231,6 +234,21 @@ class Run:
             self._events.all()
             self._events.emitter.proposals.handled(call_id, name, self._lanes.here())
 
+    def failed(self, call_id: str) -> None:
+        """A framework gives the model an error; see `pytest_sparrow.run.crossing.OpenRun.failed`."""
+        with self._lock:
+            self._events.failed(call_id, self._lanes.here())
+
+    def note(self, event: Event) -> None:
+        """Add what only a framework knows; see `pytest_sparrow.run.crossing.OpenRun.note`."""
+        tool = running_tool()
+        with self._lock:
+            note = functools.partial(self._events.note, event, self._lanes.here())
+            if tool is None or tool.runs:
+                note()
+            else:
+                tool.held.append(note)
+
     def note_code(self, name: str, digest: Callable[[], str], *, answered: bool) -> None:
         """Note the code of a tool, or a change of it; see `pytest_sparrow.run.crossing.OpenRun.note_code`."""
         recorded = self._recorded_code.get(name)
@@ -370,11 +388,12 @@ class Run:
 
     # What the fixture uses.
 
-    def hosted(self, call_id: str, name: str) -> bool:
-        """Whether the provider ran a call itself: the agent did not make the call."""
+    @property
+    def hosted(self) -> frozenset[tuple[str, str]]:
+        """Ids and names of the calls that the provider ran itself: the agent did not make them."""
         with self._lock:
             self._events.all()
-            return (call_id, name) in self._events.emitter.hosted
+            return frozenset(self._events.emitter.hosted)
 
     def record(self, event: Event) -> None:
         """Add an event of the user's own."""

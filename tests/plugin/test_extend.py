@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from boundaries.http.loopback import loopback
 
 from plugin.failures import reported
 from pytest_sparrow.cli import main
+from pytest_sparrow.testing.loopback import loopback
 
 TESTS = """
     import datetime

@@ -215,6 +215,8 @@ class Invocation:
             run.unrecordable(error)
             raise
         call = cls(run, run.ask(kind, content), function)
+        if function.by is not None:
+            call._crossing.by = function.by.adapter
         call._roots = roots
         if kind == "tool":
             answered = call.replayed is not None and not call.checked
