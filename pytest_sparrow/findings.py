@@ -70,6 +70,7 @@ class WayKind(enum.Enum):
     REVIEW = "review"  # look at what is pending, and settle all that changed alike: the change's ID
     EXTEND = "extend"  # record what the golden of a test lacks from its first difference on: its node id
     RECORD_AGAIN = "record-again"  # record a test again: its node id
+    MEND = "mend"  # mend a test that fails by itself, or record it again: its node id
     SAMPLE = "sample"  # see how often a live run differs: the test's node id
     ACCEPT_OTHER = "accept-other"  # record the other test again, to which the golden belongs: its node id
     OWN_GOLDEN = "own-golden"  # let the test record a golden of its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -39,11 +40,26 @@ UPGRADED_FROM = "upgraded_from"
 IMPORTED_FROM = "imported_from"
 """Our key in ``config_snapshot`` for the file of another tool that a run was imported from."""
 
+EXTENDS = "extends"
+"""The key of ``config_snapshot``, in the journal of a run that extends a golden, for the digest of that golden."""
+
 FURTHER_RUNS = "further_runs"
 """Our key in ``config_snapshot`` for the ids of a test's further runs."""
 
 CODE = "tool_code"
 """Our key in ``config_snapshot`` for the digests of the code of the tools that were called."""
+
+FRAMEWORKS = "frameworks"
+"""Our key in ``config_snapshot`` for the adapters that a recording was made with, and the frameworks' versions."""
+
+CAPTURE = "capture"
+"""Our key in ``config_snapshot`` for the tools that the recording saw, and those that it did not."""
+
+NOTES = "framework_notes"
+"""Our key in ``config_snapshot`` for what the adapters of these frameworks noted."""
+
+APPS = "apps"
+"""Our key in ``config_snapshot`` for requests to the app under test, by method and path."""
 
 _CREATED_AT = "%Y-%m-%d %H:%M:%S"
 
@@ -263,6 +279,11 @@ class Transcript:
         """The exchanges in the order of their requests (they are written as they end), as a replay matches them."""
         found = sorted(self.exchanges, key=lambda exchange: exchange.began)
         return found if self.knows_strands else [replace(each, lane=UNKNOWN_LANE) for each in found]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its ``meta.json`` as it was read, which holds those of the other files; "" of a new one."""
+        return "" if self.source is None else hashlib.sha256(self.source.meta[1]).hexdigest()
 
     @property
     def complete(self) -> bool:

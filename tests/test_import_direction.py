@@ -74,7 +74,7 @@ def test_a_room_imports_what_stands_above_it(room):
 
 
 OWNERS = {
-    "pytest": {"plugin"},
+    "pytest": {"plugin", "testing"},
     "_pytest": set(),
     "argparse": {"cli"},
     "pydantic": {"json_objects", "events", "values", "boundaries"},

@@ -125,7 +125,7 @@ def unused_in(found, root, public):
             module = module_of(path.relative_to(root))
             for name in file.defined - file.names - anywhere:
                 taken = any(f"{module}.".startswith(f"{source}.") for source in sources[name])
-                if not taken and not name.startswith(("__", "pytest_")):
+                if not taken and not name.startswith(("__", "pytest_", "test_")):
                     yield module, name
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.world.environment import refused_variable
 from pytest_sparrow.cli.output import add_goldens, add_json, is_there, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
-from pytest_sparrow.report.plain import record_command
+from pytest_sparrow.findings import Way, WayKind
+from pytest_sparrow.report.plain import way_out
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
 from pytest_sparrow.store.figures import not_compared, said_of_older
@@ -21,6 +22,7 @@ from pytest_sparrow.store.goldens import goldens_at, goldens_folders, is_transcr
 from pytest_sparrow.store.layout import EXCHANGES
 from pytest_sparrow.store.mending import mended
 from pytest_sparrow.text import counted, one_line
+from pytest_sparrow.transcript import EXTENDS
 
 if TYPE_CHECKING:
     import argparse
@@ -296,7 +298,10 @@ def _unfinished_text(leftover: Leftover, limits: Limits) -> list[str]:
             # That of a further run is its test's, and then "+" and its name; so is the run's id.
             further = "+" in leftover.run_id
             test = run.meta.nodeid.rpartition("+")[0] if further else run.meta.nodeid
-            lines.append(f"  again    {one_line(record_command(test))}")
+            snapshot = run.inputs.config_snapshot
+            extends = isinstance(snapshot, dict) and EXTENDS in snapshot
+            way = Way(WayKind.EXTEND if extends else WayKind.RECORD_AGAIN, (test,))
+            lines.append(f"  again    {way_out(way)[1]}")
         where = one_line(shlex.quote(str(leftover.folder)))
         lines.append(f"  recover  pytest-sparrow check --recover {where} --to FOLDER")
     return lines

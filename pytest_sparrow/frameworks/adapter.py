@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_sparrow.frameworks.known import KNOWN
+
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
@@ -74,6 +76,7 @@ class Seam:
         replace: in place of ``seen``, makes what stands there from the original function and `Across`.
         everywhere: whether other modules hold the function, too: then its calls are led away from within.
         where: a module that only those versions of the framework have which need the seam; "": all need it.
+        about: what is not captured where the installed version has no such function.
     """
 
     module: str
@@ -83,6 +86,7 @@ class Seam:
     replace: Callable[[Callable[..., Any], Across], Callable[..., Any]] | None = None
     everywhere: bool = False
     where: str = ""
+    about: str = "tools"
 
     @property
     def is_needed(self) -> bool:
@@ -123,8 +127,14 @@ class Framework:
 
     @property
     def misfits(self) -> list[str]:
-        """What the installed version, which is loaded, lacks."""
-        return [found for seam in self.seams if (found := seam.misfit())]
+        """What is not captured of the installed version, which is loaded, and why."""
+        return [f"{seam.about}: {found}" for seam in self.seams if (found := seam.misfit())]
+
+
+def built_in(name: str, seams: tuple[Seam, ...]) -> Framework:
+    """The adapter of a framework of the table."""
+    known = next(each for each in KNOWN if each.name == name)
+    return Framework(name=name, distribution=known.distribution, root=known.root or known.module, seams=seams)
 
 
 @functools.cache

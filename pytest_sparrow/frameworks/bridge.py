@@ -7,17 +7,16 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, Patch
+from pytest_sparrow.boundaries.tools.described import Describing
 from pytest_sparrow.boundaries.tools.invocation import ByFramework, Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.run.context import calls_itself, current_run, left_over
 from pytest_sparrow.values.changes import is_changeable
-from pytest_sparrow.values.to_json import Walker
-from pytest_sparrow.values.types import types_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
 
     from pytest_sparrow.boundaries.patching import PatchesFor
@@ -75,11 +74,9 @@ def _asked(run: OpenRun, seen: ToolSeen) -> dict[str, Json]:
     types: dict[str, str] = {}
     for name, value in seen.args.items():
         try:
-            args[name] = Walker(f"{seen.name}({name})", "", convert=True).walk(value)
+            args[name] = Describing(seen.name, f"{seen.name}({name})", "").noted(value, name, types)
         except NotRecordable:
             run.not_compared("argument", seen.name, name)
-            continue
-        types.update(types_of(value, name))
     asked: dict[str, Json] = {"name": seen.name, "args": args}
     if types:
         asked["types"] = types
@@ -94,7 +91,7 @@ def _roots(seen: ToolSeen) -> dict[str, Any]:
 # Patches.
 
 
-def modules_of(adapters: tuple[Framework, ...]) -> Mapping[str, PatchesFor]:
+def modules_of(adapters: Iterable[Framework]) -> dict[str, PatchesFor]:
     """By the name of a module, what gives its patches."""
     found: dict[str, list[tuple[Framework, Seam]]] = {}
     for adapter in adapters:

@@ -17,19 +17,23 @@ from urllib.parse import urlencode
 
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import TransportFailure
-from pytest_sparrow.frameworks.adapter import Framework, Seam
+from pytest_sparrow.frameworks import noting
+from pytest_sparrow.frameworks.adapter import Seam, built_in
 from pytest_sparrow.frameworks.sessions import Dialect, Key, Pipe, RecordedSession, ReplayedSession
 from pytest_sparrow.providers.claude_agent import HOST, OWN_SERVERS
 from pytest_sparrow.run.context import answering, current_run, is_answering
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.frameworks.adapter import Across
     from pytest_sparrow.run.crossing import OpenRun
 
 NAME = "claude-agent-sdk"
+
+_SUB_AGENTS = ("Agent", "Task")
+"""The CLI's tools that start a sub-agent."""
 
 _TURN = "turn"
 _EXIT = "sparrow_exit"
@@ -110,18 +114,55 @@ class ClaudeMessages(Dialect):
         return {**message, "response": {**response, "request_id": self._ids.get(known, known)}}
 
 
+class _Noting:
+    """Notes permissions and sub-agents by the messages that pass, in the strands of the SDK's that pass them."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, str] = {}
+        self._roles: dict[str, str] = {}
+
+    def received(self, message: Json) -> None:
+        """A message of the CLI's."""
+        request = message.get("request")
+        if message.get("type") == "control_request" and request.get("subtype") == "can_use_tool":
+            asked = message["request_id"]
+            call_id = self._asked[asked] = str(request.get("tool_use_id") or asked)
+            noting.approval_requested(NAME, call_id, str(request.get("tool_name")), request.get("input"))
+        elif message.get("type") in ("assistant", "user"):
+            content = (message.get("message") or {}).get("content")
+            for block in content if isinstance(content, list) else ():
+                self._read(block)
+
+    def _read(self, block: Json) -> None:
+        if block.get("type") == "tool_use" and block.get("name") in _SUB_AGENTS:
+            role = self._roles[block["id"]] = str(block["input"].get("subagent_type", ""))
+            noting.agent_began(NAME, role, str(block["input"].get("model") or ""))
+        called = str(block.get("tool_use_id"))
+        if called in self._roles:
+            noting.agent_ended(NAME, self._roles.pop(called), "Error" if block.get("is_error") else "Done")
+
+    def sent(self, message: Json) -> None:
+        """A message of the user's."""
+        response = message.get("response")
+        if message.get("type") == "control_response" and response.get("request_id") in self._asked:
+            decision = response.get("response") or {}
+            allowed = decision.get("behavior") == "allow"
+            noting.approval_resolved(NAME, self._asked.pop(response["request_id"]), allowed=allowed)
+
+
 class _Recorded:
     """A transport that is recorded."""
 
     def __init__(self, pipe: Pipe, messages: ClaudeMessages) -> None:
         self.session = RecordedSession(pipe)
         self.messages = messages
+        self.noting = _Noting()
 
     async def write(self, data: str, original: Callable[[], Awaitable[None]]) -> None:
         with self.session.sending(self.messages.stable(json.loads(data))):
             await original()
 
-    async def read(self, original: AsyncIterator[Json]) -> AsyncIterator[Json]:
+    async def read(self, original: AsyncIterator[Json]) -> AsyncGenerator[Json]:
         try:
             async for message in original:
                 self.session.received(self.messages.stable(message))
@@ -154,6 +195,7 @@ class _Replayed:
         self._into, self._out = anyio.create_memory_object_stream[Any](float("inf"))
         self._tasks: list[Any] = []
         self.messages = messages
+        self.noting = _Noting()
         self.session = ReplayedSession(pipe, self._start, self._deliver, self._end)
 
     def _start(self, work: Callable[..., Any], *args: Any) -> None:
@@ -181,7 +223,7 @@ class _Replayed:
             raise
         await anyio.lowlevel.checkpoint()
 
-    async def read(self) -> AsyncIterator[Json]:
+    async def read(self) -> AsyncGenerator[Json]:
         import anyio
 
         with self._out, contextlib.suppress(anyio.ClosedResourceError):
@@ -307,7 +349,11 @@ def _error(said: Json, exit_code: Json = None) -> Exception:
 def _write(original: Callable[..., Awaitable[None]], _: Across) -> Callable[..., Awaitable[None]]:
     async def write(self: Any, data: str) -> None:
         known = _open.get(self)
-        await (original(self, data) if known is None else known.write(data, lambda: original(self, data)))
+        if known is None:
+            await original(self, data)
+            return
+        known.noting.sent(json.loads(data))
+        await known.write(data, lambda: original(self, data))
 
     return write
 
@@ -316,11 +362,18 @@ def _read_messages(original: Callable[..., Any], _: Across) -> Callable[..., Any
     def read_messages(self: Any) -> AsyncIterator[Json]:
         known = _open.get(self)
         if isinstance(known, _Replayed):
-            return known.read()
+            return _noted(known, known.read())
         messages: AsyncIterator[Json] = original(self)
-        return messages if known is None else known.read(messages)
+        return messages if known is None else _noted(known, known.read(messages))
 
     return read_messages
+
+
+async def _noted(known: _Recorded | _Replayed, messages: AsyncGenerator[Json]) -> AsyncIterator[Json]:
+    async with contextlib.aclosing(messages) as passing:
+        async for message in passing:
+            known.noting.received(message)
+            yield message
 
 
 def _end_input(original: Callable[..., Awaitable[None]], _: Across) -> Callable[..., Awaitable[None]]:
@@ -342,11 +395,9 @@ def _close(original: Callable[..., Awaitable[None]], _: Across) -> Callable[...,
 
 _MODULE = "claude_agent_sdk._internal.transport.subprocess_cli"
 
-ADAPTER = Framework(
-    name=NAME,
-    distribution="claude-agent-sdk",
-    root="claude_agent_sdk",
-    seams=(
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(module=_MODULE, path="SubprocessCLITransport.connect", replace=_connect),
         Seam(module=_MODULE, path="SubprocessCLITransport.write", parameters=("data",), replace=_write),
         Seam(module=_MODULE, path="SubprocessCLITransport.read_messages", replace=_read_messages),

@@ -1,4 +1,4 @@
-"""openai-agents: function tools, agents as tools, and hand-offs."""
+"""openai-agents: function tools, agents as tools, hand-offs and approvals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import functools
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, note
+from pytest_sparrow.frameworks import noting
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.frameworks.adapter import Across
+
+NAME = "openai-agents"
 
 _IMPLEMENTATION = "_invoke_tool_impl"
 
@@ -79,21 +82,113 @@ def _take_up(original: Callable[..., Any], across: Across) -> Callable[..., Any]
     return process_model_response
 
 
-ADAPTER = Framework(
-    name="openai-agents",
-    distribution="openai-agents",
-    root="agents",
-    seams=(
+def _run(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    async def run(self: Any, starting_agent: Any, *args: Any, **kwargs: Any) -> Any:
+        with noting.agent(NAME, starting_agent.name, noting.model_name(starting_agent.model)):
+            return await original(self, starting_agent, *args, **kwargs)
+
+    return run
+
+
+def _stream(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    async def stream(*args: Any, starting_agent: Any, **kwargs: Any) -> Any:
+        with noting.agent(NAME, starting_agent.name, noting.model_name(starting_agent.model)):
+            return await original(*args, starting_agent=starting_agent, **kwargs)
+
+    return stream
+
+
+def _hand_off(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    async def execute_handoffs(*, public_agent: Any, **kwargs: Any) -> Any:
+        result = await original(public_agent=public_agent, **kwargs)
+        new = getattr(result.next_step, "new_agent", None)
+        if new is not None:
+            noting.agent_ended(NAME, public_agent.name, "Done", note=f"hands over to {new.name}")
+            noting.agent_began(NAME, new.name, noting.model_name(new.model))
+        return result
+
+    return execute_handoffs
+
+
+def _interrupted(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        for item in self.interruptions:
+            name = item.tool_name or _said(item, "name")
+            noting.approval_requested(NAME, _call_id(item), name, _said(item, "arguments"))
+
+    return init
+
+
+def _decided(*, allowed: bool) -> Callable[..., Callable[..., Any]]:
+    always = "always_approve" if allowed else "always_reject"
+
+    def replace(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+        def decide(self: Any, approval_item: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, approval_item, *args, **kwargs)
+            for_good = bool(args[0] if args else kwargs.get(always))
+            noting.approval_resolved(NAME, _call_id(approval_item), allowed=allowed, always=for_good)
+
+        return decide
+
+    return replace
+
+
+def _call_id(item: Any) -> str:
+    return _said(item, "call_id") or _said(item, "id")
+
+
+def _said(item: Any, name: str) -> str:
+    raw = item.raw_item
+    found = raw.get(name) if isinstance(raw, dict) else getattr(raw, name, None)
+    return found if isinstance(found, str) else ""
+
+
+_TURN, _CONTEXT = "agents.run_internal.turn_resolution", "agents.run_context"
+
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(
             module="agents.run_internal.tool_execution",
             path="_invoke_function_tool_with_metadata",
             parameters=("function_tool", "context", "arguments"),
             replace=_invoke,
         ),
+        Seam(module=_TURN, path="process_model_response", replace=_take_up),
+        Seam(module="agents.run", path="AgentRunner.run", replace=_run, about=noting.AGENTS),
         Seam(
-            module="agents.run_internal.turn_resolution",
-            path="process_model_response",
-            replace=_take_up,
+            module="agents.run",
+            path="start_streaming",
+            parameters=("starting_agent",),
+            replace=_stream,
+            about=noting.AGENTS,
+        ),
+        Seam(
+            module=_TURN,
+            path="execute_handoffs",
+            parameters=("public_agent",),
+            replace=_hand_off,
+            about=noting.AGENTS,
+        ),
+        Seam(
+            module="agents.run_internal.run_steps",
+            path="NextStepInterruption.__init__",
+            replace=_interrupted,
+            about=noting.APPROVALS,
+        ),
+        Seam(
+            module=_CONTEXT,
+            path="RunContextWrapper.approve_tool",
+            replace=_decided(allowed=True),
+            about=noting.APPROVALS,
+        ),
+        Seam(
+            module=_CONTEXT,
+            path="RunContextWrapper.reject_tool",
+            replace=_decided(allowed=False),
+            about=noting.APPROVALS,
         ),
     ),
 )

@@ -1,10 +1,20 @@
-"""pydantic-ai: function tools of any toolset, and output tools."""
+"""pydantic-ai: function tools of any toolset, and output tools; approvals, sub-agents and retries."""
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks import noting
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from pytest_sparrow.frameworks.adapter import Across
+
+NAME = "pydantic-ai"
 
 _STEERS = ("ModelRetry", "ToolFailed", "CallDeferred", "ApprovalRequired", "SkipToolExecution")
 
@@ -34,11 +44,50 @@ def _output(_: Any, call: Any, *__: Any, **___: Any) -> ToolSeen:
     return ToolSeen(name=call.tool_name, call_id=call.tool_call_id or "", kind="output")
 
 
-ADAPTER = Framework(
-    name="pydantic-ai",
-    distribution="pydantic-ai-slim",
-    root="pydantic_ai",
-    seams=(
+def _iter(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def iterate(self: Any, *args: Any, model: Any = None, **kwargs: Any) -> AsyncIterator[Any]:
+        with noting.agent(NAME, self.name or "", noting.model_name(model or self.model)):
+            async with original(self, *args, model=model, **kwargs) as run:
+                yield run
+
+    return iterate
+
+
+def _requests(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        for call in self.approvals:
+            noting.approval_requested(NAME, call.tool_call_id, call.tool_name, call.args)
+
+    return init
+
+
+def _results(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    def to_tool_call_results(self: Any) -> Any:
+        results = original(self)
+        for call_id in self.approvals:
+            allowed = not isinstance(results[call_id], classes("pydantic_ai.tools", "ToolDenied"))
+            noting.approval_resolved(NAME, call_id, allowed=allowed)
+        return results
+
+    return to_tool_call_results
+
+
+def _retried(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    def build(*args: Any, tool_call_id: str, **kwargs: Any) -> Any:
+        noting.failed(NAME, tool_call_id)
+        return original(*args, tool_call_id=tool_call_id, **kwargs)
+
+    return build
+
+
+_MANAGER, _TOOLS = "pydantic_ai.tool_manager", "pydantic_ai.tools"
+
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(
             module="pydantic_ai.toolsets.function",
             path="FunctionToolset.call_tool",
@@ -46,16 +95,31 @@ ADAPTER = Framework(
             seen=_call_tool,
         ),
         Seam(
-            module="pydantic_ai.tool_manager",
+            module=_MANAGER,
             path="ToolManager.validate_tool_call",
             parameters=("call",),
             seen=_pending,
         ),
         Seam(
-            module="pydantic_ai.tool_manager",
+            module=_MANAGER,
             path="ToolManager.validate_output_tool_call",
             parameters=("call",),
             seen=_output,
+        ),
+        Seam(module="pydantic_ai.agent", path="Agent.iter", replace=_iter, about=noting.AGENTS),
+        Seam(module=_TOOLS, path="DeferredToolRequests.__init__", replace=_requests, about=noting.APPROVALS),
+        Seam(
+            module=_TOOLS,
+            path="DeferredToolResults.to_tool_call_results",
+            replace=_results,
+            about=noting.APPROVALS,
+        ),
+        Seam(
+            module=_MANAGER,
+            path="build_retried_tool_return",
+            parameters=("tool_call_id",),
+            replace=_retried,
+            about=noting.FAILURES,
         ),
     ),
 )

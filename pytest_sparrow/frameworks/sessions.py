@@ -18,8 +18,8 @@ from pytest_sparrow.errors import NotRecordable, ReplayDivergence
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.providers.composing import event_text
 from pytest_sparrow.providers.reading import stream_events
+from pytest_sparrow.run.cancelling import wait_for_cancel
 from pytest_sparrow.run.context import answering, is_answering
-from pytest_sparrow.run.crossing import wait_for_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence

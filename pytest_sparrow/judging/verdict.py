@@ -157,6 +157,12 @@ def verdict_of(found: Found, subject: Subject, remarks: Sequence[Finding] = ()) 
     )
 
 
+def of_failing(verdict: Verdict) -> Verdict:
+    """The verdict on a test that fails by itself as well: nothing updates the golden of such a test."""
+    mend = Way(WayKind.MEND, (verdict.subject.nodeid,))
+    return replace(verdict, ways=tuple(mend if way.kind is WayKind.ACCEPT else way for way in verdict.ways))
+
+
 def _contradicted(found: Found) -> bool:
     roots = found.comparison.roots if found.comparison is not None else ()
     return bool(

@@ -76,12 +76,13 @@ class Sparrow:
     @property
     def tool_calls(self) -> list[ToolCall]:
         """The agent's calls of wrapped tools, oldest first, without the calls that the provider ran itself."""
+        hosted = self._run.hosted
         return [
             ToolCall(event.name, event.args)
             for event in self._run.events
             if isinstance(event, ToolUseStarted)
             and event.name is not None
-            and not self._run.hosted(event.id, event.name)
+            and (event.id, event.name) not in hosted
         ]
 
     @property

@@ -1,4 +1,4 @@
-"""The hooks that other plugins and ``conftest.py`` files may implement, and what they give: codecs and secret rules."""
+"""The hooks that others may implement, and what they give: codecs, adapters of frameworks, and secret rules."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pytest_sparrow.frameworks.adapter import Framework
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
 
@@ -24,6 +25,15 @@ def pytest_sparrow_codecs(config: pytest.Config) -> Sequence[Codec]:  # type: ig
     Asked once a session, before the first test that uses the fixture. They are tried before the built-in ones, so
     that one of yours may take over a host that looks like another's format. What a codec is:
     `pytest_sparrow.providers.codec.Codec`, and ``docs/providers.md``.
+    """
+
+
+def pytest_sparrow_frameworks(config: pytest.Config) -> Sequence[Framework]:  # type: ignore[empty-body]
+    """Adapters of agent frameworks, beside those that come with pytest-sparrow.
+
+    Asked once, when the session starts: in a plugin, or in a ``conftest.py`` that pytest reads before it collects. One
+    with the name of a built-in adapter replaces it. What an adapter is: `pytest_sparrow.frameworks.adapter.Framework`,
+    and ``docs/frameworks.md``.
     """
 
 
@@ -64,6 +74,8 @@ def codecs_of(config: pytest.Config) -> tuple[Codec, ...]:
 def codecs_in(folder: Path) -> tuple[Codec, ...]:
     """The codecs that a session in a folder would have; its plugins and first conftest.py files are loaded.
 
+    The adapters that it would have are registered until this process ends.
+
     Raises:
         UsageError: pytest can't start there; the text is pytest's.
     """
@@ -86,6 +98,7 @@ class _Probe:
         """Ask the hook; the value ends the session."""
         if hasattr(config.hook, "pytest_sparrow_codecs"):
             self.codecs = codecs_of(config)
+            add_frameworks(config)
         return 0
 
 
@@ -102,6 +115,24 @@ def _check(codec: Any) -> None:
         raise pytest.UsageError(f"{where}: the codec {codec.name!r} lacks {', '.join(missing)}")
     if not isinstance(getattr(codec, "facts", NO_FACTS), ProviderFacts):
         raise pytest.UsageError(f"{where}: the facts of the codec {codec.name!r} are no ProviderFacts")
+
+
+def add_frameworks(config: pytest.Config) -> None:
+    """Register the adapters that hooks give, until the session's end. Nothing is loaded where no hook gives any.
+
+    Raises:
+        pytest.UsageError: a hook returned something else than adapters.
+    """
+    given = [adapter for some in config.hook.pytest_sparrow_frameworks(config=config) for adapter in some]
+    if given:
+        from pytest_sparrow import frameworks
+        from pytest_sparrow.frameworks.adapter import Framework
+
+        for adapter in given:
+            if not isinstance(adapter, Framework):
+                raise pytest.UsageError(f"pytest_sparrow_frameworks: {adapter!r} is no Framework")
+        frameworks.register(given)
+        config.add_cleanup(lambda: frameworks.unregister(given))
 
 
 def secret_rules_of(config: pytest.Config) -> tuple[str | SecretFinder, ...]:

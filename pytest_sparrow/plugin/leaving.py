@@ -28,13 +28,14 @@ _MOST_VALUE = 20_000
 def name_review(attempt: Attempt, diverged: Sequence[Verdict]) -> tuple[list[Verdict], str]:
     """The verdicts of a test that diverged, with the review among their ways out, and the ID of the change.
 
-    The review is no way out where answers are missing: nothing can be accepted then.
+    The review is no way out where nothing can be accepted.
     """
     from pytest_sparrow.judging.alike import SHOWN, change_id  # only what differs needs it
 
     cleaned = [replace(each, findings=_cleaned(each, attempt)) for each in diverged]
     change = change_id(cleaned, _own_words(attempt))
-    if _refused(attempt, diverged, own=False):
+    own = any(way.kind is WayKind.MEND for each in diverged for way in each.ways)
+    if _refused(attempt, diverged, own=own):
         return list(diverged), change
     review = Way(WayKind.REVIEW, (change[:SHOWN],))
     return [replace(each, ways=_with(each.ways, review)) for each in diverged], change

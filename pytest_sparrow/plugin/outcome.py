@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from pytest_sparrow.findings import Finding
+    from pytest_sparrow.plugin.attempt import Attempt
+    from pytest_sparrow.transcript import Transcript
 
 
 def clean(report: pytest.TestReport, shown: Callable[[str], str]) -> None:
@@ -92,11 +95,11 @@ def call_phase(item: pytest.Item) -> Generator[None, Any, Any]:
         _judge_body(item, failed=True)
         raise
     except BaseException as error:
-        state = _judge_body(item, failed=True)
+        state = _judge_body(item, failed=True, error=error)
         if state is None or _stands(error, state):
             raise
     else:
-        state = _judge_body(item, failed=False)
+        state = _judge_body(item, failed=False, error=_of_unittest(item))
     finally:
         session.in_body = False
     if state is None:
@@ -118,12 +121,20 @@ def refuse_blocked(state: AttemptState) -> None:
         pytest.fail(state.attempt.blocked_text, pytrace=False)
 
 
-def _judge_body(item: pytest.Item, *, failed: bool) -> AttemptState | None:
+def _judge_body(
+    item: pytest.Item, *, failed: bool, error: BaseException | None = None
+) -> AttemptState | None:
     """Judge the run of a body that is over, also a run that only the body asked for; None where there is no run."""
     state = item.stash.get(ATTEMPT, None)
     if state is not None:
-        judge(state, failed=failed)
+        judge(state, failed=failed, raised=error)
     return state
+
+
+def _of_unittest(item: pytest.Item) -> BaseException | None:
+    """The failure that a ``unittest.TestCase`` kept to itself, until pytest reports it; None where there is none."""
+    found: list[pytest.ExceptionInfo[BaseException]] = getattr(item, "_excinfo", None) or []
+    return found[0].value if found else None
 
 
 def _stands(error: BaseException, state: AttemptState) -> bool:
@@ -137,6 +148,12 @@ def _stands(error: BaseException, state: AttemptState) -> bool:
     if state.divergence:
         error.add_note(f"{_HEADING}: this test also diverged from its golden (see the section below)")
     return True
+
+
+def _fails_itself(error: BaseException | None, state: AttemptState) -> bool:
+    """Whether a body's exception is a failure, and no miss that comes back."""
+    skips = isinstance(error, pytest.skip.Exception | pytest.xfail.Exception)
+    return not (error is None or skips or _is_ours(error, state))
 
 
 def _is_ours(error: BaseException, state: AttemptState) -> bool:
@@ -164,12 +181,13 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def judge(state: AttemptState, *, failed: bool) -> None:
+def judge(state: AttemptState, *, failed: bool, raised: BaseException | None = None) -> None:
     """End the run and judge it; a run that is over was judged.
 
     Args:
         state: gets the verdict.
         failed: whether the test has failed by itself.
+        raised: the exception with which its body ended, or None.
     """
     from pytest_sparrow.errors import DamagedTranscript, UsageError
 
@@ -187,6 +205,10 @@ def judge(state: AttemptState, *, failed: bool) -> None:
     if state.diverged:
         from pytest_sparrow.report.plain import render_verdict
 
+        if state.failed_itself or _fails_itself(raised, state):
+            from pytest_sparrow.judging.verdict import of_failing
+
+            state.diverged = [of_failing(verdict) for verdict in state.diverged]
         if state.attempt.may_be_pending:
             from pytest_sparrow.plugin.leaving import name_review
 
@@ -208,6 +230,26 @@ def _failed_to_judge(state: AttemptState, kind: str, error: Exception) -> None:
     state.divergence = state.attempt.shown(render_finding(state.cause))
 
 
+def _say_what_was_refused(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
+    """Add what fixtures were refused to the report; returns the facts on that, and on strands of earlier tests."""
+    session = item.config.stash[SESSION]
+    if session.refused and report.passed:
+        session.late += map(partial(_unfelt, item), dict.fromkeys(session.refused))
+    late = {"late": json.dumps(session.late)} if session.late else {}
+    session.late.clear()
+    for text in session.refused:
+        _add_section(report, text)
+    session.refused.clear()
+    return late
+
+
+def _unfelt(item: pytest.Item, text: str) -> tuple[str, dict[str, Any]]:
+    """What a fixture was refused, and did not fail for: the test passes, and the summary names it."""
+    from pytest_sparrow.findings import Finding, Kind
+
+    return item.nodeid, Finding(kind=Kind.REFUSED, detail={"text": text.partition("\n")[0]}).to_json()
+
+
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note how a phase was reported, and add what the summary needs to the report, which crosses xdist."""
     session = item.config.stash[SESSION]
@@ -215,12 +257,8 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
         session.wrong = ""
         return
-    late = {"late": json.dumps(session.late)} if session.late else {}
-    session.late.clear()
+    late = _say_what_was_refused(item, report)
     report.sparrow = late  # type: ignore[attr-defined]
-    for text in session.refused:
-        _add_section(report, text)
-    session.refused.clear()
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
@@ -302,9 +340,9 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "outcome": _word(state, report),
         "missing": state.attempt.missing_golden,
-        "saved": state.attempt.saved if report.passed else {},
+        "saved": _saved(state.attempt) if report.passed else {},
     }
-    remarks = [*state.remarks, *state.attempt.old_golden]
+    remarks = [*state.remarks, *_old_golden(state.attempt)]
     if expected and report.skipped and state.cause is not None:
         remarks.append(_expected(state.cause))
     if remarks:
@@ -314,6 +352,42 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     if facts["outcome"] and state.attempt.blocked is None and state.attempt.behaviour.compares:
         facts["judged_by"] = judged_by(state.attempt.settings)
     return facts
+
+
+def _saved(attempt: Attempt) -> dict[str, int]:
+    """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
+    replayed = (each for each in attempt.attempts if each.behaviour.replays and not each.run.answers.extended)
+    goldens = [each.sparrow.golden for each in replayed]
+    held = [golden for golden in goldens if golden is not None and golden.exchanges]
+    return {
+        "calls": sum(len(golden.exchanges) for golden in held),
+        "tokens": sum(map(_tokens_of, held)),
+        # Exchanges stand in the order of their ends.
+        "milliseconds": sum(int(1000 * (golden.exchanges[-1].ended or 0)) for golden in held),
+    }
+
+
+def _tokens_of(golden: Transcript) -> int:
+    """The tokens of a golden, by its last line: a replay that is equal by bytes parses no event."""
+    if golden.source is None or not golden.source.events[1]:
+        return 0
+    try:
+        event = json.loads(golden.source.events[1][-1])
+        tokens = event["outcome"]["tokens"] if event["type"] == "RunFinished" else {}
+        return int(tokens.get("input", 0)) + int(tokens.get("output", 0))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return 0
+
+
+def _old_golden(attempt: Attempt) -> list[Finding]:
+    """The finding that the golden is older than the setting ``max_age`` allows, or none."""
+    from pytest_sparrow import real_time
+    from pytest_sparrow.findings import Finding, Kind
+
+    most, golden = attempt.settings.max_age, attempt.sparrow.golden
+    if most is None or golden is None or (real_time.now() - golden.created_at).days <= most.days:
+        return []
+    return [Finding(kind=Kind.OLD, detail={"count": most.days})]
 
 
 def _expected(cause: Finding) -> Finding:

@@ -22,13 +22,14 @@ from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, asking, of_change
 from pytest_sparrow.matching.counts import request_key, request_shape
 from pytest_sparrow.matching.similarity import Nearest
-from pytest_sparrow.plugin.attempt import Attempt, Kept
+from pytest_sparrow.plugin.attempt import Attempt
 from pytest_sparrow.plugin.extensions import codecs_of, secret_rules_of
 from pytest_sparrow.plugin.golden import FIXTURES, place_of
 from pytest_sparrow.plugin.hiding import Directories
 from pytest_sparrow.plugin.session import ATTEMPT, SESSION
-from pytest_sparrow.run.crossing import Crossing, passage
+from pytest_sparrow.run.crossing import Crossing
 from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.passages import passage
 from pytest_sparrow.settings import Mode
 from pytest_sparrow.wire.asking import addressed
 
@@ -189,15 +190,19 @@ class FixtureRequests:
         if attempt is not None:
             # Ids that count in no comparison stand in both goldens.
             changed = any(kept.what != "unchanged" for kept in state.kept)
-            attempt.keep_own(passed=passed, afresh=changed)
+            if attempt.recording is not None:
+                attempt.recording.keep(passed=passed, afresh=changed)
         elif passed and self._place.folder.exists():
             from pytest_sparrow.store import FsRecorder
 
             FsRecorder(self._place.directory).delete(self._place.run_id)
 
     def _keep_edited(self, state: AttemptState, run: _Run) -> None:
-        if not run.attempt.keep_requests():
+        recording = run.attempt.recording
+        if recording is None or not recording.keep_requests():
             return
+        from pytest_sparrow.plugin.recording import Kept
+
         # One test, whose own golden may be up to date.
         state.kept[:] = [each for each in state.kept if each.what != "current"]
         counts = not any(each.what == "revised" for each in state.kept)

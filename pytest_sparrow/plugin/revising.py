@@ -10,15 +10,17 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.judging.replay import redacted, rules_of
 from pytest_sparrow.judging.revision import replayed
 from pytest_sparrow.judging.timeline import Standing
-from pytest_sparrow.transcript import FURTHER_RUNS
+from pytest_sparrow.transcript import EXTENDS, FURTHER_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.findings import Verdict
     from pytest_sparrow.redact import Redactor
     from pytest_sparrow.run.emitter import Gathered
     from pytest_sparrow.run.run import Run
+    from pytest_sparrow.settings import Settings
     from pytest_sparrow.transcript import RunInputs, Transcript
 
 
@@ -37,6 +39,46 @@ def revised_golden(
     standing = _standing(golden, run, gathered)
     revised = replayed(golden, standing, redacted(run.events, redactor), rules_of(run.settings)).transcript
     return revised.with_inputs(_inputs(golden, revised, run, further_runs))
+
+
+def extended_by(golden: Transcript, left: Transcript, settings: Settings) -> Transcript:
+    """The golden as an extension that was left unfinished would have made it; the very same one for any other run.
+
+    Calls that failed last are left out: the world is asked for them anew.
+    """
+    noted = left.inputs.config_snapshot
+    if not (isinstance(noted, dict) and golden.digest and noted.get(EXTENDS) == golden.digest):
+        return golden
+    standing: list[Standing] = []
+    waiting = golden.by_beginning()
+    for exchange in sorted(left.exchanges, key=lambda each: each.began):
+        same = next((each for each in waiting if _answers(each, exchange)), None)
+        waiting = [] if same is None else [each for each in waiting if each is not same]
+        standing.append(Standing(exchange, same))
+    while standing and standing[-1].golden is None and _failed(standing[-1].exchange):
+        standing.pop()
+    if not standing or standing[-1].golden is not None:
+        return golden
+    return replayed(golden, standing, left.events, rules_of(settings)).transcript
+
+
+def _answers(recorded: Exchange, exchange: Exchange) -> bool:
+    """Whether a recorded exchange has answered another one; a tool that ran was asked the same."""
+    if recorded.kind != exchange.kind:
+        return False
+    ran = recorded.kind == "tool" and recorded.asked | {"id": ""} == exchange.asked | {"id": ""}
+    return ran or recorded.answered == exchange.answered
+
+
+def _failed(exchange: Exchange) -> bool:
+    """Whether a call has no answer that the agent could go on with."""
+    answered = exchange.answered or {"error": "none"}
+    failed = not answered.keys().isdisjoint(("error", "raised")) or answered.get("status", 0) >= _ERRORS
+    return failed or not exchange.complete
+
+
+_ERRORS = 400
+"""The first HTTP status of an error."""
 
 
 def revised_requests(golden: Transcript, run: Run, gathered: Gathered) -> Transcript:

@@ -194,7 +194,13 @@ class _Sampling:
         attempt = state.attempt
         if self._known is None:
             self._known = ModelAnswers.of(attempt.recorded, attempt.conversation)
-        exchanges = [each for transcript in attempt.keep_samples() for each in transcript.exchanges]
+        kept = [
+            transcript
+            for each in attempt.attempts
+            if each.recording is not None
+            for transcript in each.recording.keep_sample()
+        ]
+        exchanges = [each for transcript in kept for each in transcript.exchanges]
         answers = ModelAnswers.of(exchanges, attempt.conversation)
         cached = answers.cached(self._known)
         self._known |= answers

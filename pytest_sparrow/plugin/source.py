@@ -11,11 +11,13 @@ from pytest_sparrow.findings import Finding, Kind, Way, WayKind
 from pytest_sparrow.run.whatif.replayer import EventReplayer
 from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
 from pytest_sparrow.scenario import transcript
-from pytest_sparrow.store.damage import refused_name
+from pytest_sparrow.store.damage import Limits, refused_name
+from pytest_sparrow.store.finding import unfinished
 from pytest_sparrow.store.layout import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.plugin.golden import GoldenPlace
@@ -36,7 +38,9 @@ class Source:
         store: reads the golden.
 
     Attributes:
-        golden: the golden; None where there is none, or none is usable.
+        golden: what answers the test: the golden; None where there is none, or none is usable.
+        recorded: the golden as it lies on the disk.
+        resumed: the folder of the unfinished extension with which `golden` goes on, or None.
         unusable: why the golden cannot be used, or None.
         name: the golden as a report names it.
         accept: how to accept a difference where recording the test would not do, or None.
@@ -56,6 +60,21 @@ class Source:
         elif place.corpus:
             self.accept = Way(WayKind.EDIT_GOLDEN, (place.shown,))
         self.golden = self._read(settings, store) if settings.mode.reads else None
+        self.recorded = self.golden
+        self.resumed: Path | None = None
+
+    def resume(self, settings: Settings) -> None:
+        """Let the answers of an earlier extension of this golden, which was left unfinished, answer again."""
+        golden, place = self.golden, self._place
+        if golden is None or not golden.holds_exchanges:
+            return
+        limits = Limits.of(settings.limits, "limits")
+        found = unfinished(place.directory, place.run_id, limits=limits)
+        if found is not None:
+            from pytest_sparrow.plugin.revising import extended_by
+
+            self.golden = extended_by(golden, found[1], settings)
+            self.resumed = None if self.golden is golden else found[0]
 
     def _read(self, settings: Settings, store: FsRecorder) -> Transcript | None:
         """The golden.

@@ -12,21 +12,29 @@ if TYPE_CHECKING:
 
 _OTHER_WORK = (
     (
-        r"/embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$|/[^/]*embedding[^/]*:predict$",
+        r"/(multimodal)?embed(dings|ding|s)?$|:(batch)?embedcontents?$|/model/[^/]*embed[^/]*/invoke$|/[^/]*embedding[^/]*:predict$",
         "embeddings",
     ),
     (
-        r"/images/(generations|edits|variations)$|:predict(longrunning)?$"
+        r"/images/(generations|edits|variations)$|:predict$"
         r"|/model/[^/]*(image|canvas|stability\.|stable-)[^/]*/invoke$",
         "images",
     ),
+    (r"/videos(/|$)|:predictlongrunning$", "videos"),
     (r"/audio/(speech|transcriptions|translations)$|/text-to-speech/|/speech-to-text$", "audio"),
-    (r"/v\d\w*/(messages/|openai/)?batches(/[^/]+(/cancel)?)?$|:batchgeneratecontent$", "batches"),
+    (
+        r"/v\d\w*/(messages/|openai/)?batches(/[^/]+(/cancel)?)?$|:batchgeneratecontent$|:asyncbatchembedcontents?$"
+        r"|/batchpredictionjobs(/|$)|/embed-jobs(/|$)",
+        "batches",
+    ),
     (r"/files(/|$)|/uploads(/|$)|/upload/v1[^/]*/files$", "files"),
-    (r"/count[_-]tokens$|:counttokens$|/input_tokens$|/(de)?tokenize$", "token counts"),
+    (r"/count[_-]tokens$|:(count|compute)tokens$|/input_tokens$|/(de)?tokenize$", "token counts"),
     (r"/moderations$|/guardrail/[^/]+/version/[^/]+/apply$", "moderation"),
     (r"/rerank$|/model/[^/]*rerank[^/]*/invoke$", "reranking"),
-    (r"/fine[_-]tun(ing|es)(/|$)", "fine-tuning"),
+    (r"/fine[_-]?tun(ing|es)(/|$)|/tunedmodels(/[^/]+:cancel)?$|/tuningjobs(/|$)", "fine-tuning"),
+    (r"/classif(y|ications)$", "classification"),
+    (r"/ocr$", "text recognition"),
+    (r"/evals(/|$)", "evaluations"),
     (r"/vector_stores(/|$)|/filesearchstores(/|$)|:uploadtofilesearchstore$", "search stores"),
     (r"/cachedcontents(/|$)", "caches"),
     (r"/assistants(/|$)|/threads(/[^/]+)?(/runs|/messages|$)|/v1/conversations(/|$)", "assistants"),

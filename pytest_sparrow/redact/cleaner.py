@@ -113,7 +113,8 @@ class Cleaner:
         self._numbering = numbering
         self._own = own
         self._has_own = bool(own)
-        self._as_all = not own and allowed == NOTHING_ALLOWED
+        self._allows = allowed != NOTHING_ALLOWED
+        self._as_all = not own and not self._allows
         self._allowed = allowed
         self._words = words
         # What was looked at and found harmless by these needles.
@@ -222,9 +223,10 @@ class Cleaner:
         shape = whole_shape(secret, self._placeholder)
         if shape is not None:
             return shape
-        if self._allowed(rule.kind, secret):
+        if self._allows and self._allowed(rule.kind, secret):
             return secret
-        self._known.learn(secret, rule.kind)
+        if not self._known.is_full:
+            self._known.learn(secret, rule.kind)
         return self._numbering.placeholder(rule.kind, secret)
 
     @property
@@ -374,7 +376,7 @@ class Cleaner:
         return strip_numbers(self.text(text).encode()).decode()
 
     def _placeholder(self, kind: str, secret: str) -> str:
-        if self._allowed(kind, secret):
+        if self._allows and self._allowed(kind, secret):
             return secret
         # Its lines may end as in a text, in JSON or in a repr: it is the same key.
         key = _ESCAPED_LINE_ENDS.sub("\n", secret) if kind == "private-key" else secret

@@ -197,9 +197,11 @@ class Known:
 
     Attributes:
         needles: what to look for in UTF-8, where the shape alone does not decide.
+        is_full: whether no more secrets are learned.
     """
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
+        self.is_full = False
         # An RLock: a collected stream settles its crossing wherever this thread happens to be.
         self._lock = threading.RLock()
         self._kinds = dict(secrets)
@@ -212,14 +214,15 @@ class Known:
         An answer's ``{"session": {"access_token": "f3a9…"}}`` comes back as a tool's argument or a header of
         another name: in a replay, where the agent was given the placeholder, it comes back as that.
         """
-        if self.learned >= _MAX_LEARNED or secret in self._kinds:
+        if self.is_full or secret in self._kinds:
             return
         if not is_specific(secret) or "<secret:" in secret:
             return
         with self._lock:
-            if self.learned < _MAX_LEARNED:
+            if not self.is_full:
                 self._kinds = {**self._kinds, secret: kind}
                 self._learned.append(secret)
+                self.is_full = len(self._learned) >= _MAX_LEARNED
                 self._prepare()
 
     @property

@@ -196,12 +196,9 @@ def _bare_name(name: str) -> str:
 
 def field_rule(name: str) -> Rule | None:
     """The rule of a JSON field or a form field, or None for a harmless name."""
-    return _field_rule(_one_number(name), facts().services)
-
-
-def _one_number(name: str) -> str:
-    """A name with one number at its end for all, since rules count no numbers: a file may have ten thousand of them."""
-    return f"{name.rstrip(_DIGITS)}0" if name[-1:].isdecimal() and len(name) <= _LONGEST else name
+    # One number at the end for all, since rules count no numbers: a file may have ten thousand of them.
+    bare = name.rstrip(_DIGITS)
+    return _field_rule(name if bare is name else bare + "0", facts().services)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -240,7 +237,8 @@ def _rule_of(numberless: str, one: str, services: AbstractSet[str]) -> Rule | No
 
 def query_rule(name: str) -> Rule | None:
     """The rule of a field of a URL's query: as for a field, and the signatures of presigned URLs."""
-    return _query_rule(_one_number(name), facts().services)
+    bare = name.rstrip(_DIGITS)
+    return _query_rule(name if bare is name else bare + "0", facts().services)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -478,18 +476,21 @@ def is_jumbled(text: str) -> bool:
     return is_mixed(text) and changes >= 0.3 * len(text)
 
 
-_CLASSES = {
-    **dict.fromkeys(map(ord, "0123456789"), "d"),
-    **dict.fromkeys(map(ord, string.ascii_letters), "l"),
-}
+_CLASSES = bytes(
+    ord("d" if chr(byte) in string.digits else "l" if chr(byte) in string.ascii_letters else "-")
+    for byte in range(256)
+)
 
 
-# Ids stand in many lines.
-@functools.lru_cache(maxsize=4096)
 def is_generated(text: str) -> bool:
     """Whether digits and letters change in a text as often as a generator of keys changes them."""
-    classes = text.translate(_CLASSES)
-    return len(text) >= 20 and classes.count("dl") + classes.count("ld") >= max(4, len(text) // 8)
+    return len(text) >= 20 and is_run_generated(text.encode("ascii", "replace"))
+
+
+def is_run_generated(run: bytes) -> bool:
+    """The same of 20 bytes or more."""
+    classes = run.translate(_CLASSES)
+    return classes.count(b"dl") + classes.count(b"ld") >= (len(run) >> 3 if len(run) > 32 else 4)
 
 
 def _is_opaque(text: str) -> bool:

@@ -8,6 +8,7 @@ fragment, and each place of a fragment a bounded look: linear.
 from __future__ import annotations
 
 import re
+import string
 import sys
 from bisect import bisect_right
 from typing import TYPE_CHECKING, TypeAlias
@@ -156,17 +157,18 @@ _MAY_WORDS = (
     b"'-p",
     b'"-p',
     b"setx ",
-    b"IDENTIFIED ",
-    b"PASSWORD ",
-    b" LOGIN ",
-    b" PLAIN",
-    b"UGFzc3dvcmQ6",
     b"asswort",
     b"e passe",
     b"ontrase",
     b"http-basic.",
     b"sqlplus ",
     b"htpasswd ",
+)
+_NO_CAPITALS = bytes(byte for byte in range(256) if chr(byte) not in string.ascii_uppercase)
+# Few letters of a text are capitals: to look in these alone is a fraction of the work.
+_MAY_CAPITALS = tuple(
+    (word.translate(None, _NO_CAPITALS), word)
+    for word in (b"IDENTIFIED ", b"PASSWORD ", b" LOGIN ", b" PLAIN", b"UGFzc3dvcmQ6")
 )
 _MAY_OPTION = re.compile(rb" -(?:[pPb]|[awkNAX] )")
 
@@ -181,9 +183,7 @@ _OF_A_FIELD = (b'": "', b'":"')
 
 
 def may_name_apart(data: bytes, run: bytes) -> bool:
-    """Whether a name that says secret stands in front of a run that a generator may have made; see `_apart`."""
-    if not is_generated(run.decode()):
-        return False
+    """Whether a name that says secret stands in front of a run that a generator made; see `_APART_OR_MARKED`."""
     at = data.find(run)
     while at >= 0:
         before = data[max(0, at - _FARTHEST) : at]
@@ -211,6 +211,9 @@ def may_name(data: bytes) -> bool:
     if _MAY_SIGN.search(data) is None:  # an id, a word
         return False
     if _MAY_OPTION.search(data) or any(map(data.__contains__, _MAY_WORDS)):
+        return True
+    capitals = data.translate(None, _NO_CAPITALS)
+    if any(letters in capitals and word in data for letters, word in _MAY_CAPITALS):
         return True
     # A loop, not any(): a generator costs as much as what it calls.
     for begin, pattern in _MAY_NAME:  # noqa: SIM110
@@ -297,6 +300,7 @@ def _places(low: str, stem: str) -> Iterator[int]:
 
 def _named(text: str, low: str) -> Iterator[_Named]:
     has_placeholders = "<secret:" in text
+    back, length = text[::-1], len(text)
     for stem in _STEMS:
         for at in _places(low, stem):
             behind = at + len(stem)
@@ -304,13 +308,15 @@ def _named(text: str, low: str) -> Iterator[_Named]:
                 continue
             near = _around(text, at, behind, stem)
             if near is not None:
-                yield near
+                rest, start, stop, is_sure = near
+                yield _before(back, length - at) + text[at:rest], start, stop, is_sure
                 # What has no digit may be a type, a tag or a constructor, and the value stands behind it.
-                if _DIGIT.search(text, near[1], min(near[2], near[1] + _REACH)):
+                if _DIGIT.search(text, start, stop if stop - start < _REACH else start + _REACH):
                     continue
-            far = _apart(text, at, behind)
-            if far is not None:
-                yield far
+            far = _APART_OR_MARKED.match(text, behind)
+            # Behind the name and anything but words: in a list, a table, markup, a block.
+            if far is not None and is_generated(far["bare"]):
+                yield _before(back, length - at) + text[at : far.end("rest")], *far.span("bare"), True
     for match in _COMPARED_WITH.finditer(text) if "' ==" in text or "' !=" in text else ():
         if is_generated(match["bare"]):
             yield match["name"], *match.span("bare"), True
@@ -321,8 +327,8 @@ _DIGIT = re.compile(r"\d")
 _ALNUM = re.compile(r"[^\W_]")
 
 
-def _around(text: str, at: int, behind: int, stem: str) -> _Named | None:
-    """The name around a stem, and its value."""
+def _around(text: str, at: int, behind: int, stem: str) -> tuple[int, int, int, bool] | None:
+    """The value of a name around a stem: as `_Named`, with the name's end for the name."""
     match = _ASSIGNED.match(text, behind)
     if match is None:
         if _APART.match(text, behind) is None:
@@ -330,34 +336,29 @@ def _around(text: str, at: int, behind: int, stem: str) -> _Named | None:
         match = _MARKED_UP.match(text, behind) or _spaced(text, at, behind, stem)
         if match is None:
             return None
-    name = _before(text, at) + text[at : match.end("rest")]
+    rest = match.end("rest")
     start, stop = match.span("bare")
     if start >= 0:
-        return name, start, stop, False
+        return rest, start, stop, False
     start = match.start("quoted")
     stop = start + _length(match)
     if stop == start or _ALNUM.search(text, start, stop) is None:
         return None
     closed = match["closed"]
-    return name, start, stop, closed.endswith('"') and ":" in text[match.end("closed") : start]
+    return rest, start, stop, closed.endswith('"') and ":" in text[match.end("closed") : start]
 
 
-def _apart(text: str, at: int, behind: int) -> _Named | None:
-    """A value that a generator made, behind the name and anything but words: in a list, a table, markup, a block."""
-    match = _APART_OR_MARKED.match(text, behind)
-    if match is None or not is_generated(match["bare"]):
-        return None
-    return _before(text, at) + text[at : match.end("rest")], *match.span("bare"), True
+def _before(back: str, at: int) -> str:
+    """The beginning of a name in front of its stem, with the word before it.
 
-
-def _before(text: str, at: int) -> str:
-    """The beginning of a name in front of its stem, with the word before it."""
-    # One character more than counts shows whether a word begins where the view ends.
-    view = text[max(0, at - _REACH - 1) : at]
-    match = _NAME_BEFORE.match(view[::-1])
+    Args:
+        back: the text backwards.
+        at: where the stem begins in that.
+    """
+    match = _NAME_BEFORE.match(back, at)
     assert match is not None  # nothing is a name's beginning, too
-    length = match.end() if match.end() <= _REACH else match.end(1)
-    return view[len(view) - length :]
+    name = match[0]
+    return (name if len(name) <= _REACH else match[1])[::-1]
 
 
 _LESS_ESCAPED = re.compile(r"(?<!\\)(\\*)\"")

@@ -116,6 +116,10 @@ class Numbering:
 
     Args:
         before: the number before the first one of each kind.
+
+    Attributes:
+        before: the same.
+        given: gives the placeholder that a secret has already; None where it is met for the first time.
     """
 
     def __init__(self, before: int = 0) -> None:
@@ -123,6 +127,7 @@ class Numbering:
         # An RLock: a collected stream settles its crossing wherever this thread happens to be.
         self._lock = threading.RLock()
         self._given: dict[str, str] = {}
+        self.given = self._given.get
         self._secrets: dict[str, str] = {}
         self._counts: dict[str, int] = {}
 
@@ -135,28 +140,20 @@ class Numbering:
             lasting: what of the secret stays where it is made anew for each request; all of it if None.
         """
         key = secret if lasting is None else lasting
-        known = self._given.get(key)
-        if known is not None:
-            if lasting is not None:
-                self._secrets[known] = secret  # the one of this request
-            return known
         with self._lock:
-            if key not in self._given:
-                number = self._counts.get(kind, self.before) + 1
-                self._counts[kind] = number
-                given = f"<secret:{kind}:{number}>"
+            given = self.given(key)
+            if given is None:
+                self._counts[kind] = number = self._counts.get(kind, self.before) + 1
+                given = self._given[key] = f"<secret:{kind}:{number}>"
                 self._secrets[given] = secret
-                self._given[key] = given
-            return self._given[key]
+            elif lasting is not None:
+                self._secrets[given] = secret  # the one of this request
+            return given
 
     @property
     def count(self) -> int:
         """How many placeholders were given."""
         return len(self._secrets)
-
-    def given(self, secret: str) -> str | None:
-        """The placeholder that a secret has already; None where it is met for the first time."""
-        return self._given.get(secret)
 
     @property
     def has_given(self) -> bool:

@@ -201,8 +201,18 @@ def _is_pem(match: re.Match[bytes]) -> bool:
     return len(body) >= 64 and is_random(body, 4.0)
 
 
+_SCHEME_BEFORE = re.compile(
+    _FRONT
+    + rb"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
+    rb"(?:\+[a-z0-9]+)?\Z"
+)
+_LONGEST_SCHEME = 40
+
+
 def _is_password(match: re.Match[bytes]) -> bool:
     password, user = match[1], match[2]
+    if not _SCHEME_BEFORE.search(match.string, max(0, match.start() - _LONGEST_SCHEME), match.start()):
+        return False
     return not is_weak(password) and password.lower() != user.lower() and is_random(password, 2.2)
 
 
@@ -216,10 +226,8 @@ _PEM = _format(
 )
 _URL = _format(
     "password",
-    b"@",  # rarer than what begins a URL
-    _FRONT
-    + rb"(?:postgres(?:ql)?|mysql|mariadb|mongodb|rediss?|amqps?|mssql|oracle|clickhouse|nats|ldaps?|s?ftp|https?)"
-    rb"(?:\+[a-z0-9]+)?://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):",
+    b"://",
+    rb"://(?=[^\s:/@\"'\\<]{0,64}:([^\s@/\"'\\<>]{6,128})@)([^\s:/@\"'\\<]{0,64}):",
     _is_password,
 )
 # The key's id, and not far behind it 40 characters of its own.

@@ -44,21 +44,26 @@ def replace_shapes(text: str, placeholder: Callable[[str, str], str]) -> str:
 
 def whole_shape(text: str, placeholder: Callable[[str, str], str]) -> str | None:
     """``placeholder(kind, secret)`` where a text is one secret of a known shape, and nothing else; else None."""
-    begins = _begins(facts())
-    if text[:3] not in begins and text[:2] not in begins and _INNER.search(text) is None:
+    if _whole_of(facts()).match(text) is None and _INNER.search(text) is None:
         return None
     clean = replace_shapes(text, placeholder)
     return clean if clean is not text and PLACEHOLDER.fullmatch(clean) else None
-
-
-_INNER = re.compile(r"[Q:J.](?:(?<=Q)~|(?<=:)AA|(?<=J)QQJ99|(?<=\.)atlasv1\.)")
-"""What stands within a secret of a shape that does not begin with its prefix."""
 
 
 @functools.lru_cache(maxsize=4)
 def _begins(known: ProviderFacts) -> frozenset[str]:
     """The first three letters of all prefixes, or the whole of a shorter one."""
     return frozenset(prefix[:3] for shape in shapes_with(known) for prefix in shape.prefixes)
+
+
+@functools.lru_cache(maxsize=4)
+def _whole_of(known: ProviderFacts) -> re.Pattern[str]:
+    """How a text begins that is a secret of a shape, but for those in which its prefix does not stand first."""
+    return re.compile(_by_first(_begins(known)))
+
+
+_INNER = re.compile(r"[Q:J.](?:(?<=Q)~|(?<=:)AA|(?<=J)QQJ99|(?<=\.)atlasv1\.)")
+"""What stands within a secret of a shape that does not begin with its prefix."""
 
 
 _LONG = 8192
@@ -310,12 +315,17 @@ def _may_hold_shape(text: str) -> bool:
 @functools.lru_cache(maxsize=4)
 def _begins_of(known: ProviderFacts) -> re.Pattern[str]:
     """The first three letters of all prefixes but those that are shorter; see `_BOT` and `_WITHIN`."""
-    begins: dict[str, set[str]] = {}
-    for begin in (each for each in _begins(known) if len(each) > 2):
-        begins.setdefault(re.escape(begin[0]), set()).add(re.escape(begin[1:]))
-    groups = (f"{first}(?:{'|'.join(sorted(rest))})" for first, rest in sorted(begins.items()))
+    begins = [begin for begin in _begins(known) if len(begin) > 2]
     # A set of letters in front is passed over at memory speed.
-    return re.compile(f"(?=[{''.join(sorted(begins))}])(?:{'|'.join(groups)})")
+    return re.compile(f"(?=[{''.join({re.escape(begin[0]) for begin in begins})}])(?:{_by_first(begins)})")
+
+
+def _by_first(texts: Iterable[str]) -> str:
+    """A pattern for any of several texts, by first letter."""
+    groups: dict[str, list[str]] = {}
+    for text in sorted(texts):
+        groups.setdefault(re.escape(text[0]), []).append(re.escape(text[1:]))
+    return "|".join(f"{first}(?:{'|'.join(rest)})" for first, rest in groups.items())
 
 
 @functools.cache

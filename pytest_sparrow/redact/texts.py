@@ -11,9 +11,10 @@ import binascii
 import functools
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
-from pytest_sparrow.redact.names import Rule, Sure, is_generated
+from pytest_sparrow.redact.names import Rule, Sure, is_generated, is_run_generated
 from pytest_sparrow.redact.notations import may_name_apart
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
 from pytest_sparrow.redact.shapes import begins_key, may_begin_key
@@ -179,27 +180,26 @@ def may_hide(
         depth: how often to decode.
     """
     runs = long_runs(data, _SHORTEST)
-    may_be_key = may_begin_key(b" ".join([run for run in runs if len(run) < FILE]))
-    for run in runs:
-        if len(run) < FILE and may_name_apart(data, run):
+    short = [run for run in runs if len(run) < FILE]
+    if any(may_name_apart(data, run) for run in filter(is_run_generated, short)):
+        return True
+    new = [
+        run for run in runs if run not in harmless and (len(run) < FILE or holds_text(run[:FILE].decode()))
+    ]
+    if (len(short) < len(runs) or may_begin_key(b" ".join(short))) and any(map(begins_key, new)):
+        return True
+    # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
+    spelled = [each for run in new for each in (run, run[1:]) if _begins_text(each[:8])]
+    spelled += [part for run in new if _begins_text((part := run[run.rfind(b"/") + 1 :])[:8])]
+    for plain in filter(None, map(_decoded, dict.fromkeys(spelled))):
+        if (
+            _is_id(plain)
+            or suspicious(plain)
+            or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1))
+        ):
             return True
-        if run in harmless or (len(run) >= FILE and not holds_text(run[:FILE].decode())):
-            continue
-        if (may_be_key or len(run) >= FILE) and begins_key(run):
-            return True
-        # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
-        for spelled in (run, run[1:], *run.rsplit(b"/", 1)[1:]) if b"/" in run else (run, run[1:]):
-            plain = _decoded(spelled) if _begins_text(spelled[:8]) else None
-            if plain is None:
-                continue
-            if (
-                _is_id(plain)
-                or suspicious(plain)
-                or (depth > 1 and may_hide(plain, suspicious, set(), depth - 1))
-            ):
-                return True
-        if len(run) <= LONGEST_KEPT and len(harmless) < MOST_KEPT:
-            harmless.add(run)
+    kept = (run for run in new if len(run) <= LONGEST_KEPT)
+    harmless.update(islice(kept, max(0, MOST_KEPT - len(harmless))))
     return False
 
 

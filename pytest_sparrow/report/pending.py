@@ -69,7 +69,7 @@ _REFUSALS: dict[str, tuple[str, Sequence[WayKind]]] = {
         "the golden lacks answers that the agent asks for, and only a recording gives them",
         (WayKind.EXTEND, WayKind.RECORD_AGAIN),
     ),
-    "own": ("the test failed by itself, too: mend the test, and replay it", ()),
+    "own": ("the test failed by itself, too", (WayKind.MEND,)),
     "what-if": (
         "a fork or a fault of the test decides what it asks for: run it without them",
         (WayKind.ACCEPT,),

@@ -296,8 +296,9 @@ def _not_kept(remarks: Sequence[tuple[str, Finding]]) -> list[str]:
         return [f"{_named([nodeid])}: {one_line(title(remark))}" for nodeid, remark in remarks]
     tests = list(dict.fromkeys(nodeid for nodeid, _ in remarks))
     below = _common([remark.detail["folder"] for _, remark in remarks])
-    what = remarks[0][1].detail.get("what", "recorded")
-    return [f"{_named(tests)}: not {what}, since they did not pass; left unfinished below {one_line(below)}"]
+    return [
+        f"{_named(tests)}: not recorded, since they did not pass; left unfinished below {one_line(below)}"
+    ]
 
 
 def _unused(goldens: Sequence[str]) -> list[str]:
@@ -410,6 +411,12 @@ _WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
     ),
     WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
     WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
+    WayKind.MEND: (
+        "mend",
+        lambda nodeid: (
+            f"what the test fails by itself, or let new answers make it pass: {one_line(record_command(nodeid))}"
+        ),
+    ),
     WayKind.SAMPLE: (
         "sample",
         lambda nodeid: f"{one_line(_command(f'{SAMPLED}10', nodeid))}  # does it always?",

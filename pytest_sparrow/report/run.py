@@ -10,6 +10,7 @@ from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
 from pytest_sparrow.providers.other_work import other_work
 from pytest_sparrow.providers.registry import Wire, registered
 from pytest_sparrow.text import WIDTH, counted, one_line, shown
+from pytest_sparrow.transcript import CAPTURE
 from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from pytest_sparrow.transcript import RunInputs, Transcript
 
 _WHOLE = 10**9
+
+_USUAL_RISK = "Mutating"
+"""The risk of a tool of which nobody said another one."""
 
 
 def render_run(run: Transcript, *, full: bool = False) -> Iterator[str]:
@@ -100,8 +104,14 @@ def _tokens(said: Json, width: int = WIDTH) -> str:
 def render_events(events: Iterable[Event]) -> Iterator[str]:
     """The lines of events as they come, each by itself; for a run that is still recorded."""
     at = (0, "")
+    said = ""
     for entry in entries(enumerate(events, start=1)):
         here = (entry.at.turn, entry.lane)
+        said = (said if here == at else "") + str(
+            entry.body.get("text") if entry.type == "ThinkingDelta" else ""
+        )
+        if entry.type == "Message" and entry.label == "assistant" and entry.body.get("text") == said:
+            continue
         if here != at:
             at = here
             yield ""
@@ -126,8 +136,41 @@ def _given(run: Transcript, turns: int, width: int) -> Iterator[str]:
     if other:
         work = ", ".join(f"{name} ({count})" for name, count in other.items())
         yield f"  besides   {work}: asked of a provider, and no events"
+    yield from _captured(inputs.config_snapshot, width)
     holds = f", {counted(len(run.exchanges), 'exchange')}" if run.holds_exchanges else ""
     yield f"  holds     {counted(len(run.events), 'event')}, {counted(turns, 'turn')}{holds}"
+
+
+def _captured(config: Json, width: int) -> Iterator[str]:
+    """Of a recording's tools: how many calls of each, who saw them, what a replay does; and what nobody saw."""
+    capture = config.get(CAPTURE) if isinstance(config, dict) else None
+    if not isinstance(capture, dict):
+        return
+    label = "tools"
+    for tool in _objects(capture.get("tools")):
+        calls = tool.get("calls")
+        seen = f"{tool.get('name')}: {counted(calls, 'call') if isinstance(calls, int) else calls}"
+        who = _BY.get(str(tool.get("by")), f"seen by {tool.get('by')}, answered in a replay")
+        if "runs" in tool:
+            who = f"seen by {tool.get('by')}, runs in a replay: {tool['runs']}"
+        yield f"  {label:<8}  {one_line(f'{seen}, {who}', width)}"
+        label = ""
+    uncaptured = capture.get("uncaptured")
+    for number, text in enumerate(uncaptured if isinstance(uncaptured, list) else ()):
+        yield f"  {'' if number else 'missing':<8}  {one_line(str(text), width)}"
+
+
+def _objects(value: Json) -> list[dict[str, Json]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+_BY = {
+    "nobody": "not wrapped: runs in a replay",
+    "provider": "run by the provider",
+    "server": "run by a server, answered in a replay",
+    "sparrow.tool": "wrapped, answered in a replay",
+}
+"""Who saw the calls of a tool, in words."""
 
 
 def _title(turn: int, lane: str) -> str:
@@ -171,9 +214,9 @@ def _content(entry: NumberedEvent, width: int, of: NumberedEvent | None = None) 
         case "Message" if isinstance(body.get("text"), str):
             return f"{one_line(entry.label, width)}: {one_line(body['text'], width)}"
         case "ToolUseProposed":
-            return (
-                f"{_call(entry.label, body.get('args'), width)}  {one_line(str(body.get('risk', '')), width)}"
-            )
+            risk = body.get("risk", _USUAL_RISK)
+            said = "" if risk == _USUAL_RISK else f"  {one_line(str(risk), width)}"
+            return f"{_call(entry.label, body.get('args'), width)}{said}"
         case "ToolUseStarted" if of is not None:
             same = "args" not in body or body["args"] == of.body.get("args")
             return "" if same else f"with other arguments: {_call(entry.label, body['args'], width)}"

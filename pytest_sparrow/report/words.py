@@ -253,6 +253,9 @@ def _unread(finding: Finding) -> str:
 _NOT_COMPARED = {
     "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
     "(define __sparrow_key__ in its class)",
+    "state": "{name} is called on an object of which {what} is not compared (define __sparrow_key__ in its class)",
+    "hidden": "{name} is called with {what}, which its JSON hides: not recorded and not compared",
+    "inner": "{name} is called with what a golden does not hold: {what} is not compared",
     "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
     "(leave it unwrapped and wrap its own tools)",
     "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
@@ -264,7 +267,7 @@ _NOT_COMPARED = {
     "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
     "runs": "{name} runs in a replay: {what}",
     "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
-    "seam": "the tools of {name} run in a replay, as far as they are not wrapped: {what}",
+    "seam": "no longer captured of {name}: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 
@@ -350,8 +353,11 @@ def _not_kept(finding: Finding) -> str:
             "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
             'golden: skip by a mark, or set crossings = "optional"'
         )
-    what, folder = finding.detail.get("what", "recorded"), finding.detail["folder"]
-    return f"not {what}, since the test did not pass; left unfinished in {folder}"
+    folder = finding.detail["folder"]
+    if finding.case == "extended":
+        said = f"not extended, since the test did not pass; the next extend goes on from {folder}"
+        return f"{said} (to ask anew: remove it)"
+    return f"not recorded, since the test did not pass; left unfinished in {folder}"
 
 
 def _doubtful(finding: Finding) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import real_time
 from pytest_sparrow.matching.order import is_chance, strand_before
-from pytest_sparrow.run.crossing import is_trio
+from pytest_sparrow.run.cancelling import is_trio
 from pytest_sparrow.wire.bodies import stream_form
 
 if TYPE_CHECKING:

@@ -1,30 +1,18 @@
-"""Defines what a boundary and a run share: an open run, and a crossing from its asking to its settling.
-
-A request that ran into ``asyncio.wait_for``, or that lost a race, has no answer or half an answer. An error in place of
-the answer would be one that the recorded agent never met, so the replay waits for the agent to cancel again.
-"""
+"""Defines what a boundary and a run share: an open run, and a crossing from its asking to its settling."""
 
 from __future__ import annotations
 
-import functools
-import sys
-import threading
-import time
 from contextlib import nullcontext
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_sparrow import real_time
 from pytest_sparrow.exchange import Asked
-from pytest_sparrow.run.context import open_runs
-from pytest_sparrow.settings import TELEMETRY_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from pytest_sparrow.errors import NotRecordable
+    from pytest_sparrow.events import Event
     from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.providers.registry import ModelCall
@@ -33,11 +21,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.own_servers import OwnServers
     from pytest_sparrow.run.run import Run
     from pytest_sparrow.run.whatif.faults import Fault
-
-Passage = Literal["cross", "ignore", "telemetry", "allow"]
-
-CLIENT = "user-agent:"
-"""Begins a pattern of ``ignore_hosts`` that names a client, whatever host it sends to."""
 
 
 class Crossing:
@@ -76,6 +59,7 @@ class Crossing:
         emitted: how many parts of a model's answer have been emitted as events.
         asks_models: whether a tool that ran asked a model itself.
         emits_in: the lane of the crossing's events: the crossing's own, or that of the model's proposal.
+        by: the name of the framework's adapter that saw the tool; "" for a tool that the user has wrapped.
         runs: why a replay must run the tool; "" where the recorded answer is given.
         outer: the call of the tool whose code makes this one, or None.
         is_held: whether nothing of this crossing is written yet, since it is not known whether a replay runs that code.
@@ -94,6 +78,7 @@ class Crossing:
         "asks_models",
         "began",
         "body",
+        "by",
         "call_id",
         "cancellation_wait",
         "checked",
@@ -151,6 +136,7 @@ class Crossing:
         self.emitted = 0
         self.asks_models = False
         self.settled = False
+        self.by = ""
         self.runs = ""
         self.outer: Crossing | None = None
         self.is_held = False
@@ -338,6 +324,22 @@ class OpenRun(Protocol):
         """Names of the adapters whose frameworks' tools cross."""
         ...
 
+    @property
+    def notes(self) -> frozenset[str]:
+        """What the adapters note; see `pytest_sparrow.frameworks.noting`."""
+        ...
+
+    def note(self, event: Event) -> None:
+        """Add what only a framework knows, in the lane of the calling strand.
+
+        Within the code of a tool the event is one of the run only if a replay must run that tool.
+        """
+        ...
+
+    def failed(self, call_id: str) -> None:
+        """Note that a framework gives the model an error as the output of a call."""
+        ...
+
     def handled(self, name: str, call_id: str) -> None:
         """Note that a framework handles a proposed call by itself, so that no tool is missing.
 
@@ -407,110 +409,3 @@ class OpenRun(Protocol):
             The ReplayDivergence to raise; None: the run recorded, and the strand may go on, unrecorded.
         """
         ...
-
-
-def passage(host: str, port: int | None, *, allow: Iterable[str], ignore: Iterable[str]) -> Passage:
-    """What happens to traffic to a host.
-
-    "allow" goes to the real world in every mode and is never recorded; "ignore" is never recorded, and answered 204 in
-    a replay; "telemetry" is ignored by default, and may also serve content; "cross" is the run's. Allowing wins over
-    ignoring: a user says it of one host, against a default list.
-
-    Args:
-        host: a host's name or address, or the path of a unix socket.
-        port: its port, or None.
-        allow: patterns; ``*`` matches any part of a name, and a pattern with a port matches that port only.
-        ignore: patterns of the same kind.
-    """
-    return _passage(host, port, tuple(allow), tuple(ignore))
-
-
-@functools.lru_cache(maxsize=256)
-def is_look_up_address(method: str, host: str, path: str, patterns: tuple[str, ...]) -> bool:
-    """Whether a pattern of setting ``look_ups`` (``host/path`` or ``POST host/path``, with ``*``) names a request."""
-    address = f"{host}{path}".lower()
-    # A pattern without a method means reading.
-    named = address if method in READING else f"{method.lower()} {address}"
-    return any(fnmatchcase(named, pattern.lower()) for pattern in patterns)
-
-
-READING = frozenset({"GET", "HEAD"})
-"""Methods that only read."""
-
-
-# An agent talks to few hosts, a thousand times each: matching them anew is 20 µs a request.
-@functools.lru_cache(maxsize=256)
-def _passage(host: str, port: int | None, allow: tuple[str, ...], ignore: tuple[str, ...]) -> Passage:
-    if _matches(host, port, allow):
-        return "allow"
-    if _matches(host, port, tuple(pattern for pattern in ignore if pattern not in TELEMETRY_HOSTS)):
-        return "ignore"
-    return "telemetry" if _matches(host, port, ignore) else "cross"
-
-
-def _matches(host: str, port: int | None, patterns: tuple[str, ...]) -> bool:
-    name = host.lower().strip("[]")
-    names = [name] if port is None else [name, f"{name}:{port}", f"[{name}]:{port}"]
-    return any(fnmatchcase(candidate, pattern.lower()) for pattern in patterns for candidate in names)
-
-
-_POLL = 0.02
-"""Seconds between two looks whether the run is over."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancellationWait:
-    """How long to wait for a cancellation that may not come.
-
-    Attributes:
-        run: the replaying run.
-        seconds: a little longer than the recorded agent waited.
-        request: the request as a text, for the violation that none came.
-    """
-
-    run: OpenRun
-    seconds: float
-    request: str
-
-    async def wait(self) -> bool:
-        """Wait for the task's cancellation, in a task; False: the task was not cancelled."""
-        await wait_for_cancel(self.seconds)
-        return False
-
-    def hold(self) -> bool:
-        """Wait for the end of the run, in a thread, which nothing cancels; False: the run goes on.
-
-        The main thread does not wait, since the run cannot end while the main thread waits.
-        """
-        end = real_time.monotonic() + self.seconds
-        while threading.current_thread() is not threading.main_thread() and real_time.monotonic() < end:
-            if self.run not in open_runs():
-                return True
-            time.sleep(_POLL)
-        return False
-
-    def not_cancelled(self) -> Exception:
-        """Note the violation that the agent did not cancel; returns the error to raise."""
-        return self.run.refuse("read-on", request=self.request)
-
-
-async def wait_for_cancel(seconds: float) -> None:
-    """Sleep in a task of asyncio or trio."""
-    if is_trio():
-        await sys.modules["trio"].sleep(seconds)
-    else:
-        import asyncio
-
-        await asyncio.sleep(seconds)
-
-
-def is_trio() -> bool:
-    """Whether a task of trio runs here."""
-    trio: Any = sys.modules.get("trio")
-    if trio is None:
-        return False
-    try:
-        trio.lowlevel.current_task()
-    except (RuntimeError, AttributeError):  # no trio task here, or another thread is just loading trio
-        return False
-    return True

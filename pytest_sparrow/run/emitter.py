@@ -129,6 +129,7 @@ class Emitter:
         self._risk_of = risk_of
         self._begun = False
         self._own_ids = itertools.count(1)
+        self._approvals: dict[str, str] = {}
         self._input = 0
         self._output = 0
 
@@ -161,7 +162,19 @@ class Emitter:
         newest: dict[str, Output] = {result.id: result for result in request.results}
         for result in newest.values():
             if self.proposals.answered_on_wire(result, lane):
-                self._output_event(lane, result.id, list(result.blocks), is_error=result.is_error)
+                is_error = result.is_error or self.proposals.has_failed(result.id, lane)
+                self._output_event(lane, result.id, list(result.blocks), is_error=is_error)
+
+    def note(self, lane: Lane, event: Event) -> None:
+        """Emit what a framework says; of an approval that is asked or decided once more nothing new."""
+        if isinstance(event, ev.ApprovalRequested | ev.ApprovalResolved):
+            if self._approvals.get(event.id) == event.type:
+                return
+            self._approvals[event.id] = event.type
+        if isinstance(event, ev.ApprovalRequested) and event.tool is not None:
+            event = event.model_copy(update={"risk": self._risk_of(event.tool)})
+        self.begin()
+        self._emit_in(lane, event)
 
     def model_is_answering(self, lane: Lane, answer: ModelAnswer, emitted: int) -> int:
         """Emit the parts of an open stream that the agent must have read, since it acts on them.

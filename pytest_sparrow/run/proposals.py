@@ -31,6 +31,7 @@ class _ProposedCall:
     lane: Lane
     started: bool = False
     answered: bool = False
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -131,6 +132,17 @@ class Proposals:
             ]:
                 self._no_longer_waits(waiting)
                 waiting.started = True
+
+    def failed(self, call_id: str, lane: Lane) -> None:
+        """A framework gives the model an error as the call's output."""
+        call = self._known(call_id, lane)
+        if call is not None:
+            call.failed = True
+
+    def has_failed(self, call_id: str, lane: Lane) -> bool:
+        """Whether a framework gives the model an error as the call's output."""
+        call = self._known(call_id, lane)
+        return call is not None and call.failed
 
     def finished(self, call_id: str, lane: Lane) -> None:
         """A wrapped call has its output."""

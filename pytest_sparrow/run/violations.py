@@ -20,6 +20,7 @@ from pytest_sparrow.wire.asking import describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from pytest_sparrow.errors import NotRecordable
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.providers.codec import ModelAnswer
 
@@ -58,6 +59,17 @@ class Violations:
         if self.mirror is not None:
             self.mirror(title(placed))
         return placed
+
+    def unrecordable(self, error: NotRecordable) -> None:
+        """Keep that a value cannot be held: the agent may swallow the exception, the golden must not miss it."""
+        detail: dict[str, Json] = {"at": error.path, "text": error.reason, "hint": error.hint}
+        self.add(Finding(kind=Kind.UNRECORDABLE, detail=detail))
+
+    def not_compared(self, case: str, tool: str, what: str) -> None:
+        """Name once what of a tool's calls is not compared."""
+        detail: dict[str, Json] = {"name": tool, "what": what}
+        if all((known.case, known.detail) != (case, detail) for known in self.of(Kind.NOT_COMPARED)):
+            self.add(Finding(kind=Kind.NOT_COMPARED, case=case, boundary="tool", detail=detail))
 
     def of(self, kind: Kind) -> list[Finding]:
         """The findings of one kind."""

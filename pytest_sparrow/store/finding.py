@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.errors import DamagedTranscript, StoreError, UsageError
+from pytest_sparrow.errors import DamagedTranscript, SparrowError, StoreError, UsageError
 from pytest_sparrow.store import disk
 from pytest_sparrow.store.damage import DEFAULT_LIMITS
 from pytest_sparrow.store.disk import refused
@@ -209,6 +209,17 @@ def recovered(folder: Path, *, limits: Limits = DEFAULT_LIMITS) -> Transcript:
     if disk.is_held(folder / EVENTS):
         raise StoreError(f"{folder} is being recorded: wait for its end")
     return run.with_meta(replace(run.meta, complete=True, extra={**run.meta.extra, RECOVERED: True}))
+
+
+def unfinished(
+    store: Path, run_id: str, *, limits: Limits = DEFAULT_LIMITS
+) -> tuple[Path, Transcript] | None:
+    """The folder of the last unfinished recording of a run, and what that recorded; None: there is none to read."""
+    left = [each for each in _journals(store) if each.run_id == run_id and each.why is not Why.UNDER_WAY]
+    for each in sorted(left, key=lambda one: one.folder.stat().st_mtime, reverse=True):
+        with contextlib.suppress(SparrowError, OSError):
+            return each.folder, load_transcript(each.folder, limits=limits)
+    return None
 
 
 def journal_of(store: Path, run_id: str) -> Path | None:

@@ -270,8 +270,12 @@ class FsRecorder:
             self._close(run_id)
         return kept
 
-    def discard(self, run_id: str) -> None:
+    def discard(self, run_id: str, *, tidies: bool = True) -> None:
         """End a run and remove what it had.
+
+        Args:
+            run_id: the run.
+            tidies: whether to remove what earlier recordings of the run left unfinished, too.
 
         Raises:
             UnknownRun: the run was never started, or is over.
@@ -281,7 +285,8 @@ class FsRecorder:
         with journal.lock, self._refusals():
             self._close(run_id)
             journal.remove()
-        self._tidy(run_id)
+        if tidies:
+            self._tidy(run_id)
 
     def save(
         self, transcript: Transcript, *, instead_of: Transcript | Literal["any"] | None = "any"

@@ -1,7 +1,7 @@
 """Finds what a call has changed in the objects that it was given, as JSON, and makes the same changes in a replay.
 
-Watched are dicts, lists, sets, bytearrays, numpy's arrays, and the attributes of data classes and of objects of the
-user's own classes, all the way down. A change of a named thing is ``{"set"?: {key: value}, "without"?: [key, …],
+Watched are dicts, lists, sets, bytearrays, buffers, numpy's arrays, and the attributes of data classes and of objects
+of the user's own classes, all the way down. A change of a named thing is ``{"set"?: {key: value}, "without"?: [key, …],
 "order"?: [key, …], "within"?: {key: change}}``, of a sequence ``{"start", "stop", "of", "items"}`` (of the former
 items ``of``, these are replaced) and ``within``, of anything else ``{"to": value}``; beside a value stand the ``types``
 that its JSON does not show.
@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from enum import Enum
 from inspect import Parameter
+from io import BytesIO, StringIO
 from operator import is_
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -121,7 +122,7 @@ class Watched:
         parts = self._parts(value)
         if parts is None:
             if _is_whole(value):
-                self._held[id(value)] = _Held(value, value.copy())
+                self._held[id(value)] = _Held(value, _whole(value))
             return
         left[0] -= len(parts)
         if left[0] < 0:
@@ -157,9 +158,8 @@ class Watched:
             return None
         said.add(id(value))
         if _is_whole(value):
-            if difference(held.parts, value) is None:
-                return None
-            return self._written({}, "to", value, place)
+            new = _whole(value)
+            return None if difference(held.parts, new) is None else self._written({}, "to", new, place)
         now = self._parts(value)
         if isinstance(now, dict):
             return self._change_of_named(held, now, place, said)
@@ -362,7 +362,16 @@ def _spelled(place: Place) -> str:
 
 def _is_whole(value: Any) -> bool:
     """Whether a value is recorded as a whole where it changes."""
-    return isinstance(value, set | bytearray) or (tables.is_table(value) and hasattr(value, "tobytes"))
+    return isinstance(value, set | bytearray | BytesIO | StringIO) or (
+        tables.is_table(value) and hasattr(value, "tobytes")
+    )
+
+
+def _whole(value: Any) -> Any:
+    """A copy of a value that changes as a whole; of a buffer its content and how far it was read or written."""
+    if isinstance(value, BytesIO | StringIO):
+        return None if value.closed else {"content": value.getvalue(), "at": value.tell()}
+    return value.copy()
 
 
 def _same(old: Any, now: Any) -> bool:
@@ -422,6 +431,8 @@ def _store_of(stores: list[Any], key: Any, *, new: bool = False) -> tuple[Any, A
 
 
 def _refill(value: Any, new: Any) -> None:
+    if isinstance(value, BytesIO | StringIO):
+        return _rewrite(value, new)
     if type(value) is not type(new):
         raise TypeError(f"{type(value).__qualname__} became {type(new).__qualname__}")
     if isinstance(value, set):
@@ -431,6 +442,17 @@ def _refill(value: Any, new: Any) -> None:
         value[:] = new
     else:
         value[...] = new
+    return None
+
+
+def _rewrite(buffer: Any, new: dict[str, Any] | None) -> None:
+    if new is None:
+        buffer.close()
+        return
+    buffer.seek(0)
+    buffer.truncate()
+    buffer.write(new["content"])
+    buffer.seek(new["at"])
 
 
 def _replace_items(value: Any, change: dict[str, Json], items: list[Any]) -> None:

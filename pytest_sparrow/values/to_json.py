@@ -212,7 +212,7 @@ class Walker:
         if value is None or kind is bool or kind is int:
             return value  # an integer too long to print is refused when it is written
         if kind is float:
-            return value if isfinite(value) else self._refuse(path, f"{value} is no JSON number")
+            return value if isfinite(value) else self._infinite(value, path)
         if depth > _DEEPEST:
             self._refuse(path, f"lies more than {_DEEPEST} levels deep, or refers back to itself")
         if kind is list:
@@ -243,8 +243,18 @@ class Walker:
             return sorted((self.walk(item, (path, "…"), depth + 1) for item in value), key=canonical)
         step = simpler(value)
         if step is NO_JSON:
+            step = self.other(value)
+        if step is NO_JSON:
             self._refuse(path, f"{_article(type_name(value))} has no form in JSON")
         return self.walk(step, path, depth + 1)
+
+    def other(self, value: Any) -> Any:  # noqa: ARG002 - of a subclass
+        """A step for a value that `simpler` has no form for; `NO_JSON`: there is none."""
+        return NO_JSON
+
+    def _infinite(self, value: float, path: _Path) -> Json:
+        step = self.other(value)
+        return self._refuse(path, f"{value} is no JSON number") if step is NO_JSON else step
 
     def _text(self, value: str, path: _Path) -> str:
         try:

@@ -104,7 +104,11 @@ def body_of(raw: bytes, content_type: str, *, answered: bool) -> dict[str, Json]
 
 def stream_form(body: Json) -> str:
     """The key of a body that comes piece by piece, "sse" or "lines"; "" for any other body."""
-    return next((form for form in _SERVED if isinstance(body, dict) and form in body), "")
+    if isinstance(body, dict):
+        for form in _SERVED:
+            if form in body:
+                return form
+    return ""
 
 
 def chunks_of(body: dict[str, Json]) -> list[bytes]:

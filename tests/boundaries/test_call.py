@@ -75,10 +75,10 @@ def test_what_json_cannot_hold_is_refused_by_name():
     """An argument or result that JSON cannot hold names the call and the place, and is noted by the run."""
     with opened() as run:
         with pytest.raises(NotRecordable) as caught:
-            call(run, "geo", len, object())
+            call(run, "geo", len, "\ud800")
         assert caught.value.path == "geo(args[0])"
         with pytest.raises(NotRecordable) as caught:
-            call(run, "geo", dict, where=object())
+            call(run, "geo", dict, where="\ud800")
         assert caught.value.path == "geo(where)"
         with pytest.raises(NotRecordable) as caught:
             call(run, "geo", object)

@@ -15,13 +15,13 @@ import urllib.request
 import pytest
 
 from boundaries.fakes import FakeRun
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import guard
 from pytest_sparrow.boundaries.guard import watcher
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import naming_children
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.testing.loopback import loopback
 
 FAR = ("10.255.255.1", 80)
 

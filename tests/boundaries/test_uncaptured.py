@@ -16,10 +16,10 @@ import urllib3
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import answering
+from pytest_sparrow.testing.loopback import loopback
 
 SAVED = socket.socket.connect
 

@@ -147,7 +147,9 @@ def test_accept_says_what_it_did(project):
             "recording gives them",
             "  extend  pytest --sparrow-mode=extend a.py::TestC::test_more",
             "  record  pytest --sparrow-record a.py::TestC::test_more",
-            "sub/b.py::test_own: not accepted: the test failed by itself, too: mend the test, and replay it",
+            "sub/b.py::test_own: not accepted: the test failed by itself, too",
+            "  mend    what the test fails by itself, or let new answers make it pass: pytest --sparrow-record "
+            "sub/b.py::test_own",
             "3 accepted, 2 left",
         ],
     )

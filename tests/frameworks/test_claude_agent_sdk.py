@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 if importlib.util.find_spec("claude_agent_sdk") is None:
     pytest.skip("claude-agent-sdk is not installed", allow_module_level=True)
@@ -101,6 +102,10 @@ def test_no_process_is_started_in_a_replay(recorded):
         assert [event["name"] for event in events if event["type"] == "ToolUseStarted"] == calls
         assert len([event for event in events if event["type"] == "ToolOutput"]) == len(calls)
         assert next(event["input"] for event in events if event["type"] == "TokenUsage") == 20
+        approvals = [event for event in events if event["type"].startswith("Approval")]
+        assert [event.get("tool", event.get("decision")) for event in approvals] == (
+            ["mcp__calc__add", "Allow"] * 2 if test == "client" else []
+        )
 
 
 @pytest.mark.parametrize(

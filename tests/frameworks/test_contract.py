@@ -1,18 +1,14 @@
-"""The same behaviours for every framework: an untouched agent is recorded, and replayed without running a tool.
-
-A framework is one file of agent functions in ``agents/``; a behaviour that the framework lacks is None there.
-"""
+"""Our own adapters, held to the contract. A framework is one file of agent functions in ``agents/``."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 from pathlib import Path
 
 import pytest
-from boundaries.http.loopback import loopback
+from inner_runs import pytest_in
 
-from .provider import PLANS, chat, gemini
+from pytest_sparrow.testing import FrameworkContract
 
 AGENTS = Path(__file__).parent / "agents"
 
@@ -31,107 +27,97 @@ FRAMEWORKS = {
 """By its file in ``agents/``, the module that a framework is installed as."""
 
 WHOLE = ("pydantic_ai", "langchain", "openai_agents")
-"""Frameworks that are held to every behaviour; the others to plain tools."""
-
-TESTS = (
-    "approved",
-    "async",
-    "cancelled",
-    "context",
-    "denied",
-    "nested",
-    "raises",
-    "streamed",
-    "sync",
-    "unheld",
-)
-"""What every framework can do."""
-
-WARNING = ("-p", "no:unraisableexception", "-W", "default")
-"""The others warn of their own, and leave loops open."""
+"""Frameworks that warn of nothing and whose golden is read below."""
 
 
-@pytest.fixture(params=FRAMEWORKS)
-def framework(request, inner):
-    """A folder with the agents of one framework and the tests, recorded once."""
-    if not is_installed(FRAMEWORKS[request.param]):
-        pytest.skip(f"{request.param} is not installed")
-
-    def record():
-        files = {"shop": "shop", "test_it": "contract", "agents_here": request.param}
-        for name, source in files.items():
-            inner.write(f"{name}.py", (AGENTS / f"{source}.py").read_text("utf-8"))
-        inner.env(
-            OPENAI_API_KEY="sk-test-0123456789abcdef0123456789abcdef",
-            GOOGLE_API_KEY="none",
-            RAN=str(inner.path / "ran"),
-        )
-        models = {f"v1beta/models/gemini-{plan}:generateContent": gemini(plan) for plan in PLANS}
-        with loopback(**models, **{"v1/chat/completions": chat}) as server:
-            inner.env(OPENAI_BASE_URL=f"{server.url}/v1", GOOGLE_GEMINI_BASE_URL=server.url)
-            outcome = inner.record("-rs", *inner.options)
-        assert outcome.ret == 0, outcome.stdout.str()
-        (inner.path / "ran").unlink()
-
-    inner.whole = request.param in WHOLE
-    inner.options = () if inner.whole else WARNING
-    inner.once(record, request.param)
-    inner.env(RAN=str(inner.path / "ran"))
-    return inner
-
-
-def is_installed(module):
+def is_installed(name):
     try:
-        return importlib.util.find_spec(module) is not None
+        return importlib.util.find_spec(FRAMEWORKS[name]) is not None
     except ModuleNotFoundError:
         return False
 
 
-def exchanges(inner, test):
-    lines = (inner.golden(f"test_it/test_{test}") / "exchanges.jsonl").read_text("utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+class Ours(FrameworkContract):
+    """Each framework in its turn; not collected by itself."""
+
+    @classmethod
+    def run_pytest(cls, folder, *args, **environ):
+        return pytest_in(folder, *args, **environ)[1]
 
 
-def test_no_tool_runs_in_a_replay(framework):
-    """Sync, async and streamed; parallel, raising, steering, approved, denied and cancelled: all is replayed."""
-    held = TESTS if framework.whole else ("raises",)
-    assert {f"__sparrow__/test_it/test_{name}" for name in held} <= set(framework.goldens())
-    outcome = framework.replay(
-        *framework.options,
-        *(f"test_it.py::test_{path.rpartition('test_')[2]}" for path in framework.goldens()),
-    )
-    outcome.assert_outcomes(passed=len(framework.goldens()))
-    ran = framework.path / "ran"
-    if framework.whole:
-        # But for the tool around an agent, and the one whose result nothing restores.
-        assert sorted(ran.read_text().split()) == ["delegate", "invoice"]
-        outcome.stdout.fnmatch_lines(["*delegate runs in a replay: it asks a model itself*"])
-        outcome.stdout.fnmatch_lines(["*invoice runs in a replay: nothing restores its result*"])
-    else:
-        assert not ran.exists()
-    assert "not wrapped" not in outcome.stdout.str()
-    noted = framework.inputs("test_it/test_sync")["config_snapshot"]["frameworks"]
-    assert noted
-    assert all(noted.values())
+class Whole(Ours):
+    options = ("-W", "error")
+
+    def test_the_golden_holds_what_a_wrapped_tool_leaves(self, held):
+        """Calls by the model's ids, results as values, exceptions as exceptions, what was changed in place."""
+        tools = {
+            name: [each for each in held.golden(name, "exchanges.jsonl") if each["kind"] == "tool"]
+            for name in ("sync", "raises", "context")
+        }
+        assert [each["asked"]["name"] for each in tools["sync"]] == ["lookup", "lookup", "refund"]
+        assert all(
+            each["proposed"] and each["asked"]["id"].startswith("<") is False for each in tools["sync"]
+        )
+        # By their end: the first call ends last.
+        assert [each["answered"]["returned"] for each in tools["sync"]] == [
+            "order 5678",
+            "order 1234",
+            {"order_id": "1234", "amount": 39.99},
+        ]
+        [raised] = [each["answered"]["raised"] for each in tools["raises"]]
+        assert (raised["type"], raised["message"]) == ("Refused", "no 1234")
+        [first, _] = tools["context"]
+        assert first["asked"]["args"] == {"text": "milk"}
+        assert first["answered"]["changed"]
+
+    def test_what_runs_is_named(self, held):
+        """The tool around an agent, and the one whose result nothing restores."""
+        assert (held.ran["nested"], held.ran["unheld"]) == ({"delegate"}, {"invoice"})
+        for why in (
+            "delegate runs in a replay: it asks a model itself",
+            "invoice runs in a replay: nothing restores",
+        ):
+            assert why in held.output
+
+    def test_what_only_the_framework_knows_becomes_events(self, held):
+        """Approvals, sub-agents in their lanes, hand-offs, calls that failed."""
+
+        def events(test, *types):
+            return [each for each in held.golden(test, "events.jsonl") if each["type"].startswith(types)]
+
+        for test, decision in {"approved": "Allow", "denied": "Deny"}.items():
+            [asked, decided] = events(test, "Approval")
+            assert (asked["tool"], asked["risk"]) == ("erase", "Mutating")
+            assert asked["summary"] == 'erase({"order_id": "1234"})'
+            assert (decided["id"], decided["decision"]) == (asked["id"], decision)
+        [began, ended] = events("nested", "Agent")
+        assert (began["type"], ended["type"], ended["status"]) == ("AgentSpawned", "AgentStatus", "Done")
+        assert began["role"] == ended["role"] != ""
+        assert began["lane"].endswith("tool-1")
+        if "handed_off" in held.recorded:
+            assert [each["role"] for each in events("handed_off", "Agent")] == ["triage", "clerk"]
+        if "resumed" in held.recorded:
+            said = [each.get("summary", each.get("decision")) for each in events("resumed", "Approval")]
+            assert said == ['"erase 1234?"', "Allow"]
+        assert [each["is_error"] for each in events("raises", "ToolOutput")] == [True]
+        assert held.config("sync")["framework_notes"] == ["agents", "approvals", "failures"]
+        by = next(iter(held.config("sync")["frameworks"]))
+        captured = {
+            tool["name"]: (tool["by"], tool["calls"]) for tool in held.config("sync")["capture"]["tools"]
+        }
+        assert captured == {"lookup": (by, 2), "refund": (by, 1)}
 
 
-def test_the_golden_holds_what_a_wrapped_tool_leaves(framework):
-    """Calls by the model's ids, results as values, exceptions as exceptions, what was changed in place."""
-    if not framework.whole:
-        pytest.skip("held to plain tools")
-    tools = [each for each in exchanges(framework, "sync") if each["kind"] == "tool"]
-    assert [each["asked"]["name"] for each in tools] == ["lookup", "lookup", "refund"]
-    assert all(each["proposed"] and each["asked"]["id"].startswith("<") is False for each in tools)
-    # By their end: the first call ends last.
-    assert [each["answered"]["returned"] for each in tools] == [
-        "order 5678",
-        "order 1234",
-        {"order_id": "1234", "amount": 39.99},
-    ]
-    [raised] = [
-        each["answered"]["raised"] for each in exchanges(framework, "raises") if each["kind"] == "tool"
-    ]
-    assert (raised["type"], raised["message"]) == ("Refused", "no 1234")
-    [first, _] = [each for each in exchanges(framework, "context") if each["kind"] == "tool"]
-    assert first["asked"]["args"] == {"text": "milk"}
-    assert first["answered"]["changed"]
+class Plain(Ours):
+    # They warn of their own, and leave loops open.
+    options = ("-p", "no:unraisableexception", "-W", "default")
+
+
+for _name in filter(is_installed, FRAMEWORKS):
+    _base = Whole if _name in WHOLE else Plain
+    globals()[f"Test_{_name}"] = type(f"Test_{_name}", (_base,), {"agents": AGENTS / f"{_name}.py"})
+
+
+@pytest.mark.parametrize("name", [name for name in FRAMEWORKS if not is_installed(name)])
+def test_a_framework(name):
+    pytest.skip(f"{name} is not installed")

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 AGENTS = Path(__file__).parent / "agents"
 

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from boundaries.http.loopback import loopback
 
-from .provider import chat
+from pytest_sparrow.testing.loopback import loopback
+from pytest_sparrow.testing.provider import chat
 
 TEST = """
     import asyncio

@@ -126,7 +126,7 @@ class Inner:
             path: where the server answers.
             environ: environment variables, of the runs that follow as well.
         """
-        from boundaries.http.loopback import loopback
+        from pytest_sparrow.testing.loopback import loopback
 
         def record() -> None:
             self.write("test_it.py", tests)

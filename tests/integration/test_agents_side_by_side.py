@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
-from boundaries.http.loopback import loopback
 from full import FULL
 from inner_runs import pytest_in
+
+from pytest_sparrow.testing.loopback import loopback
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_agent"
 

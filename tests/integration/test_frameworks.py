@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 
 import pytest
-from boundaries.http.loopback import loopback
 from full import FULL
 from inner_runs import pytest_in
 from plugin.anyday import FAKETIME
+
+from pytest_sparrow.testing.loopback import loopback
 
 COMMON = '''
 import os

@@ -6,10 +6,11 @@ import asyncio
 import json
 
 import pytest
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from google import genai
 from google.genai import types
+
+from pytest_sparrow.testing.loopback import loopback
 
 # google-genai derives from ClientSession; aiohttp would rather it didn't.
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")

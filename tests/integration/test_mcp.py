@@ -11,10 +11,10 @@ import time
 import urllib.request
 
 import pytest
-from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
 
 from pytest_sparrow.store import load_transcript
+from pytest_sparrow.testing.loopback import loopback
 
 SERVER = '''
 import sys

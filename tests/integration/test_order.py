@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
+
+from pytest_sparrow.testing.loopback import loopback
 
 ANSWER = b"""{"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [
     {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Charged."}}]}"""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 
 import pytest
-from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
 from run.test_stream_errors import STREAMS
+
+from pytest_sparrow.testing.loopback import loopback
 
 INNER = """
 import os

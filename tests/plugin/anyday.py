@@ -7,7 +7,7 @@ import glob
 import json
 import time
 
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 __all__ = ["AGENT", "CHANGES", "FAKETIME", "world"]
 

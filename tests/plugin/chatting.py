@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 __all__ = ["AGENT", "model"]
 

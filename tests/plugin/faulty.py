@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 __all__ = ["model"]
 

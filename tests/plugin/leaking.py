@@ -7,7 +7,7 @@ import contextlib
 import json
 import socket
 
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 __all__ = ["AGENT", "leaking"]
 

@@ -7,7 +7,8 @@ import json
 import threading
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 AGENT = """
     import asyncio

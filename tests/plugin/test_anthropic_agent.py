@@ -5,8 +5,9 @@ import json
 import secrets
 
 import pytest
-from boundaries.http.loopback import loopback
 from cassettes.anthropic_samples import event, message, stream_of
+
+from pytest_sparrow.testing.loopback import loopback
 
 AGENT = """
     import os

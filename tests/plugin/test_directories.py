@@ -4,8 +4,9 @@ import json
 import shutil
 
 import pytest
-from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
+
+from pytest_sparrow.testing.loopback import loopback
 
 BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_sparrow.plugin"}
 """What else is installed is left out: it doubles the time."""

@@ -197,10 +197,13 @@ def test_a_failure_of_its_own_stays(diverged):
             "E*pytest-sparrow: this test also diverged from its golden*",
             "*- pytest-sparrow -*",
             "act was not called",
+            "  mend    what the test fails by itself, or let new answers make it pass: pytest --sparrow-record *",
             "sparrow: 1 diverged*",
             "FAILED test_own.py::test_own - AssertionError: its own words",
         ]
     )
+    for refused in ("  accept  *", "  review  *"):  # nothing updates the golden of a failing test
+        result.stdout.no_fnmatch_line(refused)
     bare = diverged.replay("--tb=no", "test_own.py::test_own")
     bare.assert_outcomes(failed=1)
     bare.stdout.fnmatch_lines(["sparrow: 1 diverged*", "FAILED test_own.py::test_own - *"])

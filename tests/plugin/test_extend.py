@@ -3,9 +3,10 @@
 import json
 
 import pytest
-from boundaries.http.loopback import loopback
 
 from plugin.failures import reported
+from pytest_sparrow.cli import main
+from pytest_sparrow.testing.loopback import loopback
 
 TESTS = """
     import datetime
@@ -65,6 +66,25 @@ TESTS = """
             os._exit(9)
         assert not NEW, "its own words"
 """
+LEFT = """
+    import os
+
+    NEW = bool(os.environ.get("NEW"))
+
+    def locate(place):
+        with open("asked", "a") as file:
+            file.write(place + " ")
+        if os.environ.get("DOWN") == place:
+            raise ConnectionError("the network is down")
+        return f"{place}: " + os.environ.get("STEP", "1")
+
+    def test_left(sparrow):
+        for place in ("Ulm", "Kiel", "Rome", "Oslo")[:int(os.environ.get("MOST", 4))] if NEW else ("Ulm", "Bonn"):
+            sparrow.call("geo", locate, place)
+            if os.environ.get("KILL") == place:
+                os._exit(9)
+        assert "MOST" not in os.environ
+"""
 EXTENDED = {"more", "middle", "arguments", "http", "clock", "less"}
 
 
@@ -95,7 +115,8 @@ def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
     result.assert_outcomes(passed=7, failed=2)
     result.stdout.fnmatch_lines(
         [
-            "test_it.py::test_own: not extended, since the test did not pass; left unfinished in __sparrow__/*",
+            "test_it.py::test_own: not extended, since the test did not pass; the next extend goes on from "
+            "__sparrow__/*/.pending/test_own.abandoned.* (to ask anew: remove it)",
             "sparrow: 6 extended, 1 up to date, 2 not extended",
         ]
     )
@@ -115,18 +136,59 @@ def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
         in texts["test_state"]
     )
     assert "its own words" in texts["test_own"]
-    # A killed process leaves what it had; the next one that ends takes its place.
+    # A killed process leaves what it had.
     inner.env(KILL="1")
     assert inner.run("--sparrow-mode=extend", "-k", "own").ret == 9
     inner.unset("KILL")
     left = [path.parent for path in inner.golden("test_it/.pending").glob("*/exchanges.jsonl")]
     assert len(left) == 2
     assert all("Bonn: 2" in (folder / "exchanges.jsonl").read_text() for folder in left)
-    inner.run("--sparrow-mode=extend", "-k", "own").assert_outcomes(failed=1, deselected=8)
-    assert len(list(inner.golden("test_it/.pending").iterdir())) == 1
     inner.unset("STEP")
     inner.env(WORLD="http://127.0.0.1:9")
     kept = "not (state or own)"
     inner.replay("-k", kept).assert_outcomes(passed=7, deselected=2)
     result = inner.run("--sparrow-mode=extend", "-k", kept)
     result.stdout.fnmatch_lines(["sparrow: 7 up to date"])
+
+
+def test_what_was_left_unfinished_is_not_asked_for_again(inner, monkeypatch, capsys):
+    """An extension goes on from the one before it, which was killed or failed, and asks anew what failed last.
+
+    A test that fails before anything is asked for leaves it where it is; so does a replay.
+    """
+    monkeypatch.chdir(inner.path)
+    inner.write("test_it.py", LEFT)
+    inner.record().assert_outcomes(passed=1)
+    golden = inner.golden("test_it/test_left/exchanges.jsonl")
+    first = golden.read_text().splitlines()[0]
+    asked = inner.path / "asked"
+
+    def extend(step, ret, also, **variables):
+        asked.write_text("")
+        inner.env(NEW="1", STEP=step, **variables)
+        result = inner.run("--sparrow-mode=extend")
+        assert result.ret == ret
+        inner.unset(*variables)
+        assert asked.read_text().split() == also
+        return result
+
+    extend("2", 9, ["Kiel", "Rome"], KILL="Rome")
+    assert main(["check"]) == 1
+    assert "again    pytest --sparrow-mode=extend test_it.py::test_left" in capsys.readouterr().out
+    pending = inner.golden("test_it/.pending")
+    (left,) = pending.iterdir()
+    result = extend("3", 1, [], MOST="2")
+    result.stdout.fnmatch_lines(
+        [f"*the next extend goes on from __sparrow__/test_it/.pending/{left.name} (to *"]
+    )
+    inner.replay("--sparrow-pending=false").assert_outcomes(failed=1)
+    assert list(pending.iterdir()) == [left]
+    extend("4", 1, ["Oslo"], DOWN="Oslo")
+    extend("5", 0, ["Oslo"])
+    lines = golden.read_text().splitlines()
+    assert lines[0] == first
+    said = [json.loads(line)["answered"]["returned"] for line in lines]
+    assert said == ["Ulm: 1", "Kiel: 2", "Rome: 2", "Oslo: 5"]
+    assert not pending.exists()
+    inner.replay().assert_outcomes(passed=1)
+    assert main(["check"]) == 0

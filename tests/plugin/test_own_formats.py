@@ -5,10 +5,10 @@ import json
 import re
 
 import pytest
-from boundaries.http.loopback import loopback
 
 from pytest_sparrow.providers import Bedrock, Gemini, Ollama
 from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Reasoning, Text, Usage
+from pytest_sparrow.testing.loopback import loopback
 
 TOOLS = """
     import os

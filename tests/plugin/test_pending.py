@@ -176,7 +176,13 @@ def test_kinds_of_tests(inner, monkeypatch, capsys):
     inner.write("tests/test_kinds.py", KINDS)
     inner.record().assert_outcomes(passed=7, xpassed=1)
     inner.env(NEW="1")
-    assert inner.replay().ret == 2
+    result = inner.replay()
+    assert result.ret == 2
+    mend = (
+        "  mend    what the test fails by itself, or let new answers make it pass: pytest --sparrow-record "
+    )
+    mended = [line.removeprefix(mend) for line in result.outlines if line.startswith(mend)]
+    assert mended == [f"tests/test_kinds.py::{name}" for name in ("TestCase::test_fails", "test_subtests")]
     found = {
         each["name"]: each
         for path in inner.path.rglob(".pending/review/*.json")

@@ -6,7 +6,8 @@ import shutil
 import time
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 DRAWS = """
     import random

@@ -5,7 +5,8 @@ import json
 import secrets
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 AGENT = """
     import json

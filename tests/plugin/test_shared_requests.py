@@ -9,7 +9,8 @@ import sys
 
 import inner_runs
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 TURNS = 16
 

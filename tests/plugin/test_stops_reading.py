@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
+
+from pytest_sparrow.testing.loopback import loopback
 
 SAID = [
     {"choices": [{"index": 0, "delta": {"role": "assistant", "content": word}}]}

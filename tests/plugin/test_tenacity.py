@@ -1,7 +1,8 @@
 """What tenacity waits between two tries isn't waited again, where that decides nothing."""
 
 import pytest
-from boundaries.http.loopback import loopback
+
+from pytest_sparrow.testing.loopback import loopback
 
 TESTS = """
     import asyncio

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from pytest_sparrow.cli import main
+from pytest_sparrow.plugin.collected import Collected
 
 TESTS = """
     import os
@@ -116,6 +117,28 @@ def test_deleted_tests(recorded):
         result.stdout.fnmatch_lines(["sparrow: the session fails by the setting unused = fail"])
 
 
+def test_which_sessions_ran_every_test(pytester, monkeypatch):
+    """By pytest's options and arguments: what leaves tests out, and what changes nothing but their order or the end."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]\ntestpaths = one two\n")
+    for name in ("one", "two", "three"):
+        pytester.mkdir(name)
+    whole = ([], ["--ff"], ["--nf"], ["-x"], ["--maxfail=2"], ["."], ["two", "one"], ["one/", "./two"])
+    parts = (
+        *(["-k", "a"], ["-m", "a"], ["--lf"], ["--sw"], ["--deselect", "one/a.py::test_b"]),
+        *(
+            ["--ignore", "two"],
+            ["--ignore-glob", "*two*"],
+            ["one"],
+            ["one", "three"],
+            ["one/a.py::test_b", "two"],
+        ),
+    )
+    for args, is_whole in (*((each, True) for each in whole), *((each, False) for each in parts)):
+        config = pytester.parseconfig(*args)
+        assert Collected().is_whole(config) is is_whole, args
+
+
 def test_old_goldens(recorded):
     """Older than max_age: one line for all, or the session fails, however many workers it has."""
     for meta in recorded.path.rglob("meta.json"):
@@ -162,10 +185,7 @@ def test_a_session_that_did_not_run_every_test_says_nothing(recorded):
     filters = (
         ["-k", "not skipped"],
         ["--deselect", "test_it.py::test_two"],
-        ["test_it.py"],
-        ["test_it.py::test_two"],
-        ["sub"],
-        ["--ignore", "sub"],
+        ["-p", "pytest_split.plugin", "--splits", "2", "--group", "2"],
     )
     for args in filters:
         result = recorded.replay(*args)

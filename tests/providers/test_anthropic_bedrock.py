@@ -7,13 +7,13 @@ import struct
 
 import anthropic
 import pytest
-from boundaries.http.loopback import loopback
 from cassettes.anthropic_driving import facts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_sparrow.providers import AnthropicMessages
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Proposal, Text
+from pytest_sparrow.testing.loopback import loopback
 
 from .halves import asked
 from .test_anthropic_compose import answers, sayable

@@ -8,7 +8,6 @@ from itertools import chain
 
 import anthropic
 import pytest
-from boundaries.http.loopback import loopback
 from cassettes.anthropic_driving import facts
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from pytest_sparrow.providers import AnthropicMessages
 from pytest_sparrow.providers.codec import Failure, ModelAnswer, Output, Proposal, Reasoning, Text, Usage
 from pytest_sparrow.providers.composing import fault_of
 from pytest_sparrow.providers.reading import text_block
+from pytest_sparrow.testing.loopback import loopback
 
 from .halves import asked
 from .turns import FAILURES, TEXTS, proposals, turns

@@ -26,7 +26,7 @@ PLAIN = {"method": "GET", "url": "http://h/x?n=1", "headers": {}, "body": None}
 
 
 def run(events, exchanges=()):
-    inputs = RunInputs(task="hello", model_id="m", timestamp="2026-01-01T00:00:00+00:00")
+    inputs = RunInputs(task="hello", config_snapshot={}, model_id="m", timestamp="2026-01-01T00:00:00+00:00")
     return Transcript.new("a", inputs, events, exchanges=list(exchanges), nodeid="t.py::a")
 
 
@@ -60,6 +60,34 @@ def test_what_no_event_speaks_of():
         "asks          GET h/x?n=1",
         "gives       nothing",
     ]
+
+
+def test_what_was_captured():
+    """Of each tool who saw the calls and what a replay does; anything may stand there, since goldens are data."""
+    capture = {
+        "tools": [
+            {"name": "refund", "by": "pydantic-ai", "calls": 2},
+            {"name": "ask", "by": "pydantic-ai", "calls": 1, "runs": "it asks a model itself"},
+            {"name": "mail", "by": "nobody", "calls": 1},
+            {"by": [1], "calls": None},
+            3,
+        ],
+        "uncaptured": ["a", "b"],
+    }
+    shown = run([])
+    shown.inputs.config_snapshot["capture"] = capture
+    lines = list(render_run(shown))
+    assert lines[lines.index("  test      t.py::a") + 1 : -1] == [
+        "  tools     refund: 2 calls, seen by pydantic-ai, answered in a replay",
+        "            ask: 1 call, seen by pydantic-ai, runs in a replay: it asks a model itself",
+        "            mail: 1 call, not wrapped: runs in a replay",
+        "            None: None, seen by [1], answered in a replay",
+        "  missing   a",
+        "            b",
+    ]
+    for other in (7, {"tools": 1, "uncaptured": 2}):
+        shown.inputs.config_snapshot["capture"] = other
+        assert not any("tools" in line for line in list(render_run(shown)) if "config" not in line)
 
 
 def test_markdown_in_words():

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_sparrow.events import Message, SkillLearned
 from pytest_sparrow.report.words import title
+from pytest_sparrow.run.capture import Capture
 from pytest_sparrow.run.context import close_window, open_window
 from pytest_sparrow.settings import Settings
 from run.making import run_of
@@ -161,9 +162,20 @@ def test_calls_that_the_provider_ran_are_remembered(run):
     }
     body = {"status": "completed", "output": [output, own]}
     run.ask("http", asked).settle({"status": 200, "headers": [], "body": {"json": body}})
+    capture = Capture()
+    run.watchers.append(capture)
     tool(run, "refund", {}, {"returned": 1})
+    run.not_compared("argument", "refund", "ctx")
+    run.not_compared("file", "refund", "/home/me")
+    assert capture.manifest(run) == {
+        "tools": [
+            {"name": "refund", "by": "sparrow.tool", "calls": 1},
+            {"name": "web_search", "by": "provider", "calls": 1},
+        ],
+        "uncaptured": ["refund is called with ctx, which JSON cannot hold: not recorded and not compared"],
+    }
     started = [event for event in run.events if event.type == "ToolUseStarted"]
-    assert [(event.name, run.hosted(event.id, event.name)) for event in started] == [
+    assert [(event.name, (event.id, event.name) in run.hosted) for event in started] == [
         ("web_search", True),
         ("refund", False),
     ]

@@ -52,6 +52,38 @@ def remarks(run):
         ("https://b.test/guardrail/g/version/1/apply", "moderation"),
         ("https://b.test/model/amazon.titan-image-generator-v2%3A0/invoke", "images"),
         ("https://b.test/model/cohere.rerank-v3-5%3A0/invoke", "reranking"),
+        # As the SDKs of Google and Cohere ask, seen at a server: each method that creates something.
+        ("https://g.test/v1beta/models/g-1:asyncBatchEmbedContent", "batches"),
+        ("https://g.test/v1beta/batches/1:cancel", "batches"),
+        ("https://aip.test/v1beta1/projects/p/locations/l/batchPredictionJobs", "batches"),
+        ("https://aip.test/v1beta1/projects/p/locations/l/batchPredictionJobs/1:cancel", "batches"),
+        (
+            "https://aip.test/v1/projects/p/locations/l/publishers/google/models/g:computeTokens",
+            "token counts",
+        ),
+        (
+            "https://aip.test/v1/projects/p/locations/l/publishers/google/models/veo:predictLongRunning",
+            "videos",
+        ),
+        ("https://aip.test/v1/projects/p/locations/l/publishers/google/models/imagen:predict", "images"),
+        ("https://g.test/v1beta/tunedModels", "fine-tuning"),
+        ("https://g.test/v1beta/tunedModels/1:cancel", "fine-tuning"),
+        ("https://aip.test/v1beta1/projects/p/locations/l/tuningJobs", "fine-tuning"),
+        ("https://g.test/v1/cachedContents", "caches"),
+        ("https://g.test/upload/v1beta/files?upload_id=AB12", "files"),
+        ("https://api.cohere.com/v1/classify", "classification"),
+        ("https://api.cohere.com/v1/embed-jobs", "batches"),
+        ("https://api.cohere.com/v1/embed-jobs/1/cancel", "batches"),
+        ("https://api.cohere.com/v1/finetuning/finetuned-models", "fine-tuning"),
+        ("https://api.cohere.com/v1/detokenize", "token counts"),
+        ("https://api.cohere.com/v2/batches/1:cancel", "batches"),
+        # Of others.
+        ("https://api.openai.com/v1/videos", "videos"),
+        ("https://api.openai.com/v1/fine_tuning/jobs", "fine-tuning"),
+        ("https://api.openai.com/v1/evals/eval_1/runs", "evaluations"),
+        ("https://api.mistral.ai/v1/ocr", "text recognition"),
+        ("https://api.mistral.ai/v1/classifications", "classification"),
+        ("https://api.voyageai.com/v1/multimodalembeddings", "embeddings"),
     ],
 )
 def test_other_work_of_providers_is_named_as_what_it_is(url, work):

@@ -6,8 +6,9 @@ import importlib.util
 import json
 
 import pytest
-from boundaries.http.loopback import loopback
 from inner_runs import pytest_in
+
+from pytest_sparrow.testing.loopback import loopback
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("litellm") is None,

@@ -19,6 +19,7 @@ from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refu
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.providers.registry import leads_to_model
+from pytest_sparrow.run.cancelling import CancellationWait
 from pytest_sparrow.run.context import (
     answering,
     current_run,
@@ -29,7 +30,7 @@ from pytest_sparrow.run.context import (
     open_runs,
     runs_a_task,
 )
-from pytest_sparrow.run.crossing import CLIENT, CancellationWait
+from pytest_sparrow.run.passages import CLIENT
 from pytest_sparrow.wire.asking import DEFAULT_PORTS
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ last_request_was_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
 """Whether the last request of this context went to a host that a setting keeps reachable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would take twice as long to make, and there is one for each request.
+@dataclass(slots=True, kw_only=True)
 class OutgoingRequest:
     """A request before its body is read.
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import io
+import linecache
 import tokenize
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -64,8 +65,14 @@ def _is_full(cell: Any) -> bool:
 def _text(code: CodeType | type) -> str:
     """The source without comments and layout; "" where there is none. One of a trampoline is that of its function."""
     try:
-        source = inspect.getsource(code)
+        source = _source(code) if isinstance(code, CodeType) else inspect.getsource(code)
         tokens = [*tokenize.generate_tokens(io.StringIO(inspect.cleandoc(f"\n{source}")).readline)]
     except (OSError, TypeError, SyntaxError, tokenize.TokenError):
         return ""
     return "".join(token.string for token in tokens if token.type not in _LAYOUT)
+
+
+def _source(code: CodeType) -> str:
+    """What ``inspect.getsource`` gives of a function's code; that looks for its module among all that are loaded."""
+    linecache.checkcache(code.co_filename)
+    return "".join(inspect.getblock(linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]))

@@ -14,8 +14,8 @@ from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, LiveEffects,
 from pytest_sparrow.boundaries.tools.imports import found_in, import_for, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
 from pytest_sparrow.events.jsontext import canonical
+from pytest_sparrow.run.cancelling import wait_for_cancel
 from pytest_sparrow.run.context import answering, running_tool
-from pytest_sparrow.run.crossing import wait_for_cancel
 from pytest_sparrow.text import shown
 from pytest_sparrow.values.exceptions import Raised, error_from_json, error_to_json
 from pytest_sparrow.values.noted import Notes, NotesAt, noted, of_items, read_notes
@@ -215,6 +215,8 @@ class Invocation:
             run.unrecordable(error)
             raise
         call = cls(run, run.ask(kind, content), function)
+        if function.by is not None:
+            call._crossing.by = function.by.adapter
         call._roots = roots
         if kind == "tool":
             answered = call.replayed is not None and not call.checked

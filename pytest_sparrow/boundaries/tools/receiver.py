@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
-import re
-from datetime import date, datetime
-from decimal import Decimal
-from enum import Enum
-from pathlib import PurePath
+from collections import deque
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
+from pytest_sparrow.boundaries.tools.hidden import beside, is_leaf, is_plain, is_secret, plain_json
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.run.context import is_users_class
 from pytest_sparrow.values.to_json import jsonable
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 KEY = "__sparrow_key__"
 """The attribute or method by which a class says which of its objects this one is."""
 
-_LEAVES = (str, int, Enum, Decimal, UUID, PurePath, date)
-_LONGEST = 500
-_PORT_OF_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+")
-_NEW_IN_EVERY_RUN = re.compile(r"(?:^|_)(?:port|pid|fd)$")
 NOTHING: Any = object()
 """In place of an object: the tool is called on none."""
 
@@ -63,8 +58,23 @@ def roots_of(receiver: Any) -> dict[str, Any]:
     return {"self": receiver} if receiver is not NOTHING and is_users_class(kind) else {}
 
 
-def receiver_json(receiver: Any) -> tuple[dict[str, Json], bool]:
-    """The object or class as JSON, and whether that says which object it is.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Receiver:
+    """On whom a tool is called.
+
+    Attributes:
+        json: the object or class as JSON.
+        identified: whether that says which object it is.
+        left_out: what of it is not compared: ``Account.history``.
+    """
+
+    json: dict[str, Json]
+    identified: bool = True
+    left_out: tuple[str, ...] = ()
+
+
+def receiver_json(receiver: Any) -> Receiver:
+    """The object or class as JSON.
 
     ``{"class": name, …}`` with the fields of a dataclass, an attrs class or a pydantic model, with ``key`` where the
     class has a `KEY`, else with the attributes that are plain values. ``class`` is no attribute's name in Python.
@@ -72,77 +82,82 @@ def receiver_json(receiver: Any) -> tuple[dict[str, Json], bool]:
     if isinstance(receiver, functools.partial):
         return _of_partial(receiver)
     if isinstance(receiver, type):
-        return {"class": receiver.__qualname__}, True
-    found: dict[str, Json] = {"class": type(receiver).__qualname__}
+        return Receiver({"class": receiver.__qualname__})
+    kind = type(receiver).__qualname__
     key = getattr(receiver, KEY, None)
     if key is not None:
         value = key() if callable(key) else key
-        return {**found, "key": jsonable(value, where=f"{type(receiver).__qualname__}.{KEY}")}, True
-    declared = _declared(receiver)
-    attributes = dict(_attributes(receiver)) if declared is None else declared
-    for name, value in attributes.items():
-        if declared is None and not _is_plain(name, value):
-            continue
-        try:
-            found[name] = _portless(jsonable(value, where=name))
-        except NotRecordable:
-            continue
-    return found, len(found) > 1 or not attributes
+        return Receiver({"class": kind, "key": jsonable(value, where=f"{kind}.{KEY}")})
+    declared, others = _attributes(receiver)
+    plain = {name: value for name, value in others.items() if is_plain(name, value)}
+    found = {"class": kind, **_compared({**declared, **plain})}
+    left_out = [
+        f"{kind}.{name}"
+        for name, value in {**declared, **others}.items()
+        if is_secret(value) or (name not in found and _is_state(value))
+    ]
+    of_user = is_users_class(type(receiver))
+    return Receiver(found, len(found) > 1 or not (declared or others), tuple(left_out if of_user else ()))
 
 
-def _of_partial(partial: functools.partial[Any]) -> tuple[dict[str, Json], bool]:
+def _is_state(value: Any) -> bool:
+    """Whether a value that is not compared may decide what a call does: data, and objects of the user's."""
+    if is_leaf(value):
+        return isinstance(value, str)
+    data = isinstance(value, float | bytes | Mapping | list | tuple | AbstractSet | deque)
+    return data or is_users_class(type(value))
+
+
+def _compared(values: dict[str, Any]) -> dict[str, Json]:
+    """Values as JSON, without those that have no form in it."""
+    found: dict[str, Json] = {}
+    for name, value in values.items():
+        with contextlib.suppress(NotRecordable):
+            found[name] = plain_json(name, value)
+    return found
+
+
+def _of_partial(partial: functools.partial[Any]) -> Receiver:
     """What a partial has bound by position; what it has bound by name is among the arguments."""
     found: list[Json] = []
     known = True
+    left_out: tuple[str, ...] = ()
     fn: Callable[..., Any] = partial.func
     inner = receiver_of(fn, (), method=False)
     for value in (*(() if inner is NOTHING else (inner,)), *partial.args):
-        if value is None or isinstance(value, (*_LEAVES, float, list, dict, tuple)):
+        if is_leaf(value) or isinstance(value, float | list | dict | tuple):
             try:
                 found.append(jsonable(value, where="partial"))
                 continue
             except NotRecordable:
                 pass
-        on, identified = receiver_json(value)
-        found.append(on)
-        known = known and identified
-    return ({"bound": found} if found else {}), known
+        on = receiver_json(value)
+        found.append(on.json)
+        known = known and on.identified
+        left_out += on.left_out
+    return Receiver({"bound": found} if found else {}, known, left_out)
 
 
-def _declared(receiver: Any) -> dict[str, Any] | None:
-    """The fields of a dataclass, an attrs class or a pydantic model; None for any other object."""
+def _attributes(receiver: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What an object holds by name: the fields by which data classes and models are compared, and the rest."""
     kind: Any = type(receiver)
     if dataclasses.is_dataclass(receiver):
-        names = [field.name for field in dataclasses.fields(receiver) if field.compare]
+        every = {field.name: field.compare for field in dataclasses.fields(receiver)}
     elif isinstance(getattr(kind, "model_fields", None), dict):
-        names = [name for name, field in kind.model_fields.items() if field.exclude is not True]
+        every = {name: True for name, field in kind.model_fields.items() if field.exclude is not True}
     elif isinstance(getattr(kind, "__attrs_attrs__", None), tuple):
-        names = [attribute.name for attribute in kind.__attrs_attrs__ if attribute.eq]
+        every = {attribute.name: bool(attribute.eq) for attribute in kind.__attrs_attrs__}
     else:
-        return None
-    return {name: getattr(receiver, name) for name in names if hasattr(receiver, name)}
+        return {}, dict(_of_plain(receiver))
+    held = {name: getattr(receiver, name) for name in every if hasattr(receiver, name)}
+    others = {name: value for name, value in held.items() if not every[name] and value is not None}
+    return {name: value for name, value in held.items() if every[name]}, {**others, **beside(receiver)}
 
 
-def _attributes(receiver: Any) -> Iterator[tuple[str, Any]]:
+def _of_plain(receiver: Any) -> Iterator[tuple[str, Any]]:
     yield from getattr(receiver, "__dict__", {}).items()
     for kind in type(receiver).__mro__:
         slots = kind.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__") and hasattr(receiver, name):
                 yield name, getattr(receiver, name)
-
-
-def _is_plain(name: str, value: Any) -> bool:
-    """Whether an attribute of any object may say which object it is: no moment, no measure, no large state."""
-    if _NEW_IN_EVERY_RUN.search(name) or isinstance(value, datetime):
-        return False
-    if value is None or isinstance(value, _LEAVES):
-        return not isinstance(value, str) or len(value) <= _LONGEST
-    return False
-
-
-def _portless(value: Json) -> Json:
-    """A text without the ports of this machine's own servers, which are new in every run."""
-    if isinstance(value, str):
-        return _PORT_OF_LOOPBACK.sub(r"\1", value)
-    return value

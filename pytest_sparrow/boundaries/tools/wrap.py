@@ -7,6 +7,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.described import Describing
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.objects import without_context
 from pytest_sparrow.boundaries.tools.options import check_ignore
@@ -17,7 +18,7 @@ from pytest_sparrow.run.context import calls_itself, current_run, is_users_class
 from pytest_sparrow.text import cut
 from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.restore import innermost
-from pytest_sparrow.values.to_json import Walker
+from pytest_sparrow.values.to_json import jsonable
 from pytest_sparrow.values.types import types_of
 
 if TYPE_CHECKING:
@@ -81,10 +82,12 @@ class _Tool:
         receiver = receiver_of(self.fn, args, method=self._method)
         if receiver is NOTHING or "self" in self.options.ignore:
             return {}
-        on, identified = receiver_json(receiver)
-        if not identified:
+        on = receiver_json(receiver)
+        if not on.identified:
             run.not_compared("receiver", self.options.name, type(receiver).__qualname__)
-        return on
+        elif on.left_out:
+            run.not_compared("state", self.options.name, ", ".join(on.left_out))
+        return on.json
 
 
 def wrap(fn: Any, options: ToolOptions, *, method: bool | None = None, real: Any = None) -> Any:
@@ -234,7 +237,7 @@ class _Arguments:
         self._method = method
         self._parameters: list[inspect.Parameter] = []
         self._lasting: list[Any] = []
-        self._walkers: dict[str, Walker] = {}
+        self._walkers: dict[str, Describing] = {}
         try:
             self._signature: inspect.Signature | None = inspect.signature(fn)
         except (TypeError, ValueError):
@@ -255,9 +258,10 @@ class _Arguments:
         found = {name: self._value(name, value, types) for name, value in given.items()}
         for name, value in defaults.items():
             try:
-                found[name] = self._value(name, value, types)
+                found[name] = jsonable(value, where=name)
             except NotRecordable:
                 continue  # a sentinel, a description object: the function's own affair
+            types.update(types_of(value, name))
         if defaults:
             order = [parameter.name for parameter in self._parameters if parameter.name in found]
             found = {name: found[name] for name in (*order, *found)}
@@ -283,11 +287,8 @@ class _Arguments:
                 f"{self._options.name}({name})",
                 f"leave it out of what is recorded: sparrow.tool(…, ignore=({name!r},))",
             )
-            walker = self._walkers[name] = Walker(where, hint, convert=True)
-        json = walker.walk(value)
-        if json is not value or type(value) is float:
-            types.update(types_of(value, name))
-        return json
+            walker = self._walkers[name] = Describing(self._options.name, where, hint)
+        return walker.noted(value, name, types)
 
     def _named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """The arguments given, and the defaults of the others, by name."""

@@ -10,13 +10,12 @@ import inspect
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from pytest_sparrow.boundaries.tools.described import Describing
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
 from pytest_sparrow.boundaries.tools.receiver import receiver_of, roots_of
 from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
-from pytest_sparrow.values.to_json import jsonable
-from pytest_sparrow.values.types import types_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -335,12 +334,14 @@ def _roots(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _asked(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Json]:
+    types: dict[str, str] = {}
+
+    def written(value: Any, place: str, shown: str) -> Json:
+        return Describing(name, f"{name}({shown})", _HINT).noted(value, place, types)
+
     asked: dict[str, Json] = {
         "name": name,
-        "args": [jsonable(arg, where=f"{name}(args[{index}])", hint=_HINT) for index, arg in enumerate(args)],
-        "kwargs": {key: jsonable(value, where=f"{name}({key})", hint=_HINT) for key, value in kwargs.items()},
+        "args": [written(arg, f"[{index}]", f"args[{index}]") for index, arg in enumerate(args)],
+        "kwargs": {key: written(value, key, key) for key, value in kwargs.items()},
     }
-    types: dict[str, str] = {}
-    for place, value in (*((f"[{index}]", arg) for index, arg in enumerate(args)), *kwargs.items()):
-        types.update(types_of(value, place))
     return {**asked, "types": types} if types else asked

@@ -26,8 +26,8 @@ from pytest_sparrow.frameworks.sessions import (
     answered_by,
     messages_of,
 )
+from pytest_sparrow.run.cancelling import wait_for_cancel
 from pytest_sparrow.run.context import answering, calling_back, is_answering, without_answering
-from pytest_sparrow.run.crossing import wait_for_cancel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

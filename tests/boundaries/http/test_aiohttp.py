@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer as AiohttpServer
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
+from pytest_sparrow.testing.loopback import loopback
 
 JSON = {"content_type": "application/json"}
 SSE = {"content_type": "text/event-stream"}

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
+from pytest_sparrow.testing.loopback import loopback
 
 
 def _upload(url, make, **options):

@@ -6,9 +6,9 @@ import aiohttp
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.testing.loopback import loopback
 
 pytestmark = pytest.mark.usefixtures("new_patches")
 

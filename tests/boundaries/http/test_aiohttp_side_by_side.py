@@ -11,8 +11,8 @@ import httpx_aiohttp
 import openai
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
+from pytest_sparrow.testing.loopback import loopback
 
 
 def _echo(call):

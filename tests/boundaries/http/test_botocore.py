@@ -11,9 +11,9 @@ import pytest
 from botocore.config import Config
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries.http.retry_delays import SHORT_DELAY, skip_retry_delays
+from pytest_sparrow.testing.loopback import loopback
 
 MODEL = "anthropic.claude-x"
 ANSWER = {

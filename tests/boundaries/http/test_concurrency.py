@@ -11,7 +11,7 @@ import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 LIBRARIES = ["httpx2", "httpx"]
 

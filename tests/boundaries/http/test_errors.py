@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.exchange import reply_of
+from pytest_sparrow.testing.loopback import loopback
 
 
 def _free_port():

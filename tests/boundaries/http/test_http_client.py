@@ -13,10 +13,10 @@ import xmlrpc.client
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries.http.http_client.adapter import error_of
 from pytest_sparrow.exchange import TransportFailure
+from pytest_sparrow.testing.loopback import loopback
 
 
 def _stream(call):

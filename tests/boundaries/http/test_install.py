@@ -10,8 +10,8 @@ import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
+from pytest_sparrow.testing.loopback import loopback
 
 pytestmark = pytest.mark.usefixtures("new_patches")
 

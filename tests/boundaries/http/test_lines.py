@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, ReplayedBodyRecorder, is_last
 from pytest_sparrow.redact import Places, Redactor
+from pytest_sparrow.testing.loopback import loopback
 from pytest_sparrow.wire.bodies import body_of, chunks_of
 from pytest_sparrow.wire.sse import LINE_TYPES, lines_of
 

@@ -6,8 +6,8 @@ import openai
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from pytest_sparrow.run.context import close_window, open_window
+from pytest_sparrow.testing.loopback import loopback
 
 MISSED = "the golden holds no answer to POST"
 

@@ -6,8 +6,8 @@ import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
+from pytest_sparrow.testing.loopback import loopback
 
 APP_SAYS = b'{"from": "the app"}'
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 JSON = {"content_type": "application/json"}
 

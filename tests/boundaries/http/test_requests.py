@@ -12,9 +12,9 @@ import urllib3
 from requests_toolbelt.multipart.encoder import MultipartEncoder
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries.http.retry_delays import skip_retry_delays
+from pytest_sparrow.testing.loopback import loopback
 
 SSE = {"content_type": "text/event-stream"}
 EVENTS = [b'data: {"n": 1}\n\n', b'data: {"n": 2}\n\n', b"data: [DONE]\n\n"]

@@ -6,7 +6,7 @@ import os
 import pytest
 from inner_runs import Inner
 
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 AGENT = '''
 import json

@@ -17,8 +17,8 @@ from mistralai.client import Mistral
 from mistralai.client.utils import BackoffStrategy, RetryConfig
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.retry_delays import SHORT_DELAY, skip_retry_delays
+from pytest_sparrow.testing.loopback import loopback
 
 MESSAGES = [{"role": "user", "content": "Hi."}]
 CHAT = {

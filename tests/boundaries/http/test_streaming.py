@@ -8,7 +8,7 @@ import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
-from boundaries.http.loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 
 EVENTS = [b'data: {"n": 1}\n\n', b'data: {"n": 2}\n\n', b"data: [DONE]\n\n"]
 SSE = {"content_type": "text/event-stream"}

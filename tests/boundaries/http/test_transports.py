@@ -8,9 +8,9 @@ import pytest
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE, Caller
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries.http.httpx import is_in_process, speaks_http2
 from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.testing.loopback import loopback
 
 
 class _Retries(httpx2.BaseTransport):

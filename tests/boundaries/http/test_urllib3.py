@@ -13,11 +13,11 @@ import urllib3
 from urllib3.response import BaseHTTPResponse
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.boundaries.http.retry_delays import SHORT_DELAY, skip_retry_delays
 from pytest_sparrow.errors import ReplayDivergence
+from pytest_sparrow.testing.loopback import loopback
 
 JSON = {"content_type": "application/json"}
 SSE = {"content_type": "text/event-stream"}

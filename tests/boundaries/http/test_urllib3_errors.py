@@ -8,10 +8,10 @@ import urllib3
 from urllib3 import exceptions
 
 from boundaries.fakes import FakeCrossing, FakeRun, window
-from boundaries.http.loopback import loopback
 from boundaries.http.twice import twice
 from pytest_sparrow.boundaries.http.urllib3.adapter import error_of
 from pytest_sparrow.exchange import TransportFailure
+from pytest_sparrow.testing.loopback import loopback
 
 
 def _free_port():

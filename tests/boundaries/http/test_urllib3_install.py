@@ -10,8 +10,8 @@ import urllib3
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
 
 from boundaries.fakes import FakeRun, window
-from boundaries.http.loopback import loopback
 from pytest_sparrow.boundaries import http
+from pytest_sparrow.testing.loopback import loopback
 
 PLACES = [(urllib3.HTTPConnectionPool, "_make_request"), (urllib3.HTTPSConnectionPool, "_prepare_proxy")]
 

@@ -10,7 +10,7 @@ from boundaries.fakes import FakeRun, window
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boundaries.http.loopback import Loopback
+    from pytest_sparrow.testing.loopback import Loopback
 
 __all__ = ["Twice", "twice"]
 

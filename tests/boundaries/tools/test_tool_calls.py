@@ -277,7 +277,7 @@ def test_an_argument_that_json_cannot_hold_is_refused_by_name():
         raise AssertionError
 
     with opened() as recorded, pytest.raises(NotRecordable) as caught:
-        refund(object(), 1)
+        refund("\ud800", 1)
     assert caught.value.path == "refund(customer)"
     assert "ignore=('customer',)" in caught.value.hint
     assert recorded.unheld == [caught.value]

@@ -1,24 +1,28 @@
 """What JSON does not show of a call: the types of its arguments, and on whom the tool is called."""
 
+import array
 import dataclasses
 import datetime as dt
 import decimal
 import enum
 import functools
+import io
 import os
 import pathlib
 import re
+import tempfile
+import threading
 import uuid
 import zoneinfo
 from collections import OrderedDict, defaultdict, deque
 from typing import NamedTuple
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
 from boundaries.tools.fake_run import opened
 from pytest_sparrow.boundaries.tools import ToolOptions, Tools, wrap
-from pytest_sparrow.boundaries.tools.receiver import receiver_json
+from pytest_sparrow.boundaries.tools.receiver import Receiver, receiver_json
 from pytest_sparrow.comparing import Rules, comparable_by, compare, tool_changes
 from pytest_sparrow.comparing.result import render
 from pytest_sparrow.events import ToolUseStarted
@@ -216,8 +220,8 @@ def test_the_class_of_a_classmethod_in_a_dotted_name_counts():
 
 def test_an_object_without_plain_attributes_is_named():
     """Which one it is can't be compared; an object without any attribute is known by its class."""
-    assert receiver_json(Opaque()) == ({"class": "Opaque"}, False)
-    assert receiver_json(object()) == ({"class": "object"}, True)
+    assert receiver_json(Opaque()) == Receiver({"class": "Opaque"}, identified=False)
+    assert receiver_json(object()) == Receiver({"class": "object"})
     with opened() as run:
         tool = wrap(Opaque().pay, ToolOptions(name="pay"))
         tool(1)
@@ -259,3 +263,156 @@ def test_what_is_asked_counts_in_choosing_as_in_comparing():
         {"name": "pay", "args": {"x": 1}}, {"name": "pay", "args": {"x": 1}, "types": {"x": "f"}}
     )
     assert render(change.steps).startswith("ToolUse*[pay].types")
+
+
+class Tariff(BaseModel):
+    name: str = "day"
+    region: str = Field("eu", exclude=True)
+    key: SecretStr = SecretStr("s")
+    _tenant: str = PrivateAttr("acme")
+    _limits: dict = PrivateAttr(default_factory=dict)
+    _token: str = PrivateAttr("")
+
+    def __init__(self, *, tenant="acme", token="", **fields):
+        super().__init__(**fields)
+        self._tenant, self._token = tenant, token
+
+
+@dataclasses.dataclass
+class Till:
+    name: str
+    region: str = dataclasses.field(default="eu", compare=False, repr=False)
+    limits: dict = dataclasses.field(default_factory=dict, compare=False)
+    client: object = dataclasses.field(default_factory=object, compare=False)
+
+    def pay(self, amount):
+        return amount
+
+    @functools.cached_property
+    def seen(self):
+        return 1
+
+
+def _asked(*args, on=None):
+    run_of = on or (lambda *given: None)
+    tool = wrap(run_of, ToolOptions(name="pay"))
+    with opened() as run:
+        tool(*args)
+    return run.kept[0].asked, {what for _, _, what in run.uncompared}
+
+
+def test_what_a_dump_hides_counts_or_is_named():
+    """Private attributes, excluded fields, attributes beside fields; a secret and what is no plain value is named."""
+    usual, named = _asked(Tariff())
+    assert usual["types"] == {"given": "tuple", "given[0]": "Tariff", "given[0]['key']": "SecretStr"}
+    assert named == {"a SecretStr", "Tariff._limits"}
+    other, named = _asked([Tariff(tenant="beta", region="us", token="t0k3n-of-mine")])
+    notes = {place: note for place, note in other["types"].items() if place.startswith("given[0][0].")}
+    assert notes == {"given[0][0]._tenant": '"beta"', "given[0][0].region": '"us"'}
+    assert "Tariff._token" in named
+    assert "t0k3n" not in repr(other)
+    till = Till("a")
+    plain, _ = _asked(till)
+    till.seen  # noqa: B018 - kept by a cached property
+    assert _asked(till)[0] == plain
+    till.extra = 5
+    assert _asked(till)[0]["types"]["given[0].extra"] == "5"
+
+
+def test_what_an_object_is_not_compared_by_counts_or_is_named():
+    """Fields with compare=False, private attributes; data that is no plain value is named, a client is not."""
+    asked, named = _asked(1, on=Till("a", region="us", limits={"most": 5}).pay)
+    assert asked["on"] == {"class": "Till", "name": "a", "region": "us"}
+    assert named == {"Till.limits"}
+
+
+def _by_price(row):
+    return row["price"]
+
+
+def _pieces():
+    yield 1
+
+
+def _above(limit):
+    def accept(row):
+        return row > limit
+
+    return accept
+
+
+def _described():
+    """Arguments without a form in JSON, each beside one that differs."""
+    read = io.BytesIO(b"abc")
+    read.read(1)
+    return {
+        "function": (_by_price, len),
+        "closure": (_above(5), _above(6)),
+        "lambda": (lambda row: row > 5, lambda row: row > 6),
+        "default": (lambda row, most=5: most, lambda row, most=6: most),
+        "partial": (functools.partial(_by_price, 1), functools.partial(_by_price, 2)),
+        "method": (Account("ada").withdraw, Account("bob").withdraw),
+        "bound": ([1].append, [2].append),
+        "bytes": (io.BytesIO(b"abc"), io.BytesIO(b"abd")),
+        "read": (io.BytesIO(b"abc"), read),
+        "text": (io.StringIO("a"), io.StringIO("b")),
+        "large": (io.BytesIO(bytes(70_000)), io.BytesIO(bytes(70_001))),
+        "class": (Debit, Credit),
+        "module": (io, os),
+        "error": (ValueError("a"), ValueError("b")),
+        "nan": (float("nan"), float("inf")),
+        "object": (Account("ada"), Account("bob")),
+        "array": (array.array("i", [1]), array.array("i", [2])),
+    }
+
+
+@pytest.mark.parametrize("kind", list(_described()))
+def test_an_argument_without_a_form_in_json_is_known_by_what_it_is(kind):
+    """Alike when it is made again, and another where the tool sees another; nothing is refused."""
+    one, other = _described()[kind]
+    again = _described()[kind][0]
+    first, named = _asked(one)
+    assert first == _asked(again)[0]
+    assert first != _asked(other)[0]
+    assert first == _asked(one)[0]
+    assert not named
+
+
+def test_a_file_counts_by_what_is_left_to_read(tmp_path):
+    """Not by its name, which is new for a temporary file; reading for the golden leaves it where it was."""
+    path = tmp_path / "a.txt"
+    path.write_text("one\ntwo\n")
+    with path.open() as file, tempfile.NamedTemporaryFile() as other, path.open("a") as end:
+        assert file.readline() == "one\n"
+        assert _asked(file)[0]["args"]["given"] == [{"content": "two\n", "mode": "r"}]
+        assert file.readline() == "two\n"
+        other.write(b"x")
+        other.seek(0)
+        assert _asked(other)[0]["args"]["given"] == [{"content": {"base64": "eA=="}, "mode": "rb+"}]
+        assert _asked(end) == (
+            {
+                "name": "pay",
+                "args": {"given": [{"file": "TextIOWrapper", "mode": "a"}]},
+                "types": {"given": "tuple", "given[0]": "TextIOWrapper"},
+            },
+            {"what a file holds"},
+        )
+
+
+def test_what_is_not_compared_of_an_argument_is_named():
+    """What a generator yields, which client it is; the generator is not read."""
+    pieces = _pieces()
+    asked, named = _asked(pieces, {"client": threading.Lock(), "who": Opaque()})
+    assert asked["args"]["given"][0] == {"iterator": "_pieces"}
+    assert named == {"what the iterator _pieces gives", "which lock it is", "which Opaque it is"}
+    assert list(pieces) == [1]
+
+
+def test_a_table_is_an_argument():
+    """Of pandas, by its cells, dtypes and axes."""
+    pandas = pytest.importorskip("pandas")
+    one, other = pandas.DataFrame({"a": [1, 2]}), pandas.DataFrame({"a": [1, 3]})
+    assert _asked(one) == _asked(one.copy())
+    assert _asked(one)[0] != _asked(other)[0]
+    assert _asked(one)[0] != _asked(one.set_index("a"))[0]
+    assert not _asked(one["a"])[1]

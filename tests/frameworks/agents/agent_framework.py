@@ -9,12 +9,12 @@ RAISED = "Error: Function failed"
 
 def agent(plan, *tools):
     return Agent(
-        client=OpenAIChatCompletionClient(model=plan), instructions=f"You are {plan}.", tools=list(tools)
+        client=OpenAIChatCompletionClient(model=plan), instructions=shop.instructions(plan), tools=list(tools)
     )
 
 
 async def later():
-    return (await agent("shop", shop.lookup, shop.refund).run("Refund 1234")).text
+    return (await agent("shop", shop.lookup, shop.refund).run(shop.task())).text
 
 
 def run():
@@ -23,7 +23,7 @@ def run():
 
 async def streamed():
     return "".join(
-        [each.text async for each in agent("shop", shop.lookup, shop.refund).run("Refund 1234", stream=True)]
+        [each.text async for each in agent("shop", shop.lookup, shop.refund).run(shop.task(), stream=True)]
     )
 
 

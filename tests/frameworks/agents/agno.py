@@ -8,7 +8,7 @@ from agno.run import RunContext
 
 def agent(plan, *tools):
     return Agent(
-        model=OpenAIChat(id=plan), instructions=f"You are {plan}.", tools=list(tools), telemetry=False
+        model=OpenAIChat(id=plan), instructions=shop.instructions(plan), tools=list(tools), telemetry=False
     )
 
 
@@ -21,16 +21,16 @@ looked_up.__name__ = "lookup"
 
 
 def run():
-    return agent("shop", looked_up, shop.refund).run("Refund 1234").content
+    return agent("shop", looked_up, shop.refund).run(shop.task()).content
 
 
 async def later():
-    return (await agent("shop", shop.lookup, shop.refund).arun("Refund 1234")).content
+    return (await agent("shop", shop.lookup, shop.refund).arun(shop.task())).content
 
 
 async def streamed():
     parts = []
-    async for event in agent("shop", shop.lookup, shop.refund).arun("Refund 1234", stream=True):
+    async for event in agent("shop", shop.lookup, shop.refund).arun(shop.task(), stream=True):
         parts.append(event.content or "" if event.event == "RunContent" else "")
     return "".join(parts)
 

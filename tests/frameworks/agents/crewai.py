@@ -26,8 +26,8 @@ def broken(order_id: str) -> str:
 
 def crew(plan, *tools):
     llm = LLM(model=f"openai/{plan}", base_url=os.environ["OPENAI_BASE_URL"], api_key="none")
-    agent = Agent(role=plan, goal="Help", backstory=f"You are {plan}.", tools=list(tools), llm=llm)
-    task = Task(description="Refund 1234", expected_output="a text", agent=agent)
+    agent = Agent(role=plan, goal="Help", backstory=shop.instructions(plan), tools=list(tools), llm=llm)
+    task = Task(description=shop.task(), expected_output="a text", agent=agent)
     return Crew(agents=[agent], tasks=[task], tracing=False)
 
 

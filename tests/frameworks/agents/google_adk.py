@@ -9,13 +9,15 @@ from google.genai import types
 
 
 async def said(plan, *tools):
-    agent = LlmAgent(name="boss", model=f"gemini-{plan}", instruction=f"You are {plan}.", tools=list(tools))
+    agent = LlmAgent(
+        name="boss", model=f"gemini-{plan}", instruction=shop.instructions(plan), tools=list(tools)
+    )
     runner = InMemoryRunner(agent=agent, app_name="shop")
     session = await runner.session_service.create_session(
         app_name="shop", user_id="u", session_id=str(uuid.uuid4())
     )
     text = ""
-    message = types.Content(role="user", parts=[types.Part(text="Go")])
+    message = types.Content(role="user", parts=[types.Part(text=shop.task())])
     async for event in runner.run_async(user_id="u", session_id=session.id, new_message=message):
         for part in event.content.parts if event.content and event.content.parts else ():
             text = part.text or text

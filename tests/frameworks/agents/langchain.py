@@ -17,7 +17,9 @@ THREAD = {"configurable": {"thread_id": "1"}}
 
 
 def agent(plan, *tools, **more):
-    return create_agent(ChatOpenAI(model=plan), tools=list(tools), system_prompt=f"You are {plan}.", **more)
+    return create_agent(
+        ChatOpenAI(model=plan), tools=list(tools), system_prompt=shop.instructions(plan), **more
+    )
 
 
 def looked_up(order_id: str) -> str:
@@ -39,16 +41,16 @@ def last(state):
 
 
 def run():
-    return last(bought("shop").invoke(said("Refund 1234")))
+    return last(bought("shop").invoke(said(shop.task())))
 
 
 async def later():
-    return last(await bought("shop").ainvoke(said("Refund 1234")))
+    return last(await bought("shop").ainvoke(said(shop.task())))
 
 
 async def streamed():
     parts = []
-    async for message, _ in bought("shop").astream(said("Refund 1234"), stream_mode="messages"):
+    async for message, _ in bought("shop").astream(said(shop.task()), stream_mode="messages"):
         parts.append(message.text if message.type == "AIMessageChunk" else "")
     return "".join(parts)
 

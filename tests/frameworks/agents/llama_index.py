@@ -10,13 +10,13 @@ def agent(plan, *tools):
     return FunctionAgent(
         tools=list(tools),
         llm=OpenAI(model="gpt-4o", api_base=os.environ["OPENAI_BASE_URL"]),
-        system_prompt=f"You are {plan}.",
+        system_prompt=shop.instructions(plan),
         streaming=False,
     )
 
 
 async def later():
-    return str(await agent("shop", shop.lookup, shop.refund).run("Refund 1234"))
+    return str(await agent("shop", shop.lookup, shop.refund).run(shop.task()))
 
 
 async def raises():

@@ -16,7 +16,7 @@ set_tracing_disabled(True)
 def agent(plan, *tools, **more):
     model = OpenAIChatCompletionsModel(plan, openai_client=AsyncOpenAI())
     wrapped = [tool if hasattr(tool, "params_json_schema") else function_tool(tool) for tool in tools]
-    return Agent(name=plan, instructions=f"You are {plan}.", model=model, tools=wrapped, **more)
+    return Agent(name=plan, instructions=shop.instructions(plan), model=model, tools=wrapped, **more)
 
 
 def bought(plan):
@@ -24,15 +24,15 @@ def bought(plan):
 
 
 def run():
-    return Runner.run_sync(bought("shop"), "Refund 1234").final_output
+    return Runner.run_sync(bought("shop"), shop.task()).final_output
 
 
 async def later():
-    return (await Runner.run(bought("shop"), "Refund 1234")).final_output
+    return (await Runner.run(bought("shop"), shop.task())).final_output
 
 
 async def streamed():
-    result = Runner.run_streamed(bought("shop"), "Refund 1234")
+    result = Runner.run_streamed(bought("shop"), shop.task())
     async for _ in result.stream_events():
         pass
     return result.final_output
@@ -89,5 +89,5 @@ async def cancelled():
 def handed_off():
     support = agent("clerk", shop.refund)
     triage = agent("triage", handoffs=[handoff(support, tool_name_override="pass_on")])
-    result = Runner.run_sync(triage, "Refund 1234")
+    result = Runner.run_sync(triage, shop.task())
     return f"{result.last_agent.name}: {result.final_output}"

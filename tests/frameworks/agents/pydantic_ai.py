@@ -13,7 +13,7 @@ from pydantic_ai.models.openai import OpenAIChatModel
 
 
 def agent(plan, *tools, **more):
-    return Agent(OpenAIChatModel(plan), tools=tools, instructions=f"You are {plan}.", **more)
+    return Agent(OpenAIChatModel(plan), tools=tools, instructions=shop.instructions(plan), **more)
 
 
 def bought(plan):
@@ -21,15 +21,15 @@ def bought(plan):
 
 
 def run():
-    return bought("shop").run_sync("Refund 1234").output
+    return bought("shop").run_sync(shop.task()).output
 
 
 async def later():
-    return (await bought("shop").run("Refund 1234")).output
+    return (await bought("shop").run(shop.task())).output
 
 
 async def streamed():
-    async with bought("shop").run_stream("Refund 1234") as stream:
+    async with bought("shop").run_stream(shop.task()) as stream:
         return "".join([text async for text in stream.stream_text(delta=True)])
 
 

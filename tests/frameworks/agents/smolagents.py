@@ -40,11 +40,13 @@ def broken(order_id: str) -> str:
 
 def agent(plan, *tools):
     model = OpenAIServerModel(model_id=plan, api_base=os.environ["OPENAI_BASE_URL"], api_key="none")
-    return ToolCallingAgent(tools=list(tools), model=model, verbosity_level=0)
+    return ToolCallingAgent(
+        tools=list(tools), model=model, instructions=shop.instructions(plan), verbosity_level=0
+    )
 
 
 def run():
-    return agent("shop", lookup, refund).run("Refund 1234")
+    return agent("shop", lookup, refund).run(shop.task())
 
 
 def raises():

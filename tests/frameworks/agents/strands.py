@@ -10,20 +10,20 @@ def agent(plan, *tools):
     model = OpenAIModel(
         client_args={"base_url": os.environ["OPENAI_BASE_URL"], "api_key": "none"}, model_id=plan
     )
-    return Agent(model=model, tools=list(tools), system_prompt=f"You are {plan}.", callback_handler=None)
+    return Agent(model=model, tools=list(tools), system_prompt=shop.instructions(plan), callback_handler=None)
 
 
 def run():
-    return str(agent("shop", tool(shop.lookup), tool(shop.refund))("Refund 1234")).strip()
+    return str(agent("shop", tool(shop.lookup), tool(shop.refund))(shop.task())).strip()
 
 
 async def later():
-    return str(await agent("shop", tool(shop.lookup), tool(shop.refund)).invoke_async("Refund 1234")).strip()
+    return str(await agent("shop", tool(shop.lookup), tool(shop.refund)).invoke_async(shop.task())).strip()
 
 
 async def streamed():
     text = ""
-    async for event in agent("shop", tool(shop.lookup), tool(shop.refund)).stream_async("Refund 1234"):
+    async for event in agent("shop", tool(shop.lookup), tool(shop.refund)).stream_async(shop.task()):
         text += event.get("data", "")
     return text
 

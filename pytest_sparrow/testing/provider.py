@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from boundaries.http.loopback import Call
+    from pytest_sparrow.testing.loopback import Call
 
 Turn = str | list[tuple[str, dict[str, Any]]]
 
@@ -42,13 +42,18 @@ def chat(call: Call) -> None:
     body = json.loads(call.body)
     messages = body["messages"]
     outputs = [message["content"] for message in messages if message["role"] == "tool"]
-    turns = [message for message in messages if message["role"] == "assistant"]
-    plan = PLANS.get(body["model"]) or PLANS[re.search(r"You are (\w+)", call.body.decode())[1]]
+    named = re.search(r"You are (\w+)", call.body.decode())
+    plan = PLANS.get(body["model"]) or PLANS[named[1] if named else ""]
+    # After a hand-off the next agent has the first one's turn in its messages: that one counts for no other plan.
+    own = {name for turn in plan if not isinstance(turn, str) for name, _ in turn}
+    turns = [
+        message
+        for message in messages
+        if message["role"] == "assistant"
+        and own.issuperset(each["function"]["name"] for each in message.get("tool_calls") or ())
+    ]
     offered = {tool["function"]["name"] for tool in body.get("tools") or ()}
     turn = plan[min(len(turns), len(plan) - 1)]
-    # After a hand-off the next agent has the first one's turn in its messages.
-    if isinstance(turn, list) and not {name for name, _ in turn} <= offered:
-        turn = plan[-1]
     message: dict[str, Any] = {"role": "assistant", "content": None}
     if isinstance(turn, str) and "final_answer" in offered:
         turn = [("final_answer", {"answer": turn.format(outputs=" | ".join(outputs))})]

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 
 @dataclass
@@ -60,7 +61,7 @@ Route = Callable[[Call], None]
 
 @dataclass
 class Loopback:
-    """The server as a test sees it; a route raising leaves its error in ``errors``."""
+    """The server as a test sees it: its routes, and the requests that came."""
 
     port: int
     routes: dict[str, Route] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Loopback:
 
     @property
     def url(self) -> str:
+        """Where it is reached."""
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -94,7 +96,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     loopback: Loopback
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""
 
 
@@ -102,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
-    def _serve(self):
+    def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.headers.get("transfer-encoding") == "chunked":
             body = self._chunked()
@@ -115,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             route(call)
 
-    def _chunked(self):
+    def _chunked(self) -> bytes:
         body = b""
         while size := int(self.rfile.readline(), 16):
             body += self.rfile.read(size)
@@ -125,5 +127,5 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve  # noqa: N815 - http.server names them
 
-    def log_message(self, *args):
+    def log_message(self, *args: Any) -> None:
         """Nothing on stderr."""

@@ -1,13 +1,34 @@
-"""The bodies of the tools, the same for every framework: each run of a body is noted in the file ``RAN``."""
+"""The bodies of the tools, and what their agents say: the same for every framework.
+
+Each run of a body is noted in the file ``RAN``, with the test in which it ran.
+"""
 
 import asyncio
 import os
+import threading
+import time
 from pathlib import Path
 
+change = ""
+"""What the test changes in its agent; see `CHANGES` of `pytest_sparrow.testing.frameworks`."""
 
-def ran(name):
+
+def instructions(plan: str) -> str:
+    """The instructions of an agent; the provider follows the plan of that name."""
+    more = {"instructions": " Be brief.", "clock": f" It is {time.time()}."}
+    return f"You are {plan}.{more.get(change, '')}"
+
+
+def task() -> str:
+    """What the user asks for."""
+    return "Refund 1234 at once" if change == "task" else "Refund 1234"
+
+
+def ran(name: str) -> None:
+    """Note that the body of a tool runs."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::test_")[2].partition(" ")[0]
     with Path(os.environ["RAN"]).open("a") as file:
-        file.write(name + "\n")
+        file.write(f"{test} {name}\n")
 
 
 class Refused(Exception):
@@ -17,10 +38,10 @@ class Refused(Exception):
 class Opaque:
     """What JSON cannot hold."""
 
-    def __init__(self):
-        self.lock = __import__("threading").Lock()
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "an invoice"
 
 

@@ -1,0 +1,10 @@
+"""Contracts: the behaviours that adapters and codecs are held to, our own and those of others.
+
+Nothing else of the package loads this. `docs/testing-adapters.md` has the lines to copy.
+"""
+
+from __future__ import annotations
+
+from pytest_sparrow.testing.frameworks import BEHAVIOURS, CHANGES, FrameworkContract
+
+__all__ = ["BEHAVIOURS", "CHANGES", "FrameworkContract"]

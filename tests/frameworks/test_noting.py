@@ -1,0 +1,112 @@
+"""What only a framework knows, and how it stands in a run."""
+
+import contextvars
+
+import pytest
+from run.making import run_of
+
+from pytest_sparrow.frameworks import noting
+from pytest_sparrow.run.context import answering, close_window, open_window
+
+
+@pytest.fixture
+def opened(request):
+    """Gives a function that opens a run."""
+    done = []
+
+    def open_run(**parts):
+        usual = {"frameworks": frozenset({"f"}), "notes": frozenset(noting.KINDS), "live": True}
+        run = run_of(**usual | parts)
+        token = open_window(run)
+        done.append(lambda: close_window(run, token))
+        return run
+
+    yield open_run
+    for close in done:
+        close()
+
+
+def types(run):
+    return [event.type for event in run.events]
+
+
+def note_all():
+    noting.approval_requested("f", "1", "erase", {"id": 3})
+    noting.approval_resolved("f", "1", allowed=True)
+    with noting.agent("f", "boss"), noting.agent("f", "clerk", "model"):
+        pass
+
+
+def test_they_are_events(opened):
+    """The agent that nobody called is the run itself."""
+    run = opened()
+    note_all()
+    begun, asked, decided, spawned, status = run.events
+    assert begun.type == "RunStarted"
+    assert (asked.summary, asked.tool, asked.risk) == ('erase({"id": 3})', "erase", "Mutating")
+    assert (decided.id, decided.decision) == ("1", "Allow")
+    assert (spawned.role, spawned.model, status.role, status.status) == ("clerk", "model", "clerk", "Done")
+
+
+@pytest.mark.parametrize("parts", [{"notes": frozenset()}, {"frameworks": frozenset()}])
+def test_a_run_whose_golden_has_none_makes_none(opened, parts):
+    run = opened(**parts)
+    note_all()
+    assert types(run) == []
+
+
+def test_an_approval_is_asked_and_decided_once(opened):
+    """A framework may say so again: each time a state is loaded, or its answers are read."""
+    run = opened()
+    for _ in range(2):
+        noting.approval_requested("f", "1", "erase", {})
+    for _ in range(2):
+        noting.approval_resolved("f", "1", allowed=False)
+    noting.approval_requested("f", "1", "erase", {})
+    noting.approval_resolved("f", "1", allowed=True, always=True)
+    assert [getattr(event, "decision", event.type) for event in run.events[1:]] == [
+        "ApprovalRequested",
+        "Deny",
+        "ApprovalRequested",
+        "AllowAlways",
+    ]
+
+
+def test_a_tool_that_a_replay_does_not_run_notes_nothing(opened):
+    """Else its events would be missing in each replay; those of a tool that runs follow once this is known."""
+    run = opened()
+    for must_run in (False, True):
+        asked = {"name": "delegate", "args": {}}
+        crossing = run.ask("tool", asked)
+        with answering(crossing):
+            note_all()
+            assert "AgentSpawned" not in types(run)
+            if must_run:
+                crossing.must_run("why")
+        crossing.settle({"returned": None})
+        assert ("AgentSpawned" in types(run)) is must_run
+
+
+def test_a_sub_agent_that_fails_or_is_cancelled(opened):
+    run = opened()
+    for error in (ValueError, KeyboardInterrupt):
+        with pytest.raises(error), noting.agent("f", "boss"), noting.agent("f", "clerk"):
+            raise error
+    assert [getattr(event, "status", "") for event in run.events[1:]] == ["", "Error", ""]
+
+
+def test_an_agent_that_ends_elsewhere_leaves_nothing_behind(opened):
+    """An iterator over a run may be closed in another context."""
+    opened()
+    inside = noting.agent("f", "boss")
+    contextvars.copy_context().run(inside.__enter__)
+    inside.__exit__(None, None, None)
+    with noting.agent("f", "next"):
+        pass
+
+
+def test_what_json_cannot_hold_is_named_by_its_type(opened):
+    run = opened()
+    noting.approval_requested("f", "1", "", object())
+    noting.approval_requested("f", "2", "erase", '{"a": 1}')
+    assert [event.summary for event in run.events[1:]] == ['"object"', 'erase({"a": 1})']
