@@ -25,6 +25,7 @@ from pytest_sparrow.boundaries.world import (
 )
 from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK
 from pytest_sparrow.run.context import close_window, has_threads, open_window
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ class Window:
         self._enter(strands.PATCHES)
         undo.append(partial(strands.exits.belong_to, strands.exits.belong_to(run)))
         if run.frameworks:
-            frameworks.PATCHES.install()
-            undo.append(partial(_outlasting, run, frameworks.PATCHES.uninstall))
+            patches = frameworks.patches()
+            patches.install()
+            undo.append(partial(_outlasting, run, patches.uninstall))
         undo.append(partial(close_window, run, open_window(run)))
         for line in run.settings.tools:
             name, _, dotted = line.rpartition("=")
@@ -129,7 +131,8 @@ class Window:
 
     def _report_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
-        self.run.violations.add(Finding(kind=kind, detail={"text": line}))
+        hint = OUT_OF_A_FORK if line.endswith(FORKED) else ""
+        self.run.violations.add(Finding(kind=kind, detail={"text": line, "hint": hint}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""

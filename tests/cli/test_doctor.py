@@ -16,8 +16,8 @@ from pytest_sparrow.cli import doctor, main
 def reported(tmp_path, capsys, monkeypatch):
     """Run the verb over a folder; gives the exit code and the lines."""
     # Each framework is imported, which takes seconds: one of them stands for all.
-    one = [each for each in doctor.adapters() if each.name == "mcp"]
-    monkeypatch.setattr(doctor, "adapters", lambda: one)
+    found = [each for each in doctor.adapters() if each.name == "mcp"]
+    monkeypatch.setattr(doctor, "adapters", lambda: found)
 
     def run(*options):
         code = main(["doctor", *(options or (str(tmp_path),))])
