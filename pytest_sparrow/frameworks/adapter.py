@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_sparrow.frameworks.known import KNOWN
+
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
@@ -127,6 +129,12 @@ class Framework:
     def misfits(self) -> list[str]:
         """What is not captured of the installed version, which is loaded, and why."""
         return [f"{seam.about}: {found}" for seam in self.seams if (found := seam.misfit())]
+
+
+def built_in(name: str, seams: tuple[Seam, ...]) -> Framework:
+    """The adapter of a framework of the table."""
+    known = next(each for each in KNOWN if each.name == name)
+    return Framework(name=name, distribution=known.distribution, root=known.root or known.module, seams=seams)
 
 
 @functools.cache

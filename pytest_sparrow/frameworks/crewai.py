@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in
 from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
@@ -36,11 +36,9 @@ def _seen(tool: Any, function: str, args: dict[str, Any]) -> ToolSeen:
 
 _BASE, _STRUCTURED = "crewai.tools.base_tool", "crewai.tools.structured_tool"
 
-ADAPTER = Framework(
-    name="crewai",
-    distribution="crewai",
-    root="crewai.tools",
-    seams=(
+ADAPTER = built_in(
+    "crewai",
+    (
         Seam(module=_BASE, path="BaseTool.run", replace=_calling("_run")),
         Seam(module=_BASE, path="BaseTool.arun", replace=_calling("_arun")),
         Seam(module=_BASE, path="Tool.run", replace=_calling("func")),

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks import noting
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes, note
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes, note
 from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
@@ -209,11 +209,9 @@ def _optional(module: str, path: str, **how: Any) -> Seam:
     return Seam(module=module, path=path, where=module, **how)
 
 
-ADAPTER = Framework(
-    name=NAME,
-    distribution="langchain-core",
-    root="langchain_core.tools",
-    seams=(
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(
             module=_TOOL,
             path="BaseTool.run",

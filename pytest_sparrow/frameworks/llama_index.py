@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in
 from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
@@ -39,11 +39,9 @@ def _seen(tool: Any, args: dict[str, Any]) -> ToolSeen:
 
 _MODULE = "llama_index.core.tools.function_tool"
 
-ADAPTER = Framework(
-    name="llama-index",
-    distribution="llama-index-core",
-    root=_MODULE,
-    seams=(
+ADAPTER = built_in(
+    "llama-index",
+    (
         Seam(module=_MODULE, path="FunctionTool.call", replace=_calling("_fn")),
         Seam(module=_MODULE, path="FunctionTool.acall", replace=_calling("_async_fn")),
     ),

@@ -21,7 +21,7 @@ from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -184,6 +184,20 @@ def header(config: pytest.Config) -> str:
     mode, origin = state.settings.mode, state.origin
     said = f"sparrow: {mode.value}" + (f" (from {origin})" if origin else "")
     return ", ".join(filter(None, (said, judged_by(state.settings))))
+
+
+def misfits(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Lines that name what is no longer captured of the frameworks that the collected tests have loaded."""
+    if not any("sparrow" in getattr(item, "fixturenames", ()) for item in items):
+        return []
+    from pytest_sparrow.frameworks import adapters_of, loaded
+    from pytest_sparrow.provenance import version_of
+
+    return [
+        f"sparrow: {adapter.name} {version_of(adapter.distribution) or ''}: no longer captured: {misfit}"
+        for adapter in loaded(adapters_of(config.stash[SESSION].settings.frameworks))
+        for misfit in adapter.misfits
+    ]
 
 
 def collect(config: pytest.Config, report: pytest.TestReport) -> None:

@@ -24,6 +24,7 @@ from pytest_sparrow.boundaries.world import (
 )
 from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK
 from pytest_sparrow.run.context import close_window, has_threads, open_window
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ class Window:
         if run.frameworks:
             from pytest_sparrow import frameworks  # a golden without frameworks needs none of them
 
-            frameworks.PATCHES.install()
-            undo.append(partial(_outlasting, run, frameworks.PATCHES.uninstall))
+            patches = frameworks.patches()
+            patches.install()
+            undo.append(partial(_outlasting, run, patches.uninstall))
         undo.append(partial(close_window, run, open_window(run)))
         for line in run.settings.tools:
             name, _, dotted = line.rpartition("=")
@@ -130,7 +132,8 @@ class Window:
 
     def _report_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
-        self.run.violations.add(Finding(kind=kind, detail={"text": line}))
+        hint = OUT_OF_A_FORK if line.endswith(FORKED) else ""
+        self.run.violations.add(Finding(kind=kind, detail={"text": line, "hint": hint}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""

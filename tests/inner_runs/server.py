@@ -132,7 +132,7 @@ def _load_what_every_run_loads() -> None:
                 if not name.endswith(".__main__"):
                     with contextlib.suppress(ImportError):
                         importlib.import_module(name)
-            _compile_patterns()
+            _build_what_nearly_every_run_builds()
             _look_at_pytests_plugins_once()
         finally:
             sys.meta_path.remove(only)
@@ -207,11 +207,25 @@ class _Names:
         return dir(holder) if names is None else names
 
 
-def _compile_patterns() -> None:
-    """Compile what every run compiles when its first test starts."""
+def _build_what_nearly_every_run_builds() -> None:
+    """Patterns, and what checks the files of a golden and the events: they are built when the first is read."""
+    import tokenize
+
+    from pytest_sparrow import json_objects
+    from pytest_sparrow.events.base import WireModel
+    from pytest_sparrow.exchange import Exchange
     from pytest_sparrow.redact.redactor import Redactor
     from pytest_sparrow.redact.scanner import Scanner
+    from pytest_sparrow.transcript import RunInputs, RunMeta
 
+    for model in (RunInputs, RunMeta, Exchange):
+        json_objects._reader(model)
+    models = [WireModel]
+    while models:
+        model = models.pop()
+        model.model_rebuild()
+        models += model.__subclasses__()
+    tokenize._compile(tokenize.PseudoToken)  # type: ignore[attr-defined]
     Scanner({}).check(b'{"warm": "up"}', file="none")
     Redactor({}).value({"key": "sk-" + "a1" * 30, "text": "password: warm up"})
 
