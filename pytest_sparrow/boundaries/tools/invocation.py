@@ -321,8 +321,9 @@ class Invocation:
         """Settle: nobody reads the generator any further."""
         if self.replayed is not None:
             # What the recorded agent had left unread itself is no change. An error or a value may follow the last item.
-            more = self.pieces + any(key in self.replayed for key in ("raised", "returned"))
-            self._crossing.read_whole = self._read < more and not self.replayed.get("broken_off")
+            left = bool(self.replayed.get("broken_off"))
+            more = self.pieces + (not left and any(key in self.replayed for key in ("raised", "returned")))
+            self._crossing.read_whole = self._read < more
             self._crossing.settle(self.replayed, complete=False)
         else:
             self._settle({"broken_off": True}, complete=False)
