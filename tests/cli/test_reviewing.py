@@ -170,7 +170,7 @@ def test_no_ini_file(tmp_path):
 
 
 def test_keys_of_windows(monkeypatch):
-    """By a stand-in for msvcrt, which this system lacks: a key that has no letter comes as two, and says nothing.
+    """A key that has no letter comes as two, and says nothing. Here msvcrt is an object of the test's own.
 
     A real console of Windows was never tried.
     """
