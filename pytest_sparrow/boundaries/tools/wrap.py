@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.described import Describing
 from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
-from pytest_sparrow.boundaries.tools.objects import without_context
+from pytest_sparrow.boundaries.tools.objects import functions_within, without_context
 from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
@@ -189,10 +189,11 @@ def _check(fn: Any, options: ToolOptions) -> None:
             f'as in sparrow.tool("{fn.__module__}.{fn.__qualname__}.run")'
         )
     if not callable(fn):
+        which = ", ".join(functions_within(fn)) or "a function, a method or a dotted name"
         raise UsageError(
             f"tool {options.name!r}: {cut(repr(fn), 60)} cannot be called\n"
             f"  No function is known inside a {type(fn).__module__}.{type(fn).__qualname__}.\n"
-            "  Pass the function that does the work: a function, a method or a dotted name."
+            f"  Pass the function that does the work: {which}."
         )
     if options.name == "<lambda>":
         raise UsageError('a lambda has no name: pass name="…", the one that the model knows')
