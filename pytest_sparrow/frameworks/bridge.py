@@ -105,7 +105,7 @@ def modules_of(adapters: Iterable[Framework]) -> dict[str, PatchesFor]:
 def _patches(seams: list[tuple[Framework, Seam]], module: ModuleType) -> Iterator[Patch]:
     for adapter, seam in seams:
         if seam.is_needed and not seam.misfit():  # else the run goes on at the wire, and says so
-            *path, name = seam.path.split(".")
+            *path, name = seam.name_in(module).split(".")
             owner = functools.reduce(getattr, path, module)
             function = getattr(owner, name)
             if seam.everywhere:

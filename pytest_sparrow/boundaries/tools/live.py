@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import sys
 from typing import TYPE_CHECKING, Any
@@ -222,7 +221,8 @@ class LiveCall:
 
 def _is_stopped(error: BaseException) -> bool:
     """Whether an error is that somebody cancels the task that runs here; else it is the function's own doing."""
-    if not isinstance(error, asyncio.CancelledError):
+    asyncio = sys.modules.get("asyncio")  # else nobody has cancelled a task
+    if asyncio is None or not isinstance(error, asyncio.CancelledError):
         return False
     try:
         task = asyncio.current_task()
