@@ -155,7 +155,8 @@ class Exchange:
         return exchange
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would take twice as long to make, and there is one for each call.
+@dataclass(slots=True, kw_only=True)
 class Asked:
     """What an agent asks at a boundary, and where in its run: what a replay chooses an answer for.
 

@@ -91,8 +91,13 @@ class Patch(abc.ABC):
 class AttributePatch(Patch):
     """An attribute of a module, class or instance. What was inherited is inherited again afterwards."""
 
+    def __init__(self, owner: Any, key: str, replacement: Any) -> None:
+        super().__init__(owner, key, replacement)
+        # A module and a class keep their namespace, which is looked into for each test.
+        self._space = namespace(owner) if isinstance(owner, type | ModuleType) else None
+
     def _read(self) -> Any:
-        space = namespace(self.owner)
+        space = namespace(self.owner) if self._space is None else self._space
         if space is None:  # an instance with slots
             return getattr(self.owner, self.key, MISSING)
         return space.get(self.key, MISSING)
@@ -266,10 +271,14 @@ class Patches:
         """Whether all of it has stayed in place: no module and no name in one is another now."""
         if self._finder not in sys.meta_path:
             return False
+        loaded, there = sys.modules, self._there
         for name in self._modules:
-            if sys.modules.get(name) is not self._there.get(name):
+            if loaded.get(name) is not there.get(name):
                 return False
-        return all(patch.stands() for patch in self._patches)
+        for patch in self._patches:  # noqa: SIM110 - for each test: a generator costs as much as a look
+            if not patch.stands():
+                return False
+        return True
 
     def __enter__(self) -> Self:
         self.install()

@@ -80,9 +80,8 @@ def likely_chance(golden: Json | Missing, new: Json | Missing) -> str:
         return "machine"
     if _alike(_DRAWN, golden, new):
         return "random"
-    if Counter(re.findall(r"\w+", golden)) == Counter(re.findall(r"\w+", new)):
-        return "order"
-    return ""
+    words, others = re.findall(r"\w+", golden), re.findall(r"\w+", new)
+    return "order" if words != others and Counter(words) == Counter(others) else ""
 
 
 def _are_fractions(golden: str, new: str) -> bool:

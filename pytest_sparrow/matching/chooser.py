@@ -97,7 +97,8 @@ ComparableOf: TypeAlias = "Callable[[dict[str, Json]], dict[str, Json]]"
 """Reduces an asked half to what counts: the rest must not decide here either."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would take twice as long to make, and there is one for each call.
+@dataclass(slots=True, kw_only=True)
 class Chosen:
     """The exchange that answers.
 

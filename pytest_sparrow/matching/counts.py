@@ -102,8 +102,9 @@ def address_of(url: str) -> Address:
     return Address(parts.scheme, host, parts.path or "/", query)
 
 
-_NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token"})
-"""The token of a session: a signed URL has one if the machine's credentials have. The key's own name counts."""
+_NOT_OF_QUERIES = frozenset({"X-Amz-Security-Token", "X-Amz-Date", "X-Goog-Date"})
+"""Of a signed URL its moment, as in the header of this name, and the token of a session: it has one if the machine's
+credentials have. The key's own name counts."""
 
 
 def _host(name: str, port: int | None, scheme: str) -> str:

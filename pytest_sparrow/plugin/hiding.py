@@ -14,13 +14,12 @@ from pytest_sparrow.boundaries.world.environment import dummies, environment_now
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.redact.doubtful import doubtful
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import read_allowed, read_rules
 from pytest_sparrow.store.layout import EXCHANGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pytest_sparrow.plugin.golden import GoldenPlace
     from pytest_sparrow.redact import Places
@@ -39,31 +38,29 @@ class Directories:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._item = request.node
-        self._config = request.config
         self._base = _base(request)
+        self._root = _root(request.config)
 
     def known(self) -> dict[str, str]:
         """The directories known by now, the most specific first: fixtures make theirs one by one."""
-        return dict(self._known())
-
-    def _known(self) -> Iterator[tuple[str, str]]:
+        found: dict[str, str] = {}
         fixtures: dict[str, Any] = getattr(self._item, "funcargs", {})
         own = fixtures.get("tmp_path", fixtures.get("tmpdir"))
         if own is not None:
             # Its number depends on which tests ran before.
-            yield "tmp_path", str(own)
+            found["tmp_path"] = str(own)
         if self._base is not None:
-            yield "tmp", str(self._base)
-        root = _root(self._config)
-        yield "root", str(root)
+            found["tmp"] = str(self._base)
+        found["root"] = str(self._root)
         try:
             here, home = os.getcwd(), os.path.expanduser("~")  # noqa: PTH109, PTH111 - for each test, twice
         except OSError:
-            return  # the directory was removed
-        if not _lies_in(here, root):  # below it, the place depends on the root alone
-            yield "cwd", here
+            return found  # the directory was removed
+        if not _lies_in(here, self._root):  # below it, the place depends on the root alone
+            found["cwd"] = here
         if home != "~":  # else nobody has a home
-            yield "home", home
+            found["home"] = home
+        return found
 
 
 def _base(request: pytest.FixtureRequest) -> Path | None:
@@ -149,6 +146,8 @@ def doubtful_in(golden: Path, settings: Settings) -> Finding | None:
     Raises:
         OSError: the golden can't be read.
     """
+    from pytest_sparrow.redact.doubtful import doubtful  # only a new golden is looked through
+
     allowed = read_allowed(settings.not_secret, "sparrow_not_secret")
     found: dict[str, str] = {}
     path = golden / EXCHANGES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,6 +230,26 @@ def _failed_to_judge(state: AttemptState, kind: str, error: Exception) -> None:
     state.divergence = state.attempt.shown(render_finding(state.cause))
 
 
+def _say_what_was_refused(item: pytest.Item, report: pytest.TestReport) -> dict[str, Any]:
+    """Add what fixtures were refused to the report; returns the facts on that, and on strands of earlier tests."""
+    session = item.config.stash[SESSION]
+    if session.refused and report.passed:
+        session.late += map(partial(_unfelt, item), dict.fromkeys(session.refused))
+    late = {"late": json.dumps(session.late)} if session.late else {}
+    session.late.clear()
+    for text in session.refused:
+        _add_section(report, text)
+    session.refused.clear()
+    return late
+
+
+def _unfelt(item: pytest.Item, text: str) -> tuple[str, dict[str, Any]]:
+    """What a fixture was refused, and did not fail for: the test passes, and the summary names it."""
+    from pytest_sparrow.findings import Finding, Kind
+
+    return item.nodeid, Finding(kind=Kind.REFUSED, detail={"text": text.partition("\n")[0]}).to_json()
+
+
 def reported(item: pytest.Item, report: pytest.TestReport) -> None:
     """Note how a phase was reported, and add what the summary needs to the report, which crosses xdist."""
     session = item.config.stash[SESSION]
@@ -236,12 +257,8 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         report.sparrow = {"wrong": session.wrong}  # type: ignore[attr-defined]
         session.wrong = ""
         return
-    late = {"late": json.dumps(session.late)} if session.late else {}
-    session.late.clear()
+    late = _say_what_was_refused(item, report)
     report.sparrow = late  # type: ignore[attr-defined]
-    for text in session.refused:
-        _add_section(report, text)
-    session.refused.clear()
     state = item.stash.get(ATTEMPT, None)
     if state is None:
         return
@@ -339,7 +356,8 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
 
 def _saved(attempt: Attempt) -> dict[str, int]:
     """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
-    goldens = [each.sparrow.golden for each in attempt.attempts if each.behaviour.replays]
+    replayed = (each for each in attempt.attempts if each.behaviour.replays and not each.run.answers.extended)
+    goldens = [each.sparrow.golden for each in replayed]
     held = [golden for golden in goldens if golden is not None and golden.exchanges]
     return {
         "calls": sum(len(golden.exchanges) for golden in held),

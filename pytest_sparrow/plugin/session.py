@@ -21,7 +21,7 @@ from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -186,6 +186,20 @@ def header(config: pytest.Config) -> str:
     return ", ".join(filter(None, (said, judged_by(state.settings))))
 
 
+def misfits(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Lines that name what is no longer captured of the frameworks that the collected tests have loaded."""
+    if not any("sparrow" in getattr(item, "fixturenames", ()) for item in items):
+        return []
+    from pytest_sparrow.frameworks import adapters_of, loaded
+    from pytest_sparrow.provenance import version_of
+
+    return [
+        f"sparrow: {adapter.name} {version_of(adapter.distribution) or ''}: no longer captured: {misfit}"
+        for adapter in loaded(adapters_of(config.stash[SESSION].settings.frameworks))
+        for misfit in adapter.misfits
+    ]
+
+
 def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     """Add the facts of one report to the summary, and note whether the report forbids keeping a recording.
 
@@ -197,28 +211,32 @@ def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     if running is not None and report.when == "call" and report.failed:
         running.failed = True  # a sub-report of unittest's: the test's own comes through makereport
         running.failed_itself = running.failed_itself or not hasattr(report, "sparrow")
-    if _is_rerun(state, report):
-        return
     facts: dict[str, Any] = getattr(report, "sparrow", {})
-    if not facts:  # a setup that passed
+    if _is_rerun(state, report) or not facts:  # without facts: a setup that passed
         return
     if "wrong" in facts and not hasattr(config, "workerinput"):
         raise pytest.UsageError(facts["wrong"])
-    if facts.get("outcome"):
-        state.counts[facts["outcome"]] += 1
-    if facts.get("judged_by"):
-        state.ways[facts["judged_by"]] += 1
-    state.pending.update(filter(None, [facts.get("pending")]))
+    _collect_facts(state, report.nodeid, facts)
+
+
+def _collect_facts(state: SessionState, nodeid: str, facts: dict[str, Any]) -> None:
+    for name, counts in (("outcome", state.counts), ("judged_by", state.ways), ("pending", state.pending)):
+        if facts.get(name):
+            counts[facts[name]] += 1
     state.secrets += facts.get("secrets", 0)
-    state.counts.update(_KEPT[what] for what in facts.get("kept", ()) if what in _KEPT)
+    for what in facts.get("kept", ()):
+        if what in _KEPT:
+            state.counts[_KEPT[what]] += 1
+    if facts.get("saved"):
+        state.saved.update(facts["saved"])
+    if facts.get("missing"):
+        state.missing.append(facts["missing"])
     for setting, pattern, found in facts.get("patterns", ()):
         tests = state.patterns.setdefault((setting, pattern), [])
         if found:
             state.patterns[setting, pattern] = None
         elif tests is not None:
-            tests.append(report.nodeid)
-    state.saved.update(facts.get("saved", {}))
-    state.missing += filter(None, [facts.get("missing")])
+            tests.append(nodeid)
     state.remarks += _remarks_in(facts)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow import frameworks
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
@@ -24,10 +24,12 @@ from pytest_sparrow.boundaries.world import (
 )
 from pytest_sparrow.boundaries.world.environment import dummy_keys
 from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.report.words import FORKED, OUT_OF_A_FORK
 from pytest_sparrow.run.context import close_window, has_threads, open_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pytest
 
@@ -63,7 +65,7 @@ class Window:
         self._environment = environment
         self._clock = clock
         self._reader = reader
-        self._stack = ExitStack()
+        self._undo: list[Callable[[], object]] = []
 
     def open(self) -> None:
         """Install what captures, shut the world if the run replays, and open the run.
@@ -71,54 +73,85 @@ class Window:
         Raises:
             UsageError: a tool's dotted name cannot be resolved, or the clock cannot be moved where it must be.
         """
-        with ExitStack() as stack:
-            _end_what_outlasted()
-            stack.callback(_outlasting, self.run, self.tools.close)
-            if self._environment is not None:
-                self._environment.set()
-                stack.callback(self._environment.restore)
-            if self._clock is not None:
-                stack.enter_context(self._clock)
-            if self._reader is not None:
-                stack.enter_context(self._reader)
-            stack.enter_context(hearing_forked(self._in_forked_child, self._report_forked))
-            if self.run.replaying:
-                stack.enter_context(dummy_keys(extra=self.run.settings.dummy_keys))
-                stack.enter_context(guard.shut(self.run))
-                stack.enter_context(skip_retry_delays())
-                stack.enter_context(naming_children(self.run, self.run.violations.add))
-            elif self.run.keeps:
-                stack.enter_context(noting_uncaptured(self.run, self.run.violations.add))
-            http.install()
-            stack.callback(_outlasting, self.run, http.uninstall)
-            stack.enter_context(strands.PATCHES)
-            stack.enter_context(strands.exits.of(self.run))
-            if self.run.frameworks:
-                frameworks.PATCHES.install()
-                stack.callback(_outlasting, self.run, frameworks.PATCHES.uninstall)
-            token = open_window(self.run)
-            stack.callback(close_window, self.run, token)
-            for line in self.run.settings.tools:
-                name, _, dotted = line.rpartition("=")
-                self.tools.tool(dotted.strip(), name=name.strip() or None)
-            self._stack = stack.pop_all()
+        try:
+            self._open()
+        except BaseException:
+            self._undo_all()
+            raise
+
+    def _open(self) -> None:
+        run, undo = self.run, self._undo
+        _end_what_outlasted()
+        undo.append(partial(_outlasting, run, self.tools.close))
+        if self._environment is not None:
+            self._environment.set()
+            undo.append(self._environment.restore)
+        for each in (self._clock, self._reader):
+            if each is not None:
+                self._enter(each)
+        self._enter(hearing_forked(self._in_forked_child, self._report_forked))
+        if run.replaying:
+            self._enter(dummy_keys(extra=run.settings.dummy_keys))
+            self._enter(guard.shut(run))
+            self._enter(skip_retry_delays())
+            self._enter(naming_children(run, run.violations.add))
+        elif run.keeps:
+            self._enter(noting_uncaptured(run, run.violations.add))
+        http.install()
+        undo.append(partial(_outlasting, run, http.uninstall))
+        self._enter(strands.PATCHES)
+        undo.append(partial(strands.exits.belong_to, strands.exits.belong_to(run)))
+        if run.frameworks:
+            from pytest_sparrow import frameworks  # a golden without frameworks needs none of them
+
+            patches = frameworks.patches()
+            patches.install()
+            undo.append(partial(_outlasting, run, patches.uninstall))
+        undo.append(partial(close_window, run, open_window(run)))
+        for line in run.settings.tools:
+            name, _, dotted = line.rpartition("=")
+            self.tools.tool(dotted.strip(), name=name.strip() or None)
+
+    def _enter(self, what: AbstractContextManager[object]) -> None:
+        what.__enter__()
+        self._undo.append(partial(what.__exit__, None, None, None))
+
+    def _undo_all(self) -> None:
+        """Put back all that was set, the last first; the first error is raised once all is put back."""
+        failed: BaseException | None = None
+        while self._undo:
+            try:
+                self._undo.pop()()
+            except BaseException as error:  # noqa: BLE001 - what is left must be put back, too
+                failed = failed or error
+        if failed is not None:
+            raise failed
 
     def _in_forked_child(self, report: Callable[[str], None]) -> None:
         self.run.violations.mirror = report
 
     def _report_forked(self, line: str) -> None:
         kind = Kind.REFUSED if self.run.replaying else Kind.UNRECORDABLE
-        self.run.violations.add(Finding(kind=kind, detail={"text": line}))
+        hint = OUT_OF_A_FORK if line.endswith(FORKED) else ""
+        self.run.violations.add(Finding(kind=kind, detail={"text": line, "hint": hint}))
 
     def close(self, *, failed: bool) -> None:
         """End the run, then restore the world. A second call does nothing."""
-        stack, self._stack = self._stack.pop_all(), ExitStack()
-        with stack:
+        try:
             if not self.run.closed:
-                for adapter in frameworks.loaded(self.run.frameworks):
-                    for misfit in adapter.misfits:
-                        self.run.not_compared("seam", adapter.name, misfit)
+                self._name_misfits()
                 self.run.close(failed=failed)
+        finally:
+            self._undo_all()
+
+    def _name_misfits(self) -> None:
+        if not self.run.frameworks:
+            return
+        from pytest_sparrow import frameworks
+
+        for adapter in frameworks.loaded(self.run.frameworks):
+            for misfit in adapter.misfits:
+                self.run.not_compared("seam", adapter.name, misfit)
 
 
 _outlasted: list[tuple[Run, Callable[[], None]]] = []

@@ -6,7 +6,6 @@ texts, arguments, server-sent events and queries alike, and nothing around it is
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 _PLACEHOLDER = re.compile(r"<dir:([a-z_]+)>(\\*)")
 _MARK = "<dir:"
+_MARK_BYTES = _MARK.encode()
 
 # A path doesn't begin within another path, a word or a URL; it may follow an escaped line break, an encoded
 # character, or "file://" (on Windows with one slash more).
@@ -54,6 +54,7 @@ class Places:
         self.found = False
         self._lock = threading.Lock()
         self._paths: dict[str, str] = {}
+        self._given: Mapping[str, str] = {}
         self._added: tuple[tuple[str, str], ...] = ()
         self._spellings: Mapping[str, str] = {}
         self._marks: tuple[str, ...] = ()
@@ -67,6 +68,9 @@ class Places:
 
     def add_all(self, directories: Mapping[str, str]) -> None:
         """The same for several, in their order."""
+        if directories == self._given:  # asked again at the beginning of the body
+            return
+        self._given = directories
         stripped = {name: path.rstrip("/\\") for name, path in directories.items()}
         new = {
             name: plain
@@ -124,11 +128,15 @@ class Places:
 
         A placeholder whose directory this run doesn't have stays.
         """
+        if value is None:
+            return None
         if isinstance(value, dict | list):
-            with contextlib.suppress(ValueError):
+            try:
                 # To spell it is cheaper than to look at every text.
-                if _MARK.encode() not in jsontext.spell(value):
+                if _MARK_BYTES not in jsontext.spell(value):
                     return value
+            except ValueError:
+                pass
         return mapped(value, self._restored)
 
     def _restored(self, text: str) -> str:

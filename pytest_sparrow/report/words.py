@@ -267,7 +267,7 @@ _NOT_COMPARED = {
     "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
     "runs": "{name} runs in a replay: {what}",
     "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
-    "seam": "the tools of {name} run in a replay, as far as they are not wrapped: {what}",
+    "seam": "no longer captured of {name}: {what}",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 

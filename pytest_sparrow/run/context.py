@@ -180,7 +180,9 @@ def note_thread(thread: threading.Thread) -> None:
 
 def has_threads(run: OpenRun) -> bool:
     """Whether a thread that was started in a run still lives."""
-    return any(owner is run and thread.is_alive() for thread, owner in list(_threads.items()))
+    return bool(_threads) and any(
+        owner is run and thread.is_alive() for thread, owner in list(_threads.items())
+    )
 
 
 def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R], Callable[[], None] | None]:
@@ -325,7 +327,8 @@ def current_run(*, in_tools: bool = False) -> OpenRun | None:
     port, run = serving_port.get(), _run_here()
     if port is None or run is None or not run.own_servers.stand_in(port):
         return run
-    if run.own_servers.speaks_as_model(port):
+    # A server that only reads the clock, or writes to its own socket, asks nobody.
+    if in_tools and run.own_servers.speaks_as_model(port):
         run.not_compared("server", f"127.0.0.1:{port}", "")
     return None
 

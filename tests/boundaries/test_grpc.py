@@ -235,7 +235,7 @@ def test_without_the_private_names_no_channel_can_be_opened(monkeypatch):
     """The fallback fails closed."""
     channels = importlib.import_module("grpc._channel")
     monkeypatch.delattr(channels, "_StreamUnaryMultiCallable")
-    monkeypatch.setattr(protocols.GRPC_PATCHES, "_made", {})
+    monkeypatch.setattr(protocols.PATCHES, "_made", {})
     before = grpc.insecure_channel
     with window(FakeRun([])), pytest.raises(ReplayDivergence, match="a gRPC call to api"):
         grpc.insecure_channel(FAR)

@@ -93,9 +93,11 @@ def test_a_request_is_the_same_for_matching_and_for_request_drift(change, counts
 
 
 def test_whether_a_signed_url_has_a_sessions_token_does_not_count():
-    """Temporary credentials bring one, a key of one's own brings none; which key signed counts."""
+    """Temporary credentials bring one, a key of one's own brings none; which key signed counts, not when."""
     signed = "https://b.s3.example/k?X-Amz-Credential=a%2F20260101%2Fr%2Fs3%2Faws4_request"
     asked = {"method": "GET", "url": signed, "headers": {}}
+    for name in ("X-Amz-Date", "X-Goog-Date"):
+        assert request_key("http", asked) == request_key("http", {**asked, "url": f"{signed}&{name}=2026"})
     assert request_key("http", asked) == request_key(
         "http", {**asked, "url": f"{signed}&X-Amz-Security-Token=t"}
     )

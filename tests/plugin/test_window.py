@@ -134,6 +134,10 @@ def test_outside_the_run(inner, world):
     result.assert_outcomes(passed=5, failed=2)
     result.stdout.fnmatch_lines(["*cooled: 418*"])
     result.stdout.fnmatch_lines(["*the fixture 'warm_up' of test_it.py::test_setup reaches out*"])
+    named = (
+        "test_it.py::test_teardown: GET*: the fixture 'cool_down' of test_it.py::test_teardown reaches out*"
+    )
+    result.stdout.fnmatch_lines([named])  # though the test passes
     result.stdout.fnmatch_lines(
         ["*the fixture 'tell' of test_it.py::test_named reaches out*sparrow_allow_hosts = 127.0.0.1*"]
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from pytest_sparrow.exchange import Asked
@@ -200,6 +202,65 @@ def test_a_refusal_has_test_strand_address_and_way_out_in_six_lines(case, detail
     assert "  test    test_it.py::test_it" in lines
     assert "  where   called from agent.py:3, in lane work-1" in lines
     assert ("  record  pytest --sparrow-record test_it.py::test_it" in lines) is (case != "not-loaded")
+
+
+NEW_CALL = {"name": "refund", "args": {"order": "2"}}
+OTHER_REFUSALS = [
+    (
+        Finding(
+            kind=Kind.REFUSED, case="server-state", detail={"request": "POST h/v1", "name": "conversation"}
+        ),
+        "POST h",
+    ),
+    (
+        Finding(kind=Kind.REFUSED, detail={"text": "stdio://shop: ended", "hint": "record it again"}),
+        "stdio://shop",
+    ),
+    (
+        Finding(
+            kind=Kind.UNRECORDABLE,
+            detail={"text": "too deep", "at": "refund(order)", "hint": "leave it"},
+        ),
+        "refund(order)",
+    ),
+    *(
+        (asking(Kind.MISS, Asked(kind="tool", content=NEW_CALL, call_id="c1"), case, **detail), "refund(")
+        for case, detail in (
+            ("", {}),
+            ("too-many", {"misses": 20}),
+            ("denied", {}),
+            ("ended", {"turns": 3, "next": None}),
+            ("events-only", {"turns": 3, "next": None}),
+            ("same", {"played": True}),
+        )
+    ),
+]
+"""Whatever else keeps a call from its answer, and the address that was asked."""
+
+
+@pytest.mark.parametrize(("refused", "address"), OTHER_REFUSALS, ids=range(len(OTHER_REFUSALS)))
+def test_a_call_without_an_answer_has_test_strand_address_and_way_out_in_six_lines(refused, address):
+    """A miss of each kind, a value that cannot be written, and what a session of a framework refuses.
+
+    A miss may say what would come next and offer two ways out: the first six lines hold all that is needed.
+    """
+    placed = dataclasses.replace(refused, caller="agent.py:3", new_at=Location(lane="work-1"))
+    subject = Subject(nodeid="test_it.py::test_it", golden="__sparrow__/test_it/test_it")
+    lines = render_verdict(verdict_of(Found(violations=(placed,)), subject)).splitlines()
+    assert len(lines) <= 6 + (placed.kind is Kind.MISS), lines
+    lines = lines[:6]
+    assert address in lines[0]
+    assert "  test    test_it.py::test_it" in lines
+    assert any("called from agent.py:3, in lane work-1" in line for line in lines), lines
+    assert any(line.startswith(("  record", "  extend", "  accept")) for line in lines), lines
+
+
+def test_a_refusal_of_an_earlier_tests_strand_names_address_strand_and_way_out():
+    """One line in the summary, behind the test that started the strand, and the words that the strand itself gets."""
+    late = found(Kind.LEFT_OVER)
+    assert DETAIL["what"] in title(late)
+    assert DETAIL["strand"] in title(late)
+    assert hints(late) == ["wait within the test: join the thread, await the task, close the client"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.guard import protocols
-from pytest_sparrow.boundaries.guard.network import shut_sockets
+from pytest_sparrow.boundaries.guard.network import SENDS, shut_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,5 +32,5 @@ def shut(run: OpenRun) -> Iterator[None]:
     Args:
         run: the run that replays.
     """
-    with shut_sockets(run), protocols.WEBSOCKET_PATCHES, protocols.UVLOOP_PATCHES, protocols.GRPC_PATCHES:
+    with shut_sockets(run), SENDS, protocols.PATCHES:
         yield

@@ -125,13 +125,11 @@ def refused(run: OpenRun, act: str, to: str, *, place: str = "", unix: bool = Fa
 # While a run replays.
 
 
-@contextlib.contextmanager
-def shut_sockets(run: OpenRun) -> Iterator[None]:
+def shut_sockets(run: OpenRun) -> watching:
     """While open, sockets of a replaying run reach nothing but what is allowed; see `guard.shut`."""
     refuse_left_over(_JUDGED)
     handlers = {event: functools.partial(judge_event, run) for event, judge_event in _JUDGED.items()}
-    with watching(run, handlers, replaying=True), _SENDS:
-        yield
+    return watching(run, handlers, replaying=True)
 
 
 def _sending(run: OpenRun, sock: Any, address: Any) -> None:
@@ -250,7 +248,8 @@ def _announced(original: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
-_SENDS = Patches({"socket": _sending_methods, "ssl": _sending_methods}, stays=True)
+SENDS = Patches({"socket": _sending_methods, "ssl": _sending_methods}, stays=True)
+"""Let Python's audit events tell of sending on a connection, too."""
 
 
 # While a run records.
@@ -276,7 +275,7 @@ def noting_uncaptured(run: OpenRun, report: Callable[[Finding], object]) -> Iter
             "socket.connect": notes.connecting,
             "pytest_sparrow.sending": notes.writing,
         }
-        with watching(run, handlers, replaying=False), _SENDS:
+        with watching(run, handlers, replaying=False), SENDS:
             yield
     finally:
         for finding in notes.findings():

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import mmap
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import caller
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Callable, Iterator
 
     from pytest_sparrow.run.crossing import OpenRun
@@ -32,8 +32,7 @@ _MOST = 5
 """Programs that are named; the rest is counted."""
 
 
-@contextlib.contextmanager
-def naming_children(run: OpenRun, report: Callable[[Finding], object]) -> Iterator[None]:
+class naming_children:  # noqa: N801 - used like a function: ``with naming_children(...):``
     """While open, note the programs that the run starts outside of tools, and report each once, at the end.
 
     Not seen is what `multiprocessing` spawns, which has no audit event. A forked child is refused connections as its
@@ -43,19 +42,25 @@ def naming_children(run: OpenRun, report: Callable[[Finding], object]) -> Iterat
         run: the run that replays.
         report: gets a finding for each program and line of the user's.
     """
-    started: dict[tuple[str, str], None] = {}
-    handlers = {
-        event: functools.partial(_note, started, name_of_program)
-        for event, name_of_program in _PROGRAMS.items()
-    }
-    try:
-        with watching(run, handlers, replaying=True):
-            yield
-    finally:
-        for program, line in list(started)[:_MOST]:
-            report(Finding(kind=Kind.CHILD, detail={"program": program, "line": line}))
-        if len(started) > _MOST:
-            report(Finding(kind=Kind.CHILD, case="more", detail={"count": len(started) - _MOST}))
+
+    __slots__ = ("_report", "_started", "_watching")
+
+    def __init__(self, run: OpenRun, report: Callable[[Finding], object]) -> None:
+        self._report = report
+        started: dict[tuple[str, str], None] = {}
+        self._started = started
+        handlers = {event: functools.partial(_note, started, name) for event, name in _PROGRAMS.items()}
+        self._watching = watching(run, handlers, replaying=True)
+
+    def __enter__(self) -> None:
+        self._watching.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._watching.__exit__()
+        for program, line in list(self._started)[:_MOST]:
+            self._report(Finding(kind=Kind.CHILD, detail={"program": program, "line": line}))
+        if len(self._started) > _MOST:
+            self._report(Finding(kind=Kind.CHILD, case="more", detail={"count": len(self._started) - _MOST}))
 
 
 def _note(started: dict[tuple[str, str], None], name_of_program: Callable[..., str], *args: Any) -> None:
@@ -124,37 +129,36 @@ _SLOT = 512
 _SLOTS = 64
 
 
-@contextlib.contextmanager
-def hearing_forked(
-    in_child: Callable[[Callable[[str], None]], None], report: Callable[[str], None]
-) -> Iterator[None]:
+class hearing_forked:  # noqa: N801 - used like a function: ``with hearing_forked(...):``
     """While open, hear what forked children of this process have to say, and report each line once, at the end.
 
     Args:
         in_child: called in every child, right after the fork, with what takes its lines.
         report: gets the lines, in this process.
+
+    Attributes:
+        in_child: the same.
+        page: what children write into; made before the first fork, since nearly no test forks.
     """
-    if not hasattr(os, "register_at_fork"):  # Windows
-        yield
-        return
-    hearing = _Hearing(in_child)
-    _hook()
-    _HEARING.append(hearing)
-    try:
-        yield
-    finally:
-        _HEARING.remove(hearing)
-        for line in () if hearing.page is None else dict.fromkeys(_lines(hearing.page)):
-            report(line)
-        # Not closed: a thread of a child may write still. It goes with its last reference.
 
-
-class _Hearing:
-    """Who hears the children; its page is made before the first fork, since nearly no test forks."""
-
-    def __init__(self, in_child: Callable[[Callable[[str], None]], None]) -> None:
+    def __init__(
+        self, in_child: Callable[[Callable[[str], None]], None], report: Callable[[str], None]
+    ) -> None:
         self.in_child = in_child
         self.page: mmap.mmap | None = None
+        self._report = report
+
+    def __enter__(self) -> None:
+        if hasattr(os, "register_at_fork"):  # not on Windows
+            _hook()
+            _HEARING.append(self)
+
+    def __exit__(self, *_: object) -> None:
+        if self in _HEARING:
+            _HEARING.remove(self)
+        for line in () if self.page is None else dict.fromkeys(_lines(self.page)):
+            self._report(line)
+        # Not closed: a thread of a child may write still. It goes with its last reference.
 
 
 def _lines(page: mmap.mmap) -> Iterator[str]:
@@ -175,6 +179,8 @@ def _say(page: mmap.mmap, line: str) -> None:
 
 
 def _before_fork() -> None:
+    import mmap  # nearly no test forks
+
     for hearing in _HEARING:
         hearing.page = hearing.page or mmap.mmap(-1, _SLOT * _SLOTS)
 
@@ -193,5 +199,5 @@ def _hook() -> None:
 
 
 # Process-wide, as forking is; empty while no run is open.
-_HEARING: list[_Hearing] = []
+_HEARING: list[hearing_forked] = []
 _HOOKED: list[bool] = []

@@ -66,9 +66,6 @@ def _judged_websocket(original: Callable[..., Any]) -> Callable[..., Any]:
     return parse_uri
 
 
-WEBSOCKET_PATCHES = Patches(dict.fromkeys(_CLIENTS, _websocket_patches_for), stays=True)
-
-
 def _judge_host(run: OpenRun, host: Any, port: Any, *, udp: bool = False) -> None:
     if host is None:
         return  # a socket that is connected already
@@ -131,9 +128,6 @@ def _judged_uvloop(original: Callable[..., Any], judge_call: Callable[..., None]
         return await original(loop, *args, **kwargs)
 
     return judged
-
-
-UVLOOP_PATCHES = Patches({"uvloop": _uvloop_patches_for}, stays=True)
 
 
 CALLS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -280,6 +274,12 @@ def _unavailable(details: str) -> Exception:
     return Unavailable(details)
 
 
-GRPC_PATCHES = Patches(
-    {**dict.fromkeys(CALLS, _calls), **dict.fromkeys(("grpc", "grpc.aio"), _without_calls)}, stays=True
+PATCHES = Patches(
+    {
+        **dict.fromkeys(_CLIENTS, _websocket_patches_for),
+        "uvloop": _uvloop_patches_for,
+        **dict.fromkeys(CALLS, _calls),
+        **dict.fromkeys(("grpc", "grpc.aio"), _without_calls),
+    },
+    stays=True,
 )

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import sys
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.addresses import host_text, is_numeric
@@ -20,14 +19,13 @@ from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import current_run, is_answering, left_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
 
     from pytest_sparrow.run.crossing import OpenRun
 
 
-@contextlib.contextmanager
-def watching(run: OpenRun, handlers: Mapping[str, Callable[..., None]], *, replaying: bool) -> Iterator[None]:
+class watching:  # noqa: N801 - used like a function: ``with watching(...):``
     """While open, call handlers for what code of a run does outside of its crossings. May nest.
 
     Args:
@@ -36,12 +34,19 @@ def watching(run: OpenRun, handlers: Mapping[str, Callable[..., None]], *, repla
             arguments. An exception that a handler raises is raised where the event happened, and prevents it.
         replaying: call them only while the run replays, or (False) only while it doesn't.
     """
-    watch = _Watch(run=run, handlers=handlers, replaying=replaying)
-    _WATCHER.enter(watch)
-    try:
-        yield
-    finally:
-        _WATCHER.leave(watch)
+
+    __slots__ = ("handlers", "replaying", "run")
+
+    def __init__(self, run: OpenRun, handlers: Mapping[str, Callable[..., None]], *, replaying: bool) -> None:
+        self.run = run
+        self.handlers = handlers
+        self.replaying = replaying
+
+    def __enter__(self) -> None:
+        _WATCHER.enter(self)
+
+    def __exit__(self, *_: object) -> None:
+        _WATCHER.leave(self)
 
 
 def refuse_left_over(handlers: Mapping[str, Callable[..., None]]) -> None:
@@ -69,18 +74,12 @@ def names_of(address: str) -> tuple[str, ...]:
     return _WATCHER.names_of(address)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Watch:
-    run: OpenRun
-    handlers: Mapping[str, Callable[..., None]]
-    replaying: bool
-
-
 class _Watcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watches: tuple[_Watch, ...] = ()
+        self._watches: tuple[watching, ...] = ()
         self._events: frozenset[str] = frozenset()
+        self._heeded: frozenset[str] = frozenset()
         self._hooked = False
         self._of_files: frozenset[str] = frozenset()
         self._note_file: Callable[[str, tuple[Any, ...]], None] | None = None
@@ -88,7 +87,7 @@ class _Watcher:
         self._names: dict[str, dict[str, None]] = {}
         self._patches = Patches({"socket": self._patches_for}, stays=True)
 
-    def enter(self, watch: _Watch) -> None:
+    def enter(self, watch: watching) -> None:
         with self._lock:
             if not self._hooked:
                 self._hooked = True
@@ -96,7 +95,7 @@ class _Watcher:
             self._set((*self._watches, watch))
             self._patches.install()
 
-    def leave(self, watch: _Watch) -> None:
+    def leave(self, watch: watching) -> None:
         with self._lock:
             self._patches.uninstall()
             self._set(tuple(each for each in self._watches if each is not watch))
@@ -114,17 +113,25 @@ class _Watcher:
     def names_of(self, address: str) -> tuple[str, ...]:
         return tuple(self._names.get(address, ()))
 
-    def _set(self, watches: tuple[_Watch, ...]) -> None:
+    def _set(self, watches: tuple[watching, ...]) -> None:
         self._watches = watches
-        self._events = frozenset(event for watch in watches for event in watch.handlers)
+        self._events = frozenset().union(*[watch.handlers for watch in watches])
+        self._heed()
 
     def refuse_left_over(self, handlers: Mapping[str, Callable[..., None]]) -> None:
         self._left_over = handlers
+        self._heed()
 
     def watch_files(self, events: frozenset[str], note: Callable[[str, tuple[Any, ...]], None]) -> None:
         self._of_files, self._note_file = events, note
+        self._heed()
+
+    def _heed(self) -> None:
+        self._heeded = self._events.union(self._left_over, self._of_files)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in self._heeded:  # nearly all: each ``id()`` is one
+            return
         if event in self._left_over:
             late = None if is_answering() else left_over()
             if late is not None and late.replaying:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -344,17 +343,25 @@ class Tee:
         self._failure_of = failure_of
 
     def __iter__(self) -> Iterator[bytes]:
-        with self._settling():
+        try:
             for chunk in self._source:
                 yield from self._shown(chunk)
+        except BaseException as error:
+            self._broke(error)
+            raise
+        self._exhausted()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source = aiter(self._source)
         try:
-            with self._settling():
-                async for chunk in source:
-                    for piece in self._shown(chunk):
-                        yield piece
+            async for chunk in source:
+                for piece in self._shown(chunk):
+                    yield piece
+        except BaseException as error:
+            self._broke(error)
+            raise
+        else:
+            self._exhausted()
         finally:
             # The event loop would close an abandoned generator some time later, or never.
             close: Callable[[], Awaitable[None]] | None = getattr(source, "aclose", None)
@@ -386,16 +393,12 @@ class Tee:
             if self._recorder is not None:
                 self._recorder.closed()
 
-    @contextlib.contextmanager
-    def _settling(self) -> Iterator[None]:
-        """Settle when the source ends or raises; where the client stops reading, `close` settles."""
-        try:
-            yield
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            if self._recorder is not None:
-                self._recorder.broke(self._failure_of(error))
-            raise
+    def _broke(self, error: BaseException) -> None:
+        """Settle when the source raises; where the client stops reading, `close` settles."""
+        if self._recorder is not None and not isinstance(error, GeneratorExit):
+            self._recorder.broke(self._failure_of(error))
+
+    def _exhausted(self) -> None:
+        """Settle when the source ends."""
         if self._recorder is not None:
             self._recorder.exhausted()

@@ -44,7 +44,8 @@ _LONGEST_HONOURED_DELAY = 120.0
 what the agent does, so a replay keeps the recorded delay."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would take twice as long to make, and there is one for each answer.
+@dataclass(slots=True, kw_only=True)
 class Reply:
     """An answer that pytest-sparrow gives in place of the world.
 
@@ -169,20 +170,24 @@ def reply_of(answered: dict[str, Json], *, method: str, crossing: Crossing) -> R
 
 def header(headers: Iterable[tuple[str, str]], name: str) -> str:
     """The values of a header, joined as RFC 9110, 5.3 says; "" where the header is absent."""
-    return ", ".join(value for known, value in headers if known.lower() == name)
+    # A list: to go on with a generator costs as much as to look.
+    return ", ".join([value for known, value in headers if known.lower() == name])
 
 
 def _pairs(headers: Json) -> list[tuple[str, str]]:
     """Recorded headers as pairs; a golden holds an object, a crossing of this process pairs."""
-    pairs = list(headers.items()) if isinstance(headers, dict) else headers or []
-    if not isinstance(pairs, list) or not all(
-        isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
-    ):
-        raise ValueError("its headers are neither an object nor pairs")
+    if isinstance(headers, dict):
+        pairs: Json = headers.items()
+    else:
+        pairs = headers or []
+        if not isinstance(pairs, list) or not all(
+            isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
+        ):
+            raise ValueError("its headers are neither an object nor pairs")
     return [
         (str(name), line)
         for name, value in pairs
-        for line in (str(value).split("\n") if str(name).lower() == "set-cookie" else [str(value)])
+        for line in (str(value).split("\n") if str(name).lower() == "set-cookie" else (str(value),))
     ]
 
 

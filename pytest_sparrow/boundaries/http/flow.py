@@ -63,7 +63,8 @@ last_request_was_allowed: contextvars.ContextVar[bool] = contextvars.ContextVar(
 """Whether the last request of this context went to a host that a setting keeps reachable."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen: that would take twice as long to make, and there is one for each request.
+@dataclass(slots=True, kw_only=True)
 class OutgoingRequest:
     """A request before its body is read.
 

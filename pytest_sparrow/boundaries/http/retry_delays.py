@@ -15,7 +15,6 @@ missing, the delay is not skipped. Delays that an answer asks for are shortened 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import sys
 from collections.abc import Mapping
@@ -39,11 +38,9 @@ SHORT_DELAY = 0.001
 """Seconds that a skipped delay lasts; not 0, since a sleep also lets other threads and tasks run."""
 
 
-@contextlib.contextmanager
-def skip_retry_delays() -> Iterator[None]:
-    """Skip the delays of packages that are loaded now or within the block. May be nested."""
-    with _PATCHES:
-        yield
+def skip_retry_delays() -> Patches:
+    """Skips the delays of packages that are loaded now or within its ``with`` block. May be nested."""
+    return _PATCHES
 
 
 def _replaying_run() -> OpenRun | None:

@@ -1,14 +1,15 @@
 """Moves the wall clock of a run: in a replay it starts when the recording did, and moves on with the recorded answers.
 
 A `TimeSource` says what time it is: `Flowing` follows a recording, `Stepping` stands still between crossings. Only
-`travelling` knows time-machine, which shows that time to the process.
+`depart` knows time-machine, which shows that time to the process.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import sys
-from contextlib import ExitStack, contextmanager
+from collections import deque
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -19,7 +20,7 @@ from pytest_sparrow.run.context import is_in_world
 from pytest_sparrow.settings import WallClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.run.crossing import Crossing
@@ -35,13 +36,12 @@ small tick, a loop that polls until a deadline would poll thousands of times."""
 
 
 class TimeSource(Protocol):
-    """Says what time it is in a run.
+    """Says what time it is in a run."""
 
-    Attributes:
-        skipped: nanoseconds that the time moved forward at crossings, not with elapsed time.
-    """
-
-    skipped: int
+    @property
+    def skipped(self) -> int:
+        """Nanoseconds that the time moved forward at crossings, not with elapsed time."""
+        ...
 
     def now(self) -> int:
         """Nanoseconds since the epoch."""
@@ -66,6 +66,10 @@ class TimeSource(Protocol):
 
 _LONGEST = 1e8
 """The most seconds of a run, three years: a golden that says more than any clock can show fails no test by that."""
+
+
+_MOST_MOVES = 1000
+"""Moves that wait for somebody to read the time."""
 
 
 class Flowing:
@@ -93,7 +97,10 @@ class Flowing:
         body: float | None = None,
         real: Callable[[], int] = real_time.monotonic_ns,
     ) -> None:
-        self.skipped = 0
+        self._skipped = 0
+        self._moves: deque[tuple[float | None, int, int]] = deque()
+        """Where to move to, at which time of the real clock, and how many crossings had begun then."""
+        self._begun = 0
         self._zero = zero
         self._began = began
         self._body = body
@@ -104,33 +111,61 @@ class Flowing:
 
     def now(self) -> int:
         """Nanoseconds since the epoch."""
-        shown, then = self._anchor
-        return shown + self._held(shown, self._real() - then)
+        if self._moves:
+            self._move()
+        return self._shows(self._real())
+
+    @property
+    def skipped(self) -> int:
+        """Nanoseconds that the time moved forward at crossings, not with elapsed time."""
+        self._move()
+        return self._skipped
 
     def body_starts(self) -> None:
         """The test's own code starts: how long fixtures took, then and now, no longer counts."""
-        self._move_to(self._body)
+        self._move()
+        self._move_to(self._body, self._real())
         self._body = None
 
     def asked(self, began: float | None) -> None:
         """A crossing begins: move to when the recorded one began."""
-        self._move_to(began)
-        self._asked += 1
+        self._later(began, self._begun + 1)
 
     def arrived(self, ended: float | None) -> None:
         """A crossing's answer is in: move to when the recorded one was."""
-        self._move_to(ended)
+        self._later(ended, self._begun)
+
+    def _later(self, seconds: float | None, begun: int) -> None:
+        """Move once somebody reads the time: in most tests nobody ever does."""
+        self._begun = begun
+        self._moves.append((seconds, self._real(), begun))
+        if len(self._moves) > _MOST_MOVES:
+            self._move()
 
     def skip(self, nanoseconds: int) -> None:
         """Move forward."""
-        self.skipped += nanoseconds
-        self._anchor = (self.now() + nanoseconds, self._real())
-
-    def _move_to(self, seconds: float | None) -> None:
         now = self.now()
+        self._skipped += nanoseconds
+        self._anchor = (now + nanoseconds, self._real())
+
+    def _move(self) -> None:
+        # No lock, which a forked child would wait for for ever. A move that two threads make is made once.
+        while self._moves:
+            with suppress(IndexError, ValueError):
+                move = seconds, real, begun = self._moves[0]
+                self._move_to(seconds, real)
+                self._asked = max(self._asked, begun)
+                self._moves.remove(move)
+
+    def _move_to(self, seconds: float | None, real: int) -> None:
+        now = self._shows(real)
         there = now if seconds is None else max(now, self._moment(seconds))
-        self.skipped += there - now
-        self._anchor = (there, self._real())
+        self._skipped += there - now
+        self._anchor = (there, real)
+
+    def _shows(self, real: int) -> int:
+        shown, then = self._anchor
+        return shown + self._held(shown, real - then)
 
     def _moment(self, seconds: float) -> int:
         return self._zero + round(max(-_LONGEST, min(seconds, _LONGEST)) * 1e6) * 1000
@@ -155,8 +190,12 @@ class Stepping:
     """
 
     def __init__(self, zero: int) -> None:
-        self.skipped = 0
         self._now = zero
+
+    @property
+    def skipped(self) -> int:
+        """Nothing: how far it moves decides nothing for a run around this one."""
+        return 0
 
     def now(self) -> int:
         """Nanoseconds since the epoch."""
@@ -204,9 +243,10 @@ def somebody_else_travels() -> bool:
     return bool(library and library.traveller_stack and not hasattr(library.traveller_stack[-1], _MARK))
 
 
-@contextmanager
-def travelling(source: TimeSource) -> Iterator[None]:
+def depart(source: TimeSource) -> Callable[[], None]:
     """Let the wall clock of the whole process show the time of a source, and to code of the world the real time.
+
+    The result ends that.
 
     A tool that runs asks servers that look at dates, in signatures and tokens. A test that itself travels meanwhile,
     with time-machine or freezegun, wins as long as it travels.
@@ -222,9 +262,8 @@ def travelling(source: TimeSource) -> Iterator[None]:
     real = library.escape_hatch.time.time_ns
     traveller.time_ns = lambda: real() if is_in_world() else source.now()
     setattr(traveller, _MARK, source)
-    try:
-        yield
-    finally:
+
+    def arrive() -> None:
         stack = library.traveller_stack
         if stack and stack[-1] is traveller:
             travel.stop()
@@ -234,6 +273,8 @@ def travelling(source: TimeSource) -> Iterator[None]:
         below = getattr(stack[-1], _MARK, None) if stack else None
         if below is not None:
             below.skip(source.skipped)
+
+    return arrive
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -254,19 +295,25 @@ class Clock:
     def __init__(self, source: TimeSource, zone: Zone) -> None:
         self.source = source
         self.zone = zone
-        self._stack = ExitStack()
+        self._arrive: Callable[[], None] | None = None
 
     def __enter__(self) -> Self:
         if not somebody_else_travels():
-            with ExitStack() as stack:
-                stack.enter_context(travelling(self.source))
-                stack.callback(self.zone.restore)
+            self._arrive = depart(self.source)
+            try:
                 self.zone.set()
-                self._stack = stack.pop_all()
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        arrive, self._arrive = self._arrive, None
+        if arrive is not None:
+            try:
+                self.zone.restore()
+            finally:
+                arrive()
 
     def body_starts(self) -> None:
         """The test's own code starts."""

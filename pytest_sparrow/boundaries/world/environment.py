@@ -224,7 +224,7 @@ _OTHER_KEYS: tuple[tuple[str, ...], ...] = (
 """Variables that SDKs of services read whose format no codec knows; rows as in `ProviderFacts.key_variables`."""
 
 
-def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, str]:
+def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> Mapping[str, str]:
     """The API keys that are absent, each with an obvious dummy.
 
     An empty variable counts as absent: that is how CI passes a secret that a fork may not see, and an SDK
@@ -235,14 +235,19 @@ def dummies(environ: Mapping[str, str], extra: Iterable[str] = ()) -> dict[str, 
         extra: further names to fill.
     """
     there = environment_now() if environ is os.environ else environ
-    absent = {}
-    for row in (*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra)):
-        for name in row:
-            if there.get(name):
-                break
-        else:
-            absent[row[0]] = dummy_key(row[0])
-    return absent
+    rows = (*facts().key_variables, *_OTHER_KEYS, *((name,) for name in extra))
+    return _dummies(rows, frozenset(filter(there.get, _names_in(rows))))
+
+
+@functools.lru_cache(maxsize=16)
+def _names_in(rows: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple(name for row in rows for name in row)
+
+
+# Each test asks four times, and nearly always of the same keys.
+@functools.lru_cache(maxsize=64)
+def _dummies(rows: tuple[tuple[str, ...], ...], there: frozenset[str]) -> Mapping[str, str]:
+    return {row[0]: dummy_key(row[0]) for row in rows if there.isdisjoint(row)}
 
 
 _decoded: tuple[dict[Any, Any], dict[str, str]] = {}, {}
@@ -285,8 +290,11 @@ def dummy_keys(environ: MutableMapping[str, str] | None = None, extra: Iterable[
     """
     environment = os.environ if environ is None else environ
     absent = dummies(environment, extra)
-    patch = _fill_environment if environment is os.environ else _fill
-    with patch(environment, absent):
+    if absent:
+        patch = _fill_environment if environment is os.environ else _fill
+        with patch(environment, absent):
+            yield
+    else:
         yield
 
 

@@ -17,17 +17,16 @@ import random
 import secrets
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
-from pytest_sparrow.boundaries.world.uuids import reseed_uuids, seeded_uuids
+from pytest_sparrow.boundaries.world import uuids
 from pytest_sparrow.matching.counts import request_key
 from pytest_sparrow.run.context import is_answering
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterator
+    from collections.abc import Awaitable, Callable, Generator
     from types import ModuleType
 
     from pytest_sparrow.exchange import Json
@@ -105,22 +104,6 @@ class _IsolatedState:
 _isolated_state: _IsolatedState | None = None
 
 
-@contextmanager
-def _isolating() -> Iterator[None]:
-    """While open, `isolated` swaps states."""
-    global _isolated_state  # noqa: PLW0603 - see above
-    _isolate_anew()
-    try:
-        yield
-    finally:
-        _isolated_state = None
-
-
-def _isolate_anew() -> None:
-    global _isolated_state  # noqa: PLW0603 - see above
-    _isolated_state = _IsolatedState()
-
-
 class isolated:  # noqa: N801 - used like a function: ``with isolated():``
     """Runs code of the world, without a pause in between (for coroutines see `stepped`), on the isolated state."""
 
@@ -180,30 +163,31 @@ _ENTROPY_MODULE = "numpy.random.bit_generator"
 _ENTROPY = "randbits"
 
 
-@contextmanager
-def _seeded_numpy(seeded: Seeded) -> Iterator[None]:
-    """Seed numpy: at once where it is loaded, else as soon as it is.
+def _numpy_patches(_: ModuleType) -> list[AttributePatch]:
+    """Seed numpy as soon as it is loaded, and let its own generators be seeded from the seed.
 
     Generators that nobody seeds (``numpy.random.default_rng()``, ``PCG64()``, ``RandomState()``) ask
     `numpy.random.bit_generator` for entropy, by a name that it imported from `secrets`. That name is private, so a test
     holds it; `secrets` itself is left alone.
     """
+    if _seeded is not None:
+        _seed_numpy(_seeded.seed)
+    source = sys.modules.get(_ENTROPY_MODULE)
+    original = getattr(source, _ENTROPY, None)
+    if original is None:
+        return []
 
-    def patches_for(_: ModuleType) -> list[AttributePatch]:
-        _seed_numpy(seeded.seed)
-        source = sys.modules.get(_ENTROPY_MODULE)
-        original = getattr(source, _ENTROPY, None)
-        if original is None:
-            return []
+    def randbits(size: int) -> int:
+        bits: int = original(size) if _seeded is None or is_answering() else _seeded.entropy.getrandbits(size)
+        return bits
 
-        def randbits(size: int) -> int:
-            bits: int = original(size) if is_answering() else seeded.entropy.getrandbits(size)
-            return bits
+    return [AttributePatch(source, _ENTROPY, randbits)]
 
-        return [AttributePatch(source, _ENTROPY, randbits)]
 
-    with Patches({"numpy.random": patches_for}):
-        yield
+_NUMPY_PATCHES = Patches({"numpy.random": _numpy_patches}, stays=True)
+
+# Process-wide, because the generators are; None while no seeded test runs.
+_seeded: Seeded | None = None
 
 
 # What SDKs draw between two tries.
@@ -265,34 +249,38 @@ class Seeded:
 
     def __init__(self, seed: int) -> None:
         self.retries = Retries()
-        self._stack = ExitStack()
-        self._set(seed)
-
-    def _set(self, seed: int) -> None:
+        self._before: GeneratorState | None = None
         self.seed = seed
-        self.entropy = random.Random(f"pytest-sparrow numpy {seed}")  # noqa: S311 - that is the point
+        self.entropy: random.Random
 
     def again(self, seed: int) -> None:
         """Seed once more, while seeded: nothing is left of what was drawn since."""
-        self._set(seed)
+        global _isolated_state  # noqa: PLW0603 - see above
+        self.seed = seed
+        self.entropy = random.Random(f"pytest-sparrow numpy {seed}")  # noqa: S311 - that is the point
         random.seed(seed)
         _seed_numpy(seed)
-        reseed_uuids(seed)
-        _isolate_anew()
+        uuids.seed(seed)
+        _isolated_state = _IsolatedState()
         self.retries.forget()
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            stack.callback(GeneratorState().restore)
-            random.seed(self.seed)
-            stack.enter_context(_seeded_numpy(self))
-            stack.enter_context(seeded_uuids(self.seed))
-            stack.enter_context(_isolating())
-            self._stack = stack.pop_all()
+        global _seeded  # noqa: PLW0603 - see above
+        self._before = GeneratorState()
+        _seeded = self
+        self.again(self.seed)
+        _NUMPY_PATCHES.install()
+        uuids.PATCHES.install()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        global _seeded, _isolated_state  # noqa: PLW0603 - see above
+        _isolated_state = _seeded = None
+        uuids.PATCHES.uninstall()
+        uuids.seed(None)
+        _NUMPY_PATCHES.uninstall()
+        if self._before is not None:
+            self._before.restore()
 
 
 def new_seed() -> int:

@@ -19,7 +19,6 @@ import functools
 import sys
 import types
 from collections.abc import Coroutine
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
@@ -39,7 +38,7 @@ from pytest_sparrow.run.own_servers import port_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from concurrent.futures import Future
 
     from pytest_sparrow.boundaries.patching import Patch
@@ -102,21 +101,13 @@ class _Exits:
         self._owner: OpenRun | None = None
         self._left: list[Callable[[], None]] = []
 
-    @contextmanager
-    def of(self, run: OpenRun) -> Iterator[None]:
-        """What is registered within belongs to a run."""
-        before = self._owner
-        self._from_here(run)
-        try:
-            yield
-        finally:
-            self._from_here(before)
-
-    def _from_here(self, owner: OpenRun | None) -> None:
+    def belong_to(self, owner: OpenRun | None) -> OpenRun | None:
+        """What is registered from here on belongs to a run; gives to whom it belonged before."""
         if atexit._ncallbacks() != self._known:  # noqa: SLF001 - nothing public says it
             atexit.register(self._older_ones, self._owner)
             self._known = atexit._ncallbacks()  # noqa: SLF001
-        self._owner = owner
+        before, self._owner = self._owner, owner
+        return before
 
     def _older_ones(self, owner: OpenRun | None) -> None:
         while self._left:
@@ -327,6 +318,7 @@ PATCHES = Patches(
         "trio._core._run": _nurseries,
         "asyncio.tasks": _waits,
         "socketserver": _servers,
-    }
+    },
+    stays=True,
 )
 """Installed while a run is open."""

@@ -13,7 +13,6 @@ import random
 import sys
 import types
 import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.patching import CodePatch, Patches, copy_function
@@ -171,22 +170,11 @@ def _patches_for(module: types.ModuleType) -> Iterator[CodePatch]:
             yield CodePatch(function, seeded.__code__)
 
 
-_PATCHES = Patches({"uuid": _patches_for}, stays=True)
+PATCHES = Patches({"uuid": _patches_for}, stays=True)
+"""Let the functions of `uuid` draw from a seed, where there is one."""
 
 
-def reseed_uuids(seed: int) -> None:
-    """Let the functions of `uuid` draw from another seed, within `seeded_uuids`."""
+def seed(number: int | None) -> None:
+    """Let the functions of `uuid` draw from a seed, or (None) from the system. One test runs at a time."""
     global _streams  # noqa: PLW0603 - see above
-    _streams = _Streams(seed)
-
-
-@contextmanager
-def seeded_uuids(seed: int) -> Iterator[None]:
-    """Let the functions of `uuid` draw from a seed. Not to be nested: one test runs at a time."""
-    global _streams  # noqa: PLW0603 - see above
-    reseed_uuids(seed)
-    try:
-        with _PATCHES:
-            yield
-    finally:
-        _streams = None
+    _streams = None if number is None else _Streams(number)
