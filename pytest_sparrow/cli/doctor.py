@@ -294,7 +294,8 @@ def _file_system(folder: Path) -> Iterator[_Line]:
 
 
 def _goldens(folder: Path, name: str) -> Iterator[_Line]:
-    shelves = [found for found in folder.rglob(name) if found.is_dir()]
+    # A folder may vanish meanwhile, which `os.walk` bears.
+    shelves = [Path(parent, name) for parent, names, _ in os.walk(folder) if name in names]
     if not shelves:
         yield _Line("note", "goldens", f"there is no {name} folder yet")
         return

@@ -153,6 +153,7 @@ ADAPTER = built_in(
         Seam(
             module="agents.run_internal.tool_execution",
             path="_invoke_function_tool_with_metadata",
+            older="invoke_function_tool",  # before 0.19
             parameters=("function_tool", "context", "arguments"),
             replace=_invoke,
         ),
