@@ -17,11 +17,11 @@ import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.http import LIBRARIES
 from pytest_sparrow.findings import Circumstances
+from pytest_sparrow.frameworks.known import KNOWN
 from pytest_sparrow.matching.counts import address_of
 from pytest_sparrow.providers.registry import facts
 
@@ -31,40 +31,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-
-@dataclass(frozen=True, slots=True)
-class FrameworkPackage:
-    """A framework for agents, as a package.
-
-    Attributes:
-        distribution: the distribution that its module comes from.
-        covered: whether a test shows that the framework asks through HTTP libraries that are recorded.
-    """
-
-    distribution: str
-    covered: bool = False
-
-
-FRAMEWORKS: dict[str, FrameworkPackage] = {
-    "agents": FrameworkPackage("openai-agents", covered=True),
-    "autogen_core": FrameworkPackage("autogen-core"),
-    "claude_agent_sdk": FrameworkPackage("claude-agent-sdk"),
-    "crewai": FrameworkPackage("crewai"),
-    "dspy": FrameworkPackage("dspy"),
-    "google.adk": FrameworkPackage("google-adk"),
-    "haystack": FrameworkPackage("haystack-ai"),
-    "instructor": FrameworkPackage("instructor"),
-    "langchain": FrameworkPackage("langchain"),
-    "langchain_core": FrameworkPackage("langchain-core", covered=True),
-    "langgraph": FrameworkPackage("langgraph", covered=True),
-    "litellm": FrameworkPackage("litellm", covered=True),
-    "llama_index.core": FrameworkPackage("llama-index-core"),
-    "pydantic_ai": FrameworkPackage("pydantic-ai-slim", covered=True),
-    "semantic_kernel": FrameworkPackage("semantic-kernel"),
-    "smolagents": FrameworkPackage("smolagents"),
-    "strands": FrameworkPackage("strands-agents"),
-}
-"""Frameworks by their modules: recordings note their versions. Codecs know SDKs, adapters HTTP libraries."""
 
 _OWN = "pytest-sparrow"
 
@@ -90,7 +56,7 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
 def packages() -> dict[str, str]:
     """The modules whose versions a recording notes, each with the distribution that it comes from."""
     sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
-    frameworks = {module: framework.distribution for module, framework in FRAMEWORKS.items()}
+    frameworks = {known.module: known.distribution for known in KNOWN}
     return {**facts().packages, **{name: name for name in sending}, **frameworks}
 
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries import http
 from pytest_sparrow.cli.output import add_goldens, add_json, print_json, say
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.frameworks import ADAPTERS
+from pytest_sparrow.frameworks import adapters
+from pytest_sparrow.frameworks.known import KNOWN
 from pytest_sparrow.plugin.extensions import codecs_in
-from pytest_sparrow.provenance import FRAMEWORKS
 from pytest_sparrow.providers.facts import merged
 from pytest_sparrow.providers.registry import facts_of, registered
 from pytest_sparrow.store.journal import read_name
@@ -169,8 +169,8 @@ def _libraries(folder: Path) -> Iterator[_Line]:
         yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
     packages = merged(map(facts_of, codecs)).packages.values()
     carried = [package for library in http.LIBRARIES for package in library.carries]
-    frameworks = [framework.distribution for framework in FRAMEWORKS.values() if framework.covered]
-    adapted = {adapter.distribution for adapter in ADAPTERS}
+    frameworks = [known.distribution for known in KNOWN if known.covered]
+    adapted = {known.distribution for known in KNOWN if known.adapter}
     for package in dict.fromkeys((*packages, *carried, *frameworks)):
         version = _version(package)
         if version is not None and package not in adapted:
@@ -180,7 +180,7 @@ def _libraries(folder: Path) -> Iterator[_Line]:
 
 
 def _frameworks() -> Iterator[_Line]:
-    for adapter in ADAPTERS:
+    for adapter in adapters():
         version = _version(adapter.distribution)
         if version is None:
             continue
@@ -294,7 +294,8 @@ def _file_system(folder: Path) -> Iterator[_Line]:
 
 
 def _goldens(folder: Path, name: str) -> Iterator[_Line]:
-    shelves = [found for found in folder.rglob(name) if found.is_dir()]
+    # A folder may vanish meanwhile, which `os.walk` bears.
+    shelves = [Path(parent, name) for parent, names, _ in os.walk(folder) if name in names]
     if not shelves:
         yield _Line("note", "goldens", f"there is no {name} folder yet")
         return

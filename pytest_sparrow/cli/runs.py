@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from pytest_sparrow.store.finding import journal_of
 from pytest_sparrow.store.journal import read_name
 from pytest_sparrow.store.layout import EVENTS
 from pytest_sparrow.store.stored import open_run, same_exchanges
-from pytest_sparrow.text import bounded, counted, one_line
+from pytest_sparrow.text import bounded, counted, one_line, printable
 
 if TYPE_CHECKING:
     import argparse
@@ -183,6 +184,8 @@ def _follow(run: Path) -> int:
     """Print what is recorded for a golden's folder from now on, until its recording ends."""
     try:
         journal = run if read_name(run) else None
+        if journal is None and journal_of(run.parent, run.name) is None:
+            print(f"{printable(str(run))}: waiting for its next recording (Ctrl-C ends)", file=sys.stderr)
         while journal is None:
             found = journal_of(run.parent, run.name)
             if found is not None and (found / EVENTS).exists():  # the folder comes first

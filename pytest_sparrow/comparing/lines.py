@@ -180,10 +180,17 @@ class _Side:
         """Give back so many bytes, the last that were read."""
         self._file.seek(-size, os.SEEK_CUR)
 
-    def leave(self, data: bytes, begin: int, end: int) -> None:
-        """Leave lines behind, counted and hashed; without a digest to hold to, a look says whether they are damaged."""
+    def leave(self, data: bytes, begin: int, end: int, lines: int | None = None) -> None:
+        """Leave lines behind, hashed; without a digest to hold to, a look says whether they are damaged.
+
+        Args:
+            data: what holds them.
+            begin: where they begin.
+            end: where they end.
+            lines: how many they are, where somebody has counted.
+        """
         self.at += end - begin
-        self.lines += data.count(b"\n", begin, end)
+        self.lines += data.count(b"\n", begin, end) if lines is None else lines
         self.digest.update(memoryview(data)[begin:end])
         if self._sealed is None:
             _look(data[begin:end])
@@ -219,11 +226,11 @@ class _Side:
         """Whether nothing follows behind so many bytes."""
         return self._ended and self.left <= size
 
-    def skip(self, size: int) -> list[bytes]:
+    def skip(self, size: int, lines: int | None = None) -> list[bytes]:
         """Leave whole lines of so many bytes at hand behind; gives what is hidden in each: its id, or nothing."""
         begin, self.pos = self.pos, self.pos + size
         if not self._hides:
-            self.leave(self.data, begin, self.pos)
+            self.leave(self.data, begin, self.pos, lines)
             return []
         count = self.data.count(_HIDDEN, begin, self.pos)
         hidden = self._hidden[:count]
@@ -287,7 +294,8 @@ def _walk(golden: _Side, new: _Side, found: LineDiff) -> None:
         new.fill(1)
         common = _common(golden, new)
         if common:
-            hidden = golden.skip(common), new.skip(common)
+            before = golden.lines
+            hidden = golden.skip(common), new.skip(common, golden.lines - before)
             found.rename(*([each.removeprefix(_ID) for each in side] for side in hidden))
         elif golden.left or new.left:
             _add_hunk(golden, new, found)

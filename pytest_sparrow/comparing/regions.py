@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from pytest_sparrow.comparing.identity import is_distinctive, words_of
@@ -42,6 +43,8 @@ _FEW = 12
 _TAIL = 40
 """Bytes at the end of a line by which an equal one is found elsewhere."""
 
+_END = itemgetter(slice(-_TAIL, None))
+
 _LETTERS = {
     b"ThinkingDelta": b"d",
     b"ReasoningDelta": b"d",
@@ -58,7 +61,12 @@ _LETTERS = {
 """A letter for each type that means something to turns or to units; "o" for the others."""
 
 _HEADS = {(kind + b'","run":"')[:15]: letter for kind, letter in _LETTERS.items() if kind != b"Error"}
-_TURN = re.compile(rb"[dp][^emc]*m?|m")
+_HEAD = itemgetter(slice(9, 24))
+"""Of a line its key in `_HEADS`."""
+
+_BEGINS = bytes.maketrans(b"epc", b"xdx")
+"""To "d" whoever speaks, to "x" what ends a turn; "m" does both."""
+
 _MERGED_DELTAS = re.compile(rb"d[ca]*d")
 _CALLS = frozenset(kind.encode() for kind in CALL_TYPES)
 _DELTAS = frozenset({b"ThinkingDelta", b"ReasoningDelta"})
@@ -158,20 +166,20 @@ class _TurnsByLetters:
         self.speaking = False
 
     def go_on(self, letters: bytes) -> None:
-        text = b"d" + letters if self.speaking else letters
-        self.count += len(_TURN.findall(text)) - self.speaking
-        end = max(map(text.rfind, (b"e", b"m", b"c")))
-        self.speaking = text.find(b"d", end + 1) >= 0 or text.find(b"p", end + 1) >= 0
+        text = (b"d" if self.speaking else b"x") + letters.translate(_BEGINS, b"oak")
+        # A turn begins where somebody begins to speak, and with a message that nobody was speaking.
+        self.count += text.count(b"xd") + text.count(b"md") + text.count(b"m") - text.count(b"dm")
+        self.speaking = text.endswith(b"d")
 
     def here(self) -> TurnCount:
         return TurnCount(self.count, speaking=self.speaking)
 
 
 def _letters(lines: Sequence[bytes]) -> bytes:
-    found = [_HEADS.get(line[9:24], b"") for line in lines]
-    if b"" in found:
-        found = [letter or _letter(line) for letter, line in zip(found, lines, strict=True)]
-    return b"".join(found)
+    try:
+        return b"".join(map(_HEADS.__getitem__, map(_HEAD, lines)))
+    except KeyError:
+        return b"".join([_HEADS.get(_HEAD(line)) or _letter(line) for line in lines])
 
 
 def _letter(line: bytes) -> bytes:
@@ -228,7 +236,7 @@ class _Outside:
             ):
                 raise Unclear
             if self._wanted:
-                self._met |= self._wanted.intersection([line[-_TAIL:] for line in lines])
+                self._met |= self._wanted.intersection(map(_END, lines))
                 self._merges_deltas = self._merges_deltas or bool(_MERGED_DELTAS.search(letters))
             golden, new = self.turns
             if (golden.speaking, golden.count) == (new.speaking, new.count):

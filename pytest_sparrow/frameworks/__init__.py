@@ -5,70 +5,57 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import sys
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.patching import Patches
 from pytest_sparrow.boundaries.tools.options import close_matches
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.frameworks import (
-    agent_framework,
-    agno,
-    claude_agent_sdk,
-    crewai,
-    google_adk,
-    langchain,
-    llama_index,
-    mcp,
-    openai_agents,
-    pydantic_ai,
-    smolagents,
-    strands,
-)
 from pytest_sparrow.frameworks.bridge import modules_of
+from pytest_sparrow.frameworks.known import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_sparrow.boundaries.patching import PatchesFor
     from pytest_sparrow.frameworks.adapter import Framework
 
 __all__ = [
-    "ADAPTERS",
-    "PATCHES",
     "adapters",
     "adapters_of",
     "check_names",
     "loaded",
+    "patches",
     "register",
     "unregister",
 ]
 
-ADAPTERS: tuple[Framework, ...] = (
-    pydantic_ai.ADAPTER,
-    langchain.ADAPTER,
-    openai_agents.ADAPTER,
-    mcp.ADAPTER,
-    claude_agent_sdk.ADAPTER,
-    smolagents.ADAPTER,
-    google_adk.ADAPTER,
-    llama_index.ADAPTER,
-    crewai.ADAPTER,
-    strands.ADAPTER,
-    agent_framework.ADAPTER,
-    agno.ADAPTER,
-)
-"""The adapters, in the order in which ``pytest-sparrow doctor`` lists them."""
-
 _given: list[Framework] = []
-_modules = modules_of(ADAPTERS)
+_modules: dict[str, PatchesFor] = {}
+_PATCHES = Patches(_modules)
 
-PATCHES = Patches(_modules)
-"""What stands in the frameworks while a test runs."""
+
+@functools.cache
+def _built_in() -> tuple[Framework, ...]:
+    names = [known.adapter for known in KNOWN if known.adapter and known.is_installed]
+    return tuple(importlib.import_module(f"{__name__}.{name}").ADAPTER for name in names)
 
 
 def adapters() -> list[Framework]:
-    """All adapters: the built-in ones, and those of the session's plugins, which replace one of the same name."""
-    return [*{adapter.name: adapter for adapter in (*ADAPTERS, *_given)}.values()]
+    """All adapters: those of the installed frameworks, and those of the session's plugins.
+
+    One of a plugin's replaces one of the same name.
+    """
+    return [*{adapter.name: adapter for adapter in (*_built_in(), *_given)}.values()]
+
+
+def patches() -> Patches:
+    """What stands in the frameworks while a test runs."""
+    if not _modules:
+        _look_up()
+    return _PATCHES
 
 
 def register(given: Sequence[Framework]) -> None:
@@ -98,7 +85,7 @@ def check_names(names: Iterable[str], origin: str) -> None:
     Raises:
         UsageError: a framework is not known, or ``auto`` or ``off`` does not stand alone.
     """
-    names, known = list(names), [adapter.name for adapter in adapters()]
+    names, known = list(names), _names()
     if names in ([AUTO], [OFF]):
         return
     for name in names:
@@ -113,8 +100,14 @@ def adapters_of(setting: Iterable[str]) -> frozenset[str]:
     """The names of the adapters that the setting ``frameworks`` means."""
     names = frozenset(setting)
     if AUTO in names:
-        return frozenset(adapter.name for adapter in adapters())
+        return frozenset(_names())
     return names - {OFF}
+
+
+def _names() -> list[str]:
+    """The names that the setting may hold: of frameworks that are not installed, too."""
+    built_in = [known.name for known in KNOWN if known.adapter]
+    return [*dict.fromkeys((*built_in, *(adapter.name for adapter in _given)))]
 
 
 def loaded(names: Iterable[str]) -> list[Framework]:

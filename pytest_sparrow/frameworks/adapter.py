@@ -14,7 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from pytest_sparrow.frameworks.known import KNOWN
+
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from pytest_sparrow.exchange import Json
 
 Kind = Literal["tool", "pending", "agent", "handoff", "output"]
@@ -69,6 +73,7 @@ class Seam:
     Attributes:
         module: the module in whose namespace the framework looks the function up.
         path: the function's name there, like ``call_tool`` or ``FunctionToolset.call_tool``.
+        older: the name in place of ``path`` in versions that lack ``path``.
         parameters: the parameters that the adapter reads; the installed version must have them.
         seen: reads the call from the function's arguments; None: no tool is called.
         replace: in place of ``seen``, makes what stands there from the original function and `Across`.
@@ -79,6 +84,7 @@ class Seam:
 
     module: str
     path: str
+    older: str = ""
     parameters: tuple[str, ...] = ()
     seen: Callable[..., ToolSeen | None] | None = None
     replace: Callable[[Callable[..., Any], Across], Callable[..., Any]] | None = None
@@ -91,6 +97,10 @@ class Seam:
         """Whether the installed version needs the seam."""
         return not self.where or _exists(self.where)
 
+    def name_in(self, module: ModuleType) -> str:
+        """``path``, or ``older`` where the installed version has only that."""
+        return self.older if self.older and not hasattr(module, self.path.partition(".")[0]) else self.path
+
     def misfit(self) -> str:
         """Why the installed version, which is loaded, has no such function; "" where it has, or may yet load it."""
         module = sys.modules.get(self.module)
@@ -98,13 +108,14 @@ class Seam:
             return ""
         if module is None:
             return "" if _exists(self.module) else f"there is no {self.module}"
+        path = self.name_in(module)
         try:
-            function = operator.attrgetter(self.path)(module)
+            function = operator.attrgetter(path)(module)
             known = inspect.signature(function).parameters
         except (AttributeError, TypeError, ValueError):
-            return f"{self.module} has no {self.path}"
+            return f"{self.module} has no {path}"
         missing = [name for name in self.parameters if name not in known]
-        return f"{self.module}.{self.path} has no parameter {', '.join(missing)}" if missing else ""
+        return f"{self.module}.{path} has no parameter {', '.join(missing)}" if missing else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +138,12 @@ class Framework:
     def misfits(self) -> list[str]:
         """What is not captured of the installed version, which is loaded, and why."""
         return [f"{seam.about}: {found}" for seam in self.seams if (found := seam.misfit())]
+
+
+def built_in(name: str, seams: tuple[Seam, ...]) -> Framework:
+    """The adapter of a framework of the table."""
+    known = next(each for each in KNOWN if each.name == name)
+    return Framework(name=name, distribution=known.distribution, root=known.root or known.module, seams=seams)
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in
 
 
 def _invoke(tool: Any, call_kwargs: dict[str, Any]) -> ToolSeen:
@@ -16,11 +16,9 @@ def _invoke(tool: Any, call_kwargs: dict[str, Any]) -> ToolSeen:
     )
 
 
-ADAPTER = Framework(
-    name="agent-framework",
-    distribution="agent-framework-core",
-    root="agent_framework",
-    seams=(
+ADAPTER = built_in(
+    "agent-framework",
+    (
         Seam(
             module="agent_framework._tools",
             path="FunctionTool._invoke_function",

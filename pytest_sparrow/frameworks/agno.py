@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes
 from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
@@ -44,11 +44,9 @@ def _seen(call: Any, function: Any, args: dict[str, Any]) -> ToolSeen:
     )
 
 
-ADAPTER = Framework(
-    name="agno",
-    distribution="agno",
-    root="agno.tools.function",
-    seams=(
+ADAPTER = built_in(
+    "agno",
+    (
         Seam(module="agno.tools.function", path="FunctionCall.execute", replace=_execute),
         Seam(module="agno.tools.function", path="FunctionCall.aexecute", replace=_execute),
     ),

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import TransportFailure
 from pytest_sparrow.frameworks import noting
-from pytest_sparrow.frameworks.adapter import Framework, Seam
+from pytest_sparrow.frameworks.adapter import Seam, built_in
 from pytest_sparrow.frameworks.sessions import Dialect, Key, Pipe, RecordedSession, ReplayedSession
 from pytest_sparrow.providers.claude_agent import HOST, OWN_SERVERS
 from pytest_sparrow.run.context import answering, current_run, is_answering
@@ -395,11 +395,9 @@ def _close(original: Callable[..., Awaitable[None]], _: Across) -> Callable[...,
 
 _MODULE = "claude_agent_sdk._internal.transport.subprocess_cli"
 
-ADAPTER = Framework(
-    name=NAME,
-    distribution="claude-agent-sdk",
-    root="claude_agent_sdk",
-    seams=(
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(module=_MODULE, path="SubprocessCLITransport.connect", replace=_connect),
         Seam(module=_MODULE, path="SubprocessCLITransport.write", parameters=("data",), replace=_write),
         Seam(module=_MODULE, path="SubprocessCLITransport.read_messages", replace=_read_messages),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes
 
 
 def _invoke(tool: Any, target: Any, args_to_call: dict[str, Any]) -> ToolSeen:
@@ -29,11 +29,9 @@ def _agent(tool: Any, **_: Any) -> ToolSeen:
     return ToolSeen(name=tool.name, kind="agent")
 
 
-ADAPTER = Framework(
-    name="google-adk",
-    distribution="google-adk",
-    root="google.adk.tools",
-    seams=(
+ADAPTER = built_in(
+    "google-adk",
+    (
         Seam(
             module="google.adk.tools.function_tool",
             path="FunctionTool._invoke_callable",

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks import noting
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, note
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,14 +147,13 @@ def _said(item: Any, name: str) -> str:
 
 _TURN, _CONTEXT = "agents.run_internal.turn_resolution", "agents.run_context"
 
-ADAPTER = Framework(
-    name=NAME,
-    distribution="openai-agents",
-    root="agents",
-    seams=(
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(
             module="agents.run_internal.tool_execution",
             path="_invoke_function_tool_with_metadata",
+            older="invoke_function_tool",  # before 0.19
             parameters=("function_tool", "context", "arguments"),
             replace=_invoke,
         ),

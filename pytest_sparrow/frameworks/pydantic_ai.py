@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks import noting
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -85,11 +85,9 @@ def _retried(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
 
 _MANAGER, _TOOLS = "pydantic_ai.tool_manager", "pydantic_ai.tools"
 
-ADAPTER = Framework(
-    name=NAME,
-    distribution="pydantic-ai-slim",
-    root="pydantic_ai",
-    seams=(
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(
             module="pydantic_ai.toolsets.function",
             path="FunctionToolset.call_tool",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in
 from pytest_sparrow.frameworks.crossing import crossing
 
 if TYPE_CHECKING:
@@ -38,11 +38,9 @@ def _agent(agent: Any, *_: Any, **__: Any) -> ToolSeen:
     return ToolSeen(name=agent.name or "", kind="agent")
 
 
-ADAPTER = Framework(
-    name="smolagents",
-    distribution="smolagents",
-    root="smolagents.tools",
-    seams=(
+ADAPTER = built_in(
+    "smolagents",
+    (
         Seam(module="smolagents.tools", path="Tool.__call__", replace=_call),
         Seam(module="smolagents.agents", path="MultiStepAgent.__call__", seen=_agent),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen, classes
+from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes
 from pytest_sparrow.frameworks.crossing import with_crossing
 
 if TYPE_CHECKING:
@@ -34,11 +34,9 @@ def _stream(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
     return stream
 
 
-ADAPTER = Framework(
-    name="strands",
-    distribution="strands-agents",
-    root="strands.tools.decorator",
-    seams=(
+ADAPTER = built_in(
+    "strands",
+    (
         Seam(
             module="strands.tools.decorator",
             path="DecoratedFunctionTool.stream",

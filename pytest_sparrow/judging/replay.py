@@ -16,7 +16,6 @@ from pytest_sparrow.findings import Finding, Kind, Subject, Verdict
 from pytest_sparrow.judging.patterns import header_path
 from pytest_sparrow.judging.verdict import Drift, Found, WhatIf, verdict_of
 from pytest_sparrow.matching.counts import JUDGED_AS_REQUESTS, request_key
-from pytest_sparrow.matching.recordings import between_recordings
 from pytest_sparrow.matching.secrets import SecretPairs, placeholders
 from pytest_sparrow.provenance import changed_since, circumstances
 from pytest_sparrow.run.whatif.fork import before_fork
@@ -337,6 +336,8 @@ def _is_same_code(before: Transcript, after: Transcript) -> bool:
 
 def _fingerprints(transcript: Transcript) -> Iterator[tuple[str, float, list[str]]]:
     """Of each exchange what counts of it, when it began, and the secrets in it."""
+    from pytest_sparrow.matching.recordings import between_recordings  # a replay compares no two recordings
+
     ids = Ids(ids_of(entries(enumerate(transcript.events, 1))))
     all_optional = all(exchange.optional for exchange in transcript.exchanges)  # of fixtures
     for exchange in transcript.exchanges:

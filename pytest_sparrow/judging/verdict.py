@@ -19,7 +19,6 @@ from pytest_sparrow.findings import (
     of_change,
     of_changes,
 )
-from pytest_sparrow.judging.chance import chance_of
 from pytest_sparrow.wire.asking import describe
 
 if TYPE_CHECKING:
@@ -240,15 +239,21 @@ def _calls(misses: Iterable[Finding]) -> set[tuple[str, int]]:
 def _changes(roots: Sequence[Change], found: Found) -> list[Finding]:
     changes = [of_change(change, found.comparison) for change in roots]
     if changes:
-        changes[0] = replace(changes[0], chance=chance_of(roots, found.circumstances))
+        changes[0] = replace(changes[0], chance=_chance_of(roots, found.circumstances))
     return changes
 
 
 def drift_finding(drift: Drift, circumstances: Circumstances = NO_CIRCUMSTANCES) -> Finding:
     """The drift as a finding, with its changes as parts."""
     return replace(
-        drift.finding, parts=of_changes(drift.changes), chance=chance_of(drift.changes, circumstances)
+        drift.finding, parts=of_changes(drift.changes), chance=_chance_of(drift.changes, circumstances)
     )
+
+
+def _chance_of(changes: Sequence[Change], circumstances: Circumstances) -> str:
+    from pytest_sparrow.judging.chance import chance_of  # nothing differs in most replays
+
+    return chance_of(changes, circumstances)
 
 
 def _miss(finding: Finding, comparison: Comparison | None) -> Finding:

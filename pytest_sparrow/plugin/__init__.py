@@ -25,7 +25,7 @@ from pytest_sparrow.plugin.session import SESSION, finish
 
 if TYPE_CHECKING:
     import warnings
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from pytest_sparrow.plugin.api import Sparrow
@@ -62,6 +62,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the mode in force."""
     return session.header(config)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Name what is no longer captured of the frameworks that the tests have loaded."""
+    return session.misfits(config, items)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

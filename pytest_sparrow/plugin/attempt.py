@@ -12,7 +12,6 @@ from pytest_sparrow.boundaries.tools import Tools
 from pytest_sparrow.boundaries.world.environment import ReplayedEnvironment
 from pytest_sparrow.comparing import comparable_by
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind
-from pytest_sparrow.frameworks import adapters_of, noting
 from pytest_sparrow.judging.patterns import searched
 from pytest_sparrow.judging.replay import judge_comparison, judge_recording, rules_of
 from pytest_sparrow.plugin.api import Sparrow
@@ -187,7 +186,7 @@ class Attempt:
             optional=of_fixtures,
             recorded_events=self.source.event_lines if self.behaviour.compares else (),
             frameworks=self._frameworks(),
-            notes=frozenset((self.source.noted(NOTES) or ()) if self.behaviour.follows else noting.KINDS),
+            notes=self._notes(),
             recorded_code=self.source.noted(CODE) or {} if replays else {},
         )
         self.world = World(self.run, settings, self.behaviour, self.source.golden, answers)
@@ -222,7 +221,21 @@ class Attempt:
         """The frameworks whose tools cross: a golden that was recorded without an adapter is followed without."""
         if self.behaviour.follows:
             return frozenset(self.source.noted(FRAMEWORKS) or ())
-        return adapters_of(self.settings.frameworks) if self.behaviour.journals else frozenset()
+        if not self.behaviour.journals:
+            return frozenset()
+        from pytest_sparrow.frameworks import adapters_of  # only what records looks for frameworks
+
+        return adapters_of(self.settings.frameworks)
+
+    def _notes(self) -> frozenset[str]:
+        """What the adapters note."""
+        if self.behaviour.follows:
+            return frozenset(self.source.noted(NOTES) or ())
+        if not self.behaviour.journals:
+            return frozenset()
+        from pytest_sparrow.frameworks.noting import KINDS
+
+        return frozenset(KINDS)
 
     def _no_golden(self) -> Finding:
         return Finding(

@@ -82,7 +82,7 @@ def codecs_in(folder: Path) -> tuple[Codec, ...]:
     probe = _Probe()
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        code = pytest.main([str(folder)], plugins=[probe])
+        code = pytest.main([str(folder), "-W", "ignore"], plugins=[probe])
     if code != 0:
         raise UsageError(f"pytest does not start in {folder}: {said.getvalue().strip()}")
     return probe.codecs

@@ -14,7 +14,6 @@ from pytest_sparrow.boundaries.world.environment import dummies, environment_now
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.redact import Redactor
-from pytest_sparrow.redact.doubtful import doubtful
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import read_allowed, read_rules
 from pytest_sparrow.store.layout import EXCHANGES
@@ -147,6 +146,8 @@ def doubtful_in(golden: Path, settings: Settings) -> Finding | None:
     Raises:
         OSError: the golden can't be read.
     """
+    from pytest_sparrow.redact.doubtful import doubtful  # only a new golden is looked through
+
     allowed = read_allowed(settings.not_secret, "sparrow_not_secret")
     found: dict[str, str] = {}
     path = golden / EXCHANGES

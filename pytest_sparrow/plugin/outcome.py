@@ -356,7 +356,8 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
 
 def _saved(attempt: Attempt) -> dict[str, int]:
     """The calls, tokens and milliseconds of the recordings, which the replays did without; further runs, too."""
-    goldens = [each.sparrow.golden for each in attempt.attempts if each.behaviour.replays]
+    replayed = (each for each in attempt.attempts if each.behaviour.replays and not each.run.answers.extended)
+    goldens = [each.sparrow.golden for each in replayed]
     held = [golden for golden in goldens if golden is not None and golden.exchanges]
     return {
         "calls": sum(len(golden.exchanges) for golden in held),

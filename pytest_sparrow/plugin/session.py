@@ -21,7 +21,7 @@ from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import ExitStack
 
     from pytest_sparrow.exchange import Exchange, Json
@@ -186,6 +186,20 @@ def header(config: pytest.Config) -> str:
     return ", ".join(filter(None, (said, judged_by(state.settings))))
 
 
+def misfits(config: pytest.Config, items: Sequence[pytest.Item]) -> list[str]:
+    """Lines that name what is no longer captured of the frameworks that the collected tests have loaded."""
+    if not any("sparrow" in getattr(item, "fixturenames", ()) for item in items):
+        return []
+    from pytest_sparrow.frameworks import adapters_of, loaded
+    from pytest_sparrow.provenance import version_of
+
+    return [
+        f"sparrow: {adapter.name} {version_of(adapter.distribution) or ''}: no longer captured: {misfit}"
+        for adapter in loaded(adapters_of(config.stash[SESSION].settings.frameworks))
+        for misfit in adapter.misfits
+    ]
+
+
 def collect(config: pytest.Config, report: pytest.TestReport) -> None:
     """Add the facts of one report to the summary, and note whether the report forbids keeping a recording.
 
@@ -303,7 +317,7 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
         return
     if state.remarks:
         from pytest_sparrow.findings import Finding
-        from pytest_sparrow.report.plain import summary_lines
+        from pytest_sparrow.report.summary import summary_lines
 
         terminal.write_sep("=", "pytest-sparrow")
         for text in summary_lines((nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks):
@@ -387,7 +401,7 @@ def _pending(state: SessionState) -> str:
     total = state.pending.total()
     if not total:
         return ""
-    from pytest_sparrow.report.plain import REVIEW
+    from pytest_sparrow.report.ways import REVIEW
 
     most = max(state.pending.values())
     alike = "" if most == 1 else ", all alike" if most == total else f", {most} of them alike"

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.boundaries.world.environment import refused_variable
 from pytest_sparrow.errors import DamagedTranscript, SparrowError
 from pytest_sparrow.findings import Finding, Kind, Way, WayKind
-from pytest_sparrow.run.whatif.replayer import EventReplayer
-from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
-from pytest_sparrow.scenario import transcript
 from pytest_sparrow.store.damage import Limits, refused_name
 from pytest_sparrow.store.finding import unfinished
 from pytest_sparrow.store.layout import EVENTS
@@ -83,6 +80,8 @@ class Source:
             NotRecordable: the script holds a value that JSON cannot.
         """
         if self._by_hand:
+            from pytest_sparrow.scenario import transcript
+
             return transcript(self._place.run_id, *settings.script, agent=settings.agent)
         try:
             return store.load(self._place.run_id)
@@ -133,6 +132,9 @@ class Source:
         """What makes the replayer of a golden that holds events alone; None where the exchanges answer."""
         if self.golden is None or self.golden.holds_exchanges:
             return None
+        from pytest_sparrow.run.whatif.replayer import EventReplayer
+        from pytest_sparrow.run.whatif.script import UnreadableEvent, read_script
+
         try:
             script = read_script(self.golden.events)
         except UnreadableEvent as error:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_sparrow import frameworks
 from pytest_sparrow.boundaries import guard, http
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.boundaries.guard.processes import hearing_forked, naming_children
@@ -103,8 +102,11 @@ class Window:
         self._enter(strands.PATCHES)
         undo.append(partial(strands.exits.belong_to, strands.exits.belong_to(run)))
         if run.frameworks:
-            frameworks.PATCHES.install()
-            undo.append(partial(_outlasting, run, frameworks.PATCHES.uninstall))
+            from pytest_sparrow import frameworks  # a golden without frameworks needs none of them
+
+            patches = frameworks.patches()
+            patches.install()
+            undo.append(partial(_outlasting, run, patches.uninstall))
         undo.append(partial(close_window, run, open_window(run)))
         for line in run.settings.tools:
             name, _, dotted = line.rpartition("=")
@@ -137,12 +139,19 @@ class Window:
         """End the run, then restore the world. A second call does nothing."""
         try:
             if not self.run.closed:
-                for adapter in frameworks.loaded(self.run.frameworks):
-                    for misfit in adapter.misfits:
-                        self.run.not_compared("seam", adapter.name, misfit)
+                self._name_misfits()
                 self.run.close(failed=failed)
         finally:
             self._undo_all()
+
+    def _name_misfits(self) -> None:
+        if not self.run.frameworks:
+            return
+        from pytest_sparrow import frameworks
+
+        for adapter in frameworks.loaded(self.run.frameworks):
+            for misfit in adapter.misfits:
+                self.run.not_compared("seam", adapter.name, misfit)
 
 
 _outlasted: list[tuple[Run, Callable[[], None]]] = []

@@ -79,9 +79,10 @@ def using(codecs: Sequence[Codec]) -> Iterator[None]:
 
 
 def _settle() -> None:
-    global _codecs, _facts  # noqa: PLW0603 - read without the lock, and replaced whole
-    _codecs = (*_added, *_BUILTIN)
-    _facts = merged(map(facts_of, _codecs))
+    global _codecs, _facts  # read without the lock, and replaced whole
+    codecs = (*_added, *_BUILTIN)
+    if codecs != _codecs:  # much is made of the facts
+        _codecs, _facts = codecs, merged(map(facts_of, codecs))
 
 
 def is_ours(codec: Codec) -> bool:

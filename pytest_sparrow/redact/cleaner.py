@@ -28,7 +28,7 @@ from pytest_sparrow.redact.names import (
 from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers, without_placed
 from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
-from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious, whole_shape
+from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
@@ -117,8 +117,8 @@ class Cleaner:
         self._as_all = not own and not self._allows
         self._allowed = allowed
         self._words = words
-        # What was looked at and found harmless by these needles.
-        self._harmless: tuple[tuple[bytes, ...], set[bytes | str]] = (known.needles, set())
+        # What was looked at and found harmless, and what was known then.
+        self._harmless: tuple[object, set[bytes | str]] = (known.state, set())
 
     def settled(self, value: _T, clean: Callable[[_T], _T]) -> _T:
         """The value cleaned; cleaned again where a secret was learned on the way that also stands further up.
@@ -335,7 +335,7 @@ class Cleaner:
         if text in harmless:
             return False
         # Most names and words: half the cost.
-        if MARKS.search(text) is None and "%" not in text and not any(word in text for word in WORDS):
+        if MARKS.search(text) is None:
             suspected = self._known.occurs_unmarked(text) or (
                 len(text) >= _SHORTEST_ENCODED and self._may_hide(text.encode("utf-8", "surrogatepass"))
             )
@@ -359,9 +359,9 @@ class Cleaner:
         return may_hide(data, self._suspicious, self._harmless_now())
 
     def _harmless_now(self) -> set[bytes | str]:
-        needles, harmless = self._harmless
-        if needles is not self._known.needles:  # a secret was learned: what was harmless may hold it
-            needles, harmless = self._harmless = self._known.needles, set()
+        state, harmless = self._harmless
+        if state is not self._known.state:  # a secret was learned: what was harmless may hold it
+            state, harmless = self._harmless = self._known.state, set()
         return harmless
 
     def _suspicious(self, data: bytes) -> bool:

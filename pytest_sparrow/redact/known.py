@@ -138,22 +138,22 @@ class _Search:
     """What it takes to find some secrets.
 
     Attributes:
+        known: the secrets.
         secrets: the secret of each spelling.
         unmarked: the spellings that hold none of the `MARKS`.
         ordered: the spellings, the longest first: one secret may begin with another.
         head: how many characters the shortest one has.
         heads: as many of each one's first characters.
-        needles: see `Known`.
         clean: texts that were searched for these secrets and all shapes, and hold none; those that are sent, where
             plain words may be a password, and the others.
     """
 
+    known: tuple[str, ...]
     secrets: Mapping[str, str]
     unmarked: tuple[str, ...]
     ordered: tuple[str, ...]
     head: int
     heads: frozenset[str]
-    needles: tuple[bytes, ...]
     clean: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
 
     def present(self, text: str) -> list[str]:
@@ -173,13 +173,19 @@ def _search_for(known: tuple[str, ...]) -> _Search:
     ordered = sorted(secrets, key=lambda spelling: (-len(spelling), spelling))
     head = len(ordered[-1]) if ordered else 0
     return _Search(
+        known=known,
         secrets=secrets,
         unmarked=tuple(spelling for spelling in secrets if MARKS.search(spelling) is None),
         ordered=tuple(ordered),
         head=head,
         heads=frozenset(spelling[:head] for spelling in ordered),
-        needles=tuple(sorted({needle for secret in known for needle in _hidden_needles(secret)})),
     )
+
+
+# Only when bytes are searched: most replays search none, and the search for shapes takes 0.1 s to compile.
+@functools.lru_cache(maxsize=16)
+def _needles_for(known: tuple[str, ...]) -> tuple[bytes, ...]:
+    return tuple(sorted({needle for secret in known for needle in _hidden_needles(secret)}))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -196,7 +202,6 @@ class Known:
     """The known secrets of one transcript, and the search for them. Thread safe.
 
     Attributes:
-        needles: what to look for in UTF-8, where the shape alone does not decide.
         is_full: whether no more secrets are learned.
     """
 
@@ -206,6 +211,7 @@ class Known:
         self._lock = threading.RLock()
         self._kinds = dict(secrets)
         self._learned: list[str] = []
+        self._needles: tuple[_Search | None, tuple[bytes, ...]] = None, ()
         self._prepare()
 
     def learn(self, secret: str, kind: str) -> None:
@@ -224,6 +230,16 @@ class Known:
                 self._learned.append(secret)
                 self.is_full = len(self._learned) >= _MAX_LEARNED
                 self._prepare()
+
+    @property
+    def needles(self) -> tuple[bytes, ...]:
+        """What to look for in UTF-8, where the shape alone does not decide."""
+        search, needles = self._needles
+        if search is not self._search:
+            search = self._search
+            needles = _needles_for(search.known)
+            self._needles = search, needles
+        return needles
 
     @property
     def state(self) -> object:
@@ -287,7 +303,6 @@ class Known:
 
     def _prepare(self) -> None:
         self._search = _search_for(tuple(self._kinds))
-        self.needles = self._search.needles
 
 
 def needles_of(secret: str) -> set[bytes]:

@@ -102,13 +102,11 @@ class Scanner:
         # Most lines hold no long run: then a handful of formats is left to look for.
         for rule in self._rules if runs else self._outside_runs:
             if rule.needle in (keys if rule.in_run and shown is data else shown):
-                suspicious = True
+                suspicious = suspicious or rule.in_run  # the others are looked for in every line
                 for match in rule.pattern.finditer(shown):
                     if rule.holds(match):
                         yield from self._unless_allowed(rule.kind, match[1], data.find(match[1]))
-        for hit in self._of_environment(data):
-            suspicious = True
-            yield hit
+        yield from self._of_environment(data)
         if depth < _MAX_DEPTH:
             if b"%" in shown:
                 yield from self._in_percent(shown, depth)

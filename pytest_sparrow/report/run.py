@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _WHOLE = 10**9
 
+_USUAL_RISK = "Mutating"
+"""The risk of a tool of which nobody said another one."""
+
 
 def render_run(run: Transcript, *, full: bool = False) -> Iterator[str]:
     """The lines of a run; each is printable, values are cut at 100 characters unless ``full``."""
@@ -101,8 +104,14 @@ def _tokens(said: Json, width: int = WIDTH) -> str:
 def render_events(events: Iterable[Event]) -> Iterator[str]:
     """The lines of events as they come, each by itself; for a run that is still recorded."""
     at = (0, "")
+    said = ""
     for entry in entries(enumerate(events, start=1)):
         here = (entry.at.turn, entry.lane)
+        said = (said if here == at else "") + str(
+            entry.body.get("text") if entry.type == "ThinkingDelta" else ""
+        )
+        if entry.type == "Message" and entry.label == "assistant" and entry.body.get("text") == said:
+            continue
         if here != at:
             at = here
             yield ""
@@ -205,9 +214,9 @@ def _content(entry: NumberedEvent, width: int, of: NumberedEvent | None = None) 
         case "Message" if isinstance(body.get("text"), str):
             return f"{one_line(entry.label, width)}: {one_line(body['text'], width)}"
         case "ToolUseProposed":
-            return (
-                f"{_call(entry.label, body.get('args'), width)}  {one_line(str(body.get('risk', '')), width)}"
-            )
+            risk = body.get("risk", _USUAL_RISK)
+            said = "" if risk == _USUAL_RISK else f"  {one_line(str(risk), width)}"
+            return f"{_call(entry.label, body.get('args'), width)}{said}"
         case "ToolUseStarted" if of is not None:
             same = "args" not in body or body["args"] == of.body.get("args")
             return "" if same else f"with other arguments: {_call(entry.label, body['args'], width)}"

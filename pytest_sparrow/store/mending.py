@@ -68,7 +68,10 @@ def _differing(meta: RunMeta, files: Mapping[str, bytes]) -> Iterator[str]:
             continue
         found, before = files[name].count(b"\n"), counts.get(name)
         count = f", {counted(found, _WHAT[name])}, {before} before" if before not in (None, found) else ""
-        yield f"{name}: {'was changed' if meta.sha256 else 'had no digest'}{count}"
+        if meta.sha256 or count:  # none at all: git has merged it
+            yield f"{name}: was changed{count}"
+    if meta.format is not None and not meta.sha256:
+        yield f"{META}: held no digests"
     if meta.exchange_count is not None and EXCHANGES not in files:
         yield f"{EXCHANGES}: is gone; {META} does not expect it any more"
 

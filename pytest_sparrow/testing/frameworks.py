@@ -200,6 +200,8 @@ class FrameworkContract:
     def test_nothing_stays_patched(self, held: Held) -> None:
         """After the last run, at every seam stands what stood there before the first."""
         for outcome, text in (held.recorded["nothing_stays"], held.replayed["nothing_stays"]):
+            if outcome == "skipped":
+                pytest.skip(text)
             assert outcome == "passed", text
 
 
@@ -267,5 +269,10 @@ def shown(agents: Path, table: Mapping[str, Sequence[str]]) -> list[str]:
 
 @functools.cache
 def _functions(path: Path) -> frozenset[str]:
-    body = ast.parse(path.read_text("utf-8")).body
-    return frozenset(each.name for each in body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    found: set[str] = set()
+    for each in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.add(each.name)
+        if isinstance(each, ast.Assign) and not isinstance(each.value, ast.Constant):
+            found.update(name.id for name in each.targets if isinstance(name, ast.Name))
+    return frozenset(found)

@@ -16,6 +16,6 @@ def places() -> dict[str, tuple[Any, Any]]:
         for seam in adapter.seams:
             module = sys.modules.get(seam.module)
             if module is not None and seam.is_needed and not seam.misfit():
-                function = operator.attrgetter(seam.path)(module)
+                function = operator.attrgetter(seam.name_in(module))(module)
                 found[f"{seam.module}.{seam.path}"] = function, getattr(function, "__code__", None)
     return found

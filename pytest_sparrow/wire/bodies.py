@@ -178,23 +178,7 @@ def _json(raw: bytes) -> dict[str, Json] | None:
         value = jsontext.decode(raw)
     except jsontext.BrokenJson:
         return None
-    return None if _is_deep(value, raw) else {"json": value}
-
-
-def _is_deep(value: Json, raw: bytes) -> bool:
-    """Whether a value is nested too deeply for a line; nearly always settled by counting brackets."""
-    if raw.count(b"[") + raw.count(b"{") <= _DEEPEST:
-        return False
-    level = [value]
-    for _ in range(_DEEPEST):
-        level = [child for item in level if isinstance(item, dict | list) for child in _children(item)]
-        if not level:
-            return False
-    return any(isinstance(item, dict | list) for item in level)
-
-
-def _children(item: dict[str, Json] | list[Json]) -> list[Json]:
-    return list(item.values()) if isinstance(item, dict) else item
+    return None if jsontext.is_deeper(value, _DEEPEST, raw) else {"json": value}
 
 
 def _text(raw: bytes) -> dict[str, Json] | None:

@@ -16,7 +16,8 @@ from pytest_sparrow.cli import doctor, main
 def reported(tmp_path, capsys, monkeypatch):
     """Run the verb over a folder; gives the exit code and the lines."""
     # Each framework is imported, which takes seconds: one of them stands for all.
-    monkeypatch.setattr(doctor, "ADAPTERS", [each for each in doctor.ADAPTERS if each.name == "mcp"])
+    found = [each for each in doctor.adapters() if each.name == "mcp"]
+    monkeypatch.setattr(doctor, "adapters", lambda: found)
 
     def run(*options):
         code = main(["doctor", *(options or (str(tmp_path),))])
@@ -100,13 +101,13 @@ def test_a_version_that_is_too_old_is_noted(reported, monkeypatch):
 
 def test_a_framework_whose_seam_is_gone_is_noted(reported, monkeypatch):
     """A framework is named with its version: whether its tools cross without being wrapped, or what is gone."""
-    [adapter] = doctor.ADAPTERS
+    [adapter] = doctor.adapters()
     version = importlib.metadata.version(adapter.distribution)
     _, lines = reported()
     fits = f"ok       {adapter.distribution} {version}: its tools are recorded and replayed without being wrapped"
     assert fits in lines
     gone = replace(adapter, seams=(replace(adapter.seams[0], path="nothing.here"),))
-    monkeypatch.setattr(doctor, "ADAPTERS", [gone])
+    monkeypatch.setattr(doctor, "adapters", lambda: [gone])
     code, lines = reported()
     assert code == 0
     assert any(

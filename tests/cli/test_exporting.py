@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sparrow.cli import main, runs
-from pytest_sparrow.events import Message
+from pytest_sparrow.events import Message, ThinkingDelta
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.transcript import RunInputs
 
@@ -93,7 +93,7 @@ def test_events_as_they_are(capsys):
 
 
 def test_a_run_is_followed_until_it_ends(tmp_path, capsys, monkeypatch):
-    """Each event as it comes, from the first; before the recording has begun, the verb waits."""
+    """Each event as it comes, and each text once; before the recording has begun, the verb says that it waits."""
     store = FsRecorder(tmp_path)
     waited, seen = threading.Event(), threading.Event()
     monkeypatch.setattr(runs.time, "sleep", lambda _: (waited.set(), seen.wait(0.01)))
@@ -101,7 +101,9 @@ def test_a_run_is_followed_until_it_ends(tmp_path, capsys, monkeypatch):
     def record():
         waited.wait(60)
         store.start_run("test_a", RunInputs(task="t"))
-        for text in ("one", "two"):
+        for text in ("ze", "ro"):
+            store.record(ThinkingDelta(run="test_a", text=text))
+        for text in ("zero", "one", "two"):
             store.record(Message(run="test_a", role="assistant", text=text))
         waited.clear()
         waited.wait(60)
@@ -110,9 +112,10 @@ def test_a_run_is_followed_until_it_ends(tmp_path, capsys, monkeypatch):
 
     recording = threading.Thread(target=record)
     recording.start()
-    code, printed = run(capsys, "show", "--follow", tmp_path / "test_a")
+    code = main(["show", "--follow", str(tmp_path / "test_a")])
     recording.join()
-    assert code == 0
+    printed, waits = capsys.readouterr()
+    assert (code, waits.endswith("test_a: waiting for its next recording (Ctrl-C ends)\n")) == (0, True)
     assert [line.split(": ")[1] for line in printed.splitlines() if "Message" in line] == [
         "one",
         "two",

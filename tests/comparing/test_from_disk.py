@@ -101,6 +101,11 @@ RUN = turns(40)
 SAID = line("ThinkingDelta", text="Something that nobody said before.")
 EDITS = {
     "nothing": RUN,
+    "messages behind one another": put(
+        put(RUN, 100, *[line("Message", role="user", text="Go on.")] * 4),
+        60,
+        *[line("Message", role="user", text=f"Well: {number}") for number in range(5)],
+    ),
     "an event in front": put(RUN, 0, line("SkillLearned", name="new")),
     "a text": put(RUN, 90, SAID),
     "a call": put(RUN, 91, *call(777)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from edges.world import serving
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 INNER = """
-import asyncio, contextlib, functools, http.server, json, os, secrets, threading
+import asyncio, contextlib, functools, http.server, json, os, secrets, threading, time
 
 import aiohttp.web
 import httpx2
@@ -21,6 +22,7 @@ import requests
 import uvicorn
 
 URL, WORD = os.environ["URL"], os.environ.get("WORD", "")
+SUNNY = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "sunny"}}]}
 
 
 def ask(question):
@@ -145,10 +147,19 @@ def test_tool_server(sparrow):
         assert requests.post(f"{url}/mcp", json=call).json()["result"]["content"][0]["text"] == "sunny"
 
 
+def test_model_server_alone(sparrow):
+    def answer(path, body):
+        return SUNNY | {"created": int(time.time())}
+
+    question = {"model": "m", "messages": [{"role": "user", "content": "weather?" + WORD}]}
+    with server(answer) as url:
+        assert requests.post(f"{url}/v1/chat/completions", json=question).json()["choices"]
+
+
 def test_model_server(sparrow):
     def answer(path, body):
         ask("of another model")
-        return {"choices": [{"index": 0, "message": {"role": "assistant", "content": "sunny"}}]}
+        return SUNNY
 
     question = {"model": "m", "messages": [{"role": "user", "content": "weather?" + WORD}]}
     with server(answer) as url:
@@ -161,8 +172,10 @@ def test_an_app_is_reached_and_a_mock_is_replayed(tmp_path: Path) -> None:
     (tmp_path / "test_inner.py").write_text(INNER)
     with serving() as url:
         code, output = pytest_in(tmp_path, "--sparrow-record", URL=url)
-    assert (code, "7 recorded" in output) == (0, True), output
-    assert "speaks a model's format and asks others while it serves" in output
+    assert (code, "8 recorded" in output) == (0, True), output
+    assert re.findall(
+        "^(.*): the server at .* speaks a model's format and asks others", output, re.MULTILINE
+    ) == ["test_inner.py::test_model_server"]
     golden = tmp_path / "__sparrow__/test_inner"
     for name in ("test_thread", "test_thread_of_an_earlier_test"):
         (line,) = (golden / name / "exchanges.jsonl").read_text().splitlines()
@@ -172,6 +185,6 @@ def test_an_app_is_reached_and_a_mock_is_replayed(tmp_path: Path) -> None:
             "POST /login",
         ]
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9")
-    assert (code, "7 replayed equal" in output) == (0, True), output
+    assert (code, "8 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", URL="http://127.0.0.1:9", WORD="changed")
-    assert "7 failed" in output, output
+    assert "8 failed" in output, output

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import mmap
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.run.context import caller
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Callable, Iterator
 
     from pytest_sparrow.run.crossing import OpenRun
@@ -179,6 +179,8 @@ def _say(page: mmap.mmap, line: str) -> None:
 
 
 def _before_fork() -> None:
+    import mmap  # nearly no test forks
+
     for hearing in _HEARING:
         hearing.page = hearing.page or mmap.mmap(-1, _SLOT * _SLOTS)
 

@@ -79,6 +79,7 @@ class _Watcher:
         self._lock = threading.Lock()
         self._watches: tuple[watching, ...] = ()
         self._events: frozenset[str] = frozenset()
+        self._heeded: frozenset[str] = frozenset()
         self._hooked = False
         self._of_files: frozenset[str] = frozenset()
         self._note_file: Callable[[str, tuple[Any, ...]], None] | None = None
@@ -115,14 +116,22 @@ class _Watcher:
     def _set(self, watches: tuple[watching, ...]) -> None:
         self._watches = watches
         self._events = frozenset().union(*[watch.handlers for watch in watches])
+        self._heed()
 
     def refuse_left_over(self, handlers: Mapping[str, Callable[..., None]]) -> None:
         self._left_over = handlers
+        self._heed()
 
     def watch_files(self, events: frozenset[str], note: Callable[[str, tuple[Any, ...]], None]) -> None:
         self._of_files, self._note_file = events, note
+        self._heed()
+
+    def _heed(self) -> None:
+        self._heeded = self._events.union(self._left_over, self._of_files)
 
     def _audit(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in self._heeded:  # nearly all: each ``id()`` is one
+            return
         if event in self._left_over:
             late = None if is_answering() else left_over()
             if late is not None and late.replaying:

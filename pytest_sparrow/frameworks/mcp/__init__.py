@@ -5,15 +5,13 @@ What an MCP client sends over HTTP crosses on the wire, and needs nothing here.
 
 from __future__ import annotations
 
-from pytest_sparrow.frameworks.adapter import Framework, Seam
+from pytest_sparrow.frameworks.adapter import Seam, built_in
 from pytest_sparrow.frameworks.mcp import memory, stdio
 from pytest_sparrow.frameworks.mcp.streams import NAME
 
-ADAPTER = Framework(
-    name=NAME,
-    distribution="mcp",
-    root="mcp",
-    seams=(
+ADAPTER = built_in(
+    NAME,
+    (
         Seam(
             module="mcp.client.stdio",
             path="stdio_client.__wrapped__",

@@ -4,6 +4,7 @@ Each run of a body is noted in the file ``RAN``, with the test in which it ran.
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -22,6 +23,29 @@ def instructions(plan: str) -> str:
 def task() -> str:
     """What the user asks for."""
     return "Refund 1234 at once" if change == "task" else "Refund 1234"
+
+
+async def around(name: str, args: dict, call) -> object:
+    """What a hook around a tool does, which is a change; ``call`` takes the arguments and calls the tool."""
+    if name == "refund":
+        if change == "argument":
+            args = {**args, "amount": 139.99}
+        if change == "skipped":
+            return {"order_id": "1234", "amount": 39.99}
+        if change == "added":
+            await call(args)
+        if change == "swallowed":
+            with contextlib.suppress(Exception):
+                await call({**args, "order_id": "9"})
+    return await call(args)
+
+
+def swapped(outputs: list, key: str = "content") -> None:
+    """Swap the first two outputs of tools."""
+    one, other = outputs[:2]
+    first, second = getattr(one, key), getattr(other, key)
+    setattr(one, key, second)
+    setattr(other, key, first)
 
 
 def ran(name: str) -> None:

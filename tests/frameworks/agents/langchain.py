@@ -1,9 +1,11 @@
 import asyncio
+import contextlib
+import json
 from typing import Annotated
 
 import shop
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware
+from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware
 from langchain.agents.structured_output import ToolStrategy
 from langchain.tools import InjectedState, ToolRuntime
 from langchain_core.messages import HumanMessage, ToolMessage
@@ -134,3 +136,40 @@ async def cancelled():
 
 
 handed_off = None
+
+
+class Hooked(AgentMiddleware):
+    async def awrap_tool_call(self, request, handler):
+        call = request.tool_call
+
+        async def invoke(args):
+            return await handler(request.override(tool_call={**call, "args": args}))
+
+        output = await shop.around(call["name"], call["args"], invoke)
+        if isinstance(output, dict):
+            return ToolMessage(json.dumps(output), name=call["name"], tool_call_id=call["id"])
+        return output
+
+    async def awrap_model_call(self, request, handler):
+        outputs = [message for message in request.messages if message.type == "tool"]
+        if shop.change == "swapped" and len(outputs) == 2:
+            shop.swapped(outputs)
+        return await handler(request)
+
+
+async def argument():
+    return last(
+        await agent("shop", shop.lookup, shop.refund, middleware=[Hooked()]).ainvoke(said(shop.task()))
+    )
+
+
+skipped = added = swallowed = swapped = argument
+
+
+async def stopped():
+    async with contextlib.aclosing(
+        bought("shop").astream(said(shop.task()), stream_mode="updates")
+    ) as updates:
+        async for update in updates:
+            if "tools" in update and update["tools"]["messages"][-1].name == "refund":
+                break

@@ -2,6 +2,7 @@ import shop
 from agents import (
     Agent,
     OpenAIChatCompletionsModel,
+    RunConfig,
     RunContextWrapper,
     Runner,
     function_tool,
@@ -91,3 +92,19 @@ def handed_off():
     triage = agent("triage", handoffs=[handoff(support, tool_name_override="pass_on")])
     result = Runner.run_sync(triage, shop.task())
     return f"{result.last_agent.name}: {result.final_output}"
+
+
+async def swapped():
+    def swap(data):
+        outputs = [item for item in data.model_data.input if item.get("type") == "function_call_output"]
+        if len(outputs) == 2:
+            outputs[0]["output"], outputs[1]["output"] = outputs[1]["output"], outputs[0]["output"]
+        return data.model_data
+
+    config = RunConfig(call_model_input_filter=swap)
+    return (await Runner.run(bought("shop"), shop.task(), run_config=config)).final_output
+
+
+async def stopped():
+    boss = agent("shop", shop.lookup, shop.refund, tool_use_behavior={"stop_at_tool_names": ["refund"]})
+    return (await Runner.run(boss, shop.task())).final_output

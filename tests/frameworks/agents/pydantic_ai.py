@@ -4,11 +4,15 @@ from pydantic_ai import (
     Agent,
     DeferredToolRequests,
     DeferredToolResults,
+    FunctionToolset,
     ModelRetry,
     RunContext,
     Tool,
     ToolOutput,
+    WrapperToolset,
 )
+from pydantic_ai.capabilities import ProcessHistory
+from pydantic_ai.messages import ToolReturnPart
 from pydantic_ai.models.openai import OpenAIChatModel
 
 
@@ -107,3 +111,37 @@ async def cancelled():
 
 
 handed_off = resumed = None
+
+
+class Hooked(WrapperToolset):
+    async def call_tool(self, name, tool_args, ctx, tool):
+        call = super().call_tool
+        return await shop.around(name, tool_args, lambda args: call(name, args, ctx, tool))
+
+
+async def argument():
+    tools = Hooked(FunctionToolset([shop.lookup, shop.refund]))
+    return (await agent("shop", toolsets=[tools]).run(shop.task())).output
+
+
+skipped = added = swallowed = argument
+
+
+async def swapped():
+    def swap(messages):
+        outputs = [part for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
+        if len(outputs) == 2:
+            shop.swapped(outputs)
+        return messages
+
+    boss = agent("shop", shop.lookup, shop.refund, capabilities=[ProcessHistory(swap)])
+    return (await boss.run(shop.task())).output
+
+
+async def stopped():
+    asked = 0
+    async with bought("shop").iter(shop.task()) as nodes:
+        async for node in nodes:
+            asked += Agent.is_model_request_node(node)
+            if asked == 3:
+                break
