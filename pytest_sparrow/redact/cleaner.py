@@ -367,9 +367,8 @@ class Cleaner:
     def _suspicious(self, data: bytes) -> bool:
         data = without_files(data)
         decoded = plainly(data)
-        return suspicious(data, self._known.needles) or (
-            decoded is not None and suspicious(decoded, self._known.needles)
-        )
+        needles = self._known.state.needles
+        return suspicious(data, needles) or (decoded is not None and suspicious(decoded, needles))
 
     def _decoded(self, text: str) -> str:
         """What base64 hid. Without the number: that would hide in the base64, too, where no comparison finds it."""
