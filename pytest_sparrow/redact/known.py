@@ -214,7 +214,7 @@ class Known:
         self._lock = threading.RLock()
         self._kinds = dict(secrets)
         self._learned: list[str] = []
-        self._prepare()
+        self.state = _search_for(tuple(self._kinds))
 
     def learn(self, secret: str, kind: str) -> None:
         """From now on replace this secret wherever it stands; no word, and no more than a bounded number.
@@ -231,7 +231,7 @@ class Known:
                 self._kinds = {**self._kinds, secret: kind}
                 self._learned.append(secret)
                 self.is_full = len(self._learned) >= _MAX_LEARNED
-                self._prepare()
+                self.state = _search_for(tuple(self._kinds))
 
     @property
     def learned(self) -> int:
@@ -247,7 +247,7 @@ class Known:
         with self._lock:
             if text not in self._kinds:
                 self._kinds = {**self._kinds, text: kind}
-                self._prepare()
+                self.state = _search_for(tuple(self._kinds))
 
     def replace(self, text: str, placeholder: Callable[[str, str], str]) -> str:
         """The text with every known secret replaced by ``placeholder(kind, secret)``."""
@@ -287,9 +287,6 @@ class Known:
     def occurs_unmarked(self, text: str) -> bool:
         """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""
         return any(spelling in text for spelling in self.state.unmarked)
-
-    def _prepare(self) -> None:
-        self.state = _search_for(tuple(self._kinds))
 
 
 def needles_of(secret: str) -> set[bytes]:
