@@ -51,6 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(Path(__file__).parent.parent / "pytest_sparrow", quiet=2)
         if getattr(config.option, "numprocesses", None) and hasattr(os, "fork"):
+            from inner_runs import share
+
+            share()
             with contextlib.suppress(ImportError):  # private names of pytest
                 _rewrite_asserts(config)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, Patch
 from pytest_sparrow.boundaries.tools.described import Describing
-from pytest_sparrow.boundaries.tools.invocation import ByFramework, Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.function import ByFramework, WrappedFunction
+from pytest_sparrow.boundaries.tools.invocation import begin
 from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from pytest_sparrow.boundaries.patching import PatchesFor
+    from pytest_sparrow.boundaries.tools.invocation import Call
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.frameworks.adapter import Framework, Seam, ToolSeen
     from pytest_sparrow.run.crossing import OpenRun
@@ -58,11 +60,11 @@ def _run_of(adapter: Framework, seen: ToolSeen) -> OpenRun | None:
     return run
 
 
-def _begin(run: OpenRun, adapter: Framework, seen: ToolSeen) -> Invocation | None:
+def _begin(run: OpenRun, adapter: Framework, seen: ToolSeen) -> Call | None:
     by = ByFramework(adapter=adapter.name, steers=seen.steers, write=seen.write, read=seen.read)
     raises = tuple(kind for kind in seen.steers if issubclass(kind, Exception))
     function = WrappedFunction(seen.fn or _unknown, seen.name, raises=raises, by=by)
-    return Invocation.begin(run, "tool", lambda: _asked(run, seen), function, lambda: _roots(seen))
+    return begin(run, "tool", lambda: _asked(run, seen), function, lambda: _roots(seen))
 
 
 def _unknown():  # type: ignore[no-untyped-def]  # noqa: ANN202 - an annotation would be the tool's

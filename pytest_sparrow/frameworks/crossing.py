@@ -27,6 +27,33 @@ def with_crossing(tool: Any, name: str, across: Across, seen: Callable[[dict[str
     return copied
 
 
+def calling(
+    function: str,
+    seen: Callable[[Any, str, dict[str, Any], dict[str, Any]], ToolSeen],
+    after: Callable[[Any, Any], None] | None = None,
+) -> Callable[[Callable[..., Any], Across], Callable[..., Any]]:
+    """The ``replace`` of a seam that is a tool's method which calls a function of the tool.
+
+    Args:
+        function: the attribute that holds the function.
+        seen: reads a call from the tool, ``function``, the keywords of the method, and the arguments of the function.
+        after: called at the end with the tool, and with its copy that was called in its place.
+    """
+
+    def replace(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            tool = with_crossing(self, function, across, functools.partial(seen, self, function, kwargs))
+            try:
+                return original(tool, *args, **kwargs)
+            finally:
+                if after is not None:
+                    after(self, tool)
+
+        return call
+
+    return replace
+
+
 def crossing(
     real: Callable[..., Any], across: Across, seen: Callable[[dict[str, Any]], ToolSeen]
 ) -> Callable[..., Any]:

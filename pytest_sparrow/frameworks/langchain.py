@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.frameworks import noting
 from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes, note
-from pytest_sparrow.frameworks.crossing import with_crossing
+from pytest_sparrow.frameworks.crossing import calling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,27 +20,14 @@ _TOOL, _NODE, _LOOP = "langchain_core.tools.base", "langgraph.prebuilt.tool_node
 _CONTEXT = ("config", "run_manager", "callbacks")
 
 
-def _calling(method: str) -> Callable[[Callable[..., Any], Across], Callable[..., Any]]:
-    def replace(original: Callable[..., Any], across: Across) -> Callable[..., Any]:
-        def run(self: Any, *args: Any, tool_call_id: str | None = None, **kwargs: Any) -> Any:
-            read = functools.partial(_seen, self, method, tool_call_id)
-            return original(
-                with_crossing(self, method, across, read), *args, tool_call_id=tool_call_id, **kwargs
-            )
-
-        return run
-
-    return replace
-
-
-def _seen(tool: Any, method: str, call_id: str | None, args: dict[str, Any]) -> ToolSeen:
+def _seen(tool: Any, method: str, call: dict[str, Any], args: dict[str, Any]) -> ToolSeen:
     fn = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
     own = getattr(tool.args_schema, "model_fields", ())
     given = tool._filter_injected_args(args)  # noqa: SLF001
     return ToolSeen(
         name=tool.name,
         args={name: value for name, value in given.items() if name not in _CONTEXT or name in own},
-        call_id=call_id or "",
+        call_id=call.get("tool_call_id") or "",
         fn=fn or getattr(tool, method),
         changes={f"{name}.context": value.context for name, value in args.items() if _is_runtime(value)},
         steers=classes("langgraph.errors", "GraphBubbleUp"),
@@ -216,13 +202,13 @@ ADAPTER = built_in(
             module=_TOOL,
             path="BaseTool.run",
             parameters=("tool_input", "tool_call_id"),
-            replace=_calling("_run"),
+            replace=calling("_run", _seen),
         ),
         Seam(
             module=_TOOL,
             path="BaseTool.arun",
             parameters=("tool_input", "tool_call_id"),
-            replace=_calling("_arun"),
+            replace=calling("_arun", _seen),
         ),
         _optional(_NODE, "ToolNode._run_one", parameters=("call",), replace=_run_one),
         _optional(_NODE, "ToolNode._arun_one", parameters=("call",), replace=_arun_one),

@@ -1,34 +1,36 @@
-"""What the outer pytest and a server say to each other."""
+"""What those who start runs and a server say to each other."""
 
 from __future__ import annotations
 
 import array
+import os
 import pickle
 import socket
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Request", "receive", "send"]
+__all__ = ["Request", "hand_on", "receive", "send"]
 
 
 @dataclass(kw_only=True)
 class Request:
-    """What to start.
+    """A run to start. The first descriptor that comes with it is the socket of the answers.
 
     Attributes:
-        load: for a server: the modules to load. The first descriptor is then the socket of its requests.
-        arguments: for a run: what stands after ``python``; ``-m MODULE …`` or ``-c CODE …``.
+        load: the modules that it has loaded at its start, in steps: each step is a server that was forked from the
+            one of the step before.
+        arguments: what stands after ``python``; ``-m MODULE …`` or ``-c CODE …``.
         cwd: its folder.
         environ: its whole environment.
-        fds: the numbers under which it has the descriptors that come with the request, standard streams first.
+        fds: the numbers under which it has the further descriptors, standard streams first.
     """
 
-    load: tuple[str, ...] | None = None
-    arguments: tuple[str, ...] = ()
-    cwd: str = ""
-    environ: dict[str, str] = field(default_factory=dict)
-    fds: tuple[int, ...] = ()
+    load: tuple[tuple[str, ...], ...] = ()
+    arguments: tuple[str, ...]
+    cwd: str
+    environ: dict[str, str]
+    fds: tuple[int, ...]
 
 
 _FLAGS = socket.MSG_WAITALL | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
@@ -63,3 +65,10 @@ def receive(source: socket.socket) -> tuple[Any, list[int]]:
                 raise EOFError
             data += piece
     return pickle.loads(data), list(fds)
+
+
+def hand_on(to: socket.socket, value: object, fds: list[int]) -> None:
+    """Send what was received, and keep nothing."""
+    send(to, value, tuple(fds))
+    for fd in fds:
+        os.close(fd)

@@ -1,8 +1,8 @@
 """The process that inner runs are forked from. It is a Python started afresh, not a fork of the outer pytest.
 
-It reads requests from the socket that it is given, and answers each on a socket of its own: first with the number of
-the process, then with its exit status. A request may also ask for a server that has loaded more; such a one is a fork,
-too, and so costs no more than what it loads itself.
+It reads requests from all who connect, so that the workers of an outer pytest share it. It answers each on a socket of
+its own: first with the number of the process, then with its exit status. Where a run loads libraries, a server that
+has loaded them gets the request: a fork, too, that costs no more than what it loads itself.
 
 What is loaded is what the run would load before its first test, so that nothing in it can tell.
 """
@@ -30,7 +30,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from .protocol import Request, receive, send
+from .protocol import Request, hand_on, receive, send
 from .workers import fork_workers
 
 if TYPE_CHECKING:
@@ -257,83 +257,129 @@ class _Server:
     """Answers requests until nobody can make one any more.
 
     Args:
-        requests: the socket of the requests.
+        requests: where requests come from; None where all who have some connect.
+        listening: where they connect.
+        steps: how many steps of a request are loaded.
     """
 
-    def __init__(self, requests: socket.socket) -> None:
-        self._requests = requests
+    def __init__(
+        self, requests: socket.socket | None, listening: socket.socket | None = None, steps: int = 0
+    ) -> None:
+        self._asking = {requests} if requests else set()
+        self._listening = listening
+        self._steps = steps
+        self._further: dict[tuple[str, ...], socket.socket] = {}
+        """By the modules of the next step: the server that has loaded them, too."""
+        self._unfit: set[tuple[str, ...]] = set()
+        """Next steps that load a library with threads: such a process can't be forked from, so each run loads them."""
         self._running: dict[int, socket.socket] = {}
         """By the number of the process: the socket that its end is sent to."""
+        self._woken, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def serve(self) -> Request | None:
         """Serve. Returns in a child with what it is to run; in the server itself with None, at the end."""
         gc.collect()
         # Else the first collection in each child would copy all of the memory that they share.
         gc.freeze()
-        woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wake)
+        signal.set_wakeup_fd(self._wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        while True:
+            source = self._ready()
+            if source is self._listening:
+                self._asking.add(source.accept()[0])
+                continue
+            try:
+                asked, fds = receive(source)
+            except (EOFError, ConnectionError):
+                source.close()
+                self._asking.discard(source)
+                if not self._asking:
+                    return None
+                continue
+            request = Request(**asked)
+            step = request.load[self._steps] if len(request.load) > self._steps else None
+            if step is not None and self._further.get(step) is source:  # sent back
+                self._unfit.add(step)
+            if step is None or step in self._unfit:
+                if self._fork_run(fds):
+                    self._put_in_place(request, fds)
+                    return request
+            elif step in self._further or not (further := self._fork_further(step, fds)):
+                hand_on(self._further[step], asked, fds)
+            else:
+                return further.serve()
+
+    def _ready(self) -> socket.socket:
+        """The next socket that has something to read; meanwhile the ends of processes are handed on."""
         # Not epoll: a child would share it.
         with selectors.PollSelector() as selector:
-            selector.register(self._requests, selectors.EVENT_READ)
-            selector.register(woken, selectors.EVENT_READ)
+            for source in filter(None, (self._listening, *self._asking, *self._further.values())):
+                selector.register(source, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
             while True:
-                ready = [key.fd for key, _ in selector.select()]
-                if woken in ready:
-                    os.read(woken, 4096)
-                    self._reap()
-                    continue
-                try:
-                    _, (fd,) = receive(self._requests)
-                except EOFError:
-                    return None
-                answers = socket.socket(fileno=fd)
-                asked, fds = receive(answers)
-                request = Request(**asked)
-                if self._fork(request, fds, answers):
-                    break
-        signal.set_wakeup_fd(-1)
-        os.close(woken)
-        os.close(wake)
-        return self._in_child(request, fds, answers)
+                ready: list[Any] = [key.fileobj for key, _ in selector.select()]
+                if self._woken not in ready:
+                    return ready[0]
+                os.read(self._woken, 4096)
+                self._reap()
 
-    def _fork(self, request: Request, fds: list[int], answers: socket.socket) -> bool:
+    def _fork_run(self, fds: list[int]) -> bool:
         """Fork; whether this is the child."""
         pid = os.fork()
         if pid == 0:
             return True
-        for fd in fds:
+        answers, *others = fds
+        for fd in others:
             os.close(fd)
-        if request.load is None:
-            self._running[pid] = answers
-            send(answers, pid)
-        else:
-            answers.close()
+        self._running[pid] = socket.socket(fileno=answers)
+        with contextlib.suppress(OSError):  # who asked is gone
+            send(self._running[pid], pid)
         return False
 
-    def _in_child(self, request: Request, fds: list[int], answers: socket.socket) -> Request | None:
+    def _put_in_place(self, request: Request, fds: list[int]) -> None:
+        """In a child: let nothing of the server stay, and put the descriptors under their numbers."""
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        for other in self._running.values():
-            other.close()
-        self._requests.close()
-        self._running.clear()
-        if request.load is None:
-            answers.close()
-            far = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(_FAR, *request.fds)) for fd in fds]
-            for fd in fds:
-                os.close(fd)
-            for fd, number in zip(far, request.fds, strict=True):
-                os.dup2(fd, number)
-                os.close(fd)
-            return request
-        self._requests = socket.socket(fileno=fds[0])
-        _load(request.load)
-        alone = _threads() == 1
-        send(answers, alone)
-        answers.close()
-        return self.serve() if alone else None
+        self._close()
+        answers, *others = fds
+        far = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(_FAR, *request.fds)) for fd in others]
+        for fd in (answers, *others):
+            os.close(fd)
+        for fd, number in zip(far, request.fds, strict=True):
+            os.dup2(fd, number)
+            os.close(fd)
+
+    def _fork_further(self, step: tuple[str, ...], fds: list[int]) -> _Server | None:
+        """Fork a server that loads a step more; gives it in its own process."""
+        ours, theirs = socket.socketpair()
+        if os.fork():
+            theirs.close()
+            self._further[step] = ours
+            return None
+        ours.close()
+        for fd in fds:
+            os.close(fd)
+        self._close()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _load(step)
+        while _threads() > 1:
+            try:
+                hand_on(theirs, *receive(theirs))
+            except (EOFError, ConnectionError):
+                os._exit(0)
+        return _Server(theirs, steps=self._steps + 1)
+
+    def _close(self) -> None:
+        """Close all that a child shares with its server."""
+        for each in (*self._asking, *self._running.values(), *self._further.values()):
+            each.close()
+        if self._listening:
+            self._listening.close()
+        os.close(self._woken)
+        os.close(self._wake)
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -406,24 +452,24 @@ def _run_and_leave(arguments: tuple[str, ...]) -> NoReturn:
     os._exit((code or 0) & 0xFF)
 
 
-def _serve(requests: socket.socket, path: list[str]) -> NoReturn:
+def _serve(server: _Server, path: list[str]) -> NoReturn:
     """Serve; in a child, run what was asked for."""
-    request = _Server(requests).serve()
+    request = server.serve()
     if request is None:
         os._exit(0)
     _become(request, path)
     if any(argument.startswith("-n") for argument in request.arguments):
         with contextlib.suppress(ImportError):  # pytest says so
-            fork_workers(functools.partial(_serve, path=path))
+            fork_workers(lambda requests: _serve(_Server(requests), path))
     _run_and_leave(request.arguments)
 
 
 def main() -> None:
-    """Serve the socket that is given by number; the argument after it, and nothing else, is on the path too much."""
-    requests = socket.socket(fileno=int(sys.argv[1]))
+    """Serve all who connect; the socket is given by number, and the argument after it is on the path too much."""
+    listening = socket.socket(fileno=int(sys.argv[1]))
     path = [entry for entry in sys.path if entry not in ("", sys.argv[2])]
     sys.path[:] = path
     _load_what_every_run_loads()
     if _threads() != 1:
         raise SystemExit("a process with threads can't be forked from")
-    _serve(requests, path)
+    _serve(_Server(None, listening), path)

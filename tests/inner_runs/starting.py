@@ -7,12 +7,13 @@ import atexit
 import functools
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -22,21 +23,26 @@ from .protocol import Request, receive, send
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["Forked", "run", "start"]
+__all__ = ["Forked", "run", "share", "start"]
 
 _ENVIRON = dict(os.environ)
+
+_SHARED = "SPARROW_TEST_SERVER"
+"""The variable that says where the server listens that another process shares."""
 
 # What Python or the C library read at their very start, or what is loaded into a process by it.
 _AT_THE_START = re.compile(
     r"(PYTHON(?!PATH\Z|DONTWRITEBYTECODE\Z).*|LC_.*|LANG|LANGUAGE|LD_.*|DYLD_.*|MALLOC_.*)\Z"
 )
 
-# Libraries that take long to load, the longest first: what two runs load first is loaded once for both.
+# Libraries that take long to load, the longest first.
 _HEAVY = (
     "anthropic",
     "google.genai",
-    "pydantic_ai",
     "openai",
+    "langchain_openai",
+    "pydantic_ai",
+    "mcp",
     "langchain_core",
     "httpx",
     "httpx2",
@@ -94,30 +100,41 @@ class Forked:
         self.send_signal(9)
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """A server that was started.
+@functools.cache
+def _address() -> str:
+    """Where the server listens; it is started if no process shares its own."""
+    shared = _ENVIRON.get(_SHARED)
+    if shared:
+        return shared
+    folder = tempfile.mkdtemp()
+    address = f"{folder}/server"
+    without = {name: value for name, value in _ENVIRON.items() if name != "PYTHONPATH"}
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE, str(listening.fileno()), str(Path(__file__).parents[1])],
+            cwd="/",
+            # Numpy's library starts threads when it is loaded; a process with threads can't be forked from.
+            env={**without, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
 
-    Attributes:
-        requests: the socket of its requests.
-        loaded: the libraries that it has loaded.
-    """
+    @atexit.register
+    def wait() -> None:
+        process.wait()
+        shutil.rmtree(folder)
 
-    requests: socket.socket
-    loaded: tuple[str, ...] = ()
-
-    def ask(self, request: Request, fds: tuple[int, ...]) -> socket.socket:
-        """Ask; gives the socket of the answers."""
-        answers, theirs = socket.socketpair()
-        with theirs:
-            # In one message: several threads may ask.
-            send(self.requests, None, (theirs.fileno(),))
-        send(answers, asdict(request), fds)
-        return answers
+    return address
 
 
-def _opened(requests: socket.socket, loaded: tuple[str, ...] = ()) -> _Server:
-    """A server, which ends with this process."""
+@functools.cache
+def _requests() -> socket.socket:
+    """The socket of this process's requests."""
+    requests = socket.socket(socket.AF_UNIX)
+    requests.connect(_address())
 
     @atexit.register
     def close() -> None:
@@ -125,45 +142,14 @@ def _opened(requests: socket.socket, loaded: tuple[str, ...] = ()) -> _Server:
         requests.shutdown(socket.SHUT_RDWR)
         requests.close()
 
-    return _Server(requests, loaded)
+    return requests
 
 
-@functools.cache
-def _first_server() -> _Server:
-    ours, theirs = socket.socketpair()
-    without = {name: value for name, value in _ENVIRON.items() if name != "PYTHONPATH"}
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, str(theirs.fileno()), str(Path(__file__).parents[1])],
-            cwd="/",
-            # Numpy's library starts threads when it is loaded; a process with threads can't be forked from.
-            env={**without, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-
-    atexit.register(process.wait)
-    return _opened(ours)
-
-
-@functools.cache
-def _server(load: tuple[str, ...]) -> _Server:
-    """The server that has loaded these libraries, of which those that take long stand in front."""
-    if not load:
-        return _first_server()
-    # What takes long is loaded once for all servers that need it.
-    before = _server(load[:-1] if load[-1] in _HEAVY else tuple(name for name in load if name in _HEAVY))
-    ours, theirs = socket.socketpair()
-    with theirs:
-        more = tuple(name for name in load if name not in before.loaded)
-        answers = before.ask(Request(load=more), (theirs.fileno(),))
-    with answers:
-        if receive(answers)[0]:
-            return _opened(ours, load)
-    # A library with threads: each run has to load it.
-    ours.close()
-    return before
+def share() -> None:
+    """Let the processes that this one starts use its server: what runs load is loaded once for all of them."""
+    if _CAN_FORK:
+        _requests()
+        os.environ[_SHARED] = _address()
 
 
 _asking = threading.Lock()
@@ -197,10 +183,15 @@ def start(
         standard = [nothing if stdin in (None, subprocess.DEVNULL) else stdin, *_outputs(stdout, stderr)]
         fds = [file if isinstance(file, int) else file.fileno() for file in standard]
         request = Request(
-            arguments=tuple(command[1:]), cwd=os.fspath(folder), environ=environ, fds=(0, 1, 2, *pass_fds)
+            load=_loaded_by(command, folder),
+            arguments=tuple(command[1:]),
+            cwd=os.fspath(folder),
+            environ=environ,
+            fds=(0, 1, 2, *pass_fds),
         )
-        with _asking:
-            answers = _server(_loaded_by(command, folder)).ask(request, (*fds, *pass_fds))
+        answers, theirs = socket.socketpair()
+        with theirs, _asking:
+            send(_requests(), asdict(request), (theirs.fileno(), *fds, *pass_fds))
         return Forked(command, answers)
 
 
@@ -245,12 +236,17 @@ def _is_pytest(command: Sequence[str]) -> bool:
     return command[1] == "-mpytest" or list(command[1:3]) == ["-m", "pytest"]
 
 
-def _loaded_by(command: Sequence[str], folder: Path) -> tuple[str, ...]:
-    """The libraries that a run of pytest, or of a program of the folder, loads before its first test."""
+def _loaded_by(command: Sequence[str], folder: Path) -> tuple[tuple[str, ...], ...]:
+    """The libraries that a run of pytest, or of a program of the folder, loads before its first test.
+
+    In steps, those that take long in front: what two runs load first is loaded once for both.
+    """
     if not _is_pytest(command) and not (command[1] == "-m" and (folder / f"{command[2]}.py").exists()):
         return ()
     names = set(_imported_in(folder))
-    return (*(name for name in _HEAVY if name in names), *sorted(names.difference(_HEAVY)))
+    heavy = [name for name in _HEAVY if any(f"{each}.".startswith(f"{name}.") for each in names)]
+    rest = tuple(sorted(names.difference(heavy)))
+    return (*((name,) for name in heavy), *([rest] if rest else []))
 
 
 def _imported_in(folder: Path) -> Iterator[str]:

@@ -28,16 +28,15 @@ class _Worker:
     """
 
     def __init__(self, requests: socket.socket, command: list[str], fds: tuple[int, int]) -> None:
-        self._answers, theirs = socket.socketpair()
-        with theirs:
-            send(requests, None, (theirs.fileno(),))
         request = Request(
             arguments=tuple(command[command.index("-c") :]),
             cwd=str(Path.cwd()),
             environ=dict(os.environ),
             fds=(0, 1, 2),
         )
-        send(self._answers, asdict(request), (*fds, 2))
+        self._answers, theirs = socket.socketpair()
+        with theirs:
+            send(requests, asdict(request), (theirs.fileno(), *fds, 2))
         self._pid = receive(self._answers)[0]
         self._status: int | None = None
 

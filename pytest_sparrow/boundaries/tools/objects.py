@@ -7,13 +7,15 @@ import inspect
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.run.context import is_users_class
+from pytest_sparrow.run.context import is_users_class, is_users_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_INSIDE = ("function", "func", "coroutine", "_tool_func", "_fn", "_func", "forward")
-"""Where tool objects keep the user's function: pydantic-ai, haystack; LangChain; strands; LlamaIndex; smolagents."""
+_INSIDE = ("function", "func", "coroutine", "_tool_func", "_fn", "_func", "forward", "fn", "handler")
+"""Where tool objects keep the user's function: pydantic-ai, haystack; LangChain; strands; LlamaIndex; smolagents; MCP;
+claude-agent-sdk.
+"""
 
 _NAMES = ("name", "tool_name")
 
@@ -46,6 +48,19 @@ def function_inside(tool: Any) -> tuple[Any, str]:
     function = next((each for each in found if isinstance(each, FunctionType | MethodType)), None)
     names = (getattr(tool, place, None) for place in _NAMES)
     return function, "" if function is None else next((each for each in names if isinstance(each, str)), "")
+
+
+def functions_within(value: Any) -> list[str]:
+    """The dotted names of the user's functions that an object holds, or that its class defines."""
+    kind = type(value)
+    defined = vars(kind).items() if is_users_class(kind) else ()
+    held = (*getattr(value, "__dict__", {}).values(), *(each for name, each in defined if name[:2] != "__"))
+    functions = (getattr(each, "__func__", each) for each in held)
+    return [
+        f"{each.__module__}.{each.__qualname__}"
+        for each in functions
+        if isinstance(each, FunctionType) and is_users_file(each.__code__.co_filename)
+    ]
 
 
 def is_context(parameter: inspect.Parameter) -> bool:

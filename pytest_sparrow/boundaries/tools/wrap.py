@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.described import Describing
-from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
-from pytest_sparrow.boundaries.tools.objects import without_context
+from pytest_sparrow.boundaries.tools.function import WrappedFunction
+from pytest_sparrow.boundaries.tools.invocation import begin
+from pytest_sparrow.boundaries.tools.objects import functions_within, without_context
 from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
@@ -24,6 +25,7 @@ from pytest_sparrow.values.types import types_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_sparrow.boundaries.tools.invocation import Call
     from pytest_sparrow.boundaries.tools.options import ToolOptions
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import OpenRun
@@ -56,7 +58,7 @@ class _Tool:
             real=self.real,
         )
 
-    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         """Begin the crossing of a call; None where the call belongs to no run."""
         run = current_run(in_tools=True)
         if run is None or calls_itself(self.options.name):
@@ -75,7 +77,7 @@ class _Tool:
             on = roots_of(receiver_of(self.fn, args, method=self._method))
             return {**on, **self._arguments.roots(args, kwargs)}
 
-        return Invocation.begin(run, "tool", asked, self._function, roots)
+        return begin(run, "tool", asked, self._function, roots)
 
     def _on(self, run: OpenRun, args: tuple[Any, ...]) -> dict[str, Json]:
         """The object or class that the tool is called on, as JSON; empty where there is none."""
@@ -189,10 +191,11 @@ def _check(fn: Any, options: ToolOptions) -> None:
             f'as in sparrow.tool("{fn.__module__}.{fn.__qualname__}.run")'
         )
     if not callable(fn):
+        which = ", ".join(functions_within(fn)) or "a function, a method or a dotted name"
         raise UsageError(
             f"tool {options.name!r}: {cut(repr(fn), 60)} cannot be called\n"
             f"  No function is known inside a {type(fn).__module__}.{type(fn).__qualname__}.\n"
-            "  Pass the function that does the work: a function, a method or a dotted name."
+            f"  Pass the function that does the work: {which}."
         )
     if options.name == "<lambda>":
         raise UsageError('a lambda has no name: pass name="…", the one that the model knows')

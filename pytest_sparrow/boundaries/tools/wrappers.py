@@ -11,8 +11,10 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.described import Describing
-from pytest_sparrow.boundaries.tools.invocation import Invocation, WrappedFunction
+from pytest_sparrow.boundaries.tools.function import WrappedFunction
+from pytest_sparrow.boundaries.tools.invocation import begin as begin_call
 from pytest_sparrow.boundaries.tools.receiver import receiver_of, roots_of
+from pytest_sparrow.boundaries.tools.replayed import ReplayedCall
 from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
@@ -20,10 +22,12 @@ from pytest_sparrow.run.context import is_answering
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
+    from pytest_sparrow.boundaries.tools.invocation import Call
+    from pytest_sparrow.boundaries.tools.live import LiveCall
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.run.crossing import OpenRun
 
-    Begin = Callable[[tuple[Any, ...], dict[str, Any]], Invocation | None]
+    Begin = Callable[[tuple[Any, ...], dict[str, Any]], Call | None]
 
 
 def wrapper_of(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
@@ -52,9 +56,9 @@ def _function(fn: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         call = begin(args, kwargs)
         if call is None:
             return fn(*args, **kwargs)
-        if call.checked:
-            return _checked(_function(fn, _live_of(call)), call, args, kwargs)
-        if call.replayed is not None:
+        if isinstance(call, ReplayedCall):
+            if call.checked:
+                return _checked(_function(fn, _live_of(call)), call, args, kwargs)
             return _replayed(call)
         with call, isolated():
             given = fn(*args, **kwargs)
@@ -69,9 +73,9 @@ def _coroutine_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
         call = begin(args, kwargs)
         if call is None:
             return await fn(*args, **kwargs)
-        if call.checked:
-            return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
-        if call.replayed is not None:
+        if isinstance(call, ReplayedCall):
+            if call.checked:
+                return await _checked_later(_coroutine_function(fn, _live_of(call))(*args, **kwargs), call)
             await call.cancelled_again()
             await call.arrives()
             return call.answer()
@@ -86,9 +90,9 @@ def _generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[..., A
         call = begin(args, kwargs)
         if call is None:
             return (yield from fn(*args, **kwargs))
-        if call.checked:
-            _drained(_generator_function(fn, _live_of(call))(*args, **kwargs), call)
-        if call.replayed is not None:
+        if isinstance(call, ReplayedCall):
+            if call.checked:
+                _drained(_generator_function(fn, _live_of(call))(*args, **kwargs), call)
             return (yield from call.items())
         with call:
             stream = fn(*args, **kwargs)
@@ -101,11 +105,12 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
     async def async_generator_function(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         __tracebackhide__ = True
         call = begin(args, kwargs)
-        if call is not None and call.checked:
-            await _drained_async(_async_generator_function(fn, _live_of(call))(*args, **kwargs), call)
-        watch = _UNWATCHED if call is None or call.replayed is not None else call
+        replayed = call if isinstance(call, ReplayedCall) else None
+        if replayed is not None and replayed.checked:
+            await _drained_async(_async_generator_function(fn, _live_of(replayed))(*args, **kwargs), replayed)
+        watch = _UNWATCHED if call is None or isinstance(call, ReplayedCall) else call
         with watch:
-            stream = fn(*args, **kwargs) if call is None or call.replayed is None else _replayed_async(call)
+            stream = fn(*args, **kwargs) if replayed is None else _replayed_async(replayed)
         watch.began_stream()
         step: Any = stream.asend
         value: Any = None
@@ -158,7 +163,7 @@ _UNWATCHED = _Unwatched()
 # What a plain function may return besides a value: decorators often hide a coroutine or generator function.
 
 
-def _live(given: Any, call: Invocation) -> Any:
+def _live(given: Any, call: LiveCall) -> Any:
     if inspect.isawaitable(given):
         call.is_awaited()
         return _awaited(given, call)
@@ -173,10 +178,9 @@ def _live(given: Any, call: Invocation) -> Any:
     return given
 
 
-def _replayed(call: Invocation) -> Any:
-    assert call.replayed is not None
-    awaited = call.replayed.get("awaited", False)
-    if "yielded" in call.replayed:
+def _replayed(call: ReplayedCall) -> Any:
+    awaited = call.half.get("awaited", False)
+    if "yielded" in call.half:
         return _replayed_async(call) if awaited else call.items()
     if awaited:
         return _replayed_later(call)
@@ -187,12 +191,12 @@ def _replayed(call: Invocation) -> Any:
 # A checked call: the function runs, and what it returns or raises is recorded; then the agent gets the recorded answer.
 
 
-def _live_of(call: Invocation) -> Begin:
+def _live_of(call: ReplayedCall) -> Begin:
     return lambda *_: call.live()
 
 
 def _checked(
-    live: Callable[..., Any], call: Invocation, args: tuple[Any, ...], kwargs: dict[str, Any]
+    live: Callable[..., Any], call: ReplayedCall, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     given: Any = None
     with contextlib.suppress(Exception):
@@ -206,44 +210,44 @@ def _checked(
     return _replayed(call)
 
 
-async def _checked_later(given: Awaitable[Any], call: Invocation) -> Any:
+async def _checked_later(given: Awaitable[Any], call: ReplayedCall) -> Any:
     with contextlib.suppress(Exception):
         await given
     return call.answer()
 
 
-async def _checked_items(stream: AsyncGenerator[Any, Any], call: Invocation) -> AsyncGenerator[Any, Any]:
+async def _checked_items(stream: AsyncGenerator[Any, Any], call: ReplayedCall) -> AsyncGenerator[Any, Any]:
     await _drained_async(stream, call)
     async for item in _replayed_async(call):
         yield item
 
 
-def _drained(stream: Generator[Any, Any, Any], call: Invocation) -> None:
+def _drained(stream: Generator[Any, Any, Any], call: ReplayedCall) -> None:
     with contextlib.closing(stream), contextlib.suppress(Exception):
         for _ in itertools.islice(stream, call.most_items):
             pass
 
 
-async def _drained_async(stream: AsyncGenerator[Any, Any], call: Invocation) -> None:
+async def _drained_async(stream: AsyncGenerator[Any, Any], call: ReplayedCall) -> None:
     async with contextlib.aclosing(stream):
         with contextlib.suppress(Exception):
             for _ in range(call.most_items):
                 await anext(stream)
 
 
-async def _replayed_later(call: Invocation) -> Any:
+async def _replayed_later(call: ReplayedCall) -> Any:
     await call.arrives()
     return call.answer()
 
 
-async def _awaited(given: Awaitable[Any], call: Invocation) -> Any:
+async def _awaited(given: Awaitable[Any], call: LiveCall) -> Any:
     with call:
         value = await stepped(given)
     call.returned(value)
     return value
 
 
-async def _replayed_async(call: Invocation) -> AsyncGenerator[Any, Any]:
+async def _replayed_async(call: ReplayedCall) -> AsyncGenerator[Any, Any]:
     items = call.items()
     left = call.pieces
     try:
@@ -264,7 +268,7 @@ async def _replayed_async(call: Invocation) -> AsyncGenerator[Any, Any]:
         items.close()
 
 
-def _tee(stream: Generator[Any, Any, Any], call: Invocation) -> Generator[Any, Any, Any]:
+def _tee(stream: Generator[Any, Any, Any], call: LiveCall) -> Generator[Any, Any, Any]:
     # The function's code runs only within "with call": what its reader does between two items is the agent's.
     call.began_stream()
     step: Any = stream.send
@@ -315,10 +319,10 @@ def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwarg
     way_out = f"annotate the return type of the function called as {name!r}"
     function = WrappedFunction(fn, name, way_out=way_out)
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation | None:
+    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
         if is_answering():
             return None
-        return Invocation.begin(
+        return begin_call(
             run, "call", lambda: _asked(name, args, kwargs), function, lambda: _roots(fn, args, kwargs)
         )
 

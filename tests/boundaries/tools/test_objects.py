@@ -81,3 +81,26 @@ def test_an_object_without_a_function_is_refused_by_its_type(tools):
         UsageError, match=r"No function is known inside a pydantic_ai\S*\n  Pass the function"
     ):
         tools.tool(pydantic_ai.UsageLimits(), name="x")
+
+
+class OwnTool(langchain_tools.BaseTool):
+    """A tool whose class does the work."""
+
+    name: str = "own"
+    description: str = "d"
+
+    def _run(self, text: str) -> str:
+        return text
+
+
+def test_the_functions_to_wrap_are_named(tools):
+    """Those of the user's that the object holds, or that its class defines."""
+    within = f"{__name__}.OwnTool._run"
+    with pytest.raises(
+        UsageError, match=rf"known inside a \S*OwnTool\.\n  Pass the function that does .*: {within}\."
+    ):
+        tools.tool(OwnTool())
+    held = pydantic_ai.UsageLimits()
+    held.__dict__["hook"] = refund
+    with pytest.raises(UsageError, match=rf"Pass the function that does the work: {__name__}.refund\."):
+        tools.tool(held)
