@@ -17,7 +17,7 @@ from pytest_sparrow.cli.pending import LEFT, accept_all, add_selection, shown_id
 from pytest_sparrow.errors import SparrowError, UsageError
 from pytest_sparrow.findings import Way, WayKind
 from pytest_sparrow.report.pending import render_pending
-from pytest_sparrow.report.plain import way_out
+from pytest_sparrow.report.ways import way_out
 from pytest_sparrow.store.layout import review_store
 from pytest_sparrow.store.pending import changes_of, drop
 from pytest_sparrow.text import counted, printable
