@@ -50,13 +50,19 @@ def test_facts_together_are_united():
 
 
 def test_codecs_are_registered_for_as_long_as_they_are_used():
-    """While open they come first; afterwards everything is as it was, whatever the order of closing."""
+    """While open they come first; afterwards everything is as it was, whatever the order of closing.
+
+    A session that adds none unites nothing anew.
+    """
 
     class Codec:
         name = "one"
         facts = ProviderFacts(stream_indices=("one",))
 
     before, one, other = registered(), Codec(), Codec()
+    known = facts()
+    with using([]):
+        assert facts() is known
     with using([one]):
         with using([other]):
             assert registered() == (other, one, *before)
