@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
-from pytest_sparrow.redact.names import Rule, Sure, is_generated, is_run_generated
+from pytest_sparrow.redact.names import Rule, Sure
 from pytest_sparrow.redact.notations import may_name_apart
+from pytest_sparrow.redact.plausible import is_generated, is_run_generated
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
 from pytest_sparrow.redact.shapes import begins_key, may_begin_key
 
