@@ -445,5 +445,5 @@ class Redactor:
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return ((str(name), str(value)) for name, value in pairs)
+    pairs = headers.items() if isinstance(headers, dict | Mapping) else headers
+    return [(str(name), str(value)) for name, value in pairs]

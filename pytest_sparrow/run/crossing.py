@@ -36,7 +36,7 @@ class Crossing:
         delay: seconds that each piece of an HTTP answer comes late, nearly always 0.0.
         cancellation_wait: seconds to wait, after what has come, for the agent to cancel the answer as the recorded
             agent did. None where ``replayed`` is whole.
-        read_whole: whether the client, live or when it was recorded, has read the answer to its end for certain.
+        read_whole: whether the client, live or when recorded, has read all that is kept of the answer, for certain.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing with
             what has come so far. Called at the end of the run where the agent left the answer open.
         peek: set by a boundary whose answer is a stream: returns the *answered* half as far as the agent has read it,
