@@ -94,8 +94,8 @@ def decode(data: bytes | str) -> Json:
             a byte order mark, invalid UTF-8, or nesting deeper than `MAX_READ_DEPTH`.
     """
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
-    # The fast parser lets duplicate keys and 1e400 pass. But a text that is written again to the very same letters, but
-    # for blanks, held neither.
+    # The fast parser lets duplicate keys and 1e400 pass. But a text that is written again to the very same letters,
+    # but for blanks, held neither.
     try:
         value = from_json(raw, allow_inf_nan=False)
         spelled = to_json(value)
