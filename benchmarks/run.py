@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def main(words: list[str]) -> int:
             if not as_json:
                 print(printed(row), flush=True)
     if as_json:
-        print(json.dumps({name: [asdict(row) for row in rows] for name, rows in found.items()}, indent=2))
+        print(json.dumps({name: [row.to_json() for row in rows] for name, rows in found.items()}, indent=2))
     else:
         print(f"\n{time.perf_counter() - start:.0f} s in all; medians of rounds in turns")
     if keep:
