@@ -13,7 +13,7 @@ from pytest_sparrow.boundaries.world.environment import refused_variable
 from pytest_sparrow.cli.output import add_goldens, add_json, is_there, print_json, progress, say
 from pytest_sparrow.errors import DamagedTranscript, SparrowError, UnsafeName, UsageError
 from pytest_sparrow.findings import Way, WayKind
-from pytest_sparrow.report.plain import way_out
+from pytest_sparrow.report.ways import way_out
 from pytest_sparrow.store import FsRecorder, load_transcript
 from pytest_sparrow.store.damage import Limits, refused_name
 from pytest_sparrow.store.figures import not_compared, said_of_older

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.cli.output import add_goldens, add_json, print_json, progress, say
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.report.plain import REVIEW
+from pytest_sparrow.report.ways import REVIEW
 from pytest_sparrow.settings.kinds import Age
 from pytest_sparrow.store.figures import figures_of, said_of_older
 from pytest_sparrow.store.goldens import goldens_at

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import select
 import shlex
 import sys
 from collections import Counter
@@ -15,7 +17,7 @@ from pytest_sparrow.cli.pending import LEFT, accept_all, add_selection, shown_id
 from pytest_sparrow.errors import SparrowError, UsageError
 from pytest_sparrow.findings import Way, WayKind
 from pytest_sparrow.report.pending import render_pending
-from pytest_sparrow.report.plain import way_out
+from pytest_sparrow.report.ways import way_out
 from pytest_sparrow.store.layout import review_store
 from pytest_sparrow.store.pending import changes_of, drop
 from pytest_sparrow.text import counted, printable
@@ -23,7 +25,6 @@ from pytest_sparrow.text import counted, printable
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from pytest_sparrow.cli.pending import Waiting
 
@@ -232,54 +233,60 @@ def _say_rule(paths: Sequence[str]) -> None:
 
 def _write_rule(each: Waiting, paths: Sequence[str]) -> None:
     start = each.store.parent.parent if each.pending is None else each.pending.path.parent
-    file: Path | None = ini.config_file(start)
-    if file is None:
+    found = ini.config_file(start)
+    if found is None:
         say(["  there is no pytest.ini, pyproject.toml, tox.ini or setup.cfg with a section of pytest's"])
         _say_rule(paths)
         return
     try:
-        ini.ignore(file, paths)
+        ini.ignore(*found, paths)
     except (UsageError, OSError) as error:
         say([f"  {printable(str(error))}"])
         _say_rule(paths)
         return
-    say([f"  written to {printable(str(file))}: replay the tests to see which are green now"])
+    say([f"  written to {printable(str(found[0]))}: replay the tests to see which are green now"])
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    @contextlib.contextmanager
-    def single_keys() -> Iterator[None]:
-        """Keys come one by one in any console."""
+@contextlib.contextmanager
+def single_keys() -> Iterator[None]:
+    """Let the terminal give each key at once, without Enter, and show none; Windows does by itself."""
+    if sys.platform == "win32":
         yield
-
-    def read_key() -> str:
-        """One key from the terminal; "q" where the user leaves."""
-        key = msvcrt.getwch()
-        return "q" if key in _LEAVES else key
-
-else:
-    import os
+        return
     import termios
     import tty
 
-    @contextlib.contextmanager
-    def single_keys() -> Iterator[None]:
-        """Let the terminal give each key at once, without Enter, and show none."""
-        terminal = sys.stdin.fileno()
-        before = termios.tcgetattr(terminal)
-        tty.setcbreak(terminal, termios.TCSANOW)  # keys that were typed ahead count
-        try:
-            yield
-        finally:
-            termios.tcsetattr(terminal, termios.TCSANOW, before)
-
-    def read_key() -> str:
-        """One key from the terminal; "q" where the user leaves."""
-        key = os.read(sys.stdin.fileno(), 1).decode("latin-1")
-        return "q" if key in _LEAVES else key
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal, termios.TCSANOW)  # keys that were typed ahead count
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSANOW, before)
 
 
-_LEAVES = ("", "\x03", "\x04")
-"""The end of the input, Ctrl-C and Ctrl-D."""
+def read_key() -> str:
+    """One key from the terminal; "q" where the user leaves, "" for one that has no letter (an arrow, Page Up)."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        key = msvcrt.getwch()
+        if key in "\x00\xe0":
+            msvcrt.getwch()  # which key it is: Page Up would be an I
+            return ""
+    else:
+        key = _byte()
+        if key == "\x1b" and select.select([sys.stdin], [], [], 0)[0]:
+            key = _byte()
+            while key and (key in "[O" or not "@" <= key <= "~"):  # the last one may be an I
+                key = _byte()
+            return ""
+    return "q" if key in _LEAVES else key
+
+
+def _byte() -> str:
+    return os.read(sys.stdin.fileno(), 1).decode("latin-1")
+
+
+_LEAVES = ("", "\x03", "\x04", "\x1a")
+"""The end of the input, Ctrl-C, Ctrl-D and Ctrl-Z (which ends an input on Windows)."""

@@ -209,7 +209,7 @@ class _Sampling:
     def _reported(self) -> pytest.TestReport:
         """The report of all runs."""
         from pytest_sparrow.judging.rate import RateVerdict
-        from pytest_sparrow.report.plain import render_sampled
+        from pytest_sparrow.report.summary import render_sampled
 
         sampled = self._sampled
         verdict = sampled.verdict

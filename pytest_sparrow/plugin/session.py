@@ -317,7 +317,7 @@ def write_summary(terminal: Any, config: pytest.Config, *, passed: bool) -> None
         return
     if state.remarks:
         from pytest_sparrow.findings import Finding
-        from pytest_sparrow.report.plain import summary_lines
+        from pytest_sparrow.report.summary import summary_lines
 
         terminal.write_sep("=", "pytest-sparrow")
         for text in summary_lines((nodeid, Finding.from_json(remark)) for nodeid, remark in state.remarks):
@@ -401,7 +401,7 @@ def _pending(state: SessionState) -> str:
     total = state.pending.total()
     if not total:
         return ""
-    from pytest_sparrow.report.plain import REVIEW
+    from pytest_sparrow.report.ways import REVIEW
 
     most = max(state.pending.values())
     alike = "" if most == 1 else ", all alike" if most == total else f", {most} of them alike"

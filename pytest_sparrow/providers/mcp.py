@@ -38,12 +38,13 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json
 
 _INTERNAL_ERROR = -32603
-_SESSION = "mcp-session-id"
+_SESSION, _VERSION = "mcp-session-id", "mcp-protocol-version"
 
 
 _FACTS = ProviderFacts(
     packages={"mcp": "mcp"},
-    answer_headers=frozenset({"mcp-protocol-version", _SESSION}),
+    answer_headers=frozenset({_VERSION, _SESSION}),
+    volatile_headers=frozenset({_VERSION}),
     # A client that got a session ends it.
     header_values={_SESSION: "recorded-session"},
     session_headers=frozenset({_SESSION}),

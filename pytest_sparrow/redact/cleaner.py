@@ -28,7 +28,7 @@ from pytest_sparrow.redact.names import (
 from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers, without_placed
 from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
-from pytest_sparrow.redact.shapes import MARKS, WORDS, replace_shapes, suspicious, whole_shape
+from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
 from pytest_sparrow.redact.texts import (
@@ -335,7 +335,7 @@ class Cleaner:
         if text in harmless:
             return False
         # Most names and words: half the cost.
-        if MARKS.search(text) is None and "%" not in text and not any(word in text for word in WORDS):
+        if MARKS.search(text) is None:
             suspected = self._known.occurs_unmarked(text) or (
                 len(text) >= _SHORTEST_ENCODED and self._may_hide(text.encode("utf-8", "surrogatepass"))
             )

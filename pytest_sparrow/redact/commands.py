@@ -5,17 +5,49 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.redact.names import SASL, Rule, Sure
+from pytest_sparrow.redact.names import SASL, Rule, Sure, is_generated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PASSWORD = Rule("password", Sure.PASSWORD)
+_KEY = Rule("key", Sure.KEY)
+"""The rule of what stands where else no secret need stand: only what a generator made."""
+_CODE = Rule("recovery-code", Sure.PASSWORD)
 # In other languages than English, without a first letter that is a capital in some sentences.
-_WORDS = ("asswort", "ennwort", "ot de passe", "ontraseña", "ontrasena", "enha", "achtwoord")
-_SAID = (
-    r"(?:[ \t]+(?:ist|lautet|war|est|es|era|é|è|is)[ \t]*:?|[ \t]*[:=])\s*[\"'`«„]{0,3}"
-    r"(?=\S{0,255}\d)([^\s\"'`«»“]{5,255}[^\s\"'`«»“.,;!?])"
+_WORDS = ("asswort", "ennwort", "ot de passe", "ontrasena", "enha", "achtwoord")
+FOREIGN = (
+    *(
+        "ontraseña",
+        "hasło",
+        "Hasło",
+        "пароль",
+        "Пароль",
+        "密码",
+        "密碼",
+        "パスワード",
+        "비밀번호",
+        "şifre",
+        "Şifre",
+    ),
+    *("parolă", "lösenord", "Lösenord", "jelszó", "Jelszó", "κωδικός", "סיסמה", "पासवर्ड"),
+)
+"""The same words with a letter beyond ASCII."""
+_QUOTES = "\"'`«»„“”「」"
+_SAID_VALUE = rf"\s*[{_QUOTES}]{{0,3}}(?=[!-~]{{0,255}}\d)([^\s{_QUOTES}]{{5,255}}[^\s{_QUOTES}.,;!?。])"
+_VERB = r"(?:ist|lautet|war|est|es|era|é|è|is|to|är|jest|je|это|là)"
+_SAID = rf"(?:[ \t]+{_VERB}[ \t]*:?|[ \t]*(?:[:=：]|は|为|是))" + _SAID_VALUE
+# A call whose first argument is a user, and one whose first or second argument is a key.
+_QUOTE = r"\\{0,3}['\"]"
+_ARGUMENT = rf"(?:\w{{1,12}} ?= ?)?b?{_QUOTE}"
+_OF_A_USER = (
+    r"\((?:(?<=BasicAuth\()|(?<=DigestAuth\()|(?<=db\.auth\()|(?<=uth=\()|(?<=login\()|(?<=bind_s\())"
+    rf"\s*{_ARGUMENT}[^'\"\\\n]{{1,64}}{_QUOTE},\s*{_ARGUMENT}([^\s'\"\\]{{4,256}}){_QUOTE}"
+)
+_OF_A_CLIENT = (
+    r"\((?:(?:(?<=Client\()|(?<=Stripe\()|(?<=Anthropic\()|(?<=OpenAI\()|(?<=from_key\()|(?<=hmac\.new\())"
+    rf"(?:{_QUOTE}AC[0-9a-f]{{32}}{_QUOTE}, ?)?|(?:(?<=jwt\.encode\()|(?<=jwt\.decode\())[\w.]{{1,40}}, ?)"
+    rf"b?{_QUOTE}([A-Za-z0-9_.+/=-]{{20,256}}){_QUOTE}"
 )
 # Behind a tag; with nothing behind the password.
 _LOGIN = (
@@ -73,8 +105,46 @@ _PATTERNS = tuple(
                     ":",
                     r"^[\w.*-]{1,80}:(?:\d{4,5}|\*):(?!\d+:)[\w.*-]{1,64}:[\w.*-]{1,64}:([^\s:'\"\\]{4,256})$",
                 ),
-                *((word, word + _SAID) for word in _WORDS),
+                (
+                    "echo ",
+                    r"echo (?:-n )?['\"]?([^\s'\"\\|$]{6,4096})['\"]? ?\| ?[^\n|]{0,200}"
+                    r"--(?:password-stdin|with-token)",
+                ),
+                ("vault login", r"vault login (?:token=)?([^\s'\"\\-][^\s'\"\\]{7,256})"),
+                ("-token.", r"config [\w-]{1,30}-token\.[\w.-]{1,60} ([^\s'\"\\]{8,4096})"),
+                ("/user:", r"/user:[\w.\\@-]{1,64} ([^\s'\"\\/]{6,256})"),
+                ("login=", r"login=[\w.@-]{1,64}:([^\s'\"\\]{4,256})"),
+                ("AUTH ", r"(?:^|> )AUTH [\w.-]{1,64} ([^\s'\"\\]{6,256})\s*$"),
+                ("SecureString ", rf"SecureString (?:-String )?{_QUOTE}([^'\"\\\n]{{6,256}}){_QUOTE}"),
+                (
+                    "cred",
+                    r"creds?(?:entials)?[ \t]*[:=][ \t]*[\w.@-]{1,64}[:/](?=\S{0,255}\d)([^\s'\"\\/]{6,256})",
+                ),
+                ("assword ", rf"assword {_VERB}[ \t]*:?{_SAID_VALUE}"),
+                ("(", _OF_A_USER),
+                *((word, word + _SAID) for word in (*_WORDS, *FOREIGN)),
             )
+        ),
+        ("(", _OF_A_CLIENT, _KEY),
+        *(
+            (
+                word,
+                rf"{word}s?(?:[ \t]+(?:is|are))?[ \t]*:?\s*[`'\"]{{0,3}}(?=\S{{0,64}}\d)([A-Za-z0-9-]{{8,64}})",
+                _CODE,
+            )
+            for word in ("ecovery code", "ackup code")
+        ),
+        (
+            " for ",
+            r" for (?:(?<=key for )|(?<=token for )|(?<=assword for )|(?<=ecret for ))[\w .-]{1,40}?(?: is|:| =)"
+            r"[ \t]*:?\s*[`'\"]{0,3}([A-Za-z0-9+/_-]{20,255}={0,2})",
+            _KEY,
+        ),
+        (
+            "uthorization",
+            r"uthorization['\"\\]{0,4}\s?[:=]\s?['\"]?[A-Za-z][\w-]{1,30} +(?:[\w<>:-]{1,60}:)?"
+            r"([A-Za-z0-9+/_.~-]{20,4096}={0,2})(?![\w=])",
+            _KEY,
         ),
         ("AUTH", _SASL, SASL),
         ("UGFzc3dvcmQ6", _SASL, SASL),
@@ -87,4 +157,5 @@ def in_commands(text: str) -> Iterator[tuple[int, int, Rule]]:
     """The secrets in the command lines, protocols and sentences of a text, and the rule of each."""
     for word, pattern, rule in _PATTERNS:
         for match in pattern.finditer(text) if word in text else ():
-            yield *match.span(1), rule
+            if rule is not _KEY or is_generated(match[1]):
+                yield *match.span(1), rule

@@ -20,6 +20,7 @@ from urllib.parse import quote
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.redact.streams import Cut
 from pytest_sparrow.wire import sse
+from pytest_sparrow.wire.spelling import spelled_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -132,8 +133,7 @@ class Places:
             return None
         if isinstance(value, dict | list):
             try:
-                # To spell it is cheaper than to look at every text.
-                if _MARK_BYTES not in jsontext.spell(value):
+                if not any(_MARK_BYTES in part for part in _spelled_parts(value)):
                     return value
             except ValueError:
                 pass
@@ -151,6 +151,18 @@ class Places:
             return _escaped(path, match[2], quoted=quoted) + match[2]
 
         return _PLACEHOLDER.sub(path_of, text)
+
+
+def _spelled_parts(value: Json) -> list[bytes]:
+    """All texts of a value, spelled: cheaper than to look at each. The body of an answer is served as it is spelled."""
+    body = value.get("body") if isinstance(value, dict) else None
+    if not isinstance(body, dict) or "json" not in body:
+        return [jsontext.spell(value)]
+    rest = [[key, item] for key, item in value.items() if item is not body]
+    return [
+        spelled_once(body["json"]),
+        jsontext.spell([rest, [item for item in body.items() if item[0] != "json"]]),
+    ]
 
 
 def _escaped(path: str, following: str, *, quoted: bool) -> str:

@@ -64,6 +64,7 @@ class Rule:
 
 _PASSWORDS = (
     "password passwd passphrase passcode psk passwort kennwort passwordconfirmation passwordconfirm passwordhash "
+    "seedphrase recoveryphrase mnemonicphrase "
     "userpass dbpass rootpass adminpass storepass keypass requirepass sshpass becomepass smtppass mailpass ftppass"
 )
 _KEYS = {
@@ -84,7 +85,7 @@ _KEYS = {
     "session-token": "sessiontoken securitytoken phpsessid jsessionid",
     "csrf-token": "csrftoken xsrftoken",
     "token": "jwt bearer githubpat gitlabpat",
-    "secret": "secret secretstring",
+    "secret": "secret secretstring recoverycode backupcode",
     "password": "pwd",
     "authorization": "authorization",
     "credential": "credential",
@@ -105,6 +106,7 @@ _WHOLE: dict[str, Rule] = {
     "key": Rule("key", Sure.BARE),
     "auth": Rule("authorization", Sure.TOKEN),
     "pass": Rule("password", Sure.TOKEN),
+    "pw": Rule("password", Sure.TOKEN),
 }
 _AUTH = re.compile(r"[-_. ](?:auth|Auth|AUTH)$|[a-z]Auth$")
 """The word at the end of a name: ``registry_auth``, and no ``oauth``."""
@@ -159,6 +161,9 @@ FRAGMENTS = (
     "confirm",
     "hash",
     "pwd",
+    "pw",
+    "cred",
+    "code",
     "auth",
     "authorization",
     "cookie",

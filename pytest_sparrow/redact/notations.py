@@ -7,6 +7,7 @@ fragment, and each place of a fragment a bounded look: linear.
 
 from __future__ import annotations
 
+import json
 import re
 import string
 import sys
@@ -14,7 +15,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.redact.columns import in_columns
-from pytest_sparrow.redact.commands import in_commands
+from pytest_sparrow.redact.commands import FOREIGN, in_commands
 from pytest_sparrow.redact.names import KUBE_VALUE, cookie_rule, is_generated, is_in_text
 from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
 
@@ -30,7 +31,7 @@ _STEMS = (
         "token",
         "secret",
         "pass",
-        "pwd",
+        "pw",
         "auth",
         "cookie",
         "credential",
@@ -71,7 +72,8 @@ _SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|
 # Between a name and a value that only a generator makes: blanks, signs, markup, colours, a type, a constructor.
 _GAP = (
     r"(?:[\s\0:=|*`'\",()\[\]{}>]|\\{1,127}(?:u00[0-9A-Fa-f]{2}|[nrt\"'])|->|\x1b\[[0-9;]{0,12}m"
-    r"|</?[A-Za-z][\w.:-]{0,24}/?>|<!\[CDATA\[|&(?:quot|apos|gt|lt|#39|#34);|[|>][+-]|![a-z]{1,12}|content="
+    r"|</?[A-Za-z][\w.:-]{0,24}(?:\s[^<>]{0,80})?/?>|<!\[CDATA\[|&(?:quot|apos|gt|lt|#39|#34);|[|>][+-]|![a-z]{1,12}|content="
+    r"|&[a-z]{1,12}(?=[ ])| As String(?= =)"
     r"|b(?=[\"'])|(?:Secret(?:Str|Bytes|String)?(?:::(?:new|from))?|String::from|SecureString|Buffer\.from)\((?=[\"'])"
     r"|(?:&?str|[Ss]tring)\??(?: \| (?:null|undefined))?(?=[ \t]{1,4}=[ \t\"'])|<<-?[A-Z]{2,8}(?=\s)"
     r"|\+(?=[ \t]{0,2}[\"'`])|%[rs](?=\s)|\$[a-z]{2,12}(?=\\{0,127}[\"']\s{0,4}:)"
@@ -103,7 +105,7 @@ _NAMED_BEHIND = re.compile(r"[^<>\n]{0,80}\bname=[\"']?([\w.\[\]-]{2,60})", re.I
 _FIELD_BEFORE = re.compile(r"(?:\A|\s|\\n)([\w.-]{2,60})(?:\s|\\n)  [^\n]{0,120}\[type=\w{1,40}, input_\Z")
 _OF_VALUE = re.compile(rf"(?P<rest>)(?P<closed>\\{{0,127}}[\"']?)\s{{0,4}}[=:]\s{{0,4}}{_VALUE}")
 _COOKIES = re.compile(
-    r"[A-Za-z]?(?:\\{0,127}[\"']?:\s{0,4}|[ =](?=\\{0,127}[\"']?[\w.-]{1,60}=))"
+    r"[A-Za-z]?(?:\\{0,127}[\"']?:\s{0,4}|(?: |=| = )(?=\\{0,127}[\"']?[\w.-]{1,60}=))"
     r"\\{0,127}[\"']?(?P<pairs>[^\r\n\"'\\<>]{3,8192})",
     re.IGNORECASE,
 )
@@ -132,6 +134,10 @@ _LAST = (
     ),
     *(b"auth", b"credential", b"pat", b"dsn", b"bearer", b"jwt", b"hash"),
 )
+_CALLS = tuple(
+    rb"BasicAuth DigestAuth db\.auth uth= login bind_s Client Stripe Anthropic OpenAI from_key hmac\.new jwt\.encode"
+    rb" jwt\.decode".split()
+)
 _ENDS = b"|".join(b"(?<=%s)" % end for end in _LAST)
 _MAY_NAME = tuple(
     (begin, re.compile(re.escape(begin) + rest))
@@ -139,16 +145,22 @@ _MAY_NAME = tuple(
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
         (
             b"--",
-            rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =])" % _ENDS,
+            rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
+            rb"|with-token|password-stdin)" % _ENDS,
         ),
         *(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")
         ),
-        (b"login", rb"[\s\\](?s:.){1,80}?passw"),
-        (b"-", rb"(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+\\/-]{1,64}[:%,][^\s'\"\\]{4}"),
-        (b":", rb"(?:(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
-        (b"assword", rb"\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])"),
+        (b"login", rb"(?:[\s\\](?s:.){1,80}?passw|(?<=vault login)|=[\w.@-]{1,64}:)"),
+        (b"(", rb"(?:%s)" % b"|".join(rb"(?<=%s\()" % each for each in _CALLS)),
+        (
+            b"-",
+            rb"(?:token\.[\w.-]{1,60} "
+            rb"|(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+\\/-]{1,64}[:%,][^\s'\"\\]{4})",
+        ),
+        (b":", rb"(?:(?<=/user:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
+        (b"assword", rb"(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} ))"),
         (b"ENV ", rb"[A-Za-z0-9_]{1,60} "),
     )
 )
@@ -164,11 +176,17 @@ _MAY_WORDS = (
     b"sqlplus ",
     b"htpasswd ",
 )
+_FOREIGN = tuple(
+    spelled.encode()
+    for word in FOREIGN
+    for spelled in (word, json.dumps(word)[1:-1], json.dumps(json.dumps(word))[3:-3])
+)
+"""The same as they are, and as JSON spells them, and JSON within JSON."""
 _NO_CAPITALS = bytes(byte for byte in range(256) if chr(byte) not in string.ascii_uppercase)
 # Few letters of a text are capitals: to look in these alone is a fraction of the work.
 _MAY_CAPITALS = tuple(
     (word.translate(None, _NO_CAPITALS), word)
-    for word in (b"IDENTIFIED ", b"PASSWORD ", b" LOGIN ", b" PLAIN", b"UGFzc3dvcmQ6")
+    for word in b"IDENTIFIED |PASSWORD | LOGIN | PLAIN|UGFzc3dvcmQ6|AUTH |ConvertTo-SecureString ".split(b"|")
 )
 _MAY_OPTION = re.compile(rb" -(?:[pPb]|[awkNAX] )")
 
@@ -203,7 +221,7 @@ _COMPARED = re.compile(rb"\\*['\"] [!=]= ")
 _COMPARED_WITH = re.compile(
     r"(?P<quote>['\"])(?P<bare>[A-Za-z0-9+/_.~-]{20,1024}={0,2})(?P=quote) [!=]= (?P<name>[A-Za-z_][\w.]{1,60})"
 )
-_MAY_SIGN = re.compile(rb"[\s\\<:]")
+_MAY_SIGN = re.compile(rb"[\s\\<:(\x80-\xff]")
 
 
 def may_name(data: bytes) -> bool:
@@ -214,6 +232,8 @@ def may_name(data: bytes) -> bool:
         return True
     capitals = data.translate(None, _NO_CAPITALS)
     if any(letters in capitals and word in data for letters, word in _MAY_CAPITALS):
+        return True
+    if (not data.isascii() or b"\\u" in data) and any(map(data.__contains__, _FOREIGN)):
         return True
     # A loop, not any(): a generator costs as much as what it calls.
     for begin, pattern in _MAY_NAME:  # noqa: SIM110

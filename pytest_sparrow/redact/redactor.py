@@ -452,8 +452,8 @@ def _of_answer(name: str) -> bool:
 
 
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return ((str(name), str(value)) for name, value in pairs)
+    pairs = headers.items() if isinstance(headers, dict | Mapping) else headers
+    return [(str(name), str(value)) for name, value in pairs]
 
 
 # The first key of a line says whose it is; see docs/format.md.

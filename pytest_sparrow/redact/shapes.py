@@ -136,11 +136,8 @@ def shapes_with(known: ProviderFacts) -> tuple[Shape, ...]:
     return (PEM, *ordered, *AFTER_KEYS)
 
 
-MARKS = re.compile(r"[-_.BIJ:=<~]")
-"""One of these, or of `WORDS`, stands in every text that `suspicious` suspects for its shape or a name in it."""
-
-WORDS = (" is ", " was ", "login ", "PASSWORD ", "assword")
-"""What stands between a name and its secret where no mark does."""
+MARKS = re.compile(r"[^AC-HK-Za-z0-9]")
+"""One of these stands in every text that `suspicious` suspects for its shape or a name in it."""
 
 
 _RARE = "-_.BIJ"

@@ -7,7 +7,8 @@ from difflib import unified_diff
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.findings import Way, WayKind
-from pytest_sparrow.report.plain import render_verdict, way_lines
+from pytest_sparrow.report.plain import render_verdict
+from pytest_sparrow.report.ways import way_lines
 from pytest_sparrow.text import WIDTH, bounded, one_line, printable
 
 if TYPE_CHECKING:

@@ -1,31 +1,27 @@
-"""Renders findings as plain text: the failure of a test, the differences of two runs, the lines of the summary.
+"""Renders findings as plain text: the failure of a test, the differences of two runs.
 
 Nothing is wrapped or boxed, each value stands on one line, and the number of lines is bounded.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from itertools import groupby
-from os.path import commonpath
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.findings import Finding, Kind, Location, Verdict, Way, WayKind, of_change
+from pytest_sparrow.findings import Finding, Kind, Location, Verdict, of_change
+from pytest_sparrow.report.ways import way_lines
 from pytest_sparrow.report.words import both_values, hints, one_value, title
 from pytest_sparrow.text import bounded, counted, one_line, shown_further
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_sparrow.comparing.result import Comparison
     from pytest_sparrow.findings import Circumstances
 
 MOST_LINES = 25
 """The most lines that a failure may have."""
-
-MOST_REMARKS = 20
-"""The most lines that the remarks of a session may have."""
 
 _MOST_CHANGES = 3
 """Changes that one cause shows; more are counted."""
@@ -74,11 +70,6 @@ def render_finding(finding: Finding) -> str:
 def render_causes(findings: Sequence[Finding]) -> list[str]:
     """The lines of findings that stand beside one another."""
     return [line for cause in _causes(findings) for line in cause]
-
-
-def way_lines(ways: Iterable[Way]) -> list[str]:
-    """A line for each way out: its word, and what to do."""
-    return [f"  {word:<6}  {what}" for word, what in map(way_out, ways)]
 
 
 def follower(finding: Finding) -> str:
@@ -237,91 +228,6 @@ def _as_many(changes: Sequence[Finding], room: int | None, taken: int, *, mark: 
     return lines
 
 
-# Several live runs.
-
-
-def render_sampled(sampled: Finding) -> str:
-    """What came of several live runs of a test, and what to do with them."""
-    of = sampled.detail
-    low, high = of["interval"]
-    sample = shlex.quote(str(of["sample"]))
-    lines = [
-        title(sampled),
-        f"  test    {one_line(of['test'])}",
-        f"  rate    between {low:.1%} and {high:.1%} (Wilson's interval of 95 %)",
-        f"  runs    {of['runs']}  (+ passed, - failed, c answered from a cache)",
-        *([f"  cached  {one_line(of['cached'])} Such a run does not count"] if of["cached"] else []),
-        f"  show    pytest-sparrow show {sample}",
-        f"  diff    pytest-sparrow diff {shlex.quote(of['golden'])} {sample} --level {of['level']}",
-        f"  replay  {_command('sample=' + str(of['number']), of['test'])}",
-    ]
-    if of["verdict"] == "INCONCLUSIVE":
-        runs = of["planned"] + (of["more"] if of["counted"] == of["planned"] else 0)
-        lines.append(f"  more    {_command(f'{SAMPLED}{runs}', of['test'])}")
-    return "\n".join(lines)
-
-
-# The summary.
-
-
-def summary_lines(remarks: Iterable[tuple[str, Finding]]) -> list[str]:
-    """The lines for the remarks of a session: one line for all equal remarks, and one for recordings not kept.
-
-    Args:
-        remarks: the test's node id (the folder, of a golden that no test uses), and the remark; in the order in which
-            they came.
-    """
-    tests: dict[str, dict[str, None]] = {}
-    not_kept: list[tuple[str, Finding]] = []
-    unused: list[str] = []
-    for nodeid, remark in remarks:
-        if remark.kind is Kind.UNUSED:
-            unused.append(nodeid)
-        elif remark.kind is Kind.NOT_KEPT and not remark.case:
-            not_kept.append((nodeid, remark))
-        else:
-            tests.setdefault(title(remark), {})[nodeid] = None
-    lines = [f"{_named(list(nodeids))}: {one_line(remark)}" for remark, nodeids in tests.items()]
-    if len(lines) > MOST_REMARKS:
-        shown = MOST_REMARKS - 1
-        left_out = {nodeid for nodeids in list(tests.values())[shown:] for nodeid in nodeids}
-        more = counted(len(lines) - shown, "more remark")
-        lines = [*lines[:shown], f"… and {more} of {counted(len(left_out), 'test')}"]
-    return lines + _not_kept(not_kept) + _unused(unused)
-
-
-def _not_kept(remarks: Sequence[tuple[str, Finding]]) -> list[str]:
-    """The recordings that were not kept, in one line: the folder of the one, or the folder that holds several."""
-    if len(remarks) < 2:
-        return [f"{_named([nodeid])}: {one_line(title(remark))}" for nodeid, remark in remarks]
-    tests = list(dict.fromkeys(nodeid for nodeid, _ in remarks))
-    below = _common([remark.detail["folder"] for _, remark in remarks])
-    return [
-        f"{_named(tests)}: not recorded, since they did not pass; left unfinished below {one_line(below)}"
-    ]
-
-
-def _unused(goldens: Sequence[str]) -> list[str]:
-    """The goldens that no test uses, each by its folder, and what becomes of them."""
-    if not goldens:
-        return []
-    head = f"no test uses {counted(len(goldens), 'golden')}: `pytest-sparrow prune` removes what is left of a deleted "
-    head += "test, `pytest-sparrow mv OLD NEW` keeps the golden of a renamed one"
-    return [head, *bounded([f"  {one_line(golden)}" for golden in goldens], MOST_REMARKS)]
-
-
-def _common(folders: Sequence[str]) -> str:
-    try:
-        return commonpath(folders)
-    except ValueError:  # on several drives
-        return folders[0]
-
-
-def _named(nodeids: list[str]) -> str:
-    first = one_line(nodeids[0])
-    return first if len(nodeids) == 1 else f"{first} and {counted(len(nodeids) - 1, 'more test')}"
-
-
 def likely(finding: Finding, circumstances: Circumstances) -> str:
     """The source of chance that would explain a finding, as a guess; "" where none would."""
     match finding.chance:
@@ -367,94 +273,3 @@ def _other_order(circumstances: Circumstances) -> str:
             return f"{start}of a set? PYTHONHASHSEED was {then} when this was recorded, and is {now} here"
         case _:
             return f"{start}of threads or tasks side by side? (no set's: PYTHONHASHSEED is the recorded one)"
-
-
-# What settles a finding.
-
-_NAME_WIDTH = 60
-
-
-def record_command(nodeid: str) -> str:
-    """The command that records one test."""
-    return _command("record", nodeid)
-
-
-def _command(mode: str, nodeid: str) -> str:
-    return f"pytest --sparrow-{mode} {shlex.quote(nodeid)}"
-
-
-def way_out(way: Way) -> tuple[str, str]:
-    """A way out: the word that stands before it, and what to do."""
-    word, say = _WAYS[way.kind]
-    return word, say(*way.values)
-
-
-def _ignore(*paths: str) -> str:
-    quoted = ", ".join(one_line(_quoted(path)) for path in paths)
-    return f"@pytest.mark.sparrow(ignore=[{quoted}])"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if "'" in text and '"' not in text else repr(text)
-
-
-REVIEW = "pytest-sparrow review"
-
-SAMPLED = "mode=verify --sparrow-runs="
-
-_WAYS: dict[WayKind, tuple[str, Callable[..., str]]] = {
-    WayKind.RECORD: ("record", record_command),
-    WayKind.ACCEPT: ("accept", lambda nodeid: one_line(_command("update", nodeid))),
-    WayKind.REVIEW: (
-        "review",
-        lambda change: f"{REVIEW}  # or all that changed alike: pytest-sparrow accept --like {change}",
-    ),
-    WayKind.EXTEND: ("extend", lambda nodeid: one_line(f"{_command('mode=extend', nodeid)}")),
-    WayKind.RECORD_AGAIN: ("record", lambda nodeid: one_line(record_command(nodeid))),
-    WayKind.MEND: (
-        "mend",
-        lambda nodeid: (
-            f"what the test fails by itself, or let new answers make it pass: {one_line(record_command(nodeid))}"
-        ),
-    ),
-    WayKind.SAMPLE: (
-        "sample",
-        lambda nodeid: f"{one_line(_command(f'{SAMPLED}10', nodeid))}  # does it always?",
-    ),
-    WayKind.ACCEPT_OTHER: (
-        "accept",
-        lambda nodeid: f"{one_line(record_command(nodeid))}  # the test that this golden belongs to",
-    ),
-    WayKind.OWN_GOLDEN: ("own", lambda: "remove golden=, and this test can record a golden of its own"),
-    WayKind.EDIT_SCRIPT: ("accept", lambda: "change the script"),
-    WayKind.EDIT_GOLDEN: ("accept", lambda folder: f"change {one_line(folder)}, which no test records"),
-    WayKind.IGNORE: ("ignore", _ignore),
-    WayKind.BEHAVIOUR_ONLY: (
-        "script",
-        lambda: '@pytest.mark.sparrow(requests="report")  # judge behaviour only',
-    ),
-    WayKind.WRAP: (
-        "wrap",
-        lambda name: (
-            f"sparrow.tool({one_line(name, _NAME_WIDTH)}): the recorded call went through the wrapper, this one did not"
-        ),
-    ),
-    WayKind.WRAP_ANY: (
-        "wrap",
-        lambda: "sparrow.tool(…), sparrow.tools(…) or ini sparrow_tools; or allow it: unwrapped = warn",
-    ),
-    WayKind.NEED_NOT_RECOVER: (
-        "allow",
-        lambda: "leave out recovers=True: after the fault only the test's own asserts judge",
-    ),
-    WayKind.FORK_LIVE: ("live", lambda: "sparrow.fork(…, live=True): from there on the world answers"),
-    WayKind.SCRIPT_AFTER: (
-        "then",
-        lambda: "sparrow.inject(…, then=[…]): what the model says after the fault, written by hand",
-    ),
-    WayKind.EDIT_SCRIPT_AFTER: (
-        "then",
-        lambda: "change then=[…]: all that the model is asked after the fault, and no more",
-    ),
-}
-"""The word before a way out, and what says it, given the way's values."""

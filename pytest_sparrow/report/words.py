@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.comparing.result import MISSING
 from pytest_sparrow.findings import Finding, Kind
+from pytest_sparrow.report.remarks import REMARKS, keeps_reachable, text_of
 from pytest_sparrow.text import WIDTH, counted, cut, one_line, shown, shown_pair, times
 from pytest_sparrow.wire.asking import describe
 
@@ -58,13 +58,9 @@ def _said(finding: Finding) -> str:
 # Titles.
 
 
-def _text(finding: Finding) -> str:
-    return str(finding.detail["text"])
-
-
 def _unrecordable(finding: Finding) -> str:
     at = finding.detail.get("at")
-    return f"{at}: {_text(finding)}" if at is not None else _text(finding)
+    return f"{at}: {text_of(finding)}" if at is not None else text_of(finding)
 
 
 _ACTS = {
@@ -112,37 +108,13 @@ def _refused(finding: Finding) -> str:
             return f"{of['what']}: {FORKED}"
         case "server-state":
             return f"{of['request']}: {of['name']} names what its server keeps, and a replayed answer gave the id"
-    return _text(finding)
-
-
-def _keeps_reachable(place: Json) -> str:
-    return f"sparrow_allow_hosts = {place} keeps it reachable"
-
-
-def _uncaptured(finding: Finding) -> str:
-    of = finding.detail
-    if finding.case == "more":
-        return f"{of['count']} more places were connected to and not recorded"
-    if finding.case == "outside":
-        what = f"{of['what']}: asked for by {of['where']}, outside the test's run"
-        return f"{what}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
-    who = ", ".join(filter(None, (of["library"], of["line"])))
-    by = f" ({who})" if who else ""
-    return f"{of['place']}{by}: not recorded; a replay will refuse it ({_keeps_reachable(of['place'])})"
-
-
-def _child(finding: Finding) -> str:
-    of = finding.detail
-    if finding.case == "more":
-        return f"{of['count']} more processes were started outside of tools"
-    what = "was started outside of a tool: it ran for real, and what it did was not seen"
-    return f"{of['program']} ({of['line']}) {what}"
+    return text_of(finding)
 
 
 def _miss(finding: Finding) -> str:
     match finding.case:
         case "codec":
-            return _text(finding)
+            return text_of(finding)
         case "too-many":
             misses = finding.detail["misses"]
             return f"{_said(finding)}: refused, after {misses} calls that the golden holds no answer to"
@@ -221,73 +193,6 @@ def _how_many(finding: Finding) -> str:
     return f"{met or 'no'} {what}{'s' if met > 1 else ''}{to}"
 
 
-def _unwrapped(finding: Finding) -> str:
-    what = {
-        "": "not wrapped: it ran, and its arguments were not checked",
-        "unanswered": "not wrapped, and no output of it reached the model: whether it ran was not checked",
-        "denied": "denied, and not wrapped: whether it ran all the same was not checked",
-        "past-wrapper": "answered without its wrapper: the agent did not run it, or ran another copy, unchecked",
-    }[finding.case]
-    return f"{finding.detail['name']}: proposed {times(finding.detail['count'])}, {what}"
-
-
-def _unread(finding: Finding) -> str:
-    if finding.case == "codec":
-        return _text(finding)
-    count = finding.detail["count"]
-    calls = "a call" if count == 1 else f"{count} calls"
-    if finding.case == "work":
-        work = finding.detail["work"]
-        return f"{calls} of {finding.detail['what']}: {work}, replayed and compared as HTTP, no events"
-    if finding.case == "silent":
-        return (
-            f"{calls} of {finding.detail['what']}: a model's, but the answer is in a format not read yet. Replayed and "
-            "compared as HTTP; its texts and proposed calls make no events"
-        )
-    return (
-        f"{calls} of {finding.detail['what']}: a model's, it seems, in a format that no codec reads. Replayed and "
-        "compared as HTTP; texts and proposed calls make no events, and unwrapped tools can't be named"
-    )
-
-
-_NOT_COMPARED = {
-    "receiver": "{name} is called on a {what} whose attributes are no plain values: on which one is not compared "
-    "(define __sparrow_key__ in its class)",
-    "state": "{name} is called on an object of which {what} is not compared (define __sparrow_key__ in its class)",
-    "hidden": "{name} is called with {what}, which its JSON hides: not recorded and not compared",
-    "inner": "{name} is called with what a golden does not hold: {what} is not compared",
-    "models": "{name} asks a model itself: a replay returns what it returned, and what it asks is not compared "
-    "(leave it unwrapped and wrap its own tools)",
-    "changed": "{name} changes {what} in place to what JSON cannot hold: a replay leaves it as it is",
-    "large": "{name} is given more than 100,000 values: what it changes in place is not recorded",
-    "shared": "{name} is called while {what} changes what both are given: a replay makes the change when {what} ends",
-    "file": "{name} writes files in {what}: a replay writes those in the test's temporary folders only, up to 1 MiB",
-    "unwritten": "{name} cannot write the files again that it wrote when recorded: {what}",
-    "server": "the server at {name} in this process speaks a model's format and asks others while it serves: taken for "
-    "a mock provider, so what it asks is not compared (if it is the app under test: sparrow_allow_hosts = {name})",
-    "runs": "{name} runs in a replay: {what}",
-    "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
-    "seam": "no longer captured of {name}: {what}",
-    "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
-}
-
-
-def _not_compared(finding: Finding) -> str:
-    return _NOT_COMPARED[finding.case].format(**finding.detail)
-
-
-def _late(finding: Finding) -> str:
-    what = {"http": "an HTTP request", "tool": "a tool call"}.get(finding.boundary, "a sparrow.call")
-    return f"{what} was still open when the test ended"
-
-
-def _left_over(finding: Finding) -> str:
-    what, strand, came = (finding.detail[name] for name in ("what", "strand", "came"))
-    if finding.case == "collected":
-        return f"{what}: asked for while Python's garbage collector ended what nobody had closed: {came}"
-    return f"{what}: asked for by a {strand} that this test had left running: {came}"
-
-
 def _drift(finding: Finding) -> str:
     if finding.case == "remark":
         paths = ", ".join(finding.detail["paths"])
@@ -347,38 +252,6 @@ def _event(finding: Finding, name: str) -> str:
     return f"{one_line(finding.subject, _NAME_WIDTH)} {what}"
 
 
-def _not_kept(finding: Finding) -> str:
-    if finding.case == "nothing":
-        return (
-            "not recorded, since the test ended before anything crossed a boundary, and a replay fails without a "
-            'golden: skip by a mark, or set crossings = "optional"'
-        )
-    folder = finding.detail["folder"]
-    if finding.case == "extended":
-        said = f"not extended, since the test did not pass; the next extend goes on from {folder}"
-        return f"{said} (to ask anew: remove it)"
-    return f"not recorded, since the test did not pass; left unfinished in {folder}"
-
-
-def _doubtful(finding: Finding) -> str:
-    count = finding.detail["count"]
-    look = "1 value looks like a secret" if count == 1 else f"{count} values look like secrets"
-    return f"{look}, and stayed in the golden ({finding.detail['place']}): see that none is one"
-
-
-def _sampled(finding: Finding) -> str:
-    of = finding.detail
-    said = f"{of['verdict']}: {of['passed']} of {counted(of['counted'], 'live run')} passed"
-    if of["counted"] < of["planned"] and of["verdict"] != "INCONCLUSIVE":
-        said += f" ({of['planned']} were planned: the rest cannot change this)"
-    if of["verdict"] == "PASS":
-        low, high = of["interval"]
-        return f"{said}, a rate between {low:.0%} and {high:.0%}"
-    rate = of["pass_rate"]
-    said += "; all must" if rate == 1 else f"; at least {100 * rate:.6g}% must"
-    return f"{said}: run {of['more']:,} more" if of["verdict"] == "INCONCLUSIVE" else said
-
-
 def _updated(finding: Finding) -> str:
     if not finding.parts:
         return "updated in what its settings do not compare"
@@ -407,42 +280,13 @@ _TITLES: dict[Kind, Callable[[Finding], str]] = {
     Kind.ORDER: _order,
     Kind.UNPLAYED: _unplayed,
     Kind.UNREACHED: _unreached,
-    Kind.UNWRAPPED: _unwrapped,
-    Kind.CHANGED_CODE: lambda finding: (
-        f"{finding.detail['name']}'s code changed since it was recorded; it did not run: policy verify runs it"
-    ),
-    Kind.CHILD: _child,
-    Kind.BROKEN_RULE: lambda finding: _text(finding).partition("\n")[0],
-    Kind.LATE: _late,
-    Kind.LEFT_OVER: _left_over,
-    Kind.UNREAD: _unread,
-    Kind.UNCAPTURED: _uncaptured,
-    Kind.NOT_COMPARED: _not_compared,
-    Kind.LEFT_OUT: lambda finding: (
-        f"sparrow.{finding.detail['said']}: not in a recording or an update, which run without forks and faults"
-    ),
+    Kind.BROKEN_RULE: lambda finding: text_of(finding).partition("\n")[0],
     Kind.NO_GOLDEN: lambda _: "no golden for this test: nothing to replay",
     Kind.DAMAGED: lambda _: "the golden of this test is damaged, and nothing is recorded over it",
     Kind.UNREADABLE: _unreadable,
-    Kind.NOT_KEPT: _not_kept,
-    Kind.DOUBTFUL: _doubtful,
-    Kind.UNMATCHED: lambda finding: (
-        f"{finding.detail['setting']} = {finding.detail['pattern']} matched nothing in this session: "
-        "it is wrong, or not needed any more"
-    ),
     Kind.UPDATED: _updated,
-    Kind.SAMPLED: _sampled,
-    Kind.RENAMED: lambda finding: (
-        "was it renamed? its golden may be that of a test that is gone: pytest-sparrow mv "
-        f"{shlex.quote(finding.detail['golden'])} {shlex.quote(finding.detail['nodeid'])}"
-    ),
-    Kind.OLD: lambda finding: (
-        f"its golden is older than max_age allows ({finding.detail['count']} days): record the test again, since the "
-        "provider may answer otherwise by now"
-    ),
-    Kind.UNUSED: lambda _: "no test uses this golden",
-    Kind.NOT_PENDING: lambda finding: f"is not left to review: {_text(finding)}",
     Kind.EXPECTED: _expected,
+    **REMARKS,
 }
 
 
@@ -460,7 +304,7 @@ def _refused_hint(finding: Finding) -> str:
         return "record the test again"
     match case:
         case "shut":
-            return _keeps_reachable(of["place"]) if of["place"] else ""
+            return keeps_reachable(of["place"]) if of["place"] else ""
         case "websocket":
             return f"allow_hosts = {of['place']} keeps it reachable; WebSockets aren't recorded"
         case "unservable":
@@ -513,13 +357,13 @@ def _reach(finding: Finding) -> str:
 
 
 def _damaged_hint(finding: Finding) -> str:
-    return f"{_text(finding)}\ngolden  {finding.detail['golden']}"
+    return f"{text_of(finding)}\ngolden  {finding.detail['golden']}"
 
 
 def _unreadable_hint(finding: Finding) -> str:
     if finding.case == "events":
-        return _text(finding)
-    return f"golden  {finding.detail['golden']}\n{_text(finding)}"
+        return text_of(finding)
+    return f"golden  {finding.detail['golden']}\n{text_of(finding)}"
 
 
 _HINTS: dict[Kind, Callable[[Finding], str]] = {
@@ -532,7 +376,7 @@ _HINTS: dict[Kind, Callable[[Finding], str]] = {
     ),
     Kind.NOTHING_REPLAYED: lambda _: "did the agent run, and through a library that sparrow sees?",
     Kind.MISS: _miss_hint,
-    Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in _text(finding).splitlines()[1:]),
+    Kind.BROKEN_RULE: lambda finding: "\n".join(line.strip() for line in text_of(finding).splitlines()[1:]),
     Kind.UNREACHED: _reach,
     Kind.LEFT_OVER: lambda _: "wait within the test: join the thread, await the task, close the client",
     Kind.NO_GOLDEN: lambda finding: f"golden  {finding.detail['golden']}",

@@ -245,7 +245,8 @@ def current_strand() -> object:
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None:
         try:
-            task = asyncio.current_task()
+            # Asked for the loop first: to raise that there is none costs more than all else here.
+            task = None if asyncio._get_running_loop() is None else asyncio.current_task()  # noqa: SLF001
         except (RuntimeError, AttributeError):  # no loop here, or another thread is just loading the library
             task = None
         if task is not None:

@@ -128,8 +128,8 @@ def leave(
     """
     store, run_id = pending.store, pending.run_id
     with _writing(store):
-        _remove(store, run_id)
-        tests, size = _held(store)
+        size = _remove(store, run_id)
+        tests = sum(name.endswith(".json") for name in _names(review_store(store)))
         if tests >= MOST_TESTS or size >= MOST_BYTES:
             raise StoreError(
                 f"{tests} tests of this module are pending already, {size // 1_000_000} MB: settle some first"
@@ -142,6 +142,7 @@ def leave(
                 runs[golden.run_id]["new"] = recorder.save(changed).digest
         # Last: whoever is killed before leaves nothing that a review finds.
         replace_file(review_file(store, run_id), pretty(_header(pending, runs)))
+        _note_size(store, size + sum(map(_bytes_of, _folders(store, run_id))))
 
 
 def _header(pending: Pending, runs: dict[str, Json]) -> dict[str, Json]:
@@ -184,6 +185,9 @@ def read(store: Path, run_id: str) -> Pending:
         said = {name: value[name] for name in _SAID}
         runs = {each: PendingRun(**found) for each, found in value["runs"].items()}
         if not all(type(said[name]) is kind for name, kind in _SAID.items()):
+            raise TypeError
+        # It may come from elsewhere (an artifact of CI): no other test is accepted by it, and no folder reached.
+        if Path(said["file"]).name != said["file"] or any(each.partition("+")[0] != run_id for each in runs):
             raise TypeError
     except (LookupError, TypeError, AttributeError):
         raise DamagedTranscript(str(path), None, "is not what a replay writes", _REPLAY) from None
@@ -280,7 +284,7 @@ def _writing(store: Path) -> Iterator[None]:
             write_git_files(review)
             yield
             with contextlib.suppress(OSError):
-                if [each.name for each in review.iterdir()] == [".gitignore"]:
+                if {".gitignore", _SIZE}.issuperset(_names(review)):
                     remove_folder(review)
         with contextlib.suppress(OSError):
             pending_root(store).rmdir()
@@ -288,23 +292,47 @@ def _writing(store: Path) -> Iterator[None]:
         raise refused(error, review) from error
 
 
-def _remove(store: Path, run_id: str) -> None:
+def _remove(store: Path, run_id: str) -> int:
+    """Remove what is pending of a test; gives the bytes of what the module's other tests hold."""
+    size = _held(store)
     review_file(store, run_id).unlink(missing_ok=True)
     recorder = FsRecorder(review_store(store))
-    for each in recorder.list_transcripts():
-        if each.partition("+")[0] == run_id:
-            recorder.delete(each)
+    for folder in _folders(store, run_id):
+        size -= _bytes_of(folder)
+        recorder.delete(folder.name)
+    _note_size(store, size)
+    return size
 
 
-def _held(store: Path) -> tuple[int, int]:
-    """How many tests of a module are pending, and the bytes of their runs."""
-    tests = size = 0
-    with os.scandir(review_store(store)) as entries:
-        for entry in entries:
-            if entry.is_file(follow_symlinks=False):
-                tests += entry.name.endswith(".json")
-                size += entry.stat(follow_symlinks=False).st_size
-            elif entry.is_dir(follow_symlinks=False):
-                with os.scandir(entry) as files:
-                    size += sum(file.stat(follow_symlinks=False).st_size for file in files)
-    return tests, size
+def _folders(store: Path, run_id: str) -> list[Path]:
+    """The folders of a test's new runs, also of those whose writing was interrupted."""
+    review = review_store(store)
+    names = {name[1:-4] if name.startswith(".") else name for name in _names(review)}
+    return [review / name for name in sorted(names) if name.partition("+")[0] == run_id]
+
+
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
+_SIZE = ".size"
+"""Beside the new runs: their bytes, so that not each test that is left counts those of all others."""
+
+
+def _held(store: Path) -> int:
+    review = review_store(store)
+    with contextlib.suppress(OSError, ValueError):
+        return int((review / _SIZE).read_bytes())
+    return sum(_bytes_of(review / name) for name in _names(review))
+
+
+def _note_size(store: Path, size: int) -> None:
+    (review_store(store) / _SIZE).write_bytes(b"%d" % max(size, 0))
+
+
+def _bytes_of(folder: Path) -> int:
+    if folder.is_symlink() or not folder.is_dir():
+        return 0
+    with os.scandir(folder) as files:
+        return sum(file.stat(follow_symlinks=False).st_size for file in files)

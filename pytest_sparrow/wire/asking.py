@@ -30,21 +30,38 @@ _LOOK_UPS = frozenset(
 _PROGRESS = "notifications/progress"
 _TOKEN = "progressToken"  # noqa: S105 - no secret
 
+_IN_INITIALIZE = ("protocolVersion", "clientInfo")
+_IN_META = ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientInfo")
+"""Where a client says the protocol's version, and its own: in MCP of today once, in later versions in each message."""
+
 
 def without_id(body: Json) -> Json:
-    """A body with the id of its request masked; any other body as it is.
+    """A body with the id of its request masked, and the versions that a client of MCP says; any other body as it is.
 
     That there is an id still counts: a notification has none. The id of an answer to a server's request counts, too:
     the server chose the id, and "yes" to another question is another answer.
     """
     message = _message(body)
-    if message is None or "id" not in message or "method" not in message:
+    if message is None or "method" not in message:
         return body
     params = message.get("params")
-    meta = params.get("_meta") if isinstance(params, dict) else None
-    if isinstance(params, dict) and isinstance(meta, dict) and _same(meta.get(_TOKEN), message["id"]):
-        message = {**message, "params": {**params, "_meta": {**meta, _TOKEN: None}}}
-    return {**body, "json": {**message, "id": None}}
+    if isinstance(params, dict) and isinstance(params.get("_meta"), dict):
+        meta = _without_versions(params["_meta"], _IN_META)
+        if _same(meta.get(_TOKEN), message.get("id")):
+            meta = {**meta, _TOKEN: None}
+        params = {**params, "_meta": meta}
+    if isinstance(params, dict) and message["method"] == "initialize":
+        params = _without_versions(params, _IN_INITIALIZE)
+    masked = {**message, "params": params} if "params" in message else message
+    return {**body, "json": {**masked, "id": None} if "id" in message else masked}
+
+
+def _without_versions(said: dict[str, Json], names: tuple[str, str]) -> dict[str, Json]:
+    """An object without the versions of the protocol and of the client's SDK, which are no doing of the agent."""
+    protocol, client = names
+    found = {**said, protocol: None} if protocol in said else said
+    info = said.get(client)
+    return {**found, client: {**info, "version": None}} if isinstance(info, dict) else found
 
 
 def is_look_up(asked: dict[str, Json]) -> bool:

@@ -58,6 +58,28 @@ def test_an_answer_is_addressed_to_the_message_that_asks_now():
     assert replayed["body"]["sse"][3:] == events[3:]
 
 
+def test_versions_of_the_protocol_and_of_a_clients_sdk_do_not_count():
+    """Else a newer SDK turns each golden red; a client's name counts, and what a tool or another protocol calls so."""
+
+    def said(protocol="1", version="1", name="acme", method="initialize"):
+        info = {"name": name, "version": version}
+        return asked(1, method, params={"protocolVersion": protocol, "clientInfo": info})
+
+    def later(protocol="1", version="1", name="acme"):
+        prefix = "io.modelcontextprotocol/"
+        info = {"name": name, "version": version}
+        meta = {f"{prefix}protocolVersion": protocol, f"{prefix}clientInfo": info, "progressToken": 1}
+        whole = asked(1, params={"name": "f", "_meta": meta})
+        return {**whole, "headers": {"mcp-protocol-version": protocol}}
+
+    for message in (said, later):
+        assert request_key("http", message()) == request_key("http", message("2", "2"))
+        assert request_key("http", message()) != request_key("http", message(name="other"))
+    assert request_key("http", said(method="x")) != request_key("http", said("2", method="x"))
+    one, two = (asked(1, params={"arguments": {"protocolVersion": each}}) for each in "12")
+    assert request_key("http", one) != request_key("http", two)
+
+
 def test_the_token_of_progress_follows_the_id():
     """A client that wants progress sends the id again as a token: it counts as little, and is put right, too."""
 

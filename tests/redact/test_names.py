@@ -100,7 +100,7 @@ NAMES = {
     "password": (
         "password passwd passphrase passcode user_pass password_confirmation password_confirm password_hash pwd pass "
         "db_pass root_pass admin_pass store_pass key_pass require_pass ssh_pass become_pass smtp_pass mail_pass "
-        "ftp_pass psk passwort kennwort"
+        "ftp_pass psk passwort kennwort pw seed_phrase recovery_phrase mnemonic_phrase"
     ),
     "api-key": "api_key honeycomb_team",
     "access-key": "access_key",
@@ -121,7 +121,7 @@ NAMES = {
     "session-token": "session_token security_token PHPSESSID JSESSIONID",
     "csrf-token": "csrf_token xsrf_token",
     "token": "jwt bearer github_pat gitlab_pat token",
-    "secret": "secret secret_string",
+    "secret": "secret secret_string recovery_code backup_code",
     "authorization": "authorization auth",
     "credential": "credential",
     "cookie": "cookie",

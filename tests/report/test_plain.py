@@ -7,13 +7,8 @@ import pytest
 from pytest_sparrow.comparing import compare
 from pytest_sparrow.events import parse_event
 from pytest_sparrow.findings import Finding, Kind, Subject, Verdict, Way, WayKind, of_change
-from pytest_sparrow.report.plain import (
-    MOST_LINES,
-    MOST_REMARKS,
-    render_comparison,
-    render_verdict,
-    summary_lines,
-)
+from pytest_sparrow.report.plain import MOST_LINES, render_comparison, render_verdict
+from pytest_sparrow.report.summary import MOST_REMARKS, summary_lines
 from pytest_sparrow.report.words import title
 
 RUN = "run-0001"

@@ -9,7 +9,8 @@ import pytest
 from pytest_sparrow.exchange import Asked
 from pytest_sparrow.findings import Finding, Kind, Location, Subject, Way, WayKind, asking
 from pytest_sparrow.judging.verdict import Found, verdict_of
-from pytest_sparrow.report.plain import render_verdict, way_out
+from pytest_sparrow.report.plain import render_verdict
+from pytest_sparrow.report.ways import way_out
 from pytest_sparrow.report.words import _ACTS, _NOT_AS_RECORDED, hints, title
 
 TOOL = {"name": "refund", "args": {"order": "1"}}

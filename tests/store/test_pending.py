@@ -202,6 +202,13 @@ DAMAGE = {
         f"left by pytest-sparrow 0.0.1, and this is {__version__}",
     ),
     "another format": (json.dumps({"format": 2, "version": __version__}).encode(), "was left by"),
+    "another test's run": (
+        json.dumps(
+            {"format": 1, "version": __version__, "test": "a", "name": "a", "file": "a.py", "change": "b"}
+            | {"refused": "", "verdicts": [], "runs": {"test_b": {"golden": "", "new": ""}}}
+        ).encode(),
+        "is not what a replay writes",
+    ),
     "no runs": (json.dumps({"format": 1, "version": __version__}).encode(), "is not what a replay writes"),
 }
 
@@ -246,6 +253,20 @@ def test_it_is_bounded(store, monkeypatch):
     monkeypatch.setattr(pending, "MOST_BYTES", 1000)
     with pytest.raises(StoreError, match="pending already"):
         leave(replace(found(store), run_id="test_b"), [], FsRecorder(review_store(store.transcripts_dir)))
+
+
+def test_the_size_is_noted(store):
+    """What the others hold is not counted anew with each test that is left; a lost note is made again."""
+    review = review_store(store.transcripts_dir)
+    for each in range(2):
+        left(store, "two" * (each + 1))
+        held = sum(path.stat().st_size for run_id in IDS for path in (review / run_id).iterdir())
+        assert int((review / ".size").read_bytes()) == held
+    (review / ".size").write_bytes(b"?")
+    left(store)
+    assert int((review / ".size").read_bytes()) < held
+    drop(store.transcripts_dir, "test_a")
+    assert not review.exists()
 
 
 def test_a_secret_in_what_was_found(store):

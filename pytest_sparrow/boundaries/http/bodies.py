@@ -35,7 +35,12 @@ class BodyRecorder(abc.ABC):
 
     Args:
         crossing: what to settle.
+
+    Attributes:
+        cuts: whether `pieces` cuts a chunk.
     """
+
+    cuts = False
 
     def __init__(self, crossing: Crossing) -> None:
         self._crossing = crossing
@@ -110,6 +115,7 @@ class LiveBodyRecorder(BodyRecorder):
         kind = media_type(header(headers, "content-type"))[0]
         ends = _EVENTS if kind == sse.MEDIA_TYPE else _LINES if kind in sse.LINE_TYPES else None
         self._ends = None if header(headers, "content-encoding") else ends
+        self.cuts = self._ends is not None
 
     def pieces(self, chunk: bytes) -> Sequence[bytes]:
         """The chunk as the client gets it: an event or a line of a stream at a time.
@@ -281,7 +287,10 @@ class ServedBody:
         self._not_cancelled = not_cancelled
 
     def __iter__(self) -> Iterator[bytes]:
-        for number, chunk in enumerate(self.chunks, start=1):
+        # Of hundreds of chunks only the last one may wait.
+        early = max(len(self.chunks) - 1, 0) if self.delay is None else 0
+        yield from self.chunks[:early]
+        for number, chunk in enumerate(self.chunks[early:], start=early + 1):
             if self.delay is not None:
                 self.delay.hold()
             if self._arrival is not None and number == len(self.chunks):
@@ -343,9 +352,14 @@ class Tee:
         self._failure_of = failure_of
 
     def __iter__(self) -> Iterator[bytes]:
+        recorder = self._recorder
         try:
             for chunk in self._source:
-                yield from self._shown(chunk)
+                if recorder is None or recorder.cuts:
+                    yield from self._shown(chunk)
+                else:
+                    recorder.add(chunk)
+                    yield chunk
         except BaseException as error:
             self._broke(error)
             raise
