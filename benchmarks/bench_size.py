@@ -30,7 +30,7 @@ _TURNS = 200
 _EARLY = 20
 _SPAN = 10
 """Turns that a figure is the mean of."""
-_AIM = 1.2
+_AIM = 1.1
 _READ = sized(50, 400, 2_000)
 """Turns of the longer run that is read again; the other one has a quarter."""
 TITLE = f"Size: a chat of {_TURNS} turns, 50 tools in every request; kB a turn at turn {_TURNS}, over turn {_EARLY}"

@@ -2,7 +2,7 @@
 
 Prints each figure beside its peer's, measured in the same run, and the aim where there is one. Ratios travel from
 machine to machine, absolute times don't. ``--json`` prints the rows as JSON. ``--keep`` adds their ratios, with the
-commit, as a line to ``results.jsonl``: on a quiet machine only. Each section ends within about a minute there;
+commit, as a line to ``results.jsonl``. Each section ends within about a minute there;
 ``--full`` uses the sizes that the aims speak of, ``--tiny`` only shows that every section runs, and keeps nothing.
 Needs the extras ``dev`` and ``bench``. What CI checks is ``counted.py``.
 """
