@@ -96,7 +96,7 @@ class Exchange:
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.
         complete: False for an answer that the client broke off, or that never came.
-        read_whole: for http, whether the client has read the answer to its end for certain; False where nobody knows.
+        read_whole: for http, whether the client has read all that is kept of the answer, for certain.
         proposed: for a tool, whether a model's answer had proposed the call.
         asks_models: for a tool, whether it asked a model itself while it ran: no exchange holds that.
         optional: for http, whether it is chance that the client asked (once a day, once a process): nobody misses it.

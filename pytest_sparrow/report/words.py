@@ -146,7 +146,7 @@ def _unplayed(finding: Finding) -> str:
         case "further-run":
             return f"the further run {finding.detail['run']} was recorded, and not opened"
         case "unread":
-            return f"{_said(finding)}: the agent stopped reading the answer, which it had read to its end when recorded"
+            return f"{_said(finding)}: the agent stopped reading the answer, of which it had read more when recorded"
     return f"{_said(finding)} was recorded, and not asked for"
 
 

@@ -36,7 +36,7 @@ class Crossing:
         delay: seconds that each piece of an HTTP answer comes late, nearly always 0.0.
         cancellation_wait: seconds to wait, after what has come, for the agent to cancel the answer as the recorded
             agent did. None where ``replayed`` is whole.
-        read_whole: whether the client, live or when it was recorded, has read the answer to its end for certain.
+        read_whole: whether the client, live or when recorded, has read all that is kept of the answer, for certain.
         flush: set by a boundary whose answer arrives piece by piece (a stream, a generator): settles the crossing with
             what has come so far. Called at the end of the run where the agent left the answer open.
         peek: set by a boundary whose answer is a stream: returns the *answered* half as far as the agent has read it,
@@ -54,6 +54,7 @@ class Crossing:
         proposed: whether a model had proposed the tool's call.
         optional: whether it is chance that the client asks.
         recorded: in a replay, the exchange that answers; None for a miss.
+        number: the number of ``recorded`` in the golden, where its place among the others may count; else None.
         fault: in a replay, the fault that was injected, or None.
         hides: the numbers of events that only the fault caused.
         emitted: how many parts of a model's answer have been emitted as events.
@@ -95,6 +96,7 @@ class Crossing:
         "is_held",
         "kind",
         "lane",
+        "number",
         "optional",
         "outer",
         "peek",
@@ -131,6 +133,7 @@ class Crossing:
         self.proposed = False
         self.optional = False
         self.recorded: Exchange | None = None
+        self.number: int | None = None
         self.fault: Fault | None = None
         self.hides: list[int] = []
         self.emitted = 0

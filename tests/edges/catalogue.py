@@ -458,6 +458,23 @@ def _first(library: str, _: Any, url: str) -> None:
     asyncio.run(run())
 
 
+def _hedged(_: Any, url: str) -> None:
+    """A question that is late is asked once more, and the first answer counts; the other call is cancelled."""
+
+    async def run() -> None:
+        late = asyncio.create_task(_in_turn("httpx2-async", url, "hedged", 0))
+        await asyncio.wait([late], timeout=0.05)
+        both = [late, asyncio.create_task(_in_turn("httpx2-async", url, "hedged", 2))]
+        done, left = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await ASYNC["httpx2-async"](url, _BASE.but(path="/next/hedged"))
+        await ASYNC["httpx2-async"](url, _body({"first": [task.result() for task in done]}))
+
+    asyncio.run(run())
+
+
 def _to_thread(_: Any, url: str) -> None:
     async def run() -> None:
         await asyncio.gather(*(asyncio.to_thread(_strand, url, mine) for mine in range(4)))
@@ -562,6 +579,7 @@ for _library in ASYNC:
     for _how2 in (_gather, _group, _arrival, _first):
         GREEN[f"side-by-side{_how2.__name__}-{_library}"] = functools.partial(_how2, _library)
 for _how3 in (
+    _hedged,
     _to_thread,
     _pool,
     _pool_arrival,

@@ -1,7 +1,8 @@
-"""An agent that stops reading an answer which it had read to its end is red; one that always stopped stays green."""
+"""An agent that stops reading an answer earlier than it did is red; one that always stopped there stays green."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 from inner_runs import pytest_in
@@ -59,6 +60,26 @@ def test_head_only(sparrow):
 
 def test_always_stopped(sparrow):
     read(2)
+
+
+def test_stopped_early_and_now_earlier(sparrow):
+    read(2 - bool(STOP))
+
+
+@pytest.mark.parametrize("library", ["httpx2", "urllib3"])
+def test_pieces_of_a_text(sparrow, library):
+    url, most = os.environ["WORLD"] + "/text", 2 - bool(STOP)
+    if library == "httpx2":
+        with httpx2.stream("GET", url) as response:
+            pieces = response.iter_bytes()
+            [next(pieces) for _ in range(most)]
+    else:
+        import urllib3
+
+        response = urllib3.request("GET", url, preload_content=False)
+        pieces = response.stream()
+        [next(pieces) for _ in range(most)]
+        response.close()
 
 
 def count(most):
@@ -123,9 +144,17 @@ def test_before_what_follows_the_last_item(sparrow, tool):
             next(items)
 
 
-def test_tool_always_stopped(sparrow):
-    read_items(sparrow.tool(count)(3), 3 - bool(STOP))
+def test_tool_stopped_early_and_now_earlier(sparrow):
+    read_items(sparrow.tool(count)(3), 2 - bool(STOP))
 """
+
+
+def _text(call):
+    call.start(content_type="text/plain")
+    with contextlib.suppress(OSError):  # the client is gone
+        for word in (b"one", b"two", b"three"):
+            call.chunk(word)
+        call.end()
 
 
 def test_stopping_earlier_is_red_and_the_events_hold_what_was_read(tmp_path):
@@ -135,11 +164,12 @@ def test_stopping_earlier_is_red_and_the_events_hold_what_was_read(tmp_path):
         server.routes["/v1/chat/completions"] = lambda call: call.answer(
             EVENTS, content_type="text/event-stream"
         )
+        server.routes["/text"] = _text
         code, output = pytest_in(tmp_path, "--sparrow-record", WORLD=server.url)
-    assert (code, "12 recorded" in output) == (0, True), output
+    assert (code, "15 recorded" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", WORLD=server.url)
-    assert (code, "12 replayed equal" in output) == (0, True), output
+    assert (code, "15 replayed equal" in output) == (0, True), output
     code, output = pytest_in(tmp_path, "--sparrow-replay", "-rA", WORLD=server.url, STOP="2")
-    assert (code, "3 replayed equal, 9 diverged" in output) == (1, True), output
+    assert (code, "2 replayed equal, 13 diverged" in output) == (1, True), output
     assert "PASSED test_inner.py::test_always_stopped" in output
     assert "READ 'one two '" in output

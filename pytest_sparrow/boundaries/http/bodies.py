@@ -141,9 +141,15 @@ class LiveBodyRecorder(BodyRecorder):
             self._status, self._headers, raw, decoded=self._decoded, failure=failure, pieces=pieces
         )
         complete = ended or (not broken and (self._has_all(len(raw)) or _says_done(answered)))
-        alone = self._ends is not None and len(self._ends.findall(last)) == 1
-        self._crossing.read_whole = ended or (not broken and alone and is_last(last.strip()))
+        self._crossing.read_whole = ended or (not broken and self._is_counted(answered, last))
         self._crossing.settle(answered, complete=complete)
+
+    def _is_counted(self, answered: dict[str, Json], last: bytes) -> bool:
+        """Whether a client that closes now got the pieces one at a time, as a replay will serve them."""
+        if self._ends is not None:
+            return len(self._ends.findall(last)) == 1
+        body = answered.get("body")
+        return isinstance(body, dict) and "pieces" in body
 
     def _has_all(self, size: int) -> bool:
         """Whether a client that closes now has left nothing unread."""
@@ -194,7 +200,6 @@ class ReplayedBodyRecorder(BodyRecorder):
             cancelled and self._crossing.asked.get("method") == "GET"
         )
         self._crossing.read_whole = self._crossing.read_whole and certain
-        # Of an answer that the recorded client did not read whole either, nobody knows what that client had read.
         unread = self._crossing.read_whole and not complete
         self._crossing.settle(self._so_far() if unread else self._crossing.replayed, complete=complete)
 

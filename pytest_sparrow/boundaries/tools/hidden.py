@@ -122,7 +122,7 @@ def notes_of(value: Any, path: str) -> tuple[dict[str, str], set[str]]:
             if is_plain(name, inner) and field_rule(name) is None:
                 notes[f"{place}.{name}"] = encode(plain_json(name, inner)).decode()
             elif is_users_class(kind):
-                named.add(f"{kind.__qualname__}.{name}")
+                named.add(f"{kind.__qualname__.rpartition('<locals>.')[2]}.{name}")
     return notes, named
 
 

@@ -92,7 +92,7 @@ def receiver_json(receiver: Any) -> Receiver:
     plain = {name: value for name, value in others.items() if is_plain(name, value)}
     found = {"class": kind, **_compared({**declared, **plain})}
     left_out = [
-        f"{kind}.{name}"
+        f"{kind.rpartition('<locals>.')[2]}.{name}"
         for name, value in {**declared, **others}.items()
         if is_secret(value) or (name not in found and _is_state(value))
     ]

@@ -213,6 +213,7 @@ class ReplayedCall:
     def broke_off(self) -> None:
         """Settle: nobody reads the generator any further."""
         # What the recorded agent had left unread itself is no change. An error or a value may follow the last item.
-        more = self.pieces + any(key in self.half for key in ("raised", "returned"))
-        self._crossing.read_whole = self._read < more and not self.half.get("broken_off")
+        left = bool(self.half.get("broken_off"))
+        more = self.pieces + (not left and any(key in self.half for key in ("raised", "returned")))
+        self._crossing.read_whole = self._read < more
         self._crossing.settle(self.half, complete=False)
