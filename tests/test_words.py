@@ -89,6 +89,7 @@ KEPT = {
     ("pytest_sparrow/cli/merging.py", "branch"),  # git's
     ("pytest_sparrow/store/merging.py", "branch"),  # git's
     ("tests/cli/test_merging.py", "branch"),  # git's
+    ("tests/inner_runs/server.py", "model_rebuild"),  # pydantic's
     ("tests/test_repo_head.py", "branch"),  # git's
     ("tests/store/test_damage.py", ">>>>>>> branch"),  # git's
     ("tests/boundaries/tools/test_target.py", "branch"),  # a shop's
