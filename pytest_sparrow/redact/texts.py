@@ -187,7 +187,7 @@ def may_hide(
     new = [
         run for run in runs if run not in harmless and (len(run) < FILE or holds_text(run[:FILE].decode()))
     ]
-    if (len(short) < len(runs) or may_begin_key(b" ".join(short))) and any(map(begins_key, new)):
+    if new and (len(short) < len(runs) or may_begin_key(b" ".join(short))) and any(map(begins_key, new)):
         return True
     # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
     spelled = [each for run in new for each in (run, run[1:]) if _begins_text(each[:8])]
