@@ -25,7 +25,7 @@ from pytest_sparrow.report.plain import render_finding
 from pytest_sparrow.report.words import title
 from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.run import Run
-from pytest_sparrow.settings import behaviour, judged_by
+from pytest_sparrow.settings import Mode, behaviour, judged_by
 from pytest_sparrow.store import FsRecorder
 from pytest_sparrow.store.damage import Limits
 from pytest_sparrow.transcript import APPS, CODE, FRAMEWORKS, NOTES
@@ -336,18 +336,9 @@ class Attempt:
     @contextmanager
     def _open_further(self, name: str, task: str) -> Iterator[Sparrow]:
         place = self.place.further(name)
-        settings = replace(self.settings, script=())  # the script is for the test's own run
-        attempt = Attempt(
-            place,
-            settings,
-            self._directories,
-            self._codecs,
-            task=task,
-            secret_rules=self._secret_rules,
-            parent=self.run,
-            report_late=self._report_late,
-            sample=self.sample,
-        )
+        attempt = self._further_attempt(place, task, self.settings.mode)
+        if self.behaviour.extends and attempt.missing_golden is not None:
+            attempt = self._further_attempt(place, task, Mode.RECORD)
         if attempt.blocked is not None:
             pytest.fail(attempt.blocked_text, pytrace=False)
         self._further.append(attempt)
@@ -358,6 +349,19 @@ class Attempt:
             failed = False
         finally:
             attempt.window.close(failed=failed)
+
+    def _further_attempt(self, place: GoldenPlace, task: str, mode: Mode) -> Attempt:
+        return Attempt(
+            place,
+            replace(self.settings, script=(), mode=mode),  # the script is for the test's own run
+            self._directories,
+            self._codecs,
+            task=task,
+            secret_rules=self._secret_rules,
+            parent=self.run,
+            report_late=self._report_late,
+            sample=self.sample,
+        )
 
     def finish(self, *, failed: bool) -> list[Verdict]:
         """End the run and judge it and the further runs; a second call judges nothing.
@@ -452,4 +456,5 @@ class Attempt:
 
         gathered = self.run.gathered
         assert gathered is not None
-        return revised_golden(golden, self.run, gathered, self.redactor, self.further_runs)
+        adds = any(each.behaviour.records for each in self._further)
+        return revised_golden(golden, self.run, gathered, self.redactor, self.further_runs, adds=adds)

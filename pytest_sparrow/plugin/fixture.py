@@ -148,7 +148,7 @@ def _meant(item: pytest.Item, session: SessionState) -> tuple[Settings, Behaviou
         settings = marked(item, session, session.settings)
     except pytest.UsageError:
         return session.settings, Behaviour()  # the fixture will raise it again
-    return settings, behaviour(settings.mode, golden=_place_of(item, settings).folder.exists())
+    return settings, behaviour(settings.mode, golden=_place_of(item, settings).exists)
 
 
 def end(item: pytest.Item) -> None:

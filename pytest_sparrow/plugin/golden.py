@@ -54,6 +54,11 @@ class GoldenPlace:
         return self.directory / self.run_id
 
     @property
+    def exists(self) -> bool:
+        """Whether something lies there; a folder's path is not made for that, for each test."""
+        return os.path.exists(f"{self.directory}{os.sep}{self.run_id}")  # noqa: PTH110
+
+    @property
     def shown(self) -> str:
         """The folder as a message names it."""
         return shown_path(self.folder)

@@ -83,7 +83,7 @@ class FixtureRequests:
         """Before the test's fixtures are set up: tear down those that a replay has set up by other answers."""
         replayed = self._session.fixtures_replayed
         used = [each for each in self._definitions() if id(each) in replayed]
-        if not (self._shut and used and self._place.folder.exists()):
+        if not (self._shut and used and self._place.exists):
             return
         here = [(exchange.asked, exchange.answered) for exchange in self._opened().attempt.recorded]
         for fixture in used:
@@ -103,7 +103,7 @@ class FixtureRequests:
         """Know what the fixtures that the test uses have asked for, before the test's own run opens."""
         known = self._session.fixtures_asked
         if self._shut:
-            if not self._place.folder.exists():
+            if not self._place.exists:
                 return
             self._opened().read()
         for fixture in self._definitions():
@@ -116,7 +116,7 @@ class FixtureRequests:
         allowed, ignored = self._settings.allow_hosts, self._settings.ignore_hosts
         if passage(host, port, allow=allowed, ignore=ignored) != "cross":
             return None
-        if not self._shut or self._place.folder.exists():
+        if not self._shut or self._place.exists:
             try:
                 return self._opened()
             except (SparrowError, OSError) as error:
@@ -192,7 +192,7 @@ class FixtureRequests:
             changed = any(kept.what != "unchanged" for kept in state.kept)
             if attempt.recording is not None:
                 attempt.recording.keep(passed=passed, afresh=changed)
-        elif passed and self._place.folder.exists():
+        elif passed and self._place.exists:
             from pytest_sparrow.store import FsRecorder
 
             FsRecorder(self._place.directory).delete(self._place.run_id)

@@ -243,7 +243,7 @@ class Recording:
         """The recording with what is equal in its golden; where fixtures hold ids of the run, all of it is new."""
         attempt = self._attempt
         golden = attempt.source.golden
-        with_fixtures = not attempt.alone or attempt.place.further(FIXTURES).folder.exists()
+        with_fixtures = not attempt.alone or attempt.place.further(FIXTURES).exists
         if golden is None or with_fixtures or not golden.holds_exchanges or not golden.knows_strands:
             return recorded
         if golden.source is None or golden.meta.format != recorded.meta.format:

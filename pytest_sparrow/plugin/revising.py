@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 
 def revised_golden(
-    golden: Transcript, run: Run, gathered: Gathered, redactor: Redactor, further_runs: Sequence[str]
+    golden: Transcript,
+    run: Run,
+    gathered: Gathered,
+    redactor: Redactor,
+    further_runs: Sequence[str],
+    *,
+    adds: bool = False,
 ) -> Transcript:
     """The golden as it would be, had this run been recorded; the very same object where it says all of it already.
 
@@ -35,10 +41,11 @@ def revised_golden(
         gathered: its exchanges.
         redactor: hides in the new run what was hidden in the golden.
         further_runs: the ids of the further runs that the test opened.
+        adds: whether one of these is new.
     """
     standing = _standing(golden, run, gathered)
     revised = replayed(golden, standing, redacted(run.events, redactor), rules_of(run.settings)).transcript
-    return revised.with_inputs(_inputs(golden, revised, run, further_runs))
+    return revised.with_inputs(_inputs(golden, revised, run, further_runs, adds=adds))
 
 
 def extended_by(golden: Transcript, left: Transcript, settings: Settings) -> Transcript:
@@ -110,7 +117,9 @@ def _standing(golden: Transcript, run: Run, gathered: Gathered) -> list[Standing
     return standing
 
 
-def _inputs(golden: Transcript, revised: Transcript, run: Run, further_runs: Sequence[str]) -> RunInputs:
+def _inputs(
+    golden: Transcript, revised: Transcript, run: Run, further_runs: Sequence[str], *, adds: bool
+) -> RunInputs:
     inputs = golden.inputs
     if revised is not golden:
         before, now = _started_with(golden), _started_with(revised)
@@ -118,7 +127,7 @@ def _inputs(golden: Transcript, revised: Transcript, run: Run, further_runs: Seq
             inputs, task=inputs.task if now in ("", before) else now, model_id=run.model or inputs.model_id
         )
     snapshot = inputs.config_snapshot
-    noted = isinstance(snapshot, dict) and (revised is not golden or FURTHER_RUNS in snapshot)
+    noted = isinstance(snapshot, dict) and (adds or revised is not golden or FURTHER_RUNS in snapshot)
     if noted and list(further_runs) != inputs.further_runs:
         config = {key: value for key, value in snapshot.items() if key != FURTHER_RUNS}
         if further_runs:

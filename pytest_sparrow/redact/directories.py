@@ -133,7 +133,7 @@ class Places:
             return None
         if isinstance(value, dict | list):
             try:
-                if not any(_MARK_BYTES in part for part in _spelled_parts(value)):
+                if not _may_hold(value):
                     return value
             except ValueError:
                 pass
@@ -153,16 +153,18 @@ class Places:
         return _PLACEHOLDER.sub(path_of, text)
 
 
-def _spelled_parts(value: Json) -> list[bytes]:
-    """All texts of a value, spelled: cheaper than to look at each. The body of an answer is served as it is spelled."""
+def _may_hold(value: Json) -> bool:
+    """Whether a placeholder stands in a value: to spell it is cheaper than to look at every text.
+
+    Raises:
+        ValueError: it has no spelling.
+    """
     body = value.get("body") if isinstance(value, dict) else None
-    if not isinstance(body, dict) or "json" not in body:
-        return [jsontext.spell(value)]
-    rest = [[key, item] for key, item in value.items() if item is not body]
-    return [
-        spelled_once(body["json"]),
-        jsontext.spell([rest, [item for item in body.items() if item[0] != "json"]]),
-    ]
+    if not isinstance(body, dict) or body.keys() != {"json"}:
+        return _MARK_BYTES in jsontext.spell(value)
+    # The answer will be served as it is spelled here.
+    rest = [item for key, item in value.items() if key != "body"]
+    return _MARK_BYTES in spelled_once(body["json"]) or _MARK_BYTES in jsontext.spell(rest)
 
 
 def _escaped(path: str, following: str, *, quoted: bool) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.names import is_specific, is_word
 from pytest_sparrow.redact.placeholders import OR, outside_placeholders
+from pytest_sparrow.redact.plausible import is_specific, is_word
 from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ _PLAIN_LENGTH = 6
 _DECODED = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Search:
     """What it takes to find some secrets.
 
@@ -155,6 +155,14 @@ class _Search:
     head: int
     heads: frozenset[str]
     clean: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
+
+    @functools.cached_property
+    def needles(self) -> tuple[bytes, ...]:
+        """What to look for in UTF-8, where the shape alone does not decide.
+
+        Only when bytes are searched: most replays search none, and the search for shapes takes 0.1 s to compile.
+        """
+        return tuple(sorted({needle for secret in self.known for needle in _hidden_needles(secret)}))
 
     def present(self, text: str) -> list[str]:
         """The spellings that stand in a text, in their order."""
@@ -182,12 +190,6 @@ def _search_for(known: tuple[str, ...]) -> _Search:
     )
 
 
-# Only when bytes are searched: most replays search none, and the search for shapes takes 0.1 s to compile.
-@functools.lru_cache(maxsize=16)
-def _needles_for(known: tuple[str, ...]) -> tuple[bytes, ...]:
-    return tuple(sorted({needle for secret in known for needle in _hidden_needles(secret)}))
-
-
 @functools.lru_cache(maxsize=1024)
 def _hidden_needles(secret: str) -> tuple[bytes, ...]:
     # What its shape gives away is found without a search of its own.
@@ -202,6 +204,7 @@ class Known:
     """The known secrets of one transcript, and the search for them. Thread safe.
 
     Attributes:
+        state: what is known: the same object as long as no secret is learned.
         is_full: whether no more secrets are learned.
     """
 
@@ -211,8 +214,7 @@ class Known:
         self._lock = threading.RLock()
         self._kinds = dict(secrets)
         self._learned: list[str] = []
-        self._needles: tuple[_Search | None, tuple[bytes, ...]] = None, ()
-        self._prepare()
+        self.state = _search_for(tuple(self._kinds))
 
     def learn(self, secret: str, kind: str) -> None:
         """From now on replace this secret wherever it stands; no word, and no more than a bounded number.
@@ -229,22 +231,7 @@ class Known:
                 self._kinds = {**self._kinds, secret: kind}
                 self._learned.append(secret)
                 self.is_full = len(self._learned) >= _MAX_LEARNED
-                self._prepare()
-
-    @property
-    def needles(self) -> tuple[bytes, ...]:
-        """What to look for in UTF-8, where the shape alone does not decide."""
-        search, needles = self._needles
-        if search is not self._search:
-            search = self._search
-            needles = _needles_for(search.known)
-            self._needles = search, needles
-        return needles
-
-    @property
-    def state(self) -> object:
-        """The same object as long as no secret is learned."""
-        return self._search
+                self.state = _search_for(tuple(self._kinds))
 
     @property
     def learned(self) -> int:
@@ -260,12 +247,12 @@ class Known:
         with self._lock:
             if text not in self._kinds:
                 self._kinds = {**self._kinds, text: kind}
-                self._prepare()
+                self.state = _search_for(tuple(self._kinds))
 
     def replace(self, text: str, placeholder: Callable[[str, str], str]) -> str:
         """The text with every known secret replaced by ``placeholder(kind, secret)``."""
         # The search first: what is learned meanwhile has its kind before it is searched for.
-        search, kinds = self._search, self._kinds
+        search, kinds = self.state, self._kinds
         present = search.present(text)
         if not present:
             return text
@@ -285,7 +272,7 @@ class Known:
 
     def known_as(self, text: str) -> tuple[str, str] | None:
         """The kind and the secret of a text that is a known secret, in one of its spellings, and nothing else."""
-        search, kinds = self._search, self._kinds
+        search, kinds = self.state, self._kinds
         secret = search.secrets.get(text)
         return None if secret is None else (kinds[secret], secret)
 
@@ -295,14 +282,11 @@ class Known:
         Args:
             words: whether plain words may be a password.
         """
-        return self._search.clean[words]
+        return self.state.clean[words]
 
     def occurs_unmarked(self, text: str) -> bool:
         """Whether any spelling of a known secret stands in a text that holds none of the `MARKS`."""
-        return any(spelling in text for spelling in self._search.unmarked)
-
-    def _prepare(self) -> None:
-        self._search = _search_for(tuple(self._kinds))
+        return any(spelling in text for spelling in self.state.unmarked)
 
 
 def needles_of(secret: str) -> set[bytes]:

@@ -91,6 +91,8 @@ _NOT_COMPARED = {
     "runs": "{name} runs in a replay: {what}",
     "argument": "{name} is called with {what}, which JSON cannot hold: not recorded and not compared",
     "seam": "no longer captured of {name}: {what}",
+    "session": "{name} of an MCP server ran for real: its session was opened before the test, or passes by "
+    "sparrow_allow_hosts (open it in the test, or in a fixture that asks for sparrow)",
     "unchanged": "{name} cannot change in place what it changed when recorded: {what}",
 }
 

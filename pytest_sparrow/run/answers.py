@@ -203,7 +203,7 @@ class Answers:
 
     def asked(self, crossing: Crossing) -> None:
         """A crossing has its answer: note which recorded exchange its lane has asked for."""
-        number = self._number(crossing)
+        number = crossing.number = None if crossing.optional else self.number_of(crossing.recorded)
         if number is None:
             return
         if self._in_order(crossing):
@@ -215,7 +215,7 @@ class Answers:
 
     def settled(self, crossing: Crossing, *, complete: bool) -> None:
         """The agent has an answer: note it in the lanes that may wait for the crossing's, and what it left unread."""
-        number = self._number(crossing)
+        number = crossing.number
         if number is None or crossing.recorded is None:
             return
         if crossing.read_whole and not complete:
@@ -246,9 +246,6 @@ class Answers:
     def number_of(self, recorded: Exchange | None) -> int | None:
         """The number of a recorded exchange in the golden, by beginning from 0; None where it is not the golden's."""
         return self.replayer.number_of(recorded) if isinstance(self.replayer, ExchangeReplayer) else None
-
-    def _number(self, crossing: Crossing) -> int | None:
-        return None if crossing.optional else self.number_of(crossing.recorded)
 
     def _recorded(self, replayer: GoldenReplayer, crossing: Crossing, asked: Asked) -> Exchange | None:
         """The exchange that answers; None: a tool is meant to run."""

@@ -54,6 +54,7 @@ class Crossing:
         proposed: whether a model had proposed the tool's call.
         optional: whether it is chance that the client asks.
         recorded: in a replay, the exchange that answers; None for a miss.
+        number: the number of ``recorded`` in the golden, where its place among the others may count; else None.
         fault: in a replay, the fault that was injected, or None.
         hides: the numbers of events that only the fault caused.
         emitted: how many parts of a model's answer have been emitted as events.
@@ -95,6 +96,7 @@ class Crossing:
         "is_held",
         "kind",
         "lane",
+        "number",
         "optional",
         "outer",
         "peek",
@@ -131,6 +133,7 @@ class Crossing:
         self.proposed = False
         self.optional = False
         self.recorded: Exchange | None = None
+        self.number: int | None = None
         self.fault: Fault | None = None
         self.hides: list[int] = []
         self.emitted = 0

@@ -75,14 +75,18 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
-def open_regular(path: Path | str) -> int | None:
+def open_regular(path: Path | str, *, looked: bool = False) -> int | None:
     """Open a file to read; None for what is no regular file. A pipe or a device is opened by nobody.
+
+    Args:
+        path: the file.
+        looked: whether the caller has just seen that it is one.
 
     Raises:
         OSError: it can't be opened.
     """
     # Asked before, since opening may block or do something (a tape rewinds); asked again, since it may be another now.
-    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - for each test
+    if not looked and not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - for each test
         return None
     fd = os.open(path, os.O_RDONLY | _NONBLOCK | _CLOEXEC | _BINARY)
     if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -92,12 +96,14 @@ def open_regular(path: Path | str) -> int | None:
 
 
 def read_regular(path: Path | str, most: int) -> bytes | None:
-    """The content of a file, up to a byte more than ``most``; None for what is no regular file.
+    """The content of a file, up to a byte more than ``most``; None for what is no regular file any more.
+
+    The caller has just seen that it is one.
 
     Raises:
         OSError: it can't be read.
     """
-    fd = open_regular(path)
+    fd = open_regular(path, looked=True)
     if fd is None:
         return None
     try:

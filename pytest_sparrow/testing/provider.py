@@ -42,8 +42,8 @@ def chat(call: Call) -> None:
     body = json.loads(call.body)
     messages = body["messages"]
     outputs = [message["content"] for message in messages if message["role"] == "tool"]
-    named = re.search(r"You are (\w+)", call.body.decode())
-    plan = PLANS.get(body["model"]) or PLANS[named[1] if named else ""]
+    said = [body["model"], *re.findall(r"You are (?:an? )?(\w+)", call.body.decode())]
+    plan = next(PLANS[name] for name in said if name in PLANS)
     # After a hand-off the next agent has the first one's turn in its messages: that one counts for no other plan.
     own = {name for turn in plan if not isinstance(turn, str) for name, _ in turn}
     turns = [

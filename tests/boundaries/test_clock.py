@@ -153,18 +153,30 @@ def test_more_crossings_than_recorded_just_run_on(real):
     ),
 )
 def test_time_only_goes_forward(began, steps):
-    """Whatever crosses whenever, no reading is earlier than one before it."""
+    """No reading is earlier than one before it, whatever crosses whenever; how often somebody reads decides nothing."""
     real = Real()
-    source = Flowing(ZERO, began, real=real)
+    source, unread = (Flowing(ZERO, began, real=real) for _ in range(2))
     last = source.now()
     for what, seconds in steps:
         if what == "passes":
             real.passes(seconds or 0)
         else:
-            getattr(source, what)(seconds)
+            for each in (source, unread):
+                getattr(each, what)(seconds)
         now = source.now()
         assert now >= last
         last = now
+    assert (unread.now(), unread.skipped) == (last, source.skipped)
+
+
+def test_a_long_run_in_which_nobody_reads_the_time(real):
+    """Moves that wait for a reader are bounded, and none is lost."""
+    source = Flowing(ZERO, [float(number) for number in range(3000)], real=real)
+    for number in range(3000):
+        source.asked(float(number))
+        source.arrived(number + 0.5)
+    assert len(source._moves) < 2000
+    assert shown(source) == 2999.5
 
 
 def test_a_stepping_clock_stands_still_between_crossings():

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import pytest
 from inner_runs import pytest_in
 
-from pytest_sparrow.testing import FrameworkContract
+from pytest_sparrow import testing
+from pytest_sparrow.testing import BEHAVIOURS, CHANGES, FrameworkContract
+from pytest_sparrow.testing.frameworks import shown
+from pytest_sparrow.testing.loopback import loopback
+
+from .results import keep, kept, table
 
 AGENTS = Path(__file__).parent / "agents"
+SHOP = Path(testing.__file__).parent / "inside" / "shop.py"
 
 FRAMEWORKS = {
     "pydantic_ai": "pydantic_ai",
@@ -43,6 +50,12 @@ class Ours(FrameworkContract):
     @classmethod
     def run_pytest(cls, folder, *args, **environ):
         return pytest_in(folder, *args, **environ)[1]
+
+    def test_the_table_says_so(self, held):
+        """What docs/frameworks.md says of this framework; `SPARROW_TEST_KEEP=1` keeps what was found."""
+        name = self.agents.stem
+        found = keep(name, held, [*shown(self.agents, BEHAVIOURS), *shown(self.agents, CHANGES)])
+        assert kept()[name]["cells"] == found
 
 
 class Whole(Ours):
@@ -121,3 +134,57 @@ for _name in filter(is_installed, FRAMEWORKS):
 @pytest.mark.parametrize("name", [name for name in FRAMEWORKS if not is_installed(name)])
 def test_a_framework(name):
     pytest.skip(f"{name} is not installed")
+
+
+TOGETHER = """
+import asyncio
+
+import agents_here
+import others_here
+import pytest
+
+
+def both(sparrow):
+    for agents in (agents_here, others_here):
+        assert asyncio.run(agents.later()).startswith("done: order 1234")
+    return [call.name for call in sparrow.tool_calls]
+
+
+def test_both(sparrow):
+    assert both(sparrow) == ["lookup", "lookup", "refund"] * 2
+
+
+@pytest.mark.sparrow(frameworks="openai-agents")
+def test_named(sparrow):
+    assert both(sparrow) == ["lookup", "lookup", "refund"]
+"""
+
+
+@pytest.mark.skipif(
+    not all(map(is_installed, ("pydantic_ai", "openai_agents"))), reason="needs both frameworks"
+)
+def test_two_frameworks_in_one_process(tmp_path):
+    """In one test, too; and where the setting names one of them, the other's tools run."""
+    files = {
+        "agents_here": AGENTS / "pydantic_ai.py",
+        "others_here": AGENTS / "openai_agents.py",
+        "shop": SHOP,
+    }
+    for name, source in files.items():
+        shutil.copy(source, tmp_path / f"{name}.py")
+    (tmp_path / "test_it.py").write_text(TOGETHER, encoding="utf-8")
+    ran = tmp_path / "ran"
+    with loopback(**Ours.routes) as server:
+        there = Ours.run_pytest(tmp_path, "--sparrow-record", RAN=str(ran), **Ours.environ(server.url))
+    assert "2 recorded" in there, there
+    ran.unlink()
+    gone = Ours.environ("http://127.0.0.1:9")
+    again = Ours.run_pytest(tmp_path, "--sparrow-replay", RAN=str(ran), **gone)
+    assert "2 replayed equal" in again, again
+    assert sorted(ran.read_text("utf-8").splitlines()) == ["named lookup", "named lookup", "named refund"]
+
+
+def test_the_table_stands_in_the_document():
+    """Generated from `results.json`: paste what this prints."""
+    document = Path(__file__).parents[2] / "docs" / "frameworks.md"
+    assert table() in document.read_text("utf-8"), table()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from pytest_sparrow.testing.loopback import loopback
 
 AGENTS = Path(__file__).parent / "agents"
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "mcp_shop"
 
 
 @pytest.fixture
@@ -89,13 +86,6 @@ def test_a_server_in_memory_is_the_agents_own(recorded):
     assert "resources/read" in exchanges
     for method in ('"initialize"', '"tools/list"', '"prompts/get"'):
         assert method not in exchanges
-
-
-def test_the_example(inner):
-    """Replays from the goldens that stand beside it."""
-    shutil.copytree(EXAMPLE, inner.path / "examples" / "mcp_shop")
-    inner.write("pytest.ini", "[pytest]\n")
-    inner.replay("examples/mcp_shop").assert_outcomes(passed=2)
 
 
 def test_switched_off(recorded):

@@ -1,11 +1,13 @@
 """What only a framework knows, and how it stands in a run."""
 
+import asyncio
 import contextvars
 
 import pytest
 from run.making import run_of
 
-from pytest_sparrow.frameworks import noting
+from pytest_sparrow.frameworks import mcp, noting
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.context import answering, close_window, open_window
 
 
@@ -110,3 +112,19 @@ def test_what_json_cannot_hold_is_named_by_its_type(opened):
     noting.approval_requested("f", "1", "", object())
     noting.approval_requested("f", "2", "erase", '{"a": 1}')
     assert [event.summary for event in run.events[1:]] == ['"object"', 'erase({"a": 1})']
+
+
+def test_a_tool_of_a_session_that_nothing_records_is_named(opened):
+    """It was opened before the run: nothing of it crosses. One that is recorded makes a crossing for each call."""
+    run = opened(frameworks=frozenset({"mcp"}))
+
+    async def call_tool(_, name):
+        if name == "crosses":
+            run.ask("tool", {"name": "refund", "args": {}}).settle({"returned": 1})
+        return name
+
+    called = mcp._call_tool(call_tool, None)
+    for name in ("crosses", "refund", "refund"):
+        assert asyncio.run(called(None, name)) == name
+    [finding] = run.violations.findings
+    assert title(finding).startswith("refund of an MCP server ran for real: its session was opened before")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import textwrap
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from .starting import start
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pytest
 
     from .starting import Forked
 
-__all__ = ["TOOL_TEST", "Inner"]
+__all__ = ["TOOL_TEST", "Inner", "answering"]
 
 # What loads by itself in a plain `pytest` is left out, but for the tests about it: it doubles the time of a run.
 _BARE = ("-p", "pytest_sparrow.plugin", "-p", "no:cacheprovider", "-W", "error")
@@ -56,6 +58,24 @@ def _is_kept(path: Path, folder: Path) -> bool:
         and "__pycache__" not in path.parts
         and not re.match(r"runpytest-|stdout$|stderr$", top)
     )
+
+
+def answering(path: str, **environ: str) -> Callable[[Inner], AbstractContextManager[object]]:
+    """A world for `Inner.recorded`: a server whose URL is ``WORLD``, and that is gone afterwards.
+
+    Args:
+        path: where the server answers.
+        environ: environment variables, of the runs that follow as well.
+    """
+    from pytest_sparrow.testing.loopback import loopback
+
+    @contextmanager
+    def world(inner: Inner) -> Iterator[object]:
+        with loopback(**{path: lambda call: call.answer(b"some")}) as server:
+            inner.env(WORLD=server.url, **environ)
+            yield
+
+    return world
 
 
 class Inner:
@@ -118,23 +138,28 @@ class Inner:
             path.write_bytes(data)
         self.env(**environ)
 
-    def recorded(self, tests: str, path: str, **environ: str) -> Inner:
+    def recorded(
+        self,
+        tests: str,
+        world: Callable[[Inner], AbstractContextManager[object]] = nullcontext,
+        **modules: str,
+    ) -> Inner:
         """Have a module of tests recorded, once in this process; gives this object.
 
         Args:
-            tests: the module. ``WORLD`` is the URL of its server, which is gone afterwards.
-            path: where the server answers.
-            environ: environment variables, of the runs that follow as well.
+            tests: the module, ``test_it.py``.
+            world: opens what answers while it is recorded.
+            modules: the modules beside it, by name.
         """
-        from pytest_sparrow.testing.loopback import loopback
 
         def record() -> None:
-            self.write("test_it.py", tests)
-            with loopback(**{path: lambda call: call.answer(b"some")}) as server:
-                self.env(WORLD=server.url, **environ)
-                assert self.record().ret == 0
+            for name, text in {"test_it": tests, **modules}.items():
+                self.write(f"{name}.py", text)
+            with world(self):
+                result = self.record()
+                assert result.ret == 0, result.stdout.str()
 
-        self.once(record, tests)
+        self.once(record, repr((tests, world.__qualname__, modules)))
         return self
 
     def run(self, *args: str, autoload: bool = False, fresh: bool = False) -> pytest.RunResult:

@@ -45,13 +45,7 @@ TEST = """
 
 @pytest.fixture
 def recorded(inner):
-    def record():
-        inner.write("shop.py", SHOP)
-        inner.write("test_it.py", TEST)
-        assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(TEST, shop=SHOP)
 
 
 def test_another_comment_is_no_change_and_another_line_is_one(recorded):

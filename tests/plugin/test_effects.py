@@ -213,13 +213,7 @@ FORKED = """
 @pytest.fixture
 def forking(inner):
     """Tests that fork, recorded before a child does anything."""
-
-    def record():
-        inner.write("test_it.py", FORKED)
-        inner.record().assert_outcomes(passed=2)
-
-    inner.once(record)
-    return inner
+    return inner.recorded(FORKED)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

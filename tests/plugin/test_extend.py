@@ -60,6 +60,14 @@ TESTS = """
         first = respond("hi")
         respond("more" + "!" * NEW, first)
 
+    def test_further(sparrow):
+        sparrow.call("geo", locate, "Ulm")
+        if NEW:
+            with sparrow.run("second"):
+                sparrow.call("geo", locate, "Bonn")
+                httpx.post(f"{URL}/plain", json={"n": 3})
+        sparrow.call("geo", locate, "Rome")
+
     def test_own(sparrow):
         sparrow.call("geo", locate, "Bonn" if NEW else "Ulm")
         if os.environ.get("KILL"):
@@ -86,6 +94,7 @@ LEFT = """
         assert "MOST" not in os.environ
 """
 EXTENDED = {"more", "middle", "arguments", "http", "clock", "less"}
+"""Those that get other exchanges."""
 
 
 def answer(call):
@@ -99,7 +108,7 @@ def recorded(inner):
     inner.env(KEY="key-" + "0123456789abcdef" * 2)
     with loopback(plain=answer, responses=answer) as server:
         inner.env(WORLD=server.url)
-        inner.record("-p", "no:randomly").assert_outcomes(passed=9)
+        inner.record("-p", "no:randomly").assert_outcomes(passed=10)
         yield inner
 
 
@@ -112,16 +121,17 @@ def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
     inner.env(NEW="1", STEP="2")
     before = inner.files()
     result = inner.run("--sparrow-mode=extend", "-p", "no:randomly")
-    result.assert_outcomes(passed=7, failed=2)
+    result.assert_outcomes(passed=8, failed=2)
     result.stdout.fnmatch_lines(
         [
             "test_it.py::test_own: not extended, since the test did not pass; the next extend goes on from "
             "__sparrow__/*/.pending/test_own.abandoned.* (to ask anew: remove it)",
-            "sparrow: 6 extended, 1 up to date, 2 not extended",
+            "sparrow: 1 recorded, 7 extended, 1 up to date, 2 not extended",
         ]
     )
     changed = {name.split("/")[2] for name, what in inner.files().items() if before.get(name) != what}
-    assert changed == {f"test_{name}" for name in EXTENDED} | {".pending"}
+    further = {"test_further", "test_further+second"}
+    assert changed == {f"test_{name}" for name in EXTENDED} | further | {".pending"}
     (unfinished,) = inner.golden("test_it/.pending").glob("*/meta.json")
     assert unfinished.parent.name.startswith("test_own.abandoned.")
     assert "Bonn: 2" in (unfinished.parent / "exchanges.jsonl").read_text()
@@ -146,9 +156,9 @@ def test_the_prefix_stays_and_the_tail_is_recorded(recorded):
     inner.unset("STEP")
     inner.env(WORLD="http://127.0.0.1:9")
     kept = "not (state or own)"
-    inner.replay("-k", kept).assert_outcomes(passed=7, deselected=2)
+    inner.replay("-k", kept).assert_outcomes(passed=8, deselected=2)
     result = inner.run("--sparrow-mode=extend", "-k", kept)
-    result.stdout.fnmatch_lines(["sparrow: 7 up to date"])
+    result.stdout.fnmatch_lines(["sparrow: 9 up to date"])
 
 
 def test_what_was_left_unfinished_is_not_asked_for_again(inner, monkeypatch, capsys):

@@ -32,14 +32,7 @@ FORKED = """
 @pytest.fixture
 def recorded(inner):
     """One test, recorded; a second one forks its golden."""
-
-    def record():
-        inner.write("test_it.py", HEAD)
-        with model(inner):
-            assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(HEAD, model)
 
 
 def fork(inner, *lines):

@@ -49,14 +49,7 @@ HEAD = """
 @pytest.fixture
 def recorded(inner):
     """A folder with the goldens of `HEAD`."""
-
-    def record():
-        inner.write("test_it.py", HEAD)
-        with model(inner):
-            assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(HEAD, model)
 
 
 def faults(inner, text):

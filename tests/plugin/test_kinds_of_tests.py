@@ -107,7 +107,7 @@ PLUGINS = (
     *("-p", "xdist", "-p", "pytest_rerunfailures", "-p", "pytest_asyncio.plugin"),
     *("-p", "anyio.pytest_plugin"),
 )
-WORKERS = ("-n", "4", "--dist", "loadgroup")
+WORKERS = ("-n", "2", "--dist", "loadgroup")
 OUTCOMES = {"passed": 13, "skipped": 2, "xfailed": 1, "errors": 2}
 
 

@@ -73,6 +73,28 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
     result.stdout.no_fnmatch_line("*sparrow: *replayed*")
 
 
+def test_a_replay_loads_no_more_than_it_needs():
+    """What opens a run brings in no framework, and nothing for recordings; no search for shapes is compiled."""
+    loaded = python(
+        "import sys, pytest_sparrow.plugin.attempt;"
+        "from pytest_sparrow.redact import Redactor, shapes;"
+        "redactor = Redactor({'OPENAI_API_KEY': 'sk-sparrow-no-such-key-0123456789'});"
+        "redactor.headers([('content-type', 'application/json'), ('accept', '*/*')], answered=False);"
+        "assert shapes._shapes is None;"
+        "print(*sys.modules)"
+    )
+    late = (
+        "frameworks.langchain",
+        "scenario",
+        "plugin.recording",
+        "judging.chance",
+        "redact.doubtful",
+        "matching.recordings",
+    )
+    assert set(loaded).isdisjoint(f"pytest_sparrow.{name}" for name in late)
+    assert set(loaded).isdisjoint({"deepdiff", "numpy", "time_machine", "openai", "anthropic"})
+
+
 @pytest.mark.parametrize("name", pytest_sparrow.__all__)
 def test_each_public_name(name):
     """Every public name can be imported, and is the very object of the module that is its home."""

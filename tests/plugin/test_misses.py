@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from inner_runs import answering
 
 from plugin.failures import reported
 
@@ -72,7 +73,7 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Each test, recorded; the server is gone."""
-    return inner.recorded(TESTS, "items", KEY=KEY)
+    return inner.recorded(TESTS, answering("items", KEY=KEY))
 
 
 _RESULTS = []

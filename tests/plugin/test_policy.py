@@ -75,21 +75,14 @@ TESTS = """
 KINDS = 5
 
 
-def write(inner, said=""):
-    inner.write("tools.py", TOOLS)
+def write(inner, said):
     inner.write("test_it.py", TESTS.replace("{said}", said))
 
 
 @pytest.fixture
 def recorded(inner):
     """A tool of each kind, recorded."""
-
-    def record():
-        write(inner)
-        assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(TESTS.replace("{said}", ""), tools=TOOLS)
 
 
 def test_feed_is_the_default(recorded):
@@ -177,14 +170,7 @@ MARKED = """
 @pytest.fixture
 def marked(inner):
     """One tool under several markers, recorded."""
-
-    def record():
-        inner.write("tools.py", TOOLS)
-        inner.write("test_it.py", MARKED)
-        assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(MARKED, tools=TOOLS)
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,7 @@ CHANGED = (
 @pytest.fixture
 def recorded(inner):
     """A test with one difference, and one with many, recorded."""
-
-    def record():
-        inner.write("test_it.py", CHANGED)
-        inner.record().assert_outcomes(passed=2)
-
-    inner.once(record)
-    return inner
+    return inner.recorded(CHANGED)
 
 
 def alter(inner, **values):

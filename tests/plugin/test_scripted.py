@@ -24,14 +24,7 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Two tests, recorded; their provider is gone."""
-
-    def record():
-        inner.write("test_it.py", TESTS)
-        with model(inner):
-            assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(TESTS, model)
 
 
 def test_an_edited_prompt_is_red_unless_the_command_line_says_otherwise(recorded):

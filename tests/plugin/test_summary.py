@@ -34,14 +34,7 @@ UNWRAPPED = "add: proposed once, not wrapped: it ran, and its arguments were not
 @pytest.fixture
 def recorded(inner):
     """Eleven tests, recorded."""
-
-    def record():
-        inner.write("test_it.py", TESTS)
-        with model(inner):
-            assert inner.record().ret == 0
-
-    inner.once(record)
-    return inner
+    return inner.recorded(TESTS, model)
 
 
 def remarks(result):

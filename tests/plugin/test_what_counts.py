@@ -1,6 +1,7 @@
 """What of a request counts: what an agent changed is red, what changes by itself is green."""
 
 import pytest
+from inner_runs import answering
 
 from plugin.failures import reported
 
@@ -89,7 +90,7 @@ TESTS = """
 @pytest.fixture
 def recorded(inner):
     """Each test, recorded; the server is gone."""
-    return inner.recorded(TESTS, "some")
+    return inner.recorded(TESTS, answering("some"))
 
 
 def test_what_changes_by_itself_is_green(recorded):

@@ -60,7 +60,7 @@ def test_what_is_learned_is_bounded() -> None:
     redactor = Redactor({})
     for number in range(200):
         redactor.value({"csrf_token": f"f3a99c01-77aa-{number}"})
-    assert len(redactor._known.needles) <= 64
+    assert len(redactor._known.state.needles) <= 64
     assert redactor.value({"csrf_token": "f3a99c01-77aa-199"}) == {"csrf_token": "<secret:csrf-token:200>"}
 
 

@@ -347,7 +347,7 @@ def test_what_the_system_refuses_to_read_is_no_damage(tmp_path, monkeypatch):
         load_transcript(tmp_path / "r")
     assert not isinstance(caught.value, DamagedTranscript)
     # It was a file when it was looked at, and is none when it is opened.
-    monkeypatch.setattr("pytest_sparrow.store.disk.open_regular", lambda _: None)
+    monkeypatch.setattr("pytest_sparrow.store.disk.open_regular", lambda *_, **__: None)
     with pytest.raises(DamagedTranscript, match="no regular file"):
         load_transcript(tmp_path / "r")
 

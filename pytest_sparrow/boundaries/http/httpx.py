@@ -234,7 +234,7 @@ class _ProxyTransport:
 def _outgoing(request: Any, transport: Any) -> OutgoingRequest:
     url = str(request.url)
     # One walk over the raw headers: each look-up by name is ten calls of the library's.
-    said = {name.lower(): value.decode("latin-1") for name, value in request.headers.raw}
+    said = {name.lower(): value for name, value in request.headers.raw}
     address = _addresses.get(url)
     if address is None:
         if len(_addresses) >= _MOST_ADDRESSES:
@@ -245,8 +245,8 @@ def _outgoing(request: Any, transport: Any) -> OutgoingRequest:
         *address,
         method=request.method,
         url=url,
-        upgrade=said.get(b"upgrade", ""),
-        user_agent=said.get(b"user-agent"),
+        upgrade=said.get(b"upgrade", b"").decode("latin-1"),
+        user_agent=said.get(b"user-agent", b"").decode("latin-1"),
         in_process=verdict == "in process" or _is_mocked(decides, request),
     )
 

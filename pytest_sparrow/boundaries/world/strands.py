@@ -318,7 +318,6 @@ PATCHES = Patches(
         "trio._core._run": _nurseries,
         "asyncio.tasks": _waits,
         "socketserver": _servers,
-    },
-    stays=True,
+    }
 )
 """Installed while a run is open."""

@@ -5,9 +5,32 @@ What an MCP client sends over HTTP crosses on the wire, and needs nothing here.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pytest_sparrow.frameworks.adapter import Seam, built_in
 from pytest_sparrow.frameworks.mcp import memory, stdio
-from pytest_sparrow.frameworks.mcp.streams import NAME
+from pytest_sparrow.frameworks.mcp.streams import NAME, recorded_run
+from pytest_sparrow.run.context import is_in_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sparrow.frameworks.adapter import Across
+
+
+def _call_tool(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+    """Names a tool of a session that nothing records: it was opened before the run, or the user lets it pass."""
+
+    async def call_tool(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        run = None if is_in_world() else recorded_run()
+        before = 0 if run is None else run.crossings
+        result = await original(self, name, *args, **kwargs)
+        if run is not None and run.crossings == before:
+            run.not_compared("session", name, "")
+        return result
+
+    return call_tool
+
 
 ADAPTER = built_in(
     NAME,
@@ -18,6 +41,12 @@ ADAPTER = built_in(
             parameters=("server",),
             replace=stdio.stdio_client,
             everywhere=True,
+        ),
+        Seam(
+            module="mcp.client.session",
+            path="ClientSession.call_tool",
+            parameters=("name",),
+            replace=_call_tool,
         ),
         Seam(
             module="mcp.shared.memory",

@@ -89,8 +89,11 @@ def test_unheld(sparrow):
 def test_cancelled(sparrow):
     async def cancel():
         task = asyncio.ensure_future(agents_here.cancelled())
-        while not sparrow.tool_calls:
+        for _ in range(1000):
             await asyncio.sleep(0.01)
+            if sparrow.tool_calls:
+                break
+        assert called(sparrow) == ["wait"]
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.wait([task])
