@@ -86,9 +86,11 @@ JOINED = re.compile("|".join(word for word in OURS if not word.isalpha()), re.IG
 KEPT = {
     ("", "status_made_up"),  # a key of goldens that exist
     ("docs/format.md", "form feeds"),  # a character
+    ("tests/inner_runs/server.py", "model_rebuild"),  # pydantic's
     ("pytest_sparrow/cli/merging.py", "branch"),  # git's
     ("pytest_sparrow/store/merging.py", "branch"),  # git's
     ("tests/cli/test_merging.py", "branch"),  # git's
+    ("tests/inner_runs/server.py", "model_rebuild"),  # pydantic's
     ("tests/test_repo_head.py", "branch"),  # git's
     ("tests/store/test_damage.py", ">>>>>>> branch"),  # git's
     ("tests/boundaries/tools/test_target.py", "branch"),  # a shop's

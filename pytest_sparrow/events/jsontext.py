@@ -95,7 +95,7 @@ def decode(data: bytes | str) -> Json:
     """
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     # The fast parser lets duplicate keys and 1e400 pass. But a text that is written again to the very same letters,
-    # blanks aside, held neither.
+    # but for blanks, held neither.
     try:
         value = from_json(raw, allow_inf_nan=False)
         spelled = to_json(value)

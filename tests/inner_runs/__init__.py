@@ -17,10 +17,21 @@ import os
 from full import FULL
 
 from inner_runs.folder import TOOL_TEST, Inner, answering
-from inner_runs.simple import ONLY_SPARROW, pytest_in
+from inner_runs.simple import ONLY_SPARROW, fresh_python, pytest_in
 from inner_runs.starting import Forked, run, share, start
 
-__all__ = ["ONLY_SPARROW", "TOOL_TEST", "Forked", "Inner", "answering", "pytest_in", "run", "share", "start"]
+__all__ = [
+    "ONLY_SPARROW",
+    "TOOL_TEST",
+    "Forked",
+    "Inner",
+    "answering",
+    "fresh_python",
+    "pytest_in",
+    "run",
+    "share",
+    "start",
+]
 
 if not FULL:
     os.fsync = os.fstat  # refuses what is no open file, as well

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
+import textwrap
 from typing import TYPE_CHECKING
 
 from .starting import run
@@ -12,7 +14,7 @@ from .starting import run
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ONLY_SPARROW", "pytest_in"]
+__all__ = ["ONLY_SPARROW", "fresh_python", "pytest_in"]
 
 ONLY_SPARROW = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pytest_sparrow.plugin"}
 """The environment of a program that starts pytest itself: other plugins take long to load, and play no part."""
@@ -53,3 +55,15 @@ def pytest_in(
             fresh=fresh or autoload,
         )
     return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def fresh_python(script: str) -> None:
+    """Run a script in a Python that is started afresh; it must print "fine", and warn of nothing."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("fine", "")

@@ -1,12 +1,11 @@
 """Installing and uninstalling the adapters."""
 
-import subprocess
 import sys
-import textwrap
 
 import httpx
 import httpx2
 import pytest
+from inner_runs import fresh_python
 
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
@@ -102,17 +101,6 @@ def _renamed(client, name):
     raise AttributeError(name)
 
 
-def _python(script):
-    """Run a script in a fresh interpreter; it must print "fine"."""
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (ran.stdout.strip(), ran.stderr) == ("fine", "")
-
-
 PRELUDE = """
     import sys
     from pytest_sparrow.boundaries import http
@@ -142,7 +130,7 @@ def test_libraries_that_are_loaded_later_are_patched_then():
 
     All in one process, which takes longer to start than to do all of this.
     """
-    _python(
+    fresh_python(
         PRELUDE
         + """
     import inspect
@@ -197,7 +185,7 @@ def test_libraries_that_are_loaded_later_are_patched_then():
 
 def test_aliased_libraries_are_patched_once():
     """After httpx2.alias_httpx() both names are one module: one request, one crossing."""
-    _python(
+    fresh_python(
         PRELUDE
         + """
     import httpx2

@@ -1,13 +1,10 @@
 """The adapter for urllib3 is installed while a run is open; uninstalling puts back the very functions."""
 
-import subprocess
-import sys
-import textwrap
-
 import requests
 import requests.adapters
 import urllib3
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool
+from inner_runs import fresh_python
 
 from boundaries.fakes import FakeRun, window
 from pytest_sparrow.boundaries import http
@@ -82,19 +79,9 @@ def test_those_who_patch_urllib3_themselves_keep_their_patch(monkeypatch):
     urllib3.HTTPConnectionPool._make_request = original
 
 
-def _python(script):
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (ran.stdout.strip(), ran.stderr) == ("fine", "")
-
-
 def test_a_urllib3_without_the_private_name_is_left_alone():
     """A version that we don't know isn't half patched: nothing is, and the guard refuses what it connects to."""
-    _python(
+    fresh_python(
         """
         import urllib3
         del urllib3.HTTPConnectionPool._make_request
