@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import random
-import time
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
 from rows import Row
-from timing import in_turns, sized
+from timing import in_turns, seconds, sized
 
 from pytest_sparrow.redact import Redactor
 from pytest_sparrow.redact.scanner import Scanner
@@ -34,28 +33,20 @@ def rows() -> Iterator[Row]:
         data = json.dumps(text).encode()
         taken = in_turns(
             {
-                "clean": partial(_cpu, partial(_written, redactor, scanner, text)),
-                "read": partial(_cpu, partial(json.loads, data)),
+                "clean": partial(seconds, partial(_written, redactor, scanner, text)),
+                "read": partial(seconds, partial(json.loads, data)),
             },
             rounds=_ROUNDS,
         )
-        ours, ratio = taken["clean"].median * 1e3, taken["clean"].over(taken["read"])
         yield Row(
             what=f"{what}, {len(data) / 1e6:.1f} MB",
-            ours=ours,
+            ours=taken["clean"].median * 1e3,
             unit="ms",
             peer=f"reading {taken['read'].median * 1e3:.1f} ms",
-            ratio=ratio,
-            aim=f"≤ {milliseconds} ms" if times is None else f"≤ {times} ×",
-            met=ours <= milliseconds if times is None else ratio <= times,
+            ratio=taken["clean"].over(taken["read"]),
+            most=times,
+            limit=milliseconds,
         )
-
-
-def _cpu(work: Callable[[], object]) -> float:
-    """Seconds of this process: other work on the machine does not count."""
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 def _written(redactor: Redactor, scanner: Scanner, text: str) -> None:

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plugins import BODIES, PLUGINS, model
+from loopback import serving
+from plugins import BODIES, PLUGINS
 from rows import Row
 from timing import in_turns, sized
 
@@ -103,10 +104,9 @@ def rows() -> list[Row]:
     found.append(
         Row(what="one replayed test", ours=one.median * 1e3, unit="ms", peer=peer, ratio=one.over(bare))
     )
-    for what, kind, body, aim in _FURTHER:
+    for what, kind, body, limit in _FURTHER:
         further = _further(taken, kind, body)
-        limit = {} if aim is None else {"aim": f"≤ {aim} ms", "met": further <= aim}
-        found.append(Row(what=what, ours=further, unit="ms", **limit))
+        found.append(Row(what=what, ours=further, unit="ms", limit=limit))
     return found + _beside_plugins(taken)
 
 
@@ -122,7 +122,7 @@ def _of_plugins(folder: Path) -> dict[str, tuple[str, ...]]:
     texts = {f"body-{name}": text for name, text in BODIES.items()}
     texts |= {name: each.test for name, each in installed.items()}
     sessions: dict[str, tuple[str, ...]] = {}
-    with model() as url:
+    with serving() as url:
         for name, text in texts.items():
             loaded = ("-p", installed[name].module) if name in installed else ()
             for count in (1, _TESTS):
@@ -157,9 +157,9 @@ def _beside_plugins(taken: dict[str, Series]) -> list[Row]:
             found.append(Row(what=what, ours=ours, unit="ms", peer=f"{name} is not installed"))
             continue
         ratio = ours / theirs[name]
-        limit = {"aim": f"≤ {_OVER_PEER} ×", "met": ratio <= _OVER_PEER} if name == cheapest else {}
+        most = _OVER_PEER if name == cheapest else None
         peer = f"{name} {theirs[name]:.1f} ms"
-        found.append(Row(what=what, ours=ours, unit="ms", peer=peer, ratio=ratio, **limit))
+        found.append(Row(what=what, ours=ours, unit="ms", peer=peer, ratio=ratio, most=most))
     return found
 
 
@@ -172,8 +172,7 @@ def _unused(taken: dict[str, Series], count: int) -> Row:
         unit="ms",
         peer=f"bare {bare.median * 1e3:,.0f} ms",
         ratio=ratio,
-        aim=f"≤ {_AIM} ×",
-        met=ratio <= _AIM,
+        most=_AIM,
     )
 
 

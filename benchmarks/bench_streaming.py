@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import httpx2
+from loopback import Model, serving
 from peers import require_vcrpy
 from rows import Row
 from runs import recording
@@ -34,7 +32,7 @@ TITLE = f"Streaming: the first of {_CHUNKS} chunks, one every {_EVERY * 1e3:.0f}
 def rows() -> Iterator[Row]:
     """The section's rows."""
     vcr = require_vcrpy()
-    with tempfile.TemporaryDirectory() as folder, _server() as url:
+    with tempfile.TemporaryDirectory() as folder, serving(_Model) as url:
         for library in (httpx2, httpx):
 
             def ours(library: ModuleType = library) -> float:
@@ -56,8 +54,7 @@ def rows() -> Iterator[Row]:
                 unit="ms",
                 peer=f"alone {taken['alone'].median * 1e3:.0f}, vcrpy {taken['theirs'].median * 1e3:.0f} ms",
                 ratio=ratio,
-                aim=f"≤ {_AIM} ×",
-                met=ratio <= _AIM,
+                most=_AIM,
             )
 
 
@@ -73,21 +70,8 @@ def _first_chunk(library: ModuleType, url: str) -> float:
     return taken
 
 
-@contextlib.contextmanager
-def _server() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1/chat/completions"
-        finally:
-            server.shutdown()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+class _Model(Model):
+    def answer(self) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -97,6 +81,3 @@ class _Handler(BaseHTTPRequestHandler):
             data = b'data: {"choices":[{"index":0,"delta":{"content":"word "}}]}\n\n'
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
         self.wfile.write(b"0\r\n\r\n")
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["BODIES", "PLUGINS", "Plugin", "model"]
+__all__ = ["BODIES", "PLUGINS", "Plugin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,32 +85,3 @@ PLUGINS = {
     # replex 0.1.0 is not among them: its replay of a model on loopback went to the network.
     "syrupy": Plugin("syrupy", _adding("snapshot, ", "snapshot"), ("--snapshot-update",), "adding"),
 }
-
-
-class _Model(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        """Answer as a chat model does."""
-        self.rfile.read(int(self.headers["content-length"]))
-        message = {"role": "assistant", "content": "You asked."}
-        body = json.dumps({"choices": [{"message": message}], "model": "m"}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def model() -> Iterator[str]:
-    """The URL of a model on loopback, to record from."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Model) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1/chat/completions"
-        finally:
-            server.shutdown()

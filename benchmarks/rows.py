@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 __all__ = ["Row", "heading", "printed"]
 
@@ -19,8 +19,8 @@ class Row:
         unit: "µs" or "ms".
         peer: what it is held against, with its own figure; "" where nothing is.
         ratio: ours over the peer's, the median of paired rounds; None where there is no peer.
-        aim: the most that it may be, as a person says it; "" where the row only informs.
-        met: whether it is; None where there is no aim.
+        most: the most that the ratio may be.
+        limit: the most that ``ours`` may be; where neither is given the row only informs.
     """
 
     what: str
@@ -28,8 +28,26 @@ class Row:
     unit: str
     peer: str = ""
     ratio: float | None = None
-    aim: str = ""
-    met: bool | None = None
+    most: float | None = None
+    limit: float | None = None
+
+    @property
+    def aim(self) -> str:
+        """The most that it may be, as a person says it; "" where the row only informs."""
+        if self.most is not None:
+            return f"≤ {self.most:g} ×"
+        return "" if self.limit is None else f"≤ {self.limit:g} {self.unit}"
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is; None where there is no aim."""
+        if self.most is not None:
+            return self.ratio is not None and self.ratio <= self.most
+        return None if self.limit is None else self.ours <= self.limit
+
+    def to_json(self) -> dict[str, object]:
+        """The row, with its aim."""
+        return {**asdict(self), "aim": self.aim, "met": self.met}
 
 
 def heading(title: str) -> str:

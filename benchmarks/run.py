@@ -2,7 +2,7 @@
 
 Prints each figure beside its peer's, measured in the same run, and the aim where there is one. Ratios travel from
 machine to machine, absolute times don't. ``--json`` prints the rows as JSON. ``--keep`` adds their ratios, with the
-commit, as a line to ``results.jsonl``: on a quiet machine only. Each section ends within about a minute there;
+commit, as a line to ``results.jsonl``. Each section ends within about a minute there;
 ``--full`` uses the sizes that the aims speak of, ``--tiny`` only shows that every section runs, and keeps nothing.
 Needs the extras ``dev`` and ``bench``. What CI checks is ``counted.py``.
 """
@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +50,7 @@ def main(words: list[str]) -> int:
             if not as_json:
                 print(printed(row), flush=True)
     if as_json:
-        print(json.dumps({name: [asdict(row) for row in rows] for name, rows in found.items()}, indent=2))
+        print(json.dumps({name: [row.to_json() for row in rows] for name, rows in found.items()}, indent=2))
     else:
         print(f"\n{time.perf_counter() - start:.0f} s in all; medians of rounds in turns")
     if keep:

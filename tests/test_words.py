@@ -86,6 +86,7 @@ JOINED = re.compile("|".join(word for word in OURS if not word.isalpha()), re.IG
 KEPT = {
     ("", "status_made_up"),  # a key of goldens that exist
     ("docs/format.md", "form feeds"),  # a character
+    ("tests/inner_runs/server.py", "model_rebuild"),  # pydantic's
     ("pytest_sparrow/cli/merging.py", "branch"),  # git's
     ("pytest_sparrow/store/merging.py", "branch"),  # git's
     ("tests/cli/test_merging.py", "branch"),  # git's

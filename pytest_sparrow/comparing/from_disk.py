@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.store.stored import StoredRun
 
+_NO_RULES = Rules()
 _WORTH = 1 << 20
 """Bytes of the smaller file from which on it is worth not to parse what is common."""
 
@@ -30,14 +31,14 @@ def compare_folders(golden: StoredRun, new: StoredRun, rules: Rules | None = Non
     main one, damage, and whatever else bytes don't tell. Else the outcome is that of `compare`, but that runs which
     are equal have no count of turns.
     """
-    rules = rules or Rules()
+    rules = rules or _NO_RULES
     if min(golden.size, new.size) < _WORTH or rules.event_rules or not _alike(golden, new):
         return None
     try:
         lines = diff_lines(golden, new)
         if not lines.hunks:
             return Comparison(level=rules.level, golden_count=lines.golden_count, new_count=lines.new_count)
-        if rules != Rules():
+        if rules != _NO_RULES:
             return None
         with _no_garbage_collected():
             return compare_regions(golden, new, lines)

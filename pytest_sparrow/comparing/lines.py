@@ -113,8 +113,8 @@ def diff_lines(golden: StoredRun, new: StoredRun) -> LineDiff:
         try:
             if found.golden_run != found.new_run:
                 raise _Renamed
-            _skip_equal_blocks(*sides)
-            _walk(*sides, found)
+            if not _skip_equal_blocks(*sides):
+                _walk(*sides, found)
         except _Renamed:
             found.hunks, found.renamed = [], True
             sides = _Side(golden, one, found.golden_run), _Side(new, other, found.new_run)
@@ -266,16 +266,16 @@ def _look(lines: bytes) -> None:
         raise Unclear from None
 
 
-def _skip_equal_blocks(golden: _Side, new: _Side) -> None:
-    """The equal beginnings of both files, which are hashed once."""
-    while True:
-        one, other = golden.read(), new.read()
-        if one != other or not one:
-            break
+def _skip_equal_blocks(golden: _Side, new: _Side) -> bool:
+    """The equal beginnings of both files, which are hashed once; gives whether they are all."""
+    while (one := golden.read()) == (other := new.read()) and one:
         golden.leave(one, 0, len(one))
     new.follow(golden)
+    if one == other:
+        return True
     golden.unread(len(one))
     new.unread(len(other))
+    return False
 
 
 def _walk(golden: _Side, new: _Side, found: LineDiff) -> None:

@@ -19,7 +19,9 @@ from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.exchange import TransportFailure
 from pytest_sparrow.frameworks import noting
 from pytest_sparrow.frameworks.adapter import Seam, built_in
-from pytest_sparrow.frameworks.sessions import Dialect, Key, Pipe, RecordedSession, ReplayedSession
+from pytest_sparrow.frameworks.recorded_session import RecordedSession
+from pytest_sparrow.frameworks.replayed_session import ReplayedSession
+from pytest_sparrow.frameworks.sessions import Dialect, Key, Pipe
 from pytest_sparrow.providers.claude_agent import HOST, OWN_SERVERS
 from pytest_sparrow.run.context import answering, current_run, is_answering
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.events.jsontext import canonical
@@ -35,49 +34,12 @@ from pytest_sparrow.matching.counts import (
     request_shape,
 )
 from pytest_sparrow.matching.order import is_chance
+from pytest_sparrow.matching.queues import BEGINNING, AnswerQueues, Either
 from pytest_sparrow.matching.secrets import NOTHING_MENTIONED, Mentioned, SecretPairs
 from pytest_sparrow.matching.similarity import Similarity
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from pytest_sparrow.exchange import Asked
-
-BEGINNING = "\0beginning"
-"""Stands in place of a lane for the exchanges that are the first of their lane."""
-
-
-class AnswerQueues:
-    """First-in first-out queues of exchange numbers under a key, for one lane and for all lanes.
-
-    A number stands in several queues (by key, by shape, by conversation). All queues share one set of the numbers
-    that are taken, and a queue drops taken numbers when they come to its head.
-    """
-
-    def __init__(self, taken: Container[int]) -> None:
-        self._taken = taken
-        self._queues: dict[tuple[Hashable, str | None], deque[int]] = {}
-
-    def add(self, key: Hashable, lane: str, number: int, *, begins: bool) -> None:
-        """Append an exchange under its lane and under all lanes; ``begins`` says that it is the first of its lane."""
-        for place in (lane, None, BEGINNING) if begins else (lane, None):
-            self._queues.setdefault((key, place), deque()).append(number)
-
-    def first(self, key: Hashable, lane: str | None = None) -> int | None:
-        """The oldest number under a key that is not taken: in one lane, in any lane (None), or of BEGINNING."""
-        queue = self._queues.get((key, lane))
-        while queue:
-            if queue[0] not in self._taken:
-                return queue[0]
-            queue.popleft()
-        return None
-
-    def some(self, key: Hashable, most: int) -> list[int]:
-        """The numbers under a key that are not taken, in any lane, among the ``most`` oldest."""
-        if self.first(key) is None:
-            return []
-        return [number for number in islice(self._queues[key, None], most) if number not in self._taken]
-
 
 ConversationOf = Callable[[dict[str, Json]], Sequence[Json] | None]
 """Reads the conversation out of an ``http`` asked half; None for a request that no model answers."""
@@ -141,7 +103,7 @@ class Chooser:
             int, int
         ] = {}  # golden number → the request that has its answer without being the same
         self._exact = AnswerQueues(self._played)
-        self._near = AnswerQueues(_Either(self._played, self._borrowed))
+        self._near = AnswerQueues(Either(self._played, self._borrowed))
         self._by_call = AnswerQueues(self._played)
         self._golden_of: dict[int, int] = {}  # request of this run → the golden exchange that answered it
         self._seen = Conversations()
@@ -500,14 +462,3 @@ def _call_keys(asked: dict[str, Json], call_id: Json) -> tuple[tuple[Json, ...],
     """The keys of a proposed call: its id with its arguments, then its id alone."""
     name = asked["name"]
     return (name, call_id, request_key("tool", asked)), (name, call_id)
-
-
-class _Either:
-    """Membership in either of two live collections."""
-
-    def __init__(self, one: set[int], other: dict[int, int]) -> None:
-        self._one = one
-        self._other = other
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._one or item in self._other

@@ -1,7 +1,4 @@
-"""Walks parsed values and headers, and replaces each secret by its placeholder.
-
-Of requests a transcript keeps the headers that count, of answers nearly all; credentials become placeholders.
-"""
+"""Walks parsed values and headers, and replaces each secret by its placeholder."""
 
 from __future__ import annotations
 
@@ -17,16 +14,14 @@ from pytest_sparrow.redact.names import (
     KUBE_VALUE,
     Rule,
     Sure,
-    bare_value,
     cookie_rule,
     field_rule,
-    is_generated,
-    plausible,
     query_rule,
     secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
 from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers, without_placed
+from pytest_sparrow.redact.plausible import bare_value, is_generated, plausible
 from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
 from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
@@ -57,25 +52,6 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.placeholders import Numbering
     from pytest_sparrow.redact.streams import Cut
     from pytest_sparrow.redact.user_rules import Allowed, OwnRules
-
-_BODY = frozenset({"content-type", "content-encoding", "content-disposition", "content-language"})
-
-LEFT_OUT_OF_ANSWERS = frozenset(
-    {
-        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-        *("alt-svc", "nel", "report-to", "reporting-endpoints", "strict-transport-security"),
-        *("content-security-policy", "content-security-policy-report-only", "permissions-policy"),
-        *("content-digest", "content-md5", "digest", "repr-digest", "x-amz-crc32", "x-goog-hash"),
-        *("x-ms-blob-content-md5", "x-ms-content-crc64"),
-    }
-)
-"""Headers of an answer that recordings leave out: of the connection, for browsers, and digests of bytes, which a
-placeholder or another spelling would belie. `CHECKSUM` begins further ones."""
-
-CHECKSUM = "x-amz-checksum-"
-
-PART_HEADERS = _BODY | {"content-id", "content-transfer-encoding"}
-"""What a part of a multipart body is."""
 
 _T = TypeVar("_T")
 

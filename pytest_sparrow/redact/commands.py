@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.redact.names import SASL, Rule, Sure, is_generated
+from pytest_sparrow.redact.names import SASL, Rule, Sure
+from pytest_sparrow.redact.plausible import is_generated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

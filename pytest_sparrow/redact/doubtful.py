@@ -13,7 +13,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.redact.names import is_jumbled
+from pytest_sparrow.redact.plausible import is_jumbled
 from pytest_sparrow.redact.scanner_rules import entropy, long_runs
 from pytest_sparrow.wire import sse
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, unquote
 
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.names import is_specific, is_word
 from pytest_sparrow.redact.placeholders import OR, outside_placeholders
+from pytest_sparrow.redact.plausible import is_specific, is_word
 from pytest_sparrow.redact.shapes import MARKS, suspicious
 
 if TYPE_CHECKING:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.redact.columns import in_columns
 from pytest_sparrow.redact.commands import FOREIGN, in_commands
-from pytest_sparrow.redact.names import KUBE_VALUE, cookie_rule, is_generated, is_in_text
+from pytest_sparrow.redact.names import KUBE_VALUE, cookie_rule
 from pytest_sparrow.redact.placeholders import blanked, outside_placeholders
+from pytest_sparrow.redact.plausible import is_generated, is_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,33 +26,11 @@ if TYPE_CHECKING:
     from pytest_sparrow.redact.names import Rule
     from pytest_sparrow.redact.texts import Found, Names
 
-_STEMS = (
-    *(
-        "key",
-        "token",
-        "secret",
-        "pass",
-        "pw",
-        "auth",
-        "cookie",
-        "credential",
-        "jwt",
-        "bearer",
-        "sessid",
-        "jsessionid",
-    ),
-    *(
-        "signature",
-        "connectionstring",
-        "connection string",
-        "dsn",
-        "psk",
-        "database_url",
-        "databaseurl",
-        "_pat",
-        "honeycomb",
-    ),
+_NAMES_HOLD = (
+    "key|token|secret|pass|pw|auth|cookie|credential|jwt|bearer|sessid|jsessionid|signature|connectionstring|"
+    "connection string|dsn|psk|database_url|databaseurl|_pat|honeycomb"
 )
+_STEMS = tuple(_NAMES_HOLD.split("|"))
 _VALUE_STEM = "value"
 _REACH = 60
 
@@ -119,20 +98,8 @@ _ATTRIBUTES = frozenset({"path", "domain", "expires", "max-age", "samesite", "ve
 
 # A name ends here: each is looked for behind a place where a name can end.
 _LAST = (
-    *(
-        b"key",
-        b"keys",
-        b"token",
-        b"tokens",
-        b"secret",
-        b"secrets",
-        b"word",
-        b"asswd",
-        b"pass",
-        b"phrase",
-        b"code",
-    ),
-    *(b"auth", b"credential", b"pat", b"dsn", b"bearer", b"jwt", b"hash"),
+    b"key keys token tokens secret secrets word asswd pass phrase code auth credential pat dsn bearer jwt"
+    b" hash".split()
 )
 _CALLS = tuple(
     rb"BasicAuth DigestAuth db\.auth uth= login bind_s Client Stripe Anthropic OpenAI from_key hmac\.new jwt\.encode"
@@ -165,17 +132,7 @@ _MAY_NAME = tuple(
     )
 )
 """The beginning of each, which most lines do not hold, and the whole."""
-_MAY_WORDS = (
-    b"'-p",
-    b'"-p',
-    b"setx ",
-    b"asswort",
-    b"e passe",
-    b"ontrase",
-    b"http-basic.",
-    b"sqlplus ",
-    b"htpasswd ",
-)
+_MAY_WORDS = b"'-p|\"-p|setx |asswort|e passe|ontrase|http-basic.|sqlplus |htpasswd ".split(b"|")
 _FOREIGN = tuple(
     spelled.encode()
     for word in FOREIGN

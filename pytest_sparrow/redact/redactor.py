@@ -7,15 +7,14 @@ import contextlib
 import functools
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping
 from operator import is_
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.events import jsontext
 from pytest_sparrow.events.pieces import cut
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.redact.cleaner import CHECKSUM, LEFT_OUT_OF_ANSWERS, PART_HEADERS, Cleaner
+from pytest_sparrow.redact.cleaner import Cleaner
 from pytest_sparrow.redact.credentials import hidden_cookies, hidden_credential
 from pytest_sparrow.redact.directories import Places, is_quoted, mapped
 from pytest_sparrow.redact.known import Known, environment_secrets, is_secret_name
@@ -34,16 +33,14 @@ from pytest_sparrow.redact.texts import LONGEST_KEPT, MOST_KEPT, without_userinf
 from pytest_sparrow.redact.user_rules import NO_RULES, NOTHING_ALLOWED, Allowed, OwnRules
 from pytest_sparrow.settings import DUMMY
 from pytest_sparrow.wire.bodies import body_of, stream_form, uncompressed
-from pytest_sparrow.wire.headers import is_of_content
+from pytest_sparrow.wire.headers import PART_HEADERS, is_of_answer, is_of_content
 from pytest_sparrow.wire.spelling import EXACT, without_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Json
-    from pytest_sparrow.redact.scanner import Scanner
 
 _Kept: TypeAlias = "Callable[[Iterable[tuple[str, str]]], dict[str, str]]"
 """Makes of the headers of a half those that a transcript keeps."""
@@ -424,7 +421,7 @@ class Redactor:
         kept: dict[str, str] = {}
         for cased, value in headers:
             name = cased.lower()
-            if _of_answer(name) or name in self._extra:
+            if is_of_answer(name) or name in self._extra:
                 joined = "\n" if name == "set-cookie" else ", "  # a cookie's date holds a comma
                 kept[name] = f"{kept[name]}{joined}{value}" if name in kept else value
         fixed = facts().header_values
@@ -447,58 +444,6 @@ class Redactor:
         return clean
 
 
-def _of_answer(name: str) -> bool:
-    return name not in LEFT_OUT_OF_ANSWERS and not name.startswith(CHECKSUM)
-
-
 def _pairs(headers: Json) -> Iterable[tuple[str, str]]:
     pairs = headers.items() if isinstance(headers, dict | Mapping) else headers
     return [(str(name), str(value)) for name, value in pairs]
-
-
-# The first key of a line says whose it is; see docs/format.md.
-_FILES = {b'{"type"': "events.jsonl", b'{"kind"': "exchanges.jsonl"}
-_INPUTS = "inputs.json"
-_FIRST_KEY = len(b'{"type"')
-
-
-class _Redactor(Protocol):
-    def line(self, data: bytes) -> bytes: ...
-
-
-class Guarded:
-    """Redacts the lines of one run in their order, and refuses what still holds a secret. Thread safe.
-
-    Args:
-        redactor: takes out what it knows.
-        scanner: refuses what is left.
-        folder: where the run is to lie, for messages.
-    """
-
-    def __init__(self, redactor: _Redactor, scanner: Scanner, folder: Path) -> None:
-        self._redactor = redactor
-        self._scanner = scanner
-        # Joined once: a path is built in the time of a tenth of a line.
-        self._paths = {name: str(folder / name) for name in (*_FILES.values(), _INPUTS)}
-        self._lines: Counter[str] = Counter()
-
-    def line(self, data: bytes) -> bytes:
-        """One JSON line without secrets.
-
-        Raises:
-            SecretFound: the redactor has left one in it.
-        """
-        clean = self._redactor.line(data)
-        self.check(clean)
-        return clean
-
-    def check(self, clean: bytes) -> None:
-        """Refuse a line that is about to be written, and still holds a secret.
-
-        Raises:
-            SecretFound: the redactor has left one in it.
-        """
-        name = _FILES.get(clean[:_FIRST_KEY], _INPUTS)
-        if name != _INPUTS:
-            self._lines[name] += 1
-        self._scanner.check(clean, file=self._paths[name], line=self._lines[name] or 1)

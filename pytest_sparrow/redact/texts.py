@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from urllib.parse import quote, quote_plus, unquote, unquote_plus, unquote_to_bytes
 
-from pytest_sparrow.redact.names import Rule, Sure, is_generated, is_run_generated
+from pytest_sparrow.redact.names import Rule, Sure
 from pytest_sparrow.redact.notations import may_name_apart
+from pytest_sparrow.redact.plausible import is_generated, is_run_generated
 from pytest_sparrow.redact.scanner_rules import FILE, long_runs
 from pytest_sparrow.redact.shapes import begins_key, may_begin_key
 
@@ -186,7 +187,7 @@ def may_hide(
     new = [
         run for run in runs if run not in harmless and (len(run) < FILE or holds_text(run[:FILE].decode()))
     ]
-    if (len(short) < len(runs) or may_begin_key(b" ".join(short))) and any(map(begins_key, new)):
+    if new and (len(short) < len(runs) or may_begin_key(b" ".join(short))) and any(map(begins_key, new)):
         return True
     # JSON spells the end of a line before it as \n: that letter is no part of it. In a URL a path is in front.
     spelled = [each for run in new for each in (run, run[1:]) if _begins_text(each[:8])]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.redact.names import is_mixed, is_pair, is_template
+from pytest_sparrow.redact.plausible import is_mixed, is_pair, is_template
 from pytest_sparrow.redact.scanner_rules import entropy
 
 if TYPE_CHECKING:

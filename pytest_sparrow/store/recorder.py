@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.events import Event
     from pytest_sparrow.events.pieces import Piece
     from pytest_sparrow.exchange import Exchange
-    from pytest_sparrow.redact.redactor import Guarded
+    from pytest_sparrow.redact.guarded import Guarded
     from pytest_sparrow.redact.scanner import Scanner
     from pytest_sparrow.store.damage import Limits
     from pytest_sparrow.store.files import LineRedactor
@@ -437,7 +437,7 @@ class FsRecorder:
 
     def _redactor_of_a_run(self, run_id: str) -> Guarded:
         from pytest_sparrow.redact import Redactor
-        from pytest_sparrow.redact.redactor import Guarded
+        from pytest_sparrow.redact.guarded import Guarded
 
         redactor = Redactor() if self._redactor is None else self._redactor
         return Guarded(redactor, self._scanner_of_runs(), layout.folder_of(self.transcripts_dir, run_id))

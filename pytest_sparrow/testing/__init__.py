@@ -5,6 +5,7 @@ Nothing else of the package loads this. `docs/testing-adapters.md` has the lines
 
 from __future__ import annotations
 
+from pytest_sparrow.testing.codecs import CodecContract
 from pytest_sparrow.testing.frameworks import BEHAVIOURS, CHANGES, FrameworkContract
 
-__all__ = ["BEHAVIOURS", "CHANGES", "FrameworkContract"]
+__all__ = ["BEHAVIOURS", "CHANGES", "CodecContract", "FrameworkContract"]

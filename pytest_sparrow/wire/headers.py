@@ -1,4 +1,4 @@
-"""Says what a request's header is: of the content, of the transport, of the moment, of an SDK.
+"""Says what a request's header is: of the content, of the transport, of the moment, of an SDK; what an answer's is.
 
 Only headers of the content count: everything that is not named here decides what a server does. Credentials are
 known by the names of fields (`pytest_sparrow.redact.names`), what one provider's SDK sends by the facts of its codec.
@@ -53,6 +53,25 @@ _PATTERNS = re.compile(
 
 NOT_OF_THE_CONTENT = _TRANSPORT | _OF_THE_BODY | _VOLATILE | _SDK
 """Names of headers that do not count, in lower case; `is_of_content` also knows families of names."""
+
+
+_OF_NO_ANSWER = _names(
+    "alt-svc connection content-digest content-md5 content-security-policy content-security-policy-report-only",
+    "digest keep-alive nel permissions-policy proxy-connection report-to reporting-endpoints repr-digest",
+    "strict-transport-security te trailer transfer-encoding upgrade x-amz-crc32 x-goog-hash x-ms-blob-content-md5",
+    "x-ms-content-crc64",
+)
+"""Of the connection, for browsers, and digests of bytes, which a placeholder or another spelling would belie."""
+
+PART_HEADERS = _names(
+    "content-type content-encoding content-disposition content-language content-id content-transfer-encoding"
+)
+"""What a part of a multipart body is."""
+
+
+def is_of_answer(name: str) -> bool:
+    """Whether a header of an answer, by its name in lower case, stands in a recording."""
+    return name not in _OF_NO_ANSWER and not name.startswith("x-amz-checksum-")
 
 
 @functools.lru_cache(maxsize=1024)

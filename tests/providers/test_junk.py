@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_sparrow.events import jsontext
 from pytest_sparrow.matching.conversations import prefixes
+from pytest_sparrow.testing.codecs import read
 
 from .junk import FORMATS, anthropic_asked
-
-
-def check(codec, asked, answered):
-    """Read both halves; what the codec reads must be writable as JSON."""
-    answer = codec.answer(asked, answered)
-    for part in [*answer.parts, *filter(None, [answer.usage, answer.failure])]:
-        jsontext.encode(asdict(part))
-    request = codec.request(asked)
-    for result in request.results if request is not None else ():
-        jsontext.encode({"id": result.id, "blocks": list(result.blocks)})
 
 
 @pytest.mark.parametrize(
@@ -31,7 +19,7 @@ def check(codec, asked, answered):
 def test_junk_never_raises(name, where, data):
     """Any JSON, any text, and any bytes of a binary format are read without raising; the result is JSON."""
     for asked, answered in data.draw(FORMATS[name].exchanges[where]):
-        check(FORMATS[name].codec, asked, answered)
+        read(FORMATS[name].codec, asked, answered)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -46,7 +34,7 @@ def test_junk_requests_never_raise(name, data):
 def test_nesting_without_end_never_raises(name):
     """A body deeper than Python's own stack is read as far as it goes."""
     for asked, answered in FORMATS[name].deep:
-        check(FORMATS[name].codec, asked, answered)
+        read(FORMATS[name].codec, asked, answered)
 
 
 def test_a_deep_message_still_has_a_digest():

@@ -16,7 +16,7 @@ from pytest_sparrow import FsRecorder, RunInputs
 from pytest_sparrow.errors import NotRecordable, SecretFound, UsageError
 from pytest_sparrow.events import Message
 from pytest_sparrow.redact import Redactor, scanner_rules
-from pytest_sparrow.redact.redactor import Guarded
+from pytest_sparrow.redact.guarded import Guarded
 from pytest_sparrow.redact.scanner import Scanner
 from pytest_sparrow.redact.user_rules import read_allowed, value_digest
 from tests.redact.many import ENVIRONMENT, LOOK_ALIKES, OF_EVERY_FORMAT, WITH_CHECKSUMS, random_text

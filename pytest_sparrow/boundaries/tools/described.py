@@ -11,7 +11,15 @@ import hashlib
 import inspect
 import io
 import linecache
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+import re
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    SimpleNamespace,
+)
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.hidden import is_plain, notes_of
@@ -76,23 +84,23 @@ class Describing(Walker):
 
 def described(value: Any) -> tuple[Any, str]:
     """A value one step nearer to JSON, and what of it is not compared."""
-    if isinstance(value, FunctionType | BuiltinFunctionType | MethodType):
+    if isinstance(value, FunctionType | BuiltinFunctionType | MethodDescriptorType | MethodType):
         return _of_function(value)
     if isinstance(value, io.IOBase) or type(value).__module__ == "tempfile":
         return _of_file(value)
     if hasattr(value, "__next__") or hasattr(value, "__anext__") or hasattr(value, "cr_code"):
         kind = "coroutine" if hasattr(value, "cr_code") else "iterator"
-        return {kind: _short(value)}, f"what the {kind} {_short(value)} gives"
+        return {kind: _short(value)}, f"what the {kind} {_short(value)} gives (a replay does not read it)"
     step = _of_value(value)
     if step is not NO_JSON:
         return step, ""
     name = _short(type(value))
-    if not is_users_class(type(value)):
-        return {
-            "class": name
-        }, f"which {name} it is"  # a client, a lock: what it holds is its library's affair
-    on = receiver_json(value)
-    return on.json, ", ".join(on.left_out) if on.identified else f"which {name} it is"
+    if is_users_class(type(value)):
+        on = receiver_json(value)
+        return on.json, ", ".join(on.left_out) if on.identified else f"which {name} it is"
+    if _is_value(value):
+        return {"class": name, "repr": repr(value)}, ""
+    return {"class": name}, f"which {name} it is"  # a client, a lock: what it holds is its library's affair
 
 
 def _of_value(value: Any) -> Any:
@@ -100,6 +108,8 @@ def _of_value(value: Any) -> Any:
         return {"float": str(value)}  # NaN, and what has no end
     if tables.is_table(value):
         return tables.written(value)
+    if isinstance(value, SimpleNamespace):
+        return vars(value)
     if isinstance(value, type | ModuleType):
         return {"class" if isinstance(value, type) else "module": _short(value)}
     if isinstance(value, BaseException):
@@ -108,6 +118,32 @@ def _of_value(value: Any) -> Any:
         return {"partial": value.func, "args": list(value.args), "kwargs": value.keywords}
     # array.array
     return value.tolist() if isinstance(getattr(value, "tolist", None), BuiltinFunctionType) else NO_JSON
+
+
+def _is_value(value: Any) -> bool:
+    """Whether an object of a library is what its text says: a slice, a zone, a URL, a generic type."""
+    kind: Any = type(value)
+    if kind.__eq__ is object.__eq__ and kind.__module__ not in _OF_VALUES:
+        return False
+    text = repr(value)
+    return len(text) <= _LONGEST and _OF_THIS_PROCESS.search(text) is None
+
+
+_OF_VALUES = ("operator", "re")
+_LONGEST = 500
+_OF_THIS_PROCESS = re.compile(r"0x[0-9a-fA-F]{4,}|\bid='")
+
+
+def held_by(function: Any) -> dict[str, Any]:
+    """What a function may change when a tool calls it: the object of a method, what a function closes over."""
+    if isinstance(function, functools.partial):
+        return held_by(function.func)
+    if isinstance(function, MethodType | BuiltinFunctionType):
+        return {} if isinstance(function.__self__, ModuleType | None) else {"self": function.__self__}
+    if not isinstance(function, FunctionType):
+        return {}
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: cell.cell_contents for name, cell in cells if _is_full(cell)}
 
 
 def _short(value: Any) -> str:
@@ -133,8 +169,7 @@ def _of_function(fn: Any) -> tuple[Any, str]:
 
 def _held(fn: FunctionType) -> dict[str, Any]:
     """The plain values that a function closes over, and those of its defaults."""
-    cells = zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True)
-    held = {name: cell.cell_contents for name, cell in cells if _is_full(cell)}
+    held = held_by(fn)
     parameters = inspect.signature(fn).parameters.values() if fn.__name__ == "<lambda>" else ()
     held |= {each.name: each.default for each in parameters if each.default is not each.empty}
     return {name: item for name, item in held.items() if is_plain(name, item) or isinstance(item, float)}

@@ -7,7 +7,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.tools.described import Describing
+from pytest_sparrow.boundaries.tools.described import Describing, held_by
 from pytest_sparrow.boundaries.tools.function import WrappedFunction
 from pytest_sparrow.boundaries.tools.invocation import begin
 from pytest_sparrow.boundaries.tools.objects import functions_within, without_context
@@ -281,7 +281,8 @@ class _Arguments:
             value = bound.get(name)
             if isinstance(value, dict | list | set) or is_users_class(type(value)):
                 found[name] = value
-        return found
+        behind = {f"{name}.{each}": inner for name in found for each, inner in held_by(found[name]).items()}
+        return {**found, **behind} if behind else found
 
     def _value(self, name: str, value: Any, types: dict[str, str]) -> Json:
         walker = self._walkers.get(name)

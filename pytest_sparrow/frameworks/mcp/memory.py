@@ -19,13 +19,8 @@ from pytest_sparrow.frameworks.mcp.streams import (
     recorded_run,
     replayed_session,
 )
-from pytest_sparrow.frameworks.sessions import (
-    Pipe,
-    RecordedSession,
-    ReplayedSession,
-    answered_by,
-    messages_of,
-)
+from pytest_sparrow.frameworks.recorded_session import RecordedSession
+from pytest_sparrow.frameworks.sessions import Pipe, answered_by, messages_of
 from pytest_sparrow.run.cancelling import wait_for_cancel
 from pytest_sparrow.run.context import answering, calling_back, is_answering, without_answering
 
@@ -34,6 +29,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
     from pytest_sparrow.frameworks.adapter import Across
+    from pytest_sparrow.frameworks.replayed_session import ReplayedSession
     from pytest_sparrow.run.crossing import Crossing, OpenRun
 
 REPLAYED = frozenset({"tools/call", "resources/read"})

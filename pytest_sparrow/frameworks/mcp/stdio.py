@@ -19,7 +19,8 @@ from pytest_sparrow.frameworks.mcp.streams import (
     recorded_run,
     replayed_session,
 )
-from pytest_sparrow.frameworks.sessions import Pipe, RecordedSession
+from pytest_sparrow.frameworks.recorded_session import RecordedSession
+from pytest_sparrow.frameworks.sessions import Pipe
 from pytest_sparrow.run.context import answering
 
 if TYPE_CHECKING:

@@ -6,13 +6,15 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_sparrow.frameworks.sessions import Dialect, Key, RecordedSession, ReplayedSession
+from pytest_sparrow.frameworks.replayed_session import ReplayedSession
+from pytest_sparrow.frameworks.sessions import Dialect, Key
 from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.frameworks.recorded_session import RecordedSession
     from pytest_sparrow.frameworks.sessions import Pipe
     from pytest_sparrow.run.crossing import OpenRun
 

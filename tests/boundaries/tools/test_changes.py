@@ -343,3 +343,28 @@ def test_a_buffer_is_filled_read_and_closed_as_it_was():
     with opened(recorded):
         assert agent() == live
     assert live == [(1, b"xb"), (1, "xb"), (1, b"ab"), None]
+
+
+def _tell(callback):
+    for number in range(3):
+        callback(number)
+
+
+def test_what_a_tool_changes_by_calling_a_function_is_changed_again():
+    """A method of a list or of an object, a function that closes over a dict, a partial: the tool does not run."""
+
+    def agent():
+        seen, total, cart = [], {"sum": 0}, Cart()
+
+        def add(number):
+            total["sum"] += number
+
+        for callback in (seen.append, add, functools.partial(add), cart.add):
+            _tool(_tell)(callback)
+        return seen, total, vars(cart)
+
+    with opened() as recorded:
+        live = agent()
+    with opened(recorded):
+        assert agent() == live
+    assert live[:2] == ([0, 1, 2], {"sum": 6})

@@ -7,16 +7,19 @@ import decimal
 import enum
 import functools
 import io
+import operator
 import os
 import pathlib
 import re
 import tempfile
 import threading
+import types
 import uuid
 import zoneinfo
 from collections import OrderedDict, defaultdict, deque
 from typing import NamedTuple
 
+import httpx2
 import pytest
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr
 
@@ -362,6 +365,13 @@ def _described():
         "error": (ValueError("a"), ValueError("b")),
         "nan": (float("nan"), float("inf")),
         "object": (Account("ada"), Account("bob")),
+        "key": (operator.itemgetter(0), operator.itemgetter(1)),
+        "slice": (slice(0, 5), slice(0, 6)),
+        "zone": (dt.timezone(dt.timedelta(hours=1)), dt.timezone(dt.timedelta(hours=2))),
+        "generic": (list[int], list[str]),
+        "url": (httpx2.URL("http://h/a"), httpx2.URL("http://h/b")),
+        "namespace": (types.SimpleNamespace(a=1), types.SimpleNamespace(a=2)),
+        "descriptor": (str.upper, str.lower),
         "array": (array.array("i", [1]), array.array("i", [2])),
     }
 
@@ -404,7 +414,11 @@ def test_what_is_not_compared_of_an_argument_is_named():
     pieces = _pieces()
     asked, named = _asked(pieces, {"client": threading.Lock(), "who": Opaque()})
     assert asked["args"]["given"][0] == {"iterator": "_pieces"}
-    assert named == {"what the iterator _pieces gives", "which lock it is", "which Opaque it is"}
+    assert named == {
+        "what the iterator _pieces gives (a replay does not read it)",
+        "which lock it is",
+        "which Opaque it is",
+    }
     assert list(pieces) == [1]
 
 

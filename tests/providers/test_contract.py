@@ -1,0 +1,106 @@
+"""Codecs held to the contract: ours, the one that docs/providers.md shows, and broken ones."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_sparrow.providers import AnthropicMessages, OpenAIChat
+from pytest_sparrow.providers.codec import ModelAnswer
+from pytest_sparrow.testing import CodecContract
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
+ARGS = {"amount": 39.5}
+
+
+def asked(url, body):
+    return {"method": "POST", "url": f"http://host{url}", "headers": {}, "body": {"json": body}}
+
+
+def talk(url, first, more, answer, **body):
+    """Two calls of one conversation: the second one has the first's answer and the tool's output."""
+    answered = {"status": 200, "headers": {"content-type": "application/json"}, "body": {"json": answer}}
+    [key, messages] = first
+    return [(asked(url, {**body, key: said}), answered) for said in (messages, [*messages, *more])]
+
+
+USER = {"role": "user", "content": "Refund"}
+USE = {"type": "tool_use", "id": "c1", "name": "refund", "input": ARGS}
+CALL = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": json.dumps(ARGS)}}
+CHAT_SAID = {"role": "assistant", "content": "Yes.", "tool_calls": [CALL]}
+SAID = [{"type": "text", "text": "Yes."}, USE]
+
+
+class TestChat(CodecContract):
+    codec = OpenAIChat()
+    exchanges = talk(
+        "/chat/completions",
+        ("messages", [USER]),
+        [CHAT_SAID, {"role": "tool", "tool_call_id": "c1", "content": "done"}],
+        {
+            "choices": [{"index": 0, "message": CHAT_SAID}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+        },
+        model="m",
+    )
+
+
+class TestAnthropic(CodecContract):
+    codec = AnthropicMessages()
+    exchanges = talk(
+        "/v1/messages",
+        ("messages", [USER]),
+        [
+            {"role": "assistant", "content": SAID},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "done"}]},
+        ],
+        {"content": SAID, "usage": {"input_tokens": 3, "output_tokens": 4}},
+        model="m",
+        max_tokens=9,
+    )
+
+
+space: dict = {}
+exec(re.search(r"^`acme\.py`:\n\n```python\n(.*?)^```$", DOCUMENT, re.DOTALL | re.MULTILINE)[1], space)
+
+
+class TestAcme(CodecContract):
+    codec = space["Acme"]()
+    exchanges = talk(
+        "/talk",
+        ("said", [{"who": "user", "text": "Refund"}]),
+        [{"who": "model", "call": "c1"}, {"who": "tool", "call": "c1", "result": "done"}],
+        {
+            "text": "Yes.",
+            "calls": [{"id": "c1", "name": "refund", "args": ARGS}],
+            "tokens_in": 3,
+            "tokens_out": 4,
+        },
+        acme_model="a-1",
+    )
+    test_junk_never_raises = None  # the document's codec is short: it trusts its provider
+
+
+BROKEN = {
+    "test_its_requests_are_known": ("request", lambda self, asked: None),
+    "test_others_requests_are_left_alone": ("request", lambda self, asked: OpenAIChat().request(CHAT)),
+    "test_its_answers_are_read": ("answer", lambda self, asked, answered: ModelAnswer()),
+    "test_junk_never_raises": ("answer", lambda self, asked, answered: answered["body"]["json"]["choices"]),
+    "test_what_is_built_reads_back": ("compose", lambda self, asked, answer: {"status": 500}),
+}
+CHAT = TestChat.exchanges[0][0]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_codec_is_red(name):
+    """By the test that is about it."""
+    method, function = BROKEN[name]
+
+    class Broken(TestChat):
+        codec = type("Broken", (OpenAIChat,), {method: function})()
+
+    with pytest.raises((AssertionError, AttributeError, KeyError, TypeError)):
+        getattr(Broken(), name)()
