@@ -142,7 +142,7 @@ _LEVELS: tuple[Callable[[_Keys], Hashable], ...] = (
 
 _MONTHS = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _TIMES = re.compile(
-    r"\d{4}-\d\d-\d\d|\d\d:\d\d|\b1\d{9}(?:\d{3})?\b|\d+\.\d+"
+    r"\d{4}-\d\d-\d\d|\d\d:\d\d(?::\d\d(?:\.\d+)?)?|\b1\d{9}(?:\d{3})?\b|\d+\.\d+"
     r"|\b\d+ ?(?:ms|s|secs?|seconds?|min(?:ute)?s?|h|hours?|days?)\b"
     r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b|\b(?:morning|afternoon|evening)\b"
     rf"|\b{_MONTHS}\.? \d|\b\d\d?\.? {_MONTHS}\b",

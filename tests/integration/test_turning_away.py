@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import pytest
 from inner_runs import pytest_in
-
-LOOPBACK = Path(__file__).parents[1] / "boundaries" / "http" / "loopback.py"
 
 INNER = """
 import asyncio
@@ -18,7 +13,7 @@ import threading
 
 import httpx2
 import pytest
-from loopback import loopback
+from pytest_sparrow.testing.loopback import loopback
 from openai import AsyncOpenAI, OpenAI
 
 FURTHER = "FURTHER" in os.environ
@@ -141,7 +136,6 @@ def test_tools_that_take_too_long(sparrow):
 def recorded(tmp_path_factory):
     """The agents, recorded."""
     folder = tmp_path_factory.mktemp("turning")
-    shutil.copy(LOOPBACK, folder)
     (folder / "test_inner.py").write_text(INNER)
     code, output = pytest_in(folder, "--sparrow-record")
     assert (code, "5 recorded" in output) == (0, True), output

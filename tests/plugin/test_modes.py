@@ -108,7 +108,7 @@ LIVE_TEST = """
             sparrow.call("geo", locate, "Ulm")
         if CHANGE == "odd":
             try:
-                sparrow.call("geo", locate, object())
+                sparrow.call("geo", locate, "\\ud800")
             except Exception:
                 pass
 """

@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import io
 import linecache
+import threading
 import tokenize
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _LAYOUT = {
     tokenize.ENDMARKER,
 }
 _LENGTH = 16
+_PARSING = threading.Lock()
 
 
 def digest_of(fn: Any) -> str:
@@ -65,7 +67,7 @@ def _is_full(cell: Any) -> bool:
 def _text(code: CodeType | type) -> str:
     """The source without comments and layout; "" where there is none. One of a trampoline is that of its function."""
     try:
-        source = _source(code) if isinstance(code, CodeType) else inspect.getsource(code)
+        source = _source(code) if isinstance(code, CodeType) else _source_of_class(code)
         tokens = [*tokenize.generate_tokens(io.StringIO(inspect.cleandoc(f"\n{source}")).readline)]
     except (OSError, TypeError, SyntaxError, tokenize.TokenError):
         return ""
@@ -76,3 +78,9 @@ def _source(code: CodeType) -> str:
     """What ``inspect.getsource`` gives of a function's code; that looks for its module among all that are loaded."""
     linecache.checkcache(code.co_filename)
     return "".join(inspect.getblock(linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]))
+
+
+def _source_of_class(cls: type) -> str:
+    # Python 3.11 raises SystemError where two threads parse at once (cpython issue 106905).
+    with _PARSING:
+        return inspect.getsource(cls)
