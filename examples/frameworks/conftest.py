@@ -1,5 +1,7 @@
 """The provider of the examples: on this machine while they are recorded, nowhere in a replay."""
 
+import asyncio
+
 import pytest
 
 from pytest_sparrow.testing.loopback import loopback
@@ -20,4 +22,12 @@ def provider(sparrow, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
         monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", url)
         monkeypatch.setenv("GOOGLE_API_KEY", "not-a-key")
+        yield
+
+
+@pytest.fixture(autouse=True)
+def loop_that_closes():
+    """Else `run_sync` of pydantic-ai and openai-agents makes an event loop, and leaves it open: a ResourceWarning."""
+    with asyncio.Runner() as runner:
+        runner.get_loop()
         yield
