@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,9 +13,10 @@ from pytest_sparrow.run.context import current_run, running_tool
 from pytest_sparrow.values.to_json import Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.frameworks.adapter import Across
     from pytest_sparrow.run.crossing import OpenRun
 
 Status = Literal["Done", "Error", "WaitingForApproval"]
@@ -48,6 +50,28 @@ def approval_requested(adapter: str, call_id: str, tool: str, args: Any) -> None
         said = json.dumps(_plain(args), ensure_ascii=False)
         summary = f"{tool}({said})" if tool else said
         run.note(ApprovalRequested(run=run.run_id, id=call_id, summary=summary, tool=tool or None))
+
+
+def requests(
+    adapter: str, asked: Callable[[Any], Iterable[tuple[str, str, Any]]]
+) -> Callable[[Callable[..., Any], Across], Callable[..., Any]]:
+    """Makes a seam's replacement of the ``__init__`` of an object that holds requests for approval.
+
+    Args:
+        adapter: the adapter's name.
+        asked: gives of the object the call's id, the tool's name and its arguments, for each request.
+    """
+
+    def replace(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            for call_id, tool, arguments in asked(self):
+                approval_requested(adapter, call_id, tool, arguments)
+
+        return init
+
+    return replace
 
 
 def approval_resolved(adapter: str, call_id: str, *, allowed: bool, always: bool = False) -> None:

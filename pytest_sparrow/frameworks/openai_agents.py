@@ -11,7 +11,7 @@ from pytest_sparrow.frameworks import noting
 from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_sparrow.frameworks.adapter import Across
 
@@ -110,15 +110,9 @@ def _hand_off(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
     return execute_handoffs
 
 
-def _interrupted(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        for item in self.interruptions:
-            name = item.tool_name or _said(item, "name")
-            noting.approval_requested(NAME, _call_id(item), name, _said(item, "arguments"))
-
-    return init
+def _interruptions(result: Any) -> Iterator[tuple[str, str, Any]]:
+    for item in result.interruptions:
+        yield _call_id(item), item.tool_name or _said(item, "name"), _said(item, "arguments")
 
 
 def _decided(*, allowed: bool) -> Callable[..., Callable[..., Any]]:
@@ -176,7 +170,7 @@ ADAPTER = built_in(
         Seam(
             module="agents.run_internal.run_steps",
             path="NextStepInterruption.__init__",
-            replace=_interrupted,
+            replace=noting.requests(NAME, _interruptions),
             about=noting.APPROVALS,
         ),
         Seam(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from pytest_sparrow.frameworks import noting
 from pytest_sparrow.frameworks.adapter import Seam, ToolSeen, built_in, classes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from pytest_sparrow.frameworks.adapter import Across
 
@@ -54,14 +53,8 @@ def _iter(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
     return iterate
 
 
-def _requests(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        for call in self.approvals:
-            noting.approval_requested(NAME, call.tool_call_id, call.tool_name, call.args)
-
-    return init
+def _requests(held: Any) -> Iterator[tuple[str, str, Any]]:
+    return ((call.tool_call_id, call.tool_name, call.args) for call in held.approvals)
 
 
 def _results(original: Callable[..., Any], _: Across) -> Callable[..., Any]:
@@ -107,7 +100,12 @@ ADAPTER = built_in(
             seen=_output,
         ),
         Seam(module="pydantic_ai.agent", path="Agent.iter", replace=_iter, about=noting.AGENTS),
-        Seam(module=_TOOLS, path="DeferredToolRequests.__init__", replace=_requests, about=noting.APPROVALS),
+        Seam(
+            module=_TOOLS,
+            path="DeferredToolRequests.__init__",
+            replace=noting.requests(NAME, _requests),
+            about=noting.APPROVALS,
+        ),
         Seam(
             module=_TOOLS,
             path="DeferredToolResults.to_tool_call_results",
