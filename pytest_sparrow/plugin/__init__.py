@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_sparrow.plugin.rewriting import import_plainly
+
+import_plainly()  # before any other module of the package is imported
+
 from pytest_sparrow.plugin import (
     extensions,
     fixture,

@@ -73,6 +73,28 @@ def test_a_session_without_the_fixture_imports_nothing_heavy(inner, option):
     result.stdout.no_fnmatch_line("*sparrow: *replayed*")
 
 
+def test_pytest_rewrites_no_assert_of_ours(inner):
+    """Pytest compiles no module of ours anew, but those whose asserts tell users of a contract what failed."""
+    inner.write(
+        "test_it.py",
+        """
+        import sys
+
+        def test_it():
+            import pytest_sparrow.plugin.attempt, pytest_sparrow.testing
+            ours = {
+                name for name, module in sys.modules.items()
+                if name.startswith("pytest_sparrow.")
+                and type(module.__loader__).__module__ == "_pytest.assertion.rewrite"
+            }
+            contracts = {name for name in ours if name.startswith("pytest_sparrow.testing")}
+            assert ours - contracts <= {"pytest_sparrow.plugin", "pytest_sparrow.plugin.rewriting"}
+            assert contracts
+        """,
+    )
+    inner.run("--sparrow-replay", fresh=True).assert_outcomes(passed=1)
+
+
 def test_a_replay_loads_no_more_than_it_needs():
     """What opens a run brings in no framework, and nothing for recordings; no search for shapes is compiled."""
     loaded = python(
