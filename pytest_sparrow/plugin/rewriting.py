@@ -10,11 +10,14 @@ import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import ModuleType
 
-_PACKAGE, _ASSERTS = "pytest_sparrow.", "pytest_sparrow.testing"
+_PACKAGE = "pytest_sparrow."
+_ASSERTS = "pytest_sparrow.testing"
 
 
 class _PlainFinder:
@@ -31,6 +34,7 @@ class _PlainFinder:
 
 
 def import_plainly() -> None:
-    """Put the finder before pytest's."""
+    """Put the finder before pytest's; the contracts' asserts are rewritten however the plugin was loaded."""
+    pytest.register_assert_rewrite(_ASSERTS)
     if _PlainFinder not in sys.meta_path:
         sys.meta_path.insert(0, _PlainFinder)
