@@ -174,11 +174,12 @@ def _anthropic_deep() -> Iterator[tuple[Any, Any]]:
     result = {"type": "tool_result", "tool_use_id": "t", "content": DEEP}
     for answered in _DEEP:
         yield anthropic_asked([{"role": "user", "content": [result]}]), answered
-    nested: Any = {}
-    for _ in range(900):
-        nested = {"content": [nested], "input": nested}
-    block = {"type": "web_search_tool_result", "tool_use_id": "t", "content": nested}
-    yield anthropic_asked([{"role": "user", "content": [block]}]), {"body": {"json": {"content": [block]}}}
+    for key in ("content", "input"):
+        nested: Any = {}
+        for _ in range(900):
+            nested = {key: [nested]}
+        block = {"type": "web_search_tool_result", "tool_use_id": "t", "content": nested}
+        yield anthropic_asked([{"role": "user", "content": [block]}]), {"body": {"json": {"content": [block]}}}
 
 
 _ANTHROPIC = Format(
