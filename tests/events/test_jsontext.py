@@ -146,7 +146,7 @@ BROKEN = [
     (b'"\xff"', "0xff is not UTF-8"),
     (b'"\xed\xa0\x80"', "UTF-8"),
     ('"\t"', "control character"),
-    ("[1,]", "column 4"),
+    ("[1,!]", "column 4"),
     ("1 2", "column 3"),
     ("", "column 1"),
     ("{'a':1}", "column 2"),

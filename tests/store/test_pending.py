@@ -194,7 +194,7 @@ def test_killed_while_it_is_left(store, monkeypatch, step):
 
 
 DAMAGE = {
-    "no JSON": (b'{\n"format": 1,\n}', r"test_a\.json:3: is no JSON"),
+    "no JSON": (b'{\n"format": 1,\n\n!}', r"test_a\.json:4: is no JSON"),
     "no UTF-8": (b'{"a": "\xff"}', r"test_a\.json: is no JSON"),
     "no object": (b"[]", "was left by pytest-sparrow None"),
     "another version": (

@@ -481,6 +481,9 @@ class _ReadAlready(BaseHTTPResponse):
     def release_conn(self):
         pass
 
+    def close(self):
+        pass
+
 
 class _Connection(urllib3.connection.HTTPConnection):
     def getresponse(self):

@@ -28,7 +28,7 @@ class Client(Base):
     def add(order: int) -> str:
         return f"real {order}"
 
-    bound = functools.partial(lookup, 7)
+    bound = staticmethod(functools.partial(lookup, 7))
 
 
 client = Client()

@@ -106,14 +106,18 @@ class ServedSocket:
 
     def __init__(self, status: int, headers: Headers, body: Tee, *, has_body: bool) -> None:
         self.owners = Owners()
-        self._file = io.BufferedReader(
-            _AnswerFile(self, _pieces(status, headers, body, has_body=has_body), body)
-        )
-        self.owners.add(self._file)
+        self._pieces = _pieces(status, headers, body, has_body=has_body)
+        self._body = body
 
     def makefile(self, *_: Any, **__: Any) -> io.BufferedIOBase:
-        """The file from which http.client reads the answer."""
-        return self._file
+        """The file from which http.client reads the answer.
+
+        Made here, as a socket makes its file: the garbage collector closes what is older first, and a response that
+        closes after its file raises an error, which Python 3.13 shows.
+        """
+        file = io.BufferedReader(_AnswerFile(self, self._pieces, self._body))
+        self.owners.add(file)
+        return file
 
     def sendall(self, data: Any, *_: Any) -> None:
         """Discard the request."""
