@@ -179,7 +179,10 @@ def _anthropic_deep() -> Iterator[tuple[Any, Any]]:
         for _ in range(900):
             nested = {key: [nested]}
         block = {"type": "web_search_tool_result", "tool_use_id": "t", "content": nested}
-        yield anthropic_asked([{"role": "user", "content": [block]}]), {"body": {"json": {"content": [block]}}}
+        yield (
+            anthropic_asked([{"role": "user", "content": [block]}]),
+            {"body": {"json": {"content": [block]}}},
+        )
 
 
 _ANTHROPIC = Format(
