@@ -338,9 +338,10 @@ class Cleaner:
 
     def suspects_line(self, data: bytes) -> bool:
         """The same for a JSON line in UTF-8."""
-        if b"<secret:" in data and b'\\"' in data:
-            return True
-        data = without_placed(data)
+        if b"<secret:" in data:
+            if b'\\"' in data:
+                return True
+            data = without_placed(data)
         if self._has_own or self._suspicious(data) or self._may_hide(data):
             return True
         plain = plainly(data)

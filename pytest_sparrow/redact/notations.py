@@ -106,33 +106,35 @@ _CALLS = tuple(
     rb" jwt\.decode".split()
 )
 _ENDS = b"|".join(b"(?<=%s)" % end for end in _LAST)
+# The last two letters of each call, letter by letter: most calls of a text end otherwise.
+_CALLED = b"".join(b"[%s]" % bytes({call.replace(b"\\", b"")[at] for call in _CALLS}) for at in (-2, -1))
+_USER = rb"[ =][\\'\"]{0,4}[\w.@+\\/-]{1,64}[:%,][^\s'\"\\]{4}"
 _MAY_NAME = tuple(
     (begin, re.compile(re.escape(begin) + rest))
     for begin, rest in (
         (b"<", rb"(?i:[a-z][\w.:-]{1,60}(?=[\s>])(?:%s)[^<>]{0,200}>[^<\s])" % _ENDS),
-        (
-            b"--",
-            rb"(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
-            rb"|with-token|password-stdin)" % _ENDS,
-        ),
         *(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")
         ),
         (b"login", rb"(?:[\s\\](?s:.){1,80}?passw|(?<=vault login)|=[\w.@-]{1,64}:)"),
-        (b"(", rb"(?:%s)" % b"|".join(rb"(?<=%s\()" % each for each in _CALLS)),
+        (b"(", rb"(?<=%s\()(?:%s)" % (_CALLED, b"|".join(rb"(?<=%s\()" % each for each in _CALLS))),
         (
-            b"-",
-            rb"(?:token\.[\w.-]{1,60} "
-            rb"|(?:u|U|a|-user|-proxy-user|-auth)[ =][\\'\"]{0,4}[\w.@+\\/-]{1,64}[:%,][^\s'\"\\]{4})",
+            b"-",  # No alternative begins with a group: those cost most where a text has many lines.
+            rb"(?:token\.[\w.-]{1,60} |[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUa]%s"
+            rb"|-(?=\w)(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
+            rb"|with-token|password-stdin|(?:user|proxy-user|auth)%s))" % (_USER, _ENDS, _USER),
         ),
         (b":", rb"(?:(?<=/user:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
-        (b"assword", rb"(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} ))"),
-        (b"ENV ", rb"[A-Za-z0-9_]{1,60} "),
+        (
+            b"ass",
+            rb"(?:word(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} ))"
+            rb"|wort|(?<=e pass)e|(?<=htpass)wd )",
+        ),
     )
 )
 """The beginning of each, which most lines do not hold, and the whole."""
-_MAY_WORDS = b"'-p|\"-p|setx |asswort|e passe|ontrase|http-basic.|sqlplus |htpasswd ".split(b"|")
+_MAY_WORDS = b"kty|setx |ontrase|http-basic.|sqlplus ".split(b"|")
 _FOREIGN = tuple(
     spelled.encode()
     for word in FOREIGN
@@ -143,9 +145,10 @@ _NO_CAPITALS = bytes(byte for byte in range(256) if chr(byte) not in string.asci
 # Few letters of a text are capitals: to look in these alone is a fraction of the work.
 _MAY_CAPITALS = tuple(
     (word.translate(None, _NO_CAPITALS), word)
-    for word in b"IDENTIFIED |PASSWORD | LOGIN | PLAIN|UGFzc3dvcmQ6|AUTH |ConvertTo-SecureString ".split(b"|")
+    for word in b":AA|ENV |IDENTIFIED |PASSWORD | LOGIN | PLAIN|UGFzc3dvcmQ6|AUTH |Secret|-SecureString ".split(
+        b"|"
+    )
 )
-_MAY_OPTION = re.compile(rb" -(?:[pPb]|[awkNAX] )")
 
 
 _STEMS_IN_BYTES = (
@@ -182,10 +185,13 @@ _MAY_SIGN = re.compile(rb"[\s\\<:(\x80-\xff]")
 
 
 def may_name(data: bytes) -> bool:
-    """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name."""
+    """Whether a JSON line, or a text, may name a secret in a notation without ``:`` or ``=`` behind the name.
+
+    So do a JSON Web Key, a Secret of Kubernetes, and the id of a bot of Telegram.
+    """
     if _MAY_SIGN.search(data) is None:  # an id, a word
         return False
-    if _MAY_OPTION.search(data) or any(map(data.__contains__, _MAY_WORDS)):
+    if any(map(data.__contains__, _MAY_WORDS)):
         return True
     capitals = data.translate(None, _NO_CAPITALS)
     if any(letters in capitals and word in data for letters, word in _MAY_CAPITALS):

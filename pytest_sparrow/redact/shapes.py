@@ -143,8 +143,6 @@ MARKS = re.compile(r"[^AC-HK-Za-z0-9]")
 _RARE = "-_.BIJ"
 _WITHIN = (b"Q~", b":AA")
 """What stands within the secrets of Entra, and behind the id of Telegram's bots."""
-_LITERALS = (*_WITHIN, b"kty", b"Secret")
-"""The same; and what stands in a JSON Web Key, and in a Secret of Kubernetes."""
 _BOT = re.compile(rb"[MNO][TjzD][\w-]{22,26}\.[\w-]{6}\.")
 _AIRTABLE = rb"(?<=[0-9a-f]{20}-)[a-z0-9-]{14}tap"
 
@@ -157,10 +155,11 @@ def _fold(byte: int) -> int:
 
 
 _TABLE = bytes(map(_fold, range(256)))
-_RUN = rb"[a-z0-9%+/~-]"
+_OF_RUN = rb"a-z0-9%+/~\-"
+_RUN = b"[%s]" % _OF_RUN
 _RUN_LENGTH = 12
-_LEAST_RUN = 4
-"""Characters of a key that follow the mark of each prefix, where any must; a test holds it."""
+_LEAST_RUN = 8
+"""Characters of a key that follow the mark of most prefixes: a file's rights and most words have fewer."""
 _SHORT = 256
 """Characters of a text that is short."""
 _DIGITS = [b"%d" % digit for digit in range(10)]
@@ -175,7 +174,7 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     alternatives: dict[bytes, set[bytes]] = {}
     short: set[bytes] = set()
     # Nothing stands in front of the mark.
-    bare, next_to_bare = {_AIRTABLE}, {b"[0-9a-f]{3}"}
+    bare, next_to_bare = {_AIRTABLE}, [[b"0-9a-f"] * 3]
     for shape in shapes_with(known):
         for prefix in filter(_is_marked, shape.prefixes):
             folded = _folded(prefix)
@@ -185,8 +184,9 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
             look = rb"(?<=%s%s-%s)" % (run, re.escape(ahead), re.escape(behind))
             if not behind:
                 bare.add(look)
-                next_to_bare.add(_RUN * (3 - len(ahead)) + re.escape(ahead[-3:]))
-            elif len(behind) < 2 or not shape.run:
+                last = (re.escape(ahead[at : at + 1]) for at in range(len(ahead))[-3:])
+                next_to_bare.append(([_OF_RUN] * 3 + [*last])[-3:])
+            elif len(behind) < 2 or shape.run < _LEAST_RUN:
                 short.add(re.escape(behind) + look)
             else:
                 alternatives.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)
@@ -198,7 +198,12 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
     )
     either = (
         b"(?<=%s-)(?=%s%s)%s" % (*filters, _grouped(alternatives)),
-        b"(?<=(?:%s)-)(?:%s)" % (b"|".join(sorted(next_to_bare)), b"|".join(sorted(bare))),
+        # Letter by letter: to try alternatives at each mark costs more than all else.
+        b"(?<=%s-)(?:%s)"
+        % (
+            b"".join(map(b"[%s]".__mod__, map(b"".join, zip(*next_to_bare, strict=True)))),
+            b"|".join(sorted(bare)),
+        ),
         *sorted(short),
     )
     return re.compile(b"-(?:%s)" % b"|".join(either))
@@ -380,4 +385,4 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
     if _NAMES.search(folded) or _is_shape_in(data, folded):
         return True
     # A URL with a user and a password.
-    return (b"@" in data and b"://" in data) or any(map(data.__contains__, _LITERALS)) or may_name(data)
+    return (b"@" in data and b"://" in data) or (b"~" in data and b"Q~" in data) or may_name(data)
