@@ -20,12 +20,13 @@ from pytest_sparrow.redact.names import (
     secret_members,
 )
 from pytest_sparrow.redact.notations import replace_named
-from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers, without_placed
+from pytest_sparrow.redact.placeholders import PLACEHOLDER, is_close_to_one, strip_numbers
 from pytest_sparrow.redact.plausible import bare_value, is_generated, plausible
-from pytest_sparrow.redact.scanner_rules import EDGE, FILE, without_files
-from pytest_sparrow.redact.shapes import MARKS, replace_shapes, suspicious, whole_shape
+from pytest_sparrow.redact.scanner_rules import EDGE, FILE
+from pytest_sparrow.redact.shapes import replace_shapes, whole_shape
 from pytest_sparrow.redact.streams import cuts_between
 from pytest_sparrow.redact.substitutes import shape_of
+from pytest_sparrow.redact.suspicion import Suspicion
 from pytest_sparrow.redact.texts import (
     LONGEST_KEPT,
     MOST_KEPT,
@@ -61,23 +62,6 @@ _NAMES_OF_VALUES = ("name", "key", "Name", "Key")
 _TYPED = Rule("password", Sure.PASSWORD)
 """The rule of the value of a form's field whose type is ``password``."""
 _ESCAPED_LINE_ENDS = re.compile(r"(?<!\\)\\+(?:r\\+)?n|\r\n")
-_SHORTEST = 8
-_SHORTEST_ENCODED = 20
-
-_OF_CLIENTS = frozenset(
-    {
-        "application/json",
-        "text/event-stream",
-        "application/json, text/event-stream",
-        "application/x-www-form-urlencoded",
-        "gzip, deflate",
-        "gzip, deflate, br",
-        "gzip, deflate, br, zstd",
-        "gzip, deflate, zstd",
-        "keep-alive",
-    }
-)
-"""Headers of every request, which no search for shapes need be compiled for: 0.1 s of the first test that replays."""
 
 
 class Cleaner:
@@ -89,6 +73,10 @@ class Cleaner:
         own: the user's rules.
         allowed: what the user says is no secret.
         words: plain words may be a password: in what is sent, and never given to the agent.
+
+    Attributes:
+        suspects: whether a text may hold a secret; see `pytest_sparrow.redact.suspicion`.
+        suspects_line: the same for a JSON line in UTF-8.
     """
 
     def __init__(
@@ -108,8 +96,8 @@ class Cleaner:
         self._as_all = not own and not self._allows
         self._allowed = allowed
         self._words = words
-        # What was looked at and found harmless, and what was known then.
-        self._harmless: tuple[object, set[bytes | str]] = (known.state, set())
+        suspicion = Suspicion(known, has_own=self._has_own)
+        self.suspects, self.suspects_line = suspicion.text, suspicion.line
 
     def settled(self, value: _T, clean: Callable[[_T], _T]) -> _T:
         """The value cleaned; cleaned again where a secret was learned on the way that also stands further up.
@@ -313,54 +301,6 @@ class Cleaner:
         if _is_same_json(self.text(searched), searched):
             clean = searched  # to read it as JSON finds no more, and would spell it anew
         return cuts_between(whole, clean, self._stands_for)
-
-    def suspects(self, text: str) -> bool:
-        """Whether a text may hold a secret, or is JSON with a placeholder; never False where `text` changes it."""
-        if self._has_own:
-            return bool(text)
-        if len(text) < _SHORTEST:
-            return False
-        if "<secret:" in text and text.lstrip()[:1] in ("{", "["):
-            return True
-        harmless = self._harmless_now()
-        if text in harmless or (text in _OF_CLIENTS and not self._known.state.present(text)):
-            return False
-        # Most names and words: half the cost.
-        if MARKS.search(text) is None:
-            suspected = self._known.occurs_unmarked(text) or (
-                len(text) >= _SHORTEST_ENCODED and self._may_hide(text.encode("utf-8", "surrogatepass"))
-            )
-        else:
-            suspected = self.suspects_line(text.encode("utf-8", "surrogatepass"))
-        if not suspected and len(text) <= LONGEST_KEPT and len(harmless) < MOST_KEPT:
-            harmless.add(text)
-        return suspected
-
-    def suspects_line(self, data: bytes) -> bool:
-        """The same for a JSON line in UTF-8."""
-        if b"<secret:" in data:
-            if b'\\"' in data:
-                return True
-            data = without_placed(data)
-        if self._has_own or self._suspicious(data) or self._may_hide(data):
-            return True
-        plain = plainly(data)
-        return plain is not None and self._may_hide(plain)
-
-    def _may_hide(self, data: bytes) -> bool:
-        return may_hide(data, self._suspicious, self._harmless_now())
-
-    def _harmless_now(self) -> set[bytes | str]:
-        state, harmless = self._harmless
-        if state is not self._known.state:  # a secret was learned: what was harmless may hold it
-            state, harmless = self._harmless = self._known.state, set()
-        return harmless
-
-    def _suspicious(self, data: bytes) -> bool:
-        data = without_files(data)
-        decoded = plainly(data)
-        needles = self._known.state.needles
-        return suspicious(data, needles) or (decoded is not None and suspicious(decoded, needles))
 
     def _decoded(self, text: str) -> str:
         """What base64 hid. Without the number: that would hide in the base64, too, where no comparison finds it."""
