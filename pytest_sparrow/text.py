@@ -19,7 +19,7 @@ _GAP = "…"
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LONG = {short[1]: char for char, short in _SHORT.items()}
-_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))", re.DOTALL)
+_ESCAPED = r"(?s)\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8})|(.))"
 
 
 def printable(text: str, quote: str = "") -> str:
@@ -56,7 +56,7 @@ def unescaped(text: str) -> str:
         code = int(two or four or eight, 16)
         return chr(code) if code < 0x110000 else match.group()
 
-    return _ESCAPED.sub(one, text) if "\\" in text else text
+    return re.sub(_ESCAPED, one, text) if "\\" in text else text
 
 
 def cut(text: str, width: int) -> str:
@@ -102,7 +102,7 @@ def shown_further(golden: Json, new: Json, width: int = WIDTH) -> list[tuple[str
     """Where two long texts differ beyond what `shown_pair` shows, up to two more places, sentence by sentence."""
     if not isinstance(golden, str) or not isinstance(new, str) or max(len(golden), len(new)) <= width:
         return []
-    ours, theirs = (_PIECE.findall(text) for text in (golden, new))
+    ours, theirs = (re.findall(_PIECE, text) for text in (golden, new))
     if len(ours) + len(theirs) > _MOST_PIECES:
         return []
     import difflib  # only a failure needs it
@@ -118,7 +118,7 @@ def shown_further(golden: Json, new: Json, width: int = WIDTH) -> list[tuple[str
     return found[:_MOST_FURTHER]
 
 
-_PIECE = re.compile(r"[^\n.]*[\n.]|[^\n.]+")
+_PIECE = r"[^\n.]*[\n.]|[^\n.]+"
 
 
 def _spelled(value: Json, most: int) -> str:

@@ -28,7 +28,7 @@ _FILTERS = ("keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "igno
 _USUAL_FOLDER = Settings().dir
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Collected:
     """What was collected in this process, or in the workers of this session.
 

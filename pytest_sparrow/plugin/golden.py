@@ -28,7 +28,7 @@ _FIXTURE = "sparrow"
 _INPUTS = "inputs.json"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class GoldenPlace:
     """A test's folder of goldens.
 

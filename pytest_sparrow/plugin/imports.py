@@ -47,12 +47,12 @@ def _may_use_sparrow(collector: pytest.Module) -> bool:
     return any(_names_sparrow(file) for file in (path, *conftests))
 
 
-_WORD = re.compile(rb"\bsparrow\b")
+_WORD = rb"\bsparrow\b"
 
 
 def _names_sparrow(file: Path) -> bool:
     try:
-        return _WORD.search(file.read_bytes()) is not None
+        return re.search(_WORD, file.read_bytes()) is not None
     except OSError:
         return False
 

@@ -64,7 +64,7 @@ def _phase(
     return report
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Sample:
     """One run.
 

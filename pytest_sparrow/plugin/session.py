@@ -35,7 +35,7 @@ FixtureAsked: TypeAlias = "tuple[dict[str, Json], dict[str, Json], str]"
 """A request of a fixture and its answer, and the test that was being set up or torn down."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class SessionState:
     """The session's settings, and what its summary needs.
 
@@ -107,7 +107,7 @@ class SessionState:
         return "" if self.fixturedef is None else str(self.fixturedef.argname)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class AttemptState:
     """One attempt, and what the reports of its phases said.
 

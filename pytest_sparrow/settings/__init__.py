@@ -156,7 +156,7 @@ LOOK_UPS = (
 """What clients read once a day, once a process, or only where they have not kept it: ``host/path``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Settings:
     """The settings of one test, after command line, marker, ``sparrow_settings``, environment and ini file."""
 

@@ -12,6 +12,9 @@ from pytest_sparrow.errors import UsageError
 if TYPE_CHECKING:
     import enum
 
+# Each method that a dataclass makes is compiled in every session, also in one that does not use the plugin: the classes
+# of this room, and of the plugin's modules, have those that somebody calls.
+
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -65,7 +68,7 @@ def _check(dotted: str, value: Any, origin: str) -> Any:
     return found(value, origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Choice:
     """One of a few words.
 
@@ -93,7 +96,7 @@ class Choice:
         return self.read(text.strip(), origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class PlainText:
     """A string.
 
@@ -122,7 +125,7 @@ def _is_folder(name: str) -> bool:
     return name not in ("", ".", "..") and not any(sign in name for sign in "/\\\0")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Flag:
     """True or false."""
 
@@ -140,7 +143,7 @@ class Flag:
         return self.read(_FLAGS.get(text.strip().lower(), text), origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Number:
     """A whole number.
 
@@ -177,7 +180,7 @@ _LONGEST_NUMBER = 1000
 """Python itself refuses to read numbers of more than 4300 digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Rate:
     """A share of all."""
 
@@ -193,13 +196,13 @@ class Rate:
     def parse(self, text: str, origin: str) -> float:
         """The rate in a text."""
         word = text.strip()
-        return self.read(float(word) if _RATE.fullmatch(word) else text, origin)
+        return self.read(float(word) if re.fullmatch(_RATE, word) else text, origin)
 
 
-_RATE = re.compile(r"[01](\.[0-9]{0,9})?|\.[0-9]{1,9}")
+_RATE = r"[01](\.[0-9]{0,9})?|\.[0-9]{1,9}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, repr=False)
 class MaxAge:
     """How old a golden may be.
 
@@ -212,7 +215,7 @@ class MaxAge:
     fails: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Age:
     """An age in days, weeks or years, and whether what is older fails."""
 
@@ -223,7 +226,7 @@ class Age:
         """The age."""
         if isinstance(value, MaxAge):
             return value
-        found = _AGE.fullmatch(value.strip()) if isinstance(value, str) else None
+        found = re.fullmatch(_AGE, value.strip()) if isinstance(value, str) else None
         if found is None:
             raise _refusal(value, origin, self.valid)
         return MaxAge(int(found["count"]) * _DAYS[found["unit"]], found["fail"] is not None)
@@ -231,11 +234,11 @@ class Age:
     parse = read
 
 
-_AGE = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[dwy])(?P<fail>\s+fail)?")
+_AGE = r"(?P<count>[0-9]{1,6})(?P<unit>[dwy])(?P<fail>\s+fail)?"
 _DAYS = {"d": 1, "w": 7, "y": 365}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Lines:
     """Several strings: a list, or a line each.
 
@@ -274,7 +277,7 @@ class Lines:
         return self.read([line.strip() for line in text.splitlines() if line.strip()], origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Table:
     """Words by name: a dict or a TOML table, or lines like ``refund = feed``.
 
@@ -322,7 +325,7 @@ class Table:
         return self.read([line for line in text.splitlines() if line.strip()], origin)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Objects:
     """A list of Python objects, which no file can hold.
 

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Behaviour:
     """What is done about the world and about the golden in one test.
 

@@ -37,7 +37,7 @@ USUAL = SettingPlace.MARKER | SettingPlace.FOLDER | SettingPlace.INI
 PYTHON = SettingPlace.MARKER | SettingPlace.FOLDER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Setting:
     """One row of the table.
 
