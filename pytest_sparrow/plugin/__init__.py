@@ -21,14 +21,13 @@ from pytest_sparrow.plugin import (
     markers,
     options,
     outcome,
-    sampling,
+    running,
     session,
 )
 from pytest_sparrow.plugin.markers import INJECT, MARKER
 from pytest_sparrow.plugin.session import SESSION, finish
 
 if TYPE_CHECKING:
-    import warnings
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
@@ -59,8 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{INJECT}(fault, at, **options): make a recorded answer fail, as sparrow.inject does",
     )
     session.start(config)
-    # The logreport hook gets no config, so an object holds the config.
-    config.pluginmanager.register(_Reports(config), "sparrow-reports")
+    # These hooks get no config, so an object holds it.
+    config.pluginmanager.register(_Stops(config), "sparrow-stops")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -80,7 +79,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Check every marker: a wrong marker is an error before anything runs. A marked test uses the fixture."""
-    markers.request_fixture(items)
     markers.check_markers(config, items)
 
 
@@ -101,41 +99,15 @@ def pytest_make_collect_report(
     return report
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test several times where it is sampled."""
-    return sampling.protocol(item, nextitem)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Watch the tests where one of them may use the fixture."""
+    running.watch_if_used(session)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Shut the world before the first fixture of a test that replays."""
-    outcome.forget(item)
-    fixture.begin(item)
-    return (yield)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Open the world again after the last fixture."""
-    try:
-        return (yield)
-    except Exception as error:
-        fixture.name_refusal(item.config.stash[SESSION], error)
-        raise
-    finally:
-        fixture.end(item)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(fixturedef: Any, request: pytest.FixtureRequest) -> Generator[None, Any, Any]:
-    """Note which fixture is being set up, so that messages can name it."""
-    return (yield from fixture.setting_up(request, fixturedef))
-
-
-def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:
-    """Forget the fixture that was torn down."""
-    request.config.stash[SESSION].fixturedef = None
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Read the reports of workers; which tests there are is not known here."""
+    running.watch(config)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,26 +116,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     return (yield from outcome.call_phase(item))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note how a phase ended, as reported in the end."""
-    report = yield
-    outcome.reported(item, report)
-    return report
-
-
-class _Reports:
-    """Collects what comes without a config: reports, also of xdist workers, and whether tests are left out."""
+class _Stops:
+    """Notes, with a config, that tests are left out."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        session.collect(self._config, report)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
-        outcome.clean_warning(self._config.stash[SESSION], warning_message, nodeid)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, Any, Any]:

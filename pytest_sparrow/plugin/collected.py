@@ -38,6 +38,7 @@ class Collected:
         left_out: an option or a plugin left tests out.
         stopped: the session was stopped, or a worker of it crashed.
         ownerless: the goldens that no test owns, from the workers.
+        named: a test file, or a conftest.py above it, names the fixture; noted in replays.
     """
 
     goldens: set[Path] = field(default_factory=set)
@@ -45,6 +46,7 @@ class Collected:
     left_out: bool = False
     stopped: bool = False
     ownerless: set[str] = field(default_factory=set)
+    named: bool = False
 
     def meet(self, path: Path, directory: str) -> bool | None:
         """Note a folder of goldens; True where pytest need not look for tests in it.

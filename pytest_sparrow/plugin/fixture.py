@@ -38,7 +38,9 @@ def run(request: pytest.FixtureRequest, folder: object) -> Iterator[Sparrow]:
     from pytest_sparrow.plugin.attempt import Attempt
     from pytest_sparrow.plugin.extensions import codecs_of, secret_rules_of
     from pytest_sparrow.plugin.hiding import Directories
+    from pytest_sparrow.plugin.running import watch
 
+    watch(request.config)
     item = request.node
     session = request.config.stash[SESSION]
     settings = _settings_of(item, session, folder)

@@ -25,10 +25,12 @@ def with_dummy_keys(collector: pytest.Collector) -> Iterator[None]:
     The test module itself, and any module once it has imported pytest, sees the real environment: there
     ``skipif(not os.environ.get("OPENAI_API_KEY"))`` must go on to skip live tests.
     """
-    settings = collector.config.stash[SESSION].settings
-    if not (isinstance(collector, pytest.Module) and settings.mode.shut and _may_use_sparrow(collector)):
+    session = collector.config.stash[SESSION]
+    settings = session.settings
+    if not (isinstance(collector, pytest.File) and settings.mode.shut and _may_use_sparrow(collector)):
         yield
         return
+    session.collected.named = True
     from pytest_sparrow.boundaries.patching import AttributePatch
     from pytest_sparrow.boundaries.world.environment import dummy_keys
 
@@ -40,7 +42,7 @@ def with_dummy_keys(collector: pytest.Collector) -> Iterator[None]:
         imports.fill(filled=False)
 
 
-def _may_use_sparrow(collector: pytest.Module) -> bool:
+def _may_use_sparrow(collector: pytest.File) -> bool:
     """Whether the module or a conftest.py above it names sparrow: which tests there are is not known yet."""
     root, path = collector.config.rootpath, collector.path
     conftests = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(root)]

@@ -148,26 +148,25 @@ def inject_faults(item: pytest.Item, sparrow: Sparrow) -> None:
         sparrow.inject(*marker.args, **marker.kwargs)
 
 
-def request_fixture(items: list[pytest.Item]) -> None:
-    """Let every marked test use the fixture: without a run its settings would mean nothing, and it would be live."""
-    for item in items:
-        names = getattr(item, "fixturenames", None)
-        if names is not None and FIXTURE not in names and item.get_closest_marker(MARKER) is not None:
-            names.append(FIXTURE)
-
-
 def check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Check every test's markers before any test runs.
+    """Let every marked test use the fixture, and check every test's markers before any test runs.
 
-    A worker of pytest-xdist checks nothing here, since a usage error would end it without a word: the tests check.
+    Without a run a marker's settings would mean nothing, and the test would be live. A worker of pytest-xdist checks
+    nothing here, since a usage error would end it without a word: the tests check.
 
     Raises:
         pytest.UsageError: a marker is wrong; the text names the test and the valid keys or values.
     """
+    ours = (MARKER, INJECT, CORPUS)
+    marked_items = [item for item in items if any(mark.name in ours for mark in item.iter_markers())]
+    for item in marked_items:
+        names = getattr(item, "fixturenames", None)
+        if names is not None and FIXTURE not in names and item.get_closest_marker(MARKER) is not None:
+            names.append(FIXTURE)
     if hasattr(config, "workerinput"):
         return
     session = config.stash[SESSION]
-    for item in items:
+    for item in marked_items:
         check_corpus(item)
         _check_faults(item)
         if item.get_closest_marker(MARKER) is not None:

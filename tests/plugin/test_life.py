@@ -2,6 +2,8 @@
 
 import contextlib
 
+import pytest
+
 from pytest_sparrow.plugin import imports
 
 DYNAMIC = """
@@ -32,14 +34,22 @@ DYNAMIC = """
 """
 
 
-def test_a_run_that_the_body_asks_for_is_judged(inner):
-    """Recorded and replayed as any other; red when less is asked for, and without a golden."""
-    inner.write("test_it.py", DYNAMIC)
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_run_that_the_body_asks_for_is_judged(inner, elsewhere):
+    """Recorded and replayed as any other; red when less is asked for, and without a golden.
+
+    So is one of a test file that does not name the fixture: the steps that ask for it stand in another module.
+    """
+    inner.write("steps.py" if elsewhere else "test_it.py", DYNAMIC)
+    if elsewhere:
+        inner.write("test_it.py", "from steps import *")
     inner.replay("-k", "not early").assert_outcomes(failed=2, deselected=1)
     recorded = inner.record("-k", "not early")
     recorded.assert_outcomes(passed=2, deselected=1)
     recorded.stdout.fnmatch_lines(["sparrow: 2 recorded"])
-    inner.replay("-k", "not early").assert_outcomes(passed=2, deselected=1)
+    replayed = inner.replay("-k", "not early")
+    replayed.assert_outcomes(passed=2, deselected=1)
+    replayed.stdout.fnmatch_lines(["sparrow: 2 replayed equal*"])
     inner.env(ASKED="1")
     inner.replay("-k", "not early").assert_outcomes(failed=2, deselected=1)
 
