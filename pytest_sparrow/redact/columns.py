@@ -19,6 +19,8 @@ _HEADER = re.compile(
     rf"^[|\" ]{{0,4}}{_NAME}(?:([,;\t|]) *{_NAME}(?:\1 *{_NAME}){{0,60}})[| ]{{0,4}}\r?\n", re.MULTILINE
 )
 _RULER = frozenset("-+|:= \r")
+_BOXES = {number: "|" if chr(number) in "│┃║" else "-" for number in range(0x2500, 0x2580)}
+"""The lines around the cells of a table in a terminal, as the signs that stand for them elsewhere."""
 _CELLS = {
     by: re.compile(rf" *(?:\"(?P<quoted>(?:[^\"]|\"\")*)\"|(?P<bare>[^{by}]*?)) *\r?(?:{re.escape(by)}|\Z)")
     for by in ",;\t|"
@@ -55,6 +57,8 @@ def _rules(cells: list[str], names: Names) -> dict[int, Rule]:
 
 
 def _in_tables(text: str, names: Names) -> Iterator[tuple[int, int, Rule]]:
+    if "│" in text:
+        text = text.translate(_BOXES)
     if not any(map(text.__contains__, _CELLS)):
         return
     for header in _HEADER.finditer(text):

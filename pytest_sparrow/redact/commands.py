@@ -15,6 +15,9 @@ _PASSWORD = Rule("password", Sure.PASSWORD)
 _KEY = Rule("key", Sure.KEY)
 """The rule of what stands where else no secret need stand: only what a generator made."""
 _CODE = Rule("recovery-code", Sure.PASSWORD)
+_COOKIE = Rule("cookie", Sure.KEY)
+# A uuid names a conversation.
+_CRUMB = r"(?![0-9a-f]{8}-[0-9a-f]{4}-)[^\s;,'\"]{20,4096}"
 # In other languages than English, without a first letter that is a capital in some sentences.
 _WORDS = ("asswort", "ennwort", "ot de passe", "ontrasena", "enha", "achtwoord")
 FOREIGN = (
@@ -122,6 +125,12 @@ _PATTERNS = tuple(
                     r"creds?(?:entials)?[ \t]*[:=][ \t]*[\w.@-]{1,64}[:/](?=\S{0,255}\d)([^\s'\"\\/]{6,256})",
                 ),
                 ("assword ", rf"assword {_VERB}[ \t]*:?{_SAID_VALUE}"),
+                (
+                    "assword ",
+                    r"assword (?:[057] (?=\S{6})|[\"'`]?(?=\S{0,63}\d)(?=\S{0,63}[A-Za-z])(?=\S{0,63}[!@#$%^&*]))"
+                    r"([^\s'\"`\\/=(<{[][^\s'\"`\\/=]{4,63}[^\s'\"`\\/=.,;:)])(?![^\s'\"`.,;:)])",
+                ),
+                ("ipmitool", r"ipmitool[^\n|;]{0,200}? -P ['\"]?([^\s'\"\\]{4,256})"),
                 ("(", _OF_A_USER),
                 *((word, word + _SAID) for word in (*_WORDS, *FOREIGN)),
             )
@@ -147,6 +156,23 @@ _PATTERNS = tuple(
             r"([A-Za-z0-9+/_.~-]{20,4096}={0,2})(?![\w=])",
             _KEY,
         ),
+        # A browser's cookies as curl keeps them, and as a script sees them.
+        (
+            "E\t",
+            r"^[#\w.-]{3,256}\t(?:TRUE|FALSE)\t\S{1,200}\t(?:TRUE|FALSE)\t\d{1,12}\t\S{1,128}\t(\S{20,4096})",
+            _COOKIE,
+        ),
+        *(
+            (
+                word,
+                rf"(?:(?<=; )|(?:^|(?<=[ '\"]))(?=[\w.-]{{3,64}}={_CRUMB}; )){name}=({_CRUMB})",
+                _COOKIE,
+            )
+            for word, name in (
+                ("sess", r"[\w.-]{0,40}?sess(?:ion)?[-_.]?(?:id)?"),
+                ("sid=", r"[\w.-]{0,40}?sid"),
+            )
+        ),
         ("AUTH", _SASL, SASL),
         ("UGFzc3dvcmQ6", _SASL, SASL),
     )
@@ -158,5 +184,5 @@ def in_commands(text: str) -> Iterator[tuple[int, int, Rule]]:
     """The secrets in the command lines, protocols and sentences of a text, and the rule of each."""
     for word, pattern, rule in _PATTERNS:
         for match in pattern.finditer(text) if word in text else ():
-            if rule is not _KEY or is_generated(match[1]):
+            if rule not in (_KEY, _COOKIE) or is_generated(match[1]):
                 yield *match.span(1), rule

@@ -43,14 +43,14 @@ _QUOTED = r"(?P<quote>\\{0,127}[\"'`])(?P<quoted>(?:(?!(?P=quote))[^\r\n]){1,819
 _VALUE = rf"(?:{_QUOTED}|{_SCHEMES}(?P<bare>{_BARE}))"
 # The rest of the name, its closing quotes and brackets, and what separates it from the value.
 _REST = r"(?P<rest>[A-Za-z0-9_.-]{0,40})(?P<closed>(?:\\{0,127}[\"'`])?\]?\]?)"
-_ASSIGNED = re.compile(rf"{_REST}[ \t]{{0,8}}(?:=>|:=|\?=|=|:)[ \t]{{0,8}}{_VALUE}")
+_ASSIGNED = re.compile(rf"{_REST}[ \t]{{0,8}}(?:=>|:=|\?=|=|:)[ \t]{{0,8}}(?:@(?=[\"']))?{_VALUE}")
 _MARKED_UP = re.compile(
     r"(?P<rest>[A-Za-z0-9_.-]{0,40})(?:\s[^<>]{0,200})?>\s{0,40}(?P<bare>[^<>\s][^<>]{2,4096}?)\s{0,40}<"
 )
 _SPACED = re.compile(rf"(?P<rest>[A-Za-z0-9_.-]{{0,40}})(?P<closed>)(?:[ \t]+is|[ \t]+was)?\s{{1,8}}{_VALUE}")
 # Between a name and a value that only a generator makes: blanks, signs, markup, colours, a type, a constructor.
 _GAP = (
-    r"(?:[\s\0:=|*`'\",()\[\]{}>]|\\{1,127}(?:u00[0-9A-Fa-f]{2}|[nrt\"'])|->|\x1b\[[0-9;]{0,12}m"
+    r"(?:[\s\0:=|│┃║*`'\",()\[\]{}>]|\\{1,127}(?:u00[0-9A-Fa-f]{2}|[nrt\"'])|->|\x1b\[[0-9;]{0,12}m"
     r"|</?[A-Za-z][\w.:-]{0,24}(?:\s[^<>]{0,80})?/?>|<!\[CDATA\[|&(?:quot|apos|gt|lt|#39|#34);|[|>][+-]|![a-z]{1,12}|content="
     r"|&[a-z]{1,12}(?=[ ])| As String(?= =)"
     r"|b(?=[\"'])|(?:Secret(?:Str|Bytes|String)?(?:::(?:new|from))?|String::from|SecureString|Buffer\.from)\((?=[\"'])"
@@ -117,6 +117,7 @@ _MAY_NAME = tuple(
             (verb, rb"(?i:%s)[\\\"'`]*\w{6}" % b"|".join(b"(?<=%s%s)" % (end, verb) for end in _LAST))
             for verb in (b" is ", b" was ")
         ),
+        (b"sess", rb"(?:ion)?[-_.]?(?:id)?="),
         (b"login", rb"(?:[\s\\](?s:.){1,80}?passw|(?<=vault login)|=[\w.@-]{1,64}:)"),
         (b"(", rb"(?<=%s\()(?:%s)" % (_CALLED, b"|".join(rb"(?<=%s\()" % each for each in _CALLS))),
         (
@@ -128,13 +129,13 @@ _MAY_NAME = tuple(
         (b":", rb"(?:(?<=/user:)|(?:\d{4,5}|\*):[\w.*-]{1,64}:[\w.*-]{1,64}:[^\s:]|oracle:)"),
         (
             b"ass",
-            rb"(?:word(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} ))"
+            rb"(?:word(?:\\*[\"'`\]]{0,2} *(?:[,;|)\s]|\\[trn])| (?:\d|\xc3|[a-z]{2,6} |[^\s!@#$%^&*]{1,63}[!@#$%^&*]))"
             rb"|wort|(?<=e pass)e|(?<=htpass)wd )",
         ),
     )
 )
 """The beginning of each, which most lines do not hold, and the whole."""
-_MAY_WORDS = b"kty|setx |ontrase|http-basic.|sqlplus ".split(b"|")
+_MAY_WORDS = b"kty|sid=|setx |ontrase|http-basic.|sqlplus ".split(b"|")
 _FOREIGN = tuple(
     spelled.encode()
     for word in FOREIGN
@@ -145,12 +146,10 @@ _NO_CAPITALS = bytes(byte for byte in range(256) if chr(byte) not in string.asci
 # Few letters of a text are capitals: to look in these alone is a fraction of the work.
 _MAY_CAPITALS = tuple(
     (word.translate(None, _NO_CAPITALS), word)
-    for word in b":AA|ENV |IDENTIFIED |PASSWORD | LOGIN | PLAIN|UGFzc3dvcmQ6|AUTH |Secret|-SecureString ".split(
-        b"|"
-    )
+    for word in (
+        b":AA|E\t|TRUE\\|FALSE\\|ENV |IDENTIFIED |PASSWORD | LOGIN | PLAIN|UGFzc3dvcmQ6|AUTH |Secret|-SecureString "
+    ).split(b"|")
 )
-
-
 _STEMS_IN_BYTES = (
     *(stem.encode() for stem in _STEMS),
     *(b"setuser", b"login", b"bundle_", b"334 ", b"kennwort", b"ontrase", b"senha", b"wachtwoord"),

@@ -157,6 +157,7 @@ def _fold(byte: int) -> int:
 _TABLE = bytes(map(_fold, range(256)))
 _OF_RUN = rb"a-z0-9%+/~\-"
 _RUN = b"[%s]" % _OF_RUN
+_ALL_RUN = re.compile(_RUN + b"*")
 _RUN_LENGTH = 12
 _LEAST_RUN = 8
 """Characters of a key that follow the mark of most prefixes: a file's rights and most words have fewer."""
@@ -186,7 +187,7 @@ def _shape_search(known: ProviderFacts) -> re.Pattern[bytes]:
                 bare.add(look)
                 last = (re.escape(ahead[at : at + 1]) for at in range(len(ahead))[-3:])
                 next_to_bare.append(([_OF_RUN] * 3 + [*last])[-3:])
-            elif len(behind) < 2 or shape.run < _LEAST_RUN:
+            elif len(behind) < 2 or shape.run < _LEAST_RUN or _ALL_RUN.fullmatch(ahead) is None:
                 short.add(re.escape(behind) + look)
             else:
                 alternatives.setdefault(behind[:1], set()).add(re.escape(behind[1:]) + look)

@@ -292,7 +292,16 @@ OWN: tuple[Shape, ...] = (
         for kind in ("sdk-", "api-", "mob-")
     ),
     prefixed("mapbox-token", "sk.eyJ", rf"{_W}{{20,}}\.{_W}{{20,}}"),
-    prefixed("dropbox-token", "sl.", rf"{_W}{{120,}}"),
+    prefixed("dropbox-token", "sl.", rf"(?:u\.)?{_W}{{120,}}"),
+    prefixed("paypal-token", "access_token$production$", rf"[a-z0-9]{{16}}\${_X}{{32}}{_END}"),
+    prefixed("vercel-token", "vercel_blob_rw_", rf"{_A}{{16}}_{_A}{{24,}}"),
+    prefixed("snyk-token", "snyk_uat.", rf"{_A}{{8}}\.{_W}{{60,}}"),
+    prefixed("segment-token", "sgp_", rf"{_A}{{64}}{_END}"),
+    prefixed("cursor-key", "key_", rf"{_X}{{64}}{_END}"),
+    prefixed("runpod-key", "rpa_", rf"{_A}{{40,}}"),
+    prefixed("xata-key", "xau_", rf"{_A}{{38,}}"),
+    prefixed("unkey-key", "unkey_", rf"{_A}{{20,}}{_END}", holds=is_mixed),
+    prefixed("flutterwave-key", "FLWSECK-", rf"{_X}{{32}}-X"),
     prefixed(
         "plaid-token",
         ("access-production-", "access-sandbox-", "access-development-"),

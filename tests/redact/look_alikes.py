@@ -5,6 +5,14 @@ from __future__ import annotations
 __all__ = ["TEXTS"]
 
 TEXTS: list[str] = [
+    "the forgot-password flow! It has 3 steps",
+    "reset your password (min 8 chars!)",
+    "enter the password 5 times; password reset?v=2",
+    "session_id=2f1e4b7a-90ab-4cde-8f01-23456789abcd; user=bob; state=open",
+    "session=open; state=new_and_not_yet_assigned_12",
+    "NAME\tTYPE\tDEFAULT\nsize\tint\t12345678901234567890",
+    "│ name │ key │\n│ ada │ PROJ-1234 │",
+    "key_figures_of_2024 and unkey_ed, sgp_2024_report, xau_usd, rpa_process_description_of_the_department",
     "https://files-us-east-1.x.ai/xai-video/xai-tmp-imgen-3f1d5a2e-0c8f-4b5d-9d2e-8f7a6b5c4d3e.jpeg",
     "https://imgen.x.ai/xai-imgen/xai-tmp-imgen-a2c81d5e-8fdd-4a1b-9b8c-12aa34bb56cc.jpeg",
     "https://cdn.example.test/img/a.jpg?hmac=TmmQSbShHz9CdQm0NkEjx1Dyh_Y984R9LpNrpvH2D_U&w=300",

@@ -172,6 +172,13 @@ NOTATIONS = {
     "sentence, korean": "비밀번호: {}",
     "sentence, turkish": "şifre: {}",
     "sentence, swedish": "lösenord är {}",
+    "cookies, as a script sees them": "theme=dark; connect.sid={}; lang=en",
+    "cookies, django": "sessionid={}; csrftoken=x",
+    "cookies, a file of curl": "#HttpOnly_.a.test\tTRUE\t/\tFALSE\t1999999999\tsid\t{}\n",
+    "table of a terminal": "│ api_key │ {} │\n",
+    "objective c": 'NSString *apiKey = @"{}";',
+    "ipmitool": "ipmitool -U admin -P {} power on",
+    "router": "username bob password 7 {}\n",
     "wrapped": '{{"clientSecret": {{"$secure": "{}"}}}}',
 }
 ROWS = {
@@ -182,6 +189,7 @@ ROWS = {
     "markdown, header": "| name | API key |\n|---|:-:|\n| bob | {} |\n",
     "psql": " id | api_key \n----+------\n  1 | {}\n",
     "mysql": "+----+-----+\n| id | password |\n+----+-----+\n|  1 | {} |\n",
+    "table of a terminal, header": ("┏━━┳━━┓\n┃ id ┃ api_key ┃\n┡━━╇━━┩\n│ a │ {} │\n└──┴──┘\n"),
     "sql insert": "INSERT INTO users (name, password) VALUES ('bob', '{}');",
     "sql insert, rows": "insert into u(name, api_key) values (lower('X'), null), ('b''b', '{}')",
 }
@@ -311,6 +319,8 @@ def test_no_row_shows_a_secret(notation):
         "INSERT INTO users (name, password) VALUES ('bob', '{}')",
         "a1 LOGIN bob {}\r\n",
         "auth=('bob', '{}')",
+        "log in as bob with password {}!, then wait",
+        "use the password `{}#1`.",
         "net use Z: /user:bob {}",
         "Ваш пароль: {}",
         "密码：{}",
