@@ -11,7 +11,10 @@ from pytest_sparrow.errors import DamagedTranscript, NotRecordable, StoreError, 
 from pytest_sparrow.importing import Destination, destination_of, read_cassette, write_cassette, write_run
 from pytest_sparrow.importing.files import stem
 from pytest_sparrow.plugin.extensions import codecs_in
+from pytest_sparrow.plugin.hiding import doubtful_in
 from pytest_sparrow.providers.registry import registered, using
+from pytest_sparrow.report.words import title
+from pytest_sparrow.settings import Settings
 from pytest_sparrow.store import load_transcript
 from pytest_sparrow.text import printable
 
@@ -159,10 +162,14 @@ def _cassette(source: Path, destination: Destination, tally: _Tally, *, overwrit
     tally.missed.extend(map(str, cassette.left_out))
     if not cassette.entries:
         return ""
-    run, ignored = write_cassette(cassette, destination, registered(), overwrite=overwrite)
-    for remark in (*cassette.remarks, *ignored):
+    run, remarks, secrets = write_cassette(cassette, destination, registered(), overwrite=overwrite)
+    for remark in (*cassette.remarks, *remarks):
         complain(f"note: {remark}")
-    return f"{_count(len(run.exchanges), 'exchange')}, {_count(len(run.events), 'event')}"
+    doubtful = doubtful_in(destination.folder, Settings())
+    if doubtful is not None:
+        complain(f"note: {source}: {title(doubtful)}")
+    replaced = f", {_count(secrets, 'secret')} replaced" if secrets else ""
+    return f"{_count(len(run.exchanges), 'exchange')}, {_count(len(run.events), 'event')}{replaced}"
 
 
 def _count(number: int, noun: str) -> str:

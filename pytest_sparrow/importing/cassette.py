@@ -249,7 +249,7 @@ def read_cassette(path: Path) -> Cassette:
             continue
         entries.append(CassetteEntry(number=number, asked=asked, answered=answered))
         if promised := _missing_body(asked, answered):
-            reason = f"its answer is empty in the cassette, and said that it had {promised} bytes"
+            reason = f"its answer is empty in the cassette, and said that it had {promised}"
             remarks.append(LeftOut(path=path, number=number, reason=reason))
     recorded = _recorded(interactions, entries) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return Cassette(
@@ -278,11 +278,14 @@ _VERSIONS = (1, 2)
 
 
 def _missing_body(asked: dict[str, Json], answered: dict[str, Json]) -> str:
-    """The length of a body that an answer promises and that the cassette lacks; "" where all is well."""
+    """What an answer promises and the cassette lacks: the length or the type of a body; "" where all is well."""
     if "body" in answered or asked["method"] == "HEAD" or not may_have_body(answered["status"]):
         return ""
-    length = header([(name, value) for name, value in answered["headers"]], "content-length").strip()
-    return length if length.isdigit() and int(length) else ""
+    length = header(answered["headers"], "content-length").strip()
+    if length.isdigit():
+        return f"{length} bytes" if int(length) else ""
+    kind = header(answered["headers"], "content-type")
+    return f"a body of {kind}" if "json" in kind or "event-stream" in kind else ""
 
 
 def _nothing_of(path: Path, reason: str) -> Cassette:

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 from pytest_sparrow.boundaries.http.exchange import header
 from pytest_sparrow.boundaries.http.flow import OutgoingRequest, passage_of
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.findings import Kind
 from pytest_sparrow.importing.cassette import LeftOut
 from pytest_sparrow.importing.files import stem
 from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.redact import Redactor
+from pytest_sparrow.report.words import title
 from pytest_sparrow.run.emitter import RecorderSink
 from pytest_sparrow.run.run import Run
 from pytest_sparrow.settings import Settings
@@ -124,11 +126,12 @@ class _NoTools:
 
 def write_cassette(
     cassette: Cassette, destination: Destination, codecs: Sequence[Codec], *, overwrite: bool = False
-) -> tuple[Transcript, list[LeftOut]]:
+) -> tuple[Transcript, list[LeftOut], int]:
     """Write a cassette as a transcript with its exchanges; redacted as a recording is.
 
     Returns:
-        The transcript, and the entries that are not in it, since a replay never looks for them.
+        The transcript; what must be said of the cassette: the entries that a replay never looks for and that are left
+        out, and answers of which no events are made; and how many secrets were replaced.
 
     Raises:
         StoreError: it could not be written, or there is a run at the destination already.
@@ -146,7 +149,7 @@ def write_cassette(
         agent=Settings().agent,
     )
     store.start_run(run_id, inputs, nodeid=destination.nodeid, exchanges=True)
-    ignored: list[LeftOut] = []
+    remarks: list[LeftOut] = []
     with ExitStack() as stack:
         stack.callback(store.discard, run_id)
         run = Run(
@@ -161,14 +164,16 @@ def write_cassette(
             outgoing = _outgoing(entry.asked)
             if passage_of(run, outgoing) == "ignore":
                 reason = f"{outgoing} goes to a telemetry host, which a replay answers by itself"
-                ignored.append(LeftOut(path=cassette.path, number=entry.number, reason=reason))
+                remarks.append(LeftOut(path=cassette.path, number=entry.number, reason=reason))
             else:
                 run.ask("http", entry.asked).settle(entry.answered)
         run.close(failed=False)
+        unread = run.violations.of(Kind.UNREAD)
+        remarks += (LeftOut(path=cassette.path, number=None, reason=title(each)) for each in unread)
         store.set_inputs(run_id, replace(inputs, task=run.task, model_id=run.model))
         written = store.finalize(run_id)
         stack.pop_all()
-    return written, ignored
+    return written, remarks, redactor.replaced
 
 
 def _outgoing(asked: dict[str, Json]) -> OutgoingRequest:

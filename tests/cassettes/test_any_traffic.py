@@ -100,7 +100,7 @@ def test_every_cassette_comes_back_as_it_was(tmp_path):
 @pytest.mark.parametrize("path", cassette_files(), ids=lambda path: path.stem)
 def test_an_import_says_what_an_independent_reading_of_the_wire_says(tmp_path, path):
     """Texts, reasoning, calls, outputs, usage and errors: all of them, and nothing else."""
-    run, _ = write_cassette(read_cassette(path), Destination(store=tmp_path, run_id="a"), registered())
+    run, *_ = write_cassette(read_cassette(path), Destination(store=tmp_path, run_id="a"), registered())
     assert differences(read_file(path), run.events) == {}
 
 

@@ -277,14 +277,18 @@ def test_the_spelling_of_older_and_other_tools(tmp_path):
     assert entry.asked["body"] == {"text": "a=1&a=2"}
 
 
-def test_an_answer_that_lost_its_body_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("headers", "promised"), [({"Content-Length": ["512"]}, "512 bytes"), ({}, "a body of application/json")]
+)
+def test_an_answer_that_lost_its_body_is_named(tmp_path, headers, promised):
     """It is imported as it is, empty, as its own tool would give it."""
-    lost = interaction(response_body={"body": {"string": ""}}, headers={"Content-Length": ["512"]})
-    cassette = read_cassette(written(tmp_path / "it.yaml", lost, interaction()))
-    assert len(cassette.entries) == 2
+    lost = interaction(response_body={"body": {"string": ""}}, headers=headers)
+    empty = interaction(response_body={"body": {"string": ""}}, headers={"Content-Length": ["0"]})
+    cassette = read_cassette(written(tmp_path / "it.yaml", lost, interaction(), empty))
+    assert len(cassette.entries) == 3
     (remark,) = cassette.remarks
     assert str(remark).endswith(
-        "entry 1: its answer is empty in the cassette, and said that it had 512 bytes"
+        f"entry 1: its answer is empty in the cassette, and said that it had {promised}"
     )
 
 

@@ -233,13 +233,20 @@ def test_an_unreadable_entry_is_named_and_the_rest_is_taken(project):
 
 
 def test_a_secret_in_a_cassette_does_not_reach_the_transcript(project):
-    """The redaction of a recording holds for imports too."""
+    """The redaction of a recording holds for imports too, and what it says of secrets and of answers not read."""
     path = project / "cassettes/test_it/test_refund.yaml"
     content = yaml.safe_load(path.read_text())
     secret = "sk-proj-" + "A1b2C3d4E5f6G7h8" * 3
     content["interactions"][0]["request"]["headers"]["authorization"] = [f"Bearer {secret}"]
+    content["interactions"][1]["response"]["body"] = {
+        "string": '{"answer": {"text": "Refunded, in a form of its own."}}'
+    }
     path.write_text(yaml.safe_dump(content))
-    assert imported(path, "--to", "runs", cwd=project)[0] == 0
+    code, out, err = imported(path, "--to", "runs", cwd=project)
+    assert code == 0
+    assert "1 secret replaced" in out
+    assert f"note: {path}: a call of POST 127.0.0.1:" in err
+    assert "a model's, but the answer is in a format not read yet" in err
     for file in (project / "runs" / "test_refund").iterdir():
         assert secret not in file.read_text()
 
