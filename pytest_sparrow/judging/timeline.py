@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.matching.order import precedes
@@ -59,12 +59,14 @@ def placed(standing: Sequence[Standing], *, live: bool = False) -> list[Exchange
     Args:
         standing: the exchanges in the order in which they began in the new run.
         live: whether the world answered: what ran side by side must then have come and ended in the golden's order, on
-            which the agent may have acted. A replay follows that order by itself.
+            which the agent may have acted. A replay follows that order by itself, but for strands that ask when they
+            like: the golden's order holds as long as the new run has no other for certain.
     """
     paired = [(each.exchange, each.golden) for each in standing if each.golden is not None]
-    for (_, one), (_, other) in pairwise(paired):
-        if other.began < one.began and precedes(other, one):
-            return None
+    if any(_turned(*pair) for pair in pairwise(paired)) and (
+        live or any(_turned(*pair) and _asks_before(pair[0][0], pair[1][0]) for pair in combinations(paired, 2))
+    ):
+        return None
     scale = _Scale(paired)
     if live and not scale.is_whole:
         return None
@@ -135,6 +137,17 @@ class _Scale:
             room = self._new[at + 1] - self._new[at]
             beyond *= (self._golden[at + 1] - self._golden[at]) / room
         return round(self._golden[max(at, 0)] + beyond, 6)
+
+
+def _turned(first: tuple[Exchange, Exchange], second: tuple[Exchange, Exchange]) -> bool:
+    """Whether of two exchanges, each with the golden's, the golden has the second one before the first for certain."""
+    one, other = first[1], second[1]
+    return other.began < one.began and precedes(other, one)
+
+
+def _asks_before(one: Exchange, other: Exchange) -> bool:
+    """Whether one strand decided that this exchange, which began first, did so: by asking, or by making strands."""
+    return precedes(replace(one, ended=one.began), other)
 
 
 def _same_order(before: Sequence[Standing], after: Sequence[Exchange]) -> bool:

@@ -16,8 +16,8 @@ from pytest_sparrow.transcript import RunInputs, Transcript
 OLD, NEW = "call_0a1b2c3d4e5f", "call_9z8y7x6w5v4u"
 
 
-def exchange(began, ended=None, lane=""):
-    return Exchange(kind="call", asked={}, answered={}, lane=lane, began=began, ended=ended)
+def exchange(began, ended=None, lane="", made=()):
+    return Exchange(kind="call", asked={}, answered={}, lane=lane, lane_began=[*made], began=began, ended=ended)
 
 
 def test_ids_get_the_goldens_names_wherever_they_stand():
@@ -119,6 +119,27 @@ def test_another_order_has_other_moments():
     assert [one.began for one in placed(side)] == [3.0, 1.0]
     # Unless the agent may have acted on it.
     assert placed(side, live=True) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fits"),
+    [
+        # Threads that are made in one order, and ask when they like.
+        (("work-2", 0.2), ("work-1", 0.1), True),
+        (("work-2", 0.1), ("work-1", 0.2), False),  # made in the other order
+        (("", None), ("work-1", 0.1), True),  # asked while the thread did something else
+        (("", None), ("work-1", 5.5), False),  # asked before the thread was made
+    ],
+)
+def test_strands_that_come_in_another_order_by_chance_keep_their_moments(first, second, fits):
+    """In a replay, as long as no strand asks or makes strands in another order than the golden's."""
+    made = [() if moment is None else (moment,) for _, moment in (first, second)]
+    standing = [
+        Standing(exchange(5.0, 6.0, first[0], made[0]), exchange(3.0, 4.0, first[0], made[0] and (0.2,))),
+        Standing(exchange(7.0, 8.0, second[0], made[1]), exchange(1.0, 2.0, second[0], (0.1,))),
+    ]
+    assert (placed(standing) is not None) == fits
+    assert placed(standing, live=True) is None
 
 
 @pytest.mark.parametrize(
