@@ -68,7 +68,7 @@ def _as_json(each: Waiting, found: Sequence[Waiting]) -> dict[str, object]:
         "golden": each.golden.as_posix(),
         "new": (review_store(each.store) / each.run_id).as_posix(),
         "change": each.change,
-        "alike": sum(one.change == each.change for one in found),
+        "alike": sum(one.change == each.change for one in found) if each.change else 1,
         "why_not": _why_not(each),
         "verdicts": [verdict.to_json() for verdict in each.verdicts],
     }
@@ -89,16 +89,17 @@ def _why_not(each: Waiting) -> list[str]:
 
 
 def _commands(found: Sequence[Waiting]) -> Iterator[str]:
-    changes = list(dict.fromkeys(each.change for each in found))
-    yield f"{counted(len(found), 'test')} pending, {counted(len(changes), 'change')}"
-    for change in changes:
-        alike = [each for each in found if each.change == change]
+    groups: dict[str, list[Waiting]] = {}
+    for each in found:  # of what can't be read nobody knows what it is like
+        groups.setdefault(each.change or each.nodeid, []).append(each)
+    yield f"{counted(len(found), 'test')} pending, {counted(len(groups), 'change')}"
+    for alike in groups.values():
         first, why = alike[0], _why_not(alike[0])
         more = f" and {counted(len(alike) - 1, 'more test')}" if len(alike) > 1 else ""
         yield ""
         yield f"{printable(first.nodeid)}{more}"
         yield from (f"  {line}" for line in render_pending(first.verdicts))
-        if not change:
+        if not first.change:
             yield from why
             yield f"  reject  pytest-sparrow reject {printable(shlex.quote(str(first.golden)))}"
             continue

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import warnings
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from pytest_sparrow.findings import Finding
+    from pytest_sparrow.findings import Finding, Verdict
     from pytest_sparrow.plugin.attempt import Attempt
     from pytest_sparrow.transcript import Transcript
 
@@ -201,23 +201,28 @@ def judge(state: AttemptState, *, failed: bool, raised: BaseException | None = N
     except DamagedTranscript as error:  # an event that nobody had to parse until something differed
         _failed_to_judge(state, "damaged", error)
         return
-    state.diverged = [verdict for verdict in verdicts if verdict.diverged]
-    if state.diverged:
-        from pytest_sparrow.report.plain import render_verdict
-
-        if state.failed_itself or _fails_itself(raised, state):
-            from pytest_sparrow.judging.verdict import of_failing
-
-            state.diverged = [of_failing(verdict) for verdict in state.diverged]
-        if state.attempt.may_be_pending:
-            from pytest_sparrow.plugin.leaving import name_review
-
-            state.diverged, state.change = name_review(state.attempt, state.diverged)
-        state.cause = state.diverged[0].findings[0]
-        state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, state.diverged)))
+    _diverge(state, [verdict for verdict in verdicts if verdict.diverged], raised)
     state.missed = any(verdict.missed for verdict in verdicts)
     state.contradicted = any(verdict.contradicted for verdict in verdicts)
     state.remarks = [remark for verdict in verdicts for remark in verdict.remarks]
+
+
+def _diverge(state: AttemptState, diverged: list[Verdict], raised: BaseException | None = None) -> None:
+    """Keep what differs, and its text, if anything does; `raised` is the exception with which the body ended."""
+    if not diverged:
+        return
+    from pytest_sparrow.report.plain import render_verdict
+
+    if state.failed_itself or _fails_itself(raised, state):
+        from pytest_sparrow.judging.verdict import of_failing
+
+        diverged = [of_failing(verdict) for verdict in diverged]
+    if state.attempt.may_be_pending:
+        from pytest_sparrow.plugin.leaving import name_review
+
+        diverged, state.change = name_review(state.attempt, diverged)
+    state.diverged, state.cause = diverged, diverged[0].findings[0]
+    state.divergence = state.attempt.shown("\n\n".join(map(render_verdict, diverged)))
 
 
 def _failed_to_judge(state: AttemptState, kind: str, error: Exception) -> None:
@@ -336,6 +341,9 @@ def _called(state: AttemptState, report: pytest.TestReport) -> dict[str, Any]:
     state.reported = True
     if report.failed:
         state.failed_itself = state.failed_itself or state.divergence not in report.longreprtext
+        if not state.divergence:  # an update would have accepted it, had the test passed
+            state.failed_itself = True
+            _diverge(state, [each.accepted for each in state.attempt.attempts if each.accepted is not None])
         _add_section(report, state.divergence)
     facts: dict[str, Any] = {
         "outcome": _word(state, report),

@@ -13,6 +13,7 @@ from pytest_sparrow.cli import ini, reviewing
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.events import Message
 from pytest_sparrow.store import FsRecorder
+from pytest_sparrow.store.layout import review_file
 
 ALIKE = {nodeid for nodeid, (change, _) in TESTS.items() if change == "xfqwbcdghjkm"}
 PROGRAM = "import sys; from pytest_sparrow.cli import main; sys.exit(main(['review', *sys.argv[1:]]))"
@@ -104,6 +105,12 @@ def test_without_a_terminal(project):  # noqa: F811
     assert (code, [each["alike"] for each in said]) == (1, [2, 2, 1])
     assert said[0]["verdicts"][0]["findings"][0]["parts"][0]["new"] == PROMPT.replace("short", "very short")
     assert said[2]["why_not"][0].startswith("the golden lacks answers")
+    # Of what can't be read nobody knows what it is like.
+    for test in ("a.py::test_many[1]", "a.py::test_many[2]"):
+        review_file(*project.store_of(test)).write_text('{"format": 1, "version": "0.0.1"}')
+    code, lines = project.run("review", "a.py::test_many")
+    assert (code, lines[0]) == (1, "2 tests pending, 2 changes")
+    assert {line for line in lines if line.startswith("a.py")} == {"a.py::test_many[1]", "a.py::test_many[2]"}
     project.run("reject", "--all")
     assert project.run("review") == (0, ["nothing is pending"])
     assert json.loads("\n".join(project.run("review", "--json")[1])) == {"pending": []}
