@@ -27,12 +27,12 @@ class ModelAnswers:
     """What models answered in one run, or in several.
 
     Attributes:
-        count: how many answers came.
+        asked: how often a model was asked, also in vain.
         from_cache: a header that says that an answer came from a cache, or "".
         known: digests of the answers that no two calls of a model give.
     """
 
-    count: int = 0
+    asked: int = 0
     from_cache: str = ""
     known: AbstractSet[str] = frozenset()
 
@@ -40,25 +40,25 @@ class ModelAnswers:
     def of(
         cls, exchanges: Iterable[Exchange], conversation_of: Callable[[dict[str, Json]], object]
     ) -> ModelAnswers:
-        """The answers within the exchanges of a run; errors are none.
+        """The answers within the exchanges of a run; an error is none.
 
         Args:
             exchanges: the exchanges.
             conversation_of: the conversation in an ``http`` asked half; None where no model is asked.
         """
-        count, from_cache, known = 0, "", set()
+        asked, from_cache, known = 0, "", set()
         for exchange in exchanges:
+            if exchange.kind != "http" or conversation_of(exchange.asked) is None:
+                continue
+            asked += 1
             answered = exchange.answered
-            if exchange.kind != "http" or not answered or answered.get("status", 0) // 100 != 2:
+            if not answered or answered.get("status", 0) // 100 != 2:
                 continue
-            if conversation_of(exchange.asked) is None:
-                continue
-            count += 1
             from_cache = from_cache or _hit(answered.get("headers", {}))
             body = answered.get("body")
             if _OWN_ID.search(canonical(body)):
                 known.add(digest(body))
-        return cls(count, from_cache, known)
+        return cls(asked, from_cache, known)
 
     def cached(self, before: ModelAnswers) -> str:
         """Why this run does not count beside those before, or "" where it does.
@@ -70,13 +70,13 @@ class ModelAnswers:
             return f"an answer came from a cache ({self.from_cache})."
         if self.known & before.known:
             return "a model's answer is one of an earlier run, to the byte: did a cache answer?"
-        if before.count and not self.count:
+        if before.asked and not self.asked:
             return "no model was asked: did a cache answer?"
         return ""
 
     def __or__(self, other: ModelAnswers) -> ModelAnswers:
         """The answers of both."""
-        return ModelAnswers(self.count + other.count, "", self.known | other.known)
+        return ModelAnswers(self.asked + other.asked, "", self.known | other.known)
 
 
 def _hit(headers: dict[str, Json]) -> str:

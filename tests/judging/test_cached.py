@@ -47,6 +47,7 @@ def test_a_run_without_a_model():
     """Where the golden holds a model's answer, a run that asks no model was answered by something else."""
     assert answers().cached(answers(WITHOUT)) == "no model was asked: did a cache answer?"
     assert not answers().cached(NOTHING)
+    assert not answers(WITH_ID, status=503).cached(answers(WITHOUT))  # asked in vain
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def test_a_run_takes_the_place_of_the_one_it_knows_only(tmp_path):
             second.finalize("r", instead_of=known)
         assert first.load("r").events[0].text == "first"
         second.abandon("r")
+    # What the other one wrote is the same to the byte: both ran the test.
+    both = shelf(tmp_path / "same", replace=True)
+    known = both.save(run_of("r", "old"))
+    changed = known.with_events([message("r", "new")])
+    written = both.save(changed, instead_of=known)
+    assert both.save(changed, instead_of=known).digest == written.digest
     alone = shelf(tmp_path / "gone", replace=True)
     known = alone.save(run_of("r", "old"))
     alone.start_run("r", inputs())
@@ -103,6 +109,7 @@ def test_a_run_takes_the_place_of_one_that_was_written_by_hand(tmp_path):
         store.start_run("r", inputs())
         store.finalize("r", instead_of=known)
     store.start_run("r", inputs())
+    store.record(message("r", "another"))
     with pytest.raises(RecordedMeanwhile):
         store.finalize("r", instead_of=None)
 
