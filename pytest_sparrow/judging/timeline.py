@@ -64,7 +64,8 @@ def placed(standing: Sequence[Standing], *, live: bool = False) -> list[Exchange
     """
     paired = [(each.exchange, each.golden) for each in standing if each.golden is not None]
     if any(_turned(*pair) for pair in pairwise(paired)) and (
-        live or any(_turned(*pair) and _asks_before(pair[0][0], pair[1][0]) for pair in combinations(paired, 2))
+        live
+        or any(_turned(*pair) and _asks_before(pair[0][0], pair[1][0]) for pair in combinations(paired, 2))
     ):
         return None
     scale = _Scale(paired)

@@ -17,7 +17,9 @@ OLD, NEW = "call_0a1b2c3d4e5f", "call_9z8y7x6w5v4u"
 
 
 def exchange(began, ended=None, lane="", made=()):
-    return Exchange(kind="call", asked={}, answered={}, lane=lane, lane_began=[*made], began=began, ended=ended)
+    return Exchange(
+        kind="call", asked={}, answered={}, lane=lane, lane_began=[*made], began=began, ended=ended
+    )
 
 
 def test_ids_get_the_goldens_names_wherever_they_stand():

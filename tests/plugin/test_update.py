@@ -168,7 +168,9 @@ def test_what_the_golden_answers_is_accepted(recorded, workers):
     texts = reported(result)
     assert "record  pytest --sparrow-record test_it.py::test_more" in texts["test_more"]
     assert "its own words" in texts["test_own"]
-    mends = "  mend    what the test fails by itself, or let new answers make it pass: pytest --sparrow-record "
+    mends = (
+        "  mend    what the test fails by itself, or let new answers make it pass: pytest --sparrow-record "
+    )
     assert f"{mends}test_it.py::test_own" in texts["test_own"].splitlines()
     # What was accepted is green, and there is nothing more to accept.
     after = recorded.files()
