@@ -122,7 +122,7 @@ _MAY_NAME = tuple(
         (b"(", rb"(?<=%s\()(?:%s)" % (_CALLED, b"|".join(rb"(?<=%s\()" % each for each in _CALLS))),
         (
             b"-",  # No alternative begins with a group: those cost most where a text has many lines.
-            rb"(?:token\.[\w.-]{1,60} |[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUa]%s"
+            rb"(?:token\.[\w.-]{1,60} |[pPb](?<=[ '\"]-.)|[awkNAX] (?<= -. )|[uUa]%s|basic\."
             rb"|-(?=\w)(?:(?i:[\w-]{1,40}(?<=[a-z])(?=[\s\\])(?:%s)[\s\\])|from-literal|(?:body|value)[ =]"
             rb"|with-token|password-stdin|(?:user|proxy-user|auth)%s))" % (_USER, _ENDS, _USER),
         ),
@@ -135,7 +135,7 @@ _MAY_NAME = tuple(
     )
 )
 """The beginning of each, which most lines do not hold, and the whole."""
-_MAY_WORDS = b"kty|sid=|setx |ontrase|http-basic.|sqlplus ".split(b"|")
+_MAY_WORDS = b"kty|sid=|setx |ontrase|sqlplus ".split(b"|")
 _FOREIGN = tuple(
     spelled.encode()
     for word in FOREIGN
