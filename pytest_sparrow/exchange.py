@@ -93,6 +93,7 @@ class Exchange:
         lane: the strand of the run that asked; "" is the main one.
         lane_began: when the lane was made, in seconds from the start of the run, behind the same of each lane that it
             stems from, the main one left out; empty where that is not known.
+        took: when the strand took something from a queue since its last call, in seconds from the start of the run.
         began: seconds from the start of the run to the asking.
         ended: seconds from the start of the run to the end of the answer, or None.
         complete: False for an answer that the client broke off, or that never came.
@@ -108,6 +109,7 @@ class Exchange:
     answered: dict[str, Json] | None
     lane: str = ""
     lane_began: list[float] = field(default_factory=list)
+    took: list[float] = field(default_factory=list)
     began: float = 0.0
     ended: float | None = None
     complete: bool = True
@@ -124,6 +126,8 @@ class Exchange:
             line["lane"] = self.lane
         if self.lane_began:
             line["lane_began"] = self.lane_began
+        if self.took:
+            line["took"] = self.took
         line["began"] = self.began
         line["ended"] = self.ended
         if not self.complete:

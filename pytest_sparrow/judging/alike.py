@@ -86,7 +86,7 @@ def _values(finding: Finding, own: Sequence[str]) -> Json:
     return [_masked(value, own) for value in (golden, new)]
 
 
-_OF_A_RUN = frozenset({"run", "id", "lane", "lane_began"})
+_OF_A_RUN = frozenset({"run", "id", "lane", "lane_began", "took"})
 
 
 def _masked(value: Json | Missing, own: Sequence[str]) -> Json:

@@ -76,7 +76,8 @@ def placed(standing: Sequence[Standing], *, live: bool = False) -> list[Exchange
     for each in standing:
         new, golden = each.exchange, each.golden
         if golden is not None:
-            found.append(replace(new, began=golden.began, ended=golden.ended, lane_began=golden.lane_began))
+            made, took = golden.lane_began, golden.took
+            found.append(replace(new, began=golden.began, ended=golden.ended, lane_began=made, took=took))
             continue
         began = scale.moment(new.began)
         while began in used:
@@ -84,7 +85,8 @@ def placed(standing: Sequence[Standing], *, live: bool = False) -> list[Exchange
         used.add(began)
         ended = None if new.ended is None else max(scale.moment(new.ended), began)
         made = [scale.moment(moment) for moment in new.lane_began]
-        found.append(replace(new, began=began, ended=ended, lane_began=made))
+        took = [min(scale.moment(moment), began) for moment in new.took]
+        found.append(replace(new, began=began, ended=ended, lane_began=made, took=took))
     return found if _same_order(standing, found) else None
 
 

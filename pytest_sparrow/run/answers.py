@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.exchange import Asked, Exchange, Json
     from pytest_sparrow.providers.registry import Wire
     from pytest_sparrow.redact import Redactor
+    from pytest_sparrow.run.arrivals import Arrival
     from pytest_sparrow.run.crossing import Crossing
     from pytest_sparrow.run.emitter import ToolFacts
     from pytest_sparrow.run.lanes import Lane
@@ -238,6 +239,12 @@ class Answers:
         """A lane has gone on with the answers that it has: it has made a strand, or is done."""
         if self.arrivals is not None:
             self.arrivals.moved_on(lane.label, made=made)
+
+    def turn(self, lane: Lane) -> Arrival | None:
+        """What a lane must wait for before it takes something from a queue; None: for nothing."""
+        if self.arrivals is None or self.replayer is None:
+            return None
+        return self.arrivals.turn(lane.label, self.replayer.lanes.get(lane.label, lane.label))
 
     def _in_order(self, crossing: Crossing) -> bool:
         """Whether the crossing's place among the others counts."""

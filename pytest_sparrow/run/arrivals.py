@@ -7,6 +7,10 @@ for its next step and a second more, that step is given up, once and for all wai
 next, until the lane asks again.
 
 An answer waits for what *other* strands do, never for its own strand, nor for strands that act on its first pieces.
+
+A thread that takes something from a queue waits in the same way until everything has happened before: which of several
+workers gets which item is chance, and nothing else would tell their equal questions apart. What a golden does not know
+is what a strand took after its last call. All that it knows of comes first.
 """
 
 from __future__ import annotations
@@ -36,7 +40,7 @@ _SLACK = 1.0
 _LONGEST = 5.0
 """The most seconds that the recorded agent's own time (a sleep before its next call) adds to `_SLACK`."""
 
-_MOVING_ON = 0.05
+MOVING_ON = 0.05
 """Seconds that a thread may need to go on with an answer, until it asks again or its work ends."""
 
 _LOOKS = 3
@@ -49,12 +53,13 @@ _ROUNDS = 10
 
 @dataclass(slots=True, eq=False)
 class _Moment:
-    """A call's beginning, or its answer's arrival, in the golden.
+    """A call's beginning, its answer's arrival, or what its strand took from a queue before, in the golden.
 
     Attributes:
         at: its place among all steps.
         number: the exchange's number.
         own: seconds that the recorded agent itself needed for this step, at the most.
+        is_take: whether something was taken from a queue.
         happened: whether the step was made in this run, or given up.
         settled: whether the answer is with its strand, which may not have gone on yet.
         waiting: what to call when there is news of the step.
@@ -63,6 +68,7 @@ class _Moment:
     at: int
     number: int
     own: float
+    is_take: bool = False
     happened: bool = False
     settled: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
@@ -96,30 +102,35 @@ class Arrivals:
         self._first = 0
         self._ends: list[_Moment] = []
         self._first_end = 0
-        self._progress = 0.0
+        self._last_take: _Moment | None = None
+        self._progress = real_time.monotonic()
         self.main_waits = False
         if len({exchange.lane for exchange in exchanges}) > 1:
             self._index()
 
     def _index(self) -> None:
-        steps: list[tuple[float, int, bool]] = []
+        steps: list[tuple[float, int, str]] = []
         for number, exchange in enumerate(self._exchanges):
             self._first_of_lane.setdefault(exchange.lane, exchange.began)
+            steps += [(moment, number, "took") for moment in exchange.took]
             if is_chance(exchange):
                 continue
-            steps.append((exchange.began, number, False))
+            steps.append((exchange.began, number, "began"))
             # Nobody knows when an answer was closed that the agent left half read.
             if exchange.ended is not None and (exchange.complete or exchange.answered is None):
-                steps.append((exchange.ended, number, True))
+                steps.append((exchange.ended, number, "ended"))
         before, of_lane = 0.0, dict[str, float]()
-        for at, (seconds, number, is_end) in enumerate(sorted(steps)):
+        for at, (seconds, number, what) in enumerate(sorted(steps)):
             exchange = self._exchanges[number]
             since = min(before, of_lane.get(exchange.lane, before))
-            own = 0.0 if is_end and exchange.answered is not None else seconds - since
+            own = 0.0 if what == "ended" and exchange.answered is not None else seconds - since
             before = of_lane[exchange.lane] = seconds
-            step = _Moment(at, number, min(own, _LONGEST))
+            step = _Moment(at, number, min(own, _LONGEST), is_take=what == "took")
             self._steps.append(step)
-            (self._ended if is_end else self._asked)[number] = step
+            if step.is_take:
+                self._last_take = step
+            else:
+                (self._ended if what == "ended" else self._asked)[number] = step
             self._of_lane.setdefault(exchange.lane, deque()).append(step)
         self._ends = list(self._ended.values())
 
@@ -145,9 +156,34 @@ class Arrivals:
                 wake += self._happen(steps.popleft())
             for late in self._too_late(step, lane):
                 wake += self._happen(self._asked[late.number]) + self._happen(late)
-            waits = self._follows_another(number) or next(self._missing(number), None) is not None
+            end = self._ended.get(number)
+            waits = end is not None and (end.at - 1 != step.at or next(self._missing(end), None) is not None)
         _call(wake)
-        return Arrival(self, number) if waits else None
+        return Arrival(self, end) if waits and end is not None else None
+
+    def turn(self, lane: str, followed: str) -> Arrival | None:
+        """What a lane must wait for before it takes something from a queue; None: for nothing.
+
+        Args:
+            lane: the lane.
+            followed: the golden's lane that it follows.
+        """
+        steps = self._of_lane.get(followed)
+        if self._last_take is None or not steps:
+            return None
+        with self._lock:
+            wake = self._go_on(lambda _, of: of == lane)
+            step = next((step for step in steps if not step.happened), None)
+            if step is None:
+                step = _Moment(self._last_take.at + 1, steps[-1].number, 0.0, is_take=True)
+        _call(wake)
+        return Arrival(self, step) if step.is_take else None
+
+    def taken(self, step: _Moment) -> None:
+        """Note that a strand has taken something from a queue."""
+        with self._lock:
+            wake = self._happen(step)
+        _call(wake)
 
     def ended(self, number: int, lane: str) -> None:
         """Note that a strand has its answer, or has cancelled it."""
@@ -193,11 +229,10 @@ class Arrivals:
             self._first += 1
         return step.news()
 
-    def _missing(self, number: int) -> Iterator[_Moment]:
-        """The steps before an answer's arrival that have not happened, the last one first."""
-        exchange = self._exchanges[number]
-        end = self._ended.get(number)
-        for at in range(end.at - 1 if end else -1, self._first - 1, -1):
+    def _missing(self, awaited: _Moment) -> Iterator[_Moment]:
+        """The other strands' steps before a step that have not happened, the last one first."""
+        exchange = self._exchanges[awaited.number]
+        for at in range(awaited.at - 1, self._first - 1, -1):
             step = self._steps[at]
             other = self._exchanges[step.number]
             if not (step.happened or other.lane in self._given_up or self._follows(exchange, other)):
@@ -221,11 +256,6 @@ class Arrivals:
                     found.append(end)
         return found
 
-    def _follows_another(self, number: int) -> bool:
-        """Whether the golden has another lane's step between a call and its answer."""
-        end = self._ended.get(number)
-        return end is not None and end.at - 1 != self._asked[number].at
-
     def _follows(self, exchange: Exchange, other: Exchange) -> bool:
         """Whether the strand of another exchange is this one's own, or was made by it while its answer came."""
         if exchange.lane == other.lane:
@@ -238,11 +268,11 @@ class Arrivals:
         made = other.lane_began[depth] if known else self._first_of_lane[other.lane]
         return stems and made > exchange.began
 
-    def next_for(self, number: int, wake: Callable[[], None]) -> tuple[bool, float] | None:
-        """What an answer's arrival waits for; None: the answer is due.
+    def next_for(self, step: _Moment, wake: Callable[[], None]) -> tuple[bool, float] | None:
+        """What a step waits for; None: it is due.
 
         Args:
-            number: the exchange's number.
+            step: the step.
             wake: called when there is news.
 
         Returns:
@@ -250,25 +280,25 @@ class Arrivals:
             seconds at the most to wait.
         """
         with self._lock:
-            missing = list(self._missing(number))
+            missing = list(self._missing(step))
             if not missing:
                 return None
             missing[0].waiting.append(wake)
-            if all(step.settled for step in missing):
-                return True, _MOVING_ON
-            own = max(step.own for step in missing if not step.settled)
+            if all(each.settled for each in missing):
+                return True, MOVING_ON
+            own = max(each.own for each in missing if not each.settled)
             return False, own + _SLACK - (real_time.monotonic() - self._progress)
 
-    def give_up(self, number: int, *, settled: bool) -> None:
-        """Wait no longer for what is missing before an answer's arrival.
+    def give_up(self, awaited: _Moment, *, settled: bool) -> None:
+        """Wait no longer for what is missing before a step.
 
         Args:
-            number: the exchange's number.
+            awaited: the step.
             settled: only for strands that have their answers.
         """
         with self._lock:
             wake: list[Callable[[], None]] = []
-            for step in list(self._missing(number)):
+            for step in list(self._missing(awaited)):
                 if step.settled or not settled:
                     wake += self._happen(step)
                     if not step.settled:
@@ -283,19 +313,23 @@ def _call(wake: Iterable[Callable[[], None]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The arrival of one answer: wait until it is due, in a thread (`hold`) or a task (`wait`)."""
+    """The arrival of one answer, or a turn to take: wait until it is due, in a thread (`hold`) or a task (`wait`)."""
 
     arrivals: Arrivals
-    number: int
+    step: _Moment
+
+    def taken(self) -> None:
+        """The strand has what it takes."""
+        self.arrivals.taken(self.step)
 
     def hold(self) -> None:
         """Wait in a thread; not in one that runs an event loop, whose tasks could do nothing meanwhile."""
-        if _runs_a_loop():
+        if runs_a_loop():
             return
         news = threading.Event()
         while True:
             news.clear()
-            missing = self.arrivals.next_for(self.number, news.set)
+            missing = self.arrivals.next_for(self.step, news.set)
             if missing is None:
                 if not self.arrivals.main_waits:
                     _let_main_thread_wait()
@@ -303,13 +337,13 @@ class Arrival:
                 return
             settled, seconds = missing
             if not (seconds > 0 and news.wait(seconds)) and (settled or seconds <= 0):
-                self.arrivals.give_up(self.number, settled=settled)
+                self.arrivals.give_up(self.step, settled=settled)
 
     async def wait(self) -> None:
         """Wait in a task of asyncio or trio."""
         news = _TrioNews() if is_trio() else _AsyncioNews()
         while True:
-            missing = self.arrivals.next_for(self.number, news.tell)
+            missing = self.arrivals.next_for(self.step, news.tell)
             if missing is None:
                 return
             settled, seconds = missing
@@ -319,7 +353,7 @@ class Arrival:
             elif seconds > 0:
                 await news.wait(seconds)
                 continue
-            self.arrivals.give_up(self.number, settled=settled)
+            self.arrivals.give_up(self.step, settled=settled)
 
 
 def _let_main_thread_wait() -> None:
@@ -331,7 +365,7 @@ def _let_main_thread_wait() -> None:
     if main is None or main == threading.get_ident():
         return
     pause, still, before = threading.Event(), 0, None
-    for _ in range(round(_MOVING_ON / _BETWEEN_LOOKS)):
+    for _ in range(round(MOVING_ON / _BETWEEN_LOOKS)):
         frame = sys._current_frames().get(main)  # noqa: SLF001 - threading has no name for it
         now = None if frame is None else (id(frame), frame.f_lasti)
         still = still + 1 if now == before else 0
@@ -341,7 +375,8 @@ def _let_main_thread_wait() -> None:
         pause.wait(_BETWEEN_LOOKS)
 
 
-def _runs_a_loop() -> bool:
+def runs_a_loop() -> bool:
+    """Whether the thread here runs an event loop, whose tasks can do nothing while the thread waits."""
     asyncio = sys.modules.get("asyncio")
     running = getattr(asyncio, "_get_running_loop", None)
     return (running is not None and running() is not None) or is_trio()

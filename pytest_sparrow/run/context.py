@@ -231,12 +231,37 @@ def task_made(task: object, context: contextvars.Context | None) -> None:
         task: the task.
         context: the context of the task alone; None: other tasks may share it, or it is not known.
     """
-    run = _current.get()
-    if not _is_captured() or is_collecting() or run is None or id(run) not in _open:
+    run = _carried_run()
+    if run is None or is_collecting():
         return
     lane = run.begin_lane(task=task)
     if lane is not None and context is not None:
         context.run(run.enter_lane, lane, task)
+
+
+def taking_run(taking: FrameType | None) -> OpenRun | None:
+    """The run in whose recorded order a strand takes something from a queue; None: it takes that whenever it can.
+
+    Only the user's own code takes in order, and workers of a pool: what a library takes may come from its connections,
+    which a replay has not.
+
+    Args:
+        taking: the frame that takes.
+    """
+    run = _carried_run()
+    if run is None:
+        return None
+    while taking is not None and taking.f_code.co_name in ("get_nowait", "__anext__"):
+        taking = taking.f_back
+    if taking is None or not (is_users(taking) or taking.f_globals.get("__name__") == "multiprocessing.pool"):
+        return None
+    return run
+
+
+def _carried_run() -> OpenRun | None:
+    """The open run to which what the strand here does belongs by its context."""
+    run = _current.get()
+    return run if run is not None and id(run) in _open and _is_captured() else None
 
 
 def _left_over(work: Callable[P, R], run: OpenRun) -> Callable[P, R]:
@@ -287,10 +312,8 @@ def finalize_for(run: OpenRun) -> Callable[[], None]:
 
 def borrowed_lane() -> Callable[[], None] | None:
     """A function that puts the strand that calls it into this strand's lane; None outside every run, or `answering`."""
-    run = _current.get()
-    if not _is_captured() or run is None or id(run) not in _open:
-        return None
-    return run.borrowed_lane()
+    run = _carried_run()
+    return None if run is None else run.borrowed_lane()
 
 
 def _done_answering(work: Callable[P, R]) -> Callable[P, R]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.lanes import Lane
     from pytest_sparrow.run.own_servers import OwnServers
     from pytest_sparrow.run.run import Run
+    from pytest_sparrow.run.taking import Taking
     from pytest_sparrow.run.whatif.faults import Fault
 
 
@@ -66,6 +67,7 @@ class Crossing:
         is_held: whether nothing of this crossing is written yet, since it is not known whether a replay runs that code.
         held: what such crossings within this one have said, in order: said again once a replay must run the tool.
         tool_lane: the lane of the tool's own code.
+        took: when the lane took something from a queue since its last crossing, in seconds of the run.
         settled: whether the crossing is over.
         hidden: while it is recorded, what the redactor knew when the asked half was redacted.
         body: while it is recorded, the half's JSON body in pieces, where it was cut.
@@ -107,6 +109,7 @@ class Crossing:
         "replayed",
         "runs",
         "settled",
+        "took",
         "tool_lane",
     )
 
@@ -145,6 +148,7 @@ class Crossing:
         self.is_held = False
         self.held: list[Callable[[], object]] = []
         self.tool_lane: Lane | None = None
+        self.took, lane.took = lane.took, []
         self.hidden: object = None
         self.body: Piece | None = None
 
@@ -320,6 +324,11 @@ class OpenRun(Protocol):
 
     def borrowed_lane(self) -> Callable[[], None]:
         """A function that puts the strand that calls it into this strand's lane, while this strand only waits."""
+        ...
+
+    @property
+    def taking(self) -> Taking:
+        """Which strand may take something from a queue now."""
         ...
 
     @property

@@ -85,6 +85,7 @@ class Keeping:
             answered=answered,
             lane=crossing.lane.label,
             lane_began=list(crossing.lane.began),
+            took=crossing.took,
             began=crossing.began,
             ended=ended,
             complete=whole,

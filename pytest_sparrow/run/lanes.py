@@ -45,6 +45,7 @@ class Lane:
         latest: in a replay, the highest number of a recorded exchange that this lane has asked for, or that a lane
             which began in it has had; -1 for none.
         before: the highest number that came before this lane was made, for certain; see `matching.order`.
+        took: when it took something from a queue since its last crossing, in seconds of the run.
     """
 
     label: str
@@ -58,6 +59,7 @@ class Lane:
     in_use: bool = False
     latest: int = -1
     before: int = -1
+    took: list[float] = field(default_factory=list)
 
     def line(self) -> Iterator[Lane]:
         """This lane, its parent, and so on up."""

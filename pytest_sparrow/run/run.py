@@ -22,6 +22,7 @@ from pytest_sparrow.run.own_servers import OwnServers
 from pytest_sparrow.run.passages import is_by_chance, passage
 from pytest_sparrow.run.refusing import Refusals
 from pytest_sparrow.run.replayer import ExchangeReplayer
+from pytest_sparrow.run.taking import Taking
 from pytest_sparrow.run.violations import Violations
 from pytest_sparrow.wire.asking import describe
 from pytest_sparrow.wire.spelling import without_spelling
@@ -58,6 +59,7 @@ class Run:
         started: the run's zero, from which exchanges count their seconds.
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
+        taking: which strand may take something from a queue now.
         own_servers: which servers of this process are the app under test.
         frameworks: names of the adapters whose frameworks' tools cross.
         notes: what their adapters note; see `pytest_sparrow.frameworks.noting`.
@@ -133,6 +135,7 @@ class Run:
         self._zero = real_time.monotonic()
         self._last = 0.0
         self._lanes = Lanes(self._now, self._events.postponed.do)
+        self.taking = Taking(self._lanes, self.answers, self.elapsed)
         self._refusals = Refusals(self.violations, self._lanes.label, lambda: self.replaying, report_late)
         self._open: dict[int, Crossing] = {}
         self._closed = False
@@ -196,7 +199,7 @@ class Run:
         with self._lock:
             lane = self._lanes.begin(task)
             if lane is not None and lane.parent is not None:
-                self.answers.moved_on(lane.parent, made=True)
+                self._moved_on(lane.parent, made=True)
             return lane
 
     def enter_lane(self, lane: Lane, task: object) -> None:
@@ -205,7 +208,7 @@ class Run:
 
     def lane_ended(self, lane: Lane) -> None:
         """The work of a lane in another thread is done, and others see its result."""
-        self.answers.moved_on(lane)
+        self._moved_on(lane)
 
     def body_begins(self) -> None:
         """The test's own code begins: lanes of its work are numbered from here."""
@@ -291,6 +294,7 @@ class Run:
     ) -> Crossing:
         with self._lock:
             lane = held.lane if held is not None else self._lanes.here()
+            self.taking.moved_on(lane)
             due = self._due(kind, lane)
         if due is not None and not is_verbatim(asked, due.asked):
             due = None
@@ -335,6 +339,7 @@ class Run:
         with self._lock:
             if holds_answer(crossing, answered, complete=complete):
                 return
+        self.taking.answered(crossing, complete=complete)
         crossing.held.clear()
         answered = {"runs": crossing.runs} if crossing.runs else answered
         as_recorded = self._events.is_as_recorded(crossing, answered, complete=complete)
@@ -443,6 +448,10 @@ class Run:
             return self._events.emitter.model
 
     # Within.
+
+    def _moved_on(self, lane: Lane, *, made: bool = False) -> None:
+        self.answers.moved_on(lane, made=made)
+        self.taking.moved_on(lane)
 
     def _due(self, kind: str, lane: Lane) -> Exchange | None:
         """The recorded exchange that is next in a lane; none where what is asked is kept, and so is redacted."""

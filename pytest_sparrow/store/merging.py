@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.exchange import Json
 
-_OURS = frozenset(("began", "ended", "lane_began", "timestamp", "repo_head", "config_snapshot"))
+_OURS = frozenset(("began", "ended", "lane_began", "took", "timestamp", "repo_head", "config_snapshot"))
 """Keys that say when and with what something was recorded."""
 
 _ANSWERED = "answered"

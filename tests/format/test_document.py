@@ -46,6 +46,7 @@ def test_the_tables_of_files_name_every_key_in_its_order():
         answered={},
         lane="task-1",
         lane_began=[0.1],
+        took=[0.2],
         complete=False,
         read_whole=True,
         proposed=True,

@@ -174,6 +174,7 @@ def test_what_the_exchange_schema_lets_pass_is_read():
         "kind",
         "lane",
         "lane_began",
+        "took",
         "began",
         "ended",
         "complete",

@@ -118,7 +118,7 @@ def test_a_main_thread_that_is_busy_gets_to_its_wait(replay, monkeypatch):
     Without the bound of the wait, which a loaded machine may pass; a thread that is not served looks like one that
     waits, so there are five tries.
     """
-    monkeypatch.setattr(arrivals, "_MOVING_ON", 30.0)
+    monkeypatch.setattr(arrivals, "MOVING_ON", 30.0)
 
     def arrived(order):
         run = replay(golden(order, "work-"))

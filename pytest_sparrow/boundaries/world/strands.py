@@ -16,12 +16,13 @@ from __future__ import annotations
 import atexit
 import contextvars
 import functools
+import random
 import sys
 import types
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function
+from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, Patches, copy_function, namespace
 from pytest_sparrow.errors import ReplayStopped
 from pytest_sparrow.run.context import (
     borrowed_lane,
@@ -32,6 +33,7 @@ from pytest_sparrow.run.context import (
     note_thread,
     serving_port,
     started_by_collector,
+    taking_run,
     task_made,
 )
 from pytest_sparrow.run.own_servers import port_of
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
-    from pytest_sparrow.boundaries.patching import Patch
+    from pytest_sparrow.boundaries.patching import Patch, PatchesFor
     from pytest_sparrow.run.crossing import OpenRun
 
 
@@ -219,6 +221,81 @@ def _connection_taken(loop: Any) -> int | None:
     return port_of(known.get("transport") or getattr(known.get("self"), "transport", None))
 
 
+def _queues(module: Any) -> list[Patch]:
+    """For threads. A queue in C has no method that could be replaced, so another class stands for it."""
+    name, simple = "SimpleQueue", module.SimpleQueue
+    get = _taking(simple.get)
+    in_order = type(
+        name,
+        (simple,),
+        {
+            "get": get,
+            "get_nowait": functools.partialmethod(get, block=False),
+            "empty": _taking(simple.empty, looks=True),
+            "qsize": _taking(simple.qsize, looks=True),
+            "__module__": module.__name__,
+        },
+    )
+    return [
+        AttributePatch(module.Queue, "get", _taking(module.Queue.get)),
+        AttributePatch(module.Queue, "empty", _taking(module.Queue.empty, looks=True)),
+        AttributePatch(module.Queue, "qsize", _taking(module.Queue.qsize, looks=True)),
+        *(
+            AttributePatch(user, name, in_order)
+            for user in list(sys.modules.values())
+            if (namespace(user) or {}).get(name) is simple and user.__name__ != "_queue"
+        ),
+    ]
+
+
+def _taking(get: Callable[..., Any], *, looks: bool = False) -> Callable[..., Any]:
+    """A method that takes from a queue, or looks whether there is something to take, when it is its strand's turn."""
+
+    @functools.wraps(get)
+    def get_in_turn(*args: Any, **kwargs: Any) -> Any:
+        run = taking_run(sys._getframe(1))  # noqa: SLF001 - what inspect.stack() uses
+        turn = None if run is None else run.taking.turn()
+        if turn is None:
+            return get(*args, **kwargs)
+        due, taken = turn
+        if due is not None:  # in no time of the agent's: a time-out begins after it
+            due.hold()
+        found = get(*args, **kwargs)
+        if not looks:
+            taken()
+        return found
+
+    return get_in_turn
+
+
+def _awaiting(get: Callable[..., Any]) -> Callable[..., Any]:
+    async def get_when_due(due: Any, taken: Callable[[], None], *args: Any, **kwargs: Any) -> Any:
+        if due is not None:
+            await due.wait()
+        found = await get(*args, **kwargs)
+        taken()
+        return found
+
+    @functools.wraps(get)
+    def get_in_turn(*args: Any, **kwargs: Any) -> Any:
+        run = taking_run(sys._getframe(1))  # noqa: SLF001 - see above
+        turn = None if run is None else run.taking.turn()
+        return get(*args, **kwargs) if turn is None else get_when_due(*turn, *args, **kwargs)
+
+    return get_in_turn
+
+
+def _channels(name: str) -> PatchesFor:
+    """For tasks: a class with a method ``receive``. `asyncio.Queue` needs nothing: what is there it gives at once."""
+
+    def patches(module: Any) -> list[Patch]:
+        channel = getattr(module, name, None)
+        receive = getattr(channel, "receive", None)
+        return [] if receive is None else [AttributePatch(channel, "receive", _awaiting(receive))]
+
+    return patches
+
+
 def _servers(module: Any) -> list[Patch]:
     """For `socketserver`, on which http.server, wsgiref and werkzeug build."""
     finish_request = module.BaseServer.finish_request
@@ -238,7 +315,19 @@ def _servers(module: Any) -> list[Patch]:
 def _nurseries(module: Any) -> list[Patch]:
     runner = getattr(module, "Runner", None)
     spawn = getattr(runner, "spawn_impl", None)  # a private name, as the module's
-    return [] if spawn is None else [AttributePatch(runner, "spawn_impl", _spawning(spawn))]
+    order = getattr(module, "_r", None)
+    patches: list[Patch] = [] if spawn is None else [AttributePatch(runner, "spawn_impl", _spawning(spawn))]
+    return patches if order is None else [*patches, AttributePatch(module, "_r", _InOrder())]
+
+
+class _InOrder(random.Random):
+    """Trio turns the order round in which tasks go on, by chance: the one that came first goes first."""
+
+    def random(self) -> float:
+        return 1.0
+
+    def shuffle(self, x: Any) -> None:
+        pass
 
 
 def _spawning(spawn: Callable[..., Any]) -> Callable[..., Any]:
@@ -318,6 +407,9 @@ PATCHES = Patches(
         "trio._core._run": _nurseries,
         "asyncio.tasks": _waits,
         "socketserver": _servers,
+        "queue": _queues,
+        "anyio.streams.memory": _channels("MemoryObjectReceiveStream"),
+        "trio._channel": _channels("MemoryReceiveChannel"),
     }
 )
 """Installed while a run is open."""
