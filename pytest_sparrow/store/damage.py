@@ -34,7 +34,7 @@ def conflict(path: Path | str, data: bytes) -> DamagedTranscript | None:
     """The first merge conflict marker in a file, if there is one."""
     for number, line in enumerate(data.split(b"\n"), 1):
         if line.startswith(_MARKERS) or line.rstrip(b"\r") == b"=======":
-            golden = _named(Path(path).parent)
+            golden = named(Path(path).parent)
             return DamagedTranscript(
                 str(path),
                 number,
@@ -46,7 +46,7 @@ def conflict(path: Path | str, data: bytes) -> DamagedTranscript | None:
     return None
 
 
-def _named(golden: Path) -> str:
+def named(golden: Path) -> str:
     """A golden as a command names it."""
     return shlex.quote(shown_path(golden))
 
@@ -128,7 +128,7 @@ def changed_file(path: Path | str, data: bytes, recorded: str) -> DamagedTranscr
         None,
         "was changed after it was recorded: its SHA-256 is not the one in meta.json",
         f"goldens are not edited by hand: {_RESTORE}; if you mean the change: pytest-sparrow check --fix-meta "
-        f"{_named(Path(path).parent)}",
+        f"{named(Path(path).parent)}",
     )
 
 

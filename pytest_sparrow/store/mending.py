@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.errors import DamagedTranscript
 from pytest_sparrow.events.jsontext import pretty
-from pytest_sparrow.store.damage import DEFAULT_LIMITS, missing_file, object_damage
+from pytest_sparrow.store.damage import DEFAULT_LIMITS, missing_file, named, object_damage
 from pytest_sparrow.store.files import digests_of
 from pytest_sparrow.store.layout import EVENTS, EXCHANGES, FILES, META
 from pytest_sparrow.store.reader import load_transcript
@@ -97,7 +97,8 @@ def _check(golden: Path, files: Mapping[str, bytes], limits: Limits) -> None:
             load_transcript(place, limits=limits)
         except DamagedTranscript as error:
             path = str(golden / Path(error.path).name)
-            raise DamagedTranscript(path, error.line, error.reason, error.hint) from None
+            hint = error.hint.replace(named(place), named(golden))
+            raise DamagedTranscript(path, error.line, error.reason, hint) from None
 
 
 def _one_side(data: bytes) -> bytes:

@@ -76,6 +76,8 @@ def test_conflict_markers_name_the_command(golden, capsys):
     code, printed = run(capsys, "check", "--fix-meta")
     assert (code, "events.jsonl:1: holds a merge conflict marker" in printed) == (2, True)
     assert (str(golden.parent.parent.parent) in printed, meta.read_bytes()) == (False, before)
+    here = golden.relative_to(golden.parents[2]).as_posix()  # not where the files were checked
+    assert printed.splitlines()[1].endswith(f"git checkout --merge -- {here}")
     meta.unlink()
     assert run(capsys, "check", "--fix-meta")[0] == 2
 
