@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sparrow.providers import AnthropicMessages, OpenAIChat
-from pytest_sparrow.providers.codec import ModelAnswer
+from pytest_sparrow.providers import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
+from pytest_sparrow.providers.codec import ModelAnswer, Text, Usage
 from pytest_sparrow.testing import CodecContract
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
@@ -32,6 +32,7 @@ USE = {"type": "tool_use", "id": "c1", "name": "refund", "input": ARGS}
 CALL = {"id": "c1", "type": "function", "function": {"name": "refund", "arguments": json.dumps(ARGS)}}
 CHAT_SAID = {"role": "assistant", "content": "Yes.", "tool_calls": [CALL]}
 SAID = [{"type": "text", "text": "Yes."}, USE]
+GEMINI_SAID = [{"text": "Yes."}, {"functionCall": {"id": "c1", "name": "refund", "args": ARGS}}]
 
 
 class TestChat(CodecContract):
@@ -60,6 +61,73 @@ class TestAnthropic(CodecContract):
         {"content": SAID, "usage": {"input_tokens": 3, "output_tokens": 4}},
         model="m",
         max_tokens=9,
+    )
+
+
+RESPONSES_SAID = [
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Yes."}]},
+    {"type": "function_call", "call_id": "c1", "name": "refund", "arguments": json.dumps(ARGS)},
+]
+
+
+class TestResponses(CodecContract):
+    codec = OpenAIResponses()
+    exchanges = talk(
+        "/v1/responses",
+        ("input", [USER]),
+        [*RESPONSES_SAID, {"type": "function_call_output", "call_id": "c1", "output": "done"}],
+        {"object": "response", "output": RESPONSES_SAID, "usage": {"input_tokens": 3, "output_tokens": 4}},
+        model="m",
+    )
+
+
+class TestOllama(CodecContract):
+    codec = Ollama()
+    says = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))  # its calls have no ids
+    exchanges = talk(
+        "/api/chat",
+        ("messages", [USER]),
+        [
+            {
+                "role": "assistant",
+                "content": "Yes.",
+                "tool_calls": [{"function": {"name": "refund", "arguments": ARGS}}],
+            },
+            {"role": "tool", "tool_name": "refund", "content": "done"},
+        ],
+        {
+            "message": {
+                "role": "assistant",
+                "content": "Yes.",
+                "tool_calls": [{"function": {"name": "refund", "arguments": ARGS}}],
+            },
+            "done": True,
+            "prompt_eval_count": 3,
+            "eval_count": 4,
+        },
+        model="m",
+        stream=False,
+    )
+
+
+class TestGemini(CodecContract):
+    codec = Gemini()
+    exchanges = talk(
+        "/v1beta/models/m:generateContent",
+        ("contents", [{"role": "user", "parts": [{"text": "Refund"}]}]),
+        [
+            {"role": "model", "parts": GEMINI_SAID},
+            {
+                "role": "user",
+                "parts": [{"functionResponse": {"name": "refund", "response": {"output": "done"}}}],
+            },
+        ],
+        {
+            "candidates": [
+                {"index": 0, "content": {"role": "model", "parts": GEMINI_SAID}, "finishReason": "STOP"}
+            ],
+            "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7},
+        },
     )
 
 
