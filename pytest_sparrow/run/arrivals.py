@@ -47,6 +47,9 @@ _LOOKS = 3
 _BETWEEN_LOOKS = 0.001
 """The main thread waits where it stands still in so many looks, so many seconds apart."""
 
+_AT_ONCE = 0.001
+"""Seconds between two arrivals that a waiting main thread may have met as one."""
+
 _ROUNDS = 10
 """How often the event loop goes round for a task to go on with an answer."""
 
@@ -60,6 +63,7 @@ class _Moment:
         number: the exchange's number.
         own: seconds that the recorded agent itself needed for this step, at the most.
         is_take: whether something was taken from a queue.
+        since: seconds since the arrival before, of an arrival.
         happened: whether the step was made in this run, or given up.
         settled: whether the answer is with its strand, which may not have gone on yet.
         waiting: what to call when there is news of the step.
@@ -69,6 +73,7 @@ class _Moment:
     number: int
     own: float
     is_take: bool = False
+    since: float = 0.0
     happened: bool = False
     settled: bool = False
     waiting: list[Callable[[], None]] = field(default_factory=list)
@@ -84,9 +89,6 @@ class Arrivals:
 
     Args:
         exchanges: the golden's, in the order in which they began.
-
-    Attributes:
-        main_waits: whether the main thread was given time to wait for answers since the last strand was made.
     """
 
     def __init__(self, exchanges: Sequence[Exchange]) -> None:
@@ -104,7 +106,8 @@ class Arrivals:
         self._first_end = 0
         self._last_take: _Moment | None = None
         self._progress = real_time.monotonic()
-        self.main_waits = False
+        self._news_for_main = True  # a strand was made since the main thread was last given time to wait
+        self._answered = False  # likewise an answer has arrived
         if len({exchange.lane for exchange in exchanges}) > 1:
             self._index()
 
@@ -119,13 +122,15 @@ class Arrivals:
             # Nobody knows when an answer was closed that the agent left half read.
             if exchange.ended is not None and (exchange.complete or exchange.answered is None):
                 steps.append((exchange.ended, number, "ended"))
-        before, of_lane = 0.0, dict[str, float]()
+        before, arrived, of_lane = 0.0, 0.0, dict[str, float]()
         for at, (seconds, number, what) in enumerate(sorted(steps)):
             exchange = self._exchanges[number]
             since = min(before, of_lane.get(exchange.lane, before))
             own = 0.0 if what == "ended" and exchange.answered is not None else seconds - since
             before = of_lane[exchange.lane] = seconds
             step = _Moment(at, number, min(own, _LONGEST), is_take=what == "took")
+            if what == "ended":
+                step.since, arrived = seconds - arrived, seconds
             self._steps.append(step)
             if step.is_take:
                 self._last_take = step
@@ -193,7 +198,7 @@ class Arrivals:
         with self._lock:
             if step.happened:
                 return
-            step.settled = True
+            step.settled = self._answered = True
             self._settled[step] = lane
             self._progress = real_time.monotonic()
             wake = step.news()
@@ -202,7 +207,7 @@ class Arrivals:
     def moved_on(self, lane: str, *, made: bool) -> None:
         """Note that a lane has gone on with the answers that it has: it has made a strand, or is done."""
         if made:
-            self.main_waits = False
+            self._news_for_main = True
         if not self._steps:
             return
         with self._lock:
@@ -289,6 +294,17 @@ class Arrivals:
             own = max(each.own for each in missing if not each.settled)
             return False, own + _SLACK - (real_time.monotonic() - self._progress)
 
+    def main_goes_first(self, step: _Moment) -> bool:
+        """Whether the main thread is given time before a step.
+
+        It is once after a strand was made, and between two answers that did not arrive at once: the first of them may
+        end a wait in the main thread, which must not find the second one there, too.
+        """
+        apart = self._answered and step.since > _AT_ONCE
+        due = self._news_for_main or apart
+        self._news_for_main = self._answered = False
+        return due
+
     def give_up(self, awaited: _Moment, *, settled: bool) -> None:
         """Wait no longer for what is missing before a step.
 
@@ -331,9 +347,8 @@ class Arrival:
             news.clear()
             missing = self.arrivals.next_for(self.step, news.set)
             if missing is None:
-                if not self.arrivals.main_waits:
+                if self.arrivals.main_goes_first(self.step):
                     _let_main_thread_wait()
-                    self.arrivals.main_waits = True
                 return
             settled, seconds = missing
             if not (seconds > 0 and news.wait(seconds)) and (settled or seconds <= 0):
