@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, as_completed, wait
 from dataclasses import replace
 
 import pytest
@@ -129,6 +129,32 @@ def test_a_main_thread_that_is_busy_gets_to_its_wait(replay, monkeypatch):
 
     for order in ORDERS:
         assert any(arrived(order) == order for _ in range(5))
+
+
+def test_a_wait_for_the_first_finds_one_at_a_time(replay):
+    """A worker that goes on with the next item at once lets the main thread see its answer before another's is there.
+
+    Answers that arrived at once may be found together, as they may have been.
+    """
+    ended = [1.0, 1.1, 1.2, 1.3, 1.4, 1.4001]
+    exchanges = [
+        replace(each, asked=asked(number), lane=f"work-{number + 1}", began=began, ended=ended[number])
+        for number, (each, began) in enumerate(
+            zip(golden((0, 1, 2)) * 2, [0.0, 0.01, 0.02, 1.001, 1.101, 1.201], strict=True)
+        )
+    ]
+
+    def found():
+        run = replay([replace(each, answered={"returned": n}) for n, each in enumerate(exchanges)])
+        with ThreadPoolExecutor(3) as pool:
+            waiting, batches = {pool.submit(ask, run, number) for number in range(6)}, []
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                batches.append(sorted(future.result() for future in done))
+        return batches[:4], sorted(itertools.chain(*batches[4:]))
+
+    # A thread that is not served looks like one that waits.
+    assert any(found() == ([[0], [1], [2], [3]], [4, 5]) for _ in range(5))
 
 
 @pytest.mark.parametrize("order", ORDERS[::2])
