@@ -111,6 +111,7 @@ class Attempt:
         self.place = place
         self.settings = settings
         self.task = task
+        self._is_further = parent is not None
         self._directories = directories
         self._codecs = codecs
         self._secret_rules = secret_rules
@@ -238,11 +239,11 @@ class Attempt:
         return frozenset(KINDS)
 
     def _no_golden(self) -> Finding:
-        return Finding(
-            kind=Kind.NO_GOLDEN,
-            detail={"golden": self.place.shown},
-            ways=(self.source.accept or Way(WayKind.RECORD, (self.place.recorder,)),),
-        )
+        # An extension records a further run, and keeps the test's own golden.
+        kinds = (WayKind.EXTEND, WayKind.RECORD) if self._is_further else (WayKind.RECORD,)
+        accept = self.source.accept
+        ways = tuple(Way(kind, (self.place.recorder,)) for kind in kinds) if accept is None else (accept,)
+        return Finding(kind=Kind.NO_GOLDEN, detail={"golden": self.place.shown}, ways=ways)
 
     @property
     def missing_golden(self) -> tuple[str, str] | None:

@@ -132,7 +132,9 @@ def test_a_further_run_is_judged(inner):
     result.stdout.fnmatch_lines(
         ["no golden for this test: nothing to replay", "  golden  *__sparrow__/test_it/test_it+third"]
     )
-    command = "pytest --sparrow-record test_it.py::test_it"
-    result.stdout.fnmatch_lines([f"  record  {command}"])
-    inner.run(*command.split()[1:]).assert_outcomes(passed=1)
+    commands = [f"pytest --sparrow-{mode} test_it.py::test_it" for mode in ("mode=extend", "record")]
+    result.stdout.fnmatch_lines([f"  extend  {commands[0]}", f"  record  {commands[1]}"])
+    inner.run(*commands[0].split()[1:]).assert_outcomes(passed=1)
+    inner.replay().assert_outcomes(passed=1)
+    inner.run(*commands[1].split()[1:]).assert_outcomes(passed=1)
     inner.replay().assert_outcomes(passed=1)
