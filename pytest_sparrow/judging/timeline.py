@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_sparrow.matching.order import precedes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_sparrow.exchange import Exchange
 
@@ -63,9 +63,9 @@ def placed(standing: Sequence[Standing], *, live: bool = False) -> list[Exchange
             like: the golden's order holds as long as the new run has no other for certain.
     """
     paired = [(each.exchange, each.golden) for each in standing if each.golden is not None]
-    if any(_turned(*pair) for pair in pairwise(paired)) and (
-        live
-        or any(_turned(*pair) and _asks_before(pair[0][0], pair[1][0]) for pair in combinations(paired, 2))
+    if any(
+        _turned(one, other) and (live or _asks_before(one[0], other[0]))
+        for one, other in (pairwise(paired) if live else _inverted(paired))
     ):
         return None
     scale = _Scale(paired)
@@ -142,7 +142,21 @@ class _Scale:
         return round(self._golden[max(at, 0)] + beyond, 6)
 
 
-def _turned(first: tuple[Exchange, Exchange], second: tuple[Exchange, Exchange]) -> bool:
+_Pair: TypeAlias = "tuple[Exchange, Exchange]"
+"""An exchange of the new run, and the golden's."""
+
+
+def _inverted(paired: Sequence[_Pair]) -> Iterator[tuple[_Pair, _Pair]]:
+    """Each two that began in one order, and in the golden in the other one. Strands side by side have few of them."""
+    before: list[tuple[float, int]] = []
+    for at, pair in enumerate(paired):
+        began = pair[1].began, at
+        place = bisect_right(before, began)
+        yield from ((paired[other], pair) for _, other in reversed(before[place:]))
+        before.insert(place, began)
+
+
+def _turned(first: _Pair, second: _Pair) -> bool:
     """Whether of two exchanges, each with the golden's, the golden has the second one before the first for certain."""
     one, other = first[1], second[1]
     return other.began < one.began and precedes(other, one)
