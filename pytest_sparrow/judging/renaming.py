@@ -72,13 +72,21 @@ class Names:
             if _OPAQUE.fullmatch(one) and _OPAQUE.fullmatch(other):
                 self.pair(one, other)
 
-    def learn_secrets(self, golden: Json, new: Json) -> None:
-        """Pair the placeholders of two JSON values that stand in the same places."""
+    def learn_secrets(self, golden: Json, new: Json, *, unknown: str | None = None) -> None:
+        """Pair the placeholders of two JSON values that stand in the same places.
+
+        Args:
+            golden: the golden's value.
+            new: the new run's.
+            unknown: the kind of secrets of which nobody knows where they come from: each pairs with one of any kind.
+        """
         for one, other in _texts(golden, new):
             ours, theirs = (PLACEHOLDER.findall(text) for text in (one, other))
-            if ours and [kind for kind, _ in ours] == [kind for kind, _ in theirs]:
-                for golden_one, new_one in zip(ours, theirs, strict=True):
-                    self.pair(*(f"{_SECRET}{kind}:{number}>" for kind, number in (golden_one, new_one)))
+            if ours and len(ours) == len(theirs):
+                kinds = [{kind, other_kind} for (kind, _), (other_kind, _) in zip(ours, theirs, strict=True)]
+                if all(len(both) == 1 or unknown in both for both in kinds):
+                    for golden_one, new_one in zip(ours, theirs, strict=True):
+                        self.pair(*(f"{_SECRET}{kind}:{number}>" for kind, number in (golden_one, new_one)))
 
     def set_apart(self, golden: Iterable[str], new: Iterable[str]) -> None:
         """Give placeholders of the new run that have no partner numbers that the golden does not use."""

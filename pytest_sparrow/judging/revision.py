@@ -25,6 +25,7 @@ from pytest_sparrow.matching.counts import (
     request_key,
 )
 from pytest_sparrow.matching.secrets import SecretPairs, placeholders
+from pytest_sparrow.redact.names import credential_kind
 from pytest_sparrow.transcript import FORMAT
 
 if TYPE_CHECKING:
@@ -131,6 +132,10 @@ class Revision:
         for each in self.run:
             if each.golden is not None:
                 self._names.learn_secrets(each.golden.asked, each.exchange.asked)
+                # A key too short for its variable to be known has its header's kind; its dummy has the variable's.
+                theirs = credentials_of(each.exchange.asked)
+                for name, value in credentials_of(each.golden.asked).items():
+                    self._names.learn_secrets(value, theirs.get(name), unknown=credential_kind(name[0]))
         for pair in pairs:
             for both in pair.ids:
                 self._names.pair(*both)

@@ -7,6 +7,7 @@ import pytest
 
 from plugin.chatting import model
 from plugin.failures import reported
+from pytest_sparrow.testing.loopback import loopback
 
 TESTS = """
     import os
@@ -193,6 +194,35 @@ def test_a_word_of_the_prompt_is_a_line_of_the_golden(recorded):
         for file, lines in before.items()
     }
     assert changed == {"inputs.json": 0, "events.jsonl": 0, "exchanges.jsonl": 1, "meta.json": 1}
+
+
+LOCAL_KEY = """
+    import os
+    import httpx
+
+    def test_it(sparrow):
+        headers = {"authorization": "Bearer " + os.environ["OPENAI_API_KEY"]}
+        for number in (int(os.environ["FIRST"]), 2, 3):
+            httpx.post(os.environ["WORLD"] + "/plain", json={"n": number}, headers=headers)
+"""
+
+
+def test_a_key_too_short_to_be_known_by_its_variable_changes_no_line(inner):
+    """The golden has it as what its header holds, the update as the variable's dummy: they are one."""
+    inner.write("test_it.py", LOCAL_KEY)
+    inner.env(FIRST="1", OPENAI_API_KEY="local")
+    with loopback(plain=lambda call: call.answer(b"{}")) as server:
+        inner.env(WORLD=server.url)
+        inner.record().assert_outcomes(passed=1)
+    path = inner.golden("test_it/test_it/exchanges.jsonl")
+    before = path.read_text().splitlines()
+    inner.env(FIRST="7")
+    inner.unset("OPENAI_API_KEY")
+    inner.run("--sparrow-update").assert_outcomes(passed=1)
+    after = path.read_text().splitlines()
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True, True]
+    assert "<secret:authorization:1>" in after[0]
+    inner.replay().assert_outcomes(passed=1)
 
 
 def test_an_update_is_refused_where_it_must_not_be(recorded):
