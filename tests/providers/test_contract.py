@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sparrow.providers import AnthropicMessages, Gemini, Ollama, OpenAIChat, OpenAIResponses
-from pytest_sparrow.providers.codec import ModelAnswer, Text, Usage
+from pytest_sparrow.providers import (
+    AnthropicMessages,
+    Bedrock,
+    ClaudeAgent,
+    Cohere,
+    Completions,
+    Gemini,
+    Ollama,
+    OpenAIChat,
+    OpenAIResponses,
+)
+from pytest_sparrow.providers.codec import ModelAnswer, Proposal, Text, Usage
 from pytest_sparrow.testing import CodecContract
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
@@ -128,6 +138,96 @@ class TestGemini(CodecContract):
             ],
             "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 4, "totalTokenCount": 7},
         },
+    )
+
+
+BEDROCK_SAID = {
+    "role": "assistant",
+    "content": [{"text": "Yes."}, {"toolUse": {"toolUseId": "c1", "name": "refund", "input": ARGS}}],
+}
+BEDROCK_DONE = {"toolResult": {"toolUseId": "c1", "content": [{"text": "done"}]}}
+
+
+class BedrockContract(CodecContract):
+    codec = Bedrock()
+    path = "/model/m/converse"
+
+    def __init_subclass__(cls):
+        cls.exchanges = talk(
+            cls.path,
+            ("messages", [{"role": "user", "content": [{"text": "Refund"}]}]),
+            [BEDROCK_SAID, {"role": "user", "content": [BEDROCK_DONE]}],
+            {
+                "output": {"message": BEDROCK_SAID},
+                "stopReason": "tool_use",
+                "usage": {"inputTokens": 3, "outputTokens": 4},
+            },
+        )
+
+
+class TestBedrock(BedrockContract):
+    pass
+
+
+class TestBedrockStreamed(BedrockContract):
+    path = "/model/m/converse-stream"
+
+
+COHERE_SAID = {**CHAT_SAID, "content": [{"type": "text", "text": "Yes."}]}
+COHERE_COUNTS = {"tokens": {"input_tokens": 3, "output_tokens": 4}}
+
+
+class TestCohere(CodecContract):
+    codec = Cohere()
+    exchanges = talk(
+        "/v2/chat",
+        ("messages", [USER]),
+        [COHERE_SAID, {"role": "tool", "tool_call_id": "c1", "content": "done"}],
+        {"message": COHERE_SAID, "finish_reason": "TOOL_CALL", "usage": COHERE_COUNTS},
+        model="m",
+    )
+
+
+class TestCohereFirst(CodecContract):
+    codec = Cohere()
+    says = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))  # its calls have no ids
+    exchanges = talk(
+        "/v1/chat",
+        ("chat_history", []),
+        [{"role": "USER", "message": "Refund"}, {"role": "CHATBOT", "message": "Yes."}],
+        {"text": "Yes.", "finish_reason": "COMPLETE", "meta": COHERE_COUNTS},
+        model="m",
+        message="Refund",
+    )
+
+
+class TestCompletions(CodecContract):
+    codec = Completions()
+    says = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))  # it has no tools
+    exchanges = talk(
+        "/v1/completions",
+        ("prompt", ["Refund"]),
+        [],
+        {
+            "choices": [{"index": 0, "text": "Yes."}],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+        },
+        model="m",
+    )
+
+
+class TestClaudeAgent(CodecContract):
+    """Its conversation is with a process, whose history no message repeats."""
+
+    codec = ClaudeAgent()
+    says = ModelAnswer(
+        parts=[Text("Yes."), Proposal("call-1", "mcp__shop__refund", ARGS)], usage=Usage(input=3, output=4)
+    )
+    exchanges = (
+        (
+            {**asked("", {"type": "user", "message": USER}), "url": "stdio://claude/?servers=shop"},
+            ClaudeAgent().compose({}, says),
+        ),
     )
 
 
