@@ -255,7 +255,10 @@ class World:
             __tracebackhide__ = True
             self._body_starts()
             try:
-                runtest()
+                try:
+                    runtest()
+                finally:
+                    self._run.waiting.body_ends()
             finally:
                 self.leave()
 
@@ -265,6 +268,7 @@ class World:
     def _body_starts(self) -> None:
         self._body = round(self._run.elapsed(), 6)
         self._run.body_begins()
+        self._run.waiting.body_begins()
         if self.clock is not None:
             self.clock.body_starts()
         if self.reader is not None:
@@ -282,7 +286,8 @@ class World:
         self._run.watchers.append(self._seeds.retries)
 
     def leave(self) -> None:
-        """Restore randomness. A second call does nothing."""
+        """The body is over: restore randomness. A second call does nothing."""
+        self._run.waiting.body_ends()
         seeds, self._seeds = self._seeds, None
         if seeds is not None:
             self._run.watchers.remove(seeds.retries)

@@ -224,6 +224,14 @@ def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R],
     return in_run, functools.partial(run.lane_ended, lane)
 
 
+def works_for(frame: FrameType) -> OpenRun | None:
+    """The run whose `carried` work a frame begins; None: it begins none."""
+    if frame.f_code.co_name == "in_run" and frame.f_globals is globals():
+        run: OpenRun = frame.f_locals["run"]
+        return run
+    return None
+
+
 def task_made(task: object, context: contextvars.Context | None) -> None:
     """Give a task, which was made here and now, its lane; outside every run, or `answering`, nothing happens.
 

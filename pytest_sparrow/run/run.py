@@ -24,6 +24,7 @@ from pytest_sparrow.run.refusing import Refusals
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.taking import Taking
 from pytest_sparrow.run.violations import Violations
+from pytest_sparrow.run.waiting import Waiting
 from pytest_sparrow.wire.asking import describe
 from pytest_sparrow.wire.spelling import without_spelling
 
@@ -60,6 +61,7 @@ class Run:
         watchers: follow the crossings.
         parent: of a further run, the run of its test.
         taking: which strand may take something from a queue now.
+        waiting: ends a replay that waits for what a refused strand was to bring.
         own_servers: which servers of this process are the app under test.
         frameworks: names of the adapters whose frameworks' tools cross.
         notes: what their adapters note; see `pytest_sparrow.frameworks.noting`.
@@ -138,6 +140,9 @@ class Run:
         self.taking = Taking(self._lanes, self.answers, self.elapsed)
         self._refusals = Refusals(self.violations, self._lanes.label, lambda: self.replaying, report_late)
         self._open: dict[int, Crossing] = {}
+        self.waiting = Waiting(self, self._progress)
+        if self.replaying:
+            self.violations.refused = self.waiting.refused
         self._closed = False
 
     @property
@@ -460,6 +465,13 @@ class Run:
             return None
         due = replayer.due(lane.label)
         return None if due is None or due.kind != kind or due.optional else due
+
+    def _progress(self) -> object | None:
+        """A value that changes with what the run does; None while the world works for it."""
+        with self._lock:
+            if any(crossing.replayed is None for crossing in self._open.values()):
+                return None
+            return self.crossings, len(self._open), len(self.violations.findings), self.taking.taken
 
     def _note_own_servers(self, crossing: Crossing) -> None:
         if crossing.kind == "http":

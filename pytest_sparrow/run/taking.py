@@ -34,12 +34,16 @@ class Taking:
         lanes: the run's.
         answers: the run's.
         elapsed: seconds of the run.
+
+    Attributes:
+        taken: how many things were taken.
     """
 
     def __init__(self, lanes: Lanes, answers: Answers, elapsed: Callable[[], float]) -> None:
         self._lanes = lanes
         self._answers = answers
         self._elapsed = elapsed
+        self.taken = 0
         self._news = threading.Condition()
         self._going_on: dict[Lane, tuple[dict[str, Json], float]] = {}
 
@@ -56,6 +60,7 @@ class Taking:
         due = self._answers.turn(lane)
 
         def taken() -> None:
+            self.taken += 1
             if len(lane.took) < _MOST:
                 lane.took.append(round(self._elapsed(), 6))
             if due is not None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _ASKED = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE, Kind.DRIFT, Kind.ORDER)
 """Kinds that are found while the user's code asks for something."""
 
+_REFUSALS = (Kind.MISS, Kind.REFUSED, Kind.UNRECORDABLE)
+"""Kinds for which the user's code gets an exception."""
+
 
 class Violations:
     """The findings of a run's boundaries, in the order in which they came.
@@ -40,11 +43,13 @@ class Violations:
     Attributes:
         findings: the findings.
         mirror: in a forked child, what sends a finding's title to the original process.
+        refused: hears the title of what a strand was refused, which may end the strand.
     """
 
     def __init__(self, now: Callable[[], int], caller: Callable[[], str] = str) -> None:
         self.findings: list[Finding] = []
         self.mirror: Callable[[str], None] | None = None
+        self.refused: Callable[[str], None] | None = None
         self._now = now
         self._caller = caller
 
@@ -58,6 +63,8 @@ class Violations:
         self.findings.append(placed)
         if self.mirror is not None:
             self.mirror(title(placed))
+        elif self.refused is not None and finding.kind in _REFUSALS:
+            self.refused(title(placed))
         return placed
 
     def unrecordable(self, error: NotRecordable) -> None:
