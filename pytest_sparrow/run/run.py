@@ -24,7 +24,7 @@ from pytest_sparrow.run.refusing import Refusals
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.taking import Taking
 from pytest_sparrow.run.violations import Violations
-from pytest_sparrow.run.waiting import Waiting
+from pytest_sparrow.run.waiting import EndlessWaits
 from pytest_sparrow.wire.asking import describe
 from pytest_sparrow.wire.spelling import without_spelling
 
@@ -140,7 +140,7 @@ class Run:
         self.taking = Taking(self._lanes, self.answers, self.elapsed)
         self._refusals = Refusals(self.violations, self._lanes.label, lambda: self.replaying, report_late)
         self._open: dict[int, Crossing] = {}
-        self.waiting = Waiting(self, self._progress)
+        self.waiting = EndlessWaits(self, self._progress)
         if self.replaying:
             self.violations.refused = self.waiting.refused
         self._closed = False

@@ -31,7 +31,7 @@ _BETWEEN_LOOKS = 0.05
 _DEBUGGERS = frozenset({"bdb", "cmd", "code", "IPython", "_pydevd_bundle", "debugpy"})
 
 
-class Waiting:
+class EndlessWaits:
     """Watches the body of one replayed test from the first refusal on; before it, nothing happens.
 
     Args:
