@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_sparrow.exchange import Json
+    from pytest_sparrow.providers.codec import ModelAnswer
 
 _MAX_DEPTH = 90
 """Deeper JSON text stays text: the event around it adds levels, and 100 is the most that a line may have."""
@@ -230,8 +231,28 @@ _WORDS = frozenset(
 )
 
 
-def holds_words(answered: dict[str, Json]) -> bool:
-    """Whether an answer that went well holds a text under a key that providers use for a model's words."""
+# fmt: off
+_MEMBERS = frozenset({
+    "id", "object", "choices", "usage", "type", "role", "content", "message", "output", "outputs",
+    "response", "delta", "done", "model", "error", "text", "event", "event_type", "candidates",
+    "promptFeedback", "usageMetadata", "modelVersion", "responseId", "generation", "generations", "results",
+    "completion", "stopReason", "stop_reason", "finish_reason", "interaction", "item", "steps", "status",
+    "contentBlockIndex", "metrics",
+})
+# fmt: on
+"""Keys one of which stands at the top of every answer in a format that is read."""
+
+
+def tells_nothing(answer: ModelAnswer, answered: dict[str, Json]) -> bool:
+    """Whether a codec found nothing in an answer that may hold a model's words."""
+    return not (answer.parts or answer.usage or answer.failure) and _may_hold_words(answered)
+
+
+def _may_hold_words(answered: dict[str, Json]) -> bool:
+    """Whether an answer that went well may hold a model's words.
+
+    It does where a text stands under a key that providers use for them, or where no key is one of a known format.
+    """
     status = answered.get("status")
     if not isinstance(status, int) or status >= 400:
         return False
@@ -239,6 +260,9 @@ def holds_words(answered: dict[str, Json]) -> bool:
     lines = as_list(as_dict(answered.get("body")).get("lines"))
     found = (lenient_json(event.data) for event in events) if events is not None else map(lenient_json, lines)
     level: list[Json] = [json_answer(answered), *found]
+    objects = [value for value in level if isinstance(value, dict) and value]
+    if objects and all(map(_MEMBERS.isdisjoint, objects)):
+        return True
     for _ in range(_WORDS_DEEP):
         children: list[Json] = []
         for value in level:

@@ -1,6 +1,7 @@
 """Finds what looks like a secret and can't be decided: random characters next to a word like key or token.
 
-So are the last segment of a link that resets, verifies or calls a hook, and the answer to a server's Digest challenge.
+So are keys that are built as some vendors build theirs, the last segment of a link that resets, verifies or calls a
+hook, and the answer to a server's Digest challenge.
 
 Nothing is replaced for it. After a recording the summary says how many there are, and where: a person knows at a
 glance what no rule can tell. A false alarm costs a look, so what providers and clients send all the time (ids, hashes,
@@ -40,6 +41,11 @@ _IN_PATH = re.compile(
     r"|magic)s?(?:[-_][a-z]{1,12})?)/([A-Za-z0-9_~.-]{20,200})"
 )
 _DIGEST = re.compile(r"\bDigest [^\n]{0,400}?\bresponse=\\*\"?([0-9a-f]{32,64})\b")
+# Keys of Mailgun, Mailchimp and RapidAPI: nothing stands in front, but of ids few are built so.
+_BUILT = re.compile(
+    r"(?<![\w-])(?:[0-9a-f]{32}-(?:us[0-9]{1,2}|[0-9a-f]{8}-[0-9a-f]{8})"
+    r"|[0-9A-Za-z]{10}msh[0-9A-Za-z]{15}p1[0-9A-Za-z]{5,6}jsn[0-9A-Za-z]{12})(?![\w-])"
+)
 _HEX = re.compile(r"[0-9a-f]{32,128}")
 _OF_KEYS = re.compile(
     r"(?i)(?:api|access|auth|site|client|app|admin|master|service|private|user|bot)[-_. ]?(?:key|token)$"
@@ -94,6 +100,7 @@ def _is_value(value: str, name: str) -> bool:
 def _in_text(text: str) -> Iterator[str]:
     for pattern in (_IN_TEXT, _IN_PATH):
         yield from (found[1] for found in pattern.finditer(text) if _is_random(found[1]))
+    yield from _BUILT.findall(text)
     if "Digest " in text:
         yield from (found[1] for found in _DIGEST.finditer(text))
 
@@ -111,7 +118,9 @@ def _json_of(text: str) -> Any:
 
 def _may_be_one(run: str) -> bool:
     # A run of a path holds its slashes; of an escaped line's end its letter.
-    return _HEX.search(run) is not None or any(map(_is_random, (run, run.rpartition("/")[2])))
+    return any(found.search(run) for found in (_HEX, _BUILT)) or any(
+        map(_is_random, (run, run.rpartition("/")[2]))
+    )
 
 
 def _is_random(text: str) -> bool:

@@ -386,4 +386,8 @@ def suspicious(data: bytes, needles: tuple[bytes, ...] = ()) -> bool:
     if _NAMES.search(folded) or _is_shape_in(data, folded):
         return True
     # A URL with a user and a password.
-    return (b"@" in data and b"://" in data) or (b"~" in data and b"Q~" in data) or may_name(data)
+    return (
+        (b"@" in data and b"://" in data)
+        or (b"~" in data and (b"Q~" in data or b"sha256~" in data))
+        or may_name(data)
+    )

@@ -182,6 +182,12 @@ OWN: tuple[Shape, ...] = (
         source=r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9_/-]{20,})",
     ),
     Shape(
+        kind="zapier-webhook",
+        prefixes=("hooks.zapier.com/",),
+        run=16,
+        source=r"hooks\.zapier\.com/hooks/(?:catch|standard)/([0-9]+/[A-Za-z0-9]{5,})",
+    ),
+    Shape(
         kind="teams-webhook",
         prefixes=(".webhook.office.com/",),
         run=16,
@@ -245,6 +251,10 @@ OWN: tuple[Shape, ...] = (
     ),
     # Prefixes that hold no rare character are looked for where a long run begins: see shapes.begins_key.
     prefixed("databricks-token", "dapi", rf"{_X}{{32}}(?:-[0-9])?{_END}"),
+    prefixed("databricks-token", "dose", rf"{_X}{{32}}{_END}"),
+    # The seed of a user, an account or an operator: base32, of which the first three letters are fixed.
+    prefixed("nats-seed", ("SUA", "SAA", "SOA"), rf"[A-P][A-Z2-7]{{54}}{_END}", holds=_as_uneven(3.5)),
+    prefixed("openshift-token", "sha256~", rf"{_W}{{43}}(?!{_W})"),
     prefixed("atlassian-token", ("ATATT3", "ATCTT3"), r"[A-Za-z0-9_=-]{60,}"),
     prefixed("atlassian-token", "ATBB", rf"{_A}{{32}}{_END}"),
     prefixed("square-token", "EAAA", rf"[A-Za-z0-9_-]{{60}}{_END}", holds=_as_uneven(4.0)),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_sparrow.comparing.units import entries, group_calls, merge_deltas
 from pytest_sparrow.providers.other_work import other_work
+from pytest_sparrow.providers.reading import tells_nothing
 from pytest_sparrow.providers.registry import Wire, registered
 from pytest_sparrow.text import WIDTH, counted, one_line, shown
 from pytest_sparrow.transcript import CAPTURE
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.comparing.units import Group, NumberedEvent
     from pytest_sparrow.events import Event
-    from pytest_sparrow.exchange import Json
+    from pytest_sparrow.exchange import Exchange, Json
     from pytest_sparrow.transcript import RunInputs, Transcript
 
 _WHOLE = 10**9
@@ -42,13 +43,13 @@ def render_run(run: Transcript, *, full: bool = False) -> Iterator[str]:
 
 
 def _without_events(run: Transcript, width: int) -> Iterator[str]:
-    """The exchanges that are no model's and no tool's: no event speaks of them."""
+    """The exchanges that are no model's and no tool's, or whose answer is not understood: no event tells them."""
     wire = Wire(registered())
     plain = [
         each
         for each in run.exchanges
         if each.kind == "call"
-        or (each.kind == "http" and not other_work(each.asked) and wire.read(each.asked) is None)
+        or (each.kind == "http" and not other_work(each.asked) and _is_unread(wire, each))
     ]
     if plain:
         yield ""
@@ -58,6 +59,13 @@ def _without_events(run: Transcript, width: int) -> Iterator[str]:
         answered = each.answered or {}
         kept = {key: value for key, value in answered.items() if key not in ("headers", "type")}
         yield _line("  gives", "nothing" if each.answered is None else shown(kept, width))
+
+
+def _is_unread(wire: Wire, exchange: Exchange) -> bool:
+    model, answered = wire.read(exchange.asked), exchange.answered
+    return model is None or (
+        answered is not None and tells_nothing(model.answer(exchange.asked, answered), answered)
+    )
 
 
 def turns_of(run: Transcript) -> list[tuple[int, str, list[Group]]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind, Location
 from pytest_sparrow.providers.other_work import other_work
-from pytest_sparrow.providers.reading import holds_words, json_request, with_json
+from pytest_sparrow.providers.reading import json_request, tells_nothing, with_json
 from pytest_sparrow.providers.registry import leads_to_model
 from pytest_sparrow.report.words import hints, title
 from pytest_sparrow.wire.asking import describe
@@ -130,10 +130,9 @@ class Unread:
             self._counts[work, describe("http", asked)] += 1
 
     def add_silent(self, asked: dict[str, Json], answered: dict[str, Json], answer: ModelAnswer) -> None:
-        """Count an answer in which its codec found nothing, though the answer holds words."""
-        if answer.parts or answer.usage or answer.failure or not holds_words(answered):
-            return
-        self._counts["silent", describe("http", asked)] += 1
+        """Count an answer in which its codec found nothing, though the answer may hold words."""
+        if tells_nothing(answer, answered):
+            self._counts["silent", describe("http", asked)] += 1
 
     def findings(self, faults: Iterable[str]) -> Iterator[Finding]:
         """The findings of these requests and answers, and of codecs that failed."""

@@ -189,6 +189,9 @@ SECRETS: list[tuple[str, str]] = [
     *(("shopify-token", f"shp{kind}_{_x(32)}") for kind in ("ca", "pa", "ss")),
     ("databricks-token", f"dapi{_x(32)}"),
     ("databricks-token", f"dapi{_x(32)}-2"),
+    ("databricks-token", f"dose{_x(32)}"),
+    *(("nats-seed", f"S{kind}AC{_b32(54)}") for kind in "UAO"),
+    ("openshift-token", f"sha256~{_w(43)}"),
     ("atlassian-token", f"ATATT3xFfGF0{_a(171)}=1A2B3C4D"),
     ("atlassian-token", f"ATCTT3xFfGF0{_a(171)}=1A2B3C4D"),
     ("atlassian-token", f"ATBB{_a(32)}"),
@@ -292,6 +295,10 @@ IN_CONTEXT: list[tuple[str, str, str]] = [
     *(
         ("slack-webhook", f"https://hooks.slack.com/{what}/", f"T{_a(8)}/B{_a(8)}/{_a(24)}")
         for what in ("services", "workflows", "triggers")
+    ),
+    *(
+        ("zapier-webhook", f"https://hooks.zapier.com/hooks/{what}/", f"1234567/{_a(7).lower()}")
+        for what in ("catch", "standard")
     ),
     *(
         (

@@ -48,6 +48,22 @@ def test_hexadecimal_digits() -> None:
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        "9f14e45fceea167a5a36dedd4bea2543-1a2b3c4d-5e6f7a8b",
+        "9f14e45fceea167a5a36dedd4bea2543-us12",
+        "1a2b3c4d5emsh9f14e45fceea167p1a5a36djsn4bea2543fc1e",
+    ],
+    ids=["mailgun", "mailchimp", "rapidapi"],
+)
+def test_keys_that_only_their_build_gives_away(key: str) -> None:
+    """Without a name or a prefix: said, wherever they stand, but not as a part of something longer."""
+    for value in ({"said": key}, {"said": f"use {key}."}):
+        assert list(doubtful(json.dumps(value).encode())) == [(key, "said")]
+    assert not list(doubtful(json.dumps({"id": f"{key}-1", "etag": f"a{key}"}).encode()))
+
+
+@pytest.mark.parametrize(
     "value",
     [
         {"encrypted_content": VALUE * 8, "obfuscation": VALUE, "thoughtSignature": VALUE, "signature": VALUE},

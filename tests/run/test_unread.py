@@ -108,6 +108,16 @@ def test_a_run_that_is_shown_names_other_work():
     )
 
 
+def test_a_run_that_is_shown_holds_an_answer_that_tells_nothing():
+    """A codec claims the request and finds nothing in the answer: it is shown as what makes no events."""
+    body = {"json": {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}}
+    asked = {"method": "POST", "url": "https://h.test/talk", "headers": {}, "body": body}
+    answered = {"status": 200, "headers": {}, "body": {"json": {"hello": "world"}}}
+    exchange = Exchange(kind="http", asked=asked, answered=answered)
+    shown = "\n".join(render_run(Transcript.new("r", RunInputs(task=""), [], exchanges=[exchange])))
+    assert '"hello": "world"' in shown.partition("asked besides, without events")[2]
+
+
 def test_a_users_own_addresses_are_no_work_of_a_provider():
     """A path of an application may end so, too."""
     assert remarks(run_with("https://app.test/files", {"json": {"name": "a"}}, {"json": {}})) == []
@@ -143,11 +153,13 @@ def test_a_models_call_in_a_format_that_no_codec_reads_is_named(url, body):
         {"json": {"reply": {"content": "Good day"}}},
         {"sse": ['data: {"reply": {"content": "Good"}}']},
         {"text": '{"reply": {"content": "Good"}}'},
+        {"json": {"hello": "world"}},
+        {"sse": ['data: {"hello": "world"}', "data: [DONE]"]},
     ],
-    ids=["json", "stream", "text"],
+    ids=["json", "stream", "text", "other keys", "stream of other keys"],
 )
 def test_an_answer_of_which_a_codec_tells_nothing_is_named(answer):
-    """A codec claimed the request by its shape, and reads nothing in an answer that holds words."""
+    """A codec claimed the request by its shape, and reads nothing in an answer that may hold words."""
     body = {"json": {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}}
     (remark,) = remarks(run_with("https://h.test/talk", body, answer))
     assert "the answer is in a format not read yet" in remark
