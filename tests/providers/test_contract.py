@@ -91,26 +91,26 @@ class TestResponses(CodecContract):
     )
 
 
+WORDS = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))
+OLLAMA_SAID = {
+    "role": "assistant",
+    "content": "Yes.",
+    "tool_calls": [{"function": {"name": "refund", "arguments": ARGS}}],
+}
+
+
 class TestOllama(CodecContract):
     codec = Ollama()
-    says = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))  # its calls have no ids
+    says = WORDS  # its calls have no ids
     exchanges = talk(
         "/api/chat",
         ("messages", [USER]),
         [
-            {
-                "role": "assistant",
-                "content": "Yes.",
-                "tool_calls": [{"function": {"name": "refund", "arguments": ARGS}}],
-            },
+            OLLAMA_SAID,
             {"role": "tool", "tool_name": "refund", "content": "done"},
         ],
         {
-            "message": {
-                "role": "assistant",
-                "content": "Yes.",
-                "tool_calls": [{"function": {"name": "refund", "arguments": ARGS}}],
-            },
+            "message": OLLAMA_SAID,
             "done": True,
             "prompt_eval_count": 3,
             "eval_count": 4,
@@ -190,7 +190,7 @@ class TestCohere(CodecContract):
 
 class TestCohereFirst(CodecContract):
     codec = Cohere()
-    says = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))  # its calls have no ids
+    says = WORDS  # its calls have no ids
     exchanges = talk(
         "/v1/chat",
         ("chat_history", []),
@@ -203,7 +203,7 @@ class TestCohereFirst(CodecContract):
 
 class TestCompletions(CodecContract):
     codec = Completions()
-    says = ModelAnswer(parts=[Text("Yes.")], usage=Usage(input=3, output=4))  # it has no tools
+    says = WORDS  # it has no tools
     exchanges = talk(
         "/v1/completions",
         ("prompt", ["Refund"]),

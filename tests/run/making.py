@@ -20,6 +20,8 @@ __all__ = [
     "gave",
     "propose",
     "reason",
+    "replayed",
+    "replayed_in_task",
     "run_of",
     "said",
     "start",
@@ -33,6 +35,24 @@ def run_of(run_id="a", settings=None, **parts):
     """A run that hides nothing and, of `Run`, has these parts."""
     usual = {"wire": Wire(builtin_codecs()), "redactor": Redactor({}), "tools": Tools()}
     return Run(run_id, settings or Settings(), **usual | parts)
+
+
+def replayed(run, asked):
+    """What a replay answers a call with, in a thread that waits for its turn."""
+    crossing = run.ask("call", asked)
+    if crossing.arrival is not None:
+        crossing.arrival.hold()
+    crossing.settle(crossing.replayed)
+    return crossing.replayed["returned"]
+
+
+async def replayed_in_task(run, asked):
+    """The same in a task."""
+    crossing = run.ask("call", asked)
+    if crossing.arrival is not None:
+        await crossing.arrival.wait()
+    crossing.settle(crossing.replayed)
+    return crossing.replayed["returned"]
 
 
 def event(kind, **fields):

@@ -11,15 +11,9 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_sparrow.boundaries.tools import Tools
-from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.providers.registry import Wire
-from pytest_sparrow.redact import Redactor
 from pytest_sparrow.run import arrivals
-from pytest_sparrow.run.context import close_window, open_window
-from pytest_sparrow.run.run import Run
-from pytest_sparrow.settings import Settings
+from run.making import replayed, replayed_in_task
 
 ORDERS = list(itertools.permutations(range(3)))
 
@@ -45,46 +39,19 @@ def golden(order, prefix="task-1."):
 
 
 @pytest.fixture
-def replay():
+def replay(open_run):
     """Opens a run that replays these exchanges."""
-    opened = []
-
-    def open_run(exchanges):
-        run = Run(
-            "a",
-            Settings(),
-            wire=Wire(()),
-            redactor=Redactor({}),
-            tools=Tools(),
-            golden=exchanges,
-        )
-        opened.append((run, open_window(run)))
-        strands.PATCHES.install()
-        run.body_begins()
-        return run
-
-    yield open_run
-    for run, token in reversed(opened):
-        strands.PATCHES.uninstall()
-        close_window(run, token)
+    return lambda exchanges: open_run(golden=exchanges)
 
 
 def ask(run, number):
     """Ask in a thread."""
-    crossing = run.ask("call", asked(number))
-    if crossing.arrival is not None:
-        crossing.arrival.hold()
-    crossing.settle(crossing.replayed)
-    return crossing.replayed["returned"]
+    return replayed(run, asked(number))
 
 
 async def ask_in_task(run, number):
     """Ask in a task."""
-    crossing = run.ask("call", asked(number))
-    if crossing.arrival is not None:
-        await crossing.arrival.wait()
-    crossing.settle(crossing.replayed)
-    return crossing.replayed["returned"]
+    return await replayed_in_task(run, asked(number))
 
 
 @pytest.mark.parametrize("order", ORDERS)

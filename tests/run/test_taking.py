@@ -7,38 +7,18 @@ import queue
 import threading
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.pool import ThreadPool
 from queue import SimpleQueue
 
 import pytest
 
-from pytest_sparrow.boundaries.world import strands
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.providers.registry import Wire
 from pytest_sparrow.run import arrivals, taking
-from pytest_sparrow.run.context import close_window, open_window
-from run.making import run_of
+from run.making import replayed, replayed_in_task
 
 ORDERS = [(1, 2, 0), (2, 0, 1)]
 QUESTION = {"name": "x", "args": [], "kwargs": {}}
-
-
-@pytest.fixture
-def open_run():
-    """Opens a run; of exchanges, a run that replays them."""
-    opened = []
-
-    def open_run(**parts):
-        run = run_of(wire=Wire(()), **parts)
-        opened.append((run, open_window(run)))
-        strands.PATCHES.install()
-        run.body_begins()
-        return run
-
-    yield open_run
-    for run, token in reversed(opened):
-        strands.PATCHES.uninstall()
-        close_window(run, token)
 
 
 def golden(order, prefix):
@@ -57,22 +37,8 @@ def golden(order, prefix):
     ]
 
 
-def ask(run):
-    """Ask in a thread."""
-    crossing = run.ask("call", QUESTION)
-    if crossing.arrival is not None:
-        crossing.arrival.hold()
-    crossing.settle(crossing.replayed)
-    return crossing.replayed["returned"]
-
-
-async def ask_in_task(run):
-    """Ask in a task."""
-    crossing = run.ask("call", QUESTION)
-    if crossing.arrival is not None:
-        await crossing.arrival.wait()
-    crossing.settle(crossing.replayed)
-    return crossing.replayed["returned"]
+ask = partial(replayed, asked=QUESTION)
+ask_in_task = partial(replayed_in_task, asked=QUESTION)
 
 
 def in_threads(work, count=3):
