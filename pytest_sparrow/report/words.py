@@ -76,6 +76,7 @@ _NOT_AS_RECORDED = {
     "is-generator": "{name}: was recorded as a plain function, and is a generator now",
     "read-beyond": "{name}: is read beyond the {items} items that the recorded run read",
     "sent": "{name}: the agent sends {new} into it, the recorded run sent {golden}",
+    "thrown": "{name}: the agent throws {new} into it, the recorded run threw {golden}",
     "unfit": "{name}: the recorded answer does not fit its type any more ({why})",
     "not-loaded": "{name}: the recorded answer is a {what}, and {module} is not imported here",
     "read-on": "{request}: the agent wants more of the answer than the recorded run waited for",

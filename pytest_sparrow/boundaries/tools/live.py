@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pytest_sparrow.boundaries.tools.effects import LiveEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, modules_named
@@ -38,11 +38,11 @@ class LiveCall:
         "_effects",
         "_function",
         "_inside",
+        "_into",
         "_item_types",
         "_items",
         "_modules",
         "_run",
-        "_sent",
         "_types",
     )
 
@@ -60,7 +60,7 @@ class LiveCall:
         self._items: list[Json] | None = None
         self._item_types: list[Notes] = []
         self._types: dict[str, Json] = {}
-        self._sent: dict[str, Json] = {}
+        self._into: dict[str, dict[str, Json]] = {"sent": {}, "thrown": {}}
         self._awaited = False
         self._modules = 0  # how many were loaded before the function ran
         self._answering: answering | None = None
@@ -119,11 +119,16 @@ class LiveCall:
         if value is not None and self._items is not None:
             try:
                 where = f"{self._function.name}().send(…)"
-                self._sent[str(len(self._items) - 1)] = jsonable(
+                self._into["sent"][str(len(self._items) - 1)] = jsonable(
                     value, where=where, hint="send what JSON can hold"
                 )
             except NotRecordable as error:
                 self._run.unrecordable(error)
+
+    def thrown(self, error: BaseException) -> None:
+        """Note what the agent threw into the generator behind its newest item."""
+        if self._items is not None and is_answer(error):
+            self._into["thrown"][str(len(self._items) - 1)] = error_to_json(error)
 
     def ended(self, value: Any) -> None:
         """Settle: the generator is exhausted, and returned ``value``.
@@ -141,8 +146,8 @@ class LiveCall:
         self._settle({"broken_off": True}, complete=False)
 
     def raised(self, error: BaseException) -> None:
-        """Settle with what the function raised; cancelling, Ctrl-C and our own errors are no answer."""
-        if isinstance(error, Raised) and not isinstance(error, SparrowError) and not _is_stopped(error):
+        """Settle with what the function raised."""
+        if is_answer(error):
             steers = {"steers": True} if self._function.steered(error) else {}
             self._settle({"raised": error_to_json(error), **steers})
         elif self._items:
@@ -206,8 +211,7 @@ class LiveCall:
     def _settle(self, answered: dict[str, Json], *, complete: bool = True) -> None:
         if self._items is not None:
             answered = {"yielded": list(self._items), **answered}
-        if self._sent:
-            answered["sent"] = self._sent
+        answered.update((key, each) for key, each in self._into.items() if each)
         if self._awaited:
             answered["awaited"] = True
         if any(self._item_types):
@@ -217,6 +221,11 @@ class LiveCall:
         if self._effects is not None:
             answered.update(self._effects.end())
         self._crossing.settle(answered, complete=complete)
+
+
+def is_answer(error: BaseException) -> TypeGuard[Raised]:
+    """Whether an error may be an answer, or what an agent throws; cancelling, Ctrl-C and our own errors are not."""
+    return isinstance(error, Raised) and not isinstance(error, SparrowError) and not _is_stopped(error)
 
 
 def _is_stopped(error: BaseException) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.effects import NOTED, NOTHING, ReplayedEffects
 from pytest_sparrow.boundaries.tools.imports import import_for
-from pytest_sparrow.boundaries.tools.live import LiveCall
+from pytest_sparrow.boundaries.tools.live import LiveCall, is_answer
 from pytest_sparrow.errors import NotRecordable
 from pytest_sparrow.events.jsontext import canonical
+from pytest_sparrow.redact.placeholders import PLACEHOLDER
 from pytest_sparrow.run.cancelling import wait_for_cancel
-from pytest_sparrow.text import shown
+from pytest_sparrow.text import cut, shown_pair
+from pytest_sparrow.values.exceptions import Raised, error_to_json
 from pytest_sparrow.values.noted import NotesAt, read_notes
 from pytest_sparrow.values.restore import DoesNotFit, NotLoaded, as_declared, from_json
 from pytest_sparrow.values.to_json import jsonable
@@ -140,7 +143,7 @@ class ReplayedCall:
             self._crossing.settle(None, complete=False)
             raise self._refused("unanswered")
         self._crossing.flush = self.broke_off
-        exhausted = False
+        exhausted, thrown = False, None
         import_for(self._function.real, replayed)
         effects = self._recorded_effects(replayed)
         own = NOTHING
@@ -152,7 +155,7 @@ class ReplayedCall:
                 if own is NOTHING:
                     own = self._restored(json, self._function.yielded, "yielded", number)
                 self._read = number + 1
-                self._check_sent(number, (yield own))
+                thrown = yield from self._gives(number, own)
             self.hold()
             exhausted = True
         finally:
@@ -164,22 +167,57 @@ class ReplayedCall:
         if replayed.get("broken_off"):
             raise self._refused("read-beyond", items=len(replayed["yielded"]))
         if "raised" in replayed:
-            raise self._crossing.error or self._function.error(replayed["raised"])
+            # Whoever threw the very error that comes out (contextlib's managers) asks whether it is the same object.
+            same = thrown if self._put_in("thrown", self.pieces - 1) == replayed["raised"] else None
+            raise self._crossing.error or same or self._function.error(replayed["raised"])
         if own is not NOTHING:
             return own
         return self._restored(replayed.get("returned"), self._function.at_end, "returned")
 
+    def _gives(self, number: int, item: Any) -> Generator[Any, Any, Raised | None]:
+        """Yield an item and return what the agent throws for it; refuse what it did not send or throw when recorded."""
+        sent: Any = None
+        thrown: Raised | None = None
+        try:
+            sent = yield item
+        except BaseException as error:
+            if not is_answer(error):
+                raise
+            thrown = error
+        self._check_thrown(number, thrown)
+        if thrown is None:
+            self._check_sent(number, sent)
+        return thrown
+
+    def _put_in(self, key: str, number: int) -> Json:
+        """What the recorded agent sent or threw for an item; None for nothing."""
+        noted = self.half.get(key)
+        return noted.get(str(number)) if isinstance(noted, dict) else None
+
     def _check_sent(self, number: int, value: Any) -> None:
         """Refuse another value than the recorded agent sent: what the generator would yield for it is not known."""
-        recorded = self.half["sent"].get(str(number)) if "sent" in self.half else None
-        if recorded is None or b"<secret:" in canonical(recorded):
-            return  # older goldens do not say what was sent; a secret's placeholder is not the secret
+        recorded = self._put_in("sent", number)
+        if recorded is None:
+            return  # older goldens do not say what was sent
         try:
             new = jsonable(value, where="")
         except NotRecordable:
             new = repr(value)
-        if canonical(new) != canonical(recorded):
-            raise self._refused("sent", golden=shown(recorded, 60), new=shown(new, 60))
+        if not _is_same(recorded, new):
+            golden, sent = shown_pair(recorded, new, 60)
+            raise self._refused("sent", golden=golden, new=sent)
+
+    def _check_thrown(self, number: int, error: Raised | None) -> None:
+        """Refuse another error than the recorded agent threw, none for one, and one for none."""
+        recorded: Any = self._put_in("thrown", number)
+        new = None if error is None else error_to_json(error)
+        if not _is_same(recorded, new):
+            golden, thrown = (each and f"{each['type']}: {each['message']}" for each in (recorded, new))
+            if golden == thrown:  # of other attributes, or another module
+                golden, thrown = shown_pair(recorded, new, 60)
+            raise self._refused(
+                "thrown", golden=cut(golden or "nothing", 60), new=cut(thrown or "nothing", 60)
+            )
 
     def _recorded_effects(self, replayed: dict[str, Json]) -> ReplayedEffects | None:
         """What the recorded call changed in place; None for nothing, or where the function has run here as well."""
@@ -214,6 +252,17 @@ class ReplayedCall:
         """Settle: nobody reads the generator any further."""
         # What the recorded agent had left unread itself is no change. An error or a value may follow the last item.
         left = bool(self.half.get("broken_off"))
-        more = self.pieces + (not left and any(key in self.half for key in ("raised", "returned")))
+        further = any(key in self.half for key in ("raised", "returned"))
+        further = further or self._put_in("thrown", self.pieces - 1) is not None
+        more = self.pieces + (not left and further)
         self._crossing.read_whole = self._read < more
         self._crossing.settle(self.half, complete=False)
+
+
+def _is_same(recorded: Json, new: Json) -> bool:
+    """Whether what an agent puts into a generator is what was recorded; the placeholder of a secret is any text."""
+    old, now = canonical(recorded), canonical(new)
+    if old == now or b"<secret:" not in old:
+        return old == now
+    around = map(re.escape, PLACEHOLDER.split(old.decode())[::3])
+    return re.fullmatch(".+".join(around), now.decode()) is not None

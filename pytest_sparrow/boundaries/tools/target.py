@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.patching import AttributePatch, CodePatch, copy_function
 from pytest_sparrow.boundaries.tools.options import close_matches
+from pytest_sparrow.boundaries.tools.steps import Steps
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import current_run, left_over
 
@@ -199,6 +200,8 @@ class Trampoline:
         real: another function with the real code, and all else the same.
     """
 
+    steps = Steps
+
     def __init__(self, function: FunctionType) -> None:
         self.function = function
         self.real = copy_function(function)
@@ -279,24 +282,17 @@ def _only(code: CodeType) -> CodeType:
 _PLAIN = "return {0}(*{0}_args, **{0}_kwargs)"
 _COROUTINE = "return await {0}(*{0}_args, **{0}_kwargs)"
 _GENERATOR = "return (yield from {0}(*{0}_args, **{0}_kwargs))"
-# PEP 525 has no "yield from" for these: what is sent or thrown in is passed on by hand.
+# PEP 525 has no "yield from" for these.
 _ASYNC_GENERATOR = """\
-{0}_stream = {0}(*{0}_args, **{0}_kwargs)
-        {0}_step, {0}_value = {0}_stream.asend, None
+{0}_steps = {0}_at.steps({0}(*{0}_args, **{0}_kwargs))
         try:
-            while True:
+            async for {0}_item in {0}_steps:
                 try:
-                    {0}_item = await {0}_step({0}_value)
-                except StopAsyncIteration:
-                    return
-                try:
-                    {0}_step, {0}_value = {0}_stream.asend, (yield {0}_item)
-                except GeneratorExit:
-                    raise
+                    {0}_steps.sent((yield {0}_item))
                 except BaseException as {0}_thrown:
-                    {0}_step, {0}_value = {0}_stream.athrow, {0}_thrown
+                    {0}_steps.thrown({0}_thrown)
         finally:
-            await {0}_stream.aclose()"""
+            await {0}_steps.aclose()"""
 _KINDS = {
     inspect.CO_COROUTINE: ("async ", _COROUTINE),
     inspect.CO_GENERATOR: ("", _GENERATOR),
@@ -317,7 +313,7 @@ def outer():
     {is_async}def function(*{own}_args, **{own}_kwargs):
         __tracebackhide__ = True
         if 0: ({"".join(f"{name}, " for name in free)})
-        {own} = {_PLACEHOLDER!r}
-        {own}, {own}_args = {own}.now({own}_args)
+        {own}_at = {_PLACEHOLDER!r}
+        {own}, {own}_args = {own}_at.now({own}_args)
         {body.format(own)}
 """

@@ -15,6 +15,7 @@ from pytest_sparrow.boundaries.tools.function import WrappedFunction
 from pytest_sparrow.boundaries.tools.invocation import begin as begin_call
 from pytest_sparrow.boundaries.tools.receiver import receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.replayed import ReplayedCall
+from pytest_sparrow.boundaries.tools.steps import Steps
 from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.run.context import is_answering
@@ -108,56 +109,20 @@ def _async_generator_function(fn: Callable[..., Any], begin: Begin) -> Callable[
         replayed = call if isinstance(call, ReplayedCall) else None
         if replayed is not None and replayed.checked:
             await _drained_async(_async_generator_function(fn, _live_of(replayed))(*args, **kwargs), replayed)
-        watch = _UNWATCHED if call is None or isinstance(call, ReplayedCall) else call
-        with watch:
+        live = None if isinstance(call, ReplayedCall) else call
+        with contextlib.nullcontext() if live is None else live:
             stream = fn(*args, **kwargs) if replayed is None else _replayed_async(replayed)
-        watch.began_stream()
-        step: Any = stream.asend
-        value: Any = None
-        # PEP 525 has no "yield from" for these: what is sent or thrown in is passed on by hand.
+        steps = Steps(stream, live)
         try:
-            while True:
+            async for item in steps:
                 try:
-                    with watch:
-                        item = await (step(value) if watch is _UNWATCHED else stepped(step(value)))
-                except StopAsyncIteration:
-                    watch.ended(None)
-                    return
-                watch.item(item)
-                try:
-                    step, value = stream.asend, (yield item)
-                    watch.sent(value)
-                except GeneratorExit:
-                    raise
+                    steps.sent((yield item))
                 except BaseException as thrown:  # noqa: BLE001 - it goes on to the function's own generator
-                    step, value = stream.athrow, thrown
+                    steps.thrown(thrown)
         finally:
-            with watch:
-                await stream.aclose()
-            watch.broke_off()
+            await steps.aclose()
 
     return async_generator_function
-
-
-class _Unwatched:
-    """In place of the call, for an async generator that is replayed or belongs to no run: nothing is noted."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def began_stream(self) -> None: ...
-
-    def item(self, value: Any) -> None: ...
-
-    def sent(self, value: Any) -> None: ...
-
-    def ended(self, value: Any) -> None: ...
-
-    def broke_off(self) -> None: ...
-
-
-_UNWATCHED = _Unwatched()
 
 
 # What a plain function may return besides a value: decorators often hide a coroutine or generator function.
@@ -248,51 +213,35 @@ async def _awaited(given: Awaitable[Any], call: LiveCall) -> Any:
 
 
 async def _replayed_async(call: ReplayedCall) -> AsyncGenerator[Any, Any]:
-    items = call.items()
+    steps = Steps(call.items())
     left = call.pieces
     try:
         if not left:
             await call.cancelled_again()
-        sent = None
-        while True:
+        for item in steps:
             try:
-                item = items.send(sent)
-            except StopIteration:
-                return
-            sent = yield item
+                steps.sent((yield item))
+            except BaseException as thrown:  # noqa: BLE001 - as above
+                steps.thrown(thrown)
             left -= 1
             if not left:
                 await call.cancelled_again()
                 await call.arrives()
     finally:
-        items.close()
+        steps.close()
 
 
 def _tee(stream: Generator[Any, Any, Any], call: LiveCall) -> Generator[Any, Any, Any]:
-    # The function's code runs only within "with call": what its reader does between two items is the agent's.
-    call.began_stream()
-    step: Any = stream.send
-    value: Any = None
+    steps = Steps(stream, call)
     try:
-        while True:
+        for item in steps:
             try:
-                with call, isolated():
-                    item = step(value)
-            except StopIteration as end:
-                call.ended(end.value)
-                return end.value
-            call.item(item)
-            try:
-                step, value = stream.send, (yield item)
-                call.sent(value)
-            except GeneratorExit:
-                raise
-            except BaseException as thrown:  # noqa: BLE001 - it goes on to the function's own generator
-                step, value = stream.throw, thrown
+                steps.sent((yield item))
+            except BaseException as thrown:  # noqa: BLE001 - as above
+                steps.thrown(thrown)
     finally:
-        with call:
-            stream.close()
-        call.broke_off()  # without effect where the call has settled
+        steps.close()
+    return steps.returned
 
 
 def call(run: OpenRun, name: str, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,8 @@
 """Tools that are generators: replayed as generators, item by item."""
 
 import asyncio
+import contextlib
+import functools
 import inspect
 from collections.abc import AsyncIterator, Generator, Iterator
 from decimal import Decimal
@@ -182,10 +184,11 @@ def test_send_throw_and_return_pass_through():
         with opened() as recorded:
             assert agent(throw=throw) == "Decimal('1.0')"
         assert log == ["thrown" if throw else "a", "b"]
-        if not throw:
-            with opened(recorded):
-                assert agent(throw=False) == "Decimal('1.0')"
-            assert log == ["a", "b"]
+        log.clear()
+        with opened(recorded) as run:
+            assert agent(throw=throw) == "Decimal('1.0')"
+        assert log == []
+        assert run.only.complete
 
 
 def test_async_send_and_throw_pass_through():
@@ -210,9 +213,10 @@ def test_async_send_and_throw_pass_through():
         asyncio.run(agent(lambda stream: stream.asend("a")))
         asyncio.run(agent(lambda stream: stream.athrow(KeyError("x"))))
     assert log == ["a", "thrown"]
+    thrown = {"type": "KeyError", "module": "builtins", "message": "'x'", "args": ["x"]}
     assert [kept.answered for kept in recorded.kept] == [
         {"yielded": [1, 2], "sent": {"0": "a"}},
-        {"yielded": [1, 2]},
+        {"yielded": [1, 2], "thrown": {"0": thrown}},
     ]
 
 
@@ -244,9 +248,174 @@ def test_something_else_that_is_sent_into_a_generator_is_refused():
             agent({"n": 6})
         with opened(recorded), pytest.raises(ReplayDivergence):
             agent(object())
+        recorded.only.answered["sent"] = {"0": {"n": 5, "key": "<secret:key:1>"}}
+        with opened(recorded):
+            agent({"n": 5, "key": "of this machine"})
+        with opened(recorded), pytest.raises(ReplayDivergence):
+            agent({"n": 6, "key": "of this machine"})
         del recorded.only.answered["sent"]
         with opened(recorded):
             assert agent({"n": 6}) == ("go on", {"n": 5})
+
+
+class Stop(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__("stop")
+        self.code = code
+
+
+def _lenient(log):
+    for number in range(3):
+        try:
+            yield number
+        except Stop as stop:
+            log.append(stop.code)
+
+
+def _strict(log):
+    try:
+        yield 0
+    finally:
+        log.append("closed")
+
+
+def _last(log):
+    try:
+        yield 0
+    except Stop as stop:
+        log.append(stop.code)
+
+
+def _other(log):
+    try:
+        yield 0
+    except Stop as stop:
+        log.append(stop.code)
+        raise KeyError("other") from stop
+
+
+def _async_of(fn, log):
+    """An async generator that does what a generator does."""
+
+    async def generator():
+        items = fn(log)
+        step = items.__next__
+        while True:
+            try:
+                item = step()
+            except StopIteration:
+                return
+            try:
+                yield item
+                step = items.__next__
+            except GeneratorExit:
+                items.close()
+                raise
+            except BaseException as error:
+                step = functools.partial(items.throw, error)
+
+    return tool(generator)
+
+
+def _tool_of(fn, how, log):
+    def generator():
+        yield from fn(log)
+
+    def hidden():
+        return generator()
+
+    return _async_of(fn, log) if how == "async" else tool(hidden if how == "hidden" else generator)
+
+
+def _throws(fn, how, thrown, log):
+    """Reads an item, throws (or, for None, reads on), and reads on; gives what came of it."""
+    stream = _tool_of(fn, how, log)()
+    with asyncio.Runner() as runner:
+
+        def step(method, *args):
+            try:
+                method = getattr(stream, f"a{method}" if how == "async" else method)
+                return runner.run(_awaiting(method(*args))) if how == "async" else method(*args)
+            except (StopIteration, StopAsyncIteration):
+                return "end"
+            except Exception as error:
+                return "the same" if error is thrown else repr(error)
+
+        one = ("send", None)
+        found = [step(*one), step("throw", thrown) if thrown else step(*one), step(*one)]
+        step("close")
+    return found
+
+
+async def _awaiting(awaitable):
+    return await awaitable
+
+
+@pytest.mark.parametrize("fn", [_lenient, _strict, _last, _other])
+@pytest.mark.parametrize("how", ["sync", "async", "hidden"])
+def test_what_an_agent_throws_into_a_generator_is_replayed(fn, how):
+    """The generator goes on, ends or raises as recorded; another error, none for one, and one for none are refused."""
+    agent, log = functools.partial(_throws, fn, how), []
+    with opened() as recorded:
+        live = agent(Stop(1), log)
+    assert log, live
+    log.clear()
+    with opened(recorded) as run:
+        assert agent(Stop(1), log) == live
+    assert (log, run.refused) == ([], [])
+    for other in (Stop(2), KeyError("x"), None):
+        with opened(recorded) as run:
+            agent(other, log)
+        assert len(run.refused) == 1, (other, run.refused)
+    if how == "sync":
+        with opened(recorded) as run:
+            stream = _tool_of(fn, how, log)()
+            next(stream)
+            stream.close()
+        assert run.crossings[0].read_whole  # and not complete: the agent has stopped reading
+    with opened() as recorded:
+        agent(None, log)
+    with opened(recorded) as run:
+        agent(Stop(1), log)
+    assert len(run.refused) == 1
+
+
+def test_a_generator_that_manages_a_context_meets_the_error_of_its_block():
+    """A manager asks whether what comes out is the very error that it threw in; a cancelled block is no throw."""
+
+    @contextlib.contextmanager
+    @tool
+    def session():
+        yield "open"
+
+    @tool
+    async def session_async():
+        yield "open"
+
+    def agent():
+        error = Stop(1)
+        with pytest.raises(Stop) as caught, session():
+            raise error
+        assert caught.value is error
+
+    async def block():
+        async with contextlib.asynccontextmanager(session_async)():
+            await asyncio.sleep(60)
+
+    async def cancelled():
+        task = asyncio.create_task(block())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    for drive in (agent, lambda: asyncio.run(cancelled())):
+        with opened() as recorded:
+            drive()
+        with opened(recorded) as run:
+            drive()
+        assert run.refused == []
+        assert run.only.complete is recorded.only.complete
 
 
 @pytest.mark.parametrize("after", [0, 2])
