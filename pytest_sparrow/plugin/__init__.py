@@ -148,7 +148,7 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     session.write_summary(terminalreporter, config, passed=exitstatus == 0)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sparrow_settings() -> dict[str, Any]:
     """Settings for the tests of a folder: override this fixture in its conftest.py and return a dict."""
     return {}

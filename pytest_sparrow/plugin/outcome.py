@@ -68,7 +68,7 @@ _HEADING = "pytest-sparrow"
 
 
 def forget(item: pytest.Item) -> None:
-    """Drop the state of an earlier attempt (before a rerun)."""
+    """Drop the state of an attempt: after its last report, and before a rerun."""
     if ATTEMPT in item.stash:
         del item.stash[ATTEMPT]
 
@@ -286,6 +286,8 @@ def reported(item: pytest.Item, report: pytest.TestReport) -> None:
         state.failed = state.failed or report.failed or hasattr(report, "wasxfail")
         state.failed_itself = state.failed_itself or report.failed
     report.sparrow = {**late, **facts}  # type: ignore[attr-defined]
+    if report.when == "teardown":
+        forget(item)  # pytest keeps each test to the end of the session, and so would keep its run in memory
 
 
 def _torn_down(state: AttemptState) -> dict[str, Any]:

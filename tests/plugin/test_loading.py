@@ -95,6 +95,38 @@ def test_pytest_rewrites_no_assert_of_ours(inner):
     inner.run("--sparrow-replay", fresh=True).assert_outcomes(passed=1)
 
 
+def test_a_run_is_forgotten_with_its_test(inner):
+    """pytest keeps every test to the end of the session: what it keeps of ours must not grow with the goldens."""
+    inner.write(
+        "conftest.py",
+        """
+        import gc
+
+        def pytest_sessionfinish():
+            from pytest_sparrow.run.run import Run
+            gc.collect()
+            print("runs kept:", sum(isinstance(each, Run) for each in gc.get_objects()))
+        """,
+    )
+    inner.write(
+        "test_it.py",
+        """
+        import pytest
+
+        def add(number):
+            return number + 1
+
+        @pytest.mark.parametrize("number", range(5))
+        def test_it(sparrow, number):
+            assert sparrow.tool(add)(number) == number + 1
+        """,
+    )
+    for option in ("--sparrow-record", "--sparrow-replay"):
+        result = inner.run("-s", option)
+        result.assert_outcomes(passed=5)
+        result.stdout.fnmatch_lines("*runs kept: [01]*")
+
+
 def test_a_replay_loads_no_more_than_it_needs():
     """What opens a run brings in no framework, and nothing for recordings; no search for shapes is compiled."""
     loaded = python(

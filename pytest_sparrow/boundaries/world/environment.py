@@ -263,12 +263,11 @@ def environment_now() -> Mapping[str, str]:
         return dict(os.environ)
     before, decoded = _decoded
     if held != before:
-        known = before if before.keys() <= held.keys() else {}
-        changed = held.items() - known.items()
-        decoded = {
-            **(decoded if known else {}),
-            **{_decoded_name(name): _decoded_value(value) for name, value in changed},
-        }
+        decoded = dict(decoded)
+        for name in before.keys() - held.keys():
+            del decoded[_decoded_name(name)]
+        for name, value in held.items() - before.items():
+            decoded[_decoded_name(name)] = _decoded_value(value)
         _decoded = dict(held), decoded
     return decoded
 
