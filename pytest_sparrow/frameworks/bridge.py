@@ -13,7 +13,8 @@ from pytest_sparrow.boundaries.tools.invocation import begin
 from pytest_sparrow.boundaries.tools.target import trampoline_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.run.context import calls_itself, current_run, left_over
+from pytest_sparrow.run.answering import calls_itself
+from pytest_sparrow.run.context import current_run, left_over
 from pytest_sparrow.values.changes import is_changeable
 
 if TYPE_CHECKING:

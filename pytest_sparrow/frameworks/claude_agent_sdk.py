@@ -23,7 +23,8 @@ from pytest_sparrow.frameworks.recorded_session import RecordedSession
 from pytest_sparrow.frameworks.replayed_session import ReplayedSession
 from pytest_sparrow.frameworks.sessions import Dialect, Key, Pipe
 from pytest_sparrow.providers.claude_agent import HOST, OWN_SERVERS
-from pytest_sparrow.run.context import answering, current_run, is_answering
+from pytest_sparrow.run.answering import answering, is_answering
+from pytest_sparrow.run.context import current_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable

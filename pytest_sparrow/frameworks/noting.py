@@ -9,7 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.run.context import current_run, running_tool
+from pytest_sparrow.run.answering import running_tool
+from pytest_sparrow.run.context import current_run
 from pytest_sparrow.values.to_json import Walker
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.frameworks.sessions import MESSAGE, REPLIED, answered_by, stream_of
 from pytest_sparrow.providers.composing import event_text
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.answering import is_answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.frameworks.sessions import REPLIED, events_of, stream_of
 from pytest_sparrow.providers.composing import event_text
+from pytest_sparrow.run.answering import answering, is_answering
 from pytest_sparrow.run.cancelling import wait_for_cancel
-from pytest_sparrow.run.context import answering, is_answering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

@@ -1,31 +1,27 @@
-"""Finds the run that the calling strand belongs to, and whose code is calling.
+"""Finds the run that the calling strand belongs to.
 
 The run is found by context first, then it is the only open run there is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import functools
 import gc
-import os
-import sys
-import sysconfig
 import threading
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pytest_sparrow.errors import UsageError
+from pytest_sparrow.run.answering import done_here, is_answering, is_captured, is_in_world
 from pytest_sparrow.run.lanes import current_strand
-from pytest_sparrow.text import shown_path
+from pytest_sparrow.run.users_code import is_users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import FrameType
 
-    from pytest_sparrow.run.crossing import Crossing, OpenRun
+    from pytest_sparrow.run.crossing import OpenRun
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,9 +31,6 @@ R = TypeVar("R")
 _open: dict[int, OpenRun] = {}
 _lock = threading.Lock()
 _current: contextvars.ContextVar[OpenRun | None] = contextvars.ContextVar("pytest_sparrow_run", default=None)
-_answering: contextvars.ContextVar[bool | Crossing] = contextvars.ContextVar(
-    "pytest_sparrow_answering", default=False
-)
 
 
 serving_port: contextvars.ContextVar[int | None] = contextvars.ContextVar(
@@ -65,85 +58,6 @@ def started_by_collector(work: Callable[P, R]) -> Callable[P, R]:
     context = contextvars.copy_context()
     context.run(_collected.set, True)  # noqa: FBT003 - a setter
     return functools.partial(context.run, work)
-
-
-class answering:  # noqa: N801 - used like a function: ``with answering():``
-    """The world is answering a crossing: calls that its code makes meanwhile belong to no run.
-
-    A tool asks a server, or calls another tool, only while it runs live: a replay returns the tool's recorded answer
-    and never sees these crossings, so a recording must not hold them either.
-
-    Args:
-        crossing: the call of the tool that runs, if it is one.
-    """
-
-    __slots__ = ("_crossing", "_token")
-
-    def __init__(self, crossing: Crossing | None = None) -> None:
-        self._crossing = crossing
-
-    def __enter__(self) -> None:
-        self._token = _answering.set(self._crossing or True)
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            _answering.reset(self._token)
-        except ValueError:
-            # A coroutine is closed in another context than it ran in; this context never was answering.
-            _answering.set(False)
-
-
-@contextlib.contextmanager
-def calling_back() -> Iterator[None]:
-    """The world, which is `answering`, calls the agent back: the agent's own code runs meanwhile, and crosses."""
-    token = _answering.set(False)
-    try:
-        yield
-    finally:
-        _answering.reset(token)
-
-
-def without_answering(context: contextvars.Context) -> contextvars.Context:
-    """A copy of a context in which the agent's own code runs; see `calling_back`."""
-    copy = context.copy()
-    copy.run(_answering.set, False)  # noqa: FBT003 - a setter
-    return copy
-
-
-def is_answering() -> bool:
-    """Whether the code that runs here is the world, which is `answering`."""
-    return _answering.get() is not False
-
-
-def is_in_world() -> bool:
-    """Whether the world's code runs here: the code of a tool that a replay runs is not."""
-    inside = _answering.get()
-    return inside is True or not (inside is False or inside.runs_in_replay)
-
-
-def running_tool() -> Crossing | None:
-    """The call of the tool whose code runs here; None: no tool's, or the world's within a tool."""
-    inside = _answering.get()
-    return None if isinstance(inside, bool) else inside
-
-
-def calls_itself(name: str) -> bool:
-    """Whether a tool is called by its own code, at any depth: such calls are the tool's own affair."""
-    tool = running_tool()
-    return tool is not None and name in tool.names
-
-
-def _is_captured() -> bool:
-    """Whether what the code here asks for belongs to a run, as far as it is a tool's code."""
-    inside = _answering.get()
-    return inside is False or (inside is not True and inside.captured)
-
-
-def model_asked() -> None:
-    """Note that the tool which runs here asks a model."""
-    crossing = running_tool()
-    if crossing is not None:
-        crossing.asks_models = True
 
 
 def open_window(run: OpenRun) -> contextvars.Token[OpenRun | None]:
@@ -198,10 +112,10 @@ def carried(work: Callable[P, R], queue: object = None) -> tuple[Callable[P, R],
     Returns:
         The work, and what to call when the result of the work is there for others; None outside every run.
     """
-    if not _is_captured():
-        return _done_answering(work), None
-    if _answering.get():
-        work = _done_answering(work)
+    if not is_captured():
+        return done_here(work), None
+    if is_answering():
+        work = done_here(work)
     if is_collecting():
         return started_by_collector(work), None
     run = _current.get()
@@ -269,7 +183,7 @@ def taking_run(taking: FrameType | None) -> OpenRun | None:
 def _carried_run() -> OpenRun | None:
     """The open run to which what the strand here does belongs by its context."""
     run = _current.get()
-    return run if run is not None and id(run) in _open and _is_captured() else None
+    return run if run is not None and id(run) in _open and is_captured() else None
 
 
 def _left_over(work: Callable[P, R], run: OpenRun) -> Callable[P, R]:
@@ -292,7 +206,7 @@ def finalizing(work: Callable[P, R]) -> Callable[P, R]:
     Outside every run, and `answering`, the result is the callback itself.
     """
     run = _current.get()
-    if _answering.get() or run is None:
+    if is_answering() or run is None:
         return work
     in_its_run = _left_over(work, run)
 
@@ -324,17 +238,6 @@ def borrowed_lane() -> Callable[[], None] | None:
     return None if run is None else run.borrowed_lane()
 
 
-def _done_answering(work: Callable[P, R]) -> Callable[P, R]:
-    crossing = _answering.get()
-
-    @functools.wraps(work)
-    def in_the_world(*args: P.args, **kwargs: P.kwargs) -> R:
-        with answering(None if isinstance(crossing, bool) else crossing):
-            return work(*args, **kwargs)
-
-    return in_the_world
-
-
 def open_runs() -> list[OpenRun]:
     """The runs open now, oldest first."""
     with _lock:
@@ -353,7 +256,7 @@ def current_run(*, in_tools: bool = False) -> OpenRun | None:
     Raises:
         UsageError: this thread carries no context and more than one run is open.
     """
-    if is_in_world() and not (in_tools and _is_captured()):
+    if is_in_world() and not (in_tools and is_captured()):
         return None
     port, run = serving_port.get(), _run_here()
     if port is None or run is None or not run.own_servers.stand_in(port):
@@ -440,51 +343,3 @@ def strand_name() -> str:
         return f"thread {strand.name!r}"
     name = strand.get_name() if hasattr(strand, "get_name") else getattr(strand, "name", "")
     return f"task {name!r}"
-
-
-_OWN = str(Path(__file__).parents[1]) + os.sep
-_INSTALLED = tuple(
-    {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
-_SITES = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
-"""Where packages are installed beside these: the system's, of another environment, or a user's own."""
-
-
-def is_installed(file: object) -> bool:
-    """Whether a file belongs to the standard library or to an installed package."""
-    return isinstance(file, str) and (file.startswith(_INSTALLED) or any(site in file for site in _SITES))
-
-
-def package_name(frame: FrameType) -> str:
-    """The name of the top-level package whose code runs in a frame."""
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-@functools.lru_cache(maxsize=1024)
-def is_users_file(file: str) -> bool:
-    """Whether a file holds the user's own code: it is neither this package's nor installed."""
-    return not (file.startswith(("<", _OWN)) or is_installed(file))
-
-
-def is_users(frame: FrameType) -> bool:
-    """Whether the user's own code runs in a frame."""
-    return is_users_file(frame.f_code.co_filename)
-
-
-def is_users_class(kind: type) -> bool:
-    """Whether a class is the user's own, not this package's, an installed package's or the standard library's."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return isinstance(file, str) and is_users_file(file)
-
-
-def caller() -> str:
-    """The innermost line of the user's own code from here, like ``agent.py:56``; "" if there is none.
-
-    Code that hides itself from tracebacks does not count: a tool's trampoline bears the name of the tool's own file.
-    """
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - what inspect.stack() uses, reading no files
-    while frame is not None:
-        if "__tracebackhide__" not in frame.f_code.co_varnames and is_users(frame):
-            return f"{shown_path(frame.f_code.co_filename)}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""

@@ -11,8 +11,9 @@ from pytest_sparrow import real_time
 from pytest_sparrow.findings import Finding, Kind
 from pytest_sparrow.matching.counts import is_verbatim
 from pytest_sparrow.matching.secrets import SecretPairs
+from pytest_sparrow.run.answering import running_tool
 from pytest_sparrow.run.answers import Answers
-from pytest_sparrow.run.context import caller, running_tool, serving_port
+from pytest_sparrow.run.context import serving_port
 from pytest_sparrow.run.crossing import Crossing
 from pytest_sparrow.run.crossing_events import CrossingEvents
 from pytest_sparrow.run.held import hold, holds_answer, let_go, why_run
@@ -23,6 +24,7 @@ from pytest_sparrow.run.passages import is_by_chance, passage
 from pytest_sparrow.run.refusing import Refusals
 from pytest_sparrow.run.replayer import ExchangeReplayer
 from pytest_sparrow.run.taking import Taking
+from pytest_sparrow.run.users_code import caller
 from pytest_sparrow.run.violations import Violations
 from pytest_sparrow.run.waiting import EndlessWaits
 from pytest_sparrow.wire.asking import describe
@@ -140,7 +142,7 @@ class Run:
         self.taking = Taking(self._lanes, self.answers, self.elapsed)
         self._refusals = Refusals(self.violations, self._lanes.label, lambda: self.replaying, report_late)
         self._open: dict[int, Crossing] = {}
-        self.waiting = EndlessWaits(self, self._progress)
+        self.waiting = EndlessWaits(self, self._open.values())
         if self.replaying:
             self.violations.refused = self.waiting.refused
         self._closed = False
@@ -465,13 +467,6 @@ class Run:
             return None
         due = replayer.due(lane.label)
         return None if due is None or due.kind != kind or due.optional else due
-
-    def _progress(self) -> object | None:
-        """A value that changes with what the run does; None while the world works for it."""
-        with self._lock:
-            if any(crossing.replayed is None for crossing in self._open.values()):
-                return None
-            return self.crossings, len(self._open), len(self.violations.findings), self.taking.taken
 
     def _note_own_servers(self, crossing: Crossing) -> None:
         if crossing.kind == "http":

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow import real_time
 from pytest_sparrow.errors import ReplayStopped
-from pytest_sparrow.run.context import package_name, works_for
+from pytest_sparrow.run.context import works_for
+from pytest_sparrow.run.users_code import package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Collection, Iterator
     from types import FrameType
 
-    from pytest_sparrow.run.crossing import OpenRun
+    from pytest_sparrow.run.crossing import Crossing
+    from pytest_sparrow.run.run import Run
 
 SILENCE = 3.0
 """Seconds after which nobody brings what is waited for."""
@@ -36,12 +38,12 @@ class EndlessWaits:
 
     Args:
         run: the replay.
-        progress: a value that changes with what the run does; None while the world works for it.
+        under_way: the run's open crossings, as they are at any time.
     """
 
-    def __init__(self, run: OpenRun, progress: Callable[[], object | None]) -> None:
+    def __init__(self, run: Run, under_way: Collection[Crossing]) -> None:
         self._run = run
-        self._progress = progress
+        self._under_way = under_way
         self._body: int | None = None
         self._watched = False
         self._lock = _thread.allocate_lock()
@@ -84,6 +86,13 @@ class EndlessWaits:
                     self._stop_all(stopped)
                 since = real_time.monotonic()
         self._watched = False
+
+    def _progress(self) -> object | None:
+        """A value that changes with what the run does; None while the world works for it."""
+        run, under_way = self._run, list(self._under_way)
+        if any(crossing.replayed is None for crossing in under_way):
+            return None
+        return run.crossings, len(under_way), len(run.violations.findings), run.taking.taken
 
     def _stop_all(self, error: type[ReplayStopped]) -> None:
         frames = sys._current_frames()  # noqa: SLF001 - threading has no name for it

@@ -18,8 +18,8 @@ from pytest_sparrow.boundaries.world.clock import GRACE, TICK, Flowing, Stepping
 from pytest_sparrow.boundaries.world.environment import Zone
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import Exchange
-from pytest_sparrow.run.context import is_installed, is_users_file
 from pytest_sparrow.run.lanes import Lane
+from pytest_sparrow.run.users_code import is_installed, is_users_file
 from pytest_sparrow.settings import WallClock
 
 SECOND = 10**9

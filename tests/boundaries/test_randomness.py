@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 from pytest_sparrow.boundaries.world import Seeded, isolated, new_seed, noted_seed, stepped
 from pytest_sparrow.boundaries.world.randomness import Retries
 from pytest_sparrow.boundaries.world.uuids import _Draws
-from pytest_sparrow.run.context import answering
+from pytest_sparrow.run.answering import answering
 
 
 def drawn(seed):

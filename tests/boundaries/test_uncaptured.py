@@ -18,7 +18,7 @@ from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE
 from pytest_sparrow.boundaries.guard.network import noting_uncaptured
 from pytest_sparrow.report.words import title
-from pytest_sparrow.run.context import answering
+from pytest_sparrow.run.answering import answering
 from pytest_sparrow.testing.loopback import loopback
 
 SAVED = socket.socket.connect

@@ -8,7 +8,8 @@ from run.making import run_of
 
 from pytest_sparrow.frameworks import mcp, noting
 from pytest_sparrow.report.words import title
-from pytest_sparrow.run.context import answering, close_window, open_window
+from pytest_sparrow.run.answering import answering
+from pytest_sparrow.run.context import close_window, open_window
 
 
 @pytest.fixture

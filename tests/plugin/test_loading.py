@@ -96,7 +96,7 @@ def test_pytest_rewrites_no_assert_of_ours(inner):
 
 
 def test_a_run_is_forgotten_with_its_test(inner):
-    """pytest keeps every test to the end of the session: what it keeps of ours must not grow with the goldens."""
+    """Pytest keeps every test to the end of the session: what it keeps of ours must not grow with the goldens."""
     inner.write(
         "conftest.py",
         """

@@ -4,7 +4,7 @@ import json
 import sys
 import sysconfig
 
-from pytest_sparrow.run.context import caller, is_installed, is_users, package_name
+from pytest_sparrow.run.users_code import caller, is_installed, is_users, package_name
 
 
 def test_what_is_installed():

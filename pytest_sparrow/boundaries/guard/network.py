@@ -30,7 +30,8 @@ from pytest_sparrow.boundaries.guard.watcher import names_of, refuse_left_over, 
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 from pytest_sparrow.errors import ReplayDivergence
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.run.context import caller, carries, is_users, package_name
+from pytest_sparrow.run.context import carries
+from pytest_sparrow.run.users_code import caller, is_users, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watching
 from pytest_sparrow.findings import Finding, Kind
-from pytest_sparrow.run.context import caller
+from pytest_sparrow.run.users_code import caller
 
 if TYPE_CHECKING:
     import mmap

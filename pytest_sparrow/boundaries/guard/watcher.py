@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.boundaries.guard.addresses import host_text, is_numeric
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import current_run, is_answering, left_over
+from pytest_sparrow.run.answering import is_answering
+from pytest_sparrow.run.context import current_run, left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -19,17 +19,9 @@ from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refu
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.providers.registry import leads_to_model
+from pytest_sparrow.run.answering import answering, is_answering, model_asked
 from pytest_sparrow.run.cancelling import CancellationWait
-from pytest_sparrow.run.context import (
-    answering,
-    current_run,
-    is_answering,
-    is_collecting,
-    left_over,
-    model_asked,
-    open_runs,
-    runs_a_task,
-)
+from pytest_sparrow.run.context import current_run, is_collecting, left_over, open_runs, runs_a_task
 from pytest_sparrow.run.passages import CLIENT
 from pytest_sparrow.wire.asking import DEFAULT_PORTS
 

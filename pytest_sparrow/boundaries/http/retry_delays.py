@@ -26,7 +26,8 @@ from pytest_sparrow.boundaries.http.flow import last_request_was_allowed
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.providers.registry import facts
-from pytest_sparrow.run.context import current_run, is_in_world, open_runs
+from pytest_sparrow.run.answering import is_in_world
+from pytest_sparrow.run.context import current_run, open_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,7 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.imports import named_in
-from pytest_sparrow.run.context import is_users_class, is_users_file
+from pytest_sparrow.run.users_code import is_users_class, is_users_file
 from pytest_sparrow.values.restore import innermost
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.hidden import is_plain, notes_of
 from pytest_sparrow.boundaries.tools.receiver import receiver_json
-from pytest_sparrow.run.context import current_run, is_users_class
+from pytest_sparrow.run.context import current_run
+from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values import tables
 from pytest_sparrow.values.to_json import NO_JSON, Walker
 from pytest_sparrow.values.types import types_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.guard.watcher import watch_files
 from pytest_sparrow.boundaries.tools.files import EVENTS, paths_of, write_again, written
-from pytest_sparrow.run.context import is_users_class
+from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.changes import TooManyValues, Watched, is_changeable
 from pytest_sparrow.values.kinds import is_data
 from pytest_sparrow.values.restore import DoesNotFit

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from pytest_sparrow.events.jsontext import encode
 from pytest_sparrow.redact.names import field_rule
-from pytest_sparrow.run.context import is_users_class
+from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.to_json import jsonable, simpler
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_sparrow.boundaries.world import isolated
-from pytest_sparrow.run.context import is_users_class, is_users_file
+from pytest_sparrow.run.users_code import is_users_class, is_users_file
 from pytest_sparrow.values.kinds import module_of
 from pytest_sparrow.values.restore import innermost
 

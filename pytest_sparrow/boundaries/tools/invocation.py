@@ -9,7 +9,7 @@ from pytest_sparrow.boundaries.tools.code import digest_of
 from pytest_sparrow.boundaries.tools.live import LiveCall
 from pytest_sparrow.boundaries.tools.replayed import ReplayedCall
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.run.context import running_tool
+from pytest_sparrow.run.answering import running_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

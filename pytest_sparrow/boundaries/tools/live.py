@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pytest_sparrow.boundaries.tools.effects import LiveEffects
 from pytest_sparrow.boundaries.tools.imports import found_in, modules_named
 from pytest_sparrow.errors import NotRecordable, SparrowError
-from pytest_sparrow.run.context import answering
+from pytest_sparrow.run.answering import answering
 from pytest_sparrow.values.exceptions import Raised, error_to_json
 from pytest_sparrow.values.noted import Notes, noted, of_items
 from pytest_sparrow.values.restore import is_plain, to_json

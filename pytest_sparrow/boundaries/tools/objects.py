@@ -7,7 +7,7 @@ import inspect
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.run.context import is_users_class, is_users_file
+from pytest_sparrow.run.users_code import is_users_class, is_users_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

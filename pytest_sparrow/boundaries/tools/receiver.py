@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.tools.hidden import beside, is_leaf, is_plain, is_secret, plain_json
 from pytest_sparrow.errors import NotRecordable
-from pytest_sparrow.run.context import is_users_class
+from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.values.to_json import jsonable
 
 if TYPE_CHECKING:

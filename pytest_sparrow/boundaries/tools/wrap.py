@@ -15,7 +15,9 @@ from pytest_sparrow.boundaries.tools.options import check_ignore
 from pytest_sparrow.boundaries.tools.receiver import NOTHING, receiver_json, receiver_of, roots_of
 from pytest_sparrow.boundaries.tools.wrappers import wrapper_of
 from pytest_sparrow.errors import NotRecordable, UsageError
-from pytest_sparrow.run.context import calls_itself, current_run, is_users_class, left_over
+from pytest_sparrow.run.answering import calls_itself
+from pytest_sparrow.run.context import current_run, left_over
+from pytest_sparrow.run.users_code import is_users_class
 from pytest_sparrow.text import cut
 from pytest_sparrow.values.changes import is_changeable
 from pytest_sparrow.values.restore import innermost

@@ -18,7 +18,7 @@ from pytest_sparrow.boundaries.tools.replayed import ReplayedCall
 from pytest_sparrow.boundaries.tools.steps import Steps
 from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.answering import is_answering
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from pytest_sparrow import real_time
 from pytest_sparrow.boundaries.world.environment import Zone, zone_here
 from pytest_sparrow.errors import UsageError
-from pytest_sparrow.run.context import is_in_world
+from pytest_sparrow.run.answering import is_in_world
 from pytest_sparrow.settings import WallClock
 
 if TYPE_CHECKING:

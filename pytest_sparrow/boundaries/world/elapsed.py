@@ -23,7 +23,8 @@ from pytest_sparrow.boundaries.patching import AttributePatch, Patches, namespac
 from pytest_sparrow.boundaries.world.clock import Flowing, somebody_freezes
 from pytest_sparrow.errors import UsageError
 from pytest_sparrow.exchange import LOOSE_LANES
-from pytest_sparrow.run.context import carries, current_run, is_users, is_users_file
+from pytest_sparrow.run.context import carries, current_run
+from pytest_sparrow.run.users_code import is_users, is_users_file
 from pytest_sparrow.settings import WallClock
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches
 from pytest_sparrow.boundaries.world import uuids
 from pytest_sparrow.matching.counts import request_key
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.answering import is_answering
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator

@@ -16,7 +16,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from pytest_sparrow.boundaries.patching import CodePatch, Patches, copy_function
-from pytest_sparrow.run.context import is_answering, is_installed, package_name
+from pytest_sparrow.run.answering import is_answering
+from pytest_sparrow.run.users_code import is_installed, package_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

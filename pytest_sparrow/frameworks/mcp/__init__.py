@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sparrow.frameworks.adapter import Seam, built_in
 from pytest_sparrow.frameworks.mcp import memory, stdio
 from pytest_sparrow.frameworks.mcp.streams import NAME, recorded_run
-from pytest_sparrow.run.context import is_in_world
+from pytest_sparrow.run.answering import is_in_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable

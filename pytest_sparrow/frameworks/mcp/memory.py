@@ -21,8 +21,8 @@ from pytest_sparrow.frameworks.mcp.streams import (
 )
 from pytest_sparrow.frameworks.recorded_session import RecordedSession
 from pytest_sparrow.frameworks.sessions import Pipe, answered_by, messages_of
+from pytest_sparrow.run.answering import answering, calling_back, is_answering, without_answering
 from pytest_sparrow.run.cancelling import wait_for_cancel
-from pytest_sparrow.run.context import answering, calling_back, is_answering, without_answering
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable

@@ -21,7 +21,7 @@ from pytest_sparrow.frameworks.mcp.streams import (
 )
 from pytest_sparrow.frameworks.recorded_session import RecordedSession
 from pytest_sparrow.frameworks.sessions import Pipe
-from pytest_sparrow.run.context import answering
+from pytest_sparrow.run.answering import answering
 
 if TYPE_CHECKING:
     from pytest_sparrow.exchange import Json

@@ -9,7 +9,7 @@ import pytest
 from boundaries.fakes import FakeRun, window
 from boundaries.http.callers import ALONE, Caller
 from pytest_sparrow.boundaries.http.httpx import is_in_process, speaks_http2
-from pytest_sparrow.run.context import is_answering
+from pytest_sparrow.run.answering import is_answering
 from pytest_sparrow.testing.loopback import loopback
 
 
