@@ -19,7 +19,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_sparrow.boundaries.http import LIBRARIES
+from pytest_sparrow.boundaries.http import libraries
 from pytest_sparrow.findings import Circumstances
 from pytest_sparrow.frameworks.known import KNOWN
 from pytest_sparrow.matching.counts import address_of
@@ -55,9 +55,10 @@ def circumstances(recorded: Json, *, side_by_side: bool = False) -> Circumstance
 
 def packages() -> dict[str, str]:
     """The modules whose versions a recording notes, each with the distribution that it comes from."""
-    sending = [name for library in LIBRARIES for name in (library.name, *library.carries)]
+    covered = {library.name: library.package for library in libraries()}
+    carried = {name: name for library in libraries() for name in library.carries}
     frameworks = {known.module: known.distribution for known in KNOWN}
-    return {**facts().packages, **{name: name for name in sending}, **frameworks}
+    return {**facts().packages, **covered, **carried, **frameworks}
 
 
 def snapshot() -> dict[str, Json]:

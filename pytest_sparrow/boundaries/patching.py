@@ -227,19 +227,24 @@ class Patches:
         self._lock = threading.RLock()
         self._installed = 0
         self._patches: list[Patch] = []
-        self._made: dict[str, tuple[ModuleType, list[Patch]]] = {}
+        self._made: dict[str, tuple[ModuleType, PatchesFor, list[Patch]]] = {}
         self._there: dict[str, ModuleType | None] = {}
 
     def install(self) -> None:
-        """Replace. Each call needs an `uninstall`."""
+        """Replace. Each call needs an `uninstall`, but for one that raises what a function of ``modules`` raised."""
         with self._lock:
             self._installed += 1
             if self._installed > 1 or self._stand():
                 return
             self._put_back()
             sys.meta_path.insert(0, self._finder)
-            for name in self._modules:
-                self._patch(name, sys.modules.get(name))
+            try:
+                for name in self._modules:
+                    self._patch(name, sys.modules.get(name))
+            except BaseException:
+                self._installed = 0
+                self._put_back()
+                raise
 
     def uninstall(self) -> None:
         """Undo one `install`; the last call puts the originals back. More calls do nothing."""
@@ -293,14 +298,14 @@ class Patches:
             if module is None or self._finder not in sys.meta_path or name not in self._modules:
                 return
             self._there[name] = module
-            made = self._made.get(name)
-            if made is not None and made[0] is module and all(patch.fits() for patch in made[1]):
-                patches = made[1]
+            made, makes = self._made.get(name), self._modules[name]
+            if made and made[0] is module and made[1] == makes and all(patch.fits() for patch in made[2]):
+                patches = made[2]
             else:
                 known = {patch.place for patch in self._patches}
-                patches = [patch for patch in self._modules[name](module) if patch.place not in known]
+                patches = [patch for patch in makes(module) if patch.place not in known]
                 if patches:
-                    self._made[name] = module, patches
+                    self._made[name] = module, makes, patches
             for patch in patches:
                 self._patches.append(patch.apply())
 

@@ -157,18 +157,18 @@ def _installed(packages: dict[str, str], level: str) -> Iterator[_Line]:
 
 
 def _libraries(folder: Path) -> Iterator[_Line]:
-    covered = [line for library in http.LIBRARIES for line in _covered(library)]
-    yield from covered
-    if not covered:
-        names = ", ".join(library.name for library in http.LIBRARIES)
-        yield _Line("note", "HTTP", f"none of {names} is installed: only tools are recorded")
     codecs = registered()
     try:
         codecs = codecs_in(folder) or codecs
     except UsageError as error:
         yield _Line("note", "codecs", f"only the built-in ones are known here: {error}")
+    covered = [line for library in http.libraries() for line in _covered(library)]
+    yield from covered
+    if not covered:
+        names = ", ".join(library.name for library in http.libraries())
+        yield _Line("note", "HTTP", f"none of {names} is installed: only tools are recorded")
     packages = merged(map(facts_of, codecs)).packages.values()
-    carried = [package for library in http.LIBRARIES for package in library.carries]
+    carried = [package for library in http.libraries() for package in library.carries]
     frameworks = [known.distribution for known in KNOWN if known.covered]
     adapted = {known.distribution for known in KNOWN if known.adapter}
     for package in dict.fromkeys((*packages, *carried, *frameworks)):
@@ -176,7 +176,8 @@ def _libraries(folder: Path) -> Iterator[_Line]:
         if version is not None and package not in adapted:
             yield _Line("ok", f"{package} {version}", "through the HTTP libraries above")
     yield from _installed(_REFUSED, "note")
-    yield from _installed(_UNCAPTURED, "note")
+    captured = {library.package for library in http.libraries()}
+    yield from _installed({name: text for name, text in _UNCAPTURED.items() if name not in captured}, "note")
 
 
 def _frameworks() -> Iterator[_Line]:
@@ -199,17 +200,17 @@ def _frameworks() -> Iterator[_Line]:
 
 
 def _covered(library: Library) -> Iterator[_Line]:
-    version = _version(library.name)
+    version = _version(library.package)
     if version is None:
         return
     if _numbers(version) < _numbers(library.oldest):
         yield _Line(
             "note",
-            f"{library.name} {version}",
+            f"{library.package} {version}",
             f"older than {library.oldest}, the oldest version that is covered",
         )
     else:
-        yield _Line("ok", f"{library.name} {version}", library.covered)
+        yield _Line("ok", f"{library.package} {version}", library.covered)
 
 
 def _numbers(version: str) -> list[int]:
@@ -217,7 +218,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def _hooks() -> Iterator[_Line]:
-    needed = {library.name: library.needs for library in http.LIBRARIES}
+    needed = {library.name: library.needs for library in http.libraries()}
     for name, places in {**needed, **_HOOKS}.items():
         try:
             module = importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""The hooks that others may implement, and what they give: codecs, adapters of frameworks, and secret rules."""
+"""The hooks that others may implement, and what they give: codecs, adapters, and secret rules."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from pytest_sparrow.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from pytest_sparrow.boundaries.http.adapter import Library
     from pytest_sparrow.frameworks.adapter import Framework
     from pytest_sparrow.providers.codec import Codec
     from pytest_sparrow.redact.user_rules import SecretFinder
@@ -34,6 +35,14 @@ def pytest_sparrow_frameworks(config: pytest.Config) -> Sequence[Framework]:  # 
     Asked once, when the session starts: in a plugin, or in a ``conftest.py`` that pytest reads before it collects. One
     with the name of a built-in adapter replaces it. What an adapter is: `pytest_sparrow.frameworks.adapter.Framework`,
     and ``docs/frameworks.md``.
+    """
+
+
+def pytest_sparrow_http_libraries(config: pytest.Config) -> Sequence[Library]:  # type: ignore[empty-body]
+    """Adapters of HTTP libraries, beside those that come with pytest-sparrow.
+
+    Asked when ``pytest_sparrow_frameworks`` is. One with the name of a built-in library replaces its adapter. What an
+    adapter is: `pytest_sparrow.boundaries.http.adapter`, and ``docs/testing-adapters.md``.
     """
 
 
@@ -98,7 +107,7 @@ class _Probe:
         """Ask the hook; the value ends the session."""
         if hasattr(config.hook, "pytest_sparrow_codecs"):
             self.codecs = codecs_of(config)
-            add_frameworks(config)
+            add_adapters(config)
         return 0
 
 
@@ -117,12 +126,13 @@ def _check(codec: Any) -> None:
         raise pytest.UsageError(f"{where}: the facts of the codec {codec.name!r} are no ProviderFacts")
 
 
-def add_frameworks(config: pytest.Config) -> None:
-    """Register the adapters that hooks give, until the session's end. Nothing is loaded where no hook gives any.
+def add_adapters(config: pytest.Config) -> Callable[[], None]:
+    """Register the adapters that hooks give; returns what takes them away. Nothing is loaded where no hook gives any.
 
     Raises:
         pytest.UsageError: a hook returned something else than adapters.
     """
+    undo = contextlib.ExitStack()
     given = [adapter for some in config.hook.pytest_sparrow_frameworks(config=config) for adapter in some]
     if given:
         from pytest_sparrow import frameworks
@@ -132,7 +142,19 @@ def add_frameworks(config: pytest.Config) -> None:
             if not isinstance(adapter, Framework):
                 raise pytest.UsageError(f"pytest_sparrow_frameworks: {adapter!r} is no Framework")
         frameworks.register(given)
-        config.add_cleanup(lambda: frameworks.unregister(given))
+        undo.callback(frameworks.unregister, given)
+    sending = [
+        library for some in config.hook.pytest_sparrow_http_libraries(config=config) for library in some
+    ]
+    if sending:
+        from pytest_sparrow.boundaries import http
+
+        try:
+            http.register(sending, "pytest_sparrow_http_libraries")
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        undo.callback(http.unregister)
+    return undo.close
 
 
 def secret_rules_of(config: pytest.Config) -> tuple[str | SecretFinder, ...]:

@@ -138,7 +138,7 @@ def begin(item: pytest.Item) -> None:
     session.shut = stack = ExitStack()
     stack.callback(setattr, session, "shut", None)
     stack.callback(http.set_outside_policy, http.set_outside_policy(session.outside))
-    http.install()
+    _or_fail(http.install)
     stack.callback(http.uninstall)
     session.dummy_keys = settings.dummy_keys if means.shut else None
     _or_fail(session.outside.begin)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from pytest_sparrow.plugin.collected import Collected
-from pytest_sparrow.plugin.extensions import add_frameworks
+from pytest_sparrow.plugin.extensions import add_adapters
 from pytest_sparrow.plugin.options import read_session, shown_file
 from pytest_sparrow.settings import Unused, dummy_key, judged_by, outcomes
 from pytest_sparrow.text import counted
@@ -158,7 +158,7 @@ def start(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: one of them is wrong.
     """
-    add_frameworks(config)  # a setting may name one of them
+    config.add_cleanup(add_adapters(config))  # a setting may name one of them
     said = read_session(config)
     settings = said.settings
     origin = "" if "mode" in said.decided else said.origins.get("mode", "")

@@ -166,6 +166,27 @@ def test_patches_are_made_once_and_again_where_somebody_else_has_replaced_someth
     assert (found.ran, made) == ("theirs", [True, "theirs"])
 
 
+def test_where_one_patch_cannot_be_made_nothing_is_installed(module):
+    """What stood already is put back, and a later call tries again."""
+    loaded = importlib.import_module(module)
+    broken = [True]
+
+    def second(_):
+        if broken.pop():
+            raise ValueError("broken")
+        return []
+
+    places = {module: lambda loaded: [AttributePatch(loaded, "ran", "ours")], "sys": second}
+    patches, finders = Patches(places), list(sys.meta_path)
+    with pytest.raises(ValueError, match="broken"):
+        patches.install()
+    assert (loaded.ran, sys.meta_path) == (True, finders)
+    broken.append(False)
+    with patches:
+        assert loaded.ran == "ours"
+    assert loaded.ran is True
+
+
 def test_one_module_under_two_names_is_patched_once(module, monkeypatch):
     """A library may put itself in another one's place."""
     loaded = importlib.import_module(module)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_sparrow.boundaries.http import LIBRARIES
+from pytest_sparrow.boundaries.http import libraries
 from pytest_sparrow.cli import doctor, main
 
 
@@ -72,7 +72,8 @@ def test_where_nothing_is_installed_but_the_core(reported, tmp_path, monkeypatch
 
     monkeypatch.setattr(doctor.metadata, "version", nothing)
     monkeypatch.setattr(doctor, "_HOOKS", {"no_such_module_anywhere": ("x",)})
-    monkeypatch.setattr(doctor.http, "LIBRARIES", [replace(LIBRARIES[0], name="no_such_library_anywhere")])
+    library = replace(libraries()[0], name="no_such_library_anywhere")
+    monkeypatch.setattr(doctor.http, "libraries", lambda: [library])
     code, lines = reported()
     assert code == 1
     assert any(line.startswith("problem  time-machine: not installed") for line in lines)
@@ -82,8 +83,8 @@ def test_where_nothing_is_installed_but_the_core(reported, tmp_path, monkeypatch
 def test_a_private_name_that_is_gone_is_a_problem(reported, monkeypatch):
     """Each name that the project stands on is looked for; all of them are there now."""
     assert list(doctor._hooks()) == []
-    library = replace(LIBRARIES[0], name="httpx2", needs=("Client._gone",))
-    monkeypatch.setattr(doctor.http, "LIBRARIES", [library])
+    library = replace(libraries()[0], name="httpx2", needs=("Client._gone",))
+    monkeypatch.setattr(doctor.http, "libraries", lambda: [library])
     code, lines = reported()
     assert code == 1
     assert any(line.startswith("problem  httpx2: Client._gone is gone") for line in lines)
@@ -91,8 +92,8 @@ def test_a_private_name_that_is_gone_is_a_problem(reported, monkeypatch):
 
 def test_a_version_that_is_too_old_is_noted(reported, monkeypatch):
     """The adapter says which version of its library is the oldest that is covered."""
-    library = replace(LIBRARIES[0], name="httpx2", oldest="999.1")
-    monkeypatch.setattr(doctor.http, "LIBRARIES", [library])
+    library = replace(libraries()[0], name="httpx2", oldest="999.1")
+    monkeypatch.setattr(doctor.http, "libraries", lambda: [library])
     code, lines = reported()
     assert code == 0
     version = importlib.metadata.version("httpx2")

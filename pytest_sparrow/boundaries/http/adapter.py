@@ -19,19 +19,22 @@ if TYPE_CHECKING:
     from pytest_sparrow.run.crossing import Crossing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# By identity: the facts of two libraries are never compared, and a mapping has no hash.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Library:
     """Facts of one HTTP library; reading them does not import the library.
 
     Attributes:
-        name: the name of the package, and of the module that is patched once it is loaded.
+        name: the name of the module that is patched once it is loaded.
+        distribution: the distribution whose version is noted; "": the one of that name.
         oldest: the oldest version that the adapter is made for.
         covered: what happens to requests of the library, for ``pytest-sparrow doctor``.
         carries: packages that send through the library.
         needs: dotted names, below the module, of the classes' attributes that the adapter relies on.
         errors: the library's own name of a transport error, by a name of `TransportErrorName`; names that are the
             same are left out.
-        patches: gives the patches for the loaded module; none where the module is only half loaded.
+        patches: gives the patches for the loaded module.
+        falls_back: whether ``patches`` knows what to do where names of ``needs`` are missing; else it is not called.
         retry_clocks: modules of the library that sleep before a retry.
     """
 
@@ -40,9 +43,16 @@ class Library:
     covered: str
     needs: tuple[str, ...]
     patches: Callable[[ModuleType], list[AttributePatch]]
+    distribution: str = ""
+    falls_back: bool = False
     carries: tuple[str, ...] = ()
     errors: Mapping[str, str] = field(default_factory=dict)
     retry_clocks: tuple[RetryClock, ...] = ()
+
+    @property
+    def package(self) -> str:
+        """The distribution's name."""
+        return self.distribution or self.name
 
     def missing(self, module: ModuleType) -> list[str]:
         """Names of `needs` that the loaded module lacks."""

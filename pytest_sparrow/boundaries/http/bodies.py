@@ -220,10 +220,15 @@ def is_last(piece: bytes) -> bool:
 
 async def checkpoint() -> None:
     """Let other tasks run, as a real answer would: a loop that polls must not starve the other tasks."""
-    # httpx and httpx2 depend on anyio, which knows the running event loop.
-    from anyio.lowlevel import checkpoint as pause
+    # httpx and httpx2 depend on anyio, which knows the running event loop; a library without it runs on asyncio's.
+    try:
+        from anyio.lowlevel import checkpoint as pause
+    except ImportError:
+        from asyncio import sleep
 
-    await pause()
+        await sleep(0)
+    else:
+        await pause()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

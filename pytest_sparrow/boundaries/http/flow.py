@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pytest_sparrow.boundaries.guard.addresses import listens_on_port
-from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecorder, ServedBody
+from pytest_sparrow.boundaries.http.bodies import ChunkDelay, ReplayedBodyRecorder, ServedBody, checkpoint
 from pytest_sparrow.boundaries.http.exchange import EMPTY, Reply, asked_of, refusal, reply_of
+from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.errors import ReplayDivergence, UsageError
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 from pytest_sparrow.providers.registry import leads_to_model
@@ -263,6 +264,51 @@ class LiveRequest:
             self.crossing.settle(None, complete=False)
         else:
             self.crossing.settle({"error": failure.to_json()})
+
+
+def sent(
+    adapter: Adapter,
+    request: Any,
+    outgoing: OutgoingRequest,
+    *,
+    read: Callable[[], bytes],
+    send: Callable[[], Any],
+) -> Any:
+    """Send a request of a thread through the boundary; returns the library's response, of the world or a recording.
+
+    Args:
+        adapter: the library's adapter.
+        request: the adapter's own object for the request.
+        outgoing: the request as the router sees it.
+        read: reads the body, which ``send`` must be able to send afterwards; called only for a request that crosses.
+        send: the library's own sending; called only for a request that goes to the world.
+    """
+
+    def isolated_send() -> Any:
+        with isolated():
+            return send()
+
+    steps: dict[FlowStep, Callable[[], Any]] = {"read": read, "pass": send, "send": isolated_send}
+    return drive(cross(adapter, request, outgoing), steps)
+
+
+async def sent_async(
+    adapter: Adapter,
+    request: Any,
+    outgoing: OutgoingRequest,
+    *,
+    read: Callable[[], Awaitable[bytes]],
+    send: Callable[[], Awaitable[Any]],
+    alone: Callable[[], _Headers | None] | None = None,
+) -> Any:
+    """Send a request of a task through the boundary; see `sent`, and `route` for ``alone``."""
+    steps: dict[FlowStep, Callable[[], Awaitable[Any]]] = {
+        "read": read,
+        "pause": checkpoint,
+        "pass": send,
+        "send": lambda: stepped(send()),
+    }
+    return await drive_async(cross(adapter, request, outgoing, alone=alone), steps)
 
 
 def cross(

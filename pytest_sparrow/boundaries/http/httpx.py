@@ -22,10 +22,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_sparrow.boundaries.http.adapter import Adapter, Library
-from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee, checkpoint
-from pytest_sparrow.boundaries.http.flow import OutgoingRequest, cross, drive, drive_async
+from pytest_sparrow.boundaries.http.bodies import LiveBodyRecorder, Tee
+from pytest_sparrow.boundaries.http.flow import OutgoingRequest, sent, sent_async
 from pytest_sparrow.boundaries.patching import AttributePatch
-from pytest_sparrow.boundaries.world import isolated, stepped
 from pytest_sparrow.exchange import TransportErrorName, TransportFailure
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
     from pytest_sparrow.boundaries.http.bodies import BodyRecorder, ServedBody
     from pytest_sparrow.boundaries.http.exchange import Headers, Reply
-    from pytest_sparrow.boundaries.http.flow import FlowStep
     from pytest_sparrow.run.crossing import Crossing
 
 _IN_PROCESS = ("MockTransport", "ASGITransport", "WSGITransport")
@@ -141,26 +139,28 @@ class _HttpxAdapter(Adapter):
 
     def cross(self, request: Any, transport: Any, send: Callable[[Any], Any]) -> Any:
         """Send one request of a thread through the boundary."""
-        steps: dict[FlowStep, Callable[[], Any]] = {
-            "read": request.read,
-            "pass": functools.partial(send, request),
-            "send": functools.partial(_sent, send, request),
-        }
-        return drive(cross(self, request, _outgoing(request, transport)), steps)
+        return sent(
+            self,
+            request,
+            _outgoing(request, transport),
+            read=request.read,
+            send=functools.partial(send, request),
+        )
 
     async def cross_async(self, request: Any, transport: Any, send: Callable[[Any], Awaitable[Any]]) -> Any:
         """Send one request of a task through the boundary."""
-        steps: dict[FlowStep, Callable[[], Awaitable[Any]]] = {
-            "read": request.aread,
-            "pause": checkpoint,
-            "pass": functools.partial(send, request),
-            "send": functools.partial(_sent_async, send, request),
-        }
 
         def alone() -> Any:
             return None if speaks_http2(transport) else request.headers
 
-        return await drive_async(cross(self, request, _outgoing(request, transport), alone=alone), steps)
+        return await sent_async(
+            self,
+            request,
+            _outgoing(request, transport),
+            read=request.aread,
+            send=functools.partial(send, request),
+            alone=alone,
+        )
 
     def headers(self, request: Any) -> Headers:
         try:
@@ -256,15 +256,6 @@ _addresses: dict[str, tuple[str, str, int | None]] = {}
 _MOST_ADDRESSES = 256
 
 
-def _sent(send: Callable[[Any], Any], request: Any) -> Any:
-    with isolated():
-        return send(request)
-
-
-def _sent_async(send: Callable[[Any], Awaitable[Any]], request: Any) -> Awaitable[Any]:
-    return stepped(send(request))
-
-
 def patches_for(library: Any) -> list[AttributePatch]:
     """The patches for a loaded httpx2 or httpx; none where the module is only half loaded."""
     if not hasattr(library, "Client"):
@@ -290,6 +281,7 @@ LIBRARIES = tuple(
         covered="recorded and replayed",
         needs=("Client._transport_for_url", "AsyncClient._transport_for_url"),
         patches=patches_for,
+        falls_back=True,
     )
     for name, oldest in (("httpx", "0.28"), ("httpx2", "2.10"))
 )

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pytest_sparrow.boundaries.http import LIBRARIES
+from pytest_sparrow.boundaries.http import libraries
 from pytest_sparrow.boundaries.http.flow import last_request_was_allowed
 from pytest_sparrow.boundaries.patching import AttributePatch, Patches, PatchesFor
 from pytest_sparrow.errors import UsageError
@@ -32,6 +32,7 @@ from pytest_sparrow.run.context import current_run, open_runs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_sparrow.boundaries.http.adapter import Library
     from pytest_sparrow.providers.facts import ProviderFacts, RetryClock
     from pytest_sparrow.run.crossing import OpenRun
 
@@ -70,7 +71,7 @@ class _RetryingModules(Mapping[str, PatchesFor]):
     def __init__(self) -> None:
         self._seen: set[str] = set()  # only names, so that unloaded modules can be collected
         self._candidates: list[str] = []
-        self._asked_for: ProviderFacts | None = None
+        self._asked_for: tuple[object, ...] = ()
         self._size = 0
 
     def __contains__(self, name: object) -> bool:
@@ -80,8 +81,9 @@ class _RetryingModules(Mapping[str, PatchesFor]):
         return _tenacity_patches if name == _TENACITY else _clock_patches
 
     def __iter__(self) -> Iterator[str]:
-        if self._asked_for is not facts():  # a codec was added or removed
-            self._asked_for = facts()
+        asked_for = facts(), libraries()
+        if self._asked_for != asked_for:  # a codec or an HTTP library was added or removed
+            self._asked_for = asked_for
             self._seen.clear()
             self._size = 0
             self._candidates.clear()
@@ -98,9 +100,9 @@ class _RetryingModules(Mapping[str, PatchesFor]):
 
 
 @functools.lru_cache(maxsize=4)
-def _by_last_part(known: ProviderFacts) -> dict[str, tuple[RetryClock, ...]]:
+def _by_last_part(known: ProviderFacts, covered: tuple[Library, ...]) -> dict[str, tuple[RetryClock, ...]]:
     found: dict[str, tuple[RetryClock, ...]] = {}
-    for clock in (*(clock for library in LIBRARIES for clock in library.retry_clocks), *known.retry_clocks):
+    for clock in (*(clock for library in covered for clock in library.retry_clocks), *known.retry_clocks):
         last = clock.module.rpartition(".")[2]
         found[last] = (*found.get(last, ()), clock)
     return found
@@ -108,7 +110,7 @@ def _by_last_part(known: ProviderFacts) -> dict[str, tuple[RetryClock, ...]]:
 
 def _retry_clocks(name: str) -> list[RetryClock]:
     # By the last part first, since thousands of names are checked.
-    alike = _by_last_part(facts()).get(name.rpartition(".")[2], ())
+    alike = _by_last_part(facts(), libraries()).get(name.rpartition(".")[2], ())
     return [clock for clock in alike if f".{name}".endswith(f".{clock.module}")]
 
 

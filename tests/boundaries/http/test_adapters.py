@@ -47,7 +47,7 @@ def test_libraries_are_named_in_their_adapters_only():
 
     But for the one that writes their responses as values: a type's name there is what a golden holds.
     """
-    names = re.compile(rf"\b({'|'.join(library.name for library in http.LIBRARIES)})\b")
+    names = re.compile(rf"\b({'|'.join(library.name for library in http.libraries())})\b")
     found = {path for path, texts in _texts().items() if any(map(names.search, texts))}
     assert {path for path in found if not path.startswith("boundaries/http/")} == {"values/messages.py"}
 
@@ -59,7 +59,7 @@ def test_transport_errors_are_named_once():
     assert {path for path in found if not path.startswith("boundaries/http/urllib3/")} == {"exchange.py"}
 
 
-@pytest.mark.parametrize("library", http.LIBRARIES, ids=lambda library: library.name)
+@pytest.mark.parametrize("library", http.libraries(), ids=lambda library: library.name)
 def test_the_installed_library_has_every_needed_name(library):
     """`doctor` and the adapter read the same list."""
     module = importlib.import_module(library.name)

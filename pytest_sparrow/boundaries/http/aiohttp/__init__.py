@@ -18,8 +18,6 @@ __all__ = ["LIBRARY", "SERVERS"]
 
 
 def _patches(module: ModuleType) -> list[AttributePatch]:
-    if LIBRARY.missing(module):
-        return []  # half loaded, or a version that is not covered: the network guard refuses its connections
     # The adapter imports aiohttp, so it is imported when aiohttp is loaded.
     from pytest_sparrow.boundaries.http.aiohttp.adapter import patches_for
 

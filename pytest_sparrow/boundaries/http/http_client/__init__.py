@@ -16,8 +16,6 @@ __all__ = ["LIBRARY"]
 
 
 def _patches(module: ModuleType) -> list[AttributePatch]:
-    if LIBRARY.missing(module):
-        return []  # half loaded: the network guard refuses its connections
     from pytest_sparrow.boundaries.http.http_client.adapter import patches_for
 
     return patches_for(module)

@@ -17,8 +17,6 @@ __all__ = ["LIBRARY"]
 
 
 def _patches(module: ModuleType) -> list[AttributePatch]:
-    if LIBRARY.missing(module) or not hasattr(module, "exceptions"):
-        return []  # half loaded, or a version that is not covered: the network guard refuses its connections
     # Imported with urllib3: the adapter is large.
     from pytest_sparrow.boundaries.http.urllib3.adapter import patches_for
 
@@ -33,6 +31,7 @@ LIBRARY = Library(
     needs=(
         "connectionpool.HTTPConnectionPool._make_request",
         "connectionpool.HTTPSConnectionPool._prepare_proxy",
+        "exceptions",
     ),
     errors={
         TransportErrorName.CONNECT_TIMEOUT: "ConnectTimeoutError",
